@@ -1,0 +1,75 @@
+//! Which instance is meant.
+
+use super::{Backend, sqlite};
+use crate::durable::{Disk, Local};
+use crate::error::{Error, Result};
+use crate::model::clock::{Clock, SystemClock};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A connection string, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// `sqlite:FOLDER`: an embedded instance.
+    Embedded(PathBuf),
+}
+
+/// What a session brings along. Tests and the demo bring a clock and a disk of their own.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Where the embedded instance reads the time.
+    pub clock: Arc<dyn Clock>,
+    /// Told of every commit.
+    pub disk: Arc<dyn Disk>,
+    /// The database whose transactions span the others: the job database, or the target of a
+    /// replay.
+    pub main_database: String,
+    /// Whether the folder and the main database may be created.
+    pub create: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            disk: Arc::new(Local),
+            main_database: sqlite::JOB_DATABASE.into(),
+            create: false,
+        }
+    }
+}
+
+impl Connection {
+    /// Parses a connection string.
+    ///
+    /// # Errors
+    /// Usage: not a form that this version knows.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            Some((scheme, folder)) if scheme.eq_ignore_ascii_case("sqlite") && !folder.is_empty() => {
+                Ok(Self::Embedded(PathBuf::from(folder)))
+            }
+            _ => Err(Error::usage("the connection is not of a form that this version knows")
+                .hint("write sqlite:FOLDER for an embedded instance; SQL Server comes with a later version")),
+        }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// Database or Io, if the instance cannot be reached; Config, if it is none.
+    pub fn open(&self, options: &OpenOptions) -> Result<Box<dyn Backend>> {
+        match self {
+            Self::Embedded(folder) => Ok(Box::new(sqlite::Session::open(folder, options)?)),
+        }
+    }
+}
+
+/// The string without secrets, which can be printed.
+impl std::fmt::Display for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded(folder) => write!(f, "sqlite:{}", folder.display()),
+        }
+    }
+}

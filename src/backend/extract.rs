@@ -1,0 +1,97 @@
+//! Filling a slice: the operations that are one stored procedure each on SQL Server.
+
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::table::TableConfig;
+
+/// See the module's text. The order of calls is that of `usp_BlobDelta_Run`: start_run; for each
+/// table start_table, batches, finish_table or fail_table; finish_run.
+pub trait Extract {
+    /// What a run started now would do to one table. Changes nothing.
+    ///
+    /// # Errors
+    /// Config.
+    fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan>;
+
+    /// Checks the clock (rule 1), the scope and every template that the run would use, and
+    /// writes the run's header. Nothing is written if anything is wrong.
+    ///
+    /// # Errors
+    /// Config or Usage.
+    fn start_run(&mut self, request: &RunRequest) -> Result<Run>;
+
+    /// Takes up a run that did not complete.
+    ///
+    /// # Errors
+    /// Usage: no such run, or it is completed; Superseded, if none of its slices is its own any more.
+    fn resume_run(&mut self, id: Guid) -> Result<Run>;
+
+    /// Takes the lease, computes the window, empties the slice and queues the window's keys; or,
+    /// if this run did that before, takes the lease with the next epoch and goes on there.
+    ///
+    /// # Errors
+    /// LeaseHeld; Blocked (rule 2); Superseded, if another run took the slice; Config, without
+    /// a marker row or where a complete slice must be packed first (rules 9 and 10).
+    fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun>;
+
+    /// Rule 7: queues every ancestor that the slice lacks. Returns how many are queued now.
+    ///
+    /// # Errors
+    /// Database; Config, with the row, for a cycle or 512 levels.
+    fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64>;
+
+    /// The next batch of a step, in one transaction with the marks of its keys and its row in
+    /// `BlobDeltaRunStep`. A step is done when the outcome has no keys.
+    ///
+    /// # Errors
+    /// Superseded, with nothing written, if the fence is another's.
+    fn run_batch(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<BatchOutcome>;
+
+    /// Rule 11: completes the slice and moves the watermark, in one transaction. The lease is
+    /// kept for packing, or released.
+    ///
+    /// # Errors
+    /// Superseded; Internal, if keys are unmarked or the sums do not fit.
+    fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts>;
+
+    /// Logs that a table failed, and releases its lease if this run holds it.
+    ///
+    /// # Errors
+    /// Database.
+    fn fail_table(&mut self, run: &Run, table: &TableName, status: Status, message: &str) -> Result<()>;
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// Database.
+    fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()>;
+
+    /// Takes the lease of a table for packing what a finished run left.
+    ///
+    /// # Errors
+    /// LeaseHeld.
+    fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence>;
+
+    /// Releases a lease, if it is still held under this fence.
+    ///
+    /// # Errors
+    /// Database.
+    fn release_lease(&mut self, fence: &Fence) -> Result<()>;
+
+    /// A connection of its own that renews leases, for another thread.
+    ///
+    /// # Errors
+    /// Database.
+    fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>>;
+}
+
+/// Renews leases while somebody else works.
+pub trait LeaseKeeper: Send {
+    /// Renews a lease for so many seconds from now.
+    ///
+    /// # Errors
+    /// Superseded, if the fence is another's.
+    fn renew(&mut self, fence: &Fence, lease_seconds: u32) -> Result<()>;
+}

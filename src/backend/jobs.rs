@@ -1,0 +1,219 @@
+//! The job database: configuration, and what the monitoring queries show.
+
+use crate::error::{Error, Result};
+use crate::model::clock::ServerTime;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Run, Scope};
+use crate::model::slice::Deletion;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+
+/// One thing that [`Jobs::deploy`] did or found done.
+#[derive(Clone, Debug)]
+pub struct DeployStep {
+    /// The script, the database or the slice.
+    pub name: String,
+    /// What was done to it.
+    pub outcome: String,
+    /// Whether somebody has to do something about it.
+    pub needs_attention: bool,
+}
+
+/// A row of `BlobDeltaRunStep`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "field for column of BlobDeltaRunStep, see its schema script")]
+pub struct StepRecord {
+    pub table: TableName,
+    pub step: u8,
+    pub batch: u32,
+    pub rows_processed: u64,
+    pub total_rows_processed: u64,
+    pub window_start: Option<Timestamp>,
+    pub window_end: Option<Timestamp>,
+    pub started_at: Timestamp,
+    pub completed_at: Option<Timestamp>,
+    pub status: String,
+    pub error: Option<String>,
+}
+
+/// A row of `BlobDeltaHighWatermark`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "field for column of BlobDeltaHighWatermark, see its schema script")]
+pub struct WatermarkRecord {
+    pub table: TableName,
+    pub last_high_water: Option<Timestamp>,
+    pub last_run_id: Option<Guid>,
+    pub last_run_completed_at: Option<Timestamp>,
+    pub is_initial_full_load_done: bool,
+    pub is_running: bool,
+    pub lease_expires_at: Option<Timestamp>,
+    pub lease_run_id: Option<Guid>,
+    pub lease_epoch: i64,
+}
+
+/// A row of `BlobDeltaMissingParentsQueue`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "field for column of BlobDeltaMissingParentsQueue, see its schema script")]
+pub struct MissingParentRecord {
+    pub table: TableName,
+    pub stream_id: Guid,
+    pub business_unit: Option<Guid>,
+    pub processed: bool,
+    pub created_at: Timestamp,
+}
+
+/// A row of `BlobDeltaBundle`: one table in one published bundle.
+#[derive(Clone, Debug)]
+pub struct BundleRecord {
+    /// The run.
+    pub run_id: Guid,
+    /// The table.
+    pub table: TableName,
+    /// n-th pack of the run, from 1.
+    pub pack_number: u32,
+    /// Whose rows.
+    pub scope: Scope,
+    /// Root digest of the bundle.
+    pub root_sha256: Sha256,
+    /// The `previous` link that its manifest has for this table.
+    pub previous_root_sha256: Option<Sha256>,
+    /// The bundle's name.
+    pub name: String,
+    /// The folder in which it was published.
+    pub folder: String,
+    /// UTC.
+    pub published_at: Timestamp,
+}
+
+/// Whether a table of a run is in a bundle yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackState {
+    /// Its slice is complete, and in no bundle.
+    Unpacked,
+    /// It is in this pack of the run, and its slice still holds it.
+    Packed(u32),
+    /// Its slice was emptied since.
+    SliceGone,
+    /// The table run was not completed.
+    NotCompleted,
+}
+
+/// See the module's text.
+pub trait Jobs {
+    /// The instance for people, without secrets.
+    fn describe(&self) -> String;
+
+    /// The server's clock.
+    ///
+    /// # Errors
+    /// Database.
+    fn now(&mut self) -> Result<ServerTime>;
+
+    /// Creates or upgrades the job database, and marks the slices that may be marked. Can be
+    /// repeated at any time.
+    ///
+    /// # Errors
+    /// Database; Config, if the job database is of a newer version.
+    fn deploy(&mut self) -> Result<Vec<DeployStep>>;
+
+    /// The identity of this source, given once at deploy.
+    ///
+    /// # Errors
+    /// Config, if nothing was deployed.
+    fn source_id(&mut self) -> Result<Guid>;
+
+    /// All configured tables, by name.
+    ///
+    /// # Errors
+    /// Config, if a row cannot be understood.
+    fn tables(&mut self) -> Result<Vec<TableConfig>>;
+
+    /// One configured table.
+    ///
+    /// # Errors
+    /// Config, naming those that there are.
+    fn table(&mut self, name: &TableName) -> Result<TableConfig> {
+        let tables = self.tables()?;
+        let known: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
+        tables.into_iter().find(|table| table.name == *name).ok_or_else(|| {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Error::config("this table is not configured").table(name).hint(format!("configured are: {known}"))
+        })
+    }
+
+    /// Adds or changes a configured table: checks it against the catalog, and makes its
+    /// watermark row, its slice table and the slice's marker row where they are missing.
+    ///
+    /// # Errors
+    /// Config, naming the column of the configuration that is wrong.
+    fn save_table(&mut self, table: &TableConfig) -> Result<()>;
+
+    /// The columns of the source.
+    ///
+    /// # Errors
+    /// Config: no such table, or a type that cannot be carried.
+    fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
+
+    /// One run.
+    ///
+    /// # Errors
+    /// Usage, if there is no such run.
+    fn run(&mut self, id: Guid) -> Result<Run>;
+
+    /// The latest runs, newest first.
+    ///
+    /// # Errors
+    /// Database.
+    fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>>;
+
+    /// The tables that a run took, with whether each is packed.
+    ///
+    /// # Errors
+    /// Database.
+    fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>>;
+
+    /// The batches of a run, by table, step and number.
+    ///
+    /// # Errors
+    /// Database.
+    fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>>;
+
+    /// Watermarks and leases, by table.
+    ///
+    /// # Errors
+    /// Database.
+    fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>>;
+
+    /// The queue of missing parents of a run.
+    ///
+    /// # Errors
+    /// Database.
+    fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>>;
+
+    /// The bundles of a run, by pack number and table.
+    ///
+    /// # Errors
+    /// Database.
+    fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>>;
+
+    /// Rule 5: asks for a key by name.
+    ///
+    /// # Errors
+    /// Database.
+    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()>;
+
+    /// Rule 6: never takes this key again, until it is removed from `BlobDeltaExcludedKey`.
+    ///
+    /// # Errors
+    /// Database.
+    fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()>;
+
+    /// Rule 15: logs that a row is gone; `LoggedAt` is the server's clock.
+    ///
+    /// # Errors
+    /// Database.
+    fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()>;
+}

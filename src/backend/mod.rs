@@ -1,0 +1,27 @@
+//! Instances: what the engine asks of a database server.
+//!
+//! The traits are the same for both kinds of instance. Every method is one unit of work: it is
+//! done whole or not at all, and a caller may repeat it after an error (the methods of
+//! [`Extract`] and [`Slices`] that write are fenced, see [`Fence`](crate::model::run::Fence)).
+
+mod connect;
+mod extract;
+mod jobs;
+mod sandbox;
+mod slices;
+pub mod sqlite;
+mod target;
+
+pub use connect::{Connection, OpenOptions};
+pub use extract::{Extract, LeaseKeeper};
+pub use jobs::{
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
+};
+pub use sandbox::Sandbox;
+pub use slices::{Slices, TableReport};
+pub use target::{LedgerEntry, Target, TargetSpec, TombstoneRow};
+
+/// One open session on an instance.
+pub trait Backend: Jobs + Extract + Slices + Target + Sandbox {}
+
+impl<T: Jobs + Extract + Slices + Target + Sandbox> Backend for T {}

@@ -1,0 +1,105 @@
+//! Reading a complete slice, and recording that it was published.
+
+use super::jobs::BundleRecord;
+use crate::error::Result;
+use crate::model::cell::CellSink;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{AbsentParent, Fence, Scope, TableCounts};
+use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::model::window::Window;
+use std::io::Write;
+
+/// What the job database knows of a completed table run: the table's part of the manifest.
+#[derive(Clone, Debug)]
+pub struct TableReport {
+    /// The table.
+    pub table: TableName,
+    /// Its window.
+    pub window: Window,
+    /// `SafetyBufferMinutes` of that window.
+    pub buffer_minutes: u32,
+    /// Start of the oldest open transaction; `None` says `lag_only` (rule 2).
+    pub active_transaction_floor: Option<Timestamp>,
+    /// Whose rows.
+    pub scope: Scope,
+    /// The scope's watermark before.
+    pub watermark_before: Option<Timestamp>,
+    /// The scope's watermark after.
+    pub watermark_after: Timestamp,
+    /// What there is to tell.
+    pub counts: TableCounts,
+    /// Rule 12: units new in scope, whose older rows no run has taken.
+    pub new_business_units: Vec<Guid>,
+}
+
+/// See the module's text.
+pub trait Slices {
+    /// The marker row of a table's slice.
+    ///
+    /// # Errors
+    /// Config, without a marker row.
+    fn slice_marker(&mut self, table: &TableConfig) -> Result<SliceMarker>;
+
+    /// The columns of the slice table, Delta columns included, in the order of the catalog.
+    ///
+    /// # Errors
+    /// Config: no such table, or a type that cannot be carried.
+    fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
+
+    /// Reads rows in the total order of rule 13, after a position, until a limit is reached.
+    /// Cells come in the order of [`Slices::slice_columns`]. Returns the last row's position,
+    /// `None` if there was no row. Checks the fence and the marker.
+    ///
+    /// # Errors
+    /// Superseded; Config with key and column, for a value that its column cannot have.
+    fn read_slice(
+        &mut self,
+        fence: &Fence,
+        after: Option<&SlicePosition>,
+        limits: ReadLimits,
+        sink: &mut dyn CellSink,
+    ) -> Result<Option<SlicePosition>>;
+
+    /// Reads one large value in pieces. Returns its bytes.
+    ///
+    /// # Errors
+    /// Superseded; Io of the writer.
+    fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64>;
+
+    /// Deletions of the slice in key order (RFC bytes), after a key.
+    ///
+    /// # Errors
+    /// Superseded.
+    fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>>;
+
+    /// What is known of a completed table run.
+    ///
+    /// # Errors
+    /// Usage, if it was not completed.
+    fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport>;
+
+    /// Rule 7: parents that the source lacks or that are excluded, by child, in key order,
+    /// after a child.
+    ///
+    /// # Errors
+    /// Database.
+    fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>>;
+
+    /// Root digest of the last bundle of this chain (rule 16) before the given run.
+    ///
+    /// # Errors
+    /// Database.
+    fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>>;
+
+    /// Records that a bundle was published: for each of its tables a row, the marker `Packed`,
+    /// and `RequireBundle` set; all in one transaction, each under its fence.
+    ///
+    /// # Errors
+    /// Superseded, with nothing written.
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()>;
+}

@@ -1,0 +1,1 @@
+//! The embedded instance: a folder of SQLite files, one a database.

@@ -1,0 +1,1 @@
+//! Bundles: the format of manifests/FORMAT.md, written, published and read.

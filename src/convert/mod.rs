@@ -1,0 +1,1 @@
+//! Cells to Arrow and back; one file a type family.

@@ -1,0 +1,1 @@
+//! The demo: a real folder as an instance.

@@ -1,0 +1,102 @@
+//! The real file system.
+
+use super::{Disk, DurableFile};
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Local;
+
+struct LocalFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl Write for LocalFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl DurableFile for LocalFile {
+    fn sync(&mut self) -> Result<()> {
+        self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
+    }
+}
+
+impl Disk for Local {
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        fs::create_dir(path).map_err(|error| Error::io("create", path, error))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
+        let opened = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = opened.map_err(|error| Error::io("create", path, error))?;
+        Ok(Box::new(LocalFile { file, path: path.to_owned() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        rename_exclusively(from, to).map_err(|error| Error::io("rename to its final name", to, error))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<()> {
+        let synced = File::open(path).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| Error::io("sync", path, error))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path).map_err(|error| Error::io("remove", path, error))
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> Result<()> {
+        fs::remove_dir_all(path).map_err(|error| Error::io("remove", path, error))
+    }
+}
+
+/// rename(2) replaces an empty folder and any file, so the flag that forbids it is asked for.
+#[cfg(target_os = "linux")]
+fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system without the flag (some network mounts).
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => rename_if_absent(from, to),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    rename_if_absent(from, to)
+}
+
+fn rename_if_absent(from: &Path, to: &Path) -> io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_ever_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        Local.create_dir(&a).unwrap();
+        Local.create_dir(&b).unwrap();
+        assert!(Local.rename(&a, &b).is_err());
+        assert!(Local.create(&a).is_err());
+        Local.remove_dir_all(&b).unwrap();
+        Local.rename(&a, &b).unwrap();
+        assert!(b.is_dir() && !a.exists());
+    }
+}

@@ -1,0 +1,84 @@
+//! The only place that creates, writes, syncs, renames and removes files.
+//!
+//! Everything that must survive a crash goes through a [`Disk`], and every commit of a database
+//! is announced to it ([`Disk::before_commit`]), so that a test can count the durable operations
+//! of a run and fail at any of them. Two promises: a file is never created over another, and a
+//! rename never replaces anything.
+
+mod faulty;
+mod local;
+
+pub use faulty::{Faulty, When};
+pub use local::Local;
+
+use crate::error::Result;
+use std::io::Write;
+use std::path::Path;
+
+/// A file that was created by [`Disk::create`] and is being written.
+pub trait DurableFile: Write + Send {
+    /// Makes what was written survive a loss of power. To be called once, at the end; a failed
+    /// sync is never tried again, because the kernel may have dropped the pages.
+    ///
+    /// # Errors
+    /// Io.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// Where files are made. Operations are not idempotent, and are never retried.
+pub trait Disk: Send + Sync {
+    /// Creates a folder that is not there yet.
+    ///
+    /// # Errors
+    /// Io, also if anything stands under that name.
+    fn create_dir(&self, path: &Path) -> Result<()>;
+
+    /// Creates a file that is not there yet.
+    ///
+    /// # Errors
+    /// Io, also if anything stands under that name.
+    fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>>;
+
+    /// Renames a file or folder on one file system; nothing may stand under the new name.
+    ///
+    /// # Errors
+    /// Io.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Makes the names in a folder survive a loss of power.
+    ///
+    /// # Errors
+    /// Io.
+    fn sync_dir(&self, path: &Path) -> Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Io.
+    fn remove_file(&self, path: &Path) -> Result<()>;
+
+    /// Removes a folder with all that is in it, without following links.
+    ///
+    /// # Errors
+    /// Io.
+    fn remove_dir_all(&self, path: &Path) -> Result<()>;
+
+    /// A database is about to commit; `what` names the operation.
+    ///
+    /// # Errors
+    /// Only in tests: the commit is then not made.
+    fn before_commit(&self, what: &str) -> Result<()> {
+        let _ = what;
+        Ok(())
+    }
+}
+
+/// Creates a file with these bytes, and syncs it.
+///
+/// # Errors
+/// Io.
+pub fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = disk.create(path)?;
+    file.write_all(bytes).map_err(|error| crate::error::Error::io("write", path, error))?;
+    file.sync()
+}

@@ -1,0 +1,258 @@
+//! The one error type of the crate.
+//!
+//! An error says *what* failed, *where* (the identities in [`Place`]), *why* (the reason or the
+//! source) and *what to do* (the hint). Code branches on [`Kind`] and never on text.
+
+use std::fmt;
+
+/// What a caller may want to branch on. Exit codes are an exhaustive match over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A wrong argument, or arguments that contradict each other.
+    Usage,
+    /// The configuration names something that is not there or cannot be carried.
+    Config,
+    /// The database refused or could not be reached.
+    Database,
+    /// A file could not be created, written, synced, renamed or read.
+    Io,
+    /// A bundle is not what it says it is.
+    Verification,
+    /// Another run holds the lease.
+    LeaseHeld,
+    /// The lease or the slice was taken by another run; nothing more was written.
+    Superseded,
+    /// Bundles of a chain do not touch.
+    ChainGap,
+    /// An open transaction reaches back to before the window; nothing was emptied.
+    Blocked,
+    /// Some tables failed, the others are done.
+    PartlyFailed,
+    /// The operator asked to stop.
+    Cancelled,
+    /// An invariant of this program does not hold; nothing was published.
+    Internal,
+}
+
+/// Where something failed. Only what is known is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The run.
+    pub run: Option<String>,
+    /// The configured table.
+    pub table: Option<String>,
+    /// The step: 1 Roots, 2 MissingParents, 3 Children.
+    pub step: Option<u8>,
+    /// The column.
+    pub column: Option<String>,
+    /// The key of the row.
+    pub key: Option<String>,
+    /// The file or folder.
+    pub file: Option<String>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    what: String,
+    place: Place,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of this kind; `what` is a whole clause without a full stop.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        let inner = Inner { kind, what: what.into(), place: Place::default(), hint: None, source: None };
+        Self { inner: Box::new(inner) }
+    }
+
+    /// A wrong argument.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, what)
+    }
+
+    /// A configuration that cannot work.
+    pub fn config(what: impl Into<String>) -> Self {
+        Self::new(Kind::Config, what)
+    }
+
+    /// A bundle that is not what it says.
+    pub fn verification(what: impl Into<String>) -> Self {
+        Self::new(Kind::Verification, what)
+    }
+
+    /// A broken invariant of ours.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, what)
+    }
+
+    /// A file operation that failed; `doing` is an infinitive, such as "write".
+    pub fn io(doing: &str, path: &std::path::Path, source: std::io::Error) -> Self {
+        let hint = io_hint(&source);
+        let mut error = Self::new(Kind::Io, format!("cannot {doing} this file or folder"))
+            .file(path)
+            .caused_by(source);
+        error.inner.hint = hint;
+        error
+    }
+
+    /// Adds the run.
+    pub fn run(mut self, run: impl fmt::Display) -> Self {
+        self.inner.place.run.get_or_insert(run.to_string());
+        self
+    }
+
+    /// Adds the configured table.
+    pub fn table(mut self, table: impl fmt::Display) -> Self {
+        self.inner.place.table.get_or_insert(table.to_string());
+        self
+    }
+
+    /// Adds the step.
+    pub fn step(mut self, step: u8) -> Self {
+        self.inner.place.step.get_or_insert(step);
+        self
+    }
+
+    /// Adds the column.
+    pub fn column(mut self, column: impl fmt::Display) -> Self {
+        self.inner.place.column.get_or_insert(column.to_string());
+        self
+    }
+
+    /// Adds the row's key.
+    pub fn key(mut self, key: impl fmt::Display) -> Self {
+        self.inner.place.key.get_or_insert(key.to_string());
+        self
+    }
+
+    /// Adds the file or folder.
+    pub fn file(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        self.inner.place.file.get_or_insert(path.as_ref().display().to_string());
+        self
+    }
+
+    /// Adds what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the reason.
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.inner.source = Some(Box::new(source));
+        self
+    }
+
+    /// What to branch on.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// What failed, without place, reason and hint.
+    pub fn what(&self) -> &str {
+        &self.inner.what
+    }
+
+    /// Where it failed.
+    pub fn place(&self) -> &Place {
+        &self.inner.place
+    }
+
+    /// What to do next, if anything is known to help.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.inner.hint.as_deref()
+    }
+}
+
+fn io_hint(source: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind as E;
+    let text = match source.kind() {
+        E::NotFound => "make the folder first, or correct the path",
+        E::PermissionDenied => "give this account the right to write there, or choose another folder",
+        E::StorageFull | E::QuotaExceeded => "free some space or choose another folder, then run again with --resume",
+        E::ReadOnlyFilesystem => "choose a folder that can be written",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = self.step.map(|step| step.to_string());
+        let named = [
+            ("run", &self.run),
+            ("table", &self.table),
+            ("step", &step),
+            ("column", &self.column),
+            ("key", &self.key),
+            ("file", &self.file),
+        ];
+        let mut first = true;
+        for (name, value) in named {
+            if let Some(value) = value {
+                write!(f, "{}{name} {value}", if first { "" } else { ", " })?;
+                first = false;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.what)?;
+        if self.inner.place != Place::default() {
+            write!(f, " ({})", self.inner.place)?;
+        }
+        if let Some(source) = &self.inner.source {
+            write!(f, ": {source}")?;
+        }
+        if let Some(hint) = &self.inner.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_what_where_why_and_what_to_do() {
+        let why = std::io::Error::other("the disk is gone");
+        let error = Error::config("this column is not in the source")
+            .table("Db.dbo.T")
+            .column("ModifiedOn")
+            .caused_by(why)
+            .hint("correct it with table set");
+        assert_eq!(
+            error.to_string(),
+            "this column is not in the source (table Db.dbo.T, column ModifiedOn): the disk is gone; \
+             correct it with table set"
+        );
+    }
+
+    #[test]
+    fn the_first_place_named_is_kept() {
+        let error = Error::internal("x").table("inner").table("outer");
+        assert_eq!(error.place().table.as_deref(), Some("inner"));
+    }
+}

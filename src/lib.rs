@@ -1,0 +1,48 @@
+//! blobdelta: weekly deltas of hierarchical blob tables.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! connection → start_run → for each table: start_table (lease, window, empty slice, queue the window's keys)
+//!    → batches of Roots, MissingParents, Children → finish_table (slice complete, watermark)
+//!    → slice rows → Arrow batches → Parquet parts, hashed as they are written → manifest
+//!    → publish (atomic) → record the bundle → release the leases
+//! bundle → verify → replay
+//! ```
+//!
+//! # The layers
+//!
+//! A module imports from lower layers only, and from no other module of its own layer;
+//! `tests/structure.rs` holds the `use` lines against this table.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0 | `error`, `model` |
+//! | 1 | `durable`, `scripts`, `monitor` |
+//! | 2 | `backend`, `convert`, `bundle` |
+//! | 3 | `engine`, `verify`, `replay`, `demo` |
+//! | 4 | `cli` |
+//!
+//! (`model` may import `error`, and nothing else of the crate.)
+//!
+//! # What must hold
+//!
+//! 1. No change is ever missed: a watermark moves only in the transaction that completes the
+//!    slice of its window.
+//! 2. Nothing wrong reaches a consumer unnoticed: a bundle is a folder under its final name only
+//!    when it is whole and synced, and nothing in a bundle is parsed before its hash is checked.
+//! 3. Whoever lost the lease writes nothing more.
+
+pub mod backend;
+pub mod bundle;
+pub mod cli;
+pub mod convert;
+pub mod demo;
+pub mod durable;
+pub mod engine;
+pub mod error;
+pub mod model;
+pub mod monitor;
+pub mod replay;
+pub mod scripts;
+pub mod verify;

@@ -1,0 +1,54 @@
+//! Columns, as a catalog describes them.
+
+use super::sqltype::SqlType;
+
+/// A column of a source, a slice or a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, as the catalog spells it.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// Whether it takes NULL.
+    pub nullable: bool,
+    /// Whether the source computes it (it is a plain column everywhere else).
+    pub computed: bool,
+    /// Its collation, where the server has one for it.
+    pub collation: Option<String>,
+}
+
+impl Column {
+    /// A plain column.
+    pub fn new(name: &str, sql_type: SqlType, nullable: bool) -> Self {
+        Self { name: name.into(), sql_type, nullable, computed: false, collation: None }
+    }
+}
+
+/// The columns that the engine adds to a slice, after those of the source. A source that has a
+/// column of one of these names is refused.
+pub const DELTA_COLUMNS: [(&str, SqlType, bool); 6] = [
+    (DELTA_MODIFIED_ON, SqlType::DateTime2(7), true),
+    (DELTA_BUSINESS_UNIT, SqlType::UniqueIdentifier, true),
+    (DELTA_STEP, SqlType::TinyInt, false),
+    (DELTA_DEPTH, SqlType::SmallInt, false),
+    (DELTA_PARENT_KEY, SqlType::UniqueIdentifier, true),
+    (DELTA_EARLY, SqlType::Bit, false),
+];
+
+/// The `ModifiedOn` by which versions of a row compete; NULL where none is known or it must lose.
+pub const DELTA_MODIFIED_ON: &str = "DeltaModifiedOn";
+/// The row's business unit.
+pub const DELTA_BUSINESS_UNIT: &str = "DeltaBusinessUnit";
+/// The step that copied it: 1 Roots, 2 MissingParents, 3 Children.
+pub const DELTA_STEP: &str = "DeltaStep";
+/// The number of its ancestors; a parent's depth is less than its children's.
+pub const DELTA_DEPTH: &str = "DeltaDepth";
+/// The key of its parent; NULL for roots and where the source has no such parent.
+pub const DELTA_PARENT_KEY: &str = "DeltaParentKey";
+/// Whether rule 4 took it before its window.
+pub const DELTA_EARLY: &str = "DeltaEarly";
+
+/// [`DELTA_COLUMNS`] as columns.
+pub fn delta_columns() -> Vec<Column> {
+    DELTA_COLUMNS.iter().map(|(name, sql_type, nullable)| Column::new(name, *sql_type, *nullable)).collect()
+}

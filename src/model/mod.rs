@@ -1,0 +1,17 @@
+//! The nouns of the system. Nothing here touches a file, a database or a clock of the machine
+//! (but [`clock::SystemClock`]); everything else in the crate is built from these types.
+
+pub mod cell;
+pub mod clock;
+pub mod column;
+pub mod decimal;
+pub mod digest;
+pub mod id;
+pub mod name;
+pub mod run;
+pub mod slice;
+pub mod sqltype;
+pub mod table;
+pub mod time;
+pub mod version;
+pub mod window;

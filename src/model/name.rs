@@ -1,0 +1,164 @@
+//! Three-part names of tables.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The longest identifier of SQL Server, in UTF-16 code units (`sysname`). `QUOTENAME` gives
+/// NULL beyond it.
+pub const MAX_IDENTIFIER_UTF16_UNITS: usize = 128;
+
+/// `Db.schema.table`. Parts are checked: 1–128 UTF-16 units, no control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableName {
+    /// The database.
+    pub db: String,
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+impl TableName {
+    /// From parts.
+    ///
+    /// # Errors
+    /// Config: a part that no catalog could hold.
+    pub fn new(db: &str, schema: &str, table: &str) -> Result<Self> {
+        for part in [db, schema, table] {
+            check_identifier(part)?;
+        }
+        Ok(Self { db: db.into(), schema: schema.into(), table: table.into() })
+    }
+
+    /// Parses `Db.schema.table`; a part that holds a dot or a bracket stands in brackets, with
+    /// `]` doubled.
+    ///
+    /// # Errors
+    /// Config: not three parts, or a part that no catalog could hold.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::config(format!("{text:?} is not a three-part name"))
+                .hint("write Database.schema.Table, with [brackets] around a part that holds a dot")
+        };
+        let mut parts = Vec::new();
+        let mut rest = text;
+        loop {
+            let (part, tail) = next_part(rest).ok_or_else(bad)?;
+            parts.push(part);
+            match tail.strip_prefix('.') {
+                Some(more) if parts.len() < 3 => rest = more,
+                Some(_) => return Err(bad()),
+                None if tail.is_empty() => break,
+                None => return Err(bad()),
+            }
+        }
+        match parts.as_slice() {
+            [db, schema, table] => Self::new(db, schema, table),
+            _ => Err(bad()),
+        }
+    }
+
+    /// A name for files, of `[A-Za-z0-9_-]`, at most 40 characters; not unique.
+    pub fn slug(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
+        let slug: String = self.table.chars().map(safe).take(40).collect();
+        if slug.is_empty() { "table".into() } else { slug }
+    }
+}
+
+fn next_part(text: &str) -> Option<(String, &str)> {
+    let Some(body) = text.strip_prefix('[') else {
+        let end = text.find(['.', '[', ']']).unwrap_or(text.len());
+        return (end > 0).then(|| (text[..end].to_owned(), &text[end..]));
+    };
+    let mut part = String::new();
+    let mut chars = body.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            ']' if matches!(chars.peek(), Some((_, ']'))) => {
+                chars.next();
+                part.push(']');
+            }
+            ']' => return Some((part, &body[at + 1..])),
+            c => part.push(c),
+        }
+    }
+    None
+}
+
+/// Refuses what no catalog could hold.
+///
+/// # Errors
+/// Config: empty, longer than 128 UTF-16 units, or with a control character.
+pub fn check_identifier(name: &str) -> Result<()> {
+    let why = if name.is_empty() {
+        "is empty"
+    } else if name.encode_utf16().count() > MAX_IDENTIFIER_UTF16_UNITS {
+        "is longer than 128 characters"
+    } else if name.chars().any(char::is_control) {
+        "holds a control character"
+    } else {
+        return Ok(());
+    };
+    Err(Error::config(format!("the identifier {name:?} {why}")).hint("correct the name in the configuration"))
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, part) in [&self.db, &self.schema, &self.table].into_iter().enumerate() {
+            if nth > 0 {
+                f.write_str(".")?;
+            }
+            if part.contains(['.', '[', ']']) {
+                write!(f, "[{}]", part.replace(']', "]]"))?;
+            } else {
+                f.write_str(part)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for TableName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TableName> for String {
+    fn from(name: TableName) -> String {
+        name.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_are_no_three_parts_are_refused() {
+        for bad in ["", "a", "a.b", "a.b.c.d", "a..c", "[a.b.c", "a.b.[c]d", "a.b.c\0", "[].b.c"] {
+            assert!(TableName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(TableName::new("a", "b", &"x".repeat(129)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_survives_its_text(db in "\\PC{1,20}", schema in "\\PC{1,20}", table in "[\\]\\[.a]{1,9}") {
+            let name = TableName::new(&db, &schema, &table).unwrap();
+            prop_assert_eq!(TableName::parse(&name.to_string()).unwrap(), name);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Runs, table runs, and what they leave to be told.
+
+use super::clock::ServerTime;
+use super::id::Guid;
+use super::name::TableName;
+use super::time::Timestamp;
+use super::window::Window;
+use serde::Serialize;
+
+/// Whose rows a run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Every business unit in scope.
+    All,
+    /// One of them.
+    BusinessUnit(Guid),
+}
+
+impl Scope {
+    /// The unit, if it is one.
+    pub fn business_unit(self) -> Option<Guid> {
+        match self {
+            Self::All => None,
+            Self::BusinessUnit(unit) => Some(unit),
+        }
+    }
+}
+
+impl From<Option<Guid>> for Scope {
+    fn from(unit: Option<Guid>) -> Self {
+        unit.map_or(Self::All, Self::BusinessUnit)
+    }
+}
+
+/// `all`, or the unit's GUID.
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::BusinessUnit(unit) => unit.fmt(f),
+        }
+    }
+}
+
+/// The three steps of a table run, with the numbers that `BlobDeltaRunStep` has for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// 1: rows without a parent.
+    Roots,
+    /// 2: ancestors that the slice lacks.
+    MissingParents,
+    /// 3: rows with a parent.
+    Children,
+}
+
+impl Step {
+    /// Its number in `BlobDeltaRunStep.StepNumber` and `DeltaStep`.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Roots => 1,
+            Self::MissingParents => 2,
+            Self::Children => 3,
+        }
+    }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Roots => "Roots",
+            Self::MissingParents => "MissingParents",
+            Self::Children => "Children",
+        }
+    }
+}
+
+/// How a run, or its part for one table, stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are explained in DESIGN's rules 2, 8 and 11")]
+pub enum Status {
+    Running,
+    Completed,
+    Failed,
+    Blocked,
+    Superseded,
+}
+
+impl Status {
+    /// Its text in the job database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Blocked => "Blocked",
+            Self::Superseded => "Superseded",
+        }
+    }
+
+    /// From its text in the job database.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Completed, Self::Failed, Self::Blocked, Self::Superseded]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Who asks, for `BlobDeltaRun.RequestedBy`.
+    pub requested_by: String,
+    /// One table, or all active ones.
+    pub table: Option<TableName>,
+    /// Whose rows.
+    pub scope: Scope,
+    /// Rows a batch, 1 to 1,000,000.
+    pub batch_size: u32,
+    /// `MAXDOP` of the statements that scan, where the server has it.
+    pub max_dop: u16,
+    /// Sets the start of the windows back to here, in the clock of each table.
+    pub from: Option<Timestamp>,
+}
+
+/// A row of `BlobDeltaRun`.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The run.
+    pub id: Guid,
+    /// `AllTables` or `SingleTable`.
+    pub run_type: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// The database server's clock, read once.
+    pub started_at: ServerTime,
+    /// UTC; `None` while it runs, and after a crash.
+    pub completed_at: Option<Timestamp>,
+    /// How it stands.
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whose rows.
+    pub scope: Scope,
+    /// The table of a `SingleTable` run.
+    pub table: Option<TableName>,
+    /// Rows a batch.
+    pub batch_size: u32,
+    /// `MAXDOP`.
+    pub max_dop: u16,
+    /// `--from`.
+    pub from: Option<Timestamp>,
+}
+
+/// Rule 8: who may write. Every write of a table run carries it; a write that finds another
+/// pair in `BlobDeltaHighWatermark` changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The configured table.
+    pub table: TableName,
+    /// The run that holds the lease.
+    pub run_id: Guid,
+    /// One more at every take or resume.
+    pub epoch: i64,
+}
+
+/// A table run that holds its lease.
+#[derive(Clone, Debug)]
+pub struct TableRun {
+    /// Who may write.
+    pub fence: Fence,
+    /// Its window.
+    pub window: Window,
+    /// Whose rows.
+    pub scope: Scope,
+    /// Keys in the window queue, both steps: the whole of the progress bar.
+    pub queued_keys: u64,
+    /// Of them, keys that have ended already (a resumed run).
+    pub ended_keys: u64,
+    /// Whether the slice is complete already (a resumed run).
+    pub complete: bool,
+}
+
+/// What one batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchOutcome {
+    /// Keys that ended in this batch, however they ended; 0 says that the step is done.
+    pub keys: u64,
+    /// Of them, rows that were copied.
+    pub rows: u64,
+}
+
+/// What a table run leaves to be told: the counts of the manifest and of the summary. All of
+/// rule 6 is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TableCounts {
+    /// Rows of step 1.
+    pub roots: u64,
+    /// Rows of step 2.
+    pub missing_parents: u64,
+    /// Rows of step 3.
+    pub children: u64,
+    /// Rows that rule 4 took before their window.
+    pub early: u64,
+    /// Rows of steps 1 and 3 that came by `BlobDeltaPendingKey` and lie before the window.
+    pub late: u64,
+    /// Tombstones.
+    pub tombstones: u64,
+    /// Keys of the window queue whose row was gone.
+    pub gone: u64,
+    /// Keys that were re-stamped to the window's end or later.
+    pub held_back: u64,
+    /// Keys whose blob is not there yet, all that wait for this table.
+    pub pending: u64,
+    /// Keys in the window that are excluded by name.
+    pub excluded: u64,
+    /// Keys in the window whose business unit is not in scope.
+    pub out_of_scope: u64,
+    /// Keys in the window without a business unit.
+    pub without_business_unit: u64,
+    /// Keys with a row in the window whose greatest `ModifiedOn` lies after the run's start.
+    pub future: u64,
+}
+
+impl TableCounts {
+    /// All rows of the slice.
+    pub fn rows(&self) -> u64 {
+        self.roots + self.missing_parents + self.children
+    }
+}
+
+/// `--plan`: what a run would do.
+#[derive(Clone, Debug)]
+pub struct TablePlan {
+    /// The table.
+    pub table: TableName,
+    /// The window that a run started now would have.
+    pub window: Window,
+    /// Keys that it would queue.
+    pub keys: u64,
+    /// Counts that can be known without copying.
+    pub counts: TableCounts,
+    /// Why the table would be refused or blocked, if it would be.
+    pub refused: Option<String>,
+}
+
+/// A parent that the slice lacks because the source has no such row, or it is excluded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AbsentParent {
+    /// The row that names it.
+    pub child: Guid,
+    /// Its key, where it is known (excluded).
+    pub parent: Option<Guid>,
+}

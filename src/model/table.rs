@@ -1,0 +1,144 @@
+//! A row of `BlobDeltaTableConfig`.
+
+use super::clock::ClockKind;
+use super::id::Guid;
+use super::name::TableName;
+use super::time::Timestamp;
+use crate::error::{Error, Result};
+
+/// The hour that comes twice when summer time ends, and once more for good measure: a table in
+/// local time needs at least this buffer (rule 1).
+pub const LOCAL_TIME_MIN_BUFFER_MINUTES: u32 = 120;
+
+/// How one table is captured. Field for column of `BlobDeltaTableConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableConfig {
+    /// `TableName`, the key: the source's three-part name.
+    pub name: TableName,
+    /// The blob table.
+    pub source: TableName,
+    /// The slice table.
+    pub target: TableName,
+    /// The table that holds `ModifiedOn`; may be the source itself.
+    pub metadata: TableName,
+    /// Its column that holds the source's key.
+    pub metadata_id_column: String,
+    /// Its column of change.
+    pub metadata_modified_on_column: String,
+    /// Its column of business units; without one every row is in scope.
+    pub metadata_business_unit_column: Option<String>,
+    /// The table of business units in scope, needed with the column above.
+    pub business_unit_table: Option<TableName>,
+    /// Its column of identifiers.
+    pub business_unit_id_column: Option<String>,
+    /// The source's key, a uniqueidentifier.
+    pub key_column: String,
+    /// The source's place in the tree; without one the table is flat.
+    pub path_column: Option<String>,
+    /// The place of the row's parent; without one the table is flat: step 1 alone.
+    pub parent_path_column: Option<String>,
+    /// `SafetyBufferMinutes`.
+    pub safety_buffer_minutes: u32,
+    /// Where the first window starts; the beginning of time without one.
+    pub initial_baseline: Option<Timestamp>,
+    /// The clock of `ModifiedOn`.
+    pub clock: ClockKind,
+    /// One key that is never captured.
+    pub excluded_stream_id: Option<Guid>,
+    /// Whether runs over all tables take it.
+    pub is_active: bool,
+    /// Whether logged deletions become tombstones.
+    pub include_deletions: bool,
+    /// Whether a complete slice may only be emptied after it was packed.
+    pub require_bundle: bool,
+}
+
+impl TableConfig {
+    /// A configuration with the defaults of the schema: slice in `<db>_Delta`, buffer 240
+    /// minutes, UTC, keyed by `stream_id`, tree by `path_locator` and `parent_path_locator`.
+    pub fn new(source: TableName, metadata: TableName) -> Self {
+        let target = TableName { db: format!("{}_Delta", source.db), ..source.clone() };
+        Self {
+            name: source.clone(),
+            source,
+            target,
+            metadata,
+            metadata_id_column: "stream_id".into(),
+            metadata_modified_on_column: "ModifiedOn".into(),
+            metadata_business_unit_column: None,
+            business_unit_table: None,
+            business_unit_id_column: None,
+            key_column: "stream_id".into(),
+            path_column: Some("path_locator".into()),
+            parent_path_column: Some("parent_path_locator".into()),
+            safety_buffer_minutes: 240,
+            initial_baseline: None,
+            clock: ClockKind::Utc,
+            excluded_stream_id: None,
+            is_active: true,
+            include_deletions: true,
+            require_bundle: true,
+        }
+    }
+
+    /// Whether the table has a tree, and so steps 2 and 3.
+    pub fn is_tree(&self) -> bool {
+        self.parent_path_column.is_some()
+    }
+
+    /// What can be said without a catalog.
+    ///
+    /// # Errors
+    /// Config, naming the column of `BlobDeltaTableConfig` to change.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: &str, column: &str| Err(Error::config(what).table(&self.name).column(column));
+        if self.clock == ClockKind::Local && self.safety_buffer_minutes < LOCAL_TIME_MIN_BUFFER_MINUTES {
+            return wrong(
+                "a table whose ModifiedOn is local time needs a safety buffer of at least 120 minutes, \
+                 because one hour comes twice",
+                "SafetyBufferMinutes",
+            );
+        }
+        if self.parent_path_column.is_some() && self.path_column.is_none() {
+            return wrong("a parent path column needs a path column", "PathColumn");
+        }
+        let bu = self.metadata_business_unit_column.is_some();
+        if bu && (self.business_unit_table.is_none() || self.business_unit_id_column.is_none()) {
+            return wrong(
+                "a business unit column needs the table of business units and its id column",
+                "BusinessUnitTable",
+            );
+        }
+        if self.target == self.source || self.target == self.metadata {
+            return wrong("the slice would be emptied, so it cannot be the source or the metadata table", "TargetTable");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TableConfig {
+        let name = TableName::parse("Db.dbo.T").unwrap();
+        TableConfig::new(name.clone(), name)
+    }
+
+    #[test]
+    fn rule_1_local_time_needs_two_hours() {
+        let mut table = config();
+        table.clock = ClockKind::Local;
+        table.safety_buffer_minutes = 119;
+        assert!(table.check().is_err());
+        table.safety_buffer_minutes = 120;
+        assert!(table.check().is_ok());
+    }
+
+    #[test]
+    fn a_slice_is_never_its_own_source() {
+        let mut table = config();
+        table.target = table.source.clone();
+        assert!(table.check().is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Replaying bundles into a database.
