@@ -99,9 +99,7 @@ impl Error {
     /// A file operation that failed; `doing` is an infinitive, such as "write".
     pub fn io(doing: &str, path: &std::path::Path, source: std::io::Error) -> Self {
         let hint = io_hint(&source);
-        let mut error = Self::new(Kind::Io, format!("cannot {doing} this file or folder"))
-            .file(path)
-            .caused_by(source);
+        let mut error = Self::new(Kind::Io, format!("cannot {doing} this file or folder")).file(path).caused_by(source);
         error.inner.hint = hint;
         error
     }

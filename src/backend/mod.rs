@@ -14,9 +14,7 @@ mod target;
 
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
-pub use jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
-};
+pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
 pub use target::{LedgerEntry, Target, TargetSpec, TombstoneRow};

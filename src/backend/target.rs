@@ -95,5 +95,12 @@ pub trait Target {
     ///
     /// # Errors
     /// Database.
-    fn note_chain(&mut self, spec: &TargetSpec, source_id: Guid, scope: &str, root: Sha256, end: Timestamp) -> Result<()>;
+    fn note_chain(
+        &mut self,
+        spec: &TargetSpec,
+        source_id: Guid,
+        scope: &str,
+        root: Sha256,
+        end: Timestamp,
+    ) -> Result<()>;
 }

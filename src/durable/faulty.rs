@@ -48,7 +48,9 @@ impl Faulty {
     fn operation(&self, what: &str) -> io::Result<()> {
         let nth = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         match self.when {
-            When::CrashAt(at) if nth >= at => Err(io::Error::other(format!("injected crash at operation {at} ({what})"))),
+            When::CrashAt(at) if nth >= at => {
+                Err(io::Error::other(format!("injected crash at operation {at} ({what})")))
+            }
             When::FailOnceAt(at) if nth == at => Err(io::Error::from(io::ErrorKind::StorageFull)),
             _ => Ok(()),
         }
@@ -119,8 +121,7 @@ impl Disk for Faulty {
     }
 
     fn before_commit(&self, what: &str) -> Result<()> {
-        self.operation("commit").map_err(|error| {
-            Error::new(Kind::Database, format!("cannot commit: {what}")).caused_by(error)
-        })
+        self.operation("commit")
+            .map_err(|error| Error::new(Kind::Database, format!("cannot commit: {what}")).caused_by(error))
     }
 }

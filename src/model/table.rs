@@ -110,7 +110,10 @@ impl TableConfig {
             );
         }
         if self.target == self.source || self.target == self.metadata {
-            return wrong("the slice would be emptied, so it cannot be the source or the metadata table", "TargetTable");
+            return wrong(
+                "the slice would be emptied, so it cannot be the source or the metadata table",
+                "TargetTable",
+            );
         }
         Ok(())
     }

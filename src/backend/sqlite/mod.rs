@@ -1,1 +1,21 @@
-//! The embedded instance: a folder of SQLite files, one a database.
+//! The embedded instance: a folder of SQLite files, one a database, attached under their names.
+//!
+//! **Atomicity.** Each file uses a rollback journal with `synchronous = FULL`. A transaction
+//! over several attached files is then atomic by the super-journal that SQLite keeps beside the
+//! main file (<https://www.sqlite.org/atomiccommit.html>, section 5); in WAL mode it would not
+//! be. Every process opens the same main file, so any of them can finish a crashed commit.
+//!
+//! **Several processes.** Every write begins with `BEGIN IMMEDIATE` and waits for others up to
+//! the busy timeout; reads are short pages. So it is the lease that settles who may run, never a
+//! file lock.
+//!
+//! **Storage.** A declared type is the T-SQL type followed by the SQLite storage that keeps it
+//! lossless, such as `datetime2(7) TEXT` or `uniqueidentifier BLOB` (see [`types`]).
+
+mod sandbox;
+mod session;
+mod sql;
+mod target;
+mod types;
+
+pub use session::{JOB_DATABASE, Session};

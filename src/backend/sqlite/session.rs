@@ -1,0 +1,305 @@
+//! One connection to an embedded instance.
+
+use super::types;
+use crate::backend::connect::OpenOptions;
+use crate::durable::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::model::clock::{Clock, ServerTime};
+use crate::model::column::Column;
+use crate::model::name::TableName;
+use rusqlite::{Connection, OpenFlags, limits::Limit};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The job database of every instance.
+pub const JOB_DATABASE: &str = "BlobDeltaJobs";
+
+/// The one schema of an embedded database.
+const SCHEMA: &str = "dbo";
+
+/// How long a statement waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most databases that SQLite can attach (SQLITE_MAX_ATTACHED as built).
+const MAX_ATTACHED: i32 = 125;
+
+/// See the module's text.
+pub struct Session {
+    pub(super) connection: Connection,
+    pub(super) folder: PathBuf,
+    pub(super) options: OpenOptions,
+    databases: Vec<String>,
+}
+
+impl Session {
+    /// Opens the instance in this folder, every database of it attached.
+    ///
+    /// # Errors
+    /// Config, if the folder is no instance and may not be created; Database.
+    pub fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
+        if options.create && !folder.is_dir() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        }
+        let main = file_of(folder, &options.main_database)?;
+        if !options.create && !main.is_file() {
+            let text = format!("there is no database {} in this embedded instance", options.main_database);
+            return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
+        }
+        let connection = open_connection(&main, options.create)?;
+        let mut session =
+            Self { connection, folder: folder.to_owned(), options: options.clone(), databases: Vec::new() };
+        session.attach_all()?;
+        Ok(session)
+    }
+
+    /// A second connection to the same instance, with the main database alone.
+    pub(super) fn open_main_alone(&self) -> Result<Connection> {
+        open_connection(&file_of(&self.folder, &self.options.main_database)?, false)
+    }
+
+    fn attach_all(&mut self) -> Result<()> {
+        let entries = std::fs::read_dir(&self.folder).map_err(|error| Error::io("read", &self.folder, error))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|file| file.strip_suffix(".sqlite").map(str::to_owned))
+            .filter(|name| *name != self.options.main_database)
+            .collect();
+        names.sort();
+        self.databases.push(self.options.main_database.clone());
+        for name in names {
+            self.attach(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches a database, creating its file if it is not there. Does nothing if it is attached.
+    pub(super) fn attach(&mut self, name: &str) -> Result<()> {
+        if self.has_database(name) {
+            return Ok(());
+        }
+        let file = file_of(&self.folder, name)?;
+        let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
+        let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
+        self.connection.execute(&attach, [path]).map_err(|error| {
+            failed("attach a database", error)
+                .file(&file)
+                .hint("an instance holds at most 125 databases, each a SQLite file")
+        })?;
+        let schema = quote(name);
+        let pragmas = format!("PRAGMA {schema}.synchronous = FULL; PRAGMA {schema}.journal_mode = DELETE;");
+        self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
+        self.databases.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Whether this database is attached; names compare without case, as in SQLite.
+    pub(super) fn has_database(&self, name: &str) -> bool {
+        self.databases.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The quoted name of a table, checked against the catalog.
+    pub(super) fn resolve(&self, table: &TableName) -> Result<String> {
+        let missing = |what: String| Err(Error::config(what).hint("correct it with `table set`, or create it"));
+        if !self.has_database(&table.db) {
+            return missing(format!("there is no database {:?} (for {table})", table.db));
+        }
+        if table.schema != SCHEMA {
+            return missing(format!(
+                "an embedded database has the schema dbo alone, not {:?} (for {table})",
+                table.schema
+            ));
+        }
+        let found: bool = self.query_one(
+            &format!(
+                "SELECT EXISTS (SELECT * FROM {}.sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE)",
+                self.schema_of(&table.db)
+            ),
+            [&table.table],
+        )?;
+        if !found {
+            return missing(format!("there is no table {table}"));
+        }
+        Ok(self.quoted(table))
+    }
+
+    /// The quoted name of a table that is known to be there, or about to be made.
+    pub(super) fn quoted(&self, table: &TableName) -> String {
+        format!("{}.{}", self.schema_of(&table.db), quote(&table.table))
+    }
+
+    /// The schema under which SQLite knows a database: the first file opened is `main`.
+    pub(super) fn schema_of(&self, db: &str) -> String {
+        if db.eq_ignore_ascii_case(&self.options.main_database) { "main".into() } else { quote(db) }
+    }
+
+    /// The columns of a table that [`Session::resolve`] knows.
+    pub(super) fn table_columns(&self, table: &TableName) -> Result<Vec<Column>> {
+        self.resolve(table)?;
+        let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
+        let schema = if table.db.eq_ignore_ascii_case(&self.options.main_database) { "main" } else { &table.db };
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed("read the catalog", error))?;
+        let rows = statement
+            .query_map([table.table.as_str(), schema], |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, bool>(2)?,
+                    row.get::<_, i64>(3)?,
+                    row.get::<_, i64>(4)?,
+                ))
+            })
+            .map_err(|error| failed("read the catalog", error))?;
+        let mut columns = Vec::new();
+        for row in rows {
+            let (name, declared, not_null, key, hidden) = row.map_err(|error| failed("read the catalog", error))?;
+            let sql_type = types::parse_declared(&declared).map_err(|error| error.table(table).column(&name))?;
+            let nullable = !not_null && key == 0;
+            columns.push(Column { name, sql_type, nullable, computed: hidden >= 2, collation: None });
+        }
+        Ok(columns)
+    }
+
+    /// Runs `work` in one transaction that locks the instance for writing; commits if it
+    /// succeeds, and rolls back if it fails. `what` names it for the disk and for errors.
+    pub(super) fn transact<T>(&mut self, what: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.execute_plain("BEGIN IMMEDIATE")?;
+        let done = work(self).and_then(|value| {
+            self.disk().before_commit(what)?;
+            self.execute_plain("COMMIT")?;
+            Ok(value)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            // A rollback that fails leaves the connection unusable; the next statement says so.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    fn execute_plain(&self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(|error| failed(sql, error))
+    }
+
+    /// Runs one statement; returns the rows that it changed.
+    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<u64> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let changed = statement.execute(parameters).map_err(|error| failed_sql(sql, error))?;
+        Ok(changed as u64)
+    }
+
+    /// The first column of the only row.
+    pub(super) fn query_one<T: rusqlite::types::FromSql>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<T> {
+        self.query_row(sql, parameters, |row| row.get(0))
+    }
+
+    /// The only row.
+    pub(super) fn query_row<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        statement.query_row(parameters, read).map_err(|error| failed_sql(sql, error))
+    }
+
+    /// The row, if there is one.
+    pub(super) fn query_optional<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        use rusqlite::OptionalExtension as _;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        statement.query_row(parameters, read).optional().map_err(|error| failed_sql(sql, error))
+    }
+
+    /// All rows; for results that are small by design.
+    pub(super) fn query_all<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let rows = statement.query_map(parameters, read).map_err(|error| failed_sql(sql, error))?;
+        rows.collect::<rusqlite::Result<_>>().map_err(|error| failed_sql(sql, error))
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.options.disk
+    }
+
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.options.clock
+    }
+
+    pub(super) fn server_time(&self) -> ServerTime {
+        self.options.clock.now()
+    }
+}
+
+fn open_connection(file: &Path, create: bool) -> Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let opened = Connection::open_with_flags(file, flags).and_then(|connection| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, MAX_ATTACHED)?;
+        connection.set_prepared_statement_cache_capacity(128);
+        connection.execute_batch(
+            "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA trusted_schema = OFF;",
+        )?;
+        Ok(connection)
+    });
+    opened.map_err(|error| {
+        failed("open the database", error)
+            .file(file)
+            .hint("the file must be a SQLite database that this account may write")
+    })
+}
+
+fn file_of(folder: &Path, database: &str) -> Result<PathBuf> {
+    crate::model::name::check_identifier(database)?;
+    if database.contains(['/', '\\', ':']) || database.starts_with('.') {
+        let text = format!("the database name {database:?} cannot be the name of a file");
+        return Err(
+            Error::config(text).hint("an embedded instance needs names without slashes, colons and leading dots")
+        );
+    }
+    if ["main", "temp"].iter().any(|reserved| database.eq_ignore_ascii_case(reserved)) {
+        return Err(
+            Error::config(format!("SQLite reserves the database name {database:?}")).hint("choose another name")
+        );
+    }
+    Ok(folder.join(format!("{database}.sqlite")))
+}
+
+/// Quotes one identifier for SQLite. The only place where that is done.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A failure of SQLite; `doing` is an infinitive.
+pub(super) fn failed(doing: &str, error: rusqlite::Error) -> Error {
+    let hint = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            "another process has held the instance for a minute; find it, then run again"
+        }
+        Some(rusqlite::ErrorCode::DiskFull) => "free some space, then go on with --resume",
+        _ => return Error::new(Kind::Database, format!("cannot {doing}")).caused_by(error),
+    };
+    Error::new(Kind::Database, format!("cannot {doing}")).caused_by(error).hint(hint)
+}
+
+fn failed_sql(sql: &str, error: rusqlite::Error) -> Error {
+    let verb: Vec<&str> = sql.split_whitespace().filter(|word| !word.starts_with("--")).take(6).collect();
+    failed(&format!("execute \"{} …\"", verb.join(" ")), error)
+}

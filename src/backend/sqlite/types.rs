@@ -1,0 +1,177 @@
+//! How T-SQL values lie in SQLite.
+//!
+//! | T-SQL | declared as | stored as |
+//! |---|---|---|
+//! | bit, tinyint … bigint | `int` … | INTEGER |
+//! | real, float | `float REAL` | REAL |
+//! | decimal, money | `decimal(9,2) TEXT` | decimal text, every digit of the scale |
+//! | character types, xml | `nvarchar(255) TEXT` | TEXT |
+//! | binary types, rowversion, hierarchyid, geography, geometry | `varbinary(max) BLOB` | BLOB |
+//! | uniqueidentifier | `uniqueidentifier BLOB` | 16 bytes in RFC order |
+//! | datetime2, datetime, smalldatetime | `datetime2(7) TEXT` | `YYYY-MM-DDTHH:MM:SS.fffffff`, always 27 characters |
+//! | date, time | `date TEXT` | `YYYY-MM-DD`, `HH:MM:SS.fffffff` |
+//! | datetimeoffset | `datetimeoffset(7) TEXT` | the moment in UTC, 27 characters, then `+HH:MM` |
+//!
+//! The word after the T-SQL type settles SQLite's affinity
+//! (<https://www.sqlite.org/datatype3.html>, section 3.1), without which `1.10` in a decimal
+//! column would become a float. One text form a moment, so that text compares as time does.
+
+use crate::error::{Error, Result};
+use crate::model::cell::Cell;
+use crate::model::decimal;
+use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
+use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+/// The declared type for a column of this type.
+pub fn declared(sql_type: SqlType) -> String {
+    let storage = match sql_type {
+        SqlType::Bit | SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => "INTEGER",
+        SqlType::Real | SqlType::Float => "REAL",
+        SqlType::Binary(_)
+        | SqlType::VarBinary(_)
+        | SqlType::Image
+        | SqlType::RowVersion
+        | SqlType::UniqueIdentifier
+        | SqlType::HierarchyId
+        | SqlType::Geography
+        | SqlType::Geometry => "BLOB",
+        _ => "TEXT",
+    };
+    format!("{sql_type} {storage}")
+}
+
+/// The T-SQL type of a declared type; SQLite's own four are understood too.
+///
+/// # Errors
+/// Config: a type that cannot be carried.
+pub fn parse_declared(declared: &str) -> Result<SqlType> {
+    let text = declared.trim();
+    let plain = match text.to_ascii_uppercase().as_str() {
+        "INTEGER" => Some(SqlType::BigInt),
+        "REAL" => Some(SqlType::Float),
+        "BLOB" => Some(SqlType::VarBinary(None)),
+        "TEXT" => Some(SqlType::NVarChar(None)),
+        _ => None,
+    };
+    let words = ["INTEGER", "REAL", "BLOB", "TEXT"];
+    let body = text.rsplit_once(' ').filter(|(_, last)| words.contains(&last.to_ascii_uppercase().as_str()));
+    plain.map_or_else(|| SqlType::parse(body.map_or(text, |(body, _)| body)), Ok)
+}
+
+/// Reads what SQLite holds as a cell of the column's type.
+///
+/// # Errors
+/// Config: the stored value is not in the one form that the type has.
+pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
+    let misfit = || {
+        Error::config(format!(
+            "a stored value is not a {sql_type} in the form that the embedded instance keeps: {}",
+            shown(value)
+        ))
+        .hint("mend the row, or exclude its key in BlobDeltaExcludedKey")
+    };
+    match (sql_type, value) {
+        (_, ValueRef::Null) => Ok(Cell::Null),
+        (SqlType::Bit, ValueRef::Integer(bit @ 0..=1)) => Ok(Cell::Bool(bit == 1)),
+        (SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt, ValueRef::Integer(value)) => {
+            Ok(Cell::Int(value))
+        }
+        (SqlType::Real | SqlType::Float, ValueRef::Real(value)) => Ok(Cell::Float(value)),
+        (SqlType::UniqueIdentifier, ValueRef::Blob(bytes)) => guid(bytes).map(Cell::Guid).ok_or_else(misfit),
+        (_, ValueRef::Blob(bytes)) if declared(sql_type).ends_with("BLOB") => Ok(Cell::Bytes(bytes)),
+        (_, ValueRef::Text(bytes)) if declared(sql_type).ends_with("TEXT") => {
+            let text = std::str::from_utf8(bytes).map_err(|_| misfit())?;
+            text_cell(sql_type, text).ok_or_else(misfit)
+        }
+        _ => Err(misfit()),
+    }
+}
+
+fn text_cell(sql_type: SqlType, text: &str) -> Option<Cell<'_>> {
+    match sql_type {
+        SqlType::Decimal { scale, .. } => decimal::parse(text, scale).ok().map(Cell::Decimal),
+        SqlType::Money | SqlType::SmallMoney => decimal::parse(text, 4).ok().map(Cell::Decimal),
+        SqlType::DateTime2(_) | SqlType::DateTime | SqlType::SmallDateTime => canonical(text).map(Cell::DateTime),
+        SqlType::Date if text.len() == 10 => {
+            let day = canonical(&format!("{text}T00:00:00.0000000"))?;
+            i32::try_from(day.ticks() / TICKS_PER_DAY).ok().map(Cell::Date)
+        }
+        SqlType::Time(_) if text.len() == 16 => {
+            canonical(&format!("0001-01-01T{text}")).map(|time| Cell::Time(time.ticks()))
+        }
+        SqlType::DateTimeOffset(_) => {
+            let (moment, offset) = text.split_at_checked(27)?;
+            Some(Cell::DateTimeOffset(canonical(moment)?, offset_minutes(offset)?))
+        }
+        SqlType::Date | SqlType::Time(_) => None,
+        _ => Some(Cell::Text(text)),
+    }
+}
+
+fn canonical(text: &str) -> Option<Timestamp> {
+    let parsed = if text.len() == 27 { Timestamp::parse(text).ok()? } else { return None };
+    (parsed.to_string() == text).then_some(parsed)
+}
+
+fn offset_minutes(text: &str) -> Option<i16> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = text[1..].split_once(':')?;
+    let total = hours.parse::<i16>().ok()? * 60 + minutes.parse::<i16>().ok()?;
+    (text.len() == 6 && total <= 14 * 60).then_some(sign * total)
+}
+
+/// What SQLite shall hold for a cell of the column's type.
+pub fn stored<'a>(sql_type: SqlType, cell: Cell<'a>) -> ToSqlOutput<'a> {
+    let text = |text: String| ToSqlOutput::Owned(Value::Text(text));
+    match cell {
+        Cell::Null | Cell::Large(_) => ToSqlOutput::Owned(Value::Null),
+        Cell::Bool(bit) => ToSqlOutput::Owned(Value::Integer(bit.into())),
+        Cell::Int(value) => ToSqlOutput::Owned(Value::Integer(value)),
+        Cell::Float(value) => ToSqlOutput::Owned(Value::Real(value)),
+        Cell::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+        Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        Cell::Guid(guid) => ToSqlOutput::Owned(Value::Blob(guid.as_bytes().to_vec())),
+        Cell::Decimal(unscaled) => match sql_type {
+            SqlType::Decimal { scale, .. } => text(decimal::format(unscaled, scale)),
+            _ => text(decimal::format(unscaled, 4)),
+        },
+        Cell::DateTime(at) => text(at.to_string()),
+        Cell::Date(days) => {
+            text(Timestamp::MIN.plus_ticks(i64::from(days) * TICKS_PER_DAY).to_string()[..10].to_owned())
+        }
+        Cell::Time(ticks) => {
+            text(Timestamp::MIN.plus_ticks(ticks.rem_euclid(TICKS_PER_DAY)).to_string()[11..].to_owned())
+        }
+        Cell::DateTimeOffset(at, minutes) => {
+            let sign = if minutes < 0 { '-' } else { '+' };
+            let minutes = minutes.unsigned_abs();
+            text(format!("{at}{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+        }
+    }
+}
+
+/// A GUID from what SQLite holds.
+pub fn guid(bytes: &[u8]) -> Option<Guid> {
+    bytes.try_into().ok().map(Guid::from_bytes)
+}
+
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Text(bytes) => format!("{:.60?}", String::from_utf8_lossy(bytes)),
+        ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),
+        ValueRef::Integer(value) => value.to_string(),
+        ValueRef::Real(value) => value.to_string(),
+        ValueRef::Null => "NULL".into(),
+    }
+}
+
+/// Seconds as ticks, for leases.
+pub fn seconds(seconds: u32) -> i64 {
+    i64::from(seconds) * TICKS_PER_SECOND
+}
