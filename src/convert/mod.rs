@@ -1,1 +1,62 @@
 //! Cells to Arrow and back; one file a type family.
+//!
+//! A [`ColumnPlan`] decides once per column what its Arrow fields are: the value, and the
+//! companions that keep what the value's Arrow type cannot hold. A [`BatchBuilder`] then takes
+//! cells and gives record batches; [`BatchRows`] takes a record batch and gives the cells back.
+//! What goes in comes out, to the last digit; a cell that does not fit its column's type is an
+//! error on both ways ([`fit`]), never a changed value.
+//!
+//! # How an exporter writes a table
+//!
+//! ```ignore
+//! let plan = Arc::new(ColumnPlan::rows(&slice_columns, &table.key_column)?);
+//! let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at, run_id });
+//! let mut parts = stage.rows(plan.schema(), &options);            // bundle::TableStage
+//! loop {
+//!     let last = backend.read_slice(&fence, after.as_ref(), limits, &mut builder)?;
+//!     for slot in builder.pending_large().to_vec() {
+//!         let mut blob = stage.blob(&options)?;
+//!         backend.read_large(&fence, slot.key, &plan.columns()[slot.column].name, &mut blob)?;
+//!         let stored = blob.finish(slot.bytes)?;
+//!         builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
+//!     }
+//!     if !builder.is_empty() { parts.write(&builder.finish()?)?; }
+//!     match last { Some(position) => after = Some(position), None => break }
+//! }
+//! let files = parts.finish()?;
+//! ```
+//!
+//! # How a reader gets cells back
+//!
+//! ```ignore
+//! let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
+//! for batch in bundle.open_part(bundle.check_file(&file)?, &PartRead::default())? {
+//!     let mut rows = BatchRows::new(plan.clone(), batch?)?;
+//!     for large in rows.large_refs()? {                           // values that lie in blob/
+//!         rows.supply(&large, bundle.read_blob(table, &large.reference)?)?;
+//!     }
+//!     let keys = rows.keys()?;
+//!     let versions = rows.versions()?;                            // rule 14
+//!     target.apply_rows(&spec, &rows, &keys, &versions, &entry)?; // BatchRows is a RowSource
+//! }
+//! ```
+
+mod binary;
+mod builder;
+mod encode;
+pub mod fit;
+mod guid;
+mod numbers;
+mod plan;
+mod rows;
+mod text;
+mod times;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::{BatchBuilder, LargeSlot, RunStamp};
+pub use plan::{
+    ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, PlannedColumn, SQL_TYPE_KEY,
+};
+pub use rows::{BatchRows, LargeRef};

@@ -1,0 +1,235 @@
+//! [`BatchBuilder`]: cells in, record batches out.
+//!
+//! One builder serves one table from its first batch to its last. Blob values are hashed while
+//! they are in the cache. A value over the inline limit ([`Cell::Large`]) leaves a slot: whoever
+//! reads it into `blob/` names the file and its hash before the batch can be finished.
+
+use super::encode::{Encoder, encoder};
+use super::fit;
+use super::plan::ColumnPlan;
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, CellSink};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::time::Timestamp;
+use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
+use std::sync::Arc;
+
+const SHA256_BYTES: i32 = 32;
+/// What a cell of fixed width is counted as.
+const FIXED_CELL_BYTES: u64 = 16;
+
+/// The run that the rows carry (rule 14).
+#[derive(Clone, Copy, Debug)]
+pub struct RunStamp {
+    /// When it started, UTC.
+    pub started_at: Timestamp,
+    /// The run.
+    pub run_id: Guid,
+}
+
+/// A value that lies in `blob/`, or shall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeSlot {
+    /// Its row in the batch.
+    pub row: usize,
+    /// Its column among [`ColumnPlan::columns`].
+    pub column: usize,
+    /// The key of the row.
+    pub key: Guid,
+    /// How many bytes the backend said it has.
+    pub bytes: u64,
+}
+
+/// The companions that hash and place one large column.
+#[derive(Default)]
+struct Large {
+    hashes: Vec<Option<Sha256>>,
+    references: Vec<Option<String>>,
+}
+
+/// See the module's text.
+pub struct BatchBuilder {
+    plan: Arc<ColumnPlan>,
+    stamp: RunStamp,
+    encoders: Result<Vec<Box<dyn Encoder>>>,
+    large: Vec<Large>,
+    pending: Vec<LargeSlot>,
+    key: Option<Guid>,
+    next_column: usize,
+    rows: usize,
+    bytes: u64,
+}
+
+impl BatchBuilder {
+    /// An empty builder.
+    pub fn new(plan: Arc<ColumnPlan>, stamp: RunStamp) -> Self {
+        let encoders = plan.planned().iter().map(|planned| encoder(planned.column.sql_type)).collect();
+        let large = plan.planned().iter().map(|_| Large::default()).collect();
+        Self { plan, stamp, encoders, large, pending: Vec::new(), key: None, next_column: 0, rows: 0, bytes: 0 }
+    }
+
+    /// Complete rows since the last batch.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Bytes of the values held, roughly: what a batch is to be kept under 16 MiB by.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Values of this batch that the backend did not read, in row order.
+    pub fn pending_large(&self) -> &[LargeSlot] {
+        &self.pending
+    }
+
+    /// Says where such a value lies: `blob_ref` is `blob/<sha256>.zst`, `sha256` that of the value.
+    ///
+    /// # Errors
+    /// Internal: a slot that is not pending.
+    pub fn resolve_large(&mut self, slot: LargeSlot, blob_ref: &str, sha256: Sha256) -> Result<()> {
+        let found = self.pending.iter().position(|pending| *pending == slot);
+        let at = found.ok_or_else(|| Error::internal("a large value was placed twice").key(slot.key))?;
+        self.pending.remove(at);
+        let large = &mut self.large[slot.column];
+        large.hashes[slot.row] = Some(sha256);
+        large.references[slot.row] = Some(blob_ref.to_owned());
+        Ok(())
+    }
+
+    /// A whole row.
+    ///
+    /// # Errors
+    /// As [`CellSink::cell`].
+    pub fn push_row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
+        cells.iter().enumerate().try_for_each(|(column, cell)| self.cell(column, *cell))?;
+        self.end_row()
+    }
+
+    /// The rows since the last batch; the builder is empty then. After an error it is of no
+    /// more use.
+    ///
+    /// # Errors
+    /// Internal: a row that was not ended, or a large value that was not placed.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        if let Some(slot) = self.pending.first() {
+            let column = &self.plan.columns()[slot.column].name;
+            return Err(Error::internal("a large value was not placed in blob/").column(column).key(slot.key));
+        }
+        if self.next_column != 0 {
+            return Err(Error::internal("a batch was finished in the middle of a row"));
+        }
+        let mut arrays = Vec::with_capacity(self.plan.schema().fields().len());
+        let encoders = encoders(&mut self.encoders)?;
+        for ((planned, encoder), large) in self.plan.planned().iter().zip(encoders).zip(&mut self.large) {
+            encoder.finish(&mut arrays);
+            if planned.content_sha256.is_some() {
+                arrays.push(hash_array(&large.hashes)?);
+            }
+            if planned.blob_ref.is_some() {
+                arrays.push(reference_array(&large.references));
+            }
+            *large = Large::default();
+        }
+        (self.rows, self.bytes) = (0, 0);
+        RecordBatch::try_new(self.plan.schema(), arrays)
+            .map_err(|error| Error::internal("the columns of a batch do not fit its schema").caused_by(error))
+    }
+
+    fn push(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        let planned = &self.plan.planned()[column];
+        let misfit = |why: String| {
+            let error = Error::config(format!("a value does not fit its column: {why}")).column(&planned.column.name);
+            let error = error.hint("mend the row, or exclude its key in BlobDeltaExcludedKey");
+            match self.key {
+                Some(key) => error.key(key),
+                None => error,
+            }
+        };
+        if cell == Cell::Null && !planned.column.nullable {
+            return Err(misfit("NULL in a column that does not take it".to_owned()));
+        }
+        fit::check(planned.column.sql_type, &cell).map_err(misfit)?;
+        if planned.blob_ref.is_some() {
+            self.large[column].references.push(None);
+            self.large[column].hashes.push(match cell {
+                Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
+                _ => None,
+            });
+        }
+        self.bytes += match cell {
+            Cell::Text(text) => text.len() as u64,
+            Cell::Bytes(bytes) => bytes.len() as u64,
+            _ => FIXED_CELL_BYTES,
+        };
+        let pushed = encoders(&mut self.encoders)?[column].push(cell);
+        pushed.ok_or_else(|| Error::internal("a cell that fits was not taken").column(&planned.column.name))
+    }
+}
+
+impl CellSink for BatchBuilder {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        if column != self.next_column || column >= self.plan.columns().len() {
+            let what = format!("cell {column} of a row came where cell {} was due", self.next_column);
+            return Err(Error::internal(what));
+        }
+        self.push(column, cell)?;
+        self.next_column += 1;
+        match cell {
+            Cell::Guid(guid) if column == self.plan.key() => self.key = Some(guid),
+            Cell::Large(bytes) => {
+                let slot = LargeSlot { row: self.rows, column, key: Guid::from_bytes([0; 16]), bytes };
+                self.pending.push(slot);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        let given = self.plan.columns().len();
+        if self.next_column != given {
+            return Err(Error::internal(format!("a row ended after {} of {given} cells", self.next_column)));
+        }
+        if self.plan.has_run() {
+            self.push(given, Cell::DateTime(self.stamp.started_at))?;
+            self.push(given + 1, Cell::Guid(self.stamp.run_id))?;
+        }
+        let key = self.key.take().ok_or_else(|| Error::config("a row without a key"))?;
+        for slot in self.pending.iter_mut().rev().take_while(|slot| slot.row == self.rows) {
+            slot.key = key;
+        }
+        self.rows += 1;
+        self.next_column = 0;
+        Ok(())
+    }
+}
+
+fn encoders(encoders: &mut Result<Vec<Box<dyn Encoder>>>) -> Result<&mut Vec<Box<dyn Encoder>>> {
+    encoders.as_mut().map_err(|error| Error::internal(error.to_string()))
+}
+
+fn hash_array(hashes: &[Option<Sha256>]) -> Result<ArrayRef> {
+    let mut builder = FixedSizeBinaryBuilder::with_capacity(hashes.len(), SHA256_BYTES);
+    for hash in hashes {
+        match hash {
+            Some(hash) => builder
+                .append_value(hash.as_bytes())
+                .map_err(|error| Error::internal("a hash is not 32 bytes long").caused_by(error))?,
+            None => builder.append_null(),
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+fn reference_array(references: &[Option<String>]) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    references.iter().for_each(|reference| builder.append_option(reference.as_deref()));
+    Arc::new(builder.finish())
+}

@@ -1,0 +1,101 @@
+//! Whether a cell is a value that its column's type can have. Checked on the way into a bundle
+//! and on the way out of one, so that nothing that a database could not hold passes either way.
+
+use super::numbers::narrow;
+use crate::model::cell::Cell;
+use crate::model::sqltype::SqlType;
+use crate::model::time::{TICKS_PER_DAY, Timestamp};
+
+const MAX_OFFSET_MINUTES: i16 = 14 * 60;
+const MAX_HIERARCHYID_BYTES: usize = 892;
+const ROWVERSION_BYTES: usize = 8;
+
+/// Whether the cell fits; `Err` says in a clause what does not. NULL fits here: whether the
+/// column takes it is for the caller to know.
+///
+/// # Errors
+/// The clause, such as `300 is out of the range of tinyint`.
+pub fn check(sql_type: SqlType, cell: &Cell<'_>) -> Result<(), String> {
+    let fits = match (sql_type, *cell) {
+        (_, Cell::Null) | (SqlType::Bit, Cell::Bool(_)) => true,
+        (SqlType::UniqueIdentifier, Cell::Guid(_)) => true,
+        (_, Cell::Large(_)) => sql_type.is_large(),
+        (_, Cell::Int(value)) => int_fits(sql_type, value),
+        (SqlType::Real, Cell::Float(value)) => value.is_nan() || f64::from(narrow(value)) == value,
+        (SqlType::Float, Cell::Float(_)) => true,
+        (_, Cell::Decimal(value)) => decimal_fits(sql_type, value),
+        (_, Cell::Text(text)) => text_fits(sql_type, text),
+        (_, Cell::Bytes(bytes)) => bytes_fit(sql_type, bytes),
+        (SqlType::Date, Cell::Date(days)) => (0..=max_days()).contains(&days),
+        (SqlType::Time(scale), Cell::Time(ticks)) => (0..TICKS_PER_DAY).contains(&ticks) && scale_fits(scale, ticks),
+        (SqlType::DateTime2(scale), Cell::DateTime(at)) => scale_fits(scale, at.ticks()),
+        // Whole microseconds are what the bundle carries; 1/300 s comes in milliseconds.
+        (SqlType::DateTime | SqlType::SmallDateTime, Cell::DateTime(at)) => scale_fits(6, at.ticks()),
+        (SqlType::DateTimeOffset(scale), Cell::DateTimeOffset(at, minutes)) => {
+            minutes.abs() <= MAX_OFFSET_MINUTES && scale_fits(scale, at.ticks())
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(format!("{} is no value of {sql_type}", shown(cell))) }
+}
+
+fn int_fits(sql_type: SqlType, value: i64) -> bool {
+    match sql_type {
+        SqlType::TinyInt => u8::try_from(value).is_ok(),
+        SqlType::SmallInt => i16::try_from(value).is_ok(),
+        SqlType::Int => i32::try_from(value).is_ok(),
+        SqlType::BigInt => true,
+        _ => false,
+    }
+}
+
+fn decimal_fits(sql_type: SqlType, value: i128) -> bool {
+    match sql_type {
+        // Precision is at most 38, and 10^38 fits.
+        SqlType::Decimal { precision, .. } => value.unsigned_abs() < 10_u128.pow(precision.into()),
+        SqlType::Money => i64::try_from(value).is_ok(),
+        SqlType::SmallMoney => i32::try_from(value).is_ok(),
+        _ => false,
+    }
+}
+
+fn text_fits(sql_type: SqlType, text: &str) -> bool {
+    let most = |length: u16, units: fn(&str) -> usize| {
+        let length = usize::from(length);
+        text.len() <= length || units(text) <= length
+    };
+    match sql_type {
+        // A byte of the column's code page holds at most one character.
+        SqlType::Char(length) | SqlType::VarChar(Some(length)) => most(length, |text| text.chars().count()),
+        SqlType::NChar(length) | SqlType::NVarChar(Some(length)) => most(length, |text| text.encode_utf16().count()),
+        SqlType::VarChar(None) | SqlType::NVarChar(None) | SqlType::Text | SqlType::NText | SqlType::Xml => true,
+        _ => false,
+    }
+}
+
+fn bytes_fit(sql_type: SqlType, bytes: &[u8]) -> bool {
+    match sql_type {
+        SqlType::Binary(length) | SqlType::VarBinary(Some(length)) => bytes.len() <= usize::from(length),
+        SqlType::RowVersion => bytes.len() == ROWVERSION_BYTES,
+        SqlType::HierarchyId => bytes.len() <= MAX_HIERARCHYID_BYTES,
+        SqlType::VarBinary(None) | SqlType::Image | SqlType::Geography | SqlType::Geometry => true,
+        _ => false,
+    }
+}
+
+fn scale_fits(scale: u8, ticks: i64) -> bool {
+    ticks % 10_i64.pow(7_u32.saturating_sub(scale.into())) == 0
+}
+
+fn max_days() -> i32 {
+    i32::try_from(Timestamp::MAX.ticks() / TICKS_PER_DAY).unwrap_or(0)
+}
+
+fn shown(cell: &Cell<'_>) -> String {
+    match cell {
+        Cell::Text(text) => format!("a text of {} bytes", text.len()),
+        Cell::Bytes(bytes) => format!("a binary of {} bytes", bytes.len()),
+        Cell::Large(bytes) => format!("a large value of {bytes} bytes"),
+        other => format!("{other:?}"),
+    }
+}

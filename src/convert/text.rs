@@ -1,0 +1,52 @@
+//! The character types and xml, as UTF-8.
+
+use super::encode::Encoder;
+use crate::model::cell::Cell;
+use crate::model::sqltype::SqlType;
+use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+/// The Arrow type, if the type is of this family.
+pub(super) fn arrow_type(sql_type: SqlType) -> Option<DataType> {
+    matches!(
+        sql_type,
+        SqlType::Char(_)
+            | SqlType::VarChar(_)
+            | SqlType::NChar(_)
+            | SqlType::NVarChar(_)
+            | SqlType::Text
+            | SqlType::NText
+            | SqlType::Xml
+    )
+    .then_some(DataType::Utf8)
+}
+
+pub(super) fn encoder(sql_type: SqlType) -> Option<Box<dyn Encoder>> {
+    arrow_type(sql_type)?;
+    Some(Box::new(Texts(StringBuilder::new())))
+}
+
+/// The cell at a row that is not NULL.
+pub(super) fn decode(sql_type: SqlType, array: &dyn Array, row: usize) -> Option<Cell<'_>> {
+    arrow_type(sql_type)?;
+    Some(Cell::Text(array.as_any().downcast_ref::<StringArray>()?.value(row)))
+}
+
+struct Texts(StringBuilder);
+
+impl Encoder for Texts {
+    fn push(&mut self, cell: Cell<'_>) -> Option<()> {
+        match cell {
+            // A large value lies in blob/, and is NULL here.
+            Cell::Null | Cell::Large(_) => self.0.append_null(),
+            Cell::Text(text) => self.0.append_value(text),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) {
+        out.push(Arc::new(self.0.finish()));
+    }
+}
