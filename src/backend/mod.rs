@@ -17,7 +17,7 @@ pub use extract::{Extract, LeaseKeeper};
 pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
-pub use target::{LedgerEntry, Target, TargetSpec, TombstoneRow};
+pub use target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
 
 /// One open session on an instance.
 pub trait Backend: Jobs + Extract + Slices + Target + Sandbox {}

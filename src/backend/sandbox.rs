@@ -6,6 +6,8 @@ use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::slice::ReadLimits;
+use std::io::{Read, Write};
 
 /// See the module's text. Nothing of the engine uses it.
 pub trait Sandbox {
@@ -50,6 +52,42 @@ pub trait Sandbox {
     /// # Errors
     /// Database.
     fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()>;
+
+    /// Reads these columns of rows after a key, by key in RFC order, until a limit is reached.
+    /// Returns the last row's key, `None` if there was no row. Values over `limits.inline_bytes`
+    /// come as [`Cell::Large`].
+    ///
+    /// # Errors
+    /// Database.
+    fn scan_page(
+        &mut self,
+        table: &TableName,
+        columns: &[Column],
+        key: &str,
+        after: Option<Guid>,
+        limits: ReadLimits,
+        sink: &mut dyn CellSink,
+    ) -> Result<Option<Guid>>;
+
+    /// Reads one value of the row with this key, in pieces. Returns its bytes.
+    ///
+    /// # Errors
+    /// Database, if there is no such row or the value is NULL; Io of the writer.
+    fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64>;
+
+    /// Sets one value of the row with this key to the `bytes` bytes of `from`, in pieces, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// Database, if there is no such row; Io, if `from` fails or has not exactly so many bytes.
+    fn write_value(
+        &mut self,
+        table: &TableName,
+        key: (&str, Guid),
+        column: &Column,
+        bytes: u64,
+        from: &mut dyn Read,
+    ) -> Result<()>;
 
     /// Runs statements of the server's own dialect; for tests.
     ///

@@ -20,7 +20,14 @@ pub struct TargetSpec {
     pub columns: Vec<Column>,
     /// The key among them.
     pub key_column: String,
+    /// The path among them; a table that is created gets an index on it.
+    pub path_column: Option<String>,
 }
+
+/// The column of a target that keeps when the run started that captured the row, UTC.
+pub const DELTA_RUN_STARTED_AT: &str = "DeltaRunStartedAt";
+/// The column of a target that keeps the run that captured the row.
+pub const DELTA_RUN_ID: &str = "DeltaRunId";
 
 /// A row of `BlobDeltaReplayLedger`: how far one part of one bundle was applied.
 #[derive(Clone, Debug)]
@@ -52,7 +59,9 @@ pub struct TombstoneRow {
 /// each call is one transaction of that database.
 pub trait Target {
     /// Makes sure that ledger, tombstones and table are there; the table is created if `create`
-    /// is set and it is missing, with every source column as a plain one.
+    /// is set and it is missing, with every source column as a plain one, beside them
+    /// [`DELTA_RUN_STARTED_AT`] and [`DELTA_RUN_ID`], and the key alone unique. Columns of
+    /// values without bound stand last.
     ///
     /// # Errors
     /// Config, before anything is written: no such table, or a missing or narrower column.
@@ -66,7 +75,8 @@ pub trait Target {
 
     /// Applies rows of one part and moves the ledger to `entry`, in one transaction. `versions`
     /// and `keys` are those of the rows. A row loses against a newer row or tombstone that the
-    /// target has. Returns how many rows were written.
+    /// target has. Returns how many rows were written. A [`Cell::Large`](crate::model::cell::Cell)
+    /// is read from [`RowSource::large`] in pieces, while its row wins.
     ///
     /// # Errors
     /// Internal, if the ledger is not where `entry.rows` minus these rows says.

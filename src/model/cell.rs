@@ -61,4 +61,13 @@ pub trait RowSource {
     /// # Errors
     /// Verification, if what is held there does not fit the column's type.
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>>;
+
+    /// The bytes of a cell that is [`Cell::Large`], in pieces; exactly as many as it says. A
+    /// source that never gives such a cell has nothing to add here.
+    ///
+    /// # Errors
+    /// Io or Verification, if the value cannot be reached; Internal, if the cell is not large.
+    fn large(&self, row: usize, column: usize) -> Result<Box<dyn std::io::Read + '_>> {
+        Err(crate::error::Error::internal(format!("row {row}, column {column}: this source has no large values")))
+    }
 }

@@ -1,1 +1,331 @@
-//! pending
+//! Building and looking at an embedded instance by hand.
+//!
+//! Values without bound go through SQLite's incremental I/O in blocks
+//! (<https://www.sqlite.org/c3ref/blob_open.html>); nothing here holds more than a page of rows.
+
+use super::session::{Session, failed, quote};
+use super::types;
+use crate::backend::Sandbox;
+use crate::error::{Error, Kind, Result};
+use crate::model::cell::{Cell, CellSink};
+use crate::model::column::Column;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::slice::ReadLimits;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::io::{Read, Write};
+
+/// Bytes that are held of a value while it is read or written in pieces.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// The most that SQLite holds in a value as built (SQLITE_MAX_LENGTH).
+const MAX_VALUE_BYTES: u64 = 1_000_000_000;
+
+impl Sandbox for Session {
+    fn create_database(&mut self, name: &str) -> Result<()> {
+        self.attach(name)
+    }
+
+    fn create_table(&mut self, table: &TableName, columns: &[Column], key: &str, indexes: &[&[&str]]) -> Result<()> {
+        let sql = create_table_sql(&self.quoted(table), columns, key);
+        let schema = self.schema_of(&table.db);
+        self.transact("create a table", |session| {
+            session.execute(&sql, [])?;
+            for (nth, index) in indexes.iter().enumerate() {
+                let name = quote(&format!("IX_{}_{}", table.table, nth + 1));
+                let over: Vec<String> = index.iter().map(|column| quote(column)).collect();
+                let on = quote(&table.table);
+                session.execute(&format!("CREATE INDEX {schema}.{name} ON {on} ({})", over.join(", ")), [])?;
+            }
+            Ok(())
+        })
+        .map_err(|error| error.table(table))
+    }
+
+    fn insert(&mut self, table: &TableName, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
+        let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+        let marks = vec!["?"; columns.len()].join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", self.quoted(table), names.join(", "));
+        self.transact("insert rows", |session| {
+            let mut statement =
+                session.connection.prepare_cached(&sql).map_err(|error| failed("insert rows", error))?;
+            for row in rows {
+                for (nth, (column, cell)) in columns.iter().zip(row).enumerate() {
+                    let value = types::stored(column.sql_type, *cell);
+                    statement.raw_bind_parameter(nth + 1, value).map_err(|error| failed("bind a value", error))?;
+                }
+                statement.raw_execute().map_err(|error| failed("insert a row", error))?;
+            }
+            Ok(())
+        })
+        .map_err(|error| error.table(table))
+    }
+
+    fn update(&mut self, table: &TableName, key: (&str, Guid), values: &[(&Column, Cell<'_>)]) -> Result<bool> {
+        let sets: Vec<String> = values.iter().map(|(column, _)| format!("{} = ?", quote(&column.name))).collect();
+        let sql = format!("UPDATE {} SET {} WHERE {} = ?", self.quoted(table), sets.join(", "), quote(key.0));
+        self.transact("update a row", |session| {
+            let stored = values.iter().map(|(column, cell)| types::stored(column.sql_type, *cell));
+            let key = types::stored(crate::model::sqltype::SqlType::UniqueIdentifier, Cell::Guid(key.1));
+            let parameters = rusqlite::params_from_iter(stored.chain(std::iter::once(key)));
+            Ok(session.execute(&sql, parameters)? > 0)
+        })
+        .map_err(|error| error.table(table).key(key.1))
+    }
+
+    fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
+        let sql = format!("DELETE FROM {} WHERE {} = ?1", self.quoted(table), quote(key.0));
+        self.transact("delete a row", |session| Ok(session.execute(&sql, [key.1])? > 0))
+            .map_err(|error| error.table(table).key(key.1))
+    }
+
+    fn columns(&mut self, table: &TableName) -> Result<Vec<Column>> {
+        self.table_columns(table)
+    }
+
+    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
+        let limits = ReadLimits { bytes: u64::MAX, rows: u32::MAX, inline_bytes: i64::MAX as u64 };
+        let mut after = None;
+        loop {
+            after = self.scan_page(table, columns, key, after, limits, sink)?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn scan_page(
+        &mut self,
+        table: &TableName,
+        columns: &[Column],
+        key: &str,
+        after: Option<Guid>,
+        limits: ReadLimits,
+        sink: &mut dyn CellSink,
+    ) -> Result<Option<Guid>> {
+        let sql = scan_sql(&self.resolve(table)?, columns, key);
+        let read = |error| failed("read a table", error).table(table);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(read)?;
+        let mut rows = statement
+            .query((after, i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX), limits.rows))
+            .map_err(read)?;
+        let (mut last, mut bytes) = (None, 0_u64);
+        while let Some(row) = rows.next().map_err(read)? {
+            last = Some(row.get::<_, Guid>(0).map_err(read)?);
+            for (nth, column) in columns.iter().enumerate() {
+                let value = row.get_ref(1 + 2 * nth).map_err(read)?;
+                let size: Option<i64> = row.get(2 + 2 * nth).map_err(read)?;
+                let cell = match (value, size) {
+                    (ValueRef::Null, Some(size)) => Cell::Large(size.unsigned_abs()),
+                    (value, _) => types::cell_of(column.sql_type, value).map_err(|error| error.column(&column.name))?,
+                };
+                bytes = bytes.saturating_add(size_of_cell(cell));
+                sink.cell(nth, cell)?;
+            }
+            sink.end_row()?;
+            if bytes >= limits.bytes {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
+        let at = |error: Error| error.table(table).key(key.1).column(column);
+        let row = self.row_id(table, key).map_err(at)?;
+        let mut blob = self.open_blob(table, column, row, true).map_err(at)?;
+        let bytes = blob.len() as u64;
+        copy(&mut blob, bytes, out).map_err(at)?;
+        Ok(bytes)
+    }
+
+    fn write_value(
+        &mut self,
+        table: &TableName,
+        key: (&str, Guid),
+        column: &Column,
+        bytes: u64,
+        from: &mut dyn Read,
+    ) -> Result<()> {
+        let value = if types::declared(column.sql_type).ends_with("TEXT") { "CAST(?1 AS TEXT)" } else { "?1" };
+        let sql =
+            format!("UPDATE {} SET {} = {value} WHERE {} = ?2", self.quoted(table), quote(&column.name), quote(key.0));
+        self.transact("write a value", |session| {
+            session.execute(&sql, (zero_blob(bytes)?, key.1))?;
+            let row = session.row_id(table, key)?;
+            session.fill_blob(table, &column.name, row, bytes, from)
+        })
+        .map_err(|error| error.table(table).key(key.1).column(&column.name))
+    }
+
+    fn execute_script(&mut self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(|error| failed("run a script", error))
+    }
+}
+
+impl Session {
+    fn row_id(&self, table: &TableName, key: (&str, Guid)) -> Result<i64> {
+        let sql = format!("SELECT rowid FROM {} WHERE {} = ?1", self.quoted(table), quote(key.0));
+        let found = self.query_optional(&sql, [key.1], |row| row.get(0))?;
+        found.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))
+    }
+
+    fn open_blob(
+        &self,
+        table: &TableName,
+        column: &str,
+        row: i64,
+        read_only: bool,
+    ) -> Result<rusqlite::blob::Blob<'_>> {
+        let is_main = table.db.eq_ignore_ascii_case(&self.options.main_database);
+        let schema = if is_main { "main" } else { &table.db };
+        let opened = self.connection.blob_open(schema, table.table.as_str(), column, row, read_only);
+        opened.map_err(|error| failed("open a large value", error))
+    }
+
+    /// Fills a value that was made by [`zero_blob`], in blocks.
+    pub(super) fn fill_blob(
+        &self,
+        table: &TableName,
+        column: &str,
+        row: i64,
+        bytes: u64,
+        from: &mut dyn Read,
+    ) -> Result<()> {
+        let mut blob = self.open_blob(table, column, row, false)?;
+        copy(from, bytes, &mut blob)?;
+        let mut more = [0];
+        match from.read(&mut more) {
+            Ok(0) => blob.close().map_err(|error| failed("write a large value", error)),
+            Ok(_) => Err(wrong_size(bytes)),
+            Err(error) => Err(Error::new(Kind::Io, "cannot read a large value").caused_by(error)),
+        }
+    }
+}
+
+/// A value of so many zero bytes, which take no memory where they stand last in a row.
+pub(super) fn zero_blob(bytes: u64) -> Result<ToSqlOutput<'static>> {
+    if bytes <= MAX_VALUE_BYTES {
+        return Ok(ToSqlOutput::ZeroBlob(bytes));
+    }
+    Err(Error::config(format!("a value of {bytes} bytes does not fit into SQLite"))
+        .hint("an embedded instance holds values up to 1,000,000,000 bytes"))
+}
+
+fn copy(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut left = bytes;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        let read = from.read(&mut block[..most]);
+        let got = read.map_err(|error| Error::new(Kind::Io, "cannot read a large value").caused_by(error))?;
+        if got == 0 {
+            return Err(wrong_size(bytes));
+        }
+        let written = to.write_all(&block[..got]);
+        written.map_err(|error| Error::new(Kind::Io, "cannot write a large value").caused_by(error))?;
+        left -= got as u64;
+    }
+    Ok(())
+}
+
+fn wrong_size(bytes: u64) -> Error {
+    Error::new(Kind::Io, format!("a large value has not the {bytes} bytes that it was said to have"))
+        .hint("it may have changed while it was read; run again")
+}
+
+/// `CREATE TABLE` with the key alone unique; every column is a plain one.
+pub(super) fn create_table_sql(quoted: &str, columns: &[Column], key: &str) -> String {
+    let lines: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let is_key = column.name.eq_ignore_ascii_case(key);
+            let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
+            let unique = if is_key { " PRIMARY KEY" } else { "" };
+            format!("    {} {} {null}{unique}", quote(&column.name), quote(&types::declared(column.sql_type)))
+        })
+        .collect();
+    format!("CREATE TABLE {quoted} (\n{}\n)", lines.join(",\n"))
+}
+
+fn scan_sql(quoted: &str, columns: &[Column], key: &str) -> String {
+    let mut select = quote(key);
+    for column in columns {
+        let name = quote(&column.name);
+        let pair = if column.sql_type.is_large() {
+            format!(", CASE WHEN octet_length({name}) <= ?2 THEN {name} END, octet_length({name})")
+        } else {
+            format!(", {name}, NULL")
+        };
+        select.push_str(&pair);
+    }
+    let key = quote(key);
+    format!("SELECT {select} FROM {quoted} WHERE {key} > coalesce(?1, x'') ORDER BY {key} LIMIT ?3")
+}
+
+fn size_of_cell(cell: Cell<'_>) -> u64 {
+    match cell {
+        Cell::Text(text) => text.len() as u64,
+        Cell::Bytes(bytes) => bytes.len() as u64,
+        _ => 16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::OpenOptions;
+    use crate::model::sqltype::SqlType;
+
+    #[derive(Default)]
+    struct Shown(Vec<String>);
+
+    impl CellSink for Shown {
+        fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
+            self.0.push(format!("{cell:?}"));
+            Ok(())
+        }
+
+        fn end_row(&mut self) -> Result<()> {
+            self.0.push(";".into());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rows_go_in_and_come_out_in_pages_with_hostile_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions { create: true, ..OpenOptions::default() };
+        let mut session = Session::open(folder.path(), &options).unwrap();
+        session.create_database("i]d\"x").unwrap();
+        let table = TableName::new("i]d\"x", "dbo", "a\"; DROP").unwrap();
+        let columns = [
+            Column::new("key", SqlType::UniqueIdentifier, false),
+            Column::new("sel\"ect", SqlType::NVarChar(None), true),
+            Column::new("blob", SqlType::VarBinary(None), true),
+        ];
+        session.create_table(&table, &columns, "key", &[&["sel\"ect", "key"]]).unwrap();
+        let keys: Vec<Guid> = (0..3).map(|n| Guid::from_bytes([n; 16])).collect();
+        let rows: Vec<Vec<Cell<'_>>> =
+            keys.iter().rev().map(|key| vec![Cell::Guid(*key), Cell::Text("ä"), Cell::Null]).collect();
+        session.insert(&table, &columns, &rows).unwrap();
+        let bytes = vec![7; BLOCK_BYTES + 1];
+        session.write_value(&table, ("key", keys[1]), &columns[2], bytes.len() as u64, &mut &bytes[..]).unwrap();
+        assert!(session.write_value(&table, ("key", keys[1]), &columns[2], 5, &mut &bytes[..]).is_err());
+        assert!(session.update(&table, ("key", keys[2]), &[(&columns[1], Cell::Null)]).unwrap());
+        assert!(session.delete(&table, ("key", keys[0])).unwrap());
+        assert!(!session.delete(&table, ("key", keys[0])).unwrap());
+
+        let mut shown = Shown::default();
+        let limits = ReadLimits { bytes: 1, rows: 9, inline_bytes: 4 };
+        let after = session.scan_page(&table, &columns[1..], "key", None, limits, &mut shown).unwrap();
+        assert_eq!(after, Some(keys[1]));
+        assert_eq!(shown.0, ["Text(\"ä\")", "Large(262145)", ";"]);
+        let mut read = Vec::new();
+        session.read_value(&table, ("key", keys[1]), "blob", &mut read).unwrap();
+        assert!(read == bytes);
+        let mut shown = Shown::default();
+        session.scan(&table, &columns[1..2], "key", &mut shown).unwrap();
+        assert_eq!(shown.0, ["Text(\"ä\")", ";", "Null", ";"]);
+    }
+}
