@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary: everything is in [`blobdelta::cli`].
+
+fn main() -> std::process::ExitCode {
+    blobdelta::cli::main()
+}

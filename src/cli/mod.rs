@@ -1,1 +1,21 @@
-//! The command line.
+//! The command line: the only module that prints, parses arguments and knows exit codes.
+//!
+//! A command opens what it needs, calls the library and gives back one [`answer::Answer`]; this
+//! module prints it as text or as one JSON document. Progress goes to stderr.
+
+mod answer;
+mod app;
+mod args;
+mod deploy;
+mod exit;
+mod fields;
+mod json;
+mod progress;
+mod rate;
+mod render;
+mod signals;
+mod status;
+mod table;
+mod tables;
+
+pub use app::main;

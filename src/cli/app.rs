@@ -1,0 +1,74 @@
+//! From arguments to exit code.
+
+use super::answer::Answer;
+use super::args::{Args, Command, LogFormat, TableCommand};
+use super::exit::Exit;
+use super::json::error_document;
+use super::progress::Progress;
+use super::render::{error_text, exit_of};
+use super::{deploy, signals, status, tables};
+use crate::error::{Error, Result};
+use clap::Parser as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return refuse(&refused).into(),
+    };
+    let progress = Progress::new(args.log_format == LogFormat::Json);
+    match signals::listen().and_then(|()| dispatch(&args, &progress)) {
+        Ok(answer) => {
+            let text = if args.json { format!("{}\n", answer.json) } else { answer.text };
+            print(&text, answer.exit).into()
+        }
+        Err(error) => tell(&error, args.json).into(),
+    }
+}
+
+fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
+    let _ = progress;
+    match &args.command {
+        Command::Deploy(args) => deploy::run(args),
+        Command::Table(TableCommand::Add(args)) => tables::add(args),
+        Command::Table(TableCommand::List(args)) => tables::list(args),
+        Command::Table(TableCommand::Set(args)) => tables::set(args),
+        Command::Status(args) => status::run(args),
+    }
+}
+
+/// Help and version go to stdout; a wrong argument is an error like any other.
+fn refuse(refused: &clap::Error) -> Exit {
+    if !refused.use_stderr() {
+        return print(&refused.render().to_string(), Exit::Done);
+    }
+    if std::env::args_os().any(|arg| arg == "--json") {
+        let text = refused.render().to_string();
+        let what = text.trim().trim_start_matches("error: ").to_owned();
+        return tell(&Error::usage(what), true);
+    }
+    eprint!("{}", refused.render().ansi());
+    Exit::Usage
+}
+
+fn tell(error: &Error, json: bool) -> Exit {
+    if json {
+        return print(&format!("{}\n", error_document(error)), exit_of(error));
+    }
+    eprint!("{}", error_text(error));
+    exit_of(error)
+}
+
+/// Prints to stdout. A reader that went away is no failure; a full disk is.
+fn print(text: &str, exit: Exit) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: cannot write to stdout: {error}");
+            Exit::Failed
+        }
+        _ => exit,
+    }
+}

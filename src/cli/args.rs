@@ -1,0 +1,168 @@
+//! The arguments, and the help that a database administrator reads.
+
+use crate::backend::{Backend, Connection, OpenOptions};
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Captures what changed in blob tables since the last run, as a slice and as a bundle of
+/// Parquet files that can be checked.
+#[derive(Debug, Parser)]
+#[command(name = "blobdelta", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// How progress is written to stderr; `text` shows a bar on a terminal
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong arguments or configuration; 3 verification found something;
+4 another run holds the lease; 5 the chain has a gap; 6 some tables failed, the others are done.
+
+Start with:  blobdelta demo";
+
+/// How progress is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A progress bar on a terminal, plain lines elsewhere
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create or upgrade the job database; safe to repeat
+    Deploy(DeployArgs),
+    /// Add, list and change the tables that runs take
+    #[command(subcommand)]
+    Table(TableCommand),
+    /// Show runs, watermarks and leases, or one run in detail
+    Status(StatusArgs),
+}
+
+/// The instance to work on.
+#[derive(clap::Args, Debug)]
+pub struct Instance {
+    /// The instance: sqlite:FOLDER, a folder of SQLite files, one a database
+    #[arg(long, env = "BLOBDELTA_CONNECTION", hide_env_values = true, value_name = "CONNECTION")]
+    connection: Option<String>,
+}
+
+impl Instance {
+    /// Opens the instance.
+    ///
+    /// # Errors
+    /// Usage, if none was named; what [`Connection::open`] gives.
+    pub fn open(&self, create: bool) -> Result<Box<dyn Backend>> {
+        let Some(text) = self.connection.as_deref().filter(|text| !text.is_empty()) else {
+            return Err(Error::usage("no connection was given")
+                .hint("add --connection sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
+        };
+        Connection::parse(text)?.open(&OpenOptions { create, ..OpenOptions::default() })
+    }
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  blobdelta deploy --connection sqlite:./instance")]
+pub struct DeployArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// Configure one more table, with its watermark row and its slice table
+    Add(TableAddArgs),
+    /// Show the configured tables
+    List(TableListArgs),
+    /// Change settings of a configured table
+    Set(TableSetArgs),
+}
+
+const SETTINGS_HELP: &str = "\
+Settings are columns of BlobDeltaTableConfig, written FIELD=VALUE; an empty value is NULL:
+  Source, Target, Metadata      three-part names, Db.schema.Table
+  MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol
+  BusinessUnit                  three-part name of the table of business units in scope
+  BusinessUnitIdColumn
+  KeyColumn, PathColumn, ParentPathColumn
+                                no ParentPathColumn: a flat table, without a tree
+  SafetyBufferMinutes           240 unless set
+  InitialBaseline               where the first window starts: a time of the table's clock
+  ModifiedOnIsUtc, IsActive, IncludeDeletions, RequireBundle    1 or 0
+  ExcludedStreamId              one key that is never captured";
+
+const TABLE_ADD_EXAMPLE: &str = "\
+Example:
+  blobdelta table add Files.dbo.Attachment --metadata Meta.dbo.Attachment \\
+      MetadataBusinessUnitCol=BusinessUnit BusinessUnit=Files.dbo.Units BusinessUnitIdColumn=Id \\
+      --connection sqlite:./instance";
+
+const TABLE_SET_EXAMPLE: &str = "\
+Example:
+  blobdelta table set Files.dbo.Attachment SafetyBufferMinutes=120 IsActive=1 \\
+      --connection sqlite:./instance";
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = format!("{SETTINGS_HELP}\n\n{TABLE_ADD_EXAMPLE}"))]
+pub struct TableAddArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The blob table: Db.schema.Table
+    #[arg(value_name = "NAME", value_parser = TableName::parse)]
+    pub name: TableName,
+    /// The table that holds ModifiedOn: Db.schema.Table; the blob table itself if not given
+    #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
+    pub metadata: Option<TableName>,
+    /// Settings that differ from the defaults
+    #[arg(value_name = "FIELD=VALUE")]
+    pub settings: Vec<String>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  blobdelta table list --connection sqlite:./instance")]
+pub struct TableListArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = format!("{SETTINGS_HELP}\n\n{TABLE_SET_EXAMPLE}"))]
+pub struct TableSetArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The configured table
+    #[arg(value_name = "NAME", value_parser = TableName::parse)]
+    pub name: TableName,
+    /// What to change
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    pub settings: Vec<String>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Without --run: the latest 50 runs, and the watermark and lease of every table. With --run: the
+tables, batches, missing parents and bundles of that run. Columns have the names that they have in
+the job database. Times that end in Z are UTC; a window's are in the clock of its table.
+
+Examples:
+  blobdelta status --connection sqlite:./instance
+  blobdelta status --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Show this run in detail
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
+    pub run: Option<Guid>,
+}

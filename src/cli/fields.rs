@@ -1,0 +1,173 @@
+//! The settings of a configured table by the names that they have in `BlobDeltaTableConfig`;
+//! the four three-part names are one field each.
+
+use crate::error::{Error, Result};
+use crate::model::clock::ClockKind;
+use crate::model::id::Guid;
+use crate::model::name::{TableName, check_identifier};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use serde_json::{Map, Value};
+
+/// One setting.
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, NULL included.
+    pub get: fn(&TableConfig) -> Value,
+    /// Sets it from text; an empty text is NULL.
+    pub set: fn(&mut TableConfig, &str) -> Result<()>,
+}
+
+macro_rules! field {
+    ($name:literal, $field:ident, $parse:expr, $show:expr) => {
+        Field {
+            name: $name,
+            get: |config| $show(&config.$field),
+            set: |config, text| {
+                config.$field = $parse(text)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+/// All settings, in the order of the columns.
+pub const FIELDS: &[Field] = &[
+    field!("Source", source, TableName::parse, show),
+    field!("Target", target, TableName::parse, show),
+    field!("Metadata", metadata, TableName::parse, show),
+    field!("MetadataIdColumn", metadata_id_column, identifier, show),
+    field!("MetadataModifiedOnCol", metadata_modified_on_column, identifier, show),
+    field!("MetadataBusinessUnitCol", metadata_business_unit_column, |text| optional(text, identifier), show_optional),
+    field!("BusinessUnit", business_unit_table, |text| optional(text, TableName::parse), show_optional),
+    field!("BusinessUnitIdColumn", business_unit_id_column, |text| optional(text, identifier), show_optional),
+    field!("KeyColumn", key_column, identifier, show),
+    field!("PathColumn", path_column, |text| optional(text, identifier), show_optional),
+    field!("ParentPathColumn", parent_path_column, |text| optional(text, identifier), show_optional),
+    field!("SafetyBufferMinutes", safety_buffer_minutes, minutes, |value: &u32| Value::from(*value)),
+    field!("InitialBaseline", initial_baseline, |text| optional(text, Timestamp::parse), show_optional),
+    Field {
+        name: "ModifiedOnIsUtc",
+        get: |config| (config.clock == ClockKind::Utc).into(),
+        set: |config, text| {
+            config.clock = if flag(text)? { ClockKind::Utc } else { ClockKind::Local };
+            Ok(())
+        },
+    },
+    field!("ExcludedStreamId", excluded_stream_id, |text| optional(text, Guid::parse), show_optional),
+    field!("IsActive", is_active, flag, |value: &bool| Value::from(*value)),
+    field!("IncludeDeletions", include_deletions, flag, |value: &bool| Value::from(*value)),
+    field!("RequireBundle", require_bundle, flag, |value: &bool| Value::from(*value)),
+];
+
+fn identifier(text: &str) -> Result<String> {
+    check_identifier(text).map(|()| text.to_owned())
+}
+
+fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+fn minutes(text: &str) -> Result<u32> {
+    const YEAR_MINUTES: u32 = 525_600;
+    let parsed = text.parse().ok().filter(|minutes| *minutes <= YEAR_MINUTES);
+    parsed.ok_or_else(|| Error::usage(format!("{text:?} is not a number of minutes from 0 to {YEAR_MINUTES}")))
+}
+
+fn flag(text: &str) -> Result<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" => Ok(true),
+        "0" | "false" | "no" => Ok(false),
+        _ => Err(Error::usage(format!("{text:?} is neither 1 nor 0"))),
+    }
+}
+
+fn show(value: &impl ToString) -> Value {
+    value.to_string().into()
+}
+
+fn show_optional(value: &Option<impl ToString>) -> Value {
+    value.as_ref().map(ToString::to_string).into()
+}
+
+/// Applies `FIELD=VALUE` settings; names in any case.
+///
+/// # Errors
+/// Usage, naming the setting: not of that form, an unknown field (those known are listed), a
+/// field twice, or a value that it cannot have.
+pub fn set_all(config: &mut TableConfig, settings: &[String]) -> Result<()> {
+    let mut seen = Vec::new();
+    for setting in settings {
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Error::usage(format!("{setting:?} is not of the form FIELD=VALUE")).hint(known_fields()))?;
+        let field = FIELDS.iter().find(|field| field.name.eq_ignore_ascii_case(name.trim()));
+        let field = field.ok_or_else(|| Error::usage(format!("there is no field {name:?}")).hint(known_fields()))?;
+        if seen.contains(&field.name) {
+            return Err(Error::usage("this field is set twice").column(field.name));
+        }
+        seen.push(field.name);
+        (field.set)(config, value.trim()).map_err(|error| error.table(&config.name).column(field.name))?;
+    }
+    Ok(())
+}
+
+fn known_fields() -> String {
+    let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    format!("the fields are {}", names.join(", "))
+}
+
+/// All settings as one object.
+pub fn json(config: &TableConfig) -> Value {
+    let name = [("TableName".to_owned(), config.name.to_string().into())];
+    let fields = FIELDS.iter().map(|field| (field.name.to_owned(), (field.get)(config)));
+    Value::Object(Map::from_iter(name.into_iter().chain(fields)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TableConfig {
+        let name = TableName::parse("Db.dbo.T").unwrap();
+        TableConfig::new(name.clone(), name)
+    }
+
+    #[test]
+    fn every_field_takes_back_what_it_shows() {
+        let mut original = config();
+        original.business_unit_table = Some(TableName::parse("Db.dbo.[a.b]").unwrap());
+        original.initial_baseline = Some(Timestamp::MIN);
+        original.clock = ClockKind::Local;
+        original.excluded_stream_id = Some(Guid::from_bytes([7; 16]));
+        original.path_column = None;
+        original.safety_buffer_minutes = 121;
+        let settings: Vec<String> = FIELDS
+            .iter()
+            .map(|field| match (field.get)(&original) {
+                Value::Null => format!("{}=", field.name),
+                Value::String(text) => format!("{}={text}", field.name.to_lowercase()),
+                other => format!("{}={other}", field.name),
+            })
+            .collect();
+        let mut copy = config();
+        set_all(&mut copy, &settings).unwrap();
+        assert_eq!(copy, original);
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_is_a_usage_error_that_names_it() {
+        for bad in
+            ["Buffer=1", "SafetyBufferMinutes", "SafetyBufferMinutes=x", "IsActive=2", "Target=a.b", "KeyColumn="]
+        {
+            let error = set_all(&mut config(), &[bad.to_owned()]).unwrap_err();
+            let told = error.to_string();
+            assert!(told.contains(bad.split('=').next().unwrap()), "{told}");
+        }
+        let twice = ["IsActive=1".to_owned(), "isactive=0".to_owned()];
+        assert!(set_all(&mut config(), &twice).is_err());
+        let unknown = set_all(&mut config(), &["Buffer=1".to_owned()]).unwrap_err();
+        assert!(unknown.what_to_do().unwrap().contains("SafetyBufferMinutes"));
+    }
+}

@@ -1,0 +1,176 @@
+//! `status`: the monitoring queries of the job database, column for column.
+
+use super::answer::Answer;
+use super::args::StatusArgs;
+use super::json::{table_time, text, utc};
+use super::table::Table;
+use crate::backend::{Backend, PackState};
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::run::Run;
+use serde_json::{Value, json};
+
+const LATEST_RUNS: u32 = 50;
+
+/// Shows runs, watermarks and leases, or one run.
+///
+/// # Errors
+/// Usage, if there is no such run; Database.
+pub fn run(args: &StatusArgs) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    match args.run {
+        None => overview(backend.as_mut()),
+        Some(id) => detail(backend.as_mut(), id),
+    }
+}
+
+fn overview(backend: &mut dyn Backend) -> Result<Answer> {
+    let runs = runs(&backend.recent_runs(LATEST_RUNS)?);
+    let watermarks = watermarks(backend)?;
+    let text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
+    Ok(Answer::done(text, json!({"runs": runs.json(), "watermarks": watermarks.json()})))
+}
+
+fn runs(runs: &[Run]) -> Table {
+    let mut table =
+        Table::new(&["RunId", "RunType", "RequestedBy", "RunStartedAt", "RunCompletedAt", "Status", "ErrorMessage"]);
+    for run in runs {
+        table.push([
+            run.id.to_string().into(),
+            run.run_type.clone().into(),
+            run.requested_by.clone().into(),
+            utc(Some(run.started_at.utc)),
+            utc(run.completed_at),
+            run.status.as_str().into(),
+            run.error.clone().into(),
+        ]);
+    }
+    table
+}
+
+fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
+    let mut table = Table::new(&[
+        "TableName",
+        "LastHighWaterModifiedOn",
+        "LastRunId",
+        "LastRunCompletedAt",
+        "IsInitialFullLoadDone",
+        "IsRunning",
+        "RunLeaseExpiresAt",
+        "LeaseRunId",
+        "LeaseEpoch",
+    ]);
+    for mark in backend.watermarks()? {
+        table.push([
+            mark.table.to_string().into(),
+            table_time(mark.last_high_water),
+            text(mark.last_run_id),
+            utc(mark.last_run_completed_at),
+            mark.is_initial_full_load_done.into(),
+            mark.is_running.into(),
+            utc(mark.lease_expires_at),
+            text(mark.lease_run_id),
+            mark.lease_epoch.into(),
+        ]);
+    }
+    Ok(table)
+}
+
+fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
+    let run = runs(&[backend.run(id)?]);
+    let mut tables = Table::new(&["TableName", "PackState"]);
+    for (name, state) in backend.run_tables(id)? {
+        tables.push([name.to_string().into(), pack_state(state)]);
+    }
+    let steps = steps(backend, id)?;
+    let parents = missing_parents(backend, id)?;
+    let bundles = bundles(backend, id)?;
+    let text = section("Run", &run)
+        + &section("Tables", &tables)
+        + &section("Batches", &steps)
+        + &section("Missing parents", &parents)
+        + &section("Bundles", &bundles);
+    let json = json!({
+        "run": run.json()[0],
+        "tables": tables.json(),
+        "steps": steps.json(),
+        "missing_parents": parents.json(),
+        "bundles": bundles.json(),
+    });
+    Ok(Answer::done(text, json))
+}
+
+fn pack_state(state: PackState) -> Value {
+    match state {
+        PackState::Unpacked => "Unpacked".into(),
+        PackState::Packed(pack) => format!("Packed {pack}").into(),
+        PackState::SliceGone => "SliceGone".into(),
+        PackState::NotCompleted => "NotCompleted".into(),
+    }
+}
+
+fn steps(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
+    let mut table = Table::new(&[
+        "TableName",
+        "StepNumber",
+        "BatchNumber",
+        "RowsProcessed",
+        "TotalRowsProcessed",
+        "WindowStart",
+        "WindowEnd",
+        "BatchStartedAt",
+        "BatchCompletedAt",
+        "Status",
+        "ErrorMessage",
+    ]);
+    for step in backend.run_steps(id)? {
+        table.push([
+            step.table.to_string().into(),
+            step.step.into(),
+            step.batch.into(),
+            step.rows_processed.into(),
+            step.total_rows_processed.into(),
+            table_time(step.window_start),
+            table_time(step.window_end),
+            utc(Some(step.started_at)),
+            utc(step.completed_at),
+            step.status.into(),
+            step.error.into(),
+        ]);
+    }
+    Ok(table)
+}
+
+fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
+    let mut table = Table::new(&["RunId", "TableName", "stream_id", "BusinessUnit", "Processed", "CreatedAt"]);
+    for parent in backend.missing_parents(id)? {
+        table.push([
+            id.to_string().into(),
+            parent.table.to_string().into(),
+            parent.stream_id.to_string().into(),
+            text(parent.business_unit),
+            parent.processed.into(),
+            utc(Some(parent.created_at)),
+        ]);
+    }
+    Ok(table)
+}
+
+fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
+    let mut table = Table::new(&["TableName", "PackNumber", "Name", "Folder", "RootSha256", "PublishedAt"]);
+    for bundle in backend.bundles(id)? {
+        table.push([
+            bundle.table.to_string().into(),
+            bundle.pack_number.into(),
+            bundle.name.into(),
+            bundle.folder.into(),
+            bundle.root_sha256.to_string().into(),
+            utc(Some(bundle.published_at)),
+        ]);
+    }
+    Ok(table)
+}
+
+fn section(title: &str, table: &Table) -> String {
+    if table.is_empty() { format!("{title}: none\n\n") } else { format!("{title}\n{}\n", table.text()) }
+}
