@@ -56,11 +56,18 @@ pub trait Extract {
     /// Superseded; Internal, if keys are unmarked or the sums do not fit.
     fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts>;
 
-    /// Logs that a table failed, and releases its lease if this run holds it.
+    /// Logs that a table failed, and releases its lease if it is still held under this fence.
     ///
     /// # Errors
     /// Database.
-    fn fail_table(&mut self, run: &Run, table: &TableName, status: Status, message: &str) -> Result<()>;
+    fn fail_table(
+        &mut self,
+        run: &Run,
+        table: &TableName,
+        fence: Option<&Fence>,
+        status: Status,
+        message: &str,
+    ) -> Result<()>;
 
     /// Ends the run.
     ///

@@ -35,6 +35,8 @@ pub struct TableReport {
     pub counts: TableCounts,
     /// Rule 12: units new in scope, whose older rows no run has taken.
     pub new_business_units: Vec<Guid>,
+    /// When the slice was complete, UTC.
+    pub completed_at: Timestamp,
 }
 
 /// See the module's text.
@@ -82,6 +84,12 @@ pub trait Slices {
     /// # Errors
     /// Usage, if it was not completed.
     fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport>;
+
+    /// The tables of a run that failed at any time, with the last reason.
+    ///
+    /// # Errors
+    /// Database.
+    fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>>;
 
     /// Rule 7: parents that the source lacks or that are excluded, by child, in key order,
     /// after a child.

@@ -5,7 +5,7 @@ use super::id::Guid;
 use super::name::TableName;
 use super::time::Timestamp;
 use super::window::Window;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Whose rows a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +77,7 @@ impl Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are explained in DESIGN's rules 2, 8 and 11")]
 pub enum Status {
+    Waiting,
     Running,
     Completed,
     Failed,
@@ -88,6 +89,7 @@ impl Status {
     /// Its text in the job database.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Waiting => "Waiting",
             Self::Running => "Running",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
@@ -98,7 +100,7 @@ impl Status {
 
     /// From its text in the job database.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Completed, Self::Failed, Self::Blocked, Self::Superseded]
+        [Self::Waiting, Self::Running, Self::Completed, Self::Failed, Self::Blocked, Self::Superseded]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
@@ -190,7 +192,8 @@ pub struct BatchOutcome {
 
 /// What a table run leaves to be told: the counts of the manifest and of the summary. All of
 /// rule 6 is here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TableCounts {
     /// Rows of step 1.
     pub roots: u64,

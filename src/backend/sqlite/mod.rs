@@ -12,10 +12,21 @@
 //! **Storage.** A declared type is the T-SQL type followed by the SQLite storage that keeps it
 //! lossless, such as `datetime2(7) TEXT` or `uniqueidentifier BLOB` (see [`types`]).
 
+mod batch;
+mod config;
+mod deploy;
+mod extract;
+mod finish;
+mod jobs;
+mod lease;
+mod prepared;
 mod sandbox;
 mod session;
+mod slices;
 mod sql;
+mod start;
 mod target;
+mod template;
 mod types;
 
 pub use session::{JOB_DATABASE, Session};

@@ -1,5 +1,6 @@
 //! One connection to an embedded instance.
 
+use super::prepared::Prepared;
 use super::types;
 use crate::backend::connect::OpenOptions;
 use crate::durable::Disk;
@@ -8,12 +9,17 @@ use crate::model::clock::{Clock, ServerTime};
 use crate::model::column::Column;
 use crate::model::name::TableName;
 use rusqlite::{Connection, OpenFlags, limits::Limit};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The job database of every instance.
 pub const JOB_DATABASE: &str = "BlobDeltaJobs";
+
+/// Until a caller says another.
+const DEFAULT_LEASE_SECONDS: u32 = 600;
 
 /// The one schema of an embedded database.
 const SCHEMA: &str = "dbo";
@@ -29,6 +35,8 @@ pub struct Session {
     pub(super) connection: Connection,
     pub(super) folder: PathBuf,
     pub(super) options: OpenOptions,
+    pub(super) lease_seconds: u32,
+    pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
     databases: Vec<String>,
 }
 
@@ -47,8 +55,14 @@ impl Session {
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
         }
         let connection = open_connection(&main, options.create)?;
-        let mut session =
-            Self { connection, folder: folder.to_owned(), options: options.clone(), databases: Vec::new() };
+        let mut session = Self {
+            connection,
+            folder: folder.to_owned(),
+            options: options.clone(),
+            lease_seconds: DEFAULT_LEASE_SECONDS,
+            prepared: HashMap::new(),
+            databases: Vec::new(),
+        };
         session.attach_all()?;
         Ok(session)
     }
@@ -130,17 +144,21 @@ impl Session {
 
     /// The schema under which SQLite knows a database: the first file opened is `main`.
     pub(super) fn schema_of(&self, db: &str) -> String {
-        if db.eq_ignore_ascii_case(&self.options.main_database) { "main".into() } else { quote(db) }
+        quote(self.schema_name(db))
+    }
+
+    /// The same, not quoted, for where a name is a value.
+    pub(super) fn schema_name<'a>(&self, db: &'a str) -> &'a str {
+        if db.eq_ignore_ascii_case(&self.options.main_database) { "main" } else { db }
     }
 
     /// The columns of a table that [`Session::resolve`] knows.
     pub(super) fn table_columns(&self, table: &TableName) -> Result<Vec<Column>> {
         self.resolve(table)?;
         let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
-        let schema = if table.db.eq_ignore_ascii_case(&self.options.main_database) { "main" } else { &table.db };
         let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed("read the catalog", error))?;
         let rows = statement
-            .query_map([table.table.as_str(), schema], |row| {
+            .query_map([table.table.as_str(), self.schema_name(&table.db)], |row| {
                 Ok((
                     row.get::<_, String>(0)?,
                     row.get::<_, String>(1)?,

@@ -21,14 +21,22 @@ use crate::model::cell::Cell;
 use crate::model::decimal;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
-use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
+use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-/// The declared type for a column of this type.
-pub fn declared(sql_type: SqlType) -> String {
-    let storage = match sql_type {
-        SqlType::Bit | SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => "INTEGER",
-        SqlType::Real | SqlType::Float => "REAL",
+/// The storage that keeps a type lossless.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Integer,
+    Real,
+    Text,
+    Blob,
+}
+
+fn storage(sql_type: SqlType) -> Storage {
+    match sql_type {
+        SqlType::Bit | SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => Storage::Integer,
+        SqlType::Real | SqlType::Float => Storage::Real,
         SqlType::Binary(_)
         | SqlType::VarBinary(_)
         | SqlType::Image
@@ -36,8 +44,18 @@ pub fn declared(sql_type: SqlType) -> String {
         | SqlType::UniqueIdentifier
         | SqlType::HierarchyId
         | SqlType::Geography
-        | SqlType::Geometry => "BLOB",
-        _ => "TEXT",
+        | SqlType::Geometry => Storage::Blob,
+        _ => Storage::Text,
+    }
+}
+
+/// The declared type for a column of this type.
+pub fn declared(sql_type: SqlType) -> String {
+    let storage = match storage(sql_type) {
+        Storage::Integer => "INTEGER",
+        Storage::Real => "REAL",
+        Storage::Text => "TEXT",
+        Storage::Blob => "BLOB",
     };
     format!("{sql_type} {storage}")
 }
@@ -80,8 +98,8 @@ pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
         }
         (SqlType::Real | SqlType::Float, ValueRef::Real(value)) => Ok(Cell::Float(value)),
         (SqlType::UniqueIdentifier, ValueRef::Blob(bytes)) => guid(bytes).map(Cell::Guid).ok_or_else(misfit),
-        (_, ValueRef::Blob(bytes)) if declared(sql_type).ends_with("BLOB") => Ok(Cell::Bytes(bytes)),
-        (_, ValueRef::Text(bytes)) if declared(sql_type).ends_with("TEXT") => {
+        (_, ValueRef::Blob(bytes)) if storage(sql_type) == Storage::Blob => Ok(Cell::Bytes(bytes)),
+        (_, ValueRef::Text(bytes)) if storage(sql_type) == Storage::Text => {
             let text = std::str::from_utf8(bytes).map_err(|_| misfit())?;
             text_cell(sql_type, text).ok_or_else(misfit)
         }
@@ -169,9 +187,4 @@ fn shown(value: ValueRef<'_>) -> String {
         ValueRef::Real(value) => value.to_string(),
         ValueRef::Null => "NULL".into(),
     }
-}
-
-/// Seconds as ticks, for leases.
-pub fn seconds(seconds: u32) -> i64 {
-    i64::from(seconds) * TICKS_PER_SECOND
 }

@@ -1,0 +1,9 @@
+-- What the slice holds. Late are rows of steps 1 and 3 before the window: pending keys, and
+-- stamps that went back.
+SELECT
+    coalesce(sum(t.DeltaStep = 1), 0),
+    coalesce(sum(t.DeltaStep = 2), 0),
+    coalesce(sum(t.DeltaStep = 3), 0),
+    coalesce(sum(t.DeltaEarly), 0),
+    coalesce(sum(t.DeltaStep <> 2 AND (t.DeltaModifiedOn IS NULL OR t.DeltaModifiedOn < @WindowStart)), 0)
+FROM {TargetTable} AS t;

@@ -1,0 +1,27 @@
+-- Step 3: the children of a batch, and what lost its parent since it was queued.
+-- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
+-- the bytes beside it.
+INSERT INTO {TargetTable} (
+    {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
+)
+WITH Fresh AS MATERIALIZED (
+    SELECT
+        b.stream_id,
+        b.WasHeldBack,
+        b.IsPending,
+        b.Depth,
+        b.ParentKey,
+        count(m.{MetadataIdColumn}) AS MetadataRows,
+        max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
+        {BusinessUnit} AS BusinessUnit
+    FROM "#Batch" AS b
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    GROUP BY b.stream_id
+)
+SELECT
+    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
+FROM Fresh AS f
+INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
+    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
+    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);

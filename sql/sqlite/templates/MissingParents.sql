@@ -1,0 +1,38 @@
+-- Rule 7: queues every ancestor, of the window's rows that are still to come and of what stands
+-- in the slice, that the slice lacks and the source has.
+INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
+WITH RECURSIVE Up (Path) AS (
+    SELECT {ParentPath}
+    FROM BlobDeltaWindowQueue AS q
+    INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = q.stream_id
+    WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 3 AND q.State IS NULL
+        AND {ParentPath} IS NOT NULL
+    UNION
+    SELECT s.{ParentPathColumn}
+    FROM {TargetTable} AS s
+    WHERE s.{ParentPathColumn} IS NOT NULL
+    UNION
+    SELECT s.{ParentPathColumn}
+    FROM Up
+    INNER JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
+    WHERE s.{ParentPathColumn} IS NOT NULL
+)
+SELECT
+    @RunId,
+    @TableName,
+    s.{KeyColumn},
+    (SELECT max({BusinessUnit}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn}),
+    0,
+    @Now
+FROM Up
+INNER JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
+WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = s.{KeyColumn})
+    AND NOT EXISTS (
+        SELECT 1 FROM BlobDeltaWindowQueue AS q
+        WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = s.{KeyColumn} AND q.State IS NULL
+    )
+    AND (@ExcludedStreamId IS NULL OR s.{KeyColumn} <> @ExcludedStreamId)
+    AND NOT EXISTS (
+        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = s.{KeyColumn}
+    )
+ON CONFLICT (RunId, TableName, stream_id) DO UPDATE SET Processed = 0;

@@ -1,0 +1,35 @@
+-- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes
+-- without its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from;
+-- one whose ModifiedOn lies in the future comes without it, so that a correction wins.
+INSERT INTO {TargetTable} (
+    {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
+)
+WITH
+InScopeRows AS MATERIALIZED (
+    SELECT
+        b.stream_id,
+        b.Depth,
+        b.ParentKey,
+        count(m.{MetadataIdColumn}) AS MetadataRows,
+        max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
+        {BusinessUnit} AS BusinessUnit
+    FROM "#Batch" AS b
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    GROUP BY b.stream_id
+),
+Fresh AS MATERIALIZED (
+    SELECT
+        r.*,
+        r.MetadataRows = 0 AND (
+            @BusinessUnitId IS NOT NULL
+            OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = r.stream_id)
+        ) AS IsForeign
+    FROM InScopeRows AS r
+)
+SELECT
+    {AncestorColumns},
+    CASE WHEN f.ModifiedOn <= @RunStart THEN f.ModifiedOn END,
+    f.BusinessUnit, 2, f.Depth, f.ParentKey, 0
+FROM Fresh AS f
+INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);

@@ -1,0 +1,219 @@
+//! `BlobDeltaTableConfig`, and what a configured table needs in the catalog.
+
+use super::session::{Session, failed, quote};
+use super::template::Placeholders;
+use super::types;
+use crate::error::{Error, Result};
+use crate::model::clock::ClockKind;
+use crate::model::column::{Column, DELTA_COLUMNS, delta_columns};
+use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
+use crate::model::table::TableConfig;
+use rusqlite::{Row, named_params};
+
+const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, TargetDb, TargetSchema, TargetTable,
+    MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol,
+    BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
+    ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
+    IncludeDeletions, RequireBundle FROM BlobDeltaTableConfig ORDER BY TableName";
+
+const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
+    TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
+    MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
+    PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
+    IncludeDeletions, RequireBundle)
+  VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
+    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle)
+  ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
+    TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
+    MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
+    BusinessUnitSchema = :us, BusinessUnitTable = :ut, BusinessUnitIdColumn = :uid, KeyColumn = :key,
+    PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
+    ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
+    RequireBundle = :bundle";
+
+impl Session {
+    pub(super) fn configured_tables(&self) -> Result<Vec<TableConfig>> {
+        self.query_all(SELECT, [], |row| Ok(read(row)))?.into_iter().collect()
+    }
+
+    /// Within a transaction.
+    pub(super) fn write_config(&self, table: &TableConfig) -> Result<()> {
+        let units = table.business_unit_table.as_ref();
+        self.execute(
+            UPSERT,
+            named_params! {
+                ":name": table.name, ":sd": table.source.db, ":ss": table.source.schema, ":st": table.source.table,
+                ":td": table.target.db, ":ts": table.target.schema, ":tt": table.target.table,
+                ":md": table.metadata.db, ":ms": table.metadata.schema, ":mt": table.metadata.table,
+                ":id": table.metadata_id_column, ":modified": table.metadata_modified_on_column,
+                ":unit": table.metadata_business_unit_column,
+                ":ud": units.map(|units| &units.db), ":us": units.map(|units| &units.schema),
+                ":ut": units.map(|units| &units.table), ":uid": table.business_unit_id_column,
+                ":key": table.key_column, ":path": table.path_column, ":parent": table.parent_path_column,
+                ":buffer": table.safety_buffer_minutes, ":baseline": table.initial_baseline,
+                ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
+                ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
+            },
+        )?;
+        self.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
+        Ok(())
+    }
+
+    /// Checks the configuration against the catalog. Returns the columns of the source.
+    pub(super) fn check_config(&self, table: &TableConfig) -> Result<Vec<Column>> {
+        table.check()?;
+        let source = self.table_columns(&table.source).map_err(|error| error.table(&table.name))?;
+        let metadata = self.table_columns(&table.metadata).map_err(|error| error.table(&table.name))?;
+        let at = |error: Error, name: &str| error.table(&table.name).column(name);
+        let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| at(error, &table.key_column))?;
+        if key.sql_type != SqlType::UniqueIdentifier {
+            let text = format!("the key column is {}, and has to be uniqueidentifier", key.sql_type);
+            return Err(at(Error::config(text).hint("set KeyColumn to a uniqueidentifier column"), &key.name));
+        }
+        for (path, setting) in [(&table.path_column, "PathColumn"), (&table.parent_path_column, "ParentPathColumn")] {
+            let Some(path) = path else { continue };
+            let column = found(&source, path, setting).map_err(|error| at(error, path))?;
+            if !is_path_type(column.sql_type) {
+                let text = format!("a path column cannot be {}", column.sql_type);
+                return Err(at(Error::config(text).hint("use hierarchyid, a binary type or uniqueidentifier"), path));
+            }
+        }
+        found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
+            .map_err(|error| at(error, &table.metadata_id_column))?;
+        let modified = found(&metadata, &table.metadata_modified_on_column, "MetadataModifiedOnCol")
+            .map_err(|error| at(error, &table.metadata_modified_on_column))?;
+        if !modified.sql_type.is_point_in_time() {
+            let text = format!(
+                "the column of change is {}, and has to be datetime2, datetime or smalldatetime",
+                modified.sql_type
+            );
+            return Err(at(Error::config(text).hint("set MetadataModifiedOnCol"), &modified.name));
+        }
+        if let Some(unit) = &table.metadata_business_unit_column {
+            found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
+        }
+        if let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) {
+            let columns = self.table_columns(units).map_err(|error| error.table(&table.name))?;
+            found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
+        }
+        if let Some(clash) = source.iter().find(|column| is_delta_name(&column.name)) {
+            let text = "the source has a column of a name that the slice needs for itself";
+            return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
+        }
+        Ok(source)
+    }
+
+    /// The columns of the slice that come from the source, checked against both tables.
+    pub(super) fn carried_columns(&self, table: &TableConfig) -> Result<Vec<Column>> {
+        let source = self.check_config(table)?;
+        let slice = self.table_columns(&table.target).map_err(|error| error.table(&table.name))?;
+        for (name, _, _) in DELTA_COLUMNS {
+            found(&slice, name, "the slice table").map_err(|error| error.table(&table.name).column(name))?;
+        }
+        let carried: Vec<Column> = slice.into_iter().filter(|column| !is_delta_name(&column.name)).collect();
+        for column in &carried {
+            let from = found(&source, &column.name, "the slice table")
+                .map_err(|error| error.table(&table.name).column(&column.name))?;
+            if from.sql_type != column.sql_type {
+                let text = format!("the slice has {}, the source {}", column.sql_type, from.sql_type);
+                let error = Error::config(text).table(&table.name).column(&column.name);
+                return Err(error.hint("drop the slice table when it is packed, and let `table set` make it anew"));
+            }
+        }
+        for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {
+            let Some(needed) = needed else { continue };
+            found(&carried, needed, "the slice table").map_err(|error| error.table(&table.name).column(needed))?;
+        }
+        Ok(carried)
+    }
+
+    pub(super) fn placeholders(&self, table: &TableConfig) -> Result<Placeholders> {
+        Placeholders::new(self, table, &self.carried_columns(table)?).map_err(|error| error.table(&table.name))
+    }
+
+    /// Creates the slice table from the source's columns. Within a transaction.
+    pub(super) fn create_slice_table(&self, table: &TableConfig, source: &[Column]) -> Result<()> {
+        let is = |name: &Option<String>, column: &Column| name.as_deref() == Some(&column.name);
+        // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
+        let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
+        let delta = delta_columns();
+        let line = |column: &Column| {
+            let required = column.name == table.key_column || is(&table.path_column, column);
+            let nullable = !required && (column.nullable || column.sql_type.is_large());
+            let null = if nullable { "NULL" } else { "NOT NULL" };
+            format!("{} {} {null}", quote(&column.name), types::declared(column.sql_type))
+        };
+        let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
+        let (schema, name) = (self.schema_of(&table.target.db), quote(&table.target.table));
+        let index = |kind: &str| format!("{schema}.{}", quote(&format!("{kind}_{}", table.target.table)));
+        let key = quote(&table.key_column);
+        let tree: Vec<String> = [&table.path_column, &Some(table.key_column.clone()), &table.parent_path_column]
+            .into_iter()
+            .flatten()
+            .map(|column| quote(column))
+            .collect();
+        let sql = format!(
+            "CREATE TABLE {schema}.{name} (\n    {}\n);
+             CREATE UNIQUE INDEX {} ON {name} ({key});
+             -- Covers everything that is asked about a slice, so that no blob is read for it.
+             CREATE INDEX {} ON {name} (DeltaDepth, {}, DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn);",
+            lines.join(",\n    "),
+            index("UX_Key"),
+            index("IX_Order"),
+            tree.join(", "),
+        );
+        self.connection.execute_batch(&sql).map_err(|error| failed("create the slice table", error).table(&table.name))
+    }
+}
+
+fn is_delta_name(name: &str) -> bool {
+    DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
+}
+
+fn is_path_type(sql_type: SqlType) -> bool {
+    use SqlType::{Binary, HierarchyId, UniqueIdentifier, VarBinary};
+    matches!(sql_type, HierarchyId | UniqueIdentifier | Binary(_) | VarBinary(Some(_)))
+}
+
+fn found<'a>(columns: &'a [Column], name: &str, setting: &str) -> Result<&'a Column> {
+    columns.iter().find(|column| column.name == name).ok_or_else(|| {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        Error::config(format!("{setting} names a column that is not there"))
+            .hint(format!("the table has: {}", names.join(", ")))
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<TableConfig> {
+    let broken = |error: rusqlite::Error| failed("understand a row of BlobDeltaTableConfig", error);
+    let text = |at: usize| row.get::<_, String>(at).map_err(broken);
+    let optional = |at: usize| row.get::<_, Option<String>>(at).map_err(broken);
+    let bit = |at: usize| row.get::<_, bool>(at).map_err(broken);
+    let name = |at: usize| TableName::new(&text(at)?, &text(at + 1)?, &text(at + 2)?);
+    let table = TableName::parse(&text(0)?)?;
+    let units = match (optional(13)?, optional(14)?, optional(15)?) {
+        (Some(db), schema, Some(table)) => Some(TableName::new(&db, schema.as_deref().unwrap_or("dbo"), &table)?),
+        _ => None,
+    };
+    Ok(TableConfig {
+        source: name(1).map_err(|error| error.table(&table))?,
+        target: name(4).map_err(|error| error.table(&table))?,
+        metadata: name(7).map_err(|error| error.table(&table))?,
+        name: table,
+        metadata_id_column: text(10)?,
+        metadata_modified_on_column: text(11)?,
+        metadata_business_unit_column: optional(12)?,
+        business_unit_table: units,
+        business_unit_id_column: optional(16)?,
+        key_column: text(17)?,
+        path_column: optional(18)?,
+        parent_path_column: optional(19)?,
+        safety_buffer_minutes: row.get(20).map_err(broken)?,
+        initial_baseline: row.get(21).map_err(broken)?,
+        clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },
+        excluded_stream_id: row.get(23).map_err(broken)?,
+        is_active: bit(24)?,
+        include_deletions: bit(25)?,
+        require_bundle: bit(26)?,
+    })
+}

@@ -1,0 +1,130 @@
+//! `deploy`: the job database and the marker rows of the slices.
+
+use super::session::{JOB_DATABASE, Session, failed};
+use crate::backend::jobs::DeployStep;
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::table::TableConfig;
+use crate::scripts::{self, Script};
+
+impl Session {
+    pub(super) fn deploy_all(&mut self) -> Result<Vec<DeployStep>> {
+        if !self.options.main_database.eq_ignore_ascii_case(JOB_DATABASE) {
+            return Err(Error::internal("a job database is deployed in its own session"));
+        }
+        let mut steps = Vec::new();
+        for script in scripts::SQLITE_DEPLOY {
+            steps.push(self.transact("deploy a script", |session| session.apply_script(&script))?);
+        }
+        self.transact("deploy the templates", |session| session.seed_templates())?;
+        self.execute("INSERT OR IGNORE INTO BlobDeltaSource (OnlyRow, SourceId) VALUES (1, ?1)", [Guid::random()])?;
+        for table in self.configured_tables()? {
+            steps.push(self.deploy_slice(&table));
+        }
+        Ok(steps)
+    }
+
+    fn apply_script(&self, script: &Script) -> Result<DeployStep> {
+        let has_versions: bool =
+            self.query_one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'BlobDeltaSchemaVersion')", [])?;
+        let applied: Option<u32> = match has_versions {
+            true => self.query_optional(
+                "SELECT Version FROM BlobDeltaSchemaVersion WHERE Script = ?1",
+                [script.name],
+                |row| row.get(0),
+            )?,
+            false => None,
+        };
+        if applied.is_some_and(|applied| applied > script.version) {
+            let text =
+                format!("the job database was deployed by a newer version ({} of {})", script.version, script.name);
+            return Err(Error::config(text).hint("use the newer program; nothing was changed"));
+        }
+        self.connection
+            .execute_batch(script.text)
+            .map_err(|error| failed("apply a script", error).file(script.name))?;
+        self.execute(
+            "INSERT INTO BlobDeltaSchemaVersion (Script, Version, Sha256, AppliedAt) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (Script) DO UPDATE SET Version = ?2, Sha256 = ?3, AppliedAt = ?4",
+            (script.name, script.version, Sha256::of(script.text.as_bytes()).to_string(), self.server_time().utc),
+        )?;
+        let outcome = match applied {
+            None => "applied",
+            Some(applied) if applied < script.version => "upgraded",
+            Some(_) => "applied again, nothing changed",
+        };
+        Ok(DeployStep { name: script.name.into(), outcome: outcome.into(), needs_attention: false })
+    }
+
+    /// Shared templates that are not there yet; what an operator changed is left alone.
+    fn seed_templates(&self) -> Result<()> {
+        for (step, name, text) in scripts::SQLITE_STEP_TEMPLATES {
+            self.execute(
+                "INSERT OR IGNORE INTO BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
+                 VALUES (NULL, ?1, ?2, ?3)",
+                (step, name, text),
+            )?;
+        }
+        for (queue, text) in scripts::SQLITE_QUEUE_TEMPLATES {
+            self.execute(
+                "INSERT OR IGNORE INTO BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)
+                 VALUES (NULL, ?1, ?2)",
+                (queue, text),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn deploy_slice(&mut self, table: &TableConfig) -> DeployStep {
+        let name = format!("slice {} of {}", table.target, table.name);
+        let made = self.check_config(table).and_then(|_| self.make_slice(table));
+        let (outcome, needs_attention) = match made {
+            Ok(outcome) => (outcome.to_owned(), false),
+            Err(_) if !table.is_active => ("left alone: the table is not active".to_owned(), false),
+            Err(error) => (format!("not marked: {error}"), true),
+        };
+        DeployStep { name, outcome, needs_attention }
+    }
+
+    /// Creates the slice table if it is missing, and marks it if it is empty. A table that holds
+    /// rows and has no marker row may be anybody's, and is never marked.
+    pub(super) fn make_slice(&mut self, table: &TableConfig) -> Result<&'static str> {
+        let source = self.check_config(table)?;
+        self.attach(&table.target.db)?;
+        self.transact("make a slice", |session| {
+            let schema = session.schema_of(&table.target.db);
+            let script = scripts::SQLITE_SLICE_SCHEMA.replace("{Schema}", &schema);
+            session
+                .connection
+                .execute_batch(&script)
+                .map_err(|error| failed("make the slice's marker table", error))?;
+            let created = session.resolve(&table.target).is_err();
+            if created {
+                session.create_slice_table(table, &source)?;
+            }
+            session.carried_columns(table)?;
+            let marked: bool = session.query_one(
+                &format!("SELECT EXISTS (SELECT 1 FROM {schema}.BlobDeltaSlice WHERE TargetTable = ?1)"),
+                [&table.target.table],
+            )?;
+            if marked {
+                return Ok("is marked");
+            }
+            let target = session.quoted(&table.target);
+            if session.query_one(&format!("SELECT EXISTS (SELECT 1 FROM {target})"), [])? {
+                return Err(Error::config("the slice table holds rows, and no marker row says that they are ours")
+                    .table(&table.name)
+                    .hint("if they can go, empty the table, then run deploy"));
+            }
+            session.execute(
+                &format!(
+                    "INSERT INTO {schema}.BlobDeltaSlice (TargetTable, TableName, SourceId, State)
+                     SELECT ?1, ?2, SourceId, 'Empty' FROM main.BlobDeltaSource"
+                ),
+                (&table.target.table, &table.name),
+            )?;
+            Ok(if created { "created and marked" } else { "marked" })
+        })
+    }
+}

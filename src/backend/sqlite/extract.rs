@@ -1,0 +1,208 @@
+//! [`Extract`] on the embedded instance.
+
+use super::lease::Keeper;
+use super::session::Session;
+use crate::backend::extract::{Extract, LeaseKeeper};
+use crate::backend::jobs::Jobs as _;
+use crate::error::{Error, Kind, Result};
+use crate::model::clock::ServerTime;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::model::window::Window;
+use rusqlite::Row;
+use std::sync::Arc;
+
+const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
+    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom FROM BlobDeltaRun";
+
+impl Extract for Session {
+    fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+        self.check_scope(request.scope, table)?;
+        self.plan(request, table).map_err(|error| error.table(&table.name))
+    }
+
+    fn start_run(&mut self, request: &RunRequest) -> Result<Run> {
+        let tables = self.requested_tables(request)?;
+        let started = self.server_time();
+        self.check_clock(&tables, started)?;
+        for table in &tables {
+            match self.placeholders(table) {
+                Ok(placeholders) => self.check_scripts(table, &placeholders)?,
+                // One table of several that cannot run is a failure of that table.
+                Err(error) if request.table.is_some() => return Err(error),
+                Err(_) => {}
+            }
+            if request.table.is_some() {
+                self.check_scope(request.scope, table)?;
+                self.marker(table)?;
+            }
+        }
+        let id = Guid::random();
+        let run_type = if request.table.is_some() { "SingleTable" } else { "AllTables" };
+        self.transact("start a run", |session| {
+            session.execute(
+                "INSERT INTO BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
+                     BusinessUnitId, BatchSize, MaxDOP, WindowFrom)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'Running', ?6, ?7, ?8, ?9, ?10)",
+                (
+                    id,
+                    run_type,
+                    &request.requested_by,
+                    started.utc,
+                    started.local,
+                    &request.table,
+                    request.scope.business_unit(),
+                    request.batch_size,
+                    request.max_dop,
+                    request.from,
+                ),
+            )?;
+            for table in &tables {
+                session.execute(
+                    "INSERT INTO BlobDeltaRunTable (RunId, TableName, Scope, Status) VALUES (?1, ?2, ?3, 'Waiting')",
+                    (id, &table.name, request.scope.to_string()),
+                )?;
+            }
+            Ok(())
+        })?;
+        self.run(id)
+    }
+
+    fn resume_run(&mut self, id: Guid) -> Result<Run> {
+        let run = self.run(id)?;
+        if run.status == Status::Completed {
+            return Err(Error::usage("this run is completed")
+                .run(id)
+                .hint("pack it with `pack --run`, or start a new one"));
+        }
+        self.check_clock(&self.configured_tables()?, self.server_time())?;
+        self.transact("resume a run", |session| {
+            session.execute(
+                "UPDATE BlobDeltaRun SET Status = 'Running', RunCompletedAt = NULL, ErrorMessage = NULL WHERE RunId = ?1",
+                [id],
+            )
+        })?;
+        self.run(id)
+    }
+
+    fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
+        self.check_scope(run.scope, table)?;
+        let prepared = self.prepare_table(table)?;
+        let fence = self.take(run.id, &table.name, lease_seconds)?;
+        let started = self.resume_table(run, table, &fence).and_then(|resumed| match resumed {
+            Some(table_run) => Ok(table_run),
+            None => self.start_fresh(run, &prepared, &fence),
+        });
+        if started.is_err() {
+            self.release_failed(&fence)?;
+        }
+        started.map_err(|error| error.run(run.id).table(&table.name))
+    }
+
+    fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
+        self.queue_parents(table_run)
+    }
+
+    fn run_batch(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<BatchOutcome> {
+        let placed = |error: Error| error.run(table_run.fence.run_id).table(&table_run.fence.table).step(step.number());
+        self.copy_batch(table_run, step, batch_size).map_err(placed)
+    }
+
+    fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
+        self.complete_slice(table_run, keep_lease)
+    }
+
+    fn fail_table(
+        &mut self,
+        run: &Run,
+        table: &TableName,
+        fence: Option<&Fence>,
+        status: Status,
+        message: &str,
+    ) -> Result<()> {
+        if let Some(fence) = fence {
+            self.release_failed(fence)?;
+        }
+        self.log_failure(run, table, status, message)
+    }
+
+    fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
+        self.transact("finish the run", |session| {
+            session.execute(
+                "UPDATE BlobDeltaRun SET Status = ?2, ErrorMessage = ?3, RunCompletedAt = ?4 WHERE RunId = ?1",
+                (run.id, status.as_str(), message, session.server_time().utc),
+            )
+        })?;
+        Ok(())
+    }
+
+    fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
+        self.take(run_id, table, lease_seconds)
+    }
+
+    fn release_lease(&mut self, fence: &Fence) -> Result<()> {
+        self.release_failed(fence)
+    }
+
+    fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
+        Ok(Box::new(Keeper { connection: self.open_main_alone()?, clock: Arc::clone(self.clock()) }))
+    }
+}
+
+impl Session {
+    /// A table run of this run that had queued its keys before, if its slice is still its own.
+    fn resume_table(&mut self, run: &Run, table: &TableConfig, fence: &Fence) -> Result<Option<TableRun>> {
+        let (start, end, queued): (Option<Timestamp>, Option<Timestamp>, Option<u64>) = self
+            .query_optional(
+                "SELECT WindowStart, WindowEnd, QueuedKeys FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2",
+                (run.id, &table.name),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?
+            .ok_or_else(|| Error::usage("this table is not part of the run"))?;
+        let (Some(start), Some(end)) = (start, end) else { return Ok(None) };
+        let marker = self.marker(table)?;
+        if marker.run_id != Some(run.id) {
+            let taken = marker.run_id.map_or("another run".into(), |run| format!("run {run}"));
+            return Err(Error::new(Kind::Superseded, format!("the slice was taken by {taken}; nothing was written"))
+                .hint("start a new run"));
+        }
+        let Some(queued_keys) = queued else { return Ok(None) };
+        let ended_keys = self.query_one(
+            "SELECT count(*) FROM BlobDeltaWindowQueue WHERE RunId = ?1 AND TableName = ?2 AND State IS NOT NULL",
+            (run.id, &table.name),
+        )?;
+        let complete = marker.state != crate::model::slice::SliceState::Filling;
+        let window = Window { start, end, clock: table.clock };
+        Ok(Some(TableRun { fence: fence.clone(), window, scope: run.scope, queued_keys, ended_keys, complete }))
+    }
+
+    pub(super) fn read_run(&self, id: Guid) -> Result<Run> {
+        let found = self.query_optional(&format!("{SELECT_RUN} WHERE RunId = ?1"), [id], read_run)?;
+        found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
+    }
+
+    pub(super) fn read_runs(&self, limit: u32) -> Result<Vec<Run>> {
+        self.query_all(&format!("{SELECT_RUN} ORDER BY RunStartedAt DESC, RunId LIMIT ?1"), [limit], read_run)
+    }
+}
+
+fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let status: String = row.get(6)?;
+    Ok(Run {
+        id: row.get(0)?,
+        run_type: row.get(1)?,
+        requested_by: row.get(2)?,
+        started_at: ServerTime { utc: row.get(3)?, local: row.get(4)? },
+        completed_at: row.get(5)?,
+        status: Status::parse(&status).ok_or(rusqlite::Error::InvalidQuery)?,
+        error: row.get(7)?,
+        table: row.get(8)?,
+        scope: row.get::<_, Option<Guid>>(9)?.into(),
+        batch_size: row.get(10)?,
+        max_dop: row.get(11)?,
+        from: row.get(12)?,
+    })
+}

@@ -1,0 +1,225 @@
+//! [`Jobs`] on the embedded instance.
+
+use super::session::Session;
+use crate::backend::jobs::{
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
+};
+use crate::error::{Error, Result};
+use crate::model::clock::ServerTime;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Run, Status};
+use crate::model::slice::{Deletion, SliceState};
+use crate::model::table::TableConfig;
+use rusqlite::Row;
+
+impl Jobs for Session {
+    fn describe(&self) -> String {
+        format!("sqlite:{}", self.folder.display())
+    }
+
+    fn now(&mut self) -> Result<ServerTime> {
+        Ok(self.server_time())
+    }
+
+    fn deploy(&mut self) -> Result<Vec<DeployStep>> {
+        self.deploy_all()
+    }
+
+    fn source_id(&mut self) -> Result<Guid> {
+        self.query_one("SELECT SourceId FROM BlobDeltaSource", []).map_err(not_deployed)
+    }
+
+    fn tables(&mut self) -> Result<Vec<TableConfig>> {
+        self.configured_tables().map_err(not_deployed)
+    }
+
+    fn save_table(&mut self, table: &TableConfig) -> Result<()> {
+        self.source_id()?;
+        self.check_config(table)?;
+        self.make_slice(table)?;
+        self.prepared.remove(&table.name);
+        self.transact("save a table", |session| session.write_config(table))
+    }
+
+    fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
+        self.table_columns(&table.source)
+    }
+
+    fn run(&mut self, id: Guid) -> Result<Run> {
+        self.source_id()?;
+        self.read_run(id)
+    }
+
+    fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
+        self.source_id()?;
+        self.read_runs(limit)
+    }
+
+    fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
+        let tables: Vec<(TableName, String, Option<u32>)> = self.query_all(
+            "SELECT TableName, Status, PackNumber FROM BlobDeltaRunTable WHERE RunId = ?1 ORDER BY TableName",
+            [id],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        let configs = self.configured_tables()?;
+        let state = |name: &TableName, status: &str, pack: Option<u32>| {
+            if Status::parse(status) != Some(Status::Completed) {
+                return PackState::NotCompleted;
+            }
+            let marker = configs.iter().find(|table| table.name == *name).and_then(|table| self.marker(table).ok());
+            match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {
+                (Some(SliceState::Packed), Some(number)) => PackState::Packed(number),
+                (Some(SliceState::Complete), _) => PackState::Unpacked,
+                _ => PackState::SliceGone,
+            }
+        };
+        Ok(tables
+            .into_iter()
+            .map(|(name, status, pack)| {
+                let state = state(&name, &status, pack);
+                (name, state)
+            })
+            .collect())
+    }
+
+    fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>> {
+        self.query_all(
+            "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
+                 BatchStartedAt, BatchCompletedAt, Status, ErrorMessage
+             FROM BlobDeltaRunStep WHERE RunId = ?1 ORDER BY TableName, StepNumber, BatchNumber",
+            [id],
+            read_step,
+        )
+    }
+
+    fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
+        self.source_id()?;
+        self.query_all(
+            "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
+                 RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM BlobDeltaHighWatermark ORDER BY TableName",
+            [],
+            |row| {
+                Ok(WatermarkRecord {
+                    table: row.get(0)?,
+                    last_high_water: row.get(1)?,
+                    last_run_id: row.get(2)?,
+                    last_run_completed_at: row.get(3)?,
+                    is_initial_full_load_done: row.get(4)?,
+                    is_running: row.get(5)?,
+                    lease_expires_at: row.get(6)?,
+                    lease_run_id: row.get(7)?,
+                    lease_epoch: row.get(8)?,
+                })
+            },
+        )
+    }
+
+    fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
+        self.query_all(
+            "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM BlobDeltaMissingParentsQueue
+             WHERE RunId = ?1 ORDER BY TableName, CreatedAt, stream_id",
+            [id],
+            |row| {
+                Ok(MissingParentRecord {
+                    table: row.get(0)?,
+                    stream_id: row.get(1)?,
+                    business_unit: row.get(2)?,
+                    processed: row.get(3)?,
+                    created_at: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
+        self.query_all(
+            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt
+             FROM BlobDeltaBundle WHERE RunId = ?1 ORDER BY PackNumber, TableName",
+            [id],
+            read_bundle,
+        )
+    }
+
+    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+        self.table(table)?;
+        self.transact("pend a key", |session| {
+            session.execute(
+                "INSERT INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (TableName, stream_id) DO UPDATE SET Reason = ?3",
+                (table, key, reason, session.server_time().utc),
+            )
+        })?;
+        Ok(())
+    }
+
+    fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+        self.table(table)?;
+        self.transact("exclude a key", |session| {
+            session.execute(
+                "INSERT INTO BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (TableName, stream_id) DO UPDATE SET Reason = ?3",
+                (table, key, reason, session.server_time().utc),
+            )
+        })?;
+        Ok(())
+    }
+
+    fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
+        self.table(table)?;
+        self.transact("log a deletion", |session| {
+            session.execute(
+                "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                (table, deletion.key, deletion.deleted_on, deletion.business_unit, session.server_time().utc),
+            )
+        })?;
+        Ok(())
+    }
+}
+
+fn not_deployed(error: Error) -> Error {
+    Error::new(crate::error::Kind::Config, "this instance has no job database yet")
+        .caused_by(error)
+        .hint("run deploy first")
+}
+
+fn read_step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
+    Ok(StepRecord {
+        table: row.get(0)?,
+        step: row.get(1)?,
+        batch: row.get(2)?,
+        rows_processed: row.get(3)?,
+        total_rows_processed: row.get(4)?,
+        window_start: row.get(5)?,
+        window_end: row.get(6)?,
+        started_at: row.get(7)?,
+        completed_at: row.get(8)?,
+        status: row.get(9)?,
+        error: row.get(10)?,
+    })
+}
+
+fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
+    let broken =
+        |error: Error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
+    let scope: String = row.get(3)?;
+    let scope = match scope.as_str() {
+        "all" => None,
+        unit => Some(Guid::parse(unit).map_err(broken)?),
+    };
+    let previous: Option<String> = row.get(5)?;
+    Ok(BundleRecord {
+        run_id: row.get(0)?,
+        table: row.get(1)?,
+        pack_number: row.get(2)?,
+        scope: scope.into(),
+        root_sha256: Sha256::parse(&row.get::<_, String>(4)?).map_err(broken)?,
+        previous_root_sha256: previous.map(|text| Sha256::parse(&text)).transpose().map_err(broken)?,
+        name: row.get(6)?,
+        folder: row.get(7)?,
+        published_at: row.get(8)?,
+    })
+}

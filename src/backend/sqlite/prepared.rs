@@ -1,0 +1,126 @@
+//! A configured table made ready for a run: its scripts filled once, so that a batch resolves
+//! no names.
+
+use super::session::Session;
+use super::template::{Parameters, Placeholders};
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Scope, TableRun};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::scripts;
+use rusqlite::types::Value;
+use std::rc::Rc;
+
+/// See the module's text.
+pub(super) struct Prepared {
+    pub(super) config: TableConfig,
+    pub(super) placeholders: Placeholders,
+    pub(super) window_queue: String,
+    pub(super) missing_parents: Option<String>,
+    /// Name and text of steps 1, 2 and 3; a flat table has step 1 alone.
+    pub(super) steps: Vec<(String, String)>,
+    pub(super) batch_parents: Option<String>,
+    pub(super) batch_states: String,
+}
+
+/// The values of a script's parameters.
+pub(super) struct Given {
+    pub(super) run_id: Guid,
+    pub(super) previous_run_id: Option<Guid>,
+    pub(super) scope: Scope,
+    pub(super) window: (Timestamp, Timestamp),
+    pub(super) run_start: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) batch_size: u32,
+    pub(super) step: u8,
+}
+
+impl Prepared {
+    /// Every parameter that a script may name.
+    pub(super) fn parameters(&self, given: &Given) -> Parameters {
+        let guid = |id: Option<Guid>| id.map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec()));
+        let time = |at: Timestamp| Value::Text(at.to_string());
+        vec![
+            ("@BatchSize", Value::Integer(given.batch_size.into())),
+            ("@ExcludedStreamId", guid(self.config.excluded_stream_id)),
+            ("@WindowStart", time(given.window.0)),
+            ("@WindowEnd", time(given.window.1)),
+            ("@BusinessUnitId", guid(given.scope.business_unit())),
+            ("@RunId", guid(Some(given.run_id))),
+            ("@PreviousRunId", guid(given.previous_run_id)),
+            ("@TableName", Value::Text(self.config.name.to_string())),
+            ("@RunStart", time(given.run_start)),
+            ("@Now", time(given.now)),
+            ("@Step", Value::Integer(given.step.into())),
+        ]
+    }
+
+    /// The quoted slice table.
+    pub(super) fn target(&self) -> Result<String> {
+        self.placeholders.fill("TargetTable", "{TargetTable}")
+    }
+}
+
+impl Session {
+    /// Reads scripts and catalog, and keeps the result for the batches to come.
+    pub(super) fn prepare_table(&mut self, config: &TableConfig) -> Result<Rc<Prepared>> {
+        let placeholders = self.placeholders(config)?;
+        self.check_scripts(config, &placeholders)?;
+        let steps: &[u8] = if config.is_tree() { &[1, 2, 3] } else { &[1] };
+        let filled = |step: &u8| {
+            let (name, text) = self.step_script(&config.name, *step)?;
+            let text = placeholders.fill(&name, &text)?;
+            Ok((name, text))
+        };
+        let steps = steps.iter().map(filled).collect::<Result<_>>()?;
+        let of_tree = |name: &str, text: &str| config.is_tree().then(|| placeholders.fill(name, text)).transpose();
+        let missing = match config.is_tree() {
+            true => self.queue_script(&config.name, "MissingParents")?,
+            false => String::new(),
+        };
+        let prepared = Rc::new(Prepared {
+            window_queue: placeholders.fill("WindowQueue", &self.queue_script(&config.name, "WindowQueue")?)?,
+            missing_parents: of_tree("MissingParents", &missing)?,
+            batch_parents: of_tree("batch_parents", scripts::sqlite::BATCH_PARENTS)?,
+            batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
+            steps,
+            config: config.clone(),
+            placeholders,
+        });
+        self.prepared.insert(config.name.clone(), Rc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// What [`Session::prepare_table`] kept.
+    pub(super) fn prepared(&mut self, table: &TableName) -> Result<Rc<Prepared>> {
+        if let Some(prepared) = self.prepared.get(table) {
+            return Ok(Rc::clone(prepared));
+        }
+        let tables = self.configured_tables()?;
+        let config = tables.into_iter().find(|config| config.name == *table);
+        let config = config.ok_or_else(|| crate::error::Error::config("this table is not configured").table(table))?;
+        self.prepare_table(&config)
+    }
+
+    /// The parameters of a table run.
+    pub(super) fn given(&self, table_run: &TableRun, batch_size: u32, step: u8) -> Result<Given> {
+        let (clock, run_id) = (table_run.window.clock, table_run.fence.run_id);
+        let (utc, local) = self.query_row(
+            "SELECT RunStartedAt, RunStartedAtLocal FROM BlobDeltaRun WHERE RunId = ?1",
+            [run_id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(Given {
+            run_id,
+            previous_run_id: None,
+            scope: table_run.scope,
+            window: (table_run.window.start, table_run.window.end),
+            run_start: crate::model::clock::ServerTime { utc, local }.of(clock),
+            now: self.server_time().utc,
+            batch_size,
+            step,
+        })
+    }
+}

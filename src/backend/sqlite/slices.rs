@@ -1,0 +1,327 @@
+//! [`Slices`] on the embedded instance.
+
+use super::finish::from_json;
+use super::session::{Session, failed, quote};
+use super::types;
+use crate::backend::jobs::BundleRecord;
+use crate::backend::slices::{Slices, TableReport};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, CellSink};
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{AbsentParent, Fence, Scope};
+use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, SliceState};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::model::window::Window;
+use crate::scripts;
+use rusqlite::types::{Value, ValueRef};
+use std::io::{Read as _, Write};
+
+/// The pieces in which a large value is read.
+const PIECE_BYTES: usize = 256 * 1024;
+
+const READABLE: [SliceState; 2] = [SliceState::Complete, SliceState::Packed];
+
+impl Slices for Session {
+    fn slice_marker(&mut self, table: &TableConfig) -> Result<SliceMarker> {
+        self.marker(table)
+    }
+
+    fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
+        self.table_columns(&table.target)
+    }
+
+    fn read_slice(
+        &mut self,
+        fence: &Fence,
+        after: Option<&SlicePosition>,
+        limits: ReadLimits,
+        sink: &mut dyn CellSink,
+    ) -> Result<Option<SlicePosition>> {
+        let prepared = self.prepared(&fence.table)?;
+        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let columns = self.table_columns(&prepared.config.target)?;
+        let sql = page_sql(&prepared.config, &prepared.target()?, &columns, after.is_some());
+        let broken = |error| failed("read the slice", error).table(&fence.table);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(broken)?;
+        let inline = i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX);
+        statement.raw_bind_parameter(1, inline).map_err(broken)?;
+        statement.raw_bind_parameter(2, limits.rows).map_err(broken)?;
+        if let Some(after) = after {
+            statement.raw_bind_parameter(3, after.depth).map_err(broken)?;
+            statement.raw_bind_parameter(4, after.key).map_err(broken)?;
+            if prepared.config.path_column.is_some() {
+                statement.raw_bind_parameter(5, &after.path).map_err(broken)?;
+            }
+        }
+        let mut rows = statement.raw_query();
+        let (mut last, mut bytes) = (None, 0);
+        while let Some(row) = rows.next().map_err(broken)? {
+            let position = SlicePosition {
+                depth: row.get(0).map_err(broken)?,
+                path: row.get::<_, Option<Vec<u8>>>(1).map_err(broken)?.unwrap_or_default(),
+                key: row.get(2).map_err(broken)?,
+            };
+            bytes += give_row(row, &columns, sink).map_err(|error| error.table(&fence.table).key(position.key))?;
+            last = Some(position);
+            if bytes >= limits.bytes {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64> {
+        let prepared = self.prepared(&fence.table)?;
+        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let target = &prepared.config.target;
+        let placed = |error: Error| error.table(&fence.table).key(key).column(column);
+        let sql = format!("SELECT rowid FROM {} WHERE {} = ?1", prepared.target()?, quote(&prepared.config.key_column));
+        let row: i64 = self.query_one(&sql, [key]).map_err(placed)?;
+        let schema = self.schema_name(&target.db);
+        let mut value = self
+            .connection
+            .blob_open(schema, target.table.as_str(), column, row, true)
+            .map_err(|error| placed(failed("open a large value", error)))?;
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut total = 0;
+        loop {
+            let count = value
+                .read(&mut piece)
+                .map_err(|error| placed(Error::internal("cannot read a large value").caused_by(error)))?;
+            if count == 0 {
+                return Ok(total);
+            }
+            out.write_all(&piece[..count]).map_err(|error| {
+                placed(Error::new(crate::error::Kind::Io, "cannot write a large value").caused_by(error))
+            })?;
+            total += count as u64;
+        }
+    }
+
+    fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
+        let prepared = self.prepared(&fence.table)?;
+        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let sql = format!(
+            "SELECT stream_id, DeletedOn, BusinessUnit FROM {}.BlobDeltaDeletion
+             WHERE TableName = ?1 AND stream_id > ?2 ORDER BY stream_id LIMIT ?3",
+            self.schema_of(&prepared.config.target.db)
+        );
+        self.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
+            Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)? })
+        })
+    }
+
+    fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport> {
+        let clock = self.prepared(table)?.config.clock;
+        let found = self.query_optional(
+            "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
+                 t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt
+             FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+             WHERE t.RunId = ?1 AND t.TableName = ?2 AND t.Status = 'Completed'",
+            (run_id, table),
+            |row| {
+                let times: (Timestamp, Timestamp, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let marks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
+                let texts: (String, String) = (row.get(5)?, row.get(6)?);
+                let ends: (Option<Guid>, Timestamp) = (row.get(7)?, row.get(8)?);
+                Ok((times, marks, texts, ends))
+            },
+        )?;
+        let Some(((start, end, buffer_minutes), marks, texts, ends)) = found else {
+            return Err(Error::usage("this table run was not completed")
+                .run(run_id)
+                .table(table)
+                .hint("go on with --resume"));
+        };
+        Ok(TableReport {
+            table: table.clone(),
+            window: Window { start, end, clock },
+            buffer_minutes,
+            active_transaction_floor: None,
+            scope: ends.0.into(),
+            watermark_before: marks.0,
+            watermark_after: marks.1,
+            counts: from_json(&texts.0)?,
+            new_business_units: from_json(&texts.1)?,
+            completed_at: ends.1,
+        })
+    }
+
+    fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
+        self.query_all(
+            "SELECT TableName, LastError FROM BlobDeltaRunTable WHERE RunId = ?1 AND LastError IS NOT NULL ORDER BY TableName",
+            [run_id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>> {
+        let prepared = self.prepared(&fence.table)?;
+        if !prepared.config.is_tree() {
+            return Ok(Vec::new());
+        }
+        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let sql = prepared.placeholders.fill("absent_parents", scripts::sqlite::ABSENT_PARENTS)?;
+        let parameters = vec![("@After", Value::Blob(after_key(after))), ("@Limit", Value::Integer(limit.into()))];
+        let mut statement = self.prepare_script("absent_parents", &sql, &parameters)?;
+        let mut rows = statement.raw_query();
+        let broken = |error| failed("list absent parents", error).table(&fence.table);
+        let mut absent = Vec::new();
+        while let Some(row) = rows.next().map_err(broken)? {
+            absent.push(AbsentParent { child: row.get(0).map_err(broken)?, parent: row.get(1).map_err(broken)? });
+        }
+        Ok(absent)
+    }
+
+    fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>> {
+        let own: Option<Option<String>> = self.query_optional(
+            "SELECT PreviousRootSha256 FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
+            (run_id, table),
+            |row| row.get(0),
+        )?;
+        let root = match own {
+            Some(previous) => previous,
+            None => self.query_optional(
+                "SELECT RootSha256 FROM BlobDeltaBundle WHERE TableName = ?1 AND Scope = ?2 ORDER BY BundleId DESC LIMIT 1",
+                (table, scope.to_string()),
+                |row| row.get(0),
+            )?,
+        };
+        root.map(|text| Sha256::parse(&text)).transpose()
+    }
+
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()> {
+        let prepared: Vec<_> = records.iter().map(|(fence, _)| self.prepared(&fence.table)).collect::<Result<_>>()?;
+        self.transact("record the bundle", |session| {
+            for ((fence, record), prepared) in records.iter().zip(&prepared) {
+                session.pass(fence)?;
+                session.own_slice(&prepared.config, fence, &[SliceState::Complete])?;
+                session.record_table(&prepared.config, record)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Session {
+    fn record_table(&self, table: &TableConfig, record: &BundleRecord) -> Result<()> {
+        self.execute(
+            "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
+                 PublishedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                record.run_id,
+                &record.table,
+                record.pack_number,
+                record.scope.to_string(),
+                record.root_sha256.to_string(),
+                record.previous_root_sha256.map(|root| root.to_string()),
+                &record.name,
+                &record.folder,
+                record.published_at,
+            ),
+        )?;
+        self.execute(
+            "UPDATE BlobDeltaRunTable SET PackNumber = ?3 WHERE RunId = ?1 AND TableName = ?2",
+            (record.run_id, &record.table, record.pack_number),
+        )?;
+        let schema = self.schema_of(&table.target.db);
+        let packed = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Packed' WHERE TargetTable = ?1");
+        self.execute(&packed, [&table.target.table])?;
+        self.execute("UPDATE BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = ?1", [&table.name])?;
+        Ok(())
+    }
+
+    /// The marker row; without one a table may be anybody's.
+    pub(super) fn marker(&self, table: &TableConfig) -> Result<SliceMarker> {
+        let unmarked = |hint: &str| {
+            Error::config(format!("the slice table {} has no marker row, so nothing was deleted from it", table.target))
+                .table(&table.name)
+                .hint(hint)
+        };
+        self.resolve(&table.target).map_err(|error| error.table(&table.name))?;
+        let marker_table = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
+        let Ok(markers) = self.resolve(&marker_table) else {
+            return Err(unmarked("run deploy, which marks empty slices"));
+        };
+        let read = self.query_optional(
+            &format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {markers} WHERE TargetTable = ?1"),
+            [&table.target.table],
+            |row| {
+                let window: (Option<Timestamp>, Option<Timestamp>) = (row.get(1)?, row.get(2)?);
+                Ok((row.get::<_, Option<Guid>>(0)?, window, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+            },
+        )?;
+        let Some((run_id, window, scope, state)) = read else {
+            return Err(unmarked("if its rows can go, empty the table, then run deploy"));
+        };
+        let state = SliceState::parse(&state).ok_or_else(|| unmarked("its state is not one that is known"))?;
+        let scope = if scope == "all" { None } else { Some(Guid::parse(&scope)?) };
+        let window = match window {
+            (Some(start), Some(end)) => Some(Window { start, end, clock: table.clock }),
+            _ => None,
+        };
+        Ok(SliceMarker { target: table.target.clone(), run_id, window, scope: scope.into(), state })
+    }
+}
+
+/// No key is less than this, and SQLite holds an empty blob to be less than every other.
+fn after_key(after: Option<Guid>) -> Vec<u8> {
+    after.map_or_else(Vec::new, |key| key.as_bytes().to_vec())
+}
+
+/// One page in the order of rule 13. A large column gives its bytes, and itself up to the limit.
+fn page_sql(table: &TableConfig, target: &str, columns: &[Column], has_after: bool) -> String {
+    let key = quote(&table.key_column);
+    let path = table.path_column.as_deref().map(quote);
+    let mut cells = Vec::new();
+    for column in columns {
+        let name = quote(&column.name);
+        if column.sql_type.is_large() {
+            cells.push(format!("octet_length(t.{name})"));
+            cells.push(format!("CASE WHEN octet_length(t.{name}) <= ?1 THEN t.{name} END"));
+        } else {
+            cells.push(format!("t.{name}"));
+        }
+    }
+    let (order, bound) = match &path {
+        Some(path) => (format!("t.DeltaDepth, t.{path}, t.{key}"), "?3, ?5, ?4"),
+        None => (format!("t.DeltaDepth, t.{key}"), "?3, ?4"),
+    };
+    let after = if has_after { format!("WHERE ({order}) > ({bound})") } else { String::new() };
+    let path = path.map_or("NULL".to_owned(), |path| format!("t.{path}"));
+    format!(
+        "SELECT t.DeltaDepth, {path}, t.{key}, {} FROM {target} AS t {after} ORDER BY {order} LIMIT ?2",
+        cells.join(", ")
+    )
+}
+
+/// Gives one row's cells to the sink; returns its bytes, large values that were not read not counted.
+fn give_row(row: &rusqlite::Row<'_>, columns: &[Column], sink: &mut dyn CellSink) -> Result<u64> {
+    let broken = |error| failed("read a value", error);
+    let (mut at, mut bytes) = (3, 0);
+    for (index, column) in columns.iter().enumerate() {
+        let mut large = None;
+        if column.sql_type.is_large() {
+            large = row.get::<_, Option<u64>>(at).map_err(broken)?;
+            at += 1;
+        }
+        let value = row.get_ref(at).map_err(broken)?;
+        at += 1;
+        bytes += match value {
+            ValueRef::Text(text) => text.len() as u64,
+            ValueRef::Blob(blob) => blob.len() as u64,
+            _ => 8,
+        };
+        let cell = match (large, value) {
+            (Some(length), ValueRef::Null) => Cell::Large(length),
+            _ => types::cell_of(column.sql_type, value).map_err(|error| error.column(&column.name))?,
+        };
+        sink.cell(index, cell).map_err(|error| error.column(&column.name))?;
+    }
+    sink.end_row()?;
+    Ok(bytes)
+}

@@ -1,0 +1,351 @@
+//! Starting runs and table runs: scope, clock, window, emptying, queueing.
+
+use super::prepared::{Given, Prepared};
+use super::session::Session;
+use super::template::Parameters;
+use crate::error::{Error, Kind, Result};
+use crate::model::clock::{ClockKind, ServerTime};
+use crate::model::id::Guid;
+use crate::model::run::{Fence, Run, RunRequest, Scope, TableCounts, TablePlan, TableRun};
+use crate::model::slice::SliceState;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::model::window::{Window, WindowInputs};
+use crate::scripts;
+use rusqlite::types::Value;
+
+/// What a table run that begins now is computed from.
+pub(super) struct Beginning {
+    window: Window,
+    watermark: Option<Timestamp>,
+    previous_run_id: Option<Guid>,
+    deletions_from: Timestamp,
+}
+
+impl Session {
+    /// The tables that a request means, checked as far as can be without touching them.
+    pub(super) fn requested_tables(&mut self, request: &RunRequest) -> Result<Vec<TableConfig>> {
+        if !(1..=1_000_000).contains(&request.batch_size) {
+            return Err(Error::usage("the batch size has to be between 1 and 1,000,000 rows"));
+        }
+        let all = self.configured_tables()?;
+        let known: Vec<String> = all.iter().map(|table| table.name.to_string()).collect();
+        let chosen: Vec<TableConfig> = match &request.table {
+            Some(name) => all.into_iter().filter(|table| table.name == *name).collect(),
+            None => all.into_iter().filter(|table| table.is_active).collect(),
+        };
+        if let (true, Some(name)) = (chosen.is_empty(), &request.table) {
+            let hint = format!("configured are: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
+            return Err(Error::config("this table is not configured").table(name).hint(hint));
+        }
+        if chosen.is_empty() {
+            return Err(Error::config("no active table is configured").hint("add one with `table add`"));
+        }
+        if let Scope::BusinessUnit(unit) = request.scope {
+            self.check_unit(&chosen, unit)?;
+        }
+        Ok(chosen)
+    }
+
+    fn check_unit(&self, tables: &[TableConfig], unit: Guid) -> Result<()> {
+        for table in tables {
+            let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
+                continue;
+            };
+            let Ok(units) = self.resolve(units) else { continue };
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {units} WHERE {} = ?1)", super::session::quote(id));
+            if self.query_one(&sql, [unit])? {
+                return Ok(());
+            }
+        }
+        Err(Error::config(format!("no configured table has the business unit {unit} in its scope"))
+            .hint("look the unit up in the table of business units"))
+    }
+
+    /// Rule 1: a clock that stands before the last run's start by more than the buffer.
+    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime) -> Result<()> {
+        let last: Option<Timestamp> = self.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;
+        let buffer = tables.iter().map(|table| table.safety_buffer_minutes).min().unwrap_or(0);
+        match last {
+            Some(last) if now.utc < last.minus_minutes(buffer) => Err(Error::config(format!(
+                "the server's clock says {}, but the last run started at {}",
+                now.utc.rfc3339_utc(),
+                last.rfc3339_utc()
+            ))
+            .hint("set the server's clock right: a window computed from it would lose changes")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn begin(
+        &self,
+        started: ServerTime,
+        scope: Scope,
+        from: Option<Timestamp>,
+        table: &TableConfig,
+    ) -> Result<Beginning> {
+        let watermark: Option<Timestamp> = match scope {
+            Scope::All => self.query_optional(
+                "SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1",
+                [&table.name],
+                |row| row.get(0),
+            )?,
+            Scope::BusinessUnit(unit) => self.query_optional(
+                "SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
+                 WHERE TableName = ?1 AND BusinessUnitId = ?2",
+                (&table.name, unit),
+                |row| row.get(0),
+            )?,
+        }
+        .flatten();
+        let previous: Option<(Guid, Timestamp)> = self.query_optional(
+            "SELECT t.RunId, r.RunStartedAt FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+             WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1",
+            (&table.name, scope.to_string()),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let window = Window::compute(&WindowInputs {
+            run_start: started.of(table.clock),
+            last_high_water: watermark,
+            initial_baseline: table.initial_baseline,
+            from,
+            buffer_minutes: table.safety_buffer_minutes,
+            // An embedded instance cannot look into other sessions: the manifest says lag_only.
+            oldest_open_transaction: None,
+            clock: table.clock,
+        });
+        let since = previous.map_or(Timestamp::MIN, |(_, started)| started.minus_minutes(table.safety_buffer_minutes));
+        Ok(Beginning {
+            window,
+            watermark,
+            previous_run_id: previous.map(|(run, _)| run),
+            deletions_from: from.map_or(since, |from| from.min(since)),
+        })
+    }
+
+    /// Fills the queue as a run would, counts it, and rolls everything back.
+    pub(super) fn plan(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+        let started = self.server_time();
+        self.check_clock(std::slice::from_ref(table), started)?;
+        let beginning = self.begin(started, request.scope, request.from, table)?;
+        let prepared = self.prepare_table(table)?;
+        self.check_stamps(&prepared)?;
+        let marker = self.marker(table);
+        let refused = match &marker {
+            Err(error) => Some(error.to_string()),
+            Ok(marker) if marker.state == SliceState::Complete && table.require_bundle => {
+                Some("the complete slice of the last run is packed first".into())
+            }
+            Ok(_) => None,
+        };
+        let parameters = prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
+        let rolled_back = Error::internal("rolled back");
+        let mut planned = None;
+        let outcome = self.transact("plan", |session| {
+            let keys = session.run_script("WindowQueue", &prepared.window_queue, &parameters)?;
+            let mut counts = session.told(&prepared, &parameters)?;
+            session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+            counts.held_back = session
+                .query_script_u64("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
+            counts.pending = session.pending_keys(table)?;
+            planned = Some((keys, counts));
+            Err::<(), Error>(rolled_back)
+        });
+        let Some((keys, counts)) = planned else {
+            return Err(outcome.err().unwrap_or_else(|| Error::internal("the plan was not made")));
+        };
+        Ok(TablePlan { table: table.name.clone(), window: beginning.window, keys, counts, refused })
+    }
+
+    /// Takes the slice for a fresh run: computes the window, empties, queues.
+    pub(super) fn start_fresh(&mut self, run: &Run, prepared: &Prepared, fence: &Fence) -> Result<TableRun> {
+        let table = &prepared.config;
+        let marker = self.marker(table)?;
+        if marker.state == SliceState::Complete && table.require_bundle {
+            let of = marker.run_id.map_or(String::new(), |run| format!(" of run {run}"));
+            return Err(Error::config(format!(
+                "the complete slice{of} is in no bundle yet, and this table requires one"
+            ))
+            .hint("pack it with `pack --run`, or start a run with --out, which packs it first"));
+        }
+        self.check_stamps(prepared)?;
+        let beginning = self.begin(run.started_at, run.scope, run.from, table)?;
+        self.empty_slice(run, prepared, fence, &beginning)?;
+        let window = beginning.window;
+        let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
+        let queued_keys = self.fill_queues(run, prepared, fence, &beginning, parameters)?;
+        Ok(TableRun { fence: fence.clone(), window, scope: run.scope, queued_keys, ended_keys: 0, complete: false })
+    }
+
+    fn empty_slice(&mut self, run: &Run, prepared: &Prepared, fence: &Fence, beginning: &Beginning) -> Result<()> {
+        let table = &prepared.config;
+        let target = prepared.target()?;
+        let schema = self.schema_of(&table.target.db);
+        self.transact("empty the slice", |session| {
+            session.pass(fence)?;
+            session.execute(
+                &format!(
+                    "UPDATE {schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4, WindowStart = ?5,
+                     WindowEnd = ?6, Scope = ?7, State = 'Filling',
+                     SourceId = (SELECT SourceId FROM main.BlobDeltaSource) WHERE TargetTable = ?1"
+                ),
+                (
+                    &table.target.table,
+                    &table.name,
+                    run.id,
+                    run.started_at.utc,
+                    beginning.window.start,
+                    beginning.window.end,
+                    run.scope.to_string(),
+                ),
+            )?;
+            session.execute(&format!("DELETE FROM {target}"), [])?;
+            session.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
+            session.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name])?;
+            session.execute(
+                "UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
+                 DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
+                 QueuedKeys = NULL WHERE RunId = ?1 AND TableName = ?2",
+                (
+                    run.id,
+                    &table.name,
+                    beginning.window.start,
+                    beginning.window.end,
+                    table.safety_buffer_minutes,
+                    beginning.deletions_from,
+                    beginning.previous_run_id,
+                    beginning.watermark,
+                ),
+            )?;
+            Ok(())
+        })
+    }
+
+    fn fill_queues(
+        &mut self,
+        run: &Run,
+        prepared: &Prepared,
+        fence: &Fence,
+        beginning: &Beginning,
+        mut parameters: Parameters,
+    ) -> Result<u64> {
+        let table = &prepared.config;
+        parameters.push(("@DeletionsFrom", Value::Text(beginning.deletions_from.to_string())));
+        self.transact("queue the window's keys", |session| {
+            session.pass(fence)?;
+            session.execute(
+                "DELETE FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2",
+                (run.id, &table.name),
+            )?;
+            let queued = session.run_script("WindowQueue", &prepared.window_queue, &parameters)?;
+            session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+            if table.include_deletions {
+                session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
+            }
+            let counts = session.told(prepared, &parameters)?;
+            let units = match run.scope {
+                Scope::All => session.new_units(prepared, beginning.watermark.is_some())?,
+                Scope::BusinessUnit(_) => Vec::new(),
+            };
+            session.execute(
+                "UPDATE BlobDeltaRunTable SET QueuedKeys = ?3, Counts = ?4, NewBusinessUnits = ?5
+                 WHERE RunId = ?1 AND TableName = ?2",
+                (run.id, &table.name, queued, super::finish::to_json(&counts)?, super::finish::to_json(&units)?),
+            )?;
+            Ok(queued)
+        })
+    }
+
+    /// Rule 12. The first run over all units takes everything, so it has nothing to tell.
+    fn new_units(&self, prepared: &Prepared, had_watermark: bool) -> Result<Vec<Guid>> {
+        if !had_watermark || prepared.config.metadata_business_unit_column.is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = prepared.placeholders.fill("new_units", scripts::sqlite::NEW_UNITS)?;
+        let name = Value::Text(prepared.config.name.to_string());
+        let mut statement = self.prepare_script("new_units", &sql, &vec![("@TableName", name)])?;
+        let mut rows = statement.raw_query();
+        let mut units = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| super::session::failed("read business units", error))? {
+            units.push(row.get(0).map_err(|error| super::session::failed("read business units", error))?);
+        }
+        Ok(units)
+    }
+
+    fn told(&self, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
+        let sql = prepared.placeholders.fill("told", scripts::sqlite::TOLD)?;
+        let mut statement = self.prepare_script("told", &sql, parameters)?;
+        let mut rows = statement.raw_query();
+        let failed = |error| super::session::failed("count what no window can catch", error);
+        let mut counts = TableCounts::default();
+        if let Some(row) = rows.next().map_err(failed)? {
+            counts.out_of_scope = row.get(0).map_err(failed)?;
+            counts.without_business_unit = row.get(1).map_err(failed)?;
+            counts.excluded = row.get(2).map_err(failed)?;
+            counts.future = row.get(3).map_err(failed)?;
+        }
+        Ok(counts)
+    }
+
+    fn run_filled(&self, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<u64> {
+        let sql = prepared.placeholders.fill(name, text)?;
+        self.run_script(name, &sql, parameters)
+    }
+
+    fn query_script_u64(&self, sql: &str, parameters: &Parameters) -> Result<u64> {
+        let mut statement = self.prepare_script("count", sql, parameters)?;
+        let mut rows = statement.raw_query();
+        let failed = |error| super::session::failed("count", error);
+        let row = rows.next().map_err(failed)?;
+        row.map_or(Ok(0), |row| row.get(0).map_err(failed))
+    }
+
+    /// Every stamp has the one text form; another one would compare wrongly, and be missed.
+    fn check_stamps(&self, prepared: &Prepared) -> Result<()> {
+        let sql = prepared.placeholders.fill(
+            "check_stamps",
+            "SELECT m.{MetadataIdColumn}, CAST(m.{MetadataModifiedOnCol} AS TEXT) FROM {MetadataTable} AS m
+             WHERE m.{MetadataModifiedOnCol} IS NOT NULL AND (
+                 typeof(m.{MetadataModifiedOnCol}) <> 'text' OR length(m.{MetadataModifiedOnCol}) <> 27
+                 OR substr(m.{MetadataModifiedOnCol}, 11, 1) <> 'T'
+             ) LIMIT 1",
+        )?;
+        let odd: Option<(Option<Guid>, String)> =
+            self.query_optional(&sql, [], |row| Ok((row.get(0).ok(), row.get(1)?)))?;
+        match odd {
+            None => Ok(()),
+            Some((key, text)) => {
+                let error = Error::config(format!("the ModifiedOn {text:?} is not YYYY-MM-DDTHH:MM:SS.fffffff"))
+                    .table(&prepared.config.name)
+                    .column(&prepared.config.metadata_modified_on_column)
+                    .hint("write it in this form: any other compares wrongly, and the change would be missed");
+                Err(key.into_iter().fold(error, |error, key| error.key(key)))
+            }
+        }
+    }
+
+    /// A table without business units cannot serve a run for one.
+    pub(super) fn check_scope(&self, scope: Scope, table: &TableConfig) -> Result<()> {
+        match scope {
+            Scope::BusinessUnit(unit) if table.metadata_business_unit_column.is_none() => {
+                Err(Error::new(Kind::Config, format!("this table has no business units, so no run for {unit}"))
+                    .table(&table.name)
+                    .hint("configure MetadataBusinessUnitCol, or run the other tables by name"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn given(run_id: Guid, started: ServerTime, scope: Scope, clock: ClockKind, beginning: &Beginning) -> Given {
+    Given {
+        run_id,
+        previous_run_id: beginning.previous_run_id,
+        scope,
+        window: (beginning.window.start, beginning.window.end),
+        run_start: started.of(clock),
+        now: started.utc,
+        batch_size: 0,
+        step: 0,
+    }
+}

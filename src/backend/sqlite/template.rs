@@ -1,0 +1,182 @@
+//! Filling and running scripts: placeholders take quoted identifiers, parameters take values.
+
+use super::session::{Session, failed, quote};
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::name::TableName;
+use crate::model::table::TableConfig;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
+
+/// What may stand in braces in a script, for one table.
+pub(super) struct Placeholders {
+    table: TableName,
+    values: BTreeMap<&'static str, Option<String>>,
+}
+
+/// What may stand behind `@` in a script.
+pub(super) type Parameters = Vec<(&'static str, Value)>;
+
+impl Placeholders {
+    /// For a table whose names were found in the catalog.
+    pub(super) fn new(session: &Session, config: &TableConfig, columns: &[Column]) -> Result<Self> {
+        let business_units = config.business_unit_table.as_ref().map(|table| session.resolve(table)).transpose()?;
+        let column = |name: &Option<String>| name.as_deref().map(quote);
+        let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
+        let ancestor = |column: &Column| match column.sql_type.is_large() {
+            true => format!("CASE WHEN NOT f.IsForeign THEN s.{} END", quote(&column.name)),
+            false => format!("s.{}", quote(&column.name)),
+        };
+        let unit = column(&config.metadata_business_unit_column);
+        let in_scope = match (&unit, &business_units, column(&config.business_unit_id_column)) {
+            (Some(unit), Some(units), Some(id)) => format!(
+                "(EXISTS (SELECT 1 FROM {units} AS u WHERE u.{id} = m.{unit}) \
+                 AND (@BusinessUnitId IS NULL OR m.{unit} = @BusinessUnitId))"
+            ),
+            _ => "(@BusinessUnitId IS NULL)".to_owned(),
+        };
+        let values = BTreeMap::from([
+            ("SourceTable", Some(session.resolve(&config.source)?)),
+            ("TargetTable", Some(session.resolve(&config.target)?)),
+            ("SliceSchema", Some(session.schema_of(&config.target.db))),
+            ("MetadataTable", Some(session.resolve(&config.metadata)?)),
+            ("BusinessUnitTable", business_units),
+            ("KeyColumn", Some(quote(&config.key_column))),
+            ("PathColumn", column(&config.path_column)),
+            ("ParentPathColumn", column(&config.parent_path_column)),
+            ("ParentPath", Some(column(&config.parent_path_column).map_or("NULL".into(), |path| format!("s.{path}")))),
+            ("MetadataIdColumn", Some(quote(&config.metadata_id_column))),
+            ("MetadataModifiedOnCol", Some(quote(&config.metadata_modified_on_column))),
+            ("MetadataBusinessUnitCol", unit.clone()),
+            ("BusinessUnitIdColumn", column(&config.business_unit_id_column)),
+            ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
+            ("InScope", Some(in_scope)),
+            ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
+            ("SourceColumns", Some(listed(&|column| format!("s.{}", quote(&column.name))))),
+            ("AncestorColumns", Some(listed(&ancestor))),
+        ]);
+        Ok(Self { table: config.name.clone(), values })
+    }
+
+    /// Replaces every `{Name}`.
+    ///
+    /// # Errors
+    /// Config, for a name that is not known, or that this table's configuration leaves empty.
+    pub(super) fn fill(&self, script: &str, text: &str) -> Result<String> {
+        let wrong =
+            |what: String| Error::config(what).table(&self.table).hint("correct the script in the script table");
+        let mut filled = String::with_capacity(text.len() * 2);
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let Some(length) = rest[open..].find('}') else {
+                return Err(wrong(format!("the script {script} has an opening brace without a closing one")));
+            };
+            let name = &rest[open + 1..open + length];
+            filled.push_str(&rest[..open]);
+            match self.values.get(name) {
+                Some(Some(value)) => filled.push_str(value),
+                Some(None) => {
+                    return Err(wrong(format!(
+                        "the script {script} uses {{{name}}}, which the configuration of this table leaves empty"
+                    )));
+                }
+                None => {
+                    let known: Vec<&str> = self.values.keys().copied().collect();
+                    return Err(wrong(format!("the script {script} uses the unknown placeholder {{{name}}}"))
+                        .hint(format!("placeholders are: {}", known.join(", "))));
+                }
+            }
+            rest = &rest[open + length + 1..];
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+}
+
+impl Session {
+    /// Runs one filled statement with those of the parameters that it names. Returns the rows
+    /// that it changed.
+    pub(super) fn run_script(&self, script: &str, sql: &str, parameters: &Parameters) -> Result<u64> {
+        let mut statement = self.prepare_script(script, sql, parameters)?;
+        let changed = statement.raw_execute().map_err(|error| script_failed(script, error))?;
+        Ok(changed as u64)
+    }
+
+    /// Prepares and binds one filled statement; a parameter that is not known is an error.
+    pub(super) fn prepare_script(
+        &self,
+        script: &str,
+        sql: &str,
+        parameters: &Parameters,
+    ) -> Result<rusqlite::CachedStatement<'_>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| script_failed(script, error))?;
+        for index in 1..=statement.parameter_count() {
+            let name = statement.parameter_name(index).unwrap_or("?").to_owned();
+            let Some((_, value)) = parameters.iter().find(|(known, _)| *known == name) else {
+                let known: Vec<&str> = parameters.iter().map(|(known, _)| *known).collect();
+                return Err(Error::config(format!("the script {script} uses the unknown parameter {name}"))
+                    .hint(format!("parameters are: {}", known.join(", "))));
+            };
+            statement.raw_bind_parameter(index, value).map_err(|error| script_failed(script, error))?;
+        }
+        Ok(statement)
+    }
+
+    /// The template of a step for a table: its own, or the shared one.
+    pub(super) fn step_script(&self, table: &TableName, step: u8) -> Result<(String, String)> {
+        let sql = "SELECT ScriptName, ScriptText FROM BlobDeltaStepScript
+                   WHERE StepNumber = ?1 AND (TableName = ?2 OR TableName IS NULL)
+                   ORDER BY TableName IS NULL LIMIT 1";
+        let found = self.query_optional(sql, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.ok_or_else(|| no_script(table, &format!("step {step} in BlobDeltaStepScript")))
+    }
+
+    /// The template that fills a queue for a table: its own, or the shared one.
+    pub(super) fn queue_script(&self, table: &TableName, queue: &str) -> Result<String> {
+        let sql = "SELECT ScriptText FROM BlobDeltaQueuePopulationScript
+                   WHERE QueueName = ?1 AND (TableName = ?2 OR TableName IS NULL)
+                   ORDER BY TableName IS NULL LIMIT 1";
+        let found = self.query_optional(sql, (queue, table), |row| row.get(0))?;
+        found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
+    }
+
+    /// Fills and prepares every template that a run of this table would use, and runs none.
+    pub(super) fn check_scripts(&self, config: &TableConfig, placeholders: &Placeholders) -> Result<()> {
+        let mut scripts = vec![("WindowQueue".to_owned(), self.queue_script(&config.name, "WindowQueue")?)];
+        scripts.push(self.step_script(&config.name, 1)?);
+        if config.is_tree() {
+            scripts.push(("MissingParents".to_owned(), self.queue_script(&config.name, "MissingParents")?));
+            scripts.push(self.step_script(&config.name, 2)?);
+            scripts.push(self.step_script(&config.name, 3)?);
+        }
+        self.create_batch_tables()?;
+        for (name, text) in scripts {
+            let sql = placeholders.fill(&name, &text)?;
+            self.connection.prepare(&sql).map_err(|error| script_failed(&name, error).table(&config.name))?;
+        }
+        Ok(())
+    }
+
+    /// The temporary tables that hold one batch. Outside of transactions: they live as long as
+    /// the connection.
+    pub(super) fn create_batch_tables(&self) -> Result<()> {
+        let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
+                       stream_id BLOB NOT NULL PRIMARY KEY, Seq INTEGER, WasHeldBack INTEGER NOT NULL DEFAULT 0,
+                       IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT
+                   ) WITHOUT ROWID;
+                   CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
+                       ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
+                   ) WITHOUT ROWID;";
+        self.connection.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
+    }
+}
+
+fn no_script(table: &TableName, which: &str) -> Error {
+    Error::config(format!("there is no script for {which}"))
+        .table(table)
+        .hint("run deploy, which puts the shared scripts back")
+}
+
+fn script_failed(script: &str, error: rusqlite::Error) -> Error {
+    failed(&format!("run the script {script}"), error)
+}
