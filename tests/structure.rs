@@ -212,6 +212,15 @@ fn rust_files(folder: &str) -> Vec<(String, String)> {
     files
 }
 
+/// The file of `#[path = "file"] mod name;`.
+fn path_attribute(item: &syn::ItemMod) -> Option<String> {
+    let value = item.attrs.iter().find(|attribute| attribute.path().is_ident("path"))?;
+    match &value.meta.require_name_value().ok()?.value {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(file), .. }) => Some(file.value()),
+        _ => None,
+    }
+}
+
 /// Files that are declared with `#[cfg(test)] mod name;`.
 fn test_files(files: &[(String, String)]) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
@@ -225,6 +234,10 @@ fn test_files(files: &[(String, String)]) -> BTreeSet<PathBuf> {
                 && item.content.is_none()
                 && item.attrs.iter().any(is_test_attribute)
             {
+                if let Some(path) = path_attribute(&item) {
+                    found.insert(own.parent().unwrap().join(path));
+                    continue;
+                }
                 found.insert(folder.join(format!("{}.rs", item.ident)));
                 found.insert(folder.join(item.ident.to_string()).join("mod.rs"));
             }
