@@ -47,7 +47,7 @@ impl Session {
     /// Config, if the folder is no instance and may not be created; Database.
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
         if options.create && !folder.is_dir() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+            options.disk.create_dir(folder)?;
         }
         let main = file_of(folder, &options.main_database)?;
         if !options.create && !main.is_file() {
