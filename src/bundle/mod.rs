@@ -1,1 +1,65 @@
 //! Bundles: the format of manifests/FORMAT.md, written, published and read.
+//!
+//! # How an exporter writes a bundle
+//!
+//! ```ignore
+//! let name = BundleName::new(run.started_at.utc, run.id, pack_number);
+//! let mut staged = Staged::create(disk, out_dir, name)?;
+//! let ddl = create_table(&config.target, &columns, &config.key_column)?;
+//! let mut stage = staged.add_table(&config.name, &ddl)?;
+//! let mut parts = stage.parts(FileRole::Rows, plan.schema(), &options)?;
+//! // … batches as in `convert`: parts.write(&batch)?, stage.blob(&options)? …
+//! let mut files = parts.finish()?;
+//! let deletions = Arc::new(ColumnPlan::tombstones(&config.key_column)?);
+//! let mut parts = stage.parts(FileRole::Tombstones, deletions.schema(), &options)?;
+//! // … builder.push_row(&[Cell::Guid(key), Cell::DateTime(deleted_on), unit])? …
+//! files.extend(parts.finish()?);                       // nothing, if there were none
+//! let folder = stage.folder().clone();
+//! let files = stage.finish(files);                     // with its blobs, in the manifest's order
+//! let info = TableInfo { folder: folder.as_str().into(), schema_file: folder.schema_path(), files, … };
+//! let published = staged.finish(&manifest)?.publish(monitor)?;
+//! backend.record_bundle(…)?;                           // only with a `Published`
+//! ```
+//!
+//! # How a reader reads one
+//!
+//! ```ignore
+//! let bundle = Bundle::open(path)?;                    // tag files hashed, manifest parsed
+//! bundle.check_file_set()?;
+//! for table in &bundle.manifest().tables {
+//!     for file in table.files_of(FileRole::Rows) {
+//!         let checked = bundle.check_file(file, monitor)?;             // hash first
+//!         for batch in bundle.open_part(checked, &PartRead::default())? { … }   // then parse
+//!     }
+//! }
+//! let info = table.blob_file(&large.reference);        // values in blob/
+//! let bytes = bundle.read_blob(info, 2 << 30, monitor)?;
+//! ```
+
+mod blob;
+mod canonical;
+mod check;
+pub mod checksums;
+mod folder;
+mod hashing;
+pub mod layout;
+pub mod manifest;
+mod part;
+mod part_read;
+mod publish;
+mod read;
+mod schema_sql;
+mod staged;
+mod version;
+
+pub use blob::{BlobReader, BlobWriter, StoredBlob};
+pub use folder::{Entry, EntryKind, list};
+pub use layout::{BundleName, TableFolder};
+pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
+pub use part::{PartOptions, PartWriter};
+pub use part_read::{PartRead, PartReader};
+pub use publish::Published;
+pub use read::{Bundle, CheckedFile};
+pub use schema_sql::{create_table, quote_tsql};
+pub use staged::{Sealed, Staged, TableStage, sweep_staging};
+pub use version::{FORMAT_URI_BASE, FormatVersion};

@@ -11,7 +11,7 @@
 //! ```ignore
 //! let plan = Arc::new(ColumnPlan::rows(&slice_columns, &table.key_column)?);
 //! let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at, run_id });
-//! let mut parts = stage.rows(plan.schema(), &options);            // bundle::TableStage
+//! let mut parts = stage.parts(FileRole::Rows, plan.schema(), &options)?;  // bundle::TableStage
 //! loop {
 //!     let last = backend.read_slice(&fence, after.as_ref(), limits, &mut builder)?;
 //!     for slot in builder.pending_large().to_vec() {
@@ -30,10 +30,11 @@
 //!
 //! ```ignore
 //! let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
-//! for batch in bundle.open_part(bundle.check_file(&file)?, &PartRead::default())? {
+//! for batch in bundle.open_part(bundle.check_file(file, monitor)?, &PartRead::default())? {
 //!     let mut rows = BatchRows::new(plan.clone(), batch?)?;
 //!     for large in rows.large_refs()? {                           // values that lie in blob/
-//!         rows.supply(&large, bundle.read_blob(table, &large.reference)?)?;
+//!         let info = table.blob_file(&large.reference).ok_or(missing)?;
+//!         rows.supply(&large, bundle.read_blob(info, MOST, monitor)?)?;
 //!     }
 //!     let keys = rows.keys()?;
 //!     let versions = rows.versions()?;                            // rule 14

@@ -1,0 +1,148 @@
+//! What a manifest must be beyond its fields: a version that is understood, and content that
+//! does not contradict itself.
+
+use super::canonical::Json;
+use super::layout::{PayloadFile, PayloadPath, TableFolder};
+use super::manifest::{ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
+use super::version::{FORMAT_URI_BASE, FormatVersion};
+use crate::error::{Error, Result};
+use crate::model::sqltype::SqlType;
+use std::collections::HashSet;
+
+/// Requirements that this program knows: none so far.
+const KNOWN_REQUIREMENTS: [&str; 0] = [];
+
+/// Whether this program can read a manifest at all; looked at before anything else of it.
+pub(super) fn version(tree: &Json) -> Result<()> {
+    let format = tree.get("format").and_then(Json::text);
+    let major = format.and_then(|format| format.strip_prefix(FORMAT_URI_BASE)).ok_or_else(|| {
+        Error::verification(format!("this is not the manifest of a bundle: its format is {format:.80?}"))
+    })?;
+    let version = tree.get("format_version").and_then(Json::text).unwrap_or("");
+    let version = FormatVersion::try_from(version.to_owned())?;
+    version.check_readable_by(FormatVersion::CURRENT)?;
+    if major != version.major.to_string() {
+        return Err(Error::verification(format!(
+            "format {major:.40?} and format_version {version} contradict each other"
+        )));
+    }
+    let Some(Json::Array(requires)) = tree.get("requires") else {
+        return Err(Error::verification("the manifest has no array \"requires\""));
+    };
+    let unknown = requires.iter().find(|entry| !entry.text().is_some_and(|text| KNOWN_REQUIREMENTS.contains(&text)));
+    let Some(unknown) = unknown else { return Ok(()) };
+    let name = unknown.text().unwrap_or("not a text");
+    Err(Error::verification(format!("this bundle requires {name:.80?}, which this program does not know"))
+        .hint(format!("use a blobdelta that reads format version {version} with {name:.80?}")))
+}
+
+/// Whether the content agrees with itself.
+pub(super) fn content(manifest: &Manifest) -> Result<()> {
+    if manifest.run.pack_number == 0 {
+        return Err(Error::verification("the number of the pack is 0, and packs are numbered from 1"));
+    }
+    let mut names = HashSet::new();
+    for pair in manifest.tables.windows(2) {
+        if pair[0].table_folder()? >= pair[1].table_folder()? {
+            return Err(Error::verification("the tables are not in the order of their folders").table(&pair[1].name));
+        }
+    }
+    for table in &manifest.tables {
+        if !names.insert(&table.name) {
+            return Err(Error::verification("the table comes twice").table(&table.name));
+        }
+        check_table(table).map_err(|error| error.table(&table.name))?;
+    }
+    Ok(())
+}
+
+fn check_table(table: &TableInfo) -> Result<()> {
+    let bad = |what: &str| Err(Error::verification(what));
+    let folder = table.table_folder()?;
+    if table.schema_file != folder.schema_path() {
+        return bad("schema_file is not the one of the table's folder");
+    }
+    let window = &table.window;
+    if window.interval != HALF_OPEN || window.start > window.end {
+        return bad("the window is not an interval [start,end)");
+    }
+    if window.lag_only == window.active_transaction_floor.is_some() {
+        return bad("lag_only and active_transaction_floor contradict each other");
+    }
+    check_columns(table)?;
+    check_files(table, &folder)?;
+    check_counts(table)
+}
+
+fn check_columns(table: &TableInfo) -> Result<()> {
+    for info in &table.columns {
+        let column = info.to_column()?;
+        // What a type's declaration says twice must be said alike.
+        let (length, precision, scale) = super::manifest::facets(column.sql_type);
+        if (info.length, info.precision, info.scale) != (length, precision, scale) {
+            return Err(Error::verification("length, precision and scale are not those of sql_type").column(&info.name));
+        }
+    }
+    let find = |name: &String| -> Option<&ColumnInfo> { table.columns.iter().find(|column| column.name == *name) };
+    let named = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
+    if let Some(missing) = named.into_iter().flatten().find(|name| find(name).is_none()) {
+        return Err(Error::verification("the table has no such column").column(missing));
+    }
+    match find(&table.key_column).map(ColumnInfo::to_column).transpose()? {
+        Some(key) if key.sql_type == SqlType::UniqueIdentifier => Ok(()),
+        _ => Err(Error::verification("the key is not a uniqueidentifier").column(&table.key_column)),
+    }
+}
+
+fn check_files(table: &TableInfo, folder: &TableFolder) -> Result<()> {
+    let mut due = [0_u32; 3];
+    for pair in table.files.windows(2) {
+        if pair[0].path >= pair[1].path {
+            return Err(Error::verification("the files are not in the order of their paths").file(&pair[1].path));
+        }
+    }
+    for file in &table.files {
+        let bad = |what: &str| Error::verification(what).file(&file.path);
+        let path = PayloadPath::parse(&file.path)?;
+        if path.folder != *folder {
+            return Err(bad("the file is not in the table's folder"));
+        }
+        let (role, number) = match path.file {
+            PayloadFile::Rows(number) => (FileRole::Rows, Some((0, number))),
+            PayloadFile::Tombstones(number) => (FileRole::Tombstones, Some((1, number))),
+            PayloadFile::AbsentParents(number) => (FileRole::AbsentParents, Some((2, number))),
+            PayloadFile::Blob(_) => (FileRole::Blob, None),
+        };
+        let is_part = number.is_some();
+        let fields = [file.rows.is_some(), file.row_groups.is_some(), file.content_bytes.is_none()];
+        if role != file.role || fields.iter().any(|present| *present != is_part) {
+            return Err(bad("role, rows, row_groups and content_bytes are not those of a file of this name"));
+        }
+        if let Some((kind, number)) = number {
+            if number != due[kind] {
+                return Err(bad("a part before this one is missing"));
+            }
+            due[kind] += 1;
+        }
+    }
+    if due[0] == 0 {
+        return Err(Error::verification("the table has no part with rows, not even an empty one"));
+    }
+    Ok(())
+}
+
+fn check_counts(table: &TableInfo) -> Result<()> {
+    let sum = |role| -> Option<u64> {
+        table.files_of(role).try_fold(0_u64, |sum, file: &FileInfo| sum.checked_add(file.rows?))
+    };
+    let counts = &table.counts;
+    let rows = counts.roots.checked_add(counts.missing_parents).and_then(|sum| sum.checked_add(counts.children));
+    let due = [(FileRole::Rows, rows, "rows"), (FileRole::Tombstones, Some(counts.tombstones), "tombstones")];
+    for (role, due, what) in due {
+        let found = sum(role);
+        if found.is_none() || found != due {
+            return Err(Error::verification(format!("the files have {found:?} {what} where the counts say {due:?}")));
+        }
+    }
+    Ok(())
+}

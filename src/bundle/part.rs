@@ -1,0 +1,208 @@
+//! [`PartWriter`]: record batches into Parquet files, hashed as they are written.
+//!
+//! Memory is bounded by one row group, whose pages are held compressed until it is full. The
+//! same batches give the same bytes: the options are all fixed, and so is `created_by`.
+
+use super::hashing::HashingFile;
+use super::layout::{PayloadFile, PayloadPath, TableFolder, next_part};
+use super::manifest::{FileInfo, FileRole};
+use crate::durable::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::model::sqltype::SqlType;
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{Field, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use std::path::{Path, PathBuf};
+
+/// The `created_by` of every part: fixed, so that bytes depend on rows alone.
+const CREATED_BY: &str = "blobdelta bundle format 1";
+/// Key of the field metadata that holds the column's T-SQL type.
+const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
+/// Room for what a part's footer and incompressible pages take over its values.
+const PART_SLACK_BYTES: u64 = 16 << 20;
+const MAX_ROW_GROUP_BYTES: u64 = 128 << 20;
+const MAX_PART_BYTES: u64 = 1 << 30;
+
+/// How parts are written.
+#[derive(Clone, Copy, Debug)]
+pub struct PartOptions {
+    /// zstd's level, 1 to 22, of parts and of values in `blob/`.
+    pub zstd_level: i32,
+    /// Values of a row group, before compression: at most 128 MiB. Bounds the memory of writer
+    /// and reader alike.
+    pub row_group_bytes: u64,
+    /// A part: at most 1 GiB.
+    pub part_bytes: u64,
+}
+
+impl Default for PartOptions {
+    fn default() -> Self {
+        Self { zstd_level: 1, row_group_bytes: 32 << 20, part_bytes: MAX_PART_BYTES }
+    }
+}
+
+/// See the module's text.
+pub struct PartWriter<'d> {
+    disk: &'d dyn Disk,
+    root: PathBuf,
+    folder: TableFolder,
+    role: FileRole,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    options: PartOptions,
+    number: u32,
+    open: Option<OpenPart>,
+    files: Vec<FileInfo>,
+}
+
+struct OpenPart {
+    writer: ArrowWriter<HashingFile>,
+    path: String,
+    rows: u64,
+    group_bytes: u64,
+}
+
+impl<'d> PartWriter<'d> {
+    pub(super) fn new(
+        disk: &'d dyn Disk,
+        root: &Path,
+        folder: &TableFolder,
+        role: FileRole,
+        schema: SchemaRef,
+        options: &PartOptions,
+    ) -> Result<Self> {
+        let options = PartOptions {
+            row_group_bytes: options.row_group_bytes.clamp(1, MAX_ROW_GROUP_BYTES),
+            part_bytes: options.part_bytes.clamp(1, MAX_PART_BYTES),
+            ..*options
+        };
+        Ok(Self {
+            disk,
+            root: root.to_owned(),
+            folder: folder.clone(),
+            role,
+            properties: properties(&schema, options.zstd_level)?,
+            schema,
+            options,
+            number: 0,
+            open: None,
+            files: Vec::new(),
+        })
+    }
+
+    /// Writes a batch, in a new row group or a new part where the old one would grow too large.
+    ///
+    /// # Errors
+    /// Io; Internal, for a batch of another schema.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let bytes = value_bytes(batch)?;
+        let over = |part: &OpenPart| {
+            let most = self.options.part_bytes.saturating_sub(PART_SLACK_BYTES);
+            part.writer.inner().bytes() + part.group_bytes + bytes > most
+        };
+        if self.open.as_ref().is_some_and(over) {
+            self.close_part()?;
+        }
+        let group_bytes = self.options.row_group_bytes;
+        let part = self.part()?;
+        let failed = |error| failed(&part.path, error);
+        if part.group_bytes > 0 && part.group_bytes + bytes > group_bytes {
+            part.writer.flush().map_err(failed)?;
+            part.group_bytes = 0;
+        }
+        part.writer.write(batch).map_err(failed)?;
+        part.group_bytes += bytes;
+        part.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Closes the last part, and gives all of them for the manifest. A table has a part with
+    /// rows even if there are none; other parts are only written when there is something in them.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn finish(mut self) -> Result<Vec<FileInfo>> {
+        if self.role == FileRole::Rows && self.files.is_empty() {
+            self.part()?;
+        }
+        self.close_part()?;
+        Ok(self.files)
+    }
+
+    fn part(&mut self) -> Result<&mut OpenPart> {
+        if self.open.is_none() {
+            let file = match self.role {
+                FileRole::Tombstones => PayloadFile::Tombstones(self.number),
+                FileRole::AbsentParents => PayloadFile::AbsentParents(self.number),
+                FileRole::Rows | FileRole::Blob => PayloadFile::Rows(self.number),
+            };
+            let path = PayloadPath { folder: self.folder.clone(), file }.to_string();
+            let file = HashingFile::create(self.disk, &self.root.join(&path))?;
+            let writer = ArrowWriter::try_new(file, self.schema.clone(), Some(self.properties.clone()));
+            let writer = writer.map_err(|error| failed(&path, error))?;
+            self.open = Some(OpenPart { writer, path, rows: 0, group_bytes: 0 });
+            self.number = next_part(self.number)?;
+        }
+        self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))
+    }
+
+    fn close_part(&mut self) -> Result<()> {
+        let Some(mut part) = self.open.take() else { return Ok(()) };
+        let footer = part.writer.finish().map_err(|error| failed(&part.path, error))?;
+        let (bytes, sha256) = part.writer.inner_mut().seal()?;
+        self.files.push(FileInfo {
+            path: part.path,
+            role: self.role,
+            bytes,
+            sha256,
+            rows: Some(part.rows),
+            row_groups: Some(footer.num_row_groups() as u64),
+            content_bytes: None,
+        });
+        Ok(())
+    }
+}
+
+fn failed(path: &str, error: parquet::errors::ParquetError) -> Error {
+    Error::new(Kind::Io, "cannot write this part").file(path).caused_by(error)
+}
+
+/// Bytes of the values of a batch, whatever its buffers could hold.
+fn value_bytes(batch: &RecordBatch) -> Result<u64> {
+    let size = |column: &std::sync::Arc<dyn Array>| column.to_data().get_slice_memory_size();
+    let sizes = batch.columns().iter().map(size).sum::<Result<usize, _>>();
+    let bytes = sizes.map_err(|error| Error::internal("a batch cannot be measured").caused_by(error))?;
+    Ok(bytes as u64)
+}
+
+/// Whether a field holds values that may be large: no dictionary, statistics or bloom filter is
+/// of use there, and each would hold copies of them.
+pub(super) fn is_large(field: &Field) -> bool {
+    field.metadata().get(SQL_TYPE_KEY).and_then(|text| SqlType::parse(text).ok()).is_some_and(SqlType::is_large)
+}
+
+fn properties(schema: &SchemaRef, zstd_level: i32) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(zstd_level)
+        .map_err(|error| Error::usage(format!("there is no level {zstd_level} of zstd")).caused_by(error))?;
+    let mut builder = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(None)
+        .set_bloom_filter_enabled(false);
+    for field in schema.fields().iter().filter(|field| is_large(field)) {
+        let path = ColumnPath::new(vec![field.name().clone()]);
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path.clone(), Encoding::PLAIN)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    Ok(builder.build())
+}

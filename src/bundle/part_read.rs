@@ -1,0 +1,180 @@
+//! [`PartReader`]: record batches out of a part whose hash was checked.
+//!
+//! Memory is bounded: row groups are read one after the other, each in batches whose rows are
+//! chosen by the bytes that the row group's rows have on average. A row group larger than the
+//! format allows is refused before any of it is decoded.
+
+use super::manifest::FileRole;
+use super::part::is_large;
+use super::read::{Bundle, CheckedFile};
+use crate::error::{Error, Result};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::Encoding;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// The most that the values of one row group may take by the footer: the format's 128 MiB, one
+/// value at the inline limit, and what their encoding adds.
+const MAX_ROW_GROUP_BYTES: i64 = 192 << 20;
+const MAX_BATCH_ROWS: u64 = 8192;
+
+/// How a part is read.
+#[derive(Clone, Debug)]
+pub struct PartRead {
+    /// The columns to read, by name; all, if `None`. They come in the order of the file.
+    pub columns: Option<Vec<String>>,
+    /// About how many bytes a batch has.
+    pub batch_bytes: u64,
+}
+
+impl Default for PartRead {
+    fn default() -> Self {
+        Self { columns: None, batch_bytes: 16 << 20 }
+    }
+}
+
+/// See the module's text.
+pub struct PartReader {
+    file: File,
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    batch_bytes: u64,
+    row_group: usize,
+    current: Option<ParquetRecordBatchReader>,
+    failed: bool,
+}
+
+impl Bundle {
+    /// Opens a part. Its footer agrees with the manifest when this returns.
+    ///
+    /// # Errors
+    /// Verification: not Parquet, another number of rows or row groups than the manifest's, a
+    /// row group that is too large, or a column that is not there.
+    pub fn open_part(&self, file: CheckedFile, read: &PartRead) -> Result<PartReader> {
+        let CheckedFile { file, path, info } = file;
+        let reader = if info.role == FileRole::Blob {
+            Err(Error::verification("this file is one value, and not a part"))
+        } else {
+            open(file, path.clone(), read)
+        };
+        let reader = reader.map_err(|error| error.file(&path))?;
+        let rows = u64::try_from(reader.metadata.metadata().file_metadata().num_rows()).ok();
+        let groups = reader.metadata.metadata().num_row_groups() as u64;
+        if rows != info.rows || Some(groups) != info.row_groups {
+            let what = format!(
+                "the footer says {rows:?} rows in {groups} row groups, the manifest {:?} in {:?}",
+                info.rows, info.row_groups
+            );
+            return Err(Error::verification(what).file(&path));
+        }
+        Ok(reader)
+    }
+}
+
+fn open(file: File, path: PathBuf, read: &PartRead) -> Result<PartReader> {
+    let bad = |error| Error::verification("this part cannot be read as Parquet").caused_by(error);
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(bad)?;
+    check_footer(&metadata)?;
+    let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
+    let mask = match &read.columns {
+        None => ProjectionMask::all(),
+        Some(names) => {
+            let index = |name: &String| {
+                let found = metadata.schema().index_of(name);
+                found.map_err(|_| Error::verification("the part has no such column").column(name))
+            };
+            ProjectionMask::roots(&descriptor, names.iter().map(index).collect::<Result<Vec<_>>>()?)
+        }
+    };
+    let batch_bytes = read.batch_bytes.max(1);
+    Ok(PartReader { file, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
+}
+
+fn check_footer(metadata: &ArrowReaderMetadata) -> Result<()> {
+    let schema = metadata.schema();
+    for group in metadata.metadata().row_groups() {
+        if !(0..=MAX_ROW_GROUP_BYTES).contains(&group.total_byte_size()) || group.num_rows() < 0 {
+            return Err(Error::verification("a row group is larger than the format allows"));
+        }
+        if group.columns().len() != schema.fields().len() {
+            return Err(Error::verification("the part has nested columns, which the format does not"));
+        }
+        for (field, column) in schema.fields().iter().zip(group.columns()) {
+            // A dictionary would let a few bytes stand for more values than fit into memory.
+            let has_dictionary = column.dictionary_page_offset().is_some()
+                || column.encodings().any(|encoding| matches!(encoding, Encoding::RLE_DICTIONARY));
+            if is_large(field) && has_dictionary {
+                return Err(Error::verification("a large column has a dictionary").column(field.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl PartReader {
+    /// The schema of the file, whatever columns are read.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// All rows of the part.
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    fn open_group(&self) -> Result<ParquetRecordBatchReader> {
+        let bad = |error| Error::verification("this part cannot be decoded").file(&self.path).caused_by(error);
+        let group = self.metadata.metadata().row_group(self.row_group);
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+        let row_bytes = (u64::try_from(group.total_byte_size()).unwrap_or(0) / rows).max(1);
+        let batch_rows = (self.batch_bytes / row_bytes).clamp(1, MAX_BATCH_ROWS);
+        let file = self.file.try_clone().map_err(|error| Error::io("read", &self.path, error))?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            .with_projection(self.mask.clone())
+            .with_row_groups(vec![self.row_group])
+            .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
+            .build()
+            .map_err(bad)
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(reader) = &mut self.current {
+                match reader.next() {
+                    Some(Ok(batch)) => return Ok(Some(batch)),
+                    Some(Err(error)) => {
+                        let bad = Error::verification("this part cannot be decoded").file(&self.path);
+                        return Err(bad.caused_by(error));
+                    }
+                    None => {
+                        self.current = None;
+                        self.row_group += 1;
+                    }
+                }
+            }
+            if self.row_group >= self.metadata.metadata().num_row_groups() {
+                return Ok(None);
+            }
+            self.current = Some(self.open_group()?);
+        }
+    }
+}
+
+impl Iterator for PartReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.failed = matches!(next, Some(Err(_)));
+        next
+    }
+}

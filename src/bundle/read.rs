@@ -1,0 +1,251 @@
+//! [`Bundle`]: a bundle that was opened, and what may be read of it.
+//!
+//! Nothing is parsed before its hash is checked. Opening goes from the root digest down: the
+//! list of tag files is hashed, then each tag file against it, and only then the manifest and
+//! the list of payload files are parsed, and held against each other. Payload files are read
+//! through [`CheckedFile`] alone, which exists only after the file's bytes were hashed in this
+//! process.
+
+use super::blob::BlobReader;
+use super::canonical::MAX_BYTES;
+use super::checksums::{self, Checksum};
+use super::folder::{self, EntryKind};
+use super::layout::{
+    BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
+};
+use super::manifest::{FileInfo, FileRole, Manifest};
+use super::staged::{BAGIT_DECLARATION, tag_path};
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::monitor::{Event, Monitor};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// See the module's text.
+pub struct Bundle {
+    path: PathBuf,
+    root_sha256: Sha256,
+    tags: Vec<Checksum>,
+    payload: Vec<Checksum>,
+    manifest: Manifest,
+}
+
+/// A payload file whose bytes are those of the manifest.
+#[derive(Debug)]
+pub struct CheckedFile {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) info: FileInfo,
+}
+
+impl CheckedFile {
+    /// The manifest's entry.
+    pub fn info(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Bundle {
+    /// Opens a bundle's folder. Its tag files are hashed and hold together, its manifest is
+    /// readable and names the files that the list of payload files names. Payload files are
+    /// not looked at.
+    ///
+    /// # Errors
+    /// Verification, with the file; Io, if there is no such folder.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_unplaced(path).map_err(|error| error.file(path))
+    }
+
+    fn open_unplaced(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::usage("there is no such bundle: this is not a folder"));
+        }
+        let list = folder::read(path, TAG_LIST, MAX_BYTES)
+            .map_err(|error| error.hint("a bundle is a folder with tagmanifest-sha256.txt; check the path"))?;
+        let root_sha256 = Sha256::of(&list);
+        let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(path.join(TAG_LIST)))?;
+        let declaration = tag_bytes(path, &tags, BAGIT_TXT)?;
+        if declaration != BAGIT_DECLARATION.as_bytes() {
+            return Err(Error::verification("this is not the declaration of BagIt 1.0").file(path.join(BAGIT_TXT)));
+        }
+        tag_bytes(path, &tags, BAG_INFO_TXT)?;
+        let payload =
+            checksums::parse(&tag_bytes(path, &tags, PAYLOAD_LIST)?, |path| PayloadPath::parse(path).map(drop))
+                .map_err(|error| error.file(path.join(PAYLOAD_LIST)))?;
+        let manifest = Manifest::from_bytes(&tag_bytes(path, &tags, MANIFEST_JSON)?)
+            .map_err(|error| error.file(path.join(MANIFEST_JSON)))?;
+        let bundle = Self { path: path.to_owned(), root_sha256, tags, payload, manifest };
+        bundle.check_lists()?;
+        Ok(bundle)
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The hash of `tagmanifest-sha256.txt`.
+    pub fn root_sha256(&self) -> Sha256 {
+        self.root_sha256
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The lines of `tagmanifest-sha256.txt`.
+    pub fn tags(&self) -> &[Checksum] {
+        &self.tags
+    }
+
+    /// The lines of `manifest-sha256.txt`.
+    pub fn payload(&self) -> &[Checksum] {
+        &self.payload
+    }
+
+    /// Whether the folder holds exactly the files that the lists name (and maybe a signature),
+    /// each of the manifest's size, and no link.
+    ///
+    /// # Errors
+    /// Verification, with the first file that is wrong.
+    pub fn check_file_set(&self) -> Result<()> {
+        let mut due: BTreeSet<&str> = self.tags.iter().chain(&self.payload).map(|line| line.path.as_str()).collect();
+        due.insert(TAG_LIST);
+        for entry in folder::list(&self.path)? {
+            let bad = |what: &str| Err(Error::verification(what).file(self.path.join(&entry.path)));
+            match entry.kind {
+                EntryKind::Other => return bad("a link or a special file in a bundle"),
+                EntryKind::Folder => {
+                    let holds = |path: &str| path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('/'));
+                    let mut all = self.tags.iter().chain(&self.payload);
+                    if !all.any(|line| holds(&line.path)) {
+                        return bad("a folder that the bundle's lists do not know");
+                    }
+                }
+                EntryKind::File if entry.path == SIGNATURE => {}
+                EntryKind::File if !due.remove(entry.path.as_str()) => {
+                    return bad("a file that the bundle's lists do not name");
+                }
+                EntryKind::File => {
+                    let info = self.file_info(&entry.path);
+                    if info.is_some_and(|info| info.bytes != entry.bytes) {
+                        return bad("a file that is not of the manifest's size");
+                    }
+                }
+            }
+        }
+        match due.first() {
+            Some(missing) => Err(Error::verification("a file of the bundle is missing").file(self.path.join(missing))),
+            None => Ok(()),
+        }
+    }
+
+    /// The manifest's entry for a path.
+    pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
+        let folder = path.strip_prefix("data/")?.split('/').next()?;
+        let table = self.manifest.tables.iter().find(|table| table.folder == folder)?;
+        let at = table.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
+        table.files.get(at)
+    }
+
+    /// Hashes a payload file and, if it is the manifest's, lets it be read. Progress goes to the
+    /// monitor, which may stop it.
+    ///
+    /// # Errors
+    /// Verification: missing, of another size, or of another hash; Io; Cancelled.
+    pub fn check_file(&self, info: &FileInfo, monitor: &dyn Monitor) -> Result<CheckedFile> {
+        let path = self.path.join(&info.path);
+        let (mut file, bytes) = folder::open(&self.path, &info.path)?;
+        if bytes != info.bytes {
+            let what = format!("this file has {bytes} bytes where the manifest says {}", info.bytes);
+            return Err(Error::verification(what).file(&path));
+        }
+        let mut on_block = |bytes| {
+            monitor.event(Event::WorkDone { rows: 0, bytes });
+            monitor.check()
+        };
+        let (_, sha256) = folder::hash_file(&mut file, &path, &mut on_block)?;
+        if sha256 != info.sha256 {
+            return Err(Error::verification("this file's bytes were changed: its hash is not the manifest's")
+                .file(&path)
+                .hint("do not use this bundle; fetch it again from where it was published"));
+        }
+        file.rewind().map_err(|error| Error::io("read", &path, error))?;
+        Ok(CheckedFile { file, path, info: info.clone() })
+    }
+
+    /// Reads a value in `blob/` in pieces; the last read fails if it is not the value that its
+    /// name says.
+    ///
+    /// # Errors
+    /// Verification, if the file is no blob; Io.
+    pub fn open_blob(&self, file: CheckedFile) -> Result<BlobReader> {
+        let name = PayloadPath::parse(&file.info.path)?.file;
+        match (name, file.info.content_bytes) {
+            (PayloadFile::Blob(sha256), Some(bytes)) => {
+                BlobReader::new(file.file, bytes, sha256).map_err(|error| Error::io("read", &file.path, error))
+            }
+            _ => Err(Error::verification("this file is not one value").file(&file.path)),
+        }
+    }
+
+    /// A whole value in `blob/`: opened, hashed, decompressed and checked. `most` bounds its
+    /// bytes.
+    ///
+    /// # Errors
+    /// Verification; Io.
+    pub fn read_blob(&self, info: &FileInfo, most: u64, monitor: &dyn Monitor) -> Result<Vec<u8>> {
+        let due = info.content_bytes.unwrap_or(u64::MAX);
+        if info.role != FileRole::Blob || due > most {
+            let what = format!("a value of {due} bytes, where at most {most} can be taken");
+            return Err(Error::verification(what).file(self.path.join(&info.path)));
+        }
+        let file = self.check_file(info, monitor)?;
+        let path = file.path.clone();
+        let mut bytes = Vec::new();
+        let read = self.open_blob(file)?.read_to_end(&mut bytes);
+        read.map_err(|error| Error::verification("this value cannot be read").file(path).caused_by(error))?;
+        Ok(bytes)
+    }
+
+    /// The manifest, the list of payload files and the list of tag files name the same files.
+    fn check_lists(&self) -> Result<()> {
+        let files = self.manifest.tables.iter().flat_map(|table| &table.files);
+        let named = files.map(|file| (file.path.as_str(), file.sha256));
+        let listed = self.payload.iter().map(|line| (line.path.as_str(), line.sha256));
+        if !named.eq(listed) {
+            return Err(Error::verification("the manifest and manifest-sha256.txt do not name the same files"));
+        }
+        let schemas: BTreeSet<&str> = self.manifest.tables.iter().map(|table| table.schema_file.as_str()).collect();
+        let tags = self.tags.iter().map(|line| line.path.as_str()).filter(|path| path.starts_with("schema/"));
+        if !schemas.into_iter().eq(tags) {
+            return Err(Error::verification(
+                "the manifest and tagmanifest-sha256.txt do not name the same schema files",
+            ));
+        }
+        for line in self.tags.iter().filter(|line| line.path.starts_with("schema/")) {
+            tag_bytes(&self.path, std::slice::from_ref(line), &line.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a tag file, if they are those of the list.
+fn tag_bytes(root: &Path, tags: &[Checksum], path: &str) -> Result<Vec<u8>> {
+    let line = tags.iter().find(|line| line.path == path);
+    let line = line.ok_or_else(|| Error::verification(format!("{TAG_LIST} does not name {path}")))?;
+    let bytes = folder::read(root, path, MAX_BYTES)?;
+    if Sha256::of(&bytes) != line.sha256 {
+        return Err(Error::verification("this file's bytes were changed: its hash is not the one of the list")
+            .file(root.join(path)));
+    }
+    Ok(bytes)
+}

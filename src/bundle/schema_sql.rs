@@ -1,0 +1,73 @@
+//! The T-SQL text that makes the slice table, so that a bundle can be restored without this
+//! program.
+
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
+
+/// An identifier in T-SQL, as `QUOTENAME` writes it.
+pub fn quote_tsql(identifier: &str) -> String {
+    format!("[{}]", identifier.replace(']', "]]"))
+}
+
+/// `CREATE TABLE` of a slice. Every column is a plain one: what the source computes or stamps
+/// itself is a value here, so `rowversion` is `binary(8)`. The database is left to the reader.
+///
+/// # Errors
+/// Config: a collation that is no name of one.
+pub fn create_table(target: &TableName, columns: &[Column], key_column: &str) -> Result<String> {
+    let mut lines = columns.iter().map(column_line).collect::<Result<Vec<_>>>()?;
+    if columns.iter().any(|column| column.name == key_column && !column.nullable) {
+        lines.push(format!("    PRIMARY KEY NONCLUSTERED ({})", quote_tsql(key_column)));
+    }
+    let table = format!("{}.{}", quote_tsql(&target.schema), quote_tsql(&target.table));
+    Ok(format!("CREATE TABLE {table} (\n{}\n);\n", lines.join(",\n")))
+}
+
+fn column_line(column: &Column) -> Result<String> {
+    let sql_type = match column.sql_type {
+        SqlType::RowVersion => "binary(8)".to_owned(),
+        plain => plain.to_string(),
+    };
+    let collation = match &column.collation {
+        Some(name) if is_collation(name) && is_text(column.sql_type) => format!(" COLLATE {name}"),
+        Some(name) if !is_collation(name) => {
+            let what = format!("{name:.80?} is not the name of a collation");
+            return Err(Error::config(what).column(&column.name));
+        }
+        _ => String::new(),
+    };
+    let null = if column.nullable { "NULL" } else { "NOT NULL" };
+    Ok(format!("    {} {sql_type}{collation} {null}", quote_tsql(&column.name)))
+}
+
+fn is_collation(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_text(sql_type: SqlType) -> bool {
+    use SqlType as T;
+    matches!(sql_type, T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_quoted_and_collations_checked() {
+        let target = TableName::new("Db", "dbo", "a]b").unwrap();
+        let key = Column::new("stream_id", SqlType::UniqueIdentifier, false);
+        let mut hostile = Column::new("x] int); DROP TABLE t; --", SqlType::NVarChar(Some(9)), true);
+        hostile.collation = Some("Latin1_General_100_CI_AS".into());
+        let stamp = Column::new("rv", SqlType::RowVersion, false);
+        let text = create_table(&target, &[key, hostile.clone(), stamp], "stream_id").unwrap();
+        let due = "CREATE TABLE [dbo].[a]]b] (\n    [stream_id] uniqueidentifier NOT NULL,\n    \
+                   [x]] int); DROP TABLE t; --] nvarchar(9) COLLATE Latin1_General_100_CI_AS NULL,\n    \
+                   [rv] binary(8) NOT NULL,\n    PRIMARY KEY NONCLUSTERED ([stream_id])\n);\n";
+        assert_eq!(text, due);
+        hostile.collation = Some("x; DROP TABLE t".into());
+        assert!(create_table(&target, &[hostile], "stream_id").is_err());
+    }
+}

@@ -1,0 +1,268 @@
+//! [`Staged`]: a bundle in the making, under a name that is not its own.
+//!
+//! Staging folder → parts, blobs, schema → manifest and lists of hashes → everything synced
+//! ([`Sealed`]) → rename ([`super::Published`]). The staging folder lies in the output folder,
+//! so that the rename stays on one file system, and is removed when the value is dropped before
+//! that. After a crash it stays, and [`sweep_staging`] removes it.
+
+use super::blob::{BlobWriter, Blobs};
+use super::checksums::{self, Checksum};
+use super::folder::{self, EntryKind};
+use super::layout::{
+    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, TAG_LIST, TableFolder, check_tag_path,
+};
+use super::manifest::{FileInfo, FileRole, Manifest};
+use super::part::{PartOptions, PartWriter};
+use crate::durable::{Disk, write_file};
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use arrow::datatypes::SchemaRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The whole of `bagit.txt` (RFC 8493, section 2.1.1).
+pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+const STAGING_MARK: &str = ".staging-";
+
+/// A staging folder, removed when dropped unless it was let go.
+pub(super) struct Staging<'d> {
+    pub(super) disk: &'d dyn Disk,
+    pub(super) path: PathBuf,
+    pub(super) keep: bool,
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if !self.keep {
+            // Best effort: what stays is swept by a later run.
+            let _ = self.disk.remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// See the module's text.
+pub struct Staged<'d> {
+    staging: Staging<'d>,
+    out_dir: PathBuf,
+    name: BundleName,
+    tables: u32,
+}
+
+impl<'d> Staged<'d> {
+    /// Makes the staging folder `.<name>.staging-<random>` in the output folder.
+    ///
+    /// # Errors
+    /// Usage, if the output folder is not a folder; Io.
+    pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
+        if !out_dir.is_dir() {
+            return Err(Error::usage("the output folder is not there, or is not a folder")
+                .file(out_dir)
+                .hint("make the folder first, or correct --out"));
+        }
+        let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        let path = out_dir.join(format!(".{name}{STAGING_MARK}{random}"));
+        disk.create_dir(&path)?;
+        let staging = Staging { disk, path, keep: false };
+        disk.create_dir(&staging.path.join("data"))?;
+        disk.create_dir(&staging.path.join("schema"))?;
+        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0 })
+    }
+
+    /// The name that the bundle will have.
+    pub fn name(&self) -> &BundleName {
+        &self.name
+    }
+
+    /// Makes the folder of the next table, and writes its DDL.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn add_table(&mut self, table: &TableName, ddl: &str) -> Result<TableStage<'d>> {
+        self.tables += 1;
+        let folder = TableFolder::new(self.tables, table);
+        let (disk, root) = (self.staging.disk, self.staging.path.clone());
+        disk.create_dir(&root.join(folder.data_path()))?;
+        write_file(disk, &root.join(folder.schema_path()), ddl.as_bytes())?;
+        Ok(TableStage { disk, root, folder, blobs: BTreeMap::new() })
+    }
+
+    /// Writes the manifest and the lists of hashes, and syncs everything. The manifest must name
+    /// exactly the files that were written.
+    ///
+    /// # Errors
+    /// Io; Internal, if manifest and files differ or there is no table.
+    pub fn finish(self, manifest: &Manifest) -> Result<Sealed<'d>> {
+        if manifest.tables.is_empty() {
+            return Err(Error::internal("a bundle without a table was to be published"));
+        }
+        let bytes = manifest.to_bytes()?;
+        self.check_files(manifest)?;
+        let payload: Vec<&FileInfo> = manifest.tables.iter().flat_map(|table| &table.files).collect();
+        let lines = payload.iter().map(|file| Checksum { path: file.path.clone(), sha256: file.sha256 }).collect();
+        let mut tags = vec![
+            self.tag(BAGIT_TXT, BAGIT_DECLARATION.as_bytes())?,
+            self.tag(BAG_INFO_TXT, self.bag_info(manifest, &payload).as_bytes())?,
+            self.tag(MANIFEST_JSON, &bytes)?,
+            self.tag(PAYLOAD_LIST, &checksums::to_bytes(lines))?,
+        ];
+        for table in &manifest.tables {
+            let (_, sha256) = folder::hash(&self.staging.path, &table.schema_file, &mut |_| Ok(()))?;
+            tags.push(Checksum { path: table.schema_file.clone(), sha256 });
+        }
+        let list = checksums::to_bytes(tags);
+        let root_sha256 = self.tag(TAG_LIST, &list)?.sha256;
+        self.sync_folders()?;
+        let payload_bytes = payload.iter().map(|file| file.bytes).sum();
+        let Self { staging, out_dir, name, .. } = self;
+        Ok(Sealed { staging, out_dir, name, root_sha256, payload_bytes, payload_files: payload.len() as u64 })
+    }
+
+    fn tag(&self, path: &str, bytes: &[u8]) -> Result<Checksum> {
+        write_file(self.staging.disk, &self.staging.path.join(path), bytes)?;
+        Ok(Checksum { path: path.to_owned(), sha256: Sha256::of(bytes) })
+    }
+
+    fn bag_info(&self, manifest: &Manifest, payload: &[&FileInfo]) -> String {
+        let octets: u64 = payload.iter().map(|file| file.bytes).sum();
+        let (run, files) = (&manifest.run, payload.len());
+        let date = &run.started_at.0.to_string()[..10];
+        format!(
+            "Bagging-Date: {date}\nBag-Software-Agent: {} {}\nExternal-Identifier: {}\nPayload-Oxum: {octets}.{files}\n",
+            run.producer.name, run.producer.version, self.name
+        )
+    }
+
+    fn check_files(&self, manifest: &Manifest) -> Result<()> {
+        let mut due: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+        for table in &manifest.tables {
+            due.insert(&table.schema_file, None);
+            due.extend(table.files.iter().map(|file| (file.path.as_str(), Some(file.bytes))));
+        }
+        for entry in folder::list(&self.staging.path)? {
+            if entry.kind == EntryKind::Folder {
+                continue;
+            }
+            match due.remove(entry.path.as_str()) {
+                Some(bytes) if bytes.is_none_or(|bytes| bytes == entry.bytes) => {}
+                _ => return Err(Error::internal("a file that was written is not in the manifest").file(&entry.path)),
+            }
+        }
+        match due.first_key_value() {
+            Some((missing, _)) => Err(Error::internal("a file of the manifest was not written").file(missing)),
+            None => Ok(()),
+        }
+    }
+
+    fn sync_folders(&self) -> Result<()> {
+        let entries = folder::list(&self.staging.path)?;
+        let folders: BTreeSet<&str> =
+            entries.iter().filter(|entry| entry.kind == EntryKind::Folder).map(|entry| entry.path.as_str()).collect();
+        // The deepest first: a name is only as safe as the folder that holds it.
+        for path in folders.into_iter().rev() {
+            self.staging.disk.sync_dir(&self.staging.path.join(path))?;
+        }
+        self.staging.disk.sync_dir(&self.staging.path)
+    }
+}
+
+/// A bundle that is whole and synced, under its staging name. Dropped, it is removed;
+/// [`Sealed::publish`] gives it its name.
+pub struct Sealed<'d> {
+    pub(super) staging: Staging<'d>,
+    pub(super) out_dir: PathBuf,
+    pub(super) name: BundleName,
+    pub(super) root_sha256: Sha256,
+    pub(super) payload_bytes: u64,
+    pub(super) payload_files: u64,
+}
+
+impl Sealed<'_> {
+    /// The root digest that the bundle will have.
+    pub fn root_sha256(&self) -> Sha256 {
+        self.root_sha256
+    }
+}
+
+/// One table of a bundle in the making.
+pub struct TableStage<'d> {
+    disk: &'d dyn Disk,
+    root: PathBuf,
+    folder: TableFolder,
+    blobs: Blobs,
+}
+
+impl<'d> TableStage<'d> {
+    /// `t001-<slug>`, for the manifest.
+    pub fn folder(&self) -> &TableFolder {
+        &self.folder
+    }
+
+    /// A writer of parts with rows (of tombstones, of absent parents). One of each at most; the
+    /// files that its `finish` gives belong into the manifest.
+    ///
+    /// # Errors
+    /// Usage: a level that zstd does not have.
+    pub fn parts(&self, role: FileRole, schema: SchemaRef, options: &PartOptions) -> Result<PartWriter<'d>> {
+        if role == FileRole::Blob {
+            return Err(Error::internal("a blob is not a part"));
+        }
+        PartWriter::new(self.disk, &self.root, &self.folder, role, schema, options)
+    }
+
+    /// A writer of one value over the inline limit. One at a time.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn blob(&mut self, options: &PartOptions) -> Result<BlobWriter<'_>> {
+        BlobWriter::create(self.disk, &self.root, &self.folder, &mut self.blobs, options)
+    }
+
+    /// The files of the table for the manifest, in its order: those of its parts, and its blobs.
+    pub fn finish(self, parts: impl IntoIterator<Item = FileInfo>) -> Vec<FileInfo> {
+        let mut files: Vec<FileInfo> = parts.into_iter().chain(self.blobs.into_values()).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    /// Takes the table out of the bundle again: it failed, and the others go on.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn discard(self) -> Result<()> {
+        self.disk.remove_dir_all(&self.root.join(self.folder.data_path()))?;
+        self.disk.remove_file(&self.root.join(self.folder.schema_path()))
+    }
+}
+
+/// Removes staging folders that dead runs left in an output folder; `is_dead` says whether
+/// nobody packs under that name any more. Returns what was removed. Touches nothing else.
+///
+/// # Errors
+/// Io.
+pub fn sweep_staging(disk: &dyn Disk, out_dir: &Path, is_dead: &dyn Fn(&BundleName) -> bool) -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::io("list", out_dir, error);
+    let mut removed = Vec::new();
+    for entry in std::fs::read_dir(out_dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_folder = entry.file_type().map_err(failed)?.is_dir();
+        let name = entry.file_name().to_str().and_then(staging_of);
+        if is_folder && name.is_some_and(|name| is_dead(&name)) {
+            disk.remove_dir_all(&entry.path())?;
+            removed.push(entry.path());
+        }
+    }
+    Ok(removed)
+}
+
+fn staging_of(file_name: &str) -> Option<BundleName> {
+    let (name, random) = file_name.strip_prefix('.')?.split_once(STAGING_MARK)?;
+    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    BundleName::parse(name).filter(|_| is_random)
+}
+
+/// Whether a path may stand in the list of tag files; for readers.
+pub(super) fn tag_path(path: &str) -> Result<()> {
+    check_tag_path(path)
+}
