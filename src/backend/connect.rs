@@ -60,10 +60,7 @@ impl Connection {
     /// Database or Io, if the instance cannot be reached; Config, if it is none.
     pub fn open(&self, options: &OpenOptions) -> Result<Box<dyn Backend>> {
         match self {
-            Self::Embedded(folder) => {
-                let _pending = sqlite::Session::open(folder, options)?;
-                Err(Error::internal("the traits are being written"))
-            }
+            Self::Embedded(folder) => Ok(Box::new(sqlite::Session::open(folder, options)?)),
         }
     }
 }

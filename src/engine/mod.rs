@@ -1,1 +1,19 @@
-//! The engine: runs, leases, packing.
+//! The engine: the loop over tables, steps and batches, and the packing of what they leave.
+//!
+//! It holds no SQL and no files: a [`crate::backend::Backend`] fills and reads slices, and
+//! [`crate::bundle`] writes bundles. What it keeps is the order of things:
+//!
+//! 1. a complete slice that was not packed is packed before it may be emptied (rule 10);
+//! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
+//! 3. one table that fails costs that table alone (rule 11);
+//! 4. a bundle is published, then recorded, then the leases are released.
+
+mod export;
+mod leases;
+mod options;
+mod pack;
+mod run;
+
+pub use options::{PackOptions, RunOptions, RunReport, TableOutcome};
+pub use pack::pack;
+pub use run::{plan, run};

@@ -1,0 +1,260 @@
+//! A complete slice into a bundle: rows, deletions, absent parents, manifest.
+
+use super::leases::Leases;
+use super::options::PackOptions;
+use crate::backend::{Backend, TableReport};
+use crate::bundle::manifest::{
+    BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
+};
+use crate::bundle::{
+    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Published, Staged,
+    TableInfo, TableStage, create_table,
+};
+use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
+use crate::durable::Disk;
+use crate::error::{Error, Result};
+use crate::model::cell::Cell;
+use crate::model::name::TableName;
+use crate::model::run::{Fence, Run};
+use crate::model::slice::{ReadLimits, SlicePosition};
+use crate::model::table::TableConfig;
+use crate::monitor::{Event, Monitor};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A batch on its way: at most this many bytes and rows.
+const BATCH_BYTES: u64 = 8 << 20;
+const BATCH_ROWS: u32 = 8192;
+
+/// Writes and publishes one bundle of tables whose leases are held.
+#[expect(clippy::too_many_arguments, reason = "the one call that brings slices and files together")]
+pub(super) fn write_bundle(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run: &Run,
+    fences: &[Fence],
+    number: u32,
+    out: &Path,
+    options: &PackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Published> {
+    let name = BundleName::new(run.started_at.utc, run.id, number);
+    let mut fences = fences.to_vec();
+    fences.sort_by(|a, b| a.table.cmp(&b.table));
+    let reports = fences.iter().map(|fence| backend.table_report(run.id, &fence.table)).collect::<Result<Vec<_>>>()?;
+    let rows = reports.iter().map(|report| report.counts.rows()).sum();
+    monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
+    let mut staged = Staged::create(disk, out, name)?;
+    let parts = PartOptions { zstd_level: options.zstd_level, ..PartOptions::default() };
+    let mut exporter = Exporter { backend, leases, run, parts, inline_bytes: options.inline_bytes, monitor };
+    let mut tables = Vec::new();
+    for (fence, report) in fences.iter().zip(&reports) {
+        let info = exporter.table(&mut staged, fence, report).map_err(|error| error.table(&fence.table))?;
+        tables.push(info);
+    }
+    let manifest = exporter.manifest(number, &fences, &reports, tables)?;
+    let published = staged.finish(&manifest)?.publish(monitor)?;
+    monitor.event(Event::WorkFinished);
+    Ok(published)
+}
+
+struct Exporter<'a> {
+    backend: &'a mut dyn Backend,
+    leases: &'a Leases,
+    run: &'a Run,
+    parts: PartOptions,
+    inline_bytes: u64,
+    monitor: &'a dyn Monitor,
+}
+
+impl Exporter<'_> {
+    fn manifest(
+        &mut self,
+        number: u32,
+        fences: &[Fence],
+        reports: &[TableReport],
+        tables: Vec<TableInfo>,
+    ) -> Result<Manifest> {
+        let run = self.run;
+        let is_here = |table: &TableName| fences.iter().any(|fence| fence.table == *table);
+        // Only what is recorded for good, so that the same bundle can be written again.
+        let packed_before: Vec<_> = self
+            .backend
+            .bundles(run.id)?
+            .into_iter()
+            .filter(|record| record.pack_number < number)
+            .map(|record| record.table)
+            .collect();
+        let failed_tables = self
+            .backend
+            .table_errors(run.id)?
+            .into_iter()
+            .filter(|(table, _)| !is_here(table) && !packed_before.contains(table))
+            .map(|(table, error)| FailedTable { table, error })
+            .collect();
+        Ok(Manifest {
+            format: format!("{FORMAT_URI_BASE}{}", FormatVersion::CURRENT.major),
+            format_version: FormatVersion::CURRENT,
+            requires: Vec::new(),
+            kind: BundleKind::Delta,
+            run: RunInfo {
+                run_id: run.id,
+                run_type: run.run_type.clone(),
+                business_unit: run.scope.business_unit(),
+                requested_by: run.requested_by.clone(),
+                started_at: UtcTime(run.started_at.utc),
+                completed_at: reports.iter().map(|report| UtcTime(report.completed_at)).max(),
+                producer: Producer::this(),
+                source_id: self.backend.source_id()?,
+                pack_number: number,
+            },
+            rules: Rules::default(),
+            tables,
+            failed_tables,
+        })
+    }
+
+    fn table(&mut self, staged: &mut Staged<'_>, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
+        let config = self.backend.table(&fence.table)?;
+        let columns = self.backend.slice_columns(&config)?;
+        let plan = Arc::new(ColumnPlan::rows(&columns, &config.key_column)?);
+        let ddl = create_table(&config.target, &columns, &config.key_column)?;
+        let mut stage = staged.add_table(&config.name, &ddl)?;
+        let mut files = self.rows(&mut stage, fence, &plan, report)?;
+        files.extend(self.tombstones(&mut stage, fence, &config, report)?);
+        files.extend(self.absent_parents(&mut stage, fence)?);
+        let info = |column: usize| {
+            ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
+        };
+        let previous = self.backend.previous_root(&config.name, report.scope, self.run.id)?;
+        let folder = stage.folder().clone();
+        Ok(TableInfo {
+            name: config.name.clone(),
+            folder: folder.as_str().into(),
+            previous: previous.map(|root_sha256| Previous { root_sha256 }),
+            scope: ScopeText(report.scope),
+            window: window_info(report),
+            counts: report.counts.clone(),
+            columns: (0..columns.len()).map(info).collect(),
+            new_business_units: report.new_business_units.clone(),
+            schema_file: folder.schema_path(),
+            files: stage.finish(files),
+            source: config.source,
+            target: config.target,
+            metadata: config.metadata,
+            key_column: config.key_column,
+            path_column: config.path_column,
+            parent_path_column: config.parent_path_column,
+        })
+    }
+
+    fn go_on(&self, fence: &Fence) -> Result<()> {
+        self.monitor.check()?;
+        self.leases.check(fence)
+    }
+
+    fn stamp(&self) -> RunStamp {
+        RunStamp { started_at: self.run.started_at.utc, run_id: self.run.id }
+    }
+
+    fn rows(
+        &mut self,
+        stage: &mut TableStage<'_>,
+        fence: &Fence,
+        plan: &Arc<ColumnPlan>,
+        report: &TableReport,
+    ) -> Result<Vec<FileInfo>> {
+        let limits = ReadLimits { bytes: BATCH_BYTES, rows: BATCH_ROWS, inline_bytes: self.inline_bytes };
+        let mut builder = BatchBuilder::new(Arc::clone(plan), self.stamp());
+        let mut parts = stage.parts(FileRole::Rows, plan.schema(), &self.parts)?;
+        let mut after: Option<SlicePosition> = None;
+        let mut total = 0;
+        loop {
+            self.go_on(fence)?;
+            let last = self.backend.read_slice(fence, after.as_ref(), limits, &mut builder)?;
+            let Some(last) = last else { break };
+            let mut bytes = builder.bytes();
+            for slot in builder.pending_large().to_vec() {
+                let mut blob = stage.blob(&self.parts)?;
+                let column = &plan.columns()[slot.column].name;
+                bytes += self.backend.read_large(fence, slot.key, column, &mut blob)?;
+                let stored = blob.finish(slot.bytes)?;
+                builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
+            }
+            let rows = builder.rows() as u64;
+            parts.write(&builder.finish()?)?;
+            self.monitor.event(Event::WorkDone { rows, bytes });
+            total += rows;
+            after = Some(last);
+        }
+        if total != report.counts.rows() {
+            let text =
+                format!("the slice gave {total} rows, but {} were counted when it was completed", report.counts.rows());
+            return Err(Error::internal(text).hint("something else writes to the slice; run the table again"));
+        }
+        parts.finish()
+    }
+
+    fn tombstones(
+        &mut self,
+        stage: &mut TableStage<'_>,
+        fence: &Fence,
+        config: &TableConfig,
+        report: &TableReport,
+    ) -> Result<Vec<FileInfo>> {
+        let plan = Arc::new(ColumnPlan::tombstones(&config.key_column)?);
+        let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
+        let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &self.parts)?;
+        let (mut after, mut total) = (None, 0);
+        loop {
+            self.go_on(fence)?;
+            let deletions = self.backend.read_deletions(fence, after, BATCH_ROWS)?;
+            let Some(last) = deletions.last() else { break };
+            after = Some(last.key);
+            total += deletions.len() as u64;
+            for deletion in &deletions {
+                let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
+                builder.push_row(&[Cell::Guid(deletion.key), Cell::DateTime(deletion.deleted_on), unit])?;
+            }
+            parts.write(&builder.finish()?)?;
+        }
+        if total != report.counts.tombstones {
+            let text = format!("the slice gave {total} deletions, but {} were counted", report.counts.tombstones);
+            return Err(Error::internal(text).hint("something else writes to the slice; run the table again"));
+        }
+        parts.finish()
+    }
+
+    fn absent_parents(&mut self, stage: &mut TableStage<'_>, fence: &Fence) -> Result<Vec<FileInfo>> {
+        let plan = Arc::new(ColumnPlan::absent_parents()?);
+        let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
+        let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.parts)?;
+        let mut after = None;
+        loop {
+            self.go_on(fence)?;
+            let absent = self.backend.absent_parents(fence, after, BATCH_ROWS)?;
+            let Some(last) = absent.last() else { break };
+            after = Some(last.child);
+            for row in &absent {
+                builder.push_row(&[Cell::Guid(row.child), row.parent.map_or(Cell::Null, Cell::Guid)])?;
+            }
+            parts.write(&builder.finish()?)?;
+        }
+        parts.finish()
+    }
+}
+
+fn window_info(report: &TableReport) -> WindowInfo {
+    WindowInfo {
+        start: report.window.start,
+        end: report.window.end,
+        interval: HALF_OPEN.into(),
+        clock: report.window.clock,
+        buffer_minutes: report.buffer_minutes,
+        active_transaction_floor: report.active_transaction_floor,
+        lag_only: report.active_transaction_floor.is_none(),
+        watermark_before: report.watermark_before,
+        watermark_after: report.watermark_after,
+    }
+}

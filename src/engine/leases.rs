@@ -1,0 +1,108 @@
+//! Rule 8: leases are renewed on a connection and a thread of their own, so that neither a long
+//! scan nor a slow disk lets them expire.
+
+use crate::backend::LeaseKeeper;
+use crate::error::{Error, Kind, Result};
+use crate::model::run::Fence;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Renews what it is given until it is dropped. It releases nothing: that is for whoever holds
+/// the session.
+pub(super) struct Leases {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// How long each lease lives.
+    pub(super) seconds: u32,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    fences: Vec<Fence>,
+    lost: Vec<(Fence, String)>,
+    stop: bool,
+}
+
+impl Leases {
+    /// Starts the thread.
+    pub(super) fn start(keeper: Box<dyn LeaseKeeper>, seconds: u32) -> Result<Self> {
+        if !(3..=86_400).contains(&seconds) {
+            return Err(Error::usage("a lease has to live between 3 seconds and a day"));
+        }
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let spawned = std::thread::Builder::new()
+            .name("leases".into())
+            .spawn(move || of_thread.renew_until_stopped(keeper, seconds));
+        let thread = spawned.map_err(|error| Error::internal("cannot start a thread").caused_by(error))?;
+        Ok(Self { shared, thread: Some(thread), seconds })
+    }
+
+    /// Renews this lease from now on.
+    pub(super) fn hold(&self, fence: &Fence) {
+        self.shared.lock().fences.push(fence.clone());
+    }
+
+    /// Renews it no more.
+    pub(super) fn let_go(&self, fence: &Fence) {
+        self.shared.lock().fences.retain(|held| held != fence);
+    }
+
+    /// Whether this lease is still held, as far as the last renewal knows.
+    pub(super) fn check(&self, fence: &Fence) -> Result<()> {
+        let state = self.shared.lock();
+        match state.lost.iter().find(|(lost, _)| lost == fence) {
+            None => Ok(()),
+            Some((_, why)) => Err(Error::new(Kind::Superseded, why.clone()).run(fence.run_id).table(&fence.table)),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renew_until_stopped(&self, mut keeper: Box<dyn LeaseKeeper>, seconds: u32) {
+        let pause = Duration::from_secs(u64::from(seconds)) / 3;
+        let mut state = self.lock();
+        loop {
+            let waited = self.wake.wait_timeout_while(state, pause, |state| !state.stop);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.stop {
+                return;
+            }
+            let fences = state.fences.clone();
+            drop(state);
+            // Any other failure may pass before the lease expires; the fence stands anyway.
+            let lost: Vec<(Fence, String)> = fences
+                .into_iter()
+                .filter_map(|fence| match keeper.renew(&fence, seconds) {
+                    Err(error) if error.kind() == Kind::Superseded => Some((fence, error.what().to_owned())),
+                    _ => None,
+                })
+                .collect();
+            state = self.lock();
+            state.fences.retain(|fence| !lost.iter().any(|(lost, _)| lost == fence));
+            state.lost.extend(lost);
+        }
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed; there is nothing left to do for it.
+            let _ = thread.join();
+        }
+    }
+}

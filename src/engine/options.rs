@@ -1,0 +1,66 @@
+//! What is asked of the engine, and what it answers.
+
+use crate::error::Error;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Run, RunRequest, Status, TableCounts};
+use crate::model::window::Window;
+use std::path::PathBuf;
+
+/// How bundles are written.
+#[derive(Clone, Debug)]
+pub struct PackOptions {
+    /// Values over this many bytes lie in `blob/`. 16 MiB unless told otherwise.
+    pub inline_bytes: u64,
+    /// Level of zstd, 1 unless told otherwise.
+    pub zstd_level: i32,
+}
+
+impl Default for PackOptions {
+    fn default() -> Self {
+        Self { inline_bytes: 16 << 20, zstd_level: 1 }
+    }
+}
+
+/// See [`super::run`].
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// What a fresh run takes. A resumed run takes what it was started with.
+    pub request: RunRequest,
+    /// The run to go on with.
+    pub resume: Option<Guid>,
+    /// Where bundles are published; `None` leaves the slices for somebody else to restore.
+    pub out: Option<PathBuf>,
+    /// How bundles are written.
+    pub pack: PackOptions,
+    /// How long a lease lives without being renewed. Renewed three times as often.
+    pub lease_seconds: u32,
+}
+
+/// What a run did to one table.
+#[derive(Debug)]
+pub struct TableOutcome {
+    /// The table.
+    pub table: TableName,
+    /// How its part of the run ended.
+    pub status: Status,
+    /// Its window, if it got that far.
+    pub window: Option<Window>,
+    /// What there is to tell, if it was completed.
+    pub counts: Option<TableCounts>,
+    /// Rule 12: units new in scope, whose older rows no run has taken.
+    pub new_business_units: Vec<Guid>,
+    /// Why it failed.
+    pub error: Option<Error>,
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct RunReport {
+    /// The run, as it ended.
+    pub run: Run,
+    /// Its tables.
+    pub tables: Vec<TableOutcome>,
+    /// Bundles that were published, those of earlier runs first.
+    pub bundles: Vec<PathBuf>,
+}

@@ -1,0 +1,189 @@
+//! `pack`: slices of a finished run into a bundle; published, then recorded.
+
+use super::export::write_bundle;
+use super::leases::Leases;
+use super::options::PackOptions;
+use crate::backend::{Backend, BundleRecord, PackState};
+use crate::bundle::Published;
+use crate::durable::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Fence, Run};
+use crate::monitor::{Event, Monitor};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Packs the tables of a finished run that are in no bundle yet. If all are, and their slices
+/// still stand, writes the same bundles again, byte for byte.
+///
+/// # Errors
+/// Usage, if there is nothing to pack; LeaseHeld; Superseded; Io.
+pub fn pack(
+    backend: &mut dyn Backend,
+    run_id: Guid,
+    out: &Path,
+    options: &PackOptions,
+    lease_seconds: u32,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Vec<PathBuf>> {
+    check_out(disk, out)?;
+    let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
+    pack_with(backend, &leases, run_id, out, options, disk, monitor)
+}
+
+/// The folder for bundles is there.
+pub(super) fn check_out(_disk: &dyn Disk, out: &Path) -> Result<()> {
+    if out.is_dir() {
+        return Ok(());
+    }
+    Err(Error::usage("the folder for bundles is not there").file(out).hint("make it first, or correct --out"))
+}
+
+pub(super) fn pack_with(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run_id: Guid,
+    out: &Path,
+    options: &PackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Vec<PathBuf>> {
+    let run = backend.run(run_id)?;
+    let states = backend.run_tables(run_id)?;
+    let unpacked: Vec<&TableName> =
+        states.iter().filter(|(_, state)| *state == PackState::Unpacked).map(|(table, _)| table).collect();
+    if unpacked.is_empty() {
+        return repack(backend, leases, &run, &states, out, options, disk, monitor);
+    }
+    let fences = take_all(backend, leases, run_id, &unpacked)?;
+    let packed = pack_tables(backend, leases, &run, &fences, out, options, disk, monitor);
+    release_all(backend, leases, &fences)?;
+    Ok(vec![packed?])
+}
+
+/// Packs slices whose leases are held, and records the bundle.
+#[expect(clippy::too_many_arguments, reason = "one call from each of the two ways into packing")]
+pub(super) fn pack_tables(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run: &Run,
+    fences: &[Fence],
+    out: &Path,
+    options: &PackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<PathBuf> {
+    let number = backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
+    let published = write_bundle(backend, leases, run, fences, number, out, options, disk, monitor)?;
+    let records = records(backend, run, fences, number, &published)?;
+    backend.record_bundle(&records)?;
+    monitor.event(Event::Published { path: published.path() });
+    Ok(published.path().to_owned())
+}
+
+fn records(
+    backend: &mut dyn Backend,
+    run: &Run,
+    fences: &[Fence],
+    pack_number: u32,
+    published: &Published,
+) -> Result<Vec<(Fence, BundleRecord)>> {
+    let published_at = backend.now()?.utc;
+    let path = published.path();
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut records = Vec::new();
+    for fence in fences {
+        let record = BundleRecord {
+            run_id: run.id,
+            table: fence.table.clone(),
+            pack_number,
+            scope: run.scope,
+            root_sha256: published.root_sha256(),
+            previous_root_sha256: backend.previous_root(&fence.table, run.scope, run.id)?,
+            name: text(path.file_name()),
+            folder: text(folder.parent().map(Path::as_os_str)),
+            published_at,
+        };
+        records.push((fence.clone(), record));
+    }
+    Ok(records)
+}
+
+/// Writes bundles again that are recorded already, for another folder.
+#[expect(clippy::too_many_arguments, reason = "as pack_with, which it ends")]
+fn repack(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run: &Run,
+    states: &[(TableName, PackState)],
+    out: &Path,
+    options: &PackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Vec<PathBuf>> {
+    let mut packs: BTreeMap<u32, Vec<BundleRecord>> = BTreeMap::new();
+    for record in backend.bundles(run.id)? {
+        packs.entry(record.pack_number).or_default().push(record);
+    }
+    let stands =
+        |record: &BundleRecord| states.contains(&(record.table.clone(), PackState::Packed(record.pack_number)));
+    packs.retain(|_, records| records.iter().all(stands));
+    if packs.is_empty() {
+        return Err(nothing_to_pack(run, states));
+    }
+    let mut written = Vec::new();
+    for (number, records) in packs {
+        let tables: Vec<&TableName> = records.iter().map(|record| &record.table).collect();
+        let fences = take_all(backend, leases, run.id, &tables)?;
+        let published = write_bundle(backend, leases, run, &fences, number, out, options, disk, monitor);
+        release_all(backend, leases, &fences)?;
+        let published = published?;
+        if records.iter().any(|record| record.root_sha256 != published.root_sha256()) {
+            return Err(Error::new(Kind::Verification, "this bundle is not the one that was recorded for the run")
+                .run(run.id)
+                .file(published.path())
+                .hint("was it packed with other options, or by another version? Keep the bundle that was recorded"));
+        }
+        monitor.event(Event::Published { path: published.path() });
+        written.push(published.path().to_owned());
+    }
+    Ok(written)
+}
+
+fn nothing_to_pack(run: &Run, states: &[(TableName, PackState)]) -> Error {
+    let gone = states.iter().any(|(_, state)| *state == PackState::SliceGone);
+    let hint = if gone {
+        "a later run emptied its slices; a fresh run with --from covers the same time again"
+    } else {
+        "none of its tables is complete: go on with `run --resume`"
+    };
+    Error::usage("this run has nothing that could be packed").run(run.id).hint(hint)
+}
+
+fn take_all(backend: &mut dyn Backend, leases: &Leases, run_id: Guid, tables: &[&TableName]) -> Result<Vec<Fence>> {
+    let mut fences = Vec::new();
+    for table in tables {
+        match backend.take_lease(run_id, table, leases.seconds) {
+            Ok(fence) => {
+                leases.hold(&fence);
+                fences.push(fence);
+            }
+            Err(error) => {
+                release_all(backend, leases, &fences)?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(fences)
+}
+
+fn release_all(backend: &mut dyn Backend, leases: &Leases, fences: &[Fence]) -> Result<()> {
+    for fence in fences {
+        leases.let_go(fence);
+        backend.release_lease(fence)?;
+    }
+    Ok(())
+}

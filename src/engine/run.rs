@@ -1,0 +1,314 @@
+//! `run`: pack what is unpacked, extract every table, pack.
+
+use super::leases::Leases;
+use super::options::{RunOptions, RunReport, TableOutcome};
+use super::pack::{check_out, pack_tables, pack_with};
+use crate::backend::{Backend, PackState};
+use crate::durable::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::model::name::TableName;
+use crate::model::run::{Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::slice::SliceState;
+use crate::model::table::TableConfig;
+use crate::monitor::{Event, Monitor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Passes of MissingParents; each brings every ancestor that the source had when it began, so
+/// more than a few mean that somebody moves folders all the time.
+const MAX_PARENT_PASSES: u32 = 64;
+
+/// What a run started now would do. Changes nothing.
+///
+/// # Errors
+/// Config or Usage.
+pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
+    let chosen = chosen_tables(backend, request.table.as_ref())?;
+    chosen.iter().map(|table| backend.plan_table(request, table)).collect()
+}
+
+fn chosen_tables(backend: &mut dyn Backend, name: Option<&TableName>) -> Result<Vec<TableConfig>> {
+    match name {
+        Some(name) => Ok(vec![backend.table(name)?]),
+        None => Ok(backend.tables()?.into_iter().filter(|table| table.is_active).collect()),
+    }
+}
+
+/// Runs. Tables that fail are in the report; an error says that nothing more could be done.
+///
+/// # Errors
+/// Usage or Config, before anything is written; Cancelled; Io, if a bundle could not be
+/// published (its slices stay complete, and are packed by the next run).
+pub fn run(
+    backend: &mut dyn Backend,
+    options: &RunOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<RunReport> {
+    let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
+    let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
+    let tables = chosen_tables(backend, wanted.as_ref())?;
+    match &options.out {
+        Some(out) => check_out(disk, out)?,
+        None => refuse_without_bundle(&tables)?,
+    }
+    let leases = Leases::start(backend.lease_keeper()?, options.lease_seconds)?;
+    let mut running = Running { backend, leases: &leases, options, disk, monitor, bundles: Vec::new() };
+    let kept_back = match &options.out {
+        Some(out) => running.pack_leftovers(&tables, out)?,
+        None => BTreeMap::new(),
+    };
+    let run = match options.resume {
+        Some(id) => running.backend.resume_run(id)?,
+        None => running.backend.start_run(&options.request)?,
+    };
+    running.extract_all(run, kept_back)
+}
+
+/// Rule 10: once a table's slices go into bundles, they always do.
+fn refuse_without_bundle(tables: &[TableConfig]) -> Result<()> {
+    match tables.iter().find(|table| table.require_bundle) {
+        None => Ok(()),
+        Some(table) => Err(Error::usage("this table requires a bundle of every run, so it cannot run without one")
+            .table(&table.name)
+            .hint("name a folder with --out, or set RequireBundle to 0 with `table set`")),
+    }
+}
+
+struct Running<'a> {
+    backend: &'a mut dyn Backend,
+    leases: &'a Leases,
+    options: &'a RunOptions,
+    disk: &'a dyn Disk,
+    monitor: &'a dyn Monitor,
+    bundles: Vec<PathBuf>,
+}
+
+impl Running<'_> {
+    /// Rule 10: packs complete slices that are in no bundle, whoever filled them. Returns tables
+    /// that may not be emptied, because packing them was for somebody else.
+    fn pack_leftovers(&mut self, tables: &[TableConfig], out: &Path) -> Result<BTreeMap<TableName, String>> {
+        let mut runs = BTreeSet::new();
+        for table in tables {
+            if let Ok(marker) = self.backend.slice_marker(table)
+                && marker.state == SliceState::Complete
+                && let Some(run) = marker.run_id
+            {
+                runs.insert(run);
+            }
+        }
+        let mut kept_back = BTreeMap::new();
+        for run in runs.into_iter().filter(|run| Some(*run) != self.options.resume) {
+            self.monitor.event(Event::Note(&format!("packing what run {run} left")));
+            match pack_with(self.backend, self.leases, run, out, &self.options.pack, self.disk, self.monitor) {
+                Ok(packed) => self.bundles.extend(packed),
+                Err(error) if matches!(error.kind(), Kind::LeaseHeld | Kind::Superseded) => {
+                    for (table, state) in self.backend.run_tables(run)? {
+                        if state == PackState::Unpacked {
+                            kept_back.insert(table, format!("its complete slice could not be packed first: {error}"));
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(kept_back)
+    }
+
+    fn extract_all(mut self, run: Run, kept_back: BTreeMap<TableName, String>) -> Result<RunReport> {
+        let mut waiting = self.backend.run_tables(run.id)?;
+        let mut completed = Vec::new();
+        if self.options.resume.is_some() {
+            completed = waiting.extract_if(.., |(_, state)| *state != PackState::NotCompleted).collect();
+        }
+        self.monitor.event(Event::RunStarted { run: run.id, tables: waiting.len() });
+        let mut fences = self.take_unpacked(&run, &completed)?;
+        let mut outcomes: Vec<TableOutcome> =
+            completed.into_iter().map(|(table, _)| self.done_before(&run, table)).collect();
+        for (table, _) in waiting {
+            let outcome = match kept_back.get(&table) {
+                Some(why) => self.failed(&run, table, None, Error::new(Kind::LeaseHeld, why.clone()))?,
+                None => self.extract(&run, table, &mut fences)?,
+            };
+            let cancelled = matches!(&outcome.error, Some(error) if error.kind() == Kind::Cancelled);
+            outcomes.push(outcome);
+            if cancelled {
+                return Err(self.stop(&run, &fences));
+            }
+        }
+        outcomes.sort_by(|a, b| a.table.cmp(&b.table));
+        let failed = outcomes.iter().filter(|outcome| outcome.status != Status::Completed).count();
+        let message = (failed > 0).then(|| format!("{failed} of {} tables failed", outcomes.len()));
+        let status = if failed > 0 { Status::Failed } else { Status::Completed };
+        self.backend.finish_run(&run, status, message.as_deref())?;
+        if let Some(out) = &self.options.out {
+            let packed = self.pack_own(&run, &fences, out);
+            self.release(&fences)?;
+            self.bundles.extend(packed?);
+        }
+        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, bundles: self.bundles })
+    }
+
+    /// Tables that an earlier session of this run completed, and nobody has packed.
+    fn take_unpacked(&mut self, run: &Run, completed: &[(TableName, PackState)]) -> Result<Vec<Fence>> {
+        let mut fences = Vec::new();
+        for (table, state) in completed {
+            if self.options.out.is_some() && *state == PackState::Unpacked {
+                let fence = self.backend.take_lease(run.id, table, self.leases.seconds)?;
+                self.leases.hold(&fence);
+                fences.push(fence);
+            }
+        }
+        Ok(fences)
+    }
+
+    fn pack_own(&mut self, run: &Run, fences: &[Fence], out: &Path) -> Result<Option<PathBuf>> {
+        if fences.is_empty() {
+            return Ok(None);
+        }
+        let packed =
+            pack_tables(self.backend, self.leases, run, fences, out, &self.options.pack, self.disk, self.monitor);
+        packed.map(Some).map_err(|error| {
+            let error = error.run(run.id);
+            if error.what_to_do().is_some() {
+                return error;
+            }
+            let hint =
+                format!("the slices are complete: pack them with `pack --run {}`, or let the next run do it", run.id);
+            error.hint(hint)
+        })
+    }
+
+    fn release(&mut self, fences: &[Fence]) -> Result<()> {
+        for fence in fences {
+            self.leases.let_go(fence);
+            self.backend.release_lease(fence)?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, run: &Run, fences: &[Fence]) -> Error {
+        let stopped = Error::new(Kind::Cancelled, "stopped as asked; what was committed stands")
+            .run(run.id)
+            .hint(format!("go on with --resume {}", run.id));
+        let ended = self
+            .backend
+            .finish_run(run, Status::Failed, Some("stopped by the operator"))
+            .and_then(|()| self.release(fences));
+        match ended {
+            Ok(()) => stopped,
+            Err(error) => error,
+        }
+    }
+
+    fn done_before(&mut self, run: &Run, table: TableName) -> TableOutcome {
+        let report = self.backend.table_report(run.id, &table);
+        let (window, counts, units) = match report {
+            Ok(report) => (Some(report.window), Some(report.counts), report.new_business_units),
+            Err(_) => (None, None, Vec::new()),
+        };
+        TableOutcome { table, status: Status::Completed, window, counts, new_business_units: units, error: None }
+    }
+
+    fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
+        let started = self.backend.table(&table).and_then(|config| {
+            self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started))
+        });
+        let (config, table_run) = match started {
+            Ok(started) => started,
+            Err(error) => return self.failed(run, table, None, error),
+        };
+        self.leases.hold(&table_run.fence);
+        let window = Some(table_run.window);
+        let keep_lease = self.options.out.is_some();
+        match self.steps(run, &config, &table_run, keep_lease) {
+            Ok(counts) => {
+                if keep_lease {
+                    fences.push(table_run.fence.clone());
+                } else {
+                    self.leases.let_go(&table_run.fence);
+                }
+                self.monitor.event(Event::TableFinished { table: &table, counts: &counts });
+                let report = self.backend.table_report(run.id, &table)?;
+                let units = report.new_business_units;
+                Ok(TableOutcome {
+                    table,
+                    status: Status::Completed,
+                    window,
+                    counts: Some(counts),
+                    new_business_units: units,
+                    error: None,
+                })
+            }
+            Err(error) => {
+                self.leases.let_go(&table_run.fence);
+                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome { window, ..outcome })
+            }
+        }
+    }
+
+    fn steps(&mut self, run: &Run, table: &TableConfig, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
+        self.monitor.event(Event::TableStarted {
+            table: &table.name,
+            window: &table_run.window,
+            keys: table_run.queued_keys,
+            ended: table_run.ended_keys,
+        });
+        if table_run.complete {
+            return Ok(self.backend.table_report(run.id, &table.name)?.counts);
+        }
+        self.step(table_run, Step::Roots, run.batch_size)?;
+        if table.is_tree() {
+            self.missing_parents(table_run, run.batch_size)?;
+            self.step(table_run, Step::Children, run.batch_size)?;
+            // Rule 7: what step 3 copied may have parents that nobody has asked for yet.
+            self.missing_parents(table_run, run.batch_size)?;
+        }
+        self.backend.finish_table(table_run, keep_lease)
+    }
+
+    fn missing_parents(&mut self, table_run: &TableRun, batch_size: u32) -> Result<()> {
+        for _ in 0..MAX_PARENT_PASSES {
+            if self.backend.queue_missing_parents(table_run)? == 0 {
+                return Ok(());
+            }
+            self.step(table_run, Step::MissingParents, batch_size)?;
+        }
+        Err(Error::config("after many passes rows still lack parents that the source has")
+            .table(&table_run.fence.table)
+            .hint("somebody moves folders all the time; run the table when the source is quieter"))
+    }
+
+    fn step(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<()> {
+        for number in 1.. {
+            self.monitor.check()?;
+            self.leases.check(&table_run.fence)?;
+            let outcome = self.backend.run_batch(table_run, step, batch_size)?;
+            if outcome.keys == 0 {
+                break;
+            }
+            let table = &table_run.fence.table;
+            self.monitor.event(Event::Batch { table, step, number, keys: outcome.keys, rows: outcome.rows });
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, run: &Run, table: TableName, fence: Option<&Fence>, error: Error) -> Result<TableOutcome> {
+        let error = error.run(run.id).table(&table);
+        let status = match error.kind() {
+            Kind::Superseded => Status::Superseded,
+            Kind::Blocked => Status::Blocked,
+            _ => Status::Failed,
+        };
+        self.monitor.event(Event::TableFailed { table: &table, error: &error });
+        self.backend.fail_table(run, &table, fence, status, &error.to_string())?;
+        Ok(TableOutcome {
+            table,
+            status,
+            window: None,
+            counts: None,
+            new_business_units: Vec::new(),
+            error: Some(error),
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! Scenarios of the engine: for every rule of the design a history that ends wrong if the rule
+//! is broken. They speak to an instance through the traits alone.
+
+mod world;
+
+mod failures;
+mod slices;
+mod takes;
+mod tree;
+mod units;

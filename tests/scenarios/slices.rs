@@ -1,0 +1,180 @@
+//! Whose slice it is: rules 8 to 11.
+
+use crate::world::{A, BUFFER, World, key, minute};
+use blobdelta::backend::PackState;
+use blobdelta::engine::{self, PackOptions};
+use blobdelta::error::Kind;
+use blobdelta::model::run::{Status, Step};
+use blobdelta::model::slice::SliceState;
+use blobdelta::monitor::Silent;
+
+#[test]
+fn rule_8_a_second_run_is_told_who_holds_the_lease() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let mut other = world.another();
+    let run = other.start_run(&world.options().request).unwrap();
+    other.start_table(&run, &world.table, 600).unwrap();
+    let report = world.run_with(&world.options()).unwrap();
+    let error = report.tables[0].error.as_ref().unwrap();
+    assert_eq!(error.kind(), Kind::LeaseHeld);
+    assert!(error.to_string().contains(&run.id.to_string()), "{error}");
+    assert!(error.to_string().contains("2026-01-01T16:50:00"), "until when: {error}");
+}
+
+#[test]
+fn rule_8_who_lost_the_lease_writes_nothing_more() {
+    let mut world = World::new();
+    for number in 1..=4 {
+        world.put(number, None, b"x", 10, A);
+    }
+    world.at(1000);
+    let mut first = world.another();
+    let run = first.start_run(&world.options().request).unwrap();
+    let table_run = first.start_table(&run, &world.table, 600).unwrap();
+    first.run_batch(&table_run, Step::Roots, 2).unwrap();
+    world.at(1011);
+    let report = world.run_with(&world.options()).unwrap();
+    assert_eq!(report.tables[0].status, Status::Completed, "an expired lease may be taken");
+    let before = world.slice();
+    for error in [
+        first.run_batch(&table_run, Step::Roots, 2).unwrap_err(),
+        first.queue_missing_parents(&table_run).unwrap_err(),
+        first.finish_table(&table_run, false).unwrap_err(),
+        first.lease_keeper().unwrap().renew(&table_run.fence, 600).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Superseded, "{error}");
+    }
+    assert_eq!(world.slice(), before);
+    let error = first.start_table(&run, &world.table, 600).unwrap_err();
+    assert_eq!(error.kind(), Kind::Superseded, "its slice was taken: {error}");
+}
+
+#[test]
+fn rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let run = world.backend.start_run(&world.options().request).unwrap();
+    let old = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    let error = world.backend.start_table(&run, &world.table.clone(), 600).unwrap_err();
+    assert_eq!(error.kind(), Kind::LeaseHeld, "also for itself");
+    world.at(1011);
+    let new = world.another().start_table(&run, &world.table, 600).unwrap();
+    assert_eq!(new.fence.epoch, old.fence.epoch + 1);
+    let error = world.backend.run_batch(&old, Step::Roots, 2).unwrap_err();
+    assert_eq!(error.kind(), Kind::Superseded);
+}
+
+#[test]
+fn rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken() {
+    let mut world = World::new();
+    world.put(1, None, b"old", 900 - BUFFER, A);
+    world.run(900);
+    world.put(1, None, b"new", 1000, A);
+    world.run(2000);
+    assert_eq!(world.slice()[&key(1)].bytes.as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn rule_9_without_a_marker_row_nothing_is_deleted() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.run(1000);
+    world.backend.execute_script("DELETE FROM Src_Delta.BlobDeltaSlice").unwrap();
+    world.at(2000);
+    let report = world.run_with(&world.options()).unwrap();
+    let error = report.tables[0].error.as_ref().unwrap();
+    assert!(error.to_string().contains("has no marker row"), "{error}");
+    assert_eq!(world.numbers(), [1]);
+    let deployed = world.backend.deploy().unwrap();
+    let slice = deployed.iter().find(|step| step.name.contains("Src.dbo.Docs")).unwrap();
+    assert!(slice.needs_attention && slice.outcome.contains("no marker row says"), "{slice:?}");
+}
+
+#[test]
+fn rule_10_a_complete_slice_is_packed_before_it_is_emptied() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let mut options = world.options();
+    world.table.require_bundle = false;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    options.out = None;
+    let unpacked = world.run_with(&options).unwrap().run.id;
+    assert_eq!(world.backend.run_tables(unpacked).unwrap()[0].1, PackState::Unpacked);
+    let report = world.run(2000);
+    assert_eq!(report.bundles.len(), 2);
+    assert_eq!(world.backend.bundles(unpacked).unwrap().len(), 1);
+    let error = world.run_with(&options).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage, "the first bundle made bundles the rule: {error}");
+}
+
+#[test]
+fn rule_10_start_table_refuses_to_empty_what_must_be_packed() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let run = world.backend.start_run(&world.options().request).unwrap();
+    let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    while world.backend.run_batch(&table_run, Step::Roots, 2).unwrap().keys > 0 {}
+    world.backend.finish_table(&table_run, false).unwrap();
+    let next = world.backend.start_run(&world.options().request).unwrap();
+    let error = world.backend.start_table(&next, &world.table.clone(), 600).unwrap_err();
+    assert!(error.to_string().contains("is in no bundle yet"), "{error}");
+    assert_eq!(world.numbers(), [1]);
+    assert!(!world.backend.watermarks().unwrap()[0].is_running, "the lease was released");
+}
+
+#[test]
+fn rule_11_the_watermark_moves_with_the_complete_slice_and_never_back() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let run = world.backend.start_run(&world.options().request).unwrap();
+    let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    let error = world.backend.finish_table(&table_run, false).unwrap_err();
+    assert!(error.to_string().contains("1 keys have not ended"), "{error}");
+    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, None);
+    while world.backend.run_batch(&table_run, Step::Roots, 2).unwrap().keys > 0 {}
+    world.backend.finish_table(&table_run, false).unwrap();
+    let mark = world.backend.watermarks().unwrap()[0].last_high_water;
+    assert_eq!(mark, Some(minute(1000 - BUFFER)));
+    assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().state, SliceState::Complete);
+    world.run(1000 - 1);
+    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, mark);
+}
+
+#[test]
+fn packing_a_finished_run_again_gives_the_same_root() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.put(2, Some(1), &[7; 100_000], 10, A);
+    let run = world.run(1000).run.id;
+    let again = world.dir.path().join("again");
+    std::fs::create_dir(&again).unwrap();
+    let disk = std::sync::Arc::clone(&world.disk);
+    let packed = engine::pack(&mut *world.backend, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap();
+    assert_eq!(packed.len(), 1);
+    let (one, two) = (tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]));
+    assert_eq!(one, two);
+    assert!(one.len() > 6);
+}
+
+fn tree(folder: &std::path::Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}

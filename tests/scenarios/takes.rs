@@ -1,0 +1,162 @@
+//! What a window takes: rules 1 to 6.
+
+use crate::world::{A, B, BUFFER, World, X, key, minute, unit};
+use blobdelta::model::run::Status;
+use blobdelta::model::time::Timestamp;
+
+#[test]
+fn rule_1_the_window_is_half_open_and_exact_to_a_tick() {
+    let mut world = World::new();
+    let end = minute(1000 - BUFFER);
+    world.blob(1, None, b"before");
+    world.stamp_as(1, 1, Some(end.plus_ticks(-1)), Some(A));
+    world.blob(2, None, b"at the end");
+    world.stamp_as(2, 2, Some(end), Some(A));
+    let report = world.run(1000);
+    assert_eq!(report.tables[0].window.unwrap().end, end);
+    assert_eq!(report.tables[0].window.unwrap().start, Timestamp::MIN);
+    assert_eq!(world.numbers(), [1]);
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].window.unwrap().start, end.minus_minutes(BUFFER as u32));
+    assert_eq!(world.numbers(), [1, 2], "windows overlap by the buffer");
+}
+
+#[test]
+fn rule_1_a_clock_before_the_last_run_is_refused() {
+    let mut world = World::new();
+    world.run(10_000);
+    world.at(10_000 - BUFFER - 1);
+    let error = world.run_with(&world.options()).unwrap_err();
+    assert!(error.to_string().contains("the server's clock says"), "{error}");
+    world.at(10_000 - BUFFER);
+    world.run_with(&world.options()).unwrap();
+}
+
+#[test]
+fn rule_1_local_time_is_read_in_the_tables_clock() {
+    let mut world = World::new();
+    world.clock.set_offset_minutes(60);
+    world.table.clock = blobdelta::model::clock::ClockKind::Local;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    world.put(1, None, b"x", 1000 + 60 - BUFFER - 1, A);
+    let report = world.run(1000);
+    assert_eq!(report.tables[0].window.unwrap().end, minute(1060 - BUFFER));
+    assert_eq!(world.numbers(), [1]);
+}
+
+#[test]
+fn rule_1_a_stamp_of_another_form_is_refused_not_missed() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    let sql = "UPDATE Meta.Docs SET ModifiedOn = '2026-01-01 00:10:00'";
+    world.backend.execute_script(sql).unwrap();
+    let report = world.run(1000);
+    assert_eq!(report.tables[0].status, Status::Failed);
+    assert!(report.tables[0].error.as_ref().unwrap().to_string().contains("is not YYYY-MM-DDTHH"));
+}
+
+#[test]
+fn rule_3_a_key_is_queued_once_with_its_greatest_stamp() {
+    let mut world = World::new();
+    world.blob(1, None, b"x");
+    world.stamp_as(1, 1, Some(minute(10)), Some(A));
+    world.stamp_as(101, 1, Some(minute(20)), Some(B));
+    world.stamp_as(102, 1, Some(minute(30)), Some(X));
+    world.run(1000);
+    let slice = world.slice();
+    assert_eq!(slice[&key(1)].modified, Some(minute(20)), "the row out of scope does not count");
+}
+
+#[test]
+fn rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next() {
+    let mut world = World::new();
+    world.blob(1, None, b"x");
+    world.stamp_as(1, 1, Some(minute(10)), Some(A));
+    world.stamp_as(101, 1, Some(minute(900)), Some(A));
+    let report = world.run(1000);
+    assert_eq!(world.numbers(), [] as [u32; 0], "its greatest stamp is in no window yet");
+    assert_eq!(report.tables[0].counts.as_ref().unwrap().held_back, 1);
+    world.run(2000);
+    assert_eq!(world.slice()[&key(1)].modified, Some(minute(900)));
+}
+
+#[test]
+fn rule_4_a_row_that_is_stamped_before_every_run_does_not_starve() {
+    let mut world = World::new();
+    world.put(1, None, b"v1", 990, A);
+    world.run(1000);
+    assert_eq!(world.numbers(), [] as [u32; 0]);
+    world.put(1, None, b"v2", 1990, A);
+    let report = world.run(2000);
+    let row = world.slice()[&key(1)].clone();
+    assert!(row.early);
+    assert_eq!((row.modified, row.bytes.as_deref()), (Some(minute(1990)), Some(&b"v2"[..])));
+    assert_eq!(report.tables[0].counts.as_ref().unwrap().early, 1);
+    world.put(1, None, b"v3", 2990, A);
+    world.run(3000);
+    assert!(world.slice()[&key(1)].early, "still hot, still shipped");
+}
+
+#[test]
+fn rule_5_a_key_without_its_blob_waits_until_it_is_there() {
+    let mut world = World::new();
+    world.stamp(1, 10, A);
+    let report = world.run(1000);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!((counts.gone, counts.pending, counts.rows()), (1, 1, 0));
+    world.run(9000);
+    world.blob(1, None, b"late");
+    let report = world.run(20_000);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!((counts.late, counts.pending), (1, 0));
+    world.run(30_000);
+    assert_eq!(world.numbers(), [] as [u32; 0], "it waits no more");
+}
+
+#[test]
+fn rule_5_an_operator_can_ask_for_a_key() {
+    let mut world = World::new();
+    world.blob(1, None, b"without metadata");
+    world.run(1000);
+    assert_eq!(world.numbers(), [] as [u32; 0]);
+    world.backend.pend_key(&world.table.name.clone(), key(1), "asked for").unwrap();
+    world.run(2000);
+    assert_eq!(world.slice()[&key(1)].modified, None);
+}
+
+#[test]
+fn rule_6_what_no_window_can_catch_is_told() {
+    let mut world = World::new();
+    world.put(1, None, b"taken", 10, A);
+    world.put(2, None, b"of nobody in scope", 10, X);
+    world.blob(3, None, b"without unit");
+    world.stamp_as(3, 3, Some(minute(10)), None);
+    world.put(4, None, b"poison", 10, A);
+    world.put(5, None, b"excluded in the configuration", 10, A);
+    world.blob(6, None, b"also stamped in the future");
+    world.stamp_as(6, 6, Some(minute(10)), Some(A));
+    world.stamp_as(106, 6, Some(minute(99_999)), Some(A));
+    world.backend.exclude_key(&world.table.name.clone(), key(4), "cannot be read").unwrap();
+    world.table.excluded_stream_id = Some(key(5));
+    world.backend.save_table(&world.table.clone()).unwrap();
+    let report = world.run(1000);
+    assert_eq!(world.numbers(), [1]);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!(counts.out_of_scope, 1);
+    assert_eq!(counts.without_business_unit, 1);
+    assert_eq!(counts.excluded, 2);
+    assert_eq!(counts.future, 1);
+}
+
+#[test]
+fn rule_6_nothing_is_told_of_keys_that_are_taken() {
+    let mut world = World::new();
+    world.blob(1, None, b"of two units");
+    world.stamp_as(1, 1, Some(minute(10)), Some(A));
+    world.stamp_as(101, 1, Some(minute(10)), Some(X));
+    let report = world.run(1000);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!((counts.roots, counts.out_of_scope), (1, 0));
+    assert_eq!(unit(A), unit(A));
+}

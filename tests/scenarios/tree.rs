@@ -1,0 +1,122 @@
+//! Rule 7 and rule 13: the tree in a slice is whole, and parents stand first.
+
+use crate::world::{A, B, World, X, key, minute};
+use blobdelta::model::run::Status;
+use blobdelta::model::sqltype::SqlType;
+
+#[test]
+fn rule_7_every_ancestor_comes_whatever_its_metadata_or_window() {
+    let mut world = World::new();
+    world.blob(1, None, b"");
+    world.put(2, Some(1), b"", 1, A);
+    world.put(3, Some(2), b"", 1, X);
+    world.run(5000);
+    world.put(4, Some(3), b"new", 5000, A);
+    let report = world.run(9000);
+    let slice = world.slice();
+    assert_eq!(world.numbers(), [1, 2, 3, 4]);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!((counts.roots, counts.missing_parents, counts.children), (0, 3, 1));
+    assert_eq!(slice[&key(4)].parent, Some(key(3)));
+    assert_eq!([1, 2, 3, 4].map(|n| slice[&key(n)].depth), [0, 1, 2, 3]);
+    assert_eq!([1, 2, 3, 4].map(|n| slice[&key(n)].step), [2, 2, 2, 3]);
+}
+
+#[test]
+fn rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses() {
+    let mut world = World::new();
+    world.put(1, None, b"of B", 10, B);
+    world.put(2, Some(1), b"of A", 10, A);
+    world.run_unit(1000, A);
+    let slice = world.slice();
+    assert_eq!((&slice[&key(1)].bytes, slice[&key(1)].modified), (&None, None));
+    assert_eq!(slice[&key(2)].bytes.as_deref(), Some(&b"of A"[..]));
+}
+
+#[test]
+fn rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp() {
+    let mut world = World::new();
+    world.put(1, None, b"future", 99_999, A);
+    world.put(2, Some(1), b"now", 10, A);
+    world.run(1000);
+    let slice = world.slice();
+    assert_eq!((slice[&key(1)].bytes.as_deref(), slice[&key(1)].modified), (Some(&b"future"[..]), None));
+}
+
+#[test]
+fn rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent() {
+    let mut world = World::new();
+    world.put(1, None, b"hot", 990, A);
+    world.put(2, Some(1), b"cold", 10, A);
+    world.run(1000);
+    let slice = world.slice();
+    assert_eq!((slice[&key(1)].step, slice[&key(1)].modified), (2, Some(minute(990))));
+}
+
+#[test]
+fn rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed() {
+    let mut world = World::new();
+    world.put(2, Some(1), b"orphan", 10, A);
+    world.put(3, None, b"excluded", 10, A);
+    world.put(4, Some(3), b"child of it", 10, A);
+    world.backend.exclude_key(&world.table.name.clone(), key(3), "cannot be read").unwrap();
+    let report = world.run(1000);
+    assert_eq!(report.tables[0].status, Status::Completed);
+    assert_eq!(world.numbers(), [2, 4]);
+    let fence = world.backend.take_lease(report.run.id, &world.table.name.clone(), 60).unwrap();
+    let absent = world.backend.absent_parents(&fence, None, 10).unwrap();
+    let pairs: Vec<_> = absent.iter().map(|absent| (absent.child, absent.parent)).collect();
+    assert_eq!(pairs, [(key(2), None), (key(4), Some(key(3)))]);
+}
+
+#[test]
+fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise() {
+    let mut world = World::new();
+    world.put(1, None, b"", 10, A);
+    world.put(2, Some(1), b"", 10, A);
+    let sql = "UPDATE Src.Docs SET parent_path_locator = (SELECT path_locator FROM Src.Docs WHERE name = 'file 2')
+               WHERE name = 'file 1'";
+    world.backend.execute_script(sql).unwrap();
+    let report = world.run(1000);
+    let outcome = &report.tables[0];
+    assert_eq!(outcome.status, Status::Failed);
+    let error = outcome.error.as_ref().unwrap();
+    assert!(error.to_string().contains("a cycle or 512 levels"), "{error}");
+    assert!(error.place().key.is_some());
+    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, None);
+    assert!(!world.backend.watermarks().unwrap()[0].is_running);
+}
+
+#[test]
+fn rule_7_a_flat_table_has_step_1_alone() {
+    let mut world = World::new();
+    world.put(1, None, b"root", 10, A);
+    world.put(2, Some(1), b"child", 10, A);
+    let mut flat = world.table.clone();
+    (flat.path_column, flat.parent_path_column) = (None, None);
+    world.backend.save_table(&flat).unwrap();
+    let report = world.run(1000);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!((counts.roots, counts.missing_parents, counts.children), (2, 0, 0));
+}
+
+#[test]
+fn rule_13_two_hundred_levels_stand_in_order() {
+    let mut world = World::new();
+    for number in 1..=200 {
+        world.put(number, (number > 1).then(|| number - 1), b"", 10, A);
+    }
+    world.run(1000);
+    let slice = world.slice();
+    assert!((1..=200).all(|number| slice[&key(number)].depth == i64::from(number) - 1));
+}
+
+#[test]
+fn a_key_column_of_another_type_is_refused() {
+    let mut world = World::new();
+    let mut wrong = world.table.clone();
+    wrong.key_column = "name".into();
+    let error = world.backend.save_table(&wrong).unwrap_err();
+    assert!(error.to_string().contains("has to be uniqueidentifier"), "{error}");
+    assert_eq!(SqlType::parse("uniqueidentifier").unwrap(), SqlType::UniqueIdentifier);
+}

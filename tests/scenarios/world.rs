@@ -1,0 +1,290 @@
+//! A small instance with a clock that stands still, and words for what happens to it.
+//!
+//! One tree table, `Src.dbo.Docs`, with its metadata in `Meta.dbo.Docs` and the units in scope
+//! in `Src.dbo.Units`. Keys are small numbers, times are minutes.
+
+use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::durable::{Disk, Local};
+use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};
+use blobdelta::error::Result;
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::clock::ManualClock;
+use blobdelta::model::column::Column;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::{RunRequest, Scope};
+use blobdelta::model::slice::Deletion;
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::table::TableConfig;
+use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
+use blobdelta::monitor::Silent;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// In scope.
+pub const A: u8 = 0xA;
+/// In scope.
+pub const B: u8 = 0xB;
+/// Not in scope.
+pub const X: u8 = 0xF;
+/// The safety buffer of every table here.
+pub const BUFFER: i64 = 240;
+
+pub fn minute(minutes: i64) -> Timestamp {
+    Timestamp::parse("2026-01-01").unwrap().plus_ticks(minutes * TICKS_PER_MINUTE)
+}
+
+pub fn key(number: u32) -> Guid {
+    let mut bytes = [0; 16];
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    Guid::from_bytes(bytes)
+}
+
+pub fn unit(letter: u8) -> Guid {
+    Guid::from_bytes([letter; 16])
+}
+
+pub fn name(text: &str) -> TableName {
+    TableName::parse(text).unwrap()
+}
+
+/// A row of a slice, as far as the scenarios look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceRow {
+    pub bytes: Option<Vec<u8>>,
+    pub modified: Option<Timestamp>,
+    pub step: i64,
+    pub depth: i64,
+    pub parent: Option<Guid>,
+    pub early: bool,
+}
+
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub clock: Arc<ManualClock>,
+    pub disk: Arc<dyn Disk>,
+    pub backend: Box<dyn Backend>,
+    pub table: TableConfig,
+    paths: BTreeMap<u32, Vec<u8>>,
+}
+
+fn source_columns() -> Vec<Column> {
+    vec![
+        Column::new("stream_id", SqlType::UniqueIdentifier, false),
+        Column::new("file_stream", SqlType::VarBinary(None), true),
+        Column::new("name", SqlType::NVarChar(Some(255)), false),
+        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
+        Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
+    ]
+}
+
+fn metadata_columns() -> Vec<Column> {
+    vec![
+        Column::new("Id", SqlType::UniqueIdentifier, false),
+        Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+        Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
+    ]
+}
+
+pub fn config(table: &str) -> TableConfig {
+    let mut config = TableConfig::new(name(&format!("Src.dbo.{table}")), name(&format!("Meta.dbo.{table}")));
+    config.metadata_id_column = "Id".into();
+    config.metadata_business_unit_column = Some("BusinessUnit".into());
+    config.business_unit_table = Some(name("Src.dbo.Units"));
+    config.business_unit_id_column = Some("Id".into());
+    config
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::on(Arc::new(Local))
+    }
+
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("out")).unwrap();
+        let clock = Arc::new(ManualClock::at(minute(0)));
+        let backend = open(&dir.path().join("source"), &clock, &disk, true);
+        let mut world = Self { dir, clock, disk, backend, table: config("Docs"), paths: BTreeMap::new() };
+        world.backend.deploy().unwrap();
+        for db in ["Src", "Meta"] {
+            world.backend.create_database(db).unwrap();
+        }
+        let units = [Column::new("Id", SqlType::UniqueIdentifier, false)];
+        world.backend.create_table(&name("Src.dbo.Units"), &units, "Id", &[]).unwrap();
+        world.unit_in_scope(A);
+        world.unit_in_scope(B);
+        world.add_table("Docs");
+        world
+    }
+
+    pub fn add_table(&mut self, table: &str) {
+        let config = config(table);
+        let indexes: [&[&str]; 1] = [&["path_locator", "parent_path_locator", "stream_id"]];
+        self.backend.create_table(&config.source, &source_columns(), "stream_id", &indexes).unwrap();
+        let row = [Column::new("RowId", SqlType::UniqueIdentifier, false)];
+        let columns: Vec<Column> = row.into_iter().chain(metadata_columns()).collect();
+        let indexes: [&[&str]; 2] = [&["ModifiedOn", "Id"], &["Id", "ModifiedOn"]];
+        self.backend.create_table(&config.metadata, &columns, "RowId", &indexes).unwrap();
+        self.backend.save_table(&config).unwrap();
+    }
+
+    pub fn unit_in_scope(&mut self, letter: u8) {
+        let columns = [Column::new("Id", SqlType::UniqueIdentifier, false)];
+        self.backend.insert(&name("Src.dbo.Units"), &columns, &[vec![Cell::Guid(unit(letter))]]).unwrap();
+    }
+
+    /// A second session on the same instance, as another process would have it.
+    pub fn another(&self) -> Box<dyn Backend> {
+        open(&self.dir.path().join("source"), &self.clock, &self.disk, false)
+    }
+
+    pub fn reopen(&mut self, disk: Arc<dyn Disk>) {
+        self.disk = disk;
+        self.backend = self.another();
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    pub fn at(&self, minutes: i64) -> &Self {
+        self.clock.set(minute(minutes));
+        self
+    }
+
+    /// A row of the source without metadata.
+    pub fn blob(&mut self, number: u32, parent: Option<u32>, bytes: &[u8]) {
+        let above = parent.map(|parent| self.paths.get(&parent).cloned().unwrap_or_else(|| vec![0xEE; 4]));
+        let path = [above.clone().unwrap_or_default(), number.to_be_bytes().to_vec()].concat();
+        self.paths.insert(number, path.clone());
+        let text = format!("file {number}");
+        let row = vec![
+            Cell::Guid(key(number)),
+            Cell::Bytes(bytes),
+            Cell::Text(&text),
+            Cell::Bytes(&path),
+            above.as_deref().map_or(Cell::Null, Cell::Bytes),
+        ];
+        let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
+        self.backend.insert(&self.table.source, &source_columns(), &[row]).unwrap();
+    }
+
+    /// A metadata row of its own identity; a second one for the same key may stand beside it.
+    pub fn stamp_as(&mut self, row: u32, number: u32, modified: Option<Timestamp>, letter: Option<u8>) {
+        let columns: Vec<Column> =
+            [Column::new("RowId", SqlType::UniqueIdentifier, false)].into_iter().chain(metadata_columns()).collect();
+        let cells = vec![
+            Cell::Guid(key(row)),
+            Cell::Guid(key(number)),
+            modified.map_or(Cell::Null, Cell::DateTime),
+            letter.map_or(Cell::Null, |letter| Cell::Guid(unit(letter))),
+        ];
+        let _ = self.backend.delete(&self.table.metadata, ("RowId", key(row))).unwrap();
+        self.backend.insert(&self.table.metadata, &columns, &[cells]).unwrap();
+    }
+
+    pub fn stamp(&mut self, number: u32, modified: i64, letter: u8) {
+        self.stamp_as(number, number, Some(minute(modified)), Some(letter));
+    }
+
+    /// A whole row: blob and metadata.
+    pub fn put(&mut self, number: u32, parent: Option<u32>, bytes: &[u8], modified: i64, letter: u8) {
+        self.blob(number, parent, bytes);
+        self.stamp(number, modified, letter);
+    }
+
+    pub fn remove(&mut self, number: u32) {
+        let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
+        let _ = self.backend.delete(&self.table.metadata, ("RowId", key(number))).unwrap();
+    }
+
+    pub fn log_deletion(&mut self, number: u32, deleted: i64) {
+        let deletion = Deletion { key: key(number), deleted_on: minute(deleted), business_unit: None };
+        self.backend.log_deletion(&self.table.name, &deletion).unwrap();
+    }
+
+    pub fn options(&self) -> RunOptions {
+        let request = RunRequest {
+            requested_by: "scenario".into(),
+            table: None,
+            scope: Scope::All,
+            batch_size: 2,
+            max_dop: 2,
+            from: None,
+        };
+        RunOptions { request, resume: None, out: Some(self.out()), pack: PackOptions::default(), lease_seconds: 600 }
+    }
+
+    pub fn run_with(&mut self, options: &RunOptions) -> Result<RunReport> {
+        engine::run(&mut *self.backend, options, &*Arc::clone(&self.disk), &Silent)
+    }
+
+    /// A run over all units at this minute, with a bundle; its one table must succeed.
+    pub fn run(&mut self, at: i64) -> RunReport {
+        self.at(at);
+        self.run_with(&self.options()).unwrap()
+    }
+
+    pub fn run_unit(&mut self, at: i64, letter: u8) -> RunReport {
+        self.at(at);
+        let mut options = self.options();
+        options.request.scope = Scope::BusinessUnit(unit(letter));
+        self.run_with(&options).unwrap()
+    }
+
+    pub fn slice(&mut self) -> BTreeMap<Guid, SliceRow> {
+        let all = self.backend.columns(&self.table.target).unwrap();
+        let wanted =
+            ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaStep", "DeltaDepth", "DeltaParentKey", "DeltaEarly"];
+        let columns: Vec<Column> =
+            wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
+        let mut rows = Rows::default();
+        self.backend.scan(&self.table.target, &columns, "stream_id", &mut rows).unwrap();
+        rows.done
+    }
+
+    /// The numbers of the keys in the slice.
+    pub fn numbers(&mut self) -> Vec<u32> {
+        let number = |key: &Guid| u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
+        self.slice().keys().map(number).collect()
+    }
+}
+
+fn open(folder: &std::path::Path, clock: &Arc<ManualClock>, disk: &Arc<dyn Disk>, create: bool) -> Box<dyn Backend> {
+    let clock: Arc<ManualClock> = Arc::clone(clock);
+    let options = OpenOptions { clock, disk: Arc::clone(disk), create, ..OpenOptions::default() };
+    Connection::Embedded(folder.to_owned()).open(&options).unwrap()
+}
+
+#[derive(Default)]
+struct Rows {
+    done: BTreeMap<Guid, SliceRow>,
+    key: Option<Guid>,
+    row: Option<SliceRow>,
+}
+
+impl CellSink for Rows {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        let empty = SliceRow { bytes: None, modified: None, step: 0, depth: 0, parent: None, early: false };
+        let row = self.row.get_or_insert(empty);
+        match (column, cell) {
+            (0, Cell::Guid(key)) => self.key = Some(key),
+            (1, Cell::Bytes(bytes)) => row.bytes = Some(bytes.to_vec()),
+            (2, Cell::DateTime(at)) => row.modified = Some(at),
+            (3, Cell::Int(step)) => row.step = step,
+            (4, Cell::Int(depth)) => row.depth = depth,
+            (5, Cell::Guid(parent)) => row.parent = Some(parent),
+            (6, Cell::Bool(early)) => row.early = early,
+            (_, Cell::Null) => {}
+            other => panic!("unexpected cell {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        self.done.insert(self.key.take().unwrap(), self.row.take().unwrap());
+        Ok(())
+    }
+}
