@@ -124,7 +124,7 @@ fn rule_10_start_table_refuses_to_empty_what_must_be_packed() {
     let error = world.backend.start_table(&next, &world.table.clone(), 600).unwrap_err();
     assert!(error.to_string().contains("is in no bundle yet"), "{error}");
     assert_eq!(world.numbers(), [1]);
-    assert!(!world.backend.watermarks().unwrap()[0].is_running, "the lease was released");
+    assert!(!world.mark().is_running, "the lease was released");
 }
 
 #[test]
@@ -136,14 +136,14 @@ fn rule_11_the_watermark_moves_with_the_complete_slice_and_never_back() {
     let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
     let error = world.backend.finish_table(&table_run, false).unwrap_err();
     assert!(error.to_string().contains("1 keys have not ended"), "{error}");
-    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, None);
+    assert_eq!(world.mark().last_high_water, None);
     while world.backend.run_batch(&table_run, Step::Roots, 2).unwrap().keys > 0 {}
     world.backend.finish_table(&table_run, false).unwrap();
-    let mark = world.backend.watermarks().unwrap()[0].last_high_water;
+    let mark = world.mark().last_high_water;
     assert_eq!(mark, Some(minute(1000 - BUFFER)));
     assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().state, SliceState::Complete);
     world.run(1000 - 1);
-    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, mark);
+    assert_eq!(world.mark().last_high_water, mark);
 }
 
 #[test]

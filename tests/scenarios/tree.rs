@@ -83,8 +83,8 @@ fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise() {
     let error = outcome.error.as_ref().unwrap();
     assert!(error.to_string().contains("a cycle or 512 levels"), "{error}");
     assert!(error.place().key.is_some());
-    assert_eq!(world.backend.watermarks().unwrap()[0].last_high_water, None);
-    assert!(!world.backend.watermarks().unwrap()[0].is_running);
+    assert_eq!(world.mark().last_high_water, None);
+    assert!(!world.mark().is_running);
 }
 
 #[test]

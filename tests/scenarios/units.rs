@@ -13,11 +13,11 @@ fn rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone() {
     let report = world.run_unit(1000, A);
     assert_eq!(world.numbers(), [1]);
     assert_eq!(report.run.scope, Scope::BusinessUnit(unit(A)));
-    let mark = world.backend.watermarks().unwrap().remove(0);
+    let mark = world.mark();
     assert_eq!((mark.last_high_water, mark.is_initial_full_load_done), (None, false));
     world.run(2000);
     assert_eq!(world.numbers(), [1, 2], "the table's own window starts at the beginning");
-    let mark = world.backend.watermarks().unwrap().remove(0);
+    let mark = world.mark();
     assert_eq!(mark.last_high_water, Some(minute(2000 - BUFFER)));
     assert!(mark.is_initial_full_load_done, "the first completed run over all units sets it");
     let report = world.run_unit(3000, A);

@@ -3,7 +3,7 @@
 //! One tree table, `Src.dbo.Docs`, with its metadata in `Meta.dbo.Docs` and the units in scope
 //! in `Src.dbo.Units`. Keys are small numbers, times are minutes.
 
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Backend, Connection, OpenOptions, WatermarkRecord};
 use blobdelta::durable::{Disk, Local};
 use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};
 use blobdelta::error::Result;
@@ -232,6 +232,12 @@ impl World {
         let mut options = self.options();
         options.request.scope = Scope::BusinessUnit(unit(letter));
         self.run_with(&options).unwrap()
+    }
+
+    /// The watermark and the lease of the table.
+    pub fn mark(&mut self) -> WatermarkRecord {
+        let marks = self.backend.watermarks().unwrap();
+        marks.into_iter().find(|mark| mark.table == self.table.name).unwrap()
     }
 
     pub fn slice(&mut self) -> BTreeMap<Guid, SliceRow> {

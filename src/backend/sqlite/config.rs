@@ -142,7 +142,7 @@ impl Session {
             let required = column.name == table.key_column || is(&table.path_column, column);
             let nullable = !required && (column.nullable || column.sql_type.is_large());
             let null = if nullable { "NULL" } else { "NOT NULL" };
-            format!("{} {} {null}", quote(&column.name), types::declared(column.sql_type))
+            format!("{} {} {null}", quote(&column.name), quote(&types::declared(column.sql_type)))
         };
         let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
         let (schema, name) = (self.schema_of(&table.target.db), quote(&table.target.table));
