@@ -1,1 +1,19 @@
-//! Verification of bundles: typed findings.
+//! Verifying a bundle: every check of DESIGN §6, from the names of files down to the last row,
+//! with one typed finding for each way in which a bundle can be wrong.
+//!
+//! Nothing is parsed before its hash was checked, nothing is printed, and a hostile bundle can
+//! neither panic the process nor make its memory grow with the number of rows.
+
+mod closure;
+mod finding;
+mod payload;
+mod reading;
+mod rows;
+mod run;
+mod structure;
+
+#[cfg(test)]
+mod tests;
+
+pub use finding::{Finding, FindingKind, Level, Report, Severity};
+pub use run::verify;

@@ -1,0 +1,161 @@
+//! What a verification says.
+
+use crate::error::Error;
+use crate::model::digest::Sha256;
+
+/// How far a verification goes; each level does what the one before does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The exact set of files, their sizes, the hashes of tag files, the manifest.
+    Quick,
+    /// All hashes, Parquet footers, row counts.
+    Default,
+    /// Every row decoded: content hashes, window, order, keys, parents.
+    Deep,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; the bundle may be used.
+    Notice,
+    /// The bundle is not to be used.
+    Error,
+}
+
+/// One way in which a bundle can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Not a folder with `tagmanifest-sha256.txt`.
+    NotABundle,
+    /// The declaration of BagIt is missing from the lists, or is another one.
+    BadDeclaration,
+    /// A list of hashes is not in its one form, or names a path that no bundle can have.
+    BadList,
+    /// A link, pipe or device.
+    LinkOrSpecialFile,
+    /// A file or folder that no list names.
+    ExtraFile,
+    /// A file that a list names is not there.
+    MissingFile,
+    /// A file is not of the manifest's size.
+    WrongSize,
+    /// A tag file's bytes were changed.
+    ChangedTagFile,
+    /// A payload file's bytes were changed.
+    ChangedPayloadFile,
+    /// A format or a requirement that this program does not know.
+    UnknownFormat,
+    /// The manifest is not canonical, lacks something, or contradicts itself.
+    BadManifest,
+    /// The manifest and the lists of hashes do not name the same files.
+    ListsDisagree,
+    /// A file cannot be read from the disk.
+    Unreadable,
+    /// A signature is there and was not checked.
+    SignatureNotChecked,
+    /// A part is not Parquet, or its footer disagrees with the manifest.
+    BadPart,
+    /// A row cannot be decoded, or a value does not fit its column.
+    BadRow,
+    /// A value's hash is not the one beside it.
+    WrongContentHash,
+    /// A value in `blob/` that a row names is not there, or cannot be read.
+    BadBlob,
+    /// A value in `blob/` that no row names.
+    UnusedBlob,
+    /// Rows are not in the order (depth, path, key).
+    OutOfOrder,
+    /// A key comes twice.
+    DuplicateKey,
+    /// A row of steps 1 or 3 lies outside of the window, unmarked.
+    OutsideWindow,
+    /// Rows are not as many as the manifest's counts say, by step or kind.
+    WrongCount,
+    /// A row is from another run.
+    WrongRun,
+    /// A parent is neither in the bundle nor listed as absent.
+    MissingParent,
+    /// A row is not deeper than its parent.
+    WrongDepth,
+    /// A row is listed as one without parent, and is not there.
+    WrongAbsentParent,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which way.
+    pub kind: FindingKind,
+    /// How bad.
+    pub severity: Severity,
+    /// The file, from the bundle's folder on.
+    pub file: Option<String>,
+    /// What exactly, for people.
+    pub detail: String,
+}
+
+impl Finding {
+    /// An error.
+    pub fn new(kind: FindingKind, file: Option<&str>, detail: impl Into<String>) -> Self {
+        Self { kind, severity: Severity::Error, file: file.map(str::to_owned), detail: detail.into() }
+    }
+
+    /// An error that something below reported.
+    pub fn of(kind: FindingKind, file: Option<&str>, error: &Error) -> Self {
+        let mut detail = error.what().to_owned();
+        let place = error.place();
+        for (name, value) in [("column", &place.column), ("key", &place.key)] {
+            if let Some(value) = value {
+                detail = format!("{detail}, {name} {value}");
+            }
+        }
+        if let Some(source) = std::error::Error::source(error) {
+            detail = format!("{detail}: {source}");
+        }
+        Self::new(kind, file, detail)
+    }
+}
+
+/// What was verified, and what was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The hash of `tagmanifest-sha256.txt`, if there is one.
+    pub root_sha256: Option<Sha256>,
+    /// What is wrong, in the order of the checks.
+    pub findings: Vec<Finding>,
+    /// Files looked at.
+    pub files: u64,
+    /// Bytes hashed.
+    pub bytes: u64,
+    /// Rows decoded; 0 unless deep.
+    pub rows: u64,
+    /// Findings of a kind and file beyond the first hundred, which are counted alone.
+    pub more: u64,
+}
+
+/// Findings of one kind in one file that are told one by one.
+const MOST_TOLD: usize = 100;
+
+impl Report {
+    /// Whether the bundle may be used.
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity < Severity::Error)
+    }
+
+    /// Adds a finding. A broken bundle has few kinds of wrong, but may have each in every row.
+    pub(super) fn add(&mut self, finding: Finding) {
+        let alike = |other: &&Finding| other.kind == finding.kind && other.file == finding.file;
+        if self.findings.iter().filter(alike).count() < MOST_TOLD && self.findings.len() < 100 * MOST_TOLD {
+            self.findings.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether anything is wrong with this file.
+    pub(super) fn blames(&self, file: &str) -> bool {
+        self.findings.iter().any(|finding| finding.file.as_deref() == Some(file))
+    }
+}

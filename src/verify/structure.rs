@@ -1,0 +1,195 @@
+//! The frame of a bundle: lists of hashes, the exact set of files, tag files, the manifest,
+//! sizes. Looks at everything that it still can after a finding, and parses nothing whose hash
+//! is wrong.
+
+use super::finding::{Finding, FindingKind as K, Report, Severity};
+use crate::bundle::layout::{
+    BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
+};
+use crate::bundle::checksums::{self, Checksum};
+use crate::bundle::{Entry, EntryKind, FormatVersion, Manifest, list};
+use crate::error::Result;
+use crate::model::digest::Sha256;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::Path;
+
+/// No tag file is larger.
+const MAX_TAG_BYTES: u64 = 64 << 20;
+
+/// Checks the frame. Returns whether the bundle can be opened.
+pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
+    let entries = list(path)?;
+    let mut files = BTreeMap::new();
+    for entry in &entries {
+        match entry.kind {
+            EntryKind::File => drop(files.insert(entry.path.as_str(), entry.bytes)),
+            EntryKind::Folder => {}
+            EntryKind::Other => report.add(Finding::new(
+                K::LinkOrSpecialFile,
+                Some(&entry.path),
+                "a bundle holds regular files and folders alone",
+            )),
+        }
+    }
+    report.files = files.len() as u64;
+    let frame = Frame { path, files };
+    let Some(tag_list) = frame.read(TAG_LIST, K::NotABundle, report) else { return Ok(false) };
+    report.root_sha256 = Some(Sha256::of(&tag_list));
+    let Some(tags) = parse_list(&tag_list, TAG_LIST, check_tag_path, report) else { return Ok(false) };
+    let sound = frame.tag_files(&tags, report);
+    let payload = sound.get(PAYLOAD_LIST).and_then(|bytes| {
+        parse_list(bytes, PAYLOAD_LIST, |path| PayloadPath::parse(path).map(drop), report)
+    });
+    let Some(payload) = payload else { return Ok(false) };
+    frame.file_set(&entries, (&tags, &payload), report);
+    if frame.files.contains_key(SIGNATURE) {
+        let mut notice = Finding::new(K::SignatureNotChecked, Some(SIGNATURE), "check it with ssh-keygen -Y verify");
+        notice.severity = Severity::Notice;
+        report.add(notice);
+    }
+    let Some(manifest) = sound.get(MANIFEST_JSON).and_then(|bytes| parse_manifest(bytes, report)) else {
+        return Ok(false);
+    };
+    agree(&manifest, (&tags, &payload), report);
+    frame.sizes(&manifest, report);
+    let fatal = |finding: &Finding| matches!(finding.kind, K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile);
+    Ok(!report.findings.iter().any(fatal))
+}
+
+struct Frame<'a> {
+    path: &'a Path,
+    files: BTreeMap<&'a str, u64>,
+}
+
+impl Frame<'_> {
+    /// A tag file; one that is not there is a finding of kind `absent`.
+    fn read(&self, name: &str, absent: K, report: &mut Report) -> Option<Vec<u8>> {
+        let Some(bytes) = self.files.get(name) else {
+            report.add(Finding::new(absent, Some(name), "this file is missing"));
+            return None;
+        };
+        if *bytes > MAX_TAG_BYTES {
+            report.add(Finding::new(K::WrongSize, Some(name), format!("this file has {bytes} bytes, over 64 MiB")));
+            return None;
+        }
+        let mut read = Vec::new();
+        let file = std::fs::File::open(self.path.join(name));
+        match file.and_then(|file| file.take(MAX_TAG_BYTES).read_to_end(&mut read)) {
+            Ok(_) => Some(read),
+            Err(error) => {
+                report.add(Finding::new(K::Unreadable, Some(name), error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// The tag files whose bytes are those of the list; of the schemas the hash alone matters.
+    fn tag_files(&self, tags: &[Checksum], report: &mut Report) -> BTreeMap<String, Vec<u8>> {
+        let mut sound = BTreeMap::new();
+        for needed in [BAGIT_TXT, BAG_INFO_TXT, PAYLOAD_LIST, MANIFEST_JSON] {
+            if !tags.iter().any(|line| line.path == needed) {
+                report.add(Finding::new(K::BadDeclaration, Some(needed), format!("{TAG_LIST} does not name this file")));
+            }
+        }
+        for line in tags {
+            let Some(bytes) = self.read(&line.path, K::MissingFile, report) else { continue };
+            report.bytes += bytes.len() as u64;
+            if Sha256::of(&bytes) != line.sha256 {
+                report.add(Finding::new(K::ChangedTagFile, Some(&line.path), "its hash is not the one of the list"));
+            } else if line.path == BAGIT_TXT && !bytes.starts_with(b"BagIt-Version: 1.0\n") {
+                report.add(Finding::new(K::BadDeclaration, Some(BAGIT_TXT), "not the declaration of BagIt 1.0"));
+            } else if !line.path.starts_with("schema/") {
+                sound.insert(line.path.clone(), bytes);
+            }
+        }
+        sound
+    }
+
+    fn file_set(&self, entries: &[Entry], (tags, payload): (&[Checksum], &[Checksum]), report: &mut Report) {
+        let known: BTreeSet<&str> =
+            tags.iter().chain(payload).map(|line| line.path.as_str()).chain([TAG_LIST, SIGNATURE]).collect();
+        let folders: BTreeSet<&str> = known.iter().flat_map(|path| parents(path)).collect();
+        for entry in entries {
+            let is_known = match entry.kind {
+                EntryKind::Folder => folders.contains(entry.path.as_str()),
+                EntryKind::File => known.contains(entry.path.as_str()),
+                EntryKind::Other => true,
+            };
+            if !is_known {
+                report.add(Finding::new(K::ExtraFile, Some(&entry.path), "no list of the bundle names it"));
+            }
+        }
+        for line in payload {
+            if !self.files.contains_key(line.path.as_str()) {
+                report.add(Finding::new(K::MissingFile, Some(&line.path), "a list of the bundle names it"));
+            }
+        }
+    }
+
+    fn sizes(&self, manifest: &Manifest, report: &mut Report) {
+        for file in manifest.tables.iter().flat_map(|table| &table.files) {
+            if let Some(found) = self.files.get(file.path.as_str()).filter(|found| **found != file.bytes) {
+                let detail = format!("{found} bytes, where the manifest says {}", file.bytes);
+                report.add(Finding::new(K::WrongSize, Some(&file.path), detail));
+            }
+        }
+    }
+}
+
+/// The folders that a path lies in.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+fn parse_list(
+    bytes: &[u8],
+    name: &str,
+    check: impl Fn(&str) -> Result<()>,
+    report: &mut Report,
+) -> Option<Vec<Checksum>> {
+    checksums::parse(bytes, check).map_err(|error| report.add(Finding::of(K::BadList, Some(name), &error))).ok()
+}
+
+fn parse_manifest(bytes: &[u8], report: &mut Report) -> Option<Manifest> {
+    let error = match Manifest::from_bytes(bytes) {
+        Ok(manifest) => return Some(manifest),
+        Err(error) => error,
+    };
+    // Its hash is right, so it is as it was written: by a newer program, or by a wrong one.
+    let kind = if is_of_another_format(bytes) { K::UnknownFormat } else { K::BadManifest };
+    report.add(Finding::of(kind, Some(MANIFEST_JSON), &error));
+    None
+}
+
+fn is_of_another_format(bytes: &[u8]) -> bool {
+    let Ok(tree) = serde_json::from_slice::<serde_json::Value>(bytes) else { return false };
+    let version = tree.get("format_version").and_then(|version| version.as_str());
+    let version = version.and_then(|version| FormatVersion::try_from(version.to_owned()).ok());
+    let is_other = version.is_some_and(|version| version.check_readable_by(FormatVersion::CURRENT).is_err());
+    let requires = tree.get("requires").and_then(|requires| requires.as_array());
+    is_other || requires.is_some_and(|requires| !requires.is_empty())
+}
+
+fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), report: &mut Report) {
+    let named: BTreeMap<&str, Sha256> = manifest
+        .tables
+        .iter()
+        .flat_map(|table| &table.files)
+        .map(|file| (file.path.as_str(), file.sha256))
+        .collect();
+    let listed: BTreeMap<&str, Sha256> = payload.iter().map(|line| (line.path.as_str(), line.sha256)).collect();
+    for path in named.keys().chain(listed.keys()).collect::<BTreeSet<_>>() {
+        if named.get(*path) != listed.get(*path) {
+            let detail = format!("{MANIFEST_JSON} and {PAYLOAD_LIST} do not say the same of it");
+            report.add(Finding::new(K::ListsDisagree, Some(path), detail));
+        }
+    }
+    let schemas: BTreeSet<&str> = manifest.tables.iter().map(|table| table.schema_file.as_str()).collect();
+    let tagged: BTreeSet<&str> =
+        tags.iter().map(|line| line.path.as_str()).filter(|path| path.starts_with("schema/")).collect();
+    for path in schemas.symmetric_difference(&tagged) {
+        let detail = format!("{MANIFEST_JSON} and {TAG_LIST} do not say the same of it");
+        report.add(Finding::new(K::ListsDisagree, Some(path), detail));
+    }
+}
