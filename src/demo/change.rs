@@ -4,7 +4,7 @@
 use super::names::{self, index};
 use super::node::{Meta, Node, child_path, key_of};
 use super::plant::{metadata_cells, source_cells};
-use crate::backend::{Backend, Jobs as _, Sandbox as _};
+use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;

@@ -228,9 +228,7 @@ impl Expectation {
         match self.stamps.get(&key) {
             Some((Some(stamp), true)) if *stamp < self.window_end => Due::Equal(*stamp),
             // Stamped inside the buffer of the last run: an older version may have been taken.
-            Some((Some(stamp), true)) if stamp.ticks() < self.window_end.ticks() + TICKS_PER_DAY => {
-                Due::Either
-            }
+            Some((Some(stamp), true)) if stamp.ticks() < self.window_end.ticks() + TICKS_PER_DAY => Due::Either,
             _ => Due::Absent,
         }
     }

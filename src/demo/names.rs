@@ -23,8 +23,7 @@ pub const METADATA_KEY: &str = "AttachmentId";
 pub const UNIT_KEY: &str = "BusinessUnitId";
 
 /// The business units in scope, with their names; the first digit tells them apart.
-pub const UNITS: [(Guid, &str); 3] =
-    [(unit(1), "Blaenau Gwent"), (unit(2), "Monmouthshire"), (unit(3), "Torfaen")];
+pub const UNITS: [(Guid, &str); 3] = [(unit(1), "Blaenau Gwent"), (unit(2), "Monmouthshire"), (unit(3), "Torfaen")];
 /// A business unit that is not in `LA_BU`, so that its rows are out of scope.
 pub const FOREIGN_UNIT: Guid = unit(4);
 

@@ -1,6 +1,6 @@
 //! Reading a table in key order, a page at a time, rows held as owned values.
 
-use crate::backend::{Backend, Sandbox as _};
+use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;

@@ -6,7 +6,7 @@
 use super::names::{self, index};
 use super::node::{Meta, Node, file_meta, folder_meta};
 use super::walk::Walked;
-use crate::backend::{Backend, Sandbox as _};
+use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;

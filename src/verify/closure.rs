@@ -19,16 +19,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-/// About so many keys, and so many parents, are held in one pass: some 100 MB.
-const KEYS_PER_PASS: u64 = 1_000_000;
-
-/// Checks one table whose files are all sound.
-pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
-    check_in(bundle, table, KEYS_PER_PASS, report, monitor)
-}
-
-/// [`check`] with another number of keys a pass.
-pub(super) fn check_in(
+/// Checks one table whose files are all sound; about `keys_per_pass` keys, and so many parents,
+/// are held at a time.
+pub(super) fn check(
     bundle: &Bundle,
     table: &TableInfo,
     keys_per_pass: u64,
@@ -36,7 +29,7 @@ pub(super) fn check_in(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let rows: u64 = table.files.iter().filter_map(|file| file.rows).sum();
-    let parts = rows.div_ceil(keys_per_pass).max(1);
+    let parts = rows.div_ceil(keys_per_pass.max(1)).max(1);
     let seed = RandomState::new();
     for part in 0..parts {
         monitor.check()?;
@@ -161,7 +154,8 @@ impl Pass<'_> {
                 }
                 None if self.absent_parents.contains(&parent) => continue,
                 None => {
-                    let detail = format!("parent {parent} of key {child} is neither in the bundle nor listed as absent");
+                    let detail =
+                        format!("parent {parent} of key {child} is neither in the bundle nor listed as absent");
                     (K::MissingParent, detail)
                 }
             };

@@ -12,8 +12,5 @@ mod rows;
 mod run;
 mod structure;
 
-#[cfg(test)]
-mod tests;
-
 pub use finding::{Finding, FindingKind, Level, Report, Severity};
-pub use run::verify;
+pub use run::{Limits, verify, verify_within};

@@ -51,7 +51,8 @@ pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // Whatever was being decoded is dropped with the error, so no broken state is seen again.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-        let what = format!("the part cannot be decoded; the reader gave up: {:.200}", text.unwrap_or("no reason given"));
+        let what =
+            format!("the part cannot be decoded; the reader gave up: {:.200}", text.unwrap_or("no reason given"));
         Err(Error::verification(what))
     })
 }

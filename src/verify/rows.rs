@@ -196,9 +196,9 @@ impl Pass<'_> {
             Cell::Null => None,
             Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
             // The value's file was read, and is what its name says.
-            _ => batch.blob_ref(row, column)?.and_then(|reference| {
-                Sha256::parse(reference.strip_prefix("blob/")?.strip_suffix(".zst")?).ok()
-            }),
+            _ => batch
+                .blob_ref(row, column)?
+                .and_then(|reference| Sha256::parse(reference.strip_prefix("blob/")?.strip_suffix(".zst")?).ok()),
         };
         if said != found {
             let name = &self.plan.columns()[column].name;

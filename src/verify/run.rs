@@ -7,6 +7,19 @@ use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
 
+/// What bounds a verification.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Keys that are held at a time; the default of a million takes some 100 MB.
+    pub keys_per_pass: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { keys_per_pass: 1_000_000 }
+    }
+}
+
 /// Verifies one bundle, as far as `level` says: set of files, lists and tag files → manifest →
 /// sizes → hashes → footers → rows. What is wrong with the bundle is in the report, never an
 /// error.
@@ -14,6 +27,14 @@ use std::path::Path;
 /// # Errors
 /// Usage, if there is no such folder; Io, if it cannot be listed; Cancelled.
 pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report> {
+    verify_within(path, level, Limits::default(), monitor)
+}
+
+/// [`verify`] within other limits.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_within(path: &Path, level: Level, limits: Limits, monitor: &dyn Monitor) -> Result<Report> {
     if !path.is_dir() {
         return Err(Error::usage("there is no such bundle: this is not a folder")
             .file(path)
@@ -47,7 +68,7 @@ pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report
             // A table with a broken file would give a finding for every row that is not there.
             if !table.files.iter().any(|file| report.blames(&file.path)) {
                 rows::check(&bundle, table, &mut report, monitor)?;
-                closure::check(&bundle, table, &mut report, monitor)?;
+                closure::check(&bundle, table, limits.keys_per_pass, &mut report, monitor)?;
             }
         }
         Ok(())

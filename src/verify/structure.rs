@@ -3,10 +3,10 @@
 //! is wrong.
 
 use super::finding::{Finding, FindingKind as K, Report, Severity};
+use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
 };
-use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::{Entry, EntryKind, FormatVersion, Manifest, list};
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -38,9 +38,9 @@ pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
     report.root_sha256 = Some(Sha256::of(&tag_list));
     let Some(tags) = parse_list(&tag_list, TAG_LIST, check_tag_path, report) else { return Ok(false) };
     let sound = frame.tag_files(&tags, report);
-    let payload = sound.get(PAYLOAD_LIST).and_then(|bytes| {
-        parse_list(bytes, PAYLOAD_LIST, |path| PayloadPath::parse(path).map(drop), report)
-    });
+    let payload = sound
+        .get(PAYLOAD_LIST)
+        .and_then(|bytes| parse_list(bytes, PAYLOAD_LIST, |path| PayloadPath::parse(path).map(drop), report));
     let Some(payload) = payload else { return Ok(false) };
     frame.file_set(&entries, (&tags, &payload), report);
     if frame.files.contains_key(SIGNATURE) {
@@ -89,7 +89,11 @@ impl Frame<'_> {
         let mut sound = BTreeMap::new();
         for needed in [BAGIT_TXT, BAG_INFO_TXT, PAYLOAD_LIST, MANIFEST_JSON] {
             if !tags.iter().any(|line| line.path == needed) {
-                report.add(Finding::new(K::BadDeclaration, Some(needed), format!("{TAG_LIST} does not name this file")));
+                report.add(Finding::new(
+                    K::BadDeclaration,
+                    Some(needed),
+                    format!("{TAG_LIST} does not name this file"),
+                ));
             }
         }
         for line in tags {
@@ -172,12 +176,8 @@ fn is_of_another_format(bytes: &[u8]) -> bool {
 }
 
 fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), report: &mut Report) {
-    let named: BTreeMap<&str, Sha256> = manifest
-        .tables
-        .iter()
-        .flat_map(|table| &table.files)
-        .map(|file| (file.path.as_str(), file.sha256))
-        .collect();
+    let named: BTreeMap<&str, Sha256> =
+        manifest.tables.iter().flat_map(|table| &table.files).map(|file| (file.path.as_str(), file.sha256)).collect();
     let listed: BTreeMap<&str, Sha256> = payload.iter().map(|line| (line.path.as_str(), line.sha256)).collect();
     for path in named.keys().chain(listed.keys()).collect::<BTreeSet<_>>() {
         if named.get(*path) != listed.get(*path) {
