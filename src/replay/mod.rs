@@ -1,1 +1,15 @@
-//! Replaying bundles into a database.
+//! Replaying bundles into a database: in chain order, each once, the latest version of each key.
+//!
+//! Every part is hashed before it is decoded, and goes in batches of at most 16 MiB through
+//! [`crate::backend::Target`], which notes in the same transaction how far it is. So a replay
+//! that was cut off goes on where it was, and bundles may come again or in any order. What is
+//! never let through silently is a gap: a bundle whose window starts after everything that the
+//! target has of its chain ended.
+
+mod apply;
+mod chain;
+mod options;
+mod run;
+
+pub use options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
+pub use run::{replay, target_database};

@@ -1,0 +1,224 @@
+//! One table of one bundle into its target, part by part.
+
+use super::chain::chain_of;
+use super::options::{ReplayOptions, TableOutcome};
+use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::convert::{BatchRows, ColumnPlan};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, RowSource};
+use crate::model::name::TableName;
+use crate::monitor::{Event, Monitor};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+/// Bytes of one transaction, about.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// The table that rows of a table are replayed into.
+///
+/// # Errors
+/// Config: a database name that no catalog could hold.
+pub(super) fn target_of(table: &TableInfo, options: &ReplayOptions) -> Result<TableName> {
+    let db = options.database.as_ref().unwrap_or(&table.source.db);
+    TableName::new(db, &table.source.schema, &table.source.table)
+}
+
+/// See the module's text.
+pub(super) struct Applier<'b> {
+    bundle: &'b Bundle,
+    table: &'b TableInfo,
+    spec: TargetSpec,
+    plan: Arc<ColumnPlan>,
+}
+
+impl<'b> Applier<'b> {
+    pub(super) fn new(bundle: &'b Bundle, table: &'b TableInfo, options: &ReplayOptions) -> Result<Self> {
+        let columns = table.model_columns()?;
+        let plan = Arc::new(ColumnPlan::rows(&columns, &table.key_column)?);
+        let spec = TargetSpec {
+            table: table.name.clone(),
+            target: target_of(table, options)?,
+            columns,
+            key_column: table.key_column.clone(),
+            path_column: table.path_column.clone(),
+        };
+        Ok(Self { bundle, table, spec, plan })
+    }
+
+    pub(super) fn spec(&self) -> &TargetSpec {
+        &self.spec
+    }
+
+    /// Applies what the ledger does not have yet, and notes the chain's end.
+    pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
+        let ledger: BTreeMap<String, LedgerEntry> = backend
+            .ledger(&self.spec, self.bundle.root_sha256())?
+            .into_iter()
+            .map(|entry| (entry.part.clone(), entry))
+            .collect();
+        let mut done = TableOutcome {
+            table: self.table.name.clone(),
+            target: self.spec.target.clone(),
+            rows: 0,
+            written: 0,
+            tombstones: 0,
+            removed: 0,
+        };
+        for file in self.table.files.iter().filter(|file| file.role != FileRole::Blob) {
+            let at = ledger.get(&file.path);
+            if at.is_some_and(|entry| entry.complete) {
+                continue;
+            }
+            let from = at.map_or(0, |entry| entry.rows);
+            match file.role {
+                FileRole::Rows => self.rows(backend, file, from, &mut done, monitor)?,
+                FileRole::Tombstones => self.tombstones(backend, file, from, &mut done, monitor)?,
+                // What a verification needs, and a replay does not.
+                FileRole::AbsentParents | FileRole::Blob => {}
+            }
+        }
+        let (source_id, _, scope) = chain_of(self.bundle, self.table);
+        let end = self.table.window.end;
+        backend.note_chain(&self.spec, source_id, &scope, self.bundle.root_sha256(), end)?;
+        Ok(done)
+    }
+
+    fn rows(
+        &self,
+        backend: &mut dyn Backend,
+        file: &FileInfo,
+        from: u64,
+        done: &mut TableOutcome,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let mut place = Place::after(from, file);
+        for batch in self.open(file, monitor)? {
+            monitor.check()?;
+            let Some(batch) = place.skip(batch?) else { continue };
+            let mut rows = BatchRows::new(self.plan.clone(), batch)?;
+            for large in rows.large_refs()? {
+                let bytes = self.blob(&large.reference)?.content_bytes;
+                rows.supply_size(&large, bytes.unwrap_or(0));
+            }
+            let (keys, versions) = (rows.keys()?, rows.versions()?);
+            let count = rows.rows() as u64;
+            let entry = self.entry(backend, file, place.advance(count))?;
+            let rows = Rows { applier: self, rows: &rows, monitor };
+            done.written += backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
+            done.rows += count;
+            monitor.event(Event::WorkDone { rows: count, bytes: 0 });
+        }
+        place.check_end()
+    }
+
+    fn tombstones(
+        &self,
+        backend: &mut dyn Backend,
+        file: &FileInfo,
+        from: u64,
+        done: &mut TableOutcome,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
+        let mut place = Place::after(from, file);
+        for batch in self.open(file, monitor)? {
+            monitor.check()?;
+            let Some(batch) = place.skip(batch?) else { continue };
+            let rows = BatchRows::new(plan.clone(), batch)?;
+            let tombstones = (0..rows.rows())
+                .map(|row| Ok(TombstoneRow { key: rows.key(row)?, version: rows.version(row, true)? }))
+                .collect::<Result<Vec<_>>>()?;
+            let count = tombstones.len() as u64;
+            let entry = self.entry(backend, file, place.advance(count))?;
+            done.removed += backend.apply_tombstones(&self.spec, &tombstones, &entry)?;
+            done.tombstones += count;
+            monitor.event(Event::WorkDone { rows: count, bytes: 0 });
+        }
+        place.check_end()
+    }
+
+    fn open(&self, file: &FileInfo, monitor: &dyn Monitor) -> Result<crate::bundle::PartReader> {
+        let checked = self.bundle.check_file(file, monitor)?;
+        self.bundle.open_part(checked, &PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() })
+    }
+
+    fn blob(&self, reference: &str) -> Result<&FileInfo> {
+        self.table.blob_file(reference).ok_or_else(|| {
+            Error::verification(format!("a row names {reference:.120?}, which is not in the bundle"))
+                .hint("verify the bundle with --deep; do not use it")
+        })
+    }
+
+    fn entry(&self, backend: &mut dyn Backend, file: &FileInfo, rows: u64) -> Result<LedgerEntry> {
+        Ok(LedgerEntry {
+            root_sha256: self.bundle.root_sha256(),
+            table: self.table.name.clone(),
+            part: file.path.clone(),
+            rows,
+            complete: Some(rows) == file.rows,
+            applied_at: backend.now()?.utc,
+        })
+    }
+}
+
+/// How far a part is applied. Batches may be cut otherwise than when it was begun.
+struct Place {
+    rows: u64,
+    skip: u64,
+    due: u64,
+}
+
+impl Place {
+    fn after(from: u64, file: &FileInfo) -> Self {
+        Self { rows: from, skip: from, due: file.rows.unwrap_or(0) }
+    }
+
+    /// The rows of a batch that are not applied yet.
+    fn skip(&mut self, batch: arrow::array::RecordBatch) -> Option<arrow::array::RecordBatch> {
+        let rows = batch.num_rows() as u64;
+        let skipped = self.skip.min(rows);
+        self.skip -= skipped;
+        let left = usize::try_from(rows - skipped).unwrap_or(0);
+        (left > 0).then(|| batch.slice(batch.num_rows() - left, left))
+    }
+
+    fn advance(&mut self, rows: u64) -> u64 {
+        self.rows += rows;
+        self.rows
+    }
+
+    fn check_end(&self) -> Result<()> {
+        if self.rows == self.due {
+            return Ok(());
+        }
+        Err(Error::verification(format!("the part gave {} rows where the manifest says {}", self.rows, self.due)))
+    }
+}
+
+/// Rows whose large values are read from `blob/` when they are asked for.
+struct Rows<'a> {
+    applier: &'a Applier<'a>,
+    rows: &'a BatchRows,
+    monitor: &'a dyn Monitor,
+}
+
+impl RowSource for Rows<'_> {
+    fn rows(&self) -> usize {
+        self.rows.rows()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
+        self.rows.cell(row, column)
+    }
+
+    fn large(&self, row: usize, column: usize) -> Result<Box<dyn Read + '_>> {
+        let Some(reference) = self.rows.blob_ref(row, column)? else {
+            return Err(Error::internal("a value that lies in its row was asked for as a large one"));
+        };
+        let bundle = self.applier.bundle;
+        let checked = bundle.check_file(self.applier.blob(reference)?, self.monitor)?;
+        Ok(Box::new(bundle.open_blob(checked)?))
+    }
+}
