@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
-use super::{deploy, signals, status, tables};
+use super::{deploy, inspect, pack, run, signals, status, tables, verify};
 use crate::error::{Error, Result};
 use clap::Parser as _;
 use std::io::Write as _;
@@ -29,13 +29,16 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
-    let _ = progress;
     match &args.command {
         Command::Deploy(args) => deploy::run(args),
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),
+        Command::Run(args) => run::run(args, progress),
+        Command::Pack(args) => pack::run(args, progress),
         Command::Status(args) => status::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args, progress),
     }
 }
 

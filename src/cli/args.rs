@@ -4,7 +4,9 @@ use crate::backend::{Backend, Connection, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::time::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Captures what changed in blob tables since the last run, as a slice and as a bundle of
 /// Parquet files that can be checked.
@@ -47,8 +49,16 @@ pub enum Command {
     /// Add, list and change the tables that runs take
     #[command(subcommand)]
     Table(TableCommand),
+    /// Capture what changed: fill the slices and publish their bundle
+    Run(RunArgs),
+    /// Publish the bundle of a finished run that has none yet
+    Pack(PackArgs),
     /// Show runs, watermarks and leases, or one run in detail
     Status(StatusArgs),
+    /// Check bundles, down to every row with --deep
+    Verify(VerifyArgs),
+    /// Show what a bundle holds: windows, tables, columns, rows, bytes
+    Inspect(InspectArgs),
 }
 
 /// The instance to work on.
@@ -165,4 +175,100 @@ pub struct StatusArgs {
     /// Show this run in detail
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub run: Option<Guid>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A run packs first what an earlier one left unpacked. A table that fails keeps its watermark and the
+others go on; what was left is taken by the next run. Without --table all active tables are taken.
+A run for one business unit never moves the watermark of the table.
+
+Examples:
+  blobdelta run --connection sqlite:./instance --out ./bundles
+  blobdelta run --connection sqlite:./instance --plan
+  blobdelta run --connection sqlite:./instance --table Files.dbo.Attachment --from 2026-01-01 \\
+      --out ./bundles")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Take this configured table alone
+    #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
+    pub table: Option<TableName>,
+    /// Take the rows of this business unit alone
+    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
+    pub business_unit: Option<Guid>,
+    /// Rows in one transaction
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch_size: u32,
+    /// MAXDOP of the statements that scan, on servers that have it
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub max_dop: u16,
+    /// Go on with a run that did not complete; it takes what it was started with
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse,
+          conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from", "plan"])]
+    pub resume: Option<Guid>,
+    /// Set the start of the windows back to this time of each table's clock, such as 2026-01-31
+    /// or 2026-01-31T18:00:00
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    pub from: Option<Timestamp>,
+    /// The folder in which the bundle is published
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["no_bundle", "plan"])]
+    pub out: Option<PathBuf>,
+    /// Fill the slices alone; they are restored by somebody else
+    #[arg(long, conflicts_with = "out")]
+    pub no_bundle: bool,
+    /// Print windows and numbers of keys, and change nothing
+    #[arg(long, conflicts_with_all = ["out", "no_bundle"])]
+    pub plan: bool,
+    /// How long a lease lives when this program dies; while it lives, it renews its leases
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub lease_minutes: u32,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
+      --out ./bundles")]
+pub struct PackArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The run
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
+    pub run: Guid,
+    /// The folder in which the bundle is published
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// How long a lease lives when this program dies
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub lease_minutes: u32,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  blobdelta inspect ./bundles/20261122T180000Z-6f1c2a34-1.bundle")]
+pub struct InspectArgs {
+    /// The bundle's folder
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Verification goes from the outside in: names, sizes and the exact set of files; the hashes of the
+tag files; the manifest; all hashes; Parquet footers and row counts; with --deep every row. Nothing
+is parsed before its hash was checked. Exit code 3 says that something is wrong.
+
+Examples:
+  blobdelta verify ./bundles/20261122T180000Z-6f1c2a34-1.bundle
+  blobdelta verify --deep ./bundles/*.bundle")]
+pub struct VerifyArgs {
+    /// Folders of bundles
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// Check the set of files, their sizes and the manifest alone
+    #[arg(long, conflicts_with = "deep")]
+    pub quick: bool,
+    /// Check every row too: content hashes, window, order, keys, parents
+    #[arg(long)]
+    pub deep: bool,
 }

@@ -9,13 +9,18 @@ mod args;
 mod deploy;
 mod exit;
 mod fields;
+mod inspect;
 mod json;
+mod pack;
 mod progress;
 mod rate;
 mod render;
+mod run;
 mod signals;
 mod status;
+mod summary;
 mod table;
 mod tables;
+mod verify;
 
 pub use app::main;

@@ -1,0 +1,79 @@
+//! `inspect`: what a bundle says of itself. Its tag files are hashed, its parts are not read.
+
+use super::answer::Answer;
+use super::args::InspectArgs;
+use super::render::{bytes, clean, counted};
+use super::table::Table;
+use crate::bundle::manifest::ColumnInfo;
+use crate::bundle::{Bundle, FileRole, Manifest, TableInfo};
+use crate::error::{Error, Result};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Shows windows, tables, columns, rows and bytes.
+///
+/// # Errors
+/// As [`Bundle::open`].
+pub fn run(args: &InspectArgs) -> Result<Answer> {
+    let bundle = Bundle::open(&args.bundle)?;
+    let manifest = bundle.manifest();
+    let root = bundle.root_sha256();
+    let document: Value = serde_json::to_value(manifest)
+        .map_err(|error| Error::internal("the manifest cannot be shown").caused_by(error).file(&args.bundle))?;
+    let json = json!({"path": args.bundle.display().to_string(), "root_sha256": root, "manifest": document});
+    let mut text = head(manifest, &root.to_string());
+    for table in &manifest.tables {
+        text += &table_text(table);
+    }
+    for failed in &manifest.failed_tables {
+        let _ = writeln!(text, "{}  not here, because it failed: {}", failed.table, clean(&failed.error));
+    }
+    text += "only the hashes of the tag files were checked; verify checks all of it\n";
+    Ok(Answer::done(text, json))
+}
+
+fn head(manifest: &Manifest, root: &str) -> String {
+    let run = &manifest.run;
+    format!(
+        "run          {}  {}  requested by {}\nstarted      {}\nsource id    {}\npacked by    {} {}, pack {}\n\
+         root sha256  {root}\n\n",
+        run.run_id,
+        clean(&run.run_type),
+        clean(&run.requested_by),
+        run.started_at.0.rfc3339_utc(),
+        run.source_id,
+        clean(&run.producer.name),
+        clean(&run.producer.version),
+        run.pack_number,
+    )
+}
+
+fn table_text(table: &TableInfo) -> String {
+    let sum = |role| {
+        let files = table.files.iter().filter(|file| file.role == role);
+        files.fold((0, 0, 0), |(n, rows, size), file| (n + 1, rows + file.rows.unwrap_or(0), size + file.bytes))
+    };
+    let mut text = format!("{}  scope {}\n", table.name, table.scope.0);
+    let _ = writeln!(text, "  window     {}", super::render::window(&table.window.window()));
+    let previous =
+        table.previous.map_or_else(|| "none: first of its chain".into(), |link| link.root_sha256.to_string());
+    let _ = writeln!(text, "  previous   {previous}");
+    for (role, name) in [
+        (FileRole::Rows, "rows"),
+        (FileRole::Tombstones, "tombstones"),
+        (FileRole::AbsentParents, "absent parents"),
+        (FileRole::Blob, "large values"),
+    ] {
+        let (files, rows, size): (u64, u64, u64) = sum(role);
+        let rows = if role == FileRole::Blob { files } else { rows };
+        let _ = writeln!(text, "  {name:<14} {rows} in {}, {}", counted(files, "file", "files"), bytes(size));
+    }
+    let mut columns = Table::new(&["Column", "SqlType", "ArrowType", "Nullable"]);
+    for ColumnInfo { name, sql_type, arrow_type, nullable, .. } in &table.columns {
+        columns.push([name.clone().into(), sql_type.clone().into(), arrow_type.clone().into(), (*nullable).into()]);
+    }
+    for line in columns.text().lines() {
+        let _ = writeln!(text, "    {line}");
+    }
+    text + "\n"
+}

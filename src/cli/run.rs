@@ -1,0 +1,178 @@
+//! `run` and `run --plan`.
+
+use super::answer::Answer;
+use super::args::RunArgs;
+use super::exit::Exit;
+use super::json::utc;
+use super::render::{number, window_bounds};
+use super::summary;
+use super::table::Table;
+use crate::durable::Local;
+use crate::engine::{self, PackOptions, RunOptions, RunReport};
+use crate::error::{Error, Result};
+use crate::model::clock::ClockKind;
+use crate::model::run::{RunRequest, Scope, Status};
+use crate::monitor::Monitor;
+use serde_json::{Value, json};
+
+const SECONDS_PER_MINUTE: u32 = 60;
+
+/// Packs what is unpacked, extracts, packs; or says what it would do.
+///
+/// # Errors
+/// As [`engine::run`]. Tables that failed are in the answer.
+pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    if args.plan {
+        return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));
+    }
+    let options = RunOptions {
+        request: request(args),
+        resume: args.resume,
+        out: args.out.clone(),
+        pack: PackOptions::default(),
+        lease_seconds: args.lease_minutes * SECONDS_PER_MINUTE,
+    };
+    let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
+    Ok(Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) })
+}
+
+fn request(args: &RunArgs) -> RunRequest {
+    RunRequest {
+        requested_by: requested_by(),
+        table: args.table.clone(),
+        scope: Scope::from(args.business_unit),
+        batch_size: args.batch_size,
+        max_dop: args.max_dop,
+        from: args.from,
+    }
+}
+
+/// The account that runs this program.
+fn requested_by() -> String {
+    let named = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "blobdelta".to_owned())
+}
+
+/// 0 if every table is done, 6 if some are; if none is, what they failed of, where that is one
+/// thing, and 1 otherwise.
+fn exit_of_report(report: &RunReport) -> Exit {
+    let failed: Vec<_> = report.tables.iter().filter(|table| table.status != Status::Completed).collect();
+    let code = |error: &Option<Error>| error.as_ref().map_or(Exit::Failed, |error| Exit::from(error.kind()));
+    match failed.first() {
+        None => Exit::Done,
+        Some(_) if failed.len() < report.tables.len() => Exit::SomeFailed,
+        Some(first) if failed.iter().all(|table| code(&table.error) == code(&first.error)) => code(&first.error),
+        Some(_) => Exit::Failed,
+    }
+}
+
+fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
+    let mut table = Table::new(&[
+        "TableName",
+        "WindowStart",
+        "WindowEnd",
+        "Clock",
+        "Keys",
+        "Pending",
+        "Excluded",
+        "OutOfScope",
+        "WithoutBusinessUnit",
+        "Future",
+        "Refused",
+    ]);
+    for plan in plans {
+        let (start, end) = window_bounds(&plan.window);
+        table.push([
+            plan.table.to_string().into(),
+            start.into(),
+            end.into(),
+            clock(plan.window.clock),
+            plan.keys.into(),
+            plan.counts.pending.into(),
+            plan.counts.excluded.into(),
+            plan.counts.out_of_scope.into(),
+            plan.counts.without_business_unit.into(),
+            plan.counts.future.into(),
+            plan.refused.clone().into(),
+        ]);
+    }
+    let keys = plans.iter().map(|plan| plan.keys).sum();
+    let text =
+        format!("{}\na run started now would go through {} keys; nothing was changed\n", table.text(), number(keys));
+    Answer::done(text, json!({"plan": table.json()}))
+}
+
+fn clock(clock: ClockKind) -> Value {
+    match clock {
+        ClockKind::Utc => "utc".into(),
+        ClockKind::Local => "local".into(),
+    }
+}
+
+/// The run itself, as one object with the names of its columns.
+pub fn run_object(run: &crate::model::run::Run) -> Value {
+    json!({
+        "RunId": run.id,
+        "RunType": run.run_type,
+        "RequestedBy": run.requested_by,
+        "RunStartedAt": utc(Some(run.started_at.utc)),
+        "RunCompletedAt": utc(run.completed_at),
+        "Status": run.status.as_str(),
+        "ErrorMessage": run.error,
+        "Scope": run.scope.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::TableOutcome;
+    use crate::error::Kind;
+    use crate::model::clock::{Clock as _, SystemClock};
+    use crate::model::id::Guid;
+    use crate::model::name::TableName;
+    use crate::model::run::Run;
+
+    fn report(outcomes: &[Option<Kind>]) -> RunReport {
+        let outcome = |kind: &Option<Kind>| TableOutcome {
+            table: TableName::parse("D.s.T").unwrap(),
+            status: if kind.is_none() { Status::Completed } else { Status::Failed },
+            window: None,
+            counts: None,
+            new_business_units: Vec::new(),
+            error: kind.map(|kind| Error::new(kind, "x")),
+        };
+        let run = Run {
+            id: Guid::from_bytes([1; 16]),
+            run_type: "AllTables".into(),
+            requested_by: "x".into(),
+            started_at: SystemClock.now(),
+            completed_at: None,
+            status: Status::Failed,
+            error: None,
+            scope: Scope::All,
+            table: None,
+            batch_size: 500,
+            max_dop: 2,
+            from: None,
+        };
+        RunReport { run, tables: outcomes.iter().map(outcome).collect(), bundles: Vec::new() }
+    }
+
+    #[test]
+    fn the_exit_code_tells_some_from_all() {
+        let cases: [(&[Option<Kind>], Exit); 7] = [
+            (&[], Exit::Done),
+            (&[None, None], Exit::Done),
+            (&[None, Some(Kind::LeaseHeld)], Exit::SomeFailed),
+            (&[Some(Kind::LeaseHeld), Some(Kind::LeaseHeld)], Exit::LeaseHeld),
+            (&[Some(Kind::Config)], Exit::Usage),
+            (&[Some(Kind::Database), Some(Kind::LeaseHeld)], Exit::Failed),
+            (&[Some(Kind::Blocked)], Exit::SomeFailed),
+        ];
+        for (outcomes, exit) in cases {
+            assert_eq!(exit_of_report(&report(outcomes)), exit, "{outcomes:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The summary of a run: what was copied, and all that no window can catch (rule 6).
+
+use super::json::error_object;
+use super::render::{clean, counted, error_text, window, window_bounds};
+use super::run::run_object;
+use super::table::Table;
+use crate::engine::{RunReport, TableOutcome};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::{Scope, TableCounts};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// For people.
+pub fn text(report: &RunReport) -> String {
+    let run = &report.run;
+    let scope = match run.scope {
+        Scope::All => "all business units".to_owned(),
+        Scope::BusinessUnit(unit) => format!("business unit {unit}"),
+    };
+    let mut text = format!("run {}  {}  {scope}\n\n", run.id, run.status.as_str());
+    if report.tables.is_empty() {
+        text += "no table is active, so there was nothing to do\n";
+    }
+    for outcome in &report.tables {
+        text += &table_text(outcome);
+    }
+    text += &new_units_text(report);
+    for bundle in &report.bundles {
+        let _ = writeln!(text, "bundle {}", clean(&bundle.display().to_string()));
+    }
+    text
+}
+
+fn table_text(outcome: &TableOutcome) -> String {
+    let mut text = format!("{}  {}\n", outcome.table, outcome.status.as_str());
+    if let Some(bounds) = &outcome.window {
+        let _ = writeln!(text, "  window   {}", window(bounds));
+    }
+    if let Some(counts) = &outcome.counts {
+        let rows = counted(counts.rows(), "row", "rows");
+        let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
+        let _ = writeln!(text, "  told     {}", listed(&told(counts)));
+    }
+    if let Some(error) = &outcome.error {
+        for line in error_text(error).lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text + "\n"
+}
+
+fn listed(counts: &[(&str, u64)]) -> String {
+    let parts: Vec<String> =
+        counts.iter().map(|(name, count)| format!("{name} {}", super::render::number(*count))).collect();
+    parts.join(", ")
+}
+
+/// What the slice holds.
+fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
+    [
+        ("roots", counts.roots),
+        ("missing parents", counts.missing_parents),
+        ("children", counts.children),
+        ("of them early", counts.early),
+        ("late", counts.late),
+        ("tombstones", counts.tombstones),
+    ]
+}
+
+/// What it does not hold, though somebody may look for it.
+fn told(counts: &TableCounts) -> [(&'static str, u64); 7] {
+    [
+        ("pending", counts.pending),
+        ("excluded", counts.excluded),
+        ("out of scope", counts.out_of_scope),
+        ("without business unit", counts.without_business_unit),
+        ("held back", counts.held_back),
+        ("gone", counts.gone),
+        ("future", counts.future),
+    ]
+}
+
+fn new_units_text(report: &RunReport) -> String {
+    let mut table = Table::new(&["NewBusinessUnit", "Load its older rows with"]);
+    for outcome in &report.tables {
+        for unit in &outcome.new_business_units {
+            table.push([unit.to_string().into(), load_command(&outcome.table, *unit).into()]);
+        }
+    }
+    if table.is_empty() { String::new() } else { format!("{}\n", table.text()) }
+}
+
+/// Rule 12: the command that loads a business unit from the beginning of time.
+fn load_command(table: &TableName, unit: Guid) -> String {
+    let name = table.to_string();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let name = if plain { name } else { format!("'{}'", name.replace('\'', "'\\''")) };
+    format!("blobdelta run --table {name} --business-unit {unit} --from 0001-01-01 --out FOLDER")
+}
+
+/// For programs.
+pub fn json(report: &RunReport) -> Value {
+    let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
+    let tables: Vec<Value> = report.tables.iter().map(table_object).collect();
+    json!({"run": run_object(&report.run), "tables": tables, "bundles": bundles})
+}
+
+fn table_object(outcome: &TableOutcome) -> Value {
+    let bounds = outcome.window.as_ref().map(|bounds| {
+        let (start, end) = window_bounds(bounds);
+        json!({"start": start, "end": end, "clock": bounds.clock})
+    });
+    let units: Vec<Value> = outcome
+        .new_business_units
+        .iter()
+        .map(|unit| json!({"business_unit": unit, "command": load_command(&outcome.table, *unit)}))
+        .collect();
+    json!({
+        "table": outcome.table,
+        "status": outcome.status.as_str(),
+        "window": bounds,
+        "counts": outcome.counts,
+        "new_business_units": units,
+        "error": outcome.error.as_ref().map(error_object),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_6_every_count_is_told() {
+        let counts: TableCounts = serde_json::from_value(
+            serde_json::to_value(TableCounts::default())
+                .unwrap()
+                .as_object()
+                .unwrap()
+                .keys()
+                .enumerate()
+                .map(|(nth, name)| (name.clone(), Value::from(1001 + nth)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        )
+        .unwrap();
+        let text = listed(&copied(&counts)) + &listed(&told(&counts));
+        let Value::Object(all) = serde_json::to_value(&counts).unwrap() else { unreachable!() };
+        for (name, count) in all {
+            let shown = super::super::render::number(count.as_u64().unwrap());
+            assert!(text.contains(&shown), "{name} is not told in: {text}");
+        }
+    }
+
+    #[test]
+    fn rule_12_the_command_can_be_pasted_into_a_shell() {
+        let table = TableName::parse("D.s.[it's a $HOME]").unwrap();
+        let command = load_command(&table, Guid::from_bytes([1; 16]));
+        assert!(command.contains(r"--table 'D.s.it'\''s a $HOME' "), "{command}");
+    }
+}

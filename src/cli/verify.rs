@@ -1,0 +1,126 @@
+//! `verify`.
+
+use super::answer::Answer;
+use super::args::VerifyArgs;
+use super::exit::Exit;
+use super::render::{bytes, clean, counted};
+use crate::error::Result;
+use crate::monitor::Monitor;
+use crate::verify::{self, FindingKind, Level, Report, Severity};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Verifies bundles, one after the other.
+///
+/// # Errors
+/// As [`verify::verify`]; what is wrong with a bundle is in the answer.
+pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let level = match (args.quick, args.deep) {
+        (true, _) => Level::Quick,
+        (_, true) => Level::Deep,
+        _ => Level::Default,
+    };
+    let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
+    for path in &args.bundles {
+        let report = verify::verify(path, level, monitor)?;
+        if !report.is_good() {
+            exit = Exit::Verification;
+        }
+        text += &report_text(path, level, &report);
+        objects.push(object(path, level, &report));
+    }
+    Ok(Answer { text, json: json!({"bundles": objects}), exit })
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Quick => "quick",
+        Level::Default => "default",
+        Level::Deep => "deep",
+    }
+}
+
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Notice => "notice",
+        Severity::Error => "error",
+    }
+}
+
+/// `WrongSize` as `wrong_size`.
+fn kind_name(kind: FindingKind) -> String {
+    let mut name = String::new();
+    for letter in format!("{kind:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+/// One line for the bundle, one for each finding.
+pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
+    let mut text = format!(
+        "{}: {}  ({}: {}, {}{})\n",
+        clean(&path.display().to_string()),
+        if report.is_good() { "good" } else { "NOT TO BE USED" },
+        level_name(level),
+        counted(report.files, "file", "files"),
+        bytes(report.bytes),
+        if level == Level::Deep { format!(", {}", counted(report.rows, "row", "rows")) } else { String::new() },
+    );
+    if let Some(root) = report.root_sha256 {
+        let _ = writeln!(text, "  root sha256 {root}");
+    }
+    for finding in &report.findings {
+        let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
+        let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
+        let _ = writeln!(text, "  {severity} {kind}: {file}{}", clean(&finding.detail));
+    }
+    if report.more > 0 {
+        let _ = writeln!(text, "  and {} of these kinds", counted(report.more, "more finding", "more findings"));
+    }
+    text
+}
+
+fn object(path: &Path, level: Level, report: &Report) -> Value {
+    let finding = |finding: &verify::Finding| {
+        json!({
+            "kind": kind_name(finding.kind),
+            "severity": severity_name(finding.severity),
+            "file": finding.file,
+            "detail": finding.detail,
+        })
+    };
+    json!({
+        "bundle": path.display().to_string(),
+        "good": report.is_good(),
+        "level": level_name(level),
+        "root_sha256": report.root_sha256,
+        "files": report.files,
+        "bytes": report.bytes,
+        "rows": report.rows,
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "more": report.more,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Finding;
+
+    #[test]
+    fn a_finding_says_file_and_reason() {
+        let finding = Finding::new(FindingKind::WrongSize, Some("data/t001-a/part-00000.parquet"), "5 bytes\u{1b}");
+        let report = Report { findings: vec![finding], files: 1, bytes: 5, ..Report::default() };
+        assert_eq!(
+            report_text(Path::new("x.bundle"), Level::Quick, &report),
+            "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
+             error wrong_size: data/t001-a/part-00000.parquet: 5 bytes \n"
+        );
+        assert_eq!(object(Path::new("x.bundle"), Level::Quick, &report)["findings"][0]["kind"], "wrong_size");
+    }
+}
