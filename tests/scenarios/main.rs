@@ -4,6 +4,7 @@
 mod world;
 
 mod failures;
+mod history;
 mod slices;
 mod takes;
 mod tree;

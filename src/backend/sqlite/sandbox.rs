@@ -177,8 +177,7 @@ impl Session {
         row: i64,
         read_only: bool,
     ) -> Result<rusqlite::blob::Blob<'_>> {
-        let is_main = table.db.eq_ignore_ascii_case(&self.options.main_database);
-        let schema = if is_main { "main" } else { &table.db };
+        let schema = self.schema_name(&table.db);
         let opened = self.connection.blob_open(schema, table.table.as_str(), column, row, read_only);
         opened.map_err(|error| failed("open a large value", error))
     }

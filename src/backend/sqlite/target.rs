@@ -155,8 +155,7 @@ impl Session {
 
     /// A row replaces the row of its key, so the key alone must be unique.
     fn check_unique_key(&self, spec: &TargetSpec) -> Result<()> {
-        let is_main = self.schema_of(&spec.target.db) == "main";
-        let schema = if is_main { "main" } else { &spec.target.db };
+        let schema = self.schema_name(&spec.target.db);
         let sql = "SELECT EXISTS (SELECT * FROM pragma_index_list(?1, ?2) AS l WHERE l.\"unique\" AND NOT l.partial
                    AND (SELECT group_concat(i.name, char(0)) FROM pragma_index_info(l.name, ?2) AS i)
                        = ?3 COLLATE NOCASE)";

@@ -1,0 +1,324 @@
+//! Random histories against a plain map: inserts, updates, logged deletions, moves, runs over
+//! all units and over one, crashes at the n-th durable operation, resumptions, and replays of
+//! any bundles in any order, also twice. What must hold after all bundles are replayed:
+//!
+//! - a key in scope whose ModifiedOn lies before its scope's last WindowEnd is in the target as
+//!   it is in the source;
+//! - no key whose deletion was logged and shipped stands there, unless it came back later;
+//! - every published bundle passes `verify --deep`.
+
+use crate::world::{A, B, World, X, key, minute, unit};
+use blobdelta::backend::{Connection, OpenOptions, PackState};
+use blobdelta::durable::{Faulty, Local, When};
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::id::Guid;
+use blobdelta::model::run::{Scope, Status};
+use blobdelta::model::time::Timestamp;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::verify::{Level, verify};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const KEYS: u32 = 8;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// Inserts the key, or changes its bytes; under this parent, if it is there.
+    Put {
+        key: u32,
+        parent: u32,
+        bytes: u8,
+        unit: u8,
+    },
+    /// Moves it, stamped; what lies below it gets new paths and no stamp.
+    Move {
+        key: u32,
+        parent: u32,
+    },
+    Delete {
+        key: u32,
+    },
+    Run,
+    RunUnit {
+        unit: u8,
+    },
+    /// A run that dies at its n-th durable operation; then time passes, and it is resumed or not.
+    Crash {
+        at: u64,
+        of_unit: bool,
+        resume: bool,
+    },
+    /// Some of the bundles, in some order, some of them twice.
+    Replay {
+        picks: Vec<u8>,
+    },
+    Wait {
+        minutes: i64,
+    },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let unit = prop_oneof![4 => Just(A), 3 => Just(B), 1 => Just(X)];
+    let put = (1..=KEYS, 0..=KEYS, any::<u8>(), unit);
+    prop_oneof![
+        8 => put.prop_map(|(key, parent, bytes, unit)| Op::Put { key, parent, bytes, unit }),
+        2 => (1..=KEYS, 0..=KEYS).prop_map(|(key, parent)| Op::Move { key, parent }),
+        2 => (1..=KEYS).prop_map(|key| Op::Delete { key }),
+        3 => Just(Op::Run),
+        2 => prop_oneof![Just(A), Just(B)].prop_map(|unit| Op::RunUnit { unit }),
+        2 => (1_u64..90, any::<bool>(), any::<bool>()).prop_map(|(at, of_unit, resume)| Op::Crash { at, of_unit, resume }),
+        1 => proptest::collection::vec(any::<u8>(), 1..5).prop_map(|picks| Op::Replay { picks }),
+        3 => (1_i64..600).prop_map(|minutes| Op::Wait { minutes }),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    parent: Option<u32>,
+    bytes: Vec<u8>,
+    modified: i64,
+    unit: u8,
+}
+
+struct History {
+    world: World,
+    now: i64,
+    rows: BTreeMap<u32, Row>,
+    deleted: BTreeMap<u32, i64>,
+}
+
+impl History {
+    fn new() -> Self {
+        Self { world: World::new(), now: 10_000, rows: BTreeMap::new(), deleted: BTreeMap::new() }
+    }
+
+    fn play(&mut self, op: &Op) {
+        self.now += 1;
+        self.world.at(self.now);
+        match op {
+            Op::Put { key, parent, bytes, unit } => {
+                let standing = self.rows.get(key).map(|row| row.parent);
+                let parent = standing.unwrap_or_else(|| Some(*parent).filter(|parent| self.rows.contains_key(parent)));
+                let row = Row { parent, bytes: vec![*bytes; 5], modified: self.now, unit: *unit };
+                self.world.put(*key, parent, &row.bytes, self.now, *unit);
+                self.rows.insert(*key, row);
+            }
+            Op::Move { key, parent } => {
+                self.move_to(*key, Some(*parent).filter(|parent| self.rows.contains_key(parent)))
+            }
+            Op::Delete { key } => {
+                let has_child = self.rows.values().any(|row| row.parent == Some(*key));
+                if !has_child && self.rows.remove(key).is_some() {
+                    self.world.remove(*key);
+                    self.world.log_deletion(*key, self.now);
+                    self.deleted.insert(*key, self.now);
+                }
+            }
+            Op::Run => self.run(Scope::All),
+            Op::RunUnit { unit: letter } => self.run(Scope::BusinessUnit(unit(*letter))),
+            Op::Crash { at, of_unit, resume } => {
+                let scope = if *of_unit { Scope::BusinessUnit(unit(A)) } else { Scope::All };
+                self.crash(*at, scope, *resume);
+            }
+            Op::Replay { picks } => {
+                let bundles = self.bundles();
+                if !bundles.is_empty() {
+                    let chosen = picks.iter().map(|pick| bundles[usize::from(*pick) % bundles.len()].clone()).collect();
+                    self.replay(chosen);
+                }
+            }
+            Op::Wait { minutes } => self.now += minutes,
+        }
+    }
+
+    fn move_to(&mut self, moved: u32, parent: Option<u32>) {
+        let mut above = parent;
+        while let Some(next) = above {
+            if next == moved {
+                return;
+            }
+            above = self.rows.get(&next).and_then(|row| row.parent);
+        }
+        let Some(row) = self.rows.get_mut(&moved) else { return };
+        (row.parent, row.modified) = (parent, self.now);
+        let row = row.clone();
+        self.world.put(moved, parent, &row.bytes, self.now, row.unit);
+        let mut below = vec![moved];
+        while let Some(folder) = below.pop() {
+            for (child, row) in self.rows.iter().filter(|(_, row)| row.parent == Some(folder)) {
+                self.world.blob(*child, Some(folder), &row.bytes);
+                below.push(*child);
+            }
+        }
+    }
+
+    fn run(&mut self, scope: Scope) {
+        let mut options = self.world.options();
+        options.request.scope = scope;
+        let report = self.world.run_with(&options).unwrap();
+        assert!(report.tables.iter().all(|table| table.status == Status::Completed), "{report:?}");
+    }
+
+    fn crash(&mut self, at: u64, scope: Scope, resume: bool) {
+        let disk = Faulty::new(When::CrashAt(at));
+        self.world.reopen(Arc::new(disk.clone()));
+        let mut options = self.world.options();
+        options.request.scope = scope;
+        let report = self.world.run_with(&options);
+        let died = disk.has_failed();
+        assert!(died || report.is_ok(), "{report:?}");
+        self.world.reopen(Arc::new(Local));
+        self.now += 11;
+        self.world.at(self.now);
+        let last = self.world.backend.recent_runs(1).unwrap().pop();
+        if let (true, true, Some(run)) = (died, resume, last) {
+            let packed = self.world.backend.run_tables(run.id).unwrap();
+            if run.status != Status::Completed && packed.iter().any(|(_, state)| *state == PackState::NotCompleted) {
+                options.resume = Some(run.id);
+                let report = self.world.run_with(&options).unwrap();
+                assert!(
+                    report.tables.iter().all(|table| matches!(table.status, Status::Completed | Status::Superseded)),
+                    "{report:?}"
+                );
+            }
+        }
+    }
+
+    fn bundles(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.world.out()).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
+        paths.sort();
+        paths
+    }
+
+    fn target(&self) -> Box<dyn blobdelta::backend::Backend> {
+        let options = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
+        Connection::Embedded(self.world.dir.path().join("target")).open(&options).unwrap()
+    }
+
+    fn replay(&self, bundles: Vec<PathBuf>) {
+        let options = ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true };
+        replay(&bundles, &mut *self.target(), &options, &Silent).unwrap();
+    }
+
+    /// Everything that is published is replayed, and held against the map.
+    fn check(&mut self) {
+        let bundles = self.bundles();
+        for bundle in &bundles {
+            let report = verify(bundle, Level::Deep, &Silent).unwrap();
+            assert!(report.findings.is_empty(), "{}: {:?}", bundle.display(), report.findings);
+        }
+        if bundles.is_empty() {
+            return;
+        }
+        self.replay(bundles);
+        let ends = self.window_ends();
+        let target = self.read_target();
+        for (number, row) in &self.rows {
+            let scopes = [Scope::All, Scope::BusinessUnit(unit(row.unit))];
+            let end = scopes.iter().filter_map(|scope| ends.get(scope)).map(|ends| ends.0).max();
+            if row.unit == X || end.is_none_or(|end| minute(row.modified) >= end) {
+                continue;
+            }
+            let found = target.get(&key(*number)).unwrap_or_else(|| panic!("key {number} was missed"));
+            assert_eq!(found.0.as_deref(), Some(&row.bytes[..]), "bytes of key {number}");
+            assert_eq!(found.1, Some(minute(row.modified)), "ModifiedOn of key {number}");
+            if let Some(parent) = row.parent.filter(|parent| self.rows.contains_key(parent)) {
+                assert_eq!(found.2, Some(key(parent)), "parent of key {number}");
+            }
+        }
+        let shipped = ends.values().map(|ends| ends.1).max();
+        for (number, at) in self.deleted.iter().filter(|(number, _)| !self.rows.contains_key(number)) {
+            if shipped.is_some_and(|shipped| minute(*at) < shipped) {
+                assert!(!target.contains_key(&key(*number)), "key {number} was deleted, and stands");
+            }
+        }
+    }
+
+    /// By scope: the last WindowEnd and the last start of a run that is in a bundle.
+    fn window_ends(&mut self) -> BTreeMap<Scope, (Timestamp, Timestamp)> {
+        let mut ends = BTreeMap::new();
+        for run in self.world.backend.recent_runs(1000).unwrap() {
+            if self.world.backend.bundles(run.id).unwrap().is_empty() {
+                continue;
+            }
+            let report = self.world.backend.table_report(run.id, &self.world.table.name.clone()).unwrap();
+            let end = ends.entry(run.scope).or_insert((Timestamp::MIN, Timestamp::MIN));
+            *end = (end.0.max(report.window.end), end.1.max(run.started_at.utc));
+        }
+        ends
+    }
+
+    fn read_target(&self) -> BTreeMap<Guid, TargetRow> {
+        let mut target = self.target();
+        let table = blobdelta::model::name::TableName::new("Copy", "dbo", "Docs").unwrap();
+        let all = target.columns(&table).unwrap();
+        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey"];
+        let columns: Vec<_> =
+            wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
+        let mut rows = TargetRows::default();
+        target.scan(&table, &columns, "stream_id", &mut rows).unwrap();
+        let keys: BTreeSet<_> = rows.done.keys().collect();
+        assert_eq!(keys.len(), rows.done.len());
+        rows.done
+    }
+}
+
+type TargetRow = (Option<Vec<u8>>, Option<Timestamp>, Option<Guid>);
+
+#[derive(Default)]
+struct TargetRows {
+    done: BTreeMap<Guid, TargetRow>,
+    key: Option<Guid>,
+    row: TargetRow,
+}
+
+impl CellSink for TargetRows {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> blobdelta::error::Result<()> {
+        match (column, cell) {
+            (0, Cell::Guid(key)) => self.key = Some(key),
+            (1, Cell::Bytes(bytes)) => self.row.0 = Some(bytes.to_vec()),
+            (2, Cell::DateTime(at)) => self.row.1 = Some(at),
+            (3, Cell::Guid(parent)) => self.row.2 = Some(parent),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> blobdelta::error::Result<()> {
+        self.done.insert(self.key.take().unwrap(), std::mem::take(&mut self.row));
+        Ok(())
+    }
+}
+
+/// How many histories; more by the environment, for a campaign.
+fn cases() -> u32 {
+    std::env::var("BLOBDELTA_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/scenarios/history.seeds"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_history_loses_a_change(ops in proptest::collection::vec(op(), 1..40)) {
+        let mut history = History::new();
+        for op in &ops {
+            history.play(op);
+        }
+        history.check();
+        // And once more after everything has been shipped.
+        history.now += 1000;
+        history.world.at(history.now);
+        history.run(Scope::All);
+        history.check();
+    }
+}
