@@ -124,7 +124,8 @@ fn write_others(stage: &TableStage<'_>, options: &PartOptions) -> Result<Vec<Fil
     Ok(files)
 }
 
-fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
+/// The manifest of its table.
+pub fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
     let plan = plan();
     let info = |(nth, column)| ColumnInfo::new(column, plan.arrow_type_name(nth), plan.companion_names(nth));
     let counts = TableCounts { roots: 1, children: 4, tombstones: 1, ..TableCounts::default() };
