@@ -121,7 +121,10 @@ pub enum PayloadFile {
     Blob(Sha256),
 }
 
-const PART_PREFIXES: [(&str, fn(u32) -> PayloadFile); 3] = [
+/// How the n-th part of one kind is named.
+type MakePart = fn(u32) -> PayloadFile;
+
+const PART_PREFIXES: [(&str, MakePart); 3] = [
     ("part-", PayloadFile::Rows),
     ("deletes-", PayloadFile::Tombstones),
     ("absent-parents-", PayloadFile::AbsentParents),
