@@ -20,8 +20,9 @@
 //! | 0 | `error`, `model` |
 //! | 1 | `durable`, `scripts`, `monitor` |
 //! | 2 | `backend`, `convert`, `bundle` |
-//! | 3 | `engine`, `verify`, `replay`, `demo` |
-//! | 4 | `cli` |
+//! | 3 | `engine`, `verify`, `replay` |
+//! | 4 | `demo` |
+//! | 5 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
 //!

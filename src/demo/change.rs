@@ -22,12 +22,16 @@ const FIRST_NEW_ORDINAL: u32 = 1 << 24;
 
 /// What was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each counts rows of its kind")]
 pub struct Changed {
+    /// Rows with other bytes.
     pub replaced: u64,
+    /// Rows that are new.
     pub added: u64,
+    /// Files that lie in another folder.
     pub moved: u64,
+    /// A folder that lies elsewhere, and what is in it.
     pub moved_with_their_folder: u64,
+    /// Rows that are gone, and logged.
     pub removed: u64,
 }
 

@@ -84,14 +84,19 @@ pub fn source_columns() -> Vec<Column> {
 
 /// Where columns stand in [`source_columns`] and [`metadata_columns`].
 pub mod index {
-    #![expect(missing_docs, reason = "each is the column of its name")]
-    pub const NAME: usize = 1;
+    /// The column of its name.
     pub const PATH: usize = 2;
+    /// The column of its name.
     pub const PARENT_PATH: usize = 3;
+    /// The column of its name.
     pub const SIZE: usize = 5;
+    /// The column of its name.
     pub const WRITTEN: usize = 7;
+    /// The column of its name.
     pub const BYTES: usize = 16;
+    /// The column of its name.
     pub const MODIFIED_ON: usize = 1;
+    /// The column of its name.
     pub const BUSINESS_UNIT: usize = 2;
 }
 

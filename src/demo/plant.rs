@@ -22,8 +22,9 @@ const INLINE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes and rows of one transaction.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_ROWS: usize = 1000;
-/// No file's stamp is nearer than this to the first run, which is more than its buffer.
-const DISTANCE_TICKS: i64 = 300 * TICKS_PER_MINUTE;
+/// No file's stamp is nearer than this to the first run: more than twice its buffer, so that the
+/// full load takes it, and the delta's window, which reaches back by one buffer, does not again.
+const DISTANCE_TICKS: i64 = 540 * TICKS_PER_MINUTE;
 
 /// What was planted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -93,7 +93,8 @@ fn standing(session: &mut Session, spec: &TargetSpec) -> Vec<Vec<u8>> {
 }
 
 fn open(folder: &tempfile::TempDir) -> Session {
-    Session::open(folder.path(), &OpenOptions { create: true, ..OpenOptions::default() }).unwrap()
+    let main_database = "Copy".to_owned();
+    Session::open(folder.path(), &OpenOptions { create: true, main_database, ..OpenOptions::default() }).unwrap()
 }
 
 #[test]
@@ -156,7 +157,7 @@ fn a_target_that_would_cut_values_is_refused() {
     assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("more")));
     spec.target = TableName::parse("Copy.dbo.Absent").unwrap();
     assert_eq!(session.prepare_target(&spec, false).unwrap_err().kind(), Kind::Config);
-    session.execute_script("CREATE TABLE Copy.NoKey AS SELECT * FROM Copy.T").unwrap();
+    session.execute_script("CREATE TABLE NoKey AS SELECT * FROM T").unwrap();
     spec.target = TableName::parse("Copy.dbo.NoKey").unwrap();
     spec.columns.pop();
     assert_eq!(session.prepare_target(&spec, false).unwrap_err().kind(), Kind::Config);

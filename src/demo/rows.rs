@@ -1,0 +1,138 @@
+//! Many small rows instead of files: measures whether a late batch costs what an early one does.
+
+use super::names::{self, UNITS, index};
+use super::node::{Meta, Node, child_path, key_of};
+use super::options::{DemoReport, Folders, Pace};
+use super::plant::{create, metadata_cells, source_cells};
+use super::script::{Teller, open_source, run_all};
+use crate::backend::Backend;
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::clock::{Clock as _, SystemClock};
+use crate::model::run::Step;
+use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
+use crate::monitor::{Event, Monitor};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Rows of one folder, and of one transaction.
+const FOLDER_ROWS: u64 = 1000;
+const BATCH_SIZE: u32 = 500;
+/// Stamps are spread over the ten days before this.
+const AGE_TICKS: i64 = 20 * TICKS_PER_DAY;
+
+/// Plants so many rows, runs a full load, and tells the pace.
+pub(super) fn measure(rows: u64, folders: &Folders, teller: &Teller<'_>, monitor: &dyn Monitor) -> Result<DemoReport> {
+    let mut source = open_source(folders, Arc::new(SystemClock))?;
+    let began = Instant::now();
+    plant(&mut *source, rows, monitor)?;
+    teller.say(format!("{rows} rows planted in {:.1} s", began.elapsed().as_secs_f64()));
+    source.deploy()?;
+    for table in 0..names::TABLES.len() {
+        source.save_table(&names::config(table)?)?;
+    }
+    let began = Instant::now();
+    let watch = Watch { inner: monitor, batches: Mutex::new(Vec::new()) };
+    let report = run_all(&mut *source, &folders.bundles, BATCH_SIZE, &watch)?;
+    teller.say(format!("run and packed in {:.1} s", began.elapsed().as_secs_f64()));
+    let pace = pace(&watch.batches.into_inner().unwrap_or_else(PoisonError::into_inner));
+    if let Some(Pace { batches, first_micros, last_micros }) = pace {
+        teller.say(format!(
+            "{batches} batches; a row took {first_micros:.1} µs in the first tenth and {last_micros:.1} µs in the last: \
+             {:.2} times",
+            last_micros / first_micros
+        ));
+    }
+    Ok(DemoReport { bundles: report.bundles, comparison: None, pace })
+}
+
+fn plant(source: &mut dyn Backend, rows: u64, monitor: &dyn Monitor) -> Result<()> {
+    create(source)?;
+    monitor.event(Event::WorkStarted { what: "plant", name: names::BLOBS, rows: Some(rows), bytes: None });
+    let stamp = SystemClock.now().utc.plus_ticks(-AGE_TICKS);
+    let (name, metadata) = (names::source(0)?, names::metadata(0)?);
+    let mut planted = 0;
+    let mut folder_number = 0;
+    while planted < rows {
+        monitor.check()?;
+        folder_number += 1;
+        let in_folder = FOLDER_ROWS.min(rows - planted);
+        let nodes = folder(folder_number, in_folder, stamp);
+        let cells: Vec<Vec<Cell<'_>>> = nodes
+            .iter()
+            .map(|node| {
+                let mut cells = source_cells(node, node.parent.map(|parent| nodes[parent].path.as_slice()));
+                if !node.is_folder {
+                    cells[index::BYTES] = Cell::Bytes(node.name.as_bytes());
+                }
+                cells
+            })
+            .collect();
+        source.insert(&name, &names::source_columns(), &cells)?;
+        let with = nodes.iter().filter_map(|node| Some(metadata_cells(node.key, node.metadata?, &node.name)));
+        source.insert(&metadata, &names::metadata_columns(), &with.collect::<Vec<_>>())?;
+        planted += in_folder;
+        monitor.event(Event::WorkDone { rows: in_folder, bytes: 0 });
+    }
+    monitor.event(Event::WorkFinished);
+    Ok(())
+}
+
+/// A folder and the files in it, `rows` in all.
+fn folder(number: u32, rows: u64, stamp: Timestamp) -> Vec<Node> {
+    let unit = Some(UNITS[number as usize % UNITS.len()].0);
+    let root = child_path(&[], number);
+    (0..u32::try_from(rows).unwrap_or(1))
+        .map(|nth| {
+            let name = if nth == 0 { format!("folder {number}") } else { format!("{number}-{nth}.txt") };
+            let modified = stamp.plus_ticks(i64::from(number) * TICKS_PER_SECOND + i64::from(nth));
+            Node {
+                key: key_of("synthetic", name.as_bytes()),
+                parent: (nth > 0).then_some(0),
+                path: if nth == 0 { root.clone() } else { child_path(&root, nth) },
+                bytes: name.len() as u64,
+                name,
+                is_folder: nth == 0,
+                modified,
+                disk: PathBuf::new(),
+                metadata: Some(Meta { modified_on: Some(modified), business_unit: unit }),
+                is_gone: false,
+            }
+        })
+        .collect()
+}
+
+/// Notes when each batch of children ended.
+struct Watch<'a> {
+    inner: &'a dyn Monitor,
+    batches: Mutex<Vec<(Instant, u64)>>,
+}
+
+impl Monitor for Watch<'_> {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Batch { step: Step::Children, rows, .. } = event {
+            self.batches.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), rows));
+        }
+        self.inner.event(event);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inner.cancelled()
+    }
+}
+
+/// From the ends of batches; `None` if there are too few to say anything.
+fn pace(ends: &[(Instant, u64)]) -> Option<Pace> {
+    let batches = ends.len().checked_sub(1)?;
+    let tenth = batches / 10;
+    if tenth == 0 {
+        return None;
+    }
+    let micros = |some: &[(Instant, u64)]| {
+        let rows: u64 = some[1..].iter().map(|(_, rows)| rows).sum();
+        (some[some.len() - 1].0 - some[0].0).as_secs_f64() * 1e6 / rows.max(1) as f64
+    };
+    let (first_micros, last_micros) = (micros(&ends[..=tenth]), micros(&ends[batches - tenth..]));
+    Some(Pace { batches, first_micros, last_micros })
+}

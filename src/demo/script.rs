@@ -1,0 +1,286 @@
+//! The play: what is done, in order, and what is said of it.
+
+use super::change::change;
+use super::compare::{Comparison, compare};
+use super::names::{self, TABLES};
+use super::options::{DemoOptions, DemoReport, Folders};
+use super::plant::plant;
+use super::rows::measure;
+use super::walk::{Walked, walk};
+use crate::backend::{Backend, Connection, OpenOptions};
+use crate::durable::{Disk as _, Local};
+use crate::engine::{self, PackOptions, RunOptions, RunReport};
+use crate::error::{Error, Kind, Result};
+use crate::model::clock::{Clock, ManualClock, SystemClock};
+use crate::model::run::{RunRequest, Scope, Status};
+use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use crate::monitor::{Event, Monitor};
+use crate::replay::{ReplayOptions, replay, target_database};
+use crate::verify::{Level, verify};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The full load plays so long ago.
+const FIRST_RUN_TICKS: i64 = -7 * TICKS_PER_DAY;
+/// Changes begin so long ago.
+const CHANGES_TICKS: i64 = -6 * TICKS_PER_DAY;
+/// Deletions are logged so long ago.
+const DELETIONS_TICKS: i64 = -3 * TICKS_PER_DAY;
+
+/// Tells the person who watches.
+pub(super) struct Teller<'a> {
+    narrator: &'a dyn Fn(&str),
+}
+
+impl Teller<'_> {
+    pub(super) fn say(&self, text: impl AsRef<str>) {
+        (self.narrator)(text.as_ref());
+    }
+
+    /// A step, and the command that does it.
+    fn step(&self, number: u8, text: &str, command: &str) {
+        self.say(format!("\n{number}. {text}"));
+        if !command.is_empty() {
+            self.say(format!("   $ {command}"));
+        }
+    }
+}
+
+/// Plays the demo. `narrator` is given whole lines.
+///
+/// # Errors
+/// Usage, for folders that cannot be used; Verification, if a bundle or the replayed target is
+/// not what it has to be; whatever the steps say.
+pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Monitor) -> Result<DemoReport> {
+    options.check()?;
+    let teller = Teller { narrator };
+    let walked = if options.rows.is_none() { Some(walk(&options.from)?) } else { None };
+    let folders = Folders::of(&options.dir);
+    if !options.dir.is_dir() {
+        Local.create_dir(&options.dir)?;
+    }
+    Local.create_dir(&folders.bundles)?;
+    match (options.rows, walked) {
+        (Some(rows), _) => measure(rows, &folders, &teller, monitor),
+        (None, Some(walked)) => Play { options, folders, teller, monitor }.play(walked),
+        (None, None) => Err(Error::internal("the folder was not read")),
+    }
+}
+
+/// Opens the source under a clock.
+pub(super) fn open_source(folders: &Folders, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>> {
+    let options = OpenOptions { clock, create: true, ..OpenOptions::default() };
+    Connection::Embedded(folders.source.clone()).open(&options)
+}
+
+/// A run over all tables, with bundles.
+pub(super) fn run_all(
+    backend: &mut dyn Backend,
+    out: &Path,
+    batch_size: u32,
+    monitor: &dyn Monitor,
+) -> Result<RunReport> {
+    let request =
+        RunRequest { requested_by: "demo".into(), table: None, scope: Scope::All, batch_size, max_dop: 2, from: None };
+    let options = RunOptions {
+        request,
+        resume: None,
+        out: Some(out.to_owned()),
+        pack: PackOptions::default(),
+        lease_seconds: 300,
+    };
+    let report = engine::run(backend, &options, &Local, monitor)?;
+    match report.run.status {
+        Status::Completed => Ok(report),
+        status => {
+            let why = report.run.error.clone().unwrap_or_else(|| status.as_str().to_owned());
+            Err(Error::new(Kind::PartlyFailed, format!("the run did not complete: {why}")).run(report.run.id))
+        }
+    }
+}
+
+struct Play<'a> {
+    options: &'a DemoOptions,
+    folders: Folders,
+    teller: Teller<'a>,
+    monitor: &'a dyn Monitor,
+}
+
+impl Play<'_> {
+    fn play(&self, mut walked: Walked) -> Result<DemoReport> {
+        let now = SystemClock.now().utc;
+        let clock = Arc::new(ManualClock::at(now.plus_ticks(FIRST_RUN_TICKS)));
+        let mut source = open_source(&self.folders, clock.clone())?;
+        self.plant(&mut *source, &mut walked, now)?;
+        self.deploy(&mut *source)?;
+        let mut bundles = self.full_load(&mut *source)?;
+        clock.set(now.plus_ticks(DELETIONS_TICKS));
+        self.change(&mut *source, &mut walked, now)?;
+        drop(source);
+        let mut source = open_source(&self.folders, Arc::new(SystemClock))?;
+        bundles.extend(self.delta(&mut *source)?);
+        self.verify(&bundles)?;
+        let mut target = self.replay(&bundles)?;
+        let comparison = self.compare(&mut *source, &mut *target)?;
+        self.teller.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
+        Ok(DemoReport { bundles, comparison: Some(comparison), pace: None })
+    }
+
+    fn connection(&self) -> String {
+        format!("--connection sqlite:{}", self.folders.source.display())
+    }
+
+    fn plant(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
+        let from = self.options.from.display();
+        self.teller.step(1, &format!("Build an instance out of the files of {from}"), "");
+        let planted = plant(source, walked, now.plus_ticks(FIRST_RUN_TICKS), now, self.monitor)?;
+        let (rows, bytes) = (planted.rows, planted.bytes);
+        self.teller.say(format!("   {rows} rows with {bytes} bytes in {} and {}", TABLES[0], TABLES[1]));
+        let skipped = walked.skipped;
+        if skipped.total() > 0 {
+            self.teller.say(format!(
+                "   Skipped: {} links, {} special files, {} that could not be read, {} too large or too deep",
+                skipped.links, skipped.special, skipped.unreadable, skipped.too_large_or_deep
+            ));
+        }
+        if planted.shift_ticks > 0 {
+            let hours = planted.shift_ticks as f64 / (TICKS_PER_DAY / 24) as f64;
+            self.teller.say(format!(
+                "   Some files are newer than the full load may take, so all times were set back by {hours:.1} hours"
+            ));
+        }
+        Ok(())
+    }
+
+    fn deploy(&self, source: &mut dyn Backend) -> Result<()> {
+        self.teller.step(2, "Create the job database", &format!("blobdelta deploy {}", self.connection()));
+        source.deploy()?;
+        for table in 0..TABLES.len() {
+            let config = names::config(table)?;
+            let command = format!(
+                "blobdelta table add {} --metadata {} MetadataIdColumn={} MetadataBusinessUnitCol=BusinessUnit \
+                 BusinessUnit={} BusinessUnitIdColumn={} {}",
+                config.name,
+                config.metadata,
+                names::METADATA_KEY,
+                names::units()?,
+                names::UNIT_KEY,
+                self.connection()
+            );
+            self.teller.say(format!("   $ {command}"));
+            source.save_table(&config)?;
+        }
+        Ok(())
+    }
+
+    fn full_load(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+        self.teller.step(3, "Run a full load, a week ago by the instance's clock", &self.run_command());
+        self.run(source)
+    }
+
+    fn run_command(&self) -> String {
+        format!("blobdelta run {} --out {}", self.connection(), self.folders.bundles.display())
+    }
+
+    fn run(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+        let report = run_all(source, &self.folders.bundles, 500, self.monitor)?;
+        for table in &report.tables {
+            let Some(counts) = &table.counts else { continue };
+            self.teller.say(format!(
+                "   {}: {} roots, {} missing parents, {} children, {} tombstones; told: {} out of scope, {} without \
+                 business unit",
+                table.table,
+                counts.roots,
+                counts.missing_parents,
+                counts.children,
+                counts.tombstones,
+                counts.out_of_scope,
+                counts.without_business_unit
+            ));
+        }
+        for bundle in &report.bundles {
+            self.teller.say(format!("   {}", bundle.display()));
+        }
+        Ok(report.bundles)
+    }
+
+    fn change(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
+        self.teller.step(4, "Let a week go by: change, add, move and remove rows of the instance", "");
+        let changed = change(source, &mut walked.tables, now.plus_ticks(CHANGES_TICKS), now)?;
+        self.teller.say(format!(
+            "   {} replaced, {} added, {} moved, {} moved with their folder, {} removed and logged as deleted",
+            changed.replaced, changed.added, changed.moved, changed.moved_with_their_folder, changed.removed
+        ));
+        Ok(())
+    }
+
+    fn delta(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+        self.teller.step(5, "Run a delta, now", &self.run_command());
+        self.run(source)
+    }
+
+    fn verify(&self, bundles: &[PathBuf]) -> Result<()> {
+        let listed: Vec<String> = bundles.iter().map(|path| path.display().to_string()).collect();
+        self.teller.step(6, "Verify the bundles", &format!("blobdelta verify --deep {}", listed.join(" ")));
+        for path in bundles {
+            let report = verify(path, Level::Deep, self.monitor)?;
+            for finding in &report.findings {
+                let file = finding.file.as_deref().unwrap_or("-");
+                self.teller.say(format!("   {:?} {file}: {}", finding.kind, finding.detail));
+            }
+            if !report.is_good() {
+                return Err(Error::verification("a bundle of the demo is not what it has to be").file(path));
+            }
+            self.teller.say(format!("   good: {} files, {} bytes, {} rows", report.files, report.bytes, report.rows));
+        }
+        Ok(())
+    }
+
+    fn replay(&self, bundles: &[PathBuf]) -> Result<Box<dyn Backend>> {
+        let options = ReplayOptions { create: true, ..ReplayOptions::default() };
+        let into = format!("sqlite:{}", self.folders.target.display());
+        let all = self.folders.bundles.join("*.bundle");
+        self.teller.step(
+            7,
+            "Replay them into a second instance",
+            &format!("blobdelta replay {} --into {into}", all.display()),
+        );
+        let main_database = target_database(bundles, &options)?;
+        let opening = OpenOptions { main_database, create: true, ..OpenOptions::default() };
+        let mut target = Connection::Embedded(self.folders.target.clone()).open(&opening)?;
+        for bundle in replay(bundles, &mut *target, &options, self.monitor)?.bundles {
+            for table in bundle.tables {
+                self.teller.say(format!(
+                    "   {}: {} of {} rows written, {} removed by {} tombstones",
+                    table.target, table.written, table.rows, table.removed, table.tombstones
+                ));
+            }
+        }
+        Ok(target)
+    }
+
+    fn compare(&self, source: &mut dyn Backend, target: &mut dyn Backend) -> Result<Comparison> {
+        self.teller.step(8, "Compare source and target row by row, byte by byte", "");
+        let marks = source.watermarks()?;
+        let mut found = Comparison::default();
+        for table in 0..TABLES.len() {
+            let name = names::source(table)?;
+            let mark = marks.iter().find(|mark| mark.table == name).and_then(|mark| mark.last_high_water);
+            let end = mark.ok_or_else(|| Error::internal("a completed run left no watermark").table(&name))?;
+            compare(source, target, (table, end), &name, &mut found)?;
+        }
+        self.monitor.event(Event::Note("compared"));
+        for difference in &found.told {
+            self.teller.say(format!("   DIFFERENT {difference}"));
+        }
+        self.teller.say(format!(
+            "   {} rows equal in every column ({} bytes), {} more as ancestors, {} absent as they must be, {} differences",
+            found.due, found.bytes, found.ancestors, found.absent, found.differences
+        ));
+        if found.differences == 0 {
+            return Ok(found);
+        }
+        let what = format!("the replayed target differs from the source in {} places", found.differences);
+        Err(Error::verification(what).file(&self.folders.target))
+    }
+}
