@@ -59,6 +59,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show what a bundle holds: windows, tables, columns, rows, bytes
     Inspect(InspectArgs),
+    /// Apply bundles to a database: the latest version of each row
+    Replay(ReplayArgs),
 }
 
 /// The instance to work on.
@@ -271,4 +273,28 @@ pub struct VerifyArgs {
     /// Check every row too: content hashes, window, order, keys, parents
     #[arg(long)]
     pub deep: bool,
+}
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Bundles are verified, put in the order of their chains, and applied each once: the row with the
+latest ModifiedOn stands. A replay that was interrupted is repeated.
+
+Examples:
+  blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
+pub struct ReplayArgs {
+    /// Folders of bundles
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// The instance to replay into: sqlite:FOLDER
+    #[arg(long, value_name = "CONNECTION")]
+    pub into: String,
+    /// The database to replay into; that of the source unless given
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Create the database and its tables where they are missing
+    #[arg(long)]
+    pub create: bool,
+    /// Apply bundles although one before them is missing: what it held is then missing too
+    #[arg(long)]
+    pub allow_gap: bool,
 }

@@ -15,6 +15,7 @@ mod pack;
 mod progress;
 mod rate;
 mod render;
+mod replay;
 mod run;
 mod signals;
 mod status;
