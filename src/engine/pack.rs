@@ -4,7 +4,7 @@ use super::export::write_bundle;
 use super::leases::Leases;
 use super::options::PackOptions;
 use crate::backend::{Backend, BundleRecord, PackState};
-use crate::bundle::Published;
+use crate::bundle::{BundleName, Published, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
@@ -13,6 +13,9 @@ use crate::model::run::{Fence, Run};
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// How many of the latest runs are looked at for staging folders that they may have left.
+const SWEPT_RUNS: u32 = 1000;
 
 /// Packs the tables of a finished run that are in no bundle yet. If all are, and their slices
 /// still stand, writes the same bundles again, byte for byte.
@@ -28,17 +31,40 @@ pub fn pack(
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<Vec<PathBuf>> {
-    check_out(disk, out)?;
+    check_out(out)?;
+    sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
     pack_with(backend, &leases, run_id, out, options, disk, monitor)
 }
 
 /// The folder for bundles is there.
-pub(super) fn check_out(_disk: &dyn Disk, out: &Path) -> Result<()> {
+pub(super) fn check_out(out: &Path) -> Result<()> {
     if out.is_dir() {
         return Ok(());
     }
     Err(Error::usage("the folder for bundles is not there").file(out).hint("make it first, or correct --out"))
+}
+
+/// Removes the staging folders of runs of this source that nobody works on any more. Others may
+/// publish into the same folder: what is not known to be ours and dead is left alone.
+pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<()> {
+    let now = backend.now()?.utc;
+    let alive: Vec<Guid> = backend
+        .watermarks()?
+        .into_iter()
+        .filter(|mark| mark.is_running && mark.lease_expires_at.is_some_and(|expires| expires > now))
+        .filter_map(|mark| mark.lease_run_id)
+        .collect();
+    let dead: Vec<Run> = backend.recent_runs(SWEPT_RUNS)?.into_iter().filter(|run| !alive.contains(&run.id)).collect();
+    let is_dead = |name: &BundleName| {
+        let number = name.as_str().trim_end_matches(".bundle").rsplit_once('-').and_then(|(_, n)| n.parse().ok());
+        let of_run = |run: &Run| number.is_some_and(|n| BundleName::new(run.started_at.utc, run.id, n) == *name);
+        dead.iter().any(of_run)
+    };
+    for path in sweep_staging(disk, out, &is_dead)? {
+        monitor.event(Event::Note(&format!("removed {}, which a run that died had left", path.display())));
+    }
+    Ok(())
 }
 
 pub(super) fn pack_with(

@@ -2,7 +2,7 @@
 
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
-use super::pack::{check_out, pack_tables, pack_with};
+use super::pack::{check_out, pack_tables, pack_with, sweep};
 use crate::backend::{Backend, PackState};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
@@ -49,7 +49,10 @@ pub fn run(
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
     let tables = chosen_tables(backend, wanted.as_ref())?;
     match &options.out {
-        Some(out) => check_out(disk, out)?,
+        Some(out) => {
+            check_out(out)?;
+            sweep(backend, out, disk, monitor)?;
+        }
         None => refuse_without_bundle(&tables)?,
     }
     let leases = Leases::start(backend.lease_keeper()?, options.lease_seconds)?;

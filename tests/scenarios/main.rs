@@ -3,6 +3,7 @@
 
 mod world;
 
+mod bundles;
 mod failures;
 mod history;
 mod slices;

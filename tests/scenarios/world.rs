@@ -69,6 +69,14 @@ pub struct World {
     paths: BTreeMap<u32, Vec<u8>>,
 }
 
+/// A folder that goes with the test; in memory where there is such a place, because a thousand
+/// small transactions wait for the disk and nothing else.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn source_columns() -> Vec<Column> {
     vec![
         Column::new("stream_id", SqlType::UniqueIdentifier, false),
@@ -102,7 +110,7 @@ impl World {
     }
 
     pub fn on(disk: Arc<dyn Disk>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         std::fs::create_dir(dir.path().join("out")).unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let backend = open(&dir.path().join("source"), &clock, &disk, true);
