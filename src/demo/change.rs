@@ -14,9 +14,9 @@ use crate::model::time::{TICKS_PER_SECOND, Timestamp};
 use std::path::PathBuf;
 
 /// At most so many rows of each kind change in a table.
-const MOST_OF_A_KIND: usize = 50;
+const MOST_OF_A_KIND: usize = 25;
 /// A folder is moved with at most so many descendants.
-const MOST_DESCENDANTS: usize = 200;
+const MOST_DESCENDANTS: usize = 100;
 /// Ordinals of rows that are new or moved start here, above those of any real folder.
 const FIRST_NEW_ORDINAL: u32 = 1 << 24;
 

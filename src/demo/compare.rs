@@ -58,19 +58,38 @@ enum Due {
     Absent,
 }
 
-/// Compares one table. `window_end` is the end of the last window of its chain.
+/// What one table is held against.
+pub struct Terms<'a> {
+    /// The table.
+    pub table: usize,
+    /// Where the last window of its chain ended.
+    pub window_end: Timestamp,
+    /// Folders that an earlier run shipped because something under them was due then. They stay
+    /// where nothing is under them any more: no run tells of a folder without metadata.
+    pub former_ancestors: &'a HashSet<Guid>,
+}
+
+/// The folders that must stand in the target because something under them is due.
+///
+/// # Errors
+/// Database.
+pub fn ancestors(source: &mut dyn Backend, table: usize, window_end: Timestamp) -> Result<HashSet<Guid>> {
+    Expectation::read(source, table, window_end).map(|due| due.ancestors)
+}
+
+/// Compares one table.
 ///
 /// # Errors
 /// Database.
 pub fn compare(
     source: &mut dyn Backend,
     target: &mut dyn Backend,
-    (table, window_end): (usize, Timestamp),
+    terms: &Terms<'_>,
     target_table: &TableName,
     found: &mut Comparison,
 ) -> Result<()> {
-    let due = Expectation::read(source, table, window_end)?;
-    let name = names::source(table)?;
+    let due = Expectation::read(source, terms.table, terms.window_end)?;
+    let name = names::source(terms.table)?;
     let columns = names::source_columns();
     let mut with_stamp = columns.clone();
     with_stamp.push(Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), true));
@@ -96,7 +115,10 @@ pub fn compare(
                 found.differ(&name, row.key, "is in the target, and is gone from the source");
             }
             (Ordering::Equal, Some(row), Some(copy)) => {
-                let due = due.of(row);
+                let due = match due.of(row) {
+                    Due::Absent if terms.former_ancestors.contains(&row.key) => Due::Either,
+                    due => due,
+                };
                 found.count(due);
                 match due {
                     Due::Equal(stamp) => equal(&name, (row, copy, stamp), (&mut left, &mut right), found)?,

@@ -1,7 +1,7 @@
 //! The play: what is done, in order, and what is said of it.
 
 use super::change::change;
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, Terms, ancestors, compare};
 use super::names::{self, TABLES};
 use super::options::{DemoOptions, DemoReport, Folders};
 use super::plant::plant;
@@ -12,11 +12,13 @@ use crate::durable::{Disk as _, Local};
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ManualClock, SystemClock};
+use crate::model::id::Guid;
 use crate::model::run::{RunRequest, Scope, Status};
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Monitor;
 use crate::replay::{ReplayOptions, replay, target_database};
 use crate::verify::{Level, verify};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,6 +101,17 @@ pub(super) fn run_all(
     }
 }
 
+/// Where the last window of each table ended.
+fn window_ends(source: &mut dyn Backend) -> Result<Vec<Timestamp>> {
+    let marks = source.watermarks()?;
+    let end = |table| {
+        let name = names::source(table)?;
+        let mark = marks.iter().find(|mark| mark.table == name).and_then(|mark| mark.last_high_water);
+        mark.ok_or_else(|| Error::internal("a completed run left no watermark").table(&name))
+    };
+    (0..TABLES.len()).map(end).collect()
+}
+
 struct Play<'a> {
     options: &'a DemoOptions,
     folders: Folders,
@@ -114,6 +127,10 @@ impl Play<'_> {
         self.plant(&mut *source, &mut walked, now)?;
         self.deploy(&mut *source)?;
         let mut bundles = self.full_load(&mut *source)?;
+        let mut former = Vec::new();
+        for (table, end) in window_ends(&mut *source)?.into_iter().enumerate() {
+            former.push(ancestors(&mut *source, table, end)?);
+        }
         clock.set(now.plus_ticks(DELETIONS_TICKS));
         self.change(&mut *source, &mut walked, now)?;
         drop(source);
@@ -121,7 +138,7 @@ impl Play<'_> {
         bundles.extend(self.delta(&mut *source)?);
         self.verify(&bundles)?;
         let mut target = self.replay(&bundles)?;
-        let comparison = self.compare(&mut *source, &mut *target)?;
+        let comparison = self.compare(&mut *source, &mut *target, &former)?;
         self.teller.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
         Ok(DemoReport { bundles, comparison: Some(comparison), pace: None })
     }
@@ -259,17 +276,18 @@ impl Play<'_> {
         Ok(target)
     }
 
-    fn compare(&self, source: &mut dyn Backend, target: &mut dyn Backend) -> Result<Comparison> {
+    fn compare(
+        &self,
+        source: &mut dyn Backend,
+        target: &mut dyn Backend,
+        former: &[HashSet<Guid>],
+    ) -> Result<Comparison> {
         self.teller.step(8, "Compare source and target row by row, byte by byte", "");
-        let marks = source.watermarks()?;
         let mut found = Comparison::default();
-        for table in 0..TABLES.len() {
-            let name = names::source(table)?;
-            let mark = marks.iter().find(|mark| mark.table == name).and_then(|mark| mark.last_high_water);
-            let end = mark.ok_or_else(|| Error::internal("a completed run left no watermark").table(&name))?;
-            compare(source, target, (table, end), &name, &mut found)?;
+        for (table, (window_end, former_ancestors)) in window_ends(source)?.into_iter().zip(former).enumerate() {
+            let terms = Terms { table, window_end, former_ancestors };
+            compare(source, target, &terms, &names::source(table)?, &mut found)?;
         }
-        self.monitor.event(Event::Note("compared"));
         for difference in &found.told {
             self.teller.say(format!("   DIFFERENT {difference}"));
         }

@@ -115,7 +115,7 @@ fn rule_15_a_tombstone_that_came_first_still_wins() {
     let mut session = open(&folder);
     let spec = spec(&mut session);
     let tombstone = |modified| [TombstoneRow { key: Guid::from_bytes([1; 16]), version: version(modified) }];
-    let mut bury = |session: &mut Session, root, modified| {
+    let bury = |session: &mut Session, root, modified| {
         session.apply_tombstones(&spec, &tombstone(modified), &entry(&spec, root, 1, true)).unwrap()
     };
     assert_eq!(bury(&mut session, 1, 50), 0);
