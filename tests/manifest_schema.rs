@@ -65,6 +65,23 @@ fn every_field_is_required_and_unknown_ones_are_allowed() {
     }
 }
 
+/// The format's page names every field that a manifest has.
+#[test]
+fn every_field_is_explained() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/FORMAT.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let manifest = manifest();
+    let mut pointers = Vec::new();
+    objects(&manifest, "", &mut pointers);
+    for pointer in pointers.iter().filter(|pointer| !pointer.starts_with("/rules/")) {
+        for key in manifest.pointer(pointer).unwrap().as_object().unwrap().keys() {
+            let forms =
+                [format!("`{key}`"), format!(".{key}`"), format!("`{key}[]`"), format!("`{key}."), format!(".{key}.")];
+            assert!(forms.iter().any(|form| page.contains(form)), "FORMAT.md says nothing of {pointer}/{key}");
+        }
+    }
+}
+
 #[test]
 fn values_that_no_writer_writes_are_not_valid() {
     let (schema, manifest) = (schema(), manifest());

@@ -183,7 +183,7 @@ fn value_bytes(batch: &RecordBatch) -> Result<u64> {
 
 /// Whether a field holds values that may be large: no dictionary, statistics or bloom filter is
 /// of use there, and each would hold copies of them.
-pub(super) fn is_large(field: &Field) -> bool {
+fn is_large(field: &Field) -> bool {
     field.metadata().get(SQL_TYPE_KEY).and_then(|text| SqlType::parse(text).ok()).is_some_and(SqlType::is_large)
 }
 

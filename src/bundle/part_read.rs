@@ -4,10 +4,10 @@
 //! chosen by the bytes that the row group's rows have on average. A row group larger than the
 //! format allows is refused before any of it is decoded.
 
-use super::manifest::FileRole;
-use super::part::is_large;
+use super::manifest::{FileInfo, FileRole};
 use super::read::{Bundle, CheckedFile};
 use crate::error::{Error, Result};
+use crate::model::sqltype::SqlType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
@@ -61,7 +61,7 @@ impl Bundle {
         let reader = if info.role == FileRole::Blob {
             Err(Error::verification("this file is one value, and not a part"))
         } else {
-            open(file, path.clone(), read)
+            open(file, path.clone(), read, &self.large_columns(&info))
         };
         let reader = reader.map_err(|error| error.file(&path))?;
         let rows = u64::try_from(reader.metadata.metadata().file_metadata().num_rows()).ok();
@@ -75,12 +75,21 @@ impl Bundle {
         }
         Ok(reader)
     }
+
+    /// Columns of a part that may hold large values, by the manifest: what the file says of
+    /// itself is not asked.
+    fn large_columns(&self, info: &FileInfo) -> Vec<&str> {
+        let table = self.manifest().tables.iter().find(|table| table.files.iter().any(|file| file.path == info.path));
+        let large = |sql_type: &str| SqlType::parse(sql_type).is_ok_and(SqlType::is_large);
+        let columns = table.into_iter().flat_map(|table| &table.columns);
+        columns.filter(|column| large(&column.sql_type)).map(|column| column.name.as_str()).collect()
+    }
 }
 
-fn open(file: File, path: PathBuf, read: &PartRead) -> Result<PartReader> {
+fn open(file: File, path: PathBuf, read: &PartRead, large: &[&str]) -> Result<PartReader> {
     let bad = |error| Error::verification("this part cannot be read as Parquet").caused_by(error);
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(bad)?;
-    check_footer(&metadata)?;
+    check_footer(&metadata, large)?;
     let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
     let mask = match &read.columns {
         None => ProjectionMask::all(),
@@ -96,7 +105,7 @@ fn open(file: File, path: PathBuf, read: &PartRead) -> Result<PartReader> {
     Ok(PartReader { file, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
 }
 
-fn check_footer(metadata: &ArrowReaderMetadata) -> Result<()> {
+fn check_footer(metadata: &ArrowReaderMetadata, large: &[&str]) -> Result<()> {
     let schema = metadata.schema();
     for group in metadata.metadata().row_groups() {
         if !(0..=MAX_ROW_GROUP_BYTES).contains(&group.total_byte_size()) || group.num_rows() < 0 {
@@ -109,7 +118,7 @@ fn check_footer(metadata: &ArrowReaderMetadata) -> Result<()> {
             // A dictionary would let a few bytes stand for more values than fit into memory.
             let has_dictionary = column.dictionary_page_offset().is_some()
                 || column.encodings().any(|encoding| matches!(encoding, Encoding::RLE_DICTIONARY));
-            if is_large(field) && has_dictionary {
+            if has_dictionary && large.contains(&field.name().as_str()) {
                 return Err(Error::verification("a large column has a dictionary").column(field.name()));
             }
         }
