@@ -53,7 +53,7 @@ fn refuse(refused: &clap::Error) -> Exit {
         let what = text.trim().trim_start_matches("error: ").to_owned();
         return tell(&Error::usage(what), true);
     }
-    eprint!("{}", refused.render().ansi());
+    let _ = refused.print();
     Exit::Usage
 }
 

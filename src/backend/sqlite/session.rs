@@ -54,7 +54,8 @@ impl Session {
             let text = format!("there is no database {} in this embedded instance", options.main_database);
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
         }
-        let connection = open_connection(&main, options.create)?;
+        // The flag counts for databases that are attached too, and `table add` makes a slice's.
+        let connection = open_connection(&main, true)?;
         let mut session = Self {
             connection,
             folder: folder.to_owned(),

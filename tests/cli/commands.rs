@@ -1,0 +1,122 @@
+//! What works: each command from deploy to replay, as text and as JSON.
+
+use crate::world::{DOCS, World};
+use serde_json::Value;
+
+const RUN_COLUMNS: [&str; 7] =
+    ["RunId", "RunType", "RequestedBy", "RunStartedAt", "RunCompletedAt", "Status", "ErrorMessage"];
+const STEP_COLUMNS: [&str; 11] = [
+    "TableName",
+    "StepNumber",
+    "BatchNumber",
+    "RowsProcessed",
+    "TotalRowsProcessed",
+    "WindowStart",
+    "WindowEnd",
+    "BatchStartedAt",
+    "BatchCompletedAt",
+    "Status",
+    "ErrorMessage",
+];
+const WATERMARK_COLUMNS: [&str; 7] = [
+    "TableName",
+    "LastHighWaterModifiedOn",
+    "LastRunId",
+    "LastRunCompletedAt",
+    "IsInitialFullLoadDone",
+    "IsRunning",
+    "RunLeaseExpiresAt",
+];
+
+fn has_all(object: &Value, columns: &[&str]) {
+    for column in columns {
+        assert!(object.get(column).is_some(), "{column} is missing in {object}");
+    }
+}
+
+#[test]
+fn the_main_job_from_deploy_to_replay() {
+    let world = World::new();
+    let plan = world.good(&["run", "--plan", "--json"]).json();
+    assert_eq!(plan["plan"][0]["Keys"], 3);
+    assert_eq!(world.good(&["status", "--json"]).json()["runs"], Value::Array(Vec::new()), "a plan changes nothing");
+
+    let run = world.good(&["run", "--out", &world.out(), "--json"]).json();
+    assert_eq!(run["tables"][0]["counts"]["roots"], 3);
+    assert_eq!(run["run"]["Status"], "Completed");
+    let bundle = run["bundles"][0].as_str().unwrap();
+
+    let verified = world.good(&["verify", "--deep", bundle, "--json"]).json();
+    assert_eq!(verified["bundles"][0]["good"], true);
+    assert_eq!(verified["bundles"][0]["rows"], 3);
+    let inspected = world.good(&["inspect", bundle, "--json"]).json();
+    assert_eq!(inspected["root_sha256"], verified["bundles"][0]["root_sha256"]);
+
+    let into = format!("sqlite:{}", world.path("target").display());
+    let replay = ["replay", bundle, "--into", &into, "--create", "--database", "Restored", "--json"];
+    assert_eq!(world.good(&replay).json()["bundles"][0]["tables"][0]["Written"], 3);
+    assert_eq!(world.good(&replay).json()["bundles"][0]["applied_before"], true);
+    assert_eq!(world.good(&["pack", "--run", run["run"]["RunId"].as_str().unwrap(), "--out", &world.out()]).code, 0);
+}
+
+#[test]
+fn status_has_the_columns_of_the_monitoring_queries() {
+    let world = World::new();
+    let run = world.good(&["run", "--out", &world.out(), "--json"]).json()["run"]["RunId"].as_str().unwrap().to_owned();
+    let status = world.good(&["status", "--json"]).json();
+    has_all(&status["runs"][0], &RUN_COLUMNS);
+    let marks = status["watermarks"].as_array().unwrap();
+    let docs = marks.iter().find(|mark| mark["TableName"] == DOCS).unwrap();
+    has_all(docs, &WATERMARK_COLUMNS);
+    assert_eq!(docs["LastRunId"], run.as_str());
+    let detail = world.good(&["status", "--run", &run, "--json"]).json();
+    has_all(&detail["run"], &RUN_COLUMNS);
+    has_all(&detail["steps"][0], &STEP_COLUMNS);
+    assert_eq!(detail["bundles"][0]["TableName"], DOCS);
+    let text = world.good(&["status", "--run", &run]).stdout;
+    for column in STEP_COLUMNS {
+        assert!(text.contains(column), "{column} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn the_summary_tells_what_no_window_can_catch() {
+    let world = World::new();
+    let text = world.good(&["run", "--out", &world.out()]).stdout;
+    for told in
+        ["3 rows", "pending", "excluded", "out of scope", "without business unit", "held back", "gone", "future"]
+    {
+        assert!(text.contains(told), "{told} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_setting_is_changed_and_shown() {
+    let world = World::new();
+    world.good(&["table", "set", DOCS, "SafetyBufferMinutes=60", "includedeletions=0"]);
+    let tables = world.good(&["table", "list", "--json"]).json();
+    let docs = tables["tables"].as_array().unwrap().iter().find(|table| table["TableName"] == DOCS).unwrap().clone();
+    assert_eq!((&docs["SafetyBufferMinutes"], &docs["IncludeDeletions"]), (&Value::from(60), &Value::from(false)));
+    assert!(world.good(&["table", "list"]).stdout.contains(DOCS));
+}
+
+#[test]
+fn progress_never_reaches_stdout() {
+    let world = World::new();
+    let ended = world.good(&["run", "--out", &world.out(), "--json", "--log-format", "json"]);
+    ended.json();
+    let events: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for name in ["run_started", "table_started", "table_finished", "published"] {
+        assert!(events.iter().any(|event| event["event"] == name), "{name} is missing in {events:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let world = World::bare();
+    assert!(world.good(&["--version"]).stdout.starts_with("blobdelta "));
+    for command in ["deploy", "run", "pack", "status", "verify", "inspect", "replay"] {
+        let help = world.good(&[command, "--help"]).stdout;
+        assert!(help.contains("Example"), "{command} has no example");
+    }
+}

@@ -1,0 +1,9 @@
+//! The binary, called as a user calls it: exit codes, one clear error a mistake, one JSON document
+//! a command, and nothing left behind by what was refused.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bundles;
+mod commands;
+mod refusals;
+mod world;

@@ -1,0 +1,153 @@
+//! Bad input: one clear error, its exit code, and nothing changed.
+
+use crate::world::{DOCS, Ended, World, tree};
+use blobdelta::model::sqltype::SqlType;
+
+const UNKNOWN: &str = "6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061";
+
+/// The call ends with this code and one error that says all of `says`, as text and as JSON; no
+/// bundle is left behind.
+fn refused(world: &World, args: &[&str], code: i32, says: &[&str]) {
+    refused_on(world, &world.connection(), args, code, says);
+}
+
+fn refused_on(world: &World, connection: &str, args: &[&str], code: i32, says: &[&str]) {
+    let before = tree(&world.path("out"));
+    let text = world.call_on(connection, args);
+    assert_eq!(text.code, code, "{args:?}: {text:?}");
+    assert_eq!(text.stderr.matches("error: ").count(), 1, "{args:?}: {text:?}");
+    for word in says {
+        assert!(text.stderr.contains(word), "{args:?}: {word:?} is missing in {}", text.stderr);
+    }
+    let json = world.call_on(connection, &[args, &["--json"]].concat());
+    assert_eq!(json.code, code, "{args:?}: {json:?}");
+    let error = &json.json()["error"];
+    assert_eq!(error["exit_code"], code, "{args:?}: {json:?}");
+    assert!(error["what"].is_string() && error["place"].is_object(), "{json:?}");
+    assert_eq!(tree(&world.path("out")), before, "{args:?} left something behind");
+}
+
+#[test]
+fn an_unknown_or_missing_connection() {
+    let world = World::bare();
+    let nowhere = format!("sqlite:{}", world.path("nowhere").display());
+    refused_on(&world, "", &["status"], 2, &["no connection", "BLOBDELTA_CONNECTION"]);
+    refused_on(&world, "Server=x;Password=secret", &["status"], 2, &["sqlite:FOLDER"]);
+    refused_on(&world, &nowhere, &["status"], 2, &["nowhere", "deploy"]);
+    refused_on(&world, &nowhere, &["run", "--out", &world.out()], 2, &["nowhere"]);
+    assert!(!world.path("nowhere").exists());
+    let told: Ended = world.call_on("Server=x;Password=secret", &["status"]);
+    assert!(!told.stderr.contains("secret"), "{told:?}");
+}
+
+#[test]
+fn an_unknown_table_unit_or_run() {
+    let world = World::new();
+    let out = world.out();
+    refused(&world, &["run", "--table", "Src.dbo.Nothing", "--out", &out], 2, &["Src.dbo.Nothing", DOCS]);
+    refused(&world, &["run", "--table", "Docs", "--out", &out], 2, &["three-part"]);
+    refused(&world, &["run", "--business-unit", UNKNOWN, "--out", &out], 2, &[UNKNOWN]);
+    refused(&world, &["run", "--business-unit", "x", "--out", &out], 2, &["GUID"]);
+    refused(&world, &["run", "--resume", UNKNOWN, "--out", &out], 2, &[UNKNOWN]);
+    refused(&world, &["pack", "--run", UNKNOWN, "--out", &out], 2, &[UNKNOWN]);
+    refused(&world, &["status", "--run", UNKNOWN], 2, &[UNKNOWN]);
+    refused(&world, &["run", "--from", "yesterday", "--out", &out], 2, &["yesterday"]);
+    refused(&world, &["run", "--batch-size", "0", "--out", &out], 2, &["batch-size"]);
+    assert_eq!(world.good(&["status", "--json"]).json()["runs"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_configuration_that_names_what_is_not_there() {
+    let world = World::new();
+    let before = world.good(&["table", "list", "--json"]).stdout;
+    for (setting, says) in [
+        ("Source=Nowhere.dbo.Docs", "Nowhere"),
+        ("Source=Src.dbo.Nothing", "Nothing"),
+        ("Metadata=Meta.dbo.Nothing", "Nothing"),
+        ("MetadataModifiedOnCol=Changed", "Changed"),
+        ("MetadataIdColumn=Nr", "Nr"),
+        ("KeyColumn=nr", "nr"),
+        ("PathColumn=place", "place"),
+        ("SafetyBufferMinutes=soon", "soon"),
+        ("Target=Src.dbo.Docs", "TargetTable"),
+        ("Buffer=1", "SafetyBufferMinutes"),
+        ("nothing", "FIELD=VALUE"),
+    ] {
+        refused(&world, &["table", "set", DOCS, setting], 2, &[says]);
+    }
+    refused(&world, &["table", "add", "Src.dbo.Nothing"], 2, &["Nothing"]);
+    refused(&world, &["table", "add", DOCS, "--metadata", "Meta.dbo.Docs"], 2, &["table set"]);
+    assert_eq!(world.good(&["table", "list", "--json"]).stdout, before);
+}
+
+#[test]
+fn a_column_that_vanished_fails_its_table_before_anything_is_emptied() {
+    let world = World::new();
+    world.bundle();
+    world.backend().execute_script("ALTER TABLE Meta.Docs RENAME COLUMN ModifiedOn TO Changed").unwrap();
+    refused_or_failed(&world, &["run", "--out", &world.out()], "ModifiedOn");
+}
+
+/// A mistake that shows only when a run begins: the run is refused or its table fails.
+fn refused_or_failed(world: &World, args: &[&str], says: &str) {
+    let before = tree(&world.path("out"));
+    let ended = world.call(args);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let told = ended.stdout.clone() + &ended.stderr;
+    assert_eq!(told.matches("error: ").count(), 1, "{ended:?}");
+    assert!(told.contains(says), "{ended:?}");
+    assert_eq!(tree(&world.path("out")), before);
+}
+
+#[test]
+fn a_column_of_a_type_that_cannot_be_carried() {
+    let world = World::new();
+    world.plant("Src.dbo.Odd", SqlType::Int);
+    world.backend().execute_script("ALTER TABLE Src.Odd ADD COLUMN v sql_variant").unwrap();
+    let args = ["table", "add", "Src.dbo.Odd", "--metadata", "Meta.dbo.Odd", "MetadataIdColumn=Id"];
+    refused(&world, &args, 2, &["sql_variant", "column v"]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_used() {
+    let world = World::new();
+    std::fs::write(world.path("file"), "x").unwrap();
+    for name in ["missing", "file"] {
+        let out = world.path(name).display().to_string();
+        refused(&world, &["run", "--out", &out], 2, &[name]);
+    }
+    refused(&world, &["run"], 2, &["--out"]);
+    refused(&world, &["run", "--no-bundle"], 2, &["RequireBundle"]);
+    assert_eq!(world.good(&["status", "--json"]).json()["runs"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_foreign_folder_under_the_name_of_the_bundle() {
+    let world = World::new();
+    world.good(&["table", "set", DOCS, "RequireBundle=0"]);
+    let run = world.good(&["run", "--no-bundle", "--json"]).json()["run"].clone();
+    let id = run["RunId"].as_str().unwrap();
+    let started = run["RunStartedAt"].as_str().unwrap()[..19].replace(['-', ':'], "");
+    let foreign = world.path("out").join(format!("{started}Z-{}-1.bundle", &id[..8]));
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("mine.txt"), "precious").unwrap();
+    let ended = world.call(&["pack", "--run", id, "--out", &world.out()]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains(&foreign.display().to_string()), "{ended:?}");
+    assert_eq!(tree(&world.path("out")).len(), 1, "nothing half published");
+    std::fs::remove_dir_all(&foreign).unwrap();
+    world.good(&["pack", "--run", id, "--out", &world.out()]);
+}
+
+#[test]
+fn a_second_run_is_told_who_holds_the_lease() {
+    let world = World::new();
+    world.good(&["table", "set", DOCS, "RequireBundle=0"]);
+    let run = world.good(&["run", "--no-bundle", "--json"]).json()["run"]["RunId"].as_str().unwrap().to_owned();
+    let table = blobdelta::model::name::TableName::parse(DOCS).unwrap();
+    let id = blobdelta::model::id::Guid::parse(&run).unwrap();
+    world.backend().take_lease(id, &table, 600).unwrap();
+    let ended = world.call(&["run", "--out", &world.out()]);
+    assert_eq!(ended.code, 4, "{ended:?}");
+    assert!((ended.stdout.clone() + &ended.stderr).contains(&run), "{ended:?}");
+}
