@@ -44,6 +44,8 @@ pub enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Play the whole job on the files of a folder, and compare the outcome with them
+    Demo(DemoArgs),
     /// Create or upgrade the job database; safe to repeat
     Deploy(DeployArgs),
     /// Add, list and change the tables that runs take
@@ -297,4 +299,23 @@ pub struct ReplayArgs {
     /// Apply bundles although one before them is missing: what it held is then missing too
     #[arg(long)]
     pub allow_gap: bool,
+}
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Nothing of FOLDER is changed. Files that are left: DIR/source and DIR/target, the two instances;
+DIR/bundles, the bundles.
+
+Examples:
+  blobdelta demo
+  blobdelta demo --from /usr/share/doc --dir ./demo")]
+pub struct DemoArgs {
+    /// Take the files of this folder; without it, files that come with this program
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+    /// Where the demo leaves what it makes; it must not be there yet
+    #[arg(long, value_name = "FOLDER", default_value = "blobdelta-demo")]
+    pub dir: PathBuf,
+    /// Generate so many rows instead of reading files
+    #[arg(long, value_name = "N", hide = true, conflicts_with = "from")]
+    pub rows: Option<u64>,
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod app;
 mod args;
+mod demo;
 mod deploy;
 mod exit;
 mod fields;
@@ -17,6 +18,7 @@ mod rate;
 mod render;
 mod replay;
 mod run;
+mod samples;
 mod signals;
 mod status;
 mod summary;

@@ -55,9 +55,10 @@ impl DemoOptions {
     ///
     /// # Errors
     /// Usage.
-    pub(super) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         let is_taken = match std::fs::read_dir(&self.dir) {
-            Ok(mut entries) => entries.next().is_some(),
+            // The files may lie in the folder, and nothing else.
+            Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.path() != self.from)),
             Err(_) => self.dir.symlink_metadata().is_ok(),
         };
         if is_taken {

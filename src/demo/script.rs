@@ -260,7 +260,7 @@ impl Play<'_> {
         self.teller.step(
             7,
             "Replay them into a second instance",
-            &format!("blobdelta replay {} --into {into}", all.display()),
+            &format!("blobdelta replay {} --into {into} --create", all.display()),
         );
         let main_database = target_database(bundles, &options)?;
         let opening = OpenOptions { main_database, create: true, ..OpenOptions::default() };

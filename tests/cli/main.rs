@@ -5,5 +5,6 @@
 
 mod bundles;
 mod commands;
+mod demo;
 mod refusals;
 mod world;

@@ -1,0 +1,65 @@
+//! `demo`.
+
+use super::answer::Answer;
+use super::args::DemoArgs;
+use super::samples;
+use crate::demo::{self, DemoOptions, DemoReport};
+use crate::durable::{Disk, Local};
+use crate::error::Result;
+use crate::monitor::Monitor;
+use serde_json::{Value, json};
+use std::io::Write as _;
+
+/// Plays the demo, telling each step as it comes: on stdout, or on stderr with `--json`.
+///
+/// # Errors
+/// As [`demo::run_demo`].
+pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<Answer> {
+    let shipped = args.from.is_none() && args.rows.is_none();
+    let from = args.from.clone().unwrap_or_else(|| args.dir.join("files"));
+    let options = DemoOptions { from, dir: args.dir.clone(), rows: args.rows };
+    if shipped {
+        options.check()?;
+        write_samples(&Local, &options)?;
+    }
+    let report = demo::run_demo(&options, &|line| tell(line, to_stderr), monitor)?;
+    Ok(Answer::done(String::new(), object(&report)))
+}
+
+/// A reader that went away does not end the demo.
+fn tell(line: &str, to_stderr: bool) {
+    let line = format!("{line}\n");
+    let _ = match to_stderr {
+        true => std::io::stderr().write_all(line.as_bytes()),
+        false => std::io::stdout().write_all(line.as_bytes()),
+    };
+}
+
+/// Writes the files that come with this program to where the demo takes them from.
+fn write_samples(disk: &dyn Disk, options: &DemoOptions) -> Result<()> {
+    if !options.dir.is_dir() {
+        disk.create_dir(&options.dir)?;
+    }
+    samples::write(disk, &options.from)
+}
+
+fn object(report: &DemoReport) -> Value {
+    let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
+    let comparison = report.comparison.as_ref().map(|found| {
+        json!({
+            "rows_equal": found.due,
+            "bytes_equal": found.bytes,
+            "ancestors": found.ancestors,
+            "absent": found.absent,
+            "differences": found.differences,
+        })
+    });
+    let pace = report.pace.map(|pace| {
+        json!({
+            "batches": pace.batches,
+            "first_tenth_micros_a_row": pace.first_micros,
+            "last_tenth_micros_a_row": pace.last_micros,
+        })
+    });
+    json!({"bundles": bundles, "comparison": comparison, "pace": pace})
+}

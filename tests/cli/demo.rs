@@ -1,0 +1,42 @@
+//! The demo, as a stranger starts it.
+
+use crate::world::{World, tree};
+use std::path::Path;
+
+#[test]
+fn the_demo_on_the_files_that_are_shipped_ends_well() {
+    let world = World::bare();
+    let ended = world.call(&["demo", "--dir", "demo", "--json"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let document = ended.json();
+    assert_eq!(document["comparison"]["differences"], 0);
+    assert!(document["comparison"]["rows_equal"].as_u64().unwrap() > 20, "{document}");
+    assert_eq!(document["bundles"].as_array().unwrap().len(), 2);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/files");
+    assert_eq!(tree(&world.path("demo").join("files")), tree(&shipped));
+}
+
+#[test]
+fn the_demo_changes_no_file_of_its_folder_and_overwrites_nothing() {
+    let world = World::bare();
+    let from = world.path("mine");
+    std::fs::create_dir_all(from.join("a/b")).unwrap();
+    for number in 0..20 {
+        std::fs::write(from.join(format!("a/b/{number}.txt")), format!("text {number}")).unwrap();
+    }
+    let before = tree(&from);
+    let told = world.good(&["demo", "--from", "mine", "--dir", "demo"]).stdout;
+    assert!(told.contains("0 differences"), "{told}");
+    assert_eq!(tree(&from), before);
+
+    let made = tree(&world.path("demo"));
+    for args in [&["demo", "--dir", "demo"][..], &["demo", "--from", "mine", "--dir", "demo"]] {
+        let again = world.call(args);
+        assert_eq!((again.code, again.stderr.matches("error: ").count()), (2, 1), "{again:?}");
+    }
+    assert_eq!(tree(&world.path("demo")), made);
+    assert_eq!(world.call(&["demo", "--from", "nowhere", "--dir", "other"]).code, 2);
+    assert_eq!(world.call(&["demo", "--from", "mine", "--dir", "mine/demo"]).code, 2);
+    assert_eq!(tree(&from), before);
+    assert!(!world.path("other").exists());
+}
