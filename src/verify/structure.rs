@@ -53,7 +53,14 @@ pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
     };
     agree(&manifest, (&tags, &payload), report);
     frame.sizes(&manifest, report);
-    let fatal = |finding: &Finding| matches!(finding.kind, K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile);
+    let fatal = |finding: &Finding| match finding.kind {
+        K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile => true,
+        // Without a payload file the others can still be looked at; without a tag file nothing.
+        K::MissingFile | K::WrongSize | K::Unreadable => {
+            finding.file.as_deref().is_none_or(|file| !file.starts_with("data/"))
+        }
+        _ => false,
+    };
     Ok(!report.findings.iter().any(fatal))
 }
 

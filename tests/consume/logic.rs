@@ -1,0 +1,116 @@
+//! Bundles whose hashes are right and whose content is wrong: each in one way, each found as
+//! that, and as nothing else.
+
+use super::made::{Content, Made, Row, key};
+use blobdelta::monitor::Silent;
+use blobdelta::verify::FindingKind as K;
+use blobdelta::verify::{FindingKind, Level, Limits, Report, Severity, verify, verify_within};
+use std::collections::BTreeSet;
+
+/// What a deep verification says, and that the default one says nothing.
+fn deep(made: &Made) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made.write(folder.path());
+    let shallow = verify(&path, Level::Default, &Silent).unwrap();
+    assert!(shallow.is_good(), "{:?}", shallow.findings);
+    // A pass for every three keys: what is found may not depend on how the keys are split.
+    let split = verify_within(&path, Level::Deep, Limits { keys_per_pass: 3 }, &Silent).unwrap();
+    let whole = verify(&path, Level::Deep, &Silent).unwrap();
+    assert_eq!(kinds(&split), kinds(&whole));
+    whole
+}
+
+fn kinds(report: &Report) -> BTreeSet<FindingKind> {
+    report.findings.iter().map(|finding| finding.kind).collect()
+}
+
+fn expect(change: impl FnOnce(&mut Made), due: &[FindingKind]) {
+    let mut made = Made::sample();
+    change(&mut made);
+    let report = deep(&made);
+    assert_eq!(kinds(&report), due.iter().copied().collect(), "{:?}", report.findings);
+    assert!(report.findings.iter().all(|finding| finding.severity == Severity::Error && finding.file.is_some()));
+}
+
+#[test]
+fn a_good_bundle_has_no_findings() {
+    let report = deep(&Made::sample());
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!((report.rows, report.more), (9, 0));
+}
+
+#[test]
+fn rows_outside_of_the_window_are_found() {
+    // The end does not belong to it.
+    expect(|made| made.row(5).modified = Some(500), &[K::OutsideWindow]);
+    // One more before the window than the manifest counts.
+    expect(|made| made.spoil = |manifest| manifest.tables[0].counts.late = 0, &[K::OutsideWindow]);
+    expect(
+        |made| {
+            made.row(5).modified = None;
+            made.spoil = |manifest| manifest.tables[0].counts.late = 1;
+        },
+        &[K::OutsideWindow],
+    );
+    // Early, and inside of it.
+    expect(|made| made.row(6).modified = Some(499), &[K::OutsideWindow]);
+    expect(|made| made.row(6).modified = None, &[K::OutsideWindow]);
+    // Not marked as early.
+    expect(|made| made.row(6).early = false, &[K::OutsideWindow]);
+}
+
+#[test]
+fn counts_that_are_not_those_of_the_rows_are_found() {
+    let swap = |made: &mut Made| {
+        made.spoil = |manifest| {
+            manifest.tables[0].counts.roots += 1;
+            manifest.tables[0].counts.children -= 1;
+        };
+    };
+    expect(swap, &[K::WrongCount]);
+    expect(|made| made.spoil = |manifest| manifest.tables[0].counts.early = 0, &[K::WrongCount]);
+}
+
+#[test]
+fn order_and_keys_are_held() {
+    expect(|made| made.rows.swap(0, 1), &[K::OutOfOrder]);
+    expect(
+        |made| {
+            let twin = Row { path: vec![1, 200], ..made.row(5).clone() };
+            made.rows.push(twin);
+            made.sort();
+        },
+        &[K::DuplicateKey],
+    );
+    expect(|made| made.tombstones.swap(0, 1), &[K::OutOfOrder]);
+    expect(|made| made.tombstones = vec![(key(20), 150), (key(20), 160)], &[K::DuplicateKey]);
+}
+
+#[test]
+fn every_parent_is_there_or_listed() {
+    expect(|made| made.absent.clear(), &[K::MissingParent]);
+    expect(|made| made.row(5).parent = Some(key(77)), &[K::MissingParent]);
+    expect(
+        |made| {
+            made.row(5).parent = Some(key(77));
+            made.absent.insert(0, (key(5), Some(key(77))));
+        },
+        &[],
+    );
+    expect(|made| made.absent.push((key(99), None)), &[K::WrongAbsentParent]);
+    expect(|made| made.absent.insert(0, (key(5), Some(key(1)))), &[K::WrongAbsentParent]);
+    // Its own parent, and a parent on the same level.
+    expect(|made| made.row(5).parent = Some(key(5)), &[K::WrongDepth]);
+    expect(|made| made.row(5).parent = Some(key(3)), &[K::WrongDepth]);
+}
+
+#[test]
+fn values_are_what_their_hashes_say() {
+    expect(|made| made.row(7).content = Content::WrongHash(vec![7; 5000]), &[K::WrongContentHash]);
+    expect(|made| made.row(7).content = Content::Nowhere, &[K::BadBlob]);
+}
+
+#[test]
+fn rows_of_another_run_are_found() {
+    expect(|made| made.row_run = 2, &[K::WrongRun]);
+}

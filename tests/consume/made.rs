@@ -1,0 +1,344 @@
+//! Bundles made by hand.
+
+use blobdelta::bundle::manifest::{
+    BundleKind, ColumnInfo, HALF_OPEN, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
+};
+use blobdelta::bundle::{
+    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage, create_table,
+};
+use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
+use blobdelta::durable::Local;
+use blobdelta::model::cell::Cell;
+use blobdelta::model::clock::ClockKind;
+use blobdelta::model::column::{Column, delta_columns};
+use blobdelta::model::digest::Sha256;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::{Scope, TableCounts};
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::time::Timestamp;
+use blobdelta::monitor::Silent;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub fn key(nth: u8) -> Guid {
+    Guid::from_bytes([nth; 16])
+}
+
+pub fn at(ticks: i64) -> Timestamp {
+    Timestamp::from_ticks(ticks).unwrap()
+}
+
+pub fn table_name() -> TableName {
+    TableName::new("Db", "dbo", "Files").unwrap()
+}
+
+/// How a row's value lies in the bundle.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Null,
+    Inline(Vec<u8>),
+    Blob(Vec<u8>),
+    /// In `blob/`, with the hash of something else beside it.
+    WrongHash(Vec<u8>),
+    /// In a file of `blob/` that is not there.
+    Nowhere,
+}
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub key: Guid,
+    pub path: Vec<u8>,
+    pub parent_path: Option<Vec<u8>>,
+    pub parent: Option<Guid>,
+    pub modified: Option<i64>,
+    pub step: i64,
+    pub depth: i64,
+    pub early: bool,
+    pub content: Content,
+}
+
+impl Row {
+    pub fn root(nth: u8, modified: Option<i64>, content: &[u8]) -> Self {
+        Self {
+            key: key(nth),
+            path: vec![nth],
+            parent_path: None,
+            parent: None,
+            modified,
+            step: 1,
+            depth: 0,
+            early: false,
+            content: Content::Inline(content.to_vec()),
+        }
+    }
+
+    pub fn child(nth: u8, parent: u8, modified: Option<i64>, content: &[u8]) -> Self {
+        Self {
+            path: vec![parent, nth],
+            parent_path: Some(vec![parent]),
+            parent: Some(key(parent)),
+            step: 3,
+            depth: 1,
+            ..Self::root(nth, modified, content)
+        }
+    }
+}
+
+/// One bundle of one table.
+#[derive(Clone)]
+pub struct Made {
+    pub run: u8,
+    pub started: i64,
+    pub start: i64,
+    pub end: i64,
+    pub rows: Vec<Row>,
+    /// The run that the rows say.
+    pub row_run: u8,
+    pub tombstones: Vec<(Guid, i64)>,
+    pub absent: Vec<(Guid, Option<Guid>)>,
+    pub spoil: fn(&mut Manifest),
+}
+
+impl Made {
+    /// A run that started at `started`, with the window `[start, end)`.
+    pub fn new(run: u8, started: i64, (start, end): (i64, i64)) -> Self {
+        Self {
+            run,
+            started,
+            start,
+            end,
+            rows: Vec::new(),
+            row_run: run,
+            tombstones: Vec::new(),
+            absent: Vec::new(),
+            spoil: |_| {},
+        }
+    }
+
+    /// A bundle with some of everything, and nothing wrong.
+    pub fn sample() -> Self {
+        let mut made = Self::new(1, 1000, (100, 500));
+        let mut ancestor = Row::root(2, None, b"");
+        ancestor.step = 2;
+        ancestor.content = Content::Null;
+        let mut early = Row::child(6, 1, Some(600), b"early");
+        early.early = true;
+        let mut orphan = Row::child(8, 9, Some(200), b"orphan");
+        orphan.parent = None;
+        made.rows = vec![
+            Row::root(1, Some(100), b"one"),
+            ancestor,
+            Row::child(5, 1, Some(499), b"five"),
+            early,
+            Row { content: Content::Blob(vec![7; 5000]), ..Row::child(7, 2, Some(300), b"") },
+            Row::child(3, 2, Some(50), b"late"),
+            orphan,
+        ];
+        made.sort();
+        made.tombstones = vec![(key(20), 150), (key(21), 160)];
+        made.absent = vec![(key(8), None)];
+        made
+    }
+
+    /// Puts the rows into their order.
+    pub fn sort(&mut self) {
+        self.rows.sort_by_key(|row| (row.depth, row.path.clone(), row.key));
+    }
+
+    pub fn row(&mut self, nth: u8) -> &mut Row {
+        self.rows.iter_mut().find(|row| row.key == key(nth)).unwrap()
+    }
+
+    /// Writes and publishes it.
+    pub fn write(&self, out: &Path) -> PathBuf {
+        let mut staged = Staged::create(&Local, out, BundleName::new(at(self.started), key(self.run), 1)).unwrap();
+        let ddl = create_table(&table_name(), &columns(), "stream_id").unwrap();
+        let mut stage = staged.add_table(&table_name(), &ddl).unwrap();
+        let mut files = self.write_rows(&mut stage);
+        files.extend(self.write_tombstones(&stage));
+        files.extend(self.write_absent(&stage));
+        let folder = stage.folder().as_str().to_owned();
+        let mut manifest = self.manifest(&folder, stage.finish(files));
+        (self.spoil)(&mut manifest);
+        staged.finish(&manifest).unwrap().publish(&Silent).unwrap().path().to_owned()
+    }
+
+    fn write_rows(&self, stage: &mut TableStage<'_>) -> Vec<FileInfo> {
+        let options = PartOptions { row_group_bytes: 1 << 20, ..PartOptions::default() };
+        let mut parts = stage.parts(FileRole::Rows, plan().schema(), &options).unwrap();
+        let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
+        let mut builder = BatchBuilder::new(plan(), stamp);
+        for row in &self.rows {
+            push(&mut builder, row);
+            if let Some(slot) = builder.pending_large().first().copied() {
+                let (reference, sha) = place(stage, row, &options);
+                builder.resolve_large(slot, &reference, sha).unwrap();
+            }
+        }
+        if !builder.is_empty() {
+            parts.write(&builder.finish().unwrap()).unwrap();
+        }
+        parts.finish().unwrap()
+    }
+
+    fn write_tombstones(&self, stage: &TableStage<'_>) -> Vec<FileInfo> {
+        let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
+        let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
+        let rows = self
+            .tombstones
+            .iter()
+            .map(|(key, deleted)| vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null]);
+        write_part(stage, FileRole::Tombstones, plan, stamp, rows.collect())
+    }
+
+    fn write_absent(&self, stage: &TableStage<'_>) -> Vec<FileInfo> {
+        let plan = Arc::new(ColumnPlan::absent_parents().unwrap());
+        let stamp = RunStamp { started_at: at(self.started), run_id: key(self.run) };
+        let rows =
+            self.absent.iter().map(|(child, parent)| vec![Cell::Guid(*child), parent.map_or(Cell::Null, Cell::Guid)]);
+        write_part(stage, FileRole::AbsentParents, plan, stamp, rows.collect())
+    }
+
+    fn counts(&self) -> TableCounts {
+        let count = |is: &dyn Fn(&&Row) -> bool| self.rows.iter().filter(is).count() as u64;
+        let is_late =
+            |row: &&Row| row.step != 2 && !row.early && row.modified.is_none_or(|modified| modified < self.start);
+        TableCounts {
+            roots: count(&|row| row.step == 1),
+            missing_parents: count(&|row| row.step == 2),
+            children: count(&|row| row.step == 3),
+            early: count(&|row| row.early),
+            late: count(&is_late),
+            tombstones: self.tombstones.len() as u64,
+            ..TableCounts::default()
+        }
+    }
+
+    fn manifest(&self, folder: &str, files: Vec<FileInfo>) -> Manifest {
+        let plan = plan();
+        let info = |(nth, column)| ColumnInfo::new(column, plan.arrow_type_name(nth), plan.companion_names(nth));
+        let window = WindowInfo {
+            start: at(self.start),
+            end: at(self.end),
+            interval: HALF_OPEN.into(),
+            clock: ClockKind::Utc,
+            buffer_minutes: 0,
+            active_transaction_floor: None,
+            lag_only: true,
+            watermark_before: None,
+            watermark_after: at(self.end),
+        };
+        let table = TableInfo {
+            name: table_name(),
+            folder: folder.to_owned(),
+            previous: None,
+            scope: ScopeText(Scope::All),
+            source: table_name(),
+            target: TableName::new("Db_Delta", "dbo", "Files").unwrap(),
+            metadata: table_name(),
+            key_column: "stream_id".into(),
+            path_column: Some("path_locator".into()),
+            parent_path_column: Some("parent_path_locator".into()),
+            window,
+            counts: self.counts(),
+            columns: plan.columns().iter().enumerate().map(info).collect(),
+            new_business_units: Vec::new(),
+            schema_file: format!("schema/{folder}.sql"),
+            files,
+        };
+        let run = RunInfo {
+            run_id: key(self.run),
+            run_type: "AllTables".into(),
+            business_unit: None,
+            requested_by: "a test".into(),
+            started_at: UtcTime(at(self.started)),
+            completed_at: None,
+            producer: Producer::this(),
+            source_id: key(0x50),
+            pack_number: 1,
+        };
+        Manifest {
+            format: FormatVersion::CURRENT.uri(),
+            format_version: FormatVersion::CURRENT,
+            requires: Vec::new(),
+            kind: BundleKind::Delta,
+            run,
+            rules: Rules::default(),
+            tables: vec![table],
+            failed_tables: Vec::new(),
+        }
+    }
+}
+
+pub fn columns() -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("stream_id", SqlType::UniqueIdentifier, false),
+        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
+        Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
+        Column::new("file_stream", SqlType::VarBinary(None), true),
+    ];
+    columns.extend(delta_columns());
+    columns
+}
+
+fn plan() -> Arc<ColumnPlan> {
+    Arc::new(ColumnPlan::rows(&columns(), "stream_id").unwrap())
+}
+
+fn push(builder: &mut BatchBuilder, row: &Row) {
+    let content = match &row.content {
+        Content::Null => Cell::Null,
+        Content::Inline(bytes) => Cell::Bytes(bytes),
+        Content::Blob(bytes) | Content::WrongHash(bytes) => Cell::Large(bytes.len() as u64),
+        Content::Nowhere => Cell::Large(1),
+    };
+    let cells = [
+        Cell::Guid(row.key),
+        Cell::Bytes(&row.path),
+        row.parent_path.as_deref().map_or(Cell::Null, Cell::Bytes),
+        content,
+        row.modified.map_or(Cell::Null, |modified| Cell::DateTime(at(modified))),
+        Cell::Null,
+        Cell::Int(row.step),
+        Cell::Int(row.depth),
+        row.parent.map_or(Cell::Null, Cell::Guid),
+        Cell::Bool(row.early),
+    ];
+    builder.push_row(&cells).unwrap();
+}
+
+fn place(stage: &mut TableStage<'_>, row: &Row, options: &PartOptions) -> (String, Sha256) {
+    let bytes = match &row.content {
+        Content::Blob(bytes) | Content::WrongHash(bytes) => bytes,
+        _ => {
+            let sha = Sha256::of(b"nothing of this bundle");
+            return (format!("blob/{sha}.zst"), sha);
+        }
+    };
+    let mut blob = stage.blob(options).unwrap();
+    blob.write_all(bytes).unwrap();
+    let stored = blob.finish(bytes.len() as u64).unwrap();
+    let is_wrong = matches!(row.content, Content::WrongHash(_));
+    let sha = if is_wrong { Sha256::of(b"something else") } else { stored.content_sha256 };
+    (stored.reference, sha)
+}
+
+fn write_part(
+    stage: &TableStage<'_>,
+    role: FileRole,
+    plan: Arc<ColumnPlan>,
+    stamp: RunStamp,
+    rows: Vec<Vec<Cell<'_>>>,
+) -> Vec<FileInfo> {
+    let mut parts = stage.parts(role, plan.schema(), &PartOptions::default()).unwrap();
+    let mut builder = BatchBuilder::new(plan, stamp);
+    for row in &rows {
+        builder.push_row(row).unwrap();
+    }
+    if !rows.is_empty() {
+        parts.write(&builder.finish().unwrap()).unwrap();
+    }
+    parts.finish().unwrap()
+}

@@ -1,0 +1,10 @@
+//! Consumers of bundles: verification and replay, on bundles made by hand so that each can be
+//! wrong in one chosen way.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod damage;
+mod logic;
+mod made;
+mod replay;
+mod replay_model;
