@@ -60,11 +60,10 @@ pub fn plant(
         for node in nodes.iter_mut() {
             node.modified = node.modified.plus_ticks(-shift_ticks);
             let nth = if node.is_folder { &mut folders } else { &mut files };
-            let meta = |nth| match node.is_folder {
-                true => folder_meta(nth, node.modified),
-                false => Some(file_meta(nth, node.modified, now)),
+            node.metadata = match node.is_folder {
+                true => folder_meta(*nth, node.modified),
+                false => Some(file_meta(*nth, node.modified, now)),
             };
-            node.metadata = meta(*nth);
             *nth += 1;
         }
         let mut planter = Planter::new(backend, names::source(table)?, monitor);

@@ -84,15 +84,15 @@ fn a_gap_is_refused_and_a_late_older_bundle_is_not() {
     };
     let (one, two, three) = (make(1, (0, 100)), make(2, (100, 200)), make(3, (200, 300)));
     let into = folder.path().join("into");
-    apply(&[one.clone()], &into, false).unwrap();
-    let error = apply(&[three.clone()], &into, false).unwrap_err();
+    apply(std::slice::from_ref(&one), &into, false).unwrap();
+    let error = apply(std::slice::from_ref(&three), &into, false).unwrap_err();
     assert_eq!((error.kind(), standing(&into).len()), (Kind::ChainGap, 1));
     assert_eq!(
         apply(&[three.clone(), one.clone()], &folder.path().join("new"), false).unwrap_err().kind(),
         Kind::ChainGap
     );
-    apply(&[three.clone()], &into, true).unwrap();
-    apply(&[two.clone()], &into, false).unwrap();
+    apply(std::slice::from_ref(&three), &into, true).unwrap();
+    apply(std::slice::from_ref(&two), &into, false).unwrap();
     assert_eq!(standing(&into).len(), 3);
     apply(&[three, two, one], &folder.path().join("whole"), false).unwrap();
 }
@@ -106,7 +106,7 @@ fn a_changed_bundle_is_refused_before_anything_is_written() {
     bytes[100] ^= 1;
     std::fs::write(&part, bytes).unwrap();
     let into = folder.path().join("into");
-    assert_eq!(apply(&[bundle.clone()], &into, false).unwrap_err().kind(), Kind::Verification);
+    assert_eq!(apply(std::slice::from_ref(&bundle), &into, false).unwrap_err().kind(), Kind::Verification);
     assert!(standing(&into).is_empty());
     std::fs::remove_file(&part).unwrap();
     assert_eq!(apply(&[bundle], &into, false).unwrap_err().kind(), Kind::Verification);

@@ -12,10 +12,12 @@ use std::path::PathBuf;
 const KEYS: u8 = 4;
 const STAMPS: i64 = 4;
 
+type Content = (BTreeMap<u8, Option<i64>>, BTreeMap<u8, i64>);
+
 #[derive(Clone, Debug)]
 struct History {
     /// Of each bundle: rows and tombstones, key to stamp.
-    bundles: Vec<(BTreeMap<u8, Option<i64>>, BTreeMap<u8, i64>)>,
+    bundles: Vec<Content>,
     /// Which bundles each replay gets.
     replays: Vec<Vec<prop::sample::Index>>,
 }
@@ -29,7 +31,7 @@ fn histories() -> impl Strategy<Value = History> {
     (bundles, replays).prop_map(|(bundles, replays)| History { bundles, replays })
 }
 
-fn made(nth: usize, (rows, tombstones): &(BTreeMap<u8, Option<i64>>, BTreeMap<u8, i64>)) -> Made {
+fn made(nth: usize, (rows, tombstones): &Content) -> Made {
     let run = u8::try_from(nth).unwrap() + 1;
     // Two runs start at once, so that the RunId decides.
     let mut made = Made::new(run, 1000 + i64::from(run / 2), (0, 500));

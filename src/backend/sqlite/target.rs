@@ -242,8 +242,8 @@ impl<'c> Applier<'c> {
     fn new(session: &'c Session, spec: &'c TargetSpec) -> Result<Self> {
         let carried: Vec<(usize, &Column)> =
             spec.columns.iter().enumerate().filter(|(_, column)| !is_run_column(&column.name)).collect();
-        let names = carried.iter().map(|(_, column)| column.name.as_str()).chain([DELTA_RUN_STARTED_AT, DELTA_RUN_ID]);
-        let names: Vec<String> = names.map(|name| quote(name)).collect();
+        let run = [quote(DELTA_RUN_STARTED_AT), quote(DELTA_RUN_ID)];
+        let names: Vec<String> = carried.iter().map(|(_, column)| quote(&column.name)).chain(run).collect();
         let marks = vec!["?"; names.len()].join(", ");
         let sets: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
         let sql = format!(
