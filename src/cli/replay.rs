@@ -43,7 +43,7 @@ fn outcomes(bundle: &BundleOutcome) -> Table {
 fn bundle_text(bundle: &BundleOutcome) -> String {
     let path = clean(&bundle.path.display().to_string());
     if bundle.was_applied_before() {
-        return format!("{path}: applied before, nothing to do\n");
+        return format!("{path}: nothing to do, it was applied before or holds no rows\n");
     }
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();

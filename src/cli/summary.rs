@@ -4,11 +4,13 @@ use super::json::error_object;
 use super::render::{clean, counted, error_text, window, window_bounds};
 use super::run::run_object;
 use super::table::Table;
+use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, TableCounts};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// For people.
@@ -22,8 +24,9 @@ pub fn text(report: &RunReport) -> String {
     if report.tables.is_empty() {
         text += "no table is active, so there was nothing to do\n";
     }
+    let absent = absent_parents(report);
     for outcome in &report.tables {
-        text += &table_text(outcome);
+        text += &table_text(outcome, absent.get(&outcome.table).copied());
     }
     text += &new_units_text(report);
     for bundle in &report.bundles {
@@ -32,7 +35,20 @@ pub fn text(report: &RunReport) -> String {
     text
 }
 
-fn table_text(outcome: &TableOutcome) -> String {
+/// Rule 7: parents that the source lacks or that are excluded, by table, out of the manifests of
+/// the bundles that this run published. A slice without a bundle lists them itself.
+fn absent_parents(report: &RunReport) -> BTreeMap<TableName, u64> {
+    let opened = report.bundles.iter().filter_map(|path| Bundle::open(path).ok());
+    let own = opened.filter(|bundle| bundle.manifest().run.run_id == report.run.id);
+    let mut absent = BTreeMap::new();
+    for table in own.flat_map(|bundle| bundle.manifest().tables.clone()) {
+        let rows = table.files_of(FileRole::AbsentParents).filter_map(|file| file.rows).sum();
+        absent.insert(table.name, rows);
+    }
+    absent
+}
+
+fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
     let mut text = format!("{}  {}\n", outcome.table, outcome.status.as_str());
     if let Some(bounds) = &outcome.window {
         let _ = writeln!(text, "  window   {}", window(bounds));
@@ -40,7 +56,9 @@ fn table_text(outcome: &TableOutcome) -> String {
     if let Some(counts) = &outcome.counts {
         let rows = counted(counts.rows(), "row", "rows");
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
-        let _ = writeln!(text, "  told     {}", listed(&told(counts)));
+        let absent = absent_parents.map(|absent| ("absent parents", absent));
+        let told: Vec<_> = told(counts).into_iter().chain(absent).collect();
+        let _ = writeln!(text, "  told     {}", listed(&told));
     }
     if let Some(error) = &outcome.error {
         for line in error_text(error).lines() {
@@ -102,11 +120,13 @@ fn load_command(table: &TableName, unit: Guid) -> String {
 /// For programs.
 pub fn json(report: &RunReport) -> Value {
     let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
-    let tables: Vec<Value> = report.tables.iter().map(table_object).collect();
+    let absent = absent_parents(report);
+    let object = |table: &TableOutcome| table_object(table, absent.get(&table.table).copied());
+    let tables: Vec<Value> = report.tables.iter().map(object).collect();
     json!({"run": run_object(&report.run), "tables": tables, "bundles": bundles})
 }
 
-fn table_object(outcome: &TableOutcome) -> Value {
+fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
     let bounds = outcome.window.as_ref().map(|bounds| {
         let (start, end) = window_bounds(bounds);
         json!({"start": start, "end": end, "clock": bounds.clock})
@@ -121,6 +141,7 @@ fn table_object(outcome: &TableOutcome) -> Value {
         "status": outcome.status.as_str(),
         "window": bounds,
         "counts": outcome.counts,
+        "absent_parents": absent_parents,
         "new_business_units": units,
         "error": outcome.error.as_ref().map(error_object),
     })

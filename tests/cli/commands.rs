@@ -83,9 +83,17 @@ fn status_has_the_columns_of_the_monitoring_queries() {
 fn the_summary_tells_what_no_window_can_catch() {
     let world = World::new();
     let text = world.good(&["run", "--out", &world.out()]).stdout;
-    for told in
-        ["3 rows", "pending", "excluded", "out of scope", "without business unit", "held back", "gone", "future"]
-    {
+    for told in [
+        "3 rows",
+        "pending",
+        "excluded",
+        "out of scope",
+        "without business unit",
+        "held back",
+        "gone",
+        "future",
+        "absent parents",
+    ] {
         assert!(text.contains(told), "{told} is missing in\n{text}");
     }
 }
