@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Encoding;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// The most that the values of one row group may take by the footer: the format's 128 MiB, one
@@ -61,7 +62,7 @@ impl Bundle {
         let reader = if info.role == FileRole::Blob {
             Err(Error::verification("this file is one value, and not a part"))
         } else {
-            open(file, path.clone(), read, &self.large_columns(&info))
+            caught(|| open(file, path.clone(), read, &self.large_columns(&info)))
         };
         let reader = reader.map_err(|error| error.file(&path))?;
         let rows = u64::try_from(reader.metadata.metadata().file_metadata().num_rows()).ok();
@@ -175,6 +176,17 @@ impl PartReader {
     }
 }
 
+/// Runs what a part with right hashes and hostile content may make panic. The one place where a
+/// panic is caught: whatever was being decoded is dropped with the error, so no broken state is
+/// seen again.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        let why = text.unwrap_or("no reason given");
+        Err(Error::verification(format!("this part cannot be decoded; the reader gave up: {why:.200}")))
+    })
+}
+
 impl Iterator for PartReader {
     type Item = Result<RecordBatch>;
 
@@ -182,8 +194,21 @@ impl Iterator for PartReader {
         if self.failed {
             return None;
         }
-        let next = self.advance().transpose();
+        let next = caught(|| self.advance()).map_err(|error| error.file(&self.path)).transpose();
         self.failed = matches!(next, Some(Err(_)));
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_panic_of_the_reader_is_an_error_with_its_reason() {
+        let error = caught(|| -> Result<()> { panic!("index {} is out of range", 7) }).unwrap_err();
+        assert_eq!(error.kind(), Kind::Verification);
+        assert!(error.to_string().contains("index 7 is out of range"), "{error}");
     }
 }

@@ -1,14 +1,12 @@
-//! Reading parts of a bundle: the one place where a panic of the Parquet reader is caught.
+//! Reading parts of a bundle as rows.
 //!
 //! A part is hashed right before it is opened, every time, so that what is decoded are the
 //! bytes that were checked.
 
 use crate::bundle::{Bundle, FileInfo, PartRead, PartReader};
 use crate::convert::{BatchRows, ColumnPlan};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::monitor::Monitor;
-use arrow::array::RecordBatch;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The rows of one part, batch by batch.
@@ -20,7 +18,7 @@ pub(super) struct Rows {
 /// Opens a part with the columns of `plan`, all of them or some of the part's.
 ///
 /// # Errors
-/// Verification, also for a part that makes the reader panic; Io.
+/// Verification; Io.
 pub(super) fn open(
     bundle: &Bundle,
     file: &FileInfo,
@@ -31,7 +29,7 @@ pub(super) fn open(
     let checked = bundle.check_file(file, monitor)?;
     let names = || plan.schema().fields().iter().map(|field| field.name().clone()).collect();
     let read = PartRead { columns: (!is_whole).then(names), ..PartRead::default() };
-    let reader = caught(|| bundle.open_part(checked, &read))?;
+    let reader = bundle.open_part(checked, &read)?;
     Ok(Rows { reader, plan: plan.clone() })
 }
 
@@ -41,18 +39,7 @@ impl Rows {
     /// # Errors
     /// As [`open`].
     pub(super) fn next(&mut self) -> Result<Option<BatchRows>> {
-        let batch: Option<RecordBatch> = caught(|| self.reader.next().transpose())?;
-        batch.map(|batch| caught(|| BatchRows::new(self.plan.clone(), batch))).transpose()
+        let batch = self.reader.next().transpose()?;
+        batch.map(|batch| BatchRows::new(self.plan.clone(), batch)).transpose()
     }
-}
-
-/// Runs what a hostile part may make panic.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Whatever was being decoded is dropped with the error, so no broken state is seen again.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-        let what =
-            format!("the part cannot be decoded; the reader gave up: {:.200}", text.unwrap_or("no reason given"));
-        Err(Error::verification(what))
-    })
 }
