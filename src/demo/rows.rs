@@ -1,7 +1,7 @@
 //! Many small rows instead of files: measures whether a late batch costs what an early one does.
 
 use super::names::{self, UNITS, index};
-use super::node::{Meta, Node, child_path, key_of};
+use super::node::{Meta, Node, child_path};
 use super::options::{DemoReport, Folders, Pace};
 use super::plant::{create, metadata_cells, source_cells};
 use super::script::{Teller, open_source, run_all};
@@ -9,6 +9,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::clock::{Clock as _, SystemClock};
+use crate::model::id::Guid;
 use crate::model::run::Step;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
 use crate::monitor::{Event, Monitor};
@@ -16,8 +17,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Rows of one folder, and of one transaction.
+/// Rows of one folder.
 const FOLDER_ROWS: u64 = 1000;
+/// Folders of one transaction.
+const FOLDERS_AT_ONCE: usize = 10;
 const BATCH_SIZE: u32 = 500;
 /// Stamps are spread over the ten days before this.
 const AGE_TICKS: i64 = 20 * TICKS_PER_DAY;
@@ -52,31 +55,31 @@ fn plant(source: &mut dyn Backend, rows: u64, monitor: &dyn Monitor) -> Result<(
     monitor.event(Event::WorkStarted { what: "plant", name: names::BLOBS, rows: Some(rows), bytes: None });
     let stamp = SystemClock.now().utc.plus_ticks(-AGE_TICKS);
     let (name, metadata) = (names::source(0)?, names::metadata(0)?);
-    let mut planted = 0;
-    let mut folder_number = 0;
-    while planted < rows {
+    let sizes: Vec<u64> =
+        (0..rows.div_ceil(FOLDER_ROWS)).map(|nth| FOLDER_ROWS.min(rows - nth * FOLDER_ROWS)).collect();
+    for (nth, some) in sizes.chunks(FOLDERS_AT_ONCE).enumerate() {
         monitor.check()?;
-        folder_number += 1;
-        let in_folder = FOLDER_ROWS.min(rows - planted);
-        let nodes = folder(folder_number, in_folder, stamp);
-        let cells: Vec<Vec<Cell<'_>>> = nodes
-            .iter()
-            .map(|node| {
-                let mut cells = source_cells(node, node.parent.map(|parent| nodes[parent].path.as_slice()));
-                if !node.is_folder {
-                    cells[index::BYTES] = Cell::Bytes(node.name.as_bytes());
-                }
-                cells
-            })
-            .collect();
+        let numbers = (nth * FOLDERS_AT_ONCE + 1..).filter_map(|number| u32::try_from(number).ok());
+        let folders: Vec<Vec<Node>> = numbers.zip(some).map(|(number, rows)| folder(number, *rows, stamp)).collect();
+        let cells: Vec<Vec<Cell<'_>>> = folders.iter().flat_map(|nodes| folder_cells(nodes)).collect();
         source.insert(&name, &names::source_columns(), &cells)?;
-        let with = nodes.iter().filter_map(|node| Some(metadata_cells(node.key, node.metadata?, &node.name)));
+        let with = folders.iter().flatten();
+        let with = with.filter_map(|node| Some(metadata_cells(node.key, node.metadata?, &node.name)));
         source.insert(&metadata, &names::metadata_columns(), &with.collect::<Vec<_>>())?;
-        planted += in_folder;
-        monitor.event(Event::WorkDone { rows: in_folder, bytes: 0 });
+        monitor.event(Event::WorkDone { rows: some.iter().sum(), bytes: 0 });
     }
     monitor.event(Event::WorkFinished);
     Ok(())
+}
+
+fn folder_cells(nodes: &[Node]) -> impl Iterator<Item = Vec<Cell<'_>>> {
+    nodes.iter().map(|node| {
+        let mut cells = source_cells(node, node.parent.map(|parent| nodes[parent].path.as_slice()));
+        if !node.is_folder {
+            cells[index::BYTES] = Cell::Bytes(node.name.as_bytes());
+        }
+        cells
+    })
 }
 
 /// A folder and the files in it, `rows` in all.
@@ -88,7 +91,7 @@ fn folder(number: u32, rows: u64, stamp: Timestamp) -> Vec<Node> {
             let name = if nth == 0 { format!("folder {number}") } else { format!("{number}-{nth}.txt") };
             let modified = stamp.plus_ticks(i64::from(number) * TICKS_PER_SECOND + i64::from(nth));
             Node {
-                key: key_of("synthetic", name.as_bytes()),
+                key: sequential_key(number, nth),
                 parent: (nth > 0).then_some(0),
                 path: if nth == 0 { root.clone() } else { child_path(&root, nth) },
                 bytes: name.len() as u64,
@@ -101,6 +104,16 @@ fn folder(number: u32, rows: u64, stamp: Timestamp) -> Vec<Node> {
             }
         })
         .collect()
+}
+
+/// Keys that ascend, as `newsequentialid()` gives them to a FileTable.
+fn sequential_key(number: u32, nth: u32) -> Guid {
+    let mut bytes = [0x5A; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    bytes[4..6].copy_from_slice(&nth.to_be_bytes()[2..]);
+    bytes[6] = 0x80;
+    bytes[8] = 0x80;
+    Guid::from_bytes(bytes)
 }
 
 /// Notes when each batch of children ended.

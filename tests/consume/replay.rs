@@ -113,6 +113,23 @@ fn a_changed_bundle_is_refused_before_anything_is_written() {
     assert_eq!(apply(&[], &into, false).unwrap_err().kind(), Kind::Usage);
 }
 
+#[test]
+fn another_database_of_the_instance_can_be_the_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = [Made::sample().write(folder.path())];
+    let into = folder.path().join("into");
+    apply(&bundle, &into, false).unwrap();
+    let mut options = ReplayOptions { database: Some("Copy".into()), ..ReplayOptions::default() };
+    let mut backend = open(&into, Arc::new(Local)).unwrap();
+    assert_eq!(replay(&bundle, &mut *backend, &options, &Silent).unwrap_err().kind(), Kind::Config);
+    options.create = true;
+    let report = replay(&bundle, &mut *backend, &options, &Silent).unwrap();
+    assert_eq!(report.bundles[0].tables[0].target.to_string(), "Copy.dbo.Files");
+    assert_eq!(report.bundles[0].tables[0].written, 7);
+    options.create = false;
+    assert!(replay(&bundle, &mut *backend, &options, &Silent).unwrap().bundles[0].was_applied_before());
+}
+
 /// Enough rows for two batches a part.
 fn large() -> Made {
     let mut made = Made::new(1, 1000, (0, 500));

@@ -164,6 +164,22 @@ fn a_target_that_would_cut_values_is_refused() {
 }
 
 #[test]
+fn a_large_text_is_written_in_pieces_and_is_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = open(&folder);
+    let mut spec = spec(&mut session);
+    spec.target = TableName::parse("Copy.dbo.Texts").unwrap();
+    spec.columns[0] = Column::new("bytes", SqlType::NVarChar(None), true);
+    session.prepare_target(&spec, true).unwrap();
+    let text = "ä€\u{1F600}".repeat(60_000);
+    for (root, modified) in [(1, 50), (2, 60)] {
+        assert_eq!(put(&mut session, &spec, root, modified, text.as_bytes()).unwrap(), 1);
+    }
+    let found: String = session.query_one("SELECT bytes FROM Texts WHERE typeof(bytes) = 'text'", []).unwrap();
+    assert!(found == text);
+}
+
+#[test]
 fn a_chain_never_ends_earlier_than_it_did() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = open(&folder);
