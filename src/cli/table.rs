@@ -45,7 +45,10 @@ impl Table {
             widest.max(self.columns[column].len())
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let number = |column: usize| self.rows.iter().all(|row| row[column].is_number() || row[column].is_null());
+        let number = |column: usize| {
+            let mut cells = self.rows.iter().map(|row| &row[column]).filter(|cell| !cell.is_null()).peekable();
+            cells.peek().is_some() && cells.all(Value::is_number)
+        };
         let mut text = String::new();
         let heads = self.columns.iter().map(|name| (*name).to_owned()).collect();
         let rules = widths.iter().map(|width| "-".repeat(*width)).collect();
