@@ -1,16 +1,17 @@
 -- The ancestors of a batch, counted: one row a distinct parent path. Depth is the number of
 -- ancestors that the source has, ParentKey the key of the nearest. UNION, not UNION ALL: paths
 -- that are not unique, or a cycle, must not multiply; 512 levels are the caller's to refuse.
+-- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 INSERT INTO "#Parents" (ParentPath, ParentKey, Depth)
 WITH RECURSIVE Up (Start, Path, Found) AS (
     SELECT DISTINCT {ParentPath}, {ParentPath}, 0
     FROM "#Batch" AS b
-    INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = b.stream_id
+    CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = b.stream_id
     WHERE {ParentPath} IS NOT NULL
     UNION
     SELECT u.Start, s.{ParentPathColumn}, u.Found + 1
     FROM Up AS u
-    INNER JOIN {SourceTable} AS s ON s.{PathColumn} = u.Path
+    CROSS JOIN {SourceTable} AS s ON s.{PathColumn} = u.Path
     WHERE u.Found < 512
 )
 SELECT

@@ -1,6 +1,7 @@
 -- Step 3: the children of a batch, and what lost its parent since it was queued.
 -- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
 -- the bytes beside it.
+-- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
@@ -21,7 +22,7 @@ WITH Fresh AS MATERIALIZED (
 SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
-INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
 WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
     AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);

@@ -1,10 +1,11 @@
 -- Rule 7: queues every ancestor, of the window's rows that are still to come and of what stands
 -- in the slice, that the slice lacks and the source has.
+-- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 WITH RECURSIVE Up (Path) AS (
     SELECT {ParentPath}
     FROM BlobDeltaWindowQueue AS q
-    INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = q.stream_id
+    CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = q.stream_id
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 3 AND q.State IS NULL
         AND {ParentPath} IS NOT NULL
     UNION
@@ -14,7 +15,7 @@ WITH RECURSIVE Up (Path) AS (
     UNION
     SELECT s.{ParentPathColumn}
     FROM Up
-    INNER JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
+    CROSS JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
     WHERE s.{ParentPathColumn} IS NOT NULL
 )
 SELECT
@@ -25,7 +26,7 @@ SELECT
     0,
     @Now
 FROM Up
-INNER JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
+CROSS JOIN {SourceTable} AS s ON s.{PathColumn} = Up.Path
 WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = s.{KeyColumn})
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaWindowQueue AS q

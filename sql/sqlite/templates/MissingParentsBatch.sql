@@ -1,6 +1,7 @@
 -- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes
 -- without its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from;
 -- one whose ModifiedOn lies in the future comes without it, so that a correction wins.
+-- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
@@ -31,5 +32,5 @@ SELECT
     CASE WHEN f.ModifiedOn <= @RunStart THEN f.ModifiedOn END,
     f.BusinessUnit, 2, f.Depth, f.ParentKey, 0
 FROM Fresh AS f
-INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
 WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);

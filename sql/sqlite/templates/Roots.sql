@@ -2,6 +2,7 @@
 -- step 3.
 -- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
 -- the bytes beside it.
+-- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
@@ -22,7 +23,7 @@ WITH Fresh AS MATERIALIZED (
 SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 1, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
-INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
 WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
     AND {ParentPath} IS NULL

@@ -95,8 +95,8 @@ impl Session {
         let fill = |text: &str| prepared.placeholders.fill("batch_parents", text);
         let too_deep: Option<Guid> = self.query_optional(
             &fill(
-                "SELECT b.stream_id FROM temp.\"#Batch\" AS b INNER JOIN {SourceTable} AS s ON s.{KeyColumn} = b.stream_id
-                 INNER JOIN temp.\"#Parents\" AS p ON p.ParentPath = {ParentPath} WHERE p.Depth >= ?1 LIMIT 1",
+                "SELECT b.stream_id FROM temp.\"#Batch\" AS b CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = b.stream_id
+                 CROSS JOIN temp.\"#Parents\" AS p ON p.ParentPath = {ParentPath} WHERE p.Depth >= ?1 LIMIT 1",
             )?,
             [MAX_LEVELS],
             |row| row.get(0),
@@ -107,9 +107,11 @@ impl Session {
                 .key(key)
                 .hint("mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey"));
         }
-        let update = "UPDATE temp.\"#Batch\" SET ParentKey = p.ParentKey, Depth = p.Depth
-                      FROM {SourceTable} AS s INNER JOIN temp.\"#Parents\" AS p ON p.ParentPath = {ParentPath}
-                      WHERE s.{KeyColumn} = \"#Batch\".stream_id";
+        // Looked up row by row: SQLite would scan the source, not knowing how small a batch is.
+        let update = "UPDATE temp.\"#Batch\" SET (ParentKey, Depth) = (
+                          SELECT max(p.ParentKey), coalesce(max(p.Depth), 0)
+                          FROM {SourceTable} AS s CROSS JOIN temp.\"#Parents\" AS p ON p.ParentPath = {ParentPath}
+                          WHERE s.{KeyColumn} = \"#Batch\".stream_id)";
         self.execute(&fill(update)?, [])?;
         Ok(())
     }
@@ -144,14 +146,17 @@ impl Session {
             return Err(Error::config(text).run(run).table(table).step(step.number()).key(key).hint(hint));
         }
         self.execute(
-            "UPDATE BlobDeltaWindowQueue SET State = CASE b.State WHEN 'Absent' THEN 'Gone' ELSE b.State END
-             FROM temp.\"#Batch\" AS b WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3
-             AND BlobDeltaWindowQueue.Seq = b.Seq AND b.State <> 'Moved'",
+            // By number, and not as a join, which SQLite would begin at the whole queue.
+            "UPDATE BlobDeltaWindowQueue AS q SET State = (
+                 SELECT CASE b.State WHEN 'Absent' THEN 'Gone' ELSE b.State END
+                 FROM temp.\"#Batch\" AS b WHERE b.stream_id = q.stream_id)
+             WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3
+             AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State <> 'Moved')",
             (run, table, step.number()),
         )?;
         self.execute(
-            "UPDATE BlobDeltaWindowQueue SET Step = 3 FROM temp.\"#Batch\" AS b
-             WHERE RunId = ?1 AND TableName = ?2 AND Step = 1 AND BlobDeltaWindowQueue.Seq = b.Seq AND b.State = 'Moved'",
+            "UPDATE BlobDeltaWindowQueue SET Step = 3 WHERE RunId = ?1 AND TableName = ?2 AND Step = 1
+             AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State = 'Moved')",
             (run, table),
         )?;
         self.execute(
