@@ -2,6 +2,7 @@
 -- ancestors that the source has, ParentKey the key of the nearest. UNION, not UNION ALL: paths
 -- that are not unique, or a cycle, must not multiply; 512 levels are the caller's to refuse.
 -- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
+-- CROSS JOIN keeps SQLite to this order of tables.
 INSERT INTO "#Parents" (ParentPath, ParentKey, Depth)
 WITH RECURSIVE Up (Start, Path, Found) AS (
     SELECT DISTINCT {ParentPath}, {ParentPath}, 0

@@ -2,6 +2,7 @@
 -- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
 -- the bytes beside it.
 -- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
+-- CROSS JOIN keeps SQLite to this order of tables: from the batch to the source, by its key.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )

@@ -2,6 +2,7 @@
 -- without its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from;
 -- one whose ModifiedOn lies in the future comes without it, so that a correction wins.
 -- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
+-- CROSS JOIN keeps SQLite to this order of tables: from the batch to the source, by its key.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
