@@ -56,10 +56,12 @@ fn a_changed_template_changes_what_a_run_does() {
                FROM BlobDeltaStepScript WHERE StepNumber = 1 AND TableName IS NULL";
     world.backend.execute_script(sql).unwrap();
     world.run(1000);
-    world.backend.execute_script("CREATE TABLE Probe AS SELECT name FROM Src_Delta.Docs").unwrap();
-    let columns = world.backend.columns(&world.table.target.clone()).unwrap();
-    assert_eq!(columns[1].name, "name");
-    assert_eq!(world.numbers(), [1]);
+    let unchanged = "CREATE TABLE Unchanged AS SELECT name FROM Src_Delta.Docs WHERE name <> 'withheld'";
+    world.backend.execute_script(unchanged).unwrap();
+    let columns = world.backend.columns(&crate::world::name("BlobDeltaJobs.dbo.Unchanged")).unwrap();
+    let mut rows = crate::world::Count::default();
+    world.backend.scan(&crate::world::name("BlobDeltaJobs.dbo.Unchanged"), &columns, "name", &mut rows).unwrap();
+    assert_eq!((world.numbers(), rows.0), (vec![1], 0), "every name was withheld");
 }
 
 #[test]
