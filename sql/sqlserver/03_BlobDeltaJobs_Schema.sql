@@ -1,0 +1,388 @@
+-- 03: the job database BlobDeltaJobs and its tables. Version 1.
+--
+-- Can be run again at any time, on any earlier state of itself, by the program or by
+-- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
+-- later. A job database of a newer version is refused.
+--
+-- A time in a column that ends in "At" is UTC by the server's clock; any other time is in the
+-- clock of the table that it is about (ModifiedOnIsUtc). Nothing is rounded: datetime2(7).
+--
+-- Not executed yet on Microsoft SQL Server: everything here ran on another server that speaks
+-- T-SQL.
+SET QUOTED_IDENTIFIER ON;
+SET ANSI_NULLS ON;
+GO
+IF DB_ID(N'BlobDeltaJobs') IS NULL CREATE DATABASE BlobDeltaJobs;
+GO
+USE BlobDeltaJobs;
+GO
+IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaSchemaVersion (
+        Script    nvarchar(128) NOT NULL CONSTRAINT PK_BlobDeltaSchemaVersion PRIMARY KEY,
+        Version   int NOT NULL,
+        -- Of the text that was applied; empty where it was applied without the program.
+        Sha256    nvarchar(64) NOT NULL CONSTRAINT DF_BlobDeltaSchemaVersion_Sha256 DEFAULT N'',
+        AppliedAt datetime2(7) NOT NULL CONSTRAINT DF_BlobDeltaSchemaVersion_AppliedAt DEFAULT SYSUTCDATETIME()
+    );
+GO
+-- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 1)
+BEGIN
+    RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+-- Which indexes of this script were made. A DBA may drop one, or make a better one, and it stays so.
+IF OBJECT_ID(N'dbo.BlobDeltaIndexMade', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaIndexMade (
+        IndexName nvarchar(128) NOT NULL CONSTRAINT PK_BlobDeltaIndexMade PRIMARY KEY
+    );
+GO
+-- One row: the identity of this source, given once.
+IF OBJECT_ID(N'dbo.BlobDeltaSource', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaSource (
+        OnlyRow  int NOT NULL
+            CONSTRAINT DF_BlobDeltaSource_OnlyRow DEFAULT 1
+            CONSTRAINT CK_BlobDeltaSource_OnlyRow CHECK (OnlyRow = 1),
+        SourceId uniqueidentifier NOT NULL
+            CONSTRAINT DF_BlobDeltaSource_SourceId DEFAULT NEWID(),
+        CONSTRAINT PK_BlobDeltaSource PRIMARY KEY (OnlyRow)
+    );
+GO
+INSERT INTO dbo.BlobDeltaSource (OnlyRow) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSource);
+GO
+-- One row a table, Db.schema.table. A plain INSERT that names source, target and metadata is enough.
+IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaTableConfig (
+        TableName               nvarchar(400) NOT NULL,
+        SourceDb                nvarchar(128) NOT NULL,
+        SourceSchema            nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_SourceSchema DEFAULT N'dbo',
+        SourceTable             nvarchar(128) NOT NULL,
+        TargetDb                nvarchar(128) NOT NULL,
+        TargetSchema            nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_TargetSchema DEFAULT N'dbo',
+        TargetTable             nvarchar(128) NOT NULL,
+        MetadataDb              nvarchar(128) NOT NULL,
+        MetadataSchema          nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_MetadataSchema DEFAULT N'dbo',
+        MetadataTable           nvarchar(128) NOT NULL,
+        MetadataIdColumn        nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_MetadataIdColumn DEFAULT N'stream_id',
+        MetadataModifiedOnCol   nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_MetadataModifiedOnCol DEFAULT N'ModifiedOn',
+        MetadataBusinessUnitCol nvarchar(128) NULL,
+        BusinessUnitDb          nvarchar(128) NULL,
+        BusinessUnitSchema      nvarchar(128) NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_BusinessUnitSchema DEFAULT N'dbo',
+        BusinessUnitTable       nvarchar(128) NULL,
+        BusinessUnitIdColumn    nvarchar(128) NULL,
+        KeyColumn               nvarchar(128) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_KeyColumn DEFAULT N'stream_id',
+        PathColumn              nvarchar(128) NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_PathColumn DEFAULT N'path_locator',
+        ParentPathColumn        nvarchar(128) NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_ParentPathColumn DEFAULT N'parent_path_locator',
+        SafetyBufferMinutes     int NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_SafetyBufferMinutes DEFAULT 240
+            CONSTRAINT CK_BlobDeltaTableConfig_SafetyBufferMinutes CHECK (SafetyBufferMinutes BETWEEN 0 AND 525600),
+        InitialBaseline         datetime2(7) NULL,
+        ModifiedOnIsUtc         bit NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_ModifiedOnIsUtc DEFAULT 1,
+        ExcludedStreamId        uniqueidentifier NULL,
+        IsActive                bit NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_IsActive DEFAULT 1,
+        IncludeDeletions        bit NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_IncludeDeletions DEFAULT 1,
+        RequireBundle           bit NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_RequireBundle DEFAULT 0,
+        CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
+    );
+GO
+-- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
+-- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take.
+IF OBJECT_ID(N'dbo.BlobDeltaHighWatermark', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaHighWatermark (
+        TableName               nvarchar(400) NOT NULL,
+        LastHighWaterModifiedOn datetime2(7) NULL,
+        LastRunId               uniqueidentifier NULL,
+        LastRunStartedAt        datetime2(7) NULL,
+        LastRunCompletedAt      datetime2(7) NULL,
+        IsInitialFullLoadDone   bit NOT NULL
+            CONSTRAINT DF_BlobDeltaHighWatermark_IsInitialFullLoadDone DEFAULT 0,
+        IsRunning               bit NOT NULL
+            CONSTRAINT DF_BlobDeltaHighWatermark_IsRunning DEFAULT 0,
+        RunLeaseExpiresAt       datetime2(7) NULL,
+        LeaseRunId              uniqueidentifier NULL,
+        LeaseEpoch              bigint NOT NULL
+            CONSTRAINT DF_BlobDeltaHighWatermark_LeaseEpoch DEFAULT 0,
+        LeaseSeconds            int NOT NULL
+            CONSTRAINT DF_BlobDeltaHighWatermark_LeaseSeconds DEFAULT 600,
+        CONSTRAINT PK_BlobDeltaHighWatermark PRIMARY KEY (TableName)
+    );
+GO
+-- The watermark of one business unit (rule 12). A row without a watermark says that the unit was in
+-- scope of a completed run over all units.
+IF OBJECT_ID(N'dbo.BlobDeltaBusinessUnitWatermark', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaBusinessUnitWatermark (
+        TableName               nvarchar(400) NOT NULL,
+        BusinessUnitId          uniqueidentifier NOT NULL,
+        LastHighWaterModifiedOn datetime2(7) NULL,
+        LastRunId               uniqueidentifier NULL,
+        IsKnownToAllRuns        bit NOT NULL
+            CONSTRAINT DF_BlobDeltaBusinessUnitWatermark_IsKnownToAllRuns DEFAULT 0,
+        CONSTRAINT PK_BlobDeltaBusinessUnitWatermark PRIMARY KEY (TableName, BusinessUnitId)
+    );
+GO
+IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaRun (
+        RunId             uniqueidentifier NOT NULL,
+        RunType           nvarchar(20) NOT NULL,
+        RequestedBy       nvarchar(256) NOT NULL,
+        RunStartedAt      datetime2(7) NOT NULL,
+        RunStartedAtLocal datetime2(7) NOT NULL,
+        RunCompletedAt    datetime2(7) NULL,
+        Status            nvarchar(20) NOT NULL,
+        ErrorMessage      nvarchar(4000) NULL,
+        TableName         nvarchar(400) NULL,
+        BusinessUnitId    uniqueidentifier NULL,
+        BatchSize         int NOT NULL,
+        MaxDOP            int NOT NULL,
+        WindowFrom        datetime2(7) NULL,
+        CONSTRAINT PK_BlobDeltaRun PRIMARY KEY (RunId)
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRun_StartedAt')
+BEGIN
+    CREATE INDEX IX_BlobDeltaRun_StartedAt ON dbo.BlobDeltaRun (RunStartedAt);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaRun_StartedAt');
+END;
+GO
+-- The part of a run for one table. Counts is a JSON object, NewBusinessUnits a JSON array.
+-- LagOnly says that nobody could look for open transactions (rule 2).
+IF OBJECT_ID(N'dbo.BlobDeltaRunTable', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaRunTable (
+        RunId                  uniqueidentifier NOT NULL,
+        TableName              nvarchar(400) NOT NULL,
+        Scope                  nvarchar(36) NOT NULL,
+        Status                 nvarchar(20) NOT NULL,
+        WindowStart            datetime2(7) NULL,
+        WindowEnd              datetime2(7) NULL,
+        BufferMinutes          int NULL,
+        DeletionsFrom          datetime2(7) NULL,
+        PreviousRunId          uniqueidentifier NULL,
+        WatermarkBefore        datetime2(7) NULL,
+        WatermarkAfter         datetime2(7) NULL,
+        ActiveTransactionFloor datetime2(7) NULL,
+        LagOnly                bit NOT NULL
+            CONSTRAINT DF_BlobDeltaRunTable_LagOnly DEFAULT 1,
+        QueuedKeys             bigint NULL,
+        RootsSeq               bigint NOT NULL
+            CONSTRAINT DF_BlobDeltaRunTable_RootsSeq DEFAULT 0,
+        ChildrenSeq            bigint NOT NULL
+            CONSTRAINT DF_BlobDeltaRunTable_ChildrenSeq DEFAULT 0,
+        Counts                 nvarchar(4000) NULL,
+        NewBusinessUnits       nvarchar(max) NULL,
+        PackNumber             int NULL,
+        CompletedAt            datetime2(7) NULL,
+        LastError              nvarchar(4000) NULL,
+        CONSTRAINT PK_BlobDeltaRunTable PRIMARY KEY (RunId, TableName)
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRunTable_Chain')
+BEGIN
+    CREATE INDEX IX_BlobDeltaRunTable_Chain ON dbo.BlobDeltaRunTable (TableName, Scope, Status);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaRunTable_Chain');
+END;
+GO
+-- What a run executes for a table: the templates as they were filled when the table started, each
+-- word of it.
+IF OBJECT_ID(N'dbo.BlobDeltaRunScript', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaRunScript (
+        RunId      uniqueidentifier NOT NULL,
+        TableName  nvarchar(400) NOT NULL,
+        ScriptName nvarchar(64) NOT NULL,
+        SqlText    nvarchar(max) NOT NULL,
+        CONSTRAINT PK_BlobDeltaRunScript PRIMARY KEY (RunId, TableName, ScriptName)
+    );
+GO
+-- One row a batch. Step 0 is the table as a whole: its failures.
+IF OBJECT_ID(N'dbo.BlobDeltaRunStep', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaRunStep (
+        RunId              uniqueidentifier NOT NULL,
+        TableName          nvarchar(400) NOT NULL,
+        StepNumber         int NOT NULL,
+        BatchNumber        int NOT NULL,
+        RowsProcessed      bigint NOT NULL,
+        TotalRowsProcessed bigint NOT NULL,
+        WindowStart        datetime2(7) NULL,
+        WindowEnd          datetime2(7) NULL,
+        BatchStartedAt     datetime2(7) NOT NULL,
+        BatchCompletedAt   datetime2(7) NULL,
+        Status             nvarchar(20) NOT NULL,
+        ErrorMessage       nvarchar(4000) NULL,
+        CONSTRAINT PK_BlobDeltaRunStep PRIMARY KEY (RunId, TableName, StepNumber, BatchNumber)
+    );
+GO
+-- Rule 3: the keys of a window, each once. State is NULL until the key ends.
+IF OBJECT_ID(N'dbo.BlobDeltaWindowQueue', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaWindowQueue (
+        RunId       uniqueidentifier NOT NULL,
+        TableName   nvarchar(400) NOT NULL,
+        Step        int NOT NULL,
+        Seq         bigint NOT NULL,
+        stream_id   uniqueidentifier NOT NULL,
+        ModifiedOn  datetime2(7) NULL,
+        WasHeldBack int NOT NULL
+            CONSTRAINT DF_BlobDeltaWindowQueue_WasHeldBack DEFAULT 0,
+        IsPending   int NOT NULL
+            CONSTRAINT DF_BlobDeltaWindowQueue_IsPending DEFAULT 0,
+        State       nvarchar(10) NULL,
+        CONSTRAINT PK_BlobDeltaWindowQueue PRIMARY KEY (RunId, TableName, Step, Seq),
+        CONSTRAINT UX_BlobDeltaWindowQueue_Key UNIQUE (RunId, TableName, stream_id),
+        CONSTRAINT CK_BlobDeltaWindowQueue_Step CHECK (Step IN (1, 3)),
+        CONSTRAINT CK_BlobDeltaWindowQueue_State CHECK (State IN (N'Copied', N'Gone', N'HeldBack'))
+    );
+GO
+-- Rule 4: the keys that a run saw between its window's end and its start.
+IF OBJECT_ID(N'dbo.BlobDeltaHeldBackKey', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaHeldBackKey (
+        RunId     uniqueidentifier NOT NULL,
+        TableName nvarchar(400) NOT NULL,
+        stream_id uniqueidentifier NOT NULL,
+        CONSTRAINT PK_BlobDeltaHeldBackKey PRIMARY KEY (RunId, TableName, stream_id)
+    );
+GO
+-- Rule 5: keys that are asked for by name until they are copied or dropped by name.
+IF OBJECT_ID(N'dbo.BlobDeltaPendingKey', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaPendingKey (
+        TableName nvarchar(400) NOT NULL,
+        stream_id uniqueidentifier NOT NULL,
+        Reason    nvarchar(1000) NOT NULL,
+        CreatedAt datetime2(7) NOT NULL
+            CONSTRAINT DF_BlobDeltaPendingKey_CreatedAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, stream_id)
+    );
+GO
+-- Rule 6: keys that are never captured, each with a reason.
+IF OBJECT_ID(N'dbo.BlobDeltaExcludedKey', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaExcludedKey (
+        TableName nvarchar(400) NOT NULL,
+        stream_id uniqueidentifier NOT NULL,
+        Reason    nvarchar(1000) NOT NULL,
+        CreatedAt datetime2(7) NOT NULL
+            CONSTRAINT DF_BlobDeltaExcludedKey_CreatedAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaExcludedKey PRIMARY KEY (TableName, stream_id)
+    );
+GO
+-- Rule 7: ancestors that a slice lacks.
+IF OBJECT_ID(N'dbo.BlobDeltaMissingParentsQueue', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaMissingParentsQueue (
+        RunId        uniqueidentifier NOT NULL,
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        BusinessUnit uniqueidentifier NULL,
+        Processed    bit NOT NULL
+            CONSTRAINT DF_BlobDeltaMissingParentsQueue_Processed DEFAULT 0,
+        CreatedAt    datetime2(7) NOT NULL
+            CONSTRAINT DF_BlobDeltaMissingParentsQueue_CreatedAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaMissingParentsQueue PRIMARY KEY (RunId, TableName, stream_id)
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaMissingParentsQueue_Open')
+BEGIN
+    CREATE INDEX IX_BlobDeltaMissingParentsQueue_Open ON dbo.BlobDeltaMissingParentsQueue (RunId, TableName, Processed, stream_id);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaMissingParentsQueue_Open');
+END;
+GO
+-- The templates of the three steps. A row with a TableName overrides the shared one.
+IF OBJECT_ID(N'dbo.BlobDeltaStepScript', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaStepScript (
+        ScriptId   int IDENTITY(1, 1) NOT NULL,
+        TableName  nvarchar(400) NULL,
+        StepNumber int NOT NULL,
+        ScriptName nvarchar(64) NOT NULL,
+        ScriptText nvarchar(max) NOT NULL,
+        CONSTRAINT PK_BlobDeltaStepScript PRIMARY KEY (ScriptId),
+        CONSTRAINT CK_BlobDeltaStepScript_StepNumber CHECK (StepNumber IN (1, 2, 3))
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'UX_BlobDeltaStepScript')
+BEGIN
+    CREATE UNIQUE INDEX UX_BlobDeltaStepScript ON dbo.BlobDeltaStepScript (TableName, StepNumber);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'UX_BlobDeltaStepScript');
+END;
+GO
+-- The templates that fill the queues: WindowQueue and MissingParents.
+IF OBJECT_ID(N'dbo.BlobDeltaQueuePopulationScript', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaQueuePopulationScript (
+        ScriptId   int IDENTITY(1, 1) NOT NULL,
+        TableName  nvarchar(400) NULL,
+        QueueName  nvarchar(64) NOT NULL,
+        ScriptText nvarchar(max) NOT NULL,
+        CONSTRAINT PK_BlobDeltaQueuePopulationScript PRIMARY KEY (ScriptId),
+        CONSTRAINT CK_BlobDeltaQueuePopulationScript_QueueName CHECK (QueueName IN (N'WindowQueue', N'MissingParents'))
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'UX_BlobDeltaQueuePopulationScript')
+BEGIN
+    CREATE UNIQUE INDEX UX_BlobDeltaQueuePopulationScript ON dbo.BlobDeltaQueuePopulationScript (TableName, QueueName);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'UX_BlobDeltaQueuePopulationScript');
+END;
+GO
+-- Rule 15. LoggedAt is the server's clock at logging, UTC; DeletedOn is in the table's clock.
+IF OBJECT_ID(N'dbo.BlobDeltaDeletionLog', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaDeletionLog (
+        DeletionId   bigint IDENTITY(1, 1) NOT NULL,
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        DeletedOn    datetime2(7) NOT NULL,
+        BusinessUnit uniqueidentifier NULL,
+        LoggedAt     datetime2(7) NOT NULL
+            CONSTRAINT DF_BlobDeltaDeletionLog_LoggedAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaDeletionLog PRIMARY KEY (DeletionId)
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaDeletionLog_LoggedAt')
+BEGIN
+    CREATE INDEX IX_BlobDeltaDeletionLog_LoggedAt ON dbo.BlobDeltaDeletionLog (TableName, LoggedAt);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaDeletionLog_LoggedAt');
+END;
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaDeletionLog_Key')
+BEGIN
+    CREATE INDEX IX_BlobDeltaDeletionLog_Key ON dbo.BlobDeltaDeletionLog (TableName, stream_id);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaDeletionLog_Key');
+END;
+GO
+-- One row a table and published bundle.
+IF OBJECT_ID(N'dbo.BlobDeltaBundle', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaBundle (
+        BundleId           bigint IDENTITY(1, 1) NOT NULL,
+        RunId              uniqueidentifier NOT NULL,
+        TableName          nvarchar(400) NOT NULL,
+        PackNumber         int NOT NULL,
+        Scope              nvarchar(36) NOT NULL,
+        RootSha256         nvarchar(64) NOT NULL,
+        PreviousRootSha256 nvarchar(64) NULL,
+        Name               nvarchar(256) NOT NULL,
+        Folder             nvarchar(2000) NOT NULL,
+        PublishedAt        datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaBundle PRIMARY KEY (BundleId),
+        CONSTRAINT UX_BlobDeltaBundle_Run UNIQUE (RunId, TableName)
+    );
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaBundle_Chain')
+BEGIN
+    CREATE INDEX IX_BlobDeltaBundle_Chain ON dbo.BlobDeltaBundle (TableName, Scope, BundleId);
+    INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaBundle_Chain');
+END;
+GO
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 1;
+INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
+SELECT N'03_BlobDeltaJobs_Schema.sql', 1
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
+GO
+SET NOEXEC OFF;
+GO

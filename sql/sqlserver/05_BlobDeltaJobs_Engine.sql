@@ -1,0 +1,1813 @@
+-- 05: the engine. Version 1.
+--
+-- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
+-- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
+-- Can be run again at any time; grants are kept.
+--
+-- Errors, by number:
+--   51000  configuration: something in the configuration, a script or the catalog is wrong
+--   51001  usage: the call does not make sense
+--   51002  the lease is held by another run (which, and until when)
+--   51003  superseded: lease or slice were taken by another run; nothing more was written
+--   51004  blocked: an open transaction is older than the last watermark (rule 2)
+--   51005  internal: the sums do not fit
+-- Any other number is the server's. One table's failure ends that table alone.
+--
+-- Every write of a run is fenced: in its transaction usp_BlobDelta_Pass updates the lease row where
+-- RunId and LeaseEpoch still are the caller's, which also locks that row until the commit; and the
+-- slice's marker row has to name the run. Names go into dynamic SQL only as the catalog spells
+-- them, through QUOTENAME; values only as parameters.
+--
+-- Not executed yet: usp_BlobDelta_OldestTransaction beyond its answer "may not look" (the DMVs of
+-- rule 2), hierarchyid paths, FileTables (READCOMMITTEDLOCK), SET NOEXEC in the check of versions, and
+-- everything on Microsoft SQL Server. The rest ran on another server that speaks T-SQL.
+SET QUOTED_IDENTIFIER ON;
+SET ANSI_NULLS ON;
+GO
+USE BlobDeltaJobs;
+GO
+-- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 1)
+BEGIN
+    RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadColumns AS RETURN 0');
+GO
+-- Reads the columns of a table or view into #Column of the caller. None: there is no such table.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadColumns
+    @Role nvarchar(20),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Name nvarchar(128);
+    SET @Name = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
+    IF @Name IS NULL
+    BEGIN
+        SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Sql = REPLACE(N'
+        INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName)
+        SELECT @Role, c.column_id, @Name, s.name, o.name, c.name, y.name, c.max_length, c.precision,
+            c.scale, c.is_nullable, c.is_computed, c.collation_name
+        FROM {Db}.sys.columns AS c
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN {Db}.sys.types AS y
+            ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+        WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Name));
+    EXEC sp_executesql @Sql,
+        N'@Role nvarchar(20), @Name nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128)',
+        @Role = @Role, @Name = @Name, @Schema = @Schema, @Table = @Table;
+    IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
+    BEGIN
+        SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it');
+        THROW 51000, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
+GO
+-- Resolves the configuration of a table in the catalog: full names and column names, quoted as they
+-- go into a script, and the buffer. Whatever does not fit is error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
+    @TableName nvarchar(400),
+    @SourceTable nvarchar(600) = NULL OUTPUT,
+    @TargetTable nvarchar(600) = NULL OUTPUT,
+    @MetadataTable nvarchar(600) = NULL OUTPUT,
+    @BusinessUnitTable nvarchar(600) = NULL OUTPUT,
+    @SliceSchema nvarchar(600) = NULL OUTPUT,
+    @KeyColumn nvarchar(600) = NULL OUTPUT,
+    @PathColumn nvarchar(600) = NULL OUTPUT,
+    @ParentPathColumn nvarchar(600) = NULL OUTPUT,
+    @MetadataIdColumn nvarchar(600) = NULL OUTPUT,
+    @MetadataModifiedOnCol nvarchar(600) = NULL OUTPUT,
+    @MetadataBusinessUnitCol nvarchar(600) = NULL OUTPUT,
+    @BusinessUnitIdColumn nvarchar(600) = NULL OUTPUT,
+    @SafetyBufferMinutes int = NULL OUTPUT,
+    @SourceHint nvarchar(60) = NULL OUTPUT,
+    @WithTarget bit = 1
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
+        @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128),
+        @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128), @MetadataName nvarchar(128),
+        @UnitDb nvarchar(128), @UnitSchema nvarchar(128), @UnitName nvarchar(128), @IsUtc bit,
+        @Name nvarchar(128), @IsFileTable int, @Sql nvarchar(max), @Type nvarchar(128);
+    SELECT
+        @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable,
+        @TargetDb = TargetDb, @TargetSchema = TargetSchema, @TargetName = TargetTable,
+        @MetadataDb = MetadataDb, @MetadataSchema = MetadataSchema, @MetadataName = MetadataTable,
+        @UnitDb = BusinessUnitDb, @UnitSchema = COALESCE(BusinessUnitSchema, N'dbo'), @UnitName = BusinessUnitTable,
+        @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
+        @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol,
+        @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
+        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    IF @SourceName IS NULL
+    BEGIN
+        SET @Message = CONCAT(N'the table ', @TableName, N' is not configured in BlobDeltaTableConfig');
+        THROW 51000, @Message, 1;
+    END;
+    IF @IsUtc = 0 AND @SafetyBufferMinutes < 120
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': a table in local time needs SafetyBufferMinutes of 120 at least, because one hour of a year comes twice');
+        THROW 51000, @Message, 1;
+    END;
+    IF (@PathColumn IS NULL AND @ParentPathColumn IS NOT NULL)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': ParentPathColumn needs PathColumn');
+        THROW 51000, @Message, 1;
+    END;
+    IF @MetadataBusinessUnitCol IS NOT NULL AND (@UnitDb IS NULL OR @UnitName IS NULL OR @BusinessUnitIdColumn IS NULL)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataBusinessUnitCol needs BusinessUnitDb, BusinessUnitTable and BusinessUnitIdColumn');
+        THROW 51000, @Message, 1;
+    END;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @MetadataDb, @MetadataSchema, @MetadataName;
+    IF @UnitName IS NOT NULL AND @UnitDb IS NOT NULL
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Unit', @UnitDb, @UnitSchema, @UnitName;
+    IF @KeyColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @KeyColumn)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': KeyColumn names the column ', @KeyColumn, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @PathColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @PathColumn)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': PathColumn names the column ', @PathColumn, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @ParentPathColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @ParentPathColumn)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': ParentPathColumn names the column ', @ParentPathColumn, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @MetadataIdColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataIdColumn)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataIdColumn names the column ', @MetadataIdColumn, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @MetadataModifiedOnCol IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataModifiedOnCol)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataModifiedOnCol names the column ', @MetadataModifiedOnCol, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @MetadataBusinessUnitCol IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataBusinessUnitCol)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    IF @UnitName IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Unit' AND Name = @BusinessUnitIdColumn)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Type = (SELECT MAX(TypeName) FROM #Column WHERE Role = N'Source' AND Name = @KeyColumn);
+    IF @Type <> N'uniqueidentifier'
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @Type, N', and has to be uniqueidentifier');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Type = (SELECT MAX(TypeName) FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataModifiedOnCol);
+    IF @Type NOT IN (N'datetime2', N'datetime', N'smalldatetime')
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the column of change ', @MetadataModifiedOnCol, N' is ', @Type, N', and has to be datetime2, datetime or smalldatetime');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Name = (SELECT MAX(Name) FROM #Column WHERE Role = N'Source' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly'));
+    IF @Name IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the source has a column ', @Name, N', a name that the slice needs for itself');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Name = (
+        SELECT MAX(Name) FROM #Column
+        WHERE Role = N'Source' AND Name IN (@PathColumn, @ParentPathColumn)
+            AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary')
+    );
+    IF @Name IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the path column ', @Name, N' has to be hierarchyid, a binary type or uniqueidentifier');
+        THROW 51000, @Message, 1;
+    END;
+    IF @WithTarget = 1
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
+        IF (SELECT COUNT(*) FROM #Column WHERE Role = N'Target' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')) < 6
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice table lacks a Delta column; let usp_BlobDelta_MakeSlice make it');
+            THROW 51000, @Message, 1;
+        END;
+        SET @Name = (
+            SELECT MAX(t.Name) FROM #Column AS t
+            WHERE t.Role = N'Target' AND t.Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+                AND NOT EXISTS (
+                    SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name = t.Name AND s.MaxLength = t.MaxLength
+                        AND s.NumberPrecision = t.NumberPrecision AND s.NumberScale = t.NumberScale
+                        AND (s.TypeName = t.TypeName OR (s.TypeName = N'timestamp' AND t.TypeName = N'binary'))
+                )
+        );
+        IF @Name IS NOT NULL
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type there; drop the slice table when it is packed, and make it anew');
+            THROW 51000, @Message, 1;
+        END;
+        IF EXISTS (
+            SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
+                AND NOT EXISTS (SELECT 1 FROM #Column AS t WHERE t.Role = N'Target' AND t.Name = s.Name)
+        )
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column');
+            THROW 51000, @Message, 1;
+        END;
+    END;
+    SELECT @SourceTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName)), @SourceDb = MAX(DbName)
+    FROM #Column WHERE Role = N'Source';
+    SELECT @MetadataTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName))
+    FROM #Column WHERE Role = N'Metadata';
+    SELECT @BusinessUnitTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName))
+    FROM #Column WHERE Role = N'Unit';
+    SELECT
+        @TargetTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName)),
+        @SliceSchema = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(N'dbo'))
+    FROM #Column WHERE Role = N'Target';
+    SET @Sql = REPLACE(N'SELECT @IsFileTable = MAX(CAST(t.is_filetable AS int)) FROM {Db}.sys.tables AS t
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.name = @Table AND s.name = @Schema',
+        N'{Db}', QUOTENAME(@SourceDb));
+    EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Schema nvarchar(128), @IsFileTable int OUTPUT',
+        @Table = @SourceName, @Schema = @SourceSchema, @IsFileTable = @IsFileTable OUTPUT;
+    SET @SourceHint = CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END;
+    SELECT
+        @KeyColumn = QUOTENAME(@KeyColumn), @PathColumn = QUOTENAME(@PathColumn), @ParentPathColumn = QUOTENAME(@ParentPathColumn),
+        @MetadataIdColumn = QUOTENAME(@MetadataIdColumn), @MetadataModifiedOnCol = QUOTENAME(@MetadataModifiedOnCol),
+        @MetadataBusinessUnitCol = QUOTENAME(@MetadataBusinessUnitCol), @BusinessUnitIdColumn = QUOTENAME(@BusinessUnitIdColumn);
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FillScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillScript AS RETURN 0');
+GO
+-- Replaces every {Name} in a row of #Script by its value in #Placeholder, both of the caller.
+ALTER PROCEDURE dbo.usp_BlobDelta_FillScript
+    @TableName nvarchar(400),
+    @ScriptName nvarchar(64)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Text nvarchar(max), @Filled nvarchar(max), @Message nvarchar(2000), @Open bigint, @Close bigint, @Name nvarchar(128), @Value nvarchar(max);
+    SET @Text = (SELECT ScriptText FROM #Script WHERE ScriptName = @ScriptName);
+    SET @Filled = N'';
+    SET @Open = CHARINDEX(N'{', @Text);
+    WHILE @Open > 0
+    BEGIN
+        SET @Close = CHARINDEX(N'}', @Text, @Open);
+        IF @Close = 0
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one');
+            THROW 51000, @Message, 1;
+        END;
+        SET @Name = SUBSTRING(@Text, @Open + 1, @Close - @Open - 1);
+        IF NOT EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Name)
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'}; script 04 lists those that there are');
+            THROW 51000, @Message, 1;
+        END;
+        SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
+        IF @Value IS NULL
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'}, which the configuration of this table leaves empty');
+            THROW 51000, @Message, 1;
+        END;
+        SET @Filled = CONCAT(@Filled, SUBSTRING(@Text, 1, @Open - 1), @Value);
+        SET @Text = SUBSTRING(@Text, @Close + 1, 1000000000);
+        SET @Open = CHARINDEX(N'{', @Text);
+    END;
+    UPDATE #Script SET ScriptText = CONCAT(@Filled, @Text) WHERE ScriptName = @ScriptName;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Execute', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Execute AS RETURN 0');
+GO
+-- Executes a filled script with every parameter that a script may name.
+ALTER PROCEDURE dbo.usp_BlobDelta_Execute
+    @Sql nvarchar(max),
+    @BatchSize int = NULL,
+    @ExcludedStreamId uniqueidentifier = NULL,
+    @WindowStart datetime2(7) = NULL,
+    @WindowEnd datetime2(7) = NULL,
+    @BusinessUnitId uniqueidentifier = NULL,
+    @RunId uniqueidentifier = NULL,
+    @PreviousRunId uniqueidentifier = NULL,
+    @TableName nvarchar(400) = NULL,
+    @RunStart datetime2(7) = NULL,
+    @Now datetime2(7) = NULL,
+    @Step int = NULL,
+    @DeletionsFrom datetime2(7) = NULL,
+    @Rows bigint = NULL OUTPUT,
+    @Json nvarchar(4000) = NULL OUTPUT,
+    @Key uniqueidentifier = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    EXEC sp_executesql @Sql,
+        N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
+        @BatchSize = @BatchSize,
+        @ExcludedStreamId = @ExcludedStreamId,
+        @WindowStart = @WindowStart,
+        @WindowEnd = @WindowEnd,
+        @BusinessUnitId = @BusinessUnitId,
+        @RunId = @RunId,
+        @PreviousRunId = @PreviousRunId,
+        @TableName = @TableName,
+        @RunStart = @RunStart,
+        @Now = @Now,
+        @Step = @Step,
+        @DeletionsFrom = @DeletionsFrom,
+        @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PrepareTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PrepareTable AS RETURN 0');
+GO
+-- Fills every script that a run of a table uses, and keeps them in BlobDeltaRunScript; with
+-- @CheckOnly it fills and checks the templates and writes nothing.
+ALTER PROCEDURE dbo.usp_BlobDelta_PrepareTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @CheckOnly bit = 0,
+    @BusinessUnitId uniqueidentifier = NULL,
+    @UnitRows bigint = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @IsTree bit, @Name nvarchar(64), @Filled nvarchar(max), @Dop int,
+        @SourceTable nvarchar(600), @TargetTable nvarchar(600), @MetadataTable nvarchar(600), @BusinessUnitTable nvarchar(600),
+        @SliceSchema nvarchar(600), @KeyColumn nvarchar(600), @PathColumn nvarchar(600), @ParentPathColumn nvarchar(600),
+        @MetadataIdColumn nvarchar(600), @MetadataModifiedOnCol nvarchar(600), @MetadataBusinessUnitCol nvarchar(600),
+        @BusinessUnitIdColumn nvarchar(600), @SourceHint nvarchar(60), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @AncestorColumns nvarchar(max), @Given nvarchar(max), @Buffer int,
+        @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128), @Ordinal int, @Column nvarchar(128),
+        @Quoted nvarchar(300), @IsLarge bit;
+    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName,
+        @SourceTable = @SourceTable OUTPUT, @TargetTable = @TargetTable OUTPUT, @MetadataTable = @MetadataTable OUTPUT,
+        @BusinessUnitTable = @BusinessUnitTable OUTPUT, @SliceSchema = @SliceSchema OUTPUT, @KeyColumn = @KeyColumn OUTPUT,
+        @PathColumn = @PathColumn OUTPUT, @ParentPathColumn = @ParentPathColumn OUTPUT,
+        @MetadataIdColumn = @MetadataIdColumn OUTPUT, @MetadataModifiedOnCol = @MetadataModifiedOnCol OUTPUT,
+        @MetadataBusinessUnitCol = @MetadataBusinessUnitCol OUTPUT, @BusinessUnitIdColumn = @BusinessUnitIdColumn OUTPUT,
+        @SafetyBufferMinutes = @Buffer OUTPUT, @SourceHint = @SourceHint OUTPUT;
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    SELECT @TargetDb = TargetDb, @TargetSchema = TargetSchema, @TargetName = TargetTable
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
+    -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
+    SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
+    SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target');
+    WHILE @Ordinal IS NOT NULL
+    BEGIN
+        SELECT @Column = Name, @IsLarge = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END
+        FROM #Column WHERE Role = N'Target' AND Ordinal = @Ordinal;
+        SET @Quoted = QUOTENAME(@Column);
+        IF @Column NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+        BEGIN
+            SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
+            SET @SourceColumns = @SourceColumns + CASE WHEN @SourceColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
+            SET @AncestorColumns = @AncestorColumns + CASE WHEN @AncestorColumns = N'' THEN N'' ELSE N', ' END
+                + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
+        END;
+        SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
+    END;
+    SET @IsTree = CASE WHEN @ParentPathColumn IS NULL THEN 0 ELSE 1 END;
+    SET @Dop = COALESCE((SELECT MaxDOP FROM dbo.BlobDeltaRun WHERE RunId = @RunId), 0);
+    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    INSERT INTO #Placeholder (Name, Value) VALUES
+        (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
+        (N'BusinessUnitTable', @BusinessUnitTable), (N'SliceSchema', @SliceSchema), (N'SourceHint', @SourceHint),
+        (N'KeyColumn', @KeyColumn), (N'PathColumn', @PathColumn), (N'ParentPathColumn', @ParentPathColumn),
+        (N'ParentPath', COALESCE(N's.' + @ParentPathColumn, N'CAST(NULL AS varbinary(1))')),
+        (N'MetadataIdColumn', @MetadataIdColumn), (N'MetadataModifiedOnCol', @MetadataModifiedOnCol),
+        (N'MetadataBusinessUnitCol', @MetadataBusinessUnitCol), (N'BusinessUnitIdColumn', @BusinessUnitIdColumn),
+        (N'BusinessUnit', COALESCE(N'm.' + @MetadataBusinessUnitCol, N'CAST(NULL AS uniqueidentifier)')),
+        (N'InScope', CASE
+            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
+            ELSE N'(EXISTS (SELECT 1 FROM ' + @BusinessUnitTable + N' AS u WHERE u.' + @BusinessUnitIdColumn + N' = m.'
+                + @MetadataBusinessUnitCol + N') AND (@BusinessUnitId IS NULL OR m.' + @MetadataBusinessUnitCol + N' = @BusinessUnitId))'
+        END),
+        (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
+        (N'MaxDOP', CONVERT(nvarchar(10), @Dop));
+    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, ScriptText nvarchar(max) NOT NULL);
+
+    -- The templates: the table's own, or the shared ones.
+    INSERT INTO #Script (ScriptName, ScriptText)
+    SELECT N'Step' + CONVERT(nvarchar(1), s.StepNumber), s.ScriptText
+    FROM dbo.BlobDeltaStepScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaStepScript AS o WHERE o.TableName = @TableName AND o.StepNumber = s.StepNumber
+        ))) AND (s.StepNumber = 1 OR @IsTree = 1);
+    INSERT INTO #Script (ScriptName, ScriptText)
+    SELECT s.QueueName, s.ScriptText
+    FROM dbo.BlobDeltaQueuePopulationScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript AS o WHERE o.TableName = @TableName AND o.QueueName = s.QueueName
+        ))) AND (s.QueueName = N'WindowQueue' OR @IsTree = 1);
+    IF (SELECT COUNT(*) FROM #Script) < CASE WHEN @IsTree = 1 THEN 5 ELSE 2 END
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': a template is missing in BlobDeltaStepScript or BlobDeltaQueuePopulationScript; run script 04, which puts the shared ones back');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
+        SET @Filled = (SELECT ScriptText FROM #Script WHERE ScriptName = @Name);
+        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken.
+        SET @Given = CONCAT(N'IF 1 = 0
+    BEGIN
+    ', @Filled, N'
+    END;');
+        EXEC dbo.usp_BlobDelta_Execute @Sql = @Given;
+        UPDATE #Script SET ScriptText = CONCAT(@Filled, N'
+    SET @Rows = @@ROWCOUNT;') WHERE ScriptName = @Name;
+        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE ScriptName > @Name);
+    END;
+    SET @UnitRows = 0;
+    IF @CheckOnly = 1
+    BEGIN
+        IF @BusinessUnitId IS NOT NULL AND @BusinessUnitTable IS NOT NULL
+        BEGIN
+            SET @Given = CONCAT(N'SET @UnitRows = (SELECT COUNT(*) FROM ', @BusinessUnitTable, N' AS u WHERE u.', @BusinessUnitIdColumn, N' = @Unit)');
+            EXEC sp_executesql @Given, N'@Unit uniqueidentifier, @UnitRows bigint OUTPUT', @Unit = @BusinessUnitId, @UnitRows = @UnitRows OUTPUT;
+        END;
+        RETURN 0;
+    END;
+
+    -- The engine's own.
+    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY);
+    INSERT INTO #Own (ScriptName) SELECT ScriptName FROM #Script;
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'BatchParents', N'
+    -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle.
+    UPDATE #Batch SET Depth = 0, ParentKey = (
+        SELECT MIN(p.{KeyColumn})
+        FROM {SourceTable} AS s {SourceHint}
+        INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
+        WHERE s.{KeyColumn} = #Batch.stream_id
+    );
+    CREATE TABLE #Parent (ParentKey uniqueidentifier NOT NULL PRIMARY KEY, AtKey uniqueidentifier NULL, Depth int NOT NULL);
+    INSERT INTO #Parent (ParentKey, AtKey, Depth)
+    SELECT DISTINCT ParentKey, ParentKey, 0 FROM #Batch WHERE ParentKey IS NOT NULL;
+    DECLARE @Left bigint = 1, @Turn int = 0;
+    WHILE @Left > 0 AND @Turn < 512
+    BEGIN
+        UPDATE #Parent SET Depth = Depth + 1, AtKey = (
+            SELECT MIN(p.{KeyColumn})
+            FROM {SourceTable} AS s {SourceHint}
+            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
+            WHERE s.{KeyColumn} = #Parent.AtKey
+        )
+        WHERE AtKey IS NOT NULL;
+        SET @Left = (SELECT COUNT(*) FROM #Parent WHERE AtKey IS NOT NULL);
+        SET @Turn = @Turn + 1;
+    END;
+    SET @Key = (
+        SELECT MIN(b.stream_id) FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey WHERE p.Depth >= 512
+    );
+    UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey;
+    DROP TABLE #Parent;' WHERE @IsTree = 1;
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'BatchStates', N'
+    -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
+    UPDATE #Batch SET State = CASE
+        WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = #Batch.stream_id) THEN N''Copied''
+        WHEN WasHeldBack = 0 AND (
+            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+        ) >= @WindowEnd THEN N''HeldBack''
+        WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id) THEN
+            CASE
+                WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope})
+                    THEN N''Absent''
+                ELSE N''Gone''
+            END
+        WHEN NOT (IsPending = 1 AND @BusinessUnitId IS NULL) AND NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+        ) THEN N''Gone''
+        WHEN @Step = 1 AND EXISTS (
+            SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
+        ) THEN N''Moved''
+    END;';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'HeldBack', N'
+    -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
+    INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
+    SELECT DISTINCT @RunId, @TableName, m.{MetadataIdColumn}
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+        AND m.{MetadataIdColumn} IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
+            WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
+        );';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'Deletions', N'
+    -- Rule 15: LoggedAt selects, DeletedOn competes.
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
+    SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt
+    FROM (
+        SELECT
+            l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt,
+            ROW_NUMBER() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.DeletionId DESC) AS Newest
+        FROM dbo.BlobDeltaDeletionLog AS l
+        WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
+            AND (@BusinessUnitId IS NULL OR l.BusinessUnit IS NULL OR l.BusinessUnit = @BusinessUnitId)
+    ) AS d
+    WHERE d.Newest = 1;';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'Told', N'
+    -- Rule 6: keys with a metadata row in the window that no run of this scope takes.
+    SELECT @Json = CONCAT(
+        CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
+        N'',"out_of_scope":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 1 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
+        N'',"without_business_unit":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 0 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
+        N'',"future":'', COALESCE(SUM(k.IsFuture), 0), CHAR(125)
+    )
+    FROM (
+        SELECT
+            w.stream_id, w.IsInScope, w.HasUnit,
+            CASE
+                WHEN w.IsInScope = 1 AND (w.stream_id = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = w.stream_id
+                )) THEN 1
+                ELSE 0
+            END AS IsExcluded,
+            CASE
+                WHEN w.IsInScope = 1 AND EXISTS (
+                    SELECT 1 FROM {MetadataTable} AS m
+                    WHERE m.{MetadataIdColumn} = w.stream_id AND m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+                ) THEN 1
+                ELSE 0
+            END AS IsFuture
+        FROM (
+            SELECT r.stream_id, MAX(r.IsInScope) AS IsInScope, MAX(r.HasUnit) AS HasUnit
+            FROM (
+                SELECT
+                    m.{MetadataIdColumn} AS stream_id,
+                    CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
+                    CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
+                FROM {MetadataTable} AS m
+                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+            ) AS r
+            GROUP BY r.stream_id
+        ) AS w
+    ) AS k;';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'SliceCounts', N'
+    -- What the slice holds. Late are rows of steps 1 and 3 before the window.
+    SELECT @Json = CONCAT(
+        CHAR(123), N''"roots":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 1 THEN 1 ELSE 0 END), 0),
+        N'',"missing_parents":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 2 THEN 1 ELSE 0 END), 0),
+        N'',"children":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 3 THEN 1 ELSE 0 END), 0),
+        N'',"early":'', COALESCE(SUM(CASE WHEN t.DeltaEarly = 1 THEN 1 ELSE 0 END), 0),
+        N'',"late":'', COALESCE(SUM(CASE
+            WHEN t.DeltaStep <> 2 AND (t.DeltaModifiedOn IS NULL OR t.DeltaModifiedOn < @WindowStart) THEN 1 ELSE 0
+        END), 0),
+        N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName), CHAR(125)
+    )
+    FROM {TargetTable} AS t;';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'RefreshParents', N'
+    -- A parent that came to the source after its child was copied.
+    UPDATE t SET DeltaParentKey = s.{KeyColumn}
+    FROM {TargetTable} AS t
+    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{PathColumn} = t.{ParentPathColumn}
+    WHERE t.DeltaParentKey IS NULL;' WHERE @IsTree = 1;
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'MendDepths', N'
+    -- Rule 13: a parent stands before its children also where rows moved between two batches.
+    DECLARE @Left bigint = 1, @Turn int = 0;
+    WHILE @Left > 0 AND @Turn < 513
+    BEGIN
+        UPDATE c SET DeltaDepth = p.DeltaDepth + 1
+        FROM {TargetTable} AS c
+        INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+        WHERE c.DeltaDepth <> p.DeltaDepth + 1;
+        SET @Left = @@ROWCOUNT;
+        SET @Turn = @Turn + 1;
+    END;
+    IF @Left > 0
+        SET @Key = (
+            SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+            WHERE c.DeltaDepth <> p.DeltaDepth + 1
+        );' WHERE @IsTree = 1;
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'EmptySlice', N'
+    DELETE TOP (@BatchSize) FROM {TargetTable};
+    SET @Rows = @@ROWCOUNT;';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'EmptyDeletions', N'
+    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName;
+    SET @Rows = (SELECT COUNT(*) FROM {TargetTable});';
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'NewUnits', N'
+    -- Rule 12: units in scope now that no completed run over all units has seen.
+    INSERT INTO #Unit (BusinessUnitId)
+    SELECT DISTINCT u.{BusinessUnitIdColumn}
+    FROM {BusinessUnitTable} AS u
+    WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
+    );' WHERE @MetadataBusinessUnitCol IS NOT NULL;
+    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'KnownUnits', N'
+    -- Rule 12: the units that a completed run over all units has seen.
+    UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 1
+    WHERE TableName = @TableName AND BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u);
+    INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
+    SELECT DISTINCT @TableName, u.{BusinessUnitIdColumn}, 1
+    FROM {BusinessUnitTable} AS u
+    WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn}
+    );' WHERE @MetadataBusinessUnitCol IS NOT NULL;
+    SET @Name = (SELECT MIN(s.ScriptName) FROM #Script AS s WHERE NOT EXISTS (SELECT 1 FROM #Own AS o WHERE o.ScriptName = s.ScriptName));
+    WHILE @Name IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
+        SET @Name = (
+            SELECT MIN(s.ScriptName) FROM #Script AS s
+            WHERE s.ScriptName > @Name AND NOT EXISTS (SELECT 1 FROM #Own AS o WHERE o.ScriptName = s.ScriptName)
+        );
+    END;
+    DELETE FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName;
+    INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
+    SELECT @RunId, @TableName, ScriptName, ScriptText FROM #Script;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunScript AS RETURN 0');
+GO
+-- Executes a prepared script of a table run.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunScript
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @ScriptName nvarchar(64),
+    @Step int = 0,
+    @BatchSize int = 0,
+    @Rows bigint = NULL OUTPUT,
+    @Json nvarchar(4000) = NULL OUTPUT,
+    @Key uniqueidentifier = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Excluded uniqueidentifier, @Start datetime2(7), @End datetime2(7),
+        @Unit uniqueidentifier, @Previous uniqueidentifier, @RunStart datetime2(7), @Now datetime2(7), @From datetime2(7);
+    SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = @ScriptName);
+    IF @Sql IS NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' was not prepared; start the table first');
+        THROW 51001, @Message, 1;
+    END;
+    SELECT
+        @Excluded = c.ExcludedStreamId, @Start = t.WindowStart, @End = t.WindowEnd, @Unit = r.BusinessUnitId,
+        @Previous = t.PreviousRunId, @From = t.DeletionsFrom,
+        @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END
+    FROM dbo.BlobDeltaRunTable AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
+    WHERE t.RunId = @RunId AND t.TableName = @TableName;
+    SET @Now = SYSUTCDATETIME();
+    EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @BatchSize = @BatchSize, @ExcludedStreamId = @Excluded, @WindowStart = @Start,
+        @WindowEnd = @End, @BusinessUnitId = @Unit, @RunId = @RunId, @PreviousRunId = @Previous, @TableName = @TableName,
+        @RunStart = @RunStart, @Now = @Now, @Step = @Step, @DeletionsFrom = @From,
+        @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadMarker', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadMarker AS RETURN 0');
+GO
+-- Rule 9: the marker row of a table. Without one the slice table may be anybody's: error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadMarker
+    @TableName nvarchar(400),
+    @MarkerRunId uniqueidentifier = NULL OUTPUT,
+    @State nvarchar(20) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max);
+    SELECT @Db = d.name, @Table = c.TargetTable
+    FROM dbo.BlobDeltaTableConfig AS c
+    INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
+    WHERE c.TableName = @TableName;
+    SELECT @MarkerRunId = NULL, @State = NULL;
+    IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaSlice]') IS NOT NULL
+    BEGIN
+        SET @Sql = REPLACE(N'SELECT @MarkerRunId = RunId, @State = State FROM {Db}.[dbo].[BlobDeltaSlice] WHERE TargetTable = @Table',
+            N'{Db}', QUOTENAME(@Db));
+        EXEC sp_executesql @Sql, N'@Table nvarchar(128), @MarkerRunId uniqueidentifier OUTPUT, @State nvarchar(20) OUTPUT',
+            @Table = @Table, @MarkerRunId = @MarkerRunId OUTPUT, @State = @State OUTPUT;
+    END;
+    IF @State IS NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the slice table has no marker row, so nothing was deleted from it; usp_BlobDelta_MakeSlice marks empty slices');
+        THROW 51000, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_SetMarker', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_SetMarker AS RETURN 0');
+GO
+-- Within a transaction behind the fence: writes the marker row of a table run.
+ALTER PROCEDURE dbo.usp_BlobDelta_SetMarker
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @State nvarchar(20)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Sql nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Started datetime2(7), @Start datetime2(7),
+        @End datetime2(7), @Scope nvarchar(36), @Source uniqueidentifier;
+    SELECT @Db = d.name, @Table = c.TargetTable, @Started = r.RunStartedAt, @Start = t.WindowStart, @End = t.WindowEnd,
+        @Scope = t.Scope, @Source = (SELECT SourceId FROM dbo.BlobDeltaSource)
+    FROM dbo.BlobDeltaRunTable AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
+    INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
+    WHERE t.RunId = @RunId AND t.TableName = @TableName;
+    SET @Sql = REPLACE(N'UPDATE {Db}.[dbo].[BlobDeltaSlice] SET TableName = @TableName, SourceId = @Source, RunId = @RunId,
+        RunStartedAt = @Started, WindowStart = @Start, WindowEnd = @End, Scope = @Scope, State = @State WHERE TargetTable = @Table',
+        N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Source uniqueidentifier, @RunId uniqueidentifier, @Started datetime2(7),
+        @Start datetime2(7), @End datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Table nvarchar(128)',
+        @TableName = @TableName, @Source = @Source, @RunId = @RunId, @Started = @Started, @Start = @Start, @End = @End,
+        @Scope = @Scope, @State = @State, @Table = @Table;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Pass', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Pass AS RETURN 0');
+GO
+-- Rule 8, within a transaction: renews the lease where the fence is still the caller's; and rule 9, where
+-- a state is given: the slice is still this run's. Else error 51003.
+ALTER PROCEDURE dbo.usp_BlobDelta_Pass
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @State nvarchar(20) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Found nvarchar(20);
+    UPDATE dbo.BlobDeltaHighWatermark SET RunLeaseExpiresAt = DATEADD(second, LeaseSeconds, SYSUTCDATETIME())
+    WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch AND IsRunning = 1;
+    IF @@ROWCOUNT = 0
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the lease was lost to another run or resume; nothing more was written');
+        THROW 51003, @Message, 1;
+    END;
+    IF @State IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @Found OUTPUT;
+        IF @Holder IS NULL OR @Holder <> @RunId OR @Found <> @State
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice is ', @Found, N' and holds run ', CONVERT(nvarchar(36), @Holder),
+                N'; nothing was written. A run whose slice was taken is never resumed or packed: start a new run');
+            THROW 51003, @Message, 1;
+        END;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_TakeLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_TakeLease AS RETURN 0');
+GO
+-- Rule 8: takes a lease that nobody holds or that has expired, with the next epoch.
+ALTER PROCEDURE dbo.usp_BlobDelta_TakeLease
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseSeconds int = 600,
+    @LeaseEpoch bigint OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        INSERT INTO dbo.BlobDeltaHighWatermark (TableName)
+        SELECT @TableName WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
+        UPDATE dbo.BlobDeltaHighWatermark
+        SET IsRunning = 1, LeaseRunId = @RunId, LeaseEpoch = LeaseEpoch + 1, LeaseSeconds = @LeaseSeconds,
+            RunLeaseExpiresAt = DATEADD(second, @LeaseSeconds, SYSUTCDATETIME())
+        WHERE TableName = @TableName
+            AND (IsRunning = 0 OR RunLeaseExpiresAt IS NULL OR RunLeaseExpiresAt <= SYSUTCDATETIME());
+        SET @Taken = @@ROWCOUNT;
+        SELECT @LeaseEpoch = LeaseEpoch, @Holder = LeaseRunId, @Until = RunLeaseExpiresAt
+        FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+    IF @Taken = 0
+    BEGIN
+        SET @LeaseEpoch = NULL;
+        SET @Message = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ',
+            CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end, a run that died is taken over when its lease has expired');
+        THROW 51002, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RenewLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RenewLease AS RETURN 0');
+GO
+-- Renews a lease that is still held under this fence, else error 51003.
+ALTER PROCEDURE dbo.usp_BlobDelta_RenewLease
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReleaseLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReleaseLease AS RETURN 0');
+GO
+-- Releases a lease, if it is still held under this fence.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReleaseLease
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    UPDATE dbo.BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL
+    WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_OldestTransaction', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_OldestTransaction AS RETURN 0');
+GO
+-- Rule 2: since when the oldest open transaction of another session has log records in the source's or
+-- metadata's database, in the table's clock. @LagOnly: this login may not look, or there is nowhere to.
+ALTER PROCEDURE dbo.usp_BlobDelta_OldestTransaction
+    @TableName nvarchar(400),
+    @Oldest datetime2(7) = NULL OUTPUT,
+    @SessionId int = NULL OUTPUT,
+    @LagOnly bit = 1 OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Sql nvarchar(max), @IsUtc bit, @Databases nvarchar(200);
+    SELECT @Oldest = NULL, @SessionId = NULL, @LagOnly = 1;
+    IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_tran_database_transactions')
+        OR NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_tran_session_transactions')
+        RETURN 0;
+    -- The second right is the one that SQL Server 2022 knows; earlier versions answer NULL.
+    IF COALESCE(HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE'), 0) = 0
+        AND COALESCE(HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER PERFORMANCE STATE'), 0) = 0
+        RETURN 0;
+    -- The times are datetime in the server's local time: 4 ms are taken off for their rounding. A
+    -- transaction without a session (in doubt) counts too.
+    SET @Sql = N'
+        SELECT TOP (1) @Oldest = DATEADD(millisecond, -4, CAST(t.database_transaction_begin_time AS datetime2(7))), @SessionId = s.session_id
+        FROM sys.dm_tran_database_transactions AS t
+        LEFT JOIN sys.dm_tran_session_transactions AS s ON s.transaction_id = t.transaction_id
+        WHERE t.database_transaction_begin_time IS NOT NULL AND (s.session_id IS NULL OR s.session_id <> @@SPID)
+            AND t.database_id IN (
+                SELECT DB_ID(c.SourceDb) FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
+                UNION ALL
+                SELECT DB_ID(c.MetadataDb) FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
+            )
+        ORDER BY t.database_transaction_begin_time';
+    EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Oldest datetime2(7) OUTPUT, @SessionId int OUTPUT',
+        @TableName = @TableName, @Oldest = @Oldest OUTPUT, @SessionId = @SessionId OUTPUT;
+    SET @IsUtc = (SELECT ModifiedOnIsUtc FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+    IF @IsUtc = 1
+        SET @Oldest = DATEADD(minute, DATEDIFF(minute, SYSDATETIME(), SYSUTCDATETIME()), @Oldest);
+    SET @LagOnly = 0;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckClock', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckClock AS RETURN 0');
+GO
+-- Rule 1: a clock that stands before the last run's start by more than the buffer is refused.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckClock
+    @Now datetime2(7),
+    @TableName nvarchar(400) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Last datetime2(7), @Buffer int;
+    SET @Last = (SELECT MAX(RunStartedAt) FROM dbo.BlobDeltaRun);
+    SET @Buffer = COALESCE((
+        SELECT MIN(SafetyBufferMinutes) FROM dbo.BlobDeltaTableConfig
+        WHERE TableName = @TableName OR (@TableName IS NULL AND IsActive = 1)
+    ), 0);
+    IF @Now < DATEADD(minute, -@Buffer, @Last)
+    BEGIN
+        SET @Message = CONCAT(N'the server''s clock says ', CONVERT(nvarchar(27), @Now, 126), N'Z, but the last run started at ',
+            CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes');
+        THROW 51000, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckScope', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckScope AS RETURN 0');
+GO
+-- A table without business units cannot serve a run for one.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckScope
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000);
+    IF @BusinessUnitId IS NOT NULL AND EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND MetadataBusinessUnitCol IS NULL
+    )
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': this table has no business units, so no run for ', CONVERT(nvarchar(36), @BusinessUnitId));
+        THROW 51000, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_StartRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_StartRun AS RETURN 0');
+GO
+-- Checks clock, scope and every template that the run would use, and writes the header of the run.
+-- Nothing is written if anything is wrong. Without @TableName: all active tables.
+ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
+    @TableName nvarchar(400) = NULL,
+    @BatchSize int = 500,
+    @MaxDOP int = 2,
+    @BusinessUnitId uniqueidentifier = NULL,
+    @RequestedBy nvarchar(256) = NULL,
+    @WindowFrom datetime2(7) = NULL,
+    @RunId uniqueidentifier OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @Utc datetime2(7), @Local datetime2(7), @Table nvarchar(400),
+        @Known bit = 0, @Found bigint, @Resolved bit;
+    IF @BatchSize IS NULL OR @BatchSize NOT BETWEEN 1 AND 1000000
+        THROW 51001, N'the batch size has to be between 1 and 1,000,000 rows', 1;
+    IF @MaxDOP IS NULL OR @MaxDOP NOT BETWEEN 0 AND 32767
+        THROW 51001, N'MaxDOP has to be between 0 and 32767', 1;
+    -- One reading of both clocks; the offset is of whole minutes.
+    SET @Utc = SYSUTCDATETIME();
+    SET @Local = DATEADD(minute, DATEDIFF(minute, SYSUTCDATETIME(), SYSDATETIME()), @Utc);
+    CREATE TABLE #Chosen (TableName nvarchar(400) NOT NULL PRIMARY KEY);
+    INSERT INTO #Chosen (TableName)
+    SELECT TableName FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName OR (@TableName IS NULL AND IsActive = 1);
+    IF NOT EXISTS (SELECT 1 FROM #Chosen)
+    BEGIN
+        SET @Message = CASE
+            WHEN @TableName IS NULL THEN N'no active table is configured; add one in BlobDeltaTableConfig'
+            ELSE CONCAT(@TableName, N': this table is not configured in BlobDeltaTableConfig')
+        END;
+        THROW 51000, @Message, 1;
+    END;
+    EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
+    SET @Table = (SELECT MIN(TableName) FROM #Chosen);
+    WHILE @Table IS NOT NULL
+    BEGIN
+        -- One table of several that cannot run is a failure of that table; a wrong template is not.
+        SET @Resolved = 0;
+        BEGIN TRY
+            EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @Table;
+            SET @Resolved = 1;
+        END TRY
+        BEGIN CATCH
+            IF @TableName IS NOT NULL THROW;
+        END CATCH;
+        IF @Resolved = 1
+        BEGIN
+            EXEC dbo.usp_BlobDelta_PrepareTable NULL, @Table, 1, @BusinessUnitId, @Found OUTPUT;
+            IF @Found > 0 SET @Known = 1;
+        END;
+        SET @Table = (SELECT MIN(TableName) FROM #Chosen WHERE TableName > @Table);
+    END;
+    IF @TableName IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_CheckScope @TableName, @BusinessUnitId;
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName;
+    END;
+    IF @BusinessUnitId IS NOT NULL AND @Known = 0
+    BEGIN
+        SET @Message = CONCAT(N'no configured table has the business unit ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N' in its scope');
+        THROW 51000, @Message, 1;
+    END;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        SET @RunId = NEWID();
+        INSERT INTO dbo.BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
+            BusinessUnitId, BatchSize, MaxDOP, WindowFrom)
+        VALUES (@RunId, CASE WHEN @TableName IS NULL THEN N'AllTables' ELSE N'SingleTable' END,
+            COALESCE(@RequestedBy, ORIGINAL_LOGIN()), @Utc, @Local, N'Running', @TableName, @BusinessUnitId, @BatchSize, @MaxDOP, @WindowFrom);
+        INSERT INTO dbo.BlobDeltaRunTable (RunId, TableName, Scope, Status)
+        SELECT @RunId, TableName, COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all'), N'Waiting' FROM #Chosen;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ResumeRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResumeRun AS RETURN 0');
+GO
+-- Takes up a run that did not complete.
+ALTER PROCEDURE dbo.usp_BlobDelta_ResumeRun
+    @RunId uniqueidentifier
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Now datetime2(7) = SYSUTCDATETIME();
+    EXEC dbo.usp_BlobDelta_CheckClock @Now;
+    IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) THROW 51001, N'there is no such run', 1;
+    UPDATE dbo.BlobDeltaRun SET Status = N'Running', RunCompletedAt = NULL, ErrorMessage = NULL
+    WHERE RunId = @RunId AND Status <> N'Completed';
+    IF @@ROWCOUNT = 0 THROW 51001, N'this run is completed; start a new one', 1;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_StartTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_StartTable AS RETURN 0');
+GO
+-- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
+-- did that before, takes the lease with the next epoch and goes on there. @IsComplete: nothing is left to do.
+ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseSeconds int = 600,
+    @LeaseEpoch bigint OUTPUT,
+    @QueuedKeys bigint = NULL OUTPUT,
+    @IsComplete bit = 0 OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier, @Scope nvarchar(36),
+        @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Baseline datetime2(7), @Require bit, @WithDeletions bit,
+        @Watermark datetime2(7), @Previous uniqueidentifier, @PreviousStart datetime2(7), @DeletionsFrom datetime2(7),
+        @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @Session int, @LagOnly bit, @Rows bigint,
+        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier,
+        @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
+    SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
+    SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
+        @Baseline = c.InitialBaseline, @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
+        @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END,
+        @WindowStart = t.WindowStart, @WindowEnd = t.WindowEnd, @QueuedKeys = t.QueuedKeys,
+        @HasUnits = CASE WHEN c.MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
+    FROM dbo.BlobDeltaRunTable AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
+    WHERE t.RunId = @RunId AND t.TableName = @TableName;
+    IF @RunStart IS NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': this table is not part of the run, or not configured any more');
+        THROW 51001, @Message, 1;
+    END;
+    EXEC dbo.usp_BlobDelta_CheckScope @TableName, @Unit;
+    EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT;
+    BEGIN TRY
+        EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+        IF @WindowEnd IS NOT NULL AND (@Holder IS NULL OR @Holder <> @RunId)
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice was taken by run ', CONVERT(nvarchar(36), @Holder), N'; nothing was written, start a new run');
+            THROW 51003, @Message, 1;
+        END;
+        IF @WindowEnd IS NOT NULL AND @QueuedKeys IS NOT NULL
+        BEGIN
+            SET @IsComplete = CASE WHEN @State = N'Filling' THEN 0 ELSE 1 END;
+            RETURN 0;
+        END;
+        -- Rule 10.
+        IF @State = N'Complete' AND @Require = 1
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first');
+            THROW 51000, @Message, 1;
+        END;
+        -- Rules 1 and 2: the window.
+        IF @Unit IS NULL
+            SET @Watermark = (SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
+        ELSE
+            SET @Watermark = (
+                SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark
+                WHERE TableName = @TableName AND BusinessUnitId = @Unit
+            );
+        SELECT TOP (1) @Previous = t.RunId, @PreviousStart = r.RunStartedAt
+        FROM dbo.BlobDeltaRunTable AS t
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.Status = N'Completed'
+        ORDER BY r.RunStartedAt DESC, t.RunId DESC;
+        EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
+        SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
+        IF @Oldest < @WindowEnd
+        BEGIN
+            SET @WindowEnd = @Oldest;
+            IF @WindowEnd <= @Watermark
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': session ', @Session, N' has had a transaction open since ', CONVERT(nvarchar(27), @Oldest, 126),
+                    N', before the last watermark ', CONVERT(nvarchar(27), @Watermark, 126), N'; nothing was emptied. Run the table again when it has ended');
+                THROW 51004, @Message, 1;
+            END;
+        END;
+        SET @WindowStart = CASE
+            WHEN @Watermark IS NULL THEN COALESCE(@Baseline, @Begin)
+            WHEN @Watermark < CONVERT(datetime2(7), '0003-01-01') THEN @Begin
+            ELSE DATEADD(minute, -@Buffer, @Watermark)
+        END;
+        IF @From < @WindowStart SET @WindowStart = @From;
+        IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
+        SET @DeletionsFrom = COALESCE(DATEADD(minute, -@Buffer, @PreviousStart), @Begin);
+        IF @From < @DeletionsFrom SET @DeletionsFrom = @From;
+        -- The slice is this run's from here on: the marker says Filling, and without QueuedKeys a
+        -- resume empties again, so that the rows can go in chunks.
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+        UPDATE dbo.BlobDeltaRunTable
+        SET Status = N'Running', WindowStart = @WindowStart, WindowEnd = @WindowEnd, BufferMinutes = @Buffer,
+            DeletionsFrom = @DeletionsFrom, PreviousRunId = @Previous, WatermarkBefore = @Watermark,
+            ActiveTransactionFloor = @Oldest, LagOnly = @LagOnly, RootsSeq = 0, ChildrenSeq = 0, QueuedKeys = NULL
+        WHERE RunId = @RunId AND TableName = @TableName;
+        EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Filling';
+        DELETE FROM dbo.BlobDeltaWindowQueue WHERE TableName = @TableName;
+        DELETE FROM dbo.BlobDeltaRunScript WHERE TableName = @TableName AND RunId <> @RunId;
+        DELETE FROM dbo.BlobDeltaMissingParentsQueue WHERE TableName = @TableName AND RunId = @RunId;
+        COMMIT TRANSACTION;
+        SET @Rows = 1;
+        WHILE @Rows > 0
+        BEGIN
+            BEGIN TRANSACTION;
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptySlice', 0, 1000, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            COMMIT TRANSACTION;
+        END;
+        -- Rules 3 to 6, 12 and 15: the queue, and what is told.
+        CREATE TABLE #Unit (BusinessUnitId uniqueidentifier NOT NULL PRIMARY KEY);
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptyDeletions', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        IF @Rows > 0 THROW 51005, N'the slice was filled by somebody else while it was emptied', 1;
+        DELETE FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName;
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WindowQueue';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
+        IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Told', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        SET @Units = N'';
+        IF @Unit IS NULL AND @Watermark IS NOT NULL AND @HasUnits = 1
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'NewUnits';
+            SET @One = (SELECT MIN(BusinessUnitId) FROM #Unit);
+            WHILE @One IS NOT NULL
+            BEGIN
+                SET @Units = CONCAT(@Units, CASE WHEN @Units = N'' THEN N'"' ELSE N',"' END, LOWER(CONVERT(nvarchar(36), @One)), N'"');
+                SET @One = (SELECT MIN(BusinessUnitId) FROM #Unit WHERE BusinessUnitId > @One);
+            END;
+        END;
+        SET @QueuedKeys = (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName);
+        UPDATE dbo.BlobDeltaRunTable SET QueuedKeys = @QueuedKeys, Counts = @Json, NewBusinessUnits = CONCAT(N'[', @Units, N']')
+        WHERE RunId = @RunId AND TableName = @TableName;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_QueueMissingParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_QueueMissingParents AS RETURN 0');
+GO
+-- Rule 7: queues every ancestor that the slice lacks; how many wait now.
+ALTER PROCEDURE dbo.usp_BlobDelta_QueueMissingParents
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @Waiting bigint OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    SET @Waiting = 0;
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND ParentPathColumn IS NULL) RETURN 0;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'RefreshParents';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'MissingParents', 2;
+        SET @Waiting = (
+            SELECT COUNT(*) FROM dbo.BlobDeltaMissingParentsQueue WHERE RunId = @RunId AND TableName = @TableName AND Processed = 0
+        );
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunBatch', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunBatch AS RETURN 0');
+GO
+-- The next batch of a step, in one transaction with the marks of its keys and its row in
+-- BlobDeltaRunStep. A step is done when @Keys is 0.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunBatch
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @Step int,
+    @BatchSize int,
+    @Keys bigint = NULL OUTPUT,
+    @Rows bigint = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = SYSUTCDATETIME(), @IsTree bit, @Key uniqueidentifier,
+        @Script nvarchar(64), @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000);
+    IF @Step NOT IN (1, 2, 3) THROW 51001, N'steps are 1 Roots, 2 MissingParents, 3 Children', 1;
+    SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+    IF @IsTree = 0 AND @Step > 1 THROW 51001, N'a flat table has step 1 alone', 1;
+    SELECT @Keys = 0, @Rows = 0;
+    CREATE TABLE #Batch (
+        stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, WasHeldBack int NOT NULL DEFAULT 0,
+        IsPending int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) NULL
+    );
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+        IF @Step = 2
+            INSERT INTO #Batch (stream_id)
+            SELECT TOP (@BatchSize) q.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Processed = 0
+            ORDER BY q.stream_id;
+        ELSE
+        BEGIN
+            SET @After = (
+                SELECT CASE WHEN @Step = 1 THEN RootsSeq ELSE ChildrenSeq END FROM dbo.BlobDeltaRunTable
+                WHERE RunId = @RunId AND TableName = @TableName
+            );
+            INSERT INTO #Batch (stream_id, Seq, WasHeldBack, IsPending)
+            SELECT TOP (@BatchSize) q.stream_id, q.Seq, q.WasHeldBack, q.IsPending FROM dbo.BlobDeltaWindowQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.Seq > @After AND q.State IS NULL
+            ORDER BY q.Seq;
+            -- A step ends when no key is unmarked, not when the numbers have run out.
+            IF @After > 0 AND NOT EXISTS (SELECT 1 FROM #Batch)
+                INSERT INTO #Batch (stream_id, Seq, WasHeldBack, IsPending)
+                SELECT TOP (@BatchSize) q.stream_id, q.Seq, q.WasHeldBack, q.IsPending FROM dbo.BlobDeltaWindowQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.State IS NULL
+                ORDER BY q.Seq;
+        END;
+        SET @Keys = (SELECT COUNT(*) FROM #Batch);
+        IF @Keys = 0
+        BEGIN
+            COMMIT TRANSACTION;
+            RETURN 0;
+        END;
+        IF @IsTree = 1
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchParents', @Step, @BatchSize, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            IF @Key IS NOT NULL
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': the row ', LOWER(CONVERT(nvarchar(36), @Key)), N' has a cycle or 512 levels of parents above it; mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey');
+                THROW 51000, @Message, 1;
+            END;
+        END;
+        SET @Script = CONCAT(N'Step', @Step);
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, @Script, @Step, @BatchSize, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        IF @Step = 2
+            UPDATE dbo.BlobDeltaMissingParentsQueue SET Processed = 1
+            WHERE RunId = @RunId AND TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b);
+        ELSE
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchStates', @Step, @BatchSize;
+            SET @Key = (SELECT MIN(stream_id) FROM #Batch WHERE State IS NULL);
+            IF @Key IS NOT NULL
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': the script of step ', @Step, N' left out a row that is in the window, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; a script may not filter rows, exclude keys in BlobDeltaExcludedKey, with a reason');
+                THROW 51000, @Message, 1;
+            END;
+            UPDATE q SET State = CASE b.State WHEN N'Absent' THEN N'Gone' ELSE b.State END
+            FROM dbo.BlobDeltaWindowQueue AS q
+            INNER JOIN #Batch AS b ON b.Seq = q.Seq
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND b.State <> N'Moved';
+            UPDATE q SET Step = 3
+            FROM dbo.BlobDeltaWindowQueue AS q
+            INNER JOIN #Batch AS b ON b.Seq = q.Seq
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 1 AND b.State = N'Moved';
+            INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
+            SELECT @RunId, @TableName, b.stream_id FROM #Batch AS b
+            WHERE b.State = N'HeldBack' AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
+                WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = b.stream_id
+            );
+            DELETE FROM dbo.BlobDeltaPendingKey
+            WHERE TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b WHERE b.State = N'Copied');
+            INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason)
+            SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not' FROM #Batch AS b
+            WHERE b.State = N'Absent'
+                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
+                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = b.stream_id);
+            SET @Last = (SELECT MAX(Seq) FROM #Batch);
+            UPDATE dbo.BlobDeltaRunTable
+            SET RootsSeq = CASE WHEN @Step = 1 AND @Last > RootsSeq THEN @Last ELSE RootsSeq END,
+                ChildrenSeq = CASE WHEN @Step = 3 AND @Last > ChildrenSeq THEN @Last ELSE ChildrenSeq END
+            WHERE RunId = @RunId AND TableName = @TableName;
+        END;
+        SELECT @Number = COALESCE(MAX(BatchNumber), 0) + 1, @Total = COALESCE(MAX(TotalRowsProcessed), 0) + @Rows
+        FROM dbo.BlobDeltaRunStep WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = @Step;
+        INSERT INTO dbo.BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+            WindowStart, WindowEnd, BatchStartedAt, BatchCompletedAt, Status)
+        SELECT @RunId, @TableName, @Step, @Number, @Rows, @Total, WindowStart, WindowEnd, @Started, SYSUTCDATETIME(), N'Completed'
+        FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FinishTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FinishTable AS RETURN 0');
+GO
+-- Rule 11: completes the slice and moves the watermark, in one transaction.
+ALTER PROCEDURE dbo.usp_BlobDelta_FinishTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @KeepLease bit = 0,
+    @Counts nvarchar(4000) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
+        @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
+        @HasUnits bit, @IsTree bit, @Now datetime2(7) = SYSUTCDATETIME();
+    SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
+        @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+        IF @IsTree = 1
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'MendDepths', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            IF @Key IS NOT NULL
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': rows were moved while the slice was filled, and stand in a cycle now, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; run the table again');
+                THROW 51000, @Message, 1;
+            END;
+        END;
+        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
+        FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+        WHERE t.RunId = @RunId AND t.TableName = @TableName;
+        -- Rule 3: every key has ended, and what was copied stands in the slice.
+        SELECT
+            @Unmarked = COALESCE(SUM(CASE WHEN State IS NULL THEN 1 ELSE 0 END), 0),
+            @Copied = COALESCE(SUM(CASE WHEN State = N'Copied' THEN 1 ELSE 0 END), 0),
+            @Gone = COALESCE(SUM(CASE WHEN State = N'Gone' THEN 1 ELSE 0 END), 0)
+        FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName;
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SliceCounts', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        SET @InSlice = CONVERT(bigint, JSON_VALUE(@Json, N'$.roots')) + CONVERT(bigint, JSON_VALUE(@Json, N'$.children'));
+        IF @Unmarked > 0 OR @InSlice <> @Copied
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the sums do not fit: ', @Unmarked, N' keys have not ended, ', @Copied, N' were copied, ', @InSlice, N' stand in the slice; go on with a resume');
+            THROW 51005, @Message, 1;
+        END;
+        SET @Counts = CONCAT(
+            SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Told, 2, LEN(@Told) - 2), N',"gone":', @Gone, N',"held_back":',
+            (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName), N',"pending":',
+            (SELECT COUNT(*) FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName), N'}'
+        );
+        -- Rules 11 and 12: never backwards, and a run for one unit moves that unit's alone.
+        IF @Unit IS NULL
+        BEGIN
+            UPDATE dbo.BlobDeltaHighWatermark
+            SET LastRunId = @RunId, LastRunCompletedAt = @Now, IsInitialFullLoadDone = 1,
+                LastHighWaterModifiedOn = CASE WHEN LastHighWaterModifiedOn > @End THEN LastHighWaterModifiedOn ELSE @End END
+            WHERE TableName = @TableName;
+            IF @HasUnits = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'KnownUnits';
+        END;
+        ELSE
+        BEGIN
+            UPDATE dbo.BlobDeltaBusinessUnitWatermark
+            SET LastRunId = @RunId, LastHighWaterModifiedOn = CASE WHEN LastHighWaterModifiedOn > @End THEN LastHighWaterModifiedOn ELSE @End END
+            WHERE TableName = @TableName AND BusinessUnitId = @Unit;
+            IF @@ROWCOUNT = 0
+                INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId)
+                VALUES (@TableName, @Unit, @End, @RunId);
+            UPDATE dbo.BlobDeltaHighWatermark SET LastRunId = @RunId, LastRunCompletedAt = @Now WHERE TableName = @TableName;
+        END;
+        EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Complete';
+        UPDATE dbo.BlobDeltaRunTable
+        SET Status = N'Completed', Counts = @Counts, CompletedAt = @Now, LastError = NULL,
+            WatermarkAfter = CASE WHEN WatermarkBefore > WindowEnd THEN WatermarkBefore ELSE WindowEnd END
+        WHERE RunId = @RunId AND TableName = @TableName;
+        -- What earlier completed runs of this scope held back has been looked at.
+        DELETE FROM dbo.BlobDeltaHeldBackKey
+        WHERE TableName = @TableName AND RunId <> @RunId AND RunId IN (
+            SELECT t.RunId FROM dbo.BlobDeltaRunTable AS t WHERE t.TableName = @TableName AND t.Scope = @Scope
+        );
+        IF @KeepLease = 0 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FailTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FailTable AS RETURN 0');
+GO
+-- Logs that a table failed (step 0), and releases its lease if it is still held under this fence.
+ALTER PROCEDURE dbo.usp_BlobDelta_FailTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint = NULL,
+    @Status nvarchar(20) = N'Failed',
+    @Message nvarchar(4000) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Now datetime2(7) = SYSUTCDATETIME(), @Number int;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        IF @LeaseEpoch IS NOT NULL EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+        UPDATE dbo.BlobDeltaRunTable SET Status = @Status, LastError = @Message
+        WHERE RunId = @RunId AND TableName = @TableName AND Status <> N'Completed';
+        SET @Number = (
+            SELECT COALESCE(MAX(BatchNumber), 0) + 1 FROM dbo.BlobDeltaRunStep
+            WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = 0
+        );
+        INSERT INTO dbo.BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+            WindowStart, WindowEnd, BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+        SELECT @RunId, @TableName, 0, @Number, 0, 0, WindowStart, WindowEnd, @Now, @Now, @Status, @Message
+        FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FinishRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FinishRun AS RETURN 0');
+GO
+-- Ends the run.
+ALTER PROCEDURE dbo.usp_BlobDelta_FinishRun
+    @RunId uniqueidentifier,
+    @Status nvarchar(20),
+    @Message nvarchar(4000) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    UPDATE dbo.BlobDeltaRun SET Status = @Status, ErrorMessage = @Message, RunCompletedAt = SYSUTCDATETIME() WHERE RunId = @RunId;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunStep', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunStep AS RETURN 0');
+GO
+-- Batches of one step until it is done. A deadlock or a lock that was waited for too long costs the
+-- batch alone: it is tried again, five times at most.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunStep
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @Step int,
+    @BatchSize int
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Keys bigint = 1, @Rows bigint, @Tries int;
+    WHILE @Keys > 0
+    BEGIN
+        SET @Tries = 1;
+        WHILE @Tries > 0
+        BEGIN
+            BEGIN TRY
+                EXEC dbo.usp_BlobDelta_RunBatch @RunId, @TableName, @LeaseEpoch, @Step, @BatchSize, @Keys OUTPUT, @Rows OUTPUT;
+                SET @Tries = 0;
+            END TRY
+            BEGIN CATCH
+                IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+                IF ERROR_NUMBER() NOT IN (1204, 1205, 1222) OR @Tries >= 5 THROW;
+                SET @Tries = @Tries + 1;
+            END CATCH;
+        END;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunParents AS RETURN 0');
+GO
+-- Rule 7: ancestors until none that the source has is missing.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunParents
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @BatchSize int
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Waiting bigint = 1, @Turn int = 0, @Message nvarchar(2000);
+    WHILE @Waiting > 0
+    BEGIN
+        EXEC dbo.usp_BlobDelta_QueueMissingParents @RunId, @TableName, @LeaseEpoch, @Waiting OUTPUT;
+        SET @Turn = @Turn + 1;
+        IF @Waiting > 0 AND @Turn > 512
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': after many passes rows still lack parents that the source has; run the table when the source is quieter');
+            THROW 51000, @Message, 1;
+        END;
+        IF @Waiting > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @TableName, @LeaseEpoch, 2, @BatchSize;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Run', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Run AS RETURN 0');
+GO
+-- The engine: the tables one after the other, each failing alone. With @ResumeRunId it goes on with a
+-- run that did not complete.
+ALTER PROCEDURE dbo.usp_BlobDelta_Run
+    @TableName nvarchar(400) = NULL,
+    @BatchSize int = 500,
+    @MaxDOP int = 2,
+    @BusinessUnitId uniqueidentifier = NULL,
+    @RequestedBy nvarchar(256) = NULL,
+    @WindowFrom datetime2(7) = NULL,
+    @LeaseSeconds int = 600,
+    @ResumeRunId uniqueidentifier = NULL,
+    @RunId uniqueidentifier = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Table nvarchar(400), @Epoch bigint, @IsComplete bit, @Queued bigint, @IsTree bit, @Number int, @Status nvarchar(20),
+        @Message nvarchar(4000), @Failed int, @Tables int;
+    IF @ResumeRunId IS NULL
+        EXEC dbo.usp_BlobDelta_StartRun @TableName, @BatchSize, @MaxDOP, @BusinessUnitId, @RequestedBy, @WindowFrom, @RunId OUTPUT;
+    ELSE
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ResumeRun @ResumeRunId;
+        SET @RunId = @ResumeRunId;
+        SET @BatchSize = (SELECT BatchSize FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
+    END;
+    SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed');
+    WHILE @Table IS NOT NULL
+    BEGIN
+        BEGIN TRY
+            SELECT @Epoch = NULL, @Queued = NULL, @IsComplete = 0;
+            EXEC dbo.usp_BlobDelta_StartTable @RunId, @Table, @LeaseSeconds, @Epoch OUTPUT, @Queued OUTPUT, @IsComplete OUTPUT;
+            IF @IsComplete = 1
+                EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @Table, @Epoch;
+            ELSE
+            BEGIN
+                SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @Table);
+                EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize;
+                IF @IsTree = 1
+                BEGIN
+                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
+                    EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize;
+                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
+                END;
+                EXEC dbo.usp_BlobDelta_FinishTable @RunId, @Table, @Epoch;
+            END;
+        END TRY
+        BEGIN CATCH
+            SELECT @Number = ERROR_NUMBER(), @Message = CONCAT(N'error ', ERROR_NUMBER(), N': ', ERROR_MESSAGE());
+            IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+            SET @Status = CASE @Number WHEN 51003 THEN N'Superseded' WHEN 51004 THEN N'Blocked' ELSE N'Failed' END;
+            EXEC dbo.usp_BlobDelta_FailTable @RunId, @Table, @Epoch, @Status, @Message;
+        END CATCH;
+        SET @Table = (
+            SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed' AND TableName > @Table
+        );
+    END;
+    SELECT @Tables = COUNT(*), @Failed = COALESCE(SUM(CASE WHEN Status = N'Completed' THEN 0 ELSE 1 END), 0)
+    FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId;
+    SELECT
+        @Status = CASE WHEN @Failed = 0 THEN N'Completed' ELSE N'Failed' END,
+        @Message = CASE WHEN @Failed = 0 THEN NULL ELSE CONCAT(@Failed, N' of ', @Tables, N' tables failed') END;
+    EXEC dbo.usp_BlobDelta_FinishRun @RunId, @Status, @Message;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunOperator', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunOperator AS RETURN 0');
+GO
+-- What an operator or a job calls. @Mode: AllTables, or SingleTable with @TableName. Returns the RunId.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunOperator
+    @Mode nvarchar(20) = N'AllTables',
+    @TableName nvarchar(400) = NULL,
+    @BatchSize int = 500,
+    @MaxDOP int = 2,
+    @BusinessUnitId uniqueidentifier = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @RunId uniqueidentifier;
+    IF @Mode IS NULL OR @Mode NOT IN (N'AllTables', N'SingleTable') THROW 51001, N'@Mode is AllTables or SingleTable', 1;
+    IF @Mode = N'SingleTable' AND @TableName IS NULL THROW 51001, N'@Mode SingleTable needs @TableName', 1;
+    IF @Mode = N'AllTables' SET @TableName = NULL;
+    EXEC dbo.usp_BlobDelta_Run @TableName = @TableName, @BatchSize = @BatchSize, @MaxDOP = @MaxDOP,
+        @BusinessUnitId = @BusinessUnitId, @RunId = @RunId OUTPUT;
+    SELECT @RunId AS RunId;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_MakeSlice', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_MakeSlice AS RETURN 0');
+GO
+-- Makes the slice database and slice table of a configured table where they are missing, from the source's
+-- columns, and marks the table if it is empty. One that holds rows and has no marker row is never marked.
+ALTER PROCEDURE dbo.usp_BlobDelta_MakeSlice
+    @TableName nvarchar(400),
+    @Outcome nvarchar(100) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
+        @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
+        @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
+        @Full nvarchar(600), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Collation nvarchar(128), @Nullable bit;
+    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @WithTarget = 0;
+    SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
+        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SET @Source = (SELECT SourceId FROM dbo.BlobDeltaSource);
+    IF QUOTENAME(@Db) IS NULL OR QUOTENAME(@Schema) IS NULL OR QUOTENAME(@Table) IS NULL
+        THROW 51000, N'a target name is too long', 1;
+    IF DB_ID(@Db) IS NULL
+    BEGIN
+        SET @Sql = N'CREATE DATABASE ' + QUOTENAME(@Db);
+        EXEC (@Sql);
+    END;
+    SET @Db = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
+    -- Every server makes tables in the database that is used; the second USE leads back.
+    IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaSlice]') IS NULL
+    BEGIN
+        SET @Sql = N'USE ' + QUOTENAME(@Db) + N';
+    CREATE TABLE dbo.BlobDeltaSlice (
+        TargetTable  nvarchar(128) NOT NULL CONSTRAINT PK_BlobDeltaSlice PRIMARY KEY,
+        TableName    nvarchar(400) NOT NULL,
+        SourceId     uniqueidentifier NOT NULL,
+        RunId        uniqueidentifier NULL,
+        RunStartedAt datetime2(7) NULL,
+        WindowStart  datetime2(7) NULL,
+        WindowEnd    datetime2(7) NULL,
+        Scope        nvarchar(36) NOT NULL CONSTRAINT DF_BlobDeltaSlice_Scope DEFAULT N''all'',
+        State        nvarchar(20) NOT NULL CONSTRAINT CK_BlobDeltaSlice_State CHECK (State IN (N''Empty'', N''Filling'', N''Complete'', N''Packed''))
+    );
+    USE BlobDeltaJobs;';
+        EXEC sp_executesql @Sql;
+    END;
+    IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaDeletion]') IS NULL
+    BEGIN
+        SET @Sql = N'USE ' + QUOTENAME(@Db) + N';
+    CREATE TABLE dbo.BlobDeltaDeletion (
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        DeletedOn    datetime2(7) NOT NULL,
+        BusinessUnit uniqueidentifier NULL,
+        LoggedAt     datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaDeletion PRIMARY KEY (TableName, stream_id)
+    );
+    USE BlobDeltaJobs;';
+        EXEC sp_executesql @Sql;
+    END;
+    SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
+    IF OBJECT_ID(@Full) IS NULL
+    BEGIN
+        CREATE TABLE #Column (
+            Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+            TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+            NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+            CollationName nvarchar(128) NULL
+        );
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+        -- Small columns first, then the Delta columns, then the large ones.
+        SET @Delta = N',
+        DeltaModifiedOn datetime2(7) NULL,
+        DeltaBusinessUnit uniqueidentifier NULL,
+        DeltaStep tinyint NOT NULL,
+        DeltaDepth smallint NOT NULL,
+        DeltaParentKey uniqueidentifier NULL,
+        DeltaEarly bit NOT NULL';
+        SET @Pass = 0;
+        WHILE @Pass < 2
+        BEGIN
+            SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column);
+            WHILE @Ordinal IS NOT NULL
+            BEGIN
+                SELECT
+                    @Name = Name, @Collation = CollationName, @Nullable = IsNullable,
+                    @Large = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END,
+                    @Type = CASE
+                        WHEN TypeName IN (N'timestamp', N'rowversion') THEN N'binary(8)'
+                        WHEN TypeName IN (N'varbinary', N'varchar', N'nvarchar') AND MaxLength = -1 THEN TypeName + N'(max)'
+                        WHEN TypeName IN (N'varbinary', N'binary', N'varchar', N'char') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength) + N')'
+                        WHEN TypeName IN (N'nvarchar', N'nchar') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength / 2) + N')'
+                        WHEN TypeName IN (N'decimal', N'numeric')
+                            THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberPrecision) + N', ' + CONVERT(nvarchar(10), NumberScale) + N')'
+                        WHEN TypeName IN (N'datetime2', N'datetimeoffset', N'time') THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberScale) + N')'
+                        WHEN TypeName = N'float' AND NumberPrecision > 0 THEN N'float(' + CONVERT(nvarchar(10), NumberPrecision) + N')'
+                        WHEN TypeName IN (N'uniqueidentifier', N'hierarchyid', N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'real',
+                            N'float', N'money', N'smallmoney', N'date', N'datetime', N'smalldatetime', N'text', N'ntext', N'image', N'xml',
+                            N'sql_variant', N'geography', N'geometry') THEN TypeName
+                    END
+                FROM #Column WHERE Ordinal = @Ordinal;
+                IF @Type IS NULL
+                BEGIN
+                    SET @Message = CONCAT(@TableName, N': the type of the source column ', @Name, N' cannot be carried');
+                    THROW 51000, @Message, 1;
+                END;
+                IF @Large = @Pass
+                    SET @Columns = CONCAT(@Columns, CASE WHEN @Columns = N'' THEN N'
+        ' ELSE N',
+        ' END, QUOTENAME(@Name), N' ', @Type, N' ', CASE WHEN @Collation IS NULL THEN N'' ELSE CONCAT(N'COLLATE ', @Collation, N' ') END,
+                        CASE WHEN @Name = @Key OR @Name = @Path THEN N'NOT NULL' WHEN @Nullable = 1 OR @Large = 1 THEN N'NULL' ELSE N'NOT NULL' END);
+                SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Ordinal > @Ordinal);
+            END;
+            IF @Pass = 0 SET @Columns = CONCAT(@Columns, @Delta);
+            SET @Pass = @Pass + 1;
+        END;
+        -- The second index covers everything that is asked about a slice, so that no blob is read for it.
+        SET @Sql = CONCAT(N'USE ', QUOTENAME(@Db), N';
+    CREATE TABLE ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' (', @Columns, N',
+        PRIMARY KEY (', QUOTENAME(@Key), N')
+    );
+    CREATE INDEX IX_Order ON ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' (DeltaDepth, ', QUOTENAME(@Path) + N', ', QUOTENAME(@Key),
+            N') INCLUDE (', QUOTENAME(@Parent) + N', ', N'DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn);
+    USE BlobDeltaJobs;');
+        EXEC sp_executesql @Sql;
+        DROP TABLE #Column;
+        SET @Created = 1;
+    END;
+    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
+    SET @Sql = CONCAT(N'SELECT @Found = COUNT(*) FROM ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice WHERE TargetTable = @Table');
+    EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Found int OUTPUT', @Table = @Table, @Found = @Found OUTPUT;
+    IF @Found > 0
+    BEGIN
+        SET @Outcome = N'is marked';
+        RETURN 0;
+    END;
+    SET @Sql = CONCAT(N'SELECT @Found = COUNT(*) FROM (SELECT TOP (1) 1 AS One FROM ', @Full, N') AS t');
+    EXEC sp_executesql @Sql, N'@Found int OUTPUT', @Found = @Found OUTPUT;
+    IF @Found > 0
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the slice table holds rows, and no marker row says that they are ours; if they can go, empty the table and call this again');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Sql = CONCAT(N'INSERT INTO ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice (TargetTable, TableName, SourceId, State) VALUES (@Table, @TableName, @Source, N''Empty'')');
+    EXEC sp_executesql @Sql, N'@Table nvarchar(128), @TableName nvarchar(400), @Source uniqueidentifier', @Table = @Table, @TableName = @TableName, @Source = @Source;
+    SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
+END;
+GO
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 1;
+INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
+SELECT N'05_BlobDeltaJobs_Engine.sql', 1
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
+GO
+SET NOEXEC OFF;
+GO
