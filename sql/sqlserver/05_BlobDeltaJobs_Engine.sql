@@ -1335,7 +1335,14 @@ BEGIN
             SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not' FROM #Batch AS b
             WHERE b.State = N'Absent'
                 AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
-                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = b.stream_id);
+                -- A deletion after the stamp explains why the row is not there.
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
+                    INNER JOIN dbo.BlobDeltaWindowQueue AS q
+                        ON q.RunId = @RunId AND q.TableName = d.TableName AND q.stream_id = d.stream_id
+                    WHERE d.TableName = @TableName AND d.stream_id = b.stream_id
+                        AND d.DeletedOn >= COALESCE(q.ModifiedOn, d.DeletedOn)
+                );
             SET @Last = (SELECT MAX(Seq) FROM #Batch);
             UPDATE dbo.BlobDeltaRunTable
             SET RootsSeq = CASE WHEN @Step = 1 AND @Last > RootsSeq THEN @Last ELSE RootsSeq END,
