@@ -78,6 +78,24 @@ fn rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken() {
 }
 
 #[test]
+fn rule_9_every_batch_checks_whose_the_slice_is() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    world.at(1000);
+    let run = world.backend.start_run(&world.options().request).unwrap();
+    let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    world.backend.execute_script("UPDATE Src_Delta.BlobDeltaSlice SET RunId = randomblob(16)").unwrap();
+    for error in [
+        world.backend.run_batch(&table_run, Step::Roots, 2).unwrap_err(),
+        world.backend.queue_missing_parents(&table_run).unwrap_err(),
+        world.backend.finish_table(&table_run, false).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Superseded, "{error}");
+    }
+    assert!(world.slice().is_empty());
+}
+
+#[test]
 fn rule_9_without_a_marker_row_nothing_is_deleted() {
     let mut world = World::new();
     world.put(1, None, b"x", 10, A);

@@ -54,6 +54,26 @@ fn rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent() {
 }
 
 #[test]
+fn rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it() {
+    let mut world = World::new();
+    world.put(1, None, b"", 10, A);
+    world.put(2, Some(1), b"folder", 10, A);
+    world.put(3, Some(2), b"file", 10, A);
+    world.at(1000);
+    let run = world.backend.start_run(&world.options().request).unwrap();
+    world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    // The folder is queued, and stamped again before its turn comes: it is held back, its file is not.
+    world.stamp(2, 995, A);
+    world.at(1011);
+    let mut options = world.options();
+    options.resume = Some(run.id);
+    let report = world.run_with(&options).unwrap();
+    assert_eq!(report.tables[0].counts.as_ref().unwrap().held_back, 1);
+    assert_eq!(world.numbers(), [1, 2, 3]);
+    assert_eq!(world.slice()[&key(2)].step, 2);
+}
+
+#[test]
 fn rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed() {
     let mut world = World::new();
     world.put(2, Some(1), b"orphan", 10, A);
