@@ -50,7 +50,6 @@ CREATE TABLE IF NOT EXISTS BlobDeltaHighWatermark (
     TableName               TEXT NOT NULL PRIMARY KEY,
     LastHighWaterModifiedOn TEXT NULL CHECK (length(LastHighWaterModifiedOn) = 27),
     LastRunId               BLOB NULL,
-    LastRunStartedAt        TEXT NULL,
     LastRunCompletedAt      TEXT NULL,
     IsInitialFullLoadDone   INTEGER NOT NULL DEFAULT 0,
     IsRunning               INTEGER NOT NULL DEFAULT 0,

@@ -189,7 +189,13 @@ fn nothing_to_pack(run: &Run, states: &[(TableName, PackState)]) -> Error {
     Error::usage("this run has nothing that could be packed").run(run.id).hint(hint)
 }
 
-fn take_all(backend: &mut dyn Backend, leases: &Leases, run_id: Guid, tables: &[&TableName]) -> Result<Vec<Fence>> {
+/// Takes the leases of these tables; all of them, or none.
+pub(super) fn take_all(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run_id: Guid,
+    tables: &[&TableName],
+) -> Result<Vec<Fence>> {
     let mut fences = Vec::new();
     for table in tables {
         match backend.take_lease(run_id, table, leases.seconds) {
@@ -206,7 +212,8 @@ fn take_all(backend: &mut dyn Backend, leases: &Leases, run_id: Guid, tables: &[
     Ok(fences)
 }
 
-fn release_all(backend: &mut dyn Backend, leases: &Leases, fences: &[Fence]) -> Result<()> {
+/// Releases leases, and renews them no more.
+pub(super) fn release_all(backend: &mut dyn Backend, leases: &Leases, fences: &[Fence]) -> Result<()> {
     for fence in fences {
         leases.let_go(fence);
         backend.release_lease(fence)?;

@@ -2,7 +2,7 @@
 
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
-use super::pack::{check_out, pack_tables, pack_with, sweep};
+use super::pack::{check_out, pack_tables, pack_with, release_all, sweep, take_all};
 use crate::backend::{Backend, PackState};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
@@ -146,7 +146,7 @@ impl Running<'_> {
         self.backend.finish_run(&run, status, message.as_deref())?;
         if let Some(out) = &self.options.out {
             let packed = self.pack_own(&run, &fences, out);
-            self.release(&fences)?;
+            release_all(self.backend, self.leases, &fences)?;
             self.bundles.extend(packed?);
         }
         Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, bundles: self.bundles })
@@ -154,15 +154,12 @@ impl Running<'_> {
 
     /// Tables that an earlier session of this run completed, and nobody has packed.
     fn take_unpacked(&mut self, run: &Run, completed: &[(TableName, PackState)]) -> Result<Vec<Fence>> {
-        let mut fences = Vec::new();
-        for (table, state) in completed {
-            if self.options.out.is_some() && *state == PackState::Unpacked {
-                let fence = self.backend.take_lease(run.id, table, self.leases.seconds)?;
-                self.leases.hold(&fence);
-                fences.push(fence);
-            }
+        if self.options.out.is_none() {
+            return Ok(Vec::new());
         }
-        Ok(fences)
+        let unpacked = completed.iter().filter(|(_, state)| *state == PackState::Unpacked);
+        let tables: Vec<&TableName> = unpacked.map(|(table, _)| table).collect();
+        take_all(self.backend, self.leases, run.id, &tables)
     }
 
     fn pack_own(&mut self, run: &Run, fences: &[Fence], out: &Path) -> Result<Option<PathBuf>> {
@@ -182,14 +179,6 @@ impl Running<'_> {
         })
     }
 
-    fn release(&mut self, fences: &[Fence]) -> Result<()> {
-        for fence in fences {
-            self.leases.let_go(fence);
-            self.backend.release_lease(fence)?;
-        }
-        Ok(())
-    }
-
     fn stop(&mut self, run: &Run, fences: &[Fence]) -> Error {
         let stopped = Error::new(Kind::Cancelled, "stopped as asked; what was committed stands")
             .run(run.id)
@@ -197,7 +186,7 @@ impl Running<'_> {
         let ended = self
             .backend
             .finish_run(run, Status::Failed, Some("stopped by the operator"))
-            .and_then(|()| self.release(fences));
+            .and_then(|()| release_all(self.backend, self.leases, fences));
         match ended {
             Ok(()) => stopped,
             Err(error) => error,
