@@ -30,7 +30,7 @@ impl Extract for Session {
         self.check_clock(&tables, started)?;
         for table in &tables {
             match self.placeholders(table) {
-                Ok(placeholders) => self.check_scripts(table, &placeholders)?,
+                Ok(placeholders) => drop(self.prepare_scripts(table, placeholders)?),
                 // One table of several that cannot run is a failure of that table.
                 Err(error) if request.table.is_some() => return Err(error),
                 Err(_) => {}

@@ -67,28 +67,35 @@ impl Session {
     /// Reads scripts and catalog, and keeps the result for the batches to come.
     pub(super) fn prepare_table(&mut self, config: &TableConfig) -> Result<Rc<Prepared>> {
         let placeholders = self.placeholders(config)?;
-        self.check_scripts(config, &placeholders)?;
+        self.prepare_scripts(config, placeholders)
+    }
+
+    /// Fills every script that a run of this table uses, has SQLite read each, and runs none.
+    pub(super) fn prepare_scripts(&mut self, config: &TableConfig, placeholders: Placeholders) -> Result<Rc<Prepared>> {
         let steps: &[u8] = if config.is_tree() { &[1, 2, 3] } else { &[1] };
-        let filled = |step: &u8| {
+        let queue = |name: &str| placeholders.fill(name, &self.queue_script(&config.name, name)?);
+        let step = |step: &u8| {
             let (name, text) = self.step_script(&config.name, *step)?;
             let text = placeholders.fill(&name, &text)?;
             Ok((name, text))
         };
-        let steps = steps.iter().map(filled).collect::<Result<_>>()?;
-        let of_tree = |name: &str, text: &str| config.is_tree().then(|| placeholders.fill(name, text)).transpose();
-        let missing = match config.is_tree() {
-            true => self.queue_script(&config.name, "MissingParents")?,
-            false => String::new(),
-        };
-        let prepared = Rc::new(Prepared {
-            window_queue: placeholders.fill("WindowQueue", &self.queue_script(&config.name, "WindowQueue")?)?,
-            missing_parents: of_tree("MissingParents", &missing)?,
-            batch_parents: of_tree("batch_parents", scripts::sqlite::BATCH_PARENTS)?,
+        let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
+        let prepared = Prepared {
+            window_queue: queue("WindowQueue")?,
+            missing_parents: config.is_tree().then(|| queue("MissingParents")).transpose()?,
+            steps: steps.iter().map(step).collect::<Result<_>>()?,
+            batch_parents: config.is_tree().then(parents).transpose()?,
             batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
-            steps,
             config: config.clone(),
             placeholders,
-        });
+        };
+        self.create_batch_tables()?;
+        let missing = prepared.missing_parents.iter().map(|text| ("MissingParents", text));
+        let steps = prepared.steps.iter().map(|(name, text)| (name.as_str(), text));
+        for (name, text) in [("WindowQueue", &prepared.window_queue)].into_iter().chain(missing).chain(steps) {
+            self.check_script(name, text).map_err(|error| error.table(&config.name))?;
+        }
+        let prepared = Rc::new(prepared);
         self.prepared.insert(config.name.clone(), Rc::clone(&prepared));
         Ok(prepared)
     }

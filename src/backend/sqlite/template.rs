@@ -140,21 +140,9 @@ impl Session {
         found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
     }
 
-    /// Fills and prepares every template that a run of this table would use, and runs none.
-    pub(super) fn check_scripts(&self, config: &TableConfig, placeholders: &Placeholders) -> Result<()> {
-        let mut scripts = vec![("WindowQueue".to_owned(), self.queue_script(&config.name, "WindowQueue")?)];
-        scripts.push(self.step_script(&config.name, 1)?);
-        if config.is_tree() {
-            scripts.push(("MissingParents".to_owned(), self.queue_script(&config.name, "MissingParents")?));
-            scripts.push(self.step_script(&config.name, 2)?);
-            scripts.push(self.step_script(&config.name, 3)?);
-        }
-        self.create_batch_tables()?;
-        for (name, text) in scripts {
-            let sql = placeholders.fill(&name, &text)?;
-            self.connection.prepare(&sql).map_err(|error| script_failed(&name, error).table(&config.name))?;
-        }
-        Ok(())
+    /// Has SQLite read a filled script, without running it.
+    pub(super) fn check_script(&self, script: &str, sql: &str) -> Result<()> {
+        self.connection.prepare(sql).map(drop).map_err(|error| script_failed(script, error))
     }
 
     /// The temporary tables that hold one batch. Outside of transactions: they live as long as
