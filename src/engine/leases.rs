@@ -106,3 +106,42 @@ impl Drop for Leases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::Guid;
+    use crate::model::name::TableName;
+    use std::sync::mpsc;
+
+    /// Tells of every renewal; the lease of epoch 2 is another's.
+    struct Told(mpsc::Sender<i64>);
+
+    impl LeaseKeeper for Told {
+        fn renew(&mut self, fence: &Fence, _: u32) -> Result<()> {
+            self.0.send(fence.epoch).unwrap();
+            if fence.epoch == 2 { Err(Error::new(Kind::Superseded, "taken")) } else { Ok(()) }
+        }
+    }
+
+    fn fence(epoch: i64) -> Fence {
+        Fence { table: TableName::parse("Db.dbo.T").unwrap(), run_id: Guid::from_bytes([1; 16]), epoch }
+    }
+
+    #[test]
+    fn rule_8_leases_are_renewed_until_let_go_and_a_lost_one_is_told() {
+        let (sender, renewed) = mpsc::channel();
+        let leases = Leases::start(Box::new(Told(sender)), 3).unwrap();
+        (1..=2).for_each(|epoch| leases.hold(&fence(epoch)));
+        let next = || renewed.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!([next(), next()], [1, 2]);
+        // The next round: what is lost is renewed no more.
+        assert_eq!([next(), next()], [1, 1]);
+        assert!(leases.check(&fence(1)).is_ok());
+        assert_eq!(leases.check(&fence(2)).unwrap_err().kind(), Kind::Superseded);
+        leases.let_go(&fence(1));
+        drop(leases);
+        assert!(renewed.try_iter().all(|epoch| epoch == 1));
+        assert!(renewed.recv().is_err(), "the thread has ended");
+    }
+}

@@ -119,6 +119,22 @@ fn a_crash_at_any_durable_operation_publishes_all_or_nothing() {
 }
 
 #[test]
+fn staging_folders_of_others_are_left_alone() {
+    let mut world = World::new();
+    world.put(1, None, b"x", 10, A);
+    let run = world.run(1000);
+    let ours = run.bundles[0].file_name().unwrap().to_string_lossy().into_owned();
+    let foreign = ours.replace(&run.run.id.to_string()[..8], "deadbeef");
+    let staging = |name: &str| format!(".{name}.staging-0123456789abcdef");
+    for name in [staging(&ours), staging(&foreign), ".staging-mine".into()] {
+        std::fs::create_dir(world.out().join(name)).unwrap();
+    }
+    world.run(2000);
+    let left: Vec<String> = names(&world.out()).into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(left, [staging(&foreign), ".staging-mine".to_owned()].map(String::from));
+}
+
+#[test]
 fn a_bundle_that_was_published_and_not_recorded_is_adopted() {
     let mut world = World::new();
     world.put(1, None, b"x", 10, A);
