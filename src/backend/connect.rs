@@ -1,6 +1,7 @@
 //! Which instance is meant.
 
-use super::{Backend, sqlite};
+use super::sqlserver::{Address, Credentials};
+use super::{Backend, sqlite, sqlserver};
 use crate::durable::{Disk, Local};
 use crate::error::{Error, Result};
 use crate::model::clock::{Clock, SystemClock};
@@ -8,10 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A connection string, understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Connection {
     /// `sqlite:FOLDER`: an embedded instance.
     Embedded(PathBuf),
+    /// A server that speaks TDS.
+    Server(Address),
 }
 
 /// What a session brings along. Tests and the demo bring a clock and a disk of their own.
@@ -40,17 +43,28 @@ impl Default for OpenOptions {
 }
 
 impl Connection {
-    /// Parses a connection string.
+    /// Parses a connection string. Credentials count for a server alone.
     ///
     /// # Errors
-    /// Usage: not a form that this version knows.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// Usage: not a form that this version knows, or one that cannot log in.
+    pub fn parse(text: &str, credentials: &Credentials) -> Result<Self> {
         match text.split_once(':') {
             Some((scheme, folder)) if scheme.eq_ignore_ascii_case("sqlite") && !folder.is_empty() => {
                 Ok(Self::Embedded(PathBuf::from(folder)))
             }
-            _ => Err(Error::usage("the connection is not of a form that this version knows")
-                .hint("write sqlite:FOLDER for an embedded instance; SQL Server comes with a later version")),
+            _ if Address::is_one(text) => Address::parse(text, credentials).map(Self::Server),
+            _ => Err(Error::usage("the connection is not of a form that this version knows").hint(
+                "write sqlite:FOLDER for an embedded instance, or for SQL Server a connection string of ADO.NET \
+                 (Server=tcp:HOST,PORT;User ID=LOGIN) or JDBC (jdbc:sqlserver://HOST:PORT;user=LOGIN)",
+            )),
+        }
+    }
+
+    /// What is unsafe about this connection, in words.
+    pub fn warnings(&self) -> &[&'static str] {
+        match self {
+            Self::Embedded(_) => &[],
+            Self::Server(address) => address.warnings(),
         }
     }
 
@@ -61,6 +75,7 @@ impl Connection {
     pub fn open(&self, options: &OpenOptions) -> Result<Box<dyn Backend>> {
         match self {
             Self::Embedded(folder) => Ok(Box::new(sqlite::Session::open(folder, options)?)),
+            Self::Server(address) => Ok(Box::new(sqlserver::Session::open(address, options)?)),
         }
     }
 }
@@ -70,6 +85,7 @@ impl std::fmt::Display for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Embedded(folder) => write!(f, "sqlite:{}", folder.display()),
+            Self::Server(address) => address.fmt(f),
         }
     }
 }

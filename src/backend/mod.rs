@@ -10,6 +10,7 @@ mod jobs;
 mod sandbox;
 mod slices;
 pub mod sqlite;
+pub mod sqlserver;
 mod target;
 
 pub use connect::{Connection, OpenOptions};
@@ -17,6 +18,7 @@ pub use extract::{Extract, LeaseKeeper};
 pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
+pub use sqlserver::{Address, Credentials};
 pub use target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
 
 /// One open session on an instance.

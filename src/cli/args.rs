@@ -1,6 +1,6 @@
 //! The arguments, and the help that a database administrator reads.
 
-use crate::backend::{Backend, Connection, OpenOptions};
+use crate::backend::{Backend, Connection, Credentials, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -83,7 +83,7 @@ impl Instance {
             return Err(Error::usage("no connection was given")
                 .hint("add --connection sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
         };
-        Connection::parse(text)?.open(&OpenOptions { create, ..OpenOptions::default() })
+        Connection::parse(text, &Credentials::default())?.open(&OpenOptions { create, ..OpenOptions::default() })
     }
 }
 

@@ -1,0 +1,132 @@
+//! What the server's catalog says: names as they are spelled there, columns and types, and how
+//! it orders keys.
+
+use super::client::Client;
+use super::sql::{Sql, quote, quoted};
+use super::values::Fields;
+use crate::error::{Error, Result};
+use crate::model::column::{Column, DELTA_COLUMNS};
+use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
+
+/// Whether there is such a database, and this login may see it.
+pub(super) fn has_database(client: &mut Client, name: &str) -> Result<bool> {
+    let sql = Sql::new("SELECT COUNT(*) FROM sys.databases WHERE name = ").bind(name);
+    let row = client.row("look up a database", sql)?;
+    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
+}
+
+/// The quoted three-part name of a table or view that is there, as the catalog spells it.
+///
+/// # Errors
+/// Config: no such database or table, or this login may not see it.
+pub(super) fn resolve(client: &mut Client, table: &TableName) -> Result<String> {
+    find(client, table)?.map(|found| quoted(&found)).ok_or_else(|| missing(table))
+}
+
+/// Whether there is such a table or view.
+pub(super) fn has_table(client: &mut Client, table: &TableName) -> Result<bool> {
+    Ok(find(client, table)?.is_some())
+}
+
+fn missing(table: &TableName) -> Error {
+    Error::config(format!("there is no table {table}, or this login may not see it"))
+        .hint("correct it with `table set`, create it, or grant SELECT on it")
+}
+
+fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {
+    if !has_database(client, &table.db)? {
+        return Ok(None);
+    }
+    let db = quote(&table.db);
+    let sql = Sql::new(format!(
+        "SELECT s.name, o.name FROM {db}.sys.objects AS o INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
+         WHERE o.type IN ('U', 'V') AND s.name = "
+    ))
+    .bind(&table.schema)
+    .then(" AND o.name = ")
+    .bind(&table.table);
+    let Some(row) = client.row("read the catalog", sql)? else { return Ok(None) };
+    let fields = Fields::of(&row);
+    TableName::new(&table.db, fields.must(0, Fields::text)?, fields.must(1, Fields::text)?).map(Some)
+}
+
+/// The columns of a table or view, in its order. Names that the engine knows are spelled as it
+/// spells them, because there are servers that keep all names in lower case.
+///
+/// # Errors
+/// Config: no such table; or a type that cannot be carried, with the column.
+pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Column>> {
+    let db = quote(&table.db);
+    if !has_database(client, &table.db)? {
+        return Err(missing(table));
+    }
+    let sql = Sql::new(format!(
+        "SELECT c.name, y.name, c.max_length, c.precision, c.scale, c.is_nullable, c.is_computed, c.collation_name
+         FROM {db}.sys.columns AS c
+         INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
+         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
+         INNER JOIN {db}.sys.types AS y
+             ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+         WHERE o.type IN ('U', 'V') AND s.name = "
+    ))
+    .bind(&table.schema)
+    .then(" AND o.name = ")
+    .bind(&table.table)
+    .then(" ORDER BY c.column_id");
+    let rows = client.rows("read the catalog", sql)?;
+    if rows.is_empty() {
+        return Err(missing(table));
+    }
+    rows.iter().map(|row| column(&Fields::of(row))).collect::<Result<_>>().map_err(|error| error.table(table))
+}
+
+fn column(fields: &Fields<'_>) -> Result<Column> {
+    let found = fields.must(0, Fields::text)?;
+    let delta = DELTA_COLUMNS.iter().map(|(name, _, _)| *name).find(|name| name.eq_ignore_ascii_case(found));
+    let length = fields.must(2, Fields::number)?;
+    let (precision, scale) = (fields.must(3, Fields::number)?, fields.must(4, Fields::number)?);
+    let declaration = declaration(fields.must(1, Fields::text)?, length, precision, scale);
+    Ok(Column {
+        name: delta.unwrap_or(found).to_owned(),
+        sql_type: SqlType::parse(&declaration).map_err(|error| error.column(found))?,
+        nullable: fields.must(5, Fields::number)? != 0,
+        computed: fields.must(6, Fields::number)? != 0,
+        collation: fields.text(7)?.map(str::to_owned),
+    })
+}
+
+/// The declaration of a type, from what `sys.columns` has of it.
+fn declaration(name: &str, length: i64, precision: i64, scale: i64) -> String {
+    let bounded = |name: &str, length: i64| match length {
+        -1 => format!("{name}(max)"),
+        length => format!("{name}({length})"),
+    };
+    match name {
+        "varbinary" | "binary" | "varchar" | "char" => bounded(name, length),
+        "nvarchar" | "nchar" => bounded(name, if length < 0 { length } else { length / 2 }),
+        "decimal" | "numeric" => format!("decimal({precision},{scale})"),
+        "datetime2" | "datetimeoffset" | "time" => format!("{name}({scale})"),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_come_from_lengths_in_bytes() {
+        let cases = [
+            (("nvarchar", 510, 0, 0), "nvarchar(255)"),
+            (("nvarchar", -1, 0, 0), "nvarchar(max)"),
+            (("varbinary", 892, 0, 0), "varbinary(892)"),
+            (("numeric", 9, 10, 2), "decimal(10,2)"),
+            (("datetime2", 8, 27, 7), "datetime2(7)"),
+            (("image", 16, 0, 0), "image"),
+        ];
+        for ((name, length, precision, scale), expected) in cases {
+            assert_eq!(declaration(name, length, precision, scale), expected);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One connection: a driver that is asynchronous, behind calls that are not.
+//!
+//! **How it lives.** A current-thread Tokio runtime of its own, because that is three times as
+//! fast as sharing one, and because a stalled connection then stalls nobody else. A connection
+//! that broke is opened again by the next call; temporary tables and an open transaction went
+//! with it, which is why [`Client::unit`] repeats whole units and nothing less.
+//!
+//! **Watchdog.** There is no timeout for a statement: a scan of a big table takes what it takes.
+//! TCP keep-alive notices a peer that is gone within two minutes.
+
+use super::address::{Address, LOGIN_TIMEOUT};
+use super::errors::{Trouble, failed, not_connected, trouble};
+use super::sql::Sql;
+use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
+use futures_util::StreamExt as _;
+use socket2::{SockRef, TcpKeepalive};
+use std::ops::ControlFlow;
+use std::time::Duration;
+use tiberius::error::{Error as Tds, IoErrorKind};
+use tiberius::{Query, QueryItem, Row};
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
+
+/// Every session of ours. What a statement may wait for is bounded, and it is we who give way in
+/// a deadlock, never the application whose tables these are.
+const SESSION: &str = "SET QUOTED_IDENTIFIER, ANSI_NULLS, XACT_ABORT, NOCOUNT ON;
+SET LOCK_TIMEOUT 60000; SET DEADLOCK_PRIORITY LOW;";
+
+/// A unit is tried so often in all.
+const MAX_TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+type Link = tiberius::Client<Compat<TcpStream>>;
+
+/// See the module's text.
+pub(super) struct Client {
+    runtime: tokio::runtime::Runtime,
+    link: Option<Link>,
+    address: Address,
+    /// The database in use, where the login's own is not meant.
+    database: Option<String>,
+    trouble: Trouble,
+}
+
+impl Client {
+    /// Connects and logs in.
+    pub(super) fn connect(address: &Address, database: Option<&str>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::internal("cannot start the network runtime").caused_by(error))?;
+        let mut client = Self {
+            runtime,
+            link: None,
+            address: address.clone(),
+            database: database.map(str::to_owned),
+            trouble: Trouble::Final,
+        };
+        client.ensure_linked()?;
+        Ok(client)
+    }
+
+    /// Changes the database in use, also for when the connection is opened again.
+    pub(super) fn use_database(&mut self, database: &str) -> Result<()> {
+        self.batch("use the database", &format!("USE {}", super::sql::quote(database)))?;
+        self.database = Some(database.to_owned());
+        Ok(())
+    }
+
+    fn ensure_linked(&mut self) -> Result<()> {
+        if self.link.is_some() {
+            return Ok(());
+        }
+        let address = self.address.clone();
+        let opened = self.runtime.block_on(async {
+            let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(&address)).await;
+            waited.unwrap_or_else(|_| {
+                Err(Tds::Io { kind: IoErrorKind::TimedOut, message: "no answer within 30 seconds".into() })
+            })
+        });
+        self.link = Some(opened.map_err(|error| {
+            self.trouble = trouble(&error);
+            not_connected(&self.address.to_string(), error)
+        })?);
+        let mut setup = SESSION.to_owned();
+        if let Some(database) = &self.database {
+            setup.push_str(&format!(" USE {};", super::sql::quote(database)));
+        }
+        self.batch("set up the session", &setup)
+    }
+
+    fn note(&mut self, doing: &str, error: Tds) -> Error {
+        self.trouble = trouble(&error);
+        if self.trouble == Trouble::Lost {
+            self.link = None;
+        }
+        failed(doing, error)
+    }
+
+    /// Runs statements that take no values, and gives no rows.
+    pub(super) fn batch(&mut self, doing: &str, sql: &str) -> Result<()> {
+        self.ensure_linked()?;
+        let Self { runtime, link, .. } = self;
+        let Some(link) = link else { return Err(lost(doing)) };
+        let done = runtime.block_on(async { link.simple_query(sql).await?.into_results().await.map(drop) });
+        done.map_err(|error| self.note(doing, error))
+    }
+
+    /// Runs one statement; returns the rows that it changed.
+    pub(super) fn execute(&mut self, doing: &str, sql: Sql<'_>) -> Result<u64> {
+        self.ensure_linked()?;
+        let Self { runtime, link, .. } = self;
+        let Some(link) = link else { return Err(lost(doing)) };
+        // NOCOUNT is on for the procedures; here the count is what is asked for.
+        let text = format!("SET NOCOUNT OFF; {}", sql.text);
+        let done = runtime.block_on(async { query_of(text, sql.values).execute(link).await });
+        done.map(|done| done.total()).map_err(|error| self.note(doing, error))
+    }
+
+    /// All rows of the last result set; for results that are small by design.
+    pub(super) fn rows(&mut self, doing: &str, sql: Sql<'_>) -> Result<Vec<Row>> {
+        self.ensure_linked()?;
+        let Self { runtime, link, .. } = self;
+        let Some(link) = link else { return Err(lost(doing)) };
+        let done = runtime.block_on(async {
+            let results = query_of(sql.text, sql.values).query(link).await?.into_results().await?;
+            Ok(results.into_iter().next_back().unwrap_or_default())
+        });
+        done.map_err(|error| self.note(doing, error))
+    }
+
+    /// The first row of the last result set.
+    pub(super) fn row(&mut self, doing: &str, sql: Sql<'_>) -> Result<Option<Row>> {
+        Ok(self.rows(doing, sql)?.into_iter().next())
+    }
+
+    /// Gives rows as they come, until `each` breaks off. The rest is then read and dropped, so
+    /// what can be large is broken off only by dropping the client.
+    pub(super) fn stream(
+        &mut self,
+        doing: &str,
+        sql: Sql<'_>,
+        mut each: impl FnMut(Row) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.ensure_linked()?;
+        let Self { runtime, link, .. } = self;
+        let Some(link) = link else { return Err(lost(doing)) };
+        let done = runtime.block_on(async {
+            let mut items = query_of(sql.text, sql.values).query(link).await.map_err(Broken::Server)?;
+            while let Some(item) = items.next().await {
+                if let QueryItem::Row(row) = item.map_err(Broken::Server)?
+                    && each(row).map_err(Broken::Reader)?.is_break()
+                {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        done.map_err(|broken| match broken {
+            Broken::Server(error) => self.note(doing, error),
+            Broken::Reader(error) => {
+                self.trouble = Trouble::Final;
+                error
+            }
+        })
+    }
+
+    /// Calls a procedure that may commit by itself. Inputs that are NULL are left out; outputs are
+    /// (name, type), and come back as columns in their order.
+    pub(super) fn call<'a>(
+        &mut self,
+        doing: &str,
+        procedure: &str,
+        inputs: Vec<(&str, super::sql::Value<'a>)>,
+        outputs: &[(&str, &str)],
+    ) -> Result<Option<Row>> {
+        let mut sql = Sql::default();
+        for (nth, (_, kind)) in outputs.iter().enumerate() {
+            sql.push_text(&format!("DECLARE @o{nth} {kind}; "));
+        }
+        sql.push_text(&format!("EXEC {procedure}"));
+        let mut comma = " ";
+        for (name, value) in inputs.into_iter().filter(|(_, value)| value.0.is_some()) {
+            sql.push_text(&format!("{comma}@{name} = "));
+            sql.push(value);
+            comma = ", ";
+        }
+        let mut list = String::new();
+        for (nth, (name, kind)) in outputs.iter().enumerate() {
+            sql.push_text(&format!("{comma}@{name} = @o{nth} OUTPUT"));
+            list.push_str(&format!("{}CAST(@o{nth} AS {kind}) AS {name}", if nth > 0 { ", " } else { "" }));
+            comma = ", ";
+        }
+        sql.push_text(";");
+        if !outputs.is_empty() {
+            sql.push_text(&format!(" SELECT {list};"));
+        }
+        self.row(doing, sql)
+    }
+
+    /// Does a unit of work that may be repeated: again after a deadlock or a lost connection, with
+    /// growing, uneven pauses. An open transaction is rolled back first.
+    pub(super) fn unit<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        for tried in 1.. {
+            self.trouble = Trouble::Final;
+            match work(self) {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    let trouble = self.trouble;
+                    self.roll_back();
+                    if trouble == Trouble::Final || tried >= MAX_TRIES {
+                        return Err(error);
+                    }
+                    std::thread::sleep(pause(tried));
+                }
+            }
+        }
+        Err(Error::internal("a unit was never tried"))
+    }
+
+    /// One transaction, as a unit.
+    pub(super) fn transact<T>(&mut self, doing: &str, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        self.unit(|client| {
+            client.batch(doing, "BEGIN TRANSACTION")?;
+            let value = work(client)?;
+            client.batch(doing, "COMMIT TRANSACTION")?;
+            Ok(value)
+        })
+    }
+
+    fn roll_back(&mut self) {
+        if self.link.is_some() && self.batch("roll back", "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").is_err() {
+            // The server rolls back when the session ends.
+            self.link = None;
+        }
+    }
+}
+
+enum Broken {
+    Server(Tds),
+    Reader(Error),
+}
+
+fn lost(doing: &str) -> Error {
+    Error::new(Kind::Database, format!("cannot {doing}: there is no connection"))
+}
+
+fn query_of<'a>(text: String, values: Vec<tiberius::ColumnData<'a>>) -> Query<'a> {
+    let mut query = Query::new(text);
+    for value in values {
+        query.bind(value);
+    }
+    query
+}
+
+/// Doubles each time, and no two clients wait alike.
+fn pause(tried: u32) -> Duration {
+    let jitter = f64::from(Guid::random().as_bytes()[0]) / 256.0;
+    (FIRST_PAUSE * 2_u32.pow(tried.min(6))).mul_f64(0.5 + jitter)
+}
+
+async fn open(address: &Address) -> Result<Link, Tds> {
+    let mut config = address.config();
+    // Azure answers a login with the address of another gateway; once is what the protocol knows.
+    for _ in 0..2 {
+        let tcp = TcpStream::connect(config.get_addr()).await?;
+        tcp.set_nodelay(true)?;
+        let keep_alive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+        SockRef::from(&tcp).set_tcp_keepalive(&keep_alive)?;
+        match tiberius::Client::connect(config.clone(), tcp.compat_write()).await {
+            Err(Tds::Routing { host, port }) => {
+                config.host(host);
+                config.port(port);
+            }
+            done => return done,
+        }
+    }
+    Err(Tds::Protocol("the server sends from one address to another".into()))
+}

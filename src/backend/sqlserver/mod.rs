@@ -1,0 +1,26 @@
+//! SQL Server, and servers that speak TDS and T-SQL. The only place that knows the driver.
+//!
+//! **Consistency.** What must be one transaction is one stored procedure of
+//! `sql/sqlserver/05_BlobDeltaJobs_Engine.sql`, which a SQL Agent job calls too; this side adds
+//! nothing to what they promise. Each call is one unit that may be repeated when its answer was
+//! lost: keys that were copied are marked in the transaction that copied them, so a batch that
+//! is asked for again takes the next keys.
+//!
+//! **Time** is the server's, through `dbo.ufn_BlobDelta_UtcNow`. **Names** are compared as the
+//! server compares them, and spelled as its catalog does.
+
+mod address;
+mod catalog;
+mod client;
+mod errors;
+mod extract;
+mod jobs;
+mod sandbox;
+mod session;
+mod slices;
+mod sql;
+mod target;
+mod values;
+
+pub use address::{Address, Credentials};
+pub use session::Session;

@@ -1,0 +1,79 @@
+//! One session on a server: the connection for statements, and what opens more of them.
+
+use super::address::Address;
+use super::catalog;
+use super::client::Client;
+use super::sql::quote;
+use crate::backend::connect::OpenOptions;
+use crate::durable::Disk;
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::table::TableConfig;
+use std::collections::HashMap;
+
+/// The job database of every instance.
+pub(super) const JOB_DATABASE: &str = "BlobDeltaJobs";
+
+/// Until a caller says another.
+pub(super) const DEFAULT_LEASE_SECONDS: u32 = 600;
+
+/// See the module's text.
+pub struct Session {
+    pub(super) client: Client,
+    pub(super) address: Address,
+    pub(super) options: OpenOptions,
+    /// Says to the server that a lease that it meets again is this session's own.
+    pub(super) owner: Guid,
+    /// Configurations by table, for methods that are called once a page.
+    pub(super) known: HashMap<TableName, TableConfig>,
+    /// Column lists of tables, likewise.
+    pub(super) columns: HashMap<TableName, Vec<Column>>,
+}
+
+impl Session {
+    /// Logs in, and uses the main database.
+    ///
+    /// # Errors
+    /// Database, if the server cannot be reached or refuses the login; Config, if the main
+    /// database is not there and may not be created.
+    pub fn open(address: &Address, options: &OpenOptions) -> Result<Self> {
+        let mut client = Client::connect(address, None)?;
+        let main = &options.main_database;
+        if catalog::has_database(&mut client, main)? {
+            client.use_database(main)?;
+        } else if !options.create {
+            return Err(Error::config(format!(
+                "there is no database {main} on {address}, or this login may not see it"
+            ))
+            .hint("check the connection string, or create it with deploy"));
+        } else if main != JOB_DATABASE {
+            // deploy creates the job database by its own script.
+            client.batch("create the database", &format!("CREATE DATABASE {}", quote(main)))?;
+            client.use_database(main)?;
+        }
+        Ok(Self {
+            client,
+            address: address.clone(),
+            options: options.clone(),
+            owner: Guid::random(),
+            known: HashMap::new(),
+            columns: HashMap::new(),
+        })
+    }
+
+    /// A second connection to the same server, with the main database in use.
+    pub(super) fn another(&self) -> Result<Client> {
+        Client::connect(&self.address, Some(&self.options.main_database))
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.options.disk
+    }
+}
+
+/// What is being written.
+pub(super) fn unfinished() -> Error {
+    Error::internal("this call is not there yet on SQL Server")
+}

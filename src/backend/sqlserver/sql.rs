@@ -1,0 +1,171 @@
+//! [`Sql`]: a statement with its values, and the one function that quotes a name.
+
+use super::values::bound;
+use crate::model::cell::Cell;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::time::Timestamp;
+use std::borrow::Cow;
+use tiberius::ColumnData;
+
+/// T-SQL with values beside it. Values are parameters, never text; a NULL is written as the word,
+/// because not every server takes one that has no type.
+#[derive(Clone, Default)]
+pub(super) struct Sql<'a> {
+    pub(super) text: String,
+    pub(super) values: Vec<ColumnData<'a>>,
+}
+
+impl<'a> Sql<'a> {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// Adds text.
+    pub(super) fn then(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds a value.
+    pub(super) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.push(value);
+        self
+    }
+
+    /// As [`Sql::then`], in place.
+    pub(super) fn push_text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// As [`Sql::bind`], in place.
+    pub(super) fn push(&mut self, value: impl Into<Value<'a>>) {
+        match value.into().0 {
+            None => self.text.push_str("NULL"),
+            Some(value) => {
+                self.values.push(value);
+                self.text.push_str(&format!("@P{}", self.values.len()));
+            }
+        }
+    }
+}
+
+/// One parameter; `None` is NULL.
+pub(super) struct Value<'a>(pub(super) Option<ColumnData<'a>>);
+
+impl From<Guid> for Value<'_> {
+    fn from(guid: Guid) -> Self {
+        Self(Some(ColumnData::Guid(Some(uuid::Uuid::from_bytes(*guid.as_bytes())))))
+    }
+}
+
+impl From<Timestamp> for Value<'_> {
+    fn from(at: Timestamp) -> Self {
+        Self(bound(Cell::DateTime(at)))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Some(ColumnData::String(Some(Cow::Borrowed(text)))))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self(Some(ColumnData::String(Some(Cow::Owned(text)))))
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&TableName> for Value<'_> {
+    fn from(name: &TableName) -> Self {
+        Self::from(name.to_string())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Some(ColumnData::Binary(Some(Cow::Borrowed(bytes)))))
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self(Some(ColumnData::I64(Some(number))))
+    }
+}
+
+impl From<i32> for Value<'_> {
+    fn from(number: i32) -> Self {
+        Self(Some(ColumnData::I32(Some(number))))
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(number: u32) -> Self {
+        Self::from(i64::from(number))
+    }
+}
+
+impl From<u16> for Value<'_> {
+    fn from(number: u16) -> Self {
+        Self::from(i32::from(number))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(bit: bool) -> Self {
+        Self(Some(ColumnData::Bit(Some(bit))))
+    }
+}
+
+impl<'a> From<Cell<'a>> for Value<'a> {
+    fn from(cell: Cell<'a>) -> Self {
+        Self(bound(cell))
+    }
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self(None), Into::into)
+    }
+}
+
+/// Quotes one identifier, as `QUOTENAME` does. The only place where that is done on this side.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("[{}]", identifier.replace(']', "]]"))
+}
+
+/// A three-part name, quoted.
+pub(super) fn quoted(table: &TableName) -> String {
+    format!("{}.{}.{}", quote(&table.db), quote(&table.schema), quote(&table.table))
+}
+
+/// A text as a literal, for the few statements that take no parameters (USE, DDL).
+pub(super) fn literal(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_cannot_break_out() {
+        assert_eq!(quote("i]]d]"), "[i]]]]d]]]");
+        assert_eq!(literal("it's"), "N'it''s'");
+    }
+
+    #[test]
+    fn a_null_is_a_word_and_a_value_a_parameter() {
+        let sql = Sql::new("SELECT ").bind(None::<i64>).then(", ").bind(7_i64).then(", ").bind("x");
+        assert_eq!(sql.text, "SELECT NULL, @P1, @P2");
+        assert_eq!(sql.values.len(), 2);
+    }
+}

@@ -1,0 +1,300 @@
+//! Values between TDS and [`Cell`], and what a SELECT list has to say of each type so that nothing
+//! is lost on the way.
+//!
+//! | T-SQL | selected as | comes as |
+//! |---|---|---|
+//! | money, smallmoney | `CONVERT(decimal(19,4), c)` | decimal: the driver would use a float |
+//! | char, varchar, text, ntext, xml | `CONVERT(nvarchar(max), c)` | UTF-16, whatever the collation |
+//! | hierarchyid, geography, geometry | `CONVERT(varbinary(max), c)` | their bytes |
+//! | values without bound | their length, and themselves up to the inline limit | |
+//! | everything else | itself | itself |
+
+use super::sql::quote;
+use crate::error::{Error, Result};
+use crate::model::cell::Cell;
+use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
+use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use std::borrow::Cow;
+use tiberius::numeric::Numeric;
+use tiberius::time::{Date, DateTime2, DateTimeOffset, Time};
+use tiberius::{ColumnData, Row};
+
+/// Days from 0001-01-01 to 1900-01-01, where datetime and smalldatetime begin.
+const DAYS_TO_1900: i64 = 693_595;
+
+/// What to select for a column of this type; `name` is quoted, with its alias before it.
+pub(super) fn selected(sql_type: SqlType, name: &str) -> String {
+    match sql_type {
+        SqlType::Money | SqlType::SmallMoney => format!("CONVERT(decimal(19, 4), {name})"),
+        SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text | SqlType::NText | SqlType::Xml => {
+            format!("CONVERT(nvarchar(max), {name})")
+        }
+        SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry | SqlType::Image => {
+            format!("CONVERT(varbinary(max), {name})")
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// The length in bytes of a value without bound, in what [`selected`] gives: UTF-16 for text.
+pub(super) fn measured(sql_type: SqlType, name: &str) -> String {
+    format!("CONVERT(bigint, DATALENGTH({}))", selected(sql_type, name))
+}
+
+/// The column of an alias, quoted.
+pub(super) fn of(alias: &str, column: &str) -> String {
+    format!("{alias}.{}", quote(column))
+}
+
+/// Reads a value as a cell of the column's type.
+///
+/// # Errors
+/// Database: the server sent another type than its catalog says.
+pub(super) fn cell_of<'a>(sql_type: SqlType, value: &'a ColumnData<'static>) -> Result<Cell<'a>> {
+    let cell = match value {
+        ColumnData::Bit(bit) => bit.map(Cell::Bool),
+        ColumnData::U8(value) => value.map(|value| Cell::Int(value.into())),
+        ColumnData::I16(value) => value.map(|value| Cell::Int(value.into())),
+        ColumnData::I32(value) => value.map(|value| Cell::Int(value.into())),
+        ColumnData::I64(value) => value.map(Cell::Int),
+        ColumnData::F32(value) => value.map(|value| Cell::Float(value.into())),
+        ColumnData::F64(value) => value.map(Cell::Float),
+        ColumnData::Numeric(value) => value.map(|value| rescaled(value, sql_type)).transpose()?,
+        ColumnData::String(text) => text.as_deref().map(Cell::Text),
+        ColumnData::Xml(xml) => xml.as_ref().map(|xml| Cell::Text(xml.as_ref().as_ref())),
+        ColumnData::Binary(bytes) => bytes.as_deref().map(Cell::Bytes),
+        ColumnData::Guid(guid) => guid.map(|guid| Cell::Guid(Guid::from_bytes(*guid.as_bytes()))),
+        ColumnData::Date(date) => date.map(|date| day(date.days())).transpose()?,
+        ColumnData::Time(time) => time.map(|time| Cell::Time(ticks_of(time))),
+        ColumnData::DateTime2(at) => at.map(moment).transpose()?.map(Cell::DateTime),
+        ColumnData::DateTimeOffset(at) => {
+            at.map(|at| Ok::<_, Error>(Cell::DateTimeOffset(moment(at.datetime2())?, at.offset()))).transpose()?
+        }
+        ColumnData::DateTime(at) => {
+            at.map(|at| since_1900(at.days().into(), fragment_ticks(at.seconds_fragments().into()))).transpose()?
+        }
+        ColumnData::SmallDateTime(at) => {
+            at.map(|at| since_1900(at.days().into(), i64::from(at.seconds_fragments()) * 600_000_000)).transpose()?
+        }
+    };
+    let cell = cell.unwrap_or(Cell::Null);
+    if fits(sql_type, &cell) { Ok(cell) } else { Err(misfit(sql_type)) }
+}
+
+fn fits(sql_type: SqlType, cell: &Cell<'_>) -> bool {
+    use SqlType as T;
+    match cell {
+        Cell::Null | Cell::Large(_) => true,
+        Cell::Bool(_) => sql_type == T::Bit,
+        Cell::Int(_) => matches!(sql_type, T::TinyInt | T::SmallInt | T::Int | T::BigInt),
+        Cell::Float(_) => matches!(sql_type, T::Real | T::Float),
+        Cell::Decimal(_) => matches!(sql_type, T::Decimal { .. } | T::Money | T::SmallMoney),
+        Cell::Guid(_) => sql_type == T::UniqueIdentifier,
+        Cell::Date(_) => sql_type == T::Date,
+        Cell::Time(_) => matches!(sql_type, T::Time(_)),
+        Cell::DateTime(_) => sql_type.is_point_in_time(),
+        Cell::DateTimeOffset(..) => matches!(sql_type, T::DateTimeOffset(_)),
+        Cell::Text(_) => is_text(sql_type),
+        Cell::Bytes(_) => is_binary(sql_type),
+    }
+}
+
+/// Whether a value of this type is text.
+pub(super) fn is_text(sql_type: SqlType) -> bool {
+    use SqlType as T;
+    matches!(sql_type, T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml)
+}
+
+fn is_binary(sql_type: SqlType) -> bool {
+    use SqlType as T;
+    matches!(
+        sql_type,
+        T::Binary(_) | T::VarBinary(_) | T::Image | T::RowVersion | T::HierarchyId | T::Geography | T::Geometry
+    )
+}
+
+fn misfit(sql_type: SqlType) -> Error {
+    Error::new(crate::error::Kind::Database, format!("the server sent another type than {sql_type}"))
+        .hint("the table was changed while it was read; run the table again")
+}
+
+/// The unscaled value at the scale of the column.
+fn rescaled(value: Numeric, sql_type: SqlType) -> Result<Cell<'static>> {
+    let scale = match sql_type {
+        SqlType::Decimal { scale, .. } => scale,
+        _ => 4,
+    };
+    let wider = u32::from(scale.checked_sub(value.scale()).ok_or_else(|| misfit(sql_type))?);
+    let unscaled = 10_i128.checked_pow(wider).and_then(|factor| value.value().checked_mul(factor));
+    unscaled.map(Cell::Decimal).ok_or_else(|| misfit(sql_type))
+}
+
+fn day(days: u32) -> Result<Cell<'static>> {
+    i32::try_from(days).map(Cell::Date).map_err(|_| out_of_range())
+}
+
+/// 100 ns ticks since midnight, whatever the scale.
+fn ticks_of(time: Time) -> i64 {
+    let factor = 10_i64.pow(u32::from(7 - time.scale().min(7)));
+    i64::try_from(time.increments()).unwrap_or(0).saturating_mul(factor)
+}
+
+fn moment(at: DateTime2) -> Result<Timestamp> {
+    let ticks = i64::from(at.date().days()) * TICKS_PER_DAY + ticks_of(at.time());
+    Timestamp::from_ticks(ticks).ok_or_else(out_of_range)
+}
+
+fn since_1900(days: i64, ticks: i64) -> Result<Cell<'static>> {
+    let ticks = (days + DAYS_TO_1900) * TICKS_PER_DAY + ticks;
+    Timestamp::from_ticks(ticks).map(Cell::DateTime).ok_or_else(out_of_range)
+}
+
+/// datetime counts 1/300 s; rounded as the server does when it converts to datetime2(7).
+fn fragment_ticks(fragments: i64) -> i64 {
+    (fragments * 100_000 + 1) / 3
+}
+
+fn out_of_range() -> Error {
+    Error::new(crate::error::Kind::Database, "the server sent a time outside of the years 1 to 9999")
+}
+
+/// A cell as a parameter, without its column: decimals have to come with one ([`param`]).
+pub(super) fn bound(cell: Cell<'_>) -> Option<ColumnData<'_>> {
+    param(SqlType::Money, cell)
+}
+
+/// A cell of a column of this type as a parameter; `None` is NULL.
+pub(super) fn param(sql_type: SqlType, cell: Cell<'_>) -> Option<ColumnData<'_>> {
+    Some(match cell {
+        Cell::Null | Cell::Large(_) => return None,
+        Cell::Bool(bit) => ColumnData::Bit(Some(bit)),
+        Cell::Int(value) => ColumnData::I64(Some(value)),
+        Cell::Float(value) => ColumnData::F64(Some(value)),
+        Cell::Decimal(unscaled) => {
+            let scale = match sql_type {
+                SqlType::Decimal { scale, .. } => scale,
+                _ => 4,
+            };
+            ColumnData::Numeric(Some(Numeric::new_with_scale(unscaled, scale.min(Numeric::MAX_NUMERIC_SCALE))))
+        }
+        Cell::Text(text) => ColumnData::String(Some(Cow::Borrowed(text))),
+        Cell::Bytes(bytes) => ColumnData::Binary(Some(Cow::Borrowed(bytes))),
+        Cell::Guid(guid) => ColumnData::Guid(Some(uuid::Uuid::from_bytes(*guid.as_bytes()))),
+        Cell::Date(days) => ColumnData::Date(Some(Date::new(u32::try_from(days).unwrap_or(0)))),
+        Cell::Time(ticks) => ColumnData::Time(Some(time_of(ticks))),
+        Cell::DateTime(at) => ColumnData::DateTime2(Some(datetime2(at))),
+        Cell::DateTimeOffset(at, minutes) => {
+            ColumnData::DateTimeOffset(Some(DateTimeOffset::new(datetime2(at), minutes)))
+        }
+    })
+}
+
+fn time_of(ticks: i64) -> Time {
+    Time::new(ticks.rem_euclid(TICKS_PER_DAY).unsigned_abs(), 7)
+}
+
+fn datetime2(at: Timestamp) -> DateTime2 {
+    let days = u32::try_from(at.ticks() / TICKS_PER_DAY).unwrap_or(0);
+    DateTime2::new(Date::new(days), time_of(at.ticks()))
+}
+
+/// One row of a small result, read by position. A value of another type than asked for is an
+/// error, because it means that the job database is not the one that this program knows.
+pub(super) struct Fields<'r> {
+    row: &'r Row,
+}
+
+impl<'r> Fields<'r> {
+    pub(super) fn of(row: &'r Row) -> Self {
+        Self { row }
+    }
+
+    fn data(&self, at: usize) -> Result<&'r ColumnData<'static>> {
+        self.row.get_column_data(at).map_err(|_| unexpected(at))
+    }
+
+    pub(super) fn text(&self, at: usize) -> Result<Option<&'r str>> {
+        match self.data(at)? {
+            ColumnData::String(text) => Ok(text.as_deref()),
+            _ => Err(unexpected(at)),
+        }
+    }
+
+    pub(super) fn number(&self, at: usize) -> Result<Option<i64>> {
+        Ok(match self.data(at)? {
+            ColumnData::U8(value) => value.map(i64::from),
+            ColumnData::I16(value) => value.map(i64::from),
+            ColumnData::I32(value) => value.map(i64::from),
+            ColumnData::I64(value) => *value,
+            ColumnData::Bit(value) => value.map(i64::from),
+            _ => return Err(unexpected(at)),
+        })
+    }
+
+    pub(super) fn guid(&self, at: usize) -> Result<Option<Guid>> {
+        match self.data(at)? {
+            ColumnData::Guid(guid) => Ok(guid.map(|guid| Guid::from_bytes(*guid.as_bytes()))),
+            _ => Err(unexpected(at)),
+        }
+    }
+
+    pub(super) fn time(&self, at: usize) -> Result<Option<Timestamp>> {
+        match cell_of(SqlType::DateTime2(7), self.data(at)?)? {
+            Cell::Null => Ok(None),
+            Cell::DateTime(at) => Ok(Some(at)),
+            _ => Err(unexpected(at)),
+        }
+    }
+
+    /// A value that the job database never leaves out.
+    pub(super) fn must<T>(&self, at: usize, read: impl FnOnce(&Self, usize) -> Result<Option<T>>) -> Result<T> {
+        read(self, at)?.ok_or_else(|| unexpected(at))
+    }
+}
+
+fn unexpected(at: usize) -> Error {
+    Error::new(crate::error::Kind::Database, format!("column {at} of an answer is not what this program expects"))
+        .hint("run deploy with this program, so that the procedures are those that it knows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiberius::time::{DateTime, SmallDateTime};
+
+    fn read(sql_type: SqlType, data: ColumnData<'static>) -> String {
+        format!("{:?}", cell_of(sql_type, &data).unwrap())
+    }
+
+    #[test]
+    fn times_keep_every_digit() {
+        let last = ColumnData::DateTime(Some(DateTime::new(2_958_463, 25_919_999)));
+        assert_eq!(read(SqlType::DateTime, last), "DateTime(9999-12-31T23:59:59.9966667)");
+        let first = ColumnData::DateTime(Some(DateTime::new(-53_690, 1)));
+        assert_eq!(read(SqlType::DateTime, first), "DateTime(1753-01-01T00:00:00.0033333)");
+        let small = ColumnData::SmallDateTime(Some(SmallDateTime::new(65_535, 1439)));
+        assert_eq!(read(SqlType::SmallDateTime, small), "DateTime(2079-06-06T23:59:00.0000000)");
+        for ticks in [0, 1, Timestamp::MAX.ticks()] {
+            let at = Timestamp::from_ticks(ticks).unwrap();
+            let Some(ColumnData::DateTime2(Some(sent))) = param(SqlType::DateTime2(7), Cell::DateTime(at)) else {
+                panic!("not a datetime2")
+            };
+            assert_eq!(moment(sent).unwrap(), at);
+        }
+    }
+
+    #[test]
+    fn decimals_come_at_the_scale_of_their_column() {
+        let sent = ColumnData::Numeric(Some(Numeric::new_with_scale(-15, 1)));
+        assert_eq!(read(SqlType::Decimal { precision: 9, scale: 3 }, sent), "Decimal(-1500)");
+        let wide = ColumnData::Numeric(Some(Numeric::new_with_scale(1, 9)));
+        assert!(cell_of(SqlType::Decimal { precision: 9, scale: 3 }, &wide).is_err());
+    }
+
+    #[test]
+    fn another_type_than_the_catalog_says_is_an_error() {
+        assert!(cell_of(SqlType::Bit, &ColumnData::I32(Some(1))).is_err());
+        assert_eq!(read(SqlType::Bit, ColumnData::I32(None)), "Null");
+    }
+}
