@@ -1,6 +1,7 @@
 //! The arguments, and the help that a database administrator reads.
 
-use crate::backend::{Backend, Connection, Credentials, OpenOptions};
+use super::login::Login;
+use crate::backend::{Backend, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -68,9 +69,12 @@ pub enum Command {
 /// The instance to work on.
 #[derive(clap::Args, Debug)]
 pub struct Instance {
-    /// The instance: sqlite:FOLDER, a folder of SQLite files, one a database
+    /// The instance: a connection string of SQL Server (ADO.NET or JDBC), or sqlite:FOLDER, a
+    /// folder of SQLite files, one a database
     #[arg(long, env = "BLOBDELTA_CONNECTION", hide_env_values = true, value_name = "CONNECTION")]
     connection: Option<String>,
+    #[command(flatten)]
+    login: Login,
 }
 
 impl Instance {
@@ -81,9 +85,9 @@ impl Instance {
     pub fn open(&self, create: bool) -> Result<Box<dyn Backend>> {
         let Some(text) = self.connection.as_deref().filter(|text| !text.is_empty()) else {
             return Err(Error::usage("no connection was given")
-                .hint("add --connection sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
+                .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
         };
-        Connection::parse(text, &Credentials::default())?.open(&OpenOptions { create, ..OpenOptions::default() })
+        self.login.connection(text)?.open(&OpenOptions { create, ..OpenOptions::default() })
     }
 }
 
@@ -287,9 +291,11 @@ pub struct ReplayArgs {
     /// Folders of bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
-    /// The instance to replay into: sqlite:FOLDER
+    /// The instance to replay into: a connection string of SQL Server, or sqlite:FOLDER
     #[arg(long, value_name = "CONNECTION")]
     pub into: String,
+    #[command(flatten)]
+    pub login: Login,
     /// The database to replay into; that of the source unless given
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
@@ -307,7 +313,8 @@ DIR/bundles, the bundles.
 
 Examples:
   blobdelta demo
-  blobdelta demo --from /usr/share/doc --dir ./demo")]
+  blobdelta demo --from /usr/share/doc --dir ./demo
+  blobdelta demo --into 'Server=tcp:localhost,1433;User ID=sa;TrustServerCertificate=true'")]
 pub struct DemoArgs {
     /// Take the files of this folder; without it, files that come with this program
     #[arg(long, value_name = "FOLDER")]
@@ -315,6 +322,12 @@ pub struct DemoArgs {
     /// Where the demo leaves what it makes; it must not be there yet
     #[arg(long, value_name = "FOLDER", default_value = "blobdelta-demo")]
     pub dir: PathBuf,
+    /// Play on this server instead of embedded instances: source, slices and the replayed copy are
+    /// databases there, which must not hold anything of the demo yet
+    #[arg(long, value_name = "CONNECTION")]
+    pub into: Option<String>,
+    #[command(flatten)]
+    pub login: Login,
     /// Generate so many rows instead of reading files
     #[arg(long, value_name = "N", hide = true, conflicts_with = "from")]
     pub rows: Option<u64>,

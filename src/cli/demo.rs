@@ -17,7 +17,8 @@ use std::io::Write as _;
 pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<Answer> {
     let shipped = args.from.is_none() && args.rows.is_none();
     let from = args.from.clone().unwrap_or_else(|| args.dir.join("files"));
-    let options = DemoOptions { from, dir: args.dir.clone(), rows: args.rows };
+    let into = args.into.as_deref().map(|text| args.login.connection(text)).transpose()?;
+    let options = DemoOptions { from, dir: args.dir.clone(), into, rows: args.rows };
     if shipped {
         options.check()?;
         write_samples(&Local, &options)?;

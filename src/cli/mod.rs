@@ -12,6 +12,7 @@ mod exit;
 mod fields;
 mod inspect;
 mod json;
+mod login;
 mod pack;
 mod progress;
 mod rate;

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::ReplayArgs;
 use super::render::{clean, number};
 use super::table::Table;
-use crate::backend::{Connection, Credentials, OpenOptions};
+use crate::backend::OpenOptions;
 use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::replay::{self, BundleOutcome, ReplayOptions};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// # Errors
 /// As [`replay::replay`].
 pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let connection = Connection::parse(&args.into, &Credentials::default())?;
+    let connection = args.login.connection(&args.into)?;
     let options = ReplayOptions { database: args.database.clone(), create: args.create, allow_gap: args.allow_gap };
     let main_database = replay::target_database(&args.bundles, &options)?;
     let mut backend = connection.open(&OpenOptions { main_database, create: args.create, ..OpenOptions::default() })?;

@@ -4,13 +4,14 @@
 use super::names::{self, index};
 use super::node::{Meta, Node, child_path, key_of};
 use super::plant::{metadata_cells, source_cells};
+use super::stage::Stamps;
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::name::TableName;
 use crate::model::slice::Deletion;
-use crate::model::time::{TICKS_PER_SECOND, Timestamp};
+use crate::model::time::Timestamp;
 use std::path::PathBuf;
 
 /// At most so many rows of each kind change in a table.
@@ -35,14 +36,14 @@ pub struct Changed {
     pub removed: u64,
 }
 
-/// Changes rows of both tables, stamping each later than the one before, from `start` on.
+/// Changes rows of both tables, stamping each later than the one before.
 ///
 /// # Errors
 /// Database.
-pub fn change(
+pub(super) fn change(
     backend: &mut dyn Backend,
     tables: &mut [Vec<Node>; 2],
-    start: Timestamp,
+    stamps: Stamps,
     now: Timestamp,
 ) -> Result<Changed> {
     let mut done = Changed::default();
@@ -54,7 +55,8 @@ pub fn change(
             source_columns: names::source_columns(),
             metadata_columns: names::metadata_columns(),
             nodes,
-            stamp: start,
+            stamp: stamps.start,
+            step_ticks: stamps.step_ticks,
             next_ordinal: FIRST_NEW_ORDINAL,
         };
         done.moved_with_their_folder += changer.move_folder(now)?;
@@ -84,12 +86,13 @@ struct Changer<'b> {
     metadata_columns: Vec<Column>,
     nodes: &'b mut Vec<Node>,
     stamp: Timestamp,
+    step_ticks: i64,
     next_ordinal: u32,
 }
 
 impl Changer<'_> {
     fn next_stamp(&mut self) -> Timestamp {
-        self.stamp = self.stamp.plus_ticks(97 * TICKS_PER_SECOND + 1);
+        self.stamp = self.stamp.plus_ticks(self.step_ticks);
         self.stamp
     }
 

@@ -13,6 +13,7 @@ mod pages;
 mod plant;
 mod rows;
 mod script;
+mod stage;
 mod walk;
 
 pub use compare::Comparison;

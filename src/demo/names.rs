@@ -13,6 +13,8 @@ pub const BLOBS: &str = "Gwent_LA_FileTable";
 pub const METADATA: &str = "AdvancedRBS_MetaData";
 /// The database of the slices.
 pub const SLICES: &str = "Gwent_LA_FileTable_Delta";
+/// The database that a demo on a server replays into.
+pub const REPLAYED: &str = "Gwent_LA_FileTable_Replayed";
 /// The two tables, of the same name in each database.
 pub const TABLES: [&str; 2] = ["ReferralAttachment", "ClientAttachment"];
 /// The key of the blob tables.

@@ -1,6 +1,7 @@
 //! What is asked of the demo, and what it answers.
 
 use super::compare::Comparison;
+use crate::backend::Connection;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ pub struct DemoOptions {
     pub from: PathBuf,
     /// Where everything is left: `source/`, `bundles/`, `target/`. Missing, or empty.
     pub dir: PathBuf,
+    /// A server to play on instead of embedded instances in `dir`; nothing of the demo may stand there.
+    pub into: Option<Connection>,
     /// So many small rows instead of the files, and a full load alone: for measuring.
     pub rows: Option<u64>,
 }

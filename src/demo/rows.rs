@@ -4,7 +4,8 @@ use super::names::{self, UNITS, index};
 use super::node::{Meta, Node, child_path};
 use super::options::{DemoReport, Folders, Pace};
 use super::plant::{create, metadata_cells, source_cells};
-use super::script::{Teller, open_source, run_all};
+use super::script::{Teller, run_all};
+use super::stage::Stage;
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::cell::Cell;
@@ -14,7 +15,7 @@ use crate::model::run::Step;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
 use crate::monitor::{Event, Monitor};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Rows of one folder.
@@ -26,14 +27,20 @@ const BATCH_SIZE: u32 = 500;
 const AGE_TICKS: i64 = 20 * TICKS_PER_DAY;
 
 /// Plants so many rows, runs a full load, and tells the pace.
-pub(super) fn measure(rows: u64, folders: &Folders, teller: &Teller<'_>, monitor: &dyn Monitor) -> Result<DemoReport> {
-    let mut source = open_source(folders, Arc::new(SystemClock))?;
+pub(super) fn measure(
+    rows: u64,
+    stage: &Stage,
+    folders: &Folders,
+    teller: &Teller<'_>,
+    monitor: &dyn Monitor,
+) -> Result<DemoReport> {
+    let mut source = stage.open()?;
     let began = Instant::now();
     plant(&mut *source, rows, monitor)?;
     teller.say(format!("{rows} rows planted in {:.1} s", began.elapsed().as_secs_f64()));
     source.deploy()?;
     for table in 0..names::TABLES.len() {
-        source.save_table(&names::config(table)?)?;
+        source.save_table(&stage.config(table)?)?;
     }
     let began = Instant::now();
     let watch = Watch { inner: monitor, batches: Mutex::new(Vec::new()) };

@@ -6,12 +6,12 @@ use super::names::{self, TABLES};
 use super::options::{DemoOptions, DemoReport, Folders};
 use super::plant::plant;
 use super::rows::measure;
+use super::stage::Stage;
 use super::walk::{Walked, walk};
-use crate::backend::{Backend, Connection, OpenOptions};
+use crate::backend::Backend;
 use crate::durable::{Disk as _, Local};
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Kind, Result};
-use crate::model::clock::{Clock, ManualClock, SystemClock};
 use crate::model::id::Guid;
 use crate::model::run::{RunRequest, Scope, Status};
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
@@ -20,14 +20,6 @@ use crate::replay::{ReplayOptions, replay, target_database};
 use crate::verify::{Level, verify};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// The full load plays so long ago.
-const FIRST_RUN_TICKS: i64 = -7 * TICKS_PER_DAY;
-/// Changes begin so long ago.
-const CHANGES_TICKS: i64 = -6 * TICKS_PER_DAY;
-/// Deletions are logged so long ago.
-const DELETIONS_TICKS: i64 = -3 * TICKS_PER_DAY;
 
 /// Tells the person who watches.
 pub(super) struct Teller<'a> {
@@ -58,21 +50,16 @@ pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Mo
     let teller = Teller { narrator };
     let walked = if options.rows.is_none() { Some(walk(&options.from)?) } else { None };
     let folders = Folders::of(&options.dir);
+    let stage = Stage::new(options, &folders);
     if !options.dir.is_dir() {
         Local.create_dir(&options.dir)?;
     }
     Local.create_dir(&folders.bundles)?;
     match (options.rows, walked) {
-        (Some(rows), _) => measure(rows, &folders, &teller, monitor),
-        (None, Some(walked)) => Play { options, folders, teller, monitor }.play(walked),
+        (Some(rows), _) => measure(rows, &stage, &folders, &teller, monitor),
+        (None, Some(walked)) => Play { options, stage, folders, teller, monitor }.play(walked),
         (None, None) => Err(Error::internal("the folder was not read")),
     }
-}
-
-/// Opens the source under a clock.
-pub(super) fn open_source(folders: &Folders, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>> {
-    let options = OpenOptions { clock, create: true, ..OpenOptions::default() };
-    Connection::Embedded(folders.source.clone()).open(&options)
 }
 
 /// A run over all tables, with bundles.
@@ -114,6 +101,7 @@ fn window_ends(source: &mut dyn Backend) -> Result<Vec<Timestamp>> {
 
 struct Play<'a> {
     options: &'a DemoOptions,
+    stage: Stage,
     folders: Folders,
     teller: Teller<'a>,
     monitor: &'a dyn Monitor,
@@ -121,9 +109,7 @@ struct Play<'a> {
 
 impl Play<'_> {
     fn play(&self, mut walked: Walked) -> Result<DemoReport> {
-        let now = SystemClock.now().utc;
-        let clock = Arc::new(ManualClock::at(now.plus_ticks(FIRST_RUN_TICKS)));
-        let mut source = open_source(&self.folders, clock.clone())?;
+        let (mut source, now) = self.stage.open_in_the_past()?;
         self.plant(&mut *source, &mut walked, now)?;
         self.deploy(&mut *source)?;
         let mut bundles = self.full_load(&mut *source)?;
@@ -131,10 +117,9 @@ impl Play<'_> {
         for (table, end) in window_ends(&mut *source)?.into_iter().enumerate() {
             former.push(ancestors(&mut *source, table, end)?);
         }
-        clock.set(now.plus_ticks(DELETIONS_TICKS));
         self.change(&mut *source, &mut walked, now)?;
         drop(source);
-        let mut source = open_source(&self.folders, Arc::new(SystemClock))?;
+        let mut source = self.stage.open()?;
         bundles.extend(self.delta(&mut *source)?);
         self.verify(&bundles)?;
         let mut target = self.replay(&bundles)?;
@@ -144,13 +129,13 @@ impl Play<'_> {
     }
 
     fn connection(&self) -> String {
-        format!("--connection sqlite:{}", self.folders.source.display())
+        format!("--connection {}", self.stage.connection())
     }
 
     fn plant(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
         let from = self.options.from.display();
         self.teller.step(1, &format!("Build an instance out of the files of {from}"), "");
-        let planted = plant(source, walked, now.plus_ticks(FIRST_RUN_TICKS), now, self.monitor)?;
+        let planted = plant(source, walked, self.stage.first_run(now), now, self.monitor)?;
         let (rows, bytes) = (planted.rows, planted.bytes);
         self.teller.say(format!("   {rows} rows with {bytes} bytes in {} and {}", TABLES[0], TABLES[1]));
         let skipped = walked.skipped;
@@ -173,7 +158,7 @@ impl Play<'_> {
         self.teller.step(2, "Create the job database", &format!("blobdelta deploy {}", self.connection()));
         source.deploy()?;
         for table in 0..TABLES.len() {
-            let config = names::config(table)?;
+            let config = self.stage.config(table)?;
             let command = format!(
                 "blobdelta table add {} --metadata {} MetadataIdColumn={} MetadataBusinessUnitCol=BusinessUnit \
                  BusinessUnit={} BusinessUnitIdColumn={} {}",
@@ -191,7 +176,7 @@ impl Play<'_> {
     }
 
     fn full_load(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
-        self.teller.step(3, "Run a full load, a week ago by the instance's clock", &self.run_command());
+        self.teller.step(3, &format!("Run a full load, {}", self.stage.when()), &self.run_command());
         self.run(source)
     }
 
@@ -223,7 +208,8 @@ impl Play<'_> {
 
     fn change(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
         self.teller.step(4, "Let a week go by: change, add, move and remove rows of the instance", "");
-        let changed = change(source, &mut walked.tables, now.plus_ticks(CHANGES_TICKS), now)?;
+        let stamps = self.stage.changes(source, now)?;
+        let changed = change(source, &mut walked.tables, stamps, now)?;
         self.teller.say(format!(
             "   {} replaced, {} added, {} moved, {} moved with their folder, {} removed and logged as deleted",
             changed.replaced, changed.added, changed.moved, changed.moved_with_their_folder, changed.removed
@@ -254,17 +240,18 @@ impl Play<'_> {
     }
 
     fn replay(&self, bundles: &[PathBuf]) -> Result<Box<dyn Backend>> {
-        let options = ReplayOptions { create: true, ..ReplayOptions::default() };
-        let into = format!("sqlite:{}", self.folders.target.display());
+        let database = self.stage.target_database.clone();
+        let named = database.as_ref().map_or(String::new(), |name| format!(" --database {name}"));
+        let options = ReplayOptions { create: true, database, ..ReplayOptions::default() };
+        let into = self.stage.target_connection();
         let all = self.folders.bundles.join("*.bundle");
         self.teller.step(
             7,
-            "Replay them into a second instance",
-            &format!("blobdelta replay {} --into {into} --create", all.display()),
+            "Replay them into a second database",
+            &format!("blobdelta replay {} --into {into}{named} --create", all.display()),
         );
         let main_database = target_database(bundles, &options)?;
-        let opening = OpenOptions { main_database, create: true, ..OpenOptions::default() };
-        let mut target = Connection::Embedded(self.folders.target.clone()).open(&opening)?;
+        let mut target = self.stage.open_target(main_database)?;
         for bundle in replay(bundles, &mut *target, &options, self.monitor)?.bundles {
             for table in bundle.tables {
                 self.teller.say(format!(
@@ -286,7 +273,7 @@ impl Play<'_> {
         let mut found = Comparison::default();
         for (table, (window_end, former_ancestors)) in window_ends(source)?.into_iter().zip(former).enumerate() {
             let terms = Terms { table, window_end, former_ancestors };
-            compare(source, target, &terms, &names::source(table)?, &mut found)?;
+            compare(source, target, &terms, &self.stage.target(table)?, &mut found)?;
         }
         for difference in &found.told {
             self.teller.say(format!("   DIFFERENT {difference}"));
@@ -299,6 +286,6 @@ impl Play<'_> {
             return Ok(found);
         }
         let what = format!("the replayed target differs from the source in {} places", found.differences);
-        Err(Error::verification(what).file(&self.folders.target))
+        Err(Error::verification(what))
     }
 }

@@ -1,0 +1,55 @@
+//! Connections from the command line, and the secrets that never stand on it.
+
+use crate::backend::{Connection, Credentials};
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+const PASSWORD: &str = "BLOBDELTA_PASSWORD";
+const ACCESS_TOKEN: &str = "BLOBDELTA_ACCESS_TOKEN";
+
+/// How to log in to a server.
+#[derive(clap::Args, Debug)]
+pub struct Login {
+    /// Take the password of a SQL login from the first line of this file, instead of from
+    /// BLOBDELTA_PASSWORD; a token of Microsoft Entra ID is taken from BLOBDELTA_ACCESS_TOKEN
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl Login {
+    /// Understands a connection string. What is unsafe about it is said on stderr.
+    ///
+    /// # Errors
+    /// Usage: it cannot be read or cannot log in; Io, for the password's file.
+    pub fn connection(&self, text: &str) -> Result<Connection> {
+        let connection = Connection::parse(text, &self.credentials()?)?;
+        for warning in connection.warnings() {
+            eprintln!("warning: {warning}");
+        }
+        Ok(connection)
+    }
+
+    fn credentials(&self) -> Result<Credentials> {
+        let password = match &self.password_file {
+            Some(file) => {
+                let text =
+                    std::fs::read_to_string(file).map_err(|error| Error::io("read the password in", file, error))?;
+                let line = text.lines().next().unwrap_or_default();
+                if line.is_empty() {
+                    return Err(Error::usage("the first line of the password's file is empty").file(file));
+                }
+                Some(line.to_owned())
+            }
+            None => secret(PASSWORD)?,
+        };
+        Ok(Credentials { password, access_token: secret(ACCESS_TOKEN)? })
+    }
+}
+
+fn secret(variable: &str) -> Result<Option<String>> {
+    match std::env::var(variable) {
+        Ok(value) if !value.is_empty() => Ok(Some(value)),
+        Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::usage(format!("{variable} is not Unicode"))),
+    }
+}

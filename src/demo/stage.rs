@@ -1,0 +1,174 @@
+//! Where the demo is played, and when.
+//!
+//! An embedded instance takes a clock, so the full load plays a week ago. A server has its own:
+//! there everything plays now, with a safety buffer of nothing, and stamps a millionth of a second
+//! apart.
+
+use super::names::{self, TABLES};
+use super::options::{DemoOptions, Folders};
+use crate::backend::{Backend, Connection, OpenOptions};
+use crate::error::{Error, Result};
+use crate::model::clock::{Clock, ManualClock, SystemClock};
+use crate::model::name::TableName;
+use crate::model::table::TableConfig;
+use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
+use std::sync::Arc;
+
+/// The full load plays so long ago.
+const FIRST_RUN_TICKS: i64 = -7 * TICKS_PER_DAY;
+/// Changes begin so long ago, one after the other so far apart.
+const CHANGES_TICKS: i64 = -6 * TICKS_PER_DAY;
+const CHANGE_STEP_TICKS: i64 = 97 * TICKS_PER_SECOND + 1;
+/// Deletions are logged so long ago.
+const DELETIONS_TICKS: i64 = -3 * TICKS_PER_DAY;
+/// On a server: two millionths, because not every server keeps the seventh digit.
+const SERVER_STEP_TICKS: i64 = 20;
+
+/// See the module's text.
+pub(super) struct Stage {
+    connection: Connection,
+    clock: Option<Arc<ManualClock>>,
+    target: Connection,
+    /// The database to replay into; that of the source, if `None`.
+    pub(super) target_database: Option<String>,
+}
+
+/// Stamps of changes: from when, and how far apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamps {
+    pub(super) start: Timestamp,
+    pub(super) step_ticks: i64,
+}
+
+impl Stage {
+    pub(super) fn new(options: &DemoOptions, folders: &Folders) -> Self {
+        match &options.into {
+            Some(connection) => Self {
+                connection: connection.clone(),
+                clock: None,
+                target: connection.clone(),
+                target_database: Some(names::REPLAYED.into()),
+            },
+            None => Self {
+                connection: Connection::Embedded(folders.source.clone()),
+                clock: Some(Arc::new(ManualClock::at(SystemClock.now().utc))),
+                target: Connection::Embedded(folders.target.clone()),
+                target_database: None,
+            },
+        }
+    }
+
+    /// The source, at real time.
+    pub(super) fn open(&self) -> Result<Box<dyn Backend>> {
+        self.open_under(Arc::new(SystemClock))
+    }
+
+    /// The source at the time of the full load, and what time that is.
+    pub(super) fn open_in_the_past(&self) -> Result<(Box<dyn Backend>, Timestamp)> {
+        let Some(clock) = &self.clock else {
+            let mut source = self.open()?;
+            self.check_is_free(&mut *source)?;
+            let now = source.now()?.utc;
+            return Ok((source, now));
+        };
+        let now = SystemClock.now().utc;
+        clock.set(now.plus_ticks(FIRST_RUN_TICKS));
+        Ok((self.open_under(clock.clone())?, now))
+    }
+
+    fn open_under(&self, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>> {
+        self.connection.open(&OpenOptions { clock, create: true, ..OpenOptions::default() })
+    }
+
+    /// Opens the target of the replay.
+    pub(super) fn open_target(&self, main_database: String) -> Result<Box<dyn Backend>> {
+        self.target.open(&OpenOptions { main_database, create: true, ..OpenOptions::default() })
+    }
+
+    /// When the full load plays.
+    pub(super) fn first_run(&self, now: Timestamp) -> Timestamp {
+        if self.clock.is_some() { now.plus_ticks(FIRST_RUN_TICKS) } else { now }
+    }
+
+    /// When the changes play; the instance's clock is moved to where they are logged.
+    pub(super) fn changes(&self, source: &mut dyn Backend, now: Timestamp) -> Result<Stamps> {
+        match &self.clock {
+            Some(clock) => {
+                clock.set(now.plus_ticks(DELETIONS_TICKS));
+                Ok(Stamps { start: now.plus_ticks(CHANGES_TICKS), step_ticks: CHANGE_STEP_TICKS })
+            }
+            None => {
+                let now = source.now()?.utc;
+                let start = now.plus_ticks(SERVER_STEP_TICKS - now.ticks() % SERVER_STEP_TICKS);
+                Ok(Stamps { start, step_ticks: SERVER_STEP_TICKS })
+            }
+        }
+    }
+
+    /// How a table is configured here.
+    pub(super) fn config(&self, table: usize) -> Result<TableConfig> {
+        let mut config = names::config(table)?;
+        if self.clock.is_none() {
+            config.safety_buffer_minutes = 0;
+        }
+        Ok(config)
+    }
+
+    /// The table that a source table is replayed into.
+    pub(super) fn target(&self, table: usize) -> Result<TableName> {
+        let source = names::source(table)?;
+        match &self.target_database {
+            Some(database) => TableName::new(database, &source.schema, &source.table),
+            None => Ok(source),
+        }
+    }
+
+    /// What a user writes for it, without secrets.
+    pub(super) fn connection(&self) -> String {
+        shown(&self.connection)
+    }
+
+    /// The same for the target.
+    pub(super) fn target_connection(&self) -> String {
+        shown(&self.target)
+    }
+
+    /// When the full load plays, in words.
+    pub(super) fn when(&self) -> &'static str {
+        if self.clock.is_some() { "a week ago by the instance's clock" } else { "now" }
+    }
+
+    /// A server may be somebody's: nothing of the demo may stand there, and no other table may be
+    /// configured, because a run takes them all.
+    fn check_is_free(&self, source: &mut dyn Backend) -> Result<()> {
+        let mut made = vec![names::units()?];
+        for table in 0..TABLES.len() {
+            let config = names::config(table)?;
+            made.extend([config.source, config.target, config.metadata, self.target(table)?]);
+        }
+        for table in made {
+            if source.columns(&table).is_ok() {
+                return Err(Error::usage("something stands there already; the demo overwrites nothing")
+                    .table(&table)
+                    .hint("drop the demo's databases, or name another server"));
+            }
+        }
+        // Without a job database nothing is configured.
+        let configured = source.tables().unwrap_or_default();
+        let own = |name: &TableName| (0..TABLES.len()).any(|table| names::source(table).is_ok_and(|own| own == *name));
+        match configured.iter().find(|table| table.is_active && !own(&table.name)) {
+            None => Ok(()),
+            Some(table) => Err(Error::usage("another table is configured on this server, and a run would take it too")
+                .table(&table.name)
+                .hint("name a server of your own for the demo")),
+        }
+    }
+}
+
+/// Quoted for a shell where it needs to be.
+fn shown(connection: &Connection) -> String {
+    match connection {
+        Connection::Embedded(_) => connection.to_string(),
+        Connection::Server(_) => format!("'{connection}'"),
+    }
+}
