@@ -1,5 +1,6 @@
 //! What a consumer sees: the manifest, big values, and publishing across a crash.
 
+use crate::instance::Instance;
 use crate::world::{A, BUFFER, World, minute};
 use blobdelta::backend::PackState;
 use blobdelta::bundle::{Bundle, FileRole};
@@ -25,9 +26,8 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[test]
-fn rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen() {
-    let mut world = World::new();
+pub fn rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     let report = world.run(1000);
     let bundle = Bundle::open(&report.bundles[0]).unwrap();
@@ -37,9 +37,8 @@ fn rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen() {
     assert_eq!(table.counts, report.tables[0].counts.clone().unwrap());
 }
 
-#[test]
-fn rule_7_absent_parents_are_in_the_bundle_and_verify_accepts_exactly_those() {
-    let mut world = World::new();
+pub fn rule_7_absent_parents_are_in_the_bundle_and_verify_accepts_exactly_those(on: &Instance) {
+    let mut world = World::new(on);
     world.put(2, Some(1), b"orphan", 10, A);
     let report = world.run(1000);
     let bundle = Bundle::open(&report.bundles[0]).unwrap();
@@ -47,9 +46,8 @@ fn rule_7_absent_parents_are_in_the_bundle_and_verify_accepts_exactly_those() {
     assert_eq!(findings(&report.bundles[0]), [] as [String; 0]);
 }
 
-#[test]
-fn rule_9_a_run_whose_slice_was_taken_is_never_packed() {
-    let mut world = World::new();
+pub fn rule_9_a_run_whose_slice_was_taken_is_never_packed(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.table.require_bundle = false;
     world.backend.save_table(&world.table.clone()).unwrap();
@@ -67,9 +65,8 @@ fn rule_9_a_run_whose_slice_was_taken_is_never_packed() {
     assert!(names(&out).is_empty());
 }
 
-#[test]
-fn a_value_over_the_inline_limit_lies_in_blob_and_comes_back() {
-    let mut world = World::new();
+pub fn a_value_over_the_inline_limit_lies_in_blob_and_comes_back(on: &Instance) {
+    let mut world = World::new(on);
     let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
     world.put(1, None, &big, 10, A);
     world.put(2, None, &big, 10, A);
@@ -85,11 +82,10 @@ fn a_value_over_the_inline_limit_lies_in_blob_and_comes_back() {
 
 /// Every durable operation of a run with two bundles fails once; whatever stands then under a
 /// final name is whole, and the next run ends as if nothing had happened.
-#[test]
-fn a_crash_at_any_durable_operation_publishes_all_or_nothing() {
+pub fn a_crash_at_any_durable_operation_publishes_all_or_nothing(on: &Instance) {
     let mut survived = 0;
     for at in 1.. {
-        let mut world = World::new();
+        let mut world = World::new(on);
         world.put(1, None, b"root", 10, A);
         world.put(2, Some(1), b"child", 10, A);
         world.log_deletion(9, 5);
@@ -118,9 +114,8 @@ fn a_crash_at_any_durable_operation_publishes_all_or_nothing() {
     assert!(survived > 30, "only {survived} operations were counted");
 }
 
-#[test]
-fn staging_folders_of_others_are_left_alone() {
-    let mut world = World::new();
+pub fn staging_folders_of_others_are_left_alone(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     let run = world.run(1000);
     let ours = run.bundles[0].file_name().unwrap().to_string_lossy().into_owned();
@@ -134,25 +129,26 @@ fn staging_folders_of_others_are_left_alone() {
     assert_eq!(left, [staging(&foreign), ".staging-mine".to_owned()].map(String::from));
 }
 
-#[test]
-fn a_bundle_that_was_published_and_not_recorded_is_adopted() {
-    let mut world = World::new();
+pub fn a_bundle_that_was_published_and_not_recorded_is_adopted(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.run_with(&world.options()).unwrap();
     let path: &PathBuf = &run.bundles[0];
-    let forget = "DELETE FROM BlobDeltaBundle; UPDATE BlobDeltaRunTable SET PackNumber = NULL;
-                  UPDATE Src_Delta.BlobDeltaSlice SET State = 'Complete'";
-    world.backend.execute_script(forget).unwrap();
+    world.script(
+        "DELETE FROM BlobDeltaBundle; UPDATE BlobDeltaRunTable SET PackNumber = NULL;
+         UPDATE Src_Delta.BlobDeltaSlice SET State = 'Complete'",
+        "DELETE FROM dbo.BlobDeltaBundle; UPDATE dbo.BlobDeltaRunTable SET PackNumber = NULL;
+         UPDATE Src_Delta.dbo.BlobDeltaSlice SET State = N'Complete'",
+    );
     let report = world.run(2000);
     assert_eq!(&report.bundles[0], path);
     assert_eq!(world.backend.bundles(run.run.id).unwrap().len(), 1);
     assert_eq!(names(&world.out()).len(), 2);
 }
 
-#[test]
-fn a_foreign_folder_under_the_bundles_name_is_never_touched() {
-    let mut world = World::new();
+pub fn a_foreign_folder_under_the_bundles_name_is_never_touched(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.run_with(&world.options()).unwrap();
@@ -169,9 +165,8 @@ fn a_foreign_folder_under_the_bundles_name_is_never_touched() {
     assert_eq!(states[0].1, PackState::Packed(1));
 }
 
-#[test]
-fn a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written() {
-    let mut world = World::new();
+pub fn a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written(on: &Instance) {
+    let mut world = World::new(on);
     let mut options = world.options();
     options.out = Some(world.dir.path().join("nowhere"));
     let error = world.run_with(&options).unwrap_err();

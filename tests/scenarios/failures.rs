@@ -1,15 +1,15 @@
 //! What goes wrong: one table of several, scripts, resumption.
 
+use crate::instance::Instance;
 use crate::world::{A, World, config, key};
 use blobdelta::error::Kind;
 use blobdelta::model::run::Status;
 
-#[test]
-fn one_table_of_several_fails_alone() {
-    let mut world = World::new();
+pub fn one_table_of_several_fails_alone(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.add_table("Other");
-    world.backend.execute_script("DROP TABLE Src.Other").unwrap();
+    world.script("DROP TABLE Src.Other", "USE Src; DROP TABLE dbo.Other; USE BlobDeltaJobs");
     let report = world.run(1000);
     let statuses: Vec<_> = report.tables.iter().map(|outcome| (outcome.table.table.clone(), outcome.status)).collect();
     assert_eq!(statuses, [("Docs".into(), Status::Completed), ("Other".into(), Status::Failed)]);
@@ -24,14 +24,14 @@ fn one_table_of_several_fails_alone() {
     assert_eq!((other.last_high_water, other.is_running), (None, false));
 }
 
-#[test]
-fn a_failed_run_goes_on_with_resume_and_packs_what_was_missing() {
-    let mut world = World::new();
+pub fn a_failed_run_goes_on_with_resume_and_packs_what_was_missing(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.add_table("Other");
-    world.backend.execute_script("ALTER TABLE Src.Other RENAME TO Gone").unwrap();
+    let renamed = |from: &str, to: &str| format!("USE Src; EXEC sp_rename N'dbo.{from}', N'{to}'; USE BlobDeltaJobs");
+    world.script("ALTER TABLE Src.Other RENAME TO Gone", &renamed("Other", "Gone"));
     let report = world.run(1000);
-    world.backend.execute_script("ALTER TABLE Src.Gone RENAME TO Other").unwrap();
+    world.script("ALTER TABLE Src.Gone RENAME TO Other", &renamed("Gone", "Other"));
     let mut options = world.options();
     options.resume = Some(report.run.id);
     world.at(1001);
@@ -46,49 +46,49 @@ fn a_failed_run_goes_on_with_resume_and_packs_what_was_missing() {
     assert_eq!(error.kind(), Kind::Usage, "{error}");
 }
 
-#[test]
-fn a_changed_template_changes_what_a_run_does() {
-    let mut world = World::new();
+pub fn a_changed_template_changes_what_a_run_does(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"secret", 10, A);
-    let sql = "INSERT INTO BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
-               SELECT 'Src.dbo.Docs', 1, 'Roots without names', replace(ScriptText, '{SourceColumns}',
-                   's.stream_id, ''withheld'', s.path_locator, s.parent_path_locator, s.file_stream')
-               FROM BlobDeltaStepScript WHERE StepNumber = 1 AND TableName IS NULL";
-    world.backend.execute_script(sql).unwrap();
+    world.script(
+        "INSERT INTO BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
+         SELECT 'Src.dbo.Docs', 1, 'Roots without names', replace(ScriptText, '{SourceColumns}',
+             's.stream_id, ''withheld'', s.path_locator, s.parent_path_locator, s.file_stream')
+         FROM BlobDeltaStepScript WHERE StepNumber = 1 AND TableName IS NULL",
+        "INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
+         SELECT N'Src.dbo.Docs', 1, N'Roots without names', REPLACE(ScriptText, N'{SourceColumns}',
+             N's.stream_id, N''withheld'', s.path_locator, s.parent_path_locator, s.file_stream')
+         FROM dbo.BlobDeltaStepScript WHERE StepNumber = 1 AND TableName IS NULL",
+    );
     world.run(1000);
-    let unchanged = "CREATE TABLE Unchanged AS SELECT name FROM Src_Delta.Docs WHERE name <> 'withheld'";
-    world.backend.execute_script(unchanged).unwrap();
-    let columns = world.backend.columns(&crate::world::name("BlobDeltaJobs.dbo.Unchanged")).unwrap();
-    let mut rows = crate::world::Count::default();
-    world.backend.scan(&crate::world::name("BlobDeltaJobs.dbo.Unchanged"), &columns, "name", &mut rows).unwrap();
-    assert_eq!((world.numbers(), rows.0), (vec![1], 0), "every name was withheld");
+    assert_eq!(world.slice()[&key(1)].name, "withheld");
 }
 
-#[test]
-fn a_template_that_filters_rows_is_an_error_that_names_the_row() {
-    let mut world = World::new();
+pub fn a_template_that_filters_rows_is_an_error_that_names_the_row(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.put(2, None, b"y", 10, A);
-    let sql = "UPDATE BlobDeltaStepScript SET ScriptText = replace(ScriptText, 'WHERE (f.MetadataRows',
-               'WHERE s.name <> ''file 2'' AND (f.MetadataRows') WHERE StepNumber = 1";
-    world.backend.execute_script(sql).unwrap();
+    world.script(
+        "UPDATE BlobDeltaStepScript SET ScriptText = replace(ScriptText, 'WHERE (f.MetadataRows',
+             'WHERE s.name <> ''file 2'' AND (f.MetadataRows') WHERE StepNumber = 1",
+        "UPDATE dbo.BlobDeltaStepScript SET ScriptText = REPLACE(ScriptText, N'WHERE (f.stream_id IS',
+             N'WHERE s.name <> N''file 2'' AND (f.stream_id IS') WHERE StepNumber = 1",
+    );
     let report = world.run(1000);
     let error = report.tables[0].error.as_ref().unwrap();
     assert!(error.to_string().contains("left out a row that is in the window"), "{error}");
     assert_eq!(error.place().key, Some(key(2).to_string()));
 }
 
-#[test]
-fn a_template_with_an_unknown_placeholder_is_refused_before_anything_is_written() {
+pub fn a_template_with_an_unknown_placeholder_is_refused_before_anything_is_written(on: &Instance) {
     for (broken, says) in [
         ("SELECT {Nonsense}", "unknown placeholder {Nonsense}"),
         ("SELECT FROM WHERE", "Children"),
         ("SELECT {", "without a closing one"),
     ] {
-        let mut world = World::new();
+        let mut world = World::new(on);
         world.put(1, None, b"x", 10, A);
         let sql = format!("UPDATE BlobDeltaStepScript SET ScriptText = '{broken}' WHERE StepNumber = 3");
-        world.backend.execute_script(&sql).unwrap();
+        world.script(&sql, &sql);
         world.at(1000);
         let error = world.run_with(&world.options()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
@@ -96,9 +96,8 @@ fn a_template_with_an_unknown_placeholder_is_refused_before_anything_is_written(
     }
 }
 
-#[test]
-fn a_configuration_that_names_what_is_not_there_is_refused() {
-    let mut world = World::new();
+pub fn a_configuration_that_names_what_is_not_there_is_refused(on: &Instance) {
+    let mut world = World::new(on);
     let mut wrong = config("Docs");
     wrong.metadata_modified_on_column = "Changed".into();
     let error = world.backend.save_table(&wrong).unwrap_err();
@@ -109,20 +108,21 @@ fn a_configuration_that_names_what_is_not_there_is_refused() {
     assert_eq!(world.backend.table(&world.table.name.clone()).unwrap(), world.table);
 }
 
-#[test]
-fn a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read() {
-    let mut world = World::new();
+pub fn a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
-    world.backend.execute_script("ALTER TABLE Src.Docs ADD COLUMN odd sql_variant").unwrap();
+    world.script(
+        "ALTER TABLE Src.Docs ADD COLUMN odd sql_variant",
+        "USE Src; ALTER TABLE dbo.Docs ADD odd sql_variant NULL; USE BlobDeltaJobs",
+    );
     let report = world.run(1000);
     let error = report.tables[0].error.as_ref().unwrap();
     assert!(error.to_string().contains("cannot be carried"), "{error}");
     assert_eq!(error.place().column.as_deref(), Some("odd"));
 }
 
-#[test]
-fn a_plan_tells_the_window_and_the_keys_and_changes_nothing() {
-    let mut world = World::new();
+pub fn a_plan_tells_the_window_and_the_keys_and_changes_nothing(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.put(2, Some(1), b"y", 10, A);
     world.put(3, None, b"late", 990, A);

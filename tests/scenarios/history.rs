@@ -7,8 +7,9 @@
 //! - no key whose deletion was logged and shipped stands there, unless it came back later;
 //! - every published bundle passes `verify --deep`.
 
+use crate::instance::Instance;
 use crate::world::{A, B, World, X, key, minute, unit};
-use blobdelta::backend::{Connection, OpenOptions, PackState};
+use blobdelta::backend::PackState;
 use blobdelta::durable::{Faulty, Local, When};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
@@ -18,7 +19,7 @@ use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::{Level, verify};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,8 +93,8 @@ struct History {
 }
 
 impl History {
-    fn new() -> Self {
-        Self { world: World::new(), now: 10_000, rows: BTreeMap::new(), deleted: BTreeMap::new() }
+    fn new(on: &Instance) -> Self {
+        Self { world: World::new(on), now: 10_000, rows: BTreeMap::new(), deleted: BTreeMap::new() }
     }
 
     fn play(&mut self, op: &Op) {
@@ -196,14 +197,9 @@ impl History {
         paths
     }
 
-    fn target(&self) -> Box<dyn blobdelta::backend::Backend> {
-        let options = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
-        Connection::Embedded(self.world.dir.path().join("target")).open(&options).unwrap()
-    }
-
     fn replay(&self, bundles: Vec<PathBuf>) {
         let options = ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true };
-        replay(&bundles, &mut *self.target(), &options, &Silent).unwrap();
+        replay(&bundles, &mut *self.world.target(), &options, &Silent).unwrap();
     }
 
     /// Everything that is published is replayed, and held against the map.
@@ -255,7 +251,7 @@ impl History {
     }
 
     fn read_target(&self) -> BTreeMap<Guid, TargetRow> {
-        let mut target = self.target();
+        let mut target = self.world.target();
         let table = blobdelta::model::name::TableName::new("Copy", "dbo", "Docs").unwrap();
         let all = target.columns(&table).unwrap();
         let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey"];
@@ -296,21 +292,25 @@ impl CellSink for TargetRows {
     }
 }
 
-/// How many histories; more by the environment, for a campaign.
-fn cases() -> u32 {
-    std::env::var("BLOBDELTA_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+/// How many histories; more by the environment, for a campaign. On a server one takes as long as
+/// many on an embedded instance do.
+fn cases(on: &Instance) -> u32 {
+    let asked = std::env::var("BLOBDELTA_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    match on {
+        Instance::Embedded => asked,
+        Instance::Server(_) => asked.div_ceil(8),
+    }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
+pub fn no_history_loses_a_change(on: &Instance) {
+    let config = ProptestConfig {
+        cases: cases(on),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/scenarios/history.seeds"))),
         ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn no_history_loses_a_change(ops in proptest::collection::vec(op(), 1..40)) {
-        let mut history = History::new();
+    };
+    let histories = proptest::collection::vec(op(), 1..40);
+    let survived = TestRunner::new(config).run(&histories, |ops| {
+        let mut history = History::new(on);
         for op in &ops {
             history.play(op);
         }
@@ -320,5 +320,7 @@ proptest! {
         history.world.at(history.now);
         history.run(Scope::All);
         history.check();
-    }
+        Ok(())
+    });
+    survived.unwrap_or_else(|failed| panic!("{failed}"));
 }

@@ -1,5 +1,6 @@
 //! Whose slice it is: rules 8 to 11.
 
+use crate::instance::Instance;
 use crate::world::{A, BUFFER, World, key, minute};
 use blobdelta::backend::PackState;
 use blobdelta::engine::{self, PackOptions};
@@ -8,9 +9,8 @@ use blobdelta::model::run::{Status, Step};
 use blobdelta::model::slice::SliceState;
 use blobdelta::monitor::Silent;
 
-#[test]
-fn rule_8_a_second_run_is_told_who_holds_the_lease() {
-    let mut world = World::new();
+pub fn rule_8_a_second_run_is_told_who_holds_the_lease(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let mut other = world.another();
@@ -23,9 +23,8 @@ fn rule_8_a_second_run_is_told_who_holds_the_lease() {
     assert!(error.to_string().contains("2026-01-01T16:50:00"), "until when: {error}");
 }
 
-#[test]
-fn rule_8_who_lost_the_lease_writes_nothing_more() {
-    let mut world = World::new();
+pub fn rule_8_who_lost_the_lease_writes_nothing_more(on: &Instance) {
+    let mut world = World::new(on);
     for number in 1..=4 {
         world.put(number, None, b"x", 10, A);
     }
@@ -51,9 +50,8 @@ fn rule_8_who_lost_the_lease_writes_nothing_more() {
     assert_eq!(error.kind(), Kind::Superseded, "its slice was taken: {error}");
 }
 
-#[test]
-fn rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch() {
-    let mut world = World::new();
+pub fn rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.backend.start_run(&world.options().request).unwrap();
@@ -67,9 +65,8 @@ fn rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch() {
     assert_eq!(error.kind(), Kind::Superseded);
 }
 
-#[test]
-fn rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken() {
-    let mut world = World::new();
+pub fn rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"old", 900 - BUFFER, A);
     world.run(900);
     world.put(1, None, b"new", 1000, A);
@@ -77,14 +74,16 @@ fn rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken() {
     assert_eq!(world.slice()[&key(1)].bytes.as_deref(), Some(&b"new"[..]));
 }
 
-#[test]
-fn rule_9_every_batch_checks_whose_the_slice_is() {
-    let mut world = World::new();
+pub fn rule_9_every_batch_checks_whose_the_slice_is(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.backend.start_run(&world.options().request).unwrap();
     let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
-    world.backend.execute_script("UPDATE Src_Delta.BlobDeltaSlice SET RunId = randomblob(16)").unwrap();
+    world.script(
+        "UPDATE Src_Delta.BlobDeltaSlice SET RunId = randomblob(16)",
+        "UPDATE Src_Delta.dbo.BlobDeltaSlice SET RunId = NEWID()",
+    );
     for error in [
         world.backend.run_batch(&table_run, Step::Roots, 2).unwrap_err(),
         world.backend.queue_missing_parents(&table_run).unwrap_err(),
@@ -95,25 +94,23 @@ fn rule_9_every_batch_checks_whose_the_slice_is() {
     assert!(world.slice().is_empty());
 }
 
-#[test]
-fn rule_9_without_a_marker_row_nothing_is_deleted() {
-    let mut world = World::new();
+pub fn rule_9_without_a_marker_row_nothing_is_deleted(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.run(1000);
-    world.backend.execute_script("DELETE FROM Src_Delta.BlobDeltaSlice").unwrap();
+    world.script("DELETE FROM Src_Delta.BlobDeltaSlice", "DELETE FROM Src_Delta.dbo.BlobDeltaSlice");
     world.at(2000);
     let report = world.run_with(&world.options()).unwrap();
     let error = report.tables[0].error.as_ref().unwrap();
     assert!(error.to_string().contains("has no marker row"), "{error}");
     assert_eq!(world.numbers(), [1]);
-    let deployed = world.backend.deploy().unwrap();
+    let deployed = world.deploy();
     let slice = deployed.iter().find(|step| step.name.contains("Src.dbo.Docs")).unwrap();
     assert!(slice.needs_attention && slice.outcome.contains("no marker row says"), "{slice:?}");
 }
 
-#[test]
-fn rule_10_a_complete_slice_is_packed_before_it_is_emptied() {
-    let mut world = World::new();
+pub fn rule_10_a_complete_slice_is_packed_before_it_is_emptied(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let mut options = world.options();
@@ -129,9 +126,8 @@ fn rule_10_a_complete_slice_is_packed_before_it_is_emptied() {
     assert_eq!(error.kind(), Kind::Usage, "the first bundle made bundles the rule: {error}");
 }
 
-#[test]
-fn rule_10_start_table_refuses_to_empty_what_must_be_packed() {
-    let mut world = World::new();
+pub fn rule_10_start_table_refuses_to_empty_what_must_be_packed(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.backend.start_run(&world.options().request).unwrap();
@@ -145,9 +141,8 @@ fn rule_10_start_table_refuses_to_empty_what_must_be_packed() {
     assert!(!world.mark().is_running, "the lease was released");
 }
 
-#[test]
-fn rule_11_the_watermark_moves_with_the_complete_slice_and_never_back() {
-    let mut world = World::new();
+pub fn rule_11_the_watermark_moves_with_the_complete_slice_and_never_back(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let run = world.backend.start_run(&world.options().request).unwrap();
@@ -164,9 +159,8 @@ fn rule_11_the_watermark_moves_with_the_complete_slice_and_never_back() {
     assert_eq!(world.mark().last_high_water, mark);
 }
 
-#[test]
-fn packing_a_finished_run_again_gives_the_same_root() {
-    let mut world = World::new();
+pub fn packing_a_finished_run_again_gives_the_same_root(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.put(2, Some(1), &[7; 100_000], 10, A);
     let run = world.run(1000).run.id;

@@ -1,15 +1,15 @@
 //! What a window takes: rules 1 to 6.
 
+use crate::instance::Instance;
 use crate::world::{A, B, BUFFER, World, X, key, minute};
 use blobdelta::model::run::Status;
 use blobdelta::model::time::Timestamp;
 
-#[test]
-fn rule_1_the_window_is_half_open_and_exact_to_a_tick() {
-    let mut world = World::new();
+pub fn rule_1_the_window_is_half_open_and_exact_to_a_tick(on: &Instance) {
+    let mut world = World::new(on);
     let end = minute(1000 - BUFFER);
     world.blob(1, None, b"before");
-    world.stamp_as(1, 1, Some(end.plus_ticks(-1)), Some(A));
+    world.stamp_as(1, 1, Some(end.plus_ticks(-world.finest_ticks())), Some(A));
     world.blob(2, None, b"at the end");
     world.stamp_as(2, 2, Some(end), Some(A));
     let report = world.run(1000);
@@ -21,9 +21,8 @@ fn rule_1_the_window_is_half_open_and_exact_to_a_tick() {
     assert_eq!(world.numbers(), [1, 2], "windows overlap by the buffer");
 }
 
-#[test]
-fn rule_1_a_clock_before_the_last_run_is_refused() {
-    let mut world = World::new();
+pub fn rule_1_a_clock_before_the_last_run_is_refused(on: &Instance) {
+    let mut world = World::new(on);
     world.run(10_000);
     world.at(10_000 - BUFFER - 1);
     let error = world.run_with(&world.options()).unwrap_err();
@@ -32,10 +31,9 @@ fn rule_1_a_clock_before_the_last_run_is_refused() {
     world.run_with(&world.options()).unwrap();
 }
 
-#[test]
-fn rule_1_local_time_is_read_in_the_tables_clock() {
-    let mut world = World::new();
-    world.clock.set_offset_minutes(60);
+pub fn rule_1_local_time_is_read_in_the_tables_clock(on: &Instance) {
+    let mut world = World::new(on);
+    world.local_time_is_ahead_by(60);
     world.table.clock = blobdelta::model::clock::ClockKind::Local;
     world.backend.save_table(&world.table.clone()).unwrap();
     world.put(1, None, b"x", 1000 + 60 - BUFFER - 1, A);
@@ -44,20 +42,17 @@ fn rule_1_local_time_is_read_in_the_tables_clock() {
     assert_eq!(world.numbers(), [1]);
 }
 
-#[test]
-fn rule_1_a_stamp_of_another_form_is_refused_not_missed() {
-    let mut world = World::new();
+pub fn rule_1_a_stamp_of_another_form_is_refused_not_missed(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
-    let sql = "UPDATE Meta.Docs SET ModifiedOn = '2026-01-01 00:10:00'";
-    world.backend.execute_script(sql).unwrap();
+    world.backend.execute_script("UPDATE Meta.Docs SET ModifiedOn = '2026-01-01 00:10:00'").unwrap();
     let report = world.run(1000);
     assert_eq!(report.tables[0].status, Status::Failed);
     assert!(report.tables[0].error.as_ref().unwrap().to_string().contains("is not YYYY-MM-DDTHH"));
 }
 
-#[test]
-fn rule_3_a_key_is_queued_once_with_its_greatest_stamp() {
-    let mut world = World::new();
+pub fn rule_3_a_key_is_queued_once_with_its_greatest_stamp(on: &Instance) {
+    let mut world = World::new(on);
     world.blob(1, None, b"x");
     world.stamp_as(1, 1, Some(minute(10)), Some(A));
     world.stamp_as(101, 1, Some(minute(20)), Some(B));
@@ -67,9 +62,8 @@ fn rule_3_a_key_is_queued_once_with_its_greatest_stamp() {
     assert_eq!(slice[&key(1)].modified, Some(minute(20)), "the row out of scope does not count");
 }
 
-#[test]
-fn rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next() {
-    let mut world = World::new();
+pub fn rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next(on: &Instance) {
+    let mut world = World::new(on);
     world.blob(1, None, b"x");
     world.stamp_as(1, 1, Some(minute(10)), Some(A));
     world.stamp_as(101, 1, Some(minute(900)), Some(A));
@@ -80,9 +74,8 @@ fn rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next() {
     assert_eq!(world.slice()[&key(1)].modified, Some(minute(900)));
 }
 
-#[test]
-fn rule_4_a_row_that_is_stamped_before_every_run_does_not_starve() {
-    let mut world = World::new();
+pub fn rule_4_a_row_that_is_stamped_before_every_run_does_not_starve(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"v1", 990, A);
     world.run(1000);
     assert_eq!(world.numbers(), [] as [u32; 0]);
@@ -97,9 +90,8 @@ fn rule_4_a_row_that_is_stamped_before_every_run_does_not_starve() {
     assert!(world.slice()[&key(1)].early, "still hot, still shipped");
 }
 
-#[test]
-fn rule_5_a_key_without_its_blob_waits_until_it_is_there() {
-    let mut world = World::new();
+pub fn rule_5_a_key_without_its_blob_waits_until_it_is_there(on: &Instance) {
+    let mut world = World::new(on);
     world.stamp(1, 10, A);
     let report = world.run(1000);
     let counts = report.tables[0].counts.clone().unwrap();
@@ -114,9 +106,8 @@ fn rule_5_a_key_without_its_blob_waits_until_it_is_there() {
     assert_eq!(world.numbers(), [] as [u32; 0], "it waits no more");
 }
 
-#[test]
-fn rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since() {
-    let mut world = World::new();
+pub fn rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since(on: &Instance) {
+    let mut world = World::new(on);
     world.stamp(1, 10, A);
     world.stamp(2, 50, A);
     world.log_deletion(1, 20);
@@ -129,9 +120,8 @@ fn rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since(
     assert_eq!(world.numbers(), [2]);
 }
 
-#[test]
-fn rule_5_an_operator_can_ask_for_a_key() {
-    let mut world = World::new();
+pub fn rule_5_an_operator_can_ask_for_a_key(on: &Instance) {
+    let mut world = World::new(on);
     world.blob(1, None, b"without metadata");
     world.run(1000);
     assert_eq!(world.numbers(), [] as [u32; 0]);
@@ -140,9 +130,8 @@ fn rule_5_an_operator_can_ask_for_a_key() {
     assert_eq!(world.slice()[&key(1)].modified, None);
 }
 
-#[test]
-fn rule_6_what_no_window_can_catch_is_told() {
-    let mut world = World::new();
+pub fn rule_6_what_no_window_can_catch_is_told(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"taken", 10, A);
     world.put(2, None, b"of nobody in scope", 10, X);
     world.blob(3, None, b"without unit");
@@ -164,9 +153,8 @@ fn rule_6_what_no_window_can_catch_is_told() {
     assert_eq!(counts.future, 1);
 }
 
-#[test]
-fn rule_6_nothing_is_told_of_keys_that_are_taken() {
-    let mut world = World::new();
+pub fn rule_6_nothing_is_told_of_keys_that_are_taken(on: &Instance) {
+    let mut world = World::new(on);
     world.blob(1, None, b"of two units");
     world.stamp_as(1, 1, Some(minute(10)), Some(A));
     world.stamp_as(101, 1, Some(minute(10)), Some(X));

@@ -1,12 +1,12 @@
 //! Rule 7 and rule 13: the tree in a slice is whole, and parents stand first.
 
+use crate::instance::Instance;
 use crate::world::{A, B, World, X, key, minute};
 use blobdelta::model::run::Status;
 use blobdelta::model::sqltype::SqlType;
 
-#[test]
-fn rule_7_every_ancestor_comes_whatever_its_metadata_or_window() {
-    let mut world = World::new();
+pub fn rule_7_every_ancestor_comes_whatever_its_metadata_or_window(on: &Instance) {
+    let mut world = World::new(on);
     world.blob(1, None, b"");
     world.put(2, Some(1), b"", 1, A);
     world.put(3, Some(2), b"", 1, X);
@@ -22,9 +22,8 @@ fn rule_7_every_ancestor_comes_whatever_its_metadata_or_window() {
     assert_eq!([1, 2, 3, 4].map(|n| slice[&key(n)].step), [2, 2, 2, 3]);
 }
 
-#[test]
-fn rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses() {
-    let mut world = World::new();
+pub fn rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"of B", 10, B);
     world.put(2, Some(1), b"of A", 10, A);
     world.run_unit(1000, A);
@@ -33,9 +32,8 @@ fn rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses() {
     assert_eq!(slice[&key(2)].bytes.as_deref(), Some(&b"of A"[..]));
 }
 
-#[test]
-fn rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp() {
-    let mut world = World::new();
+pub fn rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"future", 99_999, A);
     world.put(2, Some(1), b"now", 10, A);
     world.run(1000);
@@ -43,9 +41,8 @@ fn rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp() {
     assert_eq!((slice[&key(1)].bytes.as_deref(), slice[&key(1)].modified), (Some(&b"future"[..]), None));
 }
 
-#[test]
-fn rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent() {
-    let mut world = World::new();
+pub fn rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"hot", 990, A);
     world.put(2, Some(1), b"cold", 10, A);
     world.run(1000);
@@ -53,9 +50,8 @@ fn rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent() {
     assert_eq!((slice[&key(1)].step, slice[&key(1)].modified), (2, Some(minute(990))));
 }
 
-#[test]
-fn rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it() {
-    let mut world = World::new();
+pub fn rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"", 10, A);
     world.put(2, Some(1), b"folder", 10, A);
     world.put(3, Some(2), b"file", 10, A);
@@ -73,9 +69,8 @@ fn rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it() {
     assert_eq!(world.slice()[&key(2)].step, 2);
 }
 
-#[test]
-fn rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed() {
-    let mut world = World::new();
+pub fn rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed(on: &Instance) {
+    let mut world = World::new(on);
     world.put(2, Some(1), b"orphan", 10, A);
     world.put(3, None, b"excluded", 10, A);
     world.put(4, Some(3), b"child of it", 10, A);
@@ -89,14 +84,16 @@ fn rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed() {
     assert_eq!(pairs, [(key(2), None), (key(4), Some(key(3)))]);
 }
 
-#[test]
-fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise() {
-    let mut world = World::new();
+pub fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"", 10, A);
     world.put(2, Some(1), b"", 10, A);
-    let sql = "UPDATE Src.Docs SET parent_path_locator = (SELECT path_locator FROM Src.Docs WHERE name = 'file 2')
-               WHERE name = 'file 1'";
-    world.backend.execute_script(sql).unwrap();
+    world.script(
+        "UPDATE Src.Docs SET parent_path_locator = (SELECT path_locator FROM Src.Docs WHERE name = 'file 2')
+         WHERE name = 'file 1'",
+        "UPDATE Src.dbo.Docs SET parent_path_locator =
+             (SELECT d.path_locator FROM Src.dbo.Docs AS d WHERE d.name = N'file 2') WHERE name = N'file 1'",
+    );
     let report = world.run(1000);
     let outcome = &report.tables[0];
     assert_eq!(outcome.status, Status::Failed);
@@ -107,9 +104,8 @@ fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise() {
     assert!(!world.mark().is_running);
 }
 
-#[test]
-fn rule_7_a_flat_table_has_step_1_alone() {
-    let mut world = World::new();
+pub fn rule_7_a_flat_table_has_step_1_alone(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"root", 10, A);
     world.put(2, Some(1), b"child", 10, A);
     let mut flat = world.table.clone();
@@ -120,9 +116,8 @@ fn rule_7_a_flat_table_has_step_1_alone() {
     assert_eq!((counts.roots, counts.missing_parents, counts.children), (2, 0, 0));
 }
 
-#[test]
-fn rule_13_two_hundred_levels_stand_in_order() {
-    let mut world = World::new();
+pub fn rule_13_two_hundred_levels_stand_in_order(on: &Instance) {
+    let mut world = World::new(on);
     for number in 1..=200 {
         world.put(number, (number > 1).then(|| number - 1), b"", 10, A);
     }
@@ -131,9 +126,8 @@ fn rule_13_two_hundred_levels_stand_in_order() {
     assert!((1..=200).all(|number| slice[&key(number)].depth == i64::from(number) - 1));
 }
 
-#[test]
-fn a_key_column_of_another_type_is_refused() {
-    let mut world = World::new();
+pub fn a_key_column_of_another_type_is_refused(on: &Instance) {
+    let mut world = World::new(on);
     let mut wrong = world.table.clone();
     wrong.key_column = "name".into();
     let error = world.backend.save_table(&wrong).unwrap_err();

@@ -1,12 +1,12 @@
 //! Business units, chains and deletions: rules 12, 15 and 16.
 
+use crate::instance::Instance;
 use crate::world::{A, B, BUFFER, World, X, key, minute, name, unit};
 use blobdelta::model::run::{Scope, Status};
 use blobdelta::model::slice::Deletion;
 
-#[test]
-fn rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone() {
-    let mut world = World::new();
+pub fn rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"of A", 10, A);
     world.put(2, None, b"of B", 10, B);
     let report = world.run_unit(1000, A);
@@ -24,9 +24,8 @@ fn rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone() {
     assert_eq!(window.start, minute(1000 - 2 * BUFFER), "the unit's own watermark");
 }
 
-#[test]
-fn rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it() {
-    let mut world = World::new();
+pub fn rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"of X", 10, X);
     let report = world.run(5000);
     assert!(report.tables[0].new_business_units.is_empty(), "the first run takes everything");
@@ -41,9 +40,8 @@ fn rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it() {
     assert!(report.tables[0].new_business_units.is_empty());
 }
 
-#[test]
-fn rule_12_a_unit_that_nobody_knows_is_refused() {
-    let mut world = World::new();
+pub fn rule_12_a_unit_that_nobody_knows_is_refused(on: &Instance) {
+    let mut world = World::new(on);
     let mut options = world.options();
     options.request.scope = Scope::BusinessUnit(unit(0x7));
     let error = world.run_with(&options).unwrap_err();
@@ -59,9 +57,8 @@ fn deletions(world: &mut World) -> Vec<Deletion> {
     deletions
 }
 
-#[test]
-fn rule_15_logged_at_selects_and_deleted_on_competes() {
-    let mut world = World::new();
+pub fn rule_15_logged_at_selects_and_deleted_on_competes(on: &Instance) {
+    let mut world = World::new(on);
     world.run(1000);
     world.at(1500);
     world.log_deletion(1, 20);
@@ -73,9 +70,8 @@ fn rule_15_logged_at_selects_and_deleted_on_competes() {
     assert_eq!(deletions(&mut world), []);
 }
 
-#[test]
-fn rule_15_the_latest_deletion_of_a_key_is_taken() {
-    let mut world = World::new();
+pub fn rule_15_the_latest_deletion_of_a_key_is_taken(on: &Instance) {
+    let mut world = World::new(on);
     world.log_deletion(1, 10);
     world.log_deletion(1, 30);
     world.log_deletion(1, 20);
@@ -83,9 +79,8 @@ fn rule_15_the_latest_deletion_of_a_key_is_taken() {
     assert_eq!(deletions(&mut world)[0].deleted_on, minute(30));
 }
 
-#[test]
-fn rule_15_deletions_are_left_out_where_the_table_says_so() {
-    let mut world = World::new();
+pub fn rule_15_deletions_are_left_out_where_the_table_says_so(on: &Instance) {
+    let mut world = World::new(on);
     world.table.include_deletions = false;
     world.backend.save_table(&world.table.clone()).unwrap();
     world.log_deletion(1, 10);
@@ -93,9 +88,8 @@ fn rule_15_deletions_are_left_out_where_the_table_says_so() {
     assert_eq!(report.tables[0].counts.as_ref().unwrap().tombstones, 0);
 }
 
-#[test]
-fn rule_16_a_chain_is_of_one_scope() {
-    let mut world = World::new();
+pub fn rule_16_a_chain_is_of_one_scope(on: &Instance) {
+    let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     let root = |world: &mut World, report: &blobdelta::engine::RunReport| {
         let record = world.backend.bundles(report.run.id).unwrap().remove(0);
@@ -110,9 +104,8 @@ fn rule_16_a_chain_is_of_one_scope() {
     assert_eq!((first.1, of_unit.1, second.1), (None, None, Some(first.0)));
 }
 
-#[test]
-fn a_unit_in_a_table_without_units_is_a_failure_of_that_table() {
-    let mut world = World::new();
+pub fn a_unit_in_a_table_without_units_is_a_failure_of_that_table(on: &Instance) {
+    let mut world = World::new(on);
     world.add_table("Other");
     let mut other = crate::world::config("Other");
     other.metadata_business_unit_column = None;

@@ -3,12 +3,13 @@
 //! One tree table, `Src.dbo.Docs`, with its metadata in `Meta.dbo.Docs` and the units in scope
 //! in `Src.dbo.Units`. Keys are small numbers, times are minutes.
 
-use blobdelta::backend::{Backend, Connection, OpenOptions, WatermarkRecord};
+use crate::instance::{Instance, Place};
+use crate::read::{COLUMNS, Rows, SliceRow};
+use blobdelta::backend::{Backend, DeployStep, WatermarkRecord};
 use blobdelta::durable::{Disk, Local};
 use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};
 use blobdelta::error::Result;
-use blobdelta::model::cell::{Cell, CellSink};
-use blobdelta::model::clock::ManualClock;
+use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
@@ -49,23 +50,12 @@ pub fn name(text: &str) -> TableName {
     TableName::parse(text).unwrap()
 }
 
-/// A row of a slice, as far as the scenarios look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SliceRow {
-    pub bytes: Option<Vec<u8>>,
-    pub modified: Option<Timestamp>,
-    pub step: i64,
-    pub depth: i64,
-    pub parent: Option<Guid>,
-    pub early: bool,
-}
-
 pub struct World {
     pub dir: tempfile::TempDir,
-    pub clock: Arc<ManualClock>,
     pub disk: Arc<dyn Disk>,
     pub backend: Box<dyn Backend>,
     pub table: TableConfig,
+    place: Place,
     paths: BTreeMap<u32, Vec<u8>>,
 }
 
@@ -105,20 +95,14 @@ pub fn config(table: &str) -> TableConfig {
 }
 
 impl World {
-    pub fn new() -> Self {
-        Self::on(Arc::new(Local))
-    }
-
-    pub fn on(disk: Arc<dyn Disk>) -> Self {
+    pub fn new(on: &Instance) -> Self {
         let dir = scratch();
         std::fs::create_dir(dir.path().join("out")).unwrap();
-        let clock = Arc::new(ManualClock::at(minute(0)));
-        let backend = open(&dir.path().join("source"), &clock, &disk, true);
-        let mut world = Self { dir, clock, disk, backend, table: config("Docs"), paths: BTreeMap::new() };
-        world.backend.deploy().unwrap();
-        for db in ["Src", "Meta"] {
-            world.backend.create_database(db).unwrap();
-        }
+        let disk: Arc<dyn Disk> = Arc::new(Local);
+        let place = Place::new(on, dir.path());
+        let backend = place.open(&disk);
+        let mut world = Self { dir, disk, backend, table: config("Docs"), place, paths: BTreeMap::new() };
+        world.at(0);
         let units = [Column::new("Id", SqlType::UniqueIdentifier, false)];
         world.backend.create_table(&name("Src.dbo.Units"), &units, "Id", &[]).unwrap();
         world.unit_in_scope(A);
@@ -145,7 +129,7 @@ impl World {
 
     /// A second session on the same instance, as another process would have it.
     pub fn another(&self) -> Box<dyn Backend> {
-        open(&self.dir.path().join("source"), &self.clock, &self.disk, false)
+        self.place.open(&self.disk)
     }
 
     pub fn reopen(&mut self, disk: Arc<dyn Disk>) {
@@ -153,13 +137,38 @@ impl World {
         self.backend = self.another();
     }
 
+    /// A session on another instance of the same kind, whose database `Copy` is the target of replays.
+    pub fn target(&self) -> Box<dyn Backend> {
+        self.place.target()
+    }
+
+    pub fn deploy(&mut self) -> Vec<DeployStep> {
+        let steps = self.backend.deploy().unwrap();
+        self.place.stop_clock();
+        steps
+    }
+
+    /// Statements in the instance's own dialect.
+    pub fn script(&mut self, sqlite: &str, tsql: &str) {
+        self.backend.execute_script(if self.place.is_embedded() { sqlite } else { tsql }).unwrap();
+    }
+
     pub fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
 
-    pub fn at(&self, minutes: i64) -> &Self {
-        self.clock.set(minute(minutes));
-        self
+    pub fn at(&mut self, minutes: i64) {
+        self.place.set_clock(minute(minutes));
+    }
+
+    /// How many minutes local time is ahead of UTC.
+    pub fn local_time_is_ahead_by(&mut self, minutes: i64) {
+        self.place.set_offset(minutes);
+    }
+
+    /// The smallest step of a datetime2(7) that the instance keeps apart, in ticks of 100 ns.
+    pub fn finest_ticks(&self) -> i64 {
+        self.place.finest_ticks()
     }
 
     /// A row of the source without metadata.
@@ -250,10 +259,8 @@ impl World {
 
     pub fn slice(&mut self) -> BTreeMap<Guid, SliceRow> {
         let all = self.backend.columns(&self.table.target).unwrap();
-        let wanted =
-            ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaStep", "DeltaDepth", "DeltaParentKey", "DeltaEarly"];
         let columns: Vec<Column> =
-            wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
+            COLUMNS.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
         let mut rows = Rows::default();
         self.backend.scan(&self.table.target, &columns, "stream_id", &mut rows).unwrap();
         rows.done
@@ -263,57 +270,5 @@ impl World {
     pub fn numbers(&mut self) -> Vec<u32> {
         let number = |key: &Guid| u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
         self.slice().keys().map(number).collect()
-    }
-}
-
-fn open(folder: &std::path::Path, clock: &Arc<ManualClock>, disk: &Arc<dyn Disk>, create: bool) -> Box<dyn Backend> {
-    let clock: Arc<ManualClock> = Arc::clone(clock);
-    let options = OpenOptions { clock, disk: Arc::clone(disk), create, ..OpenOptions::default() };
-    Connection::Embedded(folder.to_owned()).open(&options).unwrap()
-}
-
-#[derive(Default)]
-struct Rows {
-    done: BTreeMap<Guid, SliceRow>,
-    key: Option<Guid>,
-    row: Option<SliceRow>,
-}
-
-impl CellSink for Rows {
-    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
-        let empty = SliceRow { bytes: None, modified: None, step: 0, depth: 0, parent: None, early: false };
-        let row = self.row.get_or_insert(empty);
-        match (column, cell) {
-            (0, Cell::Guid(key)) => self.key = Some(key),
-            (1, Cell::Bytes(bytes)) => row.bytes = Some(bytes.to_vec()),
-            (2, Cell::DateTime(at)) => row.modified = Some(at),
-            (3, Cell::Int(step)) => row.step = step,
-            (4, Cell::Int(depth)) => row.depth = depth,
-            (5, Cell::Guid(parent)) => row.parent = Some(parent),
-            (6, Cell::Bool(early)) => row.early = early,
-            (_, Cell::Null) => {}
-            other => panic!("unexpected cell {other:?}"),
-        }
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.done.insert(self.key.take().unwrap(), self.row.take().unwrap());
-        Ok(())
-    }
-}
-
-/// Counts rows.
-#[derive(Default)]
-pub struct Count(pub u64);
-
-impl CellSink for Count {
-    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.0 += 1;
-        Ok(())
     }
 }

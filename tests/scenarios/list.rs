@@ -1,0 +1,98 @@
+//! The one list. A scenario that stands in none of its parts is code that nothing calls, which the
+//! lints refuse.
+
+use crate::instance::Instance;
+use crate::{bundles, failures, history, slices, takes, tree, units};
+
+/// Builds a [`World`](crate::world::World) or more on the instance, and panics where it ends wrong.
+pub type Scenario = fn(&Instance);
+
+macro_rules! list {
+    ($($module:ident { $($name:ident),+ $(,)? })*) => {
+        &[$($((stringify!($name), $module::$name as Scenario),)+)*]
+    };
+}
+
+/// What holds on every instance.
+pub const ON_BOTH: &[(&str, Scenario)] = list![
+    takes {
+        rule_1_the_window_is_half_open_and_exact_to_a_tick,
+        rule_1_a_clock_before_the_last_run_is_refused,
+        rule_1_local_time_is_read_in_the_tables_clock,
+        rule_3_a_key_is_queued_once_with_its_greatest_stamp,
+        rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next,
+        rule_4_a_row_that_is_stamped_before_every_run_does_not_starve,
+        rule_5_a_key_without_its_blob_waits_until_it_is_there,
+        rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since,
+        rule_5_an_operator_can_ask_for_a_key,
+        rule_6_what_no_window_can_catch_is_told,
+        rule_6_nothing_is_told_of_keys_that_are_taken,
+    }
+    slices {
+        rule_8_a_second_run_is_told_who_holds_the_lease,
+        rule_8_who_lost_the_lease_writes_nothing_more,
+        rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch,
+        rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken,
+        rule_9_every_batch_checks_whose_the_slice_is,
+        rule_9_without_a_marker_row_nothing_is_deleted,
+        rule_10_a_complete_slice_is_packed_before_it_is_emptied,
+        rule_10_start_table_refuses_to_empty_what_must_be_packed,
+        rule_11_the_watermark_moves_with_the_complete_slice_and_never_back,
+        packing_a_finished_run_again_gives_the_same_root,
+    }
+    tree {
+        rule_7_every_ancestor_comes_whatever_its_metadata_or_window,
+        rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses,
+        rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp,
+        rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent,
+        rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it,
+        rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed,
+        rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise,
+        rule_7_a_flat_table_has_step_1_alone,
+        rule_13_two_hundred_levels_stand_in_order,
+        a_key_column_of_another_type_is_refused,
+    }
+    units {
+        rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,
+        rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it,
+        rule_12_a_unit_that_nobody_knows_is_refused,
+        rule_15_logged_at_selects_and_deleted_on_competes,
+        rule_15_the_latest_deletion_of_a_key_is_taken,
+        rule_15_deletions_are_left_out_where_the_table_says_so,
+        rule_16_a_chain_is_of_one_scope,
+        a_unit_in_a_table_without_units_is_a_failure_of_that_table,
+    }
+    bundles {
+        rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen,
+        rule_7_absent_parents_are_in_the_bundle_and_verify_accepts_exactly_those,
+        rule_9_a_run_whose_slice_was_taken_is_never_packed,
+        a_value_over_the_inline_limit_lies_in_blob_and_comes_back,
+        a_crash_at_any_durable_operation_publishes_all_or_nothing,
+        staging_folders_of_others_are_left_alone,
+        a_bundle_that_was_published_and_not_recorded_is_adopted,
+        a_foreign_folder_under_the_bundles_name_is_never_touched,
+        a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written,
+    }
+    failures {
+        one_table_of_several_fails_alone,
+        a_failed_run_goes_on_with_resume_and_packs_what_was_missing,
+        a_changed_template_changes_what_a_run_does,
+        a_template_that_filters_rows_is_an_error_that_names_the_row,
+        a_template_with_an_unknown_placeholder_is_refused_before_anything_is_written,
+        a_configuration_that_names_what_is_not_there_is_refused,
+        a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read,
+        a_plan_tells_the_window_and_the_keys_and_changes_nothing,
+    }
+    history {
+        no_history_loses_a_change,
+    }
+];
+
+/// What is about the embedded instance alone.
+pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![
+    // SQLite stores times as text, and a column takes any; on a server it is a datetime2.
+    takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
+];
+
+/// What is about the procedures called without this program.
+pub const SERVER_ALONE: &[(&str, Scenario)] = list![];
