@@ -12,6 +12,7 @@ mod slices;
 pub mod sqlite;
 pub mod sqlserver;
 mod target;
+mod upkeep;
 
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
@@ -20,8 +21,9 @@ pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
 pub use target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
+pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 
 /// One open session on an instance.
-pub trait Backend: Jobs + Extract + Slices + Target + Sandbox {}
+pub trait Backend: Jobs + Extract + Slices + Target + Upkeep + Sandbox {}
 
-impl<T: Jobs + Extract + Slices + Target + Sandbox> Backend for T {}
+impl<T: Jobs + Extract + Slices + Target + Upkeep + Sandbox> Backend for T {}

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
-use super::{demo, deploy, inspect, pack, replay, run, signals, status, tables, verify};
+use super::{demo, deploy, doctor, inspect, pack, replay, run, signals, status, tables, verify};
 use crate::error::{Error, Result};
 use clap::Parser as _;
 use std::io::Write as _;
@@ -32,6 +32,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
     match &args.command {
         Command::Demo(demo) => demo::run(demo, args.json, progress),
         Command::Deploy(args) => deploy::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),

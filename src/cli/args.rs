@@ -49,6 +49,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Create or upgrade the job database; safe to repeat
     Deploy(DeployArgs),
+    /// Look at a deployment: rights, settings, indexes, clock, scripts; a line each, with what to do
+    Doctor(DoctorArgs),
     /// Add, list and change the tables that runs take
     #[command(subcommand)]
     Table(TableCommand),
@@ -94,6 +96,17 @@ impl Instance {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  blobdelta deploy --connection sqlite:./instance")]
 pub struct DeployArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Nothing is changed. Exit code 2 says that something has to be done before a run.
+
+Example:
+  blobdelta doctor --connection sqlite:./instance")]
+pub struct DoctorArgs {
     #[command(flatten)]
     pub instance: Instance,
 }
@@ -222,6 +235,10 @@ pub struct RunArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["no_bundle", "plan"])]
     pub out: Option<PathBuf>,
+    /// Back up the slice databases to this folder of the server (or URL) after packing, with the
+    /// lease held, verify the backup, and note it beside the bundle
+    #[arg(long, value_name = "SERVERPATH", requires = "out")]
+    pub backup_slice: Option<String>,
     /// Fill the slices alone; they are restored by somebody else
     #[arg(long, conflicts_with = "out")]
     pub no_bundle: bool,

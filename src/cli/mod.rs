@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod demo;
 mod deploy;
+mod doctor;
 mod exit;
 mod fields;
 mod inspect;

@@ -30,6 +30,7 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         request: request(args),
         resume: args.resume,
         out: args.out.clone(),
+        backup_slice: args.backup_slice.clone(),
         pack: PackOptions::default(),
         lease_seconds: args.lease_minutes * SECONDS_PER_MINUTE,
     };

@@ -75,6 +75,7 @@ pub(super) fn run_all(
         request,
         resume: None,
         out: Some(out.to_owned()),
+        backup_slice: None,
         pack: PackOptions::default(),
         lease_seconds: 300,
     };

@@ -8,6 +8,7 @@
 //! 3. one table that fails costs that table alone (rule 11);
 //! 4. a bundle is published, then recorded, then the leases are released.
 
+mod backup;
 mod export;
 mod leases;
 mod options;

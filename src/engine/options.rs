@@ -31,6 +31,8 @@ pub struct RunOptions {
     pub resume: Option<Guid>,
     /// Where bundles are published; `None` leaves the slices for somebody else to restore.
     pub out: Option<PathBuf>,
+    /// A folder of the server to which the slices are backed up after packing.
+    pub backup_slice: Option<String>,
     /// How bundles are written.
     pub pack: PackOptions,
     /// How long a lease lives without being renewed. Renewed three times as often.

@@ -1,5 +1,6 @@
 //! `run`: pack what is unpacked, extract every table, pack.
 
+use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
 use super::pack::{check_out, pack_tables, pack_with, release_all, sweep, take_all};
@@ -45,6 +46,9 @@ pub fn run(
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<RunReport> {
+    if options.backup_slice.is_some() {
+        backend.check_backup()?;
+    }
     let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
     let tables = chosen_tables(backend, wanted.as_ref())?;
@@ -146,8 +150,9 @@ impl Running<'_> {
         self.backend.finish_run(&run, status, message.as_deref())?;
         if let Some(out) = &self.options.out {
             let packed = self.pack_own(&run, &fences, out);
+            let backed_up = packed.and_then(|packed| self.back_up(&run, &fences, packed));
             release_all(self.backend, self.leases, &fences)?;
-            self.bundles.extend(packed?);
+            self.bundles.extend(backed_up?);
         }
         Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, bundles: self.bundles })
     }
@@ -177,6 +182,15 @@ impl Running<'_> {
                 format!("the slices are complete: pack them with `pack --run {}`, or let the next run do it", run.id);
             error.hint(hint)
         })
+    }
+
+    /// The lease is held until the backup is done, so that nobody empties what is being read.
+    fn back_up(&mut self, run: &Run, fences: &[Fence], packed: Option<PathBuf>) -> Result<Option<PathBuf>> {
+        let (Some(folder), Some(bundle)) = (&self.options.backup_slice, &packed) else { return Ok(packed) };
+        let note = backup_slices(self.backend, run, fences, bundle, folder, self.disk, self.monitor)
+            .map_err(|error| error.run(run.id).file(bundle))?;
+        self.monitor.event(Event::Note(&format!("backed up, see {}", note.display())));
+        Ok(packed)
     }
 
     fn stop(&mut self, run: &Run, fences: &[Fence]) -> Error {

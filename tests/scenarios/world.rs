@@ -231,7 +231,14 @@ impl World {
             max_dop: 2,
             from: None,
         };
-        RunOptions { request, resume: None, out: Some(self.out()), pack: PackOptions::default(), lease_seconds: 600 }
+        RunOptions {
+            request,
+            resume: None,
+            out: Some(self.out()),
+            backup_slice: None,
+            pack: PackOptions::default(),
+            lease_seconds: 600,
+        }
     }
 
     pub fn run_with(&mut self, options: &RunOptions) -> Result<RunReport> {

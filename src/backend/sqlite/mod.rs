@@ -28,5 +28,6 @@ mod start;
 mod target;
 mod template;
 mod types;
+mod upkeep;
 
 pub use session::{JOB_DATABASE, Session};

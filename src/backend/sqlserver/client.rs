@@ -61,6 +61,13 @@ impl Client {
         Ok(client)
     }
 
+    /// The number under which the server knows this session.
+    pub(super) fn session_id(&mut self) -> Result<i64> {
+        let row = self.row("ask for the session", Sql::new("SELECT CONVERT(int, @@SPID)"))?;
+        let row = row.ok_or_else(|| Error::internal("the server gave the session no number"))?;
+        super::values::Fields::of(&row).must(0, super::values::Fields::number)
+    }
+
     /// Changes the database in use, also for when the connection is opened again.
     pub(super) fn use_database(&mut self, database: &str) -> Result<()> {
         self.batch("use the database", &format!("USE {}", super::sql::quote(database)))?;

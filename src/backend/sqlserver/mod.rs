@@ -20,6 +20,7 @@ mod session;
 mod slices;
 mod sql;
 mod target;
+mod upkeep;
 mod values;
 
 pub use address::{Address, Credentials};

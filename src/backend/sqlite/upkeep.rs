@@ -1,0 +1,88 @@
+//! [`Upkeep`] on the embedded instance.
+
+use super::session::Session;
+use crate::backend::jobs::Jobs as _;
+use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
+use crate::error::{Error, Result};
+use crate::model::run::Fence;
+use crate::model::table::TableConfig;
+
+impl Upkeep for Session {
+    fn doctor(&mut self) -> Result<Vec<Advice>> {
+        let mut found = vec![self.clock_advice()?];
+        for table in self.tables()? {
+            found.extend(self.table_advice(&table));
+        }
+        Ok(found)
+    }
+
+    fn check_backup(&mut self) -> Result<()> {
+        Err(Error::config("an embedded instance has no BACKUP").file(&self.folder).hint(
+            "leave --backup-slice out: the slice is a SQLite file of its own, which can be copied when no run is at work",
+        ))
+    }
+
+    fn backup(&mut self, _: &[Fence], _: &str, _: &str, _: &mut dyn FnMut(u8)) -> Result<BackupRecord> {
+        self.check_backup()?;
+        Err(Error::internal("an embedded instance was asked for a backup"))
+    }
+}
+
+fn advice(severity: Severity, subject: impl ToString, finding: impl Into<String>, what_to_do: Option<&str>) -> Advice {
+    let what_to_do = what_to_do.map(str::to_owned);
+    Advice { severity, subject: subject.to_string(), finding: finding.into(), what_to_do }
+}
+
+impl Session {
+    fn clock_advice(&mut self) -> Result<Advice> {
+        let now = self.server_time().utc;
+        let last = self.recent_runs(1)?.first().map(|run| run.started_at.utc);
+        Ok(match last {
+            Some(last) if last > now => advice(
+                Severity::Error,
+                "clock",
+                format!("it says {}, before the last run's start {}", now.rfc3339_utc(), last.rfc3339_utc()),
+                Some("set the machine's clock right; a window computed from it would lose changes"),
+            ),
+            _ => advice(Severity::Ok, "clock", now.rfc3339_utc(), None),
+        })
+    }
+
+    fn table_advice(&mut self, table: &TableConfig) -> Vec<Advice> {
+        let severity = if table.is_active { Severity::Error } else { Severity::Warning };
+        let mut found = Vec::new();
+        let placeholders = self.placeholders(table);
+        let checked = placeholders.and_then(|placeholders| self.prepare_scripts(table, placeholders));
+        match checked.and_then(|_| self.marker(table)) {
+            Ok(marker) => {
+                let text = format!("configuration, scripts and slice fit; the slice is {}", marker.state.as_str());
+                found.push(advice(Severity::Ok, &table.name, text, None));
+            }
+            Err(error) => found.push(advice(severity, &table.name, error.to_string(), error.what_to_do())),
+        }
+        let stamps = [table.metadata_modified_on_column.as_str()];
+        let ids = [table.metadata_id_column.as_str()];
+        let keys = [table.key_column.as_str()];
+        let wanted = [(&table.source, &keys), (&table.metadata, &stamps), (&table.metadata, &ids)];
+        for (name, [column]) in wanted {
+            if self.has_index(name, column) == Ok(false) {
+                let text = format!("no index of {name} begins with {column}, so every batch reads the whole table");
+                let schema = self.schema_of(&name.db);
+                let todo = format!(
+                    "CREATE INDEX {schema}.\"IX_{}_{column}\" ON \"{}\" (\"{column}\")",
+                    name.table, name.table
+                );
+                found.push(advice(Severity::Warning, &table.name, text, Some(&todo)));
+            }
+        }
+        found
+    }
+
+    /// Whether an index begins with this column; `Err` where the catalog does not say.
+    fn has_index(&self, table: &crate::model::name::TableName, column: &str) -> std::result::Result<bool, ()> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) AS l
+                   WHERE (SELECT i.name FROM pragma_index_info(l.name, ?2) AS i WHERE i.seqno = 0) = ?3 COLLATE NOCASE)
+                   OR EXISTS (SELECT 1 FROM pragma_table_info(?1, ?2) WHERE pk = 1 AND name = ?3 COLLATE NOCASE)";
+        self.query_one(sql, (&table.table, self.schema_name(&table.db), column)).map_err(drop)
+    }
+}

@@ -1,0 +1,150 @@
+//! [`Upkeep`] on a server.
+
+use super::client::Client;
+use super::session::Session;
+use super::sql::{Sql, literal, quote};
+use super::values::Fields;
+use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
+use crate::error::{Error, Result};
+use crate::model::run::Fence;
+use std::time::Duration;
+
+const POLL: Duration = Duration::from_millis(500);
+
+impl Upkeep for Session {
+    fn doctor(&mut self) -> Result<Vec<Advice>> {
+        let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"))?;
+        let advice = |fields: Fields<'_>| {
+            let severity = fields.must(0, Fields::text)?;
+            Ok(Advice {
+                severity: Severity::parse(severity)
+                    .ok_or_else(|| Error::internal(format!("the doctor says {severity:?}, which is no severity")))?,
+                subject: fields.must(1, Fields::text)?.to_owned(),
+                finding: fields.must(2, Fields::text)?.to_owned(),
+                what_to_do: fields.text(3)?.map(str::to_owned),
+            })
+        };
+        rows.iter().map(|row| advice(Fields::of(row))).collect()
+    }
+
+    fn check_backup(&mut self) -> Result<()> {
+        // Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
+        // (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
+        let sql = "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
+            AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL THEN 1 ELSE 0 END";
+        let row = self.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
+        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+            Some(1) => Ok(()),
+            _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
+                .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
+        }
+    }
+
+    fn backup(
+        &mut self,
+        fences: &[Fence],
+        database: &str,
+        path: &str,
+        progress: &mut dyn FnMut(u8),
+    ) -> Result<BackupRecord> {
+        for fence in fences {
+            let inputs = vec![
+                ("RunId", fence.run_id.into()),
+                ("TableName", (&fence.table).into()),
+                ("LeaseEpoch", fence.epoch.into()),
+            ];
+            self.client.call("check the slice", "dbo.usp_BlobDelta_PassSlice", inputs, &[])?;
+        }
+        let started_at = self.utc_now()?;
+        let mut worker = self.another()?;
+        let session = worker.session_id()?;
+        let (write, check) = statements(database, path, self.compresses()?);
+        let client = &mut self.client;
+        std::thread::scope(|scope| {
+            let work = scope.spawn(move || {
+                worker.batch("back up the slice", &write)?;
+                worker.batch("verify the backup", &check)
+            });
+            while !work.is_finished() {
+                std::thread::sleep(POLL);
+                if let Some(percent) = percent_complete(client, session) {
+                    progress(percent);
+                }
+            }
+            work.join().unwrap_or_else(|_| Err(Error::internal("the backup's thread ended in a panic")))
+        })?;
+        let completed_at = self.utc_now()?;
+        let (bytes, file_bytes) = self.sizes(database)?;
+        Ok(BackupRecord { database: database.into(), path: path.into(), started_at, completed_at, bytes, file_bytes })
+    }
+}
+
+/// BACKUP, and RESTORE VERIFYONLY. A managed instance writes to a URL alone.
+fn statements(database: &str, path: &str, compresses: bool) -> (String, String) {
+    let kind = if path.starts_with("https://") { "URL" } else { "DISK" };
+    let compression = if compresses { "COMPRESSION, " } else { "" };
+    let place = format!("{kind} = {}", literal(path));
+    (
+        format!(
+            "BACKUP DATABASE {} TO {place} WITH COPY_ONLY, CHECKSUM, {compression}FORMAT, STATS = 5",
+            quote(database)
+        ),
+        format!("RESTORE VERIFYONLY FROM {place} WITH CHECKSUM, STOP_ON_ERROR"),
+    )
+}
+
+/// What the server says of a running backup; nothing, where the login may not look.
+fn percent_complete(client: &mut Client, session: i64) -> Option<u8> {
+    let sql =
+        Sql::new("SELECT CONVERT(int, percent_complete) FROM sys.dm_exec_requests WHERE session_id = ").bind(session);
+    let row = client.row("ask how far the backup is", sql).ok()??;
+    u8::try_from(Fields::of(&row).number(0).ok()??).ok()
+}
+
+impl Session {
+    fn utc_now(&mut self) -> Result<crate::model::time::Timestamp> {
+        let row = self.client.row("read the clock", Sql::new("SELECT SYSUTCDATETIME()"))?;
+        let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
+        Fields::of(&row).must(0, Fields::time)
+    }
+
+    /// Express has no compression.
+    fn compresses(&mut self) -> Result<bool> {
+        let sql = Sql::new("SELECT CONVERT(int, SERVERPROPERTY('EngineEdition'))");
+        let row = self.client.row("ask for the server's edition", sql)?;
+        Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() != Some(4))
+    }
+
+    fn sizes(&mut self, database: &str) -> Result<(Option<u64>, Option<u64>)> {
+        let sql = Sql::new(
+            "SELECT TOP (1) CONVERT(bigint, backup_size), CONVERT(bigint, compressed_backup_size)
+             FROM msdb.dbo.backupset WHERE database_name = ",
+        )
+        .bind(database)
+        .then(" ORDER BY backup_set_id DESC");
+        let Some(row) = self.client.row("read the backup's history", sql)? else { return Ok((None, None)) };
+        let fields = Fields::of(&row);
+        let size = |at| Ok::<_, Error>(fields.number(at)?.and_then(|size| u64::try_from(size).ok()));
+        Ok((size(0)?, size(1)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_a_copy_that_breaks_no_chain_of_the_dbas() {
+        let (write, check) = statements("S]x", "D:\\it's.bak", true);
+        assert_eq!(
+            write,
+            "BACKUP DATABASE [S]]x] TO DISK = N'D:\\it''s.bak' WITH COPY_ONLY, CHECKSUM, COMPRESSION, FORMAT, STATS = 5"
+        );
+        assert_eq!(check, "RESTORE VERIFYONLY FROM DISK = N'D:\\it''s.bak' WITH CHECKSUM, STOP_ON_ERROR");
+        assert!(
+            statements("S", "https://a/b.bak", false)
+                .0
+                .contains("TO URL = N'https://a/b.bak' WITH COPY_ONLY, CHECKSUM, FORMAT")
+        );
+    }
+}

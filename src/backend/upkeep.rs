@@ -1,0 +1,90 @@
+//! What a deployment needs beside its runs: advice, and backups of slices.
+
+use crate::error::Result;
+use crate::model::run::Fence;
+use crate::model::time::Timestamp;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Works, but slowly, or could not be looked at.
+    Warning,
+    /// Runs will fail or lose their promise.
+    Error,
+}
+
+impl Severity {
+    /// Its name, as the procedure of the doctor writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// From its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Ok, Self::Warning, Self::Error].into_iter().find(|severity| severity.as_str() == text)
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug)]
+pub struct Advice {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was looked at: a right, a database, a table, an index.
+    pub subject: String,
+    /// What was found.
+    pub finding: String,
+    /// What to do, a statement to type where there is one.
+    pub what_to_do: Option<String>,
+}
+
+/// A slice database that was backed up.
+#[derive(Clone, Debug)]
+pub struct BackupRecord {
+    /// The database.
+    pub database: String,
+    /// The file, as the server names it.
+    pub path: String,
+    /// When it began and ended, UTC.
+    pub started_at: Timestamp,
+    /// See `started_at`.
+    pub completed_at: Timestamp,
+    /// Bytes of the backup before compression, where the server says so.
+    pub bytes: Option<u64>,
+    /// Bytes of the file, where the server says so.
+    pub file_bytes: Option<u64>,
+}
+
+/// See the module's text.
+pub trait Upkeep {
+    /// Looks at rights, settings, indexes, the clock, scripts and marker rows. Changes nothing.
+    ///
+    /// # Errors
+    /// Database, if even looking is not possible.
+    fn doctor(&mut self) -> Result<Vec<Advice>>;
+
+    /// Whether this instance can back up databases, asked before a run begins that will want it.
+    ///
+    /// # Errors
+    /// Config, saying why not and what to do instead.
+    fn check_backup(&mut self) -> Result<()>;
+
+    /// Backs up a slice database to a file of the server and has the server verify it. Every
+    /// table in it must still be held under its fence.
+    ///
+    /// # Errors
+    /// Superseded, before anything is written; Database.
+    fn backup(
+        &mut self,
+        fences: &[Fence],
+        database: &str,
+        path: &str,
+        progress: &mut dyn FnMut(u8),
+    ) -> Result<BackupRecord>;
+}

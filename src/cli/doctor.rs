@@ -1,0 +1,33 @@
+//! `doctor`.
+
+use super::answer::Answer;
+use super::args::DoctorArgs;
+use super::exit::Exit;
+use super::table::Table;
+use crate::backend::Severity;
+use crate::error::Result;
+use serde_json::json;
+
+/// Looks at a deployment; a line each, with what to do.
+///
+/// # Errors
+/// As [`crate::backend::Upkeep::doctor`].
+pub fn run(args: &DoctorArgs) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    let advice = backend.doctor()?;
+    let mut table = Table::new(&["Severity", "Subject", "Finding", "WhatToDo"]);
+    for one in &advice {
+        table.push([
+            one.severity.as_str().into(),
+            one.subject.clone().into(),
+            one.finding.clone().into(),
+            one.what_to_do.clone().into(),
+        ]);
+    }
+    let count = |severity| advice.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let text = format!("{}\n{}{errors} errors, {warnings} warnings\n", backend.describe(), table.text());
+    let json = json!({"instance": backend.describe(), "advice": table.json(), "errors": errors, "warnings": warnings});
+    let exit = if errors > 0 { Exit::Usage } else { Exit::Done };
+    Ok(Answer { text, json, exit })
+}
