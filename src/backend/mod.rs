@@ -6,6 +6,7 @@
 
 mod connect;
 mod extract;
+mod fit;
 mod jobs;
 mod sandbox;
 mod slices;

@@ -7,13 +7,13 @@
 use super::sandbox::{create_table_sql, zero_blob};
 use super::session::{Session, failed, quote};
 use super::types;
+use crate::backend::fit::{check_columns, is_run_column, not_unique, target_columns};
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
@@ -160,13 +160,7 @@ impl Session {
                    AND (SELECT group_concat(i.name, char(0)) FROM pragma_index_info(l.name, ?2) AS i)
                        = ?3 COLLATE NOCASE)";
         let unique: bool = self.query_one(sql, (&spec.target.table, schema, &spec.key_column))?;
-        if unique {
-            return Ok(());
-        }
-        Err(Error::config("the key of this target is not unique by itself")
-            .table(&spec.target)
-            .column(&spec.key_column)
-            .hint("make a unique index on the key alone, or replay into another database"))
+        if unique { Ok(()) } else { Err(not_unique(spec)) }
     }
 
     fn move_ledger(&self, spec: &TargetSpec, entry: &LedgerEntry, rows: usize) -> Result<()> {
@@ -308,61 +302,6 @@ impl<'c> Applier<'c> {
 
     fn bind(&mut self, nth: usize, value: impl ToSql) -> Result<()> {
         self.upsert.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
-    }
-}
-
-fn is_run_column(name: &str) -> bool {
-    [DELTA_RUN_STARTED_AT, DELTA_RUN_ID].iter().any(|run| run.eq_ignore_ascii_case(name))
-}
-
-/// The columns that a target needs: those of the rows and the two of the run. Values without
-/// bound stand last, where SQLite can write them in pieces.
-fn target_columns(spec: &TargetSpec) -> Vec<Column> {
-    let carried = spec.columns.iter().filter(|column| !is_run_column(&column.name));
-    let plain = carried.map(|column| Column { computed: false, ..column.clone() });
-    let (large, mut columns): (Vec<Column>, Vec<Column>) = plain.partition(|column| column.sql_type.is_large());
-    columns.push(Column::new(DELTA_RUN_STARTED_AT, SqlType::DateTime2(7), true));
-    columns.push(Column::new(DELTA_RUN_ID, SqlType::UniqueIdentifier, true));
-    columns.extend(large);
-    columns
-}
-
-fn check_columns(found: &[Column], wanted: &[Column], key: &str) -> Result<()> {
-    let hint = "add or widen the column in the target, or replay into another database";
-    for column in wanted {
-        let there = found.iter().find(|there| there.name.eq_ignore_ascii_case(&column.name));
-        let Some(there) = there else {
-            return Err(Error::config("the target lacks this column").column(&column.name).hint(hint));
-        };
-        let needs_null = column.nullable && !column.name.eq_ignore_ascii_case(key);
-        let why = if !is_wide_enough(there.sql_type, column.sql_type) {
-            format!("the target's column is a {}, and a {} comes", there.sql_type, column.sql_type)
-        } else if there.computed || (needs_null && !there.nullable) {
-            "the target's column is computed or does not take NULL".to_owned()
-        } else {
-            continue;
-        };
-        return Err(Error::config(why).column(&column.name).hint(hint));
-    }
-    Ok(())
-}
-
-fn is_wide_enough(there: SqlType, coming: SqlType) -> bool {
-    use SqlType as T;
-    let at_least = |there: Option<u16>, coming: Option<u16>| match (there, coming) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(there), Some(coming)) => there >= coming,
-    };
-    match (there, coming) {
-        (T::NVarChar(there), T::NVarChar(coming))
-        | (T::VarChar(there), T::VarChar(coming))
-        | (T::VarBinary(there), T::VarBinary(coming)) => at_least(there, coming),
-        (T::DateTime2(there), T::DateTime2(coming)) | (T::DateTimeOffset(there), T::DateTimeOffset(coming)) => {
-            there >= coming
-        }
-        (T::BigInt, T::Int | T::SmallInt | T::TinyInt) | (T::Int, T::SmallInt | T::TinyInt) => true,
-        (there, coming) => there == coming,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::error::Kind;
 use crate::model::cell::CellSink;
 use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
+use crate::model::sqltype::SqlType;
 use std::io::Read;
 
 struct Rows(Vec<(Guid, Option<Timestamp>, Vec<u8>)>);

@@ -18,7 +18,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tiberius::error::{Error as Tds, IoErrorKind};
-use tiberius::{Query, QueryItem, Row};
+use tiberius::{Query, QueryItem, Row, TokenRow};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
@@ -73,6 +73,16 @@ impl Client {
         self.batch("use the database", &format!("USE {}", super::sql::quote(database)))?;
         self.database = Some(database.to_owned());
         Ok(())
+    }
+
+    /// The database in use, where it was chosen here.
+    pub(super) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// Whether the connection stands, as far as is known.
+    pub(super) fn is_linked(&self) -> bool {
+        self.link.is_some()
     }
 
     fn ensure_linked(&mut self) -> Result<()> {
@@ -168,6 +178,42 @@ impl Client {
             Broken::Server(error) => self.note(doing, error),
             Broken::Reader(error) => {
                 self.trouble = Trouble::Final;
+                error
+            }
+        })
+    }
+
+    /// Loads rows into a table of the database in use, in the order of its columns, by the
+    /// protocol's bulk load: no value of a row may have more than 65,535 bytes. Rows are taken one
+    /// at a time; one that cannot be had ends the connection, because a load cannot be taken back.
+    pub(super) fn bulk<'r>(
+        &mut self,
+        doing: &str,
+        table: &str,
+        rows: impl Iterator<Item = Result<TokenRow<'r>>>,
+    ) -> Result<()> {
+        self.ensure_linked()?;
+        let Self { runtime, link, .. } = self;
+        let Some(link) = link else { return Err(lost(doing)) };
+        let done = runtime.block_on(async {
+            let mut load = link.bulk_insert(table).await.map_err(Broken::Server)?;
+            for row in rows {
+                load.send(row.map_err(Broken::Reader)?).await.map_err(Broken::Server)?;
+            }
+            load.finalize().await.map(drop).map_err(Broken::Server)
+        });
+        done.map_err(|broken| match broken {
+            Broken::Server(error) => {
+                let loading = !matches!(error, Tds::Server(_));
+                let error = self.note(doing, error);
+                if loading {
+                    self.link = None;
+                }
+                error
+            }
+            Broken::Reader(error) => {
+                self.trouble = Trouble::Final;
+                self.link = None;
                 error
             }
         })

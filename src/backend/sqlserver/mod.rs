@@ -10,6 +10,7 @@
 //! server compares them, and spelled as its catalog does.
 
 mod address;
+mod apply;
 mod catalog;
 mod client;
 mod errors;
@@ -19,6 +20,7 @@ mod sandbox;
 mod session;
 mod slices;
 mod sql;
+mod staging;
 mod target;
 mod upkeep;
 mod values;

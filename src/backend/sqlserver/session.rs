@@ -1,6 +1,7 @@
 //! One session on a server: the connection for statements, and what opens more of them.
 
 use super::address::Address;
+use super::apply::Plan;
 use super::catalog;
 use super::client::Client;
 use super::sql::quote;
@@ -12,6 +13,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The job database of every instance.
 pub(super) const JOB_DATABASE: &str = "BlobDeltaJobs";
@@ -30,6 +32,8 @@ pub struct Session {
     pub(super) known: HashMap<TableName, TableConfig>,
     /// Column lists of tables, likewise.
     pub(super) columns: HashMap<TableName, Vec<Column>>,
+    /// How rows come into the targets of a replay.
+    pub(super) targets: HashMap<TableName, Arc<Plan>>,
 }
 
 impl Session {
@@ -60,6 +64,7 @@ impl Session {
             owner: Guid::random(),
             known: HashMap::new(),
             columns: HashMap::new(),
+            targets: HashMap::new(),
         })
     }
 

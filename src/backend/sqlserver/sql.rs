@@ -33,6 +33,12 @@ impl<'a> Sql<'a> {
         self
     }
 
+    /// Adds a value that the text names already, by its number.
+    pub(super) fn with(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.values.extend(value.into().0);
+        self
+    }
+
     /// As [`Sql::then`], in place.
     pub(super) fn push_text(&mut self, text: &str) {
         self.text.push_str(text);

@@ -1,52 +1,338 @@
-//! [`Target`] on a server.
+//! Replaying into a database of a server.
+//!
+//! Each call is one transaction of the target's database, with the ledger in it: a connection that
+//! is lost leaves a batch applied and noted, or neither. A unit that is repeated because the
+//! answer to its COMMIT was lost finds the ledger where it was to be, and is done.
 
-use super::session::{Session, unfinished};
+use super::apply::Plan;
+use super::catalog;
+use super::client::Client;
+use super::session::Session;
+use super::sql::{Sql, literal, quote};
+use super::values::Fields;
+use crate::backend::fit::{check_columns, not_unique, target_columns};
 use crate::backend::target::{LedgerEntry, Target, TargetSpec, TombstoneRow};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
+use std::sync::Arc;
+
+const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
+const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
+const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
+const CHAIN_READ: &str = include_str!("../../../sql/sqlserver/replay_chain_read.sql");
+const CHAIN_NOTE: &str = include_str!("../../../sql/sqlserver/replay_chain_note.sql");
+
+/// The longest key of an index that is not clustered (SQL Server 2016 and later).
+const INDEX_MAX_BYTES: u16 = 1700;
 
 impl Target for Session {
-    fn prepare_target(&mut self, _spec: &TargetSpec, _create: bool) -> Result<()> {
-        Err(unfinished())
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
+        if create && !catalog::has_database(&mut self.client, &spec.target.db)? {
+            self.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
+        }
+        let prepared = self.in_target(spec, |session| session.prepare(spec, create));
+        prepared.map_err(|error| error.table(&spec.target))
     }
-    fn ledger(&mut self, _spec: &TargetSpec, _root: Sha256) -> Result<Vec<LedgerEntry>> {
-        Err(unfinished())
+
+    fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
+        self.in_target(spec, |session| {
+            let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(&spec.table);
+            let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
+            rows.iter().map(|row| ledger_entry(spec, root, &Fields::of(row))).collect()
+        })
     }
+
     fn apply_rows(
         &mut self,
-        _spec: &TargetSpec,
-        _rows: &dyn RowSource,
-        _keys: &[Guid],
-        _versions: &[Version],
-        _entry: &LedgerEntry,
+        spec: &TargetSpec,
+        rows: &dyn RowSource,
+        keys: &[Guid],
+        versions: &[Version],
+        entry: &LedgerEntry,
     ) -> Result<u64> {
-        Err(unfinished())
+        if rows.rows() != keys.len() || keys.len() != versions.len() {
+            return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
+        }
+        self.apply("apply rows", spec, entry, keys.len(), |plan, client| plan.rows(client, rows, keys, versions))
     }
-    fn apply_tombstones(
-        &mut self,
-        _spec: &TargetSpec,
-        _tombstones: &[TombstoneRow],
-        _entry: &LedgerEntry,
-    ) -> Result<u64> {
-        Err(unfinished())
+
+    fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
+        self.apply("apply tombstones", spec, entry, tombstones.len(), |plan, client| plan.bury(client, tombstones))
     }
-    fn chain_end(&mut self, _spec: &TargetSpec, _source_id: Guid, _scope: &str) -> Result<Option<Timestamp>> {
-        Err(unfinished())
+
+    fn chain_end(&mut self, spec: &TargetSpec, source_id: Guid, scope: &str) -> Result<Option<Timestamp>> {
+        self.in_target(spec, |session| {
+            let sql = Sql::new(CHAIN_READ).with(&spec.table).with(source_id).with(scope);
+            let row = session.client.unit(|client| client.row("read the end of a chain", sql.clone()))?;
+            row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()
+        })
     }
+
     fn note_chain(
         &mut self,
-        _spec: &TargetSpec,
-        _source_id: Guid,
-        _scope: &str,
-        _root: Sha256,
-        _end: Timestamp,
+        spec: &TargetSpec,
+        source_id: Guid,
+        scope: &str,
+        root: Sha256,
+        end: Timestamp,
     ) -> Result<()> {
-        Err(unfinished())
+        self.in_target(spec, |session| {
+            let doing = "note the end of a chain";
+            let sql = Sql::new(CHAIN_NOTE).with(&spec.table).with(source_id).with(scope);
+            let sql = sql.with(root.to_string()).with(end);
+            session.client.transact(doing, |client| client.execute(doing, sql.clone()).map(drop))
+        })
+    }
+}
+
+impl Session {
+    /// Does something with the target's database in use.
+    fn in_target<T>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = self.client.database().map(str::to_owned);
+        if before.as_ref().is_some_and(|before| before.eq_ignore_ascii_case(&spec.target.db)) {
+            return work(self);
+        }
+        if !catalog::has_database(&mut self.client, &spec.target.db)? {
+            return Err(Error::config(format!(
+                "there is no database {}, or this login may not see it",
+                spec.target.db
+            ))
+            .hint("correct the name, or let it be created with --create"));
+        }
+        self.client.use_database(&spec.target.db)?;
+        let done = work(self);
+        if let Some(before) = before {
+            self.client.use_database(&before)?;
+        }
+        done
+    }
+
+    fn prepare(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
+        let wanted = target_columns(spec);
+        let missing = create && !catalog::has_table(&mut self.client, &spec.target)?;
+        if missing {
+            self.create_target(spec, &wanted)?;
+        } else {
+            let found = catalog::columns(&mut self.client, &spec.target)?;
+            check_columns(&found, &self.as_kept(&wanted)?, &spec.key_column)?;
+            check_writable(&found, &wanted)?;
+            self.check_unique_key(spec)?;
+            self.client.transact("create the ledger", |client| client.batch("create the ledger", SCHEMA))?;
+        }
+        self.targets.remove(&spec.target);
+        self.plan(spec).map(drop)
+    }
+
+    /// Columns as this server keeps them: there are servers whose times have six digits, whatever
+    /// their type says, and a target there is as good as any other.
+    fn as_kept(&mut self, columns: &[Column]) -> Result<Vec<Column>> {
+        let asked = "2026-01-01T00:00:00.1234567";
+        let sql = Sql::new(format!("SELECT CONVERT(datetime2(7), '{asked}')"));
+        let row = self.client.row("ask how exact times are", sql)?;
+        let kept = row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()?;
+        let most = if kept.is_some_and(|kept| kept.to_string() == asked) { 7 } else { 6 };
+        let kept = |sql_type| match sql_type {
+            SqlType::DateTime2(scale) => SqlType::DateTime2(scale.min(most)),
+            SqlType::DateTimeOffset(scale) => SqlType::DateTimeOffset(scale.min(most)),
+            SqlType::Time(scale) => SqlType::Time(scale.min(most)),
+            other => other,
+        };
+        Ok(columns.iter().map(|column| Column { sql_type: kept(column.sql_type), ..column.clone() }).collect())
+    }
+
+    /// Table, index and ledger, in one transaction.
+    fn create_target(&mut self, spec: &TargetSpec, wanted: &[Column]) -> Result<()> {
+        let doing = "create the target of a replay";
+        let mut lines = Vec::new();
+        for column in wanted {
+            let is_key = column.name.eq_ignore_ascii_case(&spec.key_column);
+            let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
+            let declared = declared(&mut self.client, column)?;
+            lines.push(format!("{} {declared} {null}", quote(&column.name)));
+        }
+        let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+        let key = quote(&spec.key_column);
+        let table = format!("CREATE TABLE {target} ({}, PRIMARY KEY NONCLUSTERED ({key}))", lines.join(", "));
+        let path = spec.path_column.as_ref().and_then(|path| crate::backend::fit::named(wanted, path));
+        let index = path
+            .filter(|path| can_be_indexed(path.sql_type))
+            .map(|path| format!("CREATE INDEX IX_BlobDelta_Path ON {target} ({})", quote(&path.name)));
+        let (name, create) = (literal(&spec.target.schema), format!("CREATE SCHEMA {}", quote(&spec.target.schema)));
+        let schema = format!("IF SCHEMA_ID({name}) IS NULL EXEC ({})", literal(&create));
+        self.client.transact(doing, |client| {
+            client.batch("create the ledger", SCHEMA)?;
+            client.batch(doing, &schema)?;
+            client.batch(doing, &table)?;
+            index.iter().try_for_each(|index| client.batch("create an index on the path", index))
+        })
+    }
+
+    /// A row replaces the row of its key, so the key alone must be unique.
+    fn check_unique_key(&mut self, spec: &TargetSpec) -> Result<()> {
+        let sql = Sql::new(
+            "SELECT COUNT(*) FROM sys.indexes AS i
+             INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
+             INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+             WHERE i.is_unique = 1 AND i.has_filter = 0 AND i.is_disabled = 0 AND k.is_included_column = 0
+               AND i.object_id = OBJECT_ID(",
+        )
+        .bind(format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table)))
+        .then(") AND c.name = ")
+        .bind(&spec.key_column)
+        .then(
+            " AND NOT EXISTS (
+                 SELECT 1 FROM sys.index_columns AS o
+                 WHERE o.object_id = i.object_id AND o.index_id = i.index_id AND o.is_included_column = 0
+                   AND o.column_id <> k.column_id)",
+        );
+        let row = self.client.row("read the catalog", sql)?;
+        let unique = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?;
+        if unique.unwrap_or(0) > 0 { Ok(()) } else { Err(not_unique(spec)) }
+    }
+
+    /// How rows come into this target; its database is in use.
+    fn plan(&mut self, spec: &TargetSpec) -> Result<Arc<Plan>> {
+        if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
+            return Ok(plan.clone());
+        }
+        let found = catalog::columns(&mut self.client, &spec.target)?;
+        let plan = Arc::new(Plan::new(spec, &found, takes_pieces(&mut self.client)?));
+        self.targets.insert(spec.target.clone(), plan.clone());
+        Ok(plan)
+    }
+
+    /// Moves the ledger and does what it stands for, in one transaction.
+    fn apply(
+        &mut self,
+        doing: &str,
+        spec: &TargetSpec,
+        entry: &LedgerEntry,
+        rows: usize,
+        mut work: impl FnMut(&Plan, &mut Client) -> Result<u64>,
+    ) -> Result<u64> {
+        let applied = self.in_target(spec, |session| {
+            let plan = session.plan(spec)?;
+            let mut tries = 0;
+            let mut done = 0;
+            session.client.transact(doing, |client| {
+                tries += 1;
+                plan.take_turn(client)?;
+                if move_ledger(client, entry, rows)? {
+                    done = work(&plan, client)?;
+                } else if tries == 1 || !stands_at(client, entry)? {
+                    return Err(out_of_place(entry, rows));
+                }
+                Ok(done)
+            })
+        });
+        applied.map_err(|error| error.table(&spec.target).file(&entry.part))
+    }
+}
+
+fn ledger_entry(spec: &TargetSpec, root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
+    Ok(LedgerEntry {
+        root_sha256: root,
+        table: spec.table.clone(),
+        part: fields.must(0, Fields::text)?.to_owned(),
+        rows: fields.must(1, Fields::number)?.unsigned_abs(),
+        complete: fields.must(2, Fields::number)? != 0,
+        applied_at: fields.must(3, Fields::time)?,
+    })
+}
+
+/// Whether the ledger stood where these rows begin, and stands where they end now.
+fn move_ledger(client: &mut Client, entry: &LedgerEntry, rows: usize) -> Result<bool> {
+    let count = |_| Error::internal("a part has more rows than can be counted");
+    let after = i64::try_from(entry.rows).map_err(count)?;
+    let before =
+        after - i64::try_from(rows).map_err(|_| Error::internal("a batch has more rows than can be counted"))?;
+    let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(&entry.table).with(&entry.part);
+    let sql = sql.with(after).with(entry.complete).with(before).with(entry.applied_at);
+    let row = client.row("move the ledger", sql)?;
+    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? == Some(1))
+}
+
+fn stands_at(client: &mut Client, entry: &LedgerEntry) -> Result<bool> {
+    let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(&entry.table);
+    for row in client.rows("read the ledger", sql)? {
+        let fields = Fields::of(&row);
+        if fields.must(0, Fields::text)? == entry.part {
+            let (rows, complete) = (fields.must(1, Fields::number)?, fields.must(2, Fields::number)? != 0);
+            return Ok(rows.unsigned_abs() == entry.rows && complete == entry.complete);
+        }
+    }
+    Ok(false)
+}
+
+fn out_of_place(entry: &LedgerEntry, rows: usize) -> Error {
+    let text = format!("the ledger is not where a batch of {rows} rows that ends at row {} begins", entry.rows);
+    Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended")
+}
+
+/// A rowversion of the target's own takes no values.
+fn check_writable(found: &[Column], wanted: &[Column]) -> Result<()> {
+    let stamped = |column: &&Column| {
+        crate::backend::fit::named(found, &column.name).is_some_and(|there| there.sql_type == SqlType::RowVersion)
+    };
+    match wanted.iter().find(stamped) {
+        None => Ok(()),
+        Some(column) => Err(Error::config("the target's column is a rowversion, which takes no values")
+            .column(&column.name)
+            .hint("make it binary(8) in the target, or replay into another database")),
+    }
+}
+
+/// The type of a column in a target that is created: its own, or plain bytes where the server
+/// lacks it.
+fn declared(client: &mut Client, column: &Column) -> Result<String> {
+    use SqlType as T;
+    let plain = match column.sql_type {
+        T::RowVersion => Some("binary(8)"),
+        T::HierarchyId => Some("varbinary(892)"),
+        T::Geography | T::Geometry => Some("varbinary(max)"),
+        _ => None,
+    };
+    if let Some(plain) = plain {
+        let sql = Sql::new("SELECT TYPE_ID(").bind(column.sql_type.to_string()).then(")");
+        let has = column.sql_type != T::RowVersion
+            && client.row("ask for a type", sql)?.is_some_and(|row| !matches!(Fields::of(&row).number(0), Ok(None)));
+        return Ok(if has { column.sql_type.to_string() } else { plain.to_owned() });
+    }
+    let collation = match &column.collation {
+        Some(collation) if super::values::is_text(column.sql_type) && column.sql_type != T::Xml => collation,
+        _ => return Ok(column.sql_type.to_string()),
+    };
+    let is_name = !collation.is_empty() && collation.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let sql = Sql::new("SELECT COUNT(*) FROM sys.fn_helpcollations() WHERE name = ").bind(collation);
+    let row = client.row("ask for a collation", sql)?;
+    let known = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0;
+    Ok(if is_name && known { format!("{} COLLATE {collation}", column.sql_type) } else { column.sql_type.to_string() })
+}
+
+fn can_be_indexed(sql_type: SqlType) -> bool {
+    match sql_type {
+        SqlType::NVarChar(Some(units)) | SqlType::NChar(units) => units <= INDEX_MAX_BYTES / 2,
+        SqlType::VarChar(Some(bytes)) | SqlType::Char(bytes) => bytes <= INDEX_MAX_BYTES,
+        SqlType::VarBinary(Some(bytes)) | SqlType::Binary(bytes) => bytes <= INDEX_MAX_BYTES,
+        SqlType::Geography | SqlType::Geometry => false,
+        other => !other.is_large(),
+    }
+}
+
+/// Whether the server knows `.WRITE`. One that does not refuses the statement as it stands.
+fn takes_pieces(client: &mut Client) -> Result<bool> {
+    let sql = "CREATE TABLE #BlobDeltaPieces (b varbinary(max) NULL);
+               UPDATE #BlobDeltaPieces SET b.WRITE(0x00, NULL, 0);
+               DROP TABLE #BlobDeltaPieces;";
+    match client.batch("ask whether values can be written in pieces", sql) {
+        Ok(()) => Ok(true),
+        Err(_) if client.is_linked() => Ok(false),
+        Err(error) => Err(error),
     }
 }

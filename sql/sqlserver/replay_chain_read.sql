@@ -1,0 +1,3 @@
+SELECT WindowEnd
+FROM dbo.BlobDeltaReplayChain
+WHERE TableName = @P1 AND SourceId = @P2 AND Scope = @P3;

@@ -1,0 +1,249 @@
+//! [`Plan`]: how rows and tombstones of one table come into its target, decided once a target.
+//!
+//! A batch is staged, what loses is dropped from the staging table (rule 14), and the rest is
+//! written by one UPDATE and one INSERT; all of it is set-based, and in the transaction of the
+//! batch. Two replays into one table take turns by an application lock, because each decides
+//! first and writes then.
+
+use super::client::Client;
+use super::sql::{Sql, quote};
+use super::staging::{Carried, STAGE, Staged};
+use super::values::{Fields, is_text};
+use crate::backend::fit::{is_run_column, named};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetSpec, TombstoneRow};
+use crate::error::{Error, Kind, Result};
+use crate::model::cell::RowSource;
+use crate::model::column::Column;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
+use crate::model::version::Version;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
+const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
+
+/// See the module's text. Names are those of the target's catalog; its database is in use.
+pub(super) struct Plan {
+    table: TableName,
+    columns: Vec<Column>,
+    carried: Carried,
+    /// Whether the server takes large values in pieces.
+    pieces: bool,
+    /// Names the target among the locks of its database.
+    lock: String,
+    losers: String,
+    write: String,
+    /// Where values may have lost characters on their way into a code page.
+    lost: Option<String>,
+    tombstones: String,
+}
+
+impl Plan {
+    /// For a target with these columns.
+    pub(super) fn new(spec: &TargetSpec, found: &[Column], pieces: bool) -> Self {
+        let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+        let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
+        let key = spelled(&spec.key_column);
+        let fill = |sql: &str| sql.replace("[{Target}]", &target).replace("[{Key}]", &key);
+        let columns = spec.columns.iter().cloned().enumerate();
+        let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
+        let mut values: Vec<(String, String)> = Vec::new();
+        for (nth, (_, column)) in carried.columns.iter().enumerate() {
+            let there = named(found, &column.name).map_or(column.sql_type, |there| there.sql_type);
+            values.push((spelled(&column.name), converted(there, &format!("s.c{nth}"))));
+        }
+        values.push((spelled(DELTA_RUN_STARTED_AT), "s.vs".into()));
+        values.push((spelled(DELTA_RUN_ID), "s.vr".into()));
+        Self {
+            table: spec.table.clone(),
+            columns: spec.columns.clone(),
+            lost: lost_characters(&target, &key, &carried, found),
+            carried,
+            pieces,
+            lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
+            losers: fill(LOSERS),
+            write: write(&target, &key, &values),
+            tombstones: fill(TOMBSTONES),
+        }
+    }
+
+    /// Whether it was made for this.
+    pub(super) fn is_for(&self, spec: &TargetSpec) -> bool {
+        self.table == spec.table && self.columns == spec.columns
+    }
+
+    /// Waits until no other replay writes this target, for this transaction.
+    pub(super) fn take_turn(&self, client: &mut Client) -> Result<()> {
+        let text = "DECLARE @r int; EXEC @r = sp_getapplock @Resource = @P1, @LockMode = 'Exclusive', \
+                    @LockOwner = 'Transaction', @LockTimeout = 60000; SELECT @r AS Result;";
+        let resource: String = self.lock.chars().take(200).collect();
+        let row = client.row("wait for another replay", Sql::new(text).with(resource))?;
+        let result = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?;
+        if result.is_some_and(|result| result >= 0) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Database, "another replay writes this target, and did not end in a minute")
+            .hint("run again when it has ended; what was applied stands"))
+    }
+
+    /// Stages rows and writes those that win. Returns how many.
+    pub(super) fn rows(
+        &self,
+        client: &mut Client,
+        rows: &dyn RowSource,
+        keys: &[Guid],
+        versions: &[Version],
+    ) -> Result<u64> {
+        let staged = latest(keys.iter().zip(versions).map(|(key, version)| (*key, *version)), false);
+        client.batch("make the staging table", &self.carried.create())?;
+        let big = self.carried.load(client, rows, &staged)?;
+        client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table))?;
+        self.carried.fill(client, rows, &big, self.pieces)?;
+        let written = count(client.row("write rows", Sql::new(&self.write))?)?;
+        self.check_characters(client)?;
+        client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
+        Ok(written)
+    }
+
+    /// Stages tombstones, keeps them, and removes the rows that they beat. Returns how many.
+    pub(super) fn bury(&self, client: &mut Client, tombstones: &[TombstoneRow]) -> Result<u64> {
+        let staged = latest(tombstones.iter().map(|tombstone| (tombstone.key, tombstone.version)), true);
+        let carried = Carried { columns: Vec::new() };
+        client.batch("make the staging table", &carried.create())?;
+        carried.load(client, &Nothing, &staged)?;
+        let removed = count(client.row("apply tombstones", Sql::new(&self.tombstones).with(&self.table))?)?;
+        client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
+        Ok(removed)
+    }
+
+    fn check_characters(&self, client: &mut Client) -> Result<()> {
+        let Some(lost) = &self.lost else { return Ok(()) };
+        let Some(row) = client.row("read back texts", Sql::new(lost))? else { return Ok(()) };
+        let fields = Fields::of(&row);
+        let nth = usize::try_from(fields.must(0, Fields::number)?).unwrap_or(usize::MAX);
+        let column = self.carried.columns.get(nth).map_or("", |(_, column)| &column.name);
+        Err(Error::config("the target cannot hold a text as it is: characters would be lost in its code page")
+            .column(column)
+            .key(fields.must(1, Fields::guid)?)
+            .hint("give the column the collation of the source, or make it nvarchar, or use another database"))
+    }
+}
+
+/// Tombstones have no values.
+struct Nothing;
+
+impl RowSource for Nothing {
+    fn rows(&self) -> usize {
+        0
+    }
+
+    fn cell(&self, _: usize, _: usize) -> Result<crate::model::cell::Cell<'_>> {
+        Err(Error::internal("a tombstone has no values"))
+    }
+}
+
+/// Of each key the version that wins; the first of equals. In the order of the rows.
+fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: bool) -> Vec<Staged> {
+    let mut staged: Vec<Staged> = Vec::new();
+    let mut places: HashMap<Guid, usize> = HashMap::new();
+    for (row, (key, version)) in all.enumerate() {
+        let coming = Staged { row, key, version: Version { tombstone, ..version } };
+        match places.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(staged.len());
+                staged.push(coming);
+            }
+            Entry::Occupied(place) if coming.version > staged[*place.get()].version => {
+                staged[*place.get()] = coming;
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    staged.sort_unstable_by_key(|staged| staged.row);
+    staged
+}
+
+fn count(row: Option<tiberius::Row>) -> Result<u64> {
+    let row = row.ok_or_else(|| Error::internal("the server did not say how many rows it changed"))?;
+    let rows = Fields::of(&row).must(0, Fields::number)?;
+    u64::try_from(rows).map_err(|_| Error::internal("the server changed less than no rows"))
+}
+
+/// What to write where the target is of this type. Nothing that could cut a value is converted
+/// explicitly: the assignment then refuses what is too long.
+fn converted(there: SqlType, value: &str) -> String {
+    use SqlType as T;
+    match there {
+        T::HierarchyId | T::Geography | T::Geometry | T::Text | T::NText | T::Image | T::Xml => {
+            format!("CONVERT({there}, {value})")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
+    let sets: Vec<String> =
+        values.iter().filter(|(name, _)| name != key).map(|(name, value)| format!("{name} = {value}")).collect();
+    let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
+    let list: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+    format!(
+        "DECLARE @written bigint;
+         UPDATE t SET {sets} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k;
+         SET @written = @@ROWCOUNT;
+         INSERT INTO {target} ({names})
+         SELECT {list} FROM {STAGE} AS s
+         WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE t.{key} = s.k)
+         ORDER BY s.n;
+         SET @written = @written + @@ROWCOUNT;
+         SELECT @written AS Written;",
+        sets = sets.join(", "),
+        names = names.join(", "),
+        list = list.join(", "),
+    )
+}
+
+/// A query for the first row whose text is not what came, where a column has a code page. Blanks
+/// at the end do not count: char(n) has them.
+fn lost_characters(target: &str, key: &str, carried: &Carried, found: &[Column]) -> Option<String> {
+    let mut whens = String::new();
+    for (nth, (_, column)) in carried.columns.iter().enumerate() {
+        let there = named(found, &column.name)?;
+        let has_code_page = matches!(there.sql_type, SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text);
+        if !has_code_page || !is_text(column.sql_type) {
+            continue;
+        }
+        let stands = format!("CONVERT(nvarchar(max), t.{})", quote(&there.name));
+        whens.push_str(&format!(
+            " WHEN RTRIM({stands}) COLLATE Latin1_General_BIN2 <> RTRIM(s.c{nth}) COLLATE Latin1_General_BIN2 \
+             THEN {nth}"
+        ));
+    }
+    (!whens.is_empty()).then(|| {
+        format!(
+            "SELECT TOP (1) f.nth, f.k FROM (SELECT CASE{whens} END AS nth, s.k FROM {target} AS t
+             INNER JOIN {STAGE} AS s ON t.{key} = s.k) AS f WHERE f.nth IS NOT NULL"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn of_two_rows_of_one_key_the_later_version_is_staged() {
+        let version = |ticks| Version {
+            modified_on: Timestamp::from_ticks(ticks),
+            tombstone: false,
+            run_started_at: Timestamp::MIN,
+            run_id: Guid::from_bytes([0; 16]),
+        };
+        let key = |nth| Guid::from_bytes([nth; 16]);
+        let all = [(key(1), version(5)), (key(2), version(1)), (key(1), version(7)), (key(2), version(1))];
+        let rows: Vec<usize> = latest(all.into_iter(), false).iter().map(|staged| staged.row).collect();
+        assert_eq!(rows, [1, 2]);
+    }
+}

@@ -1,0 +1,362 @@
+//! The staging table of a replay: rows of one batch, on the server, before anything is decided.
+//!
+//! It is a temporary table that lives in the transaction of its batch, with types that the
+//! driver's bulk load can send without loss; what the target's own types are is settled when rows
+//! are written from here. Columns are `n` (the row), `k` (its key), `vm`, `vs`, `vr` (its version),
+//! `big` (whether it has values that come later), and `c0`, `c1` … for its values.
+//!
+//! **Big values.** The driver cannot load a value over 65,535 bytes. Such a value is staged
+//! empty and filled in later, if its row wins: as a parameter, or in pieces where it is a
+//! [`Cell::Large`]. So memory is bounded by a group of parameters or a piece, except on a server
+//! that does not know `.WRITE`, where a large value is one parameter of at most
+//! [`WHOLE_MAX_BYTES`] (and about four times that in memory while it is sent).
+
+use super::client::Client;
+use super::sql::{Sql, Value};
+use super::values::{Fields, is_text, param};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, RowSource};
+use crate::model::column::Column;
+use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
+use crate::model::version::Version;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io::Read;
+use tiberius::{ColumnData, TokenRow};
+
+/// The staging table. One at a time in a session.
+pub(super) const STAGE: &str = "#BlobDeltaStage";
+
+const VERSION_COLUMNS: &str = "n int NOT NULL PRIMARY KEY, k uniqueidentifier NULL, vm datetime2(7) NULL, \
+                               vs datetime2(7) NULL, vr uniqueidentifier NULL, big bit NULL";
+
+/// What the driver's bulk load can send of one value, in bytes; UTF-16 for text.
+const BULK_MAX_BYTES: usize = 65_535;
+/// Bytes of values in one statement that fills them in, about.
+const GROUP_BYTES: usize = 4 << 20;
+/// Values in one such statement.
+const GROUP_MAX: usize = 64;
+/// One piece of a large value.
+const PIECE_BYTES: usize = 1 << 20;
+/// The largest value that goes to a server in one piece, where it takes no pieces.
+pub(super) const WHOLE_MAX_BYTES: u64 = 256 << 20;
+
+/// A row to stage.
+pub(super) struct Staged {
+    /// Its index among the rows of the batch.
+    pub(super) row: usize,
+    /// Its key.
+    pub(super) key: Guid,
+    /// Its version.
+    pub(super) version: Version,
+}
+
+/// A value that is filled in after its row was staged.
+pub(super) struct Big {
+    row: usize,
+    /// The column's place among the staged ones.
+    nth: usize,
+}
+
+/// The values of staged rows: which columns of a batch they are.
+pub(super) struct Carried {
+    /// By their place in the staging table: index in the batch, and the column.
+    pub(super) columns: Vec<(usize, Column)>,
+}
+
+impl Carried {
+    /// The statement that makes the staging table.
+    pub(super) fn create(&self) -> String {
+        let mut sql = format!("CREATE TABLE {STAGE} ({VERSION_COLUMNS}");
+        for (nth, (_, column)) in self.columns.iter().enumerate() {
+            sql.push_str(&format!(", c{nth} {} NULL", staged_type(column.sql_type)));
+        }
+        sql.push(')');
+        sql
+    }
+
+    /// Loads rows. Returns the values that are missing still.
+    pub(super) fn load(&self, client: &mut Client, rows: &dyn RowSource, staged: &[Staged]) -> Result<Vec<Big>> {
+        let mut big = Vec::new();
+        let token_rows = staged.iter().map(|staged| self.token_row(rows, staged, &mut big));
+        client.bulk("stage rows", STAGE, token_rows)?;
+        // The answer to a bulk load has no count in a session that asks for none.
+        let row = client.row("count the staged rows", Sql::new(format!("SELECT COUNT_BIG(*) FROM {STAGE}")))?;
+        let loaded = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0);
+        if loaded.unsigned_abs() == staged.len() as u64 {
+            return Ok(big);
+        }
+        Err(Error::internal(format!("{} rows were sent to be staged, and {loaded} are there", staged.len())))
+    }
+
+    fn token_row<'r>(&self, rows: &'r dyn RowSource, staged: &Staged, big: &mut Vec<Big>) -> Result<TokenRow<'r>> {
+        let known = big.len();
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (nth, (at, column)) in self.columns.iter().enumerate() {
+            let cell = rows.cell(staged.row, *at).map_err(|error| error.column(&column.name).key(staged.key))?;
+            values.push(if is_big(&cell) {
+                big.push(Big { row: staged.row, nth });
+                empty(column.sql_type)
+            } else {
+                param(column.sql_type, cell).unwrap_or_else(|| null(column.sql_type))
+            });
+        }
+        let Version { modified_on, run_started_at, run_id, .. } = staged.version;
+        let row = i32::try_from(staged.row).map_err(|_| Error::internal("a batch has more rows than can be staged"))?;
+        let mut token_row = TokenRow::with_capacity(values.len() + 6);
+        token_row.push(ColumnData::I32(Some(row)));
+        token_row.push(data(staged.key, ColumnData::Guid(None)));
+        token_row.push(data(modified_on, ColumnData::DateTime2(None)));
+        token_row.push(data(run_started_at, ColumnData::DateTime2(None)));
+        token_row.push(data(run_id, ColumnData::Guid(None)));
+        token_row.push(ColumnData::Bit(Some(big.len() > known)));
+        values.into_iter().for_each(|value| token_row.push(value));
+        Ok(token_row)
+    }
+
+    /// Fills in the values of the rows that are still staged. `pieces` says whether the server
+    /// takes a value in pieces.
+    pub(super) fn fill(&self, client: &mut Client, rows: &dyn RowSource, big: &[Big], pieces: bool) -> Result<()> {
+        if big.is_empty() {
+            return Ok(());
+        }
+        let standing = standing(client)?;
+        let mut group = Group::default();
+        for big in big.iter().filter(|big| standing.contains(&big.row)) {
+            let (at, column) = &self.columns[big.nth];
+            match rows.cell(big.row, *at).map_err(|error| error.column(&column.name))? {
+                Cell::Large(bytes) => {
+                    let value = LargeValue { row: big.row, nth: big.nth, bytes, is_text: is_text(column.sql_type) };
+                    let mut from = rows.large(big.row, *at)?;
+                    let filled = if pieces { value.append(client, &mut from) } else { value.set(client, &mut from) };
+                    filled.map_err(|error| error.column(&column.name))?;
+                }
+                cell => group.add(client, big, column.sql_type, cell)?,
+            }
+        }
+        group.send(client)
+    }
+}
+
+/// Rows with big values that have not lost.
+fn standing(client: &mut Client) -> Result<BTreeSet<usize>> {
+    let sql = Sql::new(format!("SELECT n FROM {STAGE} WHERE big = 1"));
+    let rows = client.rows("read the staged rows", sql)?;
+    rows.iter()
+        .map(|row| {
+            let row = Fields::of(row).must(0, Fields::number)?;
+            usize::try_from(row).map_err(|_| Error::internal("a staged row has no number"))
+        })
+        .collect()
+}
+
+/// Values on their way in one statement.
+#[derive(Default)]
+struct Group<'v> {
+    sql: Sql<'v>,
+    values: usize,
+    bytes: usize,
+}
+
+impl<'v> Group<'v> {
+    fn add(&mut self, client: &mut Client, big: &Big, sql_type: SqlType, cell: Cell<'v>) -> Result<()> {
+        self.bytes += cell_bytes(&cell);
+        self.values += 1;
+        self.sql.push_text(&format!("UPDATE {STAGE} SET c{} = ", big.nth));
+        self.sql.push(Value(param(sql_type, cell)));
+        self.sql.push_text(" WHERE n = ");
+        self.sql.push(number(big.row));
+        self.sql.push_text("; ");
+        if self.bytes >= GROUP_BYTES || self.values >= GROUP_MAX { self.send(client) } else { Ok(()) }
+    }
+
+    fn send(&mut self, client: &mut Client) -> Result<()> {
+        let Self { sql, values, .. } = std::mem::take(self);
+        if values == 0 {
+            return Ok(());
+        }
+        let filled = client.execute("fill in large values", sql)?;
+        if filled == values as u64 {
+            return Ok(());
+        }
+        Err(Error::internal(format!("{values} values were to be filled in, and {filled} rows took one")))
+    }
+}
+
+/// A value that is read from somewhere else.
+struct LargeValue {
+    row: usize,
+    nth: usize,
+    bytes: u64,
+    is_text: bool,
+}
+
+impl LargeValue {
+    /// Piece by piece; the value is staged empty.
+    fn append(&self, client: &mut Client, from: &mut dyn Read) -> Result<()> {
+        let text = format!("UPDATE {STAGE} SET c{}.WRITE(", self.nth);
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let mut read = 0;
+        loop {
+            let room = PIECE_BYTES.saturating_sub(piece.len()) as u64;
+            read += Read::take(&mut *from, room).read_to_end(&mut piece).map_err(unreadable)? as u64;
+            if piece.is_empty() {
+                return self.check(read);
+            }
+            // A character that the piece cuts stays for the next one.
+            let whole = if self.is_text { whole_characters(&piece)? } else { piece.len() };
+            let value = if self.is_text { text_of(&piece[..whole])?.into() } else { Value::from(&piece[..whole]) };
+            let sql = Sql::new(&text).bind(value).then(", NULL, 0) WHERE n = ").bind(number(self.row));
+            client.execute("write a piece of a large value", sql)?;
+            piece.drain(..whole);
+        }
+    }
+
+    /// As one parameter.
+    fn set(&self, client: &mut Client, from: &mut dyn Read) -> Result<()> {
+        if self.bytes > WHOLE_MAX_BYTES {
+            let text = format!(
+                "a value of {} bytes cannot be written: this server does not take a value in pieces (.WRITE), and in \
+                 one piece {WHOLE_MAX_BYTES} bytes are the limit",
+                self.bytes
+            );
+            return Err(Error::config(text).hint("replay into SQL Server, or into an embedded instance"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+        from.take(self.bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        self.check(bytes.len() as u64)?;
+        let value = if self.is_text {
+            ColumnData::String(Some(Cow::Owned(String::from_utf8(bytes).map_err(|error| no_text(error.utf8_error()))?)))
+        } else {
+            ColumnData::Binary(Some(Cow::Owned(bytes)))
+        };
+        let sql = Sql::new(format!("UPDATE {STAGE} SET c{} = ", self.nth)).bind(Value(Some(value)));
+        client.execute("write a large value", sql.then(" WHERE n = ").bind(number(self.row))).map(drop)
+    }
+
+    fn check(&self, read: u64) -> Result<()> {
+        if read == self.bytes {
+            return Ok(());
+        }
+        Err(Error::verification(format!("a value has {read} bytes, and {} were to come", self.bytes)))
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Error::new(crate::error::Kind::Io, "cannot read a large value of the bundle").caused_by(error)
+}
+
+fn no_text(error: std::str::Utf8Error) -> Error {
+    Error::verification("a large text is not UTF-8").caused_by(error)
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(no_text)
+}
+
+/// How many of these bytes are whole characters.
+fn whole_characters(bytes: &[u8]) -> Result<usize> {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(bytes.len()),
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => Ok(error.valid_up_to()),
+        Err(error) => Err(no_text(error)),
+    }
+}
+
+fn number(row: usize) -> i64 {
+    i64::try_from(row).unwrap_or(i64::MAX)
+}
+
+fn data<'a>(value: impl Into<Value<'a>>, null: ColumnData<'a>) -> ColumnData<'a> {
+    value.into().0.unwrap_or(null)
+}
+
+fn is_big(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Large(_) => true,
+        Cell::Bytes(bytes) => bytes.len() > BULK_MAX_BYTES,
+        // No character has more UTF-16 units than UTF-8 bytes.
+        Cell::Text(text) => text.len() * 2 > BULK_MAX_BYTES && text.encode_utf16().count() * 2 > BULK_MAX_BYTES,
+        _ => false,
+    }
+}
+
+fn cell_bytes(cell: &Cell<'_>) -> usize {
+    match cell {
+        Cell::Bytes(bytes) => bytes.len(),
+        Cell::Text(text) => text.len() * 2,
+        _ => 0,
+    }
+}
+
+/// A type that the bulk load sends without loss, and that holds every value of this one.
+fn staged_type(sql_type: SqlType) -> String {
+    use SqlType as T;
+    match sql_type {
+        T::Bit | T::UniqueIdentifier | T::Date | T::Decimal { .. } => sql_type.to_string(),
+        T::TinyInt | T::SmallInt | T::Int | T::BigInt => "bigint".into(),
+        T::Real | T::Float => "float".into(),
+        T::Money | T::SmallMoney => "decimal(19, 4)".into(),
+        T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml => {
+            "nvarchar(max)".into()
+        }
+        T::Binary(bytes) | T::VarBinary(Some(bytes)) => format!("varbinary({bytes})"),
+        T::RowVersion => "varbinary(8)".into(),
+        T::HierarchyId => "varbinary(892)".into(),
+        T::VarBinary(None) | T::Image | T::Geography | T::Geometry => "varbinary(max)".into(),
+        T::Time(_) => "time(7)".into(),
+        T::DateTime2(_) | T::DateTime | T::SmallDateTime => "datetime2(7)".into(),
+        T::DateTimeOffset(_) => "datetimeoffset(7)".into(),
+    }
+}
+
+/// NULL of the staged type.
+fn null(sql_type: SqlType) -> ColumnData<'static> {
+    use SqlType as T;
+    match sql_type {
+        T::Bit => ColumnData::Bit(None),
+        T::UniqueIdentifier => ColumnData::Guid(None),
+        T::Date => ColumnData::Date(None),
+        T::Decimal { .. } | T::Money | T::SmallMoney => ColumnData::Numeric(None),
+        T::TinyInt | T::SmallInt | T::Int | T::BigInt => ColumnData::I64(None),
+        T::Real | T::Float => ColumnData::F64(None),
+        T::Time(_) => ColumnData::Time(None),
+        T::DateTime2(_) | T::DateTime | T::SmallDateTime => ColumnData::DateTime2(None),
+        T::DateTimeOffset(_) => ColumnData::DateTimeOffset(None),
+        text if is_text(text) => ColumnData::String(None),
+        _ => ColumnData::Binary(None),
+    }
+}
+
+fn empty(sql_type: SqlType) -> ColumnData<'static> {
+    if is_text(sql_type) {
+        ColumnData::String(Some(Cow::Borrowed("")))
+    } else {
+        ColumnData::Binary(Some(Cow::Borrowed(&[])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_never_cut() {
+        let text = "aä€\u{1F600}".as_bytes();
+        let whole = |bytes: &[u8]| whole_characters(bytes).map_err(|error| error.kind());
+        assert_eq!(whole(text), Ok(10));
+        assert_eq!(whole(&text[..9]), Ok(6));
+        assert_eq!(whole(&text[..2]), Ok(1));
+        assert_eq!(whole(b"a\xffbc"), Err(crate::error::Kind::Verification));
+        assert_eq!(whole(b"\xffa"), Err(crate::error::Kind::Verification));
+    }
+
+    #[test]
+    fn what_the_driver_cannot_load_is_big() {
+        let bytes = vec![0; BULK_MAX_BYTES + 1];
+        assert!(is_big(&Cell::Bytes(&bytes)) && !is_big(&Cell::Bytes(&bytes[1..])));
+        let text = "ä".repeat(32_768);
+        assert!(is_big(&Cell::Text(&text)) && !is_big(&Cell::Text(&text[2..])));
+    }
+}
