@@ -11,6 +11,39 @@ pub struct Script {
     pub text: &'static str,
 }
 
+/// What stands between two lines of GO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch<'s> {
+    /// The number of its first line, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: &'s str,
+}
+
+impl Script {
+    /// Its batches, as sqlcmd cuts them: at lines that hold nothing but GO.
+    pub fn batches(&self) -> Vec<Batch<'static>> {
+        batches(self.text)
+    }
+}
+
+/// See [`Script::batches`].
+pub fn batches(text: &str) -> Vec<Batch<'_>> {
+    let mut found = Vec::new();
+    let (mut from, mut at, mut line) = (0, 0, 1);
+    for (nth, one) in text.split_inclusive('\n').enumerate() {
+        if one.trim().eq_ignore_ascii_case("GO") {
+            found.push(Batch { line, text: &text[from..at] });
+            from = at + one.len();
+            line = nth + 2;
+        }
+        at += one.len();
+    }
+    found.push(Batch { line, text: &text[from..] });
+    found.retain(|batch| !batch.text.trim().is_empty());
+    found
+}
+
 /// The scripts of an embedded job database.
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
@@ -22,6 +55,25 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
         name: "04_BlobDeltaJobs_Seed_Config.sql",
         version: 1,
         text: include_str!("../sql/sqlite/04_BlobDeltaJobs_Seed_Config.sql"),
+    },
+];
+
+/// The scripts of a job database on SQL Server.
+pub const SQLSERVER_DEPLOY: [Script; 3] = [
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 1,
+        text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
+    },
+    Script {
+        name: "04_BlobDeltaJobs_Seed_Config.sql",
+        version: 1,
+        text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
+    },
+    Script {
+        name: "05_BlobDeltaJobs_Engine.sql",
+        version: 1,
+        text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
 ];
 
@@ -59,4 +111,24 @@ pub mod sqlite {
     pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
     /// Rule 7: parents that the slice lacks.
     pub const ABSENT_PARENTS: &str = include_str!("../sql/sqlite/engine/absent_parents.sql");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_cut_at_lines_of_go_alone() {
+        let found = batches("SELECT 'GO'\nGO\n\n  go \nPRINT 1 -- GO\nGO x\nGO");
+        let texts: Vec<(usize, &str)> = found.iter().map(|batch| (batch.line, batch.text)).collect();
+        assert_eq!(texts, [(1, "SELECT 'GO'\n"), (5, "PRINT 1 -- GO\nGO x\n")]);
+    }
+
+    #[test]
+    fn the_first_line_of_a_script_says_its_version() {
+        for script in SQLSERVER_DEPLOY {
+            let first = script.text.lines().next().unwrap_or_default();
+            assert!(first.ends_with(&format!("Version {}.", script.version)), "{}: {first}", script.name);
+        }
+    }
 }

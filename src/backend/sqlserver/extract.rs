@@ -1,55 +1,284 @@
-//! [`Extract`] on a server.
+//! [`Extract`] on a server: each method is one stored procedure.
 
-use super::session::{Session, unfinished};
+use super::client::Client;
+use super::jobs::{number_at, scope_of, table_at, text_at};
+use super::session::Session;
+use super::sql::{Sql, Value};
+use super::values::Fields;
 use crate::backend::extract::{Extract, LeaseKeeper};
-use crate::error::Result;
+use crate::backend::jobs::Jobs as _;
+use crate::error::{Error, Result};
+use crate::model::clock::ServerTime;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::table::TableConfig;
+use crate::model::window::Window;
+use tiberius::Row;
+
+/// `BlobDeltaRun.ErrorMessage` and `LastError` hold so many characters.
+const MESSAGE_CHARS: usize = 4000;
+
+type Inputs<'a> = Vec<(&'static str, Value<'a>)>;
 
 impl Extract for Session {
-    fn plan_table(&mut self, _request: &RunRequest, _table: &TableConfig) -> Result<TablePlan> {
-        Err(unfinished())
+    fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+        let mut sql = Sql::new("EXEC dbo.usp_BlobDelta_PlanTable @TableName = ").bind(&table.name);
+        if let Some(unit) = request.scope.business_unit() {
+            sql = sql.then(", @BusinessUnitId = ").bind(unit);
+        }
+        if let Some(from) = request.from {
+            sql = sql.then(", @WindowFrom = ").bind(from);
+        }
+        let row = self.client.unit(|client| client.row("plan a table", sql.clone()));
+        let row = row.map_err(|error| error.table(&table.name))?;
+        let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
+        let fields = Fields::of(&row);
+        Ok(TablePlan {
+            table: table.name.clone(),
+            window: Window {
+                start: fields.must(0, Fields::time)?,
+                end: fields.must(1, Fields::time)?,
+                clock: table.clock,
+            },
+            keys: number_at(&fields, 2)?,
+            counts: fields.text(3)?.map(counts_of).transpose()?.unwrap_or_default(),
+            refused: fields.text(4)?.map(str::to_owned),
+        })
     }
-    fn start_run(&mut self, _request: &RunRequest) -> Result<Run> {
-        Err(unfinished())
+
+    fn start_run(&mut self, request: &RunRequest) -> Result<Run> {
+        // Named on this side, so that the call can be repeated when its answer is lost.
+        let id = Guid::random();
+        self.unit("start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
+            vec![
+                ("TableName", request.table.as_ref().into()),
+                ("BatchSize", request.batch_size.into()),
+                ("MaxDOP", request.max_dop.into()),
+                ("BusinessUnitId", request.scope.business_unit().into()),
+                ("RequestedBy", (&request.requested_by).into()),
+                ("WindowFrom", request.from.into()),
+                ("RunId", id.into()),
+            ]
+        })
+        .map_err(|error| match &request.table {
+            Some(table) => error.table(table),
+            None => error,
+        })?;
+        self.run(id)
     }
-    fn resume_run(&mut self, _id: Guid) -> Result<Run> {
-        Err(unfinished())
+
+    fn resume_run(&mut self, id: Guid) -> Result<Run> {
+        self.unit("resume a run", "dbo.usp_BlobDelta_ResumeRun", &[], || vec![("RunId", id.into())])
+            .map_err(|error| error.run(id))?;
+        self.run(id)
     }
-    fn start_table(&mut self, _run: &Run, _table: &TableConfig, _lease_seconds: u32) -> Result<TableRun> {
-        Err(unfinished())
+
+    fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
+        let owner = self.owner;
+        let outputs = [("LeaseEpoch", "bigint"), ("QueuedKeys", "bigint"), ("IsComplete", "bit")];
+        let started = self.unit("start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
+            vec![
+                ("RunId", run.id.into()),
+                ("TableName", (&table.name).into()),
+                ("LeaseSeconds", lease_seconds.into()),
+                ("OwnerToken", owner.into()),
+            ]
+        });
+        let started = started.and_then(|row| self.table_run(run, table, &must(row)?));
+        started.map_err(|error| error.run(run.id).table(&table.name))
     }
-    fn queue_missing_parents(&mut self, _table_run: &TableRun) -> Result<u64> {
-        Err(unfinished())
+
+    fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
+        let fence = &table_run.fence;
+        let row = self.unit(
+            "queue missing parents",
+            "dbo.usp_BlobDelta_QueueMissingParents",
+            &[("Waiting", "bigint")],
+            || fenced(fence),
+        );
+        let row = row.and_then(must).map_err(|error| placed(error, fence))?;
+        number_at(&Fields::of(&row), 0)
     }
-    fn run_batch(&mut self, _table_run: &TableRun, _step: Step, _batch_size: u32) -> Result<BatchOutcome> {
-        Err(unfinished())
+
+    fn run_batch(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<BatchOutcome> {
+        let fence = &table_run.fence;
+        let outputs = [("Keys", "bigint"), ("Rows", "bigint")];
+        let row = self.unit("copy a batch", "dbo.usp_BlobDelta_RunBatch", &outputs, || {
+            let mut inputs = fenced(fence);
+            inputs.push(("Step", i64::from(step.number()).into()));
+            inputs.push(("BatchSize", batch_size.into()));
+            inputs
+        });
+        let row = row.and_then(must).map_err(|error| placed(error, fence).step(step.number()))?;
+        let fields = Fields::of(&row);
+        Ok(BatchOutcome { keys: number_at(&fields, 0)?, rows: number_at(&fields, 1)? })
     }
-    fn finish_table(&mut self, _table_run: &TableRun, _keep_lease: bool) -> Result<TableCounts> {
-        Err(unfinished())
+
+    fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
+        let fence = &table_run.fence;
+        let row =
+            self.unit("complete the slice", "dbo.usp_BlobDelta_FinishTable", &[("Counts", "nvarchar(4000)")], || {
+                let mut inputs = fenced(fence);
+                inputs.push(("KeepLease", keep_lease.into()));
+                inputs
+            });
+        let row = row.and_then(must).map_err(|error| placed(error, fence))?;
+        counts_of(Fields::of(&row).must(0, Fields::text)?)
     }
+
     fn fail_table(
         &mut self,
-        _run: &Run,
-        _table: &TableName,
-        _fence: Option<&Fence>,
-        _status: Status,
-        _message: &str,
+        run: &Run,
+        table: &TableName,
+        fence: Option<&Fence>,
+        status: Status,
+        message: &str,
     ) -> Result<()> {
-        Err(unfinished())
+        let message = cut(message);
+        self.unit("log a failure", "dbo.usp_BlobDelta_FailTable", &[], || {
+            vec![
+                ("RunId", run.id.into()),
+                ("TableName", table.into()),
+                ("LeaseEpoch", fence.map(|fence| fence.epoch).into()),
+                ("Status", status.as_str().into()),
+                ("Message", (&message).into()),
+            ]
+        })
+        .map(drop)
     }
-    fn finish_run(&mut self, _run: &Run, _status: Status, _message: Option<&str>) -> Result<()> {
-        Err(unfinished())
+
+    fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
+        let message = message.map(cut);
+        self.unit("finish the run", "dbo.usp_BlobDelta_FinishRun", &[], || {
+            let mut inputs = vec![("RunId", run.id.into()), ("Status", status.as_str().into())];
+            inputs.extend(message.as_ref().map(|message| ("Message", message.into())));
+            inputs
+        })
+        .map(drop)
     }
-    fn take_lease(&mut self, _run_id: Guid, _table: &TableName, _lease_seconds: u32) -> Result<Fence> {
-        Err(unfinished())
+
+    fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
+        let owner = self.owner;
+        let row = self.unit("take the lease", "dbo.usp_BlobDelta_TakeLease", &[("LeaseEpoch", "bigint")], || {
+            vec![
+                ("RunId", run_id.into()),
+                ("TableName", table.into()),
+                ("LeaseSeconds", lease_seconds.into()),
+                ("OwnerToken", owner.into()),
+            ]
+        });
+        let row = row.and_then(must).map_err(|error| error.table(table))?;
+        Ok(Fence { table: table.clone(), run_id, epoch: number_at(&Fields::of(&row), 0)? })
     }
-    fn release_lease(&mut self, _fence: &Fence) -> Result<()> {
-        Err(unfinished())
+
+    fn release_lease(&mut self, fence: &Fence) -> Result<()> {
+        self.unit("release the lease", "dbo.usp_BlobDelta_ReleaseLease", &[], || fenced(fence)).map(drop)
     }
+
     fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
-        Err(unfinished())
+        Ok(Box::new(Keeper { client: self.another()? }))
     }
+}
+
+/// Renews on a connection of its own.
+struct Keeper {
+    client: Client,
+}
+
+impl LeaseKeeper for Keeper {
+    fn renew(&mut self, fence: &Fence, lease_seconds: u32) -> Result<()> {
+        let renewed = self.client.unit(|client| {
+            let mut inputs = fenced(fence);
+            inputs.push(("LeaseSeconds", lease_seconds.into()));
+            client.call("renew the lease", "dbo.usp_BlobDelta_RenewLease", inputs, &[])
+        });
+        renewed.map(drop).map_err(|error| placed(error, fence))
+    }
+}
+
+impl Session {
+    /// One procedure, repeated as a whole where the server or the connection asks for it.
+    fn unit<'a>(
+        &mut self,
+        doing: &str,
+        procedure: &str,
+        outputs: &[(&str, &str)],
+        inputs: impl Fn() -> Inputs<'a>,
+    ) -> Result<Option<Row>> {
+        self.client.unit(|client| client.call(doing, procedure, inputs(), outputs))
+    }
+
+    fn table_run(&mut self, run: &Run, table: &TableConfig, started: &Row) -> Result<TableRun> {
+        let started = Fields::of(started);
+        let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
+        let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
+        let sql = Sql::new(
+            "SELECT t.WindowStart, t.WindowEnd, (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue AS q
+                 WHERE q.RunId = t.RunId AND q.TableName = t.TableName AND q.State IS NOT NULL)
+             FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = ",
+        )
+        .bind(run.id)
+        .then(" AND t.TableName = ")
+        .bind(&table.name);
+        let row = must(self.client.unit(|client| client.row("read the window", sql.clone()))?)?;
+        let fields = Fields::of(&row);
+        let (start, end) = (fields.must(0, Fields::time)?, fields.must(1, Fields::time)?);
+        let window = Window { start, end, clock: table.clock };
+        Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys: number_at(&fields, 2)?, complete })
+    }
+
+    /// Runs; `rest` is what follows the list of columns, `top` what stands before it.
+    pub(super) fn read_runs(&mut self, rest: Sql<'_>, top: &str) -> Result<Vec<Run>> {
+        let sql = Sql {
+            text: format!(
+                "SELECT {top}RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
+                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom FROM dbo.BlobDeltaRun{}",
+                rest.text
+            ),
+            values: rest.values,
+        };
+        let rows = self.client.unit(|client| client.rows("read the runs", sql.clone()))?;
+        rows.iter().map(|row| read_run(&Fields::of(row))).collect()
+    }
+}
+
+fn read_run(fields: &Fields<'_>) -> Result<Run> {
+    let status = fields.must(6, Fields::text)?;
+    Ok(Run {
+        id: fields.must(0, Fields::guid)?,
+        run_type: text_at(fields, 1)?,
+        requested_by: text_at(fields, 2)?,
+        started_at: ServerTime { utc: fields.must(3, Fields::time)?, local: fields.must(4, Fields::time)? },
+        completed_at: fields.time(5)?,
+        status: Status::parse(status).ok_or_else(|| Error::internal(format!("a run has the status {status:?}")))?,
+        error: fields.text(7)?.map(str::to_owned),
+        table: if fields.text(8)?.is_some() { Some(table_at(fields, 8)?) } else { None },
+        scope: fields.guid(9)?.into(),
+        batch_size: number_at(fields, 10)?,
+        max_dop: number_at(fields, 11)?,
+        from: fields.time(12)?,
+    })
+}
+
+/// What every write of a table run carries.
+fn fenced<'a>(fence: &Fence) -> Inputs<'a> {
+    vec![("RunId", fence.run_id.into()), ("TableName", (&fence.table).into()), ("LeaseEpoch", fence.epoch.into())]
+}
+
+fn placed(error: Error, fence: &Fence) -> Error {
+    error.run(fence.run_id).table(&fence.table)
+}
+
+fn must(row: Option<Row>) -> Result<Row> {
+    row.ok_or_else(|| Error::internal("a procedure gave no answer").hint("run deploy with this program"))
+}
+
+fn counts_of(json: &str) -> Result<TableCounts> {
+    serde_json::from_str(json)
+        .map_err(|error| Error::internal("the counts of a table cannot be understood").caused_by(error))
+}
+
+fn cut(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARS).collect()
 }

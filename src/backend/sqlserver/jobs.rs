@@ -1,70 +1,272 @@
 //! [`Jobs`] on a server.
 
-use super::session::{Session, unfinished};
+use super::catalog;
+use super::session::Session;
+use super::sql::{Sql, Value};
+use super::values::Fields;
 use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
 };
-use crate::error::{Error, Result};
+use crate::backend::slices::Slices as _;
+use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Run, Scope};
-use crate::model::slice::Deletion;
+use crate::model::run::{Run, Scope, Status};
+use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
-use crate::model::time::Timestamp;
+
+/// A session that replays has no job database, and one before `deploy` no function yet.
+const NOW: &str =
+    "IF OBJECT_ID(N'dbo.ufn_BlobDelta_UtcNow') IS NULL SELECT SYSUTCDATETIME() AS Utc, SYSDATETIME() AS Local;
+ELSE EXEC (N'SELECT dbo.ufn_BlobDelta_UtcNow() AS Utc, dbo.ufn_BlobDelta_LocalNow() AS Local');";
 
 impl Jobs for Session {
     fn describe(&self) -> String {
         self.address.to_string()
     }
+
     fn now(&mut self) -> Result<ServerTime> {
-        Err(unfinished())
+        let row = self.client.unit(|client| client.row("read the clock", Sql::new(NOW)))?;
+        let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
+        let fields = Fields::of(&row);
+        Ok(ServerTime { utc: fields.must(0, Fields::time)?, local: fields.must(1, Fields::time)? })
     }
+
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
-        Err(unfinished())
+        self.deploy_all()
     }
+
     fn source_id(&mut self) -> Result<Guid> {
-        Err(unfinished())
+        let sql = "SELECT SourceId FROM dbo.BlobDeltaSource";
+        let found = self.client.unit(|client| client.row("read the source's identity", Sql::new(sql)));
+        let row = found.map_err(not_deployed)?;
+        row.map(|row| Fields::of(&row).must(0, Fields::guid)).unwrap_or_else(|| {
+            Err(Error::config("the job database has no identity").hint("run deploy, which gives it one"))
+        })
     }
+
     fn tables(&mut self) -> Result<Vec<TableConfig>> {
-        Err(unfinished())
+        self.known.clear();
+        self.configured_tables().map_err(not_deployed)
     }
-    fn save_table(&mut self, _table: &TableConfig) -> Result<()> {
-        Err(unfinished())
+
+    fn save_table(&mut self, table: &TableConfig) -> Result<()> {
+        table.check()?;
+        let before = self.tables()?.into_iter().find(|config| config.name == table.name);
+        self.write_config(table)?;
+        match self.make_slice(table) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.restore_config(&table.name, before.as_ref())?;
+                Err(error)
+            }
+        }
     }
-    fn source_columns(&mut self, _table: &TableConfig) -> Result<Vec<Column>> {
-        Err(unfinished())
+
+    fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
+        catalog::columns(&mut self.client, &table.source)
     }
-    fn run(&mut self, _id: Guid) -> Result<Run> {
-        Err(unfinished())
+
+    fn run(&mut self, id: Guid) -> Result<Run> {
+        let found = self.read_runs(Sql::new(" WHERE RunId = ").bind(id), "")?.into_iter().next();
+        found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
     }
-    fn recent_runs(&mut self, _limit: u32) -> Result<Vec<Run>> {
-        Err(unfinished())
+
+    fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
+        let order = Sql::new(" ORDER BY RunStartedAt DESC, RunId");
+        self.read_runs(order, &format!("TOP ({limit}) ")).map_err(not_deployed)
     }
-    fn run_tables(&mut self, _id: Guid) -> Result<Vec<(TableName, PackState)>> {
-        Err(unfinished())
+
+    fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
+        let sql = "SELECT TableName, Status, PackNumber FROM dbo.BlobDeltaRunTable WHERE RunId = ";
+        let found = self.list("read the tables of a run", sql, id, " ORDER BY TableName", |fields| {
+            let status = Status::parse(fields.must(1, Fields::text)?);
+            let pack = fields.number(2)?.and_then(|number| u32::try_from(number).ok());
+            Ok((table_at(fields, 0)?, status, pack))
+        })?;
+        let mut states = Vec::new();
+        for (name, status, pack) in found {
+            let state = if status == Some(Status::Completed) {
+                self.pack_state(id, &name, pack)
+            } else {
+                PackState::NotCompleted
+            };
+            states.push((name, state));
+        }
+        Ok(states)
     }
-    fn run_steps(&mut self, _id: Guid) -> Result<Vec<StepRecord>> {
-        Err(unfinished())
+
+    fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>> {
+        let sql =
+            "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
+            BatchStartedAt, BatchCompletedAt, Status, ErrorMessage FROM dbo.BlobDeltaRunStep WHERE RunId = ";
+        self.list("read the steps of a run", sql, id, " ORDER BY TableName, StepNumber, BatchNumber", |fields| {
+            Ok(StepRecord {
+                table: table_at(fields, 0)?,
+                step: number_at(fields, 1)?,
+                batch: number_at(fields, 2)?,
+                rows_processed: number_at(fields, 3)?,
+                total_rows_processed: number_at(fields, 4)?,
+                window_start: fields.time(5)?,
+                window_end: fields.time(6)?,
+                started_at: fields.must(7, Fields::time)?,
+                completed_at: fields.time(8)?,
+                status: text_at(fields, 9)?,
+                error: fields.text(10)?.map(str::to_owned),
+            })
+        })
     }
+
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
-        Err(unfinished())
+        let sql = "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
+            RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName IS NOT NULL AND 0 = ";
+        let marks = self.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
+            Ok(WatermarkRecord {
+                table: table_at(fields, 0)?,
+                last_high_water: fields.time(1)?,
+                last_run_id: fields.guid(2)?,
+                last_run_completed_at: fields.time(3)?,
+                is_initial_full_load_done: number_at::<u8>(fields, 4)? != 0,
+                is_running: number_at::<u8>(fields, 5)? != 0,
+                lease_expires_at: fields.time(6)?,
+                lease_run_id: fields.guid(7)?,
+                lease_epoch: number_at(fields, 8)?,
+            })
+        });
+        marks.map_err(not_deployed)
     }
-    fn missing_parents(&mut self, _id: Guid) -> Result<Vec<MissingParentRecord>> {
-        Err(unfinished())
+
+    fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
+        let sql =
+            "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM dbo.BlobDeltaMissingParentsQueue
+            WHERE RunId = ";
+        self.list("read the missing parents", sql, id, " ORDER BY TableName, CreatedAt, stream_id", |fields| {
+            Ok(MissingParentRecord {
+                table: table_at(fields, 0)?,
+                stream_id: fields.must(1, Fields::guid)?,
+                business_unit: fields.guid(2)?,
+                processed: number_at::<u8>(fields, 3)? != 0,
+                created_at: fields.must(4, Fields::time)?,
+            })
+        })
     }
-    fn bundles(&mut self, _id: Guid) -> Result<Vec<BundleRecord>> {
-        Err(unfinished())
+
+    fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
+        let sql =
+            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt
+            FROM dbo.BlobDeltaBundle WHERE RunId = ";
+        self.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
+            Ok(BundleRecord {
+                run_id: fields.must(0, Fields::guid)?,
+                table: table_at(fields, 1)?,
+                pack_number: number_at(fields, 2)?,
+                scope: scope_of(fields.must(3, Fields::text)?)?,
+                root_sha256: Sha256::parse(fields.must(4, Fields::text)?)?,
+                previous_root_sha256: fields.text(5)?.map(Sha256::parse).transpose()?,
+                name: text_at(fields, 6)?,
+                folder: text_at(fields, 7)?,
+                published_at: fields.must(8, Fields::time)?,
+            })
+        })
     }
-    fn pend_key(&mut self, _table: &TableName, _key: Guid, _reason: &str) -> Result<()> {
-        Err(unfinished())
+
+    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+        self.note_key("BlobDeltaPendingKey", table, key, reason)
     }
-    fn exclude_key(&mut self, _table: &TableName, _key: Guid, _reason: &str) -> Result<()> {
-        Err(unfinished())
+
+    fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+        self.note_key("BlobDeltaExcludedKey", table, key, reason)
     }
-    fn log_deletion(&mut self, _table: &TableName, _deletion: &Deletion) -> Result<()> {
-        Err(unfinished())
+
+    fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
+        self.table(table)?;
+        let sql = Sql::new(
+            "INSERT INTO dbo.BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt) VALUES (",
+        )
+        .bind(table)
+        .then(", ")
+        .bind(deletion.key)
+        .then(", ")
+        .bind(deletion.deleted_on)
+        .then(", ")
+        .bind(deletion.business_unit)
+        .then(", dbo.ufn_BlobDelta_UtcNow())");
+        self.client.unit(|client| client.execute("log a deletion", sql.clone())).map(drop)
     }
+}
+
+impl Session {
+    /// Reads a list of one key; `sql` ends where the key's value belongs.
+    pub(super) fn list<'a, T>(
+        &mut self,
+        doing: &str,
+        sql: &str,
+        key: impl Into<Value<'a>>,
+        order: &str,
+        read: impl Fn(&Fields<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let sql = Sql::new(sql).bind(key).then(order);
+        let rows = self.client.unit(|client| client.rows(doing, sql.clone()))?;
+        rows.iter().map(|row| read(&Fields::of(row))).collect()
+    }
+
+    fn pack_state(&mut self, id: Guid, table: &TableName, pack: Option<u32>) -> PackState {
+        let marker = self.config(table).and_then(|config| self.slice_marker(&config)).ok();
+        match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {
+            (Some(SliceState::Packed), Some(number)) => PackState::Packed(number),
+            (Some(SliceState::Complete), _) => PackState::Unpacked,
+            _ => PackState::SliceGone,
+        }
+    }
+
+    fn note_key(&mut self, list: &str, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+        self.table(table)?;
+        let place = |sql: Sql<'static>| sql.bind(table.to_string()).then(" AND stream_id = ").bind(key);
+        let update = Sql::new(format!("UPDATE dbo.{list} SET Reason = ")).bind(reason.to_owned());
+        let update = place(update.then(" WHERE TableName = "));
+        let insert = Sql::new(format!("INSERT INTO dbo.{list} (TableName, stream_id, Reason, CreatedAt) VALUES ("))
+            .bind(table)
+            .then(", ")
+            .bind(key)
+            .then(", ")
+            .bind(reason)
+            .then(", dbo.ufn_BlobDelta_UtcNow())");
+        let doing = "note a key";
+        self.client.transact(doing, |client| {
+            if client.execute(doing, update.clone())? == 0 {
+                client.execute(doing, insert.clone())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Without the tables of the job database nothing else can be said. What keeps the program from
+/// the server is said as it is.
+fn not_deployed(error: Error) -> Error {
+    if error.kind() != Kind::Database || error.what().contains("log in") {
+        return error;
+    }
+    Error::config("the job database cannot be read").caused_by(error).hint("run deploy first, or doctor")
+}
+
+pub(super) fn table_at(fields: &Fields<'_>, at: usize) -> Result<TableName> {
+    TableName::parse(fields.must(at, Fields::text)?)
+}
+
+pub(super) fn text_at(fields: &Fields<'_>, at: usize) -> Result<String> {
+    fields.must(at, Fields::text).map(str::to_owned)
+}
+
+/// A number that the job database keeps in range.
+pub(super) fn number_at<T: TryFrom<i64>>(fields: &Fields<'_>, at: usize) -> Result<T> {
+    let number = fields.must(at, Fields::number)?;
+    T::try_from(number).map_err(|_| Error::internal(format!("the job database holds {number} where it cannot stand")))
+}
+
+pub(super) fn scope_of(text: &str) -> Result<Scope> {
+    if text == "all" { Ok(Scope::All) } else { Guid::parse(text).map(Scope::BusinessUnit) }
 }

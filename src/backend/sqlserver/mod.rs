@@ -13,6 +13,8 @@ mod address;
 mod apply;
 mod catalog;
 mod client;
+mod config;
+mod deploy;
 mod errors;
 mod extract;
 mod jobs;

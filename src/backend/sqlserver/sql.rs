@@ -95,6 +95,12 @@ impl From<&TableName> for Value<'_> {
     }
 }
 
+impl From<TableName> for Value<'_> {
+    fn from(name: TableName) -> Self {
+        Self::from(name.to_string())
+    }
+}
+
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self(Some(ColumnData::Binary(Some(Cow::Borrowed(bytes)))))

@@ -1,0 +1,183 @@
+//! `BlobDeltaTableConfig` on a server.
+
+use super::session::Session;
+use super::sql::{Sql, Value};
+use super::values::Fields;
+use crate::error::{Error, Result};
+use crate::model::clock::ClockKind;
+use crate::model::name::TableName;
+use crate::model::table::TableConfig;
+
+/// The columns, in the order of [`values_of`] and [`read`].
+const COLUMNS: [&str; 27] = [
+    "TableName",
+    "SourceDb",
+    "SourceSchema",
+    "SourceTable",
+    "TargetDb",
+    "TargetSchema",
+    "TargetTable",
+    "MetadataDb",
+    "MetadataSchema",
+    "MetadataTable",
+    "MetadataIdColumn",
+    "MetadataModifiedOnCol",
+    "MetadataBusinessUnitCol",
+    "BusinessUnitDb",
+    "BusinessUnitSchema",
+    "BusinessUnitTable",
+    "BusinessUnitIdColumn",
+    "KeyColumn",
+    "PathColumn",
+    "ParentPathColumn",
+    "SafetyBufferMinutes",
+    "InitialBaseline",
+    "ModifiedOnIsUtc",
+    "ExcludedStreamId",
+    "IsActive",
+    "IncludeDeletions",
+    "RequireBundle",
+];
+
+impl Session {
+    pub(super) fn configured_tables(&mut self) -> Result<Vec<TableConfig>> {
+        let sql = format!("SELECT {} FROM dbo.BlobDeltaTableConfig ORDER BY TableName", COLUMNS.join(", "));
+        let rows = self.client.unit(|client| client.rows("read the configuration", Sql::new(&sql)))?;
+        rows.iter().map(|row| read(&Fields::of(row))).collect()
+    }
+
+    /// The configuration of a table, read again only after it was written by this session.
+    pub(super) fn config(&mut self, table: &TableName) -> Result<TableConfig> {
+        if let Some(known) = self.known.get(table) {
+            return Ok(known.clone());
+        }
+        let found = self.configured_tables()?.into_iter().find(|config| config.name == *table);
+        let config = found.ok_or_else(|| Error::config("this table is not configured").table(table))?;
+        self.known.insert(table.clone(), config.clone());
+        Ok(config)
+    }
+
+    /// Writes the row and has the server hold it against its catalog; leaves nothing if the
+    /// catalog refuses it.
+    pub(super) fn write_config(&mut self, table: &TableConfig) -> Result<()> {
+        self.known.remove(&table.name);
+        let doing = "save the configuration of a table";
+        let written = self.client.transact(doing, |client| {
+            if client.execute(doing, update(table))? == 0 {
+                client.execute(doing, insert(table))?;
+            }
+            let mark = Sql::new("INSERT INTO dbo.BlobDeltaHighWatermark (TableName) SELECT ")
+                .bind(&table.name)
+                .then(" WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = ")
+                .bind(&table.name)
+                .then(")");
+            client.execute(doing, mark)?;
+            let inputs = vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
+            client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs, &[]).map(drop)
+        });
+        written.map_err(|error| error.table(&table.name))
+    }
+
+    /// Takes back what [`Session::write_config`] wrote.
+    pub(super) fn restore_config(&mut self, name: &TableName, before: Option<&TableConfig>) -> Result<()> {
+        if let Some(before) = before {
+            return self.write_config(before);
+        }
+        self.known.remove(name);
+        self.client.transact("take back a configuration", |client| {
+            for table in ["BlobDeltaTableConfig", "BlobDeltaHighWatermark"] {
+                let sql = Sql::new(format!("DELETE FROM dbo.{table} WHERE TableName = ")).bind(name);
+                client.execute("take back a configuration", sql)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn update(table: &TableConfig) -> Sql<'_> {
+    let mut sql = Sql::new("UPDATE dbo.BlobDeltaTableConfig SET ");
+    for (nth, (column, value)) in COLUMNS.iter().zip(values_of(table)).enumerate().skip(1) {
+        sql.push_text(&format!("{}{column} = ", if nth > 1 { ", " } else { "" }));
+        sql.push(value);
+    }
+    sql.then(" WHERE TableName = ").bind(&table.name)
+}
+
+fn insert(table: &TableConfig) -> Sql<'_> {
+    let mut sql = Sql::new(format!("INSERT INTO dbo.BlobDeltaTableConfig ({}) VALUES (", COLUMNS.join(", ")));
+    for (nth, value) in values_of(table).into_iter().enumerate() {
+        sql.push_text(if nth > 0 { ", " } else { "" });
+        sql.push(value);
+    }
+    sql.then(")")
+}
+
+fn values_of(table: &TableConfig) -> [Value<'_>; 27] {
+    let units = table.business_unit_table.as_ref();
+    [
+        (&table.name).into(),
+        (&table.source.db).into(),
+        (&table.source.schema).into(),
+        (&table.source.table).into(),
+        (&table.target.db).into(),
+        (&table.target.schema).into(),
+        (&table.target.table).into(),
+        (&table.metadata.db).into(),
+        (&table.metadata.schema).into(),
+        (&table.metadata.table).into(),
+        (&table.metadata_id_column).into(),
+        (&table.metadata_modified_on_column).into(),
+        table.metadata_business_unit_column.as_ref().into(),
+        units.map(|units| &units.db).into(),
+        units.map(|units| &units.schema).into(),
+        units.map(|units| &units.table).into(),
+        table.business_unit_id_column.as_ref().into(),
+        (&table.key_column).into(),
+        table.path_column.as_ref().into(),
+        table.parent_path_column.as_ref().into(),
+        table.safety_buffer_minutes.into(),
+        table.initial_baseline.into(),
+        (table.clock == ClockKind::Utc).into(),
+        table.excluded_stream_id.into(),
+        table.is_active.into(),
+        table.include_deletions.into(),
+        table.require_bundle.into(),
+    ]
+}
+
+fn read(fields: &Fields<'_>) -> Result<TableConfig> {
+    let text = |at| fields.must(at, Fields::text);
+    let optional = |at| Ok::<_, Error>(fields.text(at)?.map(str::to_owned));
+    let bit = |at| Ok::<_, Error>(fields.must(at, Fields::number)? != 0);
+    let table = TableName::parse(text(0)?)?;
+    let name = |at| {
+        let name = TableName::new(text(at)?, text(at + 1)?, text(at + 2)?);
+        name.map_err(|error| error.table(&table))
+    };
+    let units = match (fields.text(13)?, fields.text(14)?, fields.text(15)?) {
+        (Some(db), schema, Some(table)) => Some(TableName::new(db, schema.unwrap_or("dbo"), table)?),
+        _ => None,
+    };
+    Ok(TableConfig {
+        source: name(1)?,
+        target: name(4)?,
+        metadata: name(7)?,
+        metadata_id_column: text(10)?.to_owned(),
+        metadata_modified_on_column: text(11)?.to_owned(),
+        metadata_business_unit_column: optional(12)?,
+        business_unit_table: units,
+        business_unit_id_column: optional(16)?,
+        key_column: text(17)?.to_owned(),
+        path_column: optional(18)?,
+        parent_path_column: optional(19)?,
+        safety_buffer_minutes: u32::try_from(fields.must(20, Fields::number)?)
+            .map_err(|_| Error::config("SafetyBufferMinutes is negative").table(&table))?,
+        initial_baseline: fields.time(21)?,
+        clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },
+        excluded_stream_id: fields.guid(23)?,
+        is_active: bit(24)?,
+        include_deletions: bit(25)?,
+        require_bundle: bit(26)?,
+        name: table,
+    })
+}
