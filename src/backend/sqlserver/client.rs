@@ -282,6 +282,24 @@ impl Client {
         })
     }
 
+    /// One transaction that cannot be repeated, because it takes what comes only once.
+    pub(super) fn once<T>(&mut self, doing: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let done = self.batch(doing, "BEGIN TRANSACTION").and_then(|()| {
+            let value = work(self)?;
+            self.batch(doing, "COMMIT TRANSACTION")?;
+            Ok(value)
+        });
+        if done.is_err() {
+            self.roll_back();
+        }
+        done
+    }
+
+    /// Whether what failed last may succeed when it is asked for again.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.trouble != Trouble::Final
+    }
+
     fn roll_back(&mut self) {
         if self.link.is_some() && self.batch("roll back", "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").is_err() {
             // The server rolls back when the session ends.

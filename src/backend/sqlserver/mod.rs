@@ -9,6 +9,7 @@
 //! **Time** is the server's, through `dbo.ufn_BlobDelta_UtcNow`. **Names** are compared as the
 //! server compares them, and spelled as its catalog does.
 
+mod abilities;
 mod address;
 mod apply;
 mod catalog;
@@ -17,12 +18,16 @@ mod config;
 mod deploy;
 mod errors;
 mod extract;
+mod insert;
 mod jobs;
+mod large;
+mod page;
 mod sandbox;
 mod session;
 mod slices;
 mod sql;
 mod staging;
+mod stream;
 mod target;
 mod upkeep;
 mod values;

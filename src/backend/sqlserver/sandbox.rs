@@ -1,74 +1,179 @@
-//! [`Sandbox`] on a server.
+//! [`Sandbox`] on a server: tables made, filled and looked at by hand.
 
-use super::session::{Session, unfinished};
+use super::catalog;
+use super::insert::{insert, push_value};
+use super::large::{self, Place};
+use super::page::Reading;
+use super::session::Session;
+use super::sql::{Sql, literal, quote, quoted};
 use crate::backend::sandbox::Sandbox;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::slice::ReadLimits;
+use crate::model::slice::{ReadLimits, SlicePosition};
+use crate::model::sqltype::SqlType;
 use std::io::{Read, Write};
 
+/// What one page of a whole scan holds.
+const SCAN_BYTES: u64 = 8 << 20;
+
 impl Sandbox for Session {
-    fn create_database(&mut self, _name: &str) -> Result<()> {
-        Err(unfinished())
+    fn create_database(&mut self, name: &str) -> Result<()> {
+        crate::model::name::check_identifier(name)?;
+        if catalog::has_database(&mut self.client, name)? {
+            return Ok(());
+        }
+        self.client.batch("create a database", &format!("CREATE DATABASE {}", quote(name)))
     }
-    fn create_table(
-        &mut self,
-        _table: &TableName,
-        _columns: &[Column],
-        _key: &str,
-        _indexes: &[&[&str]],
-    ) -> Result<()> {
-        Err(unfinished())
+
+    fn create_table(&mut self, table: &TableName, columns: &[Column], key: &str, indexes: &[&[&str]]) -> Result<()> {
+        self.cursor = None;
+        self.columns.remove(table);
+        let made = self.in_database(&table.db, "create a table", &create_sql(table, columns, key, indexes));
+        made.map_err(|error| error.table(table))
     }
-    fn insert(&mut self, _table: &TableName, _columns: &[Column], _rows: &[Vec<Cell<'_>>]) -> Result<()> {
-        Err(unfinished())
+
+    fn insert(&mut self, table: &TableName, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
+        self.cursor = None;
+        let name = quoted(table);
+        let done = self.client.transact("insert rows", |client| insert(client, &name, columns, rows));
+        done.map_err(|error| error.table(table))
     }
-    fn update(&mut self, _table: &TableName, _key: (&str, Guid), _values: &[(&Column, Cell<'_>)]) -> Result<bool> {
-        Err(unfinished())
+
+    fn update(&mut self, table: &TableName, key: (&str, Guid), values: &[(&Column, Cell<'_>)]) -> Result<bool> {
+        self.cursor = None;
+        let mut sql = Sql::new(format!("UPDATE {} SET ", quoted(table)));
+        for (nth, (column, cell)) in values.iter().enumerate() {
+            sql.push_text(&format!("{}{} = ", if nth > 0 { ", " } else { "" }, quote(&column.name)));
+            push_value(&mut sql, column.sql_type, *cell);
+        }
+        let sql = sql.then(&format!(" WHERE {} = ", quote(key.0))).bind(key.1);
+        let done = self.client.unit(|client| client.execute("update a row", sql.clone()));
+        Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
-    fn delete(&mut self, _table: &TableName, _key: (&str, Guid)) -> Result<bool> {
-        Err(unfinished())
+
+    fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
+        self.cursor = None;
+        let sql = Sql::new(format!("DELETE FROM {} WHERE {} = ", quoted(table), quote(key.0))).bind(key.1);
+        let done = self.client.unit(|client| client.execute("delete a row", sql.clone()));
+        Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
-    fn columns(&mut self, _table: &TableName) -> Result<Vec<Column>> {
-        Err(unfinished())
+
+    fn columns(&mut self, table: &TableName) -> Result<Vec<Column>> {
+        catalog::columns(&mut self.client, table)
     }
-    fn scan(&mut self, _table: &TableName, _columns: &[Column], _key: &str, _sink: &mut dyn CellSink) -> Result<()> {
-        Err(unfinished())
+
+    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
+        let limits = ReadLimits { bytes: SCAN_BYTES, rows: u32::MAX, inline_bytes: i64::MAX as u64 };
+        let mut after = None;
+        loop {
+            after = self.scan_page(table, columns, key, after, limits, sink)?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
+
     fn scan_page(
         &mut self,
-        _table: &TableName,
-        _columns: &[Column],
-        _key: &str,
-        _after: Option<Guid>,
-        _limits: ReadLimits,
-        _sink: &mut dyn CellSink,
+        table: &TableName,
+        columns: &[Column],
+        key: &str,
+        after: Option<Guid>,
+        limits: ReadLimits,
+        sink: &mut dyn CellSink,
     ) -> Result<Option<Guid>> {
-        Err(unfinished())
+        let reading = Reading {
+            doing: "read a table",
+            table: quoted(table),
+            fence: None,
+            depth: None,
+            path: None,
+            key: key.to_owned(),
+            is_by_text: true,
+            columns: columns.to_vec(),
+            inline_bytes: limits.inline_bytes,
+        };
+        let after = after.map(|key| SlicePosition { depth: 0, path: Vec::new(), key });
+        let last = self.read_page(reading, after.as_ref(), limits, sink).map_err(|error| error.table(table))?;
+        Ok(last.map(|last| last.key))
     }
-    fn read_value(
-        &mut self,
-        _table: &TableName,
-        _key: (&str, Guid),
-        _column: &str,
-        _out: &mut dyn Write,
-    ) -> Result<u64> {
-        Err(unfinished())
+
+    fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
+        let at = |error: Error| error.table(table).key(key.1).column(column);
+        let columns = catalog::columns(&mut self.client, table)?;
+        let found = columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
+        let found = found.ok_or_else(|| at(Error::new(Kind::Database, "there is no such column")))?;
+        let place = Place::new(quoted(table), key, &found.name, found.sql_type);
+        large::read(&mut self.client, &place, out).map_err(at)
     }
+
     fn write_value(
         &mut self,
-        _table: &TableName,
-        _key: (&str, Guid),
-        _column: &Column,
-        _bytes: u64,
-        _from: &mut dyn Read,
+        table: &TableName,
+        key: (&str, Guid),
+        column: &Column,
+        bytes: u64,
+        from: &mut dyn Read,
     ) -> Result<()> {
-        Err(unfinished())
+        self.cursor = None;
+        let in_pieces = self.abilities()?.has_write;
+        let place = Place::new(quoted(table), key, &column.name, column.sql_type);
+        let written = large::write(&mut self.client, &place, bytes, from, in_pieces);
+        written.map_err(|error| error.table(table).key(key.1).column(&column.name))
     }
-    fn execute_script(&mut self, _sql: &str) -> Result<()> {
-        Err(unfinished())
+
+    fn execute_script(&mut self, sql: &str) -> Result<()> {
+        self.cursor = None;
+        let lines: Vec<&str> = sql.lines().collect();
+        let mut batches = lines.split(|line| line.trim().eq_ignore_ascii_case("GO"));
+        batches.try_for_each(|batch| self.client.batch("run a script", &batch.join("\n")))
+    }
+}
+
+impl Session {
+    /// Runs statements in another database, where names of three parts are not taken.
+    fn in_database(&mut self, db: &str, doing: &str, sql: &str) -> Result<()> {
+        let row = self.client.row(doing, Sql::new("SELECT DB_NAME()"))?;
+        let home = row.map(|row| super::values::Fields::of(&row).must(0, super::values::Fields::text).map(quote));
+        let home = home.transpose()?.unwrap_or_else(|| quote("master"));
+        let done = self.client.batch(doing, &format!("USE {}; {sql}", quote(db)));
+        let back = self.client.batch(doing, &format!("USE {home}"));
+        done.and(back)
+    }
+}
+
+/// `CREATE TABLE` with the key alone unique, and an index over each list.
+fn create_sql(table: &TableName, columns: &[Column], key: &str, indexes: &[&[&str]]) -> String {
+    let name = format!("{}.{}", quote(&table.schema), quote(&table.table));
+    let lines: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let is_key = column.name.eq_ignore_ascii_case(key);
+            let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
+            let unique = if is_key { " PRIMARY KEY" } else { "" };
+            format!("    {} {} {null}{unique}", quote(&column.name), declared(column.sql_type))
+        })
+        .collect();
+    let mut sql = String::new();
+    if !table.schema.eq_ignore_ascii_case("dbo") {
+        let create = format!("CREATE SCHEMA {}", quote(&table.schema));
+        sql = format!("IF SCHEMA_ID({}) IS NULL EXEC ({});\n", literal(&table.schema), literal(&create));
+    }
+    sql.push_str(&format!("CREATE TABLE {name} (\n{}\n);\n", lines.join(",\n")));
+    for (nth, index) in indexes.iter().enumerate() {
+        let over: Vec<String> = index.iter().map(|column| quote(column)).collect();
+        sql.push_str(&format!("CREATE INDEX {} ON {name} ({});\n", quote(&format!("IX_{}", nth + 1)), over.join(", ")));
+    }
+    sql
+}
+
+/// The type of a column that is written to: a rowversion would be the server's own.
+fn declared(sql_type: SqlType) -> String {
+    match sql_type {
+        SqlType::RowVersion => "binary(8)".to_owned(),
+        other => other.to_string(),
     }
 }

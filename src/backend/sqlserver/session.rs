@@ -1,9 +1,11 @@
 //! One session on a server: the connection for statements, and what opens more of them.
 
+use super::abilities::Abilities;
 use super::address::Address;
 use super::apply::Plan;
 use super::catalog;
 use super::client::Client;
+use super::page::Cursor;
 use super::sql::quote;
 use crate::backend::connect::OpenOptions;
 use crate::durable::Disk;
@@ -34,6 +36,10 @@ pub struct Session {
     pub(super) columns: HashMap<TableName, Vec<Column>>,
     /// How rows come into the targets of a replay.
     pub(super) targets: HashMap<TableName, Arc<Plan>>,
+    /// Where a reading of many rows stands.
+    pub(super) cursor: Option<Cursor>,
+    /// What the server has, once it was asked.
+    pub(super) abilities: Option<Abilities>,
 }
 
 impl Session {
@@ -65,12 +71,24 @@ impl Session {
             known: HashMap::new(),
             columns: HashMap::new(),
             targets: HashMap::new(),
+            cursor: None,
+            abilities: None,
         })
     }
 
     /// A second connection to the same server, with the main database in use.
     pub(super) fn another(&self) -> Result<Client> {
         Client::connect(&self.address, Some(&self.options.main_database))
+    }
+
+    /// What the server has; asked once, and not inside of a transaction.
+    pub(super) fn abilities(&mut self) -> Result<Abilities> {
+        if let Some(known) = self.abilities {
+            return Ok(known);
+        }
+        let asked = Abilities::ask(&mut self.client)?;
+        self.abilities = Some(asked);
+        Ok(asked)
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {

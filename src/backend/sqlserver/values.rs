@@ -210,13 +210,20 @@ impl<'r> Fields<'r> {
         Self { row }
     }
 
-    fn data(&self, at: usize) -> Result<&'r ColumnData<'static>> {
+    pub(super) fn data(&self, at: usize) -> Result<&'r ColumnData<'static>> {
         self.row.get_column_data(at).map_err(|_| unexpected(at))
     }
 
     pub(super) fn text(&self, at: usize) -> Result<Option<&'r str>> {
         match self.data(at)? {
             ColumnData::String(text) => Ok(text.as_deref()),
+            _ => Err(unexpected(at)),
+        }
+    }
+
+    pub(super) fn bytes(&self, at: usize) -> Result<Option<&'r [u8]>> {
+        match self.data(at)? {
+            ColumnData::Binary(bytes) => Ok(bytes.as_deref()),
             _ => Err(unexpected(at)),
         }
     }

@@ -1,0 +1,69 @@
+//! Rows as INSERT statements: what the sandbox and small tables need. (Many rows go by bulk load.)
+//!
+//! A statement a row, so that every value is converted to its own column's type and to nothing
+//! that it has in common with other rows; several statements a call, bounded by bytes and by the
+//! 2,100 parameters that a call may have.
+
+use super::client::Client;
+use super::sql::{Sql, Value, quote};
+use super::values::param;
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::column::Column;
+use crate::model::sqltype::SqlType;
+
+/// Of 2,100 (<https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server>),
+/// less those that the driver takes.
+const MAX_PARAMETERS: usize = 2_000;
+/// Bytes of values in one call.
+const CALL_BYTES: usize = 4 << 20;
+/// Rows in one call: more make a text that takes longer to parse than to run.
+const CALL_ROWS: usize = 100;
+
+/// Adds a value of a column of this type.
+pub(super) fn push_value<'a>(sql: &mut Sql<'a>, sql_type: SqlType, cell: Cell<'a>) {
+    let value = Value(param(sql_type, cell));
+    let of_clr = match sql_type {
+        SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => value.0.is_some(),
+        _ => false,
+    };
+    if of_clr {
+        sql.push_text(&format!("CONVERT({sql_type}, "));
+    }
+    sql.push(value);
+    if of_clr {
+        sql.push_text(")");
+    }
+}
+
+/// Inserts rows; the caller has opened the transaction. `table` is quoted.
+pub(super) fn insert(client: &mut Client, table: &str, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
+    let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+    let head = format!("INSERT INTO {table} ({}) VALUES (", names.join(", "));
+    let mut sql = Sql::default();
+    let (mut bytes, mut count) = (0, 0);
+    for row in rows {
+        sql.push_text(&head);
+        for (nth, (column, cell)) in columns.iter().zip(row).enumerate() {
+            if nth > 0 {
+                sql.push_text(", ");
+            }
+            push_value(&mut sql, column.sql_type, *cell);
+            bytes += match cell {
+                Cell::Text(text) => text.len(),
+                Cell::Bytes(bytes) => bytes.len(),
+                _ => 16,
+            };
+        }
+        sql.push_text(");\n");
+        count += 1;
+        if bytes >= CALL_BYTES || count >= CALL_ROWS || sql.values.len() + columns.len() > MAX_PARAMETERS {
+            client.execute("insert rows", std::mem::take(&mut sql))?;
+            (bytes, count) = (0, 0);
+        }
+    }
+    if count > 0 {
+        client.execute("insert rows", sql)?;
+    }
+    Ok(())
+}

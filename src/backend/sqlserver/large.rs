@@ -1,0 +1,255 @@
+//! Values without bound, in pieces: neither side ever holds one whole.
+//!
+//! Text goes in and out as UTF-8, whatever its column. It is counted in the units of its column
+//! (UTF-16, or the characters of a code page), and a piece never ends between the two halves of a
+//! surrogate pair, because half a character cannot be read.
+
+use super::client::Client;
+use super::sql::{Sql, quote};
+use super::values::{Fields, is_text, selected};
+use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
+use std::io::{Read, Write};
+
+/// Bytes, or units of text, of one piece that is read.
+const PIECE: i64 = 512 * 1024;
+
+/// Bytes of one piece that is written: a multiple of 8,040, which is how `.WRITE` likes them
+/// (<https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql>).
+const WRITTEN_PIECE_BYTES: usize = 8_040 * 65;
+
+/// The most that is written as one parameter, where there is no `.WRITE`.
+const MAX_WHOLE_BYTES: u64 = 64 << 20;
+
+/// Where a value stands. All names are quoted.
+pub(super) struct Place {
+    /// The table, in three parts.
+    pub(super) table: String,
+    /// The column of the key.
+    pub(super) key_column: String,
+    /// The row.
+    pub(super) key: Guid,
+    /// The column.
+    pub(super) column: String,
+    /// Its type.
+    pub(super) sql_type: SqlType,
+}
+
+impl Place {
+    pub(super) fn new(table: String, key: (&str, Guid), column: &str, sql_type: SqlType) -> Self {
+        Self { table, key_column: quote(key.0), key: key.1, column: quote(column), sql_type }
+    }
+
+    fn of_row<'s>(&self, sql: Sql<'s>) -> Sql<'s> {
+        sql.then(&format!(" WHERE {} = ", self.key_column)).bind(self.key)
+    }
+
+    /// Gives the piece that begins at a place, counted from 1, and how many units it was asked to
+    /// have. It has fewer only at the end.
+    fn piece(&self, at: i64) -> Sql<'static> {
+        let (table, column) = (&self.table, &self.column);
+        match self.sql_type {
+            // Its characters are counted whole, so the piece can be cut before it is converted.
+            SqlType::VarChar(_) | SqlType::Char(_) => {
+                let sql = Sql::new(format!("SELECT CONVERT(nvarchar(max), SUBSTRING({column}, ")).bind(at);
+                let sql = sql.then(", ").bind(PIECE).then(")), ").bind(PIECE);
+                self.of_row(sql.then(&format!(" FROM {table}")))
+            }
+            of if is_text(of) => {
+                // Units, not characters: a collation with supplementary characters would count those.
+                let value = format!("{} COLLATE Latin1_General_100_BIN2", selected(of, column));
+                let sql = Sql::new("SELECT SUBSTRING(q.v, ").bind(at).then(", q.n), q.n FROM (SELECT p.v, ");
+                let sql = sql.then("CASE WHEN UNICODE(SUBSTRING(p.v, ").bind(at + PIECE - 1);
+                let sql = sql.then(", 1)) BETWEEN 55296 AND 56319 THEN ").bind(PIECE - 1).then(" ELSE ").bind(PIECE);
+                let sql = sql.then(&format!(" END AS n FROM (SELECT {value} AS v FROM {table}"));
+                self.of_row(sql).then(") AS p) AS q")
+            }
+            of => {
+                let sql = Sql::new(format!("SELECT SUBSTRING({}, ", selected(of, column))).bind(at);
+                let sql = sql.then(", ").bind(PIECE).then("), ").bind(PIECE);
+                self.of_row(sql.then(&format!(" FROM {table}")))
+            }
+        }
+    }
+}
+
+/// Copies a value out; returns its bytes (of UTF-8, for text).
+///
+/// # Errors
+/// Database: no such row, or NULL. Io of the writer.
+pub(super) fn read(client: &mut Client, place: &Place, out: &mut dyn Write) -> Result<u64> {
+    let (mut at, mut total) = (1_i64, 0_u64);
+    loop {
+        let row = client.unit(|client| client.row("read a large value", place.piece(at)))?;
+        let row = row.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))?;
+        let fields = Fields::of(&row);
+        let piece = match is_text(place.sql_type) {
+            true => fields.text(0)?.map(str::as_bytes),
+            false => fields.bytes(0)?,
+        };
+        let piece = piece.ok_or_else(|| Error::new(Kind::Database, "this value is NULL"))?;
+        if piece.is_empty() {
+            return Ok(total);
+        }
+        let written = out.write_all(piece);
+        written.map_err(|error| Error::new(Kind::Io, "cannot write a large value").caused_by(error))?;
+        total += piece.len() as u64;
+        at += fields.must(1, Fields::number)?;
+    }
+}
+
+/// Sets a value to the `bytes` bytes of `from`, in one transaction. `in_pieces` says whether the
+/// server has `.WRITE`.
+///
+/// # Errors
+/// Database: no such row; Config: larger than this server takes; Io of the reader.
+pub(super) fn write(
+    client: &mut Client,
+    place: &Place,
+    bytes: u64,
+    from: &mut dyn Read,
+    in_pieces: bool,
+) -> Result<()> {
+    let doing = "write a large value";
+    let in_pieces = in_pieces && matches!(place.sql_type, SqlType::VarBinary(None) | SqlType::VarChar(None) | SqlType::NVarChar(None));
+    let mut source = Source::new(from, bytes, is_text(place.sql_type));
+    client.once(doing, |client| {
+        let first = source.next(if in_pieces { WRITTEN_PIECE_BYTES } else { whole(bytes)? })?;
+        let set = Sql::new(format!("UPDATE {} SET {} = ", place.table, place.column));
+        if client.execute(doing, place.of_row(set.bind(&first)))? == 0 {
+            return Err(Error::new(Kind::Database, "there is no row with this key"));
+        }
+        while !source.is_done() {
+            let piece = source.next(WRITTEN_PIECE_BYTES)?;
+            let append = Sql::new(format!("UPDATE {} SET {}.WRITE(", place.table, place.column));
+            client.execute(doing, place.of_row(append.bind(&piece).then(", NULL, 0)")))?;
+        }
+        source.finish()
+    })
+}
+
+/// One parameter for all of it.
+fn whole(bytes: u64) -> Result<usize> {
+    usize::try_from(bytes).ok().filter(|_| bytes <= MAX_WHOLE_BYTES).ok_or_else(|| {
+        Error::config(format!("a value of {bytes} bytes cannot be written to this server: it has no .WRITE"))
+            .hint("values up to 64 MiB can be")
+    })
+}
+
+/// What is to be written, piece by piece.
+struct Source<'a> {
+    from: &'a mut dyn Read,
+    left: u64,
+    bytes: u64,
+    /// The bytes of a character whose rest comes with the next piece.
+    half: Vec<u8>,
+    is_text: bool,
+}
+
+/// A piece, as the parameter that it becomes.
+enum Piece {
+    Bytes(Vec<u8>),
+    Text(String),
+}
+
+impl<'a> From<&'a Piece> for super::sql::Value<'a> {
+    fn from(piece: &'a Piece) -> Self {
+        match piece {
+            Piece::Bytes(bytes) => Self::from(&bytes[..]),
+            Piece::Text(text) => Self::from(text),
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    fn new(from: &'a mut dyn Read, bytes: u64, is_text: bool) -> Self {
+        Self { from, left: bytes, bytes, half: Vec::new(), is_text }
+    }
+
+    fn is_done(&self) -> bool {
+        self.left == 0 && self.half.is_empty()
+    }
+
+    /// The next piece, of at most so many bytes and a character.
+    fn next(&mut self, most: usize) -> Result<Piece> {
+        let mut block = std::mem::take(&mut self.half);
+        let kept = block.len();
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
+        block.resize(kept + wanted, 0);
+        let read = self.from.read_exact(&mut block[kept..]);
+        read.map_err(|error| {
+            Error::new(Kind::Io, format!("a large value has not the {} bytes that it was said to have", self.bytes))
+                .caused_by(error)
+                .hint("it may have changed while it was read; run again")
+        })?;
+        self.left -= wanted as u64;
+        if !self.is_text {
+            return Ok(Piece::Bytes(block));
+        }
+        match String::from_utf8(block) {
+            Ok(text) => Ok(Piece::Text(text)),
+            Err(error) => self.cut(error),
+        }
+    }
+
+    /// Keeps the half character at the end for the next piece.
+    fn cut(&mut self, error: std::string::FromUtf8Error) -> Result<Piece> {
+        let inner = error.utf8_error();
+        let whole = inner.valid_up_to();
+        if inner.error_len().is_some() || self.left == 0 {
+            return Err(Error::new(Kind::Io, "a text is not UTF-8").caused_by(inner));
+        }
+        let mut bytes = error.into_bytes();
+        self.half = bytes.split_off(whole);
+        String::from_utf8(bytes).map(Piece::Text).map_err(|_| Error::internal("a text was cut at the wrong place"))
+    }
+
+    /// Nothing may be left.
+    fn finish(&mut self) -> Result<()> {
+        match self.from.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Error::new(
+                Kind::Io,
+                format!("a large value has more than the {} bytes that it was said to have", self.bytes),
+            )
+            .hint("it may have changed while it was read; run again")),
+            Err(error) => Err(Error::new(Kind::Io, "cannot read a large value").caused_by(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(bytes: &[u8], said: u64, most: usize) -> Result<String> {
+        let mut from = bytes;
+        let mut source = Source::new(&mut from, said, true);
+        let mut all = String::new();
+        loop {
+            if let Piece::Text(text) = source.next(most)? {
+                all.push_str(&text);
+                all.push('|');
+            }
+            if source.is_done() {
+                break;
+            }
+        }
+        source.finish().map(|()| all)
+    }
+
+    #[test]
+    fn characters_are_not_cut_in_two() {
+        assert_eq!(pieces("aä😀b".as_bytes(), 8, 2).unwrap(), "a|ä||😀|b|");
+        assert_eq!(pieces(b"", 0, 2).unwrap(), "|");
+    }
+
+    #[test]
+    fn a_value_has_the_size_that_was_said() {
+        assert!(pieces(b"abc", 2, 2).is_err());
+        assert!(pieces(b"abc", 4, 2).is_err());
+        assert!(pieces(b"a\xFFc", 3, 2).is_err());
+        assert!(pieces(b"ab\xC3", 3, 2).is_err());
+    }
+}

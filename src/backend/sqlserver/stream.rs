@@ -1,0 +1,159 @@
+//! [`Rows`]: one SELECT over many rows, on a connection and a thread of its own.
+//!
+//! **Why.** A page a statement would sort the table a page; one statement sorts it once, and the
+//! server sends while the last rows are still being encoded.
+//!
+//! **How it lives.** The thread reads rows and hands them over in batches; it waits while
+//! [`BATCHES`] of [`BATCH_BYTES`] (and one row more) are not taken yet, so what is held is bounded.
+//! A connection cannot be stopped in the middle of an answer, so when the reader is dropped the
+//! thread drops the connection. It also does so when nobody took anything for [`PATIENCE`]: the
+//! table's locks are then free again, and the reader opens another stream where it stands.
+//!
+//! **Never:** a row twice or left out. Rows are handed over in order, and an end is said apart
+//! from a break.
+
+use super::address::Address;
+use super::client::Client;
+use super::sql::Sql;
+use crate::error::{Error, Result};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tiberius::{ColumnData, Row};
+
+/// What one batch holds of values before it is handed over.
+const BATCH_BYTES: usize = 4 << 20;
+/// So many batches wait for the reader.
+const BATCHES: usize = 2;
+/// Less than the 60 s for which a statement of ours waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// See the module's text.
+pub(super) struct Rows {
+    shared: Arc<Shared>,
+    taken: VecDeque<Row>,
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// A row.
+    Row(Row),
+    /// There are no more.
+    End,
+    /// The stream was given up because nobody read; another one goes on from here.
+    Lapsed,
+    /// It broke, and whether another one may go on from here.
+    Broken(Error, bool),
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Vec<Row>>,
+    /// Said once all rows are in `batches`.
+    outcome: Option<Next>,
+    is_dropped: bool,
+}
+
+impl Rows {
+    /// Sends the statement. All names in it are in three parts.
+    pub(super) fn open(address: &Address, doing: &'static str, sql: Sql<'static>) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (theirs, address) = (Arc::clone(&shared), address.clone());
+        let thread = std::thread::Builder::new().name("rows".into());
+        let started = thread.spawn(move || {
+            let outcome = produce(&address, doing, sql, &theirs);
+            theirs.lock().outcome = Some(outcome);
+            theirs.changed.notify_all();
+        });
+        started.map_err(|error| Error::internal("cannot start a thread to read rows").caused_by(error))?;
+        Ok(Self { shared, taken: VecDeque::new() })
+    }
+
+    /// Waits for the next row.
+    pub(super) fn next(&mut self) -> Next {
+        loop {
+            if let Some(row) = self.taken.pop_front() {
+                return Next::Row(row);
+            }
+            let mut state = self.shared.lock();
+            if let Some(batch) = state.batches.pop_front() {
+                self.taken.extend(batch);
+                self.shared.changed.notify_all();
+            } else if let Some(outcome) = state.outcome.take() {
+                return outcome;
+            } else {
+                drop(self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.shared.lock().is_dropped = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a batch over; `false` says that nobody wants it.
+    fn put(&self, batch: Vec<Row>) -> bool {
+        let full = |state: &mut State| state.batches.len() >= BATCHES && !state.is_dropped;
+        let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, full);
+        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() || state.is_dropped {
+            return false;
+        }
+        state.batches.push_back(batch);
+        self.changed.notify_all();
+        true
+    }
+}
+
+/// Reads to the end; the connection ends with this call.
+fn produce(address: &Address, doing: &'static str, sql: Sql<'static>, shared: &Shared) -> Next {
+    let mut client = match Client::connect(address, None) {
+        Ok(client) => client,
+        Err(error) => return Next::Broken(error, true),
+    };
+    let (mut batch, mut bytes, mut is_wanted) = (Vec::new(), 0, true);
+    let read = client.stream(doing, sql, |row| {
+        bytes += size(&row);
+        batch.push(row);
+        if bytes >= BATCH_BYTES {
+            bytes = 0;
+            is_wanted = shared.put(std::mem::take(&mut batch));
+        }
+        // An error, because a break would read the rest of the answer.
+        if is_wanted { Ok(ControlFlow::Continue(())) } else { Err(Error::internal("nobody reads these rows")) }
+    });
+    if !is_wanted || (!batch.is_empty() && !shared.put(batch)) {
+        return Next::Lapsed;
+    }
+    match read {
+        Ok(()) => Next::End,
+        Err(error) => Next::Broken(error, client.may_try_again()),
+    }
+}
+
+/// About what a row holds.
+fn size(row: &Row) -> usize {
+    row.cells()
+        .map(|(_, value)| match value {
+            ColumnData::String(Some(text)) => text.len(),
+            ColumnData::Binary(Some(bytes)) => bytes.len(),
+            _ => 0,
+        } + size_of::<ColumnData<'static>>())
+        .sum()
+}
