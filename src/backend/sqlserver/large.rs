@@ -112,7 +112,8 @@ pub(super) fn write(
     in_pieces: bool,
 ) -> Result<()> {
     let doing = "write a large value";
-    let in_pieces = in_pieces && matches!(place.sql_type, SqlType::VarBinary(None) | SqlType::VarChar(None) | SqlType::NVarChar(None));
+    let in_pieces = in_pieces
+        && matches!(place.sql_type, SqlType::VarBinary(None) | SqlType::VarChar(None) | SqlType::NVarChar(None));
     let mut source = Source::new(from, bytes, is_text(place.sql_type));
     client.once(doing, |client| {
         let first = source.next(if in_pieces { WRITTEN_PIECE_BYTES } else { whole(bytes)? })?;

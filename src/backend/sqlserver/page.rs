@@ -68,9 +68,10 @@ struct Level {
 impl Reading {
     /// Rows behind a position, in order. The first three columns are the position.
     fn statement(&self, after: Option<&SlicePosition>) -> Sql<'static> {
-        let depth = self.depth.as_deref().map_or("CONVERT(bigint, 0)".to_owned(), |depth| {
-            format!("CONVERT(bigint, {})", of("t", depth))
-        });
+        let depth = self
+            .depth
+            .as_deref()
+            .map_or("CONVERT(bigint, 0)".to_owned(), |depth| format!("CONVERT(bigint, {})", of("t", depth)));
         let path = match &self.path {
             None => "NULL".to_owned(),
             Some(path) if path.sql_type == SqlType::UniqueIdentifier => of("t", &path.name),
@@ -109,7 +110,8 @@ impl Reading {
                     levels.push(Level { expression: name, value: bytes, is_hierarchy: true });
                 }
                 _ => {
-                    let name = if path.nullable { format!("ISNULL(CONVERT(varbinary(892), {name}), 0x)") } else { name };
+                    let name =
+                        if path.nullable { format!("ISNULL(CONVERT(varbinary(892), {name}), 0x)") } else { name };
                     let length = i64::try_from(at.path.len()).unwrap_or(i64::MAX);
                     levels.push(level(name.clone(), bytes));
                     levels.push(level(format!("DATALENGTH({name})"), ColumnData::I64(Some(length))));
@@ -136,7 +138,10 @@ impl Reading {
         let most = if is_text(column.sql_type) { self.inline_bytes.saturating_mul(2) } else { self.inline_bytes };
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let length = measured(column.sql_type, &name);
-        format!("{length}, CASE WHEN {length} <= {most} THEN {value} END")
+        let kept = format!("CASE WHEN {length} <= {most} THEN {value} END");
+        // Said again outside, because there are servers where a CASE makes varchar of nvarchar.
+        let kept = if is_text(column.sql_type) { format!("CONVERT(nvarchar(max), {kept})") } else { kept };
+        format!("{length}, {kept}")
     }
 
     fn position(&self, row: &Row) -> Result<SlicePosition> {
@@ -153,12 +158,7 @@ impl Reading {
 
     /// Gives one row; returns about how many bytes it has. `measure` gives the bytes of a text
     /// that was not read, because the server counts others.
-    fn give(
-        &self,
-        row: &Row,
-        measure: &mut dyn FnMut(&Column) -> Result<u64>,
-        sink: &mut dyn CellSink,
-    ) -> Result<u64> {
+    fn give(&self, row: &Row, measure: &mut dyn FnMut(&Column) -> Result<u64>, sink: &mut dyn CellSink) -> Result<u64> {
         let fields = Fields::of(row);
         let (mut at, mut bytes) = (3, 0);
         for (index, column) in self.columns.iter().enumerate() {
@@ -192,15 +192,15 @@ impl Reading {
 fn behind(sql: &mut Sql<'static>, levels: &[Level]) {
     for (nth, level) in levels.iter().enumerate() {
         let (open, close) = if level.is_hierarchy { ("CONVERT(hierarchyid, ", ")") } else { ("", "") };
-        let mut compare = |operator: &str| {
+        let compare = |sql: &mut Sql<'static>, operator: &str| {
             sql.push_text(&format!("({} {operator} {open}", level.expression));
             sql.push(Value(Some(level.value.clone())));
             sql.push_text(close);
         };
-        compare(">");
+        compare(sql, ">");
         if nth + 1 < levels.len() {
             sql.push_text(" OR ");
-            compare("=");
+            compare(sql, "=");
             sql.push_text(" AND ");
         }
     }
