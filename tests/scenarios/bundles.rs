@@ -12,7 +12,7 @@ use blobdelta::verify::{Level, verify};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-fn findings(path: &Path) -> Vec<String> {
+pub fn findings(path: &Path) -> Vec<String> {
     let report = verify(path, Level::Deep, &Silent).unwrap();
     report.findings.iter().map(|finding| format!("{finding:?}")).collect()
 }

@@ -28,7 +28,8 @@ pub fn a_failed_run_goes_on_with_resume_and_packs_what_was_missing(on: &Instance
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.add_table("Other");
-    let renamed = |from: &str, to: &str| format!("USE Src; EXEC sp_rename N'dbo.{from}', N'{to}'; USE BlobDeltaJobs");
+    let renamed =
+        |from: &str, to: &str| format!("USE Src; EXEC sp_rename N'dbo.{from}', N'{to}', N'OBJECT'; USE BlobDeltaJobs");
     world.script("ALTER TABLE Src.Other RENAME TO Gone", &renamed("Other", "Gone"));
     let report = world.run(1000);
     world.script("ALTER TABLE Src.Gone RENAME TO Other", &renamed("Gone", "Other"));

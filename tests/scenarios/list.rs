@@ -2,7 +2,7 @@
 //! lints refuse.
 
 use crate::instance::Instance;
-use crate::{bundles, failures, history, slices, takes, tree, units};
+use crate::{bundles, failures, history, procedures, slices, takes, tree, units};
 
 /// Builds a [`World`](crate::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
@@ -95,4 +95,16 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![
 ];
 
 /// What is about the procedures called without this program.
-pub const SERVER_ALONE: &[(&str, Scenario)] = list![];
+pub const SERVER_ALONE: &[(&str, Scenario)] = list![procedures {
+    a_run_of_the_procedures_alone_is_packed_by_the_program,
+    the_procedures_and_the_program_fill_the_same_slice,
+    a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice,
+    one_table_and_one_unit_are_called_as_the_documents_show,
+    what_an_operator_gets_wrong_is_told_and_nothing_is_written,
+    one_table_of_several_fails_alone_in_the_procedures_too,
+    a_run_that_the_procedures_began_is_resumed_by_the_program,
+    a_run_that_the_program_began_is_resumed_by_the_procedures,
+    the_monitoring_queries_answer_column_for_column,
+    the_scripts_run_again_on_what_is_there_and_change_nothing,
+    a_table_is_added_by_plain_insert,
+}];

@@ -15,6 +15,7 @@ mod world;
 mod bundles;
 mod failures;
 mod history;
+mod procedures;
 mod slices;
 mod takes;
 mod tree;

@@ -53,3 +53,18 @@ impl CellSink for Rows {
         Ok(())
     }
 }
+
+/// Counts rows.
+#[derive(Default)]
+pub struct Count(pub u64);
+
+impl CellSink for Count {
+    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+}

@@ -70,8 +70,10 @@ fn write_clock(control: &mut dyn Backend, utc: Timestamp, local: Timestamp) -> R
 
 fn stop_clock(control: &mut dyn Backend) -> Result<()> {
     for (function, column) in [("ufn_BlobDelta_UtcNow", "Utc"), ("ufn_BlobDelta_LocalNow", "Local")] {
+        // Not every server has ALTER FUNCTION.
+        control.execute_script(&format!("IF OBJECT_ID(N'dbo.{function}') IS NOT NULL DROP FUNCTION dbo.{function}"))?;
         control.execute_script(&format!(
-            "ALTER FUNCTION dbo.{function}() RETURNS datetime2(7) AS
+            "CREATE FUNCTION dbo.{function}() RETURNS datetime2(7) AS
              BEGIN RETURN (SELECT {column} FROM dbo.ScenarioClock); END;"
         ))?;
     }
@@ -81,9 +83,10 @@ fn stop_clock(control: &mut dyn Backend) -> Result<()> {
 /// Refuses what is not the scenarios' own, deploys, and stops the clock. Returns the finest step
 /// of time that the server keeps.
 fn prepare(connection: &Connection) -> Result<i64> {
-    let mut control = connection.open(&OpenOptions { create: true, ..OpenOptions::default() })?;
+    let create = OpenOptions { create: true, ..OpenOptions::default() };
+    refuse_foreign(&mut *connection.open(&create)?)?;
+    let mut control = connection.open(&create)?;
     let control = &mut *control;
-    refuse_foreign(control)?;
     // Templates that an earlier process changed and left behind are put back by the deployment.
     control.execute_script(
         "IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaStepScript') IS NOT NULL
@@ -129,8 +132,10 @@ fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
     for db in DATABASES {
         control.execute_script(&format!(
             "IF DB_ID(N'{db}') IS NOT NULL AND OBJECT_ID(N'{CLOCK}') IS NULL EXEC (N'
-             IF EXISTS (SELECT 1 FROM {db}.sys.tables)
-                 RAISERROR (N''{why} {db} has tables that are not theirs: give them a server of their own'', 16, 1)')"
+             USE {db};
+             IF EXISTS (SELECT 1 FROM sys.tables)
+                 RAISERROR (N''{why} {db} has tables that are not theirs: give them a server of their own'', 16, 1);
+             USE master;')"
         ))?;
     }
     Ok(())

@@ -144,8 +144,13 @@ impl World {
 
     pub fn deploy(&mut self) -> Vec<DeployStep> {
         let steps = self.backend.deploy().unwrap();
-        self.place.stop_clock();
+        self.stop_clock();
         steps
+    }
+
+    /// After a deployment, which brings a server's own clock back.
+    pub fn stop_clock(&mut self) {
+        self.place.stop_clock();
     }
 
     /// Statements in the instance's own dialect.
