@@ -8,4 +8,5 @@ mod reply;
 mod types;
 mod wire;
 
+mod failures;
 mod login;

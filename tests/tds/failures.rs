@@ -1,0 +1,184 @@
+//! What goes wrong after the login: errors by their number, what is tried again and what is not,
+//! and connections that break.
+
+use crate::endpoint::Endpoint;
+use crate::reply::Reply;
+use crate::types::{Datum, Type};
+use blobdelta::backend::{Backend, OpenOptions, TargetSpec};
+use blobdelta::error::{Error, Kind, Result};
+use blobdelta::model::digest::Sha256;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::time::{TICKS_PER_DAY, Timestamp};
+use std::time::{Duration, Instant};
+
+const READ: &str = "SELECT WindowEnd";
+const WRITE: &str = "INSERT INTO dbo.BlobDeltaReplayChain";
+const DEADLOCK: &str = "Transaction was deadlocked on lock resources with another process.";
+/// A unit is tried so often in all.
+const MOST_TRIES: usize = 5;
+
+fn spec() -> TargetSpec {
+    TargetSpec {
+        table: TableName::parse("Src.dbo.Docs").unwrap(),
+        target: TableName::parse("Copy.dbo.Docs").unwrap(),
+        columns: Vec::new(),
+        key_column: "stream_id".into(),
+        path_column: None,
+    }
+}
+
+fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
+    let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
+    endpoint.connection().open(&options).unwrap()
+}
+
+/// One statement that is a unit.
+fn read(session: &mut dyn Backend) -> Result<Option<Timestamp>> {
+    session.chain_end(&spec(), Guid::from_bytes([7; 16]), "all")
+}
+
+/// One transaction that is a unit.
+fn write(session: &mut dyn Backend) -> Result<()> {
+    session.note_chain(&spec(), Guid::from_bytes([7; 16]), "all", Sha256::of(b"x"), end())
+}
+
+fn end() -> Timestamp {
+    Timestamp::from_ticks(3 * TICKS_PER_DAY + 1).unwrap()
+}
+
+const COLUMNS: [(&str, Type); 1] = [("WindowEnd", Type::DateTime2(7))];
+
+fn row() -> Vec<Datum> {
+    vec![Datum::DateTime2(3, 1)]
+}
+
+fn found() -> Reply {
+    Reply::rows(&COLUMNS, &[row()])
+}
+
+/// All that is said of an error: its text, and what to do.
+fn told(error: &Error) -> String {
+    format!("{error} {error:?}")
+}
+
+#[test]
+fn the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are() {
+    for (number, kind) in [
+        (51000, Kind::Config),
+        (51001, Kind::Usage),
+        (51002, Kind::LeaseHeld),
+        (51003, Kind::Superseded),
+        (51004, Kind::Blocked),
+        (51005, Kind::Internal),
+    ] {
+        let endpoint = Endpoint::start();
+        let message = format!("Src.dbo.Docs: what error {number} says");
+        endpoint.answers(READ, [Reply::error(number, 16, &message)]);
+        let error = read(&mut *session(&endpoint)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(&message), "{error}");
+        assert_eq!(endpoint.heard(READ), 1, "{number} is final");
+    }
+}
+
+#[test]
+fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
+    let endpoint = Endpoint::start();
+    let message = "The SELECT permission was denied on the object 'BlobDeltaReplayChain'.";
+    endpoint.answers(READ, [Reply::new().failed(229, 14, message, "usp_Some")]);
+    let mut session = session(&endpoint);
+    let error = read(&mut *session).unwrap_err();
+    assert_eq!(error.kind(), Kind::Database);
+    for part in [message, "error 229", "procedure usp_Some", "line 7", "GRANT"] {
+        assert!(told(&error).contains(part), "{part}: {}", told(&error));
+    }
+    assert_eq!(endpoint.heard(READ), 1);
+    endpoint.answers(READ, [found()]);
+    assert_eq!(read(&mut *session).unwrap(), Some(end()), "the session goes on");
+    assert_eq!(endpoint.logins().len(), 1);
+}
+
+#[test]
+fn rows_before_an_error_are_no_result() {
+    let endpoint = Endpoint::start();
+    let reply = Reply::new().columns(&COLUMNS).row(&COLUMNS, &row()).failed(824, 16, "a page is torn", "");
+    endpoint.answers(READ, [reply]);
+    let error = read(&mut *session(&endpoint)).unwrap_err();
+    assert!(error.to_string().contains("a page is torn"), "{error}");
+}
+
+#[test]
+fn a_deadlock_victim_tries_the_whole_unit_again_after_pauses() {
+    let endpoint = Endpoint::start();
+    let victim = || Reply::error(1205, 13, DEADLOCK);
+    endpoint.answers(WRITE, [victim(), victim(), Reply::done(1)]);
+    let mut session = session(&endpoint);
+    let started = Instant::now();
+    write(&mut *session).unwrap();
+    assert!(started.elapsed() > Duration::from_millis(300), "it backs off");
+    assert_eq!(endpoint.heard(WRITE), 3);
+    assert_eq!(endpoint.heard("BEGIN TRANSACTION"), 3, "from its beginning");
+    assert_eq!(endpoint.heard("ROLLBACK TRANSACTION"), 2);
+    assert_eq!(endpoint.heard("COMMIT TRANSACTION"), 1);
+    assert_eq!(endpoint.logins().len(), 1, "on the same connection");
+}
+
+#[test]
+fn a_deadlock_that_stays_ends_with_its_error() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::error(1205, 13, DEADLOCK)]);
+    let error = read(&mut *session(&endpoint)).unwrap_err();
+    assert_eq!(endpoint.heard(READ), MOST_TRIES);
+    assert!(told(&error).contains(DEADLOCK) && told(&error).contains("--resume"), "{error:?}");
+}
+
+#[test]
+fn a_connection_cut_in_a_row_costs_that_unit_alone() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).row(&COLUMNS, &row()).cut(), found()]);
+    let mut session = session(&endpoint);
+    assert_eq!(read(&mut *session).unwrap(), Some(end()));
+    assert_eq!((endpoint.heard(READ), endpoint.logins().len()), (2, 2));
+    assert_eq!(endpoint.heard("XACT_ABORT"), 2, "the new connection is set up like the first");
+    assert_eq!(endpoint.heard("USE [Copy]"), 2);
+    assert_eq!(read(&mut *session).unwrap(), Some(end()));
+    assert_eq!(endpoint.logins().len(), 2, "and kept");
+}
+
+#[test]
+fn a_connection_cut_in_a_transaction_begins_it_again() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(WRITE, [Reply::done(1).cut(), Reply::done(1)]);
+    write(&mut *session(&endpoint)).unwrap();
+    assert_eq!((endpoint.heard("BEGIN TRANSACTION"), endpoint.heard(WRITE)), (2, 2));
+    assert_eq!(endpoint.heard("COMMIT TRANSACTION"), 1, "nothing is committed that was not begun anew");
+    assert_eq!(endpoint.logins().len(), 2);
+}
+
+#[test]
+fn an_error_that_ends_the_session_is_a_lost_connection() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::error(3624, 20, "A system assertion check has failed."), found()]);
+    assert_eq!(read(&mut *session(&endpoint)).unwrap(), Some(end()));
+    assert_eq!(endpoint.logins().len(), 2);
+}
+
+#[test]
+fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut()]);
+    let error = read(&mut *session(&endpoint)).unwrap_err();
+    assert_eq!(endpoint.heard(READ), MOST_TRIES);
+    assert!(told(&error).contains("the connection was lost"), "{error:?}");
+}
+
+#[test]
+fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
+    for tokens in [vec![0x81, 0xFF, 0xFE], vec![0x42; 64], vec![0xD1, 1, 2, 3], vec![0xAA, 0xFF, 0xFF, 1]] {
+        let endpoint = Endpoint::start();
+        endpoint.answers(READ, [Reply { tokens, is_whole: false }, found()]);
+        assert_eq!(read(&mut *session(&endpoint)).unwrap(), Some(end()));
+        assert_eq!(endpoint.logins().len(), 2);
+    }
+}
