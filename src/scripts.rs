@@ -62,7 +62,7 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 pub const SQLSERVER_DEPLOY: [Script; 3] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 1,
+        version: 2,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
@@ -72,7 +72,7 @@ pub const SQLSERVER_DEPLOY: [Script; 3] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 1,
+        version: 2,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
 ];

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs and its tables. Version 1.
+-- 03: the job database BlobDeltaJobs and its tables. Version 2.
 --
 -- Can be run again at any time, on any earlier state of itself, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
@@ -26,7 +26,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -100,13 +100,13 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
     );
 GO
 -- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
--- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take.
+-- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take. LeaseOwner is the caller's own token:
+-- who lost the answer to his take may take again.
 IF OBJECT_ID(N'dbo.BlobDeltaHighWatermark', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaHighWatermark (
         TableName               nvarchar(400) NOT NULL,
         LastHighWaterModifiedOn datetime2(7) NULL,
         LastRunId               uniqueidentifier NULL,
-        LastRunStartedAt        datetime2(7) NULL,
         LastRunCompletedAt      datetime2(7) NULL,
         IsInitialFullLoadDone   bit NOT NULL
             CONSTRAINT DF_BlobDeltaHighWatermark_IsInitialFullLoadDone DEFAULT 0,
@@ -118,8 +118,16 @@ IF OBJECT_ID(N'dbo.BlobDeltaHighWatermark', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaHighWatermark_LeaseEpoch DEFAULT 0,
         LeaseSeconds            int NOT NULL
             CONSTRAINT DF_BlobDeltaHighWatermark_LeaseSeconds DEFAULT 600,
+        LeaseOwner              uniqueidentifier NULL,
         CONSTRAINT PK_BlobDeltaHighWatermark PRIMARY KEY (TableName)
     );
+GO
+-- From version 1: a column more, and one less, which nothing ever wrote.
+IF COL_LENGTH(N'dbo.BlobDeltaHighWatermark', N'LeaseOwner') IS NULL
+    ALTER TABLE dbo.BlobDeltaHighWatermark ADD LeaseOwner uniqueidentifier NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaHighWatermark', N'LastRunStartedAt') IS NOT NULL
+    ALTER TABLE dbo.BlobDeltaHighWatermark DROP COLUMN LastRunStartedAt;
 GO
 -- The watermark of one business unit (rule 12). A row without a watermark says that the unit was in
 -- scope of a completed run over all units.
@@ -378,10 +386,10 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaBundle_Chain');
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 1
+SELECT N'03_BlobDeltaJobs_Schema.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 1.
+-- 05: the engine. Version 2.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,11 +27,28 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 2)
+BEGIN
+    RAISERROR (N'The tables of this job database are older than this engine. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+-- These two are the one place where the engine reads the server's clock, so that a test can move it.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_UtcNow', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_UtcNow() RETURNS datetime2(7) AS BEGIN RETURN SYSUTCDATETIME(); END');
+GO
+-- The offset is of whole minutes; rounding takes out the moment between the two readings.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_LocalNow', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_LocalNow() RETURNS datetime2(7) AS
+BEGIN
+    RETURN DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, SYSUTCDATETIME(), SYSDATETIME()) / 60.0, 0)), dbo.ufn_BlobDelta_UtcNow());
+END');
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadColumns AS RETURN 0');
 GO
@@ -682,7 +699,7 @@ BEGIN
     INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
     INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
     WHERE t.RunId = @RunId AND t.TableName = @TableName;
-    SET @Now = SYSUTCDATETIME();
+    SET @Now = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @BatchSize = @BatchSize, @ExcludedStreamId = @Excluded, @WindowStart = @Start,
         @WindowEnd = @End, @BusinessUnitId = @Unit, @RunId = @RunId, @PreviousRunId = @Previous, @TableName = @TableName,
         @RunStart = @RunStart, @Now = @Now, @Step = @Step, @DeletionsFrom = @From,
@@ -762,8 +779,9 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Found nvarchar(20);
-    UPDATE dbo.BlobDeltaHighWatermark SET RunLeaseExpiresAt = DATEADD(second, LeaseSeconds, SYSUTCDATETIME())
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Found nvarchar(20), @Now datetime2(7);
+    SET @Now = dbo.ufn_BlobDelta_UtcNow();
+    UPDATE dbo.BlobDeltaHighWatermark SET RunLeaseExpiresAt = DATEADD(second, LeaseSeconds, @Now)
     WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch AND IsRunning = 1;
     IF @@ROWCOUNT = 0
     BEGIN
@@ -784,12 +802,14 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_TakeLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_TakeLease AS RETURN 0');
 GO
--- Rule 8: takes a lease that nobody holds or that has expired, with the next epoch.
+-- Rule 8: takes a lease that nobody holds or that has expired, with the next epoch. Who lost the answer to
+-- his take meets his own lease: under the same @OwnerToken the same run may take it again.
 ALTER PROCEDURE dbo.usp_BlobDelta_TakeLease
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseSeconds int = 600,
-    @LeaseEpoch bigint OUTPUT
+    @LeaseEpoch bigint OUTPUT,
+    @OwnerToken uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -797,16 +817,18 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7);
     BEGIN TRY
+        SET @Now = dbo.ufn_BlobDelta_UtcNow();
         BEGIN TRANSACTION;
         INSERT INTO dbo.BlobDeltaHighWatermark (TableName)
         SELECT @TableName WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
         UPDATE dbo.BlobDeltaHighWatermark
-        SET IsRunning = 1, LeaseRunId = @RunId, LeaseEpoch = LeaseEpoch + 1, LeaseSeconds = @LeaseSeconds,
-            RunLeaseExpiresAt = DATEADD(second, @LeaseSeconds, SYSUTCDATETIME())
+        SET IsRunning = 1, LeaseRunId = @RunId, LeaseOwner = @OwnerToken, LeaseEpoch = LeaseEpoch + 1, LeaseSeconds = @LeaseSeconds,
+            RunLeaseExpiresAt = DATEADD(second, @LeaseSeconds, @Now)
         WHERE TableName = @TableName
-            AND (IsRunning = 0 OR RunLeaseExpiresAt IS NULL OR RunLeaseExpiresAt <= SYSUTCDATETIME());
+            AND (IsRunning = 0 OR RunLeaseExpiresAt IS NULL OR RunLeaseExpiresAt <= @Now
+                OR (LeaseRunId = @RunId AND LeaseOwner = @OwnerToken));
         SET @Taken = @@ROWCOUNT;
         SELECT @LeaseEpoch = LeaseEpoch, @Holder = LeaseRunId, @Until = RunLeaseExpiresAt
         FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
@@ -827,17 +849,22 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RenewLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RenewLease AS RETURN 0');
 GO
--- Renews a lease that is still held under this fence, else error 51003.
+-- Renews a lease that is still held under this fence, else error 51003. With @LeaseSeconds it lasts so long
+-- from here on, at every renewal.
 ALTER PROCEDURE dbo.usp_BlobDelta_RenewLease
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
-    @LeaseEpoch bigint
+    @LeaseEpoch bigint,
+    @LeaseSeconds int = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
+    IF @LeaseSeconds IS NOT NULL
+        UPDATE dbo.BlobDeltaHighWatermark SET LeaseSeconds = @LeaseSeconds
+        WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch AND IsRunning = 1;
     EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
 END;
 GO
@@ -852,7 +879,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    UPDATE dbo.BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL
+    UPDATE dbo.BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL, LeaseOwner = NULL
     WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch;
 END;
 GO
@@ -895,7 +922,7 @@ BEGIN
         @TableName = @TableName, @Oldest = @Oldest OUTPUT, @SessionId = @SessionId OUTPUT;
     SET @IsUtc = (SELECT ModifiedOnIsUtc FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
     IF @IsUtc = 1
-        SET @Oldest = DATEADD(minute, DATEDIFF(minute, SYSDATETIME(), SYSUTCDATETIME()), @Oldest);
+        SET @Oldest = DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, dbo.ufn_BlobDelta_LocalNow(), dbo.ufn_BlobDelta_UtcNow()) / 60.0, 0)), @Oldest);
     SET @LagOnly = 0;
 END;
 GO
@@ -945,8 +972,13 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_StartRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_StartRun AS RETURN 0');
 GO
+-- From version 1: not every server lets an ALTER give a default to a parameter that is there already.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version = 1)
+    EXEC (N'ALTER PROCEDURE dbo.usp_BlobDelta_StartRun AS RETURN 0');
+GO
 -- Checks clock, scope and every template that the run would use, and writes the header of the run.
--- Nothing is written if anything is wrong. Without @TableName: all active tables.
+-- Nothing is written if anything is wrong. Without @TableName: all active tables. A caller that names the
+-- @RunId itself can repeat the call when its answer is lost: where that run is, nothing more is done.
 ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
     @TableName nvarchar(400) = NULL,
     @BatchSize int = 500,
@@ -954,7 +986,7 @@ ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
     @BusinessUnitId uniqueidentifier = NULL,
     @RequestedBy nvarchar(256) = NULL,
     @WindowFrom datetime2(7) = NULL,
-    @RunId uniqueidentifier OUTPUT
+    @RunId uniqueidentifier = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -964,13 +996,14 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @Utc datetime2(7), @Local datetime2(7), @Table nvarchar(400),
         @Known bit = 0, @Found bigint, @Resolved bit;
+    IF @RunId IS NOT NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) RETURN 0;
     IF @BatchSize IS NULL OR @BatchSize NOT BETWEEN 1 AND 1000000
         THROW 51001, N'the batch size has to be between 1 and 1,000,000 rows', 1;
     IF @MaxDOP IS NULL OR @MaxDOP NOT BETWEEN 0 AND 32767
         THROW 51001, N'MaxDOP has to be between 0 and 32767', 1;
     -- One reading of both clocks; the offset is of whole minutes.
-    SET @Utc = SYSUTCDATETIME();
-    SET @Local = DATEADD(minute, DATEDIFF(minute, SYSUTCDATETIME(), SYSDATETIME()), @Utc);
+    SET @Utc = dbo.ufn_BlobDelta_UtcNow();
+    SET @Local = DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, @Utc, dbo.ufn_BlobDelta_LocalNow()) / 60.0, 0)), @Utc);
     CREATE TABLE #Chosen (TableName nvarchar(400) NOT NULL PRIMARY KEY);
     INSERT INTO #Chosen (TableName)
     SELECT TableName FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName OR (@TableName IS NULL AND IsActive = 1);
@@ -1014,7 +1047,7 @@ BEGIN
     END;
     BEGIN TRY
         BEGIN TRANSACTION;
-        SET @RunId = NEWID();
+        SET @RunId = COALESCE(@RunId, NEWID());
         INSERT INTO dbo.BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
             BusinessUnitId, BatchSize, MaxDOP, WindowFrom)
         VALUES (@RunId, CASE WHEN @TableName IS NULL THEN N'AllTables' ELSE N'SingleTable' END,
@@ -1041,7 +1074,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Now datetime2(7) = SYSUTCDATETIME();
+    DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckClock @Now;
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) THROW 51001, N'there is no such run', 1;
     UPDATE dbo.BlobDeltaRun SET Status = N'Running', RunCompletedAt = NULL, ErrorMessage = NULL
@@ -1053,13 +1086,15 @@ IF OBJECT_ID(N'dbo.usp_BlobDelta_StartTable', N'P') IS NULL EXEC (N'CREATE PROCE
 GO
 -- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
 -- did that before, takes the lease with the next epoch and goes on there. @IsComplete: nothing is left to do.
+-- Can be repeated under the same @OwnerToken when its answer is lost.
 ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseSeconds int = 600,
     @LeaseEpoch bigint OUTPUT,
     @QueuedKeys bigint = NULL OUTPUT,
-    @IsComplete bit = 0 OUTPUT
+    @IsComplete bit = 0 OUTPUT,
+    @OwnerToken uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1089,7 +1124,7 @@ BEGIN
         THROW 51001, @Message, 1;
     END;
     EXEC dbo.usp_BlobDelta_CheckScope @TableName, @Unit;
-    EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT;
+    EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT, @OwnerToken;
     BEGIN TRY
         EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
@@ -1251,7 +1286,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = SYSUTCDATETIME(), @IsTree bit, @Key uniqueidentifier,
+    DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @IsTree bit, @Key uniqueidentifier,
         @Script nvarchar(64), @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000);
     IF @Step NOT IN (1, 2, 3) THROW 51001, N'steps are 1 Roots, 2 MissingParents, 3 Children', 1;
     SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
@@ -1331,8 +1366,8 @@ BEGIN
             );
             DELETE FROM dbo.BlobDeltaPendingKey
             WHERE TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b WHERE b.State = N'Copied');
-            INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason)
-            SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not' FROM #Batch AS b
+            INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
+            SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
             WHERE b.State = N'Absent'
                 AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
                 -- A deletion after the stamp explains why the row is not there.
@@ -1353,7 +1388,7 @@ BEGIN
         FROM dbo.BlobDeltaRunStep WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = @Step;
         INSERT INTO dbo.BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
             WindowStart, WindowEnd, BatchStartedAt, BatchCompletedAt, Status)
-        SELECT @RunId, @TableName, @Step, @Number, @Rows, @Total, WindowStart, WindowEnd, @Started, SYSUTCDATETIME(), N'Completed'
+        SELECT @RunId, @TableName, @Step, @Number, @Rows, @Total, WindowStart, WindowEnd, @Started, dbo.ufn_BlobDelta_UtcNow(), N'Completed'
         FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName;
         COMMIT TRANSACTION;
     END TRY
@@ -1365,7 +1400,8 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FinishTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FinishTable AS RETURN 0');
 GO
--- Rule 11: completes the slice and moves the watermark, in one transaction.
+-- Rule 11: completes the slice and moves the watermark, in one transaction. Called again under the same fence
+-- after it succeeded, it gives the same @Counts, whether the lease was kept or released.
 ALTER PROCEDURE dbo.usp_BlobDelta_FinishTable
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -1381,12 +1417,27 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
         @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
-        @HasUnits bit, @IsTree bit, @Now datetime2(7) = SYSUTCDATETIME();
+        @HasUnits bit, @IsTree bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
         @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     BEGIN TRY
         BEGIN TRANSACTION;
+        SET @Counts = (
+            SELECT t.Counts FROM dbo.BlobDeltaRunTable AS t
+            INNER JOIN dbo.BlobDeltaHighWatermark AS h ON h.TableName = t.TableName
+            WHERE t.RunId = @RunId AND t.TableName = @TableName AND t.Status = N'Completed'
+                AND h.LeaseRunId = @RunId AND h.LeaseEpoch = @LeaseEpoch
+        );
+        IF @Counts IS NOT NULL
+        BEGIN
+            IF @KeepLease = 1
+                EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+            ELSE
+                EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+            COMMIT TRANSACTION;
+            RETURN 0;
+        END;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
         IF @IsTree = 1
         BEGIN
@@ -1472,7 +1523,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Now datetime2(7) = SYSUTCDATETIME(), @Number int;
+    DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @Number int;
     BEGIN TRY
         BEGIN TRANSACTION;
         IF @LeaseEpoch IS NOT NULL EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
@@ -1505,7 +1556,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    UPDATE dbo.BlobDeltaRun SET Status = @Status, ErrorMessage = @Message, RunCompletedAt = SYSUTCDATETIME() WHERE RunId = @RunId;
+    UPDATE dbo.BlobDeltaRun SET Status = @Status, ErrorMessage = @Message, RunCompletedAt = dbo.ufn_BlobDelta_UtcNow() WHERE RunId = @RunId;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RunStep', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunStep AS RETURN 0');
@@ -1590,6 +1641,8 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Table nvarchar(400), @Epoch bigint, @IsComplete bit, @Queued bigint, @IsTree bit, @Number int, @Status nvarchar(20),
         @Message nvarchar(4000), @Failed int, @Tables int;
+    -- A run of its own, also where the caller's variable still holds the last one's RunId.
+    SET @RunId = NULL;
     IF @ResumeRunId IS NULL
         EXEC dbo.usp_BlobDelta_StartRun @TableName, @BatchSize, @MaxDOP, @BusinessUnitId, @RequestedBy, @WindowFrom, @RunId OUTPUT;
     ELSE
@@ -1810,10 +1863,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 1
+SELECT N'05_BlobDeltaJobs_Engine.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;
