@@ -1082,6 +1082,64 @@ BEGIN
     IF @@ROWCOUNT = 0 THROW 51001, N'this run is completed; start a new one', 1;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ComputeWindow', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ComputeWindow AS RETURN 0');
+GO
+-- Rules 1, 2 and 15: the window of a table for a run that starts at @RunStart (in the table's clock), and what
+-- it is computed from. @Blocked says why there can be none now.
+ALTER PROCEDURE dbo.usp_BlobDelta_ComputeWindow
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier,
+    @RunStart datetime2(7),
+    @WindowFrom datetime2(7) = NULL,
+    @WindowStart datetime2(7) = NULL OUTPUT,
+    @WindowEnd datetime2(7) = NULL OUTPUT,
+    @Watermark datetime2(7) = NULL OUTPUT,
+    @PreviousRunId uniqueidentifier = NULL OUTPUT,
+    @DeletionsFrom datetime2(7) = NULL OUTPUT,
+    @Oldest datetime2(7) = NULL OUTPUT,
+    @LagOnly bit = NULL OUTPUT,
+    @Blocked nvarchar(2000) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Buffer int, @Baseline datetime2(7), @PreviousStart datetime2(7), @Session int, @Scope nvarchar(36),
+        @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
+    SELECT @Buffer = SafetyBufferMinutes, @Baseline = InitialBaseline FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SELECT @Watermark = NULL, @PreviousRunId = NULL, @Blocked = NULL,
+        @Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all');
+    IF @BusinessUnitId IS NULL
+        SET @Watermark = (SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
+    ELSE
+        SET @Watermark = (
+            SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark
+            WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId
+        );
+    SELECT TOP (1) @PreviousRunId = t.RunId, @PreviousStart = r.RunStartedAt
+    FROM dbo.BlobDeltaRunTable AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.Status = N'Completed'
+    ORDER BY r.RunStartedAt DESC, t.RunId DESC;
+    EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
+    SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
+    IF @Oldest < @WindowEnd
+    BEGIN
+        SET @WindowEnd = @Oldest;
+        IF @WindowEnd <= @Watermark
+            SET @Blocked = CONCAT(@TableName, N': session ', @Session, N' has had a transaction open since ', CONVERT(nvarchar(27), @Oldest, 126),
+                N', before the last watermark ', CONVERT(nvarchar(27), @Watermark, 126), N'; nothing was emptied. Run the table again when it has ended');
+    END;
+    SET @WindowStart = CASE
+        WHEN @Watermark IS NULL THEN COALESCE(@Baseline, @Begin)
+        WHEN @Watermark < CONVERT(datetime2(7), '0003-01-01') THEN @Begin
+        ELSE DATEADD(minute, -@Buffer, @Watermark)
+    END;
+    IF @WindowFrom < @WindowStart SET @WindowStart = @WindowFrom;
+    IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
+    SET @DeletionsFrom = COALESCE(DATEADD(minute, -@Buffer, @PreviousStart), @Begin);
+    IF @WindowFrom < @DeletionsFrom SET @DeletionsFrom = @WindowFrom;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_StartTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_StartTable AS RETURN 0');
 GO
 -- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
@@ -1102,15 +1160,14 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier, @Scope nvarchar(36),
-        @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Baseline datetime2(7), @Require bit, @WithDeletions bit,
-        @Watermark datetime2(7), @Previous uniqueidentifier, @PreviousStart datetime2(7), @DeletionsFrom datetime2(7),
-        @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @Session int, @LagOnly bit, @Rows bigint,
-        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier,
-        @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier,
+        @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
+        @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
+        @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
+        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier;
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
-    SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
-        @Baseline = c.InitialBaseline, @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
+    SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
+        @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
         @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END,
         @WindowStart = t.WindowStart, @WindowEnd = t.WindowEnd, @QueuedKeys = t.QueuedKeys,
         @HasUnits = CASE WHEN c.MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
@@ -1144,40 +1201,9 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first');
             THROW 51000, @Message, 1;
         END;
-        -- Rules 1 and 2: the window.
-        IF @Unit IS NULL
-            SET @Watermark = (SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
-        ELSE
-            SET @Watermark = (
-                SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark
-                WHERE TableName = @TableName AND BusinessUnitId = @Unit
-            );
-        SELECT TOP (1) @Previous = t.RunId, @PreviousStart = r.RunStartedAt
-        FROM dbo.BlobDeltaRunTable AS t
-        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
-        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.Status = N'Completed'
-        ORDER BY r.RunStartedAt DESC, t.RunId DESC;
-        EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
-        SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
-        IF @Oldest < @WindowEnd
-        BEGIN
-            SET @WindowEnd = @Oldest;
-            IF @WindowEnd <= @Watermark
-            BEGIN
-                SET @Message = CONCAT(@TableName, N': session ', @Session, N' has had a transaction open since ', CONVERT(nvarchar(27), @Oldest, 126),
-                    N', before the last watermark ', CONVERT(nvarchar(27), @Watermark, 126), N'; nothing was emptied. Run the table again when it has ended');
-                THROW 51004, @Message, 1;
-            END;
-        END;
-        SET @WindowStart = CASE
-            WHEN @Watermark IS NULL THEN COALESCE(@Baseline, @Begin)
-            WHEN @Watermark < CONVERT(datetime2(7), '0003-01-01') THEN @Begin
-            ELSE DATEADD(minute, -@Buffer, @Watermark)
-        END;
-        IF @From < @WindowStart SET @WindowStart = @From;
-        IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
-        SET @DeletionsFrom = COALESCE(DATEADD(minute, -@Buffer, @PreviousStart), @Begin);
-        IF @From < @DeletionsFrom SET @DeletionsFrom = @From;
+        EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
+            @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Message OUTPUT;
+        IF @Message IS NOT NULL THROW 51004, @Message, 1;
         -- The slice is this run's from here on: the marker says Filling, and without QueuedKeys a
         -- resume empties again, so that the rows can go in chunks.
         BEGIN TRANSACTION;
@@ -1232,6 +1258,80 @@ BEGIN
         EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
         THROW;
     END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PlanTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PlanTable AS RETURN 0');
+GO
+-- What a run of a table that started now would do, as one row; changes nothing. It fills the queue as a run
+-- would, counts it, and rolls back. @Counts that cannot be known without copying are 0. Refused: why the
+-- run would not start. Until it ends, a start of the same table may have to wait for it.
+ALTER PROCEDURE dbo.usp_BlobDelta_PlanTable
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier = NULL,
+    @WindowFrom datetime2(7) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it rolls back by itself.', 1;
+    DECLARE @Utc datetime2(7), @RunStart datetime2(7), @RunId uniqueidentifier = NEWID(), @Excluded uniqueidentifier, @Require bit,
+        @Holder uniqueidentifier, @Until datetime2(7), @State nvarchar(20), @Refused nvarchar(2000), @WindowStart datetime2(7),
+        @WindowEnd datetime2(7), @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
+        @Oldest datetime2(7), @LagOnly bit, @Sql nvarchar(max), @Rows bigint, @Json nvarchar(4000), @Key uniqueidentifier,
+        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit;
+    SET @Utc = dbo.ufn_BlobDelta_UtcNow();
+    EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
+    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_CheckScope @TableName, @BusinessUnitId;
+    SELECT @Excluded = ExcludedStreamId, @Require = RequireBundle, @IsUtc = ModifiedOnIsUtc
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SET @RunStart = CASE WHEN @IsUtc = 1 THEN @Utc ELSE dbo.ufn_BlobDelta_LocalNow() END;
+    -- Before the transaction, which an error would end.
+    BEGIN TRY
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+        IF @State = N'Complete' AND @Require = 1
+            SET @Refused = CONCAT(@TableName, N': the complete slice of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' is packed first');
+    END TRY
+    BEGIN CATCH
+        IF ERROR_NUMBER() <> 51000 THROW;
+        SET @Refused = ERROR_MESSAGE();
+    END CATCH;
+    EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @BusinessUnitId, @RunStart, @WindowFrom, @WindowStart OUTPUT, @WindowEnd OUTPUT,
+        @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Sql OUTPUT;
+    SET @Refused = COALESCE(@Sql, @Refused);
+    SELECT @Holder = LeaseRunId, @Until = RunLeaseExpiresAt
+    FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND IsRunning = 1 AND RunLeaseExpiresAt > @Utc;
+    IF @Until IS NOT NULL
+        SET @Refused = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ', CONVERT(nvarchar(27), @Until, 126), N'Z');
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'WindowQueue');
+        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous, @TableName = @TableName,
+            @RunStart = @RunStart, @Now = @Utc, @Step = 0, @BatchSize = 0, @DeletionsFrom = @DeletionsFrom;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
+        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+            @TableName = @TableName, @RunStart = @RunStart;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Told');
+        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId, @TableName = @TableName, @RunStart = @RunStart,
+            @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+        SET @QueuedKeys = (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName);
+        SET @Counts = CONCAT(
+            N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":0,', SUBSTRING(@Json, 2, LEN(@Json) - 2),
+            N',"gone":0,"held_back":', (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
+            N',"pending":', (SELECT COUNT(*) FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName), N'}'
+        );
+        ROLLBACK TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+    SELECT @WindowStart AS WindowStart, @WindowEnd AS WindowEnd, @QueuedKeys AS QueuedKeys, @Counts AS Counts, @Refused AS Refused;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_QueueMissingParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_QueueMissingParents AS RETURN 0');
@@ -1505,6 +1605,118 @@ BEGIN
         IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
         THROW;
     END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PassSlice', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PassSlice AS RETURN 0');
+GO
+-- For whoever reads the slice, to pack it or to back it up: renews the lease where the fence is still the
+-- caller's, and checks that the slice is this run's and complete. Else error 51003.
+ALTER PROCEDURE dbo.usp_BlobDelta_PassSlice
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20);
+    EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+    EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+    IF @Holder IS NULL OR @Holder <> @RunId OR @State NOT IN (N'Complete', N'Packed')
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the slice is ', @State, N' and holds run ', LOWER(CONVERT(nvarchar(36), @Holder)),
+            N'; it cannot be read for this run. A run whose slice was taken is never packed: start a new run');
+        THROW 51003, @Message, 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_AbsentParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AbsentParents AS RETURN 0');
+GO
+-- Rule 7: rows of a complete slice whose parent is not in it, because the source has no such row or because it
+-- is excluded; a page of @Limit after the child @After, in the server's order of uniqueidentifier.
+ALTER PROCEDURE dbo.usp_BlobDelta_AbsentParents
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @After uniqueidentifier = NULL,
+    @Limit int
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Full nvarchar(600), @Key nvarchar(600),
+        @ParentPath nvarchar(600), @Sql nvarchar(max);
+    IF @Limit IS NULL OR @Limit < 1 THROW 51001, N'@Limit is a number of rows, 1 at least', 1;
+    EXEC dbo.usp_BlobDelta_PassSlice @RunId, @TableName, @LeaseEpoch;
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    SELECT @Db = TargetDb, @Schema = TargetSchema, @Table = TargetTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @Db, @Schema, @Table;
+    SELECT
+        @Full = MAX(QUOTENAME(t.DbName) + N'.' + QUOTENAME(t.SchemaName) + N'.' + QUOTENAME(t.TableName)),
+        @Key = MAX(CASE WHEN t.Name = c.KeyColumn THEN QUOTENAME(t.Name) END),
+        @ParentPath = MAX(CASE WHEN t.Name = c.ParentPathColumn THEN QUOTENAME(t.Name) END)
+    FROM #Column AS t
+    INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName;
+    DROP TABLE #Column;
+    IF @ParentPath IS NULL
+    BEGIN
+        -- A flat table has no parents.
+        SELECT CAST(NULL AS uniqueidentifier) AS Child, CAST(NULL AS uniqueidentifier) AS Parent WHERE 1 = 0;
+        RETURN 0;
+    END;
+    SET @Sql = CONCAT(N'
+    SELECT TOP (@Limit) c.', @Key, N' AS Child, c.DeltaParentKey AS Parent
+    FROM ', @Full, N' AS c
+    WHERE c.', @ParentPath, N' IS NOT NULL', CASE WHEN @After IS NULL THEN N'' ELSE CONCAT(N' AND c.', @Key, N' > @After') END, N'
+        AND (
+            c.DeltaParentKey IS NULL
+            OR NOT EXISTS (SELECT 1 FROM ', @Full, N' AS p WHERE p.', @Key, N' = c.DeltaParentKey)
+        )
+    ORDER BY c.', @Key);
+    EXEC sp_executesql @Sql, N'@After uniqueidentifier, @Limit int', @After = @After, @Limit = @Limit;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordBundle', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RecordBundle AS RETURN 0');
+GO
+-- Rule 10: notes that the slice of a table run is in a published bundle. The caller has the transaction open, so
+-- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
+ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @PackNumber int,
+    @Scope nvarchar(36),
+    @RootSha256 nvarchar(64),
+    @PreviousRootSha256 nvarchar(64) = NULL,
+    @Name nvarchar(256),
+    @Folder nvarchar(2000),
+    @PublishedAt datetime2(7)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    IF @@TRANCOUNT = 0 THROW 51001, N'Call this procedure within a transaction: all tables of a bundle are recorded or none.', 1;
+    DECLARE @Message nvarchar(2000), @Recorded nvarchar(64);
+    SET @Recorded = (SELECT RootSha256 FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName);
+    IF @Recorded = @RootSha256 RETURN 0;
+    IF @Recorded IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': this table run is recorded already, in another bundle, with the root digest ', @Recorded, N'; nothing was written');
+        THROW 51003, @Message, 1;
+    END;
+    EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
+    INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt)
+    VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt);
+    UPDATE dbo.BlobDeltaRunTable SET PackNumber = @PackNumber WHERE RunId = @RunId AND TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
+    UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FailTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FailTable AS RETURN 0');
