@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::cell::CellSink;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
+use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope, TableCounts};
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition};
@@ -53,6 +53,13 @@ pub trait Slices {
     /// Config: no such table, or a type that cannot be carried.
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
 
+    /// How the server sorts keys: the order of the rows, deletions and absent parents that it
+    /// gives, wherever keys decide.
+    ///
+    /// # Errors
+    /// Database, also for an order that is not known.
+    fn key_order(&mut self) -> Result<KeyOrder>;
+
     /// Reads rows in the total order of rule 13, after a position, until a limit is reached.
     /// Cells come in the order of [`Slices::slice_columns`]. Returns the last row's position,
     /// `None` if there was no row. Checks the fence and the marker.
@@ -73,7 +80,7 @@ pub trait Slices {
     /// Superseded; Io of the writer.
     fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64>;
 
-    /// Deletions of the slice in key order (RFC bytes), after a key.
+    /// Deletions of the slice in the server's key order, after a key.
     ///
     /// # Errors
     /// Superseded.
@@ -91,8 +98,8 @@ pub trait Slices {
     /// Database.
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>>;
 
-    /// Rule 7: parents that the source lacks or that are excluded, by child, in key order,
-    /// after a child.
+    /// Rule 7: parents that the source lacks or that are excluded, by child, in the
+    /// server's key order, after a child.
     ///
     /// # Errors
     /// Database.

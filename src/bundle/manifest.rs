@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
+use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{Scope, TableCounts};
 use crate::model::sqltype::SqlType;
@@ -176,6 +176,9 @@ pub struct TableInfo {
     pub metadata: TableName,
     /// The key's column.
     pub key_column: String,
+    /// How keys are sorted where they decide the order of rows; left out where it is `rfc`.
+    #[serde(default, skip_serializing_if = "KeyOrder::is_rfc")]
+    pub key_order: KeyOrder,
     /// The column of the row's path; null in flat tables.
     pub path_column: Option<String>,
     /// The column of the parent's path; null in flat tables.

@@ -128,6 +128,7 @@ impl Exporter<'_> {
             ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
         };
         let previous = self.backend.previous_root(&config.name, report.scope, self.run.id)?;
+        let key_order = self.backend.key_order()?;
         let folder = stage.folder().clone();
         Ok(TableInfo {
             name: config.name.clone(),
@@ -144,6 +145,7 @@ impl Exporter<'_> {
             target: config.target,
             metadata: config.metadata,
             key_column: config.key_column,
+            key_order,
             path_column: config.path_column,
             parent_path_column: config.parent_path_column,
         })

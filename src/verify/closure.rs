@@ -41,6 +41,8 @@ pub(super) fn check(
             parents: HashMap::new(),
             absent_children: HashMap::new(),
             absent_parents: HashSet::new(),
+            last_absent: None,
+            is_first: part == 0,
             report,
         };
         for file in table.files_of(FileRole::AbsentParents) {
@@ -66,6 +68,10 @@ struct Pass<'a> {
     /// Rows that are listed as without parent, and whether they were seen.
     absent_children: HashMap<Guid, bool>,
     absent_parents: HashSet<Guid>,
+    /// What the list of absent parents is sorted by, so far.
+    last_absent: Option<[u8; 16]>,
+    /// What no choice of keys changes is said once.
+    is_first: bool,
     report: &'a mut Report,
 }
 
@@ -76,6 +82,12 @@ impl Pass<'_> {
         while let Some(batch) = rows.next()? {
             for row in 0..batch.rows() {
                 let child = batch.key(row)?;
+                let sorted_by = self.table.key_order.sort_key(child);
+                if self.is_first && self.last_absent.is_some_and(|last| last >= sorted_by) {
+                    let detail = format!("the absent parent of key {child} does not stand after the one before it");
+                    self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), detail));
+                }
+                self.last_absent = Some(sorted_by);
                 if (self.is_here)(&child) {
                     self.absent_children.insert(child, false);
                 }

@@ -121,7 +121,8 @@ struct Pass<'a> {
     columns: Columns,
     blobs: BTreeMap<String, bool>,
     tally: Tally,
-    last: Option<(i64, Vec<u8>, Guid)>,
+    /// Where the row before stands: depth, path, and what its key is sorted by.
+    last: Option<(i64, Vec<u8>, [u8; 16])>,
     report: &'a mut Report,
 }
 
@@ -179,9 +180,10 @@ impl Pass<'_> {
         let path = match self.columns.path.map(|path| batch.cell(row, path)).transpose()? {
             Some(Cell::Bytes(path)) => path.to_vec(),
             Some(Cell::Text(path)) => path.as_bytes().to_vec(),
+            Some(Cell::Guid(path)) => self.table.key_order.sort_key(path).to_vec(),
             _ => Vec::new(),
         };
-        let at = (depth, path, key);
+        let at = (depth, path, self.table.key_order.sort_key(key));
         if self.last.as_ref().is_some_and(|last| *last >= at) {
             let detail = format!("the row of key {key} does not stand after the row before it");
             self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), detail));
@@ -283,14 +285,15 @@ fn tombstones(
                     continue;
                 }
             };
-            if last.is_some_and(|last| last >= key) {
-                let kind = if last == Some(key) { K::DuplicateKey } else { K::OutOfOrder };
+            let sorted_by = table.key_order.sort_key(key);
+            if last.is_some_and(|last| last >= sorted_by) {
+                let kind = if last == Some(sorted_by) { K::DuplicateKey } else { K::OutOfOrder };
                 report.add(Finding::new(kind, Some(&file.path), format!("the tombstone of key {key}")));
             }
             if is_delta && (version.run_id, version.run_started_at) != (run.run_id, run.started_at.0) {
                 report.add(Finding::new(K::WrongRun, Some(&file.path), format!("the tombstone of key {key}")));
             }
-            last = Some(key);
+            last = Some(sorted_by);
         }
         report.rows += batch.rows() as u64;
         monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });

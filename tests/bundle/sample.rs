@@ -14,7 +14,7 @@ use blobdelta::model::cell::Cell;
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
-use blobdelta::model::id::Guid;
+use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, TableCounts};
 use blobdelta::model::sqltype::SqlType;
@@ -138,6 +138,7 @@ pub fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
         target: TableName::new("Db_Delta", "dbo", "Referral]Attachment").unwrap(),
         metadata: table_name(),
         key_column: "stream_id".into(),
+        key_order: KeyOrder::Rfc,
         path_column: Some("path_locator".into()),
         parent_path_column: Some("parent_path_locator".into()),
         window: WindowInfo {

@@ -2,6 +2,7 @@
 //! that, and as nothing else.
 
 use super::made::{Content, Made, Row, key};
+use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::monitor::Silent;
 use blobdelta::verify::FindingKind as K;
 use blobdelta::verify::{FindingKind, Level, Limits, Report, Severity, verify, verify_within};
@@ -84,6 +85,41 @@ fn order_and_keys_are_held() {
     );
     expect(|made| made.tombstones.swap(0, 1), &[K::OutOfOrder]);
     expect(|made| made.tombstones = vec![(key(20), 150), (key(20), 160)], &[K::DuplicateKey]);
+}
+
+/// Two keys that stand one way by their bytes, and the other way as SQL Server sorts them.
+fn turned() -> [Guid; 2] {
+    let with_ends = |first, last| {
+        let mut bytes = [0x40; 16];
+        (bytes[0], bytes[15]) = (first, last);
+        Guid::from_bytes(bytes)
+    };
+    [with_ends(0xF0, 1), with_ends(0xE0, 2)]
+}
+
+#[test]
+fn keys_stand_as_their_server_sorts_them() {
+    let by_server = |made: &mut Made| made.spoil = |manifest| manifest.tables[0].key_order = KeyOrder::SqlServer;
+    let tombstones = |made: &mut Made| made.tombstones = turned().map(|key| (key, 150)).to_vec();
+    let rows = |made: &mut Made| {
+        let twins = turned().map(|key| Row { key, path: vec![0], ..Row::root(0, Some(200), b"") });
+        made.rows.splice(0..0, twins);
+    };
+    let absent = |made: &mut Made| {
+        rows(made);
+        made.rows[..2].iter_mut().for_each(|row| row.parent_path = Some(vec![9]));
+        let children = turned().map(|key| (key, None));
+        made.absent.splice(0..1, children.into_iter().chain([(key(8), None)]));
+        made.absent.rotate_left(2);
+    };
+    for change in [&tombstones as &dyn Fn(&mut Made), &rows, &absent] {
+        let both = |made: &mut Made| {
+            by_server(made);
+            change(made);
+        };
+        expect(both, &[]);
+        expect(change, &[K::OutOfOrder]);
+    }
 }
 
 #[test]

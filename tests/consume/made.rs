@@ -12,7 +12,7 @@ use blobdelta::model::cell::Cell;
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
-use blobdelta::model::id::Guid;
+use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, TableCounts};
 use blobdelta::model::sqltype::SqlType;
@@ -239,6 +239,7 @@ impl Made {
             target: TableName::new("Db_Delta", "dbo", "Files").unwrap(),
             metadata: table_name(),
             key_column: "stream_id".into(),
+            key_order: KeyOrder::Rfc,
             path_column: Some("path_locator".into()),
             parent_path_column: Some("parent_path_locator".into()),
             window,

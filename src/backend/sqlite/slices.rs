@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
+use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, SliceState};
@@ -32,6 +32,10 @@ impl Slices for Session {
 
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
         self.table_columns(&table.target)
+    }
+
+    fn key_order(&mut self) -> Result<KeyOrder> {
+        Ok(KeyOrder::Rfc)
     }
 
     fn read_slice(

@@ -11,9 +11,10 @@ use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
-use crate::model::name::TableName;
+use crate::model::name::{TableName, check_identifier};
 use crate::model::slice::{ReadLimits, SlicePosition};
 use crate::model::sqltype::SqlType;
+use crate::scripts;
 use std::io::{Read, Write};
 
 /// What one page of a whole scan holds.
@@ -21,7 +22,7 @@ const SCAN_BYTES: u64 = 8 << 20;
 
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
-        crate::model::name::check_identifier(name)?;
+        check_identifier(name)?;
         if catalog::has_database(&mut self.client, name)? {
             return Ok(());
         }
@@ -127,9 +128,10 @@ impl Sandbox for Session {
 
     fn execute_script(&mut self, sql: &str) -> Result<()> {
         self.cursor = None;
-        let lines: Vec<&str> = sql.lines().collect();
-        let mut batches = lines.split(|line| line.trim().eq_ignore_ascii_case("GO"));
-        batches.try_for_each(|batch| self.client.batch("run a script", &batch.join("\n")))
+        // It may change anything, so nothing that is known of tables holds.
+        self.columns.clear();
+        self.known.clear();
+        scripts::batches(sql).iter().try_for_each(|batch| self.client.batch("run a script", batch.text))
     }
 }
 
