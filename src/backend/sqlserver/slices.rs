@@ -159,6 +159,8 @@ impl Slices for Session {
 
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()> {
         self.cursor = None;
+        // RequireBundle changes.
+        records.iter().for_each(|(fence, _)| drop(self.known.remove(&fence.table)));
         self.client.transact("record the bundle", |client| {
             for (fence, record) in records {
                 let recorded =
