@@ -2,7 +2,7 @@
 //! lints refuse.
 
 use crate::instance::Instance;
-use crate::{bundles, failures, history, procedures, slices, takes, tree, units};
+use crate::{bundles, failures, history, procedures, slices, takes, tree, types, units};
 
 /// Builds a [`World`](crate::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
@@ -82,6 +82,9 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![
         a_configuration_that_names_what_is_not_there_is_refused,
         a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read,
         a_plan_tells_the_window_and_the_keys_and_changes_nothing,
+    }
+    types {
+        every_value_of_every_type_comes_through,
     }
     history {
         no_history_loses_a_change,

@@ -19,6 +19,7 @@ mod procedures;
 mod slices;
 mod takes;
 mod tree;
+mod types;
 mod units;
 
 use blobdelta::backend::{Connection, Credentials};

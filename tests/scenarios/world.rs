@@ -158,6 +158,10 @@ impl World {
         self.backend.execute_script(if self.place.is_embedded() { sqlite } else { tsql }).unwrap();
     }
 
+    pub fn is_embedded(&self) -> bool {
+        self.place.is_embedded()
+    }
+
     pub fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
