@@ -179,6 +179,8 @@ fn converted(there: SqlType, value: &str) -> String {
         T::HierarchyId | T::Geography | T::Geometry | T::Text | T::NText | T::Image | T::Xml => {
             format!("CONVERT({there}, {value})")
         }
+        // Staged as text, of no more digits than the target has.
+        T::Decimal { .. } | T::Money | T::SmallMoney => format!("CONVERT({there}, {value})"),
         _ => value.to_owned(),
     }
 }

@@ -17,6 +17,7 @@ use super::values::{Fields, is_text, param};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
+use crate::model::decimal;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
@@ -99,7 +100,7 @@ impl Carried {
                 big.push(Big { row: staged.row, nth });
                 empty(column.sql_type)
             } else {
-                param(column.sql_type, cell).unwrap_or_else(|| null(column.sql_type))
+                staged_value(column.sql_type, cell)
             });
         }
         let Version { modified_on, run_started_at, run_id, .. } = staged.version;
@@ -290,14 +291,28 @@ fn cell_bytes(cell: &Cell<'_>) -> usize {
     }
 }
 
+/// Decimals go as text, every digit: the driver's bulk load sends as many bytes of a decimal as its
+/// value needs, and there are servers that read as many as its column could have.
+fn staged_value(sql_type: SqlType, cell: Cell<'_>) -> ColumnData<'_> {
+    match (sql_type, cell) {
+        (SqlType::Decimal { scale, .. }, Cell::Decimal(unscaled)) => text_of_decimal(unscaled, scale),
+        (_, Cell::Decimal(unscaled)) => text_of_decimal(unscaled, 4),
+        _ => param(sql_type, cell).unwrap_or_else(|| null(sql_type)),
+    }
+}
+
+fn text_of_decimal(unscaled: i128, scale: u8) -> ColumnData<'static> {
+    ColumnData::String(Some(Cow::Owned(decimal::format(unscaled, scale))))
+}
+
 /// A type that the bulk load sends without loss, and that holds every value of this one.
 fn staged_type(sql_type: SqlType) -> String {
     use SqlType as T;
     match sql_type {
-        T::Bit | T::UniqueIdentifier | T::Date | T::Decimal { .. } => sql_type.to_string(),
+        T::Bit | T::UniqueIdentifier | T::Date => sql_type.to_string(),
         T::TinyInt | T::SmallInt | T::Int | T::BigInt => "bigint".into(),
         T::Real | T::Float => "float".into(),
-        T::Money | T::SmallMoney => "decimal(19, 4)".into(),
+        T::Decimal { .. } | T::Money | T::SmallMoney => "nvarchar(50)".into(),
         T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml => {
             "nvarchar(max)".into()
         }
@@ -318,7 +333,7 @@ fn null(sql_type: SqlType) -> ColumnData<'static> {
         T::Bit => ColumnData::Bit(None),
         T::UniqueIdentifier => ColumnData::Guid(None),
         T::Date => ColumnData::Date(None),
-        T::Decimal { .. } | T::Money | T::SmallMoney => ColumnData::Numeric(None),
+        T::Decimal { .. } | T::Money | T::SmallMoney => ColumnData::String(None),
         T::TinyInt | T::SmallInt | T::Int | T::BigInt => ColumnData::I64(None),
         T::Real | T::Float => ColumnData::F64(None),
         T::Time(_) => ColumnData::Time(None),
