@@ -95,8 +95,3 @@ impl Session {
         &*self.options.disk
     }
 }
-
-/// What is being written.
-pub(super) fn unfinished() -> Error {
-    Error::internal("this call is not there yet on SQL Server")
-}
