@@ -10,7 +10,6 @@ use blobdelta::error::Kind;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::{Level, verify};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub fn findings(path: &Path) -> Vec<String> {
     let report = verify(path, Level::Deep, &Silent).unwrap();
@@ -91,7 +90,7 @@ pub fn a_crash_at_any_durable_operation_publishes_all_or_nothing(on: &Instance) 
         world.log_deletion(9, 5);
         world.at(1000);
         let disk = Faulty::new(When::CrashAt(at));
-        world.reopen(Arc::new(disk.clone()));
+        world.fail_with(&disk);
         let died = world.run_with(&world.options());
         if !disk.has_failed() {
             assert!(died.is_ok());
@@ -101,7 +100,7 @@ pub fn a_crash_at_any_durable_operation_publishes_all_or_nothing(on: &Instance) 
         for name in names(&world.out()).iter().filter(|name| !name.starts_with('.')) {
             assert_eq!(findings(&world.out().join(name)), [] as [String; 0], "crash at {at}");
         }
-        world.reopen(Arc::new(Local));
+        world.restart();
         let report = world.run(1011);
         assert_eq!(report.run.status, blobdelta::model::run::Status::Completed, "crash at {at}");
         let left: Vec<String> = names(&world.out()).into_iter().filter(|name| name.starts_with('.')).collect();

@@ -77,13 +77,15 @@ pub fn a_template_that_filters_rows_is_an_error_that_names_the_row(on: &Instance
     let report = world.run(1000);
     let error = report.tables[0].error.as_ref().unwrap();
     assert!(error.to_string().contains("left out a row that is in the window"), "{error}");
-    assert_eq!(error.place().key, Some(key(2).to_string()));
+    assert!(error.to_string().contains(&key(2).to_string()), "{error}");
 }
 
 pub fn a_template_with_an_unknown_placeholder_is_refused_before_anything_is_written(on: &Instance) {
+    // A server's own message of the syntax does not name the script.
+    let script = if matches!(on, Instance::Embedded) { "Children" } else { "syntax" };
     for (broken, says) in [
         ("SELECT {Nonsense}", "unknown placeholder {Nonsense}"),
-        ("SELECT FROM WHERE", "Children"),
+        ("SELECT FROM WHERE", script),
         ("SELECT {", "without a closing one"),
     ] {
         let mut world = World::new(on);

@@ -10,7 +10,7 @@
 use crate::instance::Instance;
 use crate::world::{A, B, World, X, key, minute, unit};
 use blobdelta::backend::PackState;
-use blobdelta::durable::{Faulty, Local, When};
+use blobdelta::durable::{Faulty, When};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Status};
@@ -22,7 +22,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 const KEYS: u32 = 8;
 
@@ -166,13 +165,13 @@ impl History {
 
     fn crash(&mut self, at: u64, scope: Scope, resume: bool) {
         let disk = Faulty::new(When::CrashAt(at));
-        self.world.reopen(Arc::new(disk.clone()));
+        self.world.fail_with(&disk);
         let mut options = self.world.options();
         options.request.scope = scope;
         let report = self.world.run_with(&options);
         let died = disk.has_failed();
         assert!(died || report.is_ok(), "{report:?}");
-        self.world.reopen(Arc::new(Local));
+        self.world.restart();
         self.now += 11;
         self.world.at(self.now);
         let last = self.world.backend.recent_runs(1).unwrap().pop();

@@ -1,8 +1,9 @@
 //! The two kinds of instance that a scenario runs on, and where a world stands on one.
 
 use crate::server::Server;
-use blobdelta::backend::{Backend, Connection, OpenOptions};
-use blobdelta::durable::Disk;
+use crate::session::Session;
+use blobdelta::backend::{Connection, OpenOptions};
+use blobdelta::durable::{Disk, Local};
 use blobdelta::model::clock::ManualClock;
 use blobdelta::model::time::Timestamp;
 use std::path::{Path, PathBuf};
@@ -29,51 +30,45 @@ impl Place {
         match on {
             Instance::Embedded => {
                 let folder = folder.join("source");
-                let place = Self::Embedded { folder, clock: Arc::new(ManualClock::at(Timestamp::MIN)) };
-                let create = OpenOptions { create: true, ..place.options() };
-                let mut backend = place.connection().open(&create).unwrap();
+                let connection = Connection::Embedded(folder.clone());
+                let clock = Arc::new(ManualClock::at(Timestamp::MIN));
+                let options =
+                    OpenOptions { clock: Arc::<ManualClock>::clone(&clock), create: true, ..OpenOptions::default() };
+                let mut backend = connection.open(&options).unwrap();
                 backend.deploy().unwrap();
                 for db in ["Src", "Meta"] {
                     backend.create_database(db).unwrap();
                 }
-                place
+                Self::Embedded { folder, clock }
             }
             Instance::Server(connection) => Self::Server(Box::new(Server::emptied(connection))),
         }
     }
 
-    fn connection(&self) -> Connection {
-        match self {
-            Self::Embedded { folder, .. } => Connection::Embedded(folder.clone()),
-            Self::Server(server) => Connection::clone(&server.connection),
-        }
-    }
-
-    fn options(&self) -> OpenOptions {
-        match self {
-            Self::Embedded { clock, .. } => {
+    /// A session on the instance; one with a disk of its own dies with it.
+    pub fn open(&self, disk: Option<&Arc<dyn Disk>>) -> Session {
+        let options =
+            OpenOptions { disk: disk.map_or_else(|| Arc::new(Local) as _, Arc::clone), ..OpenOptions::default() };
+        match (self, disk) {
+            (Self::Embedded { folder, clock }, _) => {
                 let clock: Arc<ManualClock> = Arc::clone(clock);
-                OpenOptions { clock, ..OpenOptions::default() }
+                Session::own(&Connection::Embedded(folder.clone()), &OpenOptions { clock, ..options })
             }
-            Self::Server(_) => OpenOptions::default(),
+            (Self::Server(server), Some(_)) => Session::own(&server.connection, &options),
+            (Self::Server(server), None) => Session::lent(&server.connection),
         }
-    }
-
-    /// A session on the instance.
-    pub fn open(&self, disk: &Arc<dyn Disk>) -> Box<dyn Backend> {
-        let options = OpenOptions { disk: Arc::clone(disk), ..self.options() };
-        self.connection().open(&options).unwrap()
     }
 
     /// A session whose main database is `Copy`: on a server another database, on an embedded
     /// instance another folder.
-    pub fn target(&self) -> Box<dyn Backend> {
+    pub fn target(&self) -> Session {
         let options = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
-        let connection = match self {
-            Self::Embedded { folder, .. } => Connection::Embedded(folder.with_file_name("target")),
-            Self::Server(server) => Connection::clone(&server.connection),
-        };
-        connection.open(&options).unwrap()
+        match self {
+            Self::Embedded { folder, .. } => {
+                Session::own(&Connection::Embedded(folder.with_file_name("target")), &options)
+            }
+            Self::Server(server) => Session::own(&server.connection, &options),
+        }
     }
 
     pub fn is_embedded(&self) -> bool {

@@ -10,6 +10,7 @@ mod instance;
 mod list;
 mod read;
 mod server;
+mod session;
 mod world;
 
 mod bundles;
@@ -26,14 +27,18 @@ use blobdelta::backend::{Connection, Credentials};
 use instance::Instance;
 use libtest_mimic::{Arguments, Trial};
 use list::{EMBEDDED_ALONE, ON_BOTH, SERVER_ALONE, Scenario};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock, mpsc};
 
 /// The connection string of a server that the scenarios may empty.
 const VARIABLE: &str = "BLOBDELTA_TEST_SQLSERVER";
 
-/// Held by the one scenario that runs on the server.
-static SERVER: Mutex<()> = Mutex::new(());
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The one thread on which everything runs that runs on the server, and with it the server's
+/// sessions, one scenario after the other.
+static ON_SERVER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -61,9 +66,21 @@ fn on_server((name, scenario): &'static (&'static str, Scenario), server: Option
     let is_skipped = instance.is_none();
     let run = move || {
         let instance = instance.ok_or(format!("{VARIABLE} is not set"))?;
-        let _alone = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        scenario(&instance);
+        in_turn(move || scenario(&instance));
         Ok(())
     };
     Trial::test(format!("sqlserver::{name}"), run).with_ignored_flag(is_skipped)
+}
+
+/// Runs a scenario on the server's thread, and panics as it does.
+fn in_turn(run: impl FnOnce() + Send + 'static) {
+    let (done, wait) = mpsc::channel();
+    let job: Job = Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(run)))));
+    let thread = ON_SERVER.get_or_init(|| {
+        let (send, jobs) = mpsc::channel::<Job>();
+        std::thread::spawn(move || jobs.into_iter().for_each(|job| job()));
+        send
+    });
+    thread.send(job).unwrap();
+    wait.recv().unwrap().unwrap_or_else(|panic| resume_unwind(panic));
 }

@@ -7,6 +7,7 @@
 //! Its clock stands still: the functions that the procedures ask for the time are replaced by ones
 //! that read a table of one row.
 
+use crate::session::Session;
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -26,7 +27,7 @@ pub struct Server {
     /// See [`World::finest_ticks`](crate::world::World::finest_ticks).
     pub finest_ticks: i64,
     /// A session of its own, which no fault of a scenario reaches.
-    control: Box<dyn Backend>,
+    control: Session,
     utc: Timestamp,
     ahead_minutes: i64,
 }
@@ -39,7 +40,7 @@ impl Server {
     pub fn emptied(connection: &Arc<Connection>) -> Self {
         let prepared = PREPARED.get_or_init(|| prepare(connection).map_err(|error| error.to_string()));
         let finest_ticks = prepared.clone().unwrap_or_else(|error| panic!("{error}"));
-        let mut control = connection.open(&OpenOptions::default()).unwrap();
+        let mut control = Session::lent(connection);
         empty(&mut *control).unwrap();
         Self { connection: Arc::clone(connection), finest_ticks, control, utc: Timestamp::MIN, ahead_minutes: 0 }
     }

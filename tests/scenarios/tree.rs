@@ -56,7 +56,7 @@ pub fn rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it(on: &Instan
     world.put(2, Some(1), b"folder", 10, A);
     world.put(3, Some(2), b"file", 10, A);
     world.at(1000);
-    let run = world.backend.start_run(&world.options().request).unwrap();
+    let run = world.start_run();
     world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
     // The folder is queued, and stamped again before its turn comes: it is held back, its file is not.
     world.stamp(2, 995, A);
@@ -99,7 +99,7 @@ pub fn rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise(on: 
     assert_eq!(outcome.status, Status::Failed);
     let error = outcome.error.as_ref().unwrap();
     assert!(error.to_string().contains("a cycle or 512 levels"), "{error}");
-    assert!(error.place().key.is_some());
+    assert!([1, 2].iter().any(|n| error.to_string().contains(&key(*n).to_string())), "{error}");
     assert_eq!(world.mark().last_high_water, None);
     assert!(!world.mark().is_running);
 }

@@ -3,6 +3,7 @@
 
 use crate::bundles::findings;
 use crate::instance::Instance;
+use crate::session::Session;
 use crate::world::{World, key, minute, name};
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::error::Result;
@@ -208,7 +209,7 @@ pub fn every_value_of_every_type_comes_through(on: &Instance) {
 
     let folder = world.dir.path().join("embedded");
     let create = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
-    let embedded = Connection::Embedded(folder).open(&create).unwrap();
+    let embedded = Session::own(&Connection::Embedded(folder), &create);
     for (what, mut target) in [("the same kind of instance", world.target()), ("an embedded instance", embedded)] {
         let into = ReplayOptions { database: Some("Copy".into()), create: true, ..ReplayOptions::default() };
         replay(&report.bundles, &mut *target, &into, &Silent).unwrap();

@@ -5,15 +5,16 @@
 
 use crate::instance::{Instance, Place};
 use crate::read::{COLUMNS, Rows, SliceRow};
-use blobdelta::backend::{Backend, DeployStep, WatermarkRecord};
-use blobdelta::durable::{Disk, Local};
+use crate::session::Session;
+use blobdelta::backend::{DeployStep, WatermarkRecord};
+use blobdelta::durable::{Disk, Faulty, Local};
 use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};
 use blobdelta::error::Result;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
-use blobdelta::model::run::{RunRequest, Scope};
+use blobdelta::model::run::{Run, RunRequest, Scope};
 use blobdelta::model::slice::Deletion;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::table::TableConfig;
@@ -53,7 +54,7 @@ pub fn name(text: &str) -> TableName {
 pub struct World {
     pub dir: tempfile::TempDir,
     pub disk: Arc<dyn Disk>,
-    pub backend: Box<dyn Backend>,
+    pub backend: Session,
     pub table: TableConfig,
     place: Place,
     paths: BTreeMap<u32, Vec<u8>>,
@@ -98,10 +99,10 @@ impl World {
     pub fn new(on: &Instance) -> Self {
         let dir = scratch();
         std::fs::create_dir(dir.path().join("out")).unwrap();
-        let disk: Arc<dyn Disk> = Arc::new(Local);
         let place = Place::new(on, dir.path());
-        let backend = place.open(&disk);
-        let mut world = Self { dir, disk, backend, table: config("Docs"), place, paths: BTreeMap::new() };
+        let backend = place.open(None);
+        let mut world =
+            Self { dir, disk: Arc::new(Local), backend, table: config("Docs"), place, paths: BTreeMap::new() };
         world.at(0);
         let units = [Column::new("Id", SqlType::UniqueIdentifier, false)];
         world.backend.create_table(&name("Src.dbo.Units"), &units, "Id", &[]).unwrap();
@@ -128,17 +129,24 @@ impl World {
     }
 
     /// A second session on the same instance, as another process would have it.
-    pub fn another(&self) -> Box<dyn Backend> {
-        self.place.open(&self.disk)
+    pub fn another(&self) -> Session {
+        self.place.open(None)
     }
 
-    pub fn reopen(&mut self, disk: Arc<dyn Disk>) {
-        self.disk = disk;
+    /// Ends the session and takes another one, whose disk and database fail like this.
+    pub fn fail_with(&mut self, disk: &Faulty) {
+        self.disk = Arc::new(disk.clone());
+        self.backend = self.place.open(Some(&self.disk));
+    }
+
+    /// The process that failed has died; another one begins.
+    pub fn restart(&mut self) {
+        self.disk = Arc::new(Local);
         self.backend = self.another();
     }
 
     /// A session on another instance of the same kind, whose database `Copy` is the target of replays.
-    pub fn target(&self) -> Box<dyn Backend> {
+    pub fn target(&self) -> Session {
         self.place.target()
     }
 
@@ -248,6 +256,12 @@ impl World {
             pack: PackOptions::default(),
             lease_seconds: 600,
         }
+    }
+
+    /// The header of a run over all units.
+    pub fn start_run(&mut self) -> Run {
+        let request = self.options().request;
+        self.backend.start_run(&request).unwrap()
     }
 
     pub fn run_with(&mut self, options: &RunOptions) -> Result<RunReport> {

@@ -10,3 +10,4 @@ mod wire;
 
 mod failures;
 mod login;
+mod values;

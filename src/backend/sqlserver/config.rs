@@ -1,9 +1,10 @@
 //! `BlobDeltaTableConfig` on a server.
 
+use super::catalog;
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
@@ -75,7 +76,31 @@ impl Session {
             let inputs = vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
             client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs, &[]).map(drop)
         });
-        written.map_err(|error| error.table(&table.name))
+        written.map_err(|error| {
+            let named = if error.kind() == Kind::Config { self.check_names(table).err() } else { None };
+            named.unwrap_or(error).table(&table.name)
+        })
+    }
+
+    /// Says which columns a table has, where the configuration names one that is not there.
+    fn check_names(&mut self, table: &TableConfig) -> Result<()> {
+        let named = [
+            (&table.source, "KeyColumn", Some(&table.key_column)),
+            (&table.source, "PathColumn", table.path_column.as_ref()),
+            (&table.source, "ParentPathColumn", table.parent_path_column.as_ref()),
+            (&table.metadata, "MetadataIdColumn", Some(&table.metadata_id_column)),
+            (&table.metadata, "MetadataModifiedOnCol", Some(&table.metadata_modified_on_column)),
+            (&table.metadata, "MetadataBusinessUnitCol", table.metadata_business_unit_column.as_ref()),
+        ];
+        for (place, setting, column) in named {
+            let (Some(column), Ok(columns)) = (column, catalog::columns(&mut self.client, place)) else { continue };
+            if !columns.iter().any(|found| found.name.eq_ignore_ascii_case(column)) {
+                let names: Vec<&str> = columns.iter().map(|found| found.name.as_str()).collect();
+                return Err(Error::config(format!("{setting} names the column {column}, which {place} does not have"))
+                    .hint(format!("the table has: {}", names.join(", "))));
+            }
+        }
+        Ok(())
     }
 
     /// Takes back what [`Session::write_config`] wrote.

@@ -1,7 +1,7 @@
 //! [`Extract`] on a server: each method is one stored procedure.
 
 use super::client::Client;
-use super::jobs::{number_at, scope_of, table_at, text_at};
+use super::jobs::{number_at, table_at, text_at};
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
@@ -75,6 +75,9 @@ impl Extract for Session {
     }
 
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
+        // A column that cannot be carried is told before anything is read. The slice may lack it, so the
+        // procedures would not notice.
+        self.source_columns(table).map_err(|error| error.run(run.id).table(&table.name))?;
         let owner = self.owner;
         let outputs = [("LeaseEpoch", "bigint"), ("QueuedKeys", "bigint"), ("IsComplete", "bit")];
         let started = self.unit("start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
@@ -206,6 +209,7 @@ impl Session {
         outputs: &[(&str, &str)],
         inputs: impl Fn() -> Inputs<'a>,
     ) -> Result<Option<Row>> {
+        self.disk().before_commit(doing)?;
         self.client.unit(|client| client.call(doing, procedure, inputs(), outputs))
     }
 

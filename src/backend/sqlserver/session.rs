@@ -20,9 +20,6 @@ use std::sync::Arc;
 /// The job database of every instance.
 pub(super) const JOB_DATABASE: &str = "BlobDeltaJobs";
 
-/// Until a caller says another.
-pub(super) const DEFAULT_LEASE_SECONDS: u32 = 600;
-
 /// See the module's text.
 pub struct Session {
     pub(super) client: Client,
@@ -91,6 +88,7 @@ impl Session {
         Ok(asked)
     }
 
+    /// Is told of every commit that is a step of a run.
     pub(super) fn disk(&self) -> &dyn Disk {
         &*self.options.disk
     }

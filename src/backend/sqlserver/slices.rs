@@ -161,6 +161,7 @@ impl Slices for Session {
         self.cursor = None;
         // RequireBundle changes.
         records.iter().for_each(|(fence, _)| drop(self.known.remove(&fence.table)));
+        self.disk().before_commit("record the bundle")?;
         self.client.transact("record the bundle", |client| {
             for (fence, record) in records {
                 let recorded =
