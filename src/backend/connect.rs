@@ -52,7 +52,9 @@ impl Connection {
             Some((scheme, folder)) if scheme.eq_ignore_ascii_case("sqlite") && !folder.is_empty() => {
                 Ok(Self::Embedded(PathBuf::from(folder)))
             }
-            _ if Address::is_one(text) => Address::parse(text, credentials).map(|address| Self::Server(Box::new(address))),
+            _ if Address::is_one(text) => {
+                Address::parse(text, credentials).map(|address| Self::Server(Box::new(address)))
+            }
             _ => Err(Error::usage("the connection is not of a form that this version knows").hint(
                 "write sqlite:FOLDER for an embedded instance, or for SQL Server a connection string of ADO.NET \
                  (Server=tcp:HOST,PORT;User ID=LOGIN) or JDBC (jdbc:sqlserver://HOST:PORT;user=LOGIN)",
