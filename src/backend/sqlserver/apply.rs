@@ -29,8 +29,8 @@ pub(super) struct Plan {
     table: TableName,
     columns: Vec<Column>,
     carried: Carried,
-    /// Whether the server takes large values in pieces.
-    pieces: bool,
+    /// Whether the server has `.WRITE`.
+    in_pieces: bool,
     /// Names the target among the locks of its database.
     lock: String,
     losers: String,
@@ -42,7 +42,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// For a target with these columns.
-    pub(super) fn new(spec: &TargetSpec, found: &[Column], pieces: bool) -> Self {
+    pub(super) fn new(spec: &TargetSpec, found: &[Column], in_pieces: bool) -> Self {
         let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
@@ -61,7 +61,7 @@ impl Plan {
             columns: spec.columns.clone(),
             lost: lost_characters(&target, &key, &carried, found),
             carried,
-            pieces,
+            in_pieces,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
             losers: fill(LOSERS),
             write: write(&target, &key, &values),
@@ -100,7 +100,7 @@ impl Plan {
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
         client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table))?;
-        self.carried.fill(client, rows, &big, self.pieces)?;
+        self.carried.fill(client, rows, &big, self.in_pieces)?;
         let written = count(client.row("write rows", Sql::new(&self.write))?)?;
         self.check_characters(client)?;
         client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;

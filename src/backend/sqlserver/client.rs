@@ -80,11 +80,6 @@ impl Client {
         self.database.as_deref()
     }
 
-    /// Whether the connection stands, as far as is known.
-    pub(super) fn is_linked(&self) -> bool {
-        self.link.is_some()
-    }
-
     fn ensure_linked(&mut self) -> Result<()> {
         if self.link.is_some() {
             return Ok(());

@@ -22,6 +22,8 @@ const WRITTEN_PIECE_BYTES: usize = 8_040 * 65;
 /// The most that is written as one parameter, where there is no `.WRITE`.
 const MAX_WHOLE_BYTES: u64 = 64 << 20;
 
+const WRITING: &str = "write a large value";
+
 /// Where a value stands. All names are quoted.
 pub(super) struct Place {
     /// The table, in three parts.
@@ -111,23 +113,31 @@ pub(super) fn write(
     from: &mut dyn Read,
     in_pieces: bool,
 ) -> Result<()> {
-    let doing = "write a large value";
+    client.once(WRITING, |client| write_here(client, place, bytes, from, in_pieces))
+}
+
+/// As [`write`], in the transaction that is open.
+pub(super) fn write_here(
+    client: &mut Client,
+    place: &Place,
+    bytes: u64,
+    from: &mut dyn Read,
+    in_pieces: bool,
+) -> Result<()> {
     let in_pieces = in_pieces
         && matches!(place.sql_type, SqlType::VarBinary(None) | SqlType::VarChar(None) | SqlType::NVarChar(None));
     let mut source = Source::new(from, bytes, is_text(place.sql_type));
-    client.once(doing, |client| {
-        let first = source.next(if in_pieces { WRITTEN_PIECE_BYTES } else { whole(bytes)? })?;
-        let set = Sql::new(format!("UPDATE {} SET {} = ", place.table, place.column));
-        if client.execute(doing, place.of_row(set.bind(&first)))? == 0 {
-            return Err(Error::new(Kind::Database, "there is no row with this key"));
-        }
-        while !source.is_done() {
-            let piece = source.next(WRITTEN_PIECE_BYTES)?;
-            let append = Sql::new(format!("UPDATE {} SET {}.WRITE(", place.table, place.column));
-            client.execute(doing, place.of_row(append.bind(&piece).then(", NULL, 0)")))?;
-        }
-        source.finish()
-    })
+    let first = source.next(if in_pieces { WRITTEN_PIECE_BYTES } else { whole(bytes)? })?;
+    let set = Sql::new(format!("UPDATE {} SET {} = ", place.table, place.column));
+    if client.execute(WRITING, place.of_row(set.bind(&first)))? == 0 {
+        return Err(Error::new(Kind::Database, "there is no row with this key"));
+    }
+    while !source.is_done() {
+        let piece = source.next(WRITTEN_PIECE_BYTES)?;
+        let append = Sql::new(format!("UPDATE {} SET {}.WRITE(", place.table, place.column));
+        client.execute(WRITING, place.of_row(append.bind(&piece).then(", NULL, 0)")))?;
+    }
+    source.finish()
 }
 
 /// One parameter for all of it.

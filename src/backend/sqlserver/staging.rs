@@ -8,10 +8,10 @@
 //! **Big values.** The driver cannot load a value over 65,535 bytes. Such a value is staged
 //! empty and filled in later, if its row wins: as a parameter, or in pieces where it is a
 //! [`Cell::Large`]. So memory is bounded by a group of parameters or a piece, except on a server
-//! that does not know `.WRITE`, where a large value is one parameter of at most
-//! [`WHOLE_MAX_BYTES`] (and about four times that in memory while it is sent).
+//! that does not know `.WRITE`, where a large value is one parameter (see [`large`]).
 
 use super::client::Client;
+use super::large::{self, Place};
 use super::sql::{Sql, Value};
 use super::values::{Fields, is_text, param};
 use crate::error::{Error, Result};
@@ -23,13 +23,12 @@ use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::Read;
 use tiberius::{ColumnData, TokenRow};
 
 /// The staging table. One at a time in a session.
 pub(super) const STAGE: &str = "#BlobDeltaStage";
 
-const VERSION_COLUMNS: &str = "n int NOT NULL PRIMARY KEY, k uniqueidentifier NULL, vm datetime2(7) NULL, \
+const VERSION_COLUMNS: &str = "n int NOT NULL, k uniqueidentifier NOT NULL PRIMARY KEY, vm datetime2(7) NULL, \
                                vs datetime2(7) NULL, vr uniqueidentifier NULL, big bit NULL";
 
 /// What the driver's bulk load can send of one value, in bytes; UTF-16 for text.
@@ -38,10 +37,6 @@ const BULK_MAX_BYTES: usize = 65_535;
 const GROUP_BYTES: usize = 4 << 20;
 /// Values in one such statement.
 const GROUP_MAX: usize = 64;
-/// One piece of a large value.
-const PIECE_BYTES: usize = 1 << 20;
-/// The largest value that goes to a server in one piece, where it takes no pieces.
-pub(super) const WHOLE_MAX_BYTES: u64 = 256 << 20;
 
 /// A row to stage.
 pub(super) struct Staged {
@@ -56,6 +51,7 @@ pub(super) struct Staged {
 /// A value that is filled in after its row was staged.
 pub(super) struct Big {
     row: usize,
+    key: Guid,
     /// The column's place among the staged ones.
     nth: usize,
 }
@@ -97,7 +93,7 @@ impl Carried {
         for (nth, (at, column)) in self.columns.iter().enumerate() {
             let cell = rows.cell(staged.row, *at).map_err(|error| error.column(&column.name).key(staged.key))?;
             values.push(if is_big(&cell) {
-                big.push(Big { row: staged.row, nth });
+                big.push(Big { row: staged.row, key: staged.key, nth });
                 empty(column.sql_type)
             } else {
                 staged_value(column.sql_type, cell)
@@ -116,9 +112,9 @@ impl Carried {
         Ok(token_row)
     }
 
-    /// Fills in the values of the rows that are still staged. `pieces` says whether the server
-    /// takes a value in pieces.
-    pub(super) fn fill(&self, client: &mut Client, rows: &dyn RowSource, big: &[Big], pieces: bool) -> Result<()> {
+    /// Fills in the values of the rows that are still staged. `in_pieces` says whether the server
+    /// has `.WRITE`.
+    pub(super) fn fill(&self, client: &mut Client, rows: &dyn RowSource, big: &[Big], in_pieces: bool) -> Result<()> {
         if big.is_empty() {
             return Ok(());
         }
@@ -128,10 +124,11 @@ impl Carried {
             let (at, column) = &self.columns[big.nth];
             match rows.cell(big.row, *at).map_err(|error| error.column(&column.name))? {
                 Cell::Large(bytes) => {
-                    let value = LargeValue { row: big.row, nth: big.nth, bytes, is_text: is_text(column.sql_type) };
+                    let staged = staged_as(column.sql_type);
+                    let place = Place::new(STAGE.into(), ("k", big.key), &format!("c{}", big.nth), staged);
                     let mut from = rows.large(big.row, *at)?;
-                    let filled = if pieces { value.append(client, &mut from) } else { value.set(client, &mut from) };
-                    filled.map_err(|error| error.column(&column.name))?;
+                    let filled = large::write_here(client, &place, bytes, &mut from, in_pieces);
+                    filled.map_err(|error| error.column(&column.name).key(big.key))?;
                 }
                 cell => group.add(client, big, column.sql_type, cell)?,
             }
@@ -166,8 +163,8 @@ impl<'v> Group<'v> {
         self.values += 1;
         self.sql.push_text(&format!("UPDATE {STAGE} SET c{} = ", big.nth));
         self.sql.push(Value(param(sql_type, cell)));
-        self.sql.push_text(" WHERE n = ");
-        self.sql.push(number(big.row));
+        self.sql.push_text(" WHERE k = ");
+        self.sql.push(big.key);
         self.sql.push_text("; ");
         if self.bytes >= GROUP_BYTES || self.values >= GROUP_MAX { self.send(client) } else { Ok(()) }
     }
@@ -183,90 +180,6 @@ impl<'v> Group<'v> {
         }
         Err(Error::internal(format!("{values} values were to be filled in, and {filled} rows took one")))
     }
-}
-
-/// A value that is read from somewhere else.
-struct LargeValue {
-    row: usize,
-    nth: usize,
-    bytes: u64,
-    is_text: bool,
-}
-
-impl LargeValue {
-    /// Piece by piece; the value is staged empty.
-    fn append(&self, client: &mut Client, from: &mut dyn Read) -> Result<()> {
-        let text = format!("UPDATE {STAGE} SET c{}.WRITE(", self.nth);
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let mut read = 0;
-        loop {
-            let room = PIECE_BYTES.saturating_sub(piece.len()) as u64;
-            read += Read::take(&mut *from, room).read_to_end(&mut piece).map_err(unreadable)? as u64;
-            if piece.is_empty() {
-                return self.check(read);
-            }
-            // A character that the piece cuts stays for the next one.
-            let whole = if self.is_text { whole_characters(&piece)? } else { piece.len() };
-            let value = if self.is_text { text_of(&piece[..whole])?.into() } else { Value::from(&piece[..whole]) };
-            let sql = Sql::new(&text).bind(value).then(", NULL, 0) WHERE n = ").bind(number(self.row));
-            client.execute("write a piece of a large value", sql)?;
-            piece.drain(..whole);
-        }
-    }
-
-    /// As one parameter.
-    fn set(&self, client: &mut Client, from: &mut dyn Read) -> Result<()> {
-        if self.bytes > WHOLE_MAX_BYTES {
-            let text = format!(
-                "a value of {} bytes cannot be written: this server does not take a value in pieces (.WRITE), and in \
-                 one piece {WHOLE_MAX_BYTES} bytes are the limit",
-                self.bytes
-            );
-            return Err(Error::config(text).hint("replay into SQL Server, or into an embedded instance"));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
-        from.take(self.bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        self.check(bytes.len() as u64)?;
-        let value = if self.is_text {
-            ColumnData::String(Some(Cow::Owned(String::from_utf8(bytes).map_err(|error| no_text(error.utf8_error()))?)))
-        } else {
-            ColumnData::Binary(Some(Cow::Owned(bytes)))
-        };
-        let sql = Sql::new(format!("UPDATE {STAGE} SET c{} = ", self.nth)).bind(Value(Some(value)));
-        client.execute("write a large value", sql.then(" WHERE n = ").bind(number(self.row))).map(drop)
-    }
-
-    fn check(&self, read: u64) -> Result<()> {
-        if read == self.bytes {
-            return Ok(());
-        }
-        Err(Error::verification(format!("a value has {read} bytes, and {} were to come", self.bytes)))
-    }
-}
-
-fn unreadable(error: std::io::Error) -> Error {
-    Error::new(crate::error::Kind::Io, "cannot read a large value of the bundle").caused_by(error)
-}
-
-fn no_text(error: std::str::Utf8Error) -> Error {
-    Error::verification("a large text is not UTF-8").caused_by(error)
-}
-
-fn text_of(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(no_text)
-}
-
-/// How many of these bytes are whole characters.
-fn whole_characters(bytes: &[u8]) -> Result<usize> {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(bytes.len()),
-        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => Ok(error.valid_up_to()),
-        Err(error) => Err(no_text(error)),
-    }
-}
-
-fn number(row: usize) -> i64 {
-    i64::try_from(row).unwrap_or(i64::MAX)
 }
 
 fn data<'a>(value: impl Into<Value<'a>>, null: ColumnData<'a>) -> ColumnData<'a> {
@@ -303,6 +216,11 @@ fn staged_value(sql_type: SqlType, cell: Cell<'_>) -> ColumnData<'_> {
 
 fn text_of_decimal(unscaled: i128, scale: u8) -> ColumnData<'static> {
     ColumnData::String(Some(Cow::Owned(decimal::format(unscaled, scale))))
+}
+
+/// What a value without bound is staged as.
+fn staged_as(sql_type: SqlType) -> SqlType {
+    if is_text(sql_type) { SqlType::NVarChar(None) } else { SqlType::VarBinary(None) }
 }
 
 /// A type that the bulk load sends without loss, and that holds every value of this one.
@@ -355,17 +273,6 @@ fn empty(sql_type: SqlType) -> ColumnData<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_character_is_never_cut() {
-        let text = "aä€\u{1F600}".as_bytes();
-        let whole = |bytes: &[u8]| whole_characters(bytes).map_err(|error| error.kind());
-        assert_eq!(whole(text), Ok(10));
-        assert_eq!(whole(&text[..9]), Ok(6));
-        assert_eq!(whole(&text[..2]), Ok(1));
-        assert_eq!(whole(b"a\xffbc"), Err(crate::error::Kind::Verification));
-        assert_eq!(whole(b"\xffa"), Err(crate::error::Kind::Verification));
-    }
 
     #[test]
     fn what_the_driver_cannot_load_is_big() {

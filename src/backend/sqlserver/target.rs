@@ -94,6 +94,8 @@ impl Target for Session {
 impl Session {
     /// Does something with the target's database in use.
     fn in_target<T>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        // What was read ahead of a table may be about to change.
+        self.cursor = None;
         let before = self.client.database().map(str::to_owned);
         if before.as_ref().is_some_and(|before| before.eq_ignore_ascii_case(&spec.target.db)) {
             return work(self);
@@ -114,6 +116,10 @@ impl Session {
     }
 
     fn prepare(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
+        if self.targets.get(&spec.target).is_some_and(|plan| plan.is_for(spec)) {
+            // This session has prepared it before, for another bundle.
+            return Ok(());
+        }
         let wanted = target_columns(spec);
         let missing = create && !catalog::has_table(&mut self.client, &spec.target)?;
         if missing {
@@ -202,7 +208,7 @@ impl Session {
             return Ok(plan.clone());
         }
         let found = catalog::columns(&mut self.client, &spec.target)?;
-        let plan = Arc::new(Plan::new(spec, &found, takes_pieces(&mut self.client)?));
+        let plan = Arc::new(Plan::new(spec, &found, self.abilities()?.has_write));
         self.targets.insert(spec.target.clone(), plan.clone());
         Ok(plan)
     }
@@ -322,17 +328,5 @@ fn can_be_indexed(sql_type: SqlType) -> bool {
         SqlType::VarBinary(Some(bytes)) | SqlType::Binary(bytes) => bytes <= INDEX_MAX_BYTES,
         SqlType::Geography | SqlType::Geometry => false,
         other => !other.is_large(),
-    }
-}
-
-/// Whether the server knows `.WRITE`. One that does not refuses the statement as it stands.
-fn takes_pieces(client: &mut Client) -> Result<bool> {
-    let sql = "CREATE TABLE #BlobDeltaPieces (b varbinary(max) NULL);
-               UPDATE #BlobDeltaPieces SET b.WRITE(0x00, NULL, 0);
-               DROP TABLE #BlobDeltaPieces;";
-    match client.batch("ask whether values can be written in pieces", sql) {
-        Ok(()) => Ok(true),
-        Err(_) if client.is_linked() => Ok(false),
-        Err(error) => Err(error),
     }
 }
