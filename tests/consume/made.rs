@@ -26,8 +26,9 @@ pub fn key(nth: u8) -> Guid {
     Guid::from_bytes([nth; 16])
 }
 
-pub fn at(ticks: i64) -> Timestamp {
-    Timestamp::from_ticks(ticks).unwrap()
+/// Microseconds: there are servers that keep no more.
+pub fn at(micros: i64) -> Timestamp {
+    Timestamp::from_ticks(micros * 10).unwrap()
 }
 
 pub fn table_name() -> TableName {

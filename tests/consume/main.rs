@@ -1,4 +1,4 @@
-//! Consumers of bundles: verification and replay, on bundles made by hand so that each can be
+//! Consumers of bundles: verification, on bundles made by hand so that each can be
 //! wrong in one chosen way.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -6,5 +6,3 @@
 mod damage;
 mod logic;
 mod made;
-mod replay;
-mod replay_model;

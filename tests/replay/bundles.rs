@@ -1,0 +1,113 @@
+//! Replay: values, gaps, crashes.
+
+use crate::made::{Content, Made, Row, key};
+use crate::place::Place;
+use blobdelta::durable::{Faulty, When};
+use blobdelta::error::Kind;
+use blobdelta::model::id::Guid;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, replay, target_database};
+use std::sync::Arc;
+
+pub fn values_inline_and_in_blob_arrive_whole_and_once(place: &Place) {
+    let bundle = Made::sample().write(place.folder());
+    let into = place.target("Into");
+    let options = ReplayOptions::default();
+    assert_eq!(target_database(std::slice::from_ref(&bundle), &options).unwrap(), "Db");
+    let twice = [bundle.clone(), bundle];
+    let report = into.apply(&twice, false).unwrap();
+    assert_eq!(report.bundles.len(), 1);
+    let table = &report.bundles[0].tables[0];
+    assert_eq!((table.rows, table.written, table.tombstones, table.removed), (7, 7, 2, 0));
+    let rows = into.standing();
+    assert_eq!(rows[&key(7)], Some(vec![7; 5000]));
+    assert_eq!(rows[&key(2)], None);
+    assert_eq!(rows[&key(5)].as_deref(), Some(&b"five"[..]));
+    let again = into.apply(&twice, false).unwrap();
+    assert!(again.bundles[0].was_applied_before());
+}
+
+pub fn a_gap_is_refused_and_a_late_older_bundle_is_not(place: &Place) {
+    let make = |run: u8, window: (i64, i64)| {
+        let mut made = Made::new(run, i64::from(run) * 1000, window);
+        made.rows = vec![Row::root(run, Some(window.0), &[run])];
+        made.write(place.folder())
+    };
+    let (one, two, three) = (make(1, (0, 100)), make(2, (100, 200)), make(3, (200, 300)));
+    let into = place.target("Into");
+    into.apply(std::slice::from_ref(&one), false).unwrap();
+    let error = into.apply(std::slice::from_ref(&three), false).unwrap_err();
+    assert_eq!((error.kind(), into.standing().len()), (Kind::ChainGap, 1));
+    assert_eq!(place.target("New").apply(&[three.clone(), one.clone()], false).unwrap_err().kind(), Kind::ChainGap);
+    into.apply(std::slice::from_ref(&three), true).unwrap();
+    into.apply(std::slice::from_ref(&two), false).unwrap();
+    assert_eq!(into.standing().len(), 3);
+    place.target("New").apply(&[three, two, one], false).unwrap();
+}
+
+pub fn a_changed_bundle_is_refused_before_anything_is_written(place: &Place) {
+    let bundle = Made::sample().write(place.folder());
+    let part = bundle.join("data/t001-Files/part-00000.parquet");
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    let into = place.target("Into");
+    assert_eq!(into.apply(std::slice::from_ref(&bundle), false).unwrap_err().kind(), Kind::Verification);
+    assert!(into.standing().is_empty());
+    std::fs::remove_file(&part).unwrap();
+    assert_eq!(into.apply(&[bundle], false).unwrap_err().kind(), Kind::Verification);
+    assert_eq!(into.apply(&[], false).unwrap_err().kind(), Kind::Usage);
+}
+
+pub fn another_database_of_the_instance_can_be_the_target(place: &Place) {
+    let bundle = [Made::sample().write(place.folder())];
+    let into = place.target("Into");
+    into.apply(&bundle, false).unwrap();
+    let copy = if place.server.is_some() { place.target("Copy").database } else { "Copy".into() };
+    let mut options = ReplayOptions { database: Some(copy.clone()), ..ReplayOptions::default() };
+    let mut backend = into.open().unwrap();
+    assert_eq!(replay(&bundle, &mut *backend, &options, &Silent).unwrap_err().kind(), Kind::Config);
+    options.create = true;
+    let report = replay(&bundle, &mut *backend, &options, &Silent).unwrap();
+    assert_eq!(report.bundles[0].tables[0].target.to_string(), format!("{copy}.dbo.Files"));
+    assert_eq!(report.bundles[0].tables[0].written, 7);
+    options.create = false;
+    assert!(replay(&bundle, &mut *backend, &options, &Silent).unwrap().bundles[0].was_applied_before());
+}
+
+/// Enough rows for two batches a part.
+pub fn large() -> Made {
+    let mut made = Made::new(1, 1000, (0, 500));
+    for nth in 0..9000_u16 {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&nth.to_be_bytes());
+        let row = Row::root(1, Some(7), &nth.to_be_bytes());
+        made.rows.push(Row { key: Guid::from_bytes(bytes), path: nth.to_be_bytes().to_vec(), ..row });
+    }
+    made.rows[3].content = Content::Blob(vec![3; 4000]);
+    made.tombstones = vec![(made.rows[5].key, 8), (made.rows[6].key, 6)];
+    made
+}
+
+pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) {
+    let bundle = [large().write(place.folder())];
+    let whole = place.target("Whole");
+    let options = whole.options(false);
+    let counting = Faulty::new(When::Never);
+    replay(&bundle, &mut *whole.open_on(Arc::new(counting.clone())).unwrap(), &options, &Silent).unwrap();
+    let due = whole.standing();
+    assert_eq!(due.len(), 8999);
+    assert!(counting.count() >= 5, "{}", counting.count());
+    let mut resumed_inside = false;
+    for nth in 1..=counting.count() {
+        let into = place.target(&format!("Crashed{nth}"));
+        let dying = Arc::new(Faulty::new(When::CrashAt(nth)));
+        let died = into.open_on(dying).and_then(|mut backend| replay(&bundle, &mut *backend, &options, &Silent));
+        assert!(died.is_err(), "operation {nth}");
+        let report = into.apply(&bundle, false).unwrap();
+        assert_eq!(into.standing(), due, "operation {nth}");
+        resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);
+        assert!(into.apply(&bundle, false).unwrap().bundles[0].was_applied_before());
+    }
+    assert!(resumed_inside, "no crash fell between two batches of one part");
+}

@@ -1,0 +1,100 @@
+//! Replaying bundles: any order, any repetition and any interruption end in the same content. On
+//! bundles made by hand, on each kind of instance.
+//!
+//! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` on that server too, in databases of its own
+//! whose names begin with `Replay_`; without it these are reported as skipped, by name and count.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bundles;
+mod cut;
+mod model;
+mod place;
+mod target;
+mod values;
+
+#[expect(dead_code, reason = "what only the tests of verification need")]
+#[path = "../consume/made.rs"]
+mod made;
+
+use libtest_mimic::{Arguments, Trial};
+use place::Place;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+/// The connection string of a server on which databases may be made.
+const VARIABLE: &str = "BLOBDELTA_TEST_SQLSERVER";
+
+/// Held by the one test that runs on the server.
+static SERVER: Mutex<()> = Mutex::new(());
+
+type Case = fn(&Place);
+
+macro_rules! list {
+    ($($module:ident { $($name:ident),+ $(,)? })*) => {
+        &[$($((stringify!($name), $module::$name as Case),)+)*]
+    };
+}
+
+const ON_BOTH: &[(&str, Case)] = list![
+    bundles {
+        values_inline_and_in_blob_arrive_whole_and_once,
+        a_gap_is_refused_and_a_late_older_bundle_is_not,
+        a_changed_bundle_is_refused_before_anything_is_written,
+        another_database_of_the_instance_can_be_the_target,
+    }
+    model { rule_14_whatever_the_order_the_latest_stands }
+    target {
+        rule_14_the_latest_version_stands_whatever_came_first,
+        rule_15_a_tombstone_that_came_first_still_wins,
+        a_batch_out_of_its_place_changes_nothing,
+        a_target_that_would_cut_values_is_refused,
+        a_chain_never_ends_earlier_than_it_did,
+        of_one_key_twice_in_a_batch_the_later_version_stands,
+    }
+    values {
+        every_size_arrives_whole,
+        every_type_comes_back_as_it_went,
+    }
+];
+
+const EMBEDDED_ALONE: &[(&str, Case)] = list![bundles { a_replay_that_died_at_any_commit_is_taken_up_where_it_was }];
+
+const SERVER_ALONE: &[(&str, Case)] = list![
+    cut {
+        a_connection_cut_anywhere_costs_that_batch_alone,
+        a_replay_that_lost_its_server_is_taken_up_where_it_was,
+    }
+    values { a_text_is_never_changed_in_silence }
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let server = std::env::var(VARIABLE).ok().filter(|string| !string.is_empty());
+    let embedded = ON_BOTH.iter().chain(EMBEDDED_ALONE).map(on_embedded);
+    let on_server = ON_BOTH.iter().chain(SERVER_ALONE).map(|case| on_server(case, server.as_ref()));
+    let done = libtest_mimic::run(&arguments, embedded.chain(on_server).collect());
+    if server.is_none() && !arguments.list && done.num_ignored > 0 {
+        println!("SKIPPED {} tests of replay on SQL Server: {VARIABLE} is not set\n", done.num_ignored);
+    }
+    done.exit_code()
+}
+
+fn on_embedded((name, case): &'static (&'static str, Case)) -> Trial {
+    Trial::test(format!("embedded::{name}"), move || {
+        case(&Place::embedded());
+        Ok(())
+    })
+}
+
+fn on_server((name, case): &'static (&'static str, Case), server: Option<&String>) -> Trial {
+    let string = server.cloned();
+    let is_skipped = string.is_none();
+    let run = move || {
+        let string = string.ok_or(format!("{VARIABLE} is not set"))?;
+        let _alone = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        case(&Place::server(string));
+        Ok(())
+    };
+    Trial::test(format!("sqlserver::{name}"), run).with_ignored_flag(is_skipped)
+}

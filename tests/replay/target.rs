@@ -1,0 +1,201 @@
+//! What a target promises, call by call.
+
+use crate::made::{at, key};
+use crate::place::{Into, Place};
+use blobdelta::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use blobdelta::error::{Kind, Result};
+use blobdelta::model::cell::{Cell, CellSink, RowSource};
+use blobdelta::model::column::{Column, DELTA_MODIFIED_ON};
+use blobdelta::model::digest::Sha256;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::slice::ReadLimits;
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::version::Version;
+use std::io::Read;
+
+/// Rows of a key, a stamp and bytes, which come as a large value.
+struct Rows(Vec<(Guid, Option<i64>, Vec<u8>)>);
+
+impl RowSource for Rows {
+    fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
+        let (key, modified, bytes) = &self.0[row];
+        Ok(match column {
+            0 => Cell::Large(bytes.len() as u64),
+            1 => Cell::Guid(*key),
+            _ => modified.map_or(Cell::Null, |modified| Cell::DateTime(at(modified))),
+        })
+    }
+
+    fn large(&self, row: usize, _: usize) -> Result<Box<dyn Read + '_>> {
+        Ok(Box::new(&self.0[row].2[..]))
+    }
+}
+
+struct Seen(Vec<Vec<u8>>);
+
+impl CellSink for Seen {
+    fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
+        if let Cell::Bytes(bytes) = cell {
+            self.0.push(bytes.to_vec());
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub fn spec(into: &Into, table: &str) -> TargetSpec {
+    TargetSpec {
+        table: TableName::parse("Src.dbo.T").unwrap(),
+        target: TableName::new(&into.database, "dbo", table).unwrap(),
+        columns: vec![
+            Column::new("bytes", SqlType::VarBinary(None), true),
+            Column::new("id", SqlType::UniqueIdentifier, false),
+            Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), true),
+        ],
+        key_column: "id".into(),
+        path_column: None,
+    }
+}
+
+pub fn entry(spec: &TargetSpec, root: u8, rows: u64, complete: bool) -> LedgerEntry {
+    LedgerEntry {
+        root_sha256: Sha256::from_bytes([root; 32]),
+        table: spec.table.clone(),
+        part: "data/part".into(),
+        rows,
+        complete,
+        applied_at: at(0),
+    }
+}
+
+pub fn version(modified: Option<i64>) -> Version {
+    Version { modified_on: modified.map(at), tombstone: false, run_started_at: at(5), run_id: key(5) }
+}
+
+fn put(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {
+    let rows = Rows(vec![(key(1), Some(modified), bytes.to_vec())]);
+    backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(spec, root, 1, true)).unwrap()
+}
+
+fn standing(backend: &mut dyn Backend, spec: &TargetSpec) -> Vec<Vec<u8>> {
+    let mut seen = Seen(Vec::new());
+    let limits = ReadLimits { bytes: u64::MAX, rows: 9, inline_bytes: 1 << 30 };
+    backend.scan_page(&spec.target, &spec.columns[..1], "id", None, limits, &mut seen).unwrap();
+    seen.0
+}
+
+fn prepared(place: &Place) -> (Box<dyn Backend>, TargetSpec, Into) {
+    let into = place.target("Into");
+    let mut backend = into.open().unwrap();
+    let spec = spec(&into, "T");
+    backend.prepare_target(&spec, true).unwrap();
+    (backend, spec, into)
+}
+
+pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    let backend = &mut *backend;
+    assert_eq!(put(backend, &spec, 1, 50, b"new"), 1);
+    assert_eq!(put(backend, &spec, 2, 40, b"old"), 0);
+    assert_eq!(standing(backend, &spec), [b"new"]);
+    assert_eq!(put(backend, &spec, 3, 60, &[9; 300_000]), 1);
+    assert_eq!(put(backend, &spec, 4, 60, &[8; 300_000]), 0);
+    assert!(standing(backend, &spec) == [[9; 300_000]]);
+    // A later run wins a tie, and then the greater RunId in RFC order, which is not the server's.
+    let (low, high) =
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let ties =
+        [(4, key(9), 0), (6, Guid::from_bytes(low), 1), (6, Guid::from_bytes(high), 1), (6, Guid::from_bytes(low), 0)];
+    for (nth, (started, run_id, due)) in (10..).zip(ties) {
+        let version = Version { run_started_at: at(started), run_id, ..version(Some(60)) };
+        let rows = Rows(vec![(key(1), Some(60), vec![nth])]);
+        let entry = entry(&spec, nth, 1, true);
+        assert_eq!(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap(), due, "tie {nth}");
+    }
+    assert_eq!(standing(backend, &spec), [[12]]);
+}
+
+pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    let backend = &mut *backend;
+    let bury = |backend: &mut dyn Backend, root, modified| {
+        let tombstone = TombstoneRow { key: key(1), version: version(modified) };
+        backend.apply_tombstones(&spec, &[tombstone], &entry(&spec, root, 1, true)).unwrap()
+    };
+    assert_eq!(bury(backend, 1, Some(50)), 0);
+    assert_eq!(bury(backend, 2, Some(30)), 0);
+    assert_eq!(put(backend, &spec, 3, 50, b"tie"), 0);
+    assert_eq!(put(backend, &spec, 4, 51, b"later"), 1);
+    assert_eq!(bury(backend, 5, Some(50)), 0);
+    assert_eq!(bury(backend, 6, None), 0);
+    assert_eq!(bury(backend, 7, Some(52)), 1);
+    assert!(standing(backend, &spec).is_empty());
+    assert_eq!(put(backend, &spec, 8, 52, b"tie"), 0);
+}
+
+pub fn a_batch_out_of_its_place_changes_nothing(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    let rows = Rows(vec![(key(1), None, vec![1])]);
+    let apply = |backend: &mut dyn Backend, at, complete| {
+        backend.apply_rows(&spec, &rows, &[key(1)], &[version(Some(9))], &entry(&spec, 1, at, complete))
+    };
+    assert_eq!(apply(&mut *backend, 2, false).unwrap_err().kind(), Kind::Internal);
+    assert!(standing(&mut *backend, &spec).is_empty());
+    apply(&mut *backend, 1, false).unwrap();
+    assert_eq!(apply(&mut *backend, 1, false).unwrap_err().kind(), Kind::Internal);
+    apply(&mut *backend, 2, true).unwrap();
+    assert_eq!(apply(&mut *backend, 3, true).unwrap_err().kind(), Kind::Internal);
+    let ledger = backend.ledger(&spec, Sha256::from_bytes([1; 32])).unwrap();
+    assert_eq!((ledger.len(), ledger[0].rows, ledger[0].complete), (1, 2, true));
+    assert_eq!((ledger[0].part.as_str(), ledger[0].applied_at), ("data/part", at(0)));
+}
+
+pub fn a_target_that_would_cut_values_is_refused(place: &Place) {
+    let (mut backend, mut spec, into) = prepared(place);
+    backend.prepare_target(&spec, false).unwrap();
+    spec.columns.push(Column::new("more", SqlType::Int, true));
+    let error = backend.prepare_target(&spec, true).unwrap_err();
+    assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("more")));
+    spec.columns.pop();
+    spec.target.table = "Absent".into();
+    assert_eq!(backend.prepare_target(&spec, false).unwrap_err().kind(), Kind::Config);
+    // The key is not unique by itself.
+    let key = Column::new("other", SqlType::UniqueIdentifier, false);
+    spec.target.table = "NoKey".into();
+    let columns = [&spec.columns[..], &[key]].concat();
+    let own = [
+        Column::new("DeltaRunStartedAt", SqlType::DateTime2(7), true),
+        Column::new("DeltaRunId", SqlType::UniqueIdentifier, true),
+    ];
+    backend.create_table(&spec.target, &[&columns[..], &own].concat(), "other", &[]).unwrap();
+    let error = into.open().unwrap().prepare_target(&spec, false).unwrap_err();
+    assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("id")));
+}
+
+pub fn a_chain_never_ends_earlier_than_it_did(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    let (source, root) = (key(3), Sha256::from_bytes([1; 32]));
+    assert_eq!(backend.chain_end(&spec, source, "all").unwrap(), None);
+    for end in [50, 40, 45] {
+        backend.note_chain(&spec, source, "all", root, at(end)).unwrap();
+        assert_eq!(backend.chain_end(&spec, source, "all").unwrap(), Some(at(50)));
+    }
+    assert_eq!(backend.chain_end(&spec, key(4), "all").unwrap(), None);
+}
+
+pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    let stamps = [5_i64, 7, 6];
+    let rows = Rows(stamps.iter().map(|stamp| (key(1), Some(*stamp), stamp.to_be_bytes().to_vec())).collect());
+    let versions = stamps.map(|stamp| version(Some(stamp)));
+    backend.apply_rows(&spec, &rows, &[key(1); 3], &versions, &entry(&spec, 1, 3, true)).unwrap();
+    assert_eq!(standing(&mut *backend, &spec), [7_i64.to_be_bytes()]);
+}
