@@ -32,7 +32,8 @@ fn an_unknown_or_missing_connection() {
     let world = World::bare();
     let nowhere = format!("sqlite:{}", world.path("nowhere").display());
     refused_on(&world, "", &["status"], 2, &["no connection", "BLOBDELTA_CONNECTION"]);
-    refused_on(&world, "Server=x;Password=secret", &["status"], 2, &["sqlite:FOLDER"]);
+    refused_on(&world, "oracle:x", &["status"], 2, &["sqlite:FOLDER", "ADO.NET"]);
+    refused_on(&world, "Server=x;Password=secret", &["status"], 2, &["names no login", "User ID"]);
     refused_on(&world, &nowhere, &["status"], 2, &["nowhere", "deploy"]);
     refused_on(&world, &nowhere, &["run", "--out", &world.out()], 2, &["nowhere"]);
     assert!(!world.path("nowhere").exists());
