@@ -10,4 +10,5 @@ mod wire;
 
 mod failures;
 mod login;
+mod rows;
 mod values;
