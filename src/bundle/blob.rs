@@ -5,6 +5,7 @@
 //! never takes a larger window than 128 MiB, and ends in an error if the content is not the one
 //! that it is named by.
 
+use super::content::{Content, ContentReader};
 use super::hashing::HashingFile;
 use super::layout::{PayloadFile, PayloadPath, TableFolder};
 use super::manifest::{FileInfo, FileRole};
@@ -13,7 +14,6 @@ use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -116,15 +116,15 @@ impl Write for BlobWriter<'_> {
 /// Reads one value; see the module's text. Its end is only believed when it was reached:
 /// read until 0.
 pub struct BlobReader {
-    decoder: zstd::stream::read::Decoder<'static, BufReader<File>>,
+    decoder: zstd::stream::read::Decoder<'static, BufReader<ContentReader>>,
     hasher: Option<Hasher>,
     left: u64,
     content_sha256: Sha256,
 }
 
 impl BlobReader {
-    pub(super) fn new(file: File, content_bytes: u64, content_sha256: Sha256) -> io::Result<Self> {
-        let mut decoder = zstd::stream::read::Decoder::new(file)?.single_frame();
+    pub(super) fn new(file: &Content, content_bytes: u64, content_sha256: Sha256) -> io::Result<Self> {
+        let mut decoder = zstd::stream::read::Decoder::new(file.reader(0))?.single_frame();
         decoder.window_log_max(MAX_WINDOW_LOG)?;
         Ok(Self { decoder, hasher: Some(Hasher::default()), left: content_bytes, content_sha256 })
     }

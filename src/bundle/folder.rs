@@ -1,10 +1,9 @@
 //! Looking into a bundle's folder without ever following a link out of it.
 
-use super::hashing::BLOCK_BYTES;
+use super::container::missing;
 use crate::error::{Error, Result};
-use crate::model::digest::{Hasher, Sha256};
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Deeper than any bundle: `data/t001-x/blob/<sha>.zst` is 4.
@@ -77,7 +76,7 @@ pub(super) fn open(root: &Path, path: &str) -> Result<(File, u64)> {
     let full = root.join(path);
     let file = open_beneath(root, path).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
-            return Error::verification("a file of the bundle is missing").file(&full);
+            return missing(full.clone());
         }
         Error::io("open", &full, error)
     })?;
@@ -113,49 +112,4 @@ fn open_beneath(root: &Path, path: &str) -> io::Result<File> {
         }
     }
     File::open(at)
-}
-
-/// Reads a small file whole.
-///
-/// # Errors
-/// Verification, if it is larger than `most` bytes; else as [`open`].
-pub(super) fn read(root: &Path, path: &str, most: u64) -> Result<Vec<u8>> {
-    let (file, bytes) = open(root, path)?;
-    let too_large = || Error::verification(format!("this file is over {most} bytes long")).file(root.join(path));
-    if bytes > most {
-        return Err(too_large());
-    }
-    let mut out = Vec::new();
-    let read = file.take(most + 1).read_to_end(&mut out).map_err(|error| Error::io("read", &root.join(path), error))?;
-    if read as u64 > most { Err(too_large()) } else { Ok(out) }
-}
-
-/// Hashes a file in blocks; `on_block` hears of each, and may stop it.
-///
-/// # Errors
-/// As [`open`], and whatever `on_block` says.
-pub(super) fn hash(root: &Path, path: &str, on_block: &mut dyn FnMut(u64) -> Result<()>) -> Result<(u64, Sha256)> {
-    let (mut file, _) = open(root, path)?;
-    hash_file(&mut file, &root.join(path), on_block)
-}
-
-/// Hashes an open file from where it stands.
-pub(super) fn hash_file(
-    file: &mut File,
-    path: &Path,
-    on_block: &mut dyn FnMut(u64) -> Result<()>,
-) -> Result<(u64, Sha256)> {
-    let mut block = vec![0; BLOCK_BYTES];
-    let (mut hasher, mut bytes) = (Hasher::default(), 0_u64);
-    loop {
-        let read = match file.read(&mut block) {
-            Ok(0) => return Ok((bytes, hasher.finish())),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("read", path, error)),
-        };
-        hasher.update(&block[..read]);
-        bytes += read as u64;
-        on_block(read as u64)?;
-    }
 }

@@ -56,6 +56,12 @@ impl BundleName {
         (shape && run_is_hex && is_number(pack, 1)).then(|| Self(text.to_owned()))
     }
 
+    /// The bundle that a folder or file is by its name: `<name>`, `<name>.tar`, `<name>.tar.age`.
+    pub fn of_file(file_name: &str) -> Option<Self> {
+        let tar = file_name.strip_suffix(".age").filter(|tar| tar.ends_with(".tar")).unwrap_or(file_name);
+        Self::parse(tar.strip_suffix(".tar").unwrap_or(tar))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

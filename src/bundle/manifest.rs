@@ -4,7 +4,7 @@
 //! there is one byte form for one content (`canonical`), and nothing of it is believed before
 //! its version, its limits and its paths were checked (`check`).
 
-use super::layout::TableFolder;
+use super::layout::{BundleName, TableFolder};
 use super::version::FormatVersion;
 use super::{canonical, check};
 use crate::error::{Error, Result};
@@ -418,6 +418,17 @@ impl TableInfo {
 }
 
 impl Manifest {
+    /// The name of the bundle.
+    pub fn bundle_name(&self) -> BundleName {
+        BundleName::new(self.run.started_at.0, self.run.run_id, self.run.pack_number)
+    }
+
+    /// When the run started, in whole seconds since 1970 (never before): the time of files in
+    /// archives.
+    pub(super) fn started_seconds(&self) -> u64 {
+        u64::try_from(self.run.started_at.0.unix_micros_floor().div_euclid(1_000_000)).unwrap_or(0)
+    }
+
     /// The canonical bytes, ending in one LF. Files and tables are to be in order already.
     ///
     /// # Errors

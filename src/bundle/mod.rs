@@ -17,7 +17,7 @@
 //! let folder = stage.folder().clone();
 //! let files = stage.finish(files);                     // with its blobs, in the manifest's order
 //! let info = TableInfo { folder: folder.as_str().into(), schema_file: folder.schema_path(), files, … };
-//! let published = staged.finish(&manifest)?.publish(monitor)?;
+//! let published = staged.finish(&manifest)?.publish(&Form::Folder, monitor)?;
 //! backend.record_bundle(…)?;                           // only with a `Published`
 //! ```
 //!
@@ -36,10 +36,13 @@
 //! let bytes = bundle.read_blob(info, 2 << 30, monitor)?;
 //! ```
 
+mod archive;
 mod blob;
 mod canonical;
 mod check;
 pub mod checksums;
+mod container;
+mod content;
 mod folder;
 mod hashing;
 pub mod layout;
@@ -52,13 +55,15 @@ mod schema_sql;
 mod staged;
 mod version;
 
+pub use archive::{Identities, Recipients};
 pub use blob::{BlobReader, BlobWriter, StoredBlob};
+pub use container::Container;
 pub use folder::{Entry, EntryKind, list};
 pub use layout::{BundleName, TableFolder};
 pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
 pub use part::{PartOptions, PartWriter};
 pub use part_read::{PartRead, PartReader};
-pub use publish::Published;
+pub use publish::{Form, Published, archive, extract};
 pub use read::{Bundle, CheckedFile};
 pub use schema_sql::{create_table, quote_tsql};
 pub use staged::{Sealed, Staged, TableStage, sweep_staging};

@@ -4,6 +4,7 @@
 //! chosen by the bytes that the row group's rows have on average. A row group larger than the
 //! format allows is refused before any of it is decoded.
 
+use super::content::Content;
 use super::manifest::{FileInfo, FileRole};
 use super::read::{Bundle, CheckedFile};
 use crate::error::{Error, Result};
@@ -15,7 +16,6 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Encoding;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ impl Default for PartRead {
 
 /// See the module's text.
 pub struct PartReader {
-    file: File,
+    content: Content,
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
@@ -58,11 +58,11 @@ impl Bundle {
     /// Verification: not Parquet, another number of rows or row groups than the manifest's, a
     /// row group that is too large, or a column that is not there.
     pub fn open_part(&self, file: CheckedFile, read: &PartRead) -> Result<PartReader> {
-        let CheckedFile { file, path, info } = file;
+        let CheckedFile { content, path, info } = file;
         let reader = if info.role == FileRole::Blob {
             Err(Error::verification("this file is one value, and not a part"))
         } else {
-            caught(|| open(file, path.clone(), read, &self.large_columns(&info)))
+            caught(|| open(content, path.clone(), read, &self.large_columns(&info)))
         };
         let reader = reader.map_err(|error| error.file(&path))?;
         let rows = u64::try_from(reader.metadata.metadata().file_metadata().num_rows()).ok();
@@ -87,9 +87,9 @@ impl Bundle {
     }
 }
 
-fn open(file: File, path: PathBuf, read: &PartRead, large: &[&str]) -> Result<PartReader> {
+fn open(content: Content, path: PathBuf, read: &PartRead, large: &[&str]) -> Result<PartReader> {
     let bad = |error| Error::verification("this part cannot be read as Parquet").caused_by(error);
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(bad)?;
+    let metadata = ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(bad)?;
     check_footer(&metadata, large)?;
     let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
     let mask = match &read.columns {
@@ -103,7 +103,7 @@ fn open(file: File, path: PathBuf, read: &PartRead, large: &[&str]) -> Result<Pa
         }
     };
     let batch_bytes = read.batch_bytes.max(1);
-    Ok(PartReader { file, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
+    Ok(PartReader { content, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
 }
 
 fn check_footer(metadata: &ArrowReaderMetadata, large: &[&str]) -> Result<()> {
@@ -144,8 +144,7 @@ impl PartReader {
         let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
         let row_bytes = (u64::try_from(group.total_byte_size()).unwrap_or(0) / rows).max(1);
         let batch_rows = (self.batch_bytes / row_bytes).clamp(1, MAX_BATCH_ROWS);
-        let file = self.file.try_clone().map_err(|error| Error::io("read", &self.path, error))?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        ParquetRecordBatchReaderBuilder::new_with_metadata(self.content.clone(), self.metadata.clone())
             .with_projection(self.mask.clone())
             .with_row_groups(vec![self.row_group])
             .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))

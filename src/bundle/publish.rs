@@ -1,17 +1,22 @@
 //! [`Published`]: a bundle under its final name.
 //!
-//! A folder with the final name is always whole: it comes there by one rename, after all its
-//! files and folders were synced, and a rename never replaces anything. Where a crash came
+//! A folder or archive with the final name is always whole: it comes there by one rename, after
+//! all its files and folders were synced, and a rename never replaces anything. Where a crash came
 //! between rename and record, the next run packs the same bytes, finds the name taken, checks
 //! every byte of what stands there, and adopts it.
 
+use super::archive::{self, Recipients, Sink};
+use super::container::Container;
 use super::layout::BundleName;
 use super::read::Bundle;
-use super::staged::Sealed;
+use super::staged::{Sealed, Staging, sync_folders};
+use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::Monitor;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// See the module's text. Only [`Sealed::publish`] makes one, so only what was published can be
 /// recorded.
@@ -57,51 +62,155 @@ impl Published {
     }
 }
 
+/// How a bundle is published.
+#[derive(Clone, Debug, Default)]
+pub enum Form {
+    /// A folder.
+    #[default]
+    Folder,
+    /// An archive, `<name>.tar`.
+    Archive,
+    /// An archive that these can open, `<name>.tar.age`.
+    Encrypted(Arc<Recipients>),
+}
+
+impl Form {
+    /// Those whom the archive is encrypted to.
+    pub fn recipients(&self) -> Option<&Recipients> {
+        match self {
+            Self::Encrypted(recipients) => Some(recipients),
+            Self::Folder | Self::Archive => None,
+        }
+    }
+}
+
 impl Sealed<'_> {
-    /// Gives the bundle its name, or adopts the same bundle that stands there already.
+    /// Gives the bundle its name, or adopts the same bundle that stands there already. For an
+    /// archive, the folder goes again.
     ///
     /// # Errors
-    /// Usage, if a foreign folder stands under the name: nothing is overwritten; Io.
-    pub fn publish(mut self, monitor: &dyn Monitor) -> Result<Published> {
+    /// Usage, if something foreign stands under the name: nothing is overwritten; Io; as
+    /// [`archive`].
+    pub fn publish(mut self, form: &Form, monitor: &dyn Monitor) -> Result<Published> {
+        if !matches!(form, Form::Folder) {
+            let bundle = Bundle::open_in(Container::folder(&self.staging.path))?;
+            return archive(&bundle, self.staging.disk, &self.out_dir, form.recipients(), monitor);
+        }
         let path = self.out_dir.join(self.name.as_str());
-        let adopted = match self.staging.disk.rename(&self.staging.path, &path) {
-            Ok(()) => {
-                self.staging.keep = true;
-                false
-            }
-            Err(_) if path.symlink_metadata().is_ok() => {
-                self.check_twin(&path, monitor)?;
-                true
-            }
-            Err(error) => return Err(error),
-        };
-        self.staging.disk.sync_dir(&self.out_dir)?;
+        let (root, out_dir) = (self.root_sha256, self.out_dir.clone());
+        let adopted = settle(&mut self.staging, &out_dir, &path, root, monitor)?;
         Ok(Published {
             path,
             name: self.name.clone(),
-            root_sha256: self.root_sha256,
+            root_sha256: root,
             payload_bytes: self.payload_bytes,
             payload_files: self.payload_files,
             adopted,
         })
     }
+}
 
-    fn check_twin(&self, path: &Path, monitor: &dyn Monitor) -> Result<()> {
-        let foreign = |error: Error| {
-            Error::usage("a foreign folder stands under the bundle's name; nothing was overwritten")
-                .file(path)
-                .caused_by(error)
-                .hint("move it out of the output folder, or choose another one, then pack again")
-        };
-        let twin = Bundle::open(path).map_err(foreign)?;
-        if twin.root_sha256() != self.root_sha256 {
-            let what = format!("its root digest is {}, and not {}", twin.root_sha256(), self.root_sha256);
-            return Err(foreign(Error::verification(what)));
+/// Publishes a bundle once more, as an archive in `out_dir`: `<name>.tar`, or `<name>.tar.age`
+/// for recipients. Every file is hashed on its way.
+///
+/// # Errors
+/// Verification, if the bundle is not what it says; Usage, if something foreign stands under the
+/// name, or an encrypted archive, which cannot be looked into: nothing is overwritten; Io.
+pub fn archive(
+    bundle: &Bundle,
+    disk: &dyn Disk,
+    out_dir: &Path,
+    recipients: Option<&Recipients>,
+    monitor: &dyn Monitor,
+) -> Result<Published> {
+    let file_name = archive::file_name(&bundle.manifest().bundle_name(), recipients.is_some());
+    let mut staging = Staging::new(disk, out_dir, &file_name, false)?;
+    let mut sink = Sink::new(disk.create(&staging.path)?, &staging.path, recipients)?;
+    archive::write(bundle, &mut sink, &staging.path, monitor)?;
+    sink.finish(&staging.path)?;
+    let path = out_dir.join(file_name);
+    let adopted = settle(&mut staging, out_dir, &path, bundle.root_sha256(), monitor)?;
+    Ok(published(bundle, path, adopted))
+}
+
+/// Publishes a bundle once more, as a folder in `out_dir`: what makes an archive a folder again.
+/// Every file is hashed on its way.
+///
+/// # Errors
+/// As [`archive`].
+pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn Monitor) -> Result<Published> {
+    bundle.check_file_set()?;
+    let name = bundle.manifest().bundle_name();
+    let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
+    disk.create_dir(&staging.path)?;
+    let mut folders = BTreeSet::new();
+    for (file, due) in bundle.files()? {
+        for (at, _) in file.match_indices('/') {
+            if folders.insert(file[..at].to_owned()) {
+                disk.create_dir(&staging.path.join(&file[..at]))?;
+            }
         }
-        twin.check_file_set().map_err(foreign)?;
-        for file in twin.manifest().tables.iter().flat_map(|table| &table.files) {
-            twin.check_file(file, monitor).map_err(foreign)?;
-        }
-        Ok(())
+        let path = staging.path.join(file);
+        let mut out = disk.create(&path)?;
+        bundle.copy_file(file, due, &mut out, &path, monitor)?;
+        out.sync()?;
     }
+    sync_folders(disk, &staging.path)?;
+    let path = out_dir.join(name.as_str());
+    let adopted = settle(&mut staging, out_dir, &path, bundle.root_sha256(), monitor)?;
+    Ok(published(bundle, path, adopted))
+}
+
+fn published(bundle: &Bundle, path: PathBuf, adopted: bool) -> Published {
+    let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
+    Published {
+        path,
+        name: bundle.manifest().bundle_name(),
+        root_sha256: bundle.root_sha256(),
+        payload_bytes: files().map(|file| file.bytes).sum(),
+        payload_files: files().count() as u64,
+        adopted,
+    }
+}
+
+/// Gives what was staged its name. Returns whether the same bundle stood there already.
+fn settle(
+    staging: &mut Staging<'_>,
+    out_dir: &Path,
+    path: &Path,
+    root_sha256: Sha256,
+    monitor: &dyn Monitor,
+) -> Result<bool> {
+    let adopted = match staging.disk.rename(&staging.path, path) {
+        Ok(()) => {
+            staging.keep = true;
+            false
+        }
+        Err(_) if path.symlink_metadata().is_ok() => {
+            check_twin(path, root_sha256, monitor)?;
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    staging.disk.sync_dir(out_dir)?;
+    Ok(adopted)
+}
+
+fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result<()> {
+    let foreign = |error: Error| {
+        Error::usage("something foreign stands under the bundle's name; nothing was overwritten")
+            .file(path)
+            .caused_by(error)
+            .hint("move it out of the output folder, or choose another one, then pack again")
+    };
+    let twin = Bundle::open(path).map_err(foreign)?;
+    if twin.root_sha256() != root_sha256 {
+        let what = format!("its root digest is {}, and not {root_sha256}", twin.root_sha256());
+        return Err(foreign(Error::verification(what)));
+    }
+    twin.check_file_set().map_err(foreign)?;
+    for file in twin.manifest().tables.iter().flat_map(|table| &table.files) {
+        twin.check_file(file, monitor).map_err(foreign)?;
+    }
+    Ok(())
 }

@@ -6,10 +6,13 @@
 //! through [`CheckedFile`] alone, which exists only after the file's bytes were hashed in this
 //! process.
 
+use super::archive::Identities;
 use super::blob::BlobReader;
 use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
-use super::folder::{self, EntryKind};
+use super::container::{Container, missing, read_failed};
+use super::content::Content;
+use super::folder::EntryKind;
 use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
 };
@@ -19,13 +22,12 @@ use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// See the module's text.
 pub struct Bundle {
-    path: PathBuf,
+    container: Container,
     root_sha256: Sha256,
     tags: Vec<Checksum>,
     payload: Vec<Checksum>,
@@ -35,7 +37,7 @@ pub struct Bundle {
 /// A payload file whose bytes are those of the manifest.
 #[derive(Debug)]
 pub struct CheckedFile {
-    pub(super) file: File,
+    pub(super) content: Content,
     pub(super) path: PathBuf,
     pub(super) info: FileInfo,
 }
@@ -53,42 +55,69 @@ impl CheckedFile {
 }
 
 impl Bundle {
-    /// Opens a bundle's folder. Its tag files are hashed and hold together, its manifest is
-    /// readable and names the files that the list of payload files names. Payload files are
-    /// not looked at.
+    /// Opens a folder or an archive that is not encrypted; see [`Bundle::open_in`].
     ///
     /// # Errors
-    /// Verification, with the file; Io, if there is no such folder.
+    /// As [`Container::open`] and [`Bundle::open_in`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_unplaced(path).map_err(|error| error.file(path))
+        Self::open_in(Container::open(path, &Identities::default())?)
     }
 
-    fn open_unplaced(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
-            return Err(Error::usage("there is no such bundle: this is not a folder"));
-        }
-        let list = folder::read(path, TAG_LIST, MAX_BYTES)
-            .map_err(|error| error.hint("a bundle is a folder with tagmanifest-sha256.txt; check the path"))?;
+    /// Opens a bundle. Its tag files are hashed and hold together, its manifest is readable and
+    /// names the files that the list of payload files names. Payload files are not looked at.
+    ///
+    /// # Errors
+    /// Verification, with the file; Io.
+    pub fn open_in(container: Container) -> Result<Self> {
+        let path = container.path().to_owned();
+        Self::open_unplaced(container).map_err(|error| error.file(path))
+    }
+
+    fn open_unplaced(container: Container) -> Result<Self> {
+        let list = container
+            .read(TAG_LIST, MAX_BYTES)
+            .map_err(|error| error.hint("a bundle has a tagmanifest-sha256.txt; check the path"))?;
         let root_sha256 = Sha256::of(&list);
-        let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(path.join(TAG_LIST)))?;
-        let declaration = tag_bytes(path, &tags, BAGIT_TXT)?;
+        let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
+        let declaration = tag_bytes(&container, &tags, BAGIT_TXT)?;
         if declaration != BAGIT_DECLARATION.as_bytes() {
-            return Err(Error::verification("this is not the declaration of BagIt 1.0").file(path.join(BAGIT_TXT)));
+            return Err(
+                Error::verification("this is not the declaration of BagIt 1.0").file(container.place(BAGIT_TXT))
+            );
         }
-        tag_bytes(path, &tags, BAG_INFO_TXT)?;
-        let payload =
-            checksums::parse(&tag_bytes(path, &tags, PAYLOAD_LIST)?, |path| PayloadPath::parse(path).map(drop))
-                .map_err(|error| error.file(path.join(PAYLOAD_LIST)))?;
-        let manifest = Manifest::from_bytes(&tag_bytes(path, &tags, MANIFEST_JSON)?)
-            .map_err(|error| error.file(path.join(MANIFEST_JSON)))?;
-        let bundle = Self { path: path.to_owned(), root_sha256, tags, payload, manifest };
+        tag_bytes(&container, &tags, BAG_INFO_TXT)?;
+        let payload = tag_bytes(&container, &tags, PAYLOAD_LIST)?;
+        let payload = checksums::parse(&payload, |path| PayloadPath::parse(path).map(drop))
+            .map_err(|error| error.file(container.place(PAYLOAD_LIST)))?;
+        let manifest = Manifest::from_bytes(&tag_bytes(&container, &tags, MANIFEST_JSON)?)
+            .map_err(|error| error.file(container.place(MANIFEST_JSON)))?;
+        container.check_claims(&manifest)?;
+        let bundle = Self { container, root_sha256, tags, payload, manifest };
         bundle.check_lists()?;
         Ok(bundle)
     }
 
-    /// Its folder.
+    /// Where it stands.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.container.path()
+    }
+
+    /// How a file of the bundle is called in messages.
+    pub(super) fn place(&self, file: &str) -> PathBuf {
+        self.container.place(file)
+    }
+
+    /// Opens a file whose path a list of the bundle names.
+    pub(super) fn content(&self, file: &str) -> Result<Content> {
+        self.container.content(file)
+    }
+
+    /// Whether a signature lies beside the list of tag files.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn has_signature(&self) -> Result<bool> {
+        Ok(self.container.entries()?.iter().any(|entry| entry.path == SIGNATURE))
     }
 
     /// The hash of `tagmanifest-sha256.txt`.
@@ -119,8 +148,8 @@ impl Bundle {
     pub fn check_file_set(&self) -> Result<()> {
         let mut due: BTreeSet<&str> = self.tags.iter().chain(&self.payload).map(|line| line.path.as_str()).collect();
         due.insert(TAG_LIST);
-        for entry in folder::list(&self.path)? {
-            let bad = |what: &str| Err(Error::verification(what).file(self.path.join(&entry.path)));
+        for entry in self.container.entries()? {
+            let bad = |what: &str| Err(Error::verification(what).file(self.place(&entry.path)));
             match entry.kind {
                 EntryKind::Other => return bad("a link or a special file in a bundle"),
                 EntryKind::Folder => {
@@ -143,9 +172,41 @@ impl Bundle {
             }
         }
         match due.first() {
-            Some(missing) => Err(Error::verification("a file of the bundle is missing").file(self.path.join(missing))),
+            Some(file) => Err(missing(self.place(file))),
             None => Ok(()),
         }
+    }
+
+    /// All files, in the order in which they stand in an archive, with the hashes that the lists
+    /// say; of the signature none is known.
+    pub(super) fn files(&self) -> Result<Vec<(&str, Option<Sha256>)>> {
+        let lines = self.tags.iter().chain(&self.payload);
+        let mut files = vec![(TAG_LIST, Some(self.root_sha256))];
+        files.extend(self.has_signature()?.then_some((SIGNATURE, None)));
+        files.extend(lines.map(|line| (line.path.as_str(), Some(line.sha256))));
+        Ok(files)
+    }
+
+    /// Copies a file to `out`, which is at `path`, and gives its bytes; what was written is of no
+    /// use if this fails.
+    ///
+    /// # Errors
+    /// Verification, if its hash is not the one that is due; Io; Cancelled.
+    pub(super) fn copy_file(
+        &self,
+        file: &str,
+        due: Option<Sha256>,
+        out: &mut dyn Write,
+        path: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<u64> {
+        let hashed = self.content(file)?.hash(&mut |block| {
+            out.write_all(block).map_err(|error| Error::io("write", path, error))?;
+            monitor.event(Event::WorkDone { rows: 0, bytes: block.len() as u64 });
+            monitor.check()
+        });
+        let (bytes, sha256) = hashed.map_err(|error| read_failed(&self.place(file), error))??;
+        if due.is_some_and(|due| due != sha256) { Err(changed(self.place(file))) } else { Ok(bytes) }
     }
 
     /// The manifest's entry for a path.
@@ -162,24 +223,21 @@ impl Bundle {
     /// # Errors
     /// Verification: missing, of another size, or of another hash; Io; Cancelled.
     pub fn check_file(&self, info: &FileInfo, monitor: &dyn Monitor) -> Result<CheckedFile> {
-        let path = self.path.join(&info.path);
-        let (mut file, bytes) = folder::open(&self.path, &info.path)?;
-        if bytes != info.bytes {
-            let what = format!("this file has {bytes} bytes where the manifest says {}", info.bytes);
+        let path = self.place(&info.path);
+        let content = self.content(&info.path)?;
+        if content.bytes() != info.bytes {
+            let what = format!("this file has {} bytes where the manifest says {}", content.bytes(), info.bytes);
             return Err(Error::verification(what).file(&path));
         }
-        let mut on_block = |bytes| {
-            monitor.event(Event::WorkDone { rows: 0, bytes });
+        let hashed = content.hash(&mut |block| {
+            monitor.event(Event::WorkDone { rows: 0, bytes: block.len() as u64 });
             monitor.check()
-        };
-        let (_, sha256) = folder::hash_file(&mut file, &path, &mut on_block)?;
+        });
+        let (_, sha256) = hashed.map_err(|error| read_failed(&path, error))??;
         if sha256 != info.sha256 {
-            return Err(Error::verification("this file's bytes were changed: its hash is not the manifest's")
-                .file(&path)
-                .hint("do not use this bundle; fetch it again from where it was published"));
+            return Err(changed(path));
         }
-        file.rewind().map_err(|error| Error::io("read", &path, error))?;
-        Ok(CheckedFile { file, path, info: info.clone() })
+        Ok(CheckedFile { content, path, info: info.clone() })
     }
 
     /// Reads a value in `blob/` in pieces; the last read fails if it is not the value that its
@@ -191,7 +249,7 @@ impl Bundle {
         let name = PayloadPath::parse(&file.info.path)?.file;
         match (name, file.info.content_bytes) {
             (PayloadFile::Blob(sha256), Some(bytes)) => {
-                BlobReader::new(file.file, bytes, sha256).map_err(|error| Error::io("read", &file.path, error))
+                BlobReader::new(&file.content, bytes, sha256).map_err(|error| Error::io("read", &file.path, error))
             }
             _ => Err(Error::verification("this file is not one value").file(&file.path)),
         }
@@ -206,7 +264,7 @@ impl Bundle {
         let due = info.content_bytes.unwrap_or(u64::MAX);
         if info.role != FileRole::Blob || due > most {
             let what = format!("a value of {due} bytes, where at most {most} can be taken");
-            return Err(Error::verification(what).file(self.path.join(&info.path)));
+            return Err(Error::verification(what).file(self.place(&info.path)));
         }
         let file = self.check_file(info, monitor)?;
         let path = file.path.clone();
@@ -232,20 +290,25 @@ impl Bundle {
             ));
         }
         for line in self.tags.iter().filter(|line| line.path.starts_with("schema/")) {
-            tag_bytes(&self.path, std::slice::from_ref(line), &line.path)?;
+            tag_bytes(&self.container, std::slice::from_ref(line), &line.path)?;
         }
         Ok(())
     }
 }
 
+fn changed(place: PathBuf) -> Error {
+    Error::verification("this file's bytes were changed: its hash is not the one of the bundle's lists")
+        .file(place)
+        .hint("do not use this bundle; fetch it again from where it was published")
+}
+
 /// The bytes of a tag file, if they are those of the list.
-fn tag_bytes(root: &Path, tags: &[Checksum], path: &str) -> Result<Vec<u8>> {
+fn tag_bytes(container: &Container, tags: &[Checksum], path: &str) -> Result<Vec<u8>> {
     let line = tags.iter().find(|line| line.path == path);
     let line = line.ok_or_else(|| Error::verification(format!("{TAG_LIST} does not name {path}")))?;
-    let bytes = folder::read(root, path, MAX_BYTES)?;
+    let bytes = container.read(path, MAX_BYTES)?;
     if Sha256::of(&bytes) != line.sha256 {
-        return Err(Error::verification("this file's bytes were changed: its hash is not the one of the list")
-            .file(root.join(path)));
+        return Err(changed(container.place(path)));
     }
     Ok(bytes)
 }

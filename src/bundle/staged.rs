@@ -6,7 +6,9 @@
 //! that. After a crash it stays, and [`sweep_staging`] removes it.
 
 use super::blob::{BlobWriter, Blobs};
+use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
+use super::container::Container;
 use super::folder::{self, EntryKind};
 use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, TAG_LIST, TableFolder, check_tag_path,
@@ -26,19 +28,41 @@ use std::path::{Path, PathBuf};
 pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 const STAGING_MARK: &str = ".staging-";
 
-/// A staging folder, removed when dropped unless it was let go.
+/// A staging folder or file, removed when dropped unless it was let go.
 pub(super) struct Staging<'d> {
     pub(super) disk: &'d dyn Disk,
     pub(super) path: PathBuf,
+    pub(super) is_folder: bool,
     pub(super) keep: bool,
+}
+
+impl<'d> Staging<'d> {
+    /// `.<file name>.staging-<random>` in the output folder; nothing is made yet.
+    ///
+    /// # Errors
+    /// Usage, if the output folder is not a folder.
+    pub(super) fn new(disk: &'d dyn Disk, out_dir: &Path, file_name: &str, is_folder: bool) -> Result<Self> {
+        if !out_dir.is_dir() {
+            return Err(Error::usage("the output folder is not there, or is not a folder")
+                .file(out_dir)
+                .hint("make the folder first, or correct --out"));
+        }
+        let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        let path = out_dir.join(format!(".{file_name}{STAGING_MARK}{random}"));
+        Ok(Self { disk, path, is_folder, keep: false })
+    }
 }
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        if !self.keep {
-            // Best effort: what stays is swept by a later run.
-            let _ = self.disk.remove_dir_all(&self.path);
+        if self.keep {
+            return;
         }
+        // Best effort: what stays is swept by a later run.
+        let _ = match self.is_folder {
+            true => self.disk.remove_dir_all(&self.path),
+            false => self.disk.remove_file(&self.path),
+        };
     }
 }
 
@@ -56,15 +80,8 @@ impl<'d> Staged<'d> {
     /// # Errors
     /// Usage, if the output folder is not a folder; Io.
     pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
-        if !out_dir.is_dir() {
-            return Err(Error::usage("the output folder is not there, or is not a folder")
-                .file(out_dir)
-                .hint("make the folder first, or correct --out"));
-        }
-        let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
-        let path = out_dir.join(format!(".{name}{STAGING_MARK}{random}"));
-        disk.create_dir(&path)?;
-        let staging = Staging { disk, path, keep: false };
+        let staging = Staging::new(disk, out_dir, name.as_str(), true)?;
+        disk.create_dir(&staging.path)?;
         disk.create_dir(&staging.path.join("data"))?;
         disk.create_dir(&staging.path.join("schema"))?;
         Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0 })
@@ -108,12 +125,12 @@ impl<'d> Staged<'d> {
             self.tag(PAYLOAD_LIST, &checksums::to_bytes(lines))?,
         ];
         for table in &manifest.tables {
-            let (_, sha256) = folder::hash(&self.staging.path, &table.schema_file, &mut |_| Ok(()))?;
+            let sha256 = Sha256::of(&Container::folder(&self.staging.path).read(&table.schema_file, MAX_BYTES)?);
             tags.push(Checksum { path: table.schema_file.clone(), sha256 });
         }
         let list = checksums::to_bytes(tags);
         let root_sha256 = self.tag(TAG_LIST, &list)?.sha256;
-        self.sync_folders()?;
+        sync_folders(self.staging.disk, &self.staging.path)?;
         let payload_bytes = payload.iter().map(|file| file.bytes).sum();
         let Self { staging, out_dir, name, .. } = self;
         Ok(Sealed { staging, out_dir, name, root_sha256, payload_bytes, payload_files: payload.len() as u64 })
@@ -154,17 +171,18 @@ impl<'d> Staged<'d> {
             None => Ok(()),
         }
     }
+}
 
-    fn sync_folders(&self) -> Result<()> {
-        let entries = folder::list(&self.staging.path)?;
-        let folders: BTreeSet<&str> =
-            entries.iter().filter(|entry| entry.kind == EntryKind::Folder).map(|entry| entry.path.as_str()).collect();
-        // The deepest first: a name is only as safe as the folder that holds it.
-        for path in folders.into_iter().rev() {
-            self.staging.disk.sync_dir(&self.staging.path.join(path))?;
-        }
-        self.staging.disk.sync_dir(&self.staging.path)
+/// Syncs a folder and all folders in it.
+pub(super) fn sync_folders(disk: &dyn Disk, root: &Path) -> Result<()> {
+    let entries = folder::list(root)?;
+    let folders: BTreeSet<&str> =
+        entries.iter().filter(|entry| entry.kind == EntryKind::Folder).map(|entry| entry.path.as_str()).collect();
+    // The deepest first: a name is only as safe as the folder that holds it.
+    for path in folders.into_iter().rev() {
+        disk.sync_dir(&root.join(path))?;
     }
+    disk.sync_dir(root)
 }
 
 /// A bundle that is whole and synced, under its staging name. Dropped, it is removed;
@@ -236,8 +254,8 @@ impl<'d> TableStage<'d> {
     }
 }
 
-/// Removes staging folders that dead runs left in an output folder; `is_dead` says whether
-/// nobody packs under that name any more. Returns what was removed. Touches nothing else.
+/// Removes staging folders and files that dead runs left in an output folder; `is_dead` says
+/// whether nobody packs under that name any more. Returns what was removed. Touches nothing else.
 ///
 /// # Errors
 /// Io.
@@ -246,20 +264,27 @@ pub fn sweep_staging(disk: &dyn Disk, out_dir: &Path, is_dead: &dyn Fn(&BundleNa
     let mut removed = Vec::new();
     for entry in std::fs::read_dir(out_dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let is_folder = entry.file_type().map_err(failed)?.is_dir();
-        let name = entry.file_name().to_str().and_then(staging_of);
-        if is_folder && name.is_some_and(|name| is_dead(&name)) {
-            disk.remove_dir_all(&entry.path())?;
-            removed.push(entry.path());
+        let Some((name, is_folder)) = entry.file_name().to_str().and_then(staging_of) else { continue };
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_symlink() || kind.is_dir() != is_folder || !is_dead(&name) {
+            continue;
         }
+        match is_folder {
+            true => disk.remove_dir_all(&entry.path())?,
+            false => disk.remove_file(&entry.path())?,
+        }
+        removed.push(entry.path());
     }
     Ok(removed)
 }
 
-fn staging_of(file_name: &str) -> Option<BundleName> {
+/// The bundle that a staging folder (true) or file (false) was to become.
+fn staging_of(file_name: &str) -> Option<(BundleName, bool)> {
     let (name, random) = file_name.strip_prefix('.')?.split_once(STAGING_MARK)?;
     let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-    BundleName::parse(name).filter(|_| is_random)
+    let bundle = BundleName::of_file(name).filter(|_| is_random)?;
+    let is_folder = name == bundle.as_str();
+    Some((bundle, is_folder))
 }
 
 /// Whether a path may stand in the list of tag files; for readers.

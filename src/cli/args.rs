@@ -2,12 +2,14 @@
 
 use super::login::Login;
 use crate::backend::{Backend, OpenOptions};
+use crate::bundle::{Form, Identities, Recipients};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Captures what changed in blob tables since the last run, as a slice and as a bundle of
 /// Parquet files that can be checked.
@@ -64,6 +66,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show what a bundle holds: windows, tables, columns, rows, bytes
     Inspect(InspectArgs),
+    /// Publish a bundle once more as an archive, encrypted if need be
+    Archive(ArchiveArgs),
+    /// Make an archive a folder again
+    Extract(ExtractArgs),
     /// Apply bundles to a database: the latest version of each row
     Replay(ReplayArgs),
 }
@@ -245,6 +251,8 @@ pub struct RunArgs {
     /// Print windows and numbers of keys, and change nothing
     #[arg(long, conflicts_with_all = ["out", "no_bundle"])]
     pub plan: bool,
+    #[command(flatten)]
+    pub form: FormArgs,
     /// How long a lease lives when this program dies; while it lives, it renews its leases
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -264,6 +272,8 @@ pub struct PackArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub form: FormArgs,
     /// How long a lease lives when this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -272,9 +282,93 @@ pub struct PackArgs {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  blobdelta inspect ./bundles/20261122T180000Z-6f1c2a34-1.bundle")]
 pub struct InspectArgs {
-    /// The bundle's folder
+    /// The bundle: its folder, or its archive
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+/// How a bundle is published.
+#[derive(clap::Args, Debug)]
+pub struct FormArgs {
+    /// Publish one file, an archive that ends in .bundle.tar, instead of a folder
+    #[arg(long)]
+    pub archive: bool,
+    /// Encrypt the archive so that this recipient of age (age1…) can open it; may be repeated
+    #[arg(long, value_name = "RECIPIENT", requires = "archive")]
+    pub encrypt_to: Vec<String>,
+}
+
+impl FormArgs {
+    /// The form that was asked for.
+    ///
+    /// # Errors
+    /// Usage, for a recipient that is none.
+    pub fn form(&self) -> Result<Form> {
+        match (self.archive, self.encrypt_to.is_empty()) {
+            (false, _) => Ok(Form::Folder),
+            (true, true) => Ok(Form::Archive),
+            (true, false) => Ok(Form::Encrypted(Arc::new(Recipients::parse(&self.encrypt_to)?))),
+        }
+    }
+}
+
+/// What opens encrypted archives.
+#[derive(clap::Args, Debug)]
+pub struct KeyArgs {
+    /// A file of identities, as age-keygen writes it, that opens encrypted archives; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Reads the identities.
+    ///
+    /// # Errors
+    /// As [`Identities::read`].
+    pub fn read(&self) -> Result<Identities> {
+        Identities::read(&self.identity)
+    }
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Every file is hashed on its way; the archive of a bundle is the same in every byte, wherever it is
+made. Plain `tar xf` opens it, and `age --decrypt` what was encrypted.
+
+Examples:
+  blobdelta archive ./bundles/20261122T180000Z-6f1c2a34-1.bundle
+  blobdelta archive ./bundles/20261122T180000Z-6f1c2a34-1.bundle --out ./outgoing \\
+      --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")]
+pub struct ArchiveArgs {
+    /// The bundle: its folder, or its archive
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The folder in which the archive is published; that of the bundle unless given
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Encrypt the archive so that this recipient of age (age1…) can open it; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    pub encrypt_to: Vec<String>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  blobdelta extract ./incoming/20261122T180000Z-6f1c2a34-1.bundle.tar.age --identity ./key.txt \\
+      --out ./bundles")]
+pub struct ExtractArgs {
+    /// The archive
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The folder in which the bundle is published
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -287,7 +381,7 @@ Examples:
   blobdelta verify ./bundles/20261122T180000Z-6f1c2a34-1.bundle
   blobdelta verify --deep ./bundles/*.bundle")]
 pub struct VerifyArgs {
-    /// Folders of bundles
+    /// Bundles: their folders, or their archives
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
     /// Check the set of files, their sizes and the manifest alone
@@ -296,7 +390,10 @@ pub struct VerifyArgs {
     /// Check every row too: content hashes, window, order, keys, parents
     #[arg(long)]
     pub deep: bool,
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
+
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Bundles are verified, put in the order of their chains, and applied each once: the row with the
@@ -305,7 +402,7 @@ latest ModifiedOn stands. A replay that was interrupted is repeated.
 Examples:
   blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
 pub struct ReplayArgs {
-    /// Folders of bundles
+    /// Bundles: their folders, or their archives
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
     /// The instance to replay into: a connection string of SQL Server, or sqlite:FOLDER
@@ -322,7 +419,10 @@ pub struct ReplayArgs {
     /// Apply bundles although one before them is missing: what it held is then missing too
     #[arg(long)]
     pub allow_gap: bool,
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
+
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Nothing of FOLDER is changed. Files that are left: DIR/source and DIR/target, the two instances;

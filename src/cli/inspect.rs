@@ -5,7 +5,7 @@ use super::args::InspectArgs;
 use super::render::{bytes, clean, counted};
 use super::table::Table;
 use crate::bundle::manifest::ColumnInfo;
-use crate::bundle::{Bundle, FileRole, Manifest, TableInfo};
+use crate::bundle::{Bundle, Container, FileRole, Manifest, TableInfo};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 /// # Errors
 /// As [`Bundle::open`].
 pub fn run(args: &InspectArgs) -> Result<Answer> {
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = Bundle::open_in(Container::open(&args.bundle, &args.keys.read()?)?)?;
     let manifest = bundle.manifest();
     let root = bundle.root_sha256();
     let document: Value = serde_json::to_value(manifest)

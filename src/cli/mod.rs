@@ -5,6 +5,7 @@
 
 mod answer;
 mod app;
+mod archive;
 mod args;
 mod demo;
 mod deploy;

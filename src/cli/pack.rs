@@ -14,9 +14,9 @@ use serde_json::json;
 /// # Errors
 /// As [`engine::pack`].
 pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let options = PackOptions { form: args.form.form()?, ..PackOptions::default() };
     let mut backend = args.instance.open(false)?;
     let seconds = args.lease_minutes * 60;
-    let options = PackOptions::default();
     let bundles = engine::pack(backend.as_mut(), args.run, &args.out, &options, seconds, &Local, monitor)?;
     let paths: Vec<String> = bundles.iter().map(|path| path.display().to_string()).collect();
     let text = match paths.as_slice() {

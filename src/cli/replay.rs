@@ -16,7 +16,12 @@ use serde_json::{Value, json};
 /// As [`replay::replay`].
 pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let connection = args.login.connection(&args.into)?;
-    let options = ReplayOptions { database: args.database.clone(), create: args.create, allow_gap: args.allow_gap };
+    let options = ReplayOptions {
+        database: args.database.clone(),
+        create: args.create,
+        allow_gap: args.allow_gap,
+        identities: args.keys.read()?,
+    };
     let main_database = replay::target_database(&args.bundles, &options)?;
     let mut backend = connection.open(&OpenOptions { main_database, create: args.create, ..OpenOptions::default() })?;
     let report = replay::replay(&args.bundles, backend.as_mut(), &options, monitor)?;

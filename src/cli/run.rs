@@ -22,6 +22,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let pack = PackOptions { form: args.form.form()?, ..PackOptions::default() };
     let mut backend = args.instance.open(false)?;
     if args.plan {
         return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));
@@ -31,7 +32,7 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         resume: args.resume,
         out: args.out.clone(),
         backup_slice: args.backup_slice.clone(),
-        pack: PackOptions::default(),
+        pack,
         lease_seconds: args.lease_minutes * SECONDS_PER_MINUTE,
     };
     let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::render::{bytes, clean, counted};
 use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::verify::{self, FindingKind, Level, Report, Severity};
+use crate::verify::{self, FindingKind, Level, Options, Report, Severity};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,9 +21,10 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         (_, true) => Level::Deep,
         _ => Level::Default,
     };
+    let options = Options { identities: args.keys.read()?, ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
     for path in &args.bundles {
-        let report = verify::verify(path, level, monitor)?;
+        let report = verify::verify_with(path, &options, monitor)?;
         if !report.is_good() {
             exit = Exit::Verification;
         }

@@ -34,7 +34,7 @@ pub(super) fn backup_slices(
         by_database.entry(target.db).or_default().push(fence.clone());
     }
     let name = bundle.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.trim_end_matches(".bundle");
+    let stem = name.split(".bundle").next().unwrap_or_default();
     let mut written = Vec::new();
     for (database, fences) in by_database {
         let path = server_path(server_folder, &format!("{stem}-{}.bak", slug(&database)));

@@ -54,7 +54,7 @@ pub(super) fn write_bundle(
         tables.push(info);
     }
     let manifest = exporter.manifest(number, &fences, &reports, tables)?;
-    let published = staged.finish(&manifest)?.publish(monitor)?;
+    let published = staged.finish(&manifest)?.publish(&options.form, monitor)?;
     monitor.event(Event::WorkFinished);
     Ok(published)
 }

@@ -1,5 +1,6 @@
 //! What is asked of the engine, and what it answers.
 
+use crate::bundle::Form;
 use crate::error::Error;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -14,11 +15,13 @@ pub struct PackOptions {
     pub inline_bytes: u64,
     /// Level of zstd, 1 unless told otherwise.
     pub zstd_level: i32,
+    /// Whether a folder or an archive is published.
+    pub form: Form,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { inline_bytes: 16 << 20, zstd_level: 1 }
+        Self { inline_bytes: 16 << 20, zstd_level: 1, form: Form::Folder }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is asked of a replay, and what it answers.
 
+use crate::bundle::Identities;
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ pub struct ReplayOptions {
     pub create: bool,
     /// Whether a bundle may be applied though the one before it is missing.
     pub allow_gap: bool,
+    /// What opens encrypted archives.
+    pub identities: Identities,
 }
 
 /// What was done with one table of a bundle.
@@ -35,7 +38,7 @@ pub struct TableOutcome {
 /// What was done with one bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleOutcome {
-    /// Its folder.
+    /// Its folder or archive.
     pub path: PathBuf,
     /// Its root digest.
     pub root_sha256: Sha256,

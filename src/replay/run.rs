@@ -4,7 +4,7 @@ use super::apply::{Applier, target_of};
 use super::chain::{Link, chain_of, check_gaps, order};
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport};
 use crate::backend::Backend;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Container, Identities};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let bundles = order(open(bundles)?);
+    let bundles = order(open(bundles, &options.identities)?);
     let mut appliers = Vec::new();
     let mut links = Vec::new();
     for bundle in &bundles {
@@ -70,16 +70,17 @@ pub fn replay(
 /// # Errors
 /// As [`replay`], for bundles that cannot be opened.
 pub fn target_database(bundles: &[PathBuf], options: &ReplayOptions) -> Result<String> {
-    let first = open(bundles)?.into_iter().find_map(|bundle| {
+    let first = open(bundles, &options.identities)?.into_iter().find_map(|bundle| {
         let table = bundle.manifest().tables.first()?;
         Some(target_of(table, options).map(|target| target.db))
     });
     first.unwrap_or_else(|| Err(Error::verification("no bundle has a table")))
 }
 
-fn open(bundles: &[PathBuf]) -> Result<Vec<Bundle>> {
+fn open(bundles: &[PathBuf], identities: &Identities) -> Result<Vec<Bundle>> {
     if bundles.is_empty() {
-        return Err(Error::usage("there is no bundle to replay").hint("name at least one folder that ends in .bundle"));
+        return Err(Error::usage("there is no bundle to replay")
+            .hint("name at least one folder that ends in .bundle, or archive that ends in .bundle.tar"));
     }
-    bundles.iter().map(|path| Bundle::open(path)).collect()
+    bundles.iter().map(|path| Bundle::open_in(Container::open(path, identities)?)).collect()
 }

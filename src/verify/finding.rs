@@ -27,8 +27,12 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// Not a folder with `tagmanifest-sha256.txt`.
+    /// Nothing with `tagmanifest-sha256.txt`.
     NotABundle,
+    /// An archive is not in the one form that it can have, is cut off or was changed.
+    BadArchive,
+    /// A bundle stands under the name of another.
+    WrongName,
     /// The declaration of BagIt is missing from the lists, or is another one.
     BadDeclaration,
     /// A list of hashes is not in its one form, or names a path that no bundle can have.

@@ -13,4 +13,4 @@ mod run;
 mod structure;
 
 pub use finding::{Finding, FindingKind, Level, Report, Severity};
-pub use run::{Limits, verify, verify_within};
+pub use run::{Options, verify, verify_with};

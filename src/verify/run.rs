@@ -2,60 +2,69 @@
 
 use super::finding::{Finding, FindingKind as K, Level, Report};
 use super::{closure, payload, rows, structure};
-use crate::bundle::Bundle;
-use crate::error::{Error, Result};
+use crate::bundle::{Bundle, Container, Identities};
+use crate::error::{Kind, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
 
-/// What bounds a verification.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
+/// How a verification is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How far it goes.
+    pub level: Level,
+    /// What opens an encrypted archive.
+    pub identities: Identities,
     /// Keys that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { keys_per_pass: 1_000_000 }
+impl Options {
+    /// As far as `level` says, and the defaults.
+    pub fn new(level: Level) -> Self {
+        Self { level, identities: Identities::default(), keys_per_pass: 1_000_000 }
     }
 }
 
-/// Verifies one bundle, as far as `level` says: set of files, lists and tag files → manifest →
-/// sizes → hashes → footers → rows. What is wrong with the bundle is in the report, never an
-/// error.
+/// Verifies one bundle, as far as `level` says; see [`verify_with`].
 ///
 /// # Errors
-/// Usage, if there is no such folder; Io, if it cannot be listed; Cancelled.
+/// As [`verify_with`].
 pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report> {
-    verify_within(path, level, Limits::default(), monitor)
+    verify_with(path, &Options::new(level), monitor)
 }
 
-/// [`verify`] within other limits.
+/// Verifies one bundle, folder or archive: set of files, lists and tag files → manifest → sizes →
+/// hashes → footers → rows. What is wrong with the bundle is in the report, never an error.
 ///
 /// # Errors
-/// As [`verify`].
-pub fn verify_within(path: &Path, level: Level, limits: Limits, monitor: &dyn Monitor) -> Result<Report> {
-    if !path.is_dir() {
-        return Err(Error::usage("there is no such bundle: this is not a folder")
-            .file(path)
-            .hint("name the folder that ends in .bundle"));
-    }
+/// Usage, if there is no such bundle, or no identity opens it; Io, if it cannot be listed;
+/// Cancelled.
+pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Report> {
     let mut report = Report::default();
-    if !structure::check(path, &mut report)? {
+    let container = match Container::open(path, &options.identities) {
+        Ok(container) => container,
+        Err(error) if error.kind() == Kind::Verification => {
+            let file = error.place().file.as_deref().filter(|file| Path::new(file) != path).map(str::to_owned);
+            report.add(Finding::of(K::BadArchive, file.as_deref(), &error));
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    if !structure::check(&container, &mut report)? {
         return Ok(report);
     }
-    let bundle = match Bundle::open(path) {
+    let bundle = match Bundle::open_in(container) {
         Ok(bundle) => bundle,
         Err(error) => {
             report.add(Finding::of(K::BadManifest, None, &error));
             return Ok(report);
         }
     };
-    if level == Level::Quick {
+    if options.level == Level::Quick {
         return Ok(report);
     }
     let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
-    let is_deep = level == Level::Deep;
+    let is_deep = options.level == Level::Deep;
     let rounds = if is_deep { 2 } else { 1 };
     monitor.event(Event::WorkStarted {
         what: "verify",
@@ -68,7 +77,7 @@ pub fn verify_within(path: &Path, level: Level, limits: Limits, monitor: &dyn Mo
             // A table with a broken file would give a finding for every row that is not there.
             if !table.files.iter().any(|file| report.blames(&file.path)) {
                 rows::check(&bundle, table, &mut report, monitor)?;
-                closure::check(&bundle, table, limits.keys_per_pass, &mut report, monitor)?;
+                closure::check(&bundle, table, options.keys_per_pass, &mut report, monitor)?;
             }
         }
         Ok(())

@@ -7,19 +7,17 @@ use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
 };
-use crate::bundle::{Entry, EntryKind, FormatVersion, Manifest, list};
+use crate::bundle::{Container, Entry, EntryKind, FormatVersion, Manifest};
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::Path;
 
 /// No tag file is larger.
 const MAX_TAG_BYTES: u64 = 64 << 20;
 
 /// Checks the frame. Returns whether the bundle can be opened.
-pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
-    let entries = list(path)?;
+pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> {
+    let entries = container.entries()?;
     let mut files = BTreeMap::new();
     for entry in &entries {
         match entry.kind {
@@ -33,7 +31,7 @@ pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
         }
     }
     report.files = files.len() as u64;
-    let frame = Frame { path, files };
+    let frame = Frame { container, files };
     let Some(tag_list) = frame.read(TAG_LIST, K::NotABundle, report) else { return Ok(false) };
     report.root_sha256 = Some(Sha256::of(&tag_list));
     let Some(tags) = parse_list(&tag_list, TAG_LIST, check_tag_path, report) else { return Ok(false) };
@@ -51,10 +49,13 @@ pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
     let Some(manifest) = sound.get(MANIFEST_JSON).and_then(|bytes| parse_manifest(bytes, report)) else {
         return Ok(false);
     };
+    if let Err(error) = container.check_claims(&manifest) {
+        report.add(Finding::of(K::WrongName, None, &error));
+    }
     agree(&manifest, (&tags, &payload), report);
     frame.sizes(&manifest, report);
     let fatal = |finding: &Finding| match finding.kind {
-        K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile => true,
+        K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile | K::WrongName => true,
         // Without a payload file the others can still be looked at; without a tag file nothing.
         K::MissingFile | K::WrongSize | K::Unreadable => {
             finding.file.as_deref().is_none_or(|file| !file.starts_with("data/"))
@@ -65,7 +66,7 @@ pub(super) fn check(path: &Path, report: &mut Report) -> Result<bool> {
 }
 
 struct Frame<'a> {
-    path: &'a Path,
+    container: &'a Container,
     files: BTreeMap<&'a str, u64>,
 }
 
@@ -80,12 +81,10 @@ impl Frame<'_> {
             report.add(Finding::new(K::WrongSize, Some(name), format!("this file has {bytes} bytes, over 64 MiB")));
             return None;
         }
-        let mut read = Vec::new();
-        let file = std::fs::File::open(self.path.join(name));
-        match file.and_then(|file| file.take(MAX_TAG_BYTES).read_to_end(&mut read)) {
-            Ok(_) => Some(read),
+        match self.container.read(name, MAX_TAG_BYTES) {
+            Ok(bytes) => Some(bytes),
             Err(error) => {
-                report.add(Finding::new(K::Unreadable, Some(name), error.to_string()));
+                report.add(Finding::of(K::Unreadable, Some(name), &error));
                 None
             }
         }

@@ -117,7 +117,7 @@ fn the_same_bundle_is_adopted_and_a_foreign_one_is_left_alone() {
     fs::write(&part, &damaged).unwrap();
     let error = publish(&Local, folder.path()).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
-    assert!(error.to_string().contains("a foreign folder stands under the bundle's name"), "{error}");
+    assert!(error.to_string().contains("something foreign stands under the bundle's name"), "{error}");
     assert_eq!(fs::read(&part).unwrap(), damaged, "nothing was overwritten");
     fs::write(&part, whole).unwrap();
     fs::write(first.path().join("extra"), "x").unwrap();

@@ -4,7 +4,7 @@ use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Published, Sealed, Staged, TableInfo,
+    BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Published, Sealed, Staged, TableInfo,
     TableStage, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
@@ -199,5 +199,5 @@ pub fn seal<'d>(disk: &'d dyn Disk, out_dir: &Path) -> Result<Sealed<'d>> {
 
 /// The bundle, published.
 pub fn publish(disk: &dyn Disk, out_dir: &Path) -> Result<Published> {
-    seal(disk, out_dir)?.publish(&Silent)
+    seal(disk, out_dir)?.publish(&Form::Folder, &Silent)
 }

@@ -1,7 +1,7 @@
 //! Parts, row groups and batches stay within their bounds, whatever the rows are.
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_info, table_name};
-use blobdelta::bundle::{Bundle, BundleName, FileRole, PartOptions, PartRead, Staged};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged};
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::Cell;
@@ -47,7 +47,8 @@ fn write(out_dir: &Path, batches: u8, rows: u8, bytes: usize, options: &PartOpti
     table.columns = columns.iter().enumerate().map(info).collect();
     (table.path_column, table.parent_path_column) = (None, None);
     (table.counts.roots, table.counts.children, table.counts.tombstones) = (u64::from(batches) * u64::from(rows), 0, 0);
-    Bundle::open(staged.finish(&manifest(vec![table])).unwrap().publish(&Silent).unwrap().path()).unwrap()
+    Bundle::open(staged.finish(&manifest(vec![table])).unwrap().publish(&Form::Folder, &Silent).unwrap().path())
+        .unwrap()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_name};
 use blobdelta::bundle::manifest::ColumnInfo;
-use blobdelta::bundle::{Bundle, BundleName, FileRole, PartOptions, PartRead, Staged, TableInfo};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, TableInfo};
 use blobdelta::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::{Cell, RowSource};
@@ -110,7 +110,7 @@ fn write(out_dir: &Path, plan: &Arc<ColumnPlan>) -> std::path::PathBuf {
     table.columns = plan.columns().iter().enumerate().map(info).collect();
     (table.key_column, table.path_column, table.parent_path_column) = ("key".into(), None, None);
     (table.counts.roots, table.counts.children, table.counts.tombstones) = (6, 0, 0);
-    staged.finish(&manifest(vec![table])).unwrap().publish(&Silent).unwrap().path().to_owned()
+    staged.finish(&manifest(vec![table])).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
 }
 
 fn read(bundle: &Bundle, table: &TableInfo) -> Vec<BatchRows> {

@@ -5,7 +5,7 @@ use super::made::{Content, Made, Row, key};
 use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::monitor::Silent;
 use blobdelta::verify::FindingKind as K;
-use blobdelta::verify::{FindingKind, Level, Limits, Report, Severity, verify, verify_within};
+use blobdelta::verify::{FindingKind, Level, Options, Report, Severity, verify, verify_with};
 use std::collections::BTreeSet;
 
 /// What a deep verification says, and that the default one says nothing.
@@ -15,7 +15,7 @@ fn deep(made: &Made) -> Report {
     let shallow = verify(&path, Level::Default, &Silent).unwrap();
     assert!(shallow.is_good(), "{:?}", shallow.findings);
     // A pass for every three keys: what is found may not depend on how the keys are split.
-    let split = verify_within(&path, Level::Deep, Limits { keys_per_pass: 3 }, &Silent).unwrap();
+    let split = verify_with(&path, &Options { keys_per_pass: 3, ..Options::new(Level::Deep) }, &Silent).unwrap();
     let whole = verify(&path, Level::Deep, &Silent).unwrap();
     assert_eq!(kinds(&split), kinds(&whole));
     whole

@@ -4,7 +4,8 @@ use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, HALF_OPEN, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage, create_table,
+    BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage,
+    create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -163,7 +164,7 @@ impl Made {
         let folder = stage.folder().as_str().to_owned();
         let mut manifest = self.manifest(&folder, stage.finish(files));
         (self.spoil)(&mut manifest);
-        staged.finish(&manifest).unwrap().publish(&Silent).unwrap().path().to_owned()
+        staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
     }
 
     fn write_rows(&self, stage: &mut TableStage<'_>) -> Vec<FileInfo> {

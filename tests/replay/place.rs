@@ -77,7 +77,7 @@ impl Into {
     }
 
     pub fn options(&self, allow_gap: bool) -> ReplayOptions {
-        ReplayOptions { database: Some(self.database.clone()), create: true, allow_gap }
+        ReplayOptions { database: Some(self.database.clone()), create: true, allow_gap, ..ReplayOptions::default() }
     }
 
     pub fn apply(&self, bundles: &[PathBuf], allow_gap: bool) -> Result<ReplayReport> {

@@ -157,7 +157,7 @@ pub fn a_foreign_folder_under_the_bundles_name_is_never_touched(on: &Instance) {
     std::fs::write(foreign.join("mine.txt"), b"mine").unwrap();
     let error = engine::pack(&mut *world.backend, run.run.id, &other, &PackOptions::default(), 600, &Local, &Silent)
         .unwrap_err();
-    assert!(error.to_string().contains("foreign folder"), "{error}");
+    assert!(error.to_string().contains("something foreign"), "{error}");
     assert_eq!(names(&foreign), ["mine.txt"]);
     assert_eq!(names(&other).len(), 1, "no staging folder is left");
     let states = world.backend.run_tables(run.run.id).unwrap();

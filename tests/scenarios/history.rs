@@ -197,7 +197,8 @@ impl History {
     }
 
     fn replay(&self, bundles: Vec<PathBuf>) {
-        let options = ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true };
+        let options =
+            ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true, ..ReplayOptions::default() };
         replay(&bundles, &mut *self.world.target(), &options, &Silent).unwrap();
     }
 

@@ -1,0 +1,141 @@
+//! Encryption of archives for transport, in the format of age (<https://age-encryption.org/v1>):
+//! `age` and `rage` open them, and what they made is opened here.
+//!
+//! An archive is encrypted to X25519 recipients alone. Every chunk of 64 KiB is authenticated as
+//! it is read, and the length of the whole before anything is, so a cut is an error like a flip.
+
+use crate::bundle::content::ReadAt;
+use crate::error::{Error, Result};
+use age::secrecy::SecretString;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The first line of every such file.
+const INTRO: &[u8] = b"age-encryption.org/v1";
+/// No file of identities is larger.
+const MAX_IDENTITY_BYTES: u64 = 1 << 20;
+
+/// Who can open an archive.
+pub struct Recipients(Vec<age::x25519::Recipient>);
+
+impl Recipients {
+    /// Recipients of the form `age1…`, at least one.
+    ///
+    /// # Errors
+    /// Usage, with the one that is none.
+    pub fn parse(texts: &[String]) -> Result<Self> {
+        if texts.is_empty() {
+            return Err(Error::usage("an archive must be encrypted to somebody"));
+        }
+        let parse = |text: &String| {
+            text.parse().map_err(|reason: &str| {
+                Error::usage(format!("{text:.100?} is not a recipient of age: {reason}"))
+                    .hint("a recipient is the line that starts with `age1`, as `age-keygen -y FILE` prints it")
+            })
+        };
+        texts.iter().map(parse).collect::<Result<_>>().map(Self)
+    }
+
+    pub(super) fn encryptor(&self) -> Result<age::Encryptor> {
+        let recipients = self.0.iter().map(|recipient| recipient as &dyn age::Recipient);
+        age::Encryptor::with_recipients(recipients)
+            .map_err(|error| Error::internal("the archive cannot be encrypted").caused_by(error))
+    }
+}
+
+impl std::fmt::Debug for Recipients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish()
+    }
+}
+
+/// What opens encrypted archives. Empty unless told otherwise.
+#[derive(Clone, Default)]
+pub struct Identities(Vec<age::x25519::Identity>);
+
+impl Identities {
+    /// Reads files of identities, as `age-keygen` writes them: lines that start with
+    /// `AGE-SECRET-KEY-1`, comments, empty lines.
+    ///
+    /// # Errors
+    /// Usage, for a file that holds anything else; Io. Nothing of a secret is told.
+    pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self> {
+        let mut identities = Vec::new();
+        for path in paths {
+            let path = path.as_ref();
+            let bad = |what: String| {
+                Error::usage(what).file(path).hint("name a file that `age-keygen` wrote, without a passphrase")
+            };
+            let failed = |error| Error::io("read", path, error);
+            let mut text = Vec::new();
+            let read = File::open(path).map_err(failed)?.take(MAX_IDENTITY_BYTES + 1).read_to_end(&mut text);
+            if read.map_err(failed)? as u64 > MAX_IDENTITY_BYTES {
+                return Err(bad("this file is too large for one of identities".into()));
+            }
+            let text = SecretString::from(String::from_utf8(text).map_err(|_| bad("this file is no text".into()))?);
+            let before = identities.len();
+            for (nth, line) in age::secrecy::ExposeSecret::expose_secret(&text).lines().enumerate() {
+                let line = line.trim();
+                if line.is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                let identity = line.parse().map_err(|_| bad(format!("line {} is not an identity of age", nth + 1)))?;
+                identities.push(identity);
+            }
+            if identities.len() == before {
+                return Err(bad("this file holds no identity".into()));
+            }
+        }
+        Ok(Self(identities))
+    }
+}
+
+impl std::fmt::Debug for Identities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} identities", self.0.len())
+    }
+}
+
+/// Whether a file begins as one of age does.
+pub(in crate::bundle) fn is_encrypted(start: &[u8]) -> bool {
+    start.starts_with(INTRO)
+}
+
+/// Opens an encrypted file for reading at any offset, and gives the bytes that are in it.
+///
+/// # Errors
+/// Usage, if no identity opens it; Verification, if it was changed.
+pub(in crate::bundle) fn decrypt(file: File, identities: &Identities) -> Result<(Decrypted, u64)> {
+    if identities.0.is_empty() {
+        return Err(Error::usage("this archive is encrypted").hint("name the file of your identity: --identity FILE"));
+    }
+    let changed = || Error::verification("this encrypted archive was changed, or is cut off");
+    let decryptor = age::Decryptor::new(file).map_err(|error| changed().caused_by(error))?;
+    let known = identities.0.iter().map(|identity| identity as &dyn age::Identity);
+    let mut stream = decryptor.decrypt(known).map_err(|error| match error {
+        age::DecryptError::NoMatchingKeys => Error::usage("none of the identities opens this archive")
+            .hint("it was encrypted to somebody else; ask its sender to name your recipient"),
+        other => changed().caused_by(other),
+    })?;
+    let bytes = stream.seek(SeekFrom::End(0)).map_err(|error| changed().caused_by(error))?;
+    Ok((Decrypted { stream: Mutex::new(stream), bytes }, bytes))
+}
+
+/// An encrypted file that was opened.
+pub(in crate::bundle) struct Decrypted {
+    stream: Mutex<age::stream::StreamReader<File>>,
+    bytes: u64,
+}
+
+impl ReadAt for Decrypted {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if offset >= self.bytes {
+            return Ok(0);
+        }
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.seek(SeekFrom::Start(offset))?;
+        stream.read(buffer)
+    }
+}

@@ -1,0 +1,65 @@
+//! `archive` and `extract`: a bundle published once more, in its other form.
+
+use super::answer::Answer;
+use super::args::{ArchiveArgs, ExtractArgs, KeyArgs};
+use super::render::{bytes, clean};
+use crate::bundle::{self, Bundle, Container, Form, Published, Recipients};
+use crate::durable::Local;
+use crate::error::Result;
+use crate::monitor::{Event, Monitor};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Publishes a bundle as an archive.
+///
+/// # Errors
+/// As [`bundle::archive`].
+pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let form = match args.encrypt_to.as_slice() {
+        [] => Form::Archive,
+        recipients => Form::Encrypted(Arc::new(Recipients::parse(recipients)?)),
+    };
+    let beside = args.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let out = args.out.as_deref().unwrap_or(beside);
+    publish(&args.bundle, &args.keys, "archive", monitor, |bundle| {
+        bundle::archive(bundle, &Local, out, form.recipients(), monitor)
+    })
+}
+
+/// Publishes an archive as a folder.
+///
+/// # Errors
+/// As [`bundle::extract`].
+pub fn extract(args: &ExtractArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    publish(&args.bundle, &args.keys, "extract", monitor, |bundle| bundle::extract(bundle, &Local, &args.out, monitor))
+}
+
+fn publish(
+    path: &Path,
+    keys: &KeyArgs,
+    what: &str,
+    monitor: &dyn Monitor,
+    publish: impl FnOnce(&Bundle) -> Result<Published>,
+) -> Result<Answer> {
+    let bundle = Bundle::open_in(Container::open(path, &keys.read()?)?)?;
+    let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
+    monitor.event(Event::WorkStarted {
+        what,
+        name: bundle.manifest().bundle_name().as_str(),
+        rows: None,
+        bytes: Some(files.map(|file| file.bytes).sum()),
+    });
+    let published = publish(&bundle);
+    monitor.event(Event::WorkFinished);
+    let published = published?;
+    let place = published.path().display().to_string();
+    let (root, adopted) = (published.root_sha256(), published.adopted());
+    let stood = if adopted { ", which stood there already" } else { "" };
+    let text = format!(
+        "bundle {}{stood}  ({} of payload)\n  root sha256 {root}\n",
+        clean(&place),
+        bytes(published.payload_bytes())
+    );
+    Ok(Answer::done(text, json!({"bundle": place, "root_sha256": root, "adopted": adopted})))
+}
