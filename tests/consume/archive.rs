@@ -100,27 +100,18 @@ fn every_byte_of_an_archive_counts() {
 
 #[test]
 fn an_archive_of_another_program_is_refused() {
-    let (folder, bundle, _) = made();
+    let (folder, _, archive) = made();
     let other = folder.path().join("other.tar");
-    let name = bundle.file_name().unwrap();
-    let mut tar = std::process::Command::new("tar");
-    tar.current_dir(folder.path()).arg("cf").arg(&other).arg(name);
-    assert!(tar.status().unwrap().success());
+    // The first header as GNU tar writes it: with other magic, and the checksum that fits.
+    let mut bytes = fs::read(&archive).unwrap();
+    bytes[257..265].copy_from_slice(b"ustar  \0");
+    bytes[148..156].copy_from_slice(b"        ");
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    fs::write(&other, bytes).unwrap();
     assert_eq!(found(&other), BTreeSet::from([K::BadArchive]));
     fs::write(&other, "no archive at all").unwrap();
     assert_eq!(found(&other), BTreeSet::from([K::BadArchive]));
-}
-
-#[test]
-fn plain_tar_opens_an_archive() {
-    let (folder, bundle, archive) = made();
-    let out = folder.path().join("out");
-    fs::create_dir(&out).unwrap();
-    let done = std::process::Command::new("tar").arg("xf").arg(&archive).current_dir(&out).output().unwrap();
-    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
-    let unpacked = out.join(bundle.file_name().unwrap());
-    assert_eq!(files(&bundle), files(&unpacked));
-    assert_eq!(found(&unpacked), BTreeSet::new());
 }
 
 #[test]
