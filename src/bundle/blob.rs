@@ -14,7 +14,7 @@ use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The largest window that a reader takes, as a power of two.
@@ -133,6 +133,9 @@ impl BlobReader {
         let bad = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         if self.left > 0 {
             return bad("the value is shorter than the manifest says");
+        }
+        if !self.decoder.get_mut().fill_buf()?.is_empty() {
+            return bad("something stands behind the value");
         }
         match self.hasher.take().map(Hasher::finish) {
             Some(found) if found != self.content_sha256 => bad("the value is not the one it is named by"),

@@ -47,12 +47,14 @@ mod folder;
 mod hashing;
 pub mod layout;
 pub mod manifest;
+mod pages;
 mod part;
 mod part_read;
 mod publish;
 mod read;
 mod schema_sql;
 mod staged;
+mod thrift;
 mod version;
 
 pub use archive::{Identities, Recipients};

@@ -10,7 +10,7 @@ use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::sqltype::SqlType;
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -181,8 +181,8 @@ fn value_bytes(batch: &RecordBatch) -> Result<u64> {
     Ok(bytes as u64)
 }
 
-/// Whether a field holds values that may be large: no dictionary, statistics or bloom filter is
-/// of use there, and each would hold copies of them.
+/// Whether a field holds values that may be large: no statistics or bloom filter is of use there,
+/// and each would hold copies of them.
 fn is_large(field: &Field) -> bool {
     field.metadata().get(SQL_TYPE_KEY).and_then(|text| SqlType::parse(text).ok()).is_some_and(SqlType::is_large)
 }
@@ -197,12 +197,18 @@ fn properties(schema: &SchemaRef, zstd_level: i32) -> Result<WriterProperties> {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(None)
         .set_bloom_filter_enabled(false);
-    for field in schema.fields().iter().filter(|field| is_large(field)) {
+    for field in schema.fields() {
         let path = ColumnPath::new(vec![field.name().clone()]);
-        builder = builder
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path.clone(), Encoding::PLAIN)
-            .set_column_statistics_enabled(path, EnabledStatistics::None);
+        // A dictionary of values of any length would let few bytes stand for many, so readers
+        // refuse it.
+        if matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), Encoding::PLAIN);
+        }
+        if is_large(field) {
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
     }
     Ok(builder.build())
 }

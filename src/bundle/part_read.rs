@@ -1,27 +1,26 @@
 //! [`PartReader`]: record batches out of a part whose hash was checked.
 //!
 //! Memory is bounded: row groups are read one after the other, each in batches whose rows are
-//! chosen by the bytes that the row group's rows have on average. A row group larger than the
-//! format allows is refused before any of it is decoded.
+//! chosen by the bytes that the row group's rows have on average. What the pages claim is looked
+//! at before any of them is inflated (`pages`).
 
 use super::content::Content;
 use super::manifest::{FileInfo, FileRole};
+use super::pages;
 use super::read::{Bundle, CheckedFile};
 use crate::error::{Error, Result};
-use crate::model::sqltype::SqlType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::Encoding;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-/// The most that the values of one row group may take by the footer: the format's 128 MiB, one
-/// value at the inline limit, and what their encoding adds.
-const MAX_ROW_GROUP_BYTES: i64 = 192 << 20;
+/// Fields beside a column (`convert`), and behind all columns: the run's three, and the ticks.
+const MOST_COMPANIONS: usize = 4;
+const MOST_RUN_FIELDS: usize = 8;
 const MAX_BATCH_ROWS: u64 = 8192;
 
 /// How a part is read.
@@ -62,7 +61,7 @@ impl Bundle {
         let reader = if info.role == FileRole::Blob {
             Err(Error::verification("this file is one value, and not a part"))
         } else {
-            caught(|| open(content, path.clone(), read, &self.large_columns(&info)))
+            caught(|| open(content, path.clone(), read, &info, self.most_columns(&info)))
         };
         let reader = reader.map_err(|error| error.file(&path))?;
         let rows = u64::try_from(reader.metadata.metadata().file_metadata().num_rows()).ok();
@@ -77,20 +76,22 @@ impl Bundle {
         Ok(reader)
     }
 
-    /// Columns of a part that may hold large values, by the manifest: what the file says of
-    /// itself is not asked.
-    fn large_columns(&self, info: &FileInfo) -> Vec<&str> {
+    /// The most columns that a part can have by the manifest, companions and the run's included.
+    fn most_columns(&self, info: &FileInfo) -> usize {
         let table = self.manifest().tables.iter().find(|table| table.files.iter().any(|file| file.path == info.path));
-        let large = |sql_type: &str| SqlType::parse(sql_type).is_ok_and(SqlType::is_large);
-        let columns = table.into_iter().flat_map(|table| &table.columns);
-        columns.filter(|column| large(&column.sql_type)).map(|column| column.name.as_str()).collect()
+        let columns = table.map_or(0, |table| table.columns.len());
+        columns.saturating_mul(1 + MOST_COMPANIONS).saturating_add(MOST_RUN_FIELDS)
     }
 }
 
-fn open(content: Content, path: PathBuf, read: &PartRead, large: &[&str]) -> Result<PartReader> {
+fn open(content: Content, path: PathBuf, read: &PartRead, info: &FileInfo, most_columns: usize) -> Result<PartReader> {
     let bad = |error| Error::verification("this part cannot be read as Parquet").caused_by(error);
+    pages::footer(&content, most_columns, info.row_groups.unwrap_or(0))?;
     let metadata = ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(bad)?;
-    check_footer(&metadata, large)?;
+    if metadata.metadata().file_metadata().schema_descr().num_columns() != metadata.schema().fields().len() {
+        return Err(Error::verification("the part has nested columns, which the format does not"));
+    }
+    pages::check(&content, metadata.metadata())?;
     let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
     let mask = match &read.columns {
         None => ProjectionMask::all(),
@@ -104,27 +105,6 @@ fn open(content: Content, path: PathBuf, read: &PartRead, large: &[&str]) -> Res
     };
     let batch_bytes = read.batch_bytes.max(1);
     Ok(PartReader { content, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
-}
-
-fn check_footer(metadata: &ArrowReaderMetadata, large: &[&str]) -> Result<()> {
-    let schema = metadata.schema();
-    for group in metadata.metadata().row_groups() {
-        if !(0..=MAX_ROW_GROUP_BYTES).contains(&group.total_byte_size()) || group.num_rows() < 0 {
-            return Err(Error::verification("a row group is larger than the format allows"));
-        }
-        if group.columns().len() != schema.fields().len() {
-            return Err(Error::verification("the part has nested columns, which the format does not"));
-        }
-        for (field, column) in schema.fields().iter().zip(group.columns()) {
-            // A dictionary would let a few bytes stand for more values than fit into memory.
-            let has_dictionary = column.dictionary_page_offset().is_some()
-                || column.encodings().any(|encoding| matches!(encoding, Encoding::RLE_DICTIONARY));
-            if has_dictionary && large.contains(&field.name().as_str()) {
-                return Err(Error::verification("a large column has a dictionary").column(field.name()));
-            }
-        }
-    }
-    Ok(())
 }
 
 impl PartReader {

@@ -22,6 +22,8 @@ use crate::monitor::{Event, Monitor};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The highest inline limit of the format (manifests/FORMAT.md, section 4).
+const MAX_INLINE_BYTES: u64 = 32 << 20;
 /// A batch on its way: at most this many bytes and rows.
 const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_ROWS: u32 = 8192;
@@ -47,7 +49,8 @@ pub(super) fn write_bundle(
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
     let mut staged = Staged::create(disk, out, name)?;
     let parts = PartOptions { zstd_level: options.zstd_level, ..PartOptions::default() };
-    let mut exporter = Exporter { backend, leases, run, parts, inline_bytes: options.inline_bytes, monitor };
+    let inline_bytes = options.inline_bytes.min(MAX_INLINE_BYTES);
+    let mut exporter = Exporter { backend, leases, run, parts, inline_bytes, monitor };
     let mut tables = Vec::new();
     for (fence, report) in fences.iter().zip(&reports) {
         let info = exporter.table(&mut staged, fence, report).map_err(|error| error.table(&fence.table))?;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// How bundles are written.
 #[derive(Clone, Debug)]
 pub struct PackOptions {
-    /// Values over this many bytes lie in `blob/`. 16 MiB unless told otherwise.
+    /// Values over this many bytes lie in `blob/`. 16 MiB unless told otherwise, at most 32 MiB.
     pub inline_bytes: u64,
     /// Level of zstd, 1 unless told otherwise.
     pub zstd_level: i32,

@@ -116,6 +116,7 @@ impl Pass<'_> {
                 // A row that cannot be decoded is a finding of the pass before.
                 let _ = self.row(&batch, row, (depth, parent, parent_path), file);
             }
+            self.report.check_hope()?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What a verification says.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 
 /// How far a verification goes; each level does what the one before does.
@@ -142,6 +142,9 @@ pub struct Report {
 /// Findings of one kind in one file that are told one by one.
 const MOST_TOLD: usize = 100;
 
+/// Findings beyond those that are counted before a check is given up.
+const MOST_COUNTED: u64 = 10_000;
+
 impl Report {
     /// Whether the bundle may be used.
     pub fn is_good(&self) -> bool {
@@ -156,6 +159,15 @@ impl Report {
         } else {
             self.more += 1;
         }
+    }
+
+    /// An error once so much is wrong that the rest is not worth the time: a hostile part of some
+    /// kilobytes may say billions of rows.
+    pub(super) fn check_hope(&self) -> Result<()> {
+        if self.more < MOST_COUNTED {
+            return Ok(());
+        }
+        Err(Error::verification("so much is wrong that the rest of it was not looked at"))
     }
 
     /// Whether anything is wrong with this file.

@@ -17,41 +17,47 @@ use crate::monitor::{Event, Monitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Checks one table whose files are all sound.
-pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+/// Checks one table whose files are all sound. Returns whether its rows could be read to the end:
+/// what is said of all of them together is of no use otherwise.
+pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, monitor: &dyn Monitor) -> Result<bool> {
     let blobs = check_blobs(bundle, table, report, monitor)?;
     let plan = match ColumnPlan::rows(&table.model_columns()?, &table.key_column) {
         Ok(plan) => Arc::new(plan),
         Err(error) => {
             report.add(Finding::of(K::BadManifest, Some(&data_path(table)), &error));
-            return Ok(());
+            return Ok(false);
         }
     };
     let Some(columns) = Columns::find(&plan, table) else {
         report.add(Finding::new(K::BadManifest, Some(&data_path(table)), "the table lacks columns of the format"));
-        return Ok(());
+        return Ok(false);
     };
     let mut pass = Pass { bundle, table, plan, columns, blobs, tally: Tally::default(), last: None, report };
+    let mut is_whole = true;
     for file in table.files_of(FileRole::Rows) {
         let read = pass.part(file, monitor);
-        keep_going(read, file, pass.report)?;
+        is_whole &= keep_going(read, file, pass.report)?;
     }
-    pass.finish();
+    if is_whole {
+        pass.finish();
+    }
     for file in table.files_of(FileRole::Tombstones) {
         let read = tombstones(bundle, table, file, report, monitor);
         keep_going(read, file, report)?;
     }
-    Ok(())
+    Ok(is_whole)
 }
 
-/// A part that cannot be read to its end is a finding; being stopped is not.
-pub(super) fn keep_going(read: Result<()>, file: &FileInfo, report: &mut Report) -> Result<()> {
+/// A part that cannot be read to its end is a finding; being stopped is not. Returns whether it
+/// was read.
+pub(super) fn keep_going(read: Result<()>, file: &FileInfo, report: &mut Report) -> Result<bool> {
     match read {
-        Err(error) if error.kind() != Kind::Cancelled => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == Kind::Cancelled => Err(error),
+        Err(error) => {
             report.add(Finding::of(K::BadPart, Some(&file.path), &error));
-            Ok(())
+            Ok(false)
         }
-        other => other,
     }
 }
 
@@ -138,6 +144,7 @@ impl Pass<'_> {
                 }
             }
             self.report.rows += batch.rows() as u64;
+            self.report.check_hope()?;
             monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PART: &str = "data/t001-Files/part-00000.parquet";
+pub const PART: &str = "data/t001-Files/part-00000.parquet";
 
 fn bundle() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn flip(path: &Path, at: usize) {
 }
 
 /// Makes the hashes say what the files are, as an attacker would; `change` has the manifest.
-fn mend(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+pub fn mend(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     let mut manifest = Manifest::from_bytes(&fs::read(path.join("manifest.json")).unwrap()).unwrap();
     let mut payload = String::new();
     for file in &mut manifest.tables[0].files {

@@ -7,3 +7,4 @@ mod archive;
 mod damage;
 mod logic;
 mod made;
+mod malice;
