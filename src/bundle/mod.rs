@@ -53,6 +53,7 @@ mod part_read;
 mod publish;
 mod read;
 mod schema_sql;
+pub mod signature;
 mod staged;
 mod thrift;
 mod version;

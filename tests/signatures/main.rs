@@ -1,0 +1,36 @@
+//! Signatures, against the programs that everybody else will use: `ssh-keygen`, `ssh-agent` and
+//! `ssh-add` (Debian: openssh-client). Where they are missing, every test here is reported as skipped.
+//!
+//! Keys are made at run time, in folders that go again.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod armour;
+mod keys;
+mod lines;
+mod signer;
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+
+type Test = (&'static str, fn());
+
+const PROGRAMS: [&str; 3] = ["ssh-keygen", "ssh-agent", "ssh-add"];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| !keys::is_installed(program)).collect();
+    let all = [armour::TESTS, lines::TESTS, signer::TESTS].concat();
+    let trial = |(name, test): Test| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!missing.is_empty())
+    };
+    let done = libtest_mimic::run(&arguments, all.into_iter().map(trial).collect());
+    if !missing.is_empty() && !arguments.list && done.num_ignored > 0 {
+        println!("SKIPPED {} tests of signatures: {} cannot be run\n", done.num_ignored, missing.join(", "));
+    }
+    done.exit_code()
+}
