@@ -19,8 +19,14 @@ const FUNCTION_MAX_LINES: usize = 70;
 const MAIN_MAX_LINES: usize = 20;
 
 /// Crates, and the one folder of `src` that may name each.
-const CRATES_AT_HOME: [(&str, &str); 4] =
-    [("rusqlite", "src/backend/sqlite/"), ("clap", "src/cli/"), ("indicatif", "src/cli/"), ("ctrlc", "src/cli/")];
+const CRATES_AT_HOME: [(&str, &str); 6] = [
+    ("rusqlite", "src/backend/sqlite/"),
+    ("ssh_key", "src/bundle/signature/"),
+    ("clap", "src/cli/"),
+    ("indicatif", "src/cli/"),
+    ("ctrlc", "src/cli/"),
+    ("rpassword", "src/cli/"),
+];
 
 /// What changes files: pairs of path segments, allowed in `src/durable` alone.
 const FILE_CHANGES: [(&str, &[&str]); 2] = [

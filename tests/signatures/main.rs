@@ -1,5 +1,6 @@
 //! Signatures, against the programs that everybody else will use: `ssh-keygen`, `ssh-agent` and
-//! `ssh-add` (Debian: openssh-client). Where they are missing, every test here is reported as skipped.
+//! `ssh-add` (Debian: openssh-client). Where they are missing, every test here is reported as skipped; with
+//! `CI` set it fails there instead.
 //!
 //! Keys are made at run time, in folders that go again.
 
@@ -19,6 +20,7 @@ const PROGRAMS: [&str; 3] = ["ssh-keygen", "ssh-agent", "ssh-add"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    let is_ci = std::env::var_os("CI").is_some();
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| !keys::is_installed(program)).collect();
     let all = [armour::TESTS, lines::TESTS, signer::TESTS].concat();
     let trial = |(name, test): Test| {
@@ -26,10 +28,10 @@ fn main() -> ExitCode {
             test();
             Ok(())
         };
-        Trial::test(name, run).with_ignored_flag(!missing.is_empty())
+        Trial::test(name, run).with_ignored_flag(!missing.is_empty() && !is_ci)
     };
     let done = libtest_mimic::run(&arguments, all.into_iter().map(trial).collect());
-    if !missing.is_empty() && !arguments.list && done.num_ignored > 0 {
+    if !missing.is_empty() && !is_ci && !arguments.list {
         println!("SKIPPED {} tests of signatures: {} cannot be run\n", done.num_ignored, missing.join(", "));
     }
     done.exit_code()
