@@ -180,3 +180,24 @@ fn keys_that_are_none_are_refused_without_telling_them() {
     }
     assert!(Recipients::parse(&[]).is_err());
 }
+
+/// Makes what fuzzing starts from; run by hand when the format gets more.
+#[test]
+#[ignore = "writes into fixtures/fuzz"]
+fn make_what_fuzzing_starts_from() {
+    let (_folder, bundle, archive) = made();
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz");
+    let put = |target: &str, from: &Path| {
+        fs::create_dir_all(fuzz.join(target)).unwrap();
+        fs::copy(from, fuzz.join(target).join("good")).unwrap();
+    };
+    put("manifest", &bundle.join("manifest.json"));
+    put("checksums", &bundle.join("manifest-sha256.txt"));
+    put("archive", &archive);
+    put("part", &bundle.join("data/t001-Files/part-00000.parquet"));
+    for (path, bytes) in files(&bundle) {
+        let to = fuzz.join("part.bundle").join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+}
