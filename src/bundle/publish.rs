@@ -7,7 +7,7 @@
 
 use super::archive::{self, Recipients, Sink};
 use super::container::Container;
-use super::layout::BundleName;
+use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
 use super::staged::{Sealed, Staging, sync_folders};
 use crate::durable::Disk;
@@ -98,7 +98,8 @@ impl Sealed<'_> {
         }
         let path = self.out_dir.join(self.name.as_str());
         let (root, out_dir) = (self.root_sha256, self.out_dir.clone());
-        let adopted = settle(&mut self.staging, &out_dir, &path, root, monitor)?;
+        let own = Own { root_sha256: root, signature: self.signature.take() };
+        let adopted = settle(&mut self.staging, &out_dir, &path, &own, monitor)?;
         Ok(Published {
             path,
             name: self.name.clone(),
@@ -129,7 +130,7 @@ pub fn archive(
     archive::write(bundle, &mut sink, &staging.path, monitor)?;
     sink.finish(&staging.path)?;
     let path = out_dir.join(file_name);
-    let adopted = settle(&mut staging, out_dir, &path, bundle.root_sha256(), monitor)?;
+    let adopted = settle(&mut staging, out_dir, &path, &Own::of(bundle)?, monitor)?;
     Ok(published(bundle, path, adopted))
 }
 
@@ -157,7 +158,7 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
     }
     sync_folders(disk, &staging.path)?;
     let path = out_dir.join(name.as_str());
-    let adopted = settle(&mut staging, out_dir, &path, bundle.root_sha256(), monitor)?;
+    let adopted = settle(&mut staging, out_dir, &path, &Own::of(bundle)?, monitor)?;
     Ok(published(bundle, path, adopted))
 }
 
@@ -173,21 +174,28 @@ fn published(bundle: &Bundle, path: PathBuf, adopted: bool) -> Published {
     }
 }
 
-/// Gives what was staged its name. Returns whether the same bundle stood there already.
-fn settle(
-    staging: &mut Staging<'_>,
-    out_dir: &Path,
-    path: &Path,
+/// What makes a twin of a bundle.
+struct Own {
     root_sha256: Sha256,
-    monitor: &dyn Monitor,
-) -> Result<bool> {
+    signature: Option<Vec<u8>>,
+}
+
+impl Own {
+    fn of(bundle: &Bundle) -> Result<Self> {
+        Ok(Self { root_sha256: bundle.root_sha256(), signature: bundle.signature()? })
+    }
+}
+
+/// Gives what was staged its name. Returns whether the same bundle stood there already.
+fn settle(staging: &mut Staging<'_>, out_dir: &Path, path: &Path, own: &Own, monitor: &dyn Monitor) -> Result<bool> {
     let adopted = match staging.disk.rename(&staging.path, path) {
         Ok(()) => {
             staging.keep = true;
             false
         }
         Err(_) if path.symlink_metadata().is_ok() => {
-            check_twin(path, root_sha256, monitor)?;
+            let twin = check_twin(path, own.root_sha256, monitor)?;
+            sign_twin(&twin, own, staging)?;
             true
         }
         Err(error) => return Err(error),
@@ -196,7 +204,29 @@ fn settle(
     Ok(adopted)
 }
 
-fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result<()> {
+/// A twin keeps its signature; one without gets that of what was staged. The file is whole and
+/// synced when it is renamed into the folder.
+fn sign_twin(twin: &Bundle, own: &Own, staging: &Staging<'_>) -> Result<()> {
+    let Some(signature) = &own.signature else { return Ok(()) };
+    let refused = |what: &str, hint: &str| Err(Error::usage(what).file(twin.path()).hint(hint));
+    match twin.signature()? {
+        Some(other) if other == *signature => Ok(()),
+        Some(_) => refused(
+            "the same bundle stands there already, with another signature; nothing was changed",
+            "keep it as it is, or choose another folder",
+        ),
+        None if twin.is_folder() && staging.is_folder => {
+            staging.disk.rename(&staging.path.join(SIGNATURE), &twin.path().join(SIGNATURE))?;
+            staging.disk.sync_dir(twin.path())
+        }
+        None => refused(
+            "the same archive stands there already, without a signature, and none can be added to an archive",
+            "move it away and repeat this, or choose another folder",
+        ),
+    }
+}
+
+fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result<Bundle> {
     let foreign = |error: Error| {
         Error::usage("something foreign stands under the bundle's name; nothing was overwritten")
             .file(path)
@@ -212,5 +242,5 @@ fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result
     for file in twin.manifest().tables.iter().flat_map(|table| &table.files) {
         twin.check_file(file, monitor).map_err(foreign)?;
     }
-    Ok(())
+    Ok(twin)
 }

@@ -17,6 +17,7 @@ use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
+use super::signature::MAX_SIGNATURE_BYTES;
 use super::staged::{BAGIT_DECLARATION, tag_path};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -102,6 +103,11 @@ impl Bundle {
         self.container.path()
     }
 
+    /// Whether it is a folder.
+    pub(super) fn is_folder(&self) -> bool {
+        self.container.is_folder()
+    }
+
     /// How a file of the bundle is called in messages.
     pub(super) fn place(&self, file: &str) -> PathBuf {
         self.container.place(file)
@@ -112,12 +118,13 @@ impl Bundle {
         self.container.content(file)
     }
 
-    /// Whether a signature lies beside the list of tag files.
+    /// The signature beside the list of tag files, if there is one. It was not checked.
     ///
     /// # Errors
-    /// Io.
-    pub fn has_signature(&self) -> Result<bool> {
-        Ok(self.container.entries()?.iter().any(|entry| entry.path == SIGNATURE))
+    /// Verification, if it is over 64 KiB long or no regular file; Io.
+    pub fn signature(&self) -> Result<Option<Vec<u8>>> {
+        let is_there = self.container.entries()?.iter().any(|entry| entry.path == SIGNATURE);
+        is_there.then(|| self.container.read(SIGNATURE, MAX_SIGNATURE_BYTES)).transpose()
     }
 
     /// The hash of `tagmanifest-sha256.txt`.
@@ -159,7 +166,11 @@ impl Bundle {
                         return bad("a folder that the bundle's lists do not know");
                     }
                 }
-                EntryKind::File if entry.path == SIGNATURE => {}
+                EntryKind::File if entry.path == SIGNATURE => {
+                    if entry.bytes > MAX_SIGNATURE_BYTES {
+                        return bad("a signature of over 64 KiB");
+                    }
+                }
                 EntryKind::File if !due.remove(entry.path.as_str()) => {
                     return bad("a file that the bundle's lists do not name");
                 }
@@ -182,7 +193,7 @@ impl Bundle {
     pub(super) fn files(&self) -> Result<Vec<(&str, Option<Sha256>)>> {
         let lines = self.tags.iter().chain(&self.payload);
         let mut files = vec![(TAG_LIST, Some(self.root_sha256))];
-        files.extend(self.has_signature()?.then_some((SIGNATURE, None)));
+        files.extend(self.signature()?.map(|_| (SIGNATURE, None)));
         files.extend(lines.map(|line| (line.path.as_str(), Some(line.sha256))));
         Ok(files)
     }

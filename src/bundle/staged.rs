@@ -11,10 +11,11 @@ use super::checksums::{self, Checksum};
 use super::container::Container;
 use super::folder::{self, EntryKind};
 use super::layout::{
-    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, TAG_LIST, TableFolder, check_tag_path,
+    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, SIGNATURE, TAG_LIST, TableFolder, check_tag_path,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
+use super::signature::Signer;
 use crate::durable::{Disk, write_file};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -23,6 +24,7 @@ use crate::model::name::TableName;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The whole of `bagit.txt` (RFC 8493, section 2.1.1).
 pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
@@ -72,6 +74,7 @@ pub struct Staged<'d> {
     out_dir: PathBuf,
     name: BundleName,
     tables: u32,
+    signer: Option<Arc<Signer>>,
 }
 
 impl<'d> Staged<'d> {
@@ -84,7 +87,14 @@ impl<'d> Staged<'d> {
         disk.create_dir(&staging.path)?;
         disk.create_dir(&staging.path.join("data"))?;
         disk.create_dir(&staging.path.join("schema"))?;
-        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0 })
+        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None })
+    }
+
+    /// The bundle will be signed by this key, if one is given.
+    #[must_use]
+    pub fn signed_by(mut self, signer: Option<Arc<Signer>>) -> Self {
+        self.signer = signer;
+        self
     }
 
     /// The name that the bundle will have.
@@ -105,11 +115,11 @@ impl<'d> Staged<'d> {
         Ok(TableStage { disk, root, folder, blobs: BTreeMap::new() })
     }
 
-    /// Writes the manifest and the lists of hashes, and syncs everything. The manifest must name
-    /// exactly the files that were written.
+    /// Writes the manifest, the lists of hashes and the signature, and syncs everything. The
+    /// manifest must name exactly the files that were written.
     ///
     /// # Errors
-    /// Io; Internal, if manifest and files differ or there is no table.
+    /// Io; as [`Signer::sign`]; Internal, if manifest and files differ or there is no table.
     pub fn finish(self, manifest: &Manifest) -> Result<Sealed<'d>> {
         if manifest.tables.is_empty() {
             return Err(Error::internal("a bundle without a table was to be published"));
@@ -130,10 +140,15 @@ impl<'d> Staged<'d> {
         }
         let list = checksums::to_bytes(tags);
         let root_sha256 = self.tag(TAG_LIST, &list)?.sha256;
+        let signature = self.signer.as_ref().map(|signer| signer.sign(&list)).transpose()?;
+        if let Some(signature) = &signature {
+            self.tag(SIGNATURE, signature)?;
+        }
         sync_folders(self.staging.disk, &self.staging.path)?;
         let payload_bytes = payload.iter().map(|file| file.bytes).sum();
         let Self { staging, out_dir, name, .. } = self;
-        Ok(Sealed { staging, out_dir, name, root_sha256, payload_bytes, payload_files: payload.len() as u64 })
+        let payload_files = payload.len() as u64;
+        Ok(Sealed { staging, out_dir, name, root_sha256, signature, payload_bytes, payload_files })
     }
 
     fn tag(&self, path: &str, bytes: &[u8]) -> Result<Checksum> {
@@ -192,6 +207,7 @@ pub struct Sealed<'d> {
     pub(super) out_dir: PathBuf,
     pub(super) name: BundleName,
     pub(super) root_sha256: Sha256,
+    pub(super) signature: Option<Vec<u8>>,
     pub(super) payload_bytes: u64,
     pub(super) payload_files: u64,
 }

@@ -1,9 +1,11 @@
 //! The arguments, and the help that a database administrator reads.
 
 use super::login::Login;
+use super::sign::SignArgs;
 use crate::backend::{Backend, OpenOptions};
 use crate::bundle::{Form, Identities, Recipients};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
@@ -246,13 +248,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "SERVERPATH", requires = "out")]
     pub backup_slice: Option<String>,
     /// Fill the slices alone; they are restored by somebody else
-    #[arg(long, conflicts_with = "out")]
+    #[arg(long, conflicts_with_all = ["out", "sign_key"])]
     pub no_bundle: bool,
     /// Print windows and numbers of keys, and change nothing
-    #[arg(long, conflicts_with_all = ["out", "no_bundle"])]
+    #[arg(long, conflicts_with_all = ["out", "no_bundle", "sign_key"])]
     pub plan: bool,
     #[command(flatten)]
     pub form: FormArgs,
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// How long a lease lives when this program dies; while it lives, it renews its leases
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -274,6 +278,8 @@ pub struct PackArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub form: FormArgs,
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// How long a lease lives when this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -373,13 +379,14 @@ pub struct ExtractArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Verification goes from the outside in: names, sizes and the exact set of files; the hashes of the
-tag files; the manifest; all hashes; Parquet footers and row counts; with --deep every row. Nothing
+Verification goes from the outside in: names; the signature or root digest, if asked for; sizes and
+the exact set of files; the hashes of the tag files; the manifest; all hashes; Parquet footers and row counts; with --deep every row. Nothing
 is parsed before its hash was checked. Exit code 3 says that something is wrong.
 
 Examples:
   blobdelta verify ./bundles/20261122T180000Z-6f1c2a34-1.bundle
-  blobdelta verify --deep ./bundles/*.bundle")]
+  blobdelta verify --deep ./bundles/*.bundle
+  blobdelta verify --signer ./allowed_signers ./bundles/*.bundle")]
 pub struct VerifyArgs {
     /// Bundles: their folders, or their archives
     #[arg(value_name = "BUNDLE", required = true)]
@@ -390,6 +397,13 @@ pub struct VerifyArgs {
     /// Check every row too: content hashes, window, order, keys, parents
     #[arg(long)]
     pub deep: bool,
+    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
+    /// ssh-keygen's allowed signers
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
+    /// Refuse a bundle that has another root digest; one bundle only
+    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
+    pub root_sha256: Option<Sha256>,
     #[command(flatten)]
     pub keys: KeyArgs,
 }

@@ -46,7 +46,11 @@ impl Login {
     }
 }
 
-fn secret(variable: &str) -> Result<Option<String>> {
+/// A secret from the environment; none if the variable is empty.
+///
+/// # Errors
+/// Usage: it is not Unicode.
+pub fn secret(variable: &str) -> Result<Option<String>> {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => Ok(Some(value)),
         Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),

@@ -22,6 +22,7 @@ mod render;
 mod replay;
 mod run;
 mod samples;
+mod sign;
 mod signals;
 mod status;
 mod summary;

@@ -14,7 +14,7 @@ use serde_json::json;
 /// # Errors
 /// As [`engine::pack`].
 pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let options = PackOptions { form: args.form.form()?, ..PackOptions::default() };
+    let options = PackOptions { signer: args.sign.signer()?, form: args.form.form()?, ..PackOptions::default() };
     let mut backend = args.instance.open(false)?;
     let seconds = args.lease_minutes * 60;
     let bundles = engine::pack(backend.as_mut(), args.run, &args.out, &options, seconds, &Local, monitor)?;

@@ -22,7 +22,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let pack = PackOptions { form: args.form.form()?, ..PackOptions::default() };
+    let pack = PackOptions { signer: args.sign.signer()?, form: args.form.form()?, ..PackOptions::default() };
     let mut backend = args.instance.open(false)?;
     if args.plan {
         return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));

@@ -4,11 +4,14 @@ use super::answer::Answer;
 use super::args::VerifyArgs;
 use super::exit::Exit;
 use super::render::{bytes, clean, counted};
-use crate::error::Result;
+use crate::bundle::signature::{AllowedSigners, SignedBy};
+use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::verify::{self, FindingKind, Level, Options, Report, Severity};
+use crate::verify::{self, FindingKind, Level, Options, Report, Severity, Trust};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// Verifies bundles, one after the other.
@@ -21,7 +24,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         (_, true) => Level::Deep,
         _ => Level::Default,
     };
-    let options = Options { identities: args.keys.read()?, ..Options::new(level) };
+    let options = Options { identities: args.keys.read()?, trust: trust(args)?, ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
     for path in &args.bundles {
         let report = verify::verify_with(path, &options, monitor)?;
@@ -32,6 +35,23 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         objects.push(object(path, level, &report));
     }
     Ok(Answer { text, json: json!({"bundles": objects}), exit })
+}
+
+fn trust(args: &VerifyArgs) -> Result<Trust> {
+    if args.root_sha256.is_some() && args.bundles.len() > 1 {
+        return Err(Error::usage("--root-sha256 is the root digest of one bundle, and several are named")
+            .hint("verify them one by one"));
+    }
+    let signers = args.signer.as_deref().map(allowed_signers).transpose()?;
+    Ok(Trust { signers, root_sha256: args.root_sha256 })
+}
+
+fn allowed_signers(path: &Path) -> Result<AllowedSigners> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| Error::io("open the allowed signers in", path, error))?;
+    let read = file.take(AllowedSigners::MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io("read the allowed signers in", path, error))?;
+    AllowedSigners::parse(&bytes).map_err(|error| error.file(path))
 }
 
 fn level_name(level: Level) -> &'static str {
@@ -75,6 +95,9 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
     if let Some(root) = report.root_sha256 {
         let _ = writeln!(text, "  root sha256 {root}");
     }
+    if let Some(SignedBy { principals, fingerprint }) = &report.signed_by {
+        let _ = writeln!(text, "  signed by {}, {fingerprint}", clean(principals));
+    }
     for finding in &report.findings {
         let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
         let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
@@ -100,6 +123,10 @@ fn object(path: &Path, level: Level, report: &Report) -> Value {
         "good": report.is_good(),
         "level": level_name(level),
         "root_sha256": report.root_sha256,
+        "signed_by": report.signed_by.as_ref().map(|by| json!({
+            "principals": by.principals,
+            "fingerprint": by.fingerprint,
+        })),
         "files": report.files,
         "bytes": report.bytes,
         "rows": report.rows,

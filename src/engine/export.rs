@@ -47,7 +47,7 @@ pub(super) fn write_bundle(
     let reports = fences.iter().map(|fence| backend.table_report(run.id, &fence.table)).collect::<Result<Vec<_>>>()?;
     let rows = reports.iter().map(|report| report.counts.rows()).sum();
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
-    let mut staged = Staged::create(disk, out, name)?;
+    let mut staged = Staged::create(disk, out, name)?.signed_by(options.signer.clone());
     let parts = PartOptions { zstd_level: options.zstd_level, ..PartOptions::default() };
     let inline_bytes = options.inline_bytes.min(MAX_INLINE_BYTES);
     let mut exporter = Exporter { backend, leases, run, parts, inline_bytes, monitor };

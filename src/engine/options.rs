@@ -1,12 +1,14 @@
 //! What is asked of the engine, and what it answers.
 
 use crate::bundle::Form;
+use crate::bundle::signature::Signer;
 use crate::error::Error;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Run, RunRequest, Status, TableCounts};
 use crate::model::window::Window;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How bundles are written.
 #[derive(Clone, Debug)]
@@ -17,11 +19,13 @@ pub struct PackOptions {
     pub zstd_level: i32,
     /// Whether a folder or an archive is published.
     pub form: Form,
+    /// The key that signs, if any.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { inline_bytes: 16 << 20, zstd_level: 1, form: Form::Folder }
+        Self { inline_bytes: 16 << 20, zstd_level: 1, form: Form::Folder, signer: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a verification says.
 
+use crate::bundle::signature::SignedBy;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 
@@ -59,6 +60,18 @@ pub enum FindingKind {
     Unreadable,
     /// A signature is there and was not checked.
     SignatureNotChecked,
+    /// A signature was asked for, and there is none.
+    NotSigned,
+    /// The signature is not one of this bundle, or not in its one form.
+    BadSignature,
+    /// The signature was made for something else than bundles.
+    WrongNamespace,
+    /// The signature fits, but its key is not one that may sign.
+    SignerNotAllowed,
+    /// The signature fits, but its key may not sign any more, or not yet.
+    SignerExpired,
+    /// The root digest is not the one that was asked for.
+    WrongRoot,
     /// A part is not Parquet, or its footer disagrees with the manifest.
     BadPart,
     /// A row cannot be decoded, or a value does not fit its column.
@@ -127,6 +140,8 @@ impl Finding {
 pub struct Report {
     /// The hash of `tagmanifest-sha256.txt`, if there is one.
     pub root_sha256: Option<Sha256>,
+    /// Who signed it, if that was asked for and is so.
+    pub signed_by: Option<SignedBy>,
     /// What is wrong, in the order of the checks.
     pub findings: Vec<Finding>,
     /// Files looked at.

@@ -11,6 +11,8 @@ mod reading;
 mod rows;
 mod run;
 mod structure;
+mod trust;
 
 pub use finding::{Finding, FindingKind, Level, Report, Severity};
 pub use run::{Options, verify, verify_with};
+pub use trust::Trust;

@@ -1,7 +1,9 @@
 //! The order of checks.
 
 use super::finding::{Finding, FindingKind as K, Level, Report};
+use super::trust::Trust;
 use super::{closure, payload, rows, structure};
+use crate::bundle::layout::TAG_LIST;
 use crate::bundle::{Bundle, Container, Identities};
 use crate::error::{Kind, Result};
 use crate::monitor::{Event, Monitor};
@@ -14,6 +16,8 @@ pub struct Options {
     pub level: Level,
     /// What opens an encrypted archive.
     pub identities: Identities,
+    /// Who has to vouch for the bundle.
+    pub trust: Trust,
     /// Keys that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
 }
@@ -21,7 +25,7 @@ pub struct Options {
 impl Options {
     /// As far as `level` says, and the defaults.
     pub fn new(level: Level) -> Self {
-        Self { level, identities: Identities::default(), keys_per_pass: 1_000_000 }
+        Self { level, identities: Identities::default(), trust: Trust::default(), keys_per_pass: 1_000_000 }
     }
 }
 
@@ -33,7 +37,8 @@ pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report
     verify_with(path, &Options::new(level), monitor)
 }
 
-/// Verifies one bundle, folder or archive: set of files, lists and tag files → manifest → sizes →
+/// Verifies one bundle, folder or archive: set of files → signature and
+/// root digest, if asked for → lists and tag files → manifest → sizes →
 /// hashes → footers → rows. What is wrong with the bundle is in the report, never an error.
 ///
 /// # Errors
@@ -50,7 +55,7 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
         }
         Err(error) => return Err(error),
     };
-    if !structure::check(&container, &mut report)? {
+    if !structure::check(&container, &options.trust, &mut report)? {
         return Ok(report);
     }
     let bundle = match Bundle::open_in(container) {
@@ -60,6 +65,11 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
             return Ok(report);
         }
     };
+    // What was opened is what was signed: the list was read a second time.
+    if report.root_sha256 != Some(bundle.root_sha256()) {
+        report.add(Finding::new(K::ChangedTagFile, Some(TAG_LIST), "it changed while the bundle was verified"));
+        return Ok(report);
+    }
     if options.level == Level::Quick {
         return Ok(report);
     }

@@ -2,7 +2,8 @@
 //! sizes. Looks at everything that it still can after a finding, and parses nothing whose hash
 //! is wrong.
 
-use super::finding::{Finding, FindingKind as K, Report, Severity};
+use super::finding::{Finding, FindingKind as K, Report};
+use super::trust::{self, Trust};
 use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_TAG_BYTES: u64 = 64 << 20;
 
 /// Checks the frame. Returns whether the bundle can be opened.
-pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> {
+pub(super) fn check(container: &Container, trust: &Trust, report: &mut Report) -> Result<bool> {
     let entries = container.entries()?;
     let mut files = BTreeMap::new();
     for entry in &entries {
@@ -34,6 +35,9 @@ pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> 
     let frame = Frame { container, files };
     let Some(tag_list) = frame.read(TAG_LIST, K::NotABundle, report) else { return Ok(false) };
     report.root_sha256 = Some(Sha256::of(&tag_list));
+    if !trust::check(container, &tag_list, frame.files.get(SIGNATURE).copied(), trust, report) {
+        return Ok(false);
+    }
     let Some(tags) = parse_list(&tag_list, TAG_LIST, check_tag_path, report) else { return Ok(false) };
     let sound = frame.tag_files(&tags, report);
     let payload = sound
@@ -41,11 +45,6 @@ pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> 
         .and_then(|bytes| parse_list(bytes, PAYLOAD_LIST, |path| PayloadPath::parse(path).map(drop), report));
     let Some(payload) = payload else { return Ok(false) };
     frame.file_set(&entries, (&tags, &payload), report);
-    if frame.files.contains_key(SIGNATURE) {
-        let mut notice = Finding::new(K::SignatureNotChecked, Some(SIGNATURE), "check it with ssh-keygen -Y verify");
-        notice.severity = Severity::Notice;
-        report.add(notice);
-    }
     let Some(manifest) = sound.get(MANIFEST_JSON).and_then(|bytes| parse_manifest(bytes, report)) else {
         return Ok(false);
     };

@@ -10,9 +10,6 @@ use crate::error::{Error, Result};
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
-/// No file of allowed signers is larger.
-const MAX_BYTES: usize = 1 << 20;
-
 const ED25519: &str = "ssh-ed25519";
 
 /// Types of keys that OpenSSH has and a signature of a bundle cannot be of.
@@ -74,12 +71,15 @@ pub(super) enum Verdict {
 type Wrong = &'static str;
 
 impl AllowedSigners {
+    /// No file of allowed signers is larger.
+    pub const MAX_BYTES: u64 = 1 << 20;
+
     /// Understands a whole file.
     ///
     /// # Errors
     /// Usage: over 1 MiB, or a line that cannot be understood, which is named.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if bytes.len() > MAX_BYTES {
+        if bytes.len() as u64 > Self::MAX_BYTES {
             return Err(Error::usage(format!("a file of allowed signers with {} bytes is over 1 MiB", bytes.len())));
         }
         let mut signers = Vec::new();
