@@ -176,8 +176,7 @@ pub struct TableInfo {
     pub metadata: TableName,
     /// The key's column.
     pub key_column: String,
-    /// How keys are sorted where they decide the order of rows; left out where it is `rfc`.
-    #[serde(default, skip_serializing_if = "KeyOrder::is_rfc")]
+    /// How keys are sorted where they decide the order of rows.
     pub key_order: KeyOrder,
     /// The column of the row's path; null in flat tables.
     pub path_column: Option<String>,

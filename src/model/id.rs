@@ -103,11 +103,6 @@ impl KeyOrder {
             Self::SqlServer => SQL_SERVER_ORDER.map(|at| key.0[at]),
         }
     }
-
-    /// Whether it is the order that a manifest leaves out.
-    pub fn is_rfc(&self) -> bool {
-        *self == Self::Rfc
-    }
 }
 
 #[cfg(test)]

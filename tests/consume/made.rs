@@ -101,6 +101,8 @@ pub struct Made {
     pub tombstones: Vec<(Guid, i64)>,
     pub absent: Vec<(Guid, Option<Guid>)>,
     pub spoil: fn(&mut Manifest),
+    /// Rows of a row group.
+    pub rows_in_group: usize,
 }
 
 impl Made {
@@ -116,6 +118,7 @@ impl Made {
             tombstones: Vec::new(),
             absent: Vec::new(),
             spoil: |_| {},
+            rows_in_group: usize::MAX,
         }
     }
 
@@ -168,18 +171,18 @@ impl Made {
     }
 
     fn write_rows(&self, stage: &mut TableStage<'_>) -> Vec<FileInfo> {
-        let options = PartOptions { row_group_bytes: 1 << 20, ..PartOptions::default() };
+        let options = PartOptions { row_group_bytes: 1, ..PartOptions::default() };
         let mut parts = stage.parts(FileRole::Rows, plan().schema(), &options).unwrap();
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
         let mut builder = BatchBuilder::new(plan(), stamp);
-        for row in &self.rows {
-            push(&mut builder, row);
-            if let Some(slot) = builder.pending_large().first().copied() {
-                let (reference, sha) = place(stage, row, &options);
-                builder.resolve_large(slot, &reference, sha).unwrap();
+        for rows in self.rows.chunks(self.rows_in_group) {
+            for row in rows {
+                push(&mut builder, row);
+                if let Some(slot) = builder.pending_large().first().copied() {
+                    let (reference, sha) = place(stage, row, &options);
+                    builder.resolve_large(slot, &reference, sha).unwrap();
+                }
             }
-        }
-        if !builder.is_empty() {
             parts.write(&builder.finish().unwrap()).unwrap();
         }
         parts.finish().unwrap()

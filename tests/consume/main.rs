@@ -5,6 +5,7 @@
 
 mod archive;
 mod damage;
+mod guard;
 mod logic;
 mod made;
 mod malice;

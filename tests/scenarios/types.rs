@@ -19,6 +19,7 @@ use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const FIXTURE: &str = include_str!("../../fixtures/types/types.json");
 
@@ -206,6 +207,7 @@ pub fn every_value_of_every_type_comes_through(on: &Instance) {
     assert_eq!(findings(&report.bundles[0]), [] as [String; 0]);
     let blobs = std::fs::read_dir(report.bundles[0].join("data/t001-Types/blob")).unwrap().count();
     assert!(blobs >= 8, "{blobs} values lie in blob/");
+    keep_as_fixture(&report.bundles[0]);
 
     let folder = world.dir.path().join("embedded");
     let create = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
@@ -215,6 +217,15 @@ pub fn every_value_of_every_type_comes_through(on: &Instance) {
         replay(&report.bundles, &mut *target, &into, &Silent).unwrap();
         let copy = read(&mut *target, &name("Copy.dbo.Types"), &names);
         assert_same(&copy, &source, what);
+    }
+}
+
+/// For `fixtures/bundles`, of which a later format may need more: the bundle is published once
+/// more into the folder that the environment names.
+fn keep_as_fixture(bundle: &Path) {
+    if let Some(folder) = std::env::var_os("BLOBDELTA_KEEP_TYPES_BUNDLE") {
+        let bundle = blobdelta::bundle::Bundle::open(bundle).unwrap();
+        blobdelta::bundle::extract(&bundle, &blobdelta::durable::Local, Path::new(&folder), &Silent).unwrap();
     }
 }
 
