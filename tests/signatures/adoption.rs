@@ -3,6 +3,9 @@
 use super::Test;
 use super::bundles::{Signing, signature_of};
 use super::world::tree;
+use blobdelta::bundle::{Bundle, extract};
+use blobdelta::durable::{Faulty, When};
+use blobdelta::monitor::Silent;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("packing_twice_with_one_key_gives_one_tree", packing_twice_with_one_key_gives_one_tree),
     ("a_signature_is_added_to_a_folder_and_never_replaced", a_signature_is_added_to_a_folder_and_never_replaced),
     ("a_signature_is_not_added_to_an_archive", a_signature_is_not_added_to_an_archive),
+    ("a_crash_leaves_a_whole_signature_or_none", a_crash_leaves_a_whole_signature_or_none),
     ("extracting_over_a_folder_brings_the_signature", extracting_over_a_folder_brings_the_signature),
 ];
 
@@ -94,4 +98,30 @@ fn extracting_over_a_folder_brings_the_signature() {
     assert!(!signature_of(&folder).exists());
     signing.good(&["extract", &archive.display().to_string(), "--out", &out]);
     assert_eq!(signing.found(&folder, &["--signer", "allowed"]).0, 0);
+}
+
+fn a_crash_leaves_a_whole_signature_or_none() {
+    let signing = Signing::new();
+    let (out, key) = (signing.world.out(), signing.key("key"));
+    let (folder, id) = unsigned(&signing, &[]);
+    let archive = signing.published(&[&pack(&id, &key, &out)[..], &["--archive"]].concat());
+    let signed = Bundle::open(&archive).unwrap();
+    let signature = signed.signature().unwrap().unwrap();
+    let counter = Faulty::new(When::Never);
+    extract(&signed, &counter, Path::new(&out), &Silent).unwrap();
+    let (mut without, mut with) = (0, 0);
+    // The last operation removes what was staged; nobody is told if that fails.
+    for nth in 1..counter.count() {
+        let _ = fs::remove_file(signature_of(&folder));
+        assert!(extract(&signed, &Faulty::new(When::CrashAt(nth)), Path::new(&out), &Silent).is_err(), "{nth}");
+        match fs::read(signature_of(&folder)) {
+            Ok(found) => {
+                assert_eq!(found, signature, "{nth}");
+                with += 1;
+            }
+            Err(_) => without += 1,
+        }
+        assert_ne!(signing.found(&folder, &[]).0, 3, "{nth}");
+    }
+    assert!(without > 10 && with > 0, "{without} {with}");
 }
