@@ -195,9 +195,4 @@ fn make_what_fuzzing_starts_from() {
     put("checksums", &bundle.join("manifest-sha256.txt"));
     put("archive", &archive);
     put("part", &bundle.join("data/t001-Files/part-00000.parquet"));
-    for (path, bytes) in files(&bundle) {
-        let to = fuzz.join("part.bundle").join(path);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::write(to, bytes).unwrap();
-    }
 }

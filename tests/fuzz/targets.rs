@@ -49,11 +49,11 @@ pub fn part(bytes: &[u8]) {
     let _ = verify(&bundle, Level::Deep, &Silent);
 }
 
-/// From this package or from the one of the library.
+/// A bundle of format 1, from this package or from the one of the library.
 fn part_bundle() -> &'static str {
     match env!("CARGO_PKG_NAME") {
-        "blobdelta" => "fixtures/fuzz/part.bundle",
-        _ => "../../fixtures/fuzz/part.bundle",
+        "blobdelta" => "fixtures/bundles/v1/00010101T000000Z-01010101-1.bundle",
+        _ => "../../fixtures/bundles/v1/00010101T000000Z-01010101-1.bundle",
     }
 }
 
