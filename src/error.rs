@@ -43,6 +43,8 @@ pub struct Place {
     pub table: Option<String>,
     /// The step: 1 Roots, 2 MissingParents, 3 Children.
     pub step: Option<u8>,
+    /// The script, as the script tables name it.
+    pub script: Option<String>,
     /// The column.
     pub column: Option<String>,
     /// The key of the row.
@@ -122,6 +124,12 @@ impl Error {
         self
     }
 
+    /// Adds the script.
+    pub fn script(mut self, script: impl fmt::Display) -> Self {
+        self.inner.place.script.get_or_insert(script.to_string());
+        self
+    }
+
     /// Adds the column.
     pub fn column(mut self, column: impl fmt::Display) -> Self {
         self.inner.place.column.get_or_insert(column.to_string());
@@ -192,6 +200,7 @@ impl fmt::Display for Place {
             ("run", &self.run),
             ("table", &self.table),
             ("step", &step),
+            ("script", &self.script),
             ("column", &self.column),
             ("key", &self.key),
             ("file", &self.file),

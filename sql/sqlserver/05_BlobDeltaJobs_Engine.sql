@@ -13,6 +13,10 @@
 --   51005  internal: the sums do not fit
 -- Any other number is the server's. One table's failure ends that table alone.
 --
+-- A script that fails is named to whoever asks: usp_BlobDelta_FillScript and usp_BlobDelta_Execute say in the
+-- session's context which one they work on, and an error leaves it standing there. That holds too where a
+-- server's error passes TRY/CATCH by. usp_BlobDelta_ScriptAtWork reads it.
+--
 -- Every write of a run is fenced: in its transaction usp_BlobDelta_Pass updates the lease row where
 -- RunId and LeaseEpoch still are the caller's, which also locks that row until the commit; and the
 -- slice's marker row has to name the run. Names go into dynamic SQL only as the catalog spells
@@ -276,6 +280,42 @@ BEGIN
         @MetadataBusinessUnitCol = QUOTENAME(@MetadataBusinessUnitCol), @BusinessUnitIdColumn = QUOTENAME(@BusinessUnitIdColumn);
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ScriptAtWork', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ScriptAtWork AS RETURN 0');
+GO
+-- The script in which the last error of this session came up, as the script tables name it, and the line;
+-- NULL if in none. Forgets it. Not inside of a transaction that cannot be committed any more.
+ALTER PROCEDURE dbo.usp_BlobDelta_ScriptAtWork
+    @Script nvarchar(1000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @AtWork nvarchar(500), @Name nvarchar(64), @Line nvarchar(20), @TableName nvarchar(400), @Title nvarchar(256), @Kind nvarchar(60), @Only nvarchar(400);
+    SET @Script = NULL;
+    SET @AtWork = CONVERT(nvarchar(500), SESSION_CONTEXT(N'BlobDeltaScript'));
+    IF @AtWork IS NULL RETURN 0;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+    -- Script, line (0: not known here) and table, which alone may have blanks in its name.
+    SET @Name = SUBSTRING(@AtWork, 1, CHARINDEX(N' ', @AtWork) - 1);
+    SET @AtWork = SUBSTRING(@AtWork, CHARINDEX(N' ', @AtWork) + 1, 500);
+    SET @Line = SUBSTRING(@AtWork, 1, CHARINDEX(N' ', @AtWork) - 1);
+    SET @TableName = SUBSTRING(@AtWork, CHARINDEX(N' ', @AtWork) + 1, 400);
+    SELECT TOP (1) @Title = s.ScriptName, @Kind = CONCAT(N'step ', s.StepNumber), @Only = s.TableName
+    FROM dbo.BlobDeltaStepScript AS s
+    WHERE CONCAT(N'Step', s.StepNumber) = @Name AND (s.TableName = @TableName OR s.TableName IS NULL)
+    ORDER BY CASE WHEN s.TableName IS NULL THEN 1 ELSE 0 END;
+    SELECT TOP (1) @Title = s.QueueName, @Kind = N'queue', @Only = s.TableName
+    FROM dbo.BlobDeltaQueuePopulationScript AS s
+    WHERE s.QueueName = @Name AND (s.TableName = @TableName OR s.TableName IS NULL)
+    ORDER BY CASE WHEN s.TableName IS NULL THEN 1 ELSE 0 END;
+    SET @Script = CASE
+        WHEN @Kind IS NULL THEN CONCAT(@Name, N' (the engine''s own)')
+        WHEN @Only IS NULL THEN CONCAT(@Title, N' (', @Kind, N')')
+        ELSE CONCAT(@Title, N' (', @Kind, N', of ', @Only, N' alone)')
+    END;
+    IF @Line <> N'0' SET @Script = CONCAT(@Script, N', line ', @Line);
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FillScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillScript AS RETURN 0');
 GO
 -- Replaces every {Name} in a row of #Script by its value in #Placeholder, both of the caller.
@@ -286,41 +326,50 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Text nvarchar(max), @Filled nvarchar(max), @Message nvarchar(2000), @Open bigint, @Close bigint, @Name nvarchar(128), @Value nvarchar(max);
+    DECLARE @Text nvarchar(max), @Filled nvarchar(max), @Message nvarchar(2000), @Open bigint, @Close bigint, @Name nvarchar(128), @Value nvarchar(max),
+        @AtWork nvarchar(500), @Line int = 1, @Before nvarchar(max);
+    SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
+    EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
     SET @Text = (SELECT ScriptText FROM #Script WHERE ScriptName = @ScriptName);
     SET @Filled = N'';
     SET @Open = CHARINDEX(N'{', @Text);
     WHILE @Open > 0
     BEGIN
+        SET @Before = SUBSTRING(@Text, 1, @Open - 1);
+        -- The stop keeps LEN from leaving out blanks at the end.
+        SET @Line = @Line + LEN(CONCAT(@Before, N'.')) - LEN(CONCAT(REPLACE(@Before, NCHAR(10), N''), N'.'));
         SET @Close = CHARINDEX(N'}', @Text, @Open);
         IF @Close = 0
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one');
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one in line ', @Line);
             THROW 51000, @Message, 1;
         END;
         SET @Name = SUBSTRING(@Text, @Open + 1, @Close - @Open - 1);
         IF NOT EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Name)
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'}; script 04 lists those that there are');
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'} in line ', @Line, N'; script 04 lists those that there are');
             THROW 51000, @Message, 1;
         END;
         SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
         IF @Value IS NULL
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'}, which the configuration of this table leaves empty');
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'} in line ', @Line, N', which the configuration of this table leaves empty');
             THROW 51000, @Message, 1;
         END;
-        SET @Filled = CONCAT(@Filled, SUBSTRING(@Text, 1, @Open - 1), @Value);
+        SET @Filled = CONCAT(@Filled, @Before, @Value);
         SET @Text = SUBSTRING(@Text, @Close + 1, 1000000000);
         SET @Open = CHARINDEX(N'{', @Text);
     END;
     UPDATE #Script SET ScriptText = CONCAT(@Filled, @Text) WHERE ScriptName = @ScriptName;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_Execute', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Execute AS RETURN 0');
 GO
 -- Executes a filled script with every parameter that a script may name.
 ALTER PROCEDURE dbo.usp_BlobDelta_Execute
+    @ScriptName nvarchar(64),
+    @TableName nvarchar(400),
     @Sql nvarchar(max),
     @BatchSize int = NULL,
     @ExcludedStreamId uniqueidentifier = NULL,
@@ -329,7 +378,6 @@ ALTER PROCEDURE dbo.usp_BlobDelta_Execute
     @BusinessUnitId uniqueidentifier = NULL,
     @RunId uniqueidentifier = NULL,
     @PreviousRunId uniqueidentifier = NULL,
-    @TableName nvarchar(400) = NULL,
     @RunStart datetime2(7) = NULL,
     @Now datetime2(7) = NULL,
     @Step int = NULL,
@@ -341,21 +389,32 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    EXEC sp_executesql @Sql,
-        N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
-        @BatchSize = @BatchSize,
-        @ExcludedStreamId = @ExcludedStreamId,
-        @WindowStart = @WindowStart,
-        @WindowEnd = @WindowEnd,
-        @BusinessUnitId = @BusinessUnitId,
-        @RunId = @RunId,
-        @PreviousRunId = @PreviousRunId,
-        @TableName = @TableName,
-        @RunStart = @RunStart,
-        @Now = @Now,
-        @Step = @Step,
-        @DeletionsFrom = @DeletionsFrom,
-        @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+    DECLARE @AtWork nvarchar(500);
+    SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
+    EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+    BEGIN TRY
+        EXEC sp_executesql @Sql,
+            N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
+            @BatchSize = @BatchSize,
+            @ExcludedStreamId = @ExcludedStreamId,
+            @WindowStart = @WindowStart,
+            @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId,
+            @RunId = @RunId,
+            @PreviousRunId = @PreviousRunId,
+            @TableName = @TableName,
+            @RunStart = @RunStart,
+            @Now = @Now,
+            @Step = @Step,
+            @DeletionsFrom = @DeletionsFrom,
+            @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+    END TRY
+    BEGIN CATCH
+        SET @AtWork = CONCAT(@ScriptName, N' ', ERROR_LINE(), N' ', @TableName);
+        EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+        THROW;
+    END CATCH;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_PrepareTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PrepareTable AS RETURN 0');
@@ -456,12 +515,11 @@ BEGIN
     BEGIN
         EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
         SET @Filled = (SELECT ScriptText FROM #Script WHERE ScriptName = @Name);
-        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken.
-        SET @Given = CONCAT(N'IF 1 = 0
-    BEGIN
-    ', @Filled, N'
+        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken. It
+        -- begins in the template's first line, so that the lines of both are the same.
+        SET @Given = CONCAT(N'IF 1 = 0 BEGIN ', @Filled, N'
     END;');
-        EXEC dbo.usp_BlobDelta_Execute @Sql = @Given;
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = @Name, @TableName = @TableName, @Sql = @Given;
         UPDATE #Script SET ScriptText = CONCAT(@Filled, N'
     SET @Rows = @@ROWCOUNT;') WHERE ScriptName = @Name;
         SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE ScriptName > @Name);
@@ -700,8 +758,8 @@ BEGIN
     INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
     WHERE t.RunId = @RunId AND t.TableName = @TableName;
     SET @Now = dbo.ufn_BlobDelta_UtcNow();
-    EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @BatchSize = @BatchSize, @ExcludedStreamId = @Excluded, @WindowStart = @Start,
-        @WindowEnd = @End, @BusinessUnitId = @Unit, @RunId = @RunId, @PreviousRunId = @Previous, @TableName = @TableName,
+    EXEC dbo.usp_BlobDelta_Execute @ScriptName = @ScriptName, @TableName = @TableName, @Sql = @Sql, @BatchSize = @BatchSize, @ExcludedStreamId = @Excluded, @WindowStart = @Start,
+        @WindowEnd = @End, @BusinessUnitId = @Unit, @RunId = @RunId, @PreviousRunId = @Previous,
         @RunStart = @RunStart, @Now = @Now, @Step = @Step, @DeletionsFrom = @From,
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
@@ -870,17 +928,20 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReleaseLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReleaseLease AS RETURN 0');
 GO
--- Releases a lease, if it is still held under this fence.
+-- Releases a lease, if it is still held under this fence; without an epoch, if it is held under this
+-- token: that is for a taker whom an error that passes TRY/CATCH by kept from being told the epoch.
 ALTER PROCEDURE dbo.usp_BlobDelta_ReleaseLease
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
-    @LeaseEpoch bigint
+    @LeaseEpoch bigint = NULL,
+    @OwnerToken uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     UPDATE dbo.BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL, LeaseOwner = NULL
-    WHERE TableName = @TableName AND LeaseRunId = @RunId AND LeaseEpoch = @LeaseEpoch;
+    WHERE TableName = @TableName AND LeaseRunId = @RunId
+        AND (LeaseEpoch = @LeaseEpoch OR (@LeaseEpoch IS NULL AND LeaseOwner = @OwnerToken));
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_OldestTransaction', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_OldestTransaction AS RETURN 0');
@@ -1309,15 +1370,15 @@ BEGIN
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'WindowQueue');
-        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
-            @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous, @TableName = @TableName,
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'WindowQueue', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous,
             @RunStart = @RunStart, @Now = @Utc, @Step = 0, @BatchSize = 0, @DeletionsFrom = @DeletionsFrom;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
-        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
-            @TableName = @TableName, @RunStart = @RunStart;
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+            @RunStart = @RunStart;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Told');
-        EXEC dbo.usp_BlobDelta_Execute @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
-            @BusinessUnitId = @BusinessUnitId, @TableName = @TableName, @RunStart = @RunStart,
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Told', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
         SET @QueuedKeys = (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName);
         SET @Counts = CONCAT(
@@ -1852,7 +1913,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Table nvarchar(400), @Epoch bigint, @IsComplete bit, @Queued bigint, @IsTree bit, @Number int, @Status nvarchar(20),
-        @Message nvarchar(4000), @Failed int, @Tables int;
+        @Message nvarchar(4000), @Failed int, @Tables int, @Script nvarchar(1000);
     -- A run of its own, also where the caller's variable still holds the last one's RunId.
     SET @RunId = NULL;
     IF @ResumeRunId IS NULL
@@ -1863,6 +1924,8 @@ BEGIN
         SET @RunId = @ResumeRunId;
         SET @BatchSize = (SELECT BatchSize FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
     END;
+    -- What an earlier call of this session left there is not this run's.
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
     SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed');
     WHILE @Table IS NOT NULL
     BEGIN
@@ -1887,6 +1950,8 @@ BEGIN
         BEGIN CATCH
             SELECT @Number = ERROR_NUMBER(), @Message = CONCAT(N'error ', ERROR_NUMBER(), N': ', ERROR_MESSAGE());
             IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+            EXEC dbo.usp_BlobDelta_ScriptAtWork @Script OUTPUT;
+            IF @Script IS NOT NULL SET @Message = CONCAT(@Message, N' (script ', @Script, N')');
             SET @Status = CASE @Number WHEN 51003 THEN N'Superseded' WHEN 51004 THEN N'Blocked' ELSE N'Failed' END;
             EXEC dbo.usp_BlobDelta_FailTable @RunId, @Table, @Epoch, @Status, @Message;
         END CATCH;
@@ -2206,7 +2271,8 @@ BEGIN
     DECLARE @Bad nvarchar(20), @Holder uniqueidentifier, @State nvarchar(20), @SourceDb nvarchar(128), @SourceSchema nvarchar(128),
         @SourceTable nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128),
         @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(600),
-        @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max);
+        @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max),
+        @Message nvarchar(4000), @Script nvarchar(1000);
     SELECT
         @Bad = CASE WHEN c.IsActive = 1 THEN N'error' ELSE N'warning' END, @Require = c.RequireBundle,
         @SourceDb = c.SourceDb, @SourceSchema = c.SourceSchema, @SourceTable = c.SourceTable, @Key = c.KeyColumn, @Path = c.PathColumn,
@@ -2234,8 +2300,11 @@ BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @TableName, N'configuration and templates fit');
     END TRY
     BEGIN CATCH
+        SET @Message = ERROR_MESSAGE();
+        EXEC dbo.usp_BlobDelta_ScriptAtWork @Script OUTPUT;
+        IF @Script IS NOT NULL SET @Message = CONCAT(@Message, N' (script ', @Script, N')');
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-        VALUES (@Bad, @TableName, ERROR_MESSAGE(), CASE WHEN @Bad = N'warning' THEN N'nothing, as long as the table is not active; else correct its row in BlobDeltaTableConfig' ELSE N'correct its row in BlobDeltaTableConfig, or the template that is named, or set IsActive = 0' END);
+        VALUES (@Bad, @TableName, @Message, CASE WHEN @Bad = N'warning' THEN N'nothing, as long as the table is not active; else correct its row in BlobDeltaTableConfig' ELSE N'correct its row in BlobDeltaTableConfig, or the template that is named, or set IsActive = 0' END);
         -- What else would be found follows from this.
         RETURN 0;
     END CATCH;

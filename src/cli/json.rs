@@ -18,6 +18,7 @@ pub fn error_object(error: &Error) -> Value {
         ("run", place.run.clone().map(Value::from)),
         ("table", place.table.clone().map(Value::from)),
         ("step", place.step.map(Value::from)),
+        ("script", place.script.clone().map(Value::from)),
         ("column", place.column.clone().map(Value::from)),
         ("key", place.key.clone().map(Value::from)),
         ("file", place.file.clone().map(Value::from)),

@@ -135,6 +135,19 @@ pub fn one_table_of_several_fails_alone_in_the_procedures_too(on: &Instance) {
     assert_eq!(pack(&mut world, run).len(), 1);
 }
 
+pub fn a_template_that_fails_is_named_by_the_procedures_too(on: &Instance) {
+    let mut world = planted(on);
+    let broken =
+        "UPDATE dbo.BlobDeltaStepScript SET ScriptText = N'-- one\nUPDATE #Batch SET Depth = 1 / (Depth - Depth)'
+        WHERE StepNumber = 1";
+    world.backend.execute_script(broken).unwrap();
+    let run = call(&mut world, 1000, ALL_TABLES);
+    let failed = world.backend.table_errors(run).unwrap();
+    assert!(failed[0].1.contains("zero (script Roots (step 1), line 2)"), "{failed:?}");
+    assert!(!world.mark().is_running);
+    assert!(world.numbers().is_empty());
+}
+
 pub fn a_run_that_the_procedures_began_is_resumed_by_the_program(on: &Instance) {
     let mut world = planted(on);
     let begun = "DECLARE @RunId uniqueidentifier, @Epoch bigint;

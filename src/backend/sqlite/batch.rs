@@ -217,7 +217,7 @@ impl Session {
     /// Rule 7: one pass of queueing ancestors. Returns how many wait now.
     pub(super) fn queue_parents(&mut self, table_run: &TableRun) -> Result<u64> {
         let prepared = self.prepared(&table_run.fence.table)?;
-        let Some(sql) = &prepared.missing_parents else { return Ok(0) };
+        let Some((name, sql)) = &prepared.missing_parents else { return Ok(0) };
         let config = &prepared.config;
         // A parent that came to the source after its child was copied.
         let refresh = prepared.placeholders.fill(
@@ -232,7 +232,7 @@ impl Session {
             session.own_slice(config, &table_run.fence, &[SliceState::Filling])?;
             session.execute(&refresh, [])?;
             let parameters = prepared.parameters(&session.given(table_run, 0, 2)?);
-            session.run_script("MissingParents", sql, &parameters)?;
+            session.run_script(name, sql, &parameters)?;
             session.query_one(
                 "SELECT count(*) FROM BlobDeltaMissingParentsQueue WHERE RunId = ?1 AND TableName = ?2 AND Processed = 0",
                 (table_run.fence.run_id, &table_run.fence.table),

@@ -17,9 +17,10 @@ use std::rc::Rc;
 pub(super) struct Prepared {
     pub(super) config: TableConfig,
     pub(super) placeholders: Placeholders,
-    pub(super) window_queue: String,
-    pub(super) missing_parents: Option<String>,
-    /// Name and text of steps 1, 2 and 3; a flat table has step 1 alone.
+    /// Name and text, as of those below.
+    pub(super) window_queue: (String, String),
+    pub(super) missing_parents: Option<(String, String)>,
+    /// Those of steps 1, 2 and 3; a flat table has step 1 alone.
     pub(super) steps: Vec<(String, String)>,
     pub(super) batch_parents: Option<String>,
     pub(super) batch_states: String,
@@ -73,12 +74,12 @@ impl Session {
     /// Fills every script that a run of this table uses, has SQLite read each, and runs none.
     pub(super) fn prepare_scripts(&mut self, config: &TableConfig, placeholders: Placeholders) -> Result<Rc<Prepared>> {
         let steps: &[u8] = if config.is_tree() { &[1, 2, 3] } else { &[1] };
-        let queue = |name: &str| placeholders.fill(name, &self.queue_script(&config.name, name)?);
-        let step = |step: &u8| {
-            let (name, text) = self.step_script(&config.name, *step)?;
+        let filled = |(name, text): (String, String)| {
             let text = placeholders.fill(&name, &text)?;
             Ok((name, text))
         };
+        let queue = |name: &str| self.queue_script(&config.name, name).and_then(filled);
+        let step = |step: &u8| self.step_script(&config.name, *step).and_then(filled);
         let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
         let prepared = Prepared {
             window_queue: queue("WindowQueue")?,
@@ -90,9 +91,9 @@ impl Session {
             placeholders,
         };
         self.create_batch_tables()?;
-        let missing = prepared.missing_parents.iter().map(|text| ("MissingParents", text));
-        let steps = prepared.steps.iter().map(|(name, text)| (name.as_str(), text));
-        for (name, text) in [("WindowQueue", &prepared.window_queue)].into_iter().chain(missing).chain(steps) {
+        for (name, text) in
+            std::iter::once(&prepared.window_queue).chain(&prepared.missing_parents).chain(&prepared.steps)
+        {
             self.check_script(name, text).map_err(|error| error.table(&config.name))?;
         }
         let prepared = Rc::new(prepared);

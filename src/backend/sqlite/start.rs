@@ -142,7 +142,7 @@ impl Session {
         let rolled_back = Error::internal("rolled back");
         let mut planned = None;
         let outcome = self.transact("plan", |session| {
-            let keys = session.run_script("WindowQueue", &prepared.window_queue, &parameters)?;
+            let keys = session.queue_window(&prepared, &parameters)?;
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
@@ -237,7 +237,7 @@ impl Session {
                 "DELETE FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2",
                 (run.id, &table.name),
             )?;
-            let queued = session.run_script("WindowQueue", &prepared.window_queue, &parameters)?;
+            let queued = session.queue_window(prepared, &parameters)?;
             session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             if table.include_deletions {
                 session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
@@ -270,6 +270,11 @@ impl Session {
             units.push(row.get(0).map_err(|error| super::session::failed("read business units", error))?);
         }
         Ok(units)
+    }
+
+    fn queue_window(&self, prepared: &Prepared, parameters: &Parameters) -> Result<u64> {
+        let (name, sql) = &prepared.window_queue;
+        self.run_script(name, sql, parameters)
     }
 
     fn told(&self, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {

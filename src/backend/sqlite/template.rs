@@ -1,7 +1,7 @@
 //! Filling and running scripts: placeholders take quoted identifiers, parameters take values.
 
 use super::session::{Session, failed, quote};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
@@ -63,13 +63,18 @@ impl Placeholders {
     /// # Errors
     /// Config, for a name that is not known, or that this table's configuration leaves empty.
     pub(super) fn fill(&self, script: &str, text: &str) -> Result<String> {
-        let wrong =
-            |what: String| Error::config(what).table(&self.table).hint("correct the script in the script table");
+        let wrong = |what: String| {
+            Error::config(what).table(&self.table).script(script).hint("correct the script in the script table")
+        };
+        let line_at = |rest: &str| line_of(text, text.len() - rest.len());
         let mut filled = String::with_capacity(text.len() * 2);
         let mut rest = text;
         while let Some(open) = rest.find('{') {
+            let line = line_at(&rest[open..]);
             let Some(length) = rest[open..].find('}') else {
-                return Err(wrong(format!("the script {script} has an opening brace without a closing one")));
+                return Err(wrong(format!(
+                    "the script {script} has an opening brace without a closing one in line {line}"
+                )));
             };
             let name = &rest[open + 1..open + length];
             filled.push_str(&rest[..open]);
@@ -77,13 +82,15 @@ impl Placeholders {
                 Some(Some(value)) => filled.push_str(value),
                 Some(None) => {
                     return Err(wrong(format!(
-                        "the script {script} uses {{{name}}}, which the configuration of this table leaves empty"
+                        "the script {script} uses {{{name}}} in line {line}, which the configuration of this table leaves empty"
                     )));
                 }
                 None => {
                     let known: Vec<&str> = self.values.keys().copied().collect();
-                    return Err(wrong(format!("the script {script} uses the unknown placeholder {{{name}}}"))
-                        .hint(format!("placeholders are: {}", known.join(", "))));
+                    return Err(wrong(format!(
+                        "the script {script} uses the unknown placeholder {{{name}}} in line {line}"
+                    ))
+                    .hint(format!("placeholders are: {}", known.join(", "))));
                 }
             }
             rest = &rest[open + length + 1..];
@@ -115,6 +122,7 @@ impl Session {
             let Some((_, value)) = parameters.iter().find(|(known, _)| *known == name) else {
                 let known: Vec<&str> = parameters.iter().map(|(known, _)| *known).collect();
                 return Err(Error::config(format!("the script {script} uses the unknown parameter {name}"))
+                    .script(script)
                     .hint(format!("parameters are: {}", known.join(", "))));
             };
             statement.raw_bind_parameter(index, value).map_err(|error| script_failed(script, error))?;
@@ -122,21 +130,25 @@ impl Session {
         Ok(statement)
     }
 
-    /// The template of a step for a table: its own, or the shared one.
+    /// Name and text of the template of a step for a table: its own, or the shared one.
     pub(super) fn step_script(&self, table: &TableName, step: u8) -> Result<(String, String)> {
-        let sql = "SELECT ScriptName, ScriptText FROM BlobDeltaStepScript
+        let sql =
+            "SELECT ScriptName || ' (step ' || StepNumber || coalesce(', of ' || TableName || ' alone', '') || ')',
+                       ScriptText
+                   FROM BlobDeltaStepScript
                    WHERE StepNumber = ?1 AND (TableName = ?2 OR TableName IS NULL)
                    ORDER BY TableName IS NULL LIMIT 1";
         let found = self.query_optional(sql, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
         found.ok_or_else(|| no_script(table, &format!("step {step} in BlobDeltaStepScript")))
     }
 
-    /// The template that fills a queue for a table: its own, or the shared one.
-    pub(super) fn queue_script(&self, table: &TableName, queue: &str) -> Result<String> {
-        let sql = "SELECT ScriptText FROM BlobDeltaQueuePopulationScript
+    /// Name and text of the template that fills a queue for a table: its own, or the shared one.
+    pub(super) fn queue_script(&self, table: &TableName, queue: &str) -> Result<(String, String)> {
+        let sql = "SELECT QueueName || ' (queue' || coalesce(', of ' || TableName || ' alone', '') || ')', ScriptText
+                   FROM BlobDeltaQueuePopulationScript
                    WHERE QueueName = ?1 AND (TableName = ?2 OR TableName IS NULL)
                    ORDER BY TableName IS NULL LIMIT 1";
-        let found = self.query_optional(sql, (queue, table), |row| row.get(0))?;
+        let found = self.query_optional(sql, (queue, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
         found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
     }
 
@@ -165,6 +177,20 @@ fn no_script(table: &TableName, which: &str) -> Error {
         .hint("run deploy, which puts the shared scripts back")
 }
 
+/// SQLite knows the place of an error of syntax, and of no other.
 fn script_failed(script: &str, error: rusqlite::Error) -> Error {
-    failed(&format!("run the script {script}"), error)
+    let doing = "run a script";
+    let error = match error {
+        rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
+            let line = line_of(&sql, usize::try_from(offset).unwrap_or(0));
+            Error::new(Kind::Database, format!("cannot {doing}: {msg} (line {line})"))
+        }
+        error => failed(doing, error),
+    };
+    error.script(script)
+}
+
+/// The line of a byte, from 1.
+fn line_of(text: &str, byte: usize) -> usize {
+    1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
 }

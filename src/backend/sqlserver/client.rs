@@ -290,6 +290,11 @@ impl Client {
         done
     }
 
+    /// Whether there is a session; one that is opened again has forgotten what the last one knew.
+    pub(super) fn is_linked(&self) -> bool {
+        self.link.is_some()
+    }
+
     /// Whether what failed last may succeed when it is asked for again.
     pub(super) fn may_try_again(&self) -> bool {
         self.trouble != Trouble::Final

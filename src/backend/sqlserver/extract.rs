@@ -31,7 +31,7 @@ impl Extract for Session {
             sql = sql.then(", @WindowFrom = ").bind(from);
         }
         let row = self.client.unit(|client| client.row("plan a table", sql.clone()));
-        let row = row.map_err(|error| error.table(&table.name))?;
+        let row = row.map_err(|error| self.name_script(error).table(&table.name))?;
         let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
         let fields = Fields::of(&row);
         Ok(TablePlan {
@@ -89,7 +89,10 @@ impl Extract for Session {
             ]
         });
         let started = started.and_then(|row| self.table_run(run, table, &must(row)?));
-        started.map_err(|error| error.run(run.id).table(&table.name))
+        started.map_err(|error| {
+            self.give_back_lease(run.id, &table.name);
+            error.run(run.id).table(&table.name)
+        })
     }
 
     fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
@@ -210,7 +213,16 @@ impl Session {
         inputs: impl Fn() -> Inputs<'a>,
     ) -> Result<Option<Row>> {
         self.disk().before_commit(doing)?;
-        self.client.unit(|client| client.call(doing, procedure, inputs(), outputs))
+        let done = self.client.unit(|client| client.call(doing, procedure, inputs(), outputs));
+        done.map_err(|error| self.name_script(error))
+    }
+
+    /// Releases a lease whose epoch this session was never told. If that fails too, it expires by itself.
+    fn give_back_lease(&mut self, run: Guid, table: &TableName) {
+        if self.client.is_linked() {
+            let inputs = vec![("RunId", run.into()), ("TableName", table.into()), ("OwnerToken", self.owner.into())];
+            drop(self.client.call("give the lease back", "dbo.usp_BlobDelta_ReleaseLease", inputs, &[]));
+        }
     }
 
     fn table_run(&mut self, run: &Run, table: &TableConfig, started: &Row) -> Result<TableRun> {

@@ -7,9 +7,10 @@ use super::catalog;
 use super::client::Client;
 use super::page::Cursor;
 use super::sql::quote;
+use super::values::Fields;
 use crate::backend::connect::OpenOptions;
 use crate::durable::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -86,6 +87,22 @@ impl Session {
         let asked = Abilities::ask(&mut self.client)?;
         self.abilities = Some(asked);
         Ok(asked)
+    }
+
+    /// Adds the script in which an error came up, if the server says that it was in one.
+    pub(super) fn name_script(&mut self, error: Error) -> Error {
+        if !self.client.is_linked() || !matches!(error.kind(), Kind::Database | Kind::Config) {
+            return error;
+        }
+        let (asking, script) = ("ask for the script", [("Script", "nvarchar(1000)")]);
+        match self.client.call(asking, "dbo.usp_BlobDelta_ScriptAtWork", Vec::new(), &script) {
+            Ok(Some(row)) => match Fields::of(&row).text(0) {
+                Ok(Some(script)) => error.script(script),
+                _ => error,
+            },
+            // The error that there is says more than one of asking about it.
+            _ => error,
+        }
     }
 
     /// Is told of every commit that is a step of a run.

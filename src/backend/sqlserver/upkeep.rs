@@ -13,7 +13,8 @@ const POLL: Duration = Duration::from_millis(500);
 
 impl Upkeep for Session {
     fn doctor(&mut self) -> Result<Vec<Advice>> {
-        let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"))?;
+        let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
+        let rows = rows.map_err(|error| self.name_script(error))?;
         let advice = |fields: Fields<'_>| {
             let severity = fields.must(0, Fields::text)?;
             Ok(Advice {
