@@ -20,7 +20,7 @@
 //! | 0 | `error`, `model` |
 //! | 1 | `durable`, `scripts`, `monitor` |
 //! | 2 | `backend`, `convert`, `bundle` |
-//! | 3 | `engine`, `verify`, `replay` |
+//! | 3 | `engine`, `verify`, `replay`, `chain` |
 //! | 4 | `demo` |
 //! | 5 | `cli` |
 //!
@@ -36,6 +36,7 @@
 
 pub mod backend;
 pub mod bundle;
+pub mod chain;
 pub mod cli;
 pub mod convert;
 pub mod demo;

@@ -1,5 +1,6 @@
 //! The arguments, and the help that a database administrator reads.
 
+use super::chain::ChainArgs;
 use super::login::Login;
 use super::sign::SignArgs;
 use crate::backend::{Backend, OpenOptions};
@@ -72,6 +73,8 @@ pub enum Command {
     Archive(ArchiveArgs),
     /// Make an archive a folder again
     Extract(ExtractArgs),
+    /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
+    Chain(ChainArgs),
     /// Apply bundles to a database: the latest version of each row
     Replay(ReplayArgs),
 }

@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod archive;
 mod args;
+mod chain;
 mod demo;
 mod deploy;
 mod doctor;

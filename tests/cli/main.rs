@@ -5,6 +5,7 @@
 
 mod archives;
 mod bundles;
+mod chains;
 mod commands;
 mod demo;
 mod refusals;

@@ -1,0 +1,58 @@
+//! Where bundles are, by the names of files alone.
+
+use crate::bundle::layout::{BUNDLE_SUFFIX, TAG_LIST};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Where a bundle may be.
+pub(super) struct Place {
+    pub path: PathBuf,
+    /// Whether the user named it; else it was found in a folder, among what else may be there.
+    pub is_named: bool,
+}
+
+/// The places that `paths` mean: each a bundle, or a folder of bundles, which is looked through
+/// without its subfolders, in the order of names.
+///
+/// # Errors
+/// Usage, if one of them is not there; Io.
+pub(super) fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
+    let mut found = Vec::new();
+    for path in paths {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() && !is_bundle_folder(path) => found.extend(inside(path)?),
+            Ok(_) => found.push(Place { path: path.clone(), is_named: true }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::usage("there is no such folder or bundle")
+                    .file(path)
+                    .hint("name a folder that holds bundles, or bundles"));
+            }
+            Err(error) => return Err(Error::io("open", path, error)),
+        }
+    }
+    Ok(found)
+}
+
+fn is_bundle_folder(path: &Path) -> bool {
+    let is_called_one = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(BUNDLE_SUFFIX));
+    is_called_one || path.join(TAG_LIST).exists()
+}
+
+fn inside(folder: &Path) -> Result<Vec<Place>> {
+    let failed = |error| Error::io("list", folder, error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Staging folders and files begin with a dot.
+        if name.starts_with('.') {
+            continue;
+        }
+        let is_archive = [".bundle.tar", ".bundle.tar.age"].iter().any(|suffix| name.ends_with(suffix));
+        if (name.ends_with(BUNDLE_SUFFIX) && path.is_dir()) || (is_archive && path.is_file()) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths.into_iter().map(|path| Place { path, is_named: false }).collect())
+}

@@ -1,0 +1,82 @@
+//! Opening bundles one after the other, and keeping what their chains need.
+
+use super::arrange::arrange;
+use super::find::{Place, places};
+use super::model::{Broken, ChainId, Link, Member, Survey};
+use crate::bundle::manifest::BundleKind;
+use crate::bundle::{Bundle, Container, FileInfo, FileRole, Identities, TableInfo};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
+use crate::monitor::Monitor;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Looks at bundles, and at folders that hold bundles: `*.bundle`, `*.bundle.tar` and
+/// `*.bundle.tar.age`. Their tag files are hashed, so what is told was not changed since they
+/// were published; parts are not read. Of each bundle some 300 bytes a table are kept.
+///
+/// # Errors
+/// Usage: a path that is not there, an encrypted archive that was named and that no identity
+/// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
+pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor) -> Result<Survey> {
+    let places = places(paths)?;
+    let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<Link>>::new());
+    let mut known: BTreeSet<Sha256> = BTreeSet::new();
+    for Place { path, is_named } in places {
+        monitor.check()?;
+        let bundle = match Container::open(&path, identities).and_then(Bundle::open_in) {
+            Ok(bundle) => bundle,
+            // No identity opens it. What was named has to be opened; in a folder, much may lie.
+            Err(error) if error.kind() == Kind::Usage && !is_named => {
+                survey.sealed.push(path);
+                continue;
+            }
+            Err(error) if matches!(error.kind(), Kind::Usage | Kind::Cancelled) => return Err(error),
+            Err(error) => {
+                survey.broken.push(Broken { path, error });
+                continue;
+            }
+        };
+        if !known.insert(bundle.root_sha256()) {
+            survey.copies += 1;
+            continue;
+        }
+        let member = survey.members.len();
+        let run = &bundle.manifest().run;
+        survey.members.push(Member {
+            path,
+            root_sha256: bundle.root_sha256(),
+            run_started_at: run.started_at.0,
+            run_id: run.run_id,
+            pack_number: run.pack_number,
+        });
+        for table in &bundle.manifest().tables {
+            let id = ChainId { table: table.name.clone(), scope: table.scope.0, source_id: run.source_id };
+            links.entry(id).or_default().push(link(&bundle, table, member));
+        }
+    }
+    if survey.members.is_empty() && survey.broken.is_empty() {
+        let hint = match survey.sealed.is_empty() {
+            true => "name a folder that holds folders that end in .bundle, or archives that end in .bundle.tar",
+            false => "all of them are encrypted: name the file of your identity with --identity",
+        };
+        return Err(Error::usage("there is no bundle that could be opened").hint(hint));
+    }
+    let Survey { members, chains, .. } = &mut survey;
+    chains.extend(links.into_iter().map(|(id, links)| arrange(id, links, members)));
+    Ok(survey)
+}
+
+fn link(bundle: &Bundle, table: &TableInfo, member: usize) -> Link {
+    let rows = |role| table.files_of(role).filter_map(|file| file.rows).sum();
+    let bytes = |sum: u64, file: &FileInfo| sum.saturating_add(file.bytes);
+    Link {
+        member,
+        window: table.window.window(),
+        previous: table.previous.map(|previous| previous.root_sha256),
+        is_compacted: bundle.manifest().kind == BundleKind::Compacted,
+        rows: rows(FileRole::Rows),
+        tombstones: rows(FileRole::Tombstones),
+        bytes: table.files.iter().fold(0, bytes),
+    }
+}

@@ -1,0 +1,167 @@
+//! Chains of hand-made links, against a plain model of covered time; the timeline, character by
+//! character.
+
+use super::arrange::arrange;
+use super::model::{Chain, ChainId, Link, LinkFault, Member, Misfit, Span};
+use super::picture::picture;
+use super::timeline::timeline;
+use crate::model::clock::ClockKind;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use crate::model::window::Window;
+use proptest::prelude::*;
+
+fn id(table: &str) -> ChainId {
+    let table = TableName::new("Db", "dbo", table).unwrap();
+    ChainId { table, scope: Scope::All, source_id: Guid::from_bytes([1; 16]) }
+}
+
+fn root(nth: usize) -> Sha256 {
+    Sha256::of(&[u8::try_from(nth).unwrap()])
+}
+
+fn members(count: usize) -> Vec<Member> {
+    let member = |nth: usize| Member {
+        path: format!("{nth}.bundle").into(),
+        root_sha256: root(nth),
+        run_started_at: Timestamp::from_ticks(i64::try_from(nth).unwrap()).unwrap(),
+        run_id: Guid::from_bytes([0; 16]),
+        pack_number: 1,
+    };
+    (0..count).map(member).collect()
+}
+
+fn at(ticks: i64) -> Timestamp {
+    Timestamp::from_ticks(ticks).unwrap()
+}
+
+fn link(member: usize, start: i64, end: i64) -> Link {
+    Link {
+        member,
+        window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
+        previous: member.checked_sub(1).map(root),
+        is_compacted: false,
+        rows: 1,
+        tombstones: 0,
+        bytes: 1,
+    }
+}
+
+fn chain(links: Vec<Link>) -> Chain {
+    let members = members(links.len());
+    arrange(id("T"), links, &members)
+}
+
+/// Days since a Monday.
+fn day(day: i64) -> i64 {
+    Timestamp::parse("2026-01-05").unwrap().ticks() + day * TICKS_PER_DAY
+}
+
+fn spans(spans: &[Span]) -> Vec<(i64, i64)> {
+    spans.iter().map(|span| (span.start.ticks(), span.end.ticks())).collect()
+}
+
+/// Stretches of 0..100 that lie between the first start and the last end, and in no window.
+fn uncovered(windows: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let start = windows.iter().map(|window| window.0).min().unwrap();
+    let end = windows.iter().map(|window| window.1).max().unwrap();
+    let mut gaps: Vec<(i64, i64)> = Vec::new();
+    for moment in start..end {
+        if windows.iter().any(|window| (window.0..window.1).contains(&moment)) {
+            continue;
+        }
+        match gaps.last_mut().filter(|gap| gap.1 == moment) {
+            Some(gap) => gap.1 += 1,
+            None => gaps.push((moment, moment + 1)),
+        }
+    }
+    gaps
+}
+
+proptest! {
+    #[test]
+    fn gaps_are_what_no_window_covers(windows in prop::collection::vec((0_i64..100, 0_i64..15), 1..20)) {
+        let windows: Vec<(i64, i64)> = windows.into_iter().map(|(start, long)| (start, start + long)).collect();
+        let chain = chain(windows.iter().enumerate().map(|(nth, window)| link(nth, window.0, window.1)).collect());
+        prop_assert_eq!(spans(&chain.gaps), uncovered(&windows));
+        for (start, end) in spans(&chain.overlaps) {
+            let twice = |at: i64| windows.iter().filter(|window| (window.0..window.1).contains(&at)).count() >= 2;
+            prop_assert!(start < end && (start..end).all(twice));
+        }
+        let covered = |at: i64| windows.iter().filter(|window| (window.0..window.1).contains(&at)).count();
+        prop_assert_eq!(chain.overlaps.is_empty(), (0..120).all(|at| covered(at) < 2));
+        // Drawing neither fails nor leaves a gap out, however narrow it is.
+        let drawn = timeline(std::slice::from_ref(&chain), 40);
+        prop_assert_eq!(drawn.contains('!'), !chain.gaps.is_empty());
+    }
+}
+
+#[test]
+fn a_missing_bundle_is_a_gap_and_a_link_that_does_not_fit() {
+    let all = members(4);
+    let links = [link(3, 28, 40), link(0, 0, 10), link(1, 9, 20)];
+    let chain = arrange(id("T"), links.to_vec(), &[&all[..2], &all[3..4], &all[3..4]].concat());
+    assert_eq!(spans(&chain.gaps), [(20, 28)]);
+    assert_eq!(spans(&chain.overlaps), [(9, 10)]);
+    assert_eq!(chain.misfits, [Misfit { member: 3, fault: LinkFault::PreviousIsMissing(root(2)) }]);
+}
+
+#[test]
+fn the_first_may_name_a_bundle_that_is_kept_no_more() {
+    let mut first = link(0, 5, 10);
+    first.previous = Some(root(77));
+    assert_eq!(chain(vec![first, link(1, 9, 20)]).misfits, []);
+}
+
+#[test]
+fn forks_second_starts_and_other_clocks_are_told() {
+    let mut fork = link(2, 9, 20);
+    fork.previous = Some(root(0));
+    let mut start = link(3, 20, 30);
+    (start.previous, start.window.clock) = (None, ClockKind::Local);
+    let chain = chain(vec![link(0, 0, 10), link(1, 9, 20), fork, start]);
+    let due = [(2, LinkFault::Fork(1)), (3, LinkFault::AnotherClock), (3, LinkFault::SecondStart)];
+    assert_eq!(chain.misfits, due.map(|(member, fault)| Misfit { member, fault }));
+    // A run that was set back to before the first window came after it all the same.
+    let early = self::chain(vec![link(0, 10, 20), link(1, 0, 30)]);
+    assert_eq!((early.misfits.len(), early.links[0].member), (0, 1));
+}
+
+fn weeks() -> Vec<Chain> {
+    let hour = TICKS_PER_DAY / 24;
+    let weekly = |nth: i64| link(usize::try_from(nth).unwrap(), day(7 * nth) - 4 * hour, day(7 * nth + 7));
+    let mut full = link(0, 0, day(7));
+    full.window.start = Timestamp::MIN;
+    let all = members(12);
+    let whole = (1..12).map(weekly);
+    let whole = arrange(id("Whole"), std::iter::once(full.clone()).chain(whole).collect(), &all);
+    let holed = (1..12).filter(|nth| ![4, 5, 9].contains(nth)).map(weekly);
+    let holed = arrange(id("<Holed>"), std::iter::once(full).chain(holed).collect(), &all);
+    // A gap of 100 ns.
+    let thin = arrange(id("Thin"), vec![link(0, day(14), day(40)), link(1, day(40) + 1, day(60))], &all);
+    vec![whole, holed, thin]
+}
+
+#[test]
+fn the_timeline_shows_gaps_at_a_glance() {
+    assert_eq!(
+        timeline(&weeks(), 64),
+        "\
+1  ◄███▓▓▓▓▓█████▓▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓▓
+2  ◄███▓▓▓▓▓█████▓▓▓▓▓▓!!!!!!!!!!!████▓▓▓▓▓█████!!!!!!▓▓▓▓██████
+3           ███████████████████!▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
+   2026-01-05                                         2026-03-30
+"
+    );
+}
+
+#[test]
+fn the_picture_has_a_red_block_a_gap_and_no_markup_from_outside() {
+    let svg = picture(&weeks(), &members(12));
+    assert_eq!(svg.matches("#d21f1f").count(), 3);
+    assert!(svg.contains("<title>gap: [2026-02-02T00:00:00.0000000, 2026-02-15T20:00:00.0000000)</title>"), "{svg}");
+    assert!(svg.contains("Db.dbo.&lt;Holed&gt;, scope all, 2 gaps") && !svg.contains("<Holed>"), "{svg}");
+}

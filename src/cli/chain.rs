@@ -1,0 +1,286 @@
+//! `chain`: what bundles cover.
+
+use super::answer::Answer;
+use super::args::KeyArgs;
+use super::exit::Exit;
+use super::json::error_object;
+use super::render::{self, bytes, clean, counted, reasons};
+use super::table::Table;
+use crate::chain::{self, Broken, Chain, GAP, Link, LinkFault, Misfit, Span, Survey};
+use crate::durable::{Local, write_file};
+use crate::error::Result;
+use crate::model::time::{TICKS_PER_DAY, TICKS_PER_MINUTE, TICKS_PER_SECOND};
+use crate::model::window::Window;
+use crate::monitor::Monitor;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Columns of a line without a terminal.
+const PLAIN_WIDTH: usize = 80;
+/// Overlaps that are told one by one; every window overlaps the one before by the buffer.
+const MOST_OVERLAPS: usize = 3;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A chain is the bundles of one table and scope of one source. A gap lies where a window starts after
+everything before it ended: what changed in between is in none of these bundles. Windows overlap by
+the safety buffer; that is no fault. In the timeline a gap is drawn as !!!. Tag files are hashed,
+parts are not read: verify does that. Exit code 5 says that there is a gap; 3 that a bundle cannot
+be opened, or that a link to the bundle before does not fit.
+
+Examples:
+  blobdelta chain ./bundles
+  blobdelta chain ./bundles --svg ./chain.svg
+  blobdelta chain ./2025/*.bundle ./2026 --identity ./key.txt --json")]
+pub struct ChainArgs {
+    /// Folders that hold bundles, or bundles: their folders, or their archives
+    #[arg(value_name = "FOLDER|BUNDLE", required = true)]
+    pub places: Vec<PathBuf>,
+    /// Draw the timeline as a picture into this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+/// Tells the chains of bundles.
+///
+/// # Errors
+/// As [`chain::survey`]; Io, if the picture cannot be written.
+pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let survey = chain::survey(&args.places, &args.keys.read()?, monitor)?;
+    if let Some(file) = &args.svg {
+        write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
+    }
+    let exit = match (survey.broken.is_empty(), survey.has_gap(), survey.has_misfit()) {
+        // What is broken may be what is missing.
+        (false, _, _) => Exit::Verification,
+        (true, true, _) => Exit::ChainGap,
+        (true, false, true) => Exit::Verification,
+        (true, false, false) => Exit::Done,
+    };
+    Ok(Answer { text: text(&survey, terminal_width()), json: document(&survey), exit })
+}
+
+#[cfg(unix)]
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(PLAIN_WIDTH)
+}
+
+#[cfg(not(unix))]
+fn terminal_width() -> usize {
+    PLAIN_WIDTH
+}
+
+fn text(survey: &Survey, width: usize) -> String {
+    let mut text = String::new();
+    if !survey.chains.is_empty() {
+        let _ = writeln!(text, "{}\n{}", table(&survey.chains).text(), chain::timeline(&survey.chains, width));
+    }
+    for (nth, chain) in survey.chains.iter().enumerate() {
+        told(&mut text, nth + 1, chain, survey);
+    }
+    for Broken { path, error } in &survey.broken {
+        let why = reasons(error).map(|why| format!(": {why}")).unwrap_or_default();
+        let place = error.place().file.as_deref().filter(|file| *file != path.display().to_string());
+        let place = place.map(|file| format!(" ({file})")).unwrap_or_default();
+        let line = format!("{}: {}{why}{place}", path.display(), error.what());
+        let _ = writeln!(text, "cannot be opened  {}", clean(&line));
+    }
+    for path in &survey.sealed {
+        let _ = writeln!(text, "encrypted, no identity opens it  {}", clean(&path.display().to_string()));
+    }
+    let _ = writeln!(
+        text,
+        "{} in {}, {} that cannot be opened; only the hashes of the tag files were checked",
+        counted(survey.members.len() as u64, "bundle", "bundles"),
+        counted(survey.chains.len() as u64, "chain", "chains"),
+        survey.broken.len()
+    );
+    text
+}
+
+fn sums(chain: &Chain) -> [u64; 3] {
+    let sum = |of: fn(&Link) -> u64| chain.links.iter().map(of).fold(0, u64::saturating_add);
+    [sum(|link| link.rows), sum(|link| link.tombstones), sum(|link| link.bytes)]
+}
+
+fn table(chains: &[Chain]) -> Table {
+    let mut table = Table::new(&[
+        "Chain",
+        "TableName",
+        "Scope",
+        "FirstWindow",
+        "LastWindow",
+        "Bundles",
+        "Rows",
+        "Tombstones",
+        "Size",
+        "Gaps",
+        "Overlaps",
+    ]);
+    for (nth, chain) in chains.iter().enumerate() {
+        let [rows, tombstones, size] = sums(chain);
+        let window = |link: Option<&Link>| link.map(|link| render::window(&link.window));
+        table.push([
+            (nth + 1).into(),
+            chain.id.table.to_string().into(),
+            chain.id.scope.to_string().into(),
+            window(chain.links.first()).into(),
+            window(chain.links.last()).into(),
+            chain.links.len().into(),
+            rows.into(),
+            tombstones.into(),
+            bytes(size).into(),
+            chain.gaps.len().into(),
+            chain.overlaps.len().into(),
+        ]);
+    }
+    table
+}
+
+fn span_text(chain: &Chain, span: Span) -> String {
+    let window = Window { start: span.start, end: span.end, clock: chain.clock() };
+    format!("{}  {}", render::window(&window), duration(span.ticks()))
+}
+
+fn told(text: &mut String, nth: usize, chain: &Chain, survey: &Survey) {
+    for gap in &chain.gaps {
+        let _ = writeln!(text, "{nth}  {GAP} gap      {}: nothing here covers it", span_text(chain, *gap));
+    }
+    for misfit in &chain.misfits {
+        let _ = writeln!(text, "{nth}  {GAP} link     {}", clean(&misfit_text(survey, *misfit)));
+    }
+    for overlap in chain.overlaps.iter().take(MOST_OVERLAPS) {
+        let _ = writeln!(text, "{nth}    overlap  {}", span_text(chain, *overlap));
+    }
+    let more = chain.overlaps.len().saturating_sub(MOST_OVERLAPS) as u64;
+    if more > 0 {
+        let longest = chain.overlaps.iter().map(|overlap| overlap.ticks()).max().unwrap_or(0);
+        let _ = writeln!(
+            text,
+            "{nth}    overlap  {}, the longest {} (--json tells all)",
+            counted(more, "more", "more"),
+            duration(longest)
+        );
+    }
+}
+
+fn member_name(survey: &Survey, member: usize) -> String {
+    survey.members.get(member).map(|member| member.path.display().to_string()).unwrap_or_default()
+}
+
+fn misfit_text(survey: &Survey, misfit: Misfit) -> String {
+    let own = member_name(survey, misfit.member);
+    match misfit.fault {
+        LinkFault::PreviousIsMissing(root) => format!("{own}: the bundle before it is not here, root sha256 {root}"),
+        LinkFault::SecondStart => format!("{own}: it says that it is the first of its chain, and it is not"),
+        LinkFault::Fork(other) => {
+            format!("{own}: it names the same bundle before it as {}", member_name(survey, other))
+        }
+        LinkFault::AnotherClock => format!("{own}: its window is read from another clock than the one before"),
+    }
+}
+
+fn fault_name(fault: LinkFault) -> &'static str {
+    match fault {
+        LinkFault::PreviousIsMissing(_) => "previous_is_missing",
+        LinkFault::SecondStart => "second_start",
+        LinkFault::Fork(_) => "fork",
+        LinkFault::AnotherClock => "another_clock",
+    }
+}
+
+/// `6 d 23 h`: the two greatest units.
+fn duration(ticks: i64) -> String {
+    const UNITS: [(i64, &str); 4] =
+        [(TICKS_PER_DAY, "d"), (60 * TICKS_PER_MINUTE, "h"), (TICKS_PER_MINUTE, "min"), (TICKS_PER_SECOND, "s")];
+    let Some(first) = UNITS.iter().position(|(unit, _)| ticks >= *unit) else {
+        return format!("{} × 100 ns", ticks);
+    };
+    let mut left = ticks;
+    let mut parts = Vec::new();
+    for (unit, name) in UNITS.iter().skip(first).take(2) {
+        if left / unit > 0 {
+            parts.push(format!("{} {name}", left / unit));
+        }
+        left %= unit;
+    }
+    parts.join(" ")
+}
+
+fn document(survey: &Survey) -> Value {
+    let broken =
+        |broken: &Broken| json!({"bundle": broken.path.display().to_string(), "error": error_object(&broken.error)});
+    json!({
+        "bundles": survey.members.len(),
+        "copies": survey.copies,
+        "chains": survey.chains.iter().map(|chain| chain_object(chain, survey)).collect::<Vec<_>>(),
+        "broken": survey.broken.iter().map(broken).collect::<Vec<_>>(),
+        "sealed": survey.sealed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+    })
+}
+
+fn chain_object(chain: &Chain, survey: &Survey) -> Value {
+    let [rows, tombstones, size] = sums(chain);
+    let bounds = |start, end| render::window_bounds(&Window { start, end, clock: chain.clock() });
+    let spans = |spans: &[Span]| -> Value {
+        let object = |span: &Span| {
+            let (start, end) = bounds(span.start, span.end);
+            json!({"start": start, "end": end, "ticks": span.ticks()})
+        };
+        spans.iter().map(object).collect()
+    };
+    let link = |link: &Link| {
+        let (start, end) = render::window_bounds(&link.window);
+        let member = survey.members.get(link.member);
+        json!({
+            "bundle": member_name(survey, link.member),
+            "root_sha256": member.map(|member| member.root_sha256),
+            "previous": link.previous,
+            "start": start,
+            "end": end,
+            "rows": link.rows,
+            "tombstones": link.tombstones,
+            "bytes": link.bytes,
+        })
+    };
+    let misfit = |misfit: &Misfit| {
+        json!({
+            "bundle": member_name(survey, misfit.member),
+            "kind": fault_name(misfit.fault),
+            "detail": misfit_text(survey, *misfit),
+        })
+    };
+    let whole = chain.span();
+    let (start, end) = bounds(whole.start, whole.end);
+    json!({
+        "table": chain.id.table.to_string(),
+        "scope": chain.id.scope.to_string(),
+        "source_id": chain.id.source_id,
+        "start": start,
+        "end": end,
+        "rows": rows,
+        "tombstones": tombstones,
+        "bytes": size,
+        "bundles": chain.links.iter().map(link).collect::<Vec<_>>(),
+        "gaps": spans(&chain.gaps),
+        "overlaps": spans(&chain.overlaps),
+        "misfits": chain.misfits.iter().map(misfit).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(7 * TICKS_PER_DAY), "7 d");
+        assert_eq!(duration(TICKS_PER_DAY + 5 * TICKS_PER_MINUTE), "1 d");
+        assert_eq!(duration(4 * 60 * TICKS_PER_MINUTE + 30 * TICKS_PER_MINUTE), "4 h 30 min");
+        assert_eq!(duration(7), "7 × 100 ns");
+    }
+}

@@ -1,0 +1,103 @@
+//! `chain`: exit codes, what is told, and what is looked at.
+
+use crate::world::{DOCS, World};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Three bundles that touch, or overlap by the buffer.
+fn three(world: &World, buffer_minutes: u32) -> [PathBuf; 3] {
+    world.good(&["table", "set", DOCS, &format!("SafetyBufferMinutes={buffer_minutes}")]);
+    [world.bundle(), world.bundle(), world.bundle()]
+}
+
+#[test]
+fn a_whole_chain_ends_with_0_and_one_with_a_hole_with_5() {
+    let world = World::new();
+    let [first, second, third] = three(&world, 0);
+    let whole = world.good(&["chain", &world.out()]);
+    assert!(whole.stdout.contains(DOCS) && !whole.stdout.contains('!'), "{whole:?}");
+    let document = world.good(&["chain", &world.out(), "--json"]).json();
+    let chain = &document["chains"][0];
+    assert_eq!((chain["bundles"].as_array().unwrap().len(), &chain["rows"]), (3, &3.into()));
+    assert_eq!((&chain["gaps"], &chain["misfits"]), (&serde_json::json!([]), &serde_json::json!([])));
+    assert_eq!(chain["bundles"][2]["previous"], chain["bundles"][1]["root_sha256"]);
+
+    let svg = text(&world.path("chain.svg"));
+    let holed = world.call(&["chain", &text(&third), &text(&first), "--svg", &svg]);
+    assert_eq!(holed.code, 5, "{holed:?}");
+    assert!(holed.stdout.contains("! gap") && holed.stdout.contains("the bundle before it is not here"), "{holed:?}");
+    let picture = fs::read_to_string(&svg).unwrap();
+    let gap = &world.call(&["chain", &text(&third), &text(&first), "--json"]).json()["chains"][0]["gaps"][0];
+    let moment = |name: &str| gap[name].as_str().unwrap().trim_end_matches('Z').to_owned();
+    assert!(picture.contains(&format!("<title>gap: [{}, {})</title>", moment("start"), moment("end"))), "{picture}");
+    let again = world.call(&["chain", &world.out(), "--svg", &svg]);
+    assert_eq!(again.code, 1, "a file is never replaced: {again:?}");
+    assert_eq!(fs::read_to_string(&svg).unwrap(), picture);
+    fs::rename(second, world.path("elsewhere.bundle")).unwrap();
+    assert_eq!(world.call(&["chain", &world.out()]).code, 5);
+}
+
+#[test]
+fn a_link_that_does_not_fit_is_told_where_windows_overlap() {
+    let world = World::new();
+    let [_, second, _] = three(&world, 240);
+    let whole = world.good(&["chain", &world.out()]);
+    assert!(whole.stdout.contains("overlap  "), "{whole:?}");
+    fs::remove_dir_all(second).unwrap();
+    let ended = world.call(&["chain", &world.out(), "--json"]);
+    let chain = &ended.json()["chains"][0];
+    assert_eq!((ended.code, &chain["gaps"]), (3, &serde_json::json!([])), "{ended:?}");
+    assert_eq!(chain["misfits"][0]["kind"], "previous_is_missing");
+}
+
+#[test]
+fn a_broken_bundle_is_told_and_the_others_too() {
+    let world = World::new();
+    let [_, _, third] = three(&world, 0);
+    let manifest = third.join("manifest.json");
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap().replace("\"roots\":", "\"roots\": ")).unwrap();
+    fs::write(world.path("out/x.bundle.tar"), "no archive").unwrap();
+    let ended = world.call(&["chain", &world.out()]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(ended.stdout.matches("cannot be opened  ").count(), 2, "{ended:?}");
+    assert!(ended.stdout.contains("manifest.json") && ended.stdout.contains("2 bundles in 1 chain"), "{ended:?}");
+    let broken = world.call(&["chain", &world.out(), "--json"]).json();
+    assert_eq!(broken["broken"][0]["error"]["kind"], "verification");
+}
+
+#[test]
+fn other_forms_count_once_and_other_files_not_at_all() {
+    let world = World::new();
+    let [first, ..] = three(&world, 0);
+    let identity = age::x25519::Identity::generate();
+    let key = world.path("key.txt");
+    let secret = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+    fs::write(&key, secret).unwrap();
+    world.good(&["archive", &text(&first)]);
+    world.good(&["archive", &text(&first), "--encrypt-to", &identity.to_public().to_string()]);
+    fs::create_dir(world.path("out/.x.bundle.staging-0123456789abcdef")).unwrap();
+    fs::create_dir(world.path("out/other")).unwrap();
+    fs::write(world.path("out/notes.txt"), "x").unwrap();
+    let sealed = world.good(&["chain", &world.out(), "--json"]).json();
+    assert_eq!((&sealed["bundles"], &sealed["copies"]), (&3.into(), &1.into()));
+    assert_eq!(sealed["sealed"].as_array().unwrap().len(), 1);
+    let opened = world.good(&["chain", &world.out(), "--json", "--identity", &text(&key)]).json();
+    assert_eq!((&opened["bundles"], &opened["copies"]), (&3.into(), &2.into()));
+    // What is named has to be opened.
+    let archive = first.with_extension("bundle.tar.age");
+    assert_eq!(world.call(&["chain", &text(&archive)]).code, 2);
+    world.good(&["chain", &text(&archive), "--identity", &text(&key)]);
+}
+
+#[test]
+fn nothing_to_look_at_is_a_wrong_argument() {
+    let world = World::bare();
+    for args in [&["chain", "nowhere"][..], &["chain"], &["chain", "out"]] {
+        let ended = world.call(args);
+        assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+    }
+}
