@@ -7,7 +7,7 @@
 //!    → batches of Roots, MissingParents, Children → finish_table (slice complete, watermark)
 //!    → slice rows → Arrow batches → Parquet parts, hashed as they are written → manifest
 //!    → publish (atomic) → record the bundle → release the leases
-//! bundle → verify → replay
+//! bundle → verify → replay | compact
 //! ```
 //!
 //! # The layers
@@ -20,7 +20,7 @@
 //! | 0 | `error`, `model` |
 //! | 1 | `durable`, `scripts`, `monitor` |
 //! | 2 | `backend`, `convert`, `bundle` |
-//! | 3 | `engine`, `verify`, `replay`, `chain` |
+//! | 3 | `engine`, `verify`, `replay`, `compact`, `chain` |
 //! | 4 | `demo` |
 //! | 5 | `cli` |
 //!
@@ -38,6 +38,7 @@ pub mod backend;
 pub mod bundle;
 pub mod chain;
 pub mod cli;
+pub mod compact;
 pub mod convert;
 pub mod demo;
 pub mod durable;

@@ -14,6 +14,7 @@ pub mod sqlite;
 pub mod sqlserver;
 mod target;
 mod upkeep;
+mod versions;
 
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
@@ -23,6 +24,7 @@ pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
 pub use target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
+pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 
 /// One open session on an instance.
 pub trait Backend: Jobs + Extract + Slices + Target + Upkeep + Sandbox {}

@@ -3,7 +3,7 @@
 
 use super::canonical::Json;
 use super::layout::{PayloadFile, PayloadPath, TableFolder};
-use super::manifest::{ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
+use super::manifest::{BundleKind, ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
 use super::version::{FORMAT_URI_BASE, FormatVersion};
 use crate::error::{Error, Result};
 use crate::model::sqltype::SqlType;
@@ -40,6 +40,12 @@ pub(super) fn version(tree: &Json) -> Result<()> {
 pub(super) fn content(manifest: &Manifest) -> Result<()> {
     if manifest.run.pack_number == 0 {
         return Err(Error::verification("the number of the pack is 0, and packs are numbered from 1"));
+    }
+    if (manifest.kind == BundleKind::Delta) != manifest.inputs.is_empty() {
+        return Err(Error::verification("kind and inputs contradict each other"));
+    }
+    if !manifest.inputs.is_sorted_by(|a, b| a < b) {
+        return Err(Error::verification("the inputs do not ascend"));
     }
     let mut names = HashSet::new();
     for pair in manifest.tables.windows(2) {

@@ -30,6 +30,9 @@ pub struct Manifest {
     pub requires: Vec<String>,
     /// What the bundle was made from.
     pub kind: BundleKind,
+    /// Root digests of the deltas that a compacted bundle was made from, directly or by way of
+    /// other compacted bundles, ascending; none in a delta.
+    pub inputs: Vec<Sha256>,
     /// The run.
     pub run: RunInfo,
     /// The rules that a consumer needs.

@@ -11,16 +11,19 @@ use super::checksums::{self, Checksum};
 use super::container::Container;
 use super::folder::{self, EntryKind};
 use super::layout::{
-    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, SIGNATURE, TAG_LIST, TableFolder, check_tag_path,
+    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
+    TableFolder, check_tag_path,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
+use super::read::Bundle;
 use super::signature::Signer;
 use crate::durable::{Disk, write_file};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::monitor::Monitor;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -251,6 +254,29 @@ impl<'d> TableStage<'d> {
     /// Io.
     pub fn blob(&mut self, options: &PartOptions) -> Result<BlobWriter<'_>> {
         BlobWriter::create(self.disk, &self.root, &self.folder, &mut self.blobs, options)
+    }
+
+    /// Takes a value over the inline limit as it lies in another bundle, once.
+    ///
+    /// # Errors
+    /// Verification, if it is no value, or its bytes are not those of that bundle's lists; Io.
+    pub fn adopt_blob(&mut self, from: &Bundle, info: &FileInfo, monitor: &dyn Monitor) -> Result<()> {
+        let PayloadFile::Blob(content) = PayloadPath::parse(&info.path)?.file else {
+            return Err(Error::verification("this file is not one value").file(&info.path));
+        };
+        if self.blobs.contains_key(&content) {
+            return Ok(());
+        }
+        let path = PayloadPath { folder: self.folder.clone(), file: PayloadFile::Blob(content) }.to_string();
+        let at = self.root.join(&path);
+        if self.blobs.is_empty() {
+            self.disk.create_dir(&self.root.join(self.folder.data_path()).join("blob"))?;
+        }
+        let mut out = self.disk.create(&at)?;
+        from.copy_file(&info.path, Some(info.sha256), &mut out, &at, monitor)?;
+        out.sync()?;
+        self.blobs.insert(content, FileInfo { path, ..info.clone() });
+        Ok(())
     }
 
     /// The files of the table for the manifest, in its order: those of its parts, and its blobs.

@@ -101,6 +101,7 @@ impl Exporter<'_> {
             format_version: FormatVersion::CURRENT,
             requires: Vec::new(),
             kind: BundleKind::Delta,
+            inputs: Vec::new(),
             run: RunInfo {
                 run_id: run.id,
                 run_type: run.run_type.clone(),

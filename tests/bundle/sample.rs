@@ -167,6 +167,7 @@ pub fn manifest(tables: Vec<TableInfo>) -> Manifest {
         format_version: FormatVersion::CURRENT,
         requires: Vec::new(),
         kind: BundleKind::Delta,
+        inputs: Vec::new(),
         run: RunInfo {
             run_id: RUN_ID,
             run_type: "AllTables".into(),

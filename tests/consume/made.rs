@@ -270,6 +270,7 @@ impl Made {
             format_version: FormatVersion::CURRENT,
             requires: Vec::new(),
             kind: BundleKind::Delta,
+            inputs: Vec::new(),
             run,
             rules: Rules::default(),
             tables: vec![table],

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bundles;
+mod compact;
 mod cut;
 mod model;
 mod place;
@@ -58,7 +59,14 @@ const ON_BOTH: &[(&str, Case)] = list![
     }
 ];
 
-const EMBEDDED_ALONE: &[(&str, Case)] = list![bundles { a_replay_that_died_at_any_commit_is_taken_up_where_it_was }];
+const EMBEDDED_ALONE: &[(&str, Case)] = list![
+    bundles { a_replay_that_died_at_any_commit_is_taken_up_where_it_was }
+    compact {
+        one_bundle_gives_what_many_give,
+        what_makes_no_chain_is_not_compacted,
+        a_moved_folder_stands_before_what_lies_in_it,
+    }
+];
 
 const SERVER_ALONE: &[(&str, Case)] = list![
     cut {

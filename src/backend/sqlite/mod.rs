@@ -29,5 +29,7 @@ mod target;
 mod template;
 mod types;
 mod upkeep;
+mod versions;
 
 pub use session::{JOB_DATABASE, Session};
+pub use versions::VersionStore;

@@ -1,0 +1,107 @@
+//! Versions of keys in a temporary file.
+
+use crate::backend::versions::{Kept, Orphan, SortKey, VersionEntry, Versions};
+use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+const SCHEMA: &str = include_str!("../../../sql/sqlite/compact_schema.sql");
+const SETTLE: &str = include_str!("../../../sql/sqlite/compact_settle.sql");
+const ABSENT: &str = include_str!("../../../sql/sqlite/compact_absent.sql");
+/// Nothing of it has to survive anything.
+const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
+    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
+
+/// See [`Versions`].
+pub struct VersionStore {
+    connection: Connection,
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    Error::new(Kind::Database, "the temporary file of the compaction failed")
+        .caused_by(error)
+        .hint("is the folder that TMPDIR names full? It takes some 150 bytes a row")
+}
+
+/// SQLite has no unsigned integers.
+fn signed(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| Error::internal(format!("{number} rows cannot be counted")))
+}
+
+impl VersionStore {
+    pub(in crate::backend) fn open() -> Result<Self> {
+        // The empty name is that of a temporary database, which goes when it is closed.
+        let connection = Connection::open("").map_err(failed)?;
+        connection.execute_batch(PRAGMAS).and_then(|()| connection.execute_batch(SCHEMA)).map_err(failed)?;
+        Ok(Self { connection })
+    }
+}
+
+impl Versions for VersionStore {
+    fn add(&mut self, entries: &[VersionEntry]) -> Result<()> {
+        let transaction = self.connection.transaction().map_err(failed)?;
+        {
+            let insert = "INSERT INTO version VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            let mut insert = transaction.prepare_cached(insert).map_err(failed)?;
+            for entry in entries {
+                let version = &entry.version;
+                let row = params![
+                    entry.input,
+                    version.tombstone,
+                    signed(entry.place)?,
+                    entry.key,
+                    entry.sort,
+                    version.modified_on.map(|at| at.ticks()),
+                    version.run_started_at.ticks(),
+                    version.run_id,
+                    entry.parent,
+                    entry.has_parent,
+                    entry.depth,
+                ];
+                insert.execute(row).map_err(failed)?;
+            }
+        }
+        transaction.commit().map_err(failed)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.connection.execute_batch(SETTLE).map_err(failed)?;
+        let lost = "SELECT key FROM latest WHERE key NOT IN (SELECT key FROM placed) LIMIT 1";
+        let lost: Option<Guid> = self.connection.query_row(lost, [], |row| row.get(0)).optional().map_err(failed)?;
+        match lost {
+            None => Ok(()),
+            Some(key) => Err(Error::config("rows of these bundles are ancestors of themselves")
+                .key(key)
+                .hint("a folder was moved below one of its own; the next bundle that holds both mends it")),
+        }
+    }
+
+    fn kept(&mut self) -> Result<Vec<Kept>> {
+        let ask = "SELECT DISTINCT input, tombstone, shift FROM chosen ORDER BY 1, 2, 3";
+        let mut ask = self.connection.prepare(ask).map_err(failed)?;
+        let kept =
+            |row: &rusqlite::Row<'_>| Ok(Kept { input: row.get(0)?, tombstones: row.get(1)?, shift: row.get(2)? });
+        let rows = ask.query_map([], kept).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    fn places(&mut self, kept: Kept, from: u64, most: u32) -> Result<Vec<u64>> {
+        let ask = "SELECT place FROM chosen WHERE input = ?1 AND tombstone = ?2 AND shift = ?3 AND place >= ?4 \
+            ORDER BY place LIMIT ?5";
+        let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
+        let asked = params![kept.input, kept.tombstones, kept.shift, signed(from)?, most];
+        let rows = ask.query_map(asked, |row| row.get::<_, i64>(0)).map_err(failed)?;
+        let places = rows.collect::<rusqlite::Result<Vec<i64>>>().map_err(failed)?;
+        Ok(places.into_iter().filter_map(|place| u64::try_from(place).ok()).collect())
+    }
+
+    fn orphans(&mut self, after: Option<SortKey>, most: u32) -> Result<Vec<Orphan>> {
+        let mut ask = self.connection.prepare_cached(ABSENT).map_err(failed)?;
+        // A shorter blob is less than any longer one that it begins.
+        let after: Vec<u8> = after.map(Vec::from).unwrap_or_default();
+        let orphan =
+            |row: &rusqlite::Row<'_>| Ok(Orphan { child: row.get(0)?, parent: row.get(1)?, sort: row.get(2)? });
+        let rows = ask.query_map(params![after, most], orphan).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+}

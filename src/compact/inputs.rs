@@ -1,0 +1,170 @@
+//! Whether bundles can be one, and what the manifest of that one says.
+
+use crate::bundle::manifest::{BundleKind, Previous, RunInfo};
+use crate::bundle::{Bundle, Manifest, TableInfo};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::{Hasher, Sha256};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::TableCounts;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A table in each bundle that has it, in the order of the chain.
+pub(super) type Parts<'b> = Vec<(&'b Bundle, &'b TableInfo)>;
+
+/// Puts bundles into the order of their chain, drops those that come twice, and holds against each
+/// other what must be alike. Gives the tables by name.
+///
+/// # Errors
+/// Usage: bundles of several sources or scopes, or fewer than two; Config: a table whose columns
+/// changed; ChainGap.
+pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>>> {
+    let Some(first) = bundles.first() else {
+        return Err(Error::usage("there is no bundle to compact"));
+    };
+    let mut tables: BTreeMap<TableName, Parts<'_>> = BTreeMap::new();
+    for bundle in bundles {
+        if bundle.manifest().run.source_id != first.manifest().run.source_id {
+            return Err(Error::usage("these bundles come from several sources, and make no chain")
+                .file(bundle.path())
+                .hint("compact the bundles of one job database; `blobdelta inspect` shows their source id"));
+        }
+        for table in &bundle.manifest().tables {
+            tables.entry(table.name.clone()).or_default().push((bundle, table));
+        }
+    }
+    for (name, parts) in &tables {
+        check(parts).map_err(|error| error.table(name))?;
+    }
+    Ok(tables)
+}
+
+/// Sorts bundles by window, and drops one that is there twice.
+pub(super) fn order(mut bundles: Vec<Bundle>) -> Vec<Bundle> {
+    let rank = |bundle: &Bundle| {
+        let tables = &bundle.manifest().tables;
+        let (start, end) =
+            (tables.iter().map(|table| table.window.start).min(), tables.iter().map(|table| table.window.end).max());
+        (start, end, bundle.manifest().run.started_at, bundle.root_sha256())
+    };
+    bundles.sort_by_key(rank);
+    let mut seen = BTreeSet::new();
+    bundles.retain(|bundle| seen.insert(bundle.root_sha256()));
+    bundles
+}
+
+fn check(parts: &Parts<'_>) -> Result<()> {
+    let Some(((_, first), rest)) = parts.split_first() else { return Ok(()) };
+    let mut end = first.window.end;
+    for (bundle, table) in rest {
+        if table.scope != first.scope || table.window.clock != first.window.clock {
+            return Err(Error::usage("these bundles are not of one chain: their scopes or clocks differ")
+                .file(bundle.path())
+                .hint("compact each business unit's bundles, and those of all units, by themselves"));
+        }
+        let shape = |table: &TableInfo| {
+            let keys = (
+                table.key_column.clone(),
+                table.key_order,
+                table.path_column.clone(),
+                table.parent_path_column.clone(),
+            );
+            (keys, table.columns.clone())
+        };
+        if shape(table) != shape(first) {
+            return Err(Error::config("the columns of this table changed between these bundles")
+                .file(bundle.path())
+                .hint("compact the bundles before the change, and those after it, by themselves"));
+        }
+        if table.window.start > end {
+            let what = format!(
+                "bundles of this chain are missing: it ends at {end}, and this one starts at {}",
+                table.window.start
+            );
+            return Err(Error::new(Kind::ChainGap, what).file(bundle.path()).hint("name the bundles between as well"));
+        }
+        end = end.max(table.window.end);
+    }
+    Ok(())
+}
+
+/// The run of the compacted bundle: the last one's, under an id that follows from the inputs.
+pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
+    let Some(last) = bundles.iter().map(|bundle| &bundle.manifest().run).max_by_key(|run| (run.started_at, run.run_id))
+    else {
+        return Err(Error::usage("there is no bundle to compact"));
+    };
+    let inputs: BTreeSet<Sha256> = bundles
+        .iter()
+        .flat_map(|bundle| match bundle.manifest().kind {
+            BundleKind::Delta => vec![bundle.root_sha256()],
+            BundleKind::Compacted => bundle.manifest().inputs.clone(),
+        })
+        .collect();
+    let mut hasher = Hasher::default();
+    inputs.iter().for_each(|input| hasher.update(input.as_bytes()));
+    let run = RunInfo {
+        run_id: id_of(hasher.finish()),
+        pack_number: 1,
+        producer: crate::bundle::manifest::Producer::this(),
+        completed_at: bundles.iter().filter_map(|bundle| bundle.manifest().run.completed_at).max(),
+        ..last.clone()
+    };
+    Ok((run, inputs.into_iter().collect()))
+}
+
+/// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
+fn id_of(digest: Sha256) -> Guid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    bytes[6] = bytes[6] & 0x0F | 0x80;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    Guid::from_bytes(bytes)
+}
+
+/// The manifest's table: the union of the windows, and the rest as the last bundle says it.
+pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<TableInfo> {
+    let (Some((_, first)), Some((_, last))) = (parts.first(), parts.iter().max_by_key(|(_, table)| table.window.end))
+    else {
+        return Err(Error::internal("a table without a bundle"));
+    };
+    let mut info = (*last).clone();
+    let lag_only = parts.iter().any(|(_, table)| table.window.lag_only);
+    info.window.start = parts.iter().map(|(_, table)| table.window.start).min().unwrap_or(info.window.start);
+    info.window.watermark_before = first.window.watermark_before;
+    info.window.lag_only = lag_only;
+    info.window.active_transaction_floor = info.window.active_transaction_floor.filter(|_| !lag_only);
+    info.previous = first.previous.map(|Previous { root_sha256 }| Previous { root_sha256 });
+    let units: BTreeSet<Guid> = parts.iter().flat_map(|(_, table)| table.new_business_units.clone()).collect();
+    info.new_business_units = units.into_iter().collect();
+    info.counts = TableCounts { gone: last.counts.gone, ..last.counts.clone() };
+    let kept = [
+        (&mut info.counts.roots, counts.roots),
+        (&mut info.counts.missing_parents, counts.missing_parents),
+        (&mut info.counts.children, counts.children),
+        (&mut info.counts.early, counts.early),
+        (&mut info.counts.late, counts.late),
+        (&mut info.counts.tombstones, counts.tombstones),
+    ];
+    kept.into_iter().for_each(|(count, kept)| *count = kept);
+    Ok(info)
+}
+
+/// The whole manifest.
+pub(super) fn manifest(
+    bundles: &[Bundle],
+    run: RunInfo,
+    inputs: Vec<Sha256>,
+    tables: Vec<TableInfo>,
+) -> Result<Manifest> {
+    let Some(last) = bundles.last() else { return Err(Error::internal("no bundle")) };
+    Ok(Manifest {
+        kind: BundleKind::Compacted,
+        inputs,
+        run,
+        tables,
+        failed_tables: Vec::new(),
+        requires: Vec::new(),
+        ..last.manifest().clone()
+    })
+}

@@ -1,0 +1,107 @@
+//! One table of the compacted bundle.
+
+use super::inputs::{self, Parts};
+use super::merge::Merge;
+use super::options::CompactOptions;
+use super::stream::Stream;
+use super::survey::survey;
+use crate::backend::{Kept, Versions, open_versions};
+use crate::bundle::{FileInfo, FileRole, PartOptions, Staged, TableInfo, TableStage, create_table};
+use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
+use crate::error::{Error, Result};
+use crate::model::cell::Cell;
+use crate::model::run::TableCounts;
+use crate::monitor::Monitor;
+use std::sync::Arc;
+
+/// Bytes of the batches of all streams of a table.
+const BATCHES_BYTES: u64 = 64 << 20;
+const ORPHANS_AT_ONCE: u32 = 8192;
+
+/// Writes one table.
+pub(super) fn write(
+    parts: &Parts<'_>,
+    staged: &mut Staged<'_>,
+    options: &CompactOptions,
+    stamp: RunStamp,
+    monitor: &dyn Monitor,
+) -> Result<TableInfo> {
+    let Some((_, first)) = parts.first() else { return Err(Error::internal("a table without a bundle")) };
+    let columns = first.model_columns()?;
+    let ddl = create_table(&first.target, &columns, &first.key_column)?;
+    let mut stage = staged.add_table(&first.name, &ddl)?;
+    let mut versions = open_versions()?;
+    survey(parts, &mut *versions, monitor)?;
+    versions.settle()?;
+    let mut table = Table { parts, first, versions: &mut *versions, options, monitor, counts: TableCounts::default() };
+    let rows = Arc::new(ColumnPlan::rows(&columns, &first.key_column)?);
+    let mut files = table.merged(&mut stage, FileRole::Rows, &rows)?;
+    let tombstones = Arc::new(ColumnPlan::tombstones(&first.key_column)?);
+    files.extend(table.merged(&mut stage, FileRole::Tombstones, &tombstones)?);
+    files.extend(table.orphans(&stage, stamp)?);
+    let counts = table.counts;
+    let folder = stage.folder().clone();
+    let mut info = inputs::table_info(parts, counts)?;
+    (info.folder, info.schema_file) = (folder.as_str().to_owned(), folder.schema_path());
+    info.files = stage.finish(files);
+    Ok(info)
+}
+
+struct Table<'a, 'b> {
+    parts: &'a Parts<'b>,
+    first: &'b TableInfo,
+    versions: &'a mut dyn Versions,
+    options: &'a CompactOptions,
+    monitor: &'a dyn Monitor,
+    counts: TableCounts,
+}
+
+impl Table<'_, '_> {
+    fn part_options(&self) -> PartOptions {
+        PartOptions { zstd_level: self.options.zstd_level, ..PartOptions::default() }
+    }
+
+    fn merged(&mut self, stage: &mut TableStage<'_>, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
+        let kept = self.versions.kept()?;
+        let kept: Vec<Kept> =
+            kept.into_iter().filter(|kept| kept.tombstones == (role == FileRole::Tombstones)).collect();
+        let batch_bytes = BATCHES_BYTES / (kept.len() as u64).max(1);
+        let stream = |kept: &Kept| {
+            let part = usize::try_from(kept.input).ok().and_then(|input| self.parts.get(input).copied());
+            let part = part.ok_or_else(|| Error::internal("a version of no bundle is kept"))?;
+            Ok(Stream::new(part, *kept, plan.clone(), batch_bytes))
+        };
+        let streams = kept.iter().map(stream).collect::<Result<Vec<_>>>()?;
+        let parts = stage.parts(role, plan.schema(), &self.part_options())?;
+        let window_start = self.parts.iter().map(|(_, table)| table.window.start).min();
+        let mut merge = Merge {
+            streams,
+            versions: self.versions,
+            window_start: window_start.unwrap_or(self.first.window.start),
+            monitor: self.monitor,
+            counts: std::mem::take(&mut self.counts),
+            last: None,
+        };
+        let files = merge.write(stage, parts);
+        self.counts = merge.counts;
+        files
+    }
+
+    /// The rows whose parent is not in the compacted bundle.
+    fn orphans(&mut self, stage: &TableStage<'_>, stamp: RunStamp) -> Result<Vec<FileInfo>> {
+        let plan = Arc::new(ColumnPlan::absent_parents()?);
+        let mut builder = BatchBuilder::new(plan.clone(), stamp);
+        let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.part_options())?;
+        let mut after = None;
+        loop {
+            self.monitor.check()?;
+            let orphans = self.versions.orphans(after, ORPHANS_AT_ONCE)?;
+            let Some(last) = orphans.last() else { return parts.finish() };
+            after = Some(last.sort);
+            for orphan in &orphans {
+                builder.push_row(&[Cell::Guid(orphan.child), orphan.parent.map_or(Cell::Null, Cell::Guid)])?;
+            }
+            parts.write(&builder.finish()?)?;
+        }
+    }
+}
