@@ -6,7 +6,9 @@ use super::exit::Exit;
 use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
-use super::{archive, chain, demo, deploy, doctor, inspect, pack, replay, run, signals, status, tables, verify};
+use super::{
+    archive, chain, compact, demo, deploy, doctor, inspect, pack, replay, run, signals, status, tables, verify,
+};
 use crate::error::{Error, Result};
 use clap::Parser as _;
 use std::io::Write as _;
@@ -44,6 +46,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Archive(args) => archive::archive(args, progress),
         Command::Extract(args) => archive::extract(args, progress),
         Command::Chain(args) => chain::run(args, progress),
+        Command::Compact(args) => compact::run(args, progress),
         Command::Replay(args) => replay::run(args, progress),
     }
 }

@@ -75,6 +75,8 @@ pub enum Command {
     Extract(ExtractArgs),
     /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
     Chain(ChainArgs),
+    /// Make one bundle of many: the latest version of each row, and all deletions
+    Compact(CompactArgs),
     /// Apply bundles to a database: the latest version of each row
     Replay(ReplayArgs),
 }
@@ -360,6 +362,28 @@ pub struct ArchiveArgs {
     /// Encrypt the archive so that this recipient of age (age1…) can open it; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub encrypt_to: Vec<String>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+The bundles make one chain without a gap, in any order, and may be compacted themselves. Replaying
+the one bundle gives what replaying all of them gives. The same bundles give the same bytes.
+
+Example:
+  blobdelta compact ./bundles/*.bundle --out ./yearly")]
+pub struct CompactArgs {
+    /// Bundles: their folders, or their archives
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// The folder in which the bundle is published
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub form: FormArgs,
+    #[command(flatten)]
+    pub sign: SignArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
 }

@@ -8,6 +8,7 @@ mod app;
 mod archive;
 mod args;
 mod chain;
+mod compact;
 mod demo;
 mod deploy;
 mod doctor;

@@ -2,8 +2,9 @@
 //! bundle that LIST.json does not name fails here, and so does one that it names and that changed.
 
 use super::made::{Made, key};
-use blobdelta::bundle::manifest::{FailedTable, Previous, ScopeText};
+use blobdelta::bundle::manifest::{BundleKind, FailedTable, Previous, ScopeText};
 use blobdelta::bundle::{Bundle, FileRole, Manifest, archive};
+use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::digest::Sha256;
@@ -25,6 +26,7 @@ const FEATURES: &[&str] = &[
     "archive",
     "blob",
     "business unit",
+    "compacted",
     "early rows",
     "failed table",
     "keys in the order of SQL Server",
@@ -106,6 +108,7 @@ fn features_of(manifest: &Manifest) -> Vec<&'static str> {
     let mut features = vec![];
     let mut note = |is: bool, feature| features.extend(is.then_some(feature));
     note(!manifest.failed_tables.is_empty(), "failed table");
+    note(manifest.kind == BundleKind::Compacted, "compacted");
     for table in &manifest.tables {
         let has = |role| table.files_of(role).next().is_some();
         note(has(FileRole::AbsentParents), "absent parents");
@@ -150,6 +153,12 @@ fn make_bundles_of_format_1() {
         table.window.watermark_before = Some(table.window.start);
     };
     other.write(&folder());
+    let mut third = Made { run: 3, row_run: 3, started: 3000, start: 400, end: 900, ..Made::sample() };
+    third.rows.iter_mut().for_each(|row| row.modified = row.modified.map(|at| at + 400));
+    third.tombstones = vec![(key(5), 899)];
+    let inside = tempfile::tempdir().unwrap();
+    let bundles = [first, third.write(inside.path())].map(|path| Bundle::open(&path).unwrap());
+    compact(bundles.into(), &Local, &folder(), &CompactOptions::default(), &Silent).unwrap();
 }
 
 /// Writes LIST.json anew, after bundles were added.

@@ -1,0 +1,32 @@
+//! `compact`.
+
+use super::answer::Answer;
+use super::args::CompactArgs;
+use super::render::{bytes, clean, counted};
+use crate::bundle::{Bundle, Container};
+use crate::compact::{self, CompactOptions};
+use crate::durable::Local;
+use crate::error::Result;
+use crate::monitor::Monitor;
+use serde_json::json;
+
+/// Publishes one bundle out of many.
+///
+/// # Errors
+/// As [`compact::compact`].
+pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let options = CompactOptions { form: args.form.form()?, signer: args.sign.signer()?, ..CompactOptions::default() };
+    let identities = args.keys.read()?;
+    let open = |path| Bundle::open_in(Container::open(path, &identities)?);
+    let bundles = args.bundles.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;
+    let place = published.path().display().to_string();
+    let root = published.root_sha256();
+    let of = counted(args.bundles.len() as u64, "bundle", "bundles");
+    let text = format!(
+        "bundle {}  (of {of}, {} of payload)\n  root sha256 {root}\n",
+        clean(&place),
+        bytes(published.payload_bytes())
+    );
+    Ok(Answer::done(text, json!({"bundle": place, "root_sha256": root, "adopted": published.adopted()})))
+}
