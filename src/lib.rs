@@ -7,7 +7,7 @@
 //!    → batches of Roots, MissingParents, Children → finish_table (slice complete, watermark)
 //!    → slice rows → Arrow batches → Parquet parts, hashed as they are written → manifest
 //!    → publish (atomic) → record the bundle → release the leases
-//! bundle → verify → replay | compact
+//! bundle → verify → replay | compact | chain
 //! ```
 //!
 //! # The layers
