@@ -46,8 +46,9 @@ fn gaps_and_overlaps(links: &[Link]) -> (Vec<Span>, Vec<Span>) {
 fn misfits(links: &[Link], members: &[Member]) -> Vec<Misfit> {
     let mut by_run: Vec<&Link> = links.iter().collect();
     by_run.sort_by_key(|link| run_order(link, members));
+    let of_links = links.iter().filter_map(|link| members.get(link.member));
     let known: BTreeSet<Sha256> =
-        links.iter().filter_map(|link| members.get(link.member)).map(|member| member.root_sha256).collect();
+        of_links.flat_map(|member| member.inputs.iter().chain([&member.root_sha256]).copied()).collect();
     let mut followed: BTreeMap<Sha256, usize> = BTreeMap::new();
     let mut misfits = Vec::new();
     let mut last: Option<&Link> = None;

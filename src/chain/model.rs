@@ -23,6 +23,8 @@ pub struct Member {
     pub run_id: Guid,
     /// Which pack of the run it is.
     pub pack_number: u32,
+    /// The deltas whose place it takes, if it is a compacted one.
+    pub inputs: Vec<Sha256>,
 }
 
 /// Rule 16: what links, gaps and compaction never cross.

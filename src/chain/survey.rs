@@ -49,6 +49,7 @@ pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor)
             run_started_at: run.started_at.0,
             run_id: run.run_id,
             pack_number: run.pack_number,
+            inputs: bundle.manifest().inputs.clone(),
         });
         for table in &bundle.manifest().tables {
             let id = ChainId { table: table.name.clone(), scope: table.scope.0, source_id: run.source_id };

@@ -30,6 +30,7 @@ fn members(count: usize) -> Vec<Member> {
         run_started_at: Timestamp::from_ticks(i64::try_from(nth).unwrap()).unwrap(),
         run_id: Guid::from_bytes([0; 16]),
         pack_number: 1,
+        inputs: Vec::new(),
     };
     (0..count).map(member).collect()
 }
@@ -114,6 +115,17 @@ fn the_first_may_name_a_bundle_that_is_kept_no_more() {
     let mut first = link(0, 5, 10);
     first.previous = Some(root(77));
     assert_eq!(chain(vec![first, link(1, 9, 20)]).misfits, []);
+}
+
+#[test]
+fn a_chain_goes_on_from_a_compacted_bundle() {
+    let mut all = members(2);
+    all[0].inputs = vec![root(50), root(51)];
+    let (mut compacted, mut next) = (link(0, 0, 10), link(1, 9, 20));
+    (compacted.is_compacted, next.previous) = (true, Some(root(51)));
+    assert_eq!(arrange(id("T"), vec![compacted.clone(), next.clone()], &all).misfits, []);
+    next.previous = Some(root(52));
+    assert_eq!(arrange(id("T"), vec![compacted, next], &all).misfits.len(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whether bundles can be one, and what the manifest of that one says.
 
-use crate::bundle::manifest::{BundleKind, Previous, RunInfo};
+use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
 use crate::bundle::{Bundle, Manifest, TableInfo};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -106,7 +106,7 @@ pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
     let run = RunInfo {
         run_id: id_of(hasher.finish()),
         pack_number: 1,
-        producer: crate::bundle::manifest::Producer::this(),
+        producer: Producer::this(),
         completed_at: bundles.iter().filter_map(|bundle| bundle.manifest().run.completed_at).max(),
         ..last.clone()
     };
@@ -134,10 +134,9 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.window.watermark_before = first.window.watermark_before;
     info.window.lag_only = lag_only;
     info.window.active_transaction_floor = info.window.active_transaction_floor.filter(|_| !lag_only);
-    info.previous = first.previous.map(|Previous { root_sha256 }| Previous { root_sha256 });
+    info.previous = first.previous;
     let units: BTreeSet<Guid> = parts.iter().flat_map(|(_, table)| table.new_business_units.clone()).collect();
     info.new_business_units = units.into_iter().collect();
-    info.counts = TableCounts { gone: last.counts.gone, ..last.counts.clone() };
     let kept = [
         (&mut info.counts.roots, counts.roots),
         (&mut info.counts.missing_parents, counts.missing_parents),
