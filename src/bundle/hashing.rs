@@ -25,11 +25,6 @@ impl HashingFile {
         Ok(Self { file, path: path.to_owned(), block, hasher: Hasher::default(), bytes: 0 })
     }
 
-    /// Bytes taken so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Writes what is left and syncs; to be called once, at the end.
     pub(super) fn seal(&mut self) -> Result<(u64, Sha256)> {
         self.write_block().map_err(|error| Error::io("write", &self.path, error))?;

@@ -5,18 +5,25 @@
 //! anything, and held against the bounds of the format (manifests/FORMAT.md, section 4) and
 //! against the footer. The sums are those of the pages that are there, whatever the footer says.
 
+use super::part::{MAX_CHUNKS, MAX_PART_BYTES};
 use super::thrift::{self, Reader};
 use crate::error::{Error, Result};
 use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
-/// Values of a row group, uncompressed: the format's 128 MiB, and one page over.
-const MAX_ROW_GROUP_BYTES: u64 = (128 << 20) + MAX_PAGE_BYTES;
+/// Values of a row group, uncompressed: the format's 64 MiB, and one page over. A batch may hold
+/// all of it, beside the pages that it comes out of, so a reader needs twice as much.
+const MAX_ROW_GROUP_BYTES: u64 = (64 << 20) + MAX_PAGE_BYTES;
+/// The values of a part, uncompressed: the format's 1 GiB, and one row group over.
+const MAX_INFLATED_BYTES: u64 = MAX_PART_BYTES + MAX_ROW_GROUP_BYTES;
 /// A page, uncompressed: one value of the highest inline limit, and the 1 MiB at which a page is closed.
 const MAX_PAGE_BYTES: u64 = 34 << 20;
 /// A dictionary, uncompressed: the 1 MiB at which a writer gives it up, and one batch.
 const MAX_DICTIONARY_BYTES: u64 = 2 << 20;
+/// Of a fixed width, the widest values of the format are hashes. A library makes room for a
+/// value of the column's width for every NULL, and for every number of a dictionary.
+const MAX_WIDTH_BYTES: i32 = 32;
 /// A page header: the fields of the format take some 30 bytes.
 const MAX_HEADER_BYTES: u64 = 128;
 /// Where the first page of a file stands: after `PAR1`.
@@ -26,7 +33,7 @@ const TAIL_BYTES: u64 = 8;
 /// A footer: 64 KiB, and so much for each column and for each column of each row group.
 const FOOTER_BYTES: u64 = 64 << 10;
 const COLUMN_FOOTER_BYTES: u64 = 8 << 10;
-const CHUNK_FOOTER_BYTES: u64 = 2 << 10;
+const CHUNK_FOOTER_BYTES: u64 = 1 << 10;
 
 const DATA_PAGE: i32 = 0;
 const DICTIONARY_PAGE: i32 = 2;
@@ -38,8 +45,8 @@ fn bad(what: impl Into<String>) -> Error {
     Error::verification(what).hint("no part that was written by the rules is like this; do not use this bundle")
 }
 
-/// Holds the footer against its bounds, before it is decoded: its length, and a flat schema of at
-/// most `columns` columns.
+/// Holds the footer against its bounds, before it is decoded: its length, a flat schema of at
+/// most `columns` columns, and `row_groups` row groups of those.
 ///
 /// # Errors
 /// Verification; Io.
@@ -51,6 +58,9 @@ pub(super) fn footer(part: &impl ChunkReader, columns: usize, row_groups: u64) -
     let (length, magic) = tail.split_first_chunk::<4>().ok_or_else(none)?;
     let length = u64::from(u32::from_le_bytes(*length));
     let columns = columns as u64;
+    if row_groups.saturating_mul(columns) > MAX_CHUNKS {
+        return Err(bad(format!("the manifest says {row_groups} row groups, too many for {columns} columns")));
+    }
     let most = CHUNK_FOOTER_BYTES
         .saturating_mul(row_groups)
         .saturating_add(COLUMN_FOOTER_BYTES)
@@ -62,37 +72,71 @@ pub(super) fn footer(part: &impl ChunkReader, columns: usize, row_groups: u64) -
         return Err(bad(format!("the footer has {length} bytes, where {most} are the most for its columns")));
     }
     let footer = part.get_bytes(start, usize::try_from(length).unwrap_or(usize::MAX)).map_err(unreadable)?;
-    match schema(&footer) {
-        Some(found) if found <= columns => Ok(()),
-        Some(found) => Err(bad(format!("the part has {found} columns, where those of the manifest make {columns}"))),
-        None => Err(bad("the footer does not hold a flat schema")),
+    match shape(&footer) {
+        Some((found, _)) if found > columns => {
+            Err(bad(format!("the part has {found} columns, where those of the manifest make {columns}")))
+        }
+        Some((_, found)) if found != row_groups => {
+            Err(bad(format!("the part has {found} row groups, the manifest says {row_groups}")))
+        }
+        Some(_) => Ok(()),
+        None => Err(bad("the footer does not hold a flat schema and row groups of its columns")),
     }
 }
 
-/// Columns of the flat schema in a footer (`FileMetaData`, field 2): a root and its children,
-/// which have none. The decoder makes room for as many children as an element says.
-fn schema(footer: &[u8]) -> Option<u64> {
+/// Columns and row groups of a footer (`FileMetaData`, fields 2 and 4), of which each row group
+/// has all columns: the decoder makes room for as many as there are.
+fn shape(footer: &[u8]) -> Option<(u64, u64)> {
     let mut reader = Reader::new(footer);
-    let mut found = None;
+    let (mut columns, mut groups) = (None, None);
     while let Some((id, kind)) = reader.field()? {
-        if (id, kind) != (2, thrift::LIST) {
-            reader.skip(kind)?;
-            continue;
+        match (id, kind) {
+            (2, thrift::LIST) if columns.is_none() => columns = Some(schema(&mut reader)?),
+            (4, thrift::LIST) if groups.is_none() => groups = Some(row_groups(&mut reader, columns?)?),
+            (2 | 4, _) => return None,
+            (_, kind) => reader.skip(kind)?,
         }
-        let (length, element) = reader.list()?;
-        if element != thrift::STRUCT || length == 0 || found.is_some() {
+    }
+    Some((columns?, groups?))
+}
+
+/// Row groups, of which each has so many columns (`RowGroup`, field 1).
+fn row_groups(reader: &mut Reader<'_>, columns: u64) -> Option<u64> {
+    let (length, element) = reader.list()?;
+    for _ in 0..length {
+        let found = reader.inner(|group| {
+            let mut found = None;
+            while let Some((id, kind)) = group.field()? {
+                if (id, kind) == (1, thrift::LIST) && found.is_none() {
+                    found = Some(group.clone().list()?.0 as u64);
+                } else if id == 1 {
+                    return None;
+                }
+                group.skip(kind)?;
+            }
+            Some(found)
+        })?;
+        if found != Some(columns) {
             return None;
         }
-        for nth in 0..length {
-            let children = reader.inner(children)?;
-            let due = if nth == 0 { Some(i32::try_from(length - 1).ok()?) } else { None };
-            if children.filter(|children| nth == 0 || *children != 0) != due {
-                return None;
-            }
-        }
-        found = Some(length as u64 - 1);
     }
-    found
+    (element == thrift::STRUCT || length == 0).then_some(length as u64)
+}
+
+/// Columns of a flat schema: a root and its children, which have none.
+fn schema(reader: &mut Reader<'_>) -> Option<u64> {
+    let (length, element) = reader.list()?;
+    if element != thrift::STRUCT || length == 0 {
+        return None;
+    }
+    for nth in 0..length {
+        let children = reader.inner(children)?;
+        let due = if nth == 0 { Some(i32::try_from(length - 1).ok()?) } else { None };
+        if children.filter(|children| nth == 0 || *children != 0) != due {
+            return None;
+        }
+    }
+    Some(length as u64 - 1)
 }
 
 /// `num_children` of a `SchemaElement`.
@@ -108,12 +152,13 @@ fn children(element: &mut Reader<'_>) -> Option<Option<i32>> {
     Some(children)
 }
 
-/// Holds every page header of a part against its bounds and its footer.
+/// Holds every page header of a part against its bounds and its footer. Gives the bytes that each
+/// row group inflates to.
 ///
 /// # Errors
 /// Verification; Io.
-pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Result<()> {
-    let mut at = FIRST_PAGE;
+pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Result<Vec<u64>> {
+    let (mut at, mut rows, mut sizes) = (FIRST_PAGE, 0_i64, Vec::new());
     for (nth, group) in metadata.row_groups().iter().enumerate() {
         let mut bytes = 0_u64;
         for column in group.columns() {
@@ -125,8 +170,20 @@ pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Resu
         if bytes > MAX_ROW_GROUP_BYTES {
             return Err(bad(format!("row group {nth} inflates to {bytes} bytes, over {MAX_ROW_GROUP_BYTES}")));
         }
+        if group.num_rows() <= 0 {
+            return Err(bad(format!("row group {nth} has no rows")));
+        }
+        rows = rows.saturating_add(group.num_rows());
+        sizes.push(bytes);
     }
-    Ok(())
+    let bytes = sizes.iter().sum::<u64>();
+    if bytes > MAX_INFLATED_BYTES {
+        return Err(bad(format!("the part inflates to {bytes} bytes, over {MAX_INFLATED_BYTES}")));
+    }
+    if rows != metadata.file_metadata().num_rows() {
+        return Err(bad(format!("the row groups have {rows} rows, the footer says another number")));
+    }
+    Ok(sizes)
 }
 
 /// A page header, of the fields that the format has.
@@ -221,6 +278,10 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
         if !matches!(column.compression(), Compression::ZSTD(_)) {
             return Err(wrong("a column is not compressed with zstd"));
         }
+        let width = column.column_descr().type_length();
+        if column.column_type() == Type::FIXED_LEN_BYTE_ARRAY && !(1..=MAX_WIDTH_BYTES).contains(&width) {
+            return Err(wrong("a column's values are wider than any of the format"));
+        }
         if column.num_values() != rows {
             return Err(wrong("a column does not have as many values as its row group has rows"));
         }
@@ -253,7 +314,11 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
             if header.encoding != PLAIN && !(header.encoding == RLE_DICTIONARY && dictionary) {
                 return Err(bad(format!("a page has encoding {}, which the format has not", header.encoding)));
             }
-            values = values.saturating_add(i64::from(header.values.max(0)));
+            // Each page has a value at least, so there are no more pages than the rows that are told.
+            if header.values <= 0 {
+                return Err(bad("a page has no values"));
+            }
+            values = values.saturating_add(i64::from(header.values));
         }
         if values == self.rows {
             Ok(())

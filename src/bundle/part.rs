@@ -23,24 +23,28 @@ const CREATED_BY: &str = "blobdelta bundle format 1";
 const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
 /// Room for what a part's footer and incompressible pages take over its values.
 const PART_SLACK_BYTES: u64 = 16 << 20;
-const MAX_ROW_GROUP_BYTES: u64 = 128 << 20;
-const MAX_PART_BYTES: u64 = 1 << 30;
+/// Half of the format's: a dictionary takes at most as much again as its values.
+const MAX_ROW_GROUP_BYTES: u64 = 32 << 20;
+/// Values of a part, before compression.
+pub(super) const MAX_PART_BYTES: u64 = 1 << 30;
+/// Columns of row groups in a part: each takes room in the footer, which is in memory whole.
+pub(super) const MAX_CHUNKS: u64 = 32 << 10;
 
 /// How parts are written.
 #[derive(Clone, Copy, Debug)]
 pub struct PartOptions {
     /// zstd's level, 1 to 22, of parts and of values in `blob/`.
     pub zstd_level: i32,
-    /// Values of a row group, before compression: at most 128 MiB. Bounds the memory of writer
+    /// Values of a row group, before compression: at most 32 MiB. Bounds the memory of writer
     /// and reader alike.
     pub row_group_bytes: u64,
-    /// A part: at most 1 GiB.
+    /// Values of a part, before compression: at most 1 GiB. Bounds the work of a reader.
     pub part_bytes: u64,
 }
 
 impl Default for PartOptions {
     fn default() -> Self {
-        Self { zstd_level: 1, row_group_bytes: 32 << 20, part_bytes: MAX_PART_BYTES }
+        Self { zstd_level: 1, row_group_bytes: MAX_ROW_GROUP_BYTES, part_bytes: MAX_PART_BYTES }
     }
 }
 
@@ -62,7 +66,22 @@ struct OpenPart {
     writer: ArrowWriter<HashingFile>,
     path: String,
     rows: u64,
+    columns: u64,
     group_bytes: u64,
+}
+
+impl OpenPart {
+    /// What its pages inflate to, and the values that are in no page yet.
+    fn bytes(&self) -> u64 {
+        let closed = self.writer.flushed_row_groups().iter().map(|group| group.total_byte_size());
+        closed.filter_map(|bytes| u64::try_from(bytes).ok()).sum::<u64>() + self.group_bytes
+    }
+
+    /// Columns of row groups once another row group is begun and closed.
+    fn chunks(&self) -> u64 {
+        let groups = self.writer.flushed_row_groups().len() as u64 + 2;
+        groups.saturating_mul(self.columns)
+    }
 }
 
 impl<'d> PartWriter<'d> {
@@ -104,7 +123,7 @@ impl<'d> PartWriter<'d> {
         let bytes = value_bytes(batch)?;
         let over = |part: &OpenPart| {
             let most = self.options.part_bytes.saturating_sub(PART_SLACK_BYTES);
-            part.writer.inner().bytes() + part.group_bytes + bytes > most
+            part.bytes() + bytes > most || part.chunks() > MAX_CHUNKS
         };
         if self.open.as_ref().is_some_and(over) {
             self.close_part()?;
@@ -146,7 +165,8 @@ impl<'d> PartWriter<'d> {
             let file = HashingFile::create(self.disk, &self.root.join(&path))?;
             let writer = ArrowWriter::try_new(file, self.schema.clone(), Some(self.properties.clone()));
             let writer = writer.map_err(|error| failed(&path, error))?;
-            self.open = Some(OpenPart { writer, path, rows: 0, group_bytes: 0 });
+            let columns = self.schema.fields().len() as u64;
+            self.open = Some(OpenPart { writer, path, rows: 0, columns, group_bytes: 0 });
             self.number = next_part(self.number)?;
         }
         self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))

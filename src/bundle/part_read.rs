@@ -1,7 +1,7 @@
 //! [`PartReader`]: record batches out of a part whose hash was checked.
 //!
 //! Memory is bounded: row groups are read one after the other, each in batches whose rows are
-//! chosen by the bytes that the row group's rows have on average. What the pages claim is looked
+//! chosen by the bytes that the row group's rows have on average, and by their width in memory. What the pages claim is looked
 //! at before any of them is inflated (`pages`).
 
 use super::content::Content;
@@ -10,7 +10,7 @@ use super::pages;
 use super::read::{Bundle, CheckedFile};
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -22,6 +22,8 @@ use std::path::PathBuf;
 const MOST_COMPANIONS: usize = 4;
 const MOST_RUN_FIELDS: usize = 8;
 const MAX_BATCH_ROWS: u64 = 8192;
+/// What a value of no fixed width takes at least.
+const OFFSET_BYTES: u64 = 4;
 
 /// How a part is read.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct PartReader {
     content: Content,
     path: PathBuf,
     metadata: ArrowReaderMetadata,
+    /// What each row group inflates to.
+    group_bytes: Vec<u64>,
     mask: ProjectionMask,
     batch_bytes: u64,
     row_group: usize,
@@ -91,7 +95,7 @@ fn open(content: Content, path: PathBuf, read: &PartRead, info: &FileInfo, most_
     if metadata.metadata().file_metadata().schema_descr().num_columns() != metadata.schema().fields().len() {
         return Err(Error::verification("the part has nested columns, which the format does not"));
     }
-    pages::check(&content, metadata.metadata())?;
+    let group_bytes = pages::check(&content, metadata.metadata())?;
     let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
     let mask = match &read.columns {
         None => ProjectionMask::all(),
@@ -104,7 +108,8 @@ fn open(content: Content, path: PathBuf, read: &PartRead, info: &FileInfo, most_
         }
     };
     let batch_bytes = read.batch_bytes.max(1);
-    Ok(PartReader { content, path, metadata, mask, batch_bytes, row_group: 0, current: None, failed: false })
+    let (row_group, current, failed) = (0, None, false);
+    Ok(PartReader { content, path, metadata, group_bytes, mask, batch_bytes, row_group, current, failed })
 }
 
 impl PartReader {
@@ -122,7 +127,8 @@ impl PartReader {
         let bad = |error| Error::verification("this part cannot be decoded").file(&self.path).caused_by(error);
         let group = self.metadata.metadata().row_group(self.row_group);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
-        let row_bytes = (u64::try_from(group.total_byte_size()).unwrap_or(0) / rows).max(1);
+        let bytes = self.group_bytes.get(self.row_group).copied().unwrap_or(u64::MAX);
+        let row_bytes = (bytes / rows).max(width(self.schema())).max(1);
         let batch_rows = (self.batch_bytes / row_bytes).clamp(1, MAX_BATCH_ROWS);
         ParquetRecordBatchReaderBuilder::new_with_metadata(self.content.clone(), self.metadata.clone())
             .with_projection(self.mask.clone())
@@ -153,6 +159,15 @@ impl PartReader {
             self.current = Some(self.open_group()?);
         }
     }
+}
+
+/// The least bytes of a row in memory, however few its values take in the file.
+fn width(schema: &SchemaRef) -> u64 {
+    let width = |field: &FieldRef| match field.data_type() {
+        DataType::FixedSizeBinary(width) => u64::try_from(*width).unwrap_or(0),
+        other => other.primitive_width().map_or(OFFSET_BYTES, |width| width as u64),
+    };
+    schema.fields().iter().map(width).sum()
 }
 
 /// Runs what a part with right hashes and hostile content may make panic. The one place where a

@@ -109,6 +109,31 @@ impl ColumnPlan {
         self.schema.clone()
     }
 
+    /// Holds the schema of a part against the plan's: the same names and types in the same order.
+    ///
+    /// # Errors
+    /// Verification, with the first column that is another.
+    pub fn check_schema(&self, found: &Schema) -> Result<()> {
+        let due = self.schema.fields();
+        if due.len() != found.fields().len() {
+            let what = format!(
+                "the file has {} columns where the manifest's columns make {}",
+                found.fields().len(),
+                due.len()
+            );
+            return Err(Error::verification(what));
+        }
+        let same = |due: &Field, found: &Field| due.name() == found.name() && due.data_type() == found.data_type();
+        match due.iter().zip(found.fields()).find(|(due, found)| !same(due, found)) {
+            None => Ok(()),
+            Some((due, found)) => {
+                let shown = |field: &Field| format!("{} {}", field.name(), field.data_type());
+                let what = format!("the file has {} where the manifest says {}", shown(found), shown(due));
+                Err(Error::verification(what).column(due.name()))
+            }
+        }
+    }
+
     /// The columns whose cells are given and given back, without the run's.
     pub fn columns(&self) -> &[Column] {
         &self.columns

@@ -3,7 +3,7 @@
 use super::chain::chain_of;
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -94,7 +94,7 @@ impl<'b> Applier<'b> {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let mut place = Place::after(from, file);
-        for batch in self.open(file, monitor)? {
+        for batch in self.open(file, &self.plan, monitor)? {
             monitor.check()?;
             let Some(batch) = place.skip(batch?) else { continue };
             let mut rows = BatchRows::new(self.plan.clone(), batch)?;
@@ -123,7 +123,7 @@ impl<'b> Applier<'b> {
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
         let mut place = Place::after(from, file);
-        for batch in self.open(file, monitor)? {
+        for batch in self.open(file, &plan, monitor)? {
             monitor.check()?;
             let Some(batch) = place.skip(batch?) else { continue };
             let rows = BatchRows::new(plan.clone(), batch)?;
@@ -139,14 +139,16 @@ impl<'b> Applier<'b> {
         place.check_end()
     }
 
-    fn open(&self, file: &FileInfo, monitor: &dyn Monitor) -> Result<crate::bundle::PartReader> {
+    fn open(&self, file: &FileInfo, plan: &ColumnPlan, monitor: &dyn Monitor) -> Result<PartReader> {
         let checked = self.bundle.check_file(file, monitor)?;
-        self.bundle.open_part(checked, &PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() })
+        let part = self.bundle.open_part(checked, &PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() })?;
+        plan.check_schema(part.schema()).map_err(|error| error.file(&file.path))?;
+        Ok(part)
     }
 
     fn blob(&self, reference: &str) -> Result<&FileInfo> {
         self.table.blob_file(reference).ok_or_else(|| {
-            Error::verification(format!("a row names {reference:.120?}, which is not in the bundle"))
+            Error::verification(format!("a row names {reference:?}, which is not in the bundle"))
                 .hint("verify the bundle with --deep; do not use it")
         })
     }

@@ -47,11 +47,15 @@ pub(super) fn check(
         };
         for file in table.files_of(FileRole::AbsentParents) {
             let read = pass.absent(bundle, file);
-            keep_going(read, file, pass.report)?;
+            if !keep_going(read, file, pass.report)? {
+                return Ok(());
+            }
         }
         for file in table.files_of(FileRole::Rows) {
             let read = pass.rows(bundle, file);
-            keep_going(read, file, pass.report)?;
+            if !keep_going(read, file, pass.report)? {
+                return Ok(());
+            }
         }
         pass.finish();
     }
@@ -97,6 +101,7 @@ impl Pass<'_> {
                     self.absent_parents.insert(parent);
                 }
             }
+            self.report.check_hope()?;
         }
         Ok(())
     }

@@ -1,7 +1,10 @@
-//! Payload files: their hashes, and the footers of parts against the manifest.
+//! Payload files: their hashes, and the footers of parts against the manifest: rows, row groups and
+//! columns.
 
 use super::finding::{Finding, FindingKind as K, Report};
+use super::rows::data_path;
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::convert::ColumnPlan;
 use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
 
@@ -9,18 +12,41 @@ use crate::monitor::Monitor;
 /// before are left alone.
 pub(super) fn check(bundle: &Bundle, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
     for table in &bundle.manifest().tables {
+        let plans = Plans::of(table);
+        if let Err(error) = &plans {
+            report.add(Finding::of(K::BadManifest, Some(&data_path(table)), error));
+        }
         for file in &table.files {
             if !report.blames(&file.path) {
-                check_file(bundle, table, file, report, monitor)?;
+                check_file(bundle, plans.as_ref().ok(), file, report, monitor)?;
             }
         }
     }
     Ok(())
 }
 
+/// What the parts of a table hold, by their roles.
+struct Plans<'a> {
+    table: &'a TableInfo,
+    rows: ColumnPlan,
+    tombstones: ColumnPlan,
+    absent_parents: ColumnPlan,
+}
+
+impl<'a> Plans<'a> {
+    fn of(table: &'a TableInfo) -> Result<Self> {
+        Ok(Self {
+            table,
+            rows: ColumnPlan::rows(&table.model_columns()?, &table.key_column)?,
+            tombstones: ColumnPlan::tombstones(&table.key_column)?,
+            absent_parents: ColumnPlan::absent_parents()?,
+        })
+    }
+}
+
 fn check_file(
     bundle: &Bundle,
-    table: &TableInfo,
+    plans: Option<&Plans<'_>>,
     file: &FileInfo,
     report: &mut Report,
     monitor: &dyn Monitor,
@@ -35,11 +61,16 @@ fn check_file(
         }
     };
     report.bytes += file.bytes;
-    if file.role == FileRole::Blob {
-        return Ok(());
-    }
-    if let Err(error) = bundle.open_part(checked, &PartRead::default()) {
-        report.add(Finding::of(K::BadPart, Some(&file.path), &error.table(&table.name)));
+    let Some(plans) = plans else { return Ok(()) };
+    let plan = match file.role {
+        FileRole::Rows => &plans.rows,
+        FileRole::Tombstones => &plans.tombstones,
+        FileRole::AbsentParents => &plans.absent_parents,
+        FileRole::Blob => return Ok(()),
+    };
+    let part = bundle.open_part(checked, &PartRead::default());
+    if let Err(error) = part.and_then(|part| plan.check_schema(part.schema())) {
+        report.add(Finding::of(K::BadPart, Some(&file.path), &error.table(&plans.table.name)));
     }
     Ok(())
 }

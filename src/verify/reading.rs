@@ -30,6 +30,9 @@ pub(super) fn open(
     let names = || plan.schema().fields().iter().map(|field| field.name().clone()).collect();
     let read = PartRead { columns: (!is_whole).then(names), ..PartRead::default() };
     let reader = bundle.open_part(checked, &read)?;
+    if is_whole {
+        plan.check_schema(reader.schema())?;
+    }
     Ok(Rows { reader, plan: plan.clone() })
 }
 

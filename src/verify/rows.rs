@@ -14,6 +14,7 @@ use crate::model::id::Guid;
 use crate::model::run::Step;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,13 +22,7 @@ use std::sync::Arc;
 /// what is said of all of them together is of no use otherwise.
 pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, monitor: &dyn Monitor) -> Result<bool> {
     let blobs = check_blobs(bundle, table, report, monitor)?;
-    let plan = match ColumnPlan::rows(&table.model_columns()?, &table.key_column) {
-        Ok(plan) => Arc::new(plan),
-        Err(error) => {
-            report.add(Finding::of(K::BadManifest, Some(&data_path(table)), &error));
-            return Ok(false);
-        }
-    };
+    let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
     let Some(columns) = Columns::find(&plan, table) else {
         report.add(Finding::new(K::BadManifest, Some(&data_path(table)), "the table lacks columns of the format"));
         return Ok(false);
@@ -157,7 +152,7 @@ impl Pass<'_> {
             match (bytes, self.blobs.get_mut(&large.reference)) {
                 (Some(_), Some(used)) => *used = true,
                 _ => {
-                    let detail = format!("a row names {:.120?}, which is not in the bundle", large.reference);
+                    let detail = format!("a row names {:?}, which is not in the bundle", large.reference);
                     self.report.add(Finding::new(K::BadBlob, Some(&file.path), detail));
                 }
             }
@@ -183,17 +178,21 @@ impl Pass<'_> {
         let version = batch.version(row, false)?;
         self.place_in_window((key, step, early), &version, file);
         let path = match self.columns.path.map(|path| batch.cell(row, path)).transpose()? {
-            Some(Cell::Bytes(path)) => path.to_vec(),
-            Some(Cell::Text(path)) => path.as_bytes().to_vec(),
-            Some(Cell::Guid(path)) => self.table.key_order.sort_key(path).to_vec(),
-            _ => Vec::new(),
+            Some(Cell::Bytes(path)) => Cow::from(path),
+            Some(Cell::Text(path)) => Cow::from(path.as_bytes()),
+            Some(Cell::Guid(path)) => Cow::from(self.table.key_order.sort_key(path).to_vec()),
+            _ => Cow::from(&[]),
         };
-        let at = (depth, path, self.table.key_order.sort_key(key));
-        if self.last.as_ref().is_some_and(|last| *last >= at) {
+        let sorted_by = self.table.key_order.sort_key(key);
+        let (last_depth, last_path, last_key) = self.last.get_or_insert((i64::MIN, Vec::new(), [0; 16]));
+        if (*last_depth, last_path.as_slice(), *last_key) >= (depth, &*path, sorted_by) {
             let detail = format!("the row of key {key} does not stand after the row before it");
             self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), detail));
         }
-        self.last = Some(at);
+        // In place: a path of a hostile part may be as large as a page.
+        last_path.clear();
+        last_path.extend_from_slice(&path);
+        (*last_depth, *last_key) = (depth, sorted_by);
         Ok(())
     }
 
@@ -302,6 +301,8 @@ fn tombstones(
             last = Some(sorted_by);
         }
         report.rows += batch.rows() as u64;
+        report.check_hope()?;
+        monitor.check()?;
         monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
     }
     Ok(())

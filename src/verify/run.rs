@@ -1,6 +1,7 @@
 //! The order of checks.
 
 use super::finding::{Finding, FindingKind as K, Level, Report};
+use super::rows::data_path;
 use super::trust::Trust;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
@@ -84,8 +85,8 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
     });
     let done = payload::check(&bundle, &mut report, monitor).and_then(|()| {
         for table in bundle.manifest().tables.iter().filter(|_| is_deep) {
-            // A table with a broken file would give a finding for every row that is not there.
-            if table.files.iter().any(|file| report.blames(&file.path)) {
+            // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
+            if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
                 continue;
             }
             if rows::check(&bundle, table, &mut report, monitor)? {

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod archive;
+mod bombs;
 mod damage;
+mod forge;
 mod guard;
 mod logic;
 mod made;

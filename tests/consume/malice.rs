@@ -22,7 +22,7 @@ const MOST_MEMORY_KIB: u64 = 256 << 10;
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// What the binary says of a bundle: the exit code, and the kinds of findings.
-fn told(path: &Path, level: &str) -> (i32, Vec<String>) {
+pub fn told(path: &Path, level: &str) -> (i32, Vec<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
     command.args(["verify", "--json", level]).arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -198,14 +198,15 @@ fn counts_and_columns_that_lie() {
         part.row_groups = Some(u64::from(u32::MAX));
     };
     bad_part(&made, |_| {});
-    let deep = |spoil: fn(&mut blobdelta::bundle::Manifest), default: &[&str], deep: &[&str]| {
-        let mut made = Made::sample();
+    let spoils: [fn(&mut blobdelta::bundle::Manifest); 3] = [
+        |manifest| manifest.tables[0].columns[3].name = "other".into(),
+        |manifest| manifest.tables[0].columns.swap(1, 3),
+        |manifest| drop(manifest.tables[0].columns.remove(3)),
+    ];
+    for spoil in spoils {
         made.spoil = spoil;
-        expect(&made, |_| {}, default, deep);
-    };
-    deep(|manifest| manifest.tables[0].columns[3].name = "other".into(), &[], &["bad_part"]);
-    deep(|manifest| manifest.tables[0].columns.swap(1, 3), &[], &["bad_part"]);
-    deep(|manifest| drop(manifest.tables[0].columns.remove(3)), &[], &["bad_part"]);
+        bad_part(&made, |_| {});
+    }
 }
 
 /// A zstd frame by hand (RFC 8878, section 3.1.1): this window descriptor, and blocks of zeros of
