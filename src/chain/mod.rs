@@ -7,7 +7,6 @@
 
 mod arrange;
 mod axis;
-mod find;
 mod model;
 mod picture;
 mod survey;

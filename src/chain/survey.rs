@@ -1,10 +1,9 @@
 //! Opening bundles one after the other, and keeping what their chains need.
 
 use super::arrange::arrange;
-use super::find::{Place, places};
 use super::model::{Broken, ChainId, Link, Member, Survey};
 use crate::bundle::manifest::BundleKind;
-use crate::bundle::{Bundle, Container, FileInfo, FileRole, Identities, TableInfo};
+use crate::bundle::{Bundle, Container, FileInfo, FileRole, Identities, Place, TableInfo, places};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::Monitor;

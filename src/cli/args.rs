@@ -4,7 +4,7 @@ use super::chain::ChainArgs;
 use super::login::Login;
 use super::sign::SignArgs;
 use crate::backend::{Backend, OpenOptions};
-use crate::bundle::{Form, Identities, Recipients};
+use crate::bundle::{Form, Identities, Recipients, places};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -325,6 +325,20 @@ impl FormArgs {
     }
 }
 
+/// The bundles that arguments name: each one itself, or all in a folder.
+///
+/// # Errors
+/// Usage: nothing there, or a folder without a bundle; Io.
+pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let found: Vec<PathBuf> = places(paths)?.into_iter().map(|place| place.path).collect();
+    match (found.is_empty(), paths.first()) {
+        (true, Some(folder)) => Err(Error::usage("there is no bundle in this folder")
+            .file(folder)
+            .hint("name a folder that holds folders that end in .bundle, or archives that end in .bundle.tar")),
+        _ => Ok(found),
+    }
+}
+
 /// What opens encrypted archives.
 #[derive(clap::Args, Debug)]
 pub struct KeyArgs {
@@ -374,7 +388,7 @@ the one bundle gives what replaying all of them gives. The same bundles give the
 Example:
   blobdelta compact ./bundles/*.bundle --out ./yearly")]
 pub struct CompactArgs {
-    /// Bundles: their folders, or their archives
+    /// Bundles: their folders or archives, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
     /// The folder in which the bundle is published
@@ -415,7 +429,7 @@ Examples:
   blobdelta verify --deep ./bundles/*.bundle
   blobdelta verify --signer ./allowed_signers ./bundles/*.bundle")]
 pub struct VerifyArgs {
-    /// Bundles: their folders, or their archives
+    /// Bundles: their folders or archives, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
     /// Check the set of files, their sizes and the manifest alone
@@ -443,7 +457,7 @@ latest ModifiedOn stands. A replay that was interrupted is repeated.
 Examples:
   blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
 pub struct ReplayArgs {
-    /// Bundles: their folders, or their archives
+    /// Bundles: their folders or archives, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
     /// The instance to replay into: a connection string of SQL Server, or sqlite:FOLDER

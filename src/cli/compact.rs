@@ -1,7 +1,7 @@
 //! `compact`.
 
 use super::answer::Answer;
-use super::args::CompactArgs;
+use super::args::{CompactArgs, named};
 use super::render::{bytes, clean, counted};
 use crate::bundle::{Bundle, Container};
 use crate::compact::{self, CompactOptions};
@@ -18,11 +18,11 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = CompactOptions { form: args.form.form()?, signer: args.sign.signer()?, ..CompactOptions::default() };
     let identities = args.keys.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &identities)?);
-    let bundles = args.bundles.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let bundles = named(&args.bundles)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let of = counted(bundles.len() as u64, "bundle", "bundles");
     let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;
     let place = published.path().display().to_string();
     let root = published.root_sha256();
-    let of = counted(args.bundles.len() as u64, "bundle", "bundles");
     let text = format!(
         "bundle {}  (of {of}, {} of payload)\n  root sha256 {root}\n",
         clean(&place),

@@ -1,7 +1,7 @@
 //! `replay`.
 
 use super::answer::Answer;
-use super::args::ReplayArgs;
+use super::args::{ReplayArgs, named};
 use super::render::{clean, number};
 use super::table::Table;
 use crate::backend::OpenOptions;
@@ -22,9 +22,10 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         allow_gap: args.allow_gap,
         identities: args.keys.read()?,
     };
-    let main_database = replay::target_database(&args.bundles, &options)?;
+    let bundles = named(&args.bundles)?;
+    let main_database = replay::target_database(&bundles, &options)?;
     let mut backend = connection.open(&OpenOptions { main_database, create: args.create, ..OpenOptions::default() })?;
-    let report = replay::replay(&args.bundles, backend.as_mut(), &options, monitor)?;
+    let report = replay::replay(&bundles, backend.as_mut(), &options, monitor)?;
     let text = report.bundles.iter().map(bundle_text).collect();
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();
     Ok(Answer::done(text, json!({"into": connection.to_string(), "bundles": bundles})))

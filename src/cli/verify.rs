@@ -1,7 +1,7 @@
 //! `verify`.
 
 use super::answer::Answer;
-use super::args::VerifyArgs;
+use super::args::{VerifyArgs, named};
 use super::exit::Exit;
 use super::render::{bytes, clean, counted};
 use crate::bundle::signature::{AllowedSigners, SignedBy};
@@ -26,7 +26,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let options = Options { identities: args.keys.read()?, trust: trust(args)?, ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
-    for path in &args.bundles {
+    for path in &named(&args.bundles)? {
         let report = verify::verify_with(path, &options, monitor)?;
         if !report.is_good() {
             exit = Exit::Verification;

@@ -46,6 +46,29 @@ fn a_run_publishes_an_archive_that_every_command_reads() {
 }
 
 #[test]
+fn a_folder_of_bundles_stands_for_all_of_them() {
+    let world = World::new();
+    let out = world.out();
+    let refused = world.call(&["verify", &out]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("there is no bundle in this folder"), "{refused:?}");
+    world.bundle();
+    world.good(&["run", "--table", DOCS, "--from", "2020-01-01", "--archive", "--out", &out]);
+    let verified = world.good(&["verify", "--json", &out]).json();
+    assert_eq!(verified["bundles"].as_array().unwrap().len(), 2);
+    fs::create_dir(world.path("one")).unwrap();
+    world.good(&["compact", &out, "--out", &path_text(&world.path("one"))]);
+    let one = path_text(&only(&world.path("one")));
+    world.good(&["verify", "--deep", &one]);
+    for (bundles, name) in [(&out, "many"), (&one, "one of them")] {
+        let into = format!("sqlite:{}", world.path(name).display());
+        world.good(&["replay", bundles, "--into", &into, "--create"]);
+    }
+    // With both beside each other, the chain has no fault.
+    world.good(&["chain", &out, &one]);
+}
+
+#[test]
 fn what_cannot_be_is_refused_before_anything_is_done() {
     let world = World::new();
     let call = |args: &[&str]| {

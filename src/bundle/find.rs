@@ -1,11 +1,13 @@
 //! Where bundles are, by the names of files alone.
 
-use crate::bundle::layout::{BUNDLE_SUFFIX, TAG_LIST};
+use super::layout::{BUNDLE_SUFFIX, TAG_LIST};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Where a bundle may be.
-pub(super) struct Place {
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// A bundle's folder or archive, by its name.
     pub path: PathBuf,
     /// Whether the user named it; else it was found in a folder, among what else may be there.
     pub is_named: bool,
@@ -16,7 +18,7 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// Usage, if one of them is not there; Io.
-pub(super) fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
+pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
     let mut found = Vec::new();
     for path in paths {
         match path.metadata() {
