@@ -1,7 +1,8 @@
 //! `archive` and `extract`: a bundle published once more, in its other form.
 
 use super::answer::Answer;
-use super::args::{ArchiveArgs, ExtractArgs, KeyArgs};
+use super::args::{ArchiveArgs, ExtractArgs};
+use super::bundles::KeyArgs;
 use super::render::{bytes, clean};
 use crate::bundle::{self, Bundle, Container, Form, Published, Recipients};
 use crate::durable::Local;

@@ -1,7 +1,7 @@
 //! `chain`: what bundles cover.
 
 use super::answer::Answer;
-use super::args::KeyArgs;
+use super::bundles::KeyArgs;
 use super::exit::Exit;
 use super::json::error_object;
 use super::render::{self, bytes, clean, counted, reasons};

@@ -1,7 +1,8 @@
 //! `compact`.
 
 use super::answer::Answer;
-use super::args::{CompactArgs, named};
+use super::args::CompactArgs;
+use super::bundles::named;
 use super::render::{bytes, clean, counted};
 use crate::bundle::{Bundle, Container};
 use crate::compact::{self, CompactOptions};

@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod archive;
 mod args;
+mod bundles;
 mod chain;
 mod compact;
 mod demo;

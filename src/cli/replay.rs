@@ -1,7 +1,8 @@
 //! `replay`.
 
 use super::answer::Answer;
-use super::args::{ReplayArgs, named};
+use super::args::ReplayArgs;
+use super::bundles::named;
 use super::render::{clean, number};
 use super::table::Table;
 use crate::backend::OpenOptions;

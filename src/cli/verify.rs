@@ -1,7 +1,8 @@
 //! `verify`.
 
 use super::answer::Answer;
-use super::args::{VerifyArgs, named};
+use super::args::VerifyArgs;
+use super::bundles::named;
 use super::exit::Exit;
 use super::render::{bytes, clean, counted};
 use crate::bundle::signature::{AllowedSigners, SignedBy};
