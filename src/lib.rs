@@ -20,7 +20,7 @@
 //! | 0 | `error`, `model` |
 //! | 1 | `durable`, `scripts`, `monitor` |
 //! | 2 | `backend`, `convert`, `bundle` |
-//! | 3 | `engine`, `verify`, `replay`, `compact`, `chain` |
+//! | 3 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack` |
 //! | 4 | `demo` |
 //! | 5 | `cli` |
 //!
@@ -48,4 +48,5 @@ pub mod model;
 pub mod monitor;
 pub mod replay;
 pub mod scripts;
+pub mod unpack;
 pub mod verify;

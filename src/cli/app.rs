@@ -7,7 +7,7 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    archive, chain, compact, demo, deploy, doctor, inspect, pack, replay, run, signals, status, tables, verify,
+    archive, chain, compact, demo, deploy, doctor, inspect, pack, replay, run, signals, status, tables, unpack, verify,
 };
 use crate::error::{Error, Result};
 use clap::Parser as _;
@@ -47,6 +47,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Extract(args) => archive::extract(args, progress),
         Command::Chain(args) => chain::run(args, progress),
         Command::Compact(args) => compact::run(args, progress),
+        Command::Unpack(unpack) => unpack::run(unpack, args.json, progress),
         Command::Replay(args) => replay::run(args, progress),
     }
 }

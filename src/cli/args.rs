@@ -4,6 +4,7 @@ use super::bundles::{FormArgs, KeyArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
 use super::sign::SignArgs;
+use super::unpack::UnpackArgs;
 use crate::backend::{Backend, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -76,6 +77,8 @@ pub enum Command {
     Chain(ChainArgs),
     /// Make one bundle of many: the latest version of each row, and all deletions
     Compact(CompactArgs),
+    /// Write the values of bundles as files, in the folders of their hierarchy
+    Unpack(UnpackArgs),
     /// Apply bundles to a database: the latest version of each row
     Replay(ReplayArgs),
 }

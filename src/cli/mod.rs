@@ -31,6 +31,7 @@ mod status;
 mod summary;
 mod table;
 mod tables;
+mod unpack;
 mod verify;
 
 pub use app::main;

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// What the disk does at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,10 @@ impl DurableFile for FaultyFile {
     fn sync(&mut self) -> Result<()> {
         self.disk.at("sync", Path::new("a written file"))?;
         self.file.sync()
+    }
+
+    fn set_modified(&mut self, at: SystemTime) -> Result<()> {
+        self.file.set_modified(at)
     }
 }
 

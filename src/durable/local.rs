@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,10 @@ impl Write for LocalFile {
 impl DurableFile for LocalFile {
     fn sync(&mut self) -> Result<()> {
         self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
+    fn set_modified(&mut self, at: SystemTime) -> Result<()> {
+        self.file.set_modified(at).map_err(|error| Error::io("set the time of", &self.path, error))
     }
 }
 

@@ -14,6 +14,7 @@ pub use local::Local;
 use crate::error::Result;
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// A file that was created by [`Disk::create`] and is being written.
 pub trait DurableFile: Write + Send {
@@ -23,6 +24,12 @@ pub trait DurableFile: Write + Send {
     /// # Errors
     /// Io.
     fn sync(&mut self) -> Result<()>;
+
+    /// Sets when it was last changed, as file systems tell it. To be called after the last write.
+    ///
+    /// # Errors
+    /// Io.
+    fn set_modified(&mut self, at: SystemTime) -> Result<()>;
 }
 
 /// Where files are made. Operations are not idempotent, and are never retried.

@@ -9,4 +9,5 @@ mod chains;
 mod commands;
 mod demo;
 mod refusals;
+mod unpacked;
 mod world;

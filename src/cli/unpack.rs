@@ -1,0 +1,122 @@
+//! `unpack`: the values of bundles as files.
+
+use super::answer::Answer;
+use super::bundles::{KeyArgs, named};
+use super::render::{bytes, clean, counted};
+use crate::durable::Local;
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::monitor::Monitor;
+use crate::unpack::{self, Filter, UnpackOptions, Written, WrittenKind};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Each table has a folder of its own under FOLDER; in it rows lie where the hierarchy puts them. A row
+whose parent is not in the bundles lies in _orphans/<key of the parent>, a folder whose path would be
+too long in _deep/<its key>. Characters that Windows or Unix would not take stand as % and two
+hexadecimal digits; of two names that differ in case alone, the second gets the first digits of its
+key. The time of a file is its DeltaModifiedOn. Hashes are checked before anything is decoded, and
+each value against its own. --json lists every file; it is held in memory until the end.
+
+Examples:
+  blobdelta unpack ./bundles/20261122T180000Z-6f1c2a34-1.bundle --out ./files
+  blobdelta unpack ./bundles --latest --table Files.dbo.Attachment --out ./files
+  blobdelta unpack ./bundles --latest --where name~invoice --where file_type~pdf --out ./found
+  blobdelta unpack ./bundles --latest --key 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 --out ./one")]
+pub struct UnpackArgs {
+    /// Bundles: their folders or archives, or a folder that holds bundles
+    #[arg(value_name = "BUNDLE", required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// The folder to write, which is not there yet or is empty
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Take several bundles together: of each row the latest version, and none that was deleted
+    /// after it
+    #[arg(long)]
+    pub latest: bool,
+    /// Take rows alone whose COLUMN contains TEXT, letters of ASCII in any case; may be repeated,
+    /// and then all have to
+    #[arg(long = "where", value_name = "COLUMN~TEXT", value_parser = Filter::parse)]
+    pub filters: Vec<Filter>,
+    /// Take the row of this key alone
+    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
+    pub key: Option<Guid>,
+    /// Take this configured table alone
+    #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
+    pub table: Option<TableName>,
+    /// The column of names; without it `name`, and in tables without one the key
+    #[arg(long, value_name = "COLUMN")]
+    pub name_column: Option<String>,
+    /// The column of values; without it `file_stream`, or the only one of a large binary type
+    #[arg(long, value_name = "COLUMN")]
+    pub blob_column: Option<String>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+/// Writes the files. The listing is gathered only if it was asked for.
+///
+/// # Errors
+/// As [`unpack::unpack`].
+pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answer> {
+    let options = UnpackOptions {
+        latest: args.latest,
+        table: args.table.clone(),
+        key: args.key,
+        filters: args.filters.clone(),
+        name_column: args.name_column.clone(),
+        blob_column: args.blob_column.clone(),
+        identities: args.keys.read()?,
+        ..UnpackOptions::new(&args.out)
+    };
+    let mut listing: Vec<Value> = Vec::new();
+    let mut told = |written: &Written<'_>| {
+        if list {
+            listing.push(object(written));
+        }
+    };
+    let report = unpack::unpack(&named(&args.bundles)?, &options, &Local, monitor, &mut told)?;
+    let mut text = format!(
+        "{}: {} with {}, {}\n",
+        clean(&args.out.display().to_string()),
+        counted(report.files, "file", "files"),
+        bytes(report.bytes),
+        counted(report.folders, "folder", "folders"),
+    );
+    for (count, one, many) in [
+        (report.without_value, "row has no value, and was not written", "rows have no value, and were not written"),
+        (report.orphans, "lies in _orphans: its parent is not here", "lie in _orphans: their parents are not here"),
+        (report.marked, "has its key in its name, which was taken", "have their key in their name, which was taken"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "  {}", counted(count, one, many));
+        }
+    }
+    let json = json!({
+        "out": args.out.display().to_string(),
+        "files": report.files,
+        "folders": report.folders,
+        "bytes": report.bytes,
+        "without_value": report.without_value,
+        "orphans": report.orphans,
+        "marked": report.marked,
+        "written": listing,
+    });
+    Ok(Answer::done(text, json))
+}
+
+fn object(written: &Written<'_>) -> Value {
+    json!({
+        "path": written.path.display().to_string(),
+        "kind": match written.kind { WrittenKind::File => "file", WrittenKind::Folder => "folder" },
+        "table": written.table.to_string(),
+        "key": written.key,
+        "bytes": written.bytes,
+        "modified_on": written.modified_on.map(|at| at.to_string()),
+        "bundle": written.bundle.display().to_string(),
+    })
+}

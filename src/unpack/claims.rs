@@ -1,0 +1,63 @@
+//! Which names are taken, in every folder, whatever their case.
+//!
+//! Kept are 8 bytes a name, of a hash over folder and folded name. Should two hashes be equal by
+//! chance, a name gets its key though it need not: nothing is lost by it.
+
+use super::names::file_name;
+use super::tree::Dir;
+use crate::model::digest::Hasher;
+use crate::model::id::Guid;
+use std::collections::HashSet;
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Claims {
+    taken: HashSet<[u8; 8]>,
+}
+
+/// A name that was given.
+pub(super) struct Claim {
+    pub name: String,
+    /// Whether the key stands in it.
+    pub is_marked: bool,
+}
+
+impl Claims {
+    /// Takes a name of our own, which no row may have.
+    pub(super) fn reserve(&mut self, dir: Dir, name: &str) {
+        self.taken.insert(hash(dir, name));
+    }
+
+    /// The name of a row in a folder: its own, made safe, or if that is taken the same with the
+    /// first eight digits of its key, or all of them. `None`, if even that is taken, which only a
+    /// name that was made up for it can bring about. `stands` says what is there on the disk: a
+    /// file system may hold more names to be equal than we do.
+    pub(super) fn claim(&mut self, dir: Dir, key: Guid, name: &str, stands: &dyn Fn(&str) -> bool) -> Option<Claim> {
+        let marks = [None, Some(key.short()), Some(key.to_string())];
+        for mark in marks {
+            let name = file_name(name, mark.as_deref());
+            if self.taken.insert(hash(dir, &name)) && !stands(&name) {
+                return Some(Claim { name, is_marked: mark.is_some() });
+            }
+        }
+        None
+    }
+}
+
+fn hash(dir: Dir, name: &str) -> [u8; 8] {
+    let (kind, key) = match dir {
+        Dir::Top => (0, [0; 16]),
+        Dir::Folder(key) => (1, *key.as_bytes()),
+        Dir::Orphans(None) => (2, [0; 16]),
+        Dir::Orphans(Some(key)) => (3, *key.as_bytes()),
+    };
+    let mut hasher = Hasher::default();
+    hasher.update(&[kind]);
+    hasher.update(&key);
+    // Up and down again: letters with several lower-case forms become one.
+    hasher.update(name.to_uppercase().to_lowercase().as_bytes());
+    let digest = hasher.finish();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    first
+}

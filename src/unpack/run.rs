@@ -1,0 +1,229 @@
+//! One unpacking, from bundles to report.
+
+use super::claims::Claims;
+use super::columns::Columns;
+use super::latest::{Latest, Winners};
+use super::names::file_name;
+use super::options::{Report, UnpackOptions, Written};
+use super::scan::Source;
+use super::tree::{Dir, Node, Tree};
+use super::write::{Item, Writer};
+use crate::bundle::{Bundle, Container};
+use crate::durable::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::model::cell::RowSource as _;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::version::Version;
+use crate::monitor::{Event, Monitor};
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Writes the values of bundles as files: `out/<table>/<folders>/<name>`. Each row that was
+/// written goes to `told`, in the order of writing.
+///
+/// Before anything is written, all parts were hashed and their rows placed in the tree. What was
+/// written when this fails is right, but not all; nothing of the file that failed is left.
+///
+/// # Errors
+/// Usage: several bundles without `latest`, or of several sources; a folder that is not empty; a
+/// table, column or key that is not there. Verification, with the file; Io; Cancelled.
+pub fn unpack(
+    bundles: &[PathBuf],
+    options: &UnpackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+    told: &mut dyn FnMut(&Written<'_>),
+) -> Result<Report> {
+    check_out(&options.out)?;
+    let bundles = open(bundles, options)?;
+    let mut tables: BTreeMap<&TableName, Vec<Source<'_>>> = BTreeMap::new();
+    for bundle in &bundles {
+        for table in bundle.manifest().tables.iter().filter(|table| is_asked_for(&table.name, options)) {
+            tables.entry(&table.name).or_default().push(Source { bundle, table });
+        }
+    }
+    if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
+        return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
+    }
+    let files = tables.values().flatten().flat_map(|source| &source.table.files);
+    monitor.event(Event::WorkStarted {
+        what: "unpack",
+        name: &options.out.file_name().unwrap_or_default().to_string_lossy(),
+        rows: Some(files.filter_map(|file| file.rows).sum()),
+        bytes: None,
+    });
+    let mut report = Report::default();
+    let mut folders = Claims::default();
+    let mut done = Ok(());
+    for (name, sources) in tables {
+        let folder = folders.claim(Dir::Top, Guid::from_bytes([0; 16]), &name.to_string(), &|_| false);
+        let folder = folder.map_or_else(|| file_name(&name.to_string(), Some("2")), |claim| claim.name);
+        done = table(&sources, folder, (options, disk, monitor), &mut report, told);
+        if done.is_err() {
+            break;
+        }
+    }
+    monitor.event(Event::WorkFinished);
+    done.map_err(|error| match report.files + report.folders {
+        0 => error,
+        _ if error.what_to_do().is_some() => error,
+        _ => error.hint("what was written is right, but not all: remove the folder before you unpack again"),
+    })?;
+    if let Some(key) = options.key.filter(|_| report.files + report.folders + report.without_value == 0) {
+        return Err(Error::usage("no row of this key was found, or a deletion came after it").key(key));
+    }
+    Ok(report)
+}
+
+fn is_asked_for(table: &TableName, options: &UnpackOptions) -> bool {
+    options.table.as_ref().is_none_or(|asked| asked == table)
+}
+
+/// The folder must be ours alone: then no link can stand in it, and nothing be replaced.
+fn check_out(out: &Path) -> Result<()> {
+    let refused =
+        |what: &str| Err(Error::usage(what).file(out).hint("name a folder that is not there yet, or is empty"));
+    match out.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if parent.is_dir() { Ok(()) } else { refused("the folder that it is to be made in is not there") }
+        }
+        Err(error) => Err(Error::io("open", out, error)),
+        Ok(metadata) if !metadata.is_dir() => refused("this is no folder, or a link to one"),
+        Ok(_) => match out.read_dir().map_err(|error| Error::io("list", out, error))?.next() {
+            Some(_) => refused("this folder is not empty"),
+            None => Ok(()),
+        },
+    }
+}
+
+fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
+    if paths.is_empty() {
+        return Err(Error::usage("there is no bundle to unpack"));
+    }
+    if paths.len() > 1 && !options.latest {
+        return Err(Error::usage("several bundles are named, which may hold several versions of a row")
+            .hint("add --latest to take the latest version of each, or unpack them one by one"));
+    }
+    let mut seen = HashSet::new();
+    let mut bundles: Vec<Bundle> = Vec::new();
+    for path in paths {
+        let bundle = Bundle::open_in(Container::open(path, &options.identities)?)?;
+        bundle.check_file_set()?;
+        let source = |bundle: &Bundle| bundle.manifest().run.source_id;
+        if bundles.first().is_some_and(|first| source(first) != source(&bundle)) {
+            return Err(Error::usage("these bundles are not of one source").file(path).hint("unpack them apart"));
+        }
+        if seen.insert(bundle.root_sha256()) {
+            bundles.push(bundle);
+        }
+    }
+    Ok(bundles)
+}
+
+type Tools<'a> = (&'a UnpackOptions, &'a dyn Disk, &'a dyn Monitor);
+
+fn table(
+    sources: &[Source<'_>],
+    folder: String,
+    (options, disk, monitor): Tools<'_>,
+    report: &mut Report,
+    told: &mut dyn FnMut(&Written<'_>),
+) -> Result<()> {
+    let mut of_tree = Vec::new();
+    let mut whole = Vec::new();
+    for source in sources {
+        let bad = |error: Error| error.table(&source.table.name).file(source.bundle.path());
+        of_tree.push((*source, Columns::of_tree(source.table, options).map_err(bad)?));
+        whole.push((*source, Columns::whole(source.table, options).map_err(bad)?));
+    }
+    let nodes = folders(&of_tree, options.latest, monitor)?;
+    let mut claims = Claims::default();
+    let tree = Tree::build(&nodes, &mut claims)?;
+    drop(nodes);
+    let mut writer =
+        Writer { disk, out: &options.out, folder, tree, claims, made: HashSet::new(), report, monitor, told };
+    let latest = Latest::new(&of_tree, options.keys_per_pass);
+    for pass in 0..if options.latest { latest.passes() } else { 1 } {
+        let winners = options.latest.then(|| latest.winners(pass, &of_tree, monitor)).transpose()?;
+        for (nth, (source, columns)) in whole.iter().enumerate() {
+            write(&mut writer, (nth, *source, columns), winners.as_ref(), options)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows that others lie in, each in the version that counts. Two passes: which keys are
+/// parents, and what their rows say.
+fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monitor) -> Result<BTreeMap<Guid, Node>> {
+    let mut parents: HashSet<Guid> = HashSet::new();
+    for (source, columns) in sources {
+        source.rows(&columns.plan, monitor, &mut |rows| {
+            for row in 0..rows.rows() {
+                parents.extend(columns.parent_key(rows, row)?);
+            }
+            Ok(())
+        })?;
+    }
+    let mut found: BTreeMap<Guid, (Version, Option<Node>)> = BTreeMap::new();
+    let mut take = |key: Guid, version: Version, node: Option<Node>| {
+        if found.get(&key).is_none_or(|standing| version > standing.0) {
+            found.insert(key, (version, node));
+        }
+    };
+    for (source, columns) in sources {
+        source.rows(&columns.plan, monitor, &mut |rows| {
+            for row in 0..rows.rows() {
+                let key = rows.key(row)?;
+                if parents.contains(&key) {
+                    let node = Node {
+                        has_parent: columns.has_parent(rows, row)?,
+                        parent: columns.parent_key(rows, row)?,
+                        name: columns.name(rows, row)?.map(str::to_owned),
+                    };
+                    take(key, rows.version(row, false)?, Some(node));
+                }
+            }
+            Ok(())
+        })?;
+        if latest {
+            source.tombstones(monitor, &mut |rows| {
+                for row in 0..rows.rows() {
+                    let key = rows.key(row)?;
+                    if parents.contains(&key) {
+                        take(key, rows.version(row, true)?, None);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(found.into_iter().filter_map(|(key, (_, node))| Some((key, node?))).collect())
+}
+
+fn write(
+    writer: &mut Writer<'_>,
+    (nth, source, columns): (usize, Source<'_>, &Columns),
+    winners: Option<&Winners>,
+    options: &UnpackOptions,
+) -> Result<()> {
+    source.rows(&columns.plan, writer.monitor, &mut |rows| {
+        for row in 0..rows.rows() {
+            let key = rows.key(row)?;
+            let version = rows.version(row, false)?;
+            let is_wanted = options.key.is_none_or(|asked| asked == key)
+                && winners.is_none_or(|winners| winners.has(key, version, nth))
+                && columns.is_wanted(rows, row)?;
+            if is_wanted {
+                let item = Item { source, columns, rows, row, key, modified_on: version.modified_on };
+                writer.row(&item).map_err(|error| match error.kind() {
+                    Kind::Cancelled => error,
+                    _ => error.table(&source.table.name).key(key),
+                })?;
+            }
+        }
+        writer.count(rows.rows());
+        Ok(())
+    })
+}

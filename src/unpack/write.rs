@@ -1,0 +1,234 @@
+//! Folders and files of one table.
+
+use super::claims::Claims;
+use super::columns::Columns;
+use super::options::{Report, Written, WrittenKind};
+use super::scan::Source;
+use super::tree::{Dir, Tree, no_name};
+use crate::convert::BatchRows;
+use crate::durable::{Disk, DurableFile};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, RowSource as _};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp, UNIX_EPOCH_DAYS};
+use crate::monitor::{Event, Monitor};
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const BLOCK_BYTES: usize = 128 * 1024;
+
+/// See the module's text.
+pub(super) struct Writer<'a> {
+    pub disk: &'a dyn Disk,
+    /// The folder of the unpacking.
+    pub out: &'a Path,
+    /// The folder of the table, one component.
+    pub folder: String,
+    pub tree: Tree,
+    pub claims: Claims,
+    /// Folders that were made.
+    pub made: HashSet<Dir>,
+    pub report: &'a mut Report,
+    pub monitor: &'a dyn Monitor,
+    pub told: &'a mut dyn FnMut(&Written<'_>),
+}
+
+/// A row that is to be written.
+pub(super) struct Item<'r> {
+    pub source: Source<'r>,
+    pub columns: &'r Columns,
+    pub rows: &'r BatchRows,
+    pub row: usize,
+    pub key: Guid,
+    pub modified_on: Option<Timestamp>,
+}
+
+impl Writer<'_> {
+    /// Writes what a row is: a folder, a file, or nothing, if it has no value.
+    ///
+    /// # Errors
+    /// Verification: a value that is not the one its hash names; Io; Cancelled. No part of the
+    /// file that failed is left.
+    pub(super) fn row(&mut self, item: &Item<'_>) -> Result<()> {
+        let Item { columns, rows, row, key, .. } = *item;
+        let has_value = has_value(item)?;
+        let is_directory = columns.is_directory(rows, row)?;
+        if is_directory == Some(true) || (!has_value && self.tree.has(key)) {
+            return self.folder(item);
+        }
+        if !has_value {
+            self.report.without_value += 1;
+            return Ok(());
+        }
+        let (path, dir) = self.place(item)?;
+        let whole = self.out.join(&path);
+        let mut file = self.disk.create(&whole)?;
+        let filled = self.fill(file.as_mut(), &whole, item);
+        let dated = filled.and_then(|bytes| {
+            item.modified_on.and_then(system_time).map_or(Ok(()), |at| file.set_modified(at))?;
+            Ok(bytes)
+        });
+        drop(file);
+        match dated {
+            Ok(bytes) => {
+                self.report.files += 1;
+                self.report.bytes += bytes;
+                self.tell(item, WrittenKind::File, &path, bytes, dir);
+                Ok(())
+            }
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = self.disk.remove_file(&whole);
+                Err(error)
+            }
+        }
+    }
+
+    fn folder(&mut self, item: &Item<'_>) -> Result<()> {
+        let (path, dir) = if self.tree.has(item.key) {
+            let own = Dir::Folder(item.key);
+            self.report.marked += u64::from(self.tree.is_marked(item.key));
+            let orphans = Dir::Orphans(None);
+            (self.make(own)?, if self.tree.is_orphan(item.key) { orphans } else { own })
+        } else {
+            let (path, dir) = self.place(item)?;
+            self.disk.create_dir(&self.out.join(&path))?;
+            (path, dir)
+        };
+        self.report.folders += 1;
+        self.tell(item, WrittenKind::Folder, &path, 0, dir);
+        Ok(())
+    }
+
+    fn tell(&mut self, item: &Item<'_>, kind: WrittenKind, path: &Path, bytes: u64, dir: Dir) {
+        self.report.orphans += u64::from(matches!(dir, Dir::Orphans(_)));
+        (self.told)(&Written {
+            table: &item.source.table.name,
+            key: item.key,
+            kind,
+            path,
+            bytes,
+            modified_on: item.modified_on,
+            bundle: item.source.bundle.path(),
+        });
+    }
+
+    /// A name of its own in the folder where a row lies, which is made if need be.
+    fn place(&mut self, item: &Item<'_>) -> Result<(PathBuf, Dir)> {
+        let Item { columns, rows, row, key, .. } = *item;
+        let dir = self.tree.dir_of(columns.has_parent(rows, row)?, columns.parent_key(rows, row)?);
+        let folder = self.make(dir)?;
+        let own = key.to_string();
+        let name = columns.name(rows, row)?.unwrap_or(&own);
+        let stands = |name: &str| self.out.join(&folder).join(name).symlink_metadata().is_ok();
+        let claim = self.claims.claim(dir, key, name, &stands).ok_or_else(|| no_name(key))?;
+        self.report.marked += u64::from(claim.is_marked);
+        Ok((folder.join(claim.name), dir))
+    }
+
+    /// Makes a folder with all that it lies in, and gives its path from `out` on.
+    fn make(&mut self, dir: Dir) -> Result<PathBuf> {
+        let own = PathBuf::from(&self.folder);
+        let path = own.join(self.tree.path(dir));
+        if self.made.contains(&dir) {
+            return Ok(path);
+        }
+        let mut at = self.out.to_owned();
+        self.make_one(&at)?;
+        for component in &path {
+            at.push(component);
+            self.make_one(&at)?;
+        }
+        self.made.insert(dir);
+        Ok(path)
+    }
+
+    fn make_one(&self, path: &Path) -> Result<()> {
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => Ok(()),
+            Ok(_) => Err(Error::config("something else was put where a folder of the unpacking is to be").file(path)),
+            Err(_) => self.disk.create_dir(path),
+        }
+    }
+
+    /// Writes the value; its hash is right when this returns.
+    fn fill(&self, file: &mut dyn DurableFile, path: &Path, item: &Item<'_>) -> Result<u64> {
+        let Item { source, columns, rows, row, .. } = *item;
+        let Some(column) = columns.blob else { return Err(Error::internal("a plan without values")) };
+        let planned = &columns.plan.planned()[column];
+        let said = match planned.content_sha256 {
+            Some(_) => rows.content_sha256(row, column)?,
+            None => None,
+        };
+        let wrong = || {
+            let error = Error::verification("this value is not the one that its content hash names");
+            let error = error.table(&source.table.name).column(&planned.column.name).key(item.key);
+            error.file(source.bundle.path()).hint("do not use this bundle; verify it with --deep")
+        };
+        let reference = match planned.blob_ref {
+            Some(_) => rows.blob_ref(row, column)?,
+            None => None,
+        };
+        let Some(reference) = reference else {
+            let bytes = match rows.cell(row, column)? {
+                Cell::Bytes(bytes) => bytes,
+                Cell::Text(text) => text.as_bytes(),
+                _ => return Err(Error::internal("a value of another type than its column's")),
+            };
+            if planned.content_sha256.is_some() && said != Some(Sha256::of(bytes)) {
+                return Err(wrong());
+            }
+            file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+            return Ok(bytes.len() as u64);
+        };
+        let named = reference.strip_prefix("blob/").and_then(|name| name.strip_suffix(".zst"));
+        let named = named.and_then(|name| Sha256::parse(name).ok());
+        if planned.content_sha256.is_some() && said != named {
+            return Err(wrong());
+        }
+        let info = source.table.blob_file(reference).ok_or_else(|| {
+            let what = format!("a row names {reference:.120?}, which is not in the bundle");
+            Error::verification(what).key(item.key).file(source.bundle.path())
+        })?;
+        let mut value = source.bundle.open_blob(source.bundle.check_file(info, self.monitor)?)?;
+        let (mut block, mut bytes) = (vec![0; BLOCK_BYTES], 0);
+        loop {
+            self.monitor.check()?;
+            // The end is given only to who read what the name says.
+            let read = value.read(&mut block).map_err(|error| wrong().caused_by(error))?;
+            if read == 0 {
+                return Ok(bytes);
+            }
+            file.write_all(&block[..read]).map_err(|error| Error::io("write", path, error))?;
+            bytes += read as u64;
+        }
+    }
+
+    /// Says that so many rows were gone through.
+    pub(super) fn count(&self, rows: usize) {
+        self.monitor.event(Event::WorkDone { rows: rows as u64, bytes: 0 });
+    }
+}
+
+fn has_value(item: &Item<'_>) -> Result<bool> {
+    let Item { columns, rows, row, .. } = *item;
+    let Some(column) = columns.blob else { return Ok(false) };
+    if columns.plan.planned()[column].blob_ref.is_some() && rows.blob_ref(row, column)?.is_some() {
+        return Ok(true);
+    }
+    Ok(rows.cell(row, column)? != Cell::Null)
+}
+
+/// A moment as files have it. Local times are taken as if they were UTC: which zone the server
+/// stood in, a bundle does not say. `None` where this system's clock does not reach.
+fn system_time(at: Timestamp) -> Option<SystemTime> {
+    let ticks = at.ticks() - UNIX_EPOCH_DAYS * TICKS_PER_DAY;
+    let away = ticks.unsigned_abs();
+    let second = TICKS_PER_SECOND.unsigned_abs();
+    let nanos = u32::try_from(away % second * 100).unwrap_or(0);
+    let away = Duration::new(away / second, nanos);
+    if ticks < 0 { UNIX_EPOCH.checked_sub(away) } else { UNIX_EPOCH.checked_add(away) }
+}
