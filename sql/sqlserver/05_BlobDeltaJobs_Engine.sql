@@ -2154,9 +2154,10 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Has int, @Name nvarchar(600) = CONCAT(QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table)),
+    DECLARE @Bad nvarchar(20), @Has int, @Name nvarchar(600) = CONCAT(QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table)),
         @Login nvarchar(300) = QUOTENAME(SUSER_SNAME());
     IF @Table IS NULL RETURN 0;
+    SET @Bad = (SELECT CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
     IF DB_ID(@Db) IS NULL
     BEGIN
         SET @Missing = @Missing + 1;
@@ -2167,7 +2168,7 @@ BEGIN
         SET @Missing = @Missing + 1;
         IF NOT EXISTS (SELECT 1 FROM #Advice WHERE Subject = CONCAT(N'rights in ', @Db))
             INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-            VALUES (N'error', CONCAT(N'rights in ', @Db), N'this login may not enter the database',
+            VALUES (@Bad, CONCAT(N'rights in ', @Db), N'this login may not enter the database',
                 CONCAT(N'USE ', QUOTENAME(@Db), N'; CREATE USER ', @Login, N' FOR LOGIN ', @Login));
         RETURN 0;
     END;
@@ -2185,7 +2186,7 @@ BEGIN
     SET @Missing = @Missing + 1;
     IF @Has IS NULL AND @Needed <> N'SELECT' RETURN 0;
     INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-    VALUES (N'error', @TableName, CONCAT(N'this login lacks ', @Needed, N' on ', @Name, CASE WHEN @Has IS NULL THEN N', or there is no such table' ELSE N'' END),
+    VALUES (@Bad, @TableName, CONCAT(N'this login lacks ', @Needed, N' on ', @Name, CASE WHEN @Has IS NULL THEN N', or there is no such table' ELSE N'' END),
         CONCAT(N'USE ', QUOTENAME(@Db), N'; GRANT ', @Needed, N' ON ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' TO ', @Login));
 END;
 GO
@@ -2285,10 +2286,8 @@ BEGIN
     EXEC dbo.usp_BlobDelta_LookAtRights @TableName;
     IF EXISTS (
         SELECT 1 FROM dbo.BlobDeltaTableConfig AS c
-        CROSS APPLY (
-            SELECT c.SourceDb AS Name UNION ALL SELECT c.TargetDb UNION ALL SELECT c.MetadataDb UNION ALL SELECT c.BusinessUnitDb
-        ) AS n
-        WHERE c.TableName = @TableName AND DB_ID(n.Name) IS NOT NULL AND COALESCE(HAS_DBACCESS(n.Name), 0) = 0
+        WHERE c.TableName = @TableName
+            AND 0 IN (HAS_DBACCESS(c.SourceDb), HAS_DBACCESS(c.TargetDb), HAS_DBACCESS(c.MetadataDb), HAS_DBACCESS(c.BusinessUnitDb))
     )
     BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @TableName, N'configuration, slice and indexes cannot be looked at without the rights above');
@@ -2486,12 +2485,9 @@ BEGIN
     INSERT INTO #Database (Name)
     SELECT DISTINCT d.name
     FROM sys.databases AS d
-    WHERE d.database_id = DB_ID() OR d.database_id IN (
-        SELECT DB_ID(n.Name) FROM dbo.BlobDeltaTableConfig AS c
-        CROSS APPLY (
-            SELECT c.SourceDb AS Name UNION ALL SELECT c.TargetDb UNION ALL SELECT c.MetadataDb UNION ALL SELECT c.BusinessUnitDb
-        ) AS n
-        WHERE DB_ID(n.Name) IS NOT NULL
+    WHERE d.database_id = DB_ID() OR EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaTableConfig AS c
+        WHERE d.database_id IN (DB_ID(c.SourceDb), DB_ID(c.TargetDb), DB_ID(c.MetadataDb), DB_ID(COALESCE(c.BusinessUnitDb, c.SourceDb)))
     );
     SET @Db = (SELECT MIN(Name) FROM #Database);
     WHILE @Db IS NOT NULL
