@@ -29,9 +29,8 @@ impl Latest {
     pub(super) fn new(sources: &[(Source<'_>, Columns)], keys_per_pass: u64) -> Self {
         let mut seed = Hasher::default();
         sources.iter().for_each(|(source, _)| seed.update(source.bundle.root_sha256().as_bytes()));
-        let files = sources.iter().flat_map(|(source, _)| &source.table.files);
-        let rows = files.filter_map(|file| file.rows).fold(0, u64::saturating_add);
-        Self { seed, passes: rows.div_ceil(keys_per_pass.max(1)).max(1) }
+        let passes = passes(sources.iter().map(|(source, _)| source), keys_per_pass);
+        Self { seed, passes }
     }
 
     pub(super) fn passes(&self) -> u64 {
@@ -81,6 +80,12 @@ impl Latest {
         }
         Ok(Winners(winners))
     }
+}
+
+/// How often the rows of a table are gone through.
+pub(super) fn passes<'s>(sources: impl Iterator<Item = &'s Source<'s>>, keys_per_pass: u64) -> u64 {
+    let rows = sources.flat_map(|source| &source.table.files).filter_map(|file| file.rows).fold(0, u64::saturating_add);
+    rows.div_ceil(keys_per_pass.max(1)).max(1)
 }
 
 impl Winners {

@@ -2,13 +2,13 @@
 
 use super::claims::Claims;
 use super::columns::Columns;
-use super::latest::{Latest, Winners};
+use super::latest::{Latest, Winners, passes};
 use super::names::file_name;
 use super::options::{Report, UnpackOptions, Written};
 use super::scan::Source;
 use super::tree::{Dir, Node, Tree};
 use super::write::{Item, Writer};
-use crate::bundle::{Bundle, Container};
+use crate::bundle::{Bundle, Container, FileRole};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::RowSource as _;
@@ -46,11 +46,15 @@ pub fn unpack(
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
         return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
     }
-    let files = tables.values().flatten().flat_map(|source| &source.table.files);
+    let rows = tables.values().map(|sources| {
+        let files = sources.iter().flat_map(|source| source.table.files_of(FileRole::Rows));
+        let passes = if options.latest { passes(sources.iter(), options.keys_per_pass) } else { 1 };
+        files.filter_map(|file| file.rows).fold(0, u64::saturating_add).saturating_mul(passes)
+    });
     monitor.event(Event::WorkStarted {
         what: "unpack",
         name: &options.out.file_name().unwrap_or_default().to_string_lossy(),
-        rows: Some(files.filter_map(|file| file.rows).sum()),
+        rows: Some(rows.fold(0, u64::saturating_add)),
         bytes: None,
     });
     let mut report = Report::default();
