@@ -24,6 +24,9 @@ const MAX_DICTIONARY_BYTES: u64 = 2 << 20;
 /// Of a fixed width, the widest values of the format are hashes. A library makes room for a
 /// value of the column's width for every NULL, and for every number of a dictionary.
 const MAX_WIDTH_BYTES: i32 = 32;
+/// A row, uncompressed: parts of all kinds have a key, no key comes twice, and so none is in fewer
+/// bytes than its own. Without this some hundred bytes could say billions of rows.
+const MIN_ROW_BYTES: u64 = 16;
 /// A page header: the fields of the format take some 30 bytes.
 const MAX_HEADER_BYTES: u64 = 128;
 /// Where the first page of a file stands: after `PAR1`.
@@ -170,8 +173,10 @@ pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Resu
         if bytes > MAX_ROW_GROUP_BYTES {
             return Err(bad(format!("row group {nth} inflates to {bytes} bytes, over {MAX_ROW_GROUP_BYTES}")));
         }
-        if group.num_rows() <= 0 {
-            return Err(bad(format!("row group {nth} has no rows")));
+        let held = i64::try_from(bytes / MIN_ROW_BYTES).unwrap_or(i64::MAX);
+        if !(1..=held).contains(&group.num_rows()) {
+            let what = format!("row group {nth} has {} rows, and keys for {held} at most", group.num_rows());
+            return Err(bad(what));
         }
         rows = rows.saturating_add(group.num_rows());
         sizes.push(bytes);

@@ -10,6 +10,7 @@ use blobdelta::bundle::{Bundle, PartRead, TableInfo};
 use blobdelta::model::id::Guid;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
+use blobdelta::verify::{FindingKind, Level, verify};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -89,20 +90,42 @@ fn what_is_forged_is_not_refused_for_being_forged() {
     forged(PART, &rows(&[1, 2, 8]), plain_counts, &[], &["unused_blob"]);
 }
 
+fn deletes(rows: i32, keys: Column) -> Forged {
+    let mut columns = vec![keys];
+    columns.extend(moment("DeltaModifiedOn", since_1970(150), rows));
+    columns.push(Column::new("DeltaBusinessUnit", Kind::Fixed(16), true).nulls(rows));
+    columns.extend(run_columns(rows));
+    Forged::new(columns, rows)
+}
+
+fn absent(rows: i32, keys: Column) -> Forged {
+    Forged::new(vec![keys, Column::new("ParentKey", Kind::Fixed(16), true).nulls(rows)], rows)
+}
+
 #[test]
 fn rows_by_the_billion_in_some_hundred_bytes() {
-    let most = i32::MAX;
-    let mut columns = vec![Column::new("stream_id", Kind::Fixed(16), false).same(&[9; 16], most)];
-    columns.extend(moment("DeltaModifiedOn", since_1970(150), most));
-    columns.push(Column::new("DeltaBusinessUnit", Kind::Fixed(16), true).nulls(most));
-    columns.extend(run_columns(most));
-    let deletes = Forged::new(columns, most);
-    forged(DELETES, &deletes, |_| {}, &[], &["duplicate_key", "bad_part"]);
-    let columns = vec![
-        Column::new("ChildKey", Kind::Fixed(16), false).same(&[8; 16], most),
-        Column::new("ParentKey", Kind::Fixed(16), true).nulls(most),
-    ];
-    forged(ABSENT, &Forged::new(columns, most), |_| {}, &[], &["out_of_order", "bad_part"]);
+    let keys = |name| Column::new(name, Kind::Fixed(16), false).same(&[8; 16], i32::MAX);
+    let bad = |part, forged_part: &Forged| forged(part, forged_part, |_| {}, &["bad_part"], &["bad_part"]);
+    bad(DELETES, &deletes(i32::MAX, keys("stream_id")));
+    bad(ABSENT, &absent(i32::MAX, keys("ChildKey")));
+}
+
+#[test]
+fn one_key_by_the_million_is_given_up() {
+    let rows = 200_000;
+    let value = vec![8; 16 * rows as usize];
+    let keys = |name| Column::new(name, Kind::Fixed(16), false).plain(&value, rows);
+    let given_up = |part: &str, forged: &Forged, due: [FindingKind; 2]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Made::sample().write(folder.path());
+        install(&path, part, forged, |_| {});
+        let mut findings = verify(&path, Level::Deep, &Silent).unwrap().findings;
+        findings.dedup_by_key(|finding| finding.kind);
+        assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), due);
+        assert!(findings.iter().all(|finding| finding.file.as_deref() == Some(part)), "{findings:?}");
+    };
+    given_up(DELETES, &deletes(rows, keys("stream_id")), [FindingKind::DuplicateKey, FindingKind::BadPart]);
+    given_up(ABSENT, &absent(rows, keys("ChildKey")), [FindingKind::OutOfOrder, FindingKind::BadPart]);
 }
 
 #[test]
