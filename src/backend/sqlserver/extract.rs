@@ -23,6 +23,8 @@ type Inputs<'a> = Vec<(&'static str, Value<'a>)>;
 
 impl Extract for Session {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+        // As start_table does.
+        self.source_columns(table).map_err(|error| error.table(&table.name))?;
         let mut sql = Sql::new("EXEC dbo.usp_BlobDelta_PlanTable @TableName = ").bind(&table.name);
         if let Some(unit) = request.scope.business_unit() {
             sql = sql.then(", @BusinessUnitId = ").bind(unit);
