@@ -78,7 +78,7 @@ fn compacted(paths: &[PathBuf], out: &Path, side_by_side: usize) -> PathBuf {
 }
 
 pub fn one_bundle_gives_what_many_give(place: &Place) {
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
     let checked = TestRunner::new(config).run(&parts(), |parts| {
         check(place, &parts);
         Ok(())
