@@ -1,8 +1,8 @@
 //! [`PartReader`]: record batches out of a part whose hash was checked.
 //!
 //! Memory is bounded: row groups are read one after the other, each in batches whose rows are
-//! chosen by the bytes that the row group's rows have on average, and by their width in memory. What the pages claim is looked
-//! at before any of them is inflated (`pages`).
+//! chosen by the bytes that the row group's rows have on average, and by their width in memory.
+//! What the pages claim is looked at before any of them is inflated (`pages`).
 
 use super::content::Content;
 use super::manifest::{FileInfo, FileRole};

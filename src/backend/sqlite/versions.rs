@@ -20,7 +20,7 @@ pub struct VersionStore {
 fn failed(error: rusqlite::Error) -> Error {
     Error::new(Kind::Database, "the temporary file of the compaction failed")
         .caused_by(error)
-        .hint("is the folder that TMPDIR names full? It takes some 150 bytes a row")
+        .hint("is the folder that TMPDIR names full? It takes some 260 bytes a row, and more while it sorts")
 }
 
 /// SQLite has no unsigned integers.
