@@ -10,4 +10,5 @@ mod commands;
 mod demo;
 mod refusals;
 mod unpacked;
+mod whole_demo;
 mod world;

@@ -15,7 +15,7 @@ mod target;
 mod values;
 
 #[expect(dead_code, reason = "what only the tests of verification need")]
-#[path = "../consume/made.rs"]
+#[path = "../bundles/verify/made.rs"]
 mod made;
 
 use libtest_mimic::{Arguments, Trial};

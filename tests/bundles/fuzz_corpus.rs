@@ -1,6 +1,6 @@
 //! What was found by fuzzing, and what fuzzing starts from, once more: `fixtures/fuzz/<target>/`.
 
-#[path = "fuzz/targets.rs"]
+#[path = "../fuzz/targets.rs"]
 mod targets;
 
 use std::path::Path;

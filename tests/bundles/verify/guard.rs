@@ -91,7 +91,7 @@ fn the_bundles_of_format_1_have_every_feature() {
         types.extend(columns.map(|column| family(&column.sql_type)));
     }
     assert_eq!(features.into_iter().collect::<Vec<_>>(), FEATURES);
-    let fixture = include_str!("../../fixtures/types/types.json");
+    let fixture = include_str!("../../../fixtures/types/types.json");
     let fixture: Value = serde_json::from_str(fixture).unwrap();
     for sql_type in fixture["types"].as_array().unwrap() {
         let name = family(sql_type["type"].as_str().unwrap());

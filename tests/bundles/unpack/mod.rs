@@ -1,8 +1,6 @@
 //! Unpacking: every row a file in its place, whatever its name; nothing outside of the folder,
 //! nothing wrong left.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod demo;
 mod made;
 mod refused;

@@ -1,11 +1,7 @@
 //! manifests/FORMAT.md says what a manifest holds. (That manifests fit manifest.schema.json is held by
 //! tests/interop/check_manifests.py, with a JSON Schema library of another language.)
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "bundle/sample.rs"]
-mod sample;
-
+use super::write::sample;
 use blobdelta::durable::Local;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! What is refused, and what is left then.
 
-use crate::made::{Content, Row, key};
-use crate::{Place, TABLE, files};
+use super::made::{Content, Row, key};
+use super::{Place, TABLE, files};
 use blobdelta::error::Kind;
 use blobdelta::unpack::{Filter, UnpackOptions};
 use std::fs;

@@ -1,6 +1,6 @@
 //! The bundles of the demo, unpacked, are the files that it read.
 
-use crate::files;
+use super::files;
 use blobdelta::demo::{DemoOptions, run_demo};
 use blobdelta::durable::Local;
 use blobdelta::monitor::Silent;
