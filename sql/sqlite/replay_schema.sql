@@ -23,13 +23,42 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
     PRIMARY KEY (TableName, stream_id)
 ) WITHOUT ROWID;
 
--- The last window applied of each chain (rule 16).
-CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayChain (
-    TableName  "nvarchar(400) TEXT" NOT NULL,
-    SourceId   uniqueidentifier BLOB NOT NULL,
-    Scope      "nvarchar(36) TEXT" NOT NULL,
-    RootSha256 "char(64) TEXT" NOT NULL,
-    WindowEnd  "datetime2(7) TEXT" NOT NULL,
-    NotedAt    "datetime2(7) TEXT" NOT NULL,
-    PRIMARY KEY (TableName, SourceId, Scope)
+-- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
+-- of which only the root digest is known. Gap says what is missing before a bundle, where that
+-- was allowed.
+CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
+    TableName        "nvarchar(400) TEXT" NOT NULL,
+    RootSha256       "char(64) TEXT" NOT NULL,
+    SourceId         uniqueidentifier BLOB NOT NULL,
+    Scope            "nvarchar(36) TEXT" NOT NULL,
+    WindowStart      "datetime2(7) TEXT" NULL,
+    WindowEnd        "datetime2(7) TEXT" NULL,
+    Gap              "nvarchar(1000) TEXT" NULL,
+    WithinRootSha256 "char(64) TEXT" NULL,
+    NotedAt          "datetime2(7) TEXT" NOT NULL,
+    PRIMARY KEY (TableName, RootSha256)
 ) WITHOUT ROWID;
+
+-- Rule 14: the rank of each row of a table that has no columns for it.
+CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRow (
+    TableName    "nvarchar(400) TEXT" NOT NULL,
+    stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
+    ModifiedOn   "datetime2(7) TEXT" NULL,
+    RunStartedAt "datetime2(7) TEXT" NOT NULL,
+    RunId        uniqueidentifier BLOB NOT NULL,
+    PRIMARY KEY (TableName, stream_id)
+) WITHOUT ROWID;
+
+-- Rows that were removed, or not written, because a unique constraint of the table kept them from
+-- standing beside a later row.
+CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayDisplaced (
+    TableName    "nvarchar(400) TEXT" NOT NULL,
+    stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
+    ModifiedOn   "datetime2(7) TEXT" NULL,
+    RunStartedAt "datetime2(7) TEXT" NOT NULL,
+    RunId        uniqueidentifier BLOB NOT NULL,
+    ByStreamId   uniqueidentifier BLOB NOT NULL,
+    IndexName    "nvarchar(128) TEXT" NOT NULL,
+    RootSha256   "char(64) TEXT" NOT NULL,
+    DisplacedAt  "datetime2(7) TEXT" NOT NULL
+);

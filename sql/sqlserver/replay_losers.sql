@@ -6,18 +6,18 @@ DELETE s
 FROM #BlobDeltaStage AS s
 WHERE EXISTS (
     SELECT 1
-    FROM [{Target}] AS t
-    WHERE t.[{Key}] = s.k
+    FROM [{Standing}] AS t
+    WHERE t.k = s.k
       AND (
-        t.DeltaModifiedOn > s.vm
-        OR (t.DeltaModifiedOn IS NOT NULL AND s.vm IS NULL)
+        t.vm > s.vm
+        OR (t.vm IS NOT NULL AND s.vm IS NULL)
         OR (
-            (t.DeltaModifiedOn = s.vm OR (t.DeltaModifiedOn IS NULL AND s.vm IS NULL))
+            (t.vm = s.vm OR (t.vm IS NULL AND s.vm IS NULL))
             AND (
-                ISNULL(t.DeltaRunStartedAt, '0001-01-01') > s.vs
+                ISNULL(t.vs, '0001-01-01') > s.vs
                 OR (
-                    ISNULL(t.DeltaRunStartedAt, '0001-01-01') = s.vs
-                    AND ISNULL(CONVERT(char(36), t.DeltaRunId), '00000000-0000-0000-0000-000000000000')
+                    ISNULL(t.vs, '0001-01-01') = s.vs
+                    AND ISNULL(CONVERT(char(36), t.vr), '00000000-0000-0000-0000-000000000000')
                         >= CONVERT(char(36), s.vr) COLLATE Latin1_General_BIN2
                 )
             )

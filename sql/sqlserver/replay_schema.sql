@@ -26,14 +26,45 @@ IF OBJECT_ID(N'dbo.BlobDeltaTombstone', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaTombstone PRIMARY KEY (TableName, stream_id)
     );
 
--- The last window applied of each chain (rule 16).
-IF OBJECT_ID(N'dbo.BlobDeltaReplayChain', N'U') IS NULL
-    CREATE TABLE dbo.BlobDeltaReplayChain (
-        TableName  nvarchar(400) NOT NULL,
-        SourceId   uniqueidentifier NOT NULL,
-        Scope      nvarchar(36) NOT NULL,
-        RootSha256 char(64) NOT NULL,
-        WindowEnd  datetime2(7) NOT NULL,
-        NotedAt    datetime2(7) NOT NULL,
-        CONSTRAINT PK_BlobDeltaReplayChain PRIMARY KEY (TableName, SourceId, Scope)
+-- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
+-- of which only the root digest is known. Gap says what is missing before a bundle, where that
+-- was allowed.
+IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReplayBundle (
+        TableName        nvarchar(400) NOT NULL,
+        RootSha256       char(64) NOT NULL,
+        SourceId         uniqueidentifier NOT NULL,
+        Scope            nvarchar(36) NOT NULL,
+        WindowStart      datetime2(7) NULL,
+        WindowEnd        datetime2(7) NULL,
+        Gap              nvarchar(1000) NULL,
+        WithinRootSha256 char(64) NULL,
+        NotedAt          datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaReplayBundle PRIMARY KEY (TableName, RootSha256)
+    );
+
+-- Rule 14: the rank of each row of a table that has no columns for it.
+IF OBJECT_ID(N'dbo.BlobDeltaReplayRow', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReplayRow (
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        ModifiedOn   datetime2(7) NULL,
+        RunStartedAt datetime2(7) NOT NULL,
+        RunId        uniqueidentifier NOT NULL,
+        CONSTRAINT PK_BlobDeltaReplayRow PRIMARY KEY (TableName, stream_id)
+    );
+
+-- Rows that were removed, or not written, because a unique constraint of the table kept them from
+-- standing beside a later row.
+IF OBJECT_ID(N'dbo.BlobDeltaReplayDisplaced', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReplayDisplaced (
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        ModifiedOn   datetime2(7) NULL,
+        RunStartedAt datetime2(7) NULL,
+        RunId        uniqueidentifier NULL,
+        ByStreamId   uniqueidentifier NOT NULL,
+        IndexName    nvarchar(128) NOT NULL,
+        RootSha256   char(64) NOT NULL,
+        DisplacedAt  datetime2(7) NOT NULL
     );

@@ -4,8 +4,12 @@ DECLARE @removed bigint;
 DELETE t
 FROM [{Target}] AS t
 INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k
-WHERE t.DeltaModifiedOn IS NULL OR s.vm >= t.DeltaModifiedOn;
+WHERE EXISTS (SELECT 1 FROM [{Standing}] AS v WHERE v.k = s.k AND (v.vm IS NULL OR s.vm >= v.vm));
 SET @removed = @@ROWCOUNT;
+DELETE m
+FROM dbo.BlobDeltaReplayRow AS m
+INNER JOIN #BlobDeltaStage AS s ON m.stream_id = s.k
+WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k);
 UPDATE d
 SET DeletedOn = s.vm, RunStartedAt = s.vs, RunId = s.vr
 FROM dbo.BlobDeltaTombstone AS d

@@ -2,10 +2,13 @@
 //! kinds of instance refuse the same targets. A target that would cut or round a value is
 //! refused before anything is written.
 
-use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetSpec};
+use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
-use crate::model::column::Column;
+use crate::model::column::{Column, DELTA_COLUMNS, DELTA_MODIFIED_ON};
+use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
+use crate::model::time::Timestamp;
+use crate::model::version::Version;
 
 /// Whether this is a column that a target has of its own, filled from the rows' versions.
 pub(super) fn is_run_column(name: &str) -> bool {
@@ -32,24 +35,90 @@ pub(super) fn named<'c>(found: &'c [Column], name: &str) -> Option<&'c Column> {
 /// Holds the columns that were found against [`target_columns`].
 ///
 /// # Errors
-/// Config, with the column: it is missing, narrower, computed, or does not take NULL.
-pub(super) fn check_columns(found: &[Column], wanted: &[Column], key: &str) -> Result<()> {
+/// Config, with the column: it is missing, narrower, or does not take NULL; or the key is computed.
+pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<TargetFit> {
     let hint = "add or widen the column in the target, or replay into another database";
+    let is_there = |name: &str| named(found, name).is_some_and(|column| !column.computed);
+    let has_marks = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].into_iter().all(is_there);
+    let mut fit = TargetFit { has_marks, skipped: Vec::new() };
     for column in wanted {
         let Some(there) = named(found, &column.name) else {
-            return Err(Error::config("the target lacks this column").column(&column.name).hint(hint));
+            if !is_run_column(&column.name) && !is_delta(&column.name) {
+                return Err(Error::config("the target lacks this column").column(&column.name).hint(hint));
+            }
+            fit.skipped.push(column.name.clone());
+            continue;
         };
-        let needs_null = column.nullable && !column.name.eq_ignore_ascii_case(key);
+        let is_key = column.name.eq_ignore_ascii_case(key);
+        // What the target makes itself takes no values.
+        if there.computed && !is_key {
+            fit.skipped.push(column.name.clone());
+            continue;
+        }
         let why = if !is_wide_enough(there.sql_type, column.sql_type) {
             format!("the target's column is a {}, and a {} comes", there.sql_type, column.sql_type)
-        } else if there.computed || (needs_null && !there.nullable) {
-            "the target's column is computed or does not take NULL".to_owned()
+        } else if there.computed {
+            "the target computes its key".to_owned()
+        } else if column.nullable && !is_key && !there.nullable {
+            "the target's column does not take NULL".to_owned()
         } else {
             continue;
         };
         return Err(Error::config(why).column(&column.name).hint(hint));
     }
-    Ok(())
+    Ok(fit)
+}
+
+fn is_delta(name: &str) -> bool {
+    DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
+}
+
+/// The rank of a row that came by another way than a replay: older than any that has a run.
+pub(super) fn unmarked() -> Version {
+    rank(None, None, None)
+}
+
+/// A row's rank, from the marks that stand with it.
+pub(super) fn rank(modified_on: Option<Timestamp>, run_started_at: Option<Timestamp>, run_id: Option<Guid>) -> Version {
+    Version {
+        modified_on,
+        tombstone: false,
+        run_started_at: run_started_at.unwrap_or(Timestamp::MIN),
+        run_id: run_id.unwrap_or(Guid::from_bytes([0; 16])),
+    }
+}
+
+/// Two rows of different keys that a unique constraint keeps from standing side by side.
+#[derive(Clone, Debug)]
+pub(super) struct Clash {
+    /// The row that comes.
+    pub(super) coming: (Guid, Version),
+    /// The row that stands.
+    pub(super) standing: (Guid, Version),
+    /// The constraint's index.
+    pub(super) index: String,
+}
+
+impl Clash {
+    /// The key of the one that has to go: the older, and of equals the one with the lesser key, so
+    /// that the order in which they come does not matter.
+    ///
+    /// # Errors
+    /// Config, with both keys, unless the target's rows may be displaced.
+    pub(super) fn older(&self, spec: &TargetSpec) -> Result<(Guid, Version)> {
+        let ((coming, new), (standing, old)) = (self.coming, self.standing);
+        if !spec.displace {
+            let text = format!(
+                "the unique index {} of the target keeps this row out: the row {standing} has its values",
+                self.index
+            );
+            return Err(Error::config(text).key(coming).hint(
+                "a row that was replaced under a new key while its deletion was never logged: log the deletion at the \
+                 source and replay that bundle too, or have the older row displaced with --displace",
+            ));
+        }
+        Ok(if (new, coming) < (old, standing) { self.coming } else { self.standing })
+    }
 }
 
 /// The key alone must be unique in a target, because a row replaces the row of its key.
@@ -85,6 +154,18 @@ fn is_wide_enough(there: SqlType, coming: SqlType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_standing_table_needs_the_source_s_columns_and_no_marks() {
+        let column = |name: &str, computed| Column { computed, ..Column::new(name, SqlType::Int, true) };
+        let wanted = [column("key", false), column("a", false), column("c", true), column(DELTA_MODIFIED_ON, false)];
+        let plain = [column("KEY", false), column("a", false), column("C", true), column("own", false)];
+        let skipped = vec!["c".to_owned(), DELTA_MODIFIED_ON.to_owned()];
+        assert_eq!(fit(&plain, &wanted, "key").unwrap(), TargetFit { has_marks: false, skipped });
+        let error = fit(&plain[..1], &wanted, "key").unwrap_err();
+        assert_eq!(error.place().column.as_deref(), Some("a"));
+        assert!(fit(&[column("key", true)], &wanted, "key").is_err());
+    }
 
     #[test]
     fn a_column_that_would_cut_a_value_is_too_narrow() {

@@ -8,6 +8,7 @@ mod connect;
 mod extract;
 mod fit;
 mod jobs;
+mod ranks;
 mod sandbox;
 mod slices;
 pub mod sqlite;
@@ -19,10 +20,14 @@ mod versions;
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
 pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
+pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
-pub use target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
+pub use target::{
+    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Standing, StandingContent, Target,
+    TargetFit, TargetSpec, TombstoneRow,
+};
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 

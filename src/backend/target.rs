@@ -22,6 +22,64 @@ pub struct TargetSpec {
     pub key_column: String,
     /// The path among them; a table that is created gets an index on it.
     pub path_column: Option<String>,
+    /// Whether, of two rows that a unique constraint of the target keeps from standing side by
+    /// side, the older is removed; else that is an error.
+    pub displace: bool,
+}
+
+/// How a table that is there takes the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetFit {
+    /// Whether it keeps the rank of each row itself, in `DeltaModifiedOn`,
+    /// [`DELTA_RUN_STARTED_AT`] and [`DELTA_RUN_ID`]; else `BlobDeltaReplayRow` does.
+    pub has_marks: bool,
+    /// Columns of the rows that it does not take: those that it computes, and Delta columns that
+    /// it does not have.
+    pub skipped: Vec<String>,
+}
+
+/// What a batch of rows did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows that were written.
+    pub written: u64,
+    /// Rows that were removed, or not written, because of a unique constraint.
+    pub displaced: u64,
+}
+
+/// A bundle that was applied whole: a row of `BlobDeltaReplayBundle`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedBundle {
+    /// The source of its chain.
+    pub source_id: Guid,
+    /// The scope of its chain.
+    pub scope: String,
+    /// Its root digest.
+    pub root_sha256: Sha256,
+    /// Start and end of its window; not known of one that came in another.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// Why it does not follow what the target had of its chain, where that was allowed.
+    pub gap: Option<String>,
+    /// The bundle that it came in, if it was compacted into another.
+    pub within: Option<Sha256>,
+}
+
+/// What a target has under a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The row's rank; the least that there is, if it came by another way.
+    pub row: Option<Version>,
+    /// The tombstone's.
+    pub tombstone: Option<Version>,
+}
+
+/// The content of a row that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingContent {
+    /// The row's rank.
+    pub version: Version,
+    /// SHA-256 of each value that was asked for; `None` for NULL.
+    pub sha256: Vec<Option<Sha256>>,
 }
 
 /// The column of a target that keeps when the run started that captured the row, UTC.
@@ -65,9 +123,15 @@ pub trait Target {
     ///
     /// # Errors
     /// Config, before anything is written: no such table, or a missing or narrower column.
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<()>;
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit>;
 
-    /// What the ledger has of this bundle.
+    /// The same without changing anything; nothing, if there is no such database or table.
+    ///
+    /// # Errors
+    /// As [`Target::prepare_target`].
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>>;
+
+    /// What the ledger has of this bundle; nothing, where there is no ledger.
     ///
     /// # Errors
     /// Database.
@@ -75,11 +139,12 @@ pub trait Target {
 
     /// Applies rows of one part and moves the ledger to `entry`, in one transaction. `versions`
     /// and `keys` are those of the rows. A row loses against a newer row or tombstone that the
-    /// target has. Returns how many rows were written. A [`Cell::Large`](crate::model::cell::Cell)
-    /// is read from [`RowSource::large`] in pieces, while its row wins.
+    /// target has. A [`Cell::Large`](crate::model::cell::Cell) is read from [`RowSource::large`] in
+    /// pieces, while its row wins.
     ///
     /// # Errors
-    /// Internal, if the ledger is not where `entry.rows` minus these rows says.
+    /// Internal, if the ledger is not where `entry.rows` minus these rows says; Config, with both
+    /// keys, if a unique constraint keeps a row out and [`TargetSpec::displace`] is not set.
     fn apply_rows(
         &mut self,
         spec: &TargetSpec,
@@ -87,7 +152,7 @@ pub trait Target {
         keys: &[Guid],
         versions: &[Version],
         entry: &LedgerEntry,
-    ) -> Result<u64>;
+    ) -> Result<Applied>;
 
     /// Applies tombstones of one part, likewise. Returns how many rows were removed.
     ///
@@ -95,22 +160,35 @@ pub trait Target {
     /// As [`Target::apply_rows`].
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64>;
 
-    /// The end of the last window applied of this chain, kept for finding gaps.
+    /// The bundles of this table that were applied whole, of any chain; nothing, where there is no
+    /// ledger. They are as many as were replayed, some hundreds a decade.
     ///
     /// # Errors
     /// Database.
-    fn chain_end(&mut self, spec: &TargetSpec, source_id: Guid, scope: &str) -> Result<Option<Timestamp>>;
+    fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>>;
 
-    /// Notes that a bundle of this chain was applied whole. Never moves the end backwards.
+    /// Notes bundles of this table that were applied whole, in one transaction; what was noted of
+    /// one before stays.
     ///
     /// # Errors
     /// Database.
-    fn note_chain(
+    fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()>;
+
+    /// What the target has under each of these keys.
+    ///
+    /// # Errors
+    /// Database.
+    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>>;
+
+    /// The content of the rows that stand under these keys, in these columns of
+    /// [`TargetSpec::columns`], as large binaries hashed where they lie.
+    ///
+    /// # Errors
+    /// Database.
+    fn standing_content(
         &mut self,
         spec: &TargetSpec,
-        source_id: Guid,
-        scope: &str,
-        root: Sha256,
-        end: Timestamp,
-    ) -> Result<()>;
+        columns: &[usize],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<StandingContent>>>;
 }

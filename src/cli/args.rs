@@ -416,9 +416,21 @@ pub struct ReplayArgs {
     /// Create the database and its tables where they are missing
     #[arg(long)]
     pub create: bool,
-    /// Apply bundles although one before them is missing: what it held is then missing too
+    /// Apply bundles although one before them is missing: what it held is then missing too. The
+    /// target keeps a note of it (BlobDeltaReplayBundle)
     #[arg(long)]
     pub allow_gap: bool,
+    /// Where a unique constraint of the target keeps two rows from standing side by side, remove the
+    /// older and keep a note of it (BlobDeltaReplayDisplaced)
+    #[arg(long)]
+    pub displace: bool,
+    /// Say what would be applied, inserted, replaced and deleted; change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Compare what stands in the target with the bundles by content hash, computed where the rows
+    /// are; change nothing. Exit code 3 if anything differs
+    #[arg(long, conflicts_with_all = ["plan", "create", "displace"])]
+    pub check: bool,
     #[command(flatten)]
     pub keys: KeyArgs,
 }

@@ -3,15 +3,17 @@
 use super::answer::Answer;
 use super::args::ReplayArgs;
 use super::bundles::named;
+use super::exit::Exit;
 use super::render::{clean, number};
 use super::table::Table;
 use crate::backend::OpenOptions;
 use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::replay::{self, BundleOutcome, ReplayOptions};
+use crate::replay::{self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, TableOutcome};
 use serde_json::{Value, json};
 
-/// Applies bundles in the order of their chains, each once.
+/// Applies bundles in the order of their chains, each once; or says what that would do, or whether
+/// the target holds what was applied.
 ///
 /// # Errors
 /// As [`replay::replay`].
@@ -21,19 +23,106 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         database: args.database.clone(),
         create: args.create,
         allow_gap: args.allow_gap,
+        displace: args.displace,
         identities: args.keys.read()?,
     };
     let bundles = named(&args.bundles)?;
     let main_database = replay::target_database(&bundles, &options)?;
-    let mut backend = connection.open(&OpenOptions { main_database, create: args.create, ..OpenOptions::default() })?;
+    let create = args.create && !args.plan;
+    let mut backend = connection.open(&OpenOptions { main_database, create, ..OpenOptions::default() })?;
+    let into = connection.to_string();
+    if args.plan {
+        return Ok(planned(&replay::plan(&bundles, backend.as_mut(), &options, monitor)?, &into));
+    }
+    if args.check {
+        return Ok(checked(&replay::check(&bundles, backend.as_mut(), &options, monitor)?, &into));
+    }
     let report = replay::replay(&bundles, backend.as_mut(), &options, monitor)?;
     let text = report.bundles.iter().map(bundle_text).collect();
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();
-    Ok(Answer::done(text, json!({"into": connection.to_string(), "bundles": bundles})))
+    Ok(Answer::done(text, json!({"into": into, "bundles": bundles})))
+}
+
+fn planned(tables: &[PlannedTable], into: &str) -> Answer {
+    let mut shown = Table::new(&[
+        "Bundle",
+        "TableName",
+        "Target",
+        "Parts",
+        "Rows",
+        "Inserted",
+        "Replaced",
+        "Outranked",
+        "Tombstones",
+        "Removed",
+    ]);
+    let mut notes = String::new();
+    for table in tables {
+        let path = clean(&table.path.display().to_string());
+        shown.push([
+            table.path.file_name().unwrap_or_default().to_string_lossy().into_owned().into(),
+            table.table.to_string().into(),
+            table.target.to_string().into(),
+            table.parts.into(),
+            table.rows.into(),
+            table.inserted.into(),
+            table.replaced.into(),
+            table.outranked.into(),
+            table.tombstones.into(),
+            table.removed.into(),
+        ]);
+        if table.creates_table {
+            notes.push_str(&format!("{path}: {} would be created\n", table.target));
+        }
+        if let Some(gap) = &table.gap {
+            notes.push_str(&format!("{path}: allowed: {gap}\n"));
+        }
+    }
+    let text = format!("{}\n{notes}nothing was changed: this is what a replay would do\n", shown.text());
+    Answer::done(text, json!({"into": into, "plan": shown.json()}))
+}
+
+fn checked(report: &CheckReport, into: &str) -> Answer {
+    let found: u64 = report.counts.values().sum();
+    let mut text = format!(
+        "{} rows of the bundles: {} stand with the content that the bundle says, {} gave way to something later; \
+         {} tombstones; {} differences\n",
+        number(report.rows),
+        number(report.equal),
+        number(report.outranked),
+        number(report.tombstones),
+        number(found),
+    );
+    let mut shown = Table::new(&["Finding", "Target", "Key", "Column", "Bundle"]);
+    for finding in &report.findings {
+        shown.push([
+            finding.kind.as_str().into(),
+            finding.target.to_string().into(),
+            finding.key.to_string().into(),
+            finding.column.clone().unwrap_or_default().into(),
+            finding.path.file_name().unwrap_or_default().to_string_lossy().into_owned().into(),
+        ]);
+    }
+    if found > 0 {
+        text.push_str(&format!("\n{}\n", shown.text()));
+        text.push_str("rows were changed or deleted here since, or these bundles were not all replayed\n");
+    }
+    let counts: serde_json::Map<String, Value> =
+        report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
+    let json = json!({
+        "into": into,
+        "rows": report.rows,
+        "equal": report.equal,
+        "outranked": report.outranked,
+        "tombstones": report.tombstones,
+        "differences": counts,
+        "findings": shown.json(),
+    });
+    Answer { exit: if found > 0 { Exit::Verification } else { Exit::Done }, text, json }
 }
 
 fn outcomes(bundle: &BundleOutcome) -> Table {
-    let mut table = Table::new(&["TableName", "Target", "Rows", "Written", "Tombstones", "Removed"]);
+    let mut table = Table::new(&["TableName", "Target", "Rows", "Written", "Tombstones", "Removed", "Displaced"]);
     for outcome in &bundle.tables {
         table.push([
             outcome.table.to_string().into(),
@@ -42,9 +131,27 @@ fn outcomes(bundle: &BundleOutcome) -> Table {
             outcome.written.into(),
             outcome.tombstones.into(),
             outcome.removed.into(),
+            outcome.displaced.into(),
         ]);
     }
     table
+}
+
+/// What the numbers do not say.
+fn notes(outcome: &TableOutcome) -> String {
+    let mut notes = String::new();
+    if !outcome.skipped.is_empty() {
+        let names = clean(&outcome.skipped.join(", "));
+        notes.push_str(&format!("{}: the target does not take {names}\n", outcome.target));
+    }
+    if outcome.displaced > 0 {
+        let what = "see BlobDeltaReplayDisplaced for the rows that were displaced";
+        notes.push_str(&format!("{}: {what}\n", outcome.target));
+    }
+    if let Some(gap) = &outcome.gap {
+        notes.push_str(&format!("{}: allowed: {gap}\n", outcome.target));
+    }
+    notes
 }
 
 fn bundle_text(bundle: &BundleOutcome) -> String {
@@ -55,7 +162,8 @@ fn bundle_text(bundle: &BundleOutcome) -> String {
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();
     let summed = format!("{} rows written, {} removed", number(written), number(removed));
-    format!("{path}: {summed}\n{}\n", outcomes(bundle).text())
+    let notes: String = bundle.tables.iter().map(notes).collect();
+    format!("{path}: {summed}\n{}{notes}\n", outcomes(bundle).text())
 }
 
 fn object(bundle: &BundleOutcome) -> Value {
@@ -64,5 +172,6 @@ fn object(bundle: &BundleOutcome) -> Value {
         "root_sha256": bundle.root_sha256,
         "applied_before": bundle.was_applied_before(),
         "tables": outcomes(bundle).json(),
+        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap})).collect::<Value>(),
     })
 }

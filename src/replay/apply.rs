@@ -1,6 +1,6 @@
 //! One table of one bundle into its target, part by part.
 
-use super::chain::chain_of;
+use super::chain::{Gap, noted};
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
@@ -31,6 +31,8 @@ pub(super) struct Applier<'b> {
     table: &'b TableInfo,
     spec: TargetSpec,
     plan: Arc<ColumnPlan>,
+    /// Columns that the target does not take.
+    pub(super) skipped: Vec<String>,
 }
 
 impl<'b> Applier<'b> {
@@ -43,16 +45,22 @@ impl<'b> Applier<'b> {
             columns,
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
+            displace: options.displace,
         };
-        Ok(Self { bundle, table, spec, plan })
+        Ok(Self { bundle, table, spec, plan, skipped: Vec::new() })
     }
 
     pub(super) fn spec(&self) -> &TargetSpec {
         &self.spec
     }
 
-    /// Applies what the ledger does not have yet, and notes the chain's end.
-    pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
+    /// Applies what the ledger does not have yet, and notes the bundle.
+    pub(super) fn apply(
+        &self,
+        backend: &mut dyn Backend,
+        gap: Option<&Gap>,
+        monitor: &dyn Monitor,
+    ) -> Result<TableOutcome> {
         let ledger: BTreeMap<String, LedgerEntry> = backend
             .ledger(&self.spec, self.bundle.root_sha256())?
             .into_iter()
@@ -65,6 +73,9 @@ impl<'b> Applier<'b> {
             written: 0,
             tombstones: 0,
             removed: 0,
+            displaced: 0,
+            skipped: self.skipped.clone(),
+            gap: gap.map(Gap::to_string),
         };
         for file in self.table.files.iter().filter(|file| file.role != FileRole::Blob) {
             let at = ledger.get(&file.path);
@@ -79,9 +90,7 @@ impl<'b> Applier<'b> {
                 FileRole::AbsentParents | FileRole::Blob => {}
             }
         }
-        let (source_id, _, scope) = chain_of(self.bundle, self.table);
-        let end = self.table.window.end;
-        backend.note_chain(&self.spec, source_id, &scope, self.bundle.root_sha256(), end)?;
+        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, gap))?;
         Ok(done)
     }
 
@@ -106,7 +115,9 @@ impl<'b> Applier<'b> {
             let count = rows.rows() as u64;
             let entry = self.entry(backend, file, place.advance(count))?;
             let rows = Rows { applier: self, rows: &rows, monitor };
-            done.written += backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
+            let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
+            done.written += applied.written;
+            done.displaced += applied.displaced;
             done.rows += count;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
         }

@@ -4,12 +4,20 @@
 //! [`crate::backend::Target`], which notes in the same transaction how far it is. So a replay
 //! that was cut off goes on where it was, and bundles may come again or in any order. What is
 //! never let through silently is a gap: a bundle whose window starts after everything that the
-//! target has of its chain ended.
+//! target has of its chain ended, or that follows one that the target never had. [`plan`] says what
+//! a replay would do, and [`check`] whether a target still holds what was replayed.
 
 mod apply;
 mod chain;
+mod check;
+mod keys;
 mod options;
+mod plan;
 mod run;
 
-pub use options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
+pub use check::check;
+pub use options::{
+    BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableOutcome,
+};
+pub use plan::plan;
 pub use run::{replay, target_database};

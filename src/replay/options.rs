@@ -1,8 +1,11 @@
 //! What is asked of a replay, and what it answers.
 
-use crate::bundle::Identities;
+use super::run::Work;
+use crate::bundle::{Bundle, Identities, TableInfo};
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::name::TableName;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// See [`super::replay`].
@@ -12,8 +15,12 @@ pub struct ReplayOptions {
     pub database: Option<String>,
     /// Whether missing databases and tables may be created.
     pub create: bool,
-    /// Whether a bundle may be applied though the one before it is missing.
+    /// Whether a bundle may be applied though one before it is missing, or it is of another source;
+    /// the target keeps that with the bundle.
     pub allow_gap: bool,
+    /// Whether, of two rows that a unique constraint of the target keeps from standing side by
+    /// side, the older is removed.
+    pub displace: bool,
     /// What opens encrypted archives.
     pub identities: Identities,
 }
@@ -33,6 +40,12 @@ pub struct TableOutcome {
     pub tombstones: u64,
     /// Rows that they removed.
     pub removed: u64,
+    /// Rows that were removed, or not written, because of a unique constraint.
+    pub displaced: u64,
+    /// Columns that the target does not take.
+    pub skipped: Vec<String>,
+    /// What is missing before the bundle, where that was allowed.
+    pub gap: Option<String>,
 }
 
 /// What was done with one bundle.
@@ -58,4 +71,128 @@ impl BundleOutcome {
 pub struct ReplayReport {
     /// The bundles.
     pub bundles: Vec<BundleOutcome>,
+}
+
+/// What a replay would do with one table of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTable {
+    /// The bundle's folder or archive.
+    pub path: PathBuf,
+    /// The configured table.
+    pub table: TableName,
+    /// The table that would be written.
+    pub target: TableName,
+    /// Whether that table would be created.
+    pub creates_table: bool,
+    /// Parts that are not applied yet, or not whole.
+    pub parts: u64,
+    /// Rows of them that are not applied yet.
+    pub rows: u64,
+    /// Of them, rows whose key does not stand.
+    pub inserted: u64,
+    /// Rows that are later than what stands under their key.
+    pub replaced: u64,
+    /// Rows that lose against what stands, or against a tombstone.
+    pub outranked: u64,
+    /// Tombstones that are not applied yet.
+    pub tombstones: u64,
+    /// Rows that they would remove.
+    pub removed: u64,
+    /// What is missing before the bundle, where that is allowed.
+    pub gap: Option<String>,
+}
+
+impl PlannedTable {
+    pub(super) fn new(bundle: &Bundle, table: &TableInfo, target: &TableName) -> Self {
+        Self {
+            path: bundle.path().to_owned(),
+            table: table.name.clone(),
+            target: target.clone(),
+            creates_table: false,
+            parts: 0,
+            rows: 0,
+            inserted: 0,
+            replaced: 0,
+            outranked: 0,
+            tombstones: 0,
+            removed: 0,
+            gap: None,
+        }
+    }
+}
+
+/// How a target can differ from a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckKind {
+    /// A row does not stand, and nothing later explains it.
+    Missing,
+    /// An older version of the row stands.
+    Older,
+    /// The row stands with another content.
+    OtherContent,
+    /// A row stands that was deleted.
+    NotRemoved,
+}
+
+impl CheckKind {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Older => "older",
+            Self::OtherContent => "other-content",
+            Self::NotRemoved => "not-removed",
+        }
+    }
+}
+
+/// One row in which a target differs from a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFinding {
+    /// How.
+    pub kind: CheckKind,
+    /// The bundle's folder or archive.
+    pub path: PathBuf,
+    /// The table that was looked at.
+    pub target: TableName,
+    /// The row.
+    pub key: Guid,
+    /// The column, of another content.
+    pub column: Option<String>,
+}
+
+impl CheckFinding {
+    pub(super) fn new(kind: CheckKind, work: &Work<'_>, key: Guid, column: Option<&str>) -> Self {
+        let target = work.spec().target.clone();
+        Self { kind, path: work.bundle.path().to_owned(), target, key, column: column.map(str::to_owned) }
+    }
+}
+
+/// Findings that are kept; all are counted.
+const MOST_FINDINGS: usize = 100;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Rows of the bundles that were looked up.
+    pub rows: u64,
+    /// Of them, rows that stand with the content that the bundle says.
+    pub equal: u64,
+    /// Rows in whose place something later stands, or a tombstone.
+    pub outranked: u64,
+    /// Tombstones of the bundles that were looked up.
+    pub tombstones: u64,
+    /// How often each kind was found.
+    pub counts: BTreeMap<CheckKind, u64>,
+    /// The first hundred findings.
+    pub findings: Vec<CheckFinding>,
+}
+
+impl CheckReport {
+    pub(super) fn note(&mut self, finding: CheckFinding) {
+        *self.counts.entry(finding.kind).or_default() += 1;
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
 }

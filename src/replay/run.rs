@@ -1,13 +1,75 @@
 //! One replay, from bundles to report.
 
 use super::apply::{Applier, target_of};
-use super::chain::{Link, chain_of, check_gaps, order};
+use super::chain::{ChainId, Gap, Link, chain_of, gaps, order, refuse};
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport};
-use crate::backend::Backend;
-use crate::bundle::{Bundle, Container, Identities};
+use crate::backend::{Backend, TargetSpec};
+use crate::bundle::{Bundle, Container, Identities, TableInfo};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::PathBuf;
+
+/// Bundles in the order in which they are applied.
+pub(super) struct Opened(Vec<Bundle>);
+
+/// One table of one bundle.
+pub(super) struct Work<'b> {
+    pub(super) bundle: &'b Bundle,
+    pub(super) table: &'b TableInfo,
+    pub(super) applier: Applier<'b>,
+    /// Whether the target is there, as far as that was asked.
+    pub(super) is_there: bool,
+    /// What is missing before it.
+    pub(super) gap: Option<Gap>,
+}
+
+impl Work<'_> {
+    pub(super) fn spec(&self) -> &TargetSpec {
+        self.applier.spec()
+    }
+}
+
+impl Opened {
+    /// Opens bundles, and checks that their files are those that their lists name.
+    pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions) -> Result<Self> {
+        let bundles = order(open(bundles, &options.identities)?);
+        bundles.iter().try_for_each(Bundle::check_file_set)?;
+        Ok(Self(bundles))
+    }
+
+    /// Their tables.
+    pub(super) fn works(&self, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
+        let tables = self.0.iter().flat_map(|bundle| bundle.manifest().tables.iter().map(move |table| (bundle, table)));
+        tables
+            .map(|(bundle, table)| {
+                let applier = Applier::new(bundle, table, options)?;
+                Ok(Work { bundle, table, applier, is_there: true, gap: None })
+            })
+            .collect()
+    }
+
+    /// Finds what is missing before each.
+    ///
+    /// # Errors
+    /// ChainGap, unless it is allowed.
+    pub(super) fn settle_gaps(
+        works: &mut [Work<'_>],
+        backend: &mut dyn Backend,
+        options: &ReplayOptions,
+    ) -> Result<()> {
+        let mut links = Vec::new();
+        for Work { bundle, table, applier, .. } in works.iter() {
+            let chain: ChainId = chain_of(bundle, table);
+            links.push(Link { chain, table, bundle, applied: backend.applied_bundles(applier.spec())? });
+        }
+        let gaps = gaps(&links);
+        if !options.allow_gap {
+            refuse(&links, &gaps)?;
+        }
+        works.iter_mut().zip(gaps).for_each(|(work, gap)| work.gap = gap);
+        Ok(())
+    }
+}
 
 /// Applies bundles in chain order, each once. Everything that can be refused is refused before
 /// the first row is written: a bundle that cannot be opened, a gap, a target that does not fit.
@@ -21,26 +83,16 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let bundles = order(open(bundles, &options.identities)?);
-    let mut appliers = Vec::new();
-    let mut links = Vec::new();
-    for bundle in &bundles {
-        bundle.check_file_set()?;
-        for table in &bundle.manifest().tables {
-            let applier = Applier::new(bundle, table, options)?;
-            backend.prepare_target(applier.spec(), options.create)?;
-            let chain = chain_of(bundle, table);
-            let standing = backend.chain_end(applier.spec(), chain.0, &chain.2)?;
-            links.push(Link { chain, table, bundle, standing });
-            appliers.push(applier);
-        }
+    let opened = Opened::open(bundles, options)?;
+    let mut works = opened.works(options)?;
+    for work in &mut works {
+        let fit = backend.prepare_target(work.applier.spec(), options.create)?;
+        work.applier.skipped = fit.skipped;
     }
-    if !options.allow_gap {
-        check_gaps(&mut links)?;
-    }
+    Opened::settle_gaps(&mut works, backend, options)?;
     let mut report = ReplayReport::default();
-    let mut appliers = appliers.into_iter();
-    for bundle in &bundles {
+    let mut works = works.into_iter();
+    for bundle in &opened.0 {
         let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
         monitor.event(Event::WorkStarted {
             what: "replay",
@@ -48,10 +100,10 @@ pub fn replay(
             rows: Some(files().filter_map(|file| file.rows).sum()),
             bytes: Some(files().map(|file| file.bytes).sum()),
         });
-        let tables = appliers
+        let tables = works
             .by_ref()
             .take(bundle.manifest().tables.len())
-            .map(|applier| applier.apply(backend, monitor))
+            .map(|work| work.applier.apply(backend, work.gap.as_ref(), monitor))
             .collect::<Result<Vec<_>>>();
         monitor.event(Event::WorkFinished);
         let outcome = BundleOutcome {

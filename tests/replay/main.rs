@@ -11,6 +11,7 @@ mod compact;
 mod cut;
 mod model;
 mod place;
+mod standing;
 mod target;
 mod values;
 
@@ -50,8 +51,17 @@ const ON_BOTH: &[(&str, Case)] = list![
         rule_15_a_tombstone_that_came_first_still_wins,
         a_batch_out_of_its_place_changes_nothing,
         a_target_that_would_cut_values_is_refused,
-        a_chain_never_ends_earlier_than_it_did,
+        what_was_noted_of_a_bundle_stays,
         of_one_key_twice_in_a_batch_the_later_version_stands,
+    }
+    standing {
+        a_standing_table_keeps_its_columns_and_its_ranks_beside_it,
+        a_row_in_the_way_is_named_or_displaced,
+        of_two_rows_in_each_other_s_way_the_later_stands_in_any_order,
+        a_plan_says_what_a_replay_then_does,
+        a_check_finds_what_was_changed_since,
+        what_a_gap_allowed_is_kept_with_the_bundle,
+        a_bundle_of_another_source_or_after_a_stranger_is_refused,
     }
     values {
         every_size_arrives_whole,

@@ -14,8 +14,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every table that a test makes in a target, beside those of the ledger.
-const TABLES: [&str; 7] =
-    ["Files", "T", "Texts", "NoKey", "BlobDeltaReplayLedger", "BlobDeltaTombstone", "BlobDeltaReplayChain"];
+const TABLES: [&str; 10] = [
+    "Files",
+    "T",
+    "Texts",
+    "NoKey",
+    "BlobDeltaReplayLedger",
+    "BlobDeltaTombstone",
+    "BlobDeltaReplayBundle",
+    "BlobDeltaReplayRow",
+    "BlobDeltaReplayDisplaced",
+    "Standing",
+];
 
 /// One test's own.
 pub struct Place {

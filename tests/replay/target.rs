@@ -2,7 +2,7 @@
 
 use crate::made::{at, key};
 use crate::place::{Into, Place};
-use blobdelta::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use blobdelta::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
 use blobdelta::model::column::{Column, DELTA_MODIFIED_ON};
@@ -62,6 +62,7 @@ pub fn spec(into: &Into, table: &str) -> TargetSpec {
         ],
         key_column: "id".into(),
         path_column: None,
+        displace: false,
     }
 }
 
@@ -82,7 +83,7 @@ pub fn version(modified: Option<i64>) -> Version {
 
 fn put(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {
     let rows = Rows(vec![(key(1), Some(modified), bytes.to_vec())]);
-    backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(spec, root, 1, true)).unwrap()
+    backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(spec, root, 1, true)).unwrap().written
 }
 
 fn standing(backend: &mut dyn Backend, spec: &TargetSpec) -> Vec<Vec<u8>> {
@@ -118,7 +119,7 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
         let version = Version { run_started_at: at(started), run_id, ..version(Some(60)) };
         let rows = Rows(vec![(key(1), Some(60), vec![nth])]);
         let entry = entry(&spec, nth, 1, true);
-        assert_eq!(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap(), due, "tie {nth}");
+        assert_eq!(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap().written, due, "tie {nth}");
     }
     assert_eq!(standing(backend, &spec), [[12]]);
 }
@@ -180,15 +181,26 @@ pub fn a_target_that_would_cut_values_is_refused(place: &Place) {
     assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("id")));
 }
 
-pub fn a_chain_never_ends_earlier_than_it_did(place: &Place) {
+pub fn what_was_noted_of_a_bundle_stays(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
-    let (source, root) = (key(3), Sha256::from_bytes([1; 32]));
-    assert_eq!(backend.chain_end(&spec, source, "all").unwrap(), None);
-    for end in [50, 40, 45] {
-        backend.note_chain(&spec, source, "all", root, at(end)).unwrap();
-        assert_eq!(backend.chain_end(&spec, source, "all").unwrap(), Some(at(50)));
-    }
-    assert_eq!(backend.chain_end(&spec, key(4), "all").unwrap(), None);
+    assert_eq!(backend.applied_bundles(&spec).unwrap(), []);
+    let noted = |root, window, gap: Option<&str>, within| AppliedBundle {
+        source_id: key(3),
+        scope: "all".into(),
+        root_sha256: Sha256::from_bytes([root; 32]),
+        window,
+        gap: gap.map(str::to_owned),
+        within,
+    };
+    let window = Some((at(10), at(50)));
+    let within = noted(2, None, None, Some(Sha256::from_bytes([1; 32])));
+    let whole = noted(1, window, Some("a week"), None);
+    backend.note_bundles(&spec, &[whole.clone(), within.clone()]).unwrap();
+    backend.note_bundles(&spec, &[noted(1, Some((at(11), at(51))), None, None)]).unwrap();
+    assert_eq!(backend.applied_bundles(&spec).unwrap(), [within, whole.clone()]);
+    let alone = noted(2, Some((at(20), at(30))), None, None);
+    backend.note_bundles(&spec, std::slice::from_ref(&alone)).unwrap();
+    assert_eq!(backend.applied_bundles(&spec).unwrap(), [whole, alone]);
 }
 
 pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {

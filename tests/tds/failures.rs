@@ -4,7 +4,7 @@
 use crate::endpoint::Endpoint;
 use crate::reply::Reply;
 use crate::types::{Datum, Type};
-use blobdelta::backend::{Backend, OpenOptions, TargetSpec};
+use blobdelta::backend::{AppliedBundle, Backend, OpenOptions, TargetSpec};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
@@ -12,8 +12,8 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::time::{TICKS_PER_DAY, Timestamp};
 use std::time::{Duration, Instant};
 
-const READ: &str = "SELECT WindowEnd";
-const WRITE: &str = "INSERT INTO dbo.BlobDeltaReplayChain";
+const READ: &str = "SELECT Part, [Rows], Complete, AppliedAt";
+const WRITE: &str = "INSERT INTO dbo.BlobDeltaReplayBundle";
 const DEADLOCK: &str = "Transaction was deadlocked on lock resources with another process.";
 /// A unit is tried so often in all.
 const MOST_TRIES: usize = 5;
@@ -25,32 +25,47 @@ fn spec() -> TargetSpec {
         columns: Vec::new(),
         key_column: "stream_id".into(),
         path_column: None,
+        displace: false,
     }
 }
 
 fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
+    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
     let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
     endpoint.connection().open(&options).unwrap()
 }
 
 /// One statement that is a unit.
 fn read(session: &mut dyn Backend) -> Result<Option<Timestamp>> {
-    session.chain_end(&spec(), Guid::from_bytes([7; 16]), "all")
+    Ok(session.ledger(&spec(), Sha256::of(b"x"))?.first().map(|entry| entry.applied_at))
 }
 
 /// One transaction that is a unit.
 fn write(session: &mut dyn Backend) -> Result<()> {
-    session.note_chain(&spec(), Guid::from_bytes([7; 16]), "all", Sha256::of(b"x"), end())
+    let bundle = AppliedBundle {
+        source_id: Guid::from_bytes([7; 16]),
+        scope: "all".into(),
+        root_sha256: Sha256::of(b"x"),
+        window: Some((Timestamp::MIN, end())),
+        gap: None,
+        within: None,
+    };
+    session.note_bundles(&spec(), &[bundle])
 }
 
 fn end() -> Timestamp {
     Timestamp::from_ticks(3 * TICKS_PER_DAY + 1).unwrap()
 }
 
-const COLUMNS: [(&str, Type); 1] = [("WindowEnd", Type::DateTime2(7))];
+const COLUMNS: [(&str, Type); 4] = [
+    ("Part", Type::NVarChar(Some(800))),
+    ("Rows", Type::Int(8)),
+    ("Complete", Type::Bit),
+    ("AppliedAt", Type::DateTime2(7)),
+];
 
 fn row() -> Vec<Datum> {
-    vec![Datum::DateTime2(3, 1)]
+    vec![Datum::Text("data/part".into()), Datum::Int(1), Datum::Int(1), Datum::DateTime2(3, 1)]
 }
 
 fn found() -> Reply {
@@ -85,7 +100,7 @@ fn the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are(
 #[test]
 fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
     let endpoint = Endpoint::start();
-    let message = "The SELECT permission was denied on the object 'BlobDeltaReplayChain'.";
+    let message = "The SELECT permission was denied on the object 'BlobDeltaReplayLedger'.";
     endpoint.answers(READ, [Reply::new().failed(229, 14, message, "usp_Some")]);
     let mut session = session(&endpoint);
     let error = read(&mut *session).unwrap_err();

@@ -12,6 +12,7 @@
 //! **Storage.** A declared type is the T-SQL type followed by the SQLite storage that keeps it
 //! lossless, such as `datetime2(7) TEXT` or `uniqueidentifier BLOB` (see [`types`]).
 
+mod apply;
 mod batch;
 mod config;
 mod deploy;
@@ -20,6 +21,7 @@ mod finish;
 mod jobs;
 mod lease;
 mod prepared;
+mod ranks;
 mod sandbox;
 mod session;
 mod slices;
@@ -31,5 +33,6 @@ mod types;
 mod upkeep;
 mod versions;
 
+pub use ranks::RankStore;
 pub use session::{JOB_DATABASE, Session};
 pub use versions::VersionStore;

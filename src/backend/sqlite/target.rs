@@ -4,47 +4,44 @@
 //! a batch applied and noted, or neither. A row or a tombstone is written only if its
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
-use super::sandbox::{create_table_sql, zero_blob};
+use super::apply::{Applier, Lookup};
+use super::sandbox::create_table_sql;
 use super::session::{Session, failed, quote};
-use super::types;
-use crate::backend::fit::{check_columns, is_run_column, not_unique, target_columns};
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Target, TargetSpec, TombstoneRow};
+use crate::backend::fit::{fit, not_unique, target_columns};
+use crate::backend::{
+    Applied, AppliedBundle, LedgerEntry, Sandbox as _, Standing, StandingContent, Target, TargetFit, TargetSpec,
+    TombstoneRow,
+};
 use crate::error::{Error, Result};
-use crate::model::cell::{Cell, RowSource};
-use crate::model::column::{Column, DELTA_MODIFIED_ON};
-use crate::model::digest::Sha256;
+use crate::model::cell::RowSource;
+use crate::model::column::Column;
+use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
-use crate::model::time::Timestamp;
 use crate::model::version::Version;
-use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
+use rusqlite::Row;
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/replay_schema.sql");
 const LEDGER_READ: &str = include_str!("../../../sql/sqlite/replay_ledger_read.sql");
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlite/replay_ledger_move.sql");
-const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
 const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
-const CHAIN_READ: &str = include_str!("../../../sql/sqlite/replay_chain_read.sql");
-const CHAIN_NOTE: &str = include_str!("../../../sql/sqlite/replay_chain_note.sql");
+const BUNDLE_READ: &str = include_str!("../../../sql/sqlite/replay_bundle_read.sql");
+const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.sql");
+const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");
 
 impl Target for Session {
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
         if create {
             self.attach(&spec.target.db)?;
         }
         let wanted = target_columns(spec);
-        let missing = match self.table_columns(&spec.target) {
-            Ok(found) => {
-                check_columns(&found, &wanted, &spec.key_column).map_err(|error| error.table(&spec.target))?;
-                self.check_unique_key(spec)?;
-                false
-            }
-            Err(error) if !create || !self.has_database(&spec.target.db) || self.has_table(spec)? => return Err(error),
-            Err(_) => true,
-        };
+        let found = self.inspect_target(spec)?;
+        if found.is_none() && !create {
+            self.resolve(&spec.target)?;
+        }
         let schema = self.in_schema(spec, SCHEMA);
         self.transact("prepare the target of a replay", |session| {
             session.connection.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
-            if !missing {
+            if found.is_some() {
                 return Ok(());
             }
             let table = session.quoted(&spec.target);
@@ -56,10 +53,23 @@ impl Target for Session {
             session.execute(&format!("CREATE INDEX {schema}.{index} ON {on} ({})", quote(path)), [])?;
             Ok(())
         })
-        .map_err(|error| error.table(&spec.target))
+        .map_err(|error| error.table(&spec.target))?;
+        Ok(found.unwrap_or(TargetFit { has_marks: true, skipped: Vec::new() }))
+    }
+
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
+        if !self.has_database(&spec.target.db) || !self.has_table(spec, &spec.target.table)? {
+            return Ok(None);
+        }
+        let found = self.fit(spec).map_err(|error| error.table(&spec.target))?;
+        self.check_unique_key(spec)?;
+        Ok(Some(found))
     }
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
+        if !self.has_ledger(spec)? {
+            return Ok(Vec::new());
+        }
         let sql = self.in_schema(spec, LEDGER_READ);
         self.query_all(&sql, (root.to_string(), &spec.table), |row| {
             Ok(LedgerEntry {
@@ -80,34 +90,36 @@ impl Target for Session {
         keys: &[Guid],
         versions: &[Version],
         entry: &LedgerEntry,
-    ) -> Result<u64> {
+    ) -> Result<Applied> {
         if rows.rows() != keys.len() || keys.len() != versions.len() {
             return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
         }
         let applied = self.transact("apply rows", |session| {
             session.move_ledger(spec, entry, keys.len())?;
-            let mut applier = Applier::new(session, spec)?;
-            let mut written = 0;
+            let fit = session.fit(spec)?;
+            let mut applier = Applier::new(session, spec, &fit, entry)?;
+            let mut applied = Applied::default();
             for (row, (key, version)) in keys.iter().zip(versions).enumerate() {
                 let done = applier.apply(rows, row, *key, version).map_err(|error| error.key(key))?;
-                written += u64::from(done);
+                applied.written += done.written;
+                applied.displaced += done.displaced;
             }
-            Ok(written)
+            Ok(applied)
         });
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
-        let delete = format!("DELETE FROM {} WHERE {} = ?1", self.quoted(&spec.target), quote(&spec.key_column));
         let write = self.in_schema(spec, TOMBSTONE_WRITE);
         let applied = self.transact("apply tombstones", |session| {
             session.move_ledger(spec, entry, tombstones.len())?;
-            let mut standing = Standing::new(session, spec)?;
+            let fit = session.fit(spec)?;
+            let mut standing = Lookup::new(session, spec, &fit, true)?;
             let mut removed = 0;
             for TombstoneRow { key, version } in tombstones {
                 let version = Version { tombstone: true, ..*version };
                 if standing.row(*key)?.is_some_and(|(_, row)| version > row) {
-                    removed += session.execute(&delete, [key])?;
+                    removed += session.remove_row(spec, *key)?;
                 }
                 if standing.tombstone(*key)?.is_none_or(|kept| version > kept) {
                     let Version { modified_on, run_started_at, run_id, .. } = version;
@@ -119,47 +131,148 @@ impl Target for Session {
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
     }
 
-    fn chain_end(&mut self, spec: &TargetSpec, source_id: Guid, scope: &str) -> Result<Option<Timestamp>> {
-        let sql = self.in_schema(spec, CHAIN_READ);
-        self.query_optional(&sql, (&spec.table, source_id, scope), |row| row.get(0))
+    fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
+        if !self.has_ledger(spec)? {
+            return Ok(Vec::new());
+        }
+        self.query_all(&self.in_schema(spec, BUNDLE_READ), [&spec.table], applied_bundle)
     }
 
-    fn note_chain(
-        &mut self,
-        spec: &TargetSpec,
-        source_id: Guid,
-        scope: &str,
-        root: Sha256,
-        end: Timestamp,
-    ) -> Result<()> {
-        let sql = self.in_schema(spec, CHAIN_NOTE);
-        self.transact("note the end of a chain", |session| {
+    fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
+        let sql = self.in_schema(spec, BUNDLE_NOTE);
+        self.transact("note applied bundles", |session| {
             let now = session.server_time().utc;
-            session.execute(&sql, (&spec.table, source_id, scope, root.to_string(), end, now))?;
+            for bundle in bundles {
+                let AppliedBundle { source_id, scope, root_sha256, window, gap, within } = bundle;
+                let (start, end) = (window.map(|(start, _)| start), window.map(|(_, end)| end));
+                let (root, within) = (root_sha256.to_string(), within.map(|root| root.to_string()));
+                session.execute(&sql, (&spec.table, root, source_id, scope, start, end, gap, within, now))?;
+            }
             Ok(())
         })
     }
+
+    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>> {
+        let has_ledger = self.has_ledger(spec)?;
+        let Some(fit) = self.inspect_target(spec)? else {
+            return Ok(vec![Standing::default(); keys.len()]);
+        };
+        let mut lookup = Lookup::new(self, spec, &fit, has_ledger)?;
+        keys.iter()
+            .map(|key| {
+                let row = lookup.row(*key)?.map(|(_, version)| version);
+                Ok(Standing { row, tombstone: lookup.tombstone(*key)? })
+            })
+            .collect()
+    }
+
+    fn standing_content(
+        &mut self,
+        spec: &TargetSpec,
+        columns: &[usize],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<StandingContent>>> {
+        let columns: Vec<&Column> = columns.iter().map(|at| &spec.columns[*at]).collect();
+        let standing = self.standing(spec, keys)?;
+        let content = |(key, standing): (&Guid, Standing)| {
+            let Some(version) = standing.row else { return Ok(None) };
+            let hash = |column: &&Column| self.content_sha256(spec, *key, column);
+            Ok(Some(StandingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
+        };
+        keys.iter().zip(standing).map(content).collect()
+    }
+}
+
+fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
+    let digest = |at: usize, text: String| {
+        Sha256::parse(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error))
+        })
+    };
+    let window = row.get::<_, Option<_>>(3)?.zip(row.get(4)?);
+    Ok(AppliedBundle {
+        source_id: row.get(0)?,
+        scope: row.get(1)?,
+        root_sha256: digest(2, row.get(2)?)?,
+        window,
+        gap: row.get(5)?,
+        within: row.get::<_, Option<String>>(6)?.map(|text| digest(6, text)).transpose()?,
+    })
 }
 
 impl Session {
-    /// Ledger, tombstones and chain lie in the target's database.
-    fn in_schema(&self, spec: &TargetSpec, sql: &str) -> String {
+    /// Ledger, tombstones and marks lie in the target's database.
+    pub(super) fn in_schema(&self, spec: &TargetSpec, sql: &str) -> String {
         sql.replace("{Schema}", &self.schema_of(&spec.target.db))
     }
 
-    fn has_table(&self, spec: &TargetSpec) -> Result<bool> {
+    fn has_table(&self, spec: &TargetSpec, name: &str) -> Result<bool> {
         let schema = self.schema_of(&spec.target.db);
         let sql = format!("SELECT EXISTS (SELECT * FROM {schema}.sqlite_master WHERE name = ?1 COLLATE NOCASE)");
-        self.query_one(&sql, [&spec.target.table])
+        self.query_one(&sql, [name])
+    }
+
+    fn has_ledger(&self, spec: &TargetSpec) -> Result<bool> {
+        Ok(self.has_database(&spec.target.db) && self.has_table(spec, "BlobDeltaReplayBundle")?)
+    }
+
+    /// Whether SQLite can open the target's values for reading and writing in pieces.
+    pub(super) fn opens_blobs(&self, spec: &TargetSpec) -> Result<bool> {
+        Ok(!self.table_columns(&spec.target)?.iter().any(|column| column.computed))
+    }
+
+    /// How the target takes the rows, as it is now.
+    fn fit(&self, spec: &TargetSpec) -> Result<TargetFit> {
+        fit(&self.table_columns(&spec.target)?, &target_columns(spec), &spec.key_column)
+    }
+
+    /// Unique indexes of the target that are not partial, with their columns.
+    pub(super) fn unique_indexes(&self, spec: &TargetSpec) -> Result<Vec<(String, Vec<Option<String>>)>> {
+        let of = (&spec.target.table, self.schema_name(&spec.target.db));
+        let mut indexes: Vec<(String, Vec<Option<String>>)> = Vec::new();
+        for (index, column) in self.query_all(UNIQUE_INDEXES, of, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+            match indexes.last_mut().filter(|(last, _)| *last == index) {
+                Some((_, columns)) => columns.push(column),
+                None => indexes.push((index, vec![column])),
+            }
+        }
+        Ok(indexes)
+    }
+
+    /// Removes a row with its mark. Returns how many there were.
+    pub(super) fn remove_row(&self, spec: &TargetSpec, key: Guid) -> Result<u64> {
+        let delete = format!("DELETE FROM {} WHERE {} = ?1", self.quoted(&spec.target), quote(&spec.key_column));
+        let forget =
+            self.in_schema(spec, "DELETE FROM {Schema}.BlobDeltaReplayRow WHERE TableName = ?1 AND stream_id = ?2");
+        self.execute(&forget, (&spec.table, key))?;
+        self.execute(&delete, [key])
+    }
+
+    /// The hash of a value, read in pieces; nothing for NULL.
+    fn content_sha256(&mut self, spec: &TargetSpec, key: Guid, column: &Column) -> Result<Option<Sha256>> {
+        let (table, name) = (self.quoted(&spec.target), quote(&column.name));
+        let is_null = format!("SELECT {name} IS NULL FROM {table} WHERE {} = ?1", quote(&spec.key_column));
+        if self.query_one(&is_null, [key])? {
+            return Ok(None);
+        }
+        let mut hash = Hasher::default();
+        if !self.opens_blobs(spec)? {
+            let sql = format!("SELECT {name} FROM {table} WHERE {} = ?1", quote(&spec.key_column));
+            self.query_row(&sql, [key], |row| {
+                hash.update(row.get_ref(0)?.as_bytes().unwrap_or_default());
+                Ok(())
+            })?;
+            return Ok(Some(hash.finish()));
+        }
+        self.read_value(&spec.target, (&spec.key_column, key), &column.name, &mut hash)?;
+        Ok(Some(hash.finish()))
     }
 
     /// A row replaces the row of its key, so the key alone must be unique.
     fn check_unique_key(&self, spec: &TargetSpec) -> Result<()> {
-        let schema = self.schema_name(&spec.target.db);
-        let sql = "SELECT EXISTS (SELECT * FROM pragma_index_list(?1, ?2) AS l WHERE l.\"unique\" AND NOT l.partial
-                   AND (SELECT group_concat(i.name, char(0)) FROM pragma_index_info(l.name, ?2) AS i)
-                       = ?3 COLLATE NOCASE)";
-        let unique: bool = self.query_one(sql, (&spec.target.table, schema, &spec.key_column))?;
+        let is_key =
+            |name: &Option<String>| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&spec.key_column));
+        let unique = self.unique_indexes(spec)?.iter().any(|(_, columns)| columns.len() == 1 && is_key(&columns[0]));
         if unique { Ok(()) } else { Err(not_unique(spec)) }
     }
 
@@ -179,132 +292,3 @@ impl Session {
         Err(Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended"))
     }
 }
-
-/// What stands under a key.
-struct Standing<'c> {
-    table: String,
-    row: Statement<'c>,
-    tombstone: Statement<'c>,
-}
-
-impl<'c> Standing<'c> {
-    fn new(session: &'c Session, spec: &TargetSpec) -> Result<Self> {
-        let row = format!(
-            "SELECT {DELTA_MODIFIED_ON}, {DELTA_RUN_STARTED_AT}, {DELTA_RUN_ID}, rowid FROM {} WHERE {} = ?1",
-            session.quoted(&spec.target),
-            quote(&spec.key_column)
-        );
-        let prepare = |sql: &str| {
-            session.connection.prepare(sql).map_err(|error| failed("look up what stands in the target", error))
-        };
-        let tombstone = prepare(&session.in_schema(spec, TOMBSTONE_READ))?;
-        Ok(Self { table: spec.table.to_string(), row: prepare(&row)?, tombstone })
-    }
-
-    fn row(&mut self, key: Guid) -> Result<Option<(i64, Version)>> {
-        let found = self.row.query_row([key], |row| Ok((row.get(3)?, version_of(row, false)?))).optional();
-        found.map_err(|error| failed("look up what stands in the target", error))
-    }
-
-    fn tombstone(&mut self, key: Guid) -> Result<Option<Version>> {
-        let found = self.tombstone.query_row((&self.table, key), |row| version_of(row, true)).optional();
-        found.map_err(|error| failed("look up a tombstone", error))
-    }
-}
-
-/// A row that came by another way, without a run, is older than any that has one.
-fn version_of(row: &Row<'_>, tombstone: bool) -> rusqlite::Result<Version> {
-    Ok(Version {
-        modified_on: row.get(0)?,
-        tombstone,
-        run_started_at: row.get::<_, Option<Timestamp>>(1)?.unwrap_or(Timestamp::MIN),
-        run_id: row.get::<_, Option<Guid>>(2)?.unwrap_or(Guid::from_bytes([0; 16])),
-    })
-}
-
-/// Writes the rows of one batch.
-struct Applier<'c> {
-    session: &'c Session,
-    spec: &'c TargetSpec,
-    standing: Standing<'c>,
-    upsert: Statement<'c>,
-    /// The columns that come with the rows, by their index there.
-    carried: Vec<(usize, &'c Column)>,
-}
-
-impl<'c> Applier<'c> {
-    fn new(session: &'c Session, spec: &'c TargetSpec) -> Result<Self> {
-        let carried: Vec<(usize, &Column)> =
-            spec.columns.iter().enumerate().filter(|(_, column)| !is_run_column(&column.name)).collect();
-        let run = [quote(DELTA_RUN_STARTED_AT), quote(DELTA_RUN_ID)];
-        let names: Vec<String> = carried.iter().map(|(_, column)| quote(&column.name)).chain(run).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sets: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-        let sql = format!(
-            "INSERT INTO {} ({}) VALUES ({marks}) ON CONFLICT ({}) DO UPDATE SET {}",
-            session.quoted(&spec.target),
-            names.join(", "),
-            quote(&spec.key_column),
-            sets.join(", ")
-        );
-        let upsert = session.connection.prepare(&sql).map_err(|error| failed("prepare to write rows", error))?;
-        Ok(Self { session, spec, standing: Standing::new(session, spec)?, upsert, carried })
-    }
-
-    /// Whether the row was written.
-    fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<bool> {
-        let version = Version { tombstone: false, ..*version };
-        let loses = self.standing.row(key)?.is_some_and(|(_, standing)| standing >= version)
-            || self.standing.tombstone(key)?.is_some_and(|tombstone| tombstone >= version);
-        if loses {
-            return Ok(false);
-        }
-        let mut large = Vec::new();
-        for nth in 0..self.carried.len() {
-            let (at, column) = self.carried[nth];
-            let cell = rows.cell(row, at).map_err(|error| error.column(&column.name))?;
-            let value = match cell {
-                Cell::Large(bytes) => {
-                    large.push((at, column, bytes));
-                    zero_blob(bytes)?
-                }
-                cell => types::stored(column.sql_type, cell),
-            };
-            self.bind(nth + 1, value)?;
-        }
-        let Version { run_started_at, run_id, .. } = version;
-        self.bind(self.carried.len() + 1, run_started_at)?;
-        self.bind(self.carried.len() + 2, run_id)?;
-        self.upsert.raw_execute().map_err(|error| failed("write a row", error))?;
-        if large.is_empty() {
-            return Ok(true);
-        }
-        let Some((row_id, _)) = self.standing.row(key)? else {
-            return Err(Error::internal("a row that was just written is not there"));
-        };
-        for (at, column, bytes) in large {
-            self.fill(rows, row, at, column, (row_id, bytes)).map_err(|error| error.column(&column.name))?;
-        }
-        Ok(true)
-    }
-
-    fn fill(&self, rows: &dyn RowSource, row: usize, at: usize, column: &Column, into: (i64, u64)) -> Result<()> {
-        let (row_id, bytes) = into;
-        let mut from = rows.large(row, at)?;
-        if types::declared(column.sql_type).ends_with("TEXT") {
-            let table = self.session.quoted(&self.spec.target);
-            let name = quote(&column.name);
-            let sql = format!("UPDATE {table} SET {name} = CAST({name} AS TEXT) WHERE rowid = ?1");
-            self.session.execute(&sql, [row_id])?;
-        }
-        self.session.fill_blob(&self.spec.target, &column.name, row_id, bytes, &mut from)
-    }
-
-    fn bind(&mut self, nth: usize, value: impl ToSql) -> Result<()> {
-        self.upsert.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
-    }
-}
-
-#[cfg(test)]
-#[path = "target_tests.rs"]
-mod tests;

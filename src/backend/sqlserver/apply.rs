@@ -8,9 +8,11 @@
 use super::client::Client;
 use super::sql::{Sql, quote};
 use super::staging::{Carried, STAGE, Staged};
+use super::standing::{standing_view, target_name};
+use super::unique::{Displacing, UniqueIndex};
 use super::values::{Fields, is_text};
 use crate::backend::fit::{is_run_column, named};
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetSpec, TombstoneRow};
+use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec, TombstoneRow};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
@@ -23,11 +25,14 @@ use std::collections::hash_map::Entry;
 
 const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
 const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
+const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
 pub(super) struct Plan {
     table: TableName,
     columns: Vec<Column>,
+    fit: TargetFit,
+    displacing: Displacing,
     carried: Carried,
     /// Whether the server has `.WRITE`.
     in_pieces: bool,
@@ -41,32 +46,54 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For a target with these columns.
-    pub(super) fn new(spec: &TargetSpec, found: &[Column], in_pieces: bool) -> Self {
-        let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+    /// For a target with these columns and unique indexes.
+    pub(super) fn new(
+        spec: &TargetSpec,
+        found: &[Column],
+        fit: TargetFit,
+        indexes: &[UniqueIndex],
+        in_pieces: bool,
+    ) -> Self {
+        let target = target_name(spec);
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
-        let fill = |sql: &str| sql.replace("[{Target}]", &target).replace("[{Key}]", &key);
+        let view = standing_view(spec, &fit, true);
+        let fill =
+            |sql: &str| sql.replace("[{Target}]", &target).replace("[{Key}]", &key).replace("[{Standing}]", &view);
         let columns = spec.columns.iter().cloned().enumerate();
         let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
+        // What the target computes is staged all the same: a unique index may hold it.
+        let staged = |name: &str, alias: &str| {
+            let nth = carried.columns.iter().position(|(_, column)| column.name.eq_ignore_ascii_case(name))?;
+            Some(converted(named(found, name)?.sql_type, &format!("{alias}.c{nth}")))
+        };
+        let is_written = |column: &Column| !fit.skipped.contains(&column.name);
         let mut values: Vec<(String, String)> = Vec::new();
-        for (nth, (_, column)) in carried.columns.iter().enumerate() {
-            let there = named(found, &column.name).map_or(column.sql_type, |there| there.sql_type);
-            values.push((spelled(&column.name), converted(there, &format!("s.c{nth}"))));
+        for (_, column) in carried.columns.iter().filter(|(_, column)| is_written(column)) {
+            values.extend(staged(&column.name, "s").map(|value| (spelled(&column.name), value)));
         }
-        values.push((spelled(DELTA_RUN_STARTED_AT), "s.vs".into()));
-        values.push((spelled(DELTA_RUN_ID), "s.vr".into()));
+        if fit.has_marks {
+            values.push((spelled(DELTA_RUN_STARTED_AT), "s.vs".into()));
+            values.push((spelled(DELTA_RUN_ID), "s.vr".into()));
+        }
         Self {
             table: spec.table.clone(),
             columns: spec.columns.clone(),
-            lost: lost_characters(&target, &key, &carried, found),
-            carried,
+            displacing: Displacing::new(spec, &fit, indexes, staged),
+            lost: lost_characters(&target, &key, &carried, found, &fit),
             in_pieces,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
             losers: fill(LOSERS),
             write: write(&target, &key, &values),
             tombstones: fill(TOMBSTONES),
+            carried,
+            fit,
         }
+    }
+
+    /// How the target takes the rows.
+    pub(super) fn fit(&self) -> &TargetFit {
+        &self.fit
     }
 
     /// Whether it was made for this.
@@ -88,23 +115,28 @@ impl Plan {
             .hint("run again when it has ended; what was applied stands"))
     }
 
-    /// Stages rows and writes those that win. Returns how many.
+    /// Stages rows and writes those that win.
     pub(super) fn rows(
         &self,
         client: &mut Client,
+        spec: &TargetSpec,
         rows: &dyn RowSource,
-        keys: &[Guid],
-        versions: &[Version],
-    ) -> Result<u64> {
+        (keys, versions): (&[Guid], &[Version]),
+        entry: &LedgerEntry,
+    ) -> Result<Applied> {
         let staged = latest(keys.iter().zip(versions).map(|(key, version)| (*key, *version)), false);
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
         client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table))?;
+        let displaced = self.displacing.settle(client, spec, entry)?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;
         let written = count(client.row("write rows", Sql::new(&self.write))?)?;
         self.check_characters(client)?;
+        if !self.fit.has_marks {
+            client.execute("keep the ranks of rows", Sql::new(MARKS).with(&self.table))?;
+        }
         client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
-        Ok(written)
+        Ok(Applied { written, displaced })
     }
 
     /// Stages tombstones, keeps them, and removes the rows that they beat. Returns how many.
@@ -131,8 +163,8 @@ impl Plan {
     }
 }
 
-/// Tombstones have no values.
-struct Nothing;
+/// Keys and tombstones have no values.
+pub(super) struct Nothing;
 
 impl RowSource for Nothing {
     fn rows(&self) -> usize {
@@ -145,7 +177,7 @@ impl RowSource for Nothing {
 }
 
 /// Of each key the version that wins; the first of equals. In the order of the rows.
-fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: bool) -> Vec<Staged> {
+pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: bool) -> Vec<Staged> {
     let mut staged: Vec<Staged> = Vec::new();
     let mut places: HashMap<Guid, usize> = HashMap::new();
     for (row, (key, version)) in all.enumerate() {
@@ -190,17 +222,23 @@ fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
         values.iter().filter(|(name, _)| name != key).map(|(name, value)| format!("{name} = {value}")).collect();
     let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
     let list: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+    // A table of a key alone has nothing to update.
+    let update = match sets.is_empty() {
+        true => "SET @written = 0".to_owned(),
+        false => format!(
+            "UPDATE t SET {} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k; SET @written = @@ROWCOUNT",
+            sets.join(", ")
+        ),
+    };
     format!(
         "DECLARE @written bigint;
-         UPDATE t SET {sets} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k;
-         SET @written = @@ROWCOUNT;
+         {update};
          INSERT INTO {target} ({names})
          SELECT {list} FROM {STAGE} AS s
          WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE t.{key} = s.k)
          ORDER BY s.n;
          SET @written = @written + @@ROWCOUNT;
          SELECT @written AS Written;",
-        sets = sets.join(", "),
         names = names.join(", "),
         list = list.join(", "),
     )
@@ -208,10 +246,10 @@ fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
 
 /// A query for the first row whose text is not what came, where a column has a code page. Blanks
 /// at the end do not count: char(n) has them.
-fn lost_characters(target: &str, key: &str, carried: &Carried, found: &[Column]) -> Option<String> {
+fn lost_characters(target: &str, key: &str, carried: &Carried, found: &[Column], fit: &TargetFit) -> Option<String> {
     let mut whens = String::new();
     for (nth, (_, column)) in carried.columns.iter().enumerate() {
-        let there = named(found, &column.name)?;
+        let Some(there) = named(found, &column.name).filter(|_| !fit.skipped.contains(&column.name)) else { continue };
         let has_code_page = matches!(there.sql_type, SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text);
         if !has_code_page || !is_text(column.sql_type) {
             continue;

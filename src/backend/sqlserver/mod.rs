@@ -27,8 +27,10 @@ mod session;
 mod slices;
 mod sql;
 mod staging;
+mod standing;
 mod stream;
 mod target;
+mod unique;
 mod upkeep;
 mod values;
 

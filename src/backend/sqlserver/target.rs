@@ -10,38 +10,47 @@ use super::client::Client;
 use super::session::Session;
 use super::sql::{Sql, literal, quote};
 use super::values::Fields;
-use crate::backend::fit::{check_columns, not_unique, target_columns};
-use crate::backend::target::{LedgerEntry, Target, TargetSpec, TombstoneRow};
+use crate::backend::fit::{fit, not_unique, target_columns};
+use crate::backend::target::{
+    Applied, AppliedBundle, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
+};
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
-use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use std::sync::Arc;
 
 const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
 const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
-const CHAIN_READ: &str = include_str!("../../../sql/sqlserver/replay_chain_read.sql");
-const CHAIN_NOTE: &str = include_str!("../../../sql/sqlserver/replay_chain_note.sql");
+const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
+const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_note.sql");
 
 /// The longest key of an index that is not clustered (SQL Server 2016 and later).
 const INDEX_MAX_BYTES: u16 = 1700;
 
 impl Target for Session {
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
-        if create && !catalog::has_database(&mut self.client, &spec.target.db)? {
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+        if create && !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
             self.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
         }
         let prepared = self.in_target(spec, |session| session.prepare(spec, create));
         prepared.map_err(|error| error.table(&spec.target))
     }
 
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
+        if !self.client.unit(|client| catalog::has_table(client, &spec.target))? {
+            return Ok(None);
+        }
+        let fit = self.in_target(spec, |session| session.check(spec));
+        fit.map(Some).map_err(|error| error.table(&spec.target))
+    }
+
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
-        self.in_target(spec, |session| {
+        self.in_ledger(spec, |session| {
             let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(&spec.table);
             let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
             rows.iter().map(|row| ledger_entry(spec, root, &Fields::of(row))).collect()
@@ -55,39 +64,49 @@ impl Target for Session {
         keys: &[Guid],
         versions: &[Version],
         entry: &LedgerEntry,
-    ) -> Result<u64> {
+    ) -> Result<Applied> {
         if rows.rows() != keys.len() || keys.len() != versions.len() {
             return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
         }
-        self.apply("apply rows", spec, entry, keys.len(), |plan, client| plan.rows(client, rows, keys, versions))
+        self.apply("apply rows", spec, entry, keys.len(), |plan, client| {
+            plan.rows(client, spec, rows, (keys, versions), entry)
+        })
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
         self.apply("apply tombstones", spec, entry, tombstones.len(), |plan, client| plan.bury(client, tombstones))
     }
 
-    fn chain_end(&mut self, spec: &TargetSpec, source_id: Guid, scope: &str) -> Result<Option<Timestamp>> {
-        self.in_target(spec, |session| {
-            let sql = Sql::new(CHAIN_READ).with(&spec.table).with(source_id).with(scope);
-            let row = session.client.unit(|client| client.row("read the end of a chain", sql.clone()))?;
-            row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()
+    fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
+        self.in_ledger(spec, |session| {
+            let sql = Sql::new(BUNDLE_READ).with(&spec.table);
+            let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
+            rows.iter().map(|row| applied_bundle(&Fields::of(row))).collect()
         })
     }
 
-    fn note_chain(
+    fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
+        self.in_target(spec, |session| {
+            let doing = "note applied bundles";
+            session.client.transact(doing, |client| {
+                bundles.iter().try_for_each(|bundle| client.execute(doing, note_sql(spec, bundle)).map(drop))
+            })
+        })
+    }
+
+    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>> {
+        let Some(fit) = self.inspect_target(spec)? else { return Ok(vec![Standing::default(); keys.len()]) };
+        self.in_target(spec, |session| session.standing_there(spec, &fit, keys))
+    }
+
+    fn standing_content(
         &mut self,
         spec: &TargetSpec,
-        source_id: Guid,
-        scope: &str,
-        root: Sha256,
-        end: Timestamp,
-    ) -> Result<()> {
-        self.in_target(spec, |session| {
-            let doing = "note the end of a chain";
-            let sql = Sql::new(CHAIN_NOTE).with(&spec.table).with(source_id).with(scope);
-            let sql = sql.with(root.to_string()).with(end);
-            session.client.transact(doing, |client| client.execute(doing, sql.clone()).map(drop))
-        })
+        columns: &[usize],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<StandingContent>>> {
+        let Some(fit) = self.inspect_target(spec)? else { return Ok(vec![None; keys.len()]) };
+        self.in_target(spec, |session| session.content_there(spec, &fit, columns, keys))
     }
 }
 
@@ -100,7 +119,7 @@ impl Session {
         if before.as_ref().is_some_and(|before| before.eq_ignore_ascii_case(&spec.target.db)) {
             return work(self);
         }
-        if !catalog::has_database(&mut self.client, &spec.target.db)? {
+        if !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
             return Err(Error::config(format!(
                 "there is no database {}, or this login may not see it",
                 spec.target.db
@@ -115,24 +134,42 @@ impl Session {
         done
     }
 
-    fn prepare(&mut self, spec: &TargetSpec, create: bool) -> Result<()> {
-        if self.targets.get(&spec.target).is_some_and(|plan| plan.is_for(spec)) {
+    /// The same, or nothing where there is no ledger yet.
+    fn in_ledger<T: Default>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
+            return Ok(T::default());
+        }
+        self.in_target(spec, |session| if session.has_ledger()? { work(session) } else { Ok(T::default()) })
+    }
+
+    fn prepare(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+        if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
             // This session has prepared it before, for another bundle.
-            return Ok(());
+            return Ok(plan.fit().clone());
         }
         let wanted = target_columns(spec);
-        let missing = create && !catalog::has_table(&mut self.client, &spec.target)?;
+        let missing = create && !self.client.unit(|client| catalog::has_table(client, &spec.target))?;
         if missing {
             self.create_target(spec, &wanted)?;
         } else {
-            let found = catalog::columns(&mut self.client, &spec.target)?;
-            check_columns(&found, &self.as_kept(&wanted)?, &spec.key_column)?;
-            check_writable(&found, &wanted)?;
-            self.check_unique_key(spec)?;
+            self.check(spec)?;
             self.client.transact("create the ledger", |client| client.batch("create the ledger", SCHEMA))?;
         }
         self.targets.remove(&spec.target);
-        self.plan(spec).map(drop)
+        self.plan(spec).map(|plan| plan.fit().clone())
+    }
+
+    /// How a target that is there takes the rows; its database is in use.
+    fn check(&mut self, spec: &TargetSpec) -> Result<TargetFit> {
+        let mut found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
+        // A stamp of the target's own takes no values.
+        found.iter_mut().for_each(|column| column.computed |= column.sql_type == SqlType::RowVersion);
+        let wanted = self.as_kept(&target_columns(spec))?;
+        let fit = fit(&found, &wanted, &spec.key_column)?;
+        // A row replaces the row of its key, so the key alone must be unique.
+        let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
+        let unique = self.unique_indexes(spec)?.iter().any(|(_, columns)| is_key(columns));
+        if unique { Ok(fit) } else { Err(not_unique(spec)) }
     }
 
     /// Columns as this server keeps them: there are servers whose times have six digits, whatever
@@ -140,7 +177,7 @@ impl Session {
     fn as_kept(&mut self, columns: &[Column]) -> Result<Vec<Column>> {
         let asked = "2026-01-01T00:00:00.1234567";
         let sql = Sql::new(format!("SELECT CONVERT(datetime2(7), '{asked}')"));
-        let row = self.client.row("ask how exact times are", sql)?;
+        let row = self.client.unit(|client| client.row("ask how exact times are", sql.clone()))?;
         let kept = row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()?;
         let most = if kept.is_some_and(|kept| kept.to_string() == asked) { 7 } else { 6 };
         let kept = |sql_type| match sql_type {
@@ -179,53 +216,31 @@ impl Session {
         })
     }
 
-    /// A row replaces the row of its key, so the key alone must be unique.
-    fn check_unique_key(&mut self, spec: &TargetSpec) -> Result<()> {
-        let sql = Sql::new(
-            "SELECT COUNT(*) FROM sys.indexes AS i
-             INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
-             INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
-             WHERE i.is_unique = 1 AND i.has_filter = 0 AND i.is_disabled = 0 AND k.is_included_column = 0
-               AND i.object_id = OBJECT_ID(",
-        )
-        .bind(format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table)))
-        .then(") AND c.name = ")
-        .bind(&spec.key_column)
-        .then(
-            " AND NOT EXISTS (
-                 SELECT 1 FROM sys.index_columns AS o
-                 WHERE o.object_id = i.object_id AND o.index_id = i.index_id AND o.is_included_column = 0
-                   AND o.column_id <> k.column_id)",
-        );
-        let row = self.client.row("read the catalog", sql)?;
-        let unique = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?;
-        if unique.unwrap_or(0) > 0 { Ok(()) } else { Err(not_unique(spec)) }
-    }
-
     /// How rows come into this target; its database is in use.
     fn plan(&mut self, spec: &TargetSpec) -> Result<Arc<Plan>> {
         if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
             return Ok(plan.clone());
         }
-        let found = catalog::columns(&mut self.client, &spec.target)?;
-        let plan = Arc::new(Plan::new(spec, &found, self.abilities()?.has_write));
+        let found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
+        let (fit, indexes) = (self.check(spec)?, self.unique_indexes(spec)?);
+        let plan = Arc::new(Plan::new(spec, &found, fit, &indexes, self.abilities()?.has_write));
         self.targets.insert(spec.target.clone(), plan.clone());
         Ok(plan)
     }
 
     /// Moves the ledger and does what it stands for, in one transaction.
-    fn apply(
+    fn apply<T: Default + Copy>(
         &mut self,
         doing: &str,
         spec: &TargetSpec,
         entry: &LedgerEntry,
         rows: usize,
-        mut work: impl FnMut(&Plan, &mut Client) -> Result<u64>,
-    ) -> Result<u64> {
+        mut work: impl FnMut(&Plan, &mut Client) -> Result<T>,
+    ) -> Result<T> {
         let applied = self.in_target(spec, |session| {
             let plan = session.plan(spec)?;
             let mut tries = 0;
-            let mut done = 0;
+            let mut done = T::default();
             session.client.transact(doing, |client| {
                 tries += 1;
                 plan.take_turn(client)?;
@@ -281,17 +296,28 @@ fn out_of_place(entry: &LedgerEntry, rows: usize) -> Error {
     Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended")
 }
 
-/// A rowversion of the target's own takes no values.
-fn check_writable(found: &[Column], wanted: &[Column]) -> Result<()> {
-    let stamped = |column: &&Column| {
-        crate::backend::fit::named(found, &column.name).is_some_and(|there| there.sql_type == SqlType::RowVersion)
-    };
-    match wanted.iter().find(stamped) {
-        None => Ok(()),
-        Some(column) => Err(Error::config("the target's column is a rowversion, which takes no values")
-            .column(&column.name)
-            .hint("make it binary(8) in the target, or replay into another database")),
-    }
+fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {
+    Ok(AppliedBundle {
+        source_id: fields.must(0, Fields::guid)?,
+        scope: fields.must(1, Fields::text)?.to_owned(),
+        root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+        window: fields.time(3)?.zip(fields.time(4)?),
+        gap: fields.text(5)?.map(str::to_owned),
+        within: fields.text(6)?.map(Sha256::parse).transpose()?,
+    })
+}
+
+fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
+    let shown = |value: Option<String>| value.unwrap_or_default();
+    Sql::new(BUNDLE_NOTE)
+        .with(&spec.table)
+        .with(bundle.root_sha256.to_string())
+        .with(bundle.source_id)
+        .with(bundle.scope.clone())
+        .with(shown(bundle.window.map(|(start, _)| start.to_string())))
+        .with(shown(bundle.window.map(|(_, end)| end.to_string())))
+        .with(shown(bundle.gap.clone()))
+        .with(shown(bundle.within.map(|root| root.to_string())))
 }
 
 /// The type of a column in a target that is created: its own, or plain bytes where the server

@@ -1,0 +1,8 @@
+-- What was noted before stays; a bundle that had come in another gets its own window.
+INSERT INTO {Schema}.BlobDeltaReplayBundle
+    (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (TableName, RootSha256) DO UPDATE
+SET WindowStart = excluded.WindowStart, WindowEnd = excluded.WindowEnd, Gap = excluded.Gap,
+    WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt
+WHERE WindowEnd IS NULL AND excluded.WindowEnd IS NOT NULL;

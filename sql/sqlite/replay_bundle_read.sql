@@ -1,0 +1,4 @@
+SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256
+FROM {Schema}.BlobDeltaReplayBundle
+WHERE TableName = ?1
+ORDER BY WindowStart, RootSha256;

@@ -1,0 +1,5 @@
+-- Unique indexes of a table (?1, in ?2), a line a column; a NULL for an expression.
+SELECT l.name, i.name
+FROM pragma_index_list(?1, ?2) AS l, pragma_index_info(l.name, ?2) AS i
+WHERE l."unique" AND NOT l.partial
+ORDER BY l.name, i.seqno;

@@ -1,3 +1,0 @@
-SELECT WindowEnd
-FROM dbo.BlobDeltaReplayChain
-WHERE TableName = @P1 AND SourceId = @P2 AND Scope = @P3;

@@ -1,0 +1,294 @@
+//! Rows of one batch into their target, in the transaction of the batch.
+//!
+//! A row is written only if its [`Version`] is greater than what stands under its key. Where the
+//! target has unique indexes beside the one on its key, a row that stands in the way is looked for
+//! before it is written, so that both keys can be named, or the older removed.
+
+use super::sandbox::zero_blob;
+use super::session::{Session, failed, quote};
+use super::types;
+use crate::backend::fit::{Clash, is_run_column, rank};
+use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
+use crate::error::{Error, Kind, Result};
+use crate::model::cell::{Cell, RowSource};
+use crate::model::column::{Column, DELTA_MODIFIED_ON};
+use crate::model::id::Guid;
+use crate::model::version::Version;
+use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
+use std::io::Read as _;
+
+const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
+const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
+const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
+const DISPLACED: &str = include_str!("../../../sql/sqlite/replay_displaced.sql");
+
+/// A query over the rows of a target, as `t`: their marks, rowid and key. Its first parameter is
+/// the configured table. Where there is no ledger, there are no marks beside the table.
+fn standing_sql(session: &Session, spec: &TargetSpec, fit: &TargetFit, has_ledger: bool, condition: &str) -> String {
+    let (target, key) = (session.quoted(&spec.target), quote(&spec.key_column));
+    let (marks, beside) = if fit.has_marks {
+        (format!("t.{DELTA_MODIFIED_ON}, t.{DELTA_RUN_STARTED_AT}, t.{DELTA_RUN_ID}"), String::new())
+    } else if has_ledger {
+        let rows = session.in_schema(spec, "{Schema}.BlobDeltaReplayRow");
+        let beside = format!(" LEFT JOIN {rows} AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
+        ("m.ModifiedOn, m.RunStartedAt, m.RunId".to_owned(), beside)
+    } else {
+        ("NULL, NULL, NULL".to_owned(), String::new())
+    };
+    format!("SELECT {marks}, t.rowid, t.{key} FROM {target} AS t{beside} WHERE {condition}")
+}
+
+fn version_of(row: &Row<'_>) -> rusqlite::Result<Version> {
+    Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// What stands under a key.
+pub(super) struct Lookup<'c> {
+    table: String,
+    row: Statement<'c>,
+    tombstone: Option<Statement<'c>>,
+}
+
+impl<'c> Lookup<'c> {
+    pub(super) fn new(session: &'c Session, spec: &TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
+        let key = quote(&spec.key_column);
+        let tombstone = has_ledger.then(|| prepare(session, &session.in_schema(spec, TOMBSTONE_READ))).transpose()?;
+        let row = prepare(session, &standing_sql(session, spec, fit, has_ledger, &format!("t.{key} = ?2")))?;
+        Ok(Self { table: spec.table.to_string(), row, tombstone })
+    }
+
+    /// The row's rowid and rank.
+    pub(super) fn row(&mut self, key: Guid) -> Result<Option<(i64, Version)>> {
+        let found = self.row.query_row((&self.table, key), |row| Ok((row.get(3)?, version_of(row)?))).optional();
+        found.map_err(|error| failed("look up what stands in the target", error))
+    }
+
+    pub(super) fn tombstone(&mut self, key: Guid) -> Result<Option<Version>> {
+        let Some(tombstone) = &mut self.tombstone else { return Ok(None) };
+        let buried = |row: &Row<'_>| Ok(Version { tombstone: true, ..version_of(row)? });
+        let found = tombstone.query_row((&self.table, key), buried).optional();
+        found.map_err(|error| failed("look up a tombstone", error))
+    }
+}
+
+fn prepare<'c>(session: &'c Session, sql: &str) -> Result<Statement<'c>> {
+    session.connection.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
+}
+
+/// A unique index that a coming row may run into.
+struct Unique<'c> {
+    index: String,
+    /// Its columns: index among those that come, and the column.
+    columns: Vec<(usize, &'c Column)>,
+    clash: Statement<'c>,
+}
+
+/// Writes the rows of one batch.
+pub(super) struct Applier<'c> {
+    session: &'c Session,
+    spec: &'c TargetSpec,
+    entry: &'c LedgerEntry,
+    has_marks: bool,
+    /// Whether values can be written in pieces; SQLite opens none in a table with computed columns,
+    /// so a large value is held whole there.
+    opens_blobs: bool,
+    lookup: Lookup<'c>,
+    upsert: Statement<'c>,
+    mark: Statement<'c>,
+    /// The columns that are written, by their index among those that come.
+    carried: Vec<(usize, &'c Column)>,
+    uniques: Vec<Unique<'c>>,
+}
+
+impl<'c> Applier<'c> {
+    pub(super) fn new(
+        session: &'c Session,
+        spec: &'c TargetSpec,
+        fit: &'c TargetFit,
+        entry: &'c LedgerEntry,
+    ) -> Result<Self> {
+        let is_written = |column: &&Column| !is_run_column(&column.name) && !fit.skipped.contains(&column.name);
+        let all = spec.columns.iter().enumerate();
+        let carried: Vec<(usize, &Column)> = all.filter(|(_, column)| is_written(column)).collect();
+        let run: &[&str] = if fit.has_marks { &[DELTA_RUN_STARTED_AT, DELTA_RUN_ID] } else { &[] };
+        let own = carried.iter().map(|(_, column)| column.name.as_str());
+        let names: Vec<String> = own.chain(run.iter().copied()).map(quote).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        let sets: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES ({marks}) ON CONFLICT ({}) DO UPDATE SET {}",
+            session.quoted(&spec.target),
+            names.join(", "),
+            quote(&spec.key_column),
+            sets.join(", ")
+        );
+        Ok(Self {
+            session,
+            spec,
+            entry,
+            has_marks: fit.has_marks,
+            opens_blobs: session.opens_blobs(spec)?,
+            lookup: Lookup::new(session, spec, fit, true)?,
+            upsert: prepare(session, &sql)?,
+            mark: prepare(session, &session.in_schema(spec, ROW_WRITE))?,
+            carried,
+            uniques: uniques(session, spec, fit)?,
+        })
+    }
+
+    /// What one row did.
+    pub(super) fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
+        let version = Version { tombstone: false, ..*version };
+        let loses = self.lookup.row(key)?.is_some_and(|(_, standing)| standing >= version)
+            || self.lookup.tombstone(key)?.is_some_and(|tombstone| tombstone >= version);
+        if loses {
+            return Ok(Applied::default());
+        }
+        let mut displaced = 0;
+        for nth in 0..self.uniques.len() {
+            while let Some(clash) = self.clash(rows, row, (key, version), nth)? {
+                let (loser, lost) = clash.older(self.spec)?;
+                let winner = if loser == key { clash.standing.0 } else { key };
+                self.displace((loser, lost), winner, &clash.index)?;
+                displaced += 1;
+                if loser == key {
+                    return Ok(Applied { written: 0, displaced });
+                }
+            }
+        }
+        self.write(rows, row, key, version)?;
+        Ok(Applied { written: 1, displaced })
+    }
+
+    /// A row that stands and has the values of this one in a unique index.
+    fn clash(
+        &mut self,
+        rows: &dyn RowSource,
+        row: usize,
+        coming: (Guid, Version),
+        nth: usize,
+    ) -> Result<Option<Clash>> {
+        let unique = &mut self.uniques[nth];
+        let bind = |statement: &mut Statement<'_>, nth: usize, value: &dyn ToSql| {
+            statement.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
+        };
+        bind(&mut unique.clash, 1, &self.spec.table)?;
+        bind(&mut unique.clash, 2, &coming.0)?;
+        for (place, (at, column)) in unique.columns.iter().enumerate() {
+            let cell = rows.cell(row, *at).map_err(|error| error.column(&column.name))?;
+            bind(&mut unique.clash, place + 3, &types::stored(column.sql_type, cell))?;
+        }
+        let failed = |error| failed("look for a row with the same unique values", error);
+        let mut found = unique.clash.raw_query();
+        let Some(row) = found.next().map_err(failed)? else { return Ok(None) };
+        let standing = (row.get(4).map_err(failed)?, version_of(row).map_err(failed)?);
+        Ok(Some(Clash { coming, standing, index: unique.index.clone() }))
+    }
+
+    /// Removes a row, if it stands, and buries it at its rank, so that an older version of it that
+    /// comes late does not rise again.
+    fn displace(&self, (loser, version): (Guid, Version), winner: Guid, index: &str) -> Result<()> {
+        let Version { modified_on, run_started_at, run_id, .. } = version;
+        let (root, at) = (self.entry.root_sha256.to_string(), self.entry.applied_at);
+        let rank = (modified_on, run_started_at, run_id);
+        let displaced = self.session.in_schema(self.spec, DISPLACED);
+        let row = (&self.spec.table, loser, rank.0, rank.1, rank.2, winner, index, root, at);
+        self.session.execute(&displaced, row)?;
+        let buried = self.session.in_schema(self.spec, TOMBSTONE_WRITE);
+        self.session.execute(&buried, (&self.spec.table, loser, rank.0, rank.1, rank.2))?;
+        self.session.remove_row(self.spec, loser).map(drop)
+    }
+
+    fn write(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: Version) -> Result<()> {
+        let mut large = Vec::new();
+        for nth in 0..self.carried.len() {
+            let (at, column) = self.carried[nth];
+            let cell = rows.cell(row, at).map_err(|error| error.column(&column.name))?;
+            let value = match cell {
+                Cell::Large(bytes) => {
+                    large.push((at, column, bytes));
+                    zero_blob(bytes)?
+                }
+                cell => types::stored(column.sql_type, cell),
+            };
+            self.bind(nth + 1, value)?;
+        }
+        let Version { modified_on, run_started_at, run_id, .. } = version;
+        if self.has_marks {
+            self.bind(self.carried.len() + 1, run_started_at)?;
+            self.bind(self.carried.len() + 2, run_id)?;
+        } else {
+            let mark = self.mark.execute((&self.spec.table, key, modified_on, run_started_at, run_id));
+            mark.map_err(|error| failed("note the rank of a row", error))?;
+        }
+        self.upsert.raw_execute().map_err(|error| failed("write a row", error))?;
+        if large.is_empty() {
+            return Ok(());
+        }
+        let Some((row_id, _)) = self.lookup.row(key)? else {
+            return Err(Error::internal("a row that was just written is not there"));
+        };
+        for (at, column, bytes) in large {
+            self.fill(rows, row, at, column, (row_id, bytes)).map_err(|error| error.column(&column.name))?;
+        }
+        Ok(())
+    }
+
+    fn fill(&self, rows: &dyn RowSource, row: usize, at: usize, column: &Column, into: (i64, u64)) -> Result<()> {
+        let (row_id, bytes) = into;
+        let mut from = rows.large(row, at)?;
+        if self.opens_blobs && types::declared(column.sql_type).ends_with("TEXT") {
+            let table = self.session.quoted(&self.spec.target);
+            let name = quote(&column.name);
+            let sql = format!("UPDATE {table} SET {name} = CAST({name} AS TEXT) WHERE rowid = ?1");
+            self.session.execute(&sql, [row_id])?;
+        }
+        if self.opens_blobs {
+            return self.session.fill_blob(&self.spec.target, &column.name, row_id, bytes, &mut from);
+        }
+        let mut whole = Vec::new();
+        let read = (&mut from).take(bytes.saturating_add(1)).read_to_end(&mut whole);
+        read.map_err(|error| Error::new(Kind::Io, "cannot read a large value").caused_by(error))?;
+        if whole.len() as u64 != bytes {
+            return Err(Error::new(
+                Kind::Io,
+                format!("a large value has not the {bytes} bytes that it was said to have"),
+            ));
+        }
+        let (table, name) = (self.session.quoted(&self.spec.target), quote(&column.name));
+        let is_text = types::declared(column.sql_type).ends_with("TEXT");
+        let value = if is_text { "CAST(?2 AS TEXT)" } else { "?2" };
+        let sql = format!("UPDATE {table} SET {name} = {value} WHERE rowid = ?1");
+        self.session.execute(&sql, (row_id, whole)).map(drop)
+    }
+
+    fn bind(&mut self, nth: usize, value: impl ToSql) -> Result<()> {
+        self.upsert.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
+    }
+}
+
+/// The unique indexes of a target that do not hold its key, and whose columns all come.
+fn uniques<'c>(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit) -> Result<Vec<Unique<'c>>> {
+    let key = quote(&spec.key_column);
+    let mut uniques = Vec::new();
+    for (index, names) in session.unique_indexes(spec)? {
+        let is_key =
+            |name: &Option<String>| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&spec.key_column));
+        let coming = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            spec.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
+        };
+        let Some(columns) = names.iter().map(coming).collect::<Option<Vec<_>>>() else { continue };
+        if names.iter().any(is_key) {
+            continue;
+        }
+        let equal = columns
+            .iter()
+            .enumerate()
+            .map(|(nth, (_, column))| format!(" AND t.{} = ?{}", quote(&column.name), nth + 3));
+        let condition = format!("t.{key} <> ?2{}", equal.collect::<String>());
+        let clash = prepare(session, &standing_sql(session, spec, fit, true, &condition))?;
+        uniques.push(Unique { index, columns, clash });
+    }
+    Ok(uniques)
+}

@@ -1,0 +1,146 @@
+//! Unique indexes of a target beside the one on its key: rows that they keep from standing side by
+//! side are found before they are written, so that both keys can be named, or the older removed.
+
+use super::client::Client;
+use super::session::Session;
+use super::sql::{Sql, quote};
+use super::staging::STAGE;
+use super::standing::{standing_view, target_name, version_at};
+use super::values::Fields;
+use crate::backend::fit::Clash;
+use crate::backend::{LedgerEntry, TargetFit, TargetSpec};
+use crate::error::{Error, Result};
+
+const INDEXES: &str = include_str!("../../../sql/sqlserver/replay_unique_indexes.sql");
+const DISPLACE: &str = include_str!("../../../sql/sqlserver/replay_displace.sql");
+
+/// A unique index: its name and columns.
+pub(super) type UniqueIndex = (String, Vec<String>);
+
+/// Looks for clashes in one unique index.
+pub(super) struct Unique {
+    index: String,
+    /// Staged rows with a row that stands and does not come.
+    with_standing: String,
+    /// Staged rows with each other.
+    among_staged: String,
+}
+
+/// What [`Unique`] does about them.
+pub(super) struct Displacing {
+    uniques: Vec<Unique>,
+    staged: String,
+    standing: String,
+}
+
+impl Session {
+    /// The unique indexes of a target that hold for all of its rows; its database is in use.
+    pub(super) fn unique_indexes(&mut self, spec: &TargetSpec) -> Result<Vec<UniqueIndex>> {
+        let mut indexes: Vec<UniqueIndex> = Vec::new();
+        let sql = Sql::new(INDEXES).with(target_name(spec));
+        for row in &self.client.unit(|client| client.rows("read the catalog", sql.clone()))? {
+            let fields = Fields::of(row);
+            let (index, column) = (fields.must(0, Fields::text)?, fields.must(1, Fields::text)?.to_owned());
+            match indexes.last_mut().filter(|(last, _)| last == index) {
+                Some((_, columns)) => columns.push(column),
+                None => indexes.push((index.to_owned(), vec![column])),
+            }
+        }
+        Ok(indexes)
+    }
+}
+
+impl Displacing {
+    /// `staged` gives the expression of a staged column (with its alias) as the target has it, by the
+    /// column's name; nothing for one that does not come.
+    pub(super) fn new(
+        spec: &TargetSpec,
+        fit: &TargetFit,
+        indexes: &[UniqueIndex],
+        staged: impl Fn(&str, &str) -> Option<String>,
+    ) -> Self {
+        let (target, key) = (target_name(spec), quote(&spec.key_column));
+        let view = standing_view(spec, fit, true);
+        let equal = |left: &str, right: &str| format!("({left} = {right} OR ({left} IS NULL AND {right} IS NULL))");
+        let unique = |(index, columns): &UniqueIndex| {
+            if columns.iter().any(|column| column.eq_ignore_ascii_case(&spec.key_column)) {
+                return None;
+            }
+            let (mut standing, mut among) = (Vec::new(), Vec::new());
+            for column in columns {
+                let coming = staged(column, "s")?;
+                standing.push(equal(&format!("t.{}", quote(column)), &coming));
+                among.push(equal(&staged(column, "o")?, &coming));
+            }
+            let ranks = "s.k, s.vm, s.vs, s.vr";
+            Some(Unique {
+                index: index.clone(),
+                with_standing: format!(
+                    "SELECT TOP (1) {ranks}, v.k, v.vm, v.vs, v.vr FROM {STAGE} AS s
+                     INNER JOIN {target} AS t ON {}
+                     INNER JOIN {view} AS v ON v.k = t.{key}
+                     WHERE @P1 <> N'' AND t.{key} <> s.k AND NOT EXISTS (SELECT 1 FROM {STAGE} AS o WHERE o.k = t.{key})",
+                    standing.join(" AND ")
+                ),
+                among_staged: format!(
+                    "SELECT TOP (1) {ranks}, o.k, o.vm, o.vs, o.vr FROM {STAGE} AS s
+                     INNER JOIN {STAGE} AS o ON o.n < s.n AND {} WHERE @P1 <> N''",
+                    among.join(" AND ")
+                ),
+            })
+        };
+        let displace =
+            |loser: &str| DISPLACE.replace("[{Loser}]", loser).replace("[{Target}]", &target).replace("[{Key}]", &key);
+        let uniques = indexes.iter().filter_map(unique).collect();
+        Self { uniques, staged: displace(STAGE), standing: displace(&view) }
+    }
+
+    /// Removes the older of any two rows that cannot stand side by side, among those that are
+    /// staged and those that stand. Returns how many.
+    pub(super) fn settle(&self, client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<u64> {
+        let mut displaced = 0;
+        for unique in &self.uniques {
+            for (sql, standing_is_staged) in [(&unique.among_staged, true), (&unique.with_standing, false)] {
+                while let Some(clash) = unique.clash(client, spec, sql)? {
+                    self.displace(client, spec, entry, &clash, standing_is_staged)?;
+                    displaced += 1;
+                }
+            }
+        }
+        Ok(displaced)
+    }
+
+    fn displace(
+        &self,
+        client: &mut Client,
+        spec: &TargetSpec,
+        entry: &LedgerEntry,
+        clash: &Clash,
+        standing_is_staged: bool,
+    ) -> Result<()> {
+        let (loser, _) = clash.older(spec)?;
+        let is_coming = loser == clash.coming.0;
+        let winner = if is_coming { clash.standing.0 } else { clash.coming.0 };
+        let script = if is_coming || standing_is_staged { &self.staged } else { &self.standing };
+        let sql = Sql::new(script).with(&spec.table).with(loser).with(winner).with(&*clash.index);
+        client.execute("displace a row", sql.with(entry.root_sha256.to_string())).map(drop)
+    }
+}
+
+impl Unique {
+    fn clash(&self, client: &mut Client, spec: &TargetSpec, sql: &str) -> Result<Option<Clash>> {
+        let doing = "look for rows with the same unique values";
+        let Some(row) = client.row(doing, Sql::new(sql).with(&spec.table))? else { return Ok(None) };
+        let fields = Fields::of(&row);
+        let key = |at| fields.must(at, Fields::guid);
+        let clash = Clash {
+            coming: (key(0)?, version_at(&fields, 1)?),
+            standing: (key(4)?, version_at(&fields, 5)?),
+            index: self.index.clone(),
+        };
+        if clash.coming.0 == clash.standing.0 {
+            return Err(Error::internal("a row cannot be in its own way"));
+        }
+        Ok(Some(clash))
+    }
+}

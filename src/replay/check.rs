@@ -1,0 +1,115 @@
+//! Whether a target holds what bundles say: ranks and content hashes compared where the rows are,
+//! without moving a value.
+
+use super::keys::{self, Keys};
+use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
+use super::run::{Opened, Work};
+use crate::backend::{Backend, Standing};
+use crate::bundle::FileRole;
+use crate::convert::ColumnPlan;
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::monitor::Monitor;
+use std::path::PathBuf;
+
+/// A large binary column: its place among the columns of the rows, and the field of its hashes.
+type Hashed = (usize, String);
+
+/// Compares a target with bundles that were replayed into it: each row stands with the content
+/// that its bundle says, or something later does; no deleted row stands. Nothing is changed.
+///
+/// # Errors
+/// As [`replay`](super::replay), but that gaps do not matter.
+pub fn check(
+    bundles: &[PathBuf],
+    backend: &mut dyn Backend,
+    options: &ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<CheckReport> {
+    let opened = Opened::open(bundles, options)?;
+    let mut report = CheckReport::default();
+    for work in opened.works(options)? {
+        let checked = check_table(&work, backend, &mut report, monitor);
+        checked.map_err(|error| error.file(work.bundle.path()).table(&work.table.name))?;
+    }
+    Ok(report)
+}
+
+fn check_table(
+    work: &Work<'_>,
+    backend: &mut dyn Backend,
+    report: &mut CheckReport,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let spec = work.spec();
+    let Some(fit) = backend.inspect_target(spec)? else {
+        return Err(Error::config(format!("there is no table {}", spec.target)).hint("replay the bundles first"));
+    };
+    let plan = ColumnPlan::rows(&spec.columns, &spec.key_column)?;
+    let hashed: Vec<Hashed> = (0..spec.columns.len())
+        .filter(|at| !fit.skipped.contains(&spec.columns[*at].name))
+        .filter_map(|at| Some((at, plan.companion_names(at)[2]?.to_owned())))
+        .collect();
+    let fields: Vec<String> = hashed.iter().map(|(_, field)| field.clone()).collect();
+    for file in &work.table.files {
+        let part = (work.bundle, work.table, file);
+        match file.role {
+            FileRole::Rows => {
+                keys::each(part, 0, &fields, monitor, |some| check_rows(work, some, &hashed, backend, report))?;
+            }
+            FileRole::Tombstones => {
+                keys::each(part, 0, &[], monitor, |some| check_tombstones(work, some, backend, report))?;
+            }
+            FileRole::AbsentParents | FileRole::Blob => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_rows(
+    work: &Work<'_>,
+    some: &Keys,
+    hashed: &[Hashed],
+    backend: &mut dyn Backend,
+    report: &mut CheckReport,
+) -> Result<()> {
+    let standing = backend.standing(work.spec(), &some.keys)?;
+    // Content is hashed for those rows alone that stand as they came.
+    let same: Vec<usize> = (0..some.keys.len()).filter(|nth| standing[*nth].row == Some(some.versions[*nth])).collect();
+    let keys: Vec<_> = same.iter().map(|nth| some.keys[*nth]).collect();
+    let columns: Vec<usize> = hashed.iter().map(|(at, _)| *at).collect();
+    let content = backend.standing_content(work.spec(), &columns, &keys)?;
+    let mut content = same.iter().copied().zip(content).peekable();
+    for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
+        report.rows += 1;
+        let there = content.next_if(|(at, _)| *at == nth).and_then(|(_, content)| content);
+        let Standing { row, tombstone } = standing[nth];
+        let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
+        match (row, there) {
+            (Some(row), _) if row > *version => report.outranked += 1,
+            (Some(row), Some(there)) if row == *version => match first_other(&some.hashes[nth], &there.sha256) {
+                Some(other) => find(CheckKind::OtherContent, Some(&work.spec().columns[hashed[other].0].name)),
+                None => report.equal += 1,
+            },
+            _ if tombstone.is_some_and(|tombstone| tombstone >= *version) => report.outranked += 1,
+            (Some(_), _) => find(CheckKind::Older, None),
+            (None, _) => find(CheckKind::Missing, None),
+        }
+    }
+    Ok(())
+}
+
+fn first_other(due: &[Option<Sha256>], there: &[Option<Sha256>]) -> Option<usize> {
+    (0..due.len()).find(|nth| due[*nth] != there.get(*nth).copied().flatten())
+}
+
+fn check_tombstones(work: &Work<'_>, some: &Keys, backend: &mut dyn Backend, report: &mut CheckReport) -> Result<()> {
+    let standing = backend.standing(work.spec(), &some.keys)?;
+    for ((key, version), standing) in some.keys.iter().zip(&some.versions).zip(standing) {
+        report.tombstones += 1;
+        if standing.row.is_some_and(|row| *version > row) {
+            report.note(CheckFinding::new(CheckKind::NotRemoved, work, *key, None));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What a replay would do: the same decisions over keys and ranks alone, with nothing written.
+//!
+//! A later bundle competes with what an earlier one would have written, so what stands under each
+//! key is read from the target once and kept beside it, in a temporary file.
+
+use super::keys;
+use super::options::{PlannedTable, ReplayOptions};
+use super::run::{Opened, Work};
+use crate::backend::{Backend, Ranks, Standing, open_ranks};
+use crate::bundle::{FileInfo, FileRole};
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::version::Version;
+use crate::monitor::Monitor;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What [`replay`](super::replay) of these bundles would do, a table of a bundle a line. Nothing is
+/// changed, and no value is read.
+///
+/// # Errors
+/// As [`replay`](super::replay).
+pub fn plan(
+    bundles: &[PathBuf],
+    backend: &mut dyn Backend,
+    options: &ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<PlannedTable>> {
+    let opened = Opened::open(bundles, options)?;
+    let mut works = opened.works(options)?;
+    for work in &mut works {
+        let spec = work.spec();
+        let fit = backend.inspect_target(spec)?;
+        if fit.is_none() && !options.create {
+            return Err(Error::config(format!("there is no table {}", spec.target))
+                .hint("create it, or have it created with --create"));
+        }
+        work.is_there = fit.is_some();
+    }
+    Opened::settle_gaps(&mut works, backend, options)?;
+    let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
+    let mut planned = Vec::new();
+    for work in &works {
+        let store = match stores.entry(work.spec().target.clone()) {
+            std::collections::btree_map::Entry::Occupied(store) => store.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => place.insert(open_ranks()?),
+        };
+        let done = plan_table(work, backend, store.as_mut(), monitor);
+        planned.push(done.map_err(|error| error.file(work.bundle.path()).table(&work.table.name))?);
+    }
+    Ok(planned)
+}
+
+fn plan_table(
+    work: &Work<'_>,
+    backend: &mut dyn Backend,
+    ranks: &mut dyn Ranks,
+    monitor: &dyn Monitor,
+) -> Result<PlannedTable> {
+    let ledger = backend.ledger(work.spec(), work.bundle.root_sha256())?;
+    let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
+    planned.creates_table = !work.is_there;
+    planned.gap = work.gap.as_ref().map(ToString::to_string);
+    let parts = work.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
+    for file in parts {
+        let at = ledger.iter().find(|entry| entry.part == file.path);
+        if at.is_some_and(|entry| entry.complete) {
+            continue;
+        }
+        planned.parts += 1;
+        plan_part(work, file, at.map_or(0, |entry| entry.rows), backend, ranks, &mut planned, monitor)?;
+    }
+    Ok(planned)
+}
+
+fn plan_part(
+    work: &Work<'_>,
+    file: &FileInfo,
+    from: u64,
+    backend: &mut dyn Backend,
+    ranks: &mut dyn Ranks,
+    planned: &mut PlannedTable,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let part = (work.bundle, work.table, file);
+    keys::each(part, from, &[], monitor, |some| {
+        let before = standing(work, &some.keys, backend, ranks)?;
+        for ((key, version), before) in some.keys.iter().zip(&some.versions).zip(before) {
+            // Of one key twice in a batch, the second competes with the first.
+            let mut standing = ranks.get(*key)?.unwrap_or(before);
+            decide(&mut standing, *version, planned);
+            ranks.put(*key, standing)?;
+        }
+        Ok(())
+    })
+}
+
+/// What stands under these keys, with what was decided before.
+fn standing(work: &Work<'_>, keys: &[Guid], backend: &mut dyn Backend, ranks: &mut dyn Ranks) -> Result<Vec<Standing>> {
+    let known = keys.iter().map(|key| ranks.get(*key)).collect::<Result<Vec<_>>>()?;
+    let unknown: Vec<Guid> =
+        keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect();
+    let mut asked = match unknown.is_empty() || !work.is_there {
+        true => vec![Standing::default(); unknown.len()].into_iter(),
+        false => backend.standing(work.spec(), &unknown)?.into_iter(),
+    };
+    Ok(known.into_iter().map(|known| known.or_else(|| asked.next()).unwrap_or_default()).collect())
+}
+
+/// Rules 14 and 15, as a target decides.
+fn decide(standing: &mut Standing, version: Version, planned: &mut PlannedTable) {
+    if version.tombstone {
+        planned.tombstones += 1;
+        if standing.row.is_some_and(|row| version > row) {
+            standing.row = None;
+            planned.removed += 1;
+        }
+        standing.tombstone = standing.tombstone.max(Some(version));
+        return;
+    }
+    planned.rows += 1;
+    if standing.row.is_some_and(|row| row >= version) || standing.tombstone.is_some_and(|dead| dead >= version) {
+        planned.outranked += 1;
+        return;
+    }
+    match standing.row.replace(version) {
+        None => planned.inserted += 1,
+        Some(_) => planned.replaced += 1,
+    }
+}
