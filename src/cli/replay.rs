@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::replay::{self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, TableOutcome};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Applies bundles in the order of their chains, each once; or says what that would do, or whether
 /// the target holds what was applied.
@@ -29,7 +30,11 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let bundles = named(&args.bundles)?;
     let main_database = replay::target_database(&bundles, &options)?;
     let create = args.create && !args.plan;
-    let mut backend = connection.open(&OpenOptions { main_database, create, ..OpenOptions::default() })?;
+    let opened = connection.open(&OpenOptions { main_database, create, ..OpenOptions::default() });
+    let mut backend = opened.map_err(|error| match args.plan && args.create {
+        true => error.hint("--plan creates nothing: create the database first, or replay without --plan"),
+        false => error,
+    })?;
     let into = connection.to_string();
     if args.plan {
         return Ok(planned(&replay::plan(&bundles, backend.as_mut(), &options, monitor)?, &into));
@@ -57,6 +62,7 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
         "Removed",
     ]);
     let mut notes = String::new();
+    let mut created = BTreeSet::new();
     for table in tables {
         let path = clean(&table.path.display().to_string());
         shown.push([
@@ -71,8 +77,8 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
             table.tombstones.into(),
             table.removed.into(),
         ]);
-        if table.creates_table {
-            notes.push_str(&format!("{path}: {} would be created\n", table.target));
+        if table.creates_table && created.insert(&table.target) {
+            notes.push_str(&format!("{} would be created\n", table.target));
         }
         if let Some(gap) = &table.gap {
             notes.push_str(&format!("{path}: allowed: {gap}\n"));
