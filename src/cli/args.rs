@@ -457,6 +457,9 @@ pub struct DemoArgs {
     pub into: Option<String>,
     #[command(flatten)]
     pub login: Login,
+    /// Let so many weeks of changes follow the full load, each with a run at its end
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=52))]
+    pub weeks: u32,
     /// Generate so many rows instead of reading files
     #[arg(long, value_name = "N", hide = true, conflicts_with = "from")]
     pub rows: Option<u64>,

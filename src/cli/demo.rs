@@ -18,7 +18,7 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
     let shipped = args.from.is_none() && args.rows.is_none();
     let from = args.from.clone().unwrap_or_else(|| args.dir.join("files"));
     let into = args.into.as_deref().map(|text| args.login.connection(text)).transpose()?;
-    let options = DemoOptions { from, dir: args.dir.clone(), into, rows: args.rows };
+    let options = DemoOptions { from, dir: args.dir.clone(), into, rows: args.rows, weeks: args.weeks };
     if shipped {
         options.check()?;
         write_samples(&Local, &options)?;

@@ -21,6 +21,9 @@ const MOST_DESCENDANTS: usize = 100;
 /// Ordinals of rows that are new or moved start here, above those of any real folder.
 const FIRST_NEW_ORDINAL: u32 = 1 << 24;
 
+/// A week makes fewer.
+const MOST_NEW_A_WEEK: u32 = 1 << 12;
+
 /// What was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
@@ -36,7 +39,8 @@ pub struct Changed {
     pub removed: u64,
 }
 
-/// Changes rows of both tables, stamping each later than the one before.
+/// Changes rows of both tables, stamping each later than the one before. Every week (from 0) takes
+/// other rows.
 ///
 /// # Errors
 /// Database.
@@ -45,6 +49,7 @@ pub(super) fn change(
     tables: &mut [Vec<Node>; 2],
     stamps: Stamps,
     now: Timestamp,
+    week: u32,
 ) -> Result<Changed> {
     let mut done = Changed::default();
     for (table, nodes) in tables.iter_mut().enumerate() {
@@ -57,7 +62,7 @@ pub(super) fn change(
             nodes,
             stamp: stamps.start,
             step_ticks: stamps.step_ticks,
-            next_ordinal: FIRST_NEW_ORDINAL,
+            next_ordinal: FIRST_NEW_ORDINAL + week * MOST_NEW_A_WEEK,
         };
         done.moved_with_their_folder += changer.move_folder(now)?;
         let due = |node: &Node| !node.is_folder && !node.is_gone && node.metadata.is_some_and(|meta| meta.is_due(now));
@@ -65,8 +70,9 @@ pub(super) fn change(
         let of_a_kind = (files.len() / 20).clamp(1, MOST_OF_A_KIND);
         // Spread over the tree, each file changed in one way alone.
         let step = (files.len() / (4 * of_a_kind)).max(1);
-        for (nth, at) in files.into_iter().step_by(step).take(4 * of_a_kind).enumerate() {
-            match nth % 4 {
+        let week = usize::try_from(week).unwrap_or(0);
+        for (nth, at) in files.into_iter().skip(week % step).step_by(step).take(4 * of_a_kind).enumerate() {
+            match (nth + week) % 4 {
                 0 => done.replaced += changer.replace(at)?,
                 1 => done.added += changer.add_beside(at)?,
                 2 => done.moved += changer.move_file(at)?,

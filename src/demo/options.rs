@@ -16,6 +16,8 @@ pub struct DemoOptions {
     pub into: Option<Connection>,
     /// So many small rows instead of the files, and a full load alone: for measuring.
     pub rows: Option<u64>,
+    /// Weeks of changes after the full load, each with a run at its end.
+    pub weeks: u32,
 }
 
 /// What the demo did.

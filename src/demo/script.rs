@@ -114,14 +114,19 @@ impl Play<'_> {
         self.plant(&mut *source, &mut walked, now)?;
         self.deploy(&mut *source)?;
         let mut bundles = self.full_load(&mut *source)?;
-        let mut former = Vec::new();
-        for (table, end) in window_ends(&mut *source)?.into_iter().enumerate() {
-            former.push(ancestors(&mut *source, table, end)?);
+        let mut former = vec![HashSet::new(); TABLES.len()];
+        for week in 1..=self.options.weeks {
+            for (table, end) in window_ends(&mut *source)?.into_iter().enumerate() {
+                former[table].extend(ancestors(&mut *source, table, end)?);
+            }
+            self.change(&mut *source, &mut walked, week, now)?;
+            self.stage.go_to_run(week, now);
+            if week == self.options.weeks {
+                drop(source);
+                source = self.stage.open()?;
+            }
+            bundles.extend(self.delta(&mut *source)?);
         }
-        self.change(&mut *source, &mut walked, now)?;
-        drop(source);
-        let mut source = self.stage.open()?;
-        bundles.extend(self.delta(&mut *source)?);
         self.verify(&bundles)?;
         let mut target = self.replay(&bundles)?;
         let comparison = self.compare(&mut *source, &mut *target, &former)?;
@@ -207,10 +212,14 @@ impl Play<'_> {
         Ok(report.bundles)
     }
 
-    fn change(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
-        self.teller.step(4, "Let a week go by: change, add, move and remove rows of the instance", "");
-        let stamps = self.stage.changes(source, now)?;
-        let changed = change(source, &mut walked.tables, stamps, now)?;
+    fn change(&self, source: &mut dyn Backend, walked: &mut Walked, week: u32, now: Timestamp) -> Result<()> {
+        let which = match self.options.weeks {
+            1 => "a week".to_owned(),
+            weeks => format!("week {week} of {weeks}"),
+        };
+        self.teller.step(4, &format!("Let {which} go by: change, add, move and remove rows of the instance"), "");
+        let stamps = self.stage.changes(source, week, now)?;
+        let changed = change(source, &mut walked.tables, stamps, now, week - 1)?;
         self.teller.say(format!(
             "   {} replaced, {} added, {} moved, {} moved with their folder, {} removed and logged as deleted",
             changed.replaced, changed.added, changed.moved, changed.moved_with_their_folder, changed.removed
@@ -219,7 +228,7 @@ impl Play<'_> {
     }
 
     fn delta(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
-        self.teller.step(5, "Run a delta, now", &self.run_command());
+        self.teller.step(5, "Run a delta", &self.run_command());
         self.run(source)
     }
 

@@ -1,6 +1,6 @@
 //! Where the demo is played, and when.
 //!
-//! An embedded instance takes a clock, so the full load plays a week ago. A server has its own:
+//! An embedded instance takes a clock, so the full load plays weeks ago. A server has its own:
 //! there everything plays now, with a safety buffer of nothing, and stamps a millionth of a second
 //! apart.
 
@@ -14,12 +14,12 @@ use crate::model::table::TableConfig;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
 use std::sync::Arc;
 
-/// The full load plays so long ago.
-const FIRST_RUN_TICKS: i64 = -7 * TICKS_PER_DAY;
-/// Changes begin so long ago, one after the other so far apart.
+/// Runs are so far apart; the last one plays now.
+const WEEK_TICKS: i64 = 7 * TICKS_PER_DAY;
+/// Changes begin so long before their run, one after the other so far apart.
 const CHANGES_TICKS: i64 = -6 * TICKS_PER_DAY;
 const CHANGE_STEP_TICKS: i64 = 97 * TICKS_PER_SECOND + 1;
-/// Deletions are logged so long ago.
+/// Deletions are logged so long before their run.
 const DELETIONS_TICKS: i64 = -3 * TICKS_PER_DAY;
 /// On a server: two millionths, because not every server keeps the seventh digit.
 const SERVER_STEP_TICKS: i64 = 20;
@@ -29,6 +29,7 @@ pub(super) struct Stage {
     connection: Connection,
     clock: Option<Arc<ManualClock>>,
     target: Connection,
+    weeks: u32,
     /// The database to replay into; that of the source, if `None`.
     pub(super) target_database: Option<String>,
 }
@@ -47,12 +48,14 @@ impl Stage {
                 connection: connection.clone(),
                 clock: None,
                 target: connection.clone(),
+                weeks: options.weeks,
                 target_database: Some(names::REPLAYED.into()),
             },
             None => Self {
                 connection: Connection::Embedded(folders.source.clone()),
                 clock: Some(Arc::new(ManualClock::at(SystemClock.now().utc))),
                 target: Connection::Embedded(folders.target.clone()),
+                weeks: options.weeks,
                 target_database: None,
             },
         }
@@ -72,8 +75,20 @@ impl Stage {
             return Ok((source, now));
         };
         let now = SystemClock.now().utc;
-        clock.set(now.plus_ticks(FIRST_RUN_TICKS));
+        clock.set(self.run_at(0, now));
         Ok((self.open_under(clock.clone())?, now))
+    }
+
+    /// When the run after so many weeks plays on an embedded instance.
+    fn run_at(&self, week: u32, now: Timestamp) -> Timestamp {
+        now.plus_ticks(-i64::from(self.weeks.saturating_sub(week)) * WEEK_TICKS)
+    }
+
+    /// Moves the instance's clock to the run after so many weeks.
+    pub(super) fn go_to_run(&self, week: u32, now: Timestamp) {
+        if let Some(clock) = &self.clock {
+            clock.set(self.run_at(week, now));
+        }
     }
 
     fn open_under(&self, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>> {
@@ -87,15 +102,16 @@ impl Stage {
 
     /// When the full load plays.
     pub(super) fn first_run(&self, now: Timestamp) -> Timestamp {
-        if self.clock.is_some() { now.plus_ticks(FIRST_RUN_TICKS) } else { now }
+        if self.clock.is_some() { self.run_at(0, now) } else { now }
     }
 
-    /// When the changes play; the instance's clock is moved to where they are logged.
-    pub(super) fn changes(&self, source: &mut dyn Backend, now: Timestamp) -> Result<Stamps> {
+    /// When the changes before a run play; the instance's clock is moved to where they are logged.
+    pub(super) fn changes(&self, source: &mut dyn Backend, week: u32, now: Timestamp) -> Result<Stamps> {
         match &self.clock {
             Some(clock) => {
-                clock.set(now.plus_ticks(DELETIONS_TICKS));
-                Ok(Stamps { start: now.plus_ticks(CHANGES_TICKS), step_ticks: CHANGE_STEP_TICKS })
+                let run = self.run_at(week, now);
+                clock.set(run.plus_ticks(DELETIONS_TICKS));
+                Ok(Stamps { start: run.plus_ticks(CHANGES_TICKS), step_ticks: CHANGE_STEP_TICKS })
             }
             None => {
                 let now = source.now()?.utc;
@@ -134,8 +150,12 @@ impl Stage {
     }
 
     /// When the full load plays, in words.
-    pub(super) fn when(&self) -> &'static str {
-        if self.clock.is_some() { "a week ago by the instance's clock" } else { "now" }
+    pub(super) fn when(&self) -> String {
+        match (&self.clock, self.weeks) {
+            (None, _) => "now".into(),
+            (Some(_), 1) => "a week ago by the instance's clock".into(),
+            (Some(_), weeks) => format!("{weeks} weeks ago by the instance's clock"),
+        }
     }
 
     /// A server may be somebody's: nothing of the demo may stand there, and no other table may be

@@ -13,7 +13,7 @@ fn fixtures() -> PathBuf {
 #[test]
 fn the_demo_on_the_fixtures_ends_equal_and_leaves_two_bundles() {
     let folder = tempfile::tempdir().unwrap();
-    let options = DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: None };
+    let options = DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: None, weeks: 1 };
     let lines = Mutex::new(Vec::new());
     let narrator = |line: &str| lines.lock().unwrap().push(line.to_owned());
     let report = match run_demo(&options, &narrator, &Silent) {
@@ -37,8 +37,13 @@ fn the_demo_on_the_fixtures_ends_equal_and_leaves_two_bundles() {
 fn the_demo_never_writes_into_the_folder_that_it_reads() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("a")).unwrap();
-    let options =
-        DemoOptions { from: folder.path().to_owned(), dir: folder.path().join("a/demo"), into: None, rows: None };
+    let options = DemoOptions {
+        from: folder.path().to_owned(),
+        dir: folder.path().join("a/demo"),
+        into: None,
+        rows: None,
+        weeks: 1,
+    };
     let error = run_demo(&options, &|_| {}, &Silent).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
     assert!(!options.dir.exists());
@@ -47,7 +52,8 @@ fn the_demo_never_writes_into_the_folder_that_it_reads() {
 #[test]
 fn many_small_rows_are_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let options = DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: Some(12_000) };
+    let options =
+        DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: Some(12_000), weeks: 1 };
     let report = run_demo(&options, &|_| {}, &Silent).unwrap();
     assert_eq!(report.bundles.len(), 1);
     assert!(report.pace.unwrap().batches > 20);

@@ -14,6 +14,7 @@ mod place;
 mod standing;
 mod target;
 mod values;
+mod weeks;
 
 #[expect(dead_code, reason = "what only the tests of verification need")]
 #[path = "../bundles/verify/made.rs"]
@@ -66,6 +67,10 @@ const ON_BOTH: &[(&str, Case)] = list![
     values {
         every_size_arrives_whole,
         every_type_comes_back_as_it_went,
+    }
+    weeks {
+        eight_weeks_with_one_late_and_one_twice,
+        killed_at_random_moments_it_goes_on_where_it_was,
     }
 ];
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every table that a test makes in a target, beside those of the ledger.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "Files",
     "T",
     "Texts",
@@ -25,6 +25,8 @@ const TABLES: [&str; 10] = [
     "BlobDeltaReplayRow",
     "BlobDeltaReplayDisplaced",
     "Standing",
+    "ReferralAttachment",
+    "ClientAttachment",
 ];
 
 /// One test's own.
