@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""The queries of manifests/FORMAT.md, section 5, give what its four rules say, and what a compaction gives.
+
+    check_lake.py BUNDLES COMPACTED [--engine duckdb] [--engine polars] [--engine spark]
+
+BUNDLES holds the *.bundle folders of one chain of the demo's ReferralAttachment, with deletions; COMPACTED the one that
+`blobdelta compact` made of them. The engines are DuckDB and Polars unless named; Spark needs pyspark and Java.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+
+import pyarrow.parquet as pq
+
+PAGE = pathlib.Path(__file__).parents[2] / "manifests" / "FORMAT.md"
+RANK = ["stream_id", "DeltaModifiedOn__ticks", "DeltaRunStartedAt__ticks", "DeltaRunId"]
+
+
+def raw(value):
+    """A GUID or hash as every engine can give it."""
+    return value if value is None else bytes(getattr(value, "bytes", value))
+
+
+def rows_of(path, columns):
+    return pq.read_table(path, columns=columns).to_pylist()
+
+
+def by_the_rules(folder):
+    """{key: (stamp, run, content hash)} of the rows that win, and how many tombstones there were."""
+    best, tombstones = {}, 0
+    for kind, is_tombstone in [("part", False), ("deletes", True)]:
+        for path in sorted(folder.glob(f"*.bundle/data/t*-ReferralAttachment/{kind}-*.parquet")):
+            for row in rows_of(path, RANK if is_tombstone else [*RANK, "DeltaContentSha256"]):
+                key, modified, started, run = (row[name] for name in RANK)
+                tombstones += is_tombstone
+                rank = (modified is not None, modified or 0, is_tombstone, started, raw(run))
+                if raw(key) not in best or best[raw(key)][0] < rank:
+                    best[raw(key)] = (rank, (modified, raw(run), row.get("DeltaContentSha256")))
+    return {key: found for key, (rank, found) in best.items() if not rank[2]}, tombstones
+
+
+def block(language, nth):
+    return PAGE.read_text("utf-8").split("## 5. ")[1].split(f"```{language}\n")[nth].split("```")[0]
+
+
+def duckdb():
+    import duckdb as engine
+
+    return engine.connect().execute(block("sql", 1)).fetchall()
+
+
+def polars():
+    names = {}
+    exec(block("python", 1), names)
+    return names["latest"].rows()
+
+
+def spark():
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    for statement in filter(str.strip, block("sql", 2).split(";")):
+        found = session.sql(statement.replace("path '", f"path '{os.getcwd()}/"))
+    return [tuple(row) for row in found.collect()]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundles", type=pathlib.Path)
+    parser.add_argument("compacted", type=pathlib.Path)
+    parser.add_argument("--engine", action="append", choices=["duckdb", "polars", "spark"])
+    args = parser.parse_args()
+    due, tombstones = by_the_rules(args.bundles)
+    compacted = {}
+    for path in args.compacted.glob("*.bundle/data/t*-ReferralAttachment/part-*.parquet"):
+        for row in rows_of(path, [*RANK, "DeltaContentSha256"]):
+            compacted[raw(row["stream_id"])] = (
+                row["DeltaModifiedOn__ticks"], raw(row["DeltaRunId"]), row["DeltaContentSha256"],
+            )
+    os.chdir(args.bundles)
+    answers = {"compact": compacted}
+    for engine in args.engine or ["duckdb", "polars"]:
+        rows = globals()[engine]()
+        answers[engine] = {raw(key): (stamp, raw(run), raw(sha)) for key, stamp, run, sha, _ in rows}
+    wrong = [name for name, found in answers.items() if found != due]
+    if wrong or not due or not tombstones:
+        print(f"WRONG: {wrong}; {len(due)} rows and {tombstones} tombstones by the rules", file=sys.stderr)
+        return 1
+    print(f"{len(due)} rows are the latest, by the rules and by {', '.join(answers)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
