@@ -7,7 +7,7 @@
 //!    → batches of Roots, MissingParents, Children → finish_table (slice complete, watermark)
 //!    → slice rows → Arrow batches → Parquet parts, hashed as they are written → manifest
 //!    → publish (atomic) → record the bundle → release the leases
-//! bundle → verify → replay | compact | chain
+//! bundle → verify → replay | compact | chain | unpack | reconcile
 //! ```
 //!
 //! # The layers
@@ -21,7 +21,7 @@
 //! | 1 | `durable`, `scripts`, `monitor` |
 //! | 2 | `backend`, `convert`, `bundle` |
 //! | 3 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack` |
-//! | 4 | `demo` |
+//! | 4 | `demo`, `reconcile` |
 //! | 5 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
@@ -46,6 +46,7 @@ pub mod engine;
 pub mod error;
 pub mod model;
 pub mod monitor;
+pub mod reconcile;
 pub mod replay;
 pub mod scripts;
 pub mod unpack;

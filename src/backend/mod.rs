@@ -7,6 +7,8 @@
 mod connect;
 mod extract;
 mod fit;
+mod holdings;
+mod inventory;
 mod jobs;
 mod ranks;
 mod sandbox;
@@ -19,6 +21,8 @@ mod versions;
 
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
+pub use holdings::{Holding, Holdings, open_holdings};
+pub use inventory::{Inventory, InventoryRow, Remains};
 pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
@@ -32,6 +36,6 @@ pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 
 /// One open session on an instance.
-pub trait Backend: Jobs + Extract + Slices + Target + Upkeep + Sandbox {}
+pub trait Backend: Jobs + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
 
-impl<T: Jobs + Extract + Slices + Target + Upkeep + Sandbox> Backend for T {}
+impl<T: Jobs + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}

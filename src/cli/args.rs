@@ -3,6 +3,8 @@
 use super::bundles::{FormArgs, KeyArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
+use super::reconcile::ReconcileArgs;
+use super::replay::ReplayArgs;
 use super::sign::SignArgs;
 use super::unpack::UnpackArgs;
 use crate::backend::{Backend, OpenOptions};
@@ -81,6 +83,8 @@ pub enum Command {
     Unpack(UnpackArgs),
     /// Apply bundles to a database: the latest version of each row
     Replay(ReplayArgs),
+    /// Ask the source whether bundles hold everything that was due
+    Reconcile(ReconcileArgs),
 }
 
 /// The instance to work on.
@@ -390,47 +394,6 @@ pub struct VerifyArgs {
     /// Refuse a bundle that has another root digest; one bundle only
     #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
     pub root_sha256: Option<Sha256>,
-    #[command(flatten)]
-    pub keys: KeyArgs,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Bundles are verified, put in the order of their chains, and applied each once: the row with the
-latest ModifiedOn stands. A replay that was interrupted is repeated.
-
-Examples:
-  blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
-pub struct ReplayArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles
-    #[arg(value_name = "BUNDLE", required = true)]
-    pub bundles: Vec<PathBuf>,
-    /// The instance to replay into: a connection string of SQL Server, or sqlite:FOLDER
-    #[arg(long, value_name = "CONNECTION")]
-    pub into: String,
-    #[command(flatten)]
-    pub login: Login,
-    /// The database to replay into; that of the source unless given
-    #[arg(long, value_name = "NAME")]
-    pub database: Option<String>,
-    /// Create the database and its tables where they are missing
-    #[arg(long)]
-    pub create: bool,
-    /// Apply bundles although one before them is missing: what it held is then missing too. The
-    /// target keeps a note of it (BlobDeltaReplayBundle)
-    #[arg(long)]
-    pub allow_gap: bool,
-    /// Where a unique constraint of the target keeps two rows from standing side by side, remove the
-    /// older and keep a note of it (BlobDeltaReplayDisplaced)
-    #[arg(long)]
-    pub displace: bool,
-    /// Say what would be applied, inserted, replaced and deleted; change nothing
-    #[arg(long)]
-    pub plan: bool,
-    /// Compare what stands in the target with the bundles by content hash, computed where the rows
-    /// are; change nothing. Exit code 3 if anything differs
-    #[arg(long, conflicts_with_all = ["plan", "create", "displace"])]
-    pub check: bool,
     #[command(flatten)]
     pub keys: KeyArgs,
 }

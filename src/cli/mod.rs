@@ -21,6 +21,7 @@ mod login;
 mod pack;
 mod progress;
 mod rate;
+mod reconcile;
 mod render;
 mod replay;
 mod run;

@@ -1,7 +1,7 @@
 //! Whether a target holds what bundles say: ranks and content hashes compared where the rows are,
 //! without moving a value.
 
-use super::keys::{self, Keys};
+use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
 use super::run::{Opened, Work};
 use crate::backend::{Backend, Standing};
@@ -55,10 +55,11 @@ fn check_table(
         let part = (work.bundle, work.table, file);
         match file.role {
             FileRole::Rows => {
-                keys::each(part, 0, &fields, monitor, |some| check_rows(work, some, &hashed, backend, report))?;
+                let wanted = Wanted { hash_fields: &fields, ..Wanted::default() };
+                each_key(part, wanted, monitor, |some| check_rows(work, some, &hashed, backend, report))?;
             }
             FileRole::Tombstones => {
-                keys::each(part, 0, &[], monitor, |some| check_tombstones(work, some, backend, report))?;
+                each_key(part, Wanted::default(), monitor, |some| check_tombstones(work, some, backend, report))?;
             }
             FileRole::AbsentParents | FileRole::Blob => {}
         }
@@ -68,7 +69,7 @@ fn check_table(
 
 fn check_rows(
     work: &Work<'_>,
-    some: &Keys,
+    some: &PartKeys<'_>,
     hashed: &[Hashed],
     backend: &mut dyn Backend,
     report: &mut CheckReport,
@@ -87,7 +88,7 @@ fn check_rows(
         let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
         match (row, there) {
             (Some(row), _) if row > *version => report.outranked += 1,
-            (Some(row), Some(there)) if row == *version => match first_other(&some.hashes[nth], &there.sha256) {
+            (Some(row), Some(there)) if row == *version => match first_other(&some.hashes(nth), &there.sha256) {
                 Some(other) => find(CheckKind::OtherContent, Some(&work.spec().columns[hashed[other].0].name)),
                 None => report.equal += 1,
             },
@@ -103,7 +104,12 @@ fn first_other(due: &[Option<Sha256>], there: &[Option<Sha256>]) -> Option<usize
     (0..due.len()).find(|nth| due[*nth] != there.get(*nth).copied().flatten())
 }
 
-fn check_tombstones(work: &Work<'_>, some: &Keys, backend: &mut dyn Backend, report: &mut CheckReport) -> Result<()> {
+fn check_tombstones(
+    work: &Work<'_>,
+    some: &PartKeys<'_>,
+    backend: &mut dyn Backend,
+    report: &mut CheckReport,
+) -> Result<()> {
     let standing = backend.standing(work.spec(), &some.keys)?;
     for ((key, version), standing) in some.keys.iter().zip(&some.versions).zip(standing) {
         report.tombstones += 1;

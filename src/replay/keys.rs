@@ -1,62 +1,95 @@
-//! The keys and ranks of a part, without its values: what a plan and a check need.
+//! The keys and ranks of a part, without its values: what a plan, a check and a reconciliation need.
 
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
-use crate::model::cell::RowSource as _;
+use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use arrow::array::{Array, AsArray as _, RecordBatch};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Keys that are handed on at once.
+/// Rows that are handed on at once.
 const MOST: usize = 1024;
 
-/// Some rows or tombstones of a part.
-pub(super) struct Keys {
-    pub(super) keys: Vec<Guid>,
-    pub(super) versions: Vec<Version>,
-    /// By row, the content hash in each of the fields that were asked for.
-    pub(super) hashes: Vec<Vec<Option<Sha256>>>,
+/// What of a part is read beside keys and ranks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Rows that are left out at its beginning.
+    pub from: u64,
+    /// Columns by name, none of them of large values; those that the rows do not have are ignored.
+    pub columns: &'a [&'a str],
+    /// Fields that hold content hashes.
+    pub hash_fields: &'a [String],
 }
 
-/// Goes through the rows of a part but the first `from`, a thousand at a time. `hash_fields` are
-/// fields with content hashes.
+/// Some rows or tombstones of a part.
+pub struct PartKeys<'a> {
+    /// Their keys.
+    pub keys: Vec<Guid>,
+    /// Their ranks.
+    pub versions: Vec<Version>,
+    rows: &'a BatchRows,
+    range: Range<usize>,
+    hashes: &'a [Vec<Option<Sha256>>],
+}
+
+impl PartKeys<'_> {
+    /// The content hashes of the n-th row, in the order of the fields that were wanted.
+    pub fn hashes(&self, nth: usize) -> Vec<Option<Sha256>> {
+        self.hashes.iter().map(|column| column[self.range.start + nth]).collect()
+    }
+
+    /// A value of the n-th row; NULL if there is no such column.
+    ///
+    /// # Errors
+    /// Verification: a value that does not fit its column.
+    pub fn cell(&self, nth: usize, column: &str) -> Result<Cell<'_>> {
+        match self.rows.plan().index_of(column) {
+            Some(at) => self.rows.cell(self.range.start + nth, at),
+            None => Ok(Cell::Null),
+        }
+    }
+}
+
+/// Goes through a part, a thousand rows at a time.
 ///
 /// # Errors
 /// Verification; Io; Cancelled; those of `take`.
-pub(super) fn each(
+pub fn each_key(
     (bundle, table, file): (&Bundle, &TableInfo, &FileInfo),
-    from: u64,
-    hash_fields: &[String],
+    wanted: Wanted<'_>,
     monitor: &dyn Monitor,
-    mut take: impl FnMut(&Keys) -> Result<()>,
+    mut take: impl FnMut(&PartKeys<'_>) -> Result<()>,
 ) -> Result<()> {
     let tombstones = file.role == FileRole::Tombstones;
-    let plan = Arc::new(plan(table, tombstones)?);
+    let plan = Arc::new(plan(table, tombstones, wanted.columns)?);
     let checked = bundle.check_file(file, monitor)?;
     let schema = plan.schema();
-    let names = schema.fields().iter().map(|field| field.name().clone()).chain(hash_fields.iter().cloned());
+    let names = schema.fields().iter().map(|field| field.name().clone()).chain(wanted.hash_fields.iter().cloned());
     let read = PartRead { columns: Some(names.collect()), ..PartRead::default() };
-    let mut skip = usize::try_from(from).unwrap_or(usize::MAX);
+    let mut skip = usize::try_from(wanted.from).unwrap_or(usize::MAX);
     for batch in bundle.open_part(checked, &read)? {
         monitor.check()?;
         let batch = batch?;
         let skipped = skip.min(batch.num_rows());
         skip -= skipped;
         let batch = batch.slice(skipped, batch.num_rows() - skipped);
-        let (rows, hashes) = split(&batch, &plan, hash_fields)?;
+        let (rows, hashes) = split(&batch, &plan, wanted.hash_fields)?;
         let rows = BatchRows::new(plan.clone(), rows)?;
         for start in (0..rows.rows()).step_by(MOST) {
-            let some = start..rows.rows().min(start + MOST);
-            let count = some.len() as u64;
-            take(&Keys {
-                keys: some.clone().map(|row| rows.key(row)).collect::<Result<_>>()?,
-                versions: some.clone().map(|row| rows.version(row, tombstones)).collect::<Result<_>>()?,
-                hashes: some.map(|row| hashes.iter().map(|column| column[row]).collect()).collect(),
+            let range = start..rows.rows().min(start + MOST);
+            let count = range.len() as u64;
+            take(&PartKeys {
+                keys: range.clone().map(|row| rows.key(row)).collect::<Result<_>>()?,
+                versions: range.clone().map(|row| rows.version(row, tombstones)).collect::<Result<_>>()?,
+                rows: &rows,
+                range,
+                hashes: &hashes,
             })?;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
         }
@@ -64,11 +97,11 @@ pub(super) fn each(
     Ok(())
 }
 
-fn plan(table: &TableInfo, tombstones: bool) -> Result<ColumnPlan> {
+fn plan(table: &TableInfo, tombstones: bool, extra: &[&str]) -> Result<ColumnPlan> {
     if tombstones {
         return ColumnPlan::tombstones(&table.key_column);
     }
-    let is_needed = |name: &str| name == DELTA_MODIFIED_ON || name == table.key_column;
+    let is_needed = |name: &str| name == DELTA_MODIFIED_ON || name == table.key_column || extra.contains(&name);
     let columns: Vec<_> = table.model_columns()?.into_iter().filter(|column| is_needed(&column.name)).collect();
     ColumnPlan::rows(&columns, &table.key_column)
 }

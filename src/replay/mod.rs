@@ -16,6 +16,7 @@ mod plan;
 mod run;
 
 pub use check::check;
+pub use keys::{PartKeys, Wanted, each_key};
 pub use options::{
     BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableOutcome,
 };

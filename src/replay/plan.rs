@@ -3,7 +3,7 @@
 //! A later bundle competes with what an earlier one would have written, so what stands under each
 //! key is read from the target once and kept beside it, in a temporary file.
 
-use super::keys;
+use super::keys::{Wanted, each_key};
 use super::options::{PlannedTable, ReplayOptions};
 use super::run::{Opened, Work};
 use crate::backend::{Backend, Ranks, Standing, open_ranks};
@@ -84,7 +84,7 @@ fn plan_part(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let part = (work.bundle, work.table, file);
-    keys::each(part, from, &[], monitor, |some| {
+    each_key(part, Wanted { from, ..Wanted::default() }, monitor, |some| {
         let before = standing(work, &some.keys, backend, ranks)?;
         for ((key, version), before) in some.keys.iter().zip(&some.versions).zip(before) {
             // Of one key twice in a batch, the second competes with the first.

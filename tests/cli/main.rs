@@ -8,6 +8,7 @@ mod bundles;
 mod chains;
 mod commands;
 mod demo;
+mod reconciled;
 mod refusals;
 mod unpacked;
 mod whole_demo;

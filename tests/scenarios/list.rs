@@ -2,7 +2,7 @@
 //! lints refuse.
 
 use crate::instance::Instance;
-use crate::{bundles, failures, history, procedures, slices, takes, tree, types, units};
+use crate::{bundles, failures, history, procedures, reconcile, slices, takes, tree, types, units};
 
 /// Builds a [`World`](crate::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
@@ -72,6 +72,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![
         a_bundle_that_was_published_and_not_recorded_is_adopted,
         a_foreign_folder_under_the_bundles_name_is_never_touched,
         a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written,
+    }
+    reconcile {
+        what_runs_took_is_reconciled,
+        each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can,
+        a_business_unit_is_reconciled_with_its_own_runs,
     }
     failures {
         one_table_of_several_fails_alone,

@@ -17,6 +17,7 @@ mod bundles;
 mod failures;
 mod history;
 mod procedures;
+mod reconcile;
 mod slices;
 mod takes;
 mod tree;

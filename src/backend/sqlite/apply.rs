@@ -127,7 +127,7 @@ impl<'c> Applier<'c> {
             spec,
             entry,
             has_marks: fit.has_marks,
-            opens_blobs: session.opens_blobs(spec)?,
+            opens_blobs: session.opens_blobs(&spec.target)?,
             lookup: Lookup::new(session, spec, fit, true)?,
             upsert: prepare(session, &sql)?,
             mark: prepare(session, &session.in_schema(spec, ROW_WRITE))?,

@@ -18,6 +18,8 @@ mod config;
 mod deploy;
 mod extract;
 mod finish;
+mod holdings;
+mod inventory;
 mod jobs;
 mod lease;
 mod prepared;
@@ -33,6 +35,7 @@ mod types;
 mod upkeep;
 mod versions;
 
+pub use holdings::HoldingStore;
 pub use ranks::RankStore;
 pub use session::{JOB_DATABASE, Session};
 pub use versions::VersionStore;

@@ -131,12 +131,7 @@ impl Sandbox for Session {
     }
 
     fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
-        let at = |error: Error| error.table(table).key(key.1).column(column);
-        let row = self.row_id(table, key).map_err(at)?;
-        let mut blob = self.open_blob(table, column, row, true).map_err(at)?;
-        let bytes = blob.len() as u64;
-        copy(&mut blob, bytes, out).map_err(at)?;
-        Ok(bytes)
+        self.copy_value(table, key, column, out)
     }
 
     fn write_value(
@@ -164,6 +159,22 @@ impl Sandbox for Session {
 }
 
 impl Session {
+    /// See [`Sandbox::read_value`].
+    pub(super) fn copy_value(
+        &self,
+        table: &TableName,
+        key: (&str, Guid),
+        column: &str,
+        out: &mut dyn Write,
+    ) -> Result<u64> {
+        let at = |error: Error| error.table(table).key(key.1).column(column);
+        let row = self.row_id(table, key).map_err(at)?;
+        let mut blob = self.open_blob(table, column, row, true).map_err(at)?;
+        let bytes = blob.len() as u64;
+        copy(&mut blob, bytes, out).map_err(at)?;
+        Ok(bytes)
+    }
+
     fn row_id(&self, table: &TableName, key: (&str, Guid)) -> Result<i64> {
         let sql = format!("SELECT rowid FROM {} WHERE {} = ?1", self.quoted(table), quote(key.0));
         let found = self.query_optional(&sql, [key.1], |row| row.get(0))?;

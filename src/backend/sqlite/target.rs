@@ -9,14 +9,14 @@ use super::sandbox::create_table_sql;
 use super::session::{Session, failed, quote};
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::{
-    Applied, AppliedBundle, LedgerEntry, Sandbox as _, Standing, StandingContent, Target, TargetFit, TargetSpec,
-    TombstoneRow,
+    Applied, AppliedBundle, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::version::Version;
 use rusqlite::Row;
 
@@ -176,7 +176,7 @@ impl Target for Session {
         let standing = self.standing(spec, keys)?;
         let content = |(key, standing): (&Guid, Standing)| {
             let Some(version) = standing.row else { return Ok(None) };
-            let hash = |column: &&Column| self.content_sha256(spec, *key, column);
+            let hash = |column: &&Column| self.content_sha256(&spec.target, (&spec.key_column, *key), column);
             Ok(Some(StandingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
         };
         keys.iter().zip(standing).map(content).collect()
@@ -216,9 +216,9 @@ impl Session {
         Ok(self.has_database(&spec.target.db) && self.has_table(spec, "BlobDeltaReplayBundle")?)
     }
 
-    /// Whether SQLite can open the target's values for reading and writing in pieces.
-    pub(super) fn opens_blobs(&self, spec: &TargetSpec) -> Result<bool> {
-        Ok(!self.table_columns(&spec.target)?.iter().any(|column| column.computed))
+    /// Whether SQLite can open a table's values for reading and writing in pieces.
+    pub(super) fn opens_blobs(&self, table: &TableName) -> Result<bool> {
+        Ok(!self.table_columns(table)?.iter().any(|column| column.computed))
     }
 
     /// How the target takes the rows, as it is now.
@@ -249,22 +249,26 @@ impl Session {
     }
 
     /// The hash of a value, read in pieces; nothing for NULL.
-    fn content_sha256(&mut self, spec: &TargetSpec, key: Guid, column: &Column) -> Result<Option<Sha256>> {
-        let (table, name) = (self.quoted(&spec.target), quote(&column.name));
-        let is_null = format!("SELECT {name} IS NULL FROM {table} WHERE {} = ?1", quote(&spec.key_column));
-        if self.query_one(&is_null, [key])? {
+    pub(super) fn content_sha256(
+        &self,
+        table: &TableName,
+        key: (&str, Guid),
+        column: &Column,
+    ) -> Result<Option<Sha256>> {
+        let (quoted, name, key_column) = (self.quoted(table), quote(&column.name), quote(key.0));
+        if self.query_one(&format!("SELECT {name} IS NULL FROM {quoted} WHERE {key_column} = ?1"), [key.1])? {
             return Ok(None);
         }
         let mut hash = Hasher::default();
-        if !self.opens_blobs(spec)? {
-            let sql = format!("SELECT {name} FROM {table} WHERE {} = ?1", quote(&spec.key_column));
-            self.query_row(&sql, [key], |row| {
+        if self.opens_blobs(table)? {
+            self.copy_value(table, key, &column.name, &mut hash)?;
+        } else {
+            let sql = format!("SELECT {name} FROM {quoted} WHERE {key_column} = ?1");
+            self.query_row(&sql, [key.1], |row| {
                 hash.update(row.get_ref(0)?.as_bytes().unwrap_or_default());
                 Ok(())
             })?;
-            return Ok(Some(hash.finish()));
         }
-        self.read_value(&spec.target, (&spec.key_column, key), &column.name, &mut hash)?;
         Ok(Some(hash.finish()))
     }
 

@@ -19,6 +19,7 @@ mod deploy;
 mod errors;
 mod extract;
 mod insert;
+mod inventory;
 mod jobs;
 mod large;
 mod page;

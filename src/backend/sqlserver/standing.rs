@@ -111,7 +111,7 @@ impl Session {
 
     /// Stages keys, asks, and hands on the rows of the answer, of which the first column is the
     /// number of a key.
-    fn ask_of_keys(
+    pub(super) fn ask_of_keys(
         &mut self,
         doing: &str,
         keys: &[Guid],
@@ -143,7 +143,7 @@ pub(super) fn version_at(fields: &Fields<'_>, at: usize) -> Result<Version> {
     Ok(rank(fields.time(at)?, fields.time(at + 1)?, fields.guid(at + 2)?))
 }
 
-fn digest(bytes: &[u8]) -> Result<Sha256> {
+pub(super) fn digest(bytes: &[u8]) -> Result<Sha256> {
     let bytes = bytes.try_into().map_err(|_| Error::internal("the server's SHA2_256 is not 32 bytes"))?;
     Ok(Sha256::from_bytes(bytes))
 }

@@ -1,0 +1,7 @@
+-- Rule 14.
+INSERT INTO holding (Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (Key) DO UPDATE
+SET Modified = excluded.Modified, Tombstone = excluded.Tombstone, Started = excluded.Started, Run = excluded.Run,
+    IsAncestor = excluded.IsAncestor, Unit = excluded.Unit, Path = excluded.Path, Content = excluded.Content
+WHERE (excluded.Modified, excluded.Tombstone, excluded.Started, excluded.Run) > (Modified, Tombstone, Started, Run);

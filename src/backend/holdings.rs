@@ -1,0 +1,55 @@
+//! [`Holdings`]: the latest version of each key that bundles hold.
+//!
+//! What a reconciliation needs: more keys than fit into memory. It is a store of its own, and gone
+//! with the value.
+
+use super::sqlite;
+use crate::error::Result;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::version::Version;
+
+/// A version of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Its rank, and whether it is a tombstone.
+    pub version: Version,
+    /// Whether it came because something lies under it, and not by itself.
+    pub is_ancestor: bool,
+    /// Its business unit.
+    pub unit: Option<Guid>,
+    /// The hash of its path's bytes.
+    pub path: Option<Sha256>,
+    /// The hash of its content hashes.
+    pub content: Option<Sha256>,
+}
+
+/// See the module's text.
+pub trait Holdings {
+    /// Takes a version; it stays if it is the latest of its key (rule 14).
+    ///
+    /// # Errors
+    /// Database.
+    fn offer(&mut self, key: Guid, holding: &Holding) -> Result<()>;
+
+    /// The latest version of a key, which counts as seen from now on.
+    ///
+    /// # Errors
+    /// Database.
+    fn see(&mut self, key: Guid) -> Result<Option<Holding>>;
+
+    /// Keys after `after` that were not seen and are not deleted, at most `most`.
+    ///
+    /// # Errors
+    /// Database.
+    fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>>;
+}
+
+/// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names,
+/// of some 200 bytes a key, with 64 MiB of its pages in memory.
+///
+/// # Errors
+/// Database.
+pub fn open_holdings() -> Result<Box<dyn Holdings>> {
+    Ok(Box::new(sqlite::HoldingStore::open()?))
+}

@@ -1,0 +1,77 @@
+//! What a source has: the other side of a reconciliation.
+
+use crate::error::Result;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+
+/// A key of the metadata that is in scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InventoryRow {
+    /// The key.
+    pub key: Guid,
+    /// The greatest ModifiedOn of its metadata rows that are in scope, in the table's clock.
+    pub modified_on: Option<Timestamp>,
+    /// Whether the source has its row.
+    pub is_there: bool,
+    /// Whether it waits in `BlobDeltaPendingKey`.
+    pub is_pending: bool,
+    /// Whether it is never captured.
+    pub is_excluded: bool,
+    /// The bytes of its path, as a bundle has them; nothing in a flat table.
+    pub path: Option<Vec<u8>>,
+}
+
+/// What is left of a key at the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// Whether the source has its row.
+    pub is_there: bool,
+    /// The latest DeletedOn that was logged of it.
+    pub deleted_on: Option<Timestamp>,
+}
+
+/// See the module's text. Nothing is changed.
+pub trait Inventory {
+    /// The next keys in scope after `after`, in the server's order of keys, at most `most`; of one
+    /// business unit, if one is named.
+    ///
+    /// # Errors
+    /// Config, for a configuration that names what is not there; Database.
+    fn inventory(
+        &mut self,
+        table: &TableConfig,
+        unit: Option<Guid>,
+        after: Option<Guid>,
+        most: u32,
+    ) -> Result<Vec<InventoryRow>>;
+
+    /// Where the last completed window of this scope ended; one of a business unit is also reached by
+    /// the runs over all units.
+    ///
+    /// # Errors
+    /// Database.
+    fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
+
+    /// What is left of these keys.
+    ///
+    /// # Errors
+    /// As [`Inventory::inventory`].
+    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>>;
+
+    /// The hashes of these columns of the source's rows, values hashed where they lie; nothing for a
+    /// key without a row.
+    ///
+    /// # Errors
+    /// As [`Inventory::inventory`].
+    fn source_content(
+        &mut self,
+        table: &TableConfig,
+        columns: &[Column],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<Vec<Option<Sha256>>>>>;
+}

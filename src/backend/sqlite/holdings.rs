@@ -1,0 +1,82 @@
+//! Versions that bundles hold, in a temporary file.
+
+use crate::backend::holdings::{Holding, Holdings};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::time::Timestamp;
+use crate::model::version::Version;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+const SCHEMA: &str = include_str!("../../../sql/sqlite/holdings_schema.sql");
+const OFFER: &str = include_str!("../../../sql/sqlite/holdings_offer.sql");
+/// Nothing of it has to survive anything.
+const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
+    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
+
+/// See [`Holdings`].
+pub struct HoldingStore {
+    connection: Connection,
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    Error::new(Kind::Database, "the temporary file of the reconciliation failed")
+        .caused_by(error)
+        .hint("is the folder that TMPDIR names full? It takes some 200 bytes a row")
+}
+
+impl HoldingStore {
+    pub(in crate::backend) fn open() -> Result<Self> {
+        // The empty name is that of a temporary database, which goes when it is closed.
+        let connection = Connection::open("").map_err(failed)?;
+        connection.execute_batch(PRAGMAS).and_then(|()| connection.execute_batch(SCHEMA)).map_err(failed)?;
+        Ok(Self { connection })
+    }
+}
+
+/// From the column of `Modified` on.
+fn holding(row: &Row<'_>, at: usize) -> rusqlite::Result<Holding> {
+    let digest = |at| row.get::<_, Option<[u8; 32]>>(at).map(|bytes| bytes.map(Sha256::from_bytes));
+    let version = Version {
+        modified_on: Timestamp::from_ticks(row.get(at)?),
+        tombstone: row.get(at + 1)?,
+        run_started_at: Timestamp::from_ticks(row.get(at + 2)?).unwrap_or(Timestamp::MIN),
+        run_id: row.get(at + 3)?,
+    };
+    let (path, content) = (digest(at + 6)?, digest(at + 7)?);
+    Ok(Holding { version, is_ancestor: row.get(at + 4)?, unit: row.get(at + 5)?, path, content })
+}
+
+impl Holdings for HoldingStore {
+    fn offer(&mut self, key: Guid, holding: &Holding) -> Result<()> {
+        let Holding { version, is_ancestor, unit, path, content } = holding;
+        let mut offer = self.connection.prepare_cached(OFFER).map_err(failed)?;
+        let row = params![
+            key,
+            version.modified_on.map_or(-1, Timestamp::ticks),
+            version.tombstone,
+            version.run_started_at.ticks(),
+            version.run_id,
+            is_ancestor,
+            unit,
+            path.as_ref().map(|digest| digest.as_bytes().as_slice()),
+            content.as_ref().map(|digest| digest.as_bytes().as_slice()),
+        ];
+        offer.execute(row).map(drop).map_err(failed)
+    }
+
+    fn see(&mut self, key: Guid) -> Result<Option<Holding>> {
+        let see = "UPDATE holding SET Seen = 1 WHERE Key = ?1
+                   RETURNING Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content";
+        let mut see = self.connection.prepare_cached(see).map_err(failed)?;
+        see.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
+    }
+
+    fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>> {
+        let ask = "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content FROM holding
+                   WHERE Key > coalesce(?1, x'') AND NOT Seen AND NOT Tombstone ORDER BY Key LIMIT ?2";
+        let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
+        let rows = ask.query_map((after, most), |row| Ok((row.get(0)?, holding(row, 1)?))).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+}

@@ -1,0 +1,102 @@
+//! What the source of an embedded instance has.
+
+use super::session::{Session, failed, quote};
+use super::template::{Parameters, Placeholders};
+use crate::backend::inventory::{Inventory, InventoryRow, Remains};
+use crate::error::Result;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use rusqlite::types::{Value, ValueRef};
+
+const INVENTORY: &str = include_str!("../../../sql/sqlite/engine/inventory.sql");
+
+/// What a parameter holds of a key.
+fn bytes(key: Option<Guid>) -> Value {
+    key.map_or(Value::Null, |key| Value::Blob(key.as_bytes().to_vec()))
+}
+
+impl Inventory for Session {
+    fn inventory(
+        &mut self,
+        table: &TableConfig,
+        unit: Option<Guid>,
+        after: Option<Guid>,
+        most: u32,
+    ) -> Result<Vec<InventoryRow>> {
+        let script = "inventory";
+        let placeholders = Placeholders::new(self, table, &[])?;
+        let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("s.{}", quote(path)));
+        let sql = placeholders.fill(script, &INVENTORY.replace("{Path}", "@Path"))?.replace("@Path", &path);
+        let parameters: Parameters = vec![
+            ("@After", bytes(after)),
+            ("@Most", Value::Integer(most.into())),
+            ("@BusinessUnitId", bytes(unit)),
+            ("@TableName", Value::Text(table.name.to_string())),
+            ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
+        ];
+        let mut statement = self.prepare_script(script, &sql, &parameters)?;
+        let mut rows = statement.raw_query();
+        let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
+        while let Some(row) = rows.next().map_err(read)? {
+            let path = match row.get_ref(5).map_err(read)? {
+                ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
+                _ => None,
+            };
+            found.push(InventoryRow {
+                key: row.get(0).map_err(read)?,
+                modified_on: row.get(1).map_err(read)?,
+                is_there: row.get(2).map_err(read)?,
+                is_pending: row.get(3).map_err(read)?,
+                is_excluded: row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false),
+                path,
+            });
+        }
+        Ok(found)
+    }
+
+    fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
+        let sql = "SELECT max(LastHighWaterModifiedOn) FROM (
+                       SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1
+                       UNION ALL
+                       SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
+                       WHERE TableName = ?1 AND BusinessUnitId = ?2)";
+        let unit = match scope {
+            Scope::All => None,
+            Scope::BusinessUnit(unit) => Some(unit),
+        };
+        self.query_one(sql, (table, unit))
+    }
+
+    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
+        let (source, key_column) = (self.resolve(&table.source)?, quote(&table.key_column));
+        let is_there = format!("SELECT EXISTS (SELECT 1 FROM {source} WHERE {key_column} = ?1)");
+        let deleted = "SELECT max(DeletedOn) FROM BlobDeltaDeletionLog WHERE TableName = ?1 AND stream_id = ?2";
+        let remains = |key: &Guid| {
+            let deleted_on = self.query_one(deleted, (&table.name, key))?;
+            Ok(Remains { is_there: self.query_one(&is_there, [key])?, deleted_on })
+        };
+        keys.iter().map(remains).collect()
+    }
+
+    fn source_content(
+        &mut self,
+        table: &TableConfig,
+        columns: &[Column],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<Vec<Option<Sha256>>>>> {
+        let (source, key_column) = (self.resolve(&table.source)?, quote(&table.key_column));
+        let is_there = format!("SELECT EXISTS (SELECT 1 FROM {source} WHERE {key_column} = ?1)");
+        let mut found = Vec::new();
+        for key in keys {
+            let hash = |column: &Column| self.content_sha256(&table.source, (&table.key_column, *key), column);
+            let row: bool = self.query_one(&is_there, [key])?;
+            found.push(row.then(|| columns.iter().map(hash).collect::<Result<_>>()).transpose()?);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,157 @@
+//! What the source on a server has.
+
+use super::catalog;
+use super::session::Session;
+use super::sql::{Sql, quote};
+use super::staging::STAGE;
+use super::standing::digest;
+use super::values::{Fields, cell_of, of, selected};
+use crate::backend::fit::named;
+use crate::backend::inventory::{Inventory, InventoryRow, Remains};
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::column::Column;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::sqltype::SqlType;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use std::collections::HashMap;
+
+const INVENTORY: &str = include_str!("../../../sql/sqlserver/inventory.sql");
+const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
+
+impl Inventory for Session {
+    fn inventory(
+        &mut self,
+        table: &TableConfig,
+        unit: Option<Guid>,
+        after: Option<Guid>,
+        most: u32,
+    ) -> Result<Vec<InventoryRow>> {
+        let path = self.path_type(table)?;
+        let text = self.inventory_sql(table, path.as_ref(), unit, after)?;
+        let none = Guid::from_bytes([0; 16]);
+        let sql = Sql::new(text).with(i64::from(most)).with(&table.name);
+        let mut sql = sql.with(table.excluded_stream_id.unwrap_or(none));
+        for value in [after, unit].into_iter().flatten() {
+            sql = sql.with(value);
+        }
+        let rows = self.client.unit(|client| client.rows("read the inventory", sql.clone()))?;
+        rows.iter().map(|row| inventory_row(&Fields::of(row), path.as_ref())).collect()
+    }
+
+    fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
+        let all = "SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = ";
+        let mut sql = Sql::new(all).bind(table);
+        if let Scope::BusinessUnit(unit) = scope {
+            let one = " UNION ALL SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark \
+                       WHERE TableName = @P1 AND BusinessUnitId = ";
+            sql = sql.then(one).bind(unit);
+        }
+        let rows = self.client.unit(|client| client.rows("read a watermark", sql.clone()))?;
+        let marks = rows.iter().map(|row| Fields::of(row).time(0)).collect::<Result<Vec<_>>>()?;
+        Ok(marks.into_iter().flatten().max())
+    }
+
+    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
+        let source = catalog::resolve(&mut self.client, &table.source)?;
+        let sql = REMAINS.replace("[{SourceTable}]", &source).replace("[{KeyColumn}]", &quote(&table.key_column));
+        let mut found = HashMap::new();
+        self.ask_of_keys("look for rows of the source", keys, Sql::new(sql).with(&table.name), |key, fields| {
+            let is_there = fields.must(1, Fields::number)? != 0;
+            found.insert(key, Remains { is_there, deleted_on: fields.time(2)? });
+            Ok(())
+        })?;
+        Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
+    }
+
+    fn source_content(
+        &mut self,
+        table: &TableConfig,
+        columns: &[Column],
+        keys: &[Guid],
+    ) -> Result<Vec<Option<Vec<Option<Sha256>>>>> {
+        let source = catalog::resolve(&mut self.client, &table.source)?;
+        let hash =
+            |column: &Column| format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), {}))", of("t", &column.name));
+        let hashes: String = columns.iter().map(hash).collect();
+        let key = of("t", &table.key_column);
+        let sql = Sql::new(format!(
+            "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t ON {key} = s.k ORDER BY s.n"
+        ));
+        let mut found = HashMap::new();
+        self.ask_of_keys("hash what the source has", keys, sql, |key, fields| {
+            let hash = |nth: usize| fields.bytes(1 + nth)?.map(digest).transpose();
+            found.insert(key, (0..columns.len()).map(hash).collect::<Result<Vec<_>>>()?);
+            Ok(())
+        })?;
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+}
+
+impl Session {
+    fn path_type(&mut self, table: &TableConfig) -> Result<Option<Column>> {
+        let Some(path) = &table.path_column else { return Ok(None) };
+        if !self.columns.contains_key(&table.source) {
+            let columns = catalog::columns(&mut self.client, &table.source)?;
+            self.columns.insert(table.source.clone(), columns);
+        }
+        let found = self.columns.get(&table.source).and_then(|columns| named(columns, path));
+        // One that is not there is the server's to tell.
+        Ok(Some(found.cloned().unwrap_or_else(|| Column::new(path, SqlType::VarBinary(None), true))))
+    }
+
+    fn inventory_sql(
+        &mut self,
+        table: &TableConfig,
+        path: Option<&Column>,
+        unit: Option<Guid>,
+        after: Option<Guid>,
+    ) -> Result<String> {
+        let id = of("m", &table.metadata_id_column);
+        let after_text = if after.is_some() { format!("{id} > @P4") } else { format!("{id} IS NOT NULL") };
+        let unit_parameter = if after.is_some() { "@P5" } else { "@P4" };
+        let mut in_scope = "1 = 1".to_owned();
+        if let (Some(units), Some(unit_id), Some(own)) =
+            (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
+        {
+            let units = catalog::resolve(&mut self.client, units)?;
+            let own = of("m", own);
+            in_scope = format!("EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
+            if unit.is_some() {
+                in_scope.push_str(&format!(" AND {own} = {unit_parameter}"));
+            }
+        }
+        let path = path.map_or("NULL".to_owned(), |path| selected(path.sql_type, &of("s", &path.name)));
+        let text = INVENTORY
+            .replace("[{SourceTable}]", &catalog::resolve(&mut self.client, &table.source)?)
+            .replace("[{MetadataTable}]", &catalog::resolve(&mut self.client, &table.metadata)?)
+            .replace("[{KeyColumn}]", &quote(&table.key_column))
+            .replace("[{MetadataIdColumn}]", &quote(&table.metadata_id_column))
+            .replace("[{MetadataModifiedOnCol}]", &quote(&table.metadata_modified_on_column))
+            .replace("[{After}]", &after_text)
+            .replace("[{InScope}]", &in_scope)
+            .replace("[{Path}]", &path);
+        Ok(text)
+    }
+}
+
+fn inventory_row(fields: &Fields<'_>, path: Option<&Column>) -> Result<InventoryRow> {
+    let cell = path.map(|path| cell_of(path.sql_type, fields.data(5)?)).transpose()?;
+    let path = match cell {
+        Some(Cell::Bytes(bytes)) => Some(bytes.to_vec()),
+        Some(Cell::Text(text)) => Some(text.as_bytes().to_vec()),
+        _ => None,
+    };
+    Ok(InventoryRow {
+        key: fields.must(0, Fields::guid)?,
+        modified_on: fields.time(1)?,
+        is_there: fields.must(2, Fields::number)? != 0,
+        is_pending: fields.must(3, Fields::number)? != 0,
+        is_excluded: fields.must(4, Fields::number)? != 0,
+        path,
+    })
+}

@@ -1,0 +1,146 @@
+//! `reconcile`.
+
+use super::answer::Answer;
+use super::args::Instance;
+use super::bundles::{KeyArgs, named};
+use super::exit::Exit;
+use super::render::number;
+use super::table::Table;
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::monitor::Monitor;
+use crate::reconcile::{self, FindingKind, ReconcileOptions, TableReport};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// The arguments of `reconcile`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Exit code 3 if a consumer of these bundles has something wrong. Rows without ModifiedOn, or with
+one in the future, are told and do not count.
+
+Example:
+  blobdelta reconcile --connection sqlite:./instance --bundles ./bundles --pend --log-deletions")]
+pub struct ReconcileArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Bundles: their folders or archives, or a folder that holds bundles; may be repeated
+    #[arg(long, value_name = "BUNDLE", required = true, num_args = 1..)]
+    pub bundles: Vec<PathBuf>,
+    /// One table, as Db.schema.table; all active ones unless given
+    #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
+    pub table: Option<TableName>,
+    /// The rows of one business unit alone, and bundles of runs for it too
+    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
+    pub business_unit: Option<Guid>,
+    /// Compare content hashes too, for blobs that changed without a new ModifiedOn: every blob that
+    /// is due is read once, where it lies
+    #[arg(long)]
+    pub content: bool,
+    /// Make what is missing, older, moved or of another content pending for the next run
+    #[arg(long)]
+    pub pend: bool,
+    /// Write what is gone, or out of the scope it was sent in, to the deletion log
+    #[arg(long)]
+    pub log_deletions: bool,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+/// Holds the source against bundles.
+///
+/// # Errors
+/// As [`reconcile::reconcile`].
+pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    let options = ReconcileOptions {
+        table: args.table.clone(),
+        unit: args.business_unit,
+        content: args.content,
+        pend: args.pend,
+        log_deletions: args.log_deletions,
+        identities: args.keys.read()?,
+    };
+    let reports = reconcile::reconcile(&named(&args.bundles)?, backend.as_mut(), &options, monitor)?;
+    let is_good = reports.iter().all(TableReport::is_good);
+    let json = json!({"good": is_good, "tables": reports.iter().map(object).collect::<Vec<_>>()});
+    let exit = if is_good { Exit::Done } else { Exit::Verification };
+    Ok(Answer { text: text(&reports, is_good), json, exit })
+}
+
+fn text(reports: &[TableReport], is_good: bool) -> String {
+    let mut summary =
+        Table::new(&["TableName", "Before", "Bundles", "Keys", "Equal", "NotDue", "Pending", "Excluded", "Findings"]);
+    for report in reports {
+        summary.push([
+            report.table.to_string().into(),
+            report.reached.map_or(Value::Null, |reached| reached.to_string().into()),
+            report.bundles.into(),
+            report.keys.into(),
+            report.equal.into(),
+            report.not_due.into(),
+            report.pending.into(),
+            report.excluded.into(),
+            report.counts.values().sum::<u64>().into(),
+        ]);
+    }
+    let mut text = format!("{}\n", summary.text());
+    let found = findings(reports);
+    if !found.is_empty() {
+        text.push_str(&format!("{}\n", found.text()));
+    }
+    for report in reports {
+        for (kind, count) in &report.counts {
+            text.push_str(&format!("{}: {} {}: {}\n", report.table, number(*count), kind.as_str(), kind.what_to_do()));
+        }
+        let done = [(report.pended, "made pending"), (report.deletions, "logged as deleted")];
+        for (count, what) in done.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!("{}: {} {what}\n", report.table, number(count)));
+        }
+    }
+    let kinds: BTreeSet<FindingKind> = reports.iter().flat_map(|report| report.counts.keys().copied()).collect();
+    text.push_str(match (is_good, kinds.is_empty()) {
+        (true, true) => "the bundles hold everything that was due\n",
+        (true, false) => "the bundles hold everything that was due; what no window can take is told above\n",
+        (false, _) => "the bundles do not hold what the source has\n",
+    });
+    text
+}
+
+fn findings(reports: &[TableReport]) -> Table {
+    let mut table = Table::new(&["Finding", "TableName", "Key", "ModifiedOn", "InBundles"]);
+    for report in reports {
+        for finding in &report.findings {
+            table.push([
+                finding.kind.as_str().into(),
+                report.table.to_string().into(),
+                finding.key.to_string().into(),
+                finding.at_source.map_or(Value::Null, |at| at.to_string().into()),
+                finding.in_bundles.map_or(Value::Null, |at| at.to_string().into()),
+            ]);
+        }
+    }
+    table
+}
+
+fn object(report: &TableReport) -> Value {
+    let counts: Map<String, Value> =
+        report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
+    json!({
+        "table": report.table.to_string(),
+        "before": report.reached.map(|reached| reached.to_string()),
+        "bundles": report.bundles,
+        "keys": report.keys,
+        "equal": report.equal,
+        "not_due": report.not_due,
+        "pending": report.pending,
+        "excluded": report.excluded,
+        "logged": report.logged,
+        "counts": counts,
+        "findings": findings(std::slice::from_ref(report)).json(),
+        "pended": report.pended,
+        "deletions": report.deletions,
+    })
+}

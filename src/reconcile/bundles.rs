@@ -1,0 +1,105 @@
+//! The side of the bundles: the latest version of each key of one table.
+
+use crate::backend::{Holding, Holdings, open_holdings};
+use crate::bundle::{Bundle, FileRole, TableInfo};
+use crate::convert::ColumnPlan;
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::monitor::Monitor;
+use crate::replay::{PartKeys, Wanted, each_key};
+
+/// Rows of this step came because something lies under them.
+const MISSING_PARENTS: i64 = 2;
+
+/// Which bundles count: those of this source and table, over all units or for this one.
+pub(super) struct Chain<'a> {
+    pub(super) source_id: Guid,
+    pub(super) table: &'a TableName,
+    pub(super) unit: Option<Guid>,
+}
+
+impl Chain<'_> {
+    fn has(&self, bundle: &Bundle, table: &TableInfo) -> bool {
+        let in_scope = match table.scope.0 {
+            Scope::All => true,
+            Scope::BusinessUnit(unit) => self.unit == Some(unit),
+        };
+        in_scope && table.name == *self.table && bundle.manifest().run.source_id == self.source_id
+    }
+}
+
+/// Puts the latest version of each key into a store. Says how many bundles have something of the chain.
+///
+/// # Errors
+/// Verification, with the file; Io; Database; Cancelled.
+pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<(Box<dyn Holdings>, u64)> {
+    let mut holdings = open_holdings()?;
+    let mut count = 0;
+    for bundle in bundles {
+        for table in bundle.manifest().tables.iter().filter(|table| chain.has(bundle, table)) {
+            take(bundle, table, holdings.as_mut(), monitor).map_err(|error| error.file(bundle.path()))?;
+            count += 1;
+        }
+    }
+    Ok((holdings, count))
+}
+
+fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor: &dyn Monitor) -> Result<()> {
+    let plan = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?;
+    let hash_fields: Vec<String> =
+        (0..plan.columns().len()).filter_map(|at| plan.companion_names(at)[2].map(str::to_owned)).collect();
+    let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT];
+    columns.extend(table.path_column.as_deref());
+    let rows = Wanted { columns: &columns, hash_fields: &hash_fields, ..Wanted::default() };
+    for file in &table.files {
+        let wanted = match file.role {
+            FileRole::Rows => rows,
+            FileRole::Tombstones => Wanted::default(),
+            FileRole::AbsentParents | FileRole::Blob => continue,
+        };
+        each_key((bundle, table, file), wanted, monitor, |some| {
+            for nth in 0..some.keys.len() {
+                holdings.offer(some.keys[nth], &holding(some, nth, table)?)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn holding(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<Holding> {
+    let unit = match some.cell(nth, DELTA_BUSINESS_UNIT)? {
+        Cell::Guid(unit) => Some(unit),
+        _ => None,
+    };
+    let path = table.path_column.as_deref().map(|path| some.cell(nth, path)).transpose()?;
+    let path = match path {
+        Some(Cell::Bytes(bytes)) => Some(Sha256::of(bytes)),
+        Some(Cell::Text(text)) => Some(Sha256::of(text.as_bytes())),
+        _ => None,
+    };
+    Ok(Holding {
+        version: some.versions[nth],
+        is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS),
+        unit,
+        path,
+        content: content_of(&some.hashes(nth)),
+    })
+}
+
+/// One hash of several, in their order; nothing where there is no column to hash.
+pub(super) fn content_of(hashes: &[Option<Sha256>]) -> Option<Sha256> {
+    let bytes: Vec<u8> = hashes
+        .iter()
+        .flat_map(|hash| match hash {
+            Some(hash) => [&[1], hash.as_bytes().as_slice()].concat(),
+            None => vec![0],
+        })
+        .collect();
+    (!bytes.is_empty()).then(|| Sha256::of(&bytes))
+}

@@ -1,0 +1,122 @@
+//! Reconciliation: what bundles lack of the source, and how the next run mends it.
+
+use crate::instance::Instance;
+use crate::world::{A, B, World, X, key, minute, unit};
+use blobdelta::monitor::Silent;
+use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport, reconcile};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+fn reconciled(world: &mut World, options: &ReconcileOptions) -> TableReport {
+    let entries = std::fs::read_dir(world.out()).unwrap();
+    let bundles: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    reconcile(&bundles, &mut *world.backend, options, &Silent).unwrap().remove(0)
+}
+
+fn numbers(report: &TableReport) -> BTreeMap<FindingKind, Vec<u32>> {
+    let mut found: BTreeMap<FindingKind, Vec<u32>> = BTreeMap::new();
+    for finding in &report.findings {
+        let number = u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
+        found.entry(finding.kind).or_default().push(number);
+    }
+    found
+}
+
+pub fn what_runs_took_is_reconciled(on: &Instance) {
+    let mut world = World::new(on);
+    world.blob(1, None, b"a folder without metadata");
+    world.put(2, Some(1), b"two", 10, A);
+    world.put(3, Some(2), b"three", 20, B);
+    world.put(4, None, b"out of scope", 20, X);
+    world.put(5, None, b"removed", 30, A);
+    world.put(6, None, b"not due yet", 900, A);
+    world.run(1000);
+    world.remove(5);
+    world.log_deletion(5, 1100);
+    world.put(3, Some(2), b"changed", 1200, B);
+    world.at(1300);
+    let before = reconciled(&mut world, &ReconcileOptions::default());
+    assert!(before.is_good(), "{before:?}");
+    assert_eq!((before.logged, before.not_due), (1, 2), "{before:?}");
+    world.run(2000);
+    let all = ReconcileOptions { content: true, ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &all);
+    assert!(report.is_good() && report.counts.is_empty(), "{report:?}");
+    assert_eq!((report.bundles, report.keys, report.equal, report.not_due), (2, 3, 3, 0));
+    assert_eq!(report.reached, Some(minute(2000 - crate::world::BUFFER)));
+}
+
+/// After two runs: each number is one way in which the bundles are wrong.
+fn spoiled(on: &Instance) -> World {
+    let mut world = World::new(on);
+    for number in [1, 3, 4, 5, 6, 7, 10, 11] {
+        world.put(number, None, &[u8::try_from(number).unwrap()], 10, A);
+    }
+    world.stamp(11, 50, A);
+    world.run(1000);
+    world.log_deletion(7, 900);
+    world.run(2000);
+    world.put(2, None, b"stamped long ago, committed now", 10, B);
+    world.put(3, None, b"likewise", 20, A);
+    world.blob(4, Some(1), &[4]);
+    world.remove(5);
+    world.stamp(6, 10, X);
+    world.put(8, None, b"no stamp", 10, A);
+    world.stamp_as(8, 8, None, Some(A));
+    world.put(9, None, b"in the future", 90_000, A);
+    world.blob(10, None, b"other bytes");
+    world.stamp(11, 40, A);
+    world.put(12, None, b"excluded", 10, A);
+    world.backend.exclude_key(&world.table.name.clone(), key(12), "a scenario").unwrap();
+    world.put(13, None, b"pending", 10, A);
+    world.backend.pend_key(&world.table.name.clone(), key(13), "a scenario").unwrap();
+    world
+}
+
+pub fn each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can(on: &Instance) {
+    use FindingKind as K;
+    let mut world = spoiled(on);
+    let told = [
+        (K::Missing, vec![2]),
+        (K::Older, vec![3]),
+        (K::Moved, vec![4]),
+        (K::Buried, vec![7]),
+        (K::Gone, vec![5]),
+        (K::OutOfScope, vec![6]),
+        (K::StampedBack, vec![11]),
+        (K::NullModifiedOn, vec![8]),
+        (K::FutureModifiedOn, vec![9]),
+    ];
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert_eq!(numbers(&report), BTreeMap::from(told.clone()));
+    assert_eq!((report.equal, report.excluded, report.pending, report.not_due), (2, 1, 1, 0), "1 and 10");
+    let mending = ReconcileOptions { content: true, pend: true, log_deletions: true, ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &mending);
+    let with_content = told.into_iter().chain([(K::OtherContent, vec![10])]);
+    assert_eq!(numbers(&report), BTreeMap::from_iter(with_content));
+    assert_eq!((report.pended, report.deletions), (4, 2));
+    let again = reconciled(&mut world, &mending);
+    assert_eq!((again.pended, again.deletions, again.logged, again.pending), (0, 0, 2, 5), "each once");
+    world.run(3000);
+    let left = reconciled(&mut world, &mending);
+    let kinds: Vec<K> = left.counts.keys().copied().collect();
+    assert_eq!(kinds, [K::Buried, K::StampedBack, K::NullModifiedOn, K::FutureModifiedOn], "{left:?}");
+    assert_eq!(left.equal, 6, "{left:?}");
+}
+
+pub fn a_business_unit_is_reconciled_with_its_own_runs(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"a", 10, A);
+    world.put(2, None, b"b", 10, B);
+    world.run_unit(1000, A);
+    let of = |letter| ReconcileOptions { unit: Some(unit(letter)), ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &of(A));
+    assert!(report.is_good() && report.equal == 1, "{report:?}");
+    let report = reconciled(&mut world, &of(B));
+    assert_eq!((report.reached, report.not_due, report.counts.len()), (None, 1, 0), "{report:?}");
+    world.run_unit(2000, B);
+    assert_eq!(reconciled(&mut world, &of(B)).equal, 1);
+    // Who has the bundles of one unit alone lacks what only a run over all units brings.
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert_eq!((report.reached, report.not_due), (None, 2));
+}
