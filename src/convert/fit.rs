@@ -5,6 +5,7 @@ use super::numbers::narrow;
 use crate::model::cell::Cell;
 use crate::model::sqltype::SqlType;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use crate::model::variant::Variant;
 
 const MAX_OFFSET_MINUTES: i16 = 14 * 60;
 const MAX_HIERARCHYID_BYTES: usize = 892;
@@ -69,6 +70,7 @@ fn text_fits(sql_type: SqlType, text: &str) -> bool {
         SqlType::Char(length) | SqlType::VarChar(Some(length)) => most(length, |text| text.chars().count()),
         SqlType::NChar(length) | SqlType::NVarChar(Some(length)) => most(length, |text| text.encode_utf16().count()),
         SqlType::VarChar(None) | SqlType::NVarChar(None) | SqlType::Text | SqlType::NText | SqlType::Xml => true,
+        SqlType::Variant => Variant::parse(text).is_ok(),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! The character types and xml, as UTF-8.
+//! The character types, xml and sql_variant, as UTF-8.
 
 use super::encode::Encoder;
 use crate::model::cell::Cell;
@@ -18,6 +18,7 @@ pub(super) fn arrow_type(sql_type: SqlType) -> Option<DataType> {
             | SqlType::Text
             | SqlType::NText
             | SqlType::Xml
+            | SqlType::Variant
     )
     .then_some(DataType::Utf8)
 }

@@ -1,5 +1,6 @@
 //! The real file system.
 
+use super::point::reached;
 use super::{Disk, DurableFile};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
@@ -28,6 +29,7 @@ impl Write for LocalFile {
 
 impl DurableFile for LocalFile {
     fn sync(&mut self) -> Result<()> {
+        reached("sync a file");
         self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
     }
 
@@ -38,30 +40,41 @@ impl DurableFile for LocalFile {
 
 impl Disk for Local {
     fn create_dir(&self, path: &Path) -> Result<()> {
+        reached("create a folder");
         fs::create_dir(path).map_err(|error| Error::io("create", path, error))
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
+        reached("create a file");
         let opened = OpenOptions::new().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| Error::io("create", path, error))?;
         Ok(Box::new(LocalFile { file, path: path.to_owned() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        reached("rename");
         rename_exclusively(from, to).map_err(|error| Error::io("rename to its final name", to, error))
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
+        reached("sync a folder");
         let synced = File::open(path).and_then(|folder| folder.sync_all());
         synced.map_err(|error| Error::io("sync", path, error))
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
+        reached("remove a file");
         fs::remove_file(path).map_err(|error| Error::io("remove", path, error))
     }
 
     fn remove_dir_all(&self, path: &Path) -> Result<()> {
+        reached("remove a folder");
         fs::remove_dir_all(path).map_err(|error| Error::io("remove", path, error))
+    }
+
+    fn before_commit(&self, what: &str) -> Result<()> {
+        reached(&format!("commit: {what}"));
+        Ok(())
     }
 }
 

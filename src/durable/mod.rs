@@ -7,6 +7,7 @@
 
 mod faulty;
 mod local;
+mod point;
 
 pub use faulty::{Faulty, When};
 pub use local::Local;

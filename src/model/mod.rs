@@ -13,5 +13,6 @@ pub mod slice;
 pub mod sqltype;
 pub mod table;
 pub mod time;
+pub mod variant;
 pub mod version;
 pub mod window;

@@ -15,7 +15,10 @@ pub enum SqlType {
     BigInt,
     Real,
     Float,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     Char(u16),
@@ -39,6 +42,8 @@ pub enum SqlType {
     HierarchyId,
     Geography,
     Geometry,
+    /// `sql_variant`; its values are texts of [`super::variant`].
+    Variant,
 }
 
 impl SqlType {
@@ -111,7 +116,7 @@ impl SqlType {
     }
 }
 
-const PLAIN: [(&str, SqlType); 21] = [
+const PLAIN: [(&str, SqlType); 22] = [
     ("bit", SqlType::Bit),
     ("tinyint", SqlType::TinyInt),
     ("smallint", SqlType::SmallInt),
@@ -133,6 +138,7 @@ const PLAIN: [(&str, SqlType); 21] = [
     ("hierarchyid", SqlType::HierarchyId),
     ("geography", SqlType::Geography),
     ("geometry", SqlType::Geometry),
+    ("sql_variant", SqlType::Variant),
 ];
 
 fn decimal(arguments: Option<&str>) -> Option<SqlType> {
@@ -192,7 +198,7 @@ mod tests {
         let all = "bit,tinyint,smallint,int,bigint,real,float,money,smallmoney,text,ntext,xml,image,rowversion,\
                    uniqueidentifier,date,datetime,smalldatetime,hierarchyid,geography,geometry,char(3),\
                    varchar(max),nvarchar(255),nchar(7),varbinary(max),varbinary(892),binary(16),time(3),\
-                   datetime2(7),datetimeoffset(0)";
+                   datetime2(7),datetimeoffset(0),sql_variant";
         for text in all.split(',') {
             assert_eq!(SqlType::parse(text).unwrap().to_string(), text);
         }
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_is_refused() {
-        for bad in ["sql_variant", "cursor", "datetime2(8)", "decimal(39,0)", "nvarchar(4001)", "int(4)", "time("] {
+        for bad in ["cursor", "datetime2(8)", "decimal(39,0)", "nvarchar(4001)", "int(4)", "time("] {
             assert!(SqlType::parse(bad).is_err(), "{bad}");
         }
     }

@@ -10,21 +10,25 @@ use super::sql::{Sql, quote};
 use super::staging::{Carried, STAGE, Staged};
 use super::standing::{standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
-use super::values::{Fields, is_text};
+use super::values::{Fields, is_text, made_variant};
 use crate::backend::fit::{is_run_column, named};
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec, TombstoneRow};
 use crate::error::{Error, Kind, Result};
-use crate::model::cell::RowSource;
+use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
+use crate::model::variant::Variant;
 use crate::model::version::Version;
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
 const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
+/// Stands around the name of a staged sql_variant in the statements of a plan; no name has it.
+const VARIANT: &str = "\0";
 const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
@@ -130,7 +134,7 @@ impl Plan {
         client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table))?;
         let displaced = self.displacing.settle(client, spec, entry)?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;
-        let written = count(client.row("write rows", Sql::new(&self.write))?)?;
+        let written = count(client.row("write rows", Sql::new(self.write_of(rows)?))?)?;
         self.check_characters(client)?;
         if !self.fit.has_marks {
             client.execute("keep the ranks of rows", Sql::new(MARKS).with(&self.table))?;
@@ -148,6 +152,19 @@ impl Plan {
         let removed = count(client.row("apply tombstones", Sql::new(&self.tombstones).with(&self.table))?)?;
         client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
         Ok(removed)
+    }
+
+    /// The statement that writes a batch: each sql_variant is made anew of its text, by its base type.
+    fn write_of(&self, rows: &dyn RowSource) -> Result<Cow<'_, str>> {
+        let mut write = Cow::Borrowed(self.write.as_str());
+        for (nth, (at, column)) in self.carried.columns.iter().enumerate() {
+            let mark = format!("{VARIANT}s.c{nth}{VARIANT}");
+            if column.sql_type == SqlType::Variant && write.contains(&mark) {
+                let made = variants_of(rows, *at, nth).map_err(|error| error.column(&column.name))?;
+                write = Cow::Owned(write.replace(&mark, &made));
+            }
+        }
+        Ok(write)
     }
 
     fn check_characters(&self, client: &mut Client) -> Result<()> {
@@ -171,7 +188,7 @@ impl RowSource for Nothing {
         0
     }
 
-    fn cell(&self, _: usize, _: usize) -> Result<crate::model::cell::Cell<'_>> {
+    fn cell(&self, _: usize, _: usize) -> Result<Cell<'_>> {
         Err(Error::internal("a tombstone has no values"))
     }
 }
@@ -203,11 +220,34 @@ fn count(row: Option<tiberius::Row>) -> Result<u64> {
     u64::try_from(rows).map_err(|_| Error::internal("the server changed less than no rows"))
 }
 
+/// An expression for the values of one staged sql_variant, with a branch for each base type of the
+/// batch.
+fn variants_of(rows: &dyn RowSource, at: usize, nth: usize) -> Result<String> {
+    let mut branches: BTreeMap<String, String> = BTreeMap::new();
+    let text = format!("SUBSTRING(s.c{nth}, CHARINDEX(N':', s.c{nth}) + 1, 8000)");
+    for row in 0..rows.rows() {
+        if let Cell::Text(tagged) = rows.cell(row, at)? {
+            let variant = Variant::parse(tagged)?;
+            branches.entry(variant.head()).or_insert_with(|| made_variant(&variant, &text));
+        }
+    }
+    if branches.is_empty() {
+        return Ok("NULL".to_owned());
+    }
+    let mut made = format!("CASE LEFT(s.c{nth}, CHARINDEX(N':', s.c{nth}) - 1)");
+    for (head, value) in branches {
+        made.push_str(&format!(" WHEN {} THEN {value}", super::sql::literal(&head)));
+    }
+    Ok(format!("CASE WHEN s.c{nth} IS NOT NULL THEN {made} END END"))
+}
+
 /// What to write where the target is of this type. Nothing that could cut a value is converted
 /// explicitly: the assignment then refuses what is too long.
 fn converted(there: SqlType, value: &str) -> String {
     use SqlType as T;
     match there {
+        // Becomes an expression of the base types of a batch ([`Plan::write_of`]).
+        T::Variant => format!("{VARIANT}{value}{VARIANT}"),
         T::HierarchyId | T::Geography | T::Geometry | T::Text | T::NText | T::Image | T::Xml => {
             format!("CONVERT({there}, {value})")
         }

@@ -6,11 +6,12 @@
 
 use super::client::Client;
 use super::sql::{Sql, Value, quote};
-use super::values::param;
+use super::values::{made_variant, param};
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::sqltype::SqlType;
+use crate::model::variant::Variant;
 
 /// Of 2,100 (<https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server>),
 /// less those that the driver takes.
@@ -22,6 +23,11 @@ const CALL_ROWS: usize = 100;
 
 /// Adds a value of a column of this type.
 pub(super) fn push_value<'a>(sql: &mut Sql<'a>, sql_type: SqlType, cell: Cell<'a>) {
+    if let (SqlType::Variant, Cell::Text(text)) = (sql_type, cell)
+        && let Ok(variant) = Variant::parse(text)
+    {
+        return push_variant(sql, &variant);
+    }
     let value = Value(param(sql_type, cell));
     let of_clr = match sql_type {
         SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => value.0.is_some(),
@@ -33,6 +39,20 @@ pub(super) fn push_value<'a>(sql: &mut Sql<'a>, sql_type: SqlType, cell: Cell<'a
     sql.push(value);
     if of_clr {
         sql.push_text(")");
+    }
+}
+
+fn push_variant<'a>(sql: &mut Sql<'a>, variant: &Variant<'a>) {
+    match variant.bytes() {
+        Some(bytes) => {
+            sql.push_text(&format!("CONVERT(sql_variant, CONVERT({}, ", variant.base));
+            sql.push(Value(Some(tiberius::ColumnData::Binary(Some(bytes.into())))));
+            sql.push_text("))");
+        }
+        None => {
+            sql.values.push(tiberius::ColumnData::String(Some(variant.text.into())));
+            sql.push_text(&made_variant(variant, &format!("@P{}", sql.values.len())));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::large::{self, Place};
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::stream::{Next, Rows};
-use super::values::{Fields, cell_of, is_text, measured, of, selected};
+use super::values::{Fields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -131,6 +131,9 @@ impl Reading {
     /// The units that are read of a text at most: one that has more has more bytes of UTF-8 too.
     fn selected(&self, column: &Column) -> String {
         let name = of("t", &column.name);
+        if column.sql_type == SqlType::Variant {
+            return selected_variant(&name);
+        }
         let value = selected(column.sql_type, &name);
         if !column.sql_type.is_large() {
             return value;
@@ -163,6 +166,13 @@ impl Reading {
         let (mut at, mut bytes) = (3, 0);
         for (index, column) in self.columns.iter().enumerate() {
             let placed = |error: Error| error.column(&column.name);
+            if column.sql_type == SqlType::Variant {
+                let variant = variant_of(&fields, at).map_err(placed)?;
+                at += 3;
+                bytes += variant.as_ref().map_or(8, |text| text.len() as u64);
+                sink.cell(index, variant.as_deref().map_or(Cell::Null, Cell::Text)).map_err(placed)?;
+                continue;
+            }
             let mut length = None;
             if column.sql_type.is_large() {
                 length = fields.number(at)?;

@@ -231,7 +231,7 @@ fn staged_type(sql_type: SqlType) -> String {
         T::TinyInt | T::SmallInt | T::Int | T::BigInt => "bigint".into(),
         T::Real | T::Float => "float".into(),
         T::Decimal { .. } | T::Money | T::SmallMoney => "nvarchar(50)".into(),
-        T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml => {
+        T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml | T::Variant => {
             "nvarchar(max)".into()
         }
         T::Binary(bytes) | T::VarBinary(Some(bytes)) => format!("varbinary({bytes})"),

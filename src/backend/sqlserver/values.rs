@@ -15,6 +15,7 @@ use crate::model::cell::Cell;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use crate::model::variant::Variant;
 use std::borrow::Cow;
 use tiberius::numeric::Numeric;
 use tiberius::time::{Date, DateTime2, DateTimeOffset, Time};
@@ -35,6 +36,111 @@ pub(super) fn selected(sql_type: SqlType, name: &str) -> String {
         }
         _ => name.to_owned(),
     }
+}
+
+/// Three fields of a sql_variant, `name` being quoted: what its base type is, with bars between; its
+/// text; its bytes, if it is a binary. Each base type is converted by itself, because not every
+/// server minds the style where it converts a sql_variant.
+pub(super) fn selected_variant(name: &str) -> String {
+    let property = |of: &str| format!("SQL_VARIANT_PROPERTY({name}, '{of}')");
+    let number = |of: &str| format!("CONVERT(nvarchar(20), CONVERT(int, {}))", property(of));
+    let base = format!("CONVERT(nvarchar(128), {})", property("BaseType"));
+    let collation = format!("CONVERT(nvarchar(128), {})", property("Collation"));
+    let parts = [base.clone(), number("Precision"), number("Scale"), number("MaxLength"), collation];
+    let kind = format!("CASE WHEN {name} IS NOT NULL THEN CONCAT({}) END", parts.join(", N'|', "));
+    let by_style = |kind: &str, style: u8| {
+        format!(" WHEN N'{kind}' THEN CONVERT(nvarchar(100), CONVERT({kind}, {name}), {style})")
+    };
+    let mut text = format!("CASE {base} WHEN N'binary' THEN NULL WHEN N'varbinary' THEN NULL");
+    for kind in ["money", "smallmoney"] {
+        text.push_str(&format!(
+            " WHEN N'{kind}' THEN CONVERT(nvarchar(100), CONVERT(decimal(19, 4), CONVERT({kind}, {name})))"
+        ));
+    }
+    for (kind, style) in
+        [("float", 3), ("real", 3), ("date", 121), ("time", 121), ("datetime", 121), ("smalldatetime", 121)]
+    {
+        text.push_str(&by_style(kind, style));
+    }
+    for kind in ["datetime2", "datetimeoffset"] {
+        text.push_str(&by_style(kind, 121));
+    }
+    text.push_str(&format!(" ELSE CONVERT(nvarchar(4000), {name}) END"));
+    let bytes = format!("CASE WHEN {base} IN (N'binary', N'varbinary') THEN CONVERT(varbinary(8000), {name}) END");
+    format!("{kind}, CONVERT(nvarchar(4000), {text}), {bytes}")
+}
+
+/// What [`selected_variant`] gives, as one text; nothing for NULL.
+///
+/// # Errors
+/// Config: a base type that cannot be carried.
+pub(super) fn variant_of(fields: &Fields<'_>, at: usize) -> Result<Option<String>> {
+    let Some(kind) = fields.text(at)? else { return Ok(None) };
+    let wrong = || {
+        Error::config(format!("a sql_variant of the base type {kind:?} cannot be carried"))
+            .hint("cast the value at the source, or exclude its key")
+    };
+    let parts: Vec<&str> = kind.split('|').collect();
+    let [base, precision, scale, length, collation] = parts[..] else { return Err(wrong()) };
+    // What a server does not say of a length is the most that there is.
+    let sized = |most: u16, unit: u16| {
+        let bytes = length.parse::<u16>().ok().filter(|bytes| (1..=8000).contains(bytes));
+        format!("{base}({})", bytes.map_or(most, |bytes| bytes / unit))
+    };
+    let declaration = match base {
+        "decimal" | "numeric" => format!("decimal({precision},{scale})"),
+        "char" | "varchar" | "binary" | "varbinary" => sized(8000, 1),
+        "nchar" | "nvarchar" => sized(4000, 2),
+        "time" | "datetime2" | "datetimeoffset" => format!("{base}({scale})"),
+        plain => plain.to_owned(),
+    };
+    let head = match collation.is_empty() {
+        true => declaration,
+        false => format!("{declaration} collate {collation}"),
+    };
+    let text = match fields.bytes(at + 2)? {
+        Some(bytes) => bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
+        None if collation.is_empty() => plain_text(base, fields.text(at + 1)?.unwrap_or_default()).ok_or_else(wrong)?,
+        None => fields.text(at + 1)?.unwrap_or_default().to_owned(),
+    };
+    let tagged = format!("{head}:{text}");
+    Variant::parse(&tagged).map_err(|_| wrong())?;
+    Ok(Some(tagged))
+}
+
+/// The one form of a value that is no text: servers differ in blanks, in digits that are zero and in
+/// how they write exponents.
+fn plain_text(base: &str, text: &str) -> Option<String> {
+    let text = text.trim();
+    Some(match base {
+        "float" => format!("{:?}", text.parse::<f64>().ok()?),
+        "real" => format!("{:?}", text.parse::<f32>().ok()?),
+        "uniqueidentifier" => text.to_lowercase(),
+        "time" | "datetime" | "smalldatetime" | "datetime2" | "datetimeoffset" => {
+            let (moment, offset) = match base {
+                "datetimeoffset" => text.rsplit_once(' ')?,
+                _ => (text, ""),
+            };
+            let digits = if moment.contains('.') { moment.trim_end_matches('0').trim_end_matches('.') } else { moment };
+            format!("{digits} {offset}").trim_end().to_owned()
+        }
+        _ => text.to_owned(),
+    })
+}
+
+/// A sql_variant out of the text of a value of one base type.
+pub(super) fn made_variant(variant: &Variant<'_>, text: &str) -> String {
+    use SqlType as T;
+    let base = variant.base;
+    let text = variant.collation.map_or(text.to_owned(), |collation| format!("{text} COLLATE {collation}"));
+    let value = match base {
+        T::Binary(_) | T::VarBinary(_) => format!("CONVERT({base}, {text}, 1)"),
+        T::Date | T::Time(_) | T::DateTime | T::SmallDateTime | T::DateTime2(_) | T::DateTimeOffset(_) => {
+            format!("CONVERT({base}, {text}, 121)")
+        }
+        _ => format!("CONVERT({base}, {text})"),
+    };
+    format!("CONVERT(sql_variant, {value})")
 }
 
 /// The length in bytes of a value without bound, in what [`selected`] gives: UTF-16 for text.
@@ -104,6 +210,7 @@ fn fits(sql_type: SqlType, cell: &Cell<'_>) -> bool {
 pub(super) fn is_text(sql_type: SqlType) -> bool {
     use SqlType as T;
     matches!(sql_type, T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText | T::Xml)
+        || sql_type == T::Variant
 }
 
 fn is_binary(sql_type: SqlType) -> bool {

@@ -251,7 +251,7 @@ fn thousands_of_columns_with_a_value_each() {
 fn pages_without_values() {
     let mut part = rows(&[1, 2]);
     let empty = super::forge::Page { is_dictionary: false, values: 0, encoding: 0, body: vec![0; 4] };
-    part.column("file_stream").pages.extend(vec![empty; 300_000]);
+    part.column("file_stream").pages.extend(vec![empty; 100_000]);
     bad_part(&part);
 }
 

@@ -151,8 +151,8 @@ fn no_part_makes_the_process_panic() {
     let part = path.join(PART);
     let good = fs::read(&part).unwrap();
     let mut bad = 0;
-    // Every 41st byte, which meets pages, their headers, the footer and its length.
-    for at in (0..good.len()).step_by(41).chain(good.len() - 12..good.len()) {
+    // Every 67th byte, which meets pages, their headers, the footer and its length.
+    for at in (0..good.len()).step_by(67).chain(good.len() - 12..good.len()) {
         for bit in [0x01, 0x80] {
             let mut bytes = good.clone();
             bytes[at] ^= bit;
