@@ -26,6 +26,7 @@ use crate::model::name::TableName;
 use crate::monitor::Monitor;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ pub struct Staged<'d> {
     name: BundleName,
     tables: u32,
     signer: Option<Arc<Signer>>,
+    _alive: Option<File>,
 }
 
 impl<'d> Staged<'d> {
@@ -88,9 +90,10 @@ impl<'d> Staged<'d> {
     pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
         let staging = Staging::new(disk, out_dir, name.as_str(), true)?;
         disk.create_dir(&staging.path)?;
+        let alive = hold(&staging.path);
         disk.create_dir(&staging.path.join("data"))?;
         disk.create_dir(&staging.path.join("schema"))?;
-        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None })
+        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None, _alive: alive })
     }
 
     /// The bundle will be signed by this key, if one is given.
@@ -149,7 +152,7 @@ impl<'d> Staged<'d> {
         }
         sync_folders(self.staging.disk, &self.staging.path)?;
         let payload_bytes = payload.iter().map(|file| file.bytes).sum();
-        let Self { staging, out_dir, name, .. } = self;
+        let Self { staging, out_dir, name, _alive, .. } = self;
         let payload_files = payload.len() as u64;
         Ok(Sealed { staging, out_dir, name, root_sha256, signature, payload_bytes, payload_files })
     }
@@ -316,6 +319,39 @@ pub fn sweep_staging(disk: &dyn Disk, out_dir: &Path, is_dead: &dyn Fn(&BundleNa
             false => disk.remove_file(&entry.path())?,
         }
         removed.push(entry.path());
+    }
+    Ok(removed)
+}
+
+/// Says to other processes that somebody works in a folder, until the value is dropped or the process
+/// ends, however it ends: an advisory lock. Nothing where the file system has none.
+pub fn hold(folder: &Path) -> Option<File> {
+    File::open(folder).ok().filter(|folder| folder.try_lock().is_ok())
+}
+
+/// Removes folders in which nobody works any more ([`hold`]): staging folders, and those that
+/// `is_ours` knows by their names. Returns what was removed. Where the file system has no locks,
+/// nothing is.
+///
+/// # Errors
+/// Io.
+pub fn sweep_abandoned(disk: &dyn Disk, out_dir: &Path, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::io("list", out_dir, error);
+    let mut removed = Vec::new();
+    for entry in std::fs::read_dir(out_dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let is_known = is_ours(name) || staging_of(name).is_some_and(|(_, is_folder)| is_folder);
+        if !is_known || !entry.file_type().map_err(failed)?.is_dir() {
+            continue;
+        }
+        // An empty one may have been made this moment, and not be held yet.
+        let is_empty = std::fs::read_dir(entry.path()).map_err(failed)?.next().is_none();
+        if !is_empty && hold(&entry.path()).is_some() {
+            disk.remove_dir_all(&entry.path())?;
+            removed.push(entry.path());
+        }
     }
     Ok(removed)
 }

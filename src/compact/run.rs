@@ -2,13 +2,17 @@
 
 use super::options::CompactOptions;
 use super::{inputs, table};
-use crate::bundle::{Bundle, BundleName, Form, Published, Staged};
+use crate::bundle::{Bundle, BundleName, Form, Published, Staged, hold, sweep_abandoned};
 use crate::convert::RunStamp;
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::monitor::{Event, Monitor};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// What the name of a folder for what is compacted on the way begins with.
+const BETWEEN: &str = ".compact-";
 
 /// Compacts bundles of one source and scope into one, published in `out_dir`. They may be deltas
 /// or compacted themselves, in any order; what comes twice counts once.
@@ -32,7 +36,10 @@ pub fn compact(
     for bundle in &bundles {
         bundle.check_file_set()?;
     }
-    let mut between = Between { disk, folder: None };
+    for path in sweep_abandoned(disk, out_dir, &|name| name.starts_with(BETWEEN))? {
+        monitor.event(Event::Note(&format!("removed {}, which a process that died had left", path.display())));
+    }
+    let mut between = Between { disk, folder: None, _alive: None };
     let most = options.side_by_side.max(2);
     while bundles.len() > most {
         let rest = bundles.split_off(most);
@@ -77,6 +84,7 @@ fn write(
 struct Between<'d> {
     disk: &'d dyn Disk,
     folder: Option<PathBuf>,
+    _alive: Option<File>,
 }
 
 impl Between<'_> {
@@ -84,8 +92,9 @@ impl Between<'_> {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = out_dir.join(format!(".compact-{}", Guid::random()));
+        let folder = out_dir.join(format!("{BETWEEN}{}", Guid::random()));
         self.disk.create_dir(&folder)?;
+        self._alive = hold(&folder);
         self.folder = Some(folder.clone());
         Ok(folder)
     }
@@ -94,7 +103,7 @@ impl Between<'_> {
 impl Drop for Between<'_> {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            // Best effort: what stays is a hidden folder that nothing reads.
+            // Best effort: what stays is swept by a later compaction.
             let _ = self.disk.remove_dir_all(folder);
         }
     }

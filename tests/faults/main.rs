@@ -1,0 +1,77 @@
+//! Faults at every point: the real binary killed, stopped, raced and starved, and after each
+//! whatever an operator does next. What must hold: nothing published that does not verify, no row
+//! lost, none too many, no lease kept beyond its time, no litter after the next run.
+//!
+//! `cargo test --test faults` runs a slice of it; `BLOBDELTA_FAULTS=full` all points. The table at
+//! the end says for each class how many points were tried, how many passed, and how many rows were
+//! lost or too many.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod disks;
+mod kills;
+mod races;
+mod signals;
+mod site;
+
+use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    tried: u64,
+    passed: u64,
+    lost: u64,
+    extra: u64,
+}
+
+static TALLY: Mutex<BTreeMap<String, Count>> = Mutex::new(BTreeMap::new());
+
+/// Notes a point of a class, with the rows that were lost and those that were too many.
+fn tally(class: &str, (lost, extra): (u64, u64)) {
+    let mut tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = tally.entry(class.to_owned()).or_default();
+    count.tried += 1;
+    count.passed += u64::from(lost + extra == 0);
+    count.lost += lost;
+    count.extra += extra;
+}
+
+/// Whether every point is tried.
+fn is_full() -> bool {
+    std::env::var("BLOBDELTA_FAULTS").is_ok_and(|budget| budget == "full")
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let mut add = |name: &str, case: fn()| {
+        trials.push(Trial::test(name, move || {
+            case();
+            Ok(())
+        }));
+    };
+    add("killed_before_any_durable_operation_of_a_full_load", kills::full_load);
+    add("killed_before_any_durable_operation_of_a_delta", kills::delta);
+    add("killed_before_any_durable_operation_of_a_pack", kills::pack);
+    add("killed_before_any_durable_operation_of_a_replay", kills::replay);
+    add("killed_before_any_durable_operation_of_a_compaction", kills::compact);
+    add("killed_at_random_moments", kills::random_moments);
+    add("asked_to_stop_once_and_twice", signals::asked_to_stop);
+    add("two_operators_at_once", races::operators);
+    add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
+    add("two_replays_into_one_target", races::replays);
+    add("a_disk_that_is_full", disks::full);
+    let done = libtest_mimic::run(&arguments, trials);
+    let tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
+    if !tally.is_empty() {
+        println!("| fault | tried | passed | rows lost | rows too many |\n|---|---|---|---|---|");
+        for (class, count) in tally.iter() {
+            println!("| {class} | {} | {} | {} | {} |", count.tried, count.passed, count.lost, count.extra);
+        }
+        println!();
+    }
+    done.exit_code()
+}

@@ -1,0 +1,113 @@
+//! Operators that work at once, and one that slept through its lease.
+
+use crate::site::Site;
+use crate::{is_full, tally};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// A run may end well, be told that another one holds the lease or took it, or find a slice of its own
+/// gone; it never dies otherwise.
+fn is_settled(ended: &Output) -> bool {
+    matches!(ended.status.code(), Some(0 | 1 | 2 | 4 | 6))
+        && !String::from_utf8_lossy(&ended.stderr).contains("panicked")
+}
+
+pub fn operators() {
+    let schedules = if is_full() { 200 } else { 2 };
+    let site = Site::loaded();
+    site.unpacked_run();
+    let run = site.last_run();
+    let calls: [&[&str]; 4] = [
+        &["run", "--out", "out"],
+        &["run", "--out", "out", "--batch-size", "3"],
+        &["run", "--out", "out", "--resume", &run],
+        &["pack", "--run", &run, "--out", "out"],
+    ];
+    for schedule in 0..schedules {
+        let place = site.copied();
+        let mut children = Vec::new();
+        for nth in 0..calls.len() {
+            // Every order, with pauses that are never the same.
+            let args = calls[(nth * (schedule % 3 + 1) + schedule) % calls.len()];
+            children.push(place.command(args).spawn().unwrap());
+            std::thread::sleep(Duration::from_millis((schedule * 7 + nth * 11) as u64 % 40));
+        }
+        for child in children {
+            let ended = child.wait_with_output().unwrap();
+            assert!(is_settled(&ended), "schedule {schedule}: {ended:?}");
+        }
+        place.expire_leases();
+        place.good(&["run", "--out", "out"]);
+        let found = place.lost_and_extra();
+        assert_eq!(found, (0, 0), "schedule {schedule}");
+        tally("operators at once", found);
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success(), "{name} to {pid}");
+}
+
+pub fn sleeper() {
+    let waits: &[u64] = if is_full() { &[20, 30, 40, 50, 60, 70, 80, 90, 100, 120] } else { &[40] };
+    let site = Site::loaded();
+    for wait in waits {
+        let place = site.copied();
+        let mut sleeper = place.command(&["run", "--out", "out", "--batch-size", "1"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(*wait));
+        if sleeper.try_wait().unwrap().is_some() {
+            tally("SIGSTOP until another took over, SIGCONT", place.lost_and_extra());
+            continue;
+        }
+        // Inside of a transaction it holds the instance, and nobody takes over: it sleeps elsewhere.
+        let mut is_asleep = false;
+        while !is_asleep && sleeper.try_wait().unwrap().is_none() {
+            signal("STOP", sleeper.id());
+            is_asleep = place.try_expire_leases();
+            if !is_asleep {
+                signal("CONT", sleeper.id());
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        }
+        if !is_asleep {
+            continue;
+        }
+        let mut other = place.command(&["run", "--out", "out"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(1500));
+        let took_over = other.try_wait().unwrap().is_some_and(|status| status.success());
+        signal("CONT", sleeper.id());
+        let ended = sleeper.wait_with_output().unwrap();
+        let other = other.wait_with_output().unwrap();
+        assert!(is_settled(&ended) && is_settled(&other), "{ended:?} {other:?}");
+        if took_over && !ended.status.success() {
+            let told = String::from_utf8_lossy(&ended.stderr).into_owned() + &String::from_utf8_lossy(&ended.stdout);
+            assert!(told.contains("another run") || told.contains("taken"), "it says why: {told}");
+        }
+        place.expire_leases();
+        place.good(&["run", "--out", "out"]);
+        let found = place.lost_and_extra();
+        assert_eq!(found, (0, 0), "stopped after {wait} ms");
+        tally("SIGSTOP until another took over, SIGCONT", found);
+    }
+}
+
+pub fn replays() {
+    let site = Site::loaded();
+    site.good(&["run", "--out", "out"]);
+    for nth in 0..if is_full() { 20 } else { 1 } {
+        let place = site.copied();
+        let args = ["replay", "--into", "sqlite:target", "--create", "--json", "out"];
+        let mut children = Vec::new();
+        for _ in 0..3 {
+            children.push(place.command(&args).spawn().unwrap());
+            std::thread::sleep(Duration::from_millis(nth * 3));
+        }
+        for child in children {
+            assert!(is_settled(&child.wait_with_output().unwrap()));
+        }
+        place.good(&args);
+        let found = place.compare("target");
+        assert_eq!(found, (0, 0), "replays {nth}");
+        tally("replays into one target at once", found);
+    }
+}

@@ -1,0 +1,277 @@
+//! An instance to break things on: one tree table of some rows, deployed and configured once and
+//! copied for each trial; and what must hold after whatever happened to it.
+
+use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::error::Result;
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::column::Column;
+use blobdelta::model::digest::Sha256;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::time::TICKS_PER_MINUTE;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+const TABLE: &str = "Src.dbo.Docs";
+const ROWS: u8 = 59;
+
+pub struct Site {
+    dir: tempfile::TempDir,
+}
+
+fn key(nth: u8) -> Guid {
+    Guid::from_bytes([nth; 16])
+}
+
+fn source_columns() -> Vec<Column> {
+    vec![
+        Column::new("stream_id", SqlType::UniqueIdentifier, false),
+        Column::new("file_stream", SqlType::VarBinary(None), true),
+        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
+        Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
+    ]
+}
+
+fn metadata_columns() -> Vec<Column> {
+    vec![Column::new("Id", SqlType::UniqueIdentifier, false), Column::new("ModifiedOn", SqlType::DateTime2(7), true)]
+}
+
+fn open(folder: &Path) -> Box<dyn Backend> {
+    let options = OpenOptions { create: true, ..OpenOptions::default() };
+    Connection::Embedded(folder.to_owned()).open(&options).unwrap()
+}
+
+/// In memory where there is such a place: what is tested is order, not the disk.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<Site> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let site = Site { dir: scratch() };
+        std::fs::create_dir(site.path("out")).unwrap();
+        let mut backend = open(&site.path("source"));
+        let source = TableName::parse(TABLE).unwrap();
+        let metadata = TableName { db: "Meta".into(), ..source.clone() };
+        backend.create_database("Src").unwrap();
+        backend.create_database("Meta").unwrap();
+        let tree: &[&str] = &["path_locator", "parent_path_locator", "stream_id"];
+        backend.create_table(&source, &source_columns(), "stream_id", &[tree]).unwrap();
+        backend.create_table(&metadata, &metadata_columns(), "Id", &[&["ModifiedOn", "Id"]]).unwrap();
+        drop(backend);
+        for nth in 1..=ROWS {
+            // Every tenth row is a folder without metadata, and the nine after it lie in it.
+            let folder = nth / 10 * 10;
+            site.put(
+                nth,
+                (folder > 0 && folder != nth).then_some(folder),
+                &[nth; 3000],
+                (nth % 10 != 0).then_some(nth),
+            );
+        }
+        site.good(&["deploy"]);
+        site.good(&["table", "add", TABLE, "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"]);
+        site
+    });
+    TEMPLATE.get().unwrap().dir.path()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(path, to).unwrap();
+        }
+    }
+}
+
+impl Site {
+    /// As it is after `table add`.
+    pub fn new() -> Self {
+        let site = Self { dir: scratch() };
+        copy(template(), site.dir.path());
+        site
+    }
+
+    /// The same, with everything that was done to it.
+    pub fn copied(&self) -> Self {
+        let site = Self { dir: scratch() };
+        copy(self.dir.path(), site.dir.path());
+        site
+    }
+
+    /// After a full load, with changes that the next run takes.
+    pub fn loaded() -> Self {
+        let site = Self::new();
+        site.good(&["run", "--out", "out"]);
+        for nth in [3, 13, 23, 33, 43] {
+            site.put(nth, None, &[nth + 100; 2000], Some(nth));
+        }
+        site
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A row of the source; stamped so many minutes before the watermark that a run gives now, and
+    /// after the one that an earlier run gave.
+    fn put(&self, nth: u8, parent: Option<u8>, bytes: &[u8], stamp: Option<u8>) {
+        let mut backend = open(&self.path("source"));
+        let source = TableName::parse(TABLE).unwrap();
+        let metadata = TableName { db: "Meta".into(), ..source.clone() };
+        let path: Vec<u8> = parent.into_iter().chain([nth]).collect();
+        let above = parent.map(|parent| vec![parent]);
+        let row = vec![
+            Cell::Guid(key(nth)),
+            Cell::Bytes(bytes),
+            Cell::Bytes(&path),
+            above.as_deref().map_or(Cell::Null, Cell::Bytes),
+        ];
+        let _ = backend.delete(&source, ("stream_id", key(nth))).unwrap();
+        backend.insert(&source, &source_columns(), &[row]).unwrap();
+        let _ = backend.delete(&metadata, ("Id", key(nth))).unwrap();
+        if let Some(stamp) = stamp {
+            // Within the buffer of the last window, so that the next one reaches back to it.
+            let at = blobdelta::model::clock::Clock::now(&blobdelta::model::clock::SystemClock).utc;
+            let at = at.plus_ticks(-(241 + i64::from(stamp)) * TICKS_PER_MINUTE);
+            let row = vec![Cell::Guid(key(nth)), Cell::DateTime(at)];
+            backend.insert(&metadata, &metadata_columns(), &[row]).unwrap();
+        }
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
+        command.args(args).current_dir(self.dir.path()).env("BLOBDELTA_CONNECTION", "sqlite:source");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn call(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    pub fn good(&self, args: &[&str]) -> String {
+        let ended = self.call(args);
+        assert!(ended.status.success(), "{args:?}: {ended:?}");
+        String::from_utf8(ended.stdout).unwrap()
+    }
+
+    /// Lets the time go by that a dead run's lease lives.
+    pub fn expire_leases(&self) {
+        assert!(self.try_expire_leases(), "somebody holds the instance");
+    }
+
+    /// The same, unless somebody is in the middle of a transaction.
+    pub fn try_expire_leases(&self) -> bool {
+        let sql = "UPDATE BlobDeltaHighWatermark SET RunLeaseExpiresAt = '2000-01-01T00:00:00.0000000' WHERE IsRunning";
+        let connection = rusqlite::Connection::open(self.path("source/BlobDeltaJobs.sqlite")).unwrap();
+        connection.busy_timeout(std::time::Duration::from_millis(50)).unwrap();
+        connection.execute(sql, []).is_ok()
+    }
+
+    /// A run that completes its slice and packs nothing, as the procedures of a server do.
+    pub fn unpacked_run(&self) {
+        let mut backend = open(&self.path("source"));
+        let request = blobdelta::model::run::RunRequest {
+            requested_by: "a test".into(),
+            table: None,
+            scope: blobdelta::model::run::Scope::All,
+            batch_size: 500,
+            max_dop: 1,
+            from: None,
+        };
+        let options = blobdelta::engine::RunOptions {
+            request,
+            resume: None,
+            out: None,
+            backup_slice: None,
+            pack: blobdelta::engine::PackOptions::default(),
+            lease_seconds: 600,
+        };
+        let relaxed = "UPDATE BlobDeltaTableConfig SET RequireBundle = 0";
+        backend.execute_script(relaxed).unwrap();
+        let disk = blobdelta::durable::Local;
+        blobdelta::engine::run(&mut *backend, &options, &disk, &blobdelta::monitor::Silent).unwrap();
+        backend.execute_script("UPDATE BlobDeltaTableConfig SET RequireBundle = 1").unwrap();
+    }
+
+    pub fn last_run(&self) -> String {
+        open(&self.path("source")).recent_runs(1).unwrap()[0].id.to_string()
+    }
+
+    pub fn bundles(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut bundles: Vec<String> =
+            names.filter(|name| name.ends_with(".bundle")).map(|name| format!("{folder}/{name}")).collect();
+        bundles.sort();
+        bundles
+    }
+
+    /// What lies in a folder and is no bundle.
+    pub fn litter(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".bundle")).collect()
+    }
+
+    /// Every bundle is whole; all of them replayed give the source: rows lost, rows that are too many.
+    pub fn lost_and_extra(&self) -> (u64, u64) {
+        let bundles = self.bundles("out");
+        let all: Vec<&str> = bundles.iter().map(String::as_str).collect();
+        self.good(&[&["verify", "--deep"], &all[..]].concat());
+        self.good(&[&["replay", "--into", "sqlite:checked", "--create"], &all[..]].concat());
+        let lost = self.compare("checked");
+        std::fs::remove_dir_all(self.path("checked")).unwrap();
+        lost
+    }
+
+    /// The same of a target that stands.
+    pub fn compare(&self, target: &str) -> (u64, u64) {
+        let (due, found) = (rows(&self.path("source")), rows(&self.path(target)));
+        let lost = due.iter().filter(|(key, hash)| found.get(key) != Some(hash)).count();
+        (lost as u64, found.keys().filter(|key| !due.contains_key(key)).count() as u64)
+    }
+}
+
+fn rows(instance: &Path) -> BTreeMap<Guid, Sha256> {
+    let options = OpenOptions { main_database: "Src".into(), ..OpenOptions::default() };
+    let mut backend = Connection::Embedded(instance.to_owned()).open(&options).unwrap();
+    let mut seen = Seen::default();
+    backend.scan(&TableName::parse(TABLE).unwrap(), &source_columns(), "stream_id", &mut seen).unwrap();
+    seen.rows
+}
+
+#[derive(Default)]
+struct Seen {
+    key: Option<Guid>,
+    text: String,
+    rows: BTreeMap<Guid, Sha256>,
+}
+
+impl CellSink for Seen {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        match cell {
+            Cell::Guid(key) if column == 0 => self.key = Some(key),
+            Cell::Bytes(bytes) => self.text.push_str(&Sha256::of(bytes).to_string()),
+            other => self.text.push_str(&format!("{other:?}")),
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        let hash = Sha256::of(std::mem::take(&mut self.text).as_bytes());
+        self.rows.insert(self.key.take().unwrap(), hash);
+        Ok(())
+    }
+}
