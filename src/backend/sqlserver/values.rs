@@ -65,9 +65,10 @@ pub(super) fn selected_variant(name: &str) -> String {
     for kind in ["datetime2", "datetimeoffset"] {
         text.push_str(&by_style(kind, 121));
     }
-    text.push_str(&format!(" ELSE CONVERT(nvarchar(4000), {name}) END"));
+    text.push_str(&format!(" ELSE CONVERT(nvarchar(max), {name}) END"));
     let bytes = format!("CASE WHEN {base} IN (N'binary', N'varbinary') THEN CONVERT(varbinary(8000), {name}) END");
-    format!("{kind}, CONVERT(nvarchar(4000), {text}), {bytes}")
+    // varchar(8000) has more characters than nvarchar(4000).
+    format!("{kind}, CONVERT(nvarchar(max), {text}), {bytes}")
 }
 
 /// What [`selected_variant`] gives, as one text; nothing for NULL.
