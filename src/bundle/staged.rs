@@ -29,10 +29,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The whole of `bagit.txt` (RFC 8493, section 2.1.1).
 pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 const STAGING_MARK: &str = ".staging-";
+/// Nobody takes longer between making a folder and holding it.
+const IN_THE_MAKING: Duration = Duration::from_secs(60);
 
 /// A staging folder or file, removed when dropped unless it was let go.
 pub(super) struct Staging<'d> {
@@ -348,7 +351,9 @@ pub fn sweep_abandoned(disk: &dyn Disk, out_dir: &Path, is_ours: &dyn Fn(&str) -
         }
         // An empty one may have been made this moment, and not be held yet.
         let is_empty = std::fs::read_dir(entry.path()).map_err(failed)?.next().is_none();
-        if !is_empty && hold(&entry.path()).is_some() {
+        let modified = entry.metadata().and_then(|found| found.modified()).map_err(failed)?;
+        let is_old = modified.elapsed().is_ok_and(|age| age > IN_THE_MAKING);
+        if (!is_empty || is_old) && hold(&entry.path()).is_some() {
             disk.remove_dir_all(&entry.path())?;
             removed.push(entry.path());
         }

@@ -102,11 +102,22 @@ pub(super) fn pack_tables(
     monitor: &dyn Monitor,
 ) -> Result<PathBuf> {
     let number = backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
-    let published = write_bundle(backend, leases, run, fences, number, out, options, disk, monitor)?;
+    let written = write_bundle(backend, leases, run, fences, number, out, options, disk, monitor);
+    let published = written.map_err(|error| cause(backend, fences, error))?;
     let records = records(backend, run, fences, number, &published)?;
     backend.record_bundle(&records)?;
     monitor.event(Event::Published { path: published.path() });
     Ok(published.path().to_owned())
+}
+
+/// Why a bundle could not be written: whoever takes over an expired lease sweeps what its holder
+/// had staged, and that is what the holder is to hear, not that a folder is gone.
+fn cause(backend: &mut dyn Backend, fences: &[Fence], error: Error) -> Error {
+    if error.kind() != Kind::Io {
+        return error;
+    }
+    let lost = |fence: &Fence| backend.read_deletions(fence, None, 1).err();
+    fences.iter().find_map(lost).filter(|lost| lost.kind() == Kind::Superseded).unwrap_or(error)
 }
 
 fn records(

@@ -62,11 +62,12 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
         return Err(missing(table));
     }
     let sql = Sql::new(format!(
-        "SELECT c.name, y.name, c.max_length, c.precision, c.scale, c.is_nullable, c.is_computed, c.collation_name
+        "SELECT c.name, ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0), ISNULL(c.precision, 0), ISNULL(c.scale, 0),
+             c.is_nullable, c.is_computed, c.collation_name
          FROM {db}.sys.columns AS c
          INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
          INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
-         INNER JOIN {db}.sys.types AS y
+         LEFT JOIN {db}.sys.types AS y
              ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
          WHERE o.type IN ('U', 'V') AND s.name = "
     ))
