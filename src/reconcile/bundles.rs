@@ -10,7 +10,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::replay::{PartKeys, Wanted, each_key};
 
 /// Rows of this step came because something lies under them.
@@ -42,7 +42,12 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
     let mut count = 0;
     for bundle in bundles {
         for table in bundle.manifest().tables.iter().filter(|table| chain.has(bundle, table)) {
-            take(bundle, table, holdings.as_mut(), monitor).map_err(|error| error.file(bundle.path()))?;
+            let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
+            let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
+            monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
+            let taken = take(bundle, table, holdings.as_mut(), monitor);
+            monitor.event(Event::WorkFinished);
+            taken.map_err(|error| error.file(bundle.path()))?;
             count += 1;
         }
     }

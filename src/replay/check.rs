@@ -29,8 +29,7 @@ pub fn check(
     let opened = Opened::open(bundles, options)?;
     let mut report = CheckReport::default();
     for work in opened.works(options)? {
-        let checked = check_table(&work, backend, &mut report, monitor);
-        checked.map_err(|error| error.file(work.bundle.path()).table(&work.table.name))?;
+        work.watched("check", monitor, || check_table(&work, backend, &mut report, monitor))?;
     }
     Ok(report)
 }

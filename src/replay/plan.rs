@@ -46,8 +46,7 @@ pub fn plan(
             std::collections::btree_map::Entry::Occupied(store) => store.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => place.insert(open_ranks()?),
         };
-        let done = plan_table(work, backend, store.as_mut(), monitor);
-        planned.push(done.map_err(|error| error.file(work.bundle.path()).table(&work.table.name))?);
+        planned.push(work.watched("plan", monitor, || plan_table(work, backend, store.as_mut(), monitor))?);
     }
     Ok(planned)
 }

@@ -4,7 +4,7 @@ use super::apply::{Applier, target_of};
 use super::chain::{ChainId, Gap, Link, chain_of, gaps, order, refuse};
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport};
 use crate::backend::{Backend, TargetSpec};
-use crate::bundle::{Bundle, Container, Identities, TableInfo};
+use crate::bundle::{Bundle, Container, FileRole, Identities, TableInfo};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::PathBuf;
@@ -24,6 +24,22 @@ pub(super) struct Work<'b> {
 }
 
 impl Work<'_> {
+    /// Shows how far something that reads keys alone is.
+    pub(super) fn watched<T>(
+        &self,
+        what: &'static str,
+        monitor: &dyn Monitor,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let rows = self.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
+        let rows = rows.filter_map(|file| file.rows).sum();
+        let name = self.bundle.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        monitor.event(Event::WorkStarted { what, name: &name, rows: Some(rows), bytes: None });
+        let done = work();
+        monitor.event(Event::WorkFinished);
+        done.map_err(|error| error.file(self.bundle.path()).table(&self.table.name))
+    }
+
     pub(super) fn spec(&self) -> &TargetSpec {
         self.applier.spec()
     }
