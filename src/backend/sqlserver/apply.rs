@@ -83,7 +83,7 @@ impl Plan {
         Self {
             table: spec.table.clone(),
             columns: spec.columns.clone(),
-            displacing: Displacing::new(spec, &fit, indexes, staged),
+            displacing: Displacing::new(spec, &fit, found, indexes, staged),
             lost: lost_characters(&target, &key, &carried, found, &fit),
             in_pieces,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),

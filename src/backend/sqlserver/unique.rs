@@ -7,9 +7,10 @@ use super::sql::{Sql, quote};
 use super::staging::STAGE;
 use super::standing::{standing_view, target_name, version_at};
 use super::values::Fields;
-use crate::backend::fit::Clash;
+use crate::backend::fit::{Clash, named};
 use crate::backend::{LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
+use crate::model::column::Column;
 
 const INDEXES: &str = include_str!("../../../sql/sqlserver/replay_unique_indexes.sql");
 const DISPLACE: &str = include_str!("../../../sql/sqlserver/replay_displace.sql");
@@ -56,12 +57,17 @@ impl Displacing {
     pub(super) fn new(
         spec: &TargetSpec,
         fit: &TargetFit,
+        found: &[Column],
         indexes: &[UniqueIndex],
         staged: impl Fn(&str, &str) -> Option<String>,
     ) -> Self {
         let (target, key) = (target_name(spec), quote(&spec.key_column));
         let view = standing_view(spec, fit, true);
-        let equal = |left: &str, right: &str| format!("({left} = {right} OR ({left} IS NULL AND {right} IS NULL))");
+        // Two NULLs are the same to a unique index. Plain equality is what every server seeks by.
+        let equal = |column: &str, left: &str, right: &str| match named(found, column) {
+            Some(column) if !column.nullable => format!("{left} = {right}"),
+            _ => format!("({left} = {right} OR ({left} IS NULL AND {right} IS NULL))"),
+        };
         let unique = |(index, columns): &UniqueIndex| {
             if columns.iter().any(|column| column.eq_ignore_ascii_case(&spec.key_column)) {
                 return None;
@@ -69,8 +75,8 @@ impl Displacing {
             let (mut standing, mut among) = (Vec::new(), Vec::new());
             for column in columns {
                 let coming = staged(column, "s")?;
-                standing.push(equal(&format!("t.{}", quote(column)), &coming));
-                among.push(equal(&staged(column, "o")?, &coming));
+                standing.push(equal(column, &format!("t.{}", quote(column)), &coming));
+                among.push(equal(column, &staged(column, "o")?, &coming));
             }
             let ranks = "s.k, s.vm, s.vs, s.vr";
             Some(Unique {
