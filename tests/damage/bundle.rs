@@ -1,4 +1,4 @@
-//! The bundle that is damaged: the signed one of `fixtures/bundles`, with a column of every type.
+//! The bundle that is damaged: the signed one of `fixtures/bundles`, with a column of nearly every type.
 
 use crate::tally;
 use blobdelta::bundle::checksums::Checksum;
@@ -46,7 +46,7 @@ pub struct Copy {
 
 impl Copy {
     pub fn new() -> Self {
-        Self::of(&fixture("-1.bundle"))
+        Self::of(&fixture("b95128bb-1.bundle"))
     }
 
     pub fn of(bundle: &Path) -> Self {

@@ -10,6 +10,7 @@
 
 mod disks;
 mod kills;
+mod names;
 mod races;
 mod signals;
 mod site;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
     add("a_disk_that_is_full", disks::full);
+    add("hostile_names", names::hostile_names);
     let done = libtest_mimic::run(&arguments, trials);
     let tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
     if !tally.is_empty() {

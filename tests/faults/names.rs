@@ -1,0 +1,191 @@
+//! Hostile names, as databases, tables and columns: each works from configuration to replay, or is
+//! refused by name; and a table that stands beside them still stands.
+
+use crate::{is_full, tally};
+use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::durable::Local;
+use blobdelta::engine::{PackOptions, RunOptions, run};
+use blobdelta::error::{Kind, Result};
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::column::Column;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::{RunRequest, Scope, Status};
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::table::TableConfig;
+use blobdelta::model::time::Timestamp;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::verify::{Level, verify};
+use std::path::Path;
+
+/// Where a name stands.
+const PLACES: [&str; 5] = ["database", "table", "key column", "blob column", "ModifiedOn column"];
+
+fn names() -> Vec<String> {
+    let plain = [
+        "a]b",
+        "]]",
+        "[x]",
+        "a\"b",
+        "\"\"",
+        "a'b",
+        "'); DROP TABLE Canary;--",
+        "x;--",
+        "/*",
+        "a b",
+        " lead",
+        "trail ",
+        "tab\tname",
+        "new\nline",
+        "carriage\r",
+        "nul\0x",
+        "\u{1b}[2J",
+        "..",
+        "../up",
+        "a/b",
+        "a\\b",
+        "a.b",
+        "c:d",
+        "%s%n",
+        "{SourceTable}",
+        "{",
+        "}",
+        "@BatchSize",
+        "$(x)",
+        "`id`",
+        "-x",
+        "select",
+        "NULL",
+        "main",
+        "temp",
+        "sqlite_master",
+        "名前",
+        "é",
+        "e\u{301}",
+        "😀",
+        "\u{202E}abc",
+        "\u{200B}",
+        "\u{FEFF}x",
+        "?1",
+        "#Batch",
+        "",
+    ];
+    let long = ["n".repeat(128), "n".repeat(129), "😀".repeat(64), "😀".repeat(65)];
+    plain.iter().map(ToString::to_string).chain(long).collect()
+}
+
+pub fn hostile_names() {
+    let names = names();
+    assert!(names.len() * PLACES.len() >= 200);
+    let step = if is_full() { 1 } else { 17 };
+    for (nth, name) in names.iter().enumerate().filter(|(nth, _)| nth % step == 0) {
+        for (at, place) in PLACES.iter().enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let done = play(folder.path(), name, place);
+            match &done {
+                Ok(rows) => assert_eq!(*rows, 1, "{name:?} as {place}"),
+                Err(error) => {
+                    let refused = matches!(error.kind(), Kind::Config | Kind::Usage | Kind::Database);
+                    assert!(refused, "{name:?} as {place}: {error:?}");
+                }
+            }
+            assert_eq!(canaries(folder.path()), 1, "{name:?} as {place} ({nth}, {at})");
+            tally(if done.is_ok() { "a hostile name that works" } else { "a hostile name that is refused" }, (0, 0));
+        }
+    }
+}
+
+fn open(folder: &Path, main: &str) -> Result<Box<dyn Backend>> {
+    let options = OpenOptions { create: true, main_database: main.into(), ..OpenOptions::default() };
+    Connection::Embedded(folder.join("source")).open(&options)
+}
+
+fn canary() -> TableName {
+    TableName::new("Src", "dbo", "Canary").unwrap()
+}
+
+/// From nothing to a replayed copy; gives the rows that it has.
+fn play(folder: &Path, name: &str, place: &str) -> Result<u64> {
+    let called = |here: &str, else_: &str| if place == here { name.to_owned() } else { else_.to_owned() };
+    let mut backend = open(folder, "BlobDeltaJobs")?;
+    backend.create_database("Src")?;
+    let id = Column::new("id", SqlType::UniqueIdentifier, false);
+    backend.create_table(&canary(), std::slice::from_ref(&id), "id", &[])?;
+    backend.insert(&canary(), &[id], &[vec![Cell::Guid(Guid::from_bytes([1; 16]))]])?;
+    backend.deploy()?;
+
+    let table = TableName::new(&called("database", "Src"), "dbo", &called("table", "Docs"))?;
+    backend.create_database(&table.db)?;
+    let columns = [
+        Column::new(&called("key column", "stream_id"), SqlType::UniqueIdentifier, false),
+        Column::new(&called("blob column", "file_stream"), SqlType::VarBinary(None), true),
+        Column::new(&called("ModifiedOn column", "ModifiedOn"), SqlType::DateTime2(7), true),
+    ];
+    backend.create_table(&table, &columns, &columns[0].name, &[])?;
+    let row = [Cell::Guid(Guid::from_bytes([7; 16])), Cell::Bytes(b"seven"), Cell::DateTime(Timestamp::MIN)];
+    backend.insert(&table, &columns, &[row.to_vec()])?;
+    let mut config = TableConfig::new(table.clone(), table.clone());
+    (config.path_column, config.parent_path_column) = (None, None);
+    config.key_column.clone_from(&columns[0].name);
+    config.metadata_id_column.clone_from(&columns[0].name);
+    config.metadata_modified_on_column.clone_from(&columns[2].name);
+    backend.save_table(&config)?;
+
+    let bundles = taken(&mut *backend, folder)?;
+    for bundle in &bundles {
+        let report = verify(bundle, Level::Deep, &Silent)?;
+        assert!(report.is_good(), "{name:?} as {place}: {report:?}");
+    }
+    let copy = OpenOptions { create: true, main_database: "Copy".into(), ..OpenOptions::default() };
+    let mut target = Connection::Embedded(folder.join("target")).open(&copy)?;
+    let options = ReplayOptions { database: Some("Copy".into()), create: true, ..ReplayOptions::default() };
+    let report = replay(&bundles, &mut *target, &options, &Silent)?;
+    Ok(report.bundles.iter().flat_map(|bundle| &bundle.tables).map(|table| table.written).sum())
+}
+
+fn taken(backend: &mut dyn Backend, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let out = folder.join("out");
+    std::fs::create_dir(&out).unwrap();
+    let request = RunRequest {
+        requested_by: "a test".into(),
+        table: None,
+        scope: Scope::All,
+        batch_size: 10,
+        max_dop: 1,
+        from: None,
+    };
+    let options = RunOptions {
+        request,
+        resume: None,
+        out: Some(out),
+        backup_slice: None,
+        pack: PackOptions::default(),
+        lease_seconds: 600,
+    };
+    let report = run(backend, &options, &Local, &Silent)?;
+    assert_eq!(report.run.status, Status::Completed, "{:?}", report.run);
+    Ok(report.bundles)
+}
+
+#[derive(Default)]
+struct Count(u64);
+
+impl CellSink for Count {
+    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+fn canaries(folder: &Path) -> u64 {
+    let mut count = Count::default();
+    let mut backend = open(folder, "Src").unwrap();
+    let id = Column::new("id", SqlType::UniqueIdentifier, false);
+    backend.scan(&canary(), &[id], "id", &mut count).unwrap();
+    count.0
+}
