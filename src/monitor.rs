@@ -107,7 +107,8 @@ pub trait Monitor: Send + Sync {
         if !self.cancelled() {
             return Ok(());
         }
-        Err(Error::new(Kind::Cancelled, "stopped as asked; what was committed stands").hint("go on with --resume"))
+        Err(Error::new(Kind::Cancelled, "stopped as asked; what was committed stands")
+            .hint("call it again; a run goes on with --resume"))
     }
 }
 
