@@ -71,5 +71,5 @@ pub use part_read::{PartRead, PartReader};
 pub use publish::{Form, Published, archive, extract};
 pub use read::{Bundle, CheckedFile};
 pub use schema_sql::{create_table, quote_tsql};
-pub use staged::{Sealed, Staged, TableStage, hold, sweep_abandoned, sweep_staging};
+pub use staged::{Scratch, Sealed, Staged, TableStage, is_abandoned, sweep_staging};
 pub use version::{FORMAT_URI_BASE, FormatVersion};

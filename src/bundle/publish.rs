@@ -126,7 +126,7 @@ pub fn archive(
 ) -> Result<Published> {
     let file_name = archive::file_name(&bundle.manifest().bundle_name(), recipients.is_some());
     let mut staging = Staging::new(disk, out_dir, &file_name, false)?;
-    let mut sink = Sink::new(disk.create(&staging.path)?, &staging.path, recipients)?;
+    let mut sink = Sink::new(staging.make_file()?, &staging.path, recipients)?;
     archive::write(bundle, &mut sink, &staging.path, monitor)?;
     sink.finish(&staging.path)?;
     let path = out_dir.join(file_name);
@@ -143,7 +143,7 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
     bundle.check_file_set()?;
     let name = bundle.manifest().bundle_name();
     let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
-    disk.create_dir(&staging.path)?;
+    staging.make_folder()?;
     let mut folders = BTreeSet::new();
     for (file, due) in bundle.files()? {
         for (at, _) in file.match_indices('/') {

@@ -18,7 +18,7 @@ use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
 use super::read::Bundle;
 use super::signature::Signer;
-use crate::durable::{Disk, write_file};
+use crate::durable::{Disk, DurableFile, write_file};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -43,6 +43,8 @@ pub(super) struct Staging<'d> {
     pub(super) path: PathBuf,
     pub(super) is_folder: bool,
     pub(super) keep: bool,
+    /// Says to other processes that somebody works here ([`is_abandoned`]).
+    alive: Option<File>,
 }
 
 impl<'d> Staging<'d> {
@@ -51,14 +53,30 @@ impl<'d> Staging<'d> {
     /// # Errors
     /// Usage, if the output folder is not a folder.
     pub(super) fn new(disk: &'d dyn Disk, out_dir: &Path, file_name: &str, is_folder: bool) -> Result<Self> {
-        if !out_dir.is_dir() {
-            return Err(Error::usage("the output folder is not there, or is not a folder")
-                .file(out_dir)
-                .hint("make the folder first, or correct --out"));
-        }
+        check_out_dir(out_dir)?;
         let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
         let path = out_dir.join(format!(".{file_name}{STAGING_MARK}{random}"));
-        Ok(Self { disk, path, is_folder, keep: false })
+        Ok(Self { disk, path, is_folder, keep: false, alive: None })
+    }
+
+    /// Makes the folder, and holds it until the value is dropped.
+    ///
+    /// # Errors
+    /// Io.
+    pub(super) fn make_folder(&mut self) -> Result<()> {
+        self.disk.create_dir(&self.path)?;
+        self.alive = hold(&self.path);
+        Ok(())
+    }
+
+    /// Makes the file, likewise.
+    ///
+    /// # Errors
+    /// Io.
+    pub(super) fn make_file(&mut self) -> Result<Box<dyn DurableFile>> {
+        let file = self.disk.create(&self.path)?;
+        self.alive = hold(&self.path);
+        Ok(file)
     }
 }
 
@@ -82,7 +100,6 @@ pub struct Staged<'d> {
     name: BundleName,
     tables: u32,
     signer: Option<Arc<Signer>>,
-    _alive: Option<File>,
 }
 
 impl<'d> Staged<'d> {
@@ -91,12 +108,11 @@ impl<'d> Staged<'d> {
     /// # Errors
     /// Usage, if the output folder is not a folder; Io.
     pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
-        let staging = Staging::new(disk, out_dir, name.as_str(), true)?;
-        disk.create_dir(&staging.path)?;
-        let alive = hold(&staging.path);
+        let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
+        staging.make_folder()?;
         disk.create_dir(&staging.path.join("data"))?;
         disk.create_dir(&staging.path.join("schema"))?;
-        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None, _alive: alive })
+        Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None })
     }
 
     /// The bundle will be signed by this key, if one is given.
@@ -155,7 +171,7 @@ impl<'d> Staged<'d> {
         }
         sync_folders(self.staging.disk, &self.staging.path)?;
         let payload_bytes = payload.iter().map(|file| file.bytes).sum();
-        let Self { staging, out_dir, name, _alive, .. } = self;
+        let Self { staging, out_dir, name, .. } = self;
         let payload_files = payload.len() as u64;
         Ok(Sealed { staging, out_dir, name, root_sha256, signature, payload_bytes, payload_files })
     }
@@ -302,19 +318,46 @@ impl<'d> TableStage<'d> {
     }
 }
 
-/// Removes staging folders and files that dead runs left in an output folder; `is_dead` says
-/// whether nobody packs under that name any more. Returns what was removed. Touches nothing else.
+/// A folder beside bundles in the making, for what is made on the way to one. It is removed with the
+/// value, or after a crash as a staging folder is.
+pub struct Scratch<'d>(Staging<'d>);
+
+impl<'d> Scratch<'d> {
+    /// Makes one in the output folder, on the way to this bundle.
+    ///
+    /// # Errors
+    /// As [`Staged::create`].
+    pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: &BundleName) -> Result<Self> {
+        let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
+        staging.make_folder()?;
+        Ok(Self(staging))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+/// Removes staging folders and files from an output folder; `is_dead` says of each whether nobody
+/// packs under that name, or works at that path ([`is_abandoned`]), any more. Returns what was
+/// removed. Touches nothing else.
 ///
 /// # Errors
-/// Io.
-pub fn sweep_staging(disk: &dyn Disk, out_dir: &Path, is_dead: &dyn Fn(&BundleName) -> bool) -> Result<Vec<PathBuf>> {
+/// Usage, if the output folder is not a folder; Io.
+pub fn sweep_staging(
+    disk: &dyn Disk,
+    out_dir: &Path,
+    is_dead: &dyn Fn(&BundleName, &Path) -> bool,
+) -> Result<Vec<PathBuf>> {
+    check_out_dir(out_dir)?;
     let failed = |error| Error::io("list", out_dir, error);
     let mut removed = Vec::new();
     for entry in std::fs::read_dir(out_dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some((name, is_folder)) = entry.file_name().to_str().and_then(staging_of) else { continue };
         let kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() || kind.is_dir() != is_folder || !is_dead(&name) {
+        if kind.is_symlink() || kind.is_dir() != is_folder || !is_dead(&name, &entry.path()) {
             continue;
         }
         match is_folder {
@@ -326,39 +369,30 @@ pub fn sweep_staging(disk: &dyn Disk, out_dir: &Path, is_dead: &dyn Fn(&BundleNa
     Ok(removed)
 }
 
-/// Says to other processes that somebody works in a folder, until the value is dropped or the process
-/// ends, however it ends: an advisory lock. Nothing where the file system has none.
-pub fn hold(folder: &Path) -> Option<File> {
-    File::open(folder).ok().filter(|folder| folder.try_lock().is_ok())
+/// Whether nobody works any more in a staging folder or on a staging file. Who does holds an advisory
+/// lock, which ends with the process, however that ends; where the file system has none, nothing is
+/// abandoned. What is empty may have been made this moment, and not be held yet.
+pub fn is_abandoned(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else { return false };
+    let is_empty = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => found.len() == 0,
+    };
+    let is_old = found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > IN_THE_MAKING));
+    (!is_empty || is_old) && hold(path).is_some()
 }
 
-/// Removes folders in which nobody works any more ([`hold`]): staging folders, and those that
-/// `is_ours` knows by their names. Returns what was removed. Where the file system has no locks,
-/// nothing is.
-///
-/// # Errors
-/// Io.
-pub fn sweep_abandoned(disk: &dyn Disk, out_dir: &Path, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io("list", out_dir, error);
-    let mut removed = Vec::new();
-    for entry in std::fs::read_dir(out_dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let is_known = is_ours(name) || staging_of(name).is_some_and(|(_, is_folder)| is_folder);
-        if !is_known || !entry.file_type().map_err(failed)?.is_dir() {
-            continue;
-        }
-        // An empty one may have been made this moment, and not be held yet.
-        let is_empty = std::fs::read_dir(entry.path()).map_err(failed)?.next().is_none();
-        let modified = entry.metadata().and_then(|found| found.modified()).map_err(failed)?;
-        let is_old = modified.elapsed().is_ok_and(|age| age > IN_THE_MAKING);
-        if (!is_empty || is_old) && hold(&entry.path()).is_some() {
-            disk.remove_dir_all(&entry.path())?;
-            removed.push(entry.path());
-        }
+fn check_out_dir(out_dir: &Path) -> Result<()> {
+    if out_dir.is_dir() {
+        return Ok(());
     }
-    Ok(removed)
+    Err(Error::usage("the output folder is not there, or is not a folder")
+        .file(out_dir)
+        .hint("make the folder first, or correct --out"))
+}
+
+fn hold(path: &Path) -> Option<File> {
+    File::open(path).ok().filter(|file| file.try_lock().is_ok())
 }
 
 /// The bundle that a staging folder (true) or file (false) was to become.

@@ -1,7 +1,7 @@
 //! Whether bundles can be one, and what the manifest of that one says.
 
 use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
-use crate::bundle::{Bundle, Manifest, TableInfo};
+use crate::bundle::{Bundle, BundleName, Manifest, TableInfo};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
@@ -111,6 +111,11 @@ pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
         ..last.clone()
     };
     Ok((run, inputs.into_iter().collect()))
+}
+
+/// The name of the bundle that a run like this makes.
+pub(super) fn name_of(run: &RunInfo) -> BundleName {
+    BundleName::new(run.started_at.0, run.run_id, run.pack_number)
 }
 
 /// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.

@@ -2,17 +2,12 @@
 
 use super::options::CompactOptions;
 use super::{inputs, table};
-use crate::bundle::{Bundle, BundleName, Form, Published, Staged, hold, sweep_abandoned};
+use crate::bundle::{Bundle, Form, Published, Scratch, Staged, is_abandoned, sweep_staging};
 use crate::convert::RunStamp;
 use crate::durable::Disk;
 use crate::error::{Error, Result};
-use crate::model::id::Guid;
 use crate::monitor::{Event, Monitor};
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-/// What the name of a folder for what is compacted on the way begins with.
-const BETWEEN: &str = ".compact-";
+use std::path::Path;
 
 /// Compacts bundles of one source and scope into one, published in `out_dir`. They may be deltas
 /// or compacted themselves, in any order; what comes twice counts once.
@@ -36,16 +31,18 @@ pub fn compact(
     for bundle in &bundles {
         bundle.check_file_set()?;
     }
-    for path in sweep_abandoned(disk, out_dir, &|name| name.starts_with(BETWEEN))? {
+    for path in sweep_staging(disk, out_dir, &|_, path| is_abandoned(path))? {
         monitor.event(Event::Note(&format!("removed {}, which a process that died had left", path.display())));
     }
-    let mut between = Between { disk, folder: None, _alive: None };
     let most = options.side_by_side.max(2);
-    while bundles.len() > most {
+    let between = match bundles.len() > most {
+        true => Some(Scratch::create(disk, out_dir, &inputs::name_of(&inputs::run_info(&bundles)?.0))?),
+        false => None,
+    };
+    while let (true, Some(between)) = (bundles.len() > most, &between) {
         let rest = bundles.split_off(most);
-        let folder = between.folder(out_dir)?;
         let plain = CompactOptions { form: Form::Folder, signer: None, ..options.clone() };
-        let first = write(&bundles, disk, &folder, &plain, monitor)?;
+        let first = write(&bundles, disk, between.path(), &plain, monitor)?;
         bundles = [Bundle::open(first.path())?].into_iter().chain(rest).collect();
     }
     write(&bundles, disk, out_dir, options, monitor)
@@ -59,7 +56,7 @@ fn write(
     monitor: &dyn Monitor,
 ) -> Result<Published> {
     let (run, roots) = inputs::run_info(bundles)?;
-    let name = BundleName::new(run.started_at.0, run.run_id, run.pack_number);
+    let name = inputs::name_of(&run);
     let files = || bundles.iter().flat_map(|bundle| &bundle.manifest().tables).flat_map(|table| &table.files);
     monitor.event(Event::WorkStarted {
         what: "compact",
@@ -78,33 +75,4 @@ fn write(
     let published = staged.finish(&manifest)?.publish(&options.form, monitor);
     monitor.event(Event::WorkFinished);
     published
-}
-
-/// A folder for what is compacted on the way; it goes with the value.
-struct Between<'d> {
-    disk: &'d dyn Disk,
-    folder: Option<PathBuf>,
-    _alive: Option<File>,
-}
-
-impl Between<'_> {
-    fn folder(&mut self, out_dir: &Path) -> Result<PathBuf> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
-        }
-        let folder = out_dir.join(format!("{BETWEEN}{}", Guid::random()));
-        self.disk.create_dir(&folder)?;
-        self._alive = hold(&folder);
-        self.folder = Some(folder.clone());
-        Ok(folder)
-    }
-}
-
-impl Drop for Between<'_> {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            // Best effort: what stays is swept by a later compaction.
-            let _ = self.disk.remove_dir_all(folder);
-        }
-    }
 }

@@ -1,7 +1,9 @@
 //! One content, one sequence of bytes; whole under its final name, or not there at all.
 
 use super::sample::{LARGE, RUN_ID, key, publish, seal, started_at};
-use blobdelta::bundle::{Bundle, BundleName, FileRole, PartRead, Staged, list, sweep_staging};
+use blobdelta::bundle::{
+    Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, is_abandoned, list, sweep_staging,
+};
 use blobdelta::convert::{BatchRows, ColumnPlan};
 use blobdelta::durable::{Faulty, Local, When};
 use blobdelta::error::Kind;
@@ -155,7 +157,7 @@ fn a_crash_at_every_durable_operation_leaves_all_or_nothing() {
         }
         let next = publish(&Local, folder.path()).unwrap();
         assert_eq!((next.adopted(), next.root_sha256()), (stood, whole.root_sha256()), "crash at {nth}");
-        sweep_staging(&Local, folder.path(), &|_| true).unwrap();
+        sweep_staging(&Local, folder.path(), &|_, _| true).unwrap();
         assert_eq!(names(folder.path()), [whole.name().as_str()], "crash at {nth}");
     }
 }
@@ -182,11 +184,29 @@ fn sweeping_takes_dead_staging_folders_and_nothing_else() {
     }
     fs::write(folder.path().join(format!(".{name}.staging-0123456789abcdef")), "a file").unwrap();
     let sealed = seal(&Local, folder.path()).unwrap();
-    assert!(sweep_staging(&Local, folder.path(), &|_| false).unwrap().is_empty());
-    let swept = sweep_staging(&Local, folder.path(), &|dead| *dead == name).unwrap();
+    assert!(sweep_staging(&Local, folder.path(), &|_, _| false).unwrap().is_empty());
+    let swept = sweep_staging(&Local, folder.path(), &|dead, _| *dead == name).unwrap();
     assert_eq!(swept.len(), 1);
     assert_eq!(names(folder.path()).len(), 5);
     drop(sealed);
+}
+
+/// Whoever works on a bundle holds it from its first file to its last name.
+#[test]
+fn what_somebody_works_on_is_not_abandoned_and_what_a_dead_one_left_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let sealed = seal(&Local, folder.path()).unwrap();
+    let scratch = Scratch::create(&Local, folder.path(), &BundleName::new(started_at(), RUN_ID, 2)).unwrap();
+    fs::write(scratch.path().join("x"), "on the way").unwrap();
+    let dead = folder.path().join(format!(".{}.staging-0123456789abcdef", BundleName::new(started_at(), RUN_ID, 3)));
+    fs::create_dir(&dead).unwrap();
+    let sweep = || sweep_staging(&Local, folder.path(), &|_, path| is_abandoned(path)).unwrap();
+    assert!(sweep().is_empty(), "an empty one may have been made this moment");
+    fs::write(dead.join("bagit.txt"), "left").unwrap();
+    assert_eq!(sweep(), [dead]);
+    drop(scratch);
+    let published = sealed.publish(&Form::Folder, &Silent).unwrap();
+    assert_eq!(names(folder.path()), [published.name().as_str()]);
 }
 
 #[test]
