@@ -100,6 +100,22 @@ pub(super) struct Clash {
 }
 
 impl Clash {
+    /// Notes this clash; one that comes again after it was settled would come for ever.
+    ///
+    /// # Errors
+    /// Config, with both keys.
+    pub(super) fn is_new(&self, last: &mut Option<(Guid, Guid)>) -> Result<()> {
+        let ((coming, _), (standing, _)) = (self.coming, self.standing);
+        if last.replace((coming, standing)) != Some((coming, standing)) {
+            return Ok(());
+        }
+        let text = format!(
+            "the row {standing} has the values of this one in the unique index {} and cannot be removed",
+            self.index
+        );
+        Err(Error::config(text).key(coming).hint("does a trigger of the target keep rows from being deleted?"))
+    }
+
     /// The key of the one that has to go: the older, and of equals the one with the lesser key, so
     /// that the order in which they come does not matter.
     ///

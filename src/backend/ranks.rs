@@ -24,7 +24,7 @@ pub trait Ranks {
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names,
-/// of about 100 bytes a key, with 64 MiB of its pages in memory.
+/// of some 70 bytes a key (measured with 1,000,000 rows), with 64 MiB of its pages in memory.
 ///
 /// # Errors
 /// Database.

@@ -174,11 +174,11 @@ pub trait Target {
     /// Database.
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()>;
 
-    /// What the target has under each of these keys.
+    /// What a target that is there, and takes rows like this, has under each of these keys.
     ///
     /// # Errors
     /// Database.
-    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>>;
+    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>>;
 
     /// The content of the rows that stand under these keys, in these columns of
     /// [`TargetSpec::columns`], as large binaries hashed where they lie.
@@ -188,6 +188,7 @@ pub trait Target {
     fn standing_content(
         &mut self,
         spec: &TargetSpec,
+        fit: &TargetFit,
         columns: &[usize],
         keys: &[Guid],
     ) -> Result<Vec<Option<StandingContent>>>;

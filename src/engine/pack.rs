@@ -102,22 +102,34 @@ pub(super) fn pack_tables(
     monitor: &dyn Monitor,
 ) -> Result<PathBuf> {
     let number = backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
-    let written = write_bundle(backend, leases, run, fences, number, out, options, disk, monitor);
-    let published = written.map_err(|error| cause(backend, fences, error))?;
+    let published = publish(backend, leases, run, fences, number, out, options, disk, monitor)?;
     let records = records(backend, run, fences, number, &published)?;
     backend.record_bundle(&records)?;
     monitor.event(Event::Published { path: published.path() });
     Ok(published.path().to_owned())
 }
 
-/// Why a bundle could not be written: whoever takes over an expired lease sweeps what its holder
-/// had staged, and that is what the holder is to hear, not that a folder is gone.
-fn cause(backend: &mut dyn Backend, fences: &[Fence], error: Error) -> Error {
-    if error.kind() != Kind::Io {
-        return error;
-    }
-    let lost = |fence: &Fence| backend.read_deletions(fence, None, 1).err();
-    fences.iter().find_map(lost).filter(|lost| lost.kind() == Kind::Superseded).unwrap_or(error)
+/// Writes a bundle. Whoever takes over an expired lease sweeps what its holder had staged, and that
+/// is what the holder is to hear, not that a folder is gone.
+#[expect(clippy::too_many_arguments, reason = "as write_bundle, which it calls")]
+fn publish(
+    backend: &mut dyn Backend,
+    leases: &Leases,
+    run: &Run,
+    fences: &[Fence],
+    number: u32,
+    out: &Path,
+    options: &PackOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Published> {
+    write_bundle(backend, leases, run, fences, number, out, options, disk, monitor).map_err(|error| {
+        if error.kind() != Kind::Io {
+            return error;
+        }
+        let lost = |fence: &Fence| backend.read_deletions(fence, None, 1).err();
+        fences.iter().find_map(lost).filter(|lost| lost.kind() == Kind::Superseded).unwrap_or(error)
+    })
 }
 
 fn records(
@@ -175,7 +187,7 @@ fn repack(
     for (number, records) in packs {
         let tables: Vec<&TableName> = records.iter().map(|record| &record.table).collect();
         let fences = take_all(backend, leases, run.id, &tables)?;
-        let published = write_bundle(backend, leases, run, &fences, number, out, options, disk, monitor);
+        let published = publish(backend, leases, run, &fences, number, out, options, disk, monitor);
         release_all(backend, leases, &fences)?;
         let published = published?;
         if records.iter().any(|record| record.root_sha256 != published.root_sha256()) {

@@ -2,7 +2,7 @@
 //!
 //! A base type is a declaration as T-SQL writes it, for character types with the collation behind it
 //! (`varchar(10) collate Latin1_General_CI_AS`). The text is what T-SQL's CONVERT gives and takes:
-//! numbers with a point (17 digits of a float), times as `2026-01-02 03:04:05.1234567 +01:30`,
+//! numbers with a point (a float in the shortest digits that give it back), times as `2026-01-02 03:04:05.1234567 +01:30`,
 //! binaries as `0x` and hexadecimal digits. `sql_variant` cannot hold `max` types.
 
 use super::decimal;

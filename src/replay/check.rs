@@ -4,7 +4,7 @@
 use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
 use super::run::{Opened, Work};
-use crate::backend::{Backend, Standing};
+use crate::backend::{Backend, Standing, TargetFit};
 use crate::bundle::FileRole;
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
@@ -28,7 +28,8 @@ pub fn check(
 ) -> Result<CheckReport> {
     let opened = Opened::open(bundles, options)?;
     let mut report = CheckReport::default();
-    for work in opened.works(options)? {
+    for mut work in opened.works(options)? {
+        work.fit = backend.inspect_target(work.spec())?;
         work.watched("check", monitor, || check_table(&work, backend, &mut report, monitor))?;
     }
     Ok(report)
@@ -41,7 +42,7 @@ fn check_table(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let spec = work.spec();
-    let Some(fit) = backend.inspect_target(spec)? else {
+    let Some(fit) = &work.fit else {
         return Err(Error::config(format!("there is no table {}", spec.target)).hint("replay the bundles first"));
     };
     let plan = ColumnPlan::rows(&spec.columns, &spec.key_column)?;
@@ -55,10 +56,11 @@ fn check_table(
         match file.role {
             FileRole::Rows => {
                 let wanted = Wanted { hash_fields: &fields, ..Wanted::default() };
-                each_key(part, wanted, monitor, |some| check_rows(work, some, &hashed, backend, report))?;
+                each_key(part, wanted, monitor, |some| check_rows((work, fit), some, &hashed, backend, report))?;
             }
             FileRole::Tombstones => {
-                each_key(part, Wanted::default(), monitor, |some| check_tombstones(work, some, backend, report))?;
+                let wanted = Wanted::default();
+                each_key(part, wanted, monitor, |some| check_tombstones((work, fit), some, backend, report))?;
             }
             FileRole::AbsentParents | FileRole::Blob => {}
         }
@@ -67,18 +69,18 @@ fn check_table(
 }
 
 fn check_rows(
-    work: &Work<'_>,
+    (work, fit): (&Work<'_>, &TargetFit),
     some: &PartKeys<'_>,
     hashed: &[Hashed],
     backend: &mut dyn Backend,
     report: &mut CheckReport,
 ) -> Result<()> {
-    let standing = backend.standing(work.spec(), &some.keys)?;
+    let standing = backend.standing(work.spec(), fit, &some.keys)?;
     // Content is hashed for those rows alone that stand as they came.
     let same: Vec<usize> = (0..some.keys.len()).filter(|nth| standing[*nth].row == Some(some.versions[*nth])).collect();
     let keys: Vec<_> = same.iter().map(|nth| some.keys[*nth]).collect();
     let columns: Vec<usize> = hashed.iter().map(|(at, _)| *at).collect();
-    let content = backend.standing_content(work.spec(), &columns, &keys)?;
+    let content = backend.standing_content(work.spec(), fit, &columns, &keys)?;
     let mut content = same.iter().copied().zip(content).peekable();
     for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
         report.rows += 1;
@@ -104,12 +106,12 @@ fn first_other(due: &[Option<Sha256>], there: &[Option<Sha256>]) -> Option<usize
 }
 
 fn check_tombstones(
-    work: &Work<'_>,
+    (work, fit): (&Work<'_>, &TargetFit),
     some: &PartKeys<'_>,
     backend: &mut dyn Backend,
     report: &mut CheckReport,
 ) -> Result<()> {
-    let standing = backend.standing(work.spec(), &some.keys)?;
+    let standing = backend.standing(work.spec(), fit, &some.keys)?;
     for ((key, version), standing) in some.keys.iter().zip(&some.versions).zip(standing) {
         report.tombstones += 1;
         if standing.row.is_some_and(|row| *version > row) {

@@ -36,7 +36,7 @@ pub fn plan(
             return Err(Error::config(format!("there is no table {}", spec.target))
                 .hint("create it, or have it created with --create"));
         }
-        work.is_there = fit.is_some();
+        work.fit = fit;
     }
     Opened::settle_gaps(&mut works, backend, options)?;
     let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
@@ -59,7 +59,7 @@ fn plan_table(
 ) -> Result<PlannedTable> {
     let ledger = backend.ledger(work.spec(), work.bundle.root_sha256())?;
     let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
-    planned.creates_table = !work.is_there;
+    planned.creates_table = work.fit.is_none();
     planned.gap = work.gap.as_ref().map(ToString::to_string);
     let parts = work.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
     for file in parts {
@@ -100,9 +100,9 @@ fn standing(work: &Work<'_>, keys: &[Guid], backend: &mut dyn Backend, ranks: &m
     let known = keys.iter().map(|key| ranks.get(*key)).collect::<Result<Vec<_>>>()?;
     let unknown: Vec<Guid> =
         keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect();
-    let mut asked = match unknown.is_empty() || !work.is_there {
-        true => vec![Standing::default(); unknown.len()].into_iter(),
-        false => backend.standing(work.spec(), &unknown)?.into_iter(),
+    let mut asked = match work.fit.as_ref().filter(|_| !unknown.is_empty()) {
+        None => vec![Standing::default(); unknown.len()].into_iter(),
+        Some(fit) => backend.standing(work.spec(), fit, &unknown)?.into_iter(),
     };
     Ok(known.into_iter().map(|known| known.or_else(|| asked.next()).unwrap_or_default()).collect())
 }

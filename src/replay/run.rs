@@ -3,7 +3,7 @@
 use super::apply::{Applier, target_of};
 use super::chain::{ChainId, Gap, Link, chain_of, gaps, order, refuse};
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport};
-use crate::backend::{Backend, TargetSpec};
+use crate::backend::{Backend, TargetFit, TargetSpec};
 use crate::bundle::{Bundle, Container, FileRole, Identities, TableInfo};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
@@ -17,8 +17,8 @@ pub(super) struct Work<'b> {
     pub(super) bundle: &'b Bundle,
     pub(super) table: &'b TableInfo,
     pub(super) applier: Applier<'b>,
-    /// Whether the target is there, as far as that was asked.
-    pub(super) is_there: bool,
+    /// How the target takes the rows, where it is there and that was asked.
+    pub(super) fit: Option<TargetFit>,
     /// What is missing before it.
     pub(super) gap: Option<Gap>,
 }
@@ -59,7 +59,7 @@ impl Opened {
         tables
             .map(|(bundle, table)| {
                 let applier = Applier::new(bundle, table, options)?;
-                Ok(Work { bundle, table, applier, is_there: true, gap: None })
+                Ok(Work { bundle, table, applier, fit: None, gap: None })
             })
             .collect()
     }

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod reconciled;
 mod refusals;
+mod replays;
 mod unpacked;
 mod whole_demo;
 mod world;

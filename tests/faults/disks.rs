@@ -23,6 +23,12 @@ impl Drop for Small {
     }
 }
 
+/// Whether a small file system can be mounted here.
+pub fn can_mount() -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    Small::mount(&folder.path().join("small"), 4).is_some()
+}
+
 pub fn full() {
     let site = Site::loaded();
     for (name, args) in [
@@ -37,10 +43,7 @@ pub fn full() {
             if name != "run" {
                 place.good(&["run", "--out", "out"]);
             }
-            let Some(small) = Small::mount(&place.path("small"), *kib) else {
-                println!("SKIPPED a_disk_that_is_full: a tmpfs cannot be mounted here");
-                return;
-            };
+            let small = Small::mount(&place.path("small"), *kib).unwrap();
             let first = place.bundles("out")[0].clone();
             let args: Vec<&str> = args.iter().map(|arg| if *arg == "FIRST" { first.as_str() } else { arg }).collect();
             let ended = place.call(&args);

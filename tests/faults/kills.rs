@@ -113,17 +113,19 @@ pub fn random_moments() {
     let whole = Instant::now();
     site.copied().good(&["run", "--out", "out"]);
     let whole = whole.elapsed();
+    let mut killed = 0;
     for nth in 0..trials {
         let victim = site.copied();
         let mut child = victim.command(&["run", "--out", "out"]).spawn().unwrap();
         std::thread::sleep(moment(whole, nth));
         // It may have ended by itself: then nothing was to be lost.
         let _ = child.kill();
-        child.wait().unwrap();
+        killed += u32::from(was_killed(&child.wait_with_output().unwrap()));
         let found = run_again(&victim);
         assert_eq!(found, (0, 0), "killed after {:?} of {whole:?}", moment(whole, nth));
         tally("kill -9 at a random moment of a run", found);
     }
+    assert!(killed * 2 > trials, "{killed} of {trials} were killed");
 }
 
 /// Uneven moments over the whole (the fractional parts of multiples of the golden ratio).

@@ -15,6 +15,7 @@ fn send(signal: &str, pid: u32) {
 
 pub fn asked_to_stop() {
     let site = Site::new();
+    let mut asked_in_time = 0;
     for (signal, again) in [("INT", false), ("TERM", false), ("INT", true)] {
         for wait in if is_full() { &[10, 15, 20, 30, 40, 50, 60, 80][..] } else { &[40] } {
             let victim = site.copied();
@@ -24,6 +25,7 @@ pub fn asked_to_stop() {
             let asked = Instant::now();
             // One that has ended cannot be asked.
             if child.try_wait().unwrap().is_none() {
+                asked_in_time += 1;
                 send(signal, child.id());
                 if again && child.try_wait().unwrap().is_none() {
                     send(signal, child.id());
@@ -44,6 +46,7 @@ pub fn asked_to_stop() {
             tally(if again { "Ctrl-C twice" } else { "Ctrl-C or SIGTERM, then --resume" }, found);
         }
     }
+    assert!(asked_in_time > 0, "every run had ended before it was asked to");
 }
 
 /// Goes on with the run that was stopped, if it was stopped.

@@ -58,6 +58,7 @@ const ON_BOTH: &[(&str, Case)] = list![
     standing {
         a_standing_table_keeps_its_columns_and_its_ranks_beside_it,
         a_row_in_the_way_is_named_or_displaced,
+        a_row_in_the_way_that_cannot_be_removed_is_named,
         of_two_rows_in_each_other_s_way_the_later_stands_in_any_order,
         a_plan_says_what_a_replay_then_does,
         a_check_finds_what_was_changed_since,

@@ -130,6 +130,24 @@ pub fn of_two_rows_in_each_other_s_way_the_later_stands_in_any_order(place: &Pla
     }
 }
 
+/// A trigger may keep a row that is to be displaced from going.
+pub fn a_row_in_the_way_that_cannot_be_removed_is_named(place: &Place) {
+    let into = place.target("Into");
+    standing_table(place, &into);
+    let mut backend = into.open().unwrap();
+    replay(&[bundle(place, 1, 10, 1, 100)], &mut *backend, &options(&into, false), &Silent).unwrap();
+    let trigger = match place.server {
+        None => "CREATE TRIGGER keep BEFORE DELETE ON \"Files\" BEGIN SELECT RAISE(IGNORE); END",
+        Some(_) => "CREATE TRIGGER keep_rows ON dbo.Files INSTEAD OF DELETE AS SELECT 1 AS Kept",
+    };
+    backend.execute_script(trigger).unwrap();
+    let error = replay(&[bundle(place, 2, 20, 1, 200)], &mut *backend, &options(&into, true), &Silent).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config, "{error:?}");
+    let said = format!("{error} {error:?}");
+    assert!(said.contains("cannot be removed") && said.contains(&key(10).to_string()), "{said}");
+    assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(10)]);
+}
+
 fn sum(planned: &[PlannedTable]) -> [u64; 5] {
     let sum = |of: fn(&PlannedTable) -> u64| planned.iter().map(of).sum();
     [

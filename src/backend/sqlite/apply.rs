@@ -4,18 +4,17 @@
 //! target has unique indexes beside the one on its key, a row that stands in the way is looked for
 //! before it is written, so that both keys can be named, or the older removed.
 
-use super::sandbox::zero_blob;
+use super::sandbox::{copy_all, zero_blob};
 use super::session::{Session, failed, quote};
 use super::types;
 use crate::backend::fit::{Clash, is_run_column, rank};
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
-use std::io::Read as _;
 
 const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
 const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
@@ -146,7 +145,9 @@ impl<'c> Applier<'c> {
         }
         let mut displaced = 0;
         for nth in 0..self.uniques.len() {
+            let mut last = None;
             while let Some(clash) = self.clash(rows, row, (key, version), nth)? {
+                clash.is_new(&mut last)?;
                 let (loser, lost) = clash.older(self.spec)?;
                 let winner = if loser == key { clash.standing.0 } else { key };
                 self.displace((loser, lost), winner, &clash.index)?;
@@ -237,26 +238,17 @@ impl<'c> Applier<'c> {
     fn fill(&self, rows: &dyn RowSource, row: usize, at: usize, column: &Column, into: (i64, u64)) -> Result<()> {
         let (row_id, bytes) = into;
         let mut from = rows.large(row, at)?;
-        if self.opens_blobs && types::declared(column.sql_type).ends_with("TEXT") {
-            let table = self.session.quoted(&self.spec.target);
-            let name = quote(&column.name);
-            let sql = format!("UPDATE {table} SET {name} = CAST({name} AS TEXT) WHERE rowid = ?1");
-            self.session.execute(&sql, [row_id])?;
-        }
+        let (table, name) = (self.session.quoted(&self.spec.target), quote(&column.name));
+        let is_text = types::declared(column.sql_type).ends_with("TEXT");
         if self.opens_blobs {
+            if is_text {
+                let sql = format!("UPDATE {table} SET {name} = CAST({name} AS TEXT) WHERE rowid = ?1");
+                self.session.execute(&sql, [row_id])?;
+            }
             return self.session.fill_blob(&self.spec.target, &column.name, row_id, bytes, &mut from);
         }
         let mut whole = Vec::new();
-        let read = (&mut from).take(bytes.saturating_add(1)).read_to_end(&mut whole);
-        read.map_err(|error| Error::new(Kind::Io, "cannot read a large value").caused_by(error))?;
-        if whole.len() as u64 != bytes {
-            return Err(Error::new(
-                Kind::Io,
-                format!("a large value has not the {bytes} bytes that it was said to have"),
-            ));
-        }
-        let (table, name) = (self.session.quoted(&self.spec.target), quote(&column.name));
-        let is_text = types::declared(column.sql_type).ends_with("TEXT");
+        copy_all(&mut from, bytes, &mut whole)?;
         let value = if is_text { "CAST(?2 AS TEXT)" } else { "?2" };
         let sql = format!("UPDATE {table} SET {name} = {value} WHERE rowid = ?1");
         self.session.execute(&sql, (row_id, whole)).map(drop)

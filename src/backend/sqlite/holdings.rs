@@ -1,7 +1,8 @@
 //! Versions that bundles hold, in a temporary file.
 
+use super::temporary;
 use crate::backend::holdings::{Holding, Holdings};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
@@ -10,9 +11,6 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/holdings_schema.sql");
 const OFFER: &str = include_str!("../../../sql/sqlite/holdings_offer.sql");
-/// Nothing of it has to survive anything.
-const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
-    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
 
 /// See [`Holdings`].
 pub struct HoldingStore {
@@ -20,16 +18,12 @@ pub struct HoldingStore {
 }
 
 fn failed(error: rusqlite::Error) -> Error {
-    Error::new(Kind::Database, "the temporary file of the reconciliation failed")
-        .caused_by(error)
-        .hint("is the folder that TMPDIR names full? It takes some 200 bytes a row")
+    temporary::failed("reconciliation", error)
 }
 
 impl HoldingStore {
     pub(in crate::backend) fn open() -> Result<Self> {
-        // The empty name is that of a temporary database, which goes when it is closed.
-        let connection = Connection::open("").map_err(failed)?;
-        connection.execute_batch(PRAGMAS).and_then(|()| connection.execute_batch(SCHEMA)).map_err(failed)?;
+        let connection = temporary::open(SCHEMA).map_err(failed)?;
         Ok(Self { connection })
     }
 }

@@ -29,9 +29,8 @@ impl Inventory for Session {
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
         let script = "inventory";
-        let placeholders = Placeholders::new(self, table, &[])?;
         let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("s.{}", quote(path)));
-        let sql = placeholders.fill(script, &INVENTORY.replace("{Path}", "@Path"))?.replace("@Path", &path);
+        let sql = Placeholders::new(self, table, &[])?.with("Path", path).fill(script, INVENTORY)?;
         let parameters: Parameters = vec![
             ("@After", bytes(after)),
             ("@Most", Value::Integer(most.into())),

@@ -31,6 +31,7 @@ mod sql;
 mod start;
 mod target;
 mod template;
+mod temporary;
 mod types;
 mod upkeep;
 mod versions;

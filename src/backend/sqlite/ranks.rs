@@ -1,17 +1,15 @@
 //! Ranks of keys in a temporary file.
 
+use super::temporary;
 use crate::backend::ranks::Ranks;
 use crate::backend::target::Standing;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/ranks_schema.sql");
-/// Nothing of it has to survive anything.
-const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
-    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
 
 /// See [`Ranks`].
 pub struct RankStore {
@@ -19,16 +17,12 @@ pub struct RankStore {
 }
 
 fn failed(error: rusqlite::Error) -> Error {
-    Error::new(Kind::Database, "the temporary file of the plan failed")
-        .caused_by(error)
-        .hint("is the folder that TMPDIR names full? It takes some 100 bytes a row")
+    temporary::failed("plan", error)
 }
 
 impl RankStore {
     pub(in crate::backend) fn open() -> Result<Self> {
-        // The empty name is that of a temporary database, which goes when it is closed.
-        let connection = Connection::open("").map_err(failed)?;
-        connection.execute_batch(PRAGMAS).and_then(|()| connection.execute_batch(SCHEMA)).map_err(failed)?;
+        let connection = temporary::open(SCHEMA).map_err(failed)?;
         Ok(Self { connection })
     }
 }

@@ -203,13 +203,8 @@ impl Session {
         from: &mut dyn Read,
     ) -> Result<()> {
         let mut blob = self.open_blob(table, column, row, false)?;
-        copy(from, bytes, &mut blob)?;
-        let mut more = [0];
-        match from.read(&mut more) {
-            Ok(0) => blob.close().map_err(|error| failed("write a large value", error)),
-            Ok(_) => Err(wrong_size(bytes)),
-            Err(error) => Err(Error::new(Kind::Io, "cannot read a large value").caused_by(error)),
-        }
+        copy_all(from, bytes, &mut blob)?;
+        blob.close().map_err(|error| failed("write a large value", error))
     }
 }
 
@@ -220,6 +215,16 @@ pub(super) fn zero_blob(bytes: u64) -> Result<ToSqlOutput<'static>> {
     }
     Err(Error::config(format!("a value of {bytes} bytes does not fit into SQLite"))
         .hint("an embedded instance holds values up to 1,000,000,000 bytes"))
+}
+
+/// Copies what has so many bytes, neither less nor more.
+pub(super) fn copy_all(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
+    copy(from, bytes, to)?;
+    match from.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(wrong_size(bytes)),
+        Err(error) => Err(Error::new(Kind::Io, "cannot read a large value").caused_by(error)),
+    }
 }
 
 fn copy(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {

@@ -152,12 +152,8 @@ impl Target for Session {
         })
     }
 
-    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>> {
-        let has_ledger = self.has_ledger(spec)?;
-        let Some(fit) = self.inspect_target(spec)? else {
-            return Ok(vec![Standing::default(); keys.len()]);
-        };
-        let mut lookup = Lookup::new(self, spec, &fit, has_ledger)?;
+    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
+        let mut lookup = Lookup::new(self, spec, fit, self.has_ledger(spec)?)?;
         keys.iter()
             .map(|key| {
                 let row = lookup.row(*key)?.map(|(_, version)| version);
@@ -169,11 +165,12 @@ impl Target for Session {
     fn standing_content(
         &mut self,
         spec: &TargetSpec,
+        fit: &TargetFit,
         columns: &[usize],
         keys: &[Guid],
     ) -> Result<Vec<Option<StandingContent>>> {
         let columns: Vec<&Column> = columns.iter().map(|at| &spec.columns[*at]).collect();
-        let standing = self.standing(spec, keys)?;
+        let standing = self.standing(spec, fit, keys)?;
         let content = |(key, standing): (&Guid, Standing)| {
             let Some(version) = standing.row else { return Ok(None) };
             let hash = |column: &&Column| self.content_sha256(&spec.target, (&spec.key_column, *key), column);

@@ -58,6 +58,12 @@ impl Placeholders {
         Ok(Self { table: config.name.clone(), values })
     }
 
+    /// The same, with one more name.
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.values.insert(name, Some(value));
+        self
+    }
+
     /// Replaces every `{Name}`.
     ///
     /// # Errors

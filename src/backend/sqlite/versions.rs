@@ -1,16 +1,14 @@
 //! Versions of keys in a temporary file.
 
+use super::temporary;
 use crate::backend::versions::{Kept, Orphan, SortKey, VersionEntry, Versions};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/compact_schema.sql");
 const SETTLE: &str = include_str!("../../../sql/sqlite/compact_settle.sql");
 const ABSENT: &str = include_str!("../../../sql/sqlite/compact_absent.sql");
-/// Nothing of it has to survive anything.
-const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
-    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
 
 /// See [`Versions`].
 pub struct VersionStore {
@@ -18,9 +16,7 @@ pub struct VersionStore {
 }
 
 fn failed(error: rusqlite::Error) -> Error {
-    Error::new(Kind::Database, "the temporary file of the compaction failed")
-        .caused_by(error)
-        .hint("is the folder that TMPDIR names full? It takes some 260 bytes a row, and more while it sorts")
+    temporary::failed("compaction", error)
 }
 
 /// SQLite has no unsigned integers.
@@ -30,9 +26,7 @@ fn signed(number: u64) -> Result<i64> {
 
 impl VersionStore {
     pub(in crate::backend) fn open() -> Result<Self> {
-        // The empty name is that of a temporary database, which goes when it is closed.
-        let connection = Connection::open("").map_err(failed)?;
-        connection.execute_batch(PRAGMAS).and_then(|()| connection.execute_batch(SCHEMA)).map_err(failed)?;
+        let connection = temporary::open(SCHEMA).map_err(failed)?;
         Ok(Self { connection })
     }
 }

@@ -6,7 +6,7 @@
 //! first and writes then.
 
 use super::client::Client;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, STAGE, Staged};
 use super::standing::{standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
@@ -62,8 +62,7 @@ impl Plan {
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
         let view = standing_view(spec, &fit, true);
-        let fill =
-            |sql: &str| sql.replace("[{Target}]", &target).replace("[{Key}]", &key).replace("[{Standing}]", &view);
+        let fill = |sql: &str| filled(sql, &[("Target", &target), ("Key", &key), ("Standing", &view)]);
         let columns = spec.columns.iter().cloned().enumerate();
         let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
         // What the target computes is staged all the same: a unique index may hold it.

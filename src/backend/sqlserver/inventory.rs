@@ -2,7 +2,7 @@
 
 use super::catalog;
 use super::session::Session;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
 use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
@@ -58,7 +58,7 @@ impl Inventory for Session {
 
     fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
         let source = catalog::resolve(&mut self.client, &table.source)?;
-        let sql = REMAINS.replace("[{SourceTable}]", &source).replace("[{KeyColumn}]", &quote(&table.key_column));
+        let sql = filled(REMAINS, &[("SourceTable", &source), ("KeyColumn", &quote(&table.key_column))]);
         let mut found = HashMap::new();
         self.ask_of_keys("look for rows of the source", keys, Sql::new(sql).with(&table.name), |key, fields| {
             let is_there = fields.must(1, Fields::number)? != 0;
@@ -126,16 +126,17 @@ impl Session {
             }
         }
         let path = path.map_or("NULL".to_owned(), |path| selected(path.sql_type, &of("s", &path.name)));
-        let text = INVENTORY
-            .replace("[{SourceTable}]", &catalog::resolve(&mut self.client, &table.source)?)
-            .replace("[{MetadataTable}]", &catalog::resolve(&mut self.client, &table.metadata)?)
-            .replace("[{KeyColumn}]", &quote(&table.key_column))
-            .replace("[{MetadataIdColumn}]", &quote(&table.metadata_id_column))
-            .replace("[{MetadataModifiedOnCol}]", &quote(&table.metadata_modified_on_column))
-            .replace("[{After}]", &after_text)
-            .replace("[{InScope}]", &in_scope)
-            .replace("[{Path}]", &path);
-        Ok(text)
+        let values = [
+            ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
+            ("MetadataTable", &catalog::resolve(&mut self.client, &table.metadata)?),
+            ("KeyColumn", &quote(&table.key_column)),
+            ("MetadataIdColumn", &quote(&table.metadata_id_column)),
+            ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+            ("After", &after_text),
+            ("InScope", &in_scope),
+            ("Path", &path),
+        ];
+        Ok(filled(INVENTORY, &values.map(|(name, value)| (name, value.as_str()))))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::apply::{Nothing, latest};
 use super::client::Client;
 use super::session::Session;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, STAGE};
 use super::values::Fields;
 use crate::backend::fit::rank;
@@ -65,8 +65,9 @@ impl Session {
     ) -> Result<Vec<Standing>> {
         let has_ledger = self.has_ledger()?;
         let tombstones = if has_ledger { "dbo.[BlobDeltaTombstone]" } else { NO_TOMBSTONES };
-        let sql = STANDING.replace("[{Standing}]", &standing_view(spec, fit, has_ledger));
-        let sql = Sql::new(sql.replace("[{Tombstones}]", tombstones)).with(&spec.table);
+        let view = standing_view(spec, fit, has_ledger);
+        let sql = filled(STANDING, &[("Standing", &view), ("Tombstones", tombstones)]);
+        let sql = Sql::new(sql).with(&spec.table);
         let mut found = HashMap::new();
         self.ask_of_keys("look up what stands in the target", keys, sql, |key, fields| {
             let row = fields.guid(1)?.map(|_| version_at(fields, 2)).transpose()?;

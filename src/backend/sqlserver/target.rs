@@ -9,6 +9,7 @@ use super::catalog;
 use super::client::Client;
 use super::session::Session;
 use super::sql::{Sql, literal, quote};
+use super::unique::UniqueIndex;
 use super::values::Fields;
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::target::{
@@ -32,6 +33,13 @@ const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_not
 /// The longest key of an index that is not clustered (SQL Server 2016 and later).
 const INDEX_MAX_BYTES: u16 = 1700;
 
+/// What the catalog says of a target.
+struct FoundTarget {
+    columns: Vec<Column>,
+    fit: TargetFit,
+    indexes: Vec<UniqueIndex>,
+}
+
 impl Target for Session {
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
         if create && !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
@@ -45,8 +53,8 @@ impl Target for Session {
         if !self.client.unit(|client| catalog::has_table(client, &spec.target))? {
             return Ok(None);
         }
-        let fit = self.in_target(spec, |session| session.check(spec));
-        fit.map(Some).map_err(|error| error.table(&spec.target))
+        let found = self.in_target(spec, |session| session.find(spec));
+        found.map(|found| Some(found.fit)).map_err(|error| error.table(&spec.target))
     }
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
@@ -94,19 +102,18 @@ impl Target for Session {
         })
     }
 
-    fn standing(&mut self, spec: &TargetSpec, keys: &[Guid]) -> Result<Vec<Standing>> {
-        let Some(fit) = self.inspect_target(spec)? else { return Ok(vec![Standing::default(); keys.len()]) };
-        self.in_target(spec, |session| session.standing_there(spec, &fit, keys))
+    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
+        self.in_target(spec, |session| session.standing_there(spec, fit, keys))
     }
 
     fn standing_content(
         &mut self,
         spec: &TargetSpec,
+        fit: &TargetFit,
         columns: &[usize],
         keys: &[Guid],
     ) -> Result<Vec<Option<StandingContent>>> {
-        let Some(fit) = self.inspect_target(spec)? else { return Ok(vec![None; keys.len()]) };
-        self.in_target(spec, |session| session.content_there(spec, &fit, columns, keys))
+        self.in_target(spec, |session| session.content_there(spec, fit, columns, keys))
     }
 }
 
@@ -151,16 +158,16 @@ impl Session {
         let missing = create && !self.client.unit(|client| catalog::has_table(client, &spec.target))?;
         if missing {
             self.create_target(spec, &wanted)?;
-        } else {
-            self.check(spec)?;
+        }
+        let found = self.find(spec)?;
+        if !missing {
             self.client.transact("create the ledger", |client| client.batch("create the ledger", SCHEMA))?;
         }
-        self.targets.remove(&spec.target);
-        self.plan(spec).map(|plan| plan.fit().clone())
+        self.keep_plan(spec, found).map(|plan| plan.fit().clone())
     }
 
-    /// How a target that is there takes the rows; its database is in use.
-    fn check(&mut self, spec: &TargetSpec) -> Result<TargetFit> {
+    /// A target that is there, and how it takes the rows; its database is in use.
+    fn find(&mut self, spec: &TargetSpec) -> Result<FoundTarget> {
         let mut found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
         // A stamp of the target's own takes no values.
         found.iter_mut().for_each(|column| column.computed |= column.sql_type == SqlType::RowVersion);
@@ -168,8 +175,11 @@ impl Session {
         let fit = fit(&found, &wanted, &spec.key_column)?;
         // A row replaces the row of its key, so the key alone must be unique.
         let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
-        let unique = self.unique_indexes(spec)?.iter().any(|(_, columns)| is_key(columns));
-        if unique { Ok(fit) } else { Err(not_unique(spec)) }
+        let indexes = self.unique_indexes(spec)?;
+        if !indexes.iter().any(|(_, columns)| is_key(columns)) {
+            return Err(not_unique(spec));
+        }
+        Ok(FoundTarget { columns: found, fit, indexes })
     }
 
     /// Columns as this server keeps them: there are servers whose times have six digits, whatever
@@ -221,9 +231,13 @@ impl Session {
         if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
             return Ok(plan.clone());
         }
-        let found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
-        let (fit, indexes) = (self.check(spec)?, self.unique_indexes(spec)?);
-        let plan = Arc::new(Plan::new(spec, &found, fit, &indexes, self.abilities()?.has_write));
+        let found = self.find(spec)?;
+        self.keep_plan(spec, found)
+    }
+
+    fn keep_plan(&mut self, spec: &TargetSpec, found: FoundTarget) -> Result<Arc<Plan>> {
+        let FoundTarget { columns, fit, indexes } = found;
+        let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, self.abilities()?.has_write));
         self.targets.insert(spec.target.clone(), plan.clone());
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 
 use super::client::Client;
 use super::session::Session;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
 use super::standing::{standing_view, target_name, version_at};
 use super::values::Fields;
@@ -95,8 +95,7 @@ impl Displacing {
                 ),
             })
         };
-        let displace =
-            |loser: &str| DISPLACE.replace("[{Loser}]", loser).replace("[{Target}]", &target).replace("[{Key}]", &key);
+        let displace = |loser: &str| filled(DISPLACE, &[("Loser", loser), ("Target", &target), ("Key", &key)]);
         let uniques = indexes.iter().filter_map(unique).collect();
         Self { uniques, staged: displace(STAGE), standing: displace(&view) }
     }
@@ -107,7 +106,9 @@ impl Displacing {
         let mut displaced = 0;
         for unique in &self.uniques {
             for (sql, standing_is_staged) in [(&unique.among_staged, true), (&unique.with_standing, false)] {
+                let mut last = None;
                 while let Some(clash) = unique.clash(client, spec, sql)? {
+                    clash.is_new(&mut last)?;
                     self.displace(client, spec, entry, &clash, standing_is_staged)?;
                     displaced += 1;
                 }

@@ -1,0 +1,70 @@
+//! `replay --plan`, `--check` and `--displace`: what each says, its exit code, and what it leaves alone.
+
+use crate::world::{DOCS, World};
+use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::model::cell::Cell;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+
+const COPY: &str = "Copy.dbo.Docs";
+
+fn target(world: &World) -> Box<dyn Backend> {
+    let options = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
+    Connection::Embedded(world.path("target")).open(&options).unwrap()
+}
+
+#[test]
+fn a_plan_changes_nothing_and_a_check_ends_with_3_where_something_differs() {
+    let world = World::new();
+    let bundle = world.bundle().display().to_string();
+    let replay = |more: &[&str]| {
+        let args = ["replay", &bundle, "--into", "sqlite:target", "--database", "Copy"];
+        world.call(&[&args[..], more].concat())
+    };
+    assert_eq!(replay(&["--plan", "--create"]).code, 2, "it has nothing to look at, and makes nothing");
+    assert!(!world.path("target").exists());
+    drop(target(&world));
+    let planned = replay(&["--plan", "--create", "--json"]);
+    assert_eq!((planned.code, &planned.json()["plan"][0]["Inserted"]), (0, &3.into()), "{planned:?}");
+    assert!(replay(&["--plan", "--create"]).stdout.contains("Copy.dbo.Docs would be created"));
+    assert_eq!(replay(&["--check"]).code, 2, "there is nothing to check");
+    assert_eq!(replay(&["--create"]).code, 0);
+    assert_eq!(replay(&["--check"]).code, 0);
+    let table = TableName::parse(COPY).unwrap();
+    assert!(target(&world).delete(&table, ("stream_id", Guid::from_bytes([2; 16]))).unwrap());
+    let found = replay(&["--check", "--json"]);
+    assert_eq!((found.code, &found.json()["differences"]["missing"]), (3, &1.into()), "{found:?}");
+    assert!(replay(&["--check"]).stdout.contains("02020202-0202-0202-0202-020202020202"));
+    assert_eq!(replay(&["--check", "--create"]).code, 2, "a check creates nothing");
+}
+
+#[test]
+fn a_row_under_a_new_key_is_in_the_way_of_its_old_one_and_displaces_it_on_demand() {
+    let world = World::new();
+    world.good(&["table", "set", DOCS, "SafetyBufferMinutes=0"]);
+    let (source, metadata) = (TableName::parse(DOCS).unwrap(), TableName::parse("Meta.dbo.Docs").unwrap());
+    let (old, new) = (Guid::from_bytes([1; 16]), Guid::from_bytes([9; 16]));
+    let mut backend = target(&world);
+    let columns = world.backend().columns(&source).unwrap();
+    backend.create_table(&TableName::parse(COPY).unwrap(), &columns, "stream_id", &[]).unwrap();
+    backend.execute_script("CREATE UNIQUE INDEX OnePath ON Docs (path_locator)").unwrap();
+    world.bundle();
+    // The same path under another key, and nobody logged that the old one went.
+    let mut at_source = world.backend();
+    assert!(at_source.delete(&source, ("stream_id", old)).unwrap());
+    let row = [Cell::Guid(new), Cell::Bytes(b"new"), Cell::Bytes(&[1]), Cell::Null, Cell::Null];
+    at_source.insert(&source, &columns, &[row.to_vec()]).unwrap();
+    let of_metadata = at_source.columns(&metadata).unwrap();
+    let stamp = [Cell::Guid(new), Cell::DateTime(at_source.now().unwrap().utc)];
+    at_source.insert(&metadata, &of_metadata, &[stamp.to_vec()]).unwrap();
+    world.bundle();
+    let out = world.out();
+    let args = ["replay", &out, "--into", "sqlite:target", "--database", "Copy"];
+    let refused = world.call(&args);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains(&old.to_string()) && refused.stderr.contains(&new.to_string()), "{refused:?}");
+    assert!(refused.stderr.contains("OnePath") && refused.stderr.contains("--displace"), "{refused:?}");
+    let displaced = world.good(&[&args[..], &["--displace", "--json"]].concat()).json();
+    assert_eq!(displaced["bundles"][1]["tables"][0]["Displaced"], 1, "{displaced}");
+    assert_eq!(world.call(&[&args[..], &["--check"]].concat()).code, 0);
+}
