@@ -1,7 +1,7 @@
 //! Archives: members that no bundle has, bombs, and lengths that lie. Checksums of headers fit.
 
-use crate::bundle::{fixture, found};
-use crate::tally;
+use crate::damage::bundle::{fixture, found};
+use crate::damage::tally;
 use blobdelta::verify::FindingKind::BadArchive;
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! Single bits, of every file of a signed bundle, and of the same bundle as an archive.
 
-use crate::bundle::{Copy, files, fixture, options};
-use crate::tally;
+use crate::damage::bundle::{Copy, files, fixture, options};
+use crate::damage::tally;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::verify_with;
 use std::fs::{self, File, OpenOptions};

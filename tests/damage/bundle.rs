@@ -1,6 +1,6 @@
 //! The bundle that is damaged: the signed one of `fixtures/bundles`, with a column of nearly every type.
 
-use crate::tally;
+use crate::damage::tally;
 use blobdelta::bundle::checksums::Checksum;
 use blobdelta::bundle::list;
 use blobdelta::bundle::signature::AllowedSigners;

@@ -1,7 +1,7 @@
 //! Files of the folder: changed as a whole, strange ones, and those of others.
 
-use crate::bundle::{Copy, MANIFEST, PAYLOAD_LIST, SIGNATURE, TAG_LIST, expect, files, fixture, found};
-use crate::tally;
+use crate::damage::bundle::{Copy, MANIFEST, PAYLOAD_LIST, SIGNATURE, TAG_LIST, expect, files, fixture, found};
+use crate::damage::tally;
 use blobdelta::verify::FindingKind::{self, *};
 use std::collections::BTreeSet;
 use std::fs;

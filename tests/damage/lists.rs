@@ -1,6 +1,6 @@
 //! Lists of hashes, in another form than their one, by somebody who makes the other hashes fit.
 
-use crate::bundle::{Copy, PAYLOAD_LIST, SIGNATURE, TAG_LIST, expect, line};
+use crate::damage::bundle::{Copy, PAYLOAD_LIST, SIGNATURE, TAG_LIST, expect, line};
 use blobdelta::verify::FindingKind::{BadList, BadSignature, ListsDisagree};
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! manifest.json in another form than its one, or with content that cannot be, its hash redone.
 
-use crate::bundle::{Copy, MANIFEST, expect};
+use crate::damage::bundle::{Copy, MANIFEST, expect};
 use blobdelta::verify::FindingKind::{self, BadManifest, ListsDisagree, UnknownFormat, WrongSize};
 
 fn with(class: &str, what: &str, due: &[FindingKind], change: impl Fn(String) -> Vec<u8>) {

@@ -1,7 +1,7 @@
 //! A disk that is full: a small file system of the machine's memory, where one may be mounted.
 
-use crate::site::Site;
-use crate::{is_full, tally};
+use crate::faults::site::Site;
+use crate::faults::{is_full, tally};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

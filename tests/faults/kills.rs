@@ -1,7 +1,7 @@
 //! SIGKILL, at named points and at random moments.
 
-use crate::site::Site;
-use crate::{is_full, tally};
+use crate::faults::site::Site;
+use crate::faults::{is_full, tally};
 use std::process::Output;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Hostile names, as databases, tables and columns: each works from configuration to replay, or is
 //! refused by name; and a table that stands beside them still stands.
 
-use crate::{is_full, tally};
+use crate::faults::{is_full, tally};
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::durable::Local;
 use blobdelta::engine::{PackOptions, RunOptions, run};

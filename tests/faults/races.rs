@@ -1,7 +1,7 @@
 //! Operators that work at once, and one that slept through its lease.
 
-use crate::site::Site;
-use crate::{is_full, tally};
+use crate::faults::site::Site;
+use crate::faults::{is_full, tally};
 use std::process::{Command, Output};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM.
 
-use crate::site::Site;
-use crate::{is_full, tally};
+use crate::faults::site::Site;
+use crate::faults::{is_full, tally};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Replay: values, gaps, crashes.
 
 use crate::made::{Content, Made, Row, key};
-use crate::place::Place;
+use crate::replay::place::Place;
 use blobdelta::durable::{Faulty, When};
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;

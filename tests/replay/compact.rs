@@ -1,7 +1,7 @@
 //! Compaction against replay: the one bundle gives what the many give.
 
 use crate::made::{Content, Made, Row, key};
-use crate::place::Place;
+use crate::replay::place::Place;
 use blobdelta::bundle::Bundle;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;

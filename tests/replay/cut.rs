@@ -1,9 +1,9 @@
 //! A connection that is cut in the middle: a relay stands between the program and the server, and
 //! drops the connection at one message, before it or before its answer.
 
-use crate::bundles::large;
 use crate::made::Made;
-use crate::place::{Into, Place};
+use crate::replay::bundles::large;
+use crate::replay::place::{Into, Place};
 use blobdelta::error::Kind;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs as _};

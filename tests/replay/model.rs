@@ -1,7 +1,7 @@
 //! Replay against a plain map: any bundles, in any order, any number of times.
 
 use crate::made::{Made, Row, at, key};
-use crate::place::Place;
+use crate::replay::place::Place;
 use blobdelta::model::id::Guid;
 use blobdelta::model::version::Version;
 use proptest::prelude::*;

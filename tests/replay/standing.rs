@@ -1,7 +1,7 @@
 //! Targets that stand already, with columns and constraints of their own; plans and checks.
 
 use crate::made::{Content, Made, Row, key};
-use crate::place::{Into, Place};
+use crate::replay::place::{Into, Place};
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
@@ -173,7 +173,7 @@ pub fn a_plan_says_what_a_replay_then_does(place: &Place) {
     let planned = plan(&bundles, &mut *backend, &creating, &Silent).unwrap();
     assert!(planned.iter().all(|table| table.creates_table), "{planned:?}");
     assert_eq!(sum(&planned), [10, 8, 2, 0, 1]);
-    assert!(backend.inspect_target(&crate::target::spec(&into, "Files")).unwrap().is_none(), "nothing is made");
+    assert!(backend.inspect_target(&crate::replay::target::spec(&into, "Files")).unwrap().is_none(), "nothing is made");
     // With the first bundle applied, only the second is left.
     into.apply(&bundles[..1], false).unwrap();
     let mut backend = into.open().unwrap();
@@ -221,8 +221,10 @@ pub fn what_a_gap_allowed_is_kept_with_the_bundle(place: &Place) {
     into.apply(&[first], false).unwrap();
     let report = into.apply(&[third], true).unwrap();
     assert!(report.bundles[0].tables[0].gap.as_ref().is_some_and(|gap| gap.contains("missing")));
-    let spec =
-        blobdelta::backend::TargetSpec { table: crate::made::table_name(), ..crate::target::spec(&into, "Files") };
+    let spec = blobdelta::backend::TargetSpec {
+        table: crate::made::table_name(),
+        ..crate::replay::target::spec(&into, "Files")
+    };
     let noted = into.open().unwrap().applied_bundles(&spec).unwrap();
     let gaps: Vec<bool> = noted.iter().map(|bundle| bundle.gap.is_some()).collect();
     assert_eq!(gaps, [false, true]);

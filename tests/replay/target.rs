@@ -1,7 +1,7 @@
 //! What a target promises, call by call.
 
 use crate::made::{at, key};
-use crate::place::{Into, Place};
+use crate::replay::place::{Into, Place};
 use blobdelta::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink, RowSource};

@@ -1,8 +1,8 @@
 //! Values: every size by every way that a driver needs, and every type.
 
 use crate::made::{Content, Made, Row, at, key};
-use crate::place::Place;
-use crate::target::{entry, spec, version};
+use crate::replay::place::Place;
+use crate::replay::target::{entry, spec, version};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
 use blobdelta::model::column::Column;

@@ -5,7 +5,7 @@
 //! The files are those that the project ships, or those of the folder that `BLOBDELTA_TEST_FILES`
 //! names; with such a folder, a replay is killed at 50 moments.
 
-use crate::place::{Into, Place};
+use crate::replay::place::{Into, Place};
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::demo::{DemoOptions, run_demo};
 use blobdelta::error::Result;

@@ -1,7 +1,7 @@
 //! What a consumer sees: the manifest, big values, and publishing across a crash.
 
-use crate::instance::Instance;
-use crate::world::{A, BUFFER, World, minute};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, BUFFER, World, minute};
 use blobdelta::backend::PackState;
 use blobdelta::bundle::{Bundle, FileRole};
 use blobdelta::durable::{Faulty, Local, When};

@@ -1,7 +1,7 @@
 //! What goes wrong: one table of several, scripts, resumption.
 
-use crate::instance::Instance;
-use crate::world::{A, World, config, key};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, World, config, key};
 use blobdelta::error::Kind;
 use blobdelta::model::run::Status;
 

@@ -7,8 +7,8 @@
 //! - no key whose deletion was logged and shipped stands there, unless it came back later;
 //! - every published bundle passes `verify --deep`.
 
-use crate::instance::Instance;
-use crate::world::{A, B, World, X, key, minute, unit};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::backend::PackState;
 use blobdelta::durable::{Faulty, When};
 use blobdelta::model::cell::{Cell, CellSink};

@@ -1,7 +1,7 @@
 //! The two kinds of instance that a scenario runs on, and where a world stands on one.
 
-use crate::server::Server;
-use crate::session::Session;
+use crate::scenarios::server::Server;
+use crate::scenarios::session::Session;
 use blobdelta::backend::{Connection, OpenOptions};
 use blobdelta::durable::{Disk, Local};
 use blobdelta::model::clock::ManualClock;

@@ -1,10 +1,10 @@
 //! The one list. A scenario that stands in none of its parts is code that nothing calls, which the
 //! lints refuse.
 
-use crate::instance::Instance;
-use crate::{bundles, failures, history, procedures, reconcile, slices, takes, tree, types, units};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::{bundles, failures, history, procedures, reconcile, slices, takes, tree, types, units};
 
-/// Builds a [`World`](crate::world::World) or more on the instance, and panics where it ends wrong.
+/// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
 
 macro_rules! list {

@@ -1,10 +1,10 @@
 //! The procedures called without this program, as an operator or a job calls them, before and after
 //! the program itself.
 
-use crate::bundles::findings;
-use crate::instance::Instance;
-use crate::read::Count;
-use crate::world::{A, B, BUFFER, World, key, minute, name, unit};
+use crate::scenarios::bundles::findings;
+use crate::scenarios::instance::Instance;
+use crate::scenarios::read::Count;
+use crate::scenarios::world::{A, B, BUFFER, World, key, minute, name, unit};
 use blobdelta::backend::PackState;
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::model::id::Guid;

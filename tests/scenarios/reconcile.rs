@@ -1,7 +1,7 @@
 //! Reconciliation: what bundles lack of the source, and how the next run mends it.
 
-use crate::instance::Instance;
-use crate::world::{A, B, World, X, key, minute, unit};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport, reconcile};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub fn what_runs_took_is_reconciled(on: &Instance) {
     let report = reconciled(&mut world, &all);
     assert!(report.is_good() && report.counts.is_empty(), "{report:?}");
     assert_eq!((report.bundles, report.keys, report.equal, report.not_due), (2, 3, 3, 0));
-    assert_eq!(report.reached, Some(minute(2000 - crate::world::BUFFER)));
+    assert_eq!(report.reached, Some(minute(2000 - crate::scenarios::world::BUFFER)));
 }
 
 /// After two runs: each number is one way in which the bundles are wrong.

@@ -7,7 +7,7 @@
 //! Its clock stands still: the functions that the procedures ask for the time are replaced by ones
 //! that read a table of one row.
 
-use crate::session::Session;
+use crate::scenarios::session::Session;
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -24,7 +24,7 @@ const DATABASES: [&str; 4] = ["Src", "Meta", "Src_Delta", "Copy"];
 /// See the module's text.
 pub struct Server {
     pub connection: Arc<Connection>,
-    /// See [`World::finest_ticks`](crate::world::World::finest_ticks).
+    /// See [`World::finest_ticks`](crate::scenarios::world::World::finest_ticks).
     pub finest_ticks: i64,
     /// A session of its own, which no fault of a scenario reaches.
     control: Session,

@@ -1,7 +1,7 @@
 //! Whose slice it is: rules 8 to 11.
 
-use crate::instance::Instance;
-use crate::world::{A, BUFFER, World, key, minute};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, BUFFER, World, key, minute};
 use blobdelta::backend::PackState;
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::error::Kind;

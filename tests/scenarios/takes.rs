@@ -1,7 +1,7 @@
 //! What a window takes: rules 1 to 6.
 
-use crate::instance::Instance;
-use crate::world::{A, B, BUFFER, World, X, key, minute};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute};
 use blobdelta::model::run::Status;
 use blobdelta::model::time::Timestamp;
 

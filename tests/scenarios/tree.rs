@@ -1,7 +1,7 @@
 //! Rule 7 and rule 13: the tree in a slice is whole, and parents stand first.
 
-use crate::instance::Instance;
-use crate::world::{A, B, World, X, key, minute};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, World, X, key, minute};
 use blobdelta::model::run::Status;
 use blobdelta::model::sqltype::SqlType;
 

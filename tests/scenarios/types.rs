@@ -1,10 +1,10 @@
 //! Every type that is carried, with the values of `fixtures/types/types.json`: from a source through slice,
 //! bundle and replay, equal at the end.
 
-use crate::bundles::findings;
-use crate::instance::Instance;
-use crate::session::Session;
-use crate::world::{World, key, minute, name};
+use crate::scenarios::bundles::findings;
+use crate::scenarios::instance::Instance;
+use crate::scenarios::session::Session;
+use crate::scenarios::world::{World, key, minute, name};
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};

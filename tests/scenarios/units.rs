@@ -1,7 +1,7 @@
 //! Business units, chains and deletions: rules 12, 15 and 16.
 
-use crate::instance::Instance;
-use crate::world::{A, B, BUFFER, World, X, key, minute, name, unit};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, name, unit};
 use blobdelta::model::run::{Scope, Status};
 use blobdelta::model::slice::Deletion;
 
@@ -107,7 +107,7 @@ pub fn rule_16_a_chain_is_of_one_scope(on: &Instance) {
 pub fn a_unit_in_a_table_without_units_is_a_failure_of_that_table(on: &Instance) {
     let mut world = World::new(on);
     world.add_table("Other");
-    let mut other = crate::world::config("Other");
+    let mut other = crate::scenarios::world::config("Other");
     other.metadata_business_unit_column = None;
     (other.business_unit_table, other.business_unit_id_column) = (None, None);
     world.backend.save_table(&other).unwrap();

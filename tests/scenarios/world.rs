@@ -3,9 +3,9 @@
 //! One tree table, `Src.dbo.Docs`, with its metadata in `Meta.dbo.Docs` and the units in scope
 //! in `Src.dbo.Units`. Keys are small numbers, times are minutes.
 
-use crate::instance::{Instance, Place};
-use crate::read::{COLUMNS, Rows, SliceRow};
-use crate::session::Session;
+use crate::scenarios::instance::{Instance, Place};
+use crate::scenarios::read::{COLUMNS, Rows, SliceRow};
+use crate::scenarios::session::Session;
 use blobdelta::backend::{DeployStep, WatermarkRecord};
 use blobdelta::durable::{Disk, Faulty, Local};
 use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};

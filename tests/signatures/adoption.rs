@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::bundles::{Signing, signature_of};
-use super::world::tree;
+use crate::world::tree;
 use blobdelta::bundle::{Bundle, extract};
 use blobdelta::durable::{Faulty, When};
 use blobdelta::monitor::Silent;

@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::keys::{Agent, Keys, assert_success, run};
-use super::world::{Ended, World, tree};
+use crate::world::{Ended, World, tree};
 use blobdelta::bundle::signature::NAMESPACE;
 use serde_json::Value;
 use std::fs;

@@ -3,19 +3,12 @@
 //! A machine without one of the programs reports its tests as skipped, by name and count; with `CI`
 //! set they fail there instead.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod archives;
 
-#[expect(dead_code, reason = "what only the tests of the commands need")]
-#[path = "../cli/world.rs"]
-mod world;
-
-use libtest_mimic::{Arguments, Trial};
-use std::collections::BTreeSet;
+use crate::List;
+use crate::world::World;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
-use world::World;
+use std::process::{Command, Output};
 
 type Case = fn(&World);
 
@@ -31,26 +24,17 @@ const AGE: Program = ("age", "age");
 const COREUTILS: Program = ("coreutils", "sha256sum");
 const TAR: Program = ("tar", "tar");
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+/// The list of this folder.
+pub fn list() -> List {
     let is_ci = std::env::var_os("CI").is_some();
-    let mut missing = BTreeSet::new();
-    let mut trials = Vec::new();
+    let mut list = List::new("programs");
     for (name, case, programs) in LIST {
-        let absent: Vec<_> = programs.iter().filter(|(_, program)| !is_there(program)).collect();
-        missing.extend(absent.iter().map(|(package, _)| *package));
-        let is_skipped = !absent.is_empty() && !is_ci;
-        let trial = Trial::test(*name, move || {
-            case(&World::new());
-            Ok(())
-        });
-        trials.push(trial.with_ignored_flag(is_skipped));
+        let absent = programs.iter().filter(|(_, program)| !is_there(program));
+        let absent: Vec<&str> = absent.map(|(package, _)| *package).collect();
+        let reason = format!("not installed here: {} (Debian packages)", absent.join(", "));
+        list.add(name, (!absent.is_empty() && !is_ci).then_some(reason), || case(&World::new()));
     }
-    let done = libtest_mimic::run(&arguments, trials);
-    if !is_ci && !missing.is_empty() && !arguments.list {
-        println!("SKIPPED {} tests: not installed here: {missing:?} (Debian packages)\n", done.num_ignored);
-    }
-    done.exit_code()
+    list
 }
 
 /// Whether a program can be called.

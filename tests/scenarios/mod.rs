@@ -4,8 +4,6 @@
 //! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` they run on that server too, which has to be
 //! one that nothing else needs; without it they are reported as skipped there, by name and count.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod instance;
 mod list;
 mod read;
@@ -24,16 +22,12 @@ mod tree;
 mod types;
 mod units;
 
+use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};
 use instance::Instance;
-use libtest_mimic::{Arguments, Trial};
-use list::{EMBEDDED_ALONE, ON_BOTH, SERVER_ALONE, Scenario};
+use list::{EMBEDDED_ALONE, ON_BOTH, SERVER_ALONE};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::ExitCode;
-use std::sync::{Arc, OnceLock, mpsc};
-
-/// The connection string of a server that the scenarios may empty.
-const VARIABLE: &str = "BLOBDELTA_TEST_SQLSERVER";
+use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -41,36 +35,24 @@ type Job = Box<dyn FnOnce() + Send>;
 /// sessions, one scenario after the other.
 static ON_SERVER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let server = std::env::var(VARIABLE).ok().filter(|string| !string.is_empty());
+/// The list of this folder.
+pub fn list() -> List {
+    let server = std::env::var(SERVER).ok().filter(|string| !string.is_empty());
     let credentials = Credentials { password: std::env::var("BLOBDELTA_PASSWORD").ok(), access_token: None };
     let server = server.map(|string| Arc::new(Connection::parse(&string, &credentials).unwrap()));
-    let embedded = ON_BOTH.iter().chain(EMBEDDED_ALONE).map(on_embedded);
-    let on_server = ON_BOTH.iter().chain(SERVER_ALONE).map(|scenario| on_server(scenario, server.as_ref()));
-    let done = libtest_mimic::run(&arguments, embedded.chain(on_server).collect());
-    if server.is_none() && !arguments.list && done.num_ignored > 0 {
-        println!("SKIPPED {} scenarios on SQL Server: {VARIABLE} is not set\n", done.num_ignored);
+    let mut list = List::new("scenarios");
+    for (name, scenario) in ON_BOTH.iter().chain(EMBEDDED_ALONE) {
+        list.add(&format!("embedded::{name}"), None, || scenario(&Instance::Embedded));
     }
-    done.exit_code()
-}
-
-fn on_embedded((name, scenario): &'static (&'static str, Scenario)) -> Trial {
-    Trial::test(format!("embedded::{name}"), move || {
-        scenario(&Instance::Embedded);
-        Ok(())
-    })
-}
-
-fn on_server((name, scenario): &'static (&'static str, Scenario), server: Option<&Arc<Connection>>) -> Trial {
-    let instance = server.cloned().map(Instance::Server);
-    let is_skipped = instance.is_none();
-    let run = move || {
-        let instance = instance.ok_or(format!("{VARIABLE} is not set"))?;
-        in_turn(move || scenario(&instance));
-        Ok(())
-    };
-    Trial::test(format!("sqlserver::{name}"), run).with_ignored_flag(is_skipped)
+    for (name, scenario) in ON_BOTH.iter().chain(SERVER_ALONE) {
+        let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
+        let instance = server.clone().map_or(Instance::Embedded, Instance::Server);
+        list.add(&format!("sqlserver::{name}"), skipped, move || {
+            let _alone = ALONE_ON_SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+            in_turn(move || scenario(&instance));
+        });
+    }
+    list
 }
 
 /// Runs a scenario on the server's thread, and panics as it does.

@@ -2,11 +2,9 @@
 //! whatever an operator does next. What must hold: nothing published that does not verify, no row
 //! lost, none too many, no lease kept beyond its time, no litter after the next run.
 //!
-//! `cargo test --test faults` runs a slice of it; `BLOBDELTA_FAULTS=full` all points. The table at
+//! `cargo test --test suite -- faults` runs a slice of it; `BLOBDELTA_FAULTS=full` all points. The table at
 //! the end says for each class how many points were tried, how many passed, and how many rows were
 //! lost or too many.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod disks;
 mod kills;
@@ -15,9 +13,8 @@ mod races;
 mod signals;
 mod site;
 
-use libtest_mimic::{Arguments, Trial};
+use crate::List;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Clone, Copy, Default)]
@@ -45,15 +42,10 @@ fn is_full() -> bool {
     std::env::var("BLOBDELTA_FAULTS").is_ok_and(|budget| budget == "full")
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    let mut add = |name: &str, case: fn()| {
-        trials.push(Trial::test(name, move || {
-            case();
-            Ok(())
-        }));
-    };
+/// The list of this folder.
+pub fn list() -> List {
+    let mut list = List::new("faults");
+    let mut add = |name, case: fn()| list.add(name, None, case);
     add("killed_before_any_durable_operation_of_a_full_load", kills::full_load);
     add("killed_before_any_durable_operation_of_a_delta", kills::delta);
     add("killed_before_any_durable_operation_of_a_pack", kills::pack);
@@ -65,23 +57,20 @@ fn main() -> ExitCode {
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
     add("hostile_names", names::hostile_names);
-    let can_mount = disks::can_mount();
-    let full = || {
-        disks::full();
-        Ok(())
-    };
-    trials.push(Trial::test("a_disk_that_is_full", full).with_ignored_flag(!can_mount));
-    let done = libtest_mimic::run(&arguments, trials);
-    if !can_mount {
-        println!("SKIPPED 1 test of faults, a_disk_that_is_full: no file system can be mounted here (root can)\n");
-    }
+    let unmounted = (!disks::can_mount()).then(|| "no file system can be mounted here (root can)".to_owned());
+    list.add("a_disk_that_is_full", unmounted, disks::full);
+    list.table = Some(table);
+    list
+}
+
+fn table() {
     let tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
-    if !tally.is_empty() {
-        println!("| fault | tried | passed | rows lost | rows too many |\n|---|---|---|---|---|");
-        for (class, count) in tally.iter() {
-            println!("| {class} | {} | {} | {} | {} |", count.tried, count.passed, count.lost, count.extra);
-        }
-        println!();
+    if tally.is_empty() {
+        return;
     }
-    done.exit_code()
+    println!("| fault | tried | passed | rows lost | rows too many |\n|---|---|---|---|---|");
+    for (class, count) in tally.iter() {
+        println!("| {class} | {} | {} | {} | {} |", count.tried, count.passed, count.lost, count.extra);
+    }
+    println!();
 }

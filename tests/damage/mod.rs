@@ -1,10 +1,8 @@
 //! Damage and malice, class by class: a signed bundle is changed in one way at a time, and each time
 //! verification must say exactly what is wrong. Ends with a table: class × tried × rejected.
 //!
-//! `cargo test --release --test damage -- --include-ignored` also flips every single bit, for some
+//! `cargo test --release --test suite -- damage --include-ignored` also flips every single bit, for some
 //! minutes; without it, a random thousand.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod archives;
 mod bits;
@@ -13,9 +11,8 @@ mod files;
 mod lists;
 mod manifests;
 
-use libtest_mimic::{Arguments, Trial};
+use crate::List;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 /// How many changes of each class were tried, and how many of them rejected.
@@ -29,15 +26,10 @@ fn tally(class: &str, is_rejected: bool) {
     *rejected += u64::from(is_rejected);
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    let mut add = |name: &str, case: fn()| {
-        trials.push(Trial::test(name, move || {
-            case();
-            Ok(())
-        }));
-    };
+/// The list of this folder.
+pub fn list() -> List {
+    let mut list = List::new("damage");
+    let mut add = |name, case: fn()| list.add(name, None, case);
     add("files_truncated_extended_removed_renamed_swapped", files::every_file);
     add("files_that_do_not_belong", files::strangers);
     add("links_pipes_and_devices", files::special);
@@ -49,19 +41,16 @@ fn main() -> ExitCode {
     add("archives_with_members_of_another_kind", archives::members);
     add("archives_cut_off_and_extended", archives::lengths);
     add("a_random_thousand_bits", bits::a_random_thousand);
-    trials.push(
-        Trial::test("every_bit", || {
-            bits::every_one();
-            Ok(())
-        })
-        .with_ignored_flag(true),
-    );
-    let done = libtest_mimic::run(&arguments, trials);
+    list.add_on_demand("every_bit", bits::every_one);
+    list.table = Some(table);
+    list
+}
+
+fn table() {
     let tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
     if !tally.is_empty() {
         println!("{:<60} {:>8} {:>9}", "class", "tried", "rejected");
         tally.iter().for_each(|(class, (tried, rejected))| println!("{class:<60} {tried:>8} {rejected:>9}"));
         println!();
     }
-    done.exit_code()
 }

@@ -4,8 +4,6 @@
 //! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` on that server too, in databases of its own
 //! whose names begin with `Replay_`; without it these are reported as skipped, by name and count.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod bundles;
 mod compact;
 mod cut;
@@ -16,20 +14,9 @@ mod target;
 mod values;
 mod weeks;
 
-#[expect(dead_code, reason = "what only the tests of verification need")]
-#[path = "../bundles/verify/made.rs"]
-mod made;
-
-use libtest_mimic::{Arguments, Trial};
+use crate::{ALONE_ON_SERVER, List, SERVER};
 use place::Place;
-use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
-
-/// The connection string of a server on which databases may be made.
-const VARIABLE: &str = "BLOBDELTA_TEST_SQLSERVER";
-
-/// Held by the one test that runs on the server.
-static SERVER: Mutex<()> = Mutex::new(());
+use std::sync::PoisonError;
 
 type Case = fn(&Place);
 
@@ -92,33 +79,20 @@ const SERVER_ALONE: &[(&str, Case)] = list![
     values { a_text_is_never_changed_in_silence }
 ];
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let server = std::env::var(VARIABLE).ok().filter(|string| !string.is_empty());
-    let embedded = ON_BOTH.iter().chain(EMBEDDED_ALONE).map(on_embedded);
-    let on_server = ON_BOTH.iter().chain(SERVER_ALONE).map(|case| on_server(case, server.as_ref()));
-    let done = libtest_mimic::run(&arguments, embedded.chain(on_server).collect());
-    if server.is_none() && !arguments.list && done.num_ignored > 0 {
-        println!("SKIPPED {} tests of replay on SQL Server: {VARIABLE} is not set\n", done.num_ignored);
+/// The list of this folder.
+pub fn list() -> List {
+    let server = std::env::var(SERVER).ok().filter(|string| !string.is_empty());
+    let mut list = List::new("replay");
+    for (name, case) in ON_BOTH.iter().chain(EMBEDDED_ALONE) {
+        list.add(&format!("embedded::{name}"), None, || case(&Place::embedded()));
     }
-    done.exit_code()
-}
-
-fn on_embedded((name, case): &'static (&'static str, Case)) -> Trial {
-    Trial::test(format!("embedded::{name}"), move || {
-        case(&Place::embedded());
-        Ok(())
-    })
-}
-
-fn on_server((name, case): &'static (&'static str, Case), server: Option<&String>) -> Trial {
-    let string = server.cloned();
-    let is_skipped = string.is_none();
-    let run = move || {
-        let string = string.ok_or(format!("{VARIABLE} is not set"))?;
-        let _alone = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        case(&Place::server(string));
-        Ok(())
-    };
-    Trial::test(format!("sqlserver::{name}"), run).with_ignored_flag(is_skipped)
+    for (name, case) in ON_BOTH.iter().chain(SERVER_ALONE) {
+        let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
+        let string = server.clone().unwrap_or_default();
+        list.add(&format!("sqlserver::{name}"), skipped, || {
+            let _alone = ALONE_ON_SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+            case(&Place::server(string));
+        });
+    }
+    list
 }
