@@ -6,12 +6,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+/// Tests by their names, module by module.
+macro_rules! list {
+    ($case:ty: $($module:ident { $($name:ident),+ $(,)? })*) => {
+        &[$($((stringify!($name), $module::$name as $case),)+)*]
+    };
+}
+
 mod damage;
 mod faults;
 mod programs;
 mod replay;
 mod scenarios;
 mod signatures;
+mod tds;
 
 #[expect(dead_code, reason = "what only the tests of verification need")]
 #[path = "bundles/verify/made.rs"]
@@ -86,8 +94,15 @@ fn skips(arguments: &Arguments, list: &List) -> Vec<String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let lists =
-        [scenarios::list(), replay::list(), faults::list(), damage::list(), signatures::list(), programs::list()];
+    let lists = [
+        scenarios::list(),
+        replay::list(),
+        faults::list(),
+        damage::list(),
+        signatures::list(),
+        programs::list(),
+        tds::list(),
+    ];
     let (mut trials, mut skipped, mut tables) = (Vec::new(), Vec::new(), Vec::new());
     for list in lists {
         skipped.extend(skips(&arguments, &list));

@@ -3,7 +3,10 @@
 use crate::faults::site::Site;
 use crate::faults::{is_full, tally};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// As long as a run may take to take over from one that sleeps.
+const TAKE_OVER: Duration = Duration::from_secs(20);
 
 /// A run may end well, be told that another one holds the lease or took it, or find a slice of its own
 /// gone; it never dies otherwise.
@@ -66,7 +69,7 @@ pub fn sleeper() {
         let mut is_asleep = false;
         while !is_asleep && sleeper.try_wait().unwrap().is_none() {
             signal("STOP", sleeper.id());
-            is_asleep = place.try_expire_leases();
+            is_asleep = place.try_expire_leases().is_some_and(|leases| leases > 0);
             if !is_asleep {
                 signal("CONT", sleeper.id());
                 std::thread::sleep(Duration::from_millis(3));
@@ -76,7 +79,10 @@ pub fn sleeper() {
             continue;
         }
         let mut other = place.command(&["run", "--out", "out"]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(1500));
+        let began = Instant::now();
+        while other.try_wait().unwrap().is_none() && began.elapsed() < TAKE_OVER {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let took_over = other.try_wait().unwrap().is_some_and(|status| status.success());
         signal("CONT", sleeper.id());
         let ended = sleeper.wait_with_output().unwrap();

@@ -168,15 +168,15 @@ impl Site {
 
     /// Lets the time go by that a dead run's lease lives.
     pub fn expire_leases(&self) {
-        assert!(self.try_expire_leases(), "somebody holds the instance");
+        assert!(self.try_expire_leases().is_some(), "somebody holds the instance");
     }
 
-    /// The same, unless somebody is in the middle of a transaction.
-    pub fn try_expire_leases(&self) -> bool {
+    /// The same, unless somebody is in the middle of a transaction. Says how many there were.
+    pub fn try_expire_leases(&self) -> Option<usize> {
         let sql = "UPDATE BlobDeltaHighWatermark SET RunLeaseExpiresAt = '2000-01-01T00:00:00.0000000' WHERE IsRunning";
         let connection = rusqlite::Connection::open(self.path("source/BlobDeltaJobs.sqlite")).unwrap();
         connection.busy_timeout(std::time::Duration::from_millis(50)).unwrap();
-        connection.execute(sql, []).is_ok()
+        connection.execute(sql, []).ok()
     }
 
     /// A run that completes its slice and packs nothing, as the procedures of a server do.

@@ -20,13 +20,7 @@ use std::sync::PoisonError;
 
 type Case = fn(&Place);
 
-macro_rules! list {
-    ($($module:ident { $($name:ident),+ $(,)? })*) => {
-        &[$($((stringify!($name), $module::$name as Case),)+)*]
-    };
-}
-
-const ON_BOTH: &[(&str, Case)] = list![
+const ON_BOTH: &[(&str, Case)] = list![Case:
     bundles {
         values_inline_and_in_blob_arrive_whole_and_once,
         a_gap_is_refused_and_a_late_older_bundle_is_not,
@@ -62,7 +56,7 @@ const ON_BOTH: &[(&str, Case)] = list![
     }
 ];
 
-const EMBEDDED_ALONE: &[(&str, Case)] = list![
+const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
     bundles { a_replay_that_died_at_any_commit_is_taken_up_where_it_was }
     compact {
         one_bundle_gives_what_many_give,
@@ -71,7 +65,7 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![
     }
 ];
 
-const SERVER_ALONE: &[(&str, Case)] = list![
+const SERVER_ALONE: &[(&str, Case)] = list![Case:
     cut {
         a_connection_cut_anywhere_costs_that_batch_alone,
         a_replay_that_lost_its_server_is_taken_up_where_it_was,

@@ -7,14 +7,8 @@ use crate::scenarios::{bundles, failures, history, procedures, reconcile, slices
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
 
-macro_rules! list {
-    ($($module:ident { $($name:ident),+ $(,)? })*) => {
-        &[$($((stringify!($name), $module::$name as Scenario),)+)*]
-    };
-}
-
 /// What holds on every instance.
-pub const ON_BOTH: &[(&str, Scenario)] = list![
+pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,
         rule_1_a_clock_before_the_last_run_is_refused,
@@ -98,7 +92,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![
 ];
 
 /// What is about the embedded instance alone.
-pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![
+pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     // SQLite stores times as text, and a column takes any; on a server it is a datetime2.
     takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
     // A column there may be declared as anything; of a server's types every one is carried but CLR types.
@@ -106,7 +100,7 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![
 ];
 
 /// What is about the procedures called without this program.
-pub const SERVER_ALONE: &[(&str, Scenario)] = list![procedures {
+pub const SERVER_ALONE: &[(&str, Scenario)] = list![Scenario: procedures {
     a_run_of_the_procedures_alone_is_packed_by_the_program,
     the_procedures_and_the_program_fill_the_same_slice,
     a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice,

@@ -1,7 +1,7 @@
 //! A server that says what it was told to say, to any number of clients, without TLS.
 
-use crate::reply::Reply;
-use crate::wire::{self, LOGIN7, Login, PRELOGIN};
+use crate::tds::reply::Reply;
+use crate::tds::wire::{self, LOGIN7, Login, PRELOGIN};
 use blobdelta::backend::{Connection, Credentials};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! What goes wrong after the login: errors by their number, what is tried again and what is not,
 //! and connections that break.
 
-use crate::endpoint::Endpoint;
-use crate::reply::Reply;
-use crate::types::{Datum, Type};
+use crate::tds::endpoint::Endpoint;
+use crate::tds::reply::Reply;
+use crate::tds::types::{Datum, Type};
 use blobdelta::backend::{AppliedBundle, Backend, OpenOptions, TargetSpec};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::digest::Sha256;
@@ -77,8 +77,7 @@ fn told(error: &Error) -> String {
     format!("{error} {error:?}")
 }
 
-#[test]
-fn the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are() {
+pub fn the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are() {
     for (number, kind) in [
         (51000, Kind::Config),
         (51001, Kind::Usage),
@@ -97,8 +96,7 @@ fn the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are(
     }
 }
 
-#[test]
-fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
+pub fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
     let endpoint = Endpoint::start();
     let message = "The SELECT permission was denied on the object 'BlobDeltaReplayLedger'.";
     endpoint.answers(READ, [Reply::new().failed(229, 14, message, "usp_Some")]);
@@ -114,8 +112,7 @@ fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
     assert_eq!(endpoint.logins().len(), 1);
 }
 
-#[test]
-fn rows_before_an_error_are_no_result() {
+pub fn rows_before_an_error_are_no_result() {
     let endpoint = Endpoint::start();
     let reply = Reply::new().columns(&COLUMNS).row(&COLUMNS, &row()).failed(824, 16, "a page is torn", "");
     endpoint.answers(READ, [reply]);
@@ -123,8 +120,7 @@ fn rows_before_an_error_are_no_result() {
     assert!(error.to_string().contains("a page is torn"), "{error}");
 }
 
-#[test]
-fn a_deadlock_victim_tries_the_whole_unit_again_after_pauses() {
+pub fn a_deadlock_victim_tries_the_whole_unit_again_after_pauses() {
     let endpoint = Endpoint::start();
     let victim = || Reply::error(1205, 13, DEADLOCK);
     endpoint.answers(WRITE, [victim(), victim(), Reply::done(1)]);
@@ -139,8 +135,7 @@ fn a_deadlock_victim_tries_the_whole_unit_again_after_pauses() {
     assert_eq!(endpoint.logins().len(), 1, "on the same connection");
 }
 
-#[test]
-fn a_deadlock_that_stays_ends_with_its_error() {
+pub fn a_deadlock_that_stays_ends_with_its_error() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::error(1205, 13, DEADLOCK)]);
     let error = read(&mut *session(&endpoint)).unwrap_err();
@@ -148,8 +143,7 @@ fn a_deadlock_that_stays_ends_with_its_error() {
     assert!(told(&error).contains(DEADLOCK) && told(&error).contains("--resume"), "{error:?}");
 }
 
-#[test]
-fn a_connection_cut_in_a_row_costs_that_unit_alone() {
+pub fn a_connection_cut_in_a_row_costs_that_unit_alone() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().columns(&COLUMNS).row(&COLUMNS, &row()).cut(), found()]);
     let mut session = session(&endpoint);
@@ -161,8 +155,7 @@ fn a_connection_cut_in_a_row_costs_that_unit_alone() {
     assert_eq!(endpoint.logins().len(), 2, "and kept");
 }
 
-#[test]
-fn a_connection_cut_in_a_transaction_begins_it_again() {
+pub fn a_connection_cut_in_a_transaction_begins_it_again() {
     let endpoint = Endpoint::start();
     endpoint.answers(WRITE, [Reply::done(1).cut(), Reply::done(1)]);
     write(&mut *session(&endpoint)).unwrap();
@@ -171,16 +164,14 @@ fn a_connection_cut_in_a_transaction_begins_it_again() {
     assert_eq!(endpoint.logins().len(), 2);
 }
 
-#[test]
-fn an_error_that_ends_the_session_is_a_lost_connection() {
+pub fn an_error_that_ends_the_session_is_a_lost_connection() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::error(3624, 20, "A system assertion check has failed."), found()]);
     assert_eq!(read(&mut *session(&endpoint)).unwrap(), Some(end()));
     assert_eq!(endpoint.logins().len(), 2);
 }
 
-#[test]
-fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
+pub fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut()]);
     let error = read(&mut *session(&endpoint)).unwrap_err();
@@ -188,8 +179,7 @@ fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
     assert!(told(&error).contains("the connection was lost"), "{error:?}");
 }
 
-#[test]
-fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
+pub fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
     for tokens in [vec![0x81, 0xFF, 0xFE], vec![0x42; 64], vec![0xD1, 1, 2, 3], vec![0xAA, 0xFF, 0xFF, 1]] {
         let endpoint = Endpoint::start();
         endpoint.answers(READ, [Reply { tokens, is_whole: false }, found()]);

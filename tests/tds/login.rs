@@ -1,7 +1,7 @@
 //! Logging in: what is said of us, and what we say where it fails.
 
-use crate::endpoint::Endpoint;
-use crate::reply::Reply;
+use crate::tds::endpoint::Endpoint;
+use crate::tds::reply::Reply;
 use blobdelta::backend::OpenOptions;
 use blobdelta::error::{Error, Kind};
 
@@ -9,8 +9,7 @@ fn refused(endpoint: &Endpoint) -> Error {
     endpoint.connection().open(&OpenOptions::default()).err().unwrap()
 }
 
-#[test]
-fn a_session_says_who_it_is_and_sets_itself_up() {
+pub fn a_session_says_who_it_is_and_sets_itself_up() {
     let endpoint = Endpoint::start();
     endpoint.connection().open(&OpenOptions::default()).unwrap();
     let login = endpoint.logins().remove(0);
@@ -21,8 +20,7 @@ fn a_session_says_who_it_is_and_sets_itself_up() {
     assert_eq!(endpoint.heard("USE [BlobDeltaJobs]"), 1);
 }
 
-#[test]
-fn a_wrong_password_is_told_with_what_to_do_and_not_tried_again() {
+pub fn a_wrong_password_is_told_with_what_to_do_and_not_tried_again() {
     let endpoint = Endpoint::start();
     endpoint.refuses(Reply::error(18456, 14, "Login failed for user 'tester'."));
     let error = refused(&endpoint);
@@ -34,16 +32,14 @@ fn a_wrong_password_is_told_with_what_to_do_and_not_tried_again() {
     assert_eq!(endpoint.logins().len(), 1, "a locked account is worse than an error");
 }
 
-#[test]
-fn a_server_that_hangs_up_in_the_login_is_told() {
+pub fn a_server_that_hangs_up_in_the_login_is_told() {
     let endpoint = Endpoint::start();
     endpoint.refuses(Reply::login_accepted().cut());
     let error = refused(&endpoint);
     assert!(error.to_string().contains("cannot log in to Server=127.0.0.1"), "{error}");
 }
 
-#[test]
-fn nobody_at_the_port_is_told() {
+pub fn nobody_at_the_port_is_told() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = format!("Server=127.0.0.1,{closed};User ID=x;Password=y;Encrypt=DANGER_PLAINTEXT");
     let connection = blobdelta::backend::Connection::parse(&text, &Default::default()).unwrap();
@@ -51,8 +47,7 @@ fn nobody_at_the_port_is_told() {
     assert!(error.to_string().contains("cannot log in to"), "{error}");
 }
 
-#[test]
-fn a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for() {
+pub fn a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for() {
     let endpoint = Endpoint::start();
     let plain = endpoint.connection().to_string();
     let text = format!("{plain};Password=secret;Encrypt=true");
@@ -61,8 +56,7 @@ fn a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for() {
     assert_eq!(endpoint.logins().len(), 0);
 }
 
-#[test]
-fn a_missing_job_database_is_told() {
+pub fn a_missing_job_database_is_told() {
     let endpoint = Endpoint::start();
     endpoint.answers("FROM sys.databases", [Reply::number(0)]);
     let error = refused(&endpoint);

@@ -1,6 +1,6 @@
 //! Answers: token streams of MS-TDS 2.2.7, made by hand so that they can also be wrong.
 
-use crate::types::{Datum, Type};
+use crate::tds::types::{Datum, Type};
 
 const DONE: u8 = 0xFD;
 const DONE_ERROR: u16 = 0x02;

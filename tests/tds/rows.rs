@@ -1,8 +1,8 @@
 //! Reading many rows, and values in pieces: what is asked for, and what a break costs.
 
-use crate::endpoint::Endpoint;
-use crate::reply::Reply;
-use crate::types::{Datum, Type};
+use crate::tds::endpoint::Endpoint;
+use crate::tds::reply::Reply;
+use crate::tds::types::{Datum, Type};
 use blobdelta::backend::{Backend, OpenOptions};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
@@ -59,8 +59,7 @@ fn scan(session: &mut dyn Backend, after: Option<Guid>, limits: ReadLimits) -> R
     Ok((last, seen.0))
 }
 
-#[test]
-fn rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them() {
+pub fn rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them() {
     let endpoint = Endpoint::start();
     let torn = Reply::new().columns(&ANSWER).row(&ANSWER, &row(1, 1)).row(&ANSWER, &row(2, 101));
     let torn = torn.row(&ANSWER, &row(3, 0)).cut();
@@ -71,8 +70,7 @@ fn rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them() {
     assert_eq!((endpoint.heard(SCAN), endpoint.heard(BEHIND)), (2, 1));
 }
 
-#[test]
-fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
+pub fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
     let endpoint = Endpoint::start();
     endpoint.answers(SCAN, [Reply::rows(&ANSWER, &[row(1, 1), row(2, 1), row(3, 1)])]);
     let mut session = session(&endpoint);
@@ -89,8 +87,7 @@ fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
     assert_eq!((endpoint.heard(SCAN), endpoint.heard(BEHIND)), (3, 2));
 }
 
-#[test]
-fn an_error_of_the_server_is_no_end_of_the_rows() {
+pub fn an_error_of_the_server_is_no_end_of_the_rows() {
     let endpoint = Endpoint::start();
     let failed = Reply::new().columns(&ANSWER).row(&ANSWER, &row(1, 1)).failed(245, 16, "Conversion failed.", "");
     endpoint.answers(SCAN, [failed]);
@@ -113,8 +110,7 @@ fn sorted(order: KeyOrder) -> Reply {
     Reply::rows(&[("g", Type::Guid)], &rows)
 }
 
-#[test]
-fn the_order_of_keys_is_asked_for_once() {
+pub fn the_order_of_keys_is_asked_for_once() {
     for order in [KeyOrder::Rfc, KeyOrder::SqlServer] {
         let endpoint = Endpoint::start();
         endpoint.answers("ORDER BY k.g", [sorted(order)]);
@@ -127,8 +123,7 @@ fn the_order_of_keys_is_asked_for_once() {
     assert_eq!(session(&endpoint).key_order().unwrap_err().kind(), Kind::Database);
 }
 
-#[test]
-fn a_large_value_is_written_in_pieces_where_the_server_takes_them() {
+pub fn a_large_value_is_written_in_pieces_where_the_server_takes_them() {
     let column = Column::new("v", SqlType::VarBinary(None), true);
     let bytes = vec![7; 1_200_000];
     let write = |endpoint: &Endpoint| {

@@ -1,9 +1,9 @@
 //! Result sets: every type at its ends, as the library hands it on, and rows when the connection
 //! breaks between them.
 
-use crate::endpoint::Endpoint;
-use crate::reply::Reply;
-use crate::types::{Datum, Type};
+use crate::tds::endpoint::Endpoint;
+use crate::tds::reply::Reply;
+use crate::tds::types::{Datum, Type};
 use blobdelta::backend::OpenOptions;
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -199,8 +199,7 @@ fn scan(endpoint: &Endpoint, cases: &[Case]) -> Result<Vec<Vec<String>>> {
     Ok(shown.0)
 }
 
-#[test]
-fn every_type_comes_through_at_its_ends_and_as_null() {
+pub fn every_type_comes_through_at_its_ends_and_as_null() {
     let cases = [plain_cases(), time_cases(), long_cases()].concat();
     let most = cases.iter().map(|case| case.2.len()).max().unwrap();
     let endpoint = Endpoint::start();
@@ -216,8 +215,7 @@ fn every_type_comes_through_at_its_ends_and_as_null() {
     }
 }
 
-#[test]
-fn a_value_of_another_type_than_the_catalog_says_is_an_error_with_its_column() {
+pub fn a_value_of_another_type_than_the_catalog_says_is_an_error_with_its_column() {
     let cases: Vec<Case> = vec![(SqlType::Bit, Type::Int(4), vec![(Datum::Int(1), Cell::Null)])];
     let endpoint = Endpoint::start();
     endpoint.answers(TABLE, [Reply::rows(&scanned(&cases), &[scanned_row(&cases, 1)])]);
@@ -226,8 +224,7 @@ fn a_value_of_another_type_than_the_catalog_says_is_an_error_with_its_column() {
     assert_eq!(error.place().column.as_deref(), Some("c0"));
 }
 
-#[test]
-fn a_scan_goes_on_behind_the_last_whole_row_when_the_connection_is_cut() {
+pub fn a_scan_goes_on_behind_the_last_whole_row_when_the_connection_is_cut() {
     let cases = vec![numbers(SqlType::Int, 4, [10, 20, 30])];
     let columns = scanned(&cases);
     let row = |nth| scanned_row(&cases, nth);
@@ -240,8 +237,7 @@ fn a_scan_goes_on_behind_the_last_whole_row_when_the_connection_is_cut() {
     assert_eq!(endpoint.heard(&format!("{TABLE} WHERE (CONVERT(char(36), t.[Id]) > @P1)")), 2);
 }
 
-#[test]
-fn an_error_after_some_rows_ends_the_scan() {
+pub fn an_error_after_some_rows_ends_the_scan() {
     let cases = vec![numbers(SqlType::Int, 4, [10, 20, 30])];
     let columns = scanned(&cases);
     let endpoint = Endpoint::start();

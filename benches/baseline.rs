@@ -1,0 +1,76 @@
+//! What a machine can do at most, for `benches/compare`: nothing but reading rows, nothing but
+//! writing bytes, nothing but receiving rows. Each prints nothing and is timed as a process.
+
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const BLOCK_BYTES: usize = 1 << 20;
+
+fn main() -> Outcome {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["read-sqlite", file, query] => read_sqlite(file, query),
+        ["write", from, to] => write(from, to),
+        ["drain", address, user, password, query] => drain(address, user, password, query),
+        // `cargo bench` calls every bench; this one is for benches/compare.
+        _ => Ok(()),
+    }
+}
+
+/// Reads every value of every row.
+fn read_sqlite(file: &str, query: &str) -> Outcome {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = connection.prepare(query)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        for column in 0..columns {
+            bytes += match row.get_ref(column)? {
+                ValueRef::Blob(value) | ValueRef::Text(value) => value.len(),
+                _ => 8,
+            };
+        }
+    }
+    std::hint::black_box(bytes);
+    Ok(())
+}
+
+/// Writes as many bytes as a file has, out of memory, and syncs them.
+fn write(from: &str, to: &str) -> Outcome {
+    let bytes = std::fs::metadata(from)?.len();
+    let mut block = vec![0; BLOCK_BYTES];
+    File::open(from)?.read_exact(&mut block)?;
+    let mut file = File::create(to)?;
+    for _ in 0..bytes / BLOCK_BYTES as u64 {
+        file.write_all(&block)?;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// Receives every row, and looks at none.
+fn drain(address: &str, user: &str, password: &str, query: &str) -> Outcome {
+    use futures_util::TryStreamExt as _;
+    use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem};
+    use tokio_util::compat::TokioAsyncWriteCompatExt as _;
+
+    let mut config = Config::new();
+    config.authentication(AuthMethod::sql_server(user, password));
+    config.encryption(EncryptionLevel::NotSupported);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let socket = tokio::net::TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let mut client = Client::connect(config, socket.compat_write()).await?;
+        let mut rows = client.simple_query(query).await?;
+        let mut count = 0_u64;
+        while let Some(item) = rows.try_next().await? {
+            count += u64::from(matches!(item, QueryItem::Row(_)));
+        }
+        std::hint::black_box(count);
+        Ok(())
+    })
+}

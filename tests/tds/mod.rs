@@ -1,0 +1,59 @@
+//! The way over the network, without a server: a small endpoint that speaks TDS says what the test
+//! wants, and the library's own calls are made against it.
+
+mod endpoint;
+mod reply;
+mod types;
+mod wire;
+
+mod failures;
+mod login;
+mod rows;
+mod values;
+
+use crate::List;
+
+type Case = fn();
+
+const TESTS: &[(&str, Case)] = list![Case:
+    failures {
+        the_numbers_of_the_procedures_are_kinds_and_their_messages_stand_as_they_are,
+        any_other_number_says_where_it_comes_from_and_is_not_tried_again,
+        rows_before_an_error_are_no_result,
+        a_deadlock_victim_tries_the_whole_unit_again_after_pauses,
+        a_deadlock_that_stays_ends_with_its_error,
+        a_connection_cut_in_a_row_costs_that_unit_alone,
+        a_connection_cut_in_a_transaction_begins_it_again,
+        an_error_that_ends_the_session_is_a_lost_connection,
+        a_connection_that_breaks_again_and_again_is_told_with_what_to_do,
+        a_server_that_speaks_nonsense_is_left_and_asked_again,
+    }
+    login {
+        a_session_says_who_it_is_and_sets_itself_up,
+        a_wrong_password_is_told_with_what_to_do_and_not_tried_again,
+        a_server_that_hangs_up_in_the_login_is_told,
+        nobody_at_the_port_is_told,
+        a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for,
+        a_missing_job_database_is_told,
+    }
+    rows {
+        rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them,
+        pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last,
+        an_error_of_the_server_is_no_end_of_the_rows,
+        the_order_of_keys_is_asked_for_once,
+        a_large_value_is_written_in_pieces_where_the_server_takes_them,
+    }
+    values {
+        every_type_comes_through_at_its_ends_and_as_null,
+        a_value_of_another_type_than_the_catalog_says_is_an_error_with_its_column,
+        a_scan_goes_on_behind_the_last_whole_row_when_the_connection_is_cut,
+        an_error_after_some_rows_ends_the_scan,
+    }
+];
+
+/// The list of this folder.
+pub fn list() -> List {
+    let mut list = List::new("tds");
+    TESTS.iter().for_each(|(name, test)| list.add(name, None, test));
+    list
+}
