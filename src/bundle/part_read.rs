@@ -17,6 +17,7 @@ use parquet::arrow::arrow_reader::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
 
 /// Fields beside a column (`convert`), and behind all columns: the run's three, and the ticks.
 const MOST_COMPANIONS: usize = 4;
@@ -121,6 +122,19 @@ impl PartReader {
     /// All rows of the part.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Goes through all batches; the next is decoded on another thread meanwhile, so that two are
+    /// in memory.
+    ///
+    /// # Errors
+    /// Verification; what `work` says, after which nothing more is read.
+    pub fn each(self, mut work: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        std::thread::scope(|scope| {
+            let (decoded, batches) = sync_channel(0);
+            scope.spawn(move || self.into_iter().try_for_each(|batch| decoded.send(batch)));
+            batches.into_iter().try_for_each(|batch| work(batch?))
+        })
     }
 
     fn open_group(&self) -> Result<ParquetRecordBatchReader> {

@@ -1,7 +1,7 @@
 //! [`BatchBuilder`]: cells in, record batches out.
 //!
-//! One builder serves one table from its first batch to its last. Blob values are hashed while
-//! they are in the cache. A value over the inline limit ([`Cell::Large`]) leaves a slot: whoever
+//! One builder serves one table from its first batch to its last. Blob values are hashed when a batch
+//! is sealed, which may be on another thread than that which reads. A value over the inline limit ([`Cell::Large`]) leaves a slot: whoever
 //! reads it into `blob/` names the file and its hash before the batch can be finished.
 
 use super::encode::{Encoder, encoder};
@@ -12,7 +12,7 @@ use crate::model::cell::{Cell, CellSink};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
-use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
+use arrow::array::{Array as _, ArrayRef, BinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
 use std::sync::Arc;
 
 const SHA256_BYTES: i32 = 32;
@@ -44,6 +44,7 @@ pub struct LargeSlot {
 /// The companions that hash and place one large column.
 #[derive(Default)]
 struct Large {
+    /// Of values in `blob/`; the others are hashed last.
     hashes: Vec<Option<Sha256>>,
     references: Vec<Option<String>>,
 }
@@ -112,12 +113,20 @@ impl BatchBuilder {
         self.end_row()
     }
 
-    /// The rows since the last batch; the builder is empty then. After an error it is of no
-    /// more use.
+    /// The rows since the last batch, hashed; the builder is empty then.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::take`].
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        self.take()?.seal()
+    }
+
+    /// The rows since the last batch, to be hashed elsewhere; the builder is empty then. After an error
+    /// it is of no more use.
     ///
     /// # Errors
     /// Internal: a row that was not ended, or a large value that was not placed.
-    pub fn finish(&mut self) -> Result<RecordBatch> {
+    pub fn take(&mut self) -> Result<UnsealedBatch> {
         if let Some(slot) = self.pending.first() {
             let column = &self.plan.columns()[slot.column].name;
             return Err(Error::internal("a large value was not placed in blob/").column(column).key(slot.key));
@@ -125,21 +134,14 @@ impl BatchBuilder {
         if self.next_column != 0 {
             return Err(Error::internal("a batch was finished in the middle of a row"));
         }
-        let mut arrays = Vec::with_capacity(self.plan.schema().fields().len());
-        let encoders = encoders(&mut self.encoders)?;
-        for ((planned, encoder), large) in self.plan.planned().iter().zip(encoders).zip(&mut self.large) {
-            encoder.finish(&mut arrays);
-            if planned.content_sha256.is_some() {
-                arrays.push(hash_array(&large.hashes)?);
-            }
-            if planned.blob_ref.is_some() {
-                arrays.push(reference_array(&large.references));
-            }
-            *large = Large::default();
+        let mut columns = Vec::with_capacity(self.plan.planned().len());
+        for (encoder, large) in encoders(&mut self.encoders)?.iter_mut().zip(&mut self.large) {
+            let mut values = Vec::new();
+            encoder.finish(&mut values);
+            columns.push((values, std::mem::take(large)));
         }
         (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(self.plan.schema(), arrays)
-            .map_err(|error| Error::internal("the columns of a batch do not fit its schema").caused_by(error))
+        Ok(UnsealedBatch { plan: Arc::clone(&self.plan), columns })
     }
 
     fn push(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
@@ -158,10 +160,7 @@ impl BatchBuilder {
         fit::check(planned.column.sql_type, &cell).map_err(misfit)?;
         if planned.blob_ref.is_some() {
             self.large[column].references.push(None);
-            self.large[column].hashes.push(match cell {
-                Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
-                _ => None,
-            });
+            self.large[column].hashes.push(None);
         }
         self.bytes += match cell {
             Cell::Text(text) => text.len() as u64,
@@ -170,6 +169,34 @@ impl BatchBuilder {
         };
         let pushed = encoders(&mut self.encoders)?[column].push(cell);
         pushed.ok_or_else(|| Error::internal("a cell that fits was not taken").column(&planned.column.name))
+    }
+}
+
+/// Rows whose blob values are not hashed yet.
+pub struct UnsealedBatch {
+    plan: Arc<ColumnPlan>,
+    /// The arrays of each column, and what is known of those that are in `blob/`.
+    columns: Vec<(Vec<ArrayRef>, Large)>,
+}
+
+impl UnsealedBatch {
+    /// Hashes the values.
+    ///
+    /// # Errors
+    /// Internal: columns that do not fit the plan.
+    pub fn seal(self) -> Result<RecordBatch> {
+        let mut arrays = Vec::with_capacity(self.plan.schema().fields().len());
+        for (planned, (values, large)) in self.plan.planned().iter().zip(self.columns) {
+            let hashes = values.first().filter(|_| planned.content_sha256.is_some());
+            let hashes = hashes.map(|values| hash_array(values, &large.hashes)).transpose()?;
+            arrays.extend(values);
+            arrays.extend(hashes);
+            if planned.blob_ref.is_some() {
+                arrays.push(reference_array(&large.references));
+            }
+        }
+        RecordBatch::try_new(self.plan.schema(), arrays)
+            .map_err(|error| Error::internal("the columns of a batch do not fit its schema").caused_by(error))
     }
 }
 
@@ -215,10 +242,13 @@ fn encoders(encoders: &mut Result<Vec<Box<dyn Encoder>>>) -> Result<&mut Vec<Box
     encoders.as_mut().map_err(|error| Error::internal(error.to_string()))
 }
 
-fn hash_array(hashes: &[Option<Sha256>]) -> Result<ArrayRef> {
-    let mut builder = FixedSizeBinaryBuilder::with_capacity(hashes.len(), SHA256_BYTES);
-    for hash in hashes {
-        match hash {
+/// Hashes of values; of those that lie in `blob/` they are known.
+fn hash_array(values: &ArrayRef, known: &[Option<Sha256>]) -> Result<ArrayRef> {
+    let values = values.as_any().downcast_ref::<BinaryArray>();
+    let values = values.ok_or_else(|| Error::internal("a column with hashes is not of bytes"))?;
+    let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), SHA256_BYTES);
+    for (value, known) in values.iter().zip(known) {
+        match known.or_else(|| value.map(Sha256::of)) {
             Some(hash) => builder
                 .append_value(hash.as_bytes())
                 .map_err(|error| Error::internal("a hash is not 32 bytes long").caused_by(error))?,

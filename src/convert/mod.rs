@@ -56,7 +56,7 @@ mod times;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{BatchBuilder, LargeSlot, RunStamp};
+pub use builder::{BatchBuilder, LargeSlot, RunStamp, UnsealedBatch};
 pub use plan::{
     ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, PlannedColumn, SQL_TYPE_KEY,
 };

@@ -10,7 +10,7 @@ use crate::bundle::{
     BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Published, Staged,
     TableInfo, TableStage, create_table,
 };
-use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
+use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
@@ -20,13 +20,15 @@ use crate::model::slice::{ReadLimits, SlicePosition};
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 /// The highest inline limit of the format (manifests/FORMAT.md, section 4).
 const MAX_INLINE_BYTES: u64 = 32 << 20;
 /// A batch on its way: at most this many bytes and rows.
 const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_ROWS: u32 = 8192;
+/// Batches that wait while one is read and one is hashed and compressed: each takes about as long.
+const BATCHES_AHEAD: usize = 1;
 
 /// Writes and publishes one bundle of tables whose leases are held.
 #[expect(clippy::too_many_arguments, reason = "the one call that brings slices and files together")]
@@ -171,9 +173,36 @@ impl Exporter<'_> {
         plan: &Arc<ColumnPlan>,
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
+        let mut parts = stage.parts(FileRole::Rows, plan.schema(), &self.parts)?;
+        std::thread::scope(|scope| {
+            let (batches, coming) = mpsc::sync_channel::<UnsealedBatch>(BATCHES_AHEAD);
+            let writer = scope.spawn(move || {
+                coming.iter().try_for_each(|batch| parts.write(&batch.seal()?))?;
+                parts.finish()
+            });
+            let read = self.read_rows(stage, fence, plan, report, &batches);
+            drop(batches);
+            let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match read {
+                // Who writes has ended before its time, and says why.
+                Ok(false) => written.and_then(|_| Err(Error::internal("the writer of parts ended too early"))),
+                Ok(true) => written,
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// Reads the slice, and hands its rows on batch by batch. Gives false where nobody takes them.
+    fn read_rows(
+        &mut self,
+        stage: &mut TableStage<'_>,
+        fence: &Fence,
+        plan: &Arc<ColumnPlan>,
+        report: &TableReport,
+        batches: &mpsc::SyncSender<UnsealedBatch>,
+    ) -> Result<bool> {
         let limits = ReadLimits { bytes: BATCH_BYTES, rows: BATCH_ROWS, inline_bytes: self.inline_bytes };
         let mut builder = BatchBuilder::new(Arc::clone(plan), self.stamp());
-        let mut parts = stage.parts(FileRole::Rows, plan.schema(), &self.parts)?;
         let mut after: Option<SlicePosition> = None;
         let mut total = 0;
         loop {
@@ -189,7 +218,9 @@ impl Exporter<'_> {
                 builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
             }
             let rows = builder.rows() as u64;
-            parts.write(&builder.finish()?)?;
+            if batches.send(builder.take()?).is_err() {
+                return Ok(false);
+            }
             self.monitor.event(Event::WorkDone { rows, bytes });
             total += rows;
             after = Some(last);
@@ -199,7 +230,7 @@ impl Exporter<'_> {
                 format!("the slice gave {total} rows, but {} were counted when it was completed", report.counts.rows());
             return Err(Error::internal(text).hint("something else writes to the slice; run the table again"));
         }
-        parts.finish()
+        Ok(true)
     }
 
     fn tombstones(

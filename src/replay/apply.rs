@@ -103,9 +103,9 @@ impl<'b> Applier<'b> {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let mut place = Place::after(from, file);
-        for batch in self.open(file, &self.plan, monitor)? {
+        self.open(file, &self.plan, monitor)?.each(|batch| {
             monitor.check()?;
-            let Some(batch) = place.skip(batch?) else { continue };
+            let Some(batch) = place.skip(batch) else { return Ok(()) };
             let mut rows = BatchRows::new(self.plan.clone(), batch)?;
             for large in rows.large_refs()? {
                 let bytes = self.blob(&large.reference)?.content_bytes;
@@ -120,7 +120,8 @@ impl<'b> Applier<'b> {
             done.displaced += applied.displaced;
             done.rows += count;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
-        }
+            Ok(())
+        })?;
         place.check_end()
     }
 
@@ -134,9 +135,9 @@ impl<'b> Applier<'b> {
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
         let mut place = Place::after(from, file);
-        for batch in self.open(file, &plan, monitor)? {
+        self.open(file, &plan, monitor)?.each(|batch| {
             monitor.check()?;
-            let Some(batch) = place.skip(batch?) else { continue };
+            let Some(batch) = place.skip(batch) else { return Ok(()) };
             let rows = BatchRows::new(plan.clone(), batch)?;
             let tombstones = (0..rows.rows())
                 .map(|row| Ok(TombstoneRow { key: rows.key(row)?, version: rows.version(row, true)? }))
@@ -146,7 +147,8 @@ impl<'b> Applier<'b> {
             done.removed += backend.apply_tombstones(&self.spec, &tombstones, &entry)?;
             done.tombstones += count;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
-        }
+            Ok(())
+        })?;
         place.check_end()
     }
 

@@ -6,9 +6,9 @@
 //! checked in a pass of its own over the key columns alone.
 
 use super::finding::{Finding, FindingKind as K, Report};
-use super::reading;
+use super::reading::Checked;
 use super::rows::{data_path, keep_going, subset};
-use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo};
+use crate::bundle::{FileInfo, FileRole, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// Checks one table whose files are all sound; about `keys_per_pass` keys, and so many parents,
 /// are held at a time.
 pub(super) fn check(
-    bundle: &Bundle,
+    files: &Checked<'_>,
     table: &TableInfo,
     keys_per_pass: u64,
     report: &mut Report,
@@ -46,13 +46,13 @@ pub(super) fn check(
             report,
         };
         for file in table.files_of(FileRole::AbsentParents) {
-            let read = pass.absent(bundle, file);
+            let read = pass.absent(files, file);
             if !keep_going(read, file, pass.report)? {
                 return Ok(());
             }
         }
         for file in table.files_of(FileRole::Rows) {
-            let read = pass.rows(bundle, file);
+            let read = pass.rows(files, file);
             if !keep_going(read, file, pass.report)? {
                 return Ok(());
             }
@@ -80,10 +80,9 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn absent(&mut self, bundle: &Bundle, file: &FileInfo) -> Result<()> {
+    fn absent(&mut self, files: &Checked<'_>, file: &FileInfo) -> Result<()> {
         let plan = Arc::new(ColumnPlan::absent_parents()?);
-        let mut rows = reading::open(bundle, file, &plan, true, &Silent)?;
-        while let Some(batch) = rows.next()? {
+        files.open(file, &plan, true, &Silent)?.each(|batch| {
             for row in 0..batch.rows() {
                 let child = batch.key(row)?;
                 let sorted_by = self.table.key_order.sort_key(child);
@@ -101,12 +100,11 @@ impl Pass<'_> {
                     self.absent_parents.insert(parent);
                 }
             }
-            self.report.check_hope()?;
-        }
-        Ok(())
+            self.report.check_hope()
+        })
     }
 
-    fn rows(&mut self, bundle: &Bundle, file: &FileInfo) -> Result<()> {
+    fn rows(&mut self, files: &Checked<'_>, file: &FileInfo) -> Result<()> {
         let named = [Some(&self.table.key_column), self.table.parent_path_column.as_ref()];
         let mut names: BTreeSet<&str> = named.into_iter().flatten().map(String::as_str).collect();
         names.extend([DELTA_DEPTH, DELTA_PARENT_KEY]);
@@ -115,15 +113,13 @@ impl Pass<'_> {
             return Ok(());
         };
         let parent_path = self.table.parent_path_column.as_ref().and_then(|name| plan.index_of(name));
-        let mut rows = reading::open(bundle, file, &plan, false, &Silent)?;
-        while let Some(batch) = rows.next()? {
+        files.open(file, &plan, false, &Silent)?.each(|batch| {
             for row in 0..batch.rows() {
                 // A row that cannot be decoded is a finding of the pass before.
                 let _ = self.row(&batch, row, (depth, parent, parent_path), file);
             }
-            self.report.check_hope()?;
-        }
-        Ok(())
+            self.report.check_hope()
+        })
     }
 
     fn row(

@@ -2,23 +2,29 @@
 //! columns.
 
 use super::finding::{Finding, FindingKind as K, Report};
+use super::reading::Checked;
 use super::rows::data_path;
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::bundle::{CheckedFile, FileInfo, FileRole, PartRead, TableInfo};
 use crate::convert::ColumnPlan;
 use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
 
-/// Hashes every file, and opens the parts whose hash is right. Files that were found wrong
-/// before are left alone.
-pub(super) fn check(bundle: &Bundle, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+/// Files that are open at a time.
+const FILES_AT_ONCE: usize = 64;
+
+/// Hashes every file, some side by side, and opens the parts whose hash is right, one after the
+/// other. Files that were found wrong before are left alone.
+pub(super) fn check(files: &mut Checked<'_>, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+    let bundle = files.bundle;
     for table in &bundle.manifest().tables {
         let plans = Plans::of(table);
         if let Err(error) = &plans {
             report.add(Finding::of(K::BadManifest, Some(&data_path(table)), error));
         }
-        for file in &table.files {
-            if !report.blames(&file.path) {
-                check_file(bundle, plans.as_ref().ok(), file, report, monitor)?;
+        let due: Vec<&FileInfo> = table.files.iter().filter(|file| !report.blames(&file.path)).collect();
+        for some in due.chunks(FILES_AT_ONCE) {
+            for (file, checked) in some.iter().zip(bundle.check_files(some, monitor)) {
+                check_file(files, plans.as_ref().ok(), file, checked, report)?;
             }
         }
     }
@@ -45,13 +51,13 @@ impl<'a> Plans<'a> {
 }
 
 fn check_file(
-    bundle: &Bundle,
+    files: &mut Checked<'_>,
     plans: Option<&Plans<'_>>,
     file: &FileInfo,
+    checked: Result<CheckedFile>,
     report: &mut Report,
-    monitor: &dyn Monitor,
 ) -> Result<()> {
-    let checked = match bundle.check_file(file, monitor) {
+    let checked = match checked {
         Ok(checked) => checked,
         Err(error) if error.kind() == Kind::Cancelled => return Err(error),
         Err(error) => {
@@ -61,6 +67,7 @@ fn check_file(
         }
     };
     report.bytes += file.bytes;
+    files.keep(file, &checked);
     let Some(plans) = plans else { return Ok(()) };
     let plan = match file.role {
         FileRole::Rows => &plans.rows,
@@ -68,7 +75,7 @@ fn check_file(
         FileRole::AbsentParents => &plans.absent_parents,
         FileRole::Blob => return Ok(()),
     };
-    let part = bundle.open_part(checked, &PartRead::default());
+    let part = files.bundle.open_part(checked, &PartRead::default());
     if let Err(error) = part.and_then(|part| plan.check_schema(part.schema())) {
         report.add(Finding::of(K::BadPart, Some(&file.path), &error.table(&plans.table.name)));
     }

@@ -2,7 +2,7 @@
 //! total order. Holds one batch and one position; what needs all keys is in `closure`.
 
 use super::finding::{Finding, FindingKind as K, Report};
-use super::reading;
+use super::reading::Checked;
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
@@ -20,14 +20,19 @@ use std::sync::Arc;
 
 /// Checks one table whose files are all sound. Returns whether its rows could be read to the end:
 /// what is said of all of them together is of no use otherwise.
-pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, monitor: &dyn Monitor) -> Result<bool> {
-    let blobs = check_blobs(bundle, table, report, monitor)?;
+pub(super) fn check(
+    files: &Checked<'_>,
+    table: &TableInfo,
+    report: &mut Report,
+    monitor: &dyn Monitor,
+) -> Result<bool> {
+    let blobs = check_blobs(files.bundle, table, report, monitor)?;
     let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
     let Some(columns) = Columns::find(&plan, table) else {
         report.add(Finding::new(K::BadManifest, Some(&data_path(table)), "the table lacks columns of the format"));
         return Ok(false);
     };
-    let mut pass = Pass { bundle, table, plan, columns, blobs, tally: Tally::default(), last: None, report };
+    let mut pass = Pass { files, table, plan, columns, blobs, tally: Tally::default(), last: None, report };
     let mut is_whole = true;
     for file in table.files_of(FileRole::Rows) {
         let read = pass.part(file, monitor);
@@ -37,7 +42,7 @@ pub(super) fn check(bundle: &Bundle, table: &TableInfo, report: &mut Report, mon
         pass.finish();
     }
     for file in table.files_of(FileRole::Tombstones) {
-        let read = tombstones(bundle, table, file, report, monitor);
+        let read = tombstones(files, table, file, report, monitor);
         keep_going(read, file, report)?;
     }
     Ok(is_whole)
@@ -116,7 +121,7 @@ struct Tally {
 }
 
 struct Pass<'a> {
-    bundle: &'a Bundle,
+    files: &'a Checked<'a>,
     table: &'a TableInfo,
     plan: Arc<ColumnPlan>,
     columns: Columns,
@@ -129,8 +134,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn part(&mut self, file: &FileInfo, monitor: &dyn Monitor) -> Result<()> {
-        let mut rows = reading::open(self.bundle, file, &self.plan, true, monitor)?;
-        while let Some(mut batch) = rows.next()? {
+        self.files.open(file, &self.plan, true, monitor)?.each(|mut batch| {
             monitor.check()?;
             self.place_large(&mut batch, file)?;
             for row in 0..batch.rows() {
@@ -141,8 +145,8 @@ impl Pass<'_> {
             self.report.rows += batch.rows() as u64;
             self.report.check_hope()?;
             monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Values in `blob/` were read already; here each row's reference is followed.
@@ -215,10 +219,10 @@ impl Pass<'_> {
     }
 
     fn place_in_window(&mut self, (key, step, early): (Guid, i64, bool), version: &Version, file: &FileInfo) {
-        let run = &self.bundle.manifest().run;
+        let run = &self.files.bundle.manifest().run;
         // A compacted bundle has rows of several runs, and what was early for one of them may lie in
         // the window of all.
-        let is_delta = self.bundle.manifest().kind == BundleKind::Delta;
+        let is_delta = self.files.bundle.manifest().kind == BundleKind::Delta;
         if is_delta && (version.run_id, version.run_started_at) != (run.run_id, run.started_at.0) {
             let detail = format!("key {key} says run {} of {}", version.run_id, version.run_started_at);
             self.report.add(Finding::new(K::WrongRun, Some(&file.path), detail));
@@ -270,18 +274,17 @@ impl Pass<'_> {
 }
 
 fn tombstones(
-    bundle: &Bundle,
+    files: &Checked<'_>,
     table: &TableInfo,
     file: &FileInfo,
     report: &mut Report,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let plan = Arc::new(ColumnPlan::tombstones(&table.key_column)?);
-    let mut rows = reading::open(bundle, file, &plan, true, monitor)?;
-    let run = &bundle.manifest().run;
-    let is_delta = bundle.manifest().kind == BundleKind::Delta;
+    let manifest = files.bundle.manifest();
+    let (run, is_delta) = (&manifest.run, manifest.kind == BundleKind::Delta);
     let mut last = None;
-    while let Some(batch) = rows.next()? {
+    files.open(file, &plan, true, monitor)?.each(|batch| {
         for row in 0..batch.rows() {
             let (key, version) = match batch.key(row).and_then(|key| Ok((key, batch.version(row, true)?))) {
                 Ok(found) => found,
@@ -304,8 +307,8 @@ fn tombstones(
         report.check_hope()?;
         monitor.check()?;
         monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Names of columns that a pass reads, for `closure`.

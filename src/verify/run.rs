@@ -1,6 +1,7 @@
 //! The order of checks.
 
 use super::finding::{Finding, FindingKind as K, Level, Report};
+use super::reading::Checked;
 use super::rows::data_path;
 use super::trust::Trust;
 use super::{closure, payload, rows, structure};
@@ -83,14 +84,15 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
         rows: is_deep.then(|| files().filter_map(|file| file.rows).sum()),
         bytes: Some(files().map(|file| file.bytes).sum::<u64>().saturating_mul(rounds)),
     });
-    let done = payload::check(&bundle, &mut report, monitor).and_then(|()| {
+    let mut checked = Checked::new(&bundle);
+    let done = payload::check(&mut checked, &mut report, monitor).and_then(|()| {
         for table in bundle.manifest().tables.iter().filter(|_| is_deep) {
             // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
             if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
                 continue;
             }
-            if rows::check(&bundle, table, &mut report, monitor)? {
-                closure::check(&bundle, table, options.keys_per_pass, &mut report, monitor)?;
+            if rows::check(&checked, table, &mut report, monitor)? {
+                closure::check(&checked, table, options.keys_per_pass, &mut report, monitor)?;
             }
         }
         Ok(())

@@ -5,8 +5,9 @@ use crate::faults::{is_full, tally};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// As long as a run may take to take over from one that sleeps.
-const TAKE_OVER: Duration = Duration::from_secs(20);
+/// As long as a run is given to take over from one that sleeps. Where that one sleeps over a read, it
+/// is waited for, and nobody takes over.
+const TAKE_OVER: Duration = Duration::from_secs(4);
 
 /// A run may end well, be told that another one holds the lease or took it, or find a slice of its own
 /// gone; it never dies otherwise.
@@ -55,13 +56,13 @@ fn signal(name: &str, pid: u32) {
 }
 
 pub fn sleeper() {
-    let waits: &[u64] = if is_full() { &[20, 30, 40, 50, 60, 70, 80, 90, 100, 120] } else { &[20, 40, 60] };
+    let waits = [20, 40, 60, 30, 50, 70, 80, 90, 100, 120];
     let site = Site::loaded();
     let mut taken_over = 0;
     for wait in waits {
         let place = site.copied();
         let mut sleeper = place.command(&["run", "--out", "out", "--batch-size", "1"]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(*wait));
+        std::thread::sleep(Duration::from_millis(wait));
         if sleeper.try_wait().unwrap().is_some() {
             continue;
         }

@@ -46,9 +46,20 @@ impl Session {
             .hint("wait for it to end; a run that died is taken over when its lease has expired"))
     }
 
-    /// Within a transaction: renews the lease if the fence is still ours.
+    /// Within a transaction: checks that the fence is still ours, and renews a lease of which half is
+    /// over, so that a transaction that has nothing else to write writes nothing.
     pub(super) fn pass(&self, fence: &Fence) -> Result<()> {
-        renew(&self.connection, fence, after(self.server_time().utc, self.lease_seconds))
+        let now = self.server_time().utc;
+        let until: Option<Option<Timestamp>> = self.query_optional(
+            "SELECT RunLeaseExpiresAt FROM BlobDeltaHighWatermark
+             WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3 AND IsRunning",
+            (&fence.table, fence.run_id, fence.epoch),
+            |row| row.get(0),
+        )?;
+        match until.flatten() {
+            Some(until) if until > after(now, self.lease_seconds / 2) => Ok(()),
+            _ => renew(&self.connection, fence, after(now, self.lease_seconds)),
+        }
     }
 
     /// Releases the lease if the fence is still ours.
