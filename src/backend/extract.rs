@@ -81,11 +81,11 @@ pub trait Extract {
     /// LeaseHeld.
     fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence>;
 
-    /// Releases a lease, if it is still held under this fence.
+    /// Releases leases, those that are still held under their fences.
     ///
     /// # Errors
     /// Database.
-    fn release_lease(&mut self, fence: &Fence) -> Result<()>;
+    fn release_leases(&mut self, fences: &[Fence]) -> Result<()>;
 
     /// A connection of its own that renews leases, for another thread.
     ///

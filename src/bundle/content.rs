@@ -4,7 +4,7 @@
 //! something that can be read at any offset. A range never gives a byte from outside of itself,
 //! whatever offset and length are asked for, because offsets come from hostile footers.
 
-use super::hashing::BLOCK_BYTES;
+use super::block::Block;
 use crate::error::Result;
 use crate::model::digest::{Hasher, Sha256};
 use bytes::Bytes;
@@ -70,10 +70,11 @@ impl Content {
     /// # Errors
     /// What reading says, and whatever `on_block` says, as the inner and the outer result.
     pub(super) fn hash(&self, on_block: &mut dyn FnMut(&[u8]) -> Result<()>) -> io::Result<Result<(u64, Sha256)>> {
-        let (mut reader, mut block) = (self.reader(0), vec![0; BLOCK_BYTES]);
+        let (mut reader, mut block) = (self.reader(0), Block::new());
+        let block = block.whole();
         let (mut hasher, mut bytes) = (Hasher::default(), 0_u64);
         loop {
-            let read = match reader.read(&mut block) {
+            let read = match reader.read(block) {
                 Ok(0) => return Ok(Ok((bytes, hasher.finish()))),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -3,6 +3,7 @@
 //! Whoever makes the bytes only fills blocks; hashing one and handing it to the system take about
 //! as long as compressing it. A few blocks are on their way, and are filled again.
 
+use super::block::Block;
 use crate::durable::{Disk, DurableFile};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -12,21 +13,22 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Bytes that are hashed and written at once: few calls, and still in the cache.
-pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// Blocks that are full and wait: 4 MiB.
-const MOST_WAITING: usize = 16;
+/// Blocks that are full and wait: 32 MiB, because a row group comes at once, and the next is made
+/// while it is written.
+const MOST_WAITING: usize = 128;
+/// Bytes after which they are brought to the disk, so that the last sync has little to wait for.
+const SYNC_BYTES: u64 = 64 << 20;
 
 enum Message {
-    Block(Vec<u8>),
+    Block(Block),
     Seal,
 }
 
 /// See the module's text. Dropped unsealed, it leaves a file of no use.
 pub(super) struct HashingFile {
-    block: Vec<u8>,
+    block: Block,
     full: Option<SyncSender<Message>>,
-    emptied: Receiver<Vec<u8>>,
+    emptied: Receiver<Block>,
     worker: Option<JoinHandle<Result<(u64, Sha256)>>>,
 }
 
@@ -39,12 +41,12 @@ impl HashingFile {
         let work = move || write(file, &path, &blocks, &back);
         let worker = std::thread::Builder::new().name("write".to_owned()).spawn(work);
         let worker = worker.map_err(|error| Error::internal("no thread can be started").caused_by(error))?;
-        Ok(Self { block: Vec::with_capacity(BLOCK_BYTES), full: Some(full), emptied, worker: Some(worker) })
+        Ok(Self { block: Block::new(), full: Some(full), emptied, worker: Some(worker) })
     }
 
     /// Writes what is left and syncs; to be called once, at the end. Gives bytes and hash.
     pub(super) fn seal(&mut self) -> Result<(u64, Sha256)> {
-        let rest = std::mem::take(&mut self.block);
+        let rest = std::mem::replace(&mut self.block, Block::new());
         if self.send(Message::Block(rest)) {
             self.send(Message::Seal);
         }
@@ -66,8 +68,8 @@ impl HashingFile {
 
 impl Write for HashingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.block.len() == BLOCK_BYTES {
-            let next = self.emptied.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES));
+        if self.block.room() == 0 {
+            let next = self.emptied.try_recv().unwrap_or_else(|_| Block::new());
             let full = std::mem::replace(&mut self.block, next);
             if !self.send(Message::Block(full)) {
                 return Err(self
@@ -76,9 +78,7 @@ impl Write for HashingFile {
                     .map_or_else(|| io::Error::other("nothing is written any more"), io::Error::other));
             }
         }
-        let taken = bytes.len().min(BLOCK_BYTES - self.block.len());
-        self.block.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
+        Ok(self.block.take(bytes))
     }
 
     /// Does nothing: what counts is [`HashingFile::seal`], and blocks stay whole.
@@ -101,17 +101,21 @@ fn write(
     mut file: Box<dyn DurableFile>,
     path: &Path,
     blocks: &Receiver<Message>,
-    back: &Sender<Vec<u8>>,
+    back: &Sender<Block>,
 ) -> Result<(u64, Sha256)> {
-    let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    let (mut hasher, mut bytes, mut synced) = (Hasher::default(), 0, 0);
     for message in blocks {
         let Message::Block(mut block) = message else {
             file.sync()?;
             break;
         };
-        hasher.update(&block);
-        file.write_all(&block).map_err(|error| Error::io("write", path, error))?;
-        bytes += block.len() as u64;
+        hasher.update(block.filled());
+        file.write_all(block.filled()).map_err(|error| Error::io("write", path, error))?;
+        bytes += block.filled().len() as u64;
+        if bytes - synced >= SYNC_BYTES {
+            file.sync_data()?;
+            synced = bytes;
+        }
         block.clear();
         // Who fills blocks may have ended.
         let _ = back.send(block);

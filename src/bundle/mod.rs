@@ -38,6 +38,7 @@
 
 mod archive;
 mod blob;
+mod block;
 mod canonical;
 mod check;
 pub mod checksums;

@@ -1,6 +1,6 @@
 //! The arguments, and the help that a database administrator reads.
 
-use super::bundles::{FormArgs, KeyArgs};
+use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
 use super::reconcile::ReconcileArgs;
@@ -265,9 +265,7 @@ pub struct RunArgs {
     #[arg(long, conflicts_with_all = ["out", "no_bundle", "sign_key"])]
     pub plan: bool,
     #[command(flatten)]
-    pub form: FormArgs,
-    #[command(flatten)]
-    pub sign: SignArgs,
+    pub packing: PackingArgs,
     /// How long a lease lives when this program dies; while it lives, it renews its leases
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -288,9 +286,7 @@ pub struct PackArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     #[command(flatten)]
-    pub form: FormArgs,
-    #[command(flatten)]
-    pub sign: SignArgs,
+    pub packing: PackingArgs,
     /// How long a lease lives when this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -345,6 +341,8 @@ pub struct CompactArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub form: FormArgs,
+    #[command(flatten)]
+    pub parts: PartArgs,
     #[command(flatten)]
     pub sign: SignArgs,
     #[command(flatten)]

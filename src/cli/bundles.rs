@@ -1,7 +1,9 @@
 //! What commands on bundles have in common: which bundles, what opens them, and in which form one
 //! is published.
 
-use crate::bundle::{Form, Identities, Recipients, places};
+use super::sign::SignArgs;
+use crate::bundle::{Form, Identities, PartOptions, Recipients, places};
+use crate::engine::PackOptions;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,60 @@ impl FormArgs {
             (true, true) => Ok(Form::Archive),
             (true, false) => Ok(Form::Encrypted(Arc::new(Recipients::parse(&self.encrypt_to)?))),
         }
+    }
+}
+
+/// How the parts of a bundle are written.
+#[derive(clap::Args, Debug)]
+pub struct PartArgs {
+    /// Level of zstd: a higher one takes longer and makes smaller files
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub zstd_level: i32,
+    /// Values of one Parquet file, before compression
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(32..=1024))]
+    pub part_mib: u64,
+    /// Values of one row group, before compression: bounds what a reader has to hold
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=32))]
+    pub row_group_mib: u64,
+}
+
+impl PartArgs {
+    /// The options that were asked for.
+    pub fn options(&self) -> PartOptions {
+        PartOptions {
+            zstd_level: self.zstd_level,
+            row_group_bytes: self.row_group_mib << 20,
+            part_bytes: self.part_mib << 20,
+        }
+    }
+}
+
+/// How a slice is packed.
+#[derive(clap::Args, Debug)]
+pub struct PackingArgs {
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    parts: PartArgs,
+    /// Values over this size lie in files of their own, in blob/
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=32))]
+    inline_mib: u64,
+    #[command(flatten)]
+    sign: SignArgs,
+}
+
+impl PackingArgs {
+    /// The options that were asked for.
+    ///
+    /// # Errors
+    /// As [`FormArgs::form`] and [`SignArgs::signer`].
+    pub fn options(&self) -> Result<PackOptions> {
+        Ok(PackOptions {
+            inline_bytes: self.inline_mib << 20,
+            parts: self.parts.options(),
+            form: self.form.form()?,
+            signer: self.sign.signer()?,
+        })
     }
 }
 

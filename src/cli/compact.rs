@@ -16,7 +16,12 @@ use serde_json::json;
 /// # Errors
 /// As [`compact::compact`].
 pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let options = CompactOptions { form: args.form.form()?, signer: args.sign.signer()?, ..CompactOptions::default() };
+    let options = CompactOptions {
+        form: args.form.form()?,
+        parts: args.parts.options(),
+        signer: args.sign.signer()?,
+        ..CompactOptions::default()
+    };
     let identities = args.keys.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &identities)?);
     let bundles = named(&args.bundles)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::PackArgs;
 use super::render::clean;
 use crate::durable::Local;
-use crate::engine::{self, PackOptions};
+use crate::engine;
 use crate::error::Result;
 use crate::monitor::Monitor;
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 /// # Errors
 /// As [`engine::pack`].
 pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let options = PackOptions { signer: args.sign.signer()?, form: args.form.form()?, ..PackOptions::default() };
+    let options = args.packing.options()?;
     let mut backend = args.instance.open(false)?;
     let seconds = args.lease_minutes * 60;
     let bundles = engine::pack(backend.as_mut(), args.run, &args.out, &options, seconds, &Local, monitor)?;

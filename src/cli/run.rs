@@ -8,7 +8,7 @@ use super::render::{number, window_bounds};
 use super::summary;
 use super::table::Table;
 use crate::durable::Local;
-use crate::engine::{self, PackOptions, RunOptions, RunReport};
+use crate::engine::{self, RunOptions, RunReport};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::run::{RunRequest, Scope, Status};
@@ -22,7 +22,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let pack = PackOptions { signer: args.sign.signer()?, form: args.form.form()?, ..PackOptions::default() };
+    let pack = args.packing.options()?;
     let mut backend = args.instance.open(false)?;
     if args.plan {
         return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));

@@ -1,14 +1,14 @@
 //! What is asked of a compaction.
 
-use crate::bundle::Form;
 use crate::bundle::signature::Signer;
+use crate::bundle::{Form, PartOptions};
 use std::sync::Arc;
 
 /// See [`super::compact`].
 #[derive(Clone, Debug)]
 pub struct CompactOptions {
-    /// Level of zstd, 1 unless told otherwise.
-    pub zstd_level: i32,
+    /// How its parts are written.
+    pub parts: PartOptions,
     /// Whether a folder or an archive is published.
     pub form: Form,
     /// Who signs the bundle.
@@ -19,6 +19,6 @@ pub struct CompactOptions {
 
 impl Default for CompactOptions {
     fn default() -> Self {
-        Self { zstd_level: 1, form: Form::Folder, signer: None, side_by_side: 8 }
+        Self { parts: PartOptions::default(), form: Form::Folder, signer: None, side_by_side: 8 }
     }
 }

@@ -6,7 +6,7 @@ use super::options::CompactOptions;
 use super::stream::Stream;
 use super::survey::survey;
 use crate::backend::{Kept, Versions, open_versions};
-use crate::bundle::{FileInfo, FileRole, PartOptions, Staged, TableInfo, TableStage, create_table};
+use crate::bundle::{FileInfo, FileRole, Staged, TableInfo, TableStage, create_table};
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
@@ -57,10 +57,6 @@ struct Table<'a, 'b> {
 }
 
 impl Table<'_, '_> {
-    fn part_options(&self) -> PartOptions {
-        PartOptions { zstd_level: self.options.zstd_level, ..PartOptions::default() }
-    }
-
     fn merged(&mut self, stage: &mut TableStage<'_>, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
         let kept = self.versions.kept()?;
         let kept: Vec<Kept> =
@@ -72,7 +68,7 @@ impl Table<'_, '_> {
             Ok(Stream::new(part, *kept, plan.clone(), batch_bytes))
         };
         let streams = kept.iter().map(stream).collect::<Result<Vec<_>>>()?;
-        let parts = stage.parts(role, plan.schema(), &self.part_options())?;
+        let parts = stage.parts(role, plan.schema(), &self.options.parts)?;
         let window_start = self.parts.iter().map(|(_, table)| table.window.start).min();
         let mut merge = Merge {
             streams,
@@ -91,7 +87,7 @@ impl Table<'_, '_> {
     fn orphans(&mut self, stage: &TableStage<'_>, stamp: RunStamp) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents()?);
         let mut builder = BatchBuilder::new(plan.clone(), stamp);
-        let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.part_options())?;
+        let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.options.parts)?;
         let mut after = None;
         loop {
             self.monitor.check()?;

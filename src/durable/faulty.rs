@@ -88,6 +88,11 @@ impl DurableFile for FaultyFile {
         self.file.sync()
     }
 
+    fn sync_data(&mut self) -> Result<()> {
+        self.disk.at("sync", Path::new("a file that is being written"))?;
+        self.file.sync_data()
+    }
+
     fn set_modified(&mut self, at: SystemTime) -> Result<()> {
         self.file.set_modified(at)
     }

@@ -33,6 +33,10 @@ impl DurableFile for LocalFile {
         self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
     }
 
+    fn sync_data(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
     fn set_modified(&mut self, at: SystemTime) -> Result<()> {
         self.file.set_modified(at).map_err(|error| Error::io("set the time of", &self.path, error))
     }

@@ -26,6 +26,13 @@ pub trait DurableFile: Write + Send {
     /// Io.
     fn sync(&mut self) -> Result<()>;
 
+    /// Brings what was written so far to the disk, while there is more to write. A failed one is
+    /// never tried again either.
+    ///
+    /// # Errors
+    /// Io.
+    fn sync_data(&mut self) -> Result<()>;
+
     /// Sets when it was last changed, as file systems tell it. To be called after the last write.
     ///
     /// # Errors

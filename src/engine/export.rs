@@ -50,7 +50,7 @@ pub(super) fn write_bundle(
     let rows = reports.iter().map(|report| report.counts.rows()).sum();
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
     let mut staged = Staged::create(disk, out, name)?.signed_by(options.signer.clone());
-    let parts = PartOptions { zstd_level: options.zstd_level, ..PartOptions::default() };
+    let parts = options.parts;
     let inline_bytes = options.inline_bytes.min(MAX_INLINE_BYTES);
     let mut exporter = Exporter { backend, leases, run, parts, inline_bytes, monitor };
     let mut tables = Vec::new();

@@ -1,7 +1,7 @@
 //! What is asked of the engine, and what it answers.
 
-use crate::bundle::Form;
 use crate::bundle::signature::Signer;
+use crate::bundle::{Form, PartOptions};
 use crate::error::Error;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct PackOptions {
     /// Values over this many bytes lie in `blob/`. 16 MiB unless told otherwise, at most 32 MiB.
     pub inline_bytes: u64,
-    /// Level of zstd, 1 unless told otherwise.
-    pub zstd_level: i32,
+    /// How its parts are written.
+    pub parts: PartOptions,
     /// Whether a folder or an archive is published.
     pub form: Form,
     /// The key that signs, if any.
@@ -25,7 +25,7 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { inline_bytes: 16 << 20, zstd_level: 1, form: Form::Folder, signer: None }
+        Self { inline_bytes: 16 << 20, parts: PartOptions::default(), form: Form::Folder, signer: None }
     }
 }
 

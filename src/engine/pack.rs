@@ -237,9 +237,9 @@ pub(super) fn take_all(
 
 /// Releases leases, and renews them no more.
 pub(super) fn release_all(backend: &mut dyn Backend, leases: &Leases, fences: &[Fence]) -> Result<()> {
-    for fence in fences {
-        leases.let_go(fence);
-        backend.release_lease(fence)?;
+    if fences.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    fences.iter().for_each(|fence| leases.let_go(fence));
+    backend.release_leases(fences)
 }

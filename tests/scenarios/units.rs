@@ -53,7 +53,7 @@ fn deletions(world: &mut World) -> Vec<Deletion> {
     let run = world.backend.recent_runs(1).unwrap().remove(0);
     let fence = world.backend.take_lease(run.id, &name("Src.dbo.Docs"), 60).unwrap();
     let deletions = world.backend.read_deletions(&fence, None, 100).unwrap();
-    world.backend.release_lease(&fence).unwrap();
+    world.backend.release_leases(&[fence]).unwrap();
     deletions
 }
 

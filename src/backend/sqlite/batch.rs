@@ -227,10 +227,18 @@ impl Session {
              WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL
                  AND EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{PathColumn} = t.{ParentPathColumn})",
         )?;
+        let orphaned = prepared.placeholders.fill(
+            "refresh_parents",
+            "SELECT EXISTS (SELECT 1 FROM {TargetTable} AS t
+                 WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL)",
+        )?;
         self.transact("queue missing parents", |session| {
             session.pass(&table_run.fence)?;
             session.own_slice(config, &table_run.fence, &[SliceState::Filling])?;
-            session.execute(&refresh, [])?;
+            // A statement that would change nothing still locks the file of the slice.
+            if session.query_one(&orphaned, [])? {
+                session.execute(&refresh, [])?;
+            }
             let parameters = prepared.parameters(&session.given(table_run, 0, 2)?);
             session.run_script(name, sql, &parameters)?;
             session.query_one(

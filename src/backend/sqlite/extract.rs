@@ -143,8 +143,8 @@ impl Extract for Session {
         self.take(run_id, table, lease_seconds)
     }
 
-    fn release_lease(&mut self, fence: &Fence) -> Result<()> {
-        self.release_failed(fence)
+    fn release_leases(&mut self, fences: &[Fence]) -> Result<()> {
+        self.transact("release leases", |session| fences.iter().try_for_each(|fence| session.release(fence)))
     }
 
     fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {

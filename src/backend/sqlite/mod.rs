@@ -5,7 +5,7 @@
 //! main file (<https://www.sqlite.org/atomiccommit.html>, section 5); in WAL mode it would not
 //! be. Every process opens the same main file, so any of them can finish a crashed commit.
 //!
-//! **Several processes.** Every write begins with `BEGIN IMMEDIATE` and waits for others up to
+//! **Several processes.** Every write takes the lock of the main file first, and waits for others up to
 //! the busy timeout; reads are short pages. So it is the lease that settles who may run, never a
 //! file lock.
 //!

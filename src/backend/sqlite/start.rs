@@ -239,7 +239,8 @@ impl Session {
             )?;
             let queued = session.queue_window(prepared, &parameters)?;
             session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
-            if table.include_deletions {
+            let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
+            if table.include_deletions && session.query_one(logged, [&table.name])? {
                 session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
             }
             let counts = session.told(prepared, &parameters)?;

@@ -180,8 +180,9 @@ impl Extract for Session {
         Ok(Fence { table: table.clone(), run_id, epoch: number_at(&Fields::of(&row), 0)? })
     }
 
-    fn release_lease(&mut self, fence: &Fence) -> Result<()> {
-        self.unit("release the lease", "dbo.usp_BlobDelta_ReleaseLease", &[], || fenced(fence)).map(drop)
+    fn release_leases(&mut self, fences: &[Fence]) -> Result<()> {
+        let release = "dbo.usp_BlobDelta_ReleaseLease";
+        fences.iter().try_for_each(|fence| self.unit("release the lease", release, &[], || fenced(fence)).map(drop))
     }
 
     fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
