@@ -12,43 +12,44 @@ const ALIGNMENT: usize = 4096;
 pub(super) struct Block {
     bytes: Vec<u8>,
     start: usize,
+    filled: usize,
 }
 
 impl Block {
     /// An empty one.
     pub(super) fn new() -> Self {
-        let mut bytes: Vec<u8> = Vec::with_capacity(BLOCK_BYTES + ALIGNMENT);
+        let bytes = vec![0_u8; BLOCK_BYTES + ALIGNMENT];
         let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        bytes.resize(start, 0);
-        Self { bytes, start }
+        Self { bytes, start, filled: 0 }
     }
 
     /// What was put into it.
     pub(super) fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        &self.bytes[self.start..self.start + self.filled]
     }
 
     /// Bytes that it still takes.
     pub(super) fn room(&self) -> usize {
-        BLOCK_BYTES - self.filled().len()
+        BLOCK_BYTES - self.filled
     }
 
     /// Takes as many of these bytes as there is room for; says how many.
     pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.room());
-        self.bytes.extend_from_slice(&bytes[..taken]);
+        let at = self.start + self.filled;
+        self.bytes[at..at + taken].copy_from_slice(&bytes[..taken]);
+        self.filled += taken;
         taken
     }
 
     /// All of it, to be read into.
     pub(super) fn whole(&mut self) -> &mut [u8] {
-        self.bytes.resize(self.start + BLOCK_BYTES, 0);
-        &mut self.bytes[self.start..]
+        &mut self.bytes[self.start..self.start + BLOCK_BYTES]
     }
 
     /// Empties it.
     pub(super) fn clear(&mut self) {
-        self.bytes.truncate(self.start);
+        self.filled = 0;
     }
 }
 
