@@ -105,20 +105,22 @@ class Instance:
         for nth in range(tables):
             self.add_table(f"Doc{nth}")
         # The first run takes what there is.
-        out = self.folder.parent / "first"
-        out.mkdir()
-        self.call("run", "--out", str(out))
+        self.call("run", "--out", str(self.out()))
+
+    def out(self):
+        """A folder for the bundles of this instance."""
+        folder = self.folder.with_name(self.folder.name + "-bundles")
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def extract(self):
         """Fills the slice; gives the RunId."""
         self.call("table", "set", "Files.dbo.Doc", "RequireBundle=0")
         return json.loads(self.call("run", "--no-bundle", "--json"))["run"]["RunId"]
 
-    def pack(self, run, out):
-        folder = self.folder.parent / out
-        folder.mkdir()
-        self.call("pack", "--run", run, "--out", str(folder))
-        return next(folder.glob("*.bundle"))
+    def pack(self, run):
+        self.call("pack", "--run", run, "--out", str(self.out()))
+        return next(self.out().glob("*.bundle"))
 
     def slope(self, run):
         """Seconds a row in the last tenth of the batches by those in the first."""

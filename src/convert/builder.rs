@@ -180,17 +180,30 @@ pub struct UnsealedBatch {
 }
 
 impl UnsealedBatch {
-    /// Hashes the values.
+    /// Hashes the values that are not hashed yet.
     ///
     /// # Errors
     /// Internal: columns that do not fit the plan.
-    pub fn seal(self) -> Result<RecordBatch> {
+    pub fn hash(&mut self) -> Result<()> {
+        for (planned, (values, large)) in self.plan.planned().iter().zip(&mut self.columns) {
+            let values = values.first().filter(|_| planned.content_sha256.is_some());
+            values.map_or(Ok(()), |values| hash_values(values, &mut large.hashes))?;
+        }
+        Ok(())
+    }
+
+    /// The batch, with all hashes.
+    ///
+    /// # Errors
+    /// As [`UnsealedBatch::hash`].
+    pub fn seal(mut self) -> Result<RecordBatch> {
+        self.hash()?;
         let mut arrays = Vec::with_capacity(self.plan.schema().fields().len());
         for (planned, (values, large)) in self.plan.planned().iter().zip(self.columns) {
-            let hashes = values.first().filter(|_| planned.content_sha256.is_some());
-            let hashes = hashes.map(|values| hash_array(values, &large.hashes)).transpose()?;
             arrays.extend(values);
-            arrays.extend(hashes);
+            if planned.content_sha256.is_some() {
+                arrays.push(hash_array(&large.hashes)?);
+            }
             if planned.blob_ref.is_some() {
                 arrays.push(reference_array(&large.references));
             }
@@ -242,13 +255,20 @@ fn encoders(encoders: &mut Result<Vec<Box<dyn Encoder>>>) -> Result<&mut Vec<Box
     encoders.as_mut().map_err(|error| Error::internal(error.to_string()))
 }
 
-/// Hashes of values; of those that lie in `blob/` they are known.
-fn hash_array(values: &ArrayRef, known: &[Option<Sha256>]) -> Result<ArrayRef> {
+/// Fills in what is not known: values that lie in `blob/` are NULL here, and their hashes known.
+fn hash_values(values: &ArrayRef, hashes: &mut [Option<Sha256>]) -> Result<()> {
     let values = values.as_any().downcast_ref::<BinaryArray>();
     let values = values.ok_or_else(|| Error::internal("a column with hashes is not of bytes"))?;
-    let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), SHA256_BYTES);
-    for (value, known) in values.iter().zip(known) {
-        match known.or_else(|| value.map(Sha256::of)) {
+    for (value, hash) in values.iter().zip(hashes) {
+        *hash = hash.or_else(|| value.map(Sha256::of));
+    }
+    Ok(())
+}
+
+fn hash_array(hashes: &[Option<Sha256>]) -> Result<ArrayRef> {
+    let mut builder = FixedSizeBinaryBuilder::with_capacity(hashes.len(), SHA256_BYTES);
+    for hash in hashes {
+        match hash {
             Some(hash) => builder
                 .append_value(hash.as_bytes())
                 .map_err(|error| Error::internal("a hash is not 32 bytes long").caused_by(error))?,

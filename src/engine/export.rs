@@ -218,7 +218,7 @@ impl Exporter<'_> {
                 builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
             }
             let rows = builder.rows() as u64;
-            if batches.send(builder.take()?).is_err() {
+            if !hand_on(batches, builder.take()?)? {
                 return Ok(false);
             }
             self.monitor.event(Event::WorkDone { rows, bytes });
@@ -279,6 +279,19 @@ impl Exporter<'_> {
             parts.write(&builder.finish()?)?;
         }
         parts.finish()
+    }
+}
+
+/// Gives a batch to whoever compresses and, where that one has enough to do, hashes it here first.
+/// Says whether it was taken.
+fn hand_on(batches: &mpsc::SyncSender<UnsealedBatch>, batch: UnsealedBatch) -> Result<bool> {
+    match batches.try_send(batch) {
+        Ok(()) => Ok(true),
+        Err(mpsc::TrySendError::Disconnected(_)) => Ok(false),
+        Err(mpsc::TrySendError::Full(mut batch)) => {
+            batch.hash()?;
+            Ok(batches.send(batch).is_ok())
+        }
     }
 }
 

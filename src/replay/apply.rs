@@ -14,7 +14,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 /// Bytes of one transaction, about.
-const BATCH_BYTES: u64 = 16 << 20;
+const BATCH_BYTES: u64 = 32 << 20;
 
 /// The table that rows of a table are replayed into.
 ///
