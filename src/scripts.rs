@@ -1,5 +1,7 @@
 //! The SQL of `sql/`, as it was when this program was built.
 
+use crate::error::{Error, Result};
+
 /// One script of a kind of instance, applied by `deploy` in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Script {
@@ -25,6 +27,22 @@ impl Script {
     pub fn batches(&self) -> Vec<Batch<'static>> {
         batches(self.text)
     }
+
+    /// That what a job database has of this script is not older than it.
+    ///
+    /// # Errors
+    /// Config.
+    pub fn check_applied(&self, applied: Option<u32>) -> Result<()> {
+        if applied.is_some_and(|applied| applied >= self.version) {
+            return Ok(());
+        }
+        let found = applied.map_or("nothing".to_owned(), |applied| format!("version {applied}"));
+        let text = format!(
+            "the job database is older than this program: it has {found} of {}, not {}",
+            self.name, self.version
+        );
+        Err(Error::config(text).hint("run deploy, which upgrades it and keeps what it holds"))
+    }
 }
 
 /// See [`Script::batches`].
@@ -48,7 +66,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 1,
+        version: 2,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
@@ -58,11 +76,19 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
     },
 ];
 
+/// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
+/// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
+pub const SQLITE_UPGRADES: [Script; 1] = [Script {
+    name: "03_BlobDeltaJobs_Schema.sql",
+    version: 2,
+    text: include_str!("../sql/sqlite/upgrade_03_to_2.sql"),
+}];
+
 /// The scripts of a job database on SQL Server.
 pub const SQLSERVER_DEPLOY: [Script; 3] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 2,
+        version: 3,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
@@ -72,7 +98,7 @@ pub const SQLSERVER_DEPLOY: [Script; 3] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 2,
+        version: 3,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
 ];

@@ -213,7 +213,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);
 
--- One row a table and published bundle.
+-- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
+-- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.
 CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     BundleId           INTEGER PRIMARY KEY AUTOINCREMENT,
     RunId              BLOB NOT NULL,
@@ -225,6 +226,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     Name               TEXT NOT NULL,
     Folder             TEXT NOT NULL,
     PublishedAt        TEXT NOT NULL,
+    ShipTo             TEXT NULL,
+    ShippedAt          TEXT NULL,
     UNIQUE (RunId, TableName)
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaBundle_Chain ON BlobDeltaBundle (TableName, Scope, BundleId);

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs and its tables. Version 2.
+-- 03: the job database BlobDeltaJobs and its tables. Version 3.
 --
 -- Can be run again at any time, on any earlier state of itself, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
@@ -26,7 +26,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -363,7 +363,8 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaDeletionLog_Key');
 END;
 GO
--- One row a table and published bundle.
+-- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
+-- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.
 IF OBJECT_ID(N'dbo.BlobDeltaBundle', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaBundle (
         BundleId           bigint IDENTITY(1, 1) NOT NULL,
@@ -376,9 +377,18 @@ IF OBJECT_ID(N'dbo.BlobDeltaBundle', N'U') IS NULL
         Name               nvarchar(256) NOT NULL,
         Folder             nvarchar(2000) NOT NULL,
         PublishedAt        datetime2(7) NOT NULL,
+        ShipTo             nvarchar(2000) NULL,
+        ShippedAt          datetime2(7) NULL,
         CONSTRAINT PK_BlobDeltaBundle PRIMARY KEY (BundleId),
         CONSTRAINT UX_BlobDeltaBundle_Run UNIQUE (RunId, TableName)
     );
+GO
+-- From version 2; one column at a time, because not every server adds several at once.
+IF COL_LENGTH(N'dbo.BlobDeltaBundle', N'ShipTo') IS NULL
+    ALTER TABLE dbo.BlobDeltaBundle ADD ShipTo nvarchar(2000) NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaBundle', N'ShippedAt') IS NULL
+    ALTER TABLE dbo.BlobDeltaBundle ADD ShippedAt datetime2(7) NULL;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaBundle_Chain')
 BEGIN
@@ -386,10 +396,10 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaBundle_Chain');
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 2
+SELECT N'03_BlobDeltaJobs_Schema.sql', 3
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 2.
+-- 05: the engine. Version 3.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -31,13 +31,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 2)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 3)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this engine. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -1748,6 +1748,7 @@ IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordBundle', N'P') IS NULL EXEC (N'CREATE PRO
 GO
 -- Rule 10: notes that the slice of a table run is in a published bundle. The caller has the transaction open, so
 -- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
+-- With @ShipTo the bundle is owed to that destination from this transaction on, until it was shipped there.
 ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -1758,7 +1759,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @PreviousRootSha256 nvarchar(64) = NULL,
     @Name nvarchar(256),
     @Folder nvarchar(2000),
-    @PublishedAt datetime2(7)
+    @PublishedAt datetime2(7),
+    @ShipTo nvarchar(2000) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1773,11 +1775,53 @@ BEGIN
         THROW 51003, @Message, 1;
     END;
     EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
-    INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt)
-    VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt);
+    INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt, ShipTo)
+    VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt, @ShipTo);
     UPDATE dbo.BlobDeltaRunTable SET PackNumber = @PackNumber WHERE RunId = @RunId AND TableName = @TableName;
     EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
     UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_OweShipment', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_OweShipment AS RETURN 0');
+GO
+-- The n-th bundle of a run is owed to this destination, and to the one before it no longer.
+ALTER PROCEDURE dbo.usp_BlobDelta_OweShipment
+    @RunId uniqueidentifier,
+    @PackNumber int,
+    @ShipTo nvarchar(2000)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @Message nvarchar(2000);
+    IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND PackNumber = @PackNumber)
+    BEGIN
+        SET @Message = CONCAT(N'run ', CONVERT(nvarchar(36), @RunId), N' has no bundle ', @PackNumber, N'; nothing was written');
+        THROW 51001, @Message, 1;
+    END;
+    UPDATE dbo.BlobDeltaBundle SET ShipTo = @ShipTo, ShippedAt = NULL WHERE RunId = @RunId AND PackNumber = @PackNumber;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordShipment', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RecordShipment AS RETURN 0');
+GO
+-- Notes that a bundle stands whole at the destination that it was owed to. No lease is asked for: a slow network must
+-- not hold one, and two who ship the same bundle there do the same. Where the bundle is owed to another destination
+-- by now, or is recorded with another root digest, nothing is written.
+ALTER PROCEDURE dbo.usp_BlobDelta_RecordShipment
+    @RunId uniqueidentifier,
+    @PackNumber int,
+    @ShipTo nvarchar(2000),
+    @RootSha256 nvarchar(64)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    UPDATE dbo.BlobDeltaBundle SET ShippedAt = dbo.ufn_BlobDelta_UtcNow()
+    WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FailTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FailTable AS RETURN 0');
@@ -2379,7 +2423,7 @@ BEGIN
     FROM (
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 2 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 1
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 2
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 3
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     -- Templates run as the caller, so the right to execute is not enough.
@@ -2512,8 +2556,8 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
 SELECT N'05_BlobDeltaJobs_Engine.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');

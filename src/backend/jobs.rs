@@ -10,6 +10,7 @@ use crate::model::run::{Run, Scope};
 use crate::model::slice::Deletion;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use std::path::{Path, PathBuf};
 
 /// One thing that [`Jobs::deploy`] did or found done.
 #[derive(Clone, Debug)]
@@ -86,6 +87,35 @@ pub struct BundleRecord {
     pub folder: String,
     /// UTC.
     pub published_at: Timestamp,
+    /// The destination that it is owed to or was shipped to, as it was given; `None` where it is not
+    /// to be shipped. Never a secret.
+    pub ship_to: Option<String>,
+    /// When it stood there, UTC; `None` while it is owed.
+    pub shipped_at: Option<Timestamp>,
+}
+
+/// A bundle that was recorded to be shipped, and was not yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedBundle {
+    /// The run.
+    pub run_id: Guid,
+    /// n-th pack of the run, from 1.
+    pub pack_number: u32,
+    /// Root digest of the bundle.
+    pub root_sha256: Sha256,
+    /// The bundle's name.
+    pub name: String,
+    /// The folder in which it was published.
+    pub folder: String,
+    /// The destination, as it was given.
+    pub ship_to: String,
+}
+
+impl OwedBundle {
+    /// Where it was published.
+    pub fn path(&self) -> PathBuf {
+        Path::new(&self.folder).join(&self.name)
+    }
 }
 
 /// Whether a table of a run is in a bundle yet.
@@ -118,6 +148,12 @@ pub trait Jobs {
     /// # Errors
     /// Database; Config, if the job database is of a newer version.
     fn deploy(&mut self) -> Result<Vec<DeployStep>>;
+
+    /// That the job database has what this program needs.
+    ///
+    /// # Errors
+    /// Config, if nothing was deployed, or an older version.
+    fn check_deployed(&mut self) -> Result<()>;
 
     /// The identity of this source, given once at deploy.
     ///
@@ -198,6 +234,27 @@ pub trait Jobs {
     /// # Errors
     /// Database.
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>>;
+
+    /// Bundles that are to be shipped and were not yet, in the order in which they were recorded. What
+    /// is owed stands here and nowhere else: [`Slices::record_bundle`](super::Slices::record_bundle)
+    /// writes it in the transaction of the bundle, so nothing that dies after it forgets anything.
+    ///
+    /// # Errors
+    /// Database.
+    fn unshipped(&mut self) -> Result<Vec<OwedBundle>>;
+
+    /// The n-th bundle of a run is owed to this destination, and to the one before it no longer.
+    ///
+    /// # Errors
+    /// Usage, if there is no such bundle; Database.
+    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()>;
+
+    /// The bundle stands whole at its destination. Can be repeated; changes nothing where the bundle
+    /// is owed to another destination by now. Takes no lease.
+    ///
+    /// # Errors
+    /// Database.
+    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()>;
 
     /// Rule 5: asks for a key by name.
     ///

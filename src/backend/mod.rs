@@ -23,7 +23,9 @@ pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
 pub use holdings::{Holding, Holdings, open_holdings};
 pub use inventory::{Inventory, InventoryRow, Remains};
-pub use jobs::{BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord};
+pub use jobs::{
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
+};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};

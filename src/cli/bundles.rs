@@ -83,6 +83,7 @@ impl PackingArgs {
             parts: self.parts.options(),
             form: self.form.form()?,
             signer: self.sign.signer()?,
+            ship_to: None,
         })
     }
 }

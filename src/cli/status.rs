@@ -18,6 +18,7 @@ const LATEST_RUNS: u32 = 50;
 /// Usage, if there is no such run; Database.
 pub fn run(args: &StatusArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
+    backend.check_deployed()?;
     match args.run {
         None => overview(backend.as_mut()),
         Some(id) => detail(backend.as_mut(), id),
@@ -27,8 +28,27 @@ pub fn run(args: &StatusArgs) -> Result<Answer> {
 fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let runs = runs(&backend.recent_runs(LATEST_RUNS)?);
     let watermarks = watermarks(backend)?;
-    let text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
-    Ok(Answer::done(text, json!({"runs": runs.json(), "watermarks": watermarks.json()})))
+    let owed = owed(backend)?;
+    let mut text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
+    if !owed.is_empty() {
+        text += &section("Bundles that are not shipped yet; the next `run --ship` tries again", &owed);
+    }
+    Ok(Answer::done(text, json!({"runs": runs.json(), "watermarks": watermarks.json(), "unshipped": owed.json()})))
+}
+
+fn owed(backend: &mut dyn Backend) -> Result<Table> {
+    let mut table = Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo"]);
+    for bundle in backend.unshipped()? {
+        table.push([
+            bundle.run_id.to_string().into(),
+            bundle.pack_number.into(),
+            bundle.name.into(),
+            bundle.folder.into(),
+            bundle.root_sha256.to_string().into(),
+            bundle.ship_to.into(),
+        ]);
+    }
+    Ok(table)
 }
 
 fn runs(runs: &[Run]) -> Table {
@@ -157,7 +177,8 @@ fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
 }
 
 fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new(&["TableName", "PackNumber", "Name", "Folder", "RootSha256", "PublishedAt"]);
+    let mut table =
+        Table::new(&["TableName", "PackNumber", "Name", "Folder", "RootSha256", "PublishedAt", "ShipTo", "ShippedAt"]);
     for bundle in backend.bundles(id)? {
         table.push([
             bundle.table.to_string().into(),
@@ -166,6 +187,8 @@ fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
             bundle.folder.into(),
             bundle.root_sha256.to_string().into(),
             utc(Some(bundle.published_at)),
+            bundle.ship_to.into(),
+            utc(bundle.shipped_at),
         ]);
     }
     Ok(table)

@@ -6,15 +6,18 @@
 //! 1. a complete slice that was not packed is packed before it may be emptied (rule 10);
 //! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
 //! 3. one table that fails costs that table alone (rule 11);
-//! 4. a bundle is published, then recorded, then the leases are released.
+//! 4. a bundle is published, then recorded, then the leases are released;
+//! 5. what is to be shipped is shipped after that ([`ship_owed`]): a slow network must not hold a lease.
 
 mod backup;
 mod export;
 mod leases;
 mod options;
+mod owed;
 mod pack;
 mod run;
 
 pub use options::{PackOptions, RunOptions, RunReport, TableOutcome};
+pub use owed::{Ship, Shipment, ship_owed};
 pub use pack::pack;
 pub use run::{plan, run};

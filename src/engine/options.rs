@@ -21,11 +21,14 @@ pub struct PackOptions {
     pub form: Form,
     /// The key that signs, if any.
     pub signer: Option<Arc<Signer>>,
+    /// The destination that the bundle is recorded to be owed to, as it was given; see
+    /// [`super::ship_owed`].
+    pub ship_to: Option<String>,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { inline_bytes: 16 << 20, parts: PartOptions::default(), form: Form::Folder, signer: None }
+        Self { inline_bytes: 16 << 20, parts: PartOptions::default(), form: Form::Folder, signer: None, ship_to: None }
     }
 }
 

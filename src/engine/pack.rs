@@ -32,6 +32,7 @@ pub fn pack(
     monitor: &dyn Monitor,
 ) -> Result<Vec<PathBuf>> {
     check_out(out)?;
+    backend.check_deployed()?;
     sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
     pack_with(backend, &leases, run_id, out, options, disk, monitor)
@@ -103,7 +104,7 @@ pub(super) fn pack_tables(
 ) -> Result<PathBuf> {
     let number = backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
     let published = publish(backend, leases, run, fences, number, out, options, disk, monitor)?;
-    let records = records(backend, run, fences, number, &published)?;
+    let records = records(backend, run, fences, number, &published, options.ship_to.as_deref())?;
     backend.record_bundle(&records)?;
     monitor.event(Event::Published { path: published.path() });
     Ok(published.path().to_owned())
@@ -138,6 +139,7 @@ fn records(
     fences: &[Fence],
     pack_number: u32,
     published: &Published,
+    ship_to: Option<&str>,
 ) -> Result<Vec<(Fence, BundleRecord)>> {
     let published_at = backend.now()?.utc;
     let path = published.path();
@@ -155,6 +157,8 @@ fn records(
             name: text(path.file_name()),
             folder: text(folder.parent().map(Path::as_os_str)),
             published_at,
+            ship_to: ship_to.map(str::to_owned),
+            shipped_at: None,
         };
         records.push((fence.clone(), record));
     }

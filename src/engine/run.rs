@@ -24,6 +24,7 @@ const MAX_PARENT_PASSES: u32 = 64;
 /// # Errors
 /// Config or Usage.
 pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
+    backend.check_deployed()?;
     let chosen = chosen_tables(backend, request.table.as_ref())?;
     chosen.iter().map(|table| backend.plan_table(request, table)).collect()
 }
@@ -46,6 +47,7 @@ pub fn run(
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<RunReport> {
+    backend.check_deployed()?;
     if options.backup_slice.is_some() {
         backend.check_backup()?;
     }

@@ -2,7 +2,9 @@
 //! lints refuse.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::{bundles, failures, history, procedures, reconcile, slices, takes, tree, types, units};
+use crate::scenarios::{
+    bundles, failures, history, procedures, reconcile, shipping, slices, takes, tree, types, units,
+};
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
@@ -66,6 +68,16 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_bundle_that_was_published_and_not_recorded_is_adopted,
         a_foreign_folder_under_the_bundles_name_is_never_touched,
         a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written,
+    }
+    shipping {
+        a_bundle_is_owed_from_its_record_on_until_it_is_shipped,
+        a_crash_between_record_and_shipment_forgets_nothing,
+        what_cannot_be_shipped_is_told_and_shipped_by_the_next_run,
+        a_destination_that_is_down_is_tried_once_and_keeps_no_other_waiting,
+        the_same_bundle_goes_to_a_second_destination,
+        a_shipment_counts_for_the_destination_that_it_went_to_alone,
+        a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do,
+        a_job_database_of_the_version_before_is_refused_and_then_upgraded,
     }
     reconcile {
         what_runs_took_is_reconciled,

@@ -16,6 +16,7 @@ mod failures;
 mod history;
 mod procedures;
 mod reconcile;
+mod shipping;
 mod slices;
 mod takes;
 mod tree;

@@ -25,25 +25,42 @@ impl Session {
         Ok(steps)
     }
 
-    fn apply_script(&self, script: &Script) -> Result<DeployStep> {
+    fn applied_version(&self, script: &Script) -> Result<Option<u32>> {
         let has_versions: bool =
             self.query_one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'BlobDeltaSchemaVersion')", [])?;
-        let applied: Option<u32> = match has_versions {
+        match has_versions {
             true => self.query_optional(
                 "SELECT Version FROM BlobDeltaSchemaVersion WHERE Script = ?1",
                 [script.name],
                 |row| row.get(0),
-            )?,
-            false => None,
-        };
+            ),
+            false => Ok(None),
+        }
+    }
+
+    /// An older job database lacks what a run would need at its end, so it is refused at the beginning.
+    pub(super) fn check_versions(&self) -> Result<()> {
+        for script in scripts::SQLITE_DEPLOY {
+            script.check_applied(self.applied_version(&script)?)?;
+        }
+        Ok(())
+    }
+
+    fn apply_script(&self, script: &Script) -> Result<DeployStep> {
+        let applied = self.applied_version(script)?;
         if applied.is_some_and(|applied| applied > script.version) {
             let text =
                 format!("the job database was deployed by a newer version ({} of {})", script.version, script.name);
             return Err(Error::config(text).hint("use the newer program; nothing was changed"));
         }
-        self.connection
-            .execute_batch(script.text)
-            .map_err(|error| failed("apply a script", error).file(script.name))?;
+        let upgrades = scripts::SQLITE_UPGRADES
+            .iter()
+            .filter(|upgrade| upgrade.name == script.name && applied.is_some_and(|applied| applied < upgrade.version));
+        for one in upgrades.chain([script]) {
+            self.connection
+                .execute_batch(one.text)
+                .map_err(|error| failed("apply a script", error).file(script.name))?;
+        }
         self.execute(
             "INSERT INTO BlobDeltaSchemaVersion (Script, Version, Sha256, AppliedAt) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (Script) DO UPDATE SET Version = ?2, Sha256 = ?3, AppliedAt = ?4",

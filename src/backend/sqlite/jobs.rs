@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
 };
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
@@ -26,6 +26,11 @@ impl Jobs for Session {
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
         self.deploy_all()
+    }
+
+    fn check_deployed(&mut self) -> Result<()> {
+        self.source_id()?;
+        self.check_versions()
     }
 
     fn source_id(&mut self) -> Result<Guid> {
@@ -136,11 +141,52 @@ impl Jobs for Session {
 
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
         self.query_all(
-            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt
+            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
+                 ShipTo, ShippedAt
              FROM BlobDeltaBundle WHERE RunId = ?1 ORDER BY PackNumber, TableName",
             [id],
             read_bundle,
         )
+    }
+
+    fn unshipped(&mut self) -> Result<Vec<OwedBundle>> {
+        self.query_all(
+            "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM BlobDeltaBundle
+             WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
+             GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo ORDER BY MIN(BundleId)",
+            [],
+            read_owed,
+        )
+    }
+
+    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
+        let owed = self.transact("owe a shipment", |session| {
+            session.execute(
+                "UPDATE BlobDeltaBundle SET ShipTo = ?3, ShippedAt = NULL WHERE RunId = ?1 AND PackNumber = ?2",
+                (run_id, pack_number, destination),
+            )
+        })?;
+        match owed {
+            0 => Err(Error::usage(format!("this run has no bundle {pack_number}")).run(run_id)),
+            _ => Ok(()),
+        }
+    }
+
+    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()> {
+        self.transact("record a shipment", |session| {
+            session.execute(
+                "UPDATE BlobDeltaBundle SET ShippedAt = ?5
+                 WHERE RunId = ?1 AND PackNumber = ?2 AND ShipTo = ?3 AND RootSha256 = ?4",
+                (
+                    bundle.run_id,
+                    bundle.pack_number,
+                    &bundle.ship_to,
+                    bundle.root_sha256.to_string(),
+                    session.server_time().utc,
+                ),
+            )
+        })?;
+        Ok(())
     }
 
     fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
@@ -202,9 +248,22 @@ fn read_step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
     })
 }
 
+fn broken(error: Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn read_owed(row: &Row<'_>) -> rusqlite::Result<OwedBundle> {
+    Ok(OwedBundle {
+        run_id: row.get(0)?,
+        pack_number: row.get(1)?,
+        root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
+        name: row.get(3)?,
+        folder: row.get(4)?,
+        ship_to: row.get(5)?,
+    })
+}
+
 fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
-    let broken =
-        |error: Error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
     let scope: String = row.get(3)?;
     let scope = match scope.as_str() {
         "all" => None,
@@ -221,5 +280,7 @@ fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
         name: row.get(6)?,
         folder: row.get(7)?,
         published_at: row.get(8)?,
+        ship_to: row.get(9)?,
+        shipped_at: row.get(10)?,
     })
 }

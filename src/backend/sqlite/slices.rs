@@ -215,7 +215,7 @@ impl Session {
     fn record_table(&self, table: &TableConfig, record: &BundleRecord) -> Result<()> {
         self.execute(
             "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-                 PublishedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 PublishedAt, ShipTo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             (
                 record.run_id,
                 &record.table,
@@ -226,6 +226,7 @@ impl Session {
                 &record.name,
                 &record.folder,
                 record.published_at,
+                &record.ship_to,
             ),
         )?;
         self.execute(

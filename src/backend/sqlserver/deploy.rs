@@ -1,6 +1,7 @@
 //! `deploy`: the scripts of the job database, batch by batch as sqlcmd runs them, and the slices.
 
 use super::catalog;
+use super::jobs::{number_at, text_at};
 use super::session::{JOB_DATABASE, Session};
 use super::sql::Sql;
 use super::values::Fields;
@@ -53,6 +54,22 @@ impl Session {
             return Err(Error::config(text).hint("use the newer program; nothing was changed"));
         }
         Ok(Some(version))
+    }
+
+    /// An older job database lacks what a run would need at its end, so it is refused at the beginning.
+    pub(super) fn check_versions(&mut self) -> Result<()> {
+        let sql = Sql::new("SELECT Script, Version FROM dbo.BlobDeltaSchemaVersion");
+        let rows = self.client.unit(|client| client.rows("read the versions of the scripts", sql.clone()))?;
+        let mut applied = Vec::new();
+        for row in &rows {
+            let fields = Fields::of(row);
+            applied.push((text_at(&fields, 0)?, number_at(&fields, 1)?));
+        }
+        for script in scripts::SQLSERVER_DEPLOY {
+            let found = applied.iter().find(|(name, _)| name == script.name);
+            script.check_applied(found.map(|(_, version)| *version))?;
+        }
+        Ok(())
     }
 
     fn apply_script(&mut self, script: &Script, before: Option<u32>) -> Result<DeployStep> {

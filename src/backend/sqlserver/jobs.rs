@@ -1,11 +1,12 @@
 //! [`Jobs`] on a server.
 
 use super::catalog;
+use super::client::Client;
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, StepRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
 };
 use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
@@ -37,6 +38,11 @@ impl Jobs for Session {
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
         self.deploy_all()
+    }
+
+    fn check_deployed(&mut self) -> Result<()> {
+        self.source_id()?;
+        self.check_versions()
     }
 
     fn source_id(&mut self) -> Result<Guid> {
@@ -156,8 +162,8 @@ impl Jobs for Session {
 
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
         let sql =
-            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt
-            FROM dbo.BlobDeltaBundle WHERE RunId = ";
+            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
+            ShipTo, ShippedAt FROM dbo.BlobDeltaBundle WHERE RunId = ";
         self.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
             Ok(BundleRecord {
                 run_id: fields.must(0, Fields::guid)?,
@@ -169,8 +175,48 @@ impl Jobs for Session {
                 name: text_at(fields, 6)?,
                 folder: text_at(fields, 7)?,
                 published_at: fields.must(8, Fields::time)?,
+                ship_to: fields.text(9)?.map(str::to_owned),
+                shipped_at: fields.time(10)?,
             })
         })
+    }
+
+    fn unshipped(&mut self) -> Result<Vec<OwedBundle>> {
+        let sql = "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM dbo.BlobDeltaBundle
+            WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
+            GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo HAVING 0 = ";
+        self.list("read what is owed to destinations", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
+            Ok(OwedBundle {
+                run_id: fields.must(0, Fields::guid)?,
+                pack_number: number_at(fields, 1)?,
+                root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+                name: text_at(fields, 3)?,
+                folder: text_at(fields, 4)?,
+                ship_to: text_at(fields, 5)?,
+            })
+        })
+    }
+
+    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
+        let inputs =
+            || vec![("RunId", run_id.into()), ("PackNumber", pack_number.into()), ("ShipTo", destination.into())];
+        let owe = |client: &mut Client| client.call("owe a shipment", "dbo.usp_BlobDelta_OweShipment", inputs(), &[]);
+        self.client.unit(owe).map(drop)
+    }
+
+    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()> {
+        let inputs = || {
+            vec![
+                ("RunId", bundle.run_id.into()),
+                ("PackNumber", bundle.pack_number.into()),
+                ("ShipTo", (&bundle.ship_to).into()),
+                ("RootSha256", bundle.root_sha256.to_string().into()),
+            ]
+        };
+        self.disk().before_commit("record a shipment")?;
+        let record =
+            |client: &mut Client| client.call("record a shipment", "dbo.usp_BlobDelta_RecordShipment", inputs(), &[]);
+        self.client.unit(record).map(drop)
     }
 
     fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {

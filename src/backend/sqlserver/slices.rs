@@ -190,6 +190,7 @@ fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Vec<(&'static str, 
         ("Name", (&record.name).into()),
         ("Folder", (&record.folder).into()),
         ("PublishedAt", record.published_at.into()),
+        ("ShipTo", record.ship_to.as_ref().into()),
     ]
 }
 

@@ -1,0 +1,70 @@
+//! Bundles on their way to destinations, after they were published.
+//!
+//! What is owed stands in the job database and nowhere else: the transaction that records a bundle
+//! records its destination ([`PackOptions::ship_to`](super::PackOptions)), and a shipment is recorded
+//! when the bundle stands whole there. So whatever dies in between, here or on the way, the next call
+//! finds the same list, and a bundle that was shipped and not recorded is shipped again, which a
+//! destination that has it already answers without taking it.
+//!
+//! It is called when the leases are released. What ships is a hook, because a destination is no
+//! business of the engine.
+
+use crate::backend::{Backend, OwedBundle};
+use crate::error::{Error, Kind, Result};
+use crate::monitor::Monitor;
+use std::collections::BTreeSet;
+
+/// Ships one bundle: `Ok` says that it stands whole at its destination.
+pub type Ship<'a> = dyn FnMut(&OwedBundle) -> Result<()> + 'a;
+
+/// What became of one bundle that was owed.
+#[derive(Debug)]
+pub struct Shipment {
+    /// The bundle, and where it was to go.
+    pub bundle: OwedBundle,
+    /// Why it is still owed, if it is.
+    pub error: Option<Error>,
+}
+
+/// Ships everything that is owed, in the order in which it was recorded: what earlier runs could not
+/// ship comes first, each to the destination that it was recorded with. A bundle that fails stays
+/// owed; the others are tried, but not those of a destination that could not be reached.
+///
+/// # Errors
+/// Database, if the list cannot be read.
+pub fn ship_owed(backend: &mut dyn Backend, ship: &mut Ship<'_>, monitor: &dyn Monitor) -> Result<Vec<Shipment>> {
+    let mut unreachable = BTreeSet::new();
+    let mut shipments = Vec::new();
+    for bundle in backend.unshipped()? {
+        let done = monitor.check().and_then(|()| refuse(&bundle, &unreachable)).and_then(|()| {
+            ship(&bundle).inspect_err(|error| {
+                if error.kind() == Kind::Io {
+                    unreachable.insert(bundle.ship_to.clone());
+                }
+            })?;
+            backend.record_shipped(&bundle).map_err(|error| {
+                error.hint("the bundle stands at its destination; the next run finds it there, and records it")
+            })
+        });
+        shipments.push(Shipment { bundle, error: done.err() });
+    }
+    Ok(shipments)
+}
+
+fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
+    let path = bundle.path();
+    if !path.exists() {
+        return Err(Error::new(Kind::Io, "the bundle is not where it was published")
+            .run(bundle.run_id)
+            .file(&path)
+            .hint(format!(
+                "put it back there; or, while its slices stand, write it there again with `pack --run {}`; \
+                 or, if nobody is to have it, set ShipTo to NULL in BlobDeltaBundle",
+                bundle.run_id
+            )));
+    }
+    if unreachable.contains(&bundle.ship_to) {
+        return Err(Error::new(Kind::Io, "not tried: its destination failed for the bundle before it"));
+    }
+    Ok(())
+}

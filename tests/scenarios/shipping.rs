@@ -1,0 +1,237 @@
+//! What a run owes to destinations: kept from the moment a bundle is recorded, told, tried again.
+
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, World, minute};
+use blobdelta::backend::{BundleRecord, OwedBundle};
+use blobdelta::durable::{Faulty, When};
+use blobdelta::engine::{RunReport, Shipment, ship_owed};
+use blobdelta::error::{Error, Kind, Result};
+use blobdelta::model::id::Guid;
+use blobdelta::monitor::Silent;
+use std::collections::BTreeMap;
+
+const FIRST: &str = "s3://first/weekly";
+const SECOND: &str = "az://second/weekly";
+
+/// Destinations as they are seen from outside: what stands under which name, and which are down.
+#[derive(Default)]
+struct Outside {
+    standing: BTreeMap<(String, String), String>,
+    down: Vec<&'static str>,
+    tried: Vec<String>,
+}
+
+impl Outside {
+    fn take(&mut self, bundle: &OwedBundle) -> Result<()> {
+        self.tried.push(bundle.name.clone());
+        if self.down.contains(&bundle.ship_to.as_str()) {
+            return Err(Error::new(Kind::Io, "nobody answers"));
+        }
+        let place = (bundle.ship_to.clone(), bundle.name.clone());
+        let stands = self.standing.entry(place).or_insert_with(|| bundle.root_sha256.to_string());
+        assert_eq!(*stands, bundle.root_sha256.to_string(), "another bundle under the same name");
+        Ok(())
+    }
+
+    fn ship(&mut self, world: &mut World) -> Vec<Shipment> {
+        self.try_to_ship(world).unwrap()
+    }
+
+    fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<Shipment>> {
+        ship_owed(&mut *world.backend, &mut |bundle| self.take(bundle), &Silent)
+    }
+
+    fn names_at(&self, destination: &str) -> Vec<&str> {
+        let here = self.standing.keys().filter(|(place, _)| place == destination);
+        here.map(|(_, name)| name.as_str()).collect()
+    }
+}
+
+/// A run whose bundle goes to this destination.
+fn run_for(world: &mut World, at: i64, destination: &str) -> RunReport {
+    world.at(at);
+    try_to_run(world, destination).unwrap()
+}
+
+fn try_to_run(world: &mut World, destination: &str) -> Result<RunReport> {
+    let mut options = world.options();
+    options.pack.ship_to = Some(destination.into());
+    world.run_with(&options)
+}
+
+fn record(world: &mut World, run: Guid) -> BundleRecord {
+    let mut records = world.backend.bundles(run).unwrap();
+    assert_eq!(records.len(), 1);
+    records.remove(0)
+}
+
+fn planted(on: &Instance) -> World {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    world
+}
+
+pub fn a_bundle_is_owed_from_its_record_on_until_it_is_shipped(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside::default());
+    let silent = world.run(1000).run.id;
+    assert_eq!(record(&mut world, silent).ship_to, None);
+    let run = run_for(&mut world, 2000, FIRST).run.id;
+    let owed = record(&mut world, run);
+    assert_eq!((owed.ship_to.as_deref(), owed.shipped_at), (Some(FIRST), None));
+    world.at(2010);
+    let shipments = outside.ship(&mut world);
+    assert_eq!(shipments.len(), 1);
+    assert_eq!(shipments[0].bundle.root_sha256, owed.root_sha256);
+    assert_eq!(outside.names_at(FIRST), [owed.name.as_str()]);
+    let shipped = record(&mut world, run);
+    assert_eq!((shipped.ship_to.as_deref(), shipped.shipped_at), (Some(FIRST), Some(minute(2010))));
+    assert!(outside.ship(&mut world).is_empty(), "nothing is owed any more");
+}
+
+/// Every durable operation of a run that ships fails once, those of shipping among them. What was
+/// recorded arrives in the end, each bundle once, and nothing else does.
+pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
+    let mut owed_at_death = 0;
+    for at in 1.. {
+        let (mut world, mut outside) = (planted(on), Outside::default());
+        world.at(1000);
+        let disk = Faulty::new(When::CrashAt(at));
+        world.fail_with(&disk);
+        let died = try_to_run(&mut world, FIRST).is_err() || {
+            let shipments = outside.try_to_ship(&mut world);
+            shipments.map_or(true, |shipments| shipments.iter().any(|shipment| shipment.error.is_some()))
+        };
+        if !disk.has_failed() {
+            assert!(!died);
+            break;
+        }
+        world.restart();
+        owed_at_death += world.backend.unshipped().unwrap().len();
+        let runs = world.backend.recent_runs(10).unwrap();
+        run_for(&mut world, 1011, FIRST);
+        outside.ship(&mut world);
+        assert_eq!(world.backend.unshipped().unwrap(), [], "crash at {at}");
+        let mut recorded: Vec<String> = Vec::new();
+        for run in world.backend.recent_runs(10).unwrap() {
+            recorded.extend(world.backend.bundles(run.id).unwrap().into_iter().map(|record| record.name));
+        }
+        recorded.sort();
+        assert_eq!(outside.names_at(FIRST), recorded, "crash at {at}, after {} runs", runs.len());
+    }
+    assert!(owed_at_death > 0, "no crash lay between record and shipment");
+}
+
+pub fn what_cannot_be_shipped_is_told_and_shipped_by_the_next_run(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside { down: vec![FIRST], ..Outside::default() });
+    let first = run_for(&mut world, 1000, FIRST);
+    let shipments = outside.ship(&mut world);
+    let error = shipments[0].error.as_ref().unwrap();
+    assert_eq!(error.to_string(), "nobody answers");
+    assert_eq!(record(&mut world, first.run.id).shipped_at, None);
+    world.restart();
+    world.put(2, None, b"two", 1000, A);
+    let second = run_for(&mut world, 2000, SECOND);
+    outside.down.clear();
+    outside.tried.clear();
+    let shipments = outside.ship(&mut world);
+    assert!(shipments.iter().all(|shipment| shipment.error.is_none()), "{shipments:?}");
+    let names = [&first, &second].map(|report| report.bundles[0].file_name().unwrap().to_string_lossy().into_owned());
+    assert_eq!(outside.tried, names, "the older one first");
+    assert_eq!(outside.names_at(FIRST), [&names[0]], "where it was recorded for, not where the later run ships to");
+    assert_eq!(outside.names_at(SECOND), [&names[1]]);
+}
+
+pub fn a_destination_that_is_down_is_tried_once_and_keeps_no_other_waiting(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside { down: vec![FIRST], ..Outside::default() });
+    for (at, destination) in [(1000, FIRST), (2000, FIRST), (3000, SECOND)] {
+        run_for(&mut world, at, destination);
+    }
+    let shipments = outside.ship(&mut world);
+    let failed: Vec<bool> = shipments.iter().map(|shipment| shipment.error.is_some()).collect();
+    assert_eq!(failed, [true, true, false]);
+    assert_eq!(outside.tried.len(), 2, "{:?}", outside.tried);
+    assert_eq!(world.backend.unshipped().unwrap().len(), 2);
+}
+
+pub fn the_same_bundle_goes_to_a_second_destination(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside::default());
+    let run = run_for(&mut world, 1000, FIRST).run.id;
+    outside.ship(&mut world);
+    world.backend.owe_shipment(run, 1, SECOND).unwrap();
+    assert_eq!(record(&mut world, run).shipped_at, None);
+    world.at(1010);
+    outside.ship(&mut world);
+    let stands = record(&mut world, run);
+    assert_eq!((stands.ship_to.as_deref(), stands.shipped_at), (Some(SECOND), Some(minute(1010))));
+    assert_eq!(outside.names_at(FIRST), outside.names_at(SECOND));
+    let error = world.backend.owe_shipment(run, 2, SECOND).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.to_string().contains("has no bundle 2"), "{error}");
+}
+
+/// Somebody redirects the bundle while it is on its way.
+pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance) {
+    let mut world = planted(on);
+    let run = run_for(&mut world, 1000, FIRST).run.id;
+    let mut other = world.another();
+    let mut redirect = |_: &OwedBundle| other.owe_shipment(run, 1, SECOND);
+    ship_owed(&mut *world.backend, &mut redirect, &Silent).unwrap();
+    let owed = world.backend.unshipped().unwrap();
+    assert_eq!(owed.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
+}
+
+pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside::default());
+    let first = run_for(&mut world, 1000, FIRST);
+    run_for(&mut world, 2000, FIRST);
+    let away = world.dir.path().join("away");
+    std::fs::rename(&first.bundles[0], &away).unwrap();
+    let shipments = outside.ship(&mut world);
+    let error = shipments[0].error.as_ref().unwrap();
+    assert!(error.to_string().contains("not where it was published"), "{error}");
+    assert!(error.what_to_do().unwrap().contains("put it back there"), "{error:?}");
+    assert!(shipments[1].error.is_none(), "the other one is shipped all the same");
+    std::fs::rename(&away, &first.bundles[0]).unwrap();
+    assert!(outside.ship(&mut world)[0].error.is_none());
+}
+
+/// As the version before left it: without the columns, and with a procedure that knows nothing of them.
+const BEFORE_SQLITE: &str = "ALTER TABLE BlobDeltaBundle DROP COLUMN ShipTo;
+    ALTER TABLE BlobDeltaBundle DROP COLUMN ShippedAt;
+    UPDATE BlobDeltaSchemaVersion SET Version = 1";
+const BEFORE_TSQL: [&str; 6] = [
+    "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShipTo",
+    "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShippedAt",
+    "DROP PROCEDURE dbo.usp_BlobDelta_OweShipment",
+    "DROP PROCEDURE dbo.usp_BlobDelta_RecordShipment",
+    "ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle @RunId uniqueidentifier, @TableName nvarchar(400), @LeaseEpoch bigint,
+        @PackNumber int, @Scope nvarchar(36), @RootSha256 nvarchar(64), @PreviousRootSha256 nvarchar(64) = NULL,
+        @Name nvarchar(256), @Folder nvarchar(2000), @PublishedAt datetime2(7) AS RETURN 0",
+    "UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2 WHERE Version = 3",
+];
+
+pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &Instance) {
+    let (mut world, mut outside) = (planted(on), Outside::default());
+    let before = world.run(1000).run.id;
+    let recorded = record(&mut world, before);
+    if world.is_embedded() {
+        world.script(BEFORE_SQLITE, "");
+    } else {
+        BEFORE_TSQL.iter().for_each(|statement| world.script("", statement));
+    }
+    world.restart();
+    world.at(2000);
+    let error = try_to_run(&mut world, FIRST).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("is older than this program"), "{error}");
+    assert!(error.what_to_do().unwrap().starts_with("run deploy"), "{error:?}");
+    let outcomes: Vec<String> = world.deploy().into_iter().map(|step| step.outcome).collect();
+    assert_eq!(outcomes[0], "upgraded");
+    assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1, "nothing was written");
+    assert_eq!(format!("{:?}", record(&mut world, before)), format!("{recorded:?}"));
+    let run = run_for(&mut world, 2000, FIRST).run.id;
+    assert_eq!(record(&mut world, run).previous_root_sha256, Some(recorded.root_sha256));
+    assert!(outside.ship(&mut world)[0].error.is_none());
+    assert_eq!(record(&mut world, run).shipped_at, Some(minute(2000)));
+    assert!(!world.deploy()[0].outcome.starts_with("upgraded"), "it can be deployed again");
+}
