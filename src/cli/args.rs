@@ -5,6 +5,7 @@ use super::chain::ChainArgs;
 use super::login::Login;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
+use super::shipping::ShippingArgs;
 use super::sign::SignArgs;
 use super::unpack::UnpackArgs;
 use crate::backend::{Backend, OpenOptions};
@@ -223,8 +224,12 @@ A run packs first what an earlier one left unpacked. A table that fails keeps it
 others go on; what was left is taken by the next run. Without --table all active tables are taken.
 A run for one business unit never moves the watermark of the table.
 
+With --ship, what is recorded is shipped when the leases are released. What cannot be shipped is told
+and kept, and tried again by the next run with --ship; the run itself has succeeded.
+
 Examples:
   blobdelta run --connection sqlite:./instance --out ./bundles
+  blobdelta run --connection sqlite:./instance --out ./bundles --ship s3://acme-deltas/weekly
   blobdelta run --connection sqlite:./instance --plan
   blobdelta run --connection sqlite:./instance --table Files.dbo.Attachment --from 2026-01-01 \\
       --out ./bundles")]
@@ -266,6 +271,8 @@ pub struct RunArgs {
     pub plan: bool,
     #[command(flatten)]
     pub packing: PackingArgs,
+    #[command(flatten)]
+    pub shipping: ShippingArgs,
     /// How long a lease lives when this program dies; while it lives, it renews its leases
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
@@ -273,6 +280,9 @@ pub struct RunArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+With --ship, the bundles of a run that was packed already are shipped from where they were published;
+they are owed to this destination then, and no longer to the one before it.
+
 Example:
   blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
       --out ./bundles")]
@@ -287,6 +297,8 @@ pub struct PackArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub packing: PackingArgs,
+    #[command(flatten)]
+    pub shipping: ShippingArgs,
     /// How long a lease lives when this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,

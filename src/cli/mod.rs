@@ -26,6 +26,7 @@ mod render;
 mod replay;
 mod run;
 mod samples;
+mod shipping;
 mod sign;
 mod signals;
 mod status;

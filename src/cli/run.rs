@@ -5,10 +5,11 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::json::utc;
 use super::render::{number, window_bounds};
+use super::shipping;
 use super::summary;
 use super::table::Table;
 use crate::durable::Local;
-use crate::engine::{self, RunOptions, RunReport};
+use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::run::{RunRequest, Scope, Status};
@@ -22,7 +23,8 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let pack = args.packing.options()?;
+    let pack = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
+    let ships = pack.ship_to.is_some();
     let mut backend = args.instance.open(false)?;
     if args.plan {
         return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));
@@ -36,7 +38,14 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         lease_seconds: args.lease_minutes * SECONDS_PER_MINUTE,
     };
     let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
-    Ok(Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) })
+    let mut answer =
+        Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) };
+    // No lease is held by now: a slow network must keep nobody else from a table, and what dies on it
+    // has forgotten nothing, because what is owed was recorded with the bundle.
+    if ships {
+        shipping::ship_owed(backend.as_mut(), monitor).tell(&mut answer);
+    }
+    Ok(answer)
 }
 
 fn request(args: &RunArgs) -> RunRequest {

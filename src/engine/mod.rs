@@ -18,6 +18,6 @@ mod pack;
 mod run;
 
 pub use options::{PackOptions, RunOptions, RunReport, TableOutcome};
-pub use owed::{Ship, Shipment, ship_owed};
+pub use owed::{Ship, Shipment, owe, ship_owed};
 pub use pack::pack;
 pub use run::{plan, run};

@@ -9,10 +9,12 @@
 //! It is called when the leases are released. What ships is a hook, because a destination is no
 //! business of the engine.
 
-use crate::backend::{Backend, OwedBundle};
+use crate::backend::{Backend, OwedBundle, PackState};
 use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
 use crate::monitor::Monitor;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// Ships one bundle: `Ok` says that it stands whole at its destination.
 pub type Ship<'a> = dyn FnMut(&OwedBundle) -> Result<()> + 'a;
@@ -49,6 +51,28 @@ pub fn ship_owed(backend: &mut dyn Backend, ship: &mut Ship<'_>, monitor: &dyn M
         shipments.push(Shipment { bundle, error: done.err() });
     }
     Ok(shipments)
+}
+
+/// The bundles of a run whose tables are all packed are owed to this destination, wherever they were
+/// owed to before. Gives where they were published; nothing, if something of the run is still to be
+/// packed, or it has no bundle.
+///
+/// # Errors
+/// Usage, if there is no such run; Config, if the job database is too old; Database.
+pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result<Vec<PathBuf>> {
+    backend.check_deployed()?;
+    backend.run(run_id)?;
+    if backend.run_tables(run_id)?.iter().any(|(_, state)| *state == PackState::Unpacked) {
+        return Ok(Vec::new());
+    }
+    let mut published = BTreeMap::new();
+    for record in backend.bundles(run_id)? {
+        published.insert(record.pack_number, Path::new(&record.folder).join(&record.name));
+    }
+    for number in published.keys() {
+        backend.owe_shipment(run_id, *number, destination)?;
+    }
+    Ok(published.into_values().collect())
 }
 
 fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
