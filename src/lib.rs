@@ -7,7 +7,7 @@
 //!    → batches of Roots, MissingParents, Children → finish_table (slice complete, watermark)
 //!    → slice rows → Arrow batches → Parquet parts, hashed as they are written → manifest
 //!    → publish (atomic) → record the bundle → release the leases
-//! bundle → verify → replay | compact | chain | unpack | reconcile
+//! bundle → ship → receive → verify → replay | compact | chain | unpack | reconcile
 //! ```
 //!
 //! # The layers
@@ -19,10 +19,11 @@
 //! |---|---|
 //! | 0 | `error`, `model` |
 //! | 1 | `durable`, `scripts`, `monitor` |
-//! | 2 | `backend`, `convert`, `bundle` |
-//! | 3 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack` |
-//! | 4 | `demo`, `reconcile` |
-//! | 5 | `cli` |
+//! | 2 | `store` |
+//! | 3 | `backend`, `convert`, `bundle` |
+//! | 4 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
+//! | 5 | `demo`, `reconcile` |
+//! | 6 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
 //!
@@ -49,5 +50,7 @@ pub mod monitor;
 pub mod reconcile;
 pub mod replay;
 pub mod scripts;
+pub mod ship;
+pub mod store;
 pub mod unpack;
 pub mod verify;

@@ -1,44 +1,78 @@
-//! [`Container`]: where the files of a bundle lie, a folder or an archive, behind one way of
-//! listing and opening them.
+//! [`Container`]: where the files of a bundle lie, a folder or an archive, here or at a destination,
+//! behind one way of listing and opening them.
 
 use super::archive::{self, Archive, Identities};
-use super::content::{Content, ReadAt};
+use super::content::Content;
 use super::folder::{self, Entry};
-use super::layout::BundleName;
+use super::layout::{BUNDLE_SUFFIX, BundleName};
 use super::manifest::Manifest;
+use super::remote::{Objects, Remote};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::store::Location;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// See the module's text.
 pub struct Container {
     path: PathBuf,
+    /// The folder that a URL of a folder names; else the path.
+    at: PathBuf,
     form: Form,
+    /// The root digest that the marker beside it says, at a destination.
+    marker: Option<Sha256>,
 }
 
 enum Form {
     Folder,
     Archive(Archive),
+    Objects(Remote, Objects),
 }
 
 impl Container {
-    /// Looks at what stands at `path`: a folder; an archive, whose headers are all read; or an
-    /// encrypted archive, for which one of the identities is needed. What the files hold is not
-    /// looked at.
+    /// Looks at what stands at `path`: a folder; an archive, whose headers are all read; an
+    /// encrypted archive, for which one of the identities is needed; or, where the path is a URL, any
+    /// of them with a marker beside it. What the files hold is not looked at.
     ///
     /// # Errors
     /// Usage, if there is nothing, something that is neither, or no identity that opens it;
-    /// Verification, for an archive in another form than the one it can have; Io.
+    /// Verification, for an archive in another form than the one it can have; Config, for a place
+    /// that cannot be reached so; Io.
     pub fn open(path: &Path, identities: &Identities) -> Result<Self> {
-        let form = Self::form(path, identities).map_err(|error| error.file(path))?;
-        Ok(Self { path: path.to_owned(), form })
+        let opened = match Location::of_path(path)? {
+            Some(url) => Self::at(path, &url, identities),
+            None => Self::form(path, identities).map(|form| Self::new(path, form)),
+        };
+        opened.map_err(|error| error.file(path))
     }
 
     /// A folder that is known to be one.
     pub(super) fn folder(path: &Path) -> Self {
-        Self { path: path.to_owned(), form: Form::Folder }
+        Self::new(path, Form::Folder)
+    }
+
+    fn new(path: &Path, form: Form) -> Self {
+        Self { path: path.to_owned(), at: path.to_owned(), form, marker: None }
+    }
+
+    fn at(path: &Path, url: &Location, identities: &Identities) -> Result<Self> {
+        let remote = Remote::open(url)?;
+        let is_encrypted = remote.name.ends_with(".age");
+        // What the marker of an encrypted archive says is the hash of the file, and not the root.
+        let marker = (!is_encrypted).then_some(remote.marker);
+        if let Some(at) = url.folder() {
+            let form = Self::form(at, identities)?;
+            return Ok(Self { path: path.to_owned(), at: at.to_owned(), form, marker });
+        }
+        let form = if remote.name.ends_with(BUNDLE_SUFFIX) {
+            let entries = remote.entries()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+            Form::Objects(remote, entries)
+        } else {
+            Self::archive(remote.archive()?, identities)?
+        };
+        Ok(Self { path: path.to_owned(), at: path.to_owned(), form, marker })
     }
 
     fn form(path: &Path, identities: &Identities) -> Result<Form> {
@@ -55,18 +89,36 @@ impl Container {
         if !metadata.is_file() {
             return Err(neither("neither a folder nor a file"));
         }
-        let failed = |error| Error::io("read", path, error);
-        let mut file = File::open(path).map_err(failed)?;
-        let mut start = [0; 32];
-        let read = file.read(&mut start).map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        let (source, bytes): (Arc<dyn ReadAt>, u64) = if archive::is_encrypted(&start[..read]) {
-            let (source, bytes) = archive::decrypt(file, identities)?;
-            (Arc::new(source), bytes)
-        } else {
-            (Arc::new(file), metadata.len())
-        };
-        Archive::open(source, bytes).map(Form::Archive)
+        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        Self::archive(Content::new(Arc::new(file), 0, metadata.len()), identities).map_err(|error| error.file(path))
+    }
+
+    fn archive(content: Content, identities: &Identities) -> Result<Form> {
+        let mut start = Vec::new();
+        let read = content.reader(0).take(32).read_to_end(&mut start);
+        read.map_err(|error| Error::new(crate::error::Kind::Io, "cannot read this archive").caused_by(error))?;
+        if !archive::is_encrypted(&start) {
+            let bytes = content.bytes();
+            return Archive::open(content.into_source(), bytes).map(Form::Archive);
+        }
+        let (source, bytes) = archive::decrypt(content, identities)?;
+        Archive::open(Arc::new(source), bytes).map(Form::Archive)
+    }
+
+    /// Whether the bundle is the one that the marker beside it says; where it is not at a
+    /// destination, there is no marker.
+    ///
+    /// # Errors
+    /// Verification.
+    pub fn check_marker(&self, root: Sha256) -> Result<()> {
+        match self.marker.filter(|marker| *marker != root) {
+            None => Ok(()),
+            Some(marker) => Err(Error::verification(format!(
+                "the marker beside the bundle says the root digest {marker}, and the bundle's is {root}"
+            ))
+            .file(&self.path)
+            .hint("do not use it; ship the bundle again, under another destination")),
+        }
     }
 
     /// Where it stands.
@@ -85,8 +137,9 @@ impl Container {
     /// Io; Verification, for a folder that is deeper than any bundle.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         match &self.form {
-            Form::Folder => folder::list(&self.path),
+            Form::Folder => folder::list(&self.at),
             Form::Archive(archive) => Ok(archive.entries()),
+            Form::Objects(_, objects) => Ok(objects.values().cloned().collect()),
         }
     }
 
@@ -98,7 +151,7 @@ impl Container {
     /// Verification.
     pub fn check_claims(&self, manifest: &Manifest) -> Result<()> {
         let (name, modified) = match &self.form {
-            Form::Folder => {
+            Form::Folder | Form::Objects(..) => {
                 let name = self.path.file_name().and_then(|name| name.to_str());
                 (name.and_then(BundleName::parse), None)
             }
@@ -129,8 +182,12 @@ impl Container {
     pub(super) fn content(&self, file: &str) -> Result<Content> {
         match &self.form {
             Form::Folder => {
-                let (file, bytes) = folder::open(&self.path, file)?;
+                let (file, bytes) = folder::open(&self.at, file)?;
                 Ok(Content::new(Arc::new(file), 0, bytes))
+            }
+            Form::Objects(remote, objects) => {
+                let entry = objects.get(file).ok_or_else(|| missing(self.place(file)))?;
+                Ok(remote.content(entry))
             }
             Form::Archive(archive) => archive.content(file).ok_or_else(|| missing(self.place(file))),
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 /// Something that can be read at any offset, by several readers at once.
@@ -52,6 +52,11 @@ impl Content {
     /// `bytes` bytes of a source, from `start` on.
     pub(super) fn new(source: Arc<dyn ReadAt>, start: u64, bytes: u64) -> Self {
         Self { source, start, bytes }
+    }
+
+    /// What the range is of, from its start on.
+    pub(super) fn into_source(self) -> Arc<dyn ReadAt> {
+        self.source
     }
 
     /// How many bytes there are, or should be: a file may have become shorter.
@@ -103,6 +108,19 @@ impl Read for ContentReader {
         let read = self.content.source.read_at(&mut out[..most], self.content.start + self.offset)?;
         self.offset += read as u64;
         Ok(read)
+    }
+}
+
+impl Seek for ContentReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.content.bytes.checked_add_signed(by),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
+        };
+        let at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the start"))?;
+        self.offset = at.min(self.content.bytes);
+        Ok(self.offset)
     }
 }
 

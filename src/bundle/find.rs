@@ -1,7 +1,10 @@
 //! Where bundles are, by the names of files alone.
 
-use super::layout::{BUNDLE_SUFFIX, TAG_LIST};
+use super::layout::{BUNDLE_SUFFIX, BundleName, TAG_LIST};
+use super::remote::marked;
+use crate::durable::Local;
 use crate::error::{Error, Result};
+use crate::store::{self, Location};
 use std::path::{Path, PathBuf};
 
 /// Where a bundle may be.
@@ -14,13 +17,18 @@ pub struct Place {
 }
 
 /// The places that `paths` mean: each a bundle, or a folder of bundles, which is looked through
-/// without its subfolders, in the order of names.
+/// without its subfolders, in the order of names. A URL means the bundle of its name, or what has a
+/// marker right under it.
 ///
 /// # Errors
-/// Usage, if one of them is not there; Io.
+/// Usage, if one of them is not there; Config, for a place that cannot be reached so; Io.
 pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
     let mut found = Vec::new();
     for path in paths {
+        if let Some(url) = Location::of_path(path)? {
+            found.extend(at(&url)?);
+            continue;
+        }
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() && !is_bundle_folder(path) => found.extend(inside(path)?),
             Ok(_) => found.push(Place { path: path.clone(), is_named: true }),
@@ -33,6 +41,14 @@ pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
         }
     }
     Ok(found)
+}
+
+fn at(url: &Location) -> Result<Vec<Place>> {
+    if url.parent().is_some_and(|(_, name)| BundleName::of_file(&name).is_some()) {
+        return Ok(vec![Place { path: url.to_string().into(), is_named: true }]);
+    }
+    let names = marked(store::open(url, &Local)?.as_ref())?;
+    Ok(names.into_iter().map(|name| Place { path: url.join(&name), is_named: false }).collect())
 }
 
 fn is_bundle_folder(path: &Path) -> bool {

@@ -7,14 +7,19 @@
 
 use super::archive::{self, Recipients, Sink};
 use super::container::Container;
+use super::content::Content;
 use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
+use super::remote::Remote;
 use super::staged::{Sealed, Staging, sync_folders};
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
+use crate::store::Location;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -160,6 +165,50 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
     let path = out_dir.join(name.as_str());
     let adopted = settle(&mut staging, out_dir, &path, &Own::of(bundle)?, monitor)?;
     Ok(published(bundle, path, adopted))
+}
+
+/// Publishes an encrypted archive that stands at a destination, as it is: nobody looks into it. Its
+/// hash is the one of the marker. Gives its path and whether it stood there already.
+///
+/// # Errors
+/// Usage, if another file stands under the name, or no marker is at the destination; Verification,
+/// if it is not the one of the marker; Io; Cancelled.
+pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &dyn Monitor) -> Result<(PathBuf, bool)> {
+    let remote = Remote::open(url)?;
+    let path = out_dir.join(&remote.name);
+    let on_block = |block: &[u8]| {
+        monitor.event(Event::WorkDone { rows: 0, bytes: block.len() as u64 });
+        monitor.check()
+    };
+    if let Ok(file) = File::open(&path) {
+        let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
+        let hashed = Content::new(Arc::new(file), 0, bytes).hash(&mut |_| monitor.check());
+        if hashed.map_err(|error| Error::io("read", &path, error))??.1 == remote.marker {
+            return Ok((path, true));
+        }
+        return Err(Error::usage("another file stands under the archive's name; nothing was overwritten")
+            .file(path)
+            .hint("move it away, or choose another folder"));
+    }
+    let content = remote.archive()?;
+    let mut staging = Staging::new(disk, out_dir, &remote.name, false)?;
+    let mut out = staging.make_file()?;
+    let hashed = content.hash(&mut |block| {
+        out.write_all(block).map_err(|error| Error::io("write", &staging.path, error))?;
+        on_block(block)
+    });
+    let (_, sha256) = hashed.map_err(|error| Error::io("read", Path::new(&url.to_string()), error))??;
+    if sha256 != remote.marker {
+        return Err(Error::verification("this archive's bytes were changed: its hash is not the one of its marker")
+            .file(url.to_string())
+            .hint("do not use it; ship it again, under another destination"));
+    }
+    out.sync()?;
+    drop(out);
+    disk.rename(&staging.path, &path)?;
+    staging.keep = true;
+    disk.sync_dir(out_dir)?;
+    Ok((path, false))
 }
 
 fn published(bundle: &Bundle, path: PathBuf, adopted: bool) -> Published {

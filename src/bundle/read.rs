@@ -81,6 +81,7 @@ impl Bundle {
             .read(TAG_LIST, MAX_BYTES)
             .map_err(|error| error.hint("a bundle has a tagmanifest-sha256.txt; check the path"))?;
         let root_sha256 = Sha256::of(&list);
+        container.check_marker(root_sha256)?;
         let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
         let declaration = tag_bytes(&container, &tags, BAGIT_TXT)?;
         if declaration != BAGIT_DECLARATION.as_bytes() {
@@ -127,6 +128,14 @@ impl Bundle {
     pub fn signature(&self) -> Result<Option<Vec<u8>>> {
         let is_there = self.container.entries()?.iter().any(|entry| entry.path == SIGNATURE);
         is_there.then(|| self.container.read(SIGNATURE, MAX_SIGNATURE_BYTES)).transpose()
+    }
+
+    /// A small file, unchecked.
+    ///
+    /// # Errors
+    /// As [`Container::read`].
+    pub fn read_tag(&self, file: &str, most: u64) -> Result<Vec<u8>> {
+        self.container.read(file, most)
     }
 
     /// The hash of `tagmanifest-sha256.txt`.

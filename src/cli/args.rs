@@ -3,8 +3,10 @@
 use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
+use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
+use super::ship::ShipArgs;
 use super::shipping::ShippingArgs;
 use super::sign::SignArgs;
 use super::unpack::UnpackArgs;
@@ -76,6 +78,10 @@ pub enum Command {
     Archive(ArchiveArgs),
     /// Make an archive a folder again
     Extract(ExtractArgs),
+    /// Send bundles to an object store or a drop folder
+    Ship(ShipArgs),
+    /// Fetch bundles from where they were shipped to
+    Receive(ReceiveArgs),
     /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
     Chain(ChainArgs),
     /// Make one bundle of many: the latest version of each row, and all deletions

@@ -47,7 +47,11 @@ fn trust(args: &VerifyArgs) -> Result<Trust> {
     Ok(Trust { signers, root_sha256: args.root_sha256 })
 }
 
-fn allowed_signers(path: &Path) -> Result<AllowedSigners> {
+/// Reads a file of allowed signers.
+///
+/// # Errors
+/// Io; as [`AllowedSigners::parse`].
+pub fn allowed_signers(path: &Path) -> Result<AllowedSigners> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| Error::io("open the allowed signers in", path, error))?;
     let read = file.take(AllowedSigners::MAX_BYTES + 1).read_to_end(&mut bytes);

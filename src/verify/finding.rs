@@ -70,7 +70,7 @@ pub enum FindingKind {
     SignerNotAllowed,
     /// The signature fits, but its key may not sign any more, or not yet.
     SignerExpired,
-    /// The root digest is not the one that was asked for.
+    /// The root digest is not the one that was asked for, or that the marker at a destination says.
     WrongRoot,
     /// A part is not Parquet, or its footer disagrees with the manifest.
     BadPart,

@@ -28,14 +28,19 @@ pub(super) fn check(
     trust: &Trust,
     report: &mut Report,
 ) -> bool {
-    let found = [wrong_root(tag_list, trust), check_signer(container, tag_list, signature_bytes, trust, report)];
+    let found =
+        [wrong_root(container, tag_list, trust), check_signer(container, tag_list, signature_bytes, trust, report)];
     let is_trusted = found.iter().flatten().all(|finding| finding.severity < Severity::Error);
     found.into_iter().flatten().for_each(|finding| report.add(finding));
     is_trusted
 }
 
-fn wrong_root(tag_list: &[u8], trust: &Trust) -> Option<Finding> {
-    let (due, found) = (trust.root_sha256?, Sha256::of(tag_list));
+fn wrong_root(container: &Container, tag_list: &[u8], trust: &Trust) -> Option<Finding> {
+    let found = Sha256::of(tag_list);
+    if let Err(error) = container.check_marker(found) {
+        return Some(Finding::of(K::WrongRoot, Some(TAG_LIST), &error));
+    }
+    let due = trust.root_sha256?;
     let detail = format!("its root digest is {found}, and {due} was asked for");
     (due != found).then(|| Finding::new(K::WrongRoot, Some(TAG_LIST), detail))
 }

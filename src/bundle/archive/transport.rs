@@ -4,7 +4,7 @@
 //! An archive is encrypted to X25519 recipients alone. Every chunk of 64 KiB is authenticated as
 //! it is read, and the length of the whole before anything is, so a cut is an error like a flip.
 
-use crate::bundle::content::ReadAt;
+use crate::bundle::content::{Content, ContentReader, ReadAt};
 use crate::error::{Error, Result};
 use age::secrecy::SecretString;
 use std::fs::File;
@@ -107,12 +107,12 @@ pub(in crate::bundle) fn is_encrypted(start: &[u8]) -> bool {
 ///
 /// # Errors
 /// Usage, if no identity opens it; Verification, if it was changed.
-pub(in crate::bundle) fn decrypt(file: File, identities: &Identities) -> Result<(Decrypted, u64)> {
+pub(in crate::bundle) fn decrypt(content: Content, identities: &Identities) -> Result<(Decrypted, u64)> {
     if identities.0.is_empty() {
         return Err(Error::usage("this archive is encrypted").hint("name the file of your identity: --identity FILE"));
     }
     let changed = || Error::verification("this encrypted archive was changed, or is cut off");
-    let decryptor = age::Decryptor::new(file).map_err(|error| changed().caused_by(error))?;
+    let decryptor = age::Decryptor::new(content.reader(0)).map_err(|error| changed().caused_by(error))?;
     let known = identities.0.iter().map(|identity| identity as &dyn age::Identity);
     let mut stream = decryptor.decrypt(known).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => Error::usage("none of the identities opens this archive")
@@ -125,7 +125,7 @@ pub(in crate::bundle) fn decrypt(file: File, identities: &Identities) -> Result<
 
 /// An encrypted file that was opened.
 pub(in crate::bundle) struct Decrypted {
-    stream: Mutex<age::stream::StreamReader<File>>,
+    stream: Mutex<age::stream::StreamReader<ContentReader>>,
     bytes: u64,
 }
 

@@ -1,0 +1,64 @@
+//! `receive`.
+
+use super::answer::Answer;
+use super::render::{bytes, clean};
+use super::verify::allowed_signers;
+use crate::durable::Local;
+use crate::error::Result;
+use crate::model::digest::Sha256;
+use crate::monitor::Monitor;
+use crate::ship::{self, ReceiveOptions};
+use crate::store::Location;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Every byte is checked on its way, against the bundle's lists and its marker. A bundle that is in
+FOLDER already is not fetched again; what has no marker at the source is not there.
+
+Examples:
+  blobdelta receive s3://acme-deltas/weekly --out ./bundles
+  blobdelta receive az://deltas/weekly/20261122T180000Z-6f1c2a34-1.bundle --out ./bundles \\
+      --signer ./allowed_signers
+  blobdelta receive file:///mnt/drop --out ./bundles")]
+pub struct ReceiveArgs {
+    /// The URL that holds bundles, or of one; or a folder to which they were shipped
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// The folder into which they come
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
+    /// ssh-keygen's allowed signers
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
+    /// Refuse a bundle that has another root digest; one bundle only
+    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
+    pub root_sha256: Option<Sha256>,
+}
+
+/// Receives bundles.
+///
+/// # Errors
+/// As [`ship::receive`]; what was received before stays.
+pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let source = Location::parse(&args.source)?;
+    let signers = args.signer.as_deref().map(allowed_signers).transpose()?;
+    let options = ReceiveOptions { signers, root_sha256: args.root_sha256 };
+    let received = ship::receive(&source, &args.out, &options, &Local, monitor)?;
+    let (mut text, mut objects) = (String::new(), Vec::new());
+    for one in &received {
+        let place = one.path.display().to_string();
+        let stood = if one.stood { ", which stood there already" } else { "" };
+        let _ = writeln!(text, "bundle {}{stood}  ({})\n  marker {}", clean(&place), bytes(one.bytes), one.root_sha256);
+        objects.push(json!({
+            "name": one.name, "bundle": place, "root_sha256": one.root_sha256, "stood": one.stood, "bytes": one.bytes,
+        }));
+    }
+    if received.is_empty() {
+        text += &format!("there is no bundle with a marker at {}\n", clean(&source.to_string()));
+    }
+    Ok(Answer::done(text, json!({"bundles": objects})))
+}

@@ -1,0 +1,85 @@
+//! `ship`.
+
+use super::answer::Answer;
+use super::bundles::named;
+use super::render::{bytes, clean, counted};
+use crate::durable::Local;
+use crate::error::Result;
+use crate::monitor::Monitor;
+use crate::ship::{self, ShipOptions, Shipped};
+use crate::store::Location;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A destination is s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT…/PREFIX,
+gs://BUCKET/PREFIX, file:///FOLDER or a folder. Keys come from the cloud's usual environment
+(AWS_ACCESS_KEY_ID …, AWS_PROFILE, AZURE_STORAGE_ACCOUNT_NAME …, GOOGLE_APPLICATION_CREDENTIALS),
+never from the command line.
+
+Parts go first, tag files next, a marker <name>.complete last: a bundle without it is not there.
+What is there with the right hash is not sent again, so that repeating the command goes on where
+it stopped. A name that another bundle has is an error; nothing is overwritten.
+
+Examples:
+  blobdelta ship ./bundles/20261122T180000Z-6f1c2a34-1.bundle s3://acme-deltas/weekly
+  blobdelta ship ./bundles az://deltas/weekly
+  blobdelta ship ./bundles/*.bundle file:///mnt/drop")]
+pub struct ShipArgs {
+    /// Bundles: their folders or archives, or a folder that holds bundles; then the destination
+    #[arg(value_name = "BUNDLE… DESTINATION", required = true, num_args = 2..)]
+    pub places: Vec<String>,
+}
+
+/// Ships bundles, one after the other.
+///
+/// # Errors
+/// As [`ship::ship`]; what was shipped before stays.
+pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let (bundles, destination) = match args.places.split_last() {
+        Some((destination, bundles)) => (bundles.iter().map(PathBuf::from).collect::<Vec<_>>(), destination),
+        None => (Vec::new(), &String::new()),
+    };
+    let destination = Location::parse(destination)?;
+    let (mut text, mut objects) = (String::new(), Vec::new());
+    for path in named(&bundles)? {
+        let shipped = ship::ship(&path, &destination, &ShipOptions::default(), &Local, monitor)?;
+        text += &told(&shipped);
+        objects.push(object(&shipped));
+    }
+    Ok(Answer::done(text, json!({"bundles": objects})))
+}
+
+fn told(shipped: &Shipped) -> String {
+    let mut text = format!("shipped {}", clean(&shipped.place.display().to_string()));
+    if shipped.stood {
+        text += ", which stood there already";
+    }
+    let files = |files| counted(files, "file", "files");
+    let _ = writeln!(
+        text,
+        "  ({} in {} sent, {} in {} there already)\n  marker {}",
+        bytes(shipped.bytes_sent),
+        files(shipped.files_sent),
+        bytes(shipped.bytes_skipped),
+        files(shipped.files_skipped),
+        shipped.root_sha256
+    );
+    text
+}
+
+/// What was shipped, for programs.
+pub fn object(shipped: &Shipped) -> Value {
+    json!({
+        "name": shipped.name,
+        "place": shipped.place.display().to_string(),
+        "root_sha256": shipped.root_sha256,
+        "stood": shipped.stood,
+        "files_sent": shipped.files_sent,
+        "bytes_sent": shipped.bytes_sent,
+        "files_skipped": shipped.files_skipped,
+        "bytes_skipped": shipped.bytes_skipped,
+    })
+}

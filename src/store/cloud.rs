@@ -1,0 +1,201 @@
+//! [`Cloud`]: a prefix in a bucket of an object store.
+
+use super::clouds::{self, Client};
+use super::failures::{self, Doing};
+use super::location::{Cloud as Kind, Location, Place};
+use super::upload::{self, PART_BYTES};
+use super::{Head, Object, Store, Upload, Watch, engine};
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, Error as Failure, GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions,
+};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
+
+/// More objects than any bundle has files.
+const MAX_OBJECTS: usize = 2_000_000;
+/// Under which the hash is recorded with an object.
+const RECORDED: &str = "sha256";
+
+/// Clients by bucket, so that connections are used again. As many as a process has destinations.
+static CLIENTS: Mutex<Option<HashMap<(Kind, String, Option<String>), Client>>> = Mutex::new(None);
+
+/// See the module's text.
+pub(super) struct Cloud {
+    location: Location,
+    kind: Kind,
+    prefix: String,
+    client: Client,
+}
+
+impl Cloud {
+    pub(super) fn open(location: &Location) -> Result<Self> {
+        let Place::Cloud(kind, bucket) = location.place() else {
+            return Err(Error::internal("a folder is no object store"));
+        };
+        let key = (*kind, bucket.name.clone(), bucket.account.clone());
+        let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = clients.get_or_insert_default();
+        let client = match clients.get(&key) {
+            Some(client) => client.clone(),
+            None => {
+                let client = clouds::client(*kind, bucket).map_err(|error| error.file(location.to_string()))?;
+                clients.insert(key, client.clone());
+                client
+            }
+        };
+        Ok(Self { location: location.clone(), kind: *kind, prefix: bucket.prefix.clone(), client })
+    }
+
+    fn at(&self, path: &str) -> Result<Path> {
+        let full = if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) };
+        Path::parse(full.trim_matches('/')).map_err(|error| Error::internal("no path of an object").caused_by(error))
+    }
+
+    fn failed(&self, doing: Doing, path: &str) -> impl FnOnce(Failure) -> Error {
+        let place = if path.is_empty() { self.location.to_string().into() } else { self.location.join(path) };
+        let (kind, has_keys) = (self.kind, self.client.has_keys);
+        move |failure| failures::request(doing, kind, has_keys, &place, failure)
+    }
+
+    /// Runs a request; the failure is told with its place.
+    fn request<T: Send + 'static>(
+        &self,
+        doing: Doing,
+        path: &str,
+        future: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T> {
+        engine::run(future)?.map_err(self.failed(doing, path))
+    }
+
+    fn objects(&self, found: Vec<ObjectMeta>) -> Vec<Object> {
+        let own = |path: &str| match self.prefix.as_str() {
+            "" => Some(path.to_owned()),
+            prefix => path.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned),
+        };
+        let object = |meta: ObjectMeta| Some(Object { path: own(meta.location.as_ref())?, bytes: meta.size });
+        let mut objects: Vec<Object> = found.into_iter().filter_map(object).collect();
+        objects.sort();
+        objects
+    }
+
+    fn put(&self, path: &str, bytes: Bytes, mode: PutMode, sha256: Option<Sha256>) -> Result<Result<(), Failure>> {
+        let (client, at) = (self.client.objects.clone(), self.at(path)?);
+        let options = PutOptions { mode, attributes: recorded(sha256), ..PutOptions::default() };
+        engine::run(async move { client.put_opts(&at, bytes.into(), options).await.map(drop) })
+    }
+}
+
+/// What is recorded with an object.
+pub(super) fn recorded(sha256: Option<Sha256>) -> Attributes {
+    let line = sha256.map(|sha256| (Attribute::Metadata(RECORDED.into()), sha256.to_string()));
+    line.into_iter().collect()
+}
+
+impl Store for Cloud {
+    fn names(&self) -> Result<Vec<Object>> {
+        let (client, at) = (self.client.objects.clone(), self.at("")?);
+        let found = self.request(Doing::List, "", async move { client.list_with_delimiter(Some(&at)).await })?;
+        Ok(self.objects(found.objects))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<Object>> {
+        let (client, at) = (self.client.objects.clone(), self.at(folder)?);
+        let found = self.request(Doing::List, folder, async move {
+            let mut found = Vec::new();
+            let mut stream = client.list(Some(&at));
+            while let Some(meta) = stream.try_next().await? {
+                found.push(meta);
+                if found.len() > MAX_OBJECTS {
+                    return Err(Failure::NotSupported { source: "there are over two million objects".into() });
+                }
+            }
+            Ok(found)
+        })?;
+        Ok(self.objects(found))
+    }
+
+    fn head(&self, path: &str) -> Result<Option<Head>> {
+        let (client, at) = (self.client.objects.clone(), self.at(path)?);
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        match engine::run(async move { client.get_opts(&at, options).await.map(|got| (got.meta, got.attributes)) })? {
+            Ok((meta, attributes)) => {
+                let text = attributes.get(&Attribute::Metadata(RECORDED.into()));
+                Ok(Some(Head { bytes: meta.size, sha256: text.and_then(|text| Sha256::parse(text).ok()) }))
+            }
+            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(failure) => Err(self.failed(Doing::Read, path)(failure)),
+        }
+    }
+
+    fn read(&self, path: &str, offset: u64, bytes: u64) -> Result<Bytes> {
+        if bytes == 0 {
+            return Ok(Bytes::new());
+        }
+        let (client, at) = (self.client.objects.clone(), self.at(path)?);
+        let range = GetRange::Bounded(offset..offset.saturating_add(bytes));
+        let options = GetOptions { range: Some(range), ..GetOptions::default() };
+        self.request(Doing::Read, path, async move { client.get_opts(&at, options).await?.bytes().await })
+    }
+
+    fn get(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
+        match self.head(path)? {
+            Some(head) => self.read(path, 0, head.bytes.min(most)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        match self.put(path, Bytes::copy_from_slice(bytes), PutMode::Create, None)? {
+            Ok(()) => Ok(true),
+            Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
+                let there = self.read(path, 0, bytes.len() as u64 + 1)?;
+                Ok(there == bytes)
+            }
+            Err(failure) => Err(self.failed(Doing::Write, path)(failure)),
+        }
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let put = self.put(path, Bytes::copy_from_slice(bytes), PutMode::Overwrite, None)?;
+        put.map_err(self.failed(Doing::Write, path))
+    }
+
+    fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()> {
+        let path = upload.path;
+        if upload.bytes > PART_BYTES {
+            let failed = |failure| self.failed(Doing::Write, path)(failure);
+            return upload::in_parts(&self.client, &self.at(path)?, upload, watch, &failed);
+        }
+        let mut content = Vec::new();
+        let read = upload.source.take(PART_BYTES + 1).read_to_end(&mut content);
+        read.map_err(|error| upload::unread(path, error))?;
+        upload::check(path, (content.len() as u64, Sha256::of(&content)), (upload.bytes, upload.sha256))?;
+        let put = self.put(path, content.into(), PutMode::Overwrite, Some(upload.sha256))?;
+        put.map_err(self.failed(Doing::Write, path))?;
+        watch.sent(upload.bytes)
+    }
+
+    fn abort(&self, path: &str, upload: &str) -> Result<()> {
+        let Some(client) = self.client.multipart.clone() else { return Ok(()) };
+        let (at, upload) = (self.at(path)?, upload.to_owned());
+        match engine::run(async move { client.abort_multipart(&at, &upload).await })? {
+            Ok(()) | Err(Failure::NotFound { .. }) => Ok(()),
+            Err(failure) => Err(self.failed(Doing::Delete, path)(failure)),
+        }
+    }
+
+    fn delete(&self, path: &str) -> Result<()> {
+        let (client, at) = (self.client.objects.clone(), self.at(path)?);
+        match engine::run(async move { client.delete(&at).await })? {
+            Ok(()) | Err(Failure::NotFound { .. }) => Ok(()),
+            Err(failure) => Err(self.failed(Doing::Delete, path)(failure)),
+        }
+    }
+}

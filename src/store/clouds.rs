@@ -1,0 +1,141 @@
+//! Clients of each cloud, by its usual environment.
+
+use super::crypto::Crypto;
+use super::failures;
+use super::location::{Bucket, Cloud};
+use super::profile::{self, Asked};
+use crate::error::Result;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::multipart::MultipartStore;
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a request is tried again, and for how long at most: 0.2, 0.4, … 10 seconds apart.
+/// What lies beyond is an error; calling the command again goes on where it stopped.
+pub(super) const RETRIES: usize = 7;
+const RETRY_SECONDS: u64 = 60;
+
+/// Of the client: to connect; of one request with its answer (a part of 8 MiB); between two pieces
+/// of an answer.
+const TIMEOUTS: [(ClientConfigKey, &str); 3] = [
+    (ClientConfigKey::ConnectTimeout, "5 seconds"),
+    (ClientConfigKey::Timeout, "180 seconds"),
+    (ClientConfigKey::ReadTimeout, "30 seconds"),
+];
+
+/// A client of one bucket.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    /// Where an upload in parts has a name that outlives this process. Azure forgets parts that
+    /// nobody put together by itself, after a week.
+    pub(super) multipart: Option<Arc<dyn MultipartStore>>,
+    /// Whether the environment said with which keys.
+    pub(super) has_keys: bool,
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(10),
+            base: 2.0,
+        },
+        max_retries: RETRIES,
+        retry_timeout: Duration::from_secs(RETRY_SECONDS),
+    }
+}
+
+/// A client of this bucket.
+///
+/// # Errors
+/// Config: an environment that cannot work.
+pub(super) fn client(cloud: Cloud, bucket: &Bucket) -> Result<Client> {
+    match cloud {
+        Cloud::S3 => s3(bucket),
+        Cloud::Azure => azure(bucket),
+        Cloud::Google => google(bucket),
+    }
+}
+
+fn s3(bucket: &Bucket) -> Result<Client> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(&bucket.name)
+        .with_crypto_provider(Arc::new(Crypto))
+        // The store holds each request, and each part, against this hash.
+        .with_checksum_algorithm(Checksum::SHA256)
+        .with_retry(retries());
+    for (key, value) in TIMEOUTS {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+    }
+    let is_set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_some_and(|value| !value.is_empty());
+    let others = [
+        AmazonS3ConfigKey::AccessKeyId,
+        AmazonS3ConfigKey::WebIdentityTokenFile,
+        AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
+        AmazonS3ConfigKey::ContainerCredentialsFullUri,
+    ];
+    let mut has_keys = others.into_iter().any(|key| is_set(&builder, key));
+    if !has_keys {
+        let profile = profile::read(&Asked::by_environment())?;
+        if let Some((id, secret)) = profile.keys {
+            builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+            has_keys = true;
+        }
+        if let Some(token) = profile.token {
+            builder = builder.with_token(token);
+        }
+        if let Some(region) = profile.region.filter(|_| !is_set(&builder, AmazonS3ConfigKey::Region)) {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = profile.endpoint.filter(|_| !is_set(&builder, AmazonS3ConfigKey::Endpoint)) {
+            builder = builder.with_endpoint(endpoint);
+        }
+    }
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::S3, error))?);
+    Ok(Client { objects: store.clone(), multipart: Some(store), has_keys })
+}
+
+fn azure(bucket: &Bucket) -> Result<Client> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_container_name(&bucket.name)
+        .with_crypto_provider(Arc::new(Crypto))
+        .with_retry(retries());
+    if let Some(account) = &bucket.account {
+        builder = builder.with_account(account);
+    }
+    for (key, value) in TIMEOUTS {
+        builder = builder.with_config(AzureConfigKey::Client(key), value);
+    }
+    let keys = [
+        AzureConfigKey::AccessKey,
+        AzureConfigKey::SasKey,
+        AzureConfigKey::ClientSecret,
+        AzureConfigKey::Token,
+        AzureConfigKey::FederatedTokenFile,
+        AzureConfigKey::UseAzureCli,
+        AzureConfigKey::UseEmulator,
+    ];
+    let has_keys =
+        keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Azure, error))?);
+    Ok(Client { objects: store, multipart: None, has_keys })
+}
+
+fn google(bucket: &Bucket) -> Result<Client> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(&bucket.name)
+        .with_crypto_provider(Arc::new(Crypto))
+        .with_retry(retries());
+    for (key, value) in TIMEOUTS {
+        builder = builder.with_config(GoogleConfigKey::Client(key), value);
+    }
+    let keys =
+        [GoogleConfigKey::ServiceAccount, GoogleConfigKey::ServiceAccountKey, GoogleConfigKey::ApplicationCredentials];
+    let has_keys = keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty()));
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Google, error))?);
+    Ok(Client { objects: store.clone(), multipart: Some(store), has_keys })
+}

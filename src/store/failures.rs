@@ -1,0 +1,75 @@
+//! Errors of object stores as errors of this program: one clear message each.
+
+use super::clouds::RETRIES;
+use super::location::{Cloud, environment as keys};
+use crate::error::{Error, Kind};
+use object_store::Error as Failure;
+use std::path::Path;
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    List,
+    Read,
+    Write,
+    Delete,
+}
+
+/// An environment out of which no client can be made.
+pub(super) fn environment(cloud: Cloud, failure: Failure) -> Error {
+    Error::config("the environment does not say how to reach the store").caused_by(Told(failure)).hint(keys(cloud))
+}
+
+/// A request that failed.
+pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, failure: Failure) -> Error {
+    let error = match &failure {
+        Failure::NotFound { .. } if doing == Doing::Read => Error::verification("there is no such object")
+            .hint("somebody removed it; list the destination, and ship the bundle again"),
+        Failure::NotFound { .. } => Error::config("there is no such bucket or container")
+            .hint("create it first, or correct the URL; ship makes none"),
+        Failure::PermissionDenied { .. } | Failure::Unauthenticated { .. } => Error::config("the store denies this")
+            .hint(format!("the keys need the rights to list, read, write and delete there; {}", keys(cloud))),
+        _ if !has_keys => Error::config("no keys were found for the store, and none from the machine's own identity")
+            .hint(keys(cloud)),
+        Failure::Generic { .. } => {
+            let what = match doing {
+                Doing::List => "cannot list what is there",
+                Doing::Read => "cannot read an object",
+                Doing::Write => "cannot write an object",
+                Doing::Delete => "cannot remove an object",
+            };
+            Error::new(Kind::Io, format!("{what}: the store could not be reached, or refused"))
+                .hint(format!("it was tried {} times; check endpoint, region and network, then repeat the command: it goes on where it stopped", RETRIES + 1))
+        }
+        _ => Error::new(Kind::Io, "the store refused a request"),
+    };
+    error.file(place).caused_by(Told(failure))
+}
+
+/// A failure whose text says the reason once, and no more than a screen of it: some stores answer
+/// with pages.
+#[derive(Debug)]
+struct Told(Failure);
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut innermost: &dyn std::error::Error = &self.0;
+        let mut text = String::new();
+        // The outermost repeats the URL, the innermost has the system's words.
+        while let Some(source) = innermost.source() {
+            innermost = source;
+            text = innermost.to_string();
+        }
+        if text.is_empty() {
+            text = self.0.to_string();
+        }
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+        f.write_str(line.trim())
+    }
+}
+
+impl std::error::Error for Told {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
