@@ -6,6 +6,9 @@ use crate::error::{Error, Kind};
 use object_store::Error as Failure;
 use std::path::Path;
 
+/// Letters of a reason.
+const MAX_REASON: usize = 300;
+
 /// What was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doing {
@@ -46,30 +49,27 @@ pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, 
     error.file(place).caused_by(Told(failure))
 }
 
-/// A failure whose text says the reason once, and no more than a screen of it: some stores answer
-/// with pages.
+/// A failure by its innermost reason, in one line: what lies around it repeats URL and reason, and
+/// stores answer in XML of any length.
 #[derive(Debug)]
 struct Told(Failure);
 
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut innermost: &dyn std::error::Error = &self.0;
-        let mut text = String::new();
-        // The outermost repeats the URL, the innermost has the system's words.
         while let Some(source) = innermost.source() {
             innermost = source;
-            text = innermost.to_string();
         }
-        if text.is_empty() {
-            text = self.0.to_string();
+        let text = innermost.to_string();
+        let (mut line, mut is_tag) = (String::new(), false);
+        for letter in text.chars().take(4 * MAX_REASON) {
+            is_tag |= letter == '<';
+            line.push(if is_tag || letter.is_control() { ' ' } else { letter });
+            is_tag &= letter != '>';
         }
-        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-        f.write_str(line.trim())
+        let words: String = line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON).collect();
+        f.write_str(&words)
     }
 }
 
-impl std::error::Error for Told {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
+impl std::error::Error for Told {}
