@@ -18,6 +18,7 @@ mod faults;
 mod programs;
 mod replay;
 mod scenarios;
+mod ship;
 mod signatures;
 mod tds;
 
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         replay::list(),
         faults::list(),
         damage::list(),
+        ship::list(),
         signatures::list(),
         programs::list(),
         tds::list(),

@@ -4,6 +4,7 @@ use super::clouds::RETRIES;
 use super::location::{Cloud, environment as keys};
 use crate::error::{Error, Kind};
 use object_store::Error as Failure;
+use object_store::client::HttpError;
 use std::path::Path;
 
 /// Letters of a reason.
@@ -34,19 +35,39 @@ pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, 
             .hint(format!("the keys need the rights to list, read, write and delete there; {}", keys(cloud))),
         _ if !has_keys => Error::config("no keys were found for the store, and none from the machine's own identity")
             .hint(keys(cloud)),
-        Failure::Generic { .. } => {
-            let what = match doing {
-                Doing::List => "cannot list what is there",
-                Doing::Read => "cannot read an object",
-                Doing::Write => "cannot write an object",
-                Doing::Delete => "cannot remove an object",
-            };
-            Error::new(Kind::Io, format!("{what}: the store could not be reached, or refused"))
-                .hint(format!("it was tried {} times; check endpoint, region and network, then repeat the command: it goes on where it stopped", RETRIES + 1))
-        }
-        _ => Error::new(Kind::Io, "the store refused a request"),
+        failure if is_transport(failure) => Error::new(
+            Kind::Io,
+            format!("{}: the store cannot be reached", undone(doing)),
+        )
+        .hint(format!(
+            "it was tried {} times; check endpoint and network, then repeat the command: it goes on where it stopped",
+            RETRIES + 1
+        )),
+        _ => Error::new(Kind::Io, format!("{}: the store refuses it", undone(doing)))
+            .hint("check that the bucket or container is there, and region and endpoint are its own"),
     };
     error.file(place).caused_by(Told(failure))
+}
+
+fn undone(doing: Doing) -> &'static str {
+    match doing {
+        Doing::List => "cannot list what is there",
+        Doing::Read => "cannot read an object",
+        Doing::Write => "cannot write an object",
+        Doing::Delete => "cannot remove an object",
+    }
+}
+
+/// Whether no answer came at all.
+fn is_transport(failure: &Failure) -> bool {
+    let mut source = std::error::Error::source(failure);
+    while let Some(error) = source {
+        if error.is::<HttpError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// A failure by its innermost reason, in one line: what lies around it repeats URL and reason, and
