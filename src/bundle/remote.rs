@@ -56,7 +56,9 @@ pub fn marked(store: &dyn Store) -> Result<Vec<String>> {
         let name = object.path.strip_suffix(MARKER_SUFFIX)?;
         BundleName::of_file(name).is_some().then(|| name.to_owned())
     });
-    Ok(names.collect())
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    Ok(names)
 }
 
 /// One bundle at a destination.

@@ -39,7 +39,10 @@ impl Rate {
         if let Some(permille) = permille {
             parts.push(format!("{}.{} %", permille / 10, permille % 10));
         }
-        parts.push(format!("{} rows/s", number(per_second(self.rows))));
+        // What is sent is bytes alone.
+        if self.rows > 0 || self.bytes == 0 {
+            parts.push(format!("{} rows/s", number(per_second(self.rows))));
+        }
         if self.bytes > 0 {
             parts.push(format!("{}/s", bytes(per_second(self.bytes))));
         }

@@ -4,7 +4,11 @@ use super::clouds::RETRIES;
 use super::location::{Cloud, environment as keys};
 use crate::error::{Error, Kind};
 use object_store::Error as Failure;
+use object_store::client::HttpError;
 use std::path::Path;
+
+/// Letters of a reason.
+const MAX_REASON: usize = 300;
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,45 +35,62 @@ pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, 
             .hint(format!("the keys need the rights to list, read, write and delete there; {}", keys(cloud))),
         _ if !has_keys => Error::config("no keys were found for the store, and none from the machine's own identity")
             .hint(keys(cloud)),
-        Failure::Generic { .. } => {
-            let what = match doing {
-                Doing::List => "cannot list what is there",
-                Doing::Read => "cannot read an object",
-                Doing::Write => "cannot write an object",
-                Doing::Delete => "cannot remove an object",
-            };
-            Error::new(Kind::Io, format!("{what}: the store could not be reached, or refused"))
-                .hint(format!("it was tried {} times; check endpoint, region and network, then repeat the command: it goes on where it stopped", RETRIES + 1))
-        }
-        _ => Error::new(Kind::Io, "the store refused a request"),
+        failure if is_transport(failure) => Error::new(
+            Kind::Io,
+            format!("{}: the store cannot be reached", undone(doing)),
+        )
+        .hint(format!(
+            "it was tried {} times; check endpoint and network, then repeat the command: it goes on where it stopped",
+            RETRIES + 1
+        )),
+        _ => Error::new(Kind::Io, format!("{}: the store refuses it", undone(doing)))
+            .hint("check that the bucket or container is there, and region and endpoint are its own"),
     };
     error.file(place).caused_by(Told(failure))
 }
 
-/// A failure whose text says the reason once, and no more than a screen of it: some stores answer
-/// with pages.
+fn undone(doing: Doing) -> &'static str {
+    match doing {
+        Doing::List => "cannot list what is there",
+        Doing::Read => "cannot read an object",
+        Doing::Write => "cannot write an object",
+        Doing::Delete => "cannot remove an object",
+    }
+}
+
+/// Whether no answer came at all.
+fn is_transport(failure: &Failure) -> bool {
+    let mut source = std::error::Error::source(failure);
+    while let Some(error) = source {
+        if error.is::<HttpError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// A failure by its innermost reason, in one line: what lies around it repeats URL and reason, and
+/// stores answer in XML of any length.
 #[derive(Debug)]
 struct Told(Failure);
 
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut innermost: &dyn std::error::Error = &self.0;
-        let mut text = String::new();
-        // The outermost repeats the URL, the innermost has the system's words.
         while let Some(source) = innermost.source() {
             innermost = source;
-            text = innermost.to_string();
         }
-        if text.is_empty() {
-            text = self.0.to_string();
+        let text = innermost.to_string();
+        let (mut line, mut is_tag) = (String::new(), false);
+        for letter in text.chars().take(4 * MAX_REASON) {
+            is_tag |= letter == '<';
+            line.push(if is_tag || letter.is_control() { ' ' } else { letter });
+            is_tag &= letter != '>';
         }
-        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-        f.write_str(line.trim())
+        let words: String = line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON).collect();
+        f.write_str(&words)
     }
 }
 
-impl std::error::Error for Told {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
+impl std::error::Error for Told {}

@@ -1,15 +1,42 @@
 //! Bundles at destinations, and on their way there.
 
+mod crashes;
+mod folders;
 mod http;
 mod proxy;
 mod remote;
 mod servers;
 
 use crate::List;
+use folders::Site;
+
+type Case = fn(&Site);
+
+/// What needs no server.
+const ON_FOLDERS: &[(&str, Case)] = list![Case:
+    folders {
+        what_arrives_is_what_was_shipped,
+        an_archive_arrives_as_it_is,
+        a_second_ship_sends_nothing,
+        a_ship_goes_on_where_it_was,
+        another_root_under_the_name_is_refused,
+        what_is_foreign_is_not_overwritten,
+        what_has_no_marker_is_not_there,
+        a_changed_object_is_found_and_not_received,
+        a_marker_of_another_bundle_is_found,
+        a_changed_bundle_is_not_shipped,
+        looking_reads_no_part,
+        a_location_that_is_not_there_is_told,
+    }
+];
 
 /// The list of this folder.
 pub fn list() -> List {
     let mut list = List::new("ship");
+    for (name, case) in ON_FOLDERS {
+        list.add(&format!("folder::{name}"), None, || case(&Site::new()));
+    }
+    crashes::add_to(&mut list);
     remote::add_to(&mut list);
     list
 }

@@ -12,8 +12,9 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What a case works with.
 pub struct Site {
@@ -98,8 +99,15 @@ impl Site {
         self.good(&["ship", &bundle.display().to_string(), &self.url()])
     }
 
-    fn begin(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    /// Calls the command, and kills it when the network is cut.
+    fn die_at_cut(&self, args: &[&str]) {
+        let mut child = self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !self.proxy.is_cut() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before the cut");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Objects under the name of a bundle, without its marker.
@@ -190,7 +198,7 @@ fn what_arrives_is_what_was_shipped(site: &Site) {
 fn a_connection_that_was_cut_is_made_again(site: &Site) {
     site.proxy.start(Cut::OnceAfter(bytes_of(&site.big) / 2));
     site.ship(&site.big);
-    assert!(site.proxy.wait_for_cut());
+    assert!(site.proxy.is_cut());
     site.good(&["verify", &site.url_of(&site.big)]);
     assert_eq!(site.place.abandoned(), 0);
 }
@@ -199,10 +207,7 @@ fn a_connection_that_was_cut_is_made_again(site: &Site) {
 fn a_ship_that_died_goes_on_where_it_was(site: &Site) {
     let whole = bytes_of(&site.big);
     site.proxy.start(Cut::ForGoodAfter(whole * 7 / 10));
-    let mut ship = site.begin(&["ship", &site.big.display().to_string(), &site.url()]);
-    assert!(site.proxy.wait_for_cut());
-    ship.kill().unwrap();
-    ship.wait().unwrap();
+    site.die_at_cut(&["ship", &site.big.display().to_string(), &site.url()]);
     let first = site.proxy.sent();
     site.proxy.start(Cut::Never);
     let stood = site.objects_of(&site.big);
@@ -230,10 +235,7 @@ fn a_ship_cut_at_any_request_leaves_all_or_nothing(site: &Site) {
     for at in (1..=requests).rev().step_by(step) {
         let (bundle, url) = (site.small.display().to_string(), site.place.url(&format!("cut-{at}")));
         site.proxy.start(Cut::FromRequest(at));
-        let mut ship = site.begin(&["ship", &bundle, &url]);
-        assert!(site.proxy.wait_for_cut(), "request {at} of {requests} never came");
-        ship.kill().unwrap();
-        ship.wait().unwrap();
+        site.die_at_cut(&["ship", &bundle, &url]);
         site.proxy.start(Cut::Never);
         let marker = format!("cut-{at}/{}.complete", name_of(&site.small));
         let there = format!("{url}/{}", name_of(&site.small));
