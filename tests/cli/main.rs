@@ -11,6 +11,7 @@ mod demo;
 mod reconciled;
 mod refusals;
 mod replays;
+mod shipping;
 mod unpacked;
 mod whole_demo;
 mod world;

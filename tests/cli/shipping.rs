@@ -1,0 +1,92 @@
+//! `run --ship` and `pack --ship`, to folders: what is owed, told and tried again.
+
+use crate::world::World;
+use serde_json::Value;
+use std::path::Path;
+
+fn is_marked(drop: &Path, document: &Value) -> bool {
+    let bundle = document["bundles"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    let name = Path::new(bundle).file_name().unwrap().to_string_lossy().into_owned();
+    drop.join(format!("{name}.complete")).is_file() && drop.join(name).is_dir()
+}
+
+fn shipped(document: &Value) -> Vec<bool> {
+    document["shipments"].as_array().unwrap().iter().map(|one| one["shipped"].as_bool().unwrap()).collect()
+}
+
+#[test]
+fn a_run_ships_what_it_publishes_and_its_record_says_so() {
+    let world = World::new();
+    let drop = world.path("drop");
+    std::fs::create_dir(&drop).unwrap();
+    let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
+    assert_eq!(shipped(&document), [true]);
+    assert!(is_marked(&drop, &document));
+    let run = document["run"]["RunId"].as_str().unwrap();
+    let record = &world.good(&["status", "--run", run, "--json"]).json()["bundles"][0];
+    assert_eq!(record["ShipTo"], drop.display().to_string(), "from the root on, wherever the next run is called");
+    assert!(record["ShippedAt"].is_string(), "{record}");
+    assert_eq!(record["RootSha256"], document["shipments"][0]["root_sha256"]);
+}
+
+#[test]
+fn a_run_that_could_not_ship_has_succeeded_says_so_and_the_next_one_ships() {
+    let world = World::new();
+    let drop = world.path("drop");
+    let told = world.good(&["run", "--out", &world.out(), "--ship", "drop"]).stdout;
+    assert!(told.contains("\nNOT SHIPPED ") && told.contains("tries it again"), "{told}");
+    let status = world.good(&["status"]).stdout;
+    assert!(status.contains("not shipped yet"), "{status}");
+    let silent = world.good(&["run", "--out", &world.out(), "--json"]).json();
+    assert_eq!(silent["shipments"], Value::Null, "nothing was asked of the network");
+    std::fs::create_dir(&drop).unwrap();
+    let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
+    assert_eq!(shipped(&document), [true, true]);
+    assert!(is_marked(&drop, &document));
+    assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
+    let world = World::new();
+    let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
+    assert_eq!(shipped(&document), [false], "there is no such folder yet");
+    std::fs::create_dir(world.path("drop")).unwrap();
+    let recorded = Path::new(document["bundles"][0].as_str().unwrap()).to_owned();
+    let elsewhere = World::new();
+    let other = elsewhere.bundle();
+    std::fs::remove_dir_all(&recorded).unwrap();
+    std::fs::rename(other, &recorded).unwrap();
+    let run = document["run"]["RunId"].as_str().unwrap();
+    let told = world.good(&["pack", "--run", run, "--out", &world.out(), "--ship", "drop"]).stdout;
+    assert!(told.contains("not the one that was recorded"), "{told}");
+    assert_eq!(std::fs::read_dir(world.path("drop")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_packed_run_goes_to_a_second_destination() {
+    let world = World::new();
+    let document = world.good(&["run", "--out", &world.out(), "--json"]).json();
+    let run = document["run"]["RunId"].as_str().unwrap();
+    for name in ["first", "second"] {
+        std::fs::create_dir(world.path(name)).unwrap();
+        let packed = world.good(&["pack", "--run", run, "--out", &world.out(), "--ship", name, "--json"]).json();
+        assert_eq!(shipped(&packed), [true]);
+        assert!(is_marked(&world.path(name), &packed));
+    }
+    let record = &world.good(&["status", "--run", run, "--json"]).json()["bundles"][0];
+    assert_eq!(record["ShipTo"], world.path("second").display().to_string());
+}
+
+#[test]
+fn a_secret_in_a_destination_is_refused_before_anything_is_done() {
+    let world = World::new();
+    for destination in ["az://c/p?sig=SECRET", "s3://KEY:SECRET@bucket/p"] {
+        let ended = world.call(&["run", "--out", &world.out(), "--ship", destination]);
+        assert_eq!(ended.code, 2);
+        assert!(!ended.stderr.contains("SECRET") && ended.stdout.is_empty(), "{ended:?}");
+    }
+    assert_eq!(world.good(&["status", "--json"]).json()["runs"], Value::Array(Vec::new()));
+    let ended = world.call(&["run", "--no-bundle", "--ship", "drop"]);
+    assert_eq!(ended.code, 2, "without a bundle there is nothing to ship");
+}
