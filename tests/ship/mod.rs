@@ -2,6 +2,7 @@
 
 mod crashes;
 mod folders;
+mod prune;
 
 use crate::List;
 use folders::Site;
@@ -33,5 +34,6 @@ pub fn list() -> List {
         list.add(&format!("folder::{name}"), None, || case(&Site::new()));
     }
     crashes::add_to(&mut list);
+    prune::add_to(&mut list);
     list
 }
