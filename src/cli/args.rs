@@ -3,6 +3,7 @@
 use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
+use super::prune_destination::DestinationArgs;
 use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
@@ -82,6 +83,8 @@ pub enum Command {
     Ship(ShipArgs),
     /// Fetch bundles from where they were shipped to
     Receive(ReceiveArgs),
+    /// Remove old bundles at a destination, where a compacted one stands for them
+    Prune(DestinationArgs),
     /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
     Chain(ChainArgs),
     /// Make one bundle of many: the latest version of each row, and all deletions

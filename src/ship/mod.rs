@@ -6,9 +6,11 @@
 
 mod claim;
 mod marker;
+mod prune;
 mod receive;
 mod send;
 mod shipment;
 
+pub use prune::{PruneOptions, Pruned, Removed, prune};
 pub use receive::{ReceiveOptions, Received, receive};
 pub use send::{ShipOptions, Shipped, ship};

@@ -59,7 +59,7 @@ pub fn receive(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Received>> {
     sweep_staging(disk, out_dir, &|_, path| is_abandoned(path))?;
-    let found = places(&[url_of(source)?])?;
+    let found = places(&[source.as_url()?.to_string().into()])?;
     if options.root_sha256.is_some() && found.len() != 1 {
         return Err(Error::usage("a root digest is that of one bundle").hint("name the bundle in the URL"));
     }
@@ -70,13 +70,6 @@ pub fn receive(
         received.push(one(&url, out_dir, options, disk, monitor).map_err(|error| error.file(&place.path))?);
     }
     Ok(received)
-}
-
-/// A plain path is a destination here too: only what has a marker is there.
-fn url_of(source: &Location) -> Result<PathBuf> {
-    let Some(folder) = source.folder() else { return Ok(source.to_string().into()) };
-    let folder = folder.canonicalize().map_err(|error| Error::io("open", folder, error))?;
-    Location::of_folder(&folder).map(|url| url.to_string().into())
 }
 
 fn one(

@@ -234,6 +234,23 @@ impl Store for Folder<'_> {
         self.disk.sync_dir(&self.root)
     }
 
+    fn remove(&self, name: &str) -> Result<()> {
+        let (at, aside) = (self.at(name), self.at(&format!(".{name}.removing")));
+        self.sweep(name)?;
+        if at.is_file() {
+            return self.delete(name);
+        }
+        // A reader who knows nothing of markers sees no half of it.
+        if at.is_dir() && !aside.exists() {
+            self.disk.rename(&at, &aside)?;
+            self.disk.sync_dir(&self.root)?;
+        }
+        if aside.exists() {
+            self.disk.remove_dir_all(&aside)?;
+        }
+        self.disk.sync_dir(&self.root)
+    }
+
     fn staging(&self, name: &str) -> String {
         // A file is put in its place by one rename anyway, and so is what stands there already.
         if self.at(name).is_dir() { name.to_owned() } else { format!(".{name}.shipping") }

@@ -89,6 +89,15 @@ impl Location {
         Self::parse(&format!("file://{url}"))
     }
 
+    /// The same as a URL: a plain path means what has markers there, where only destinations do.
+    ///
+    /// # Errors
+    /// Io, if there is no such folder; as [`Location::of_folder`].
+    pub fn as_url(&self) -> Result<Self> {
+        let Some(folder) = self.folder() else { return Ok(self.clone()) };
+        Self::of_folder(&folder.canonicalize().map_err(|error| Error::io("open", folder, error))?)
+    }
+
     /// The folder that it is, if it is one.
     pub fn folder(&self) -> Option<&Path> {
         match &self.place {
@@ -223,7 +232,8 @@ mod tests {
         assert_eq!(cloud("abfss://c@acc.dfs.core.windows.net/p"), (Cloud::Azure, "c".into(), "p".into()));
         let folder = |text| Location::parse(text).unwrap().folder().unwrap().to_owned();
         assert_eq!(folder("file:///a%20b/c"), Path::new("/a b/c"));
-        assert_eq!(folder(&Location::of_folder(Path::new("/å b/%c")).unwrap().to_string()), Path::new("/å b/%c"));
+        let coded = Location::of_folder(Path::new("/å b/%c")).unwrap();
+        assert_eq!(Location::parse(&coded.to_string()).unwrap().folder(), Some(Path::new("/å b/%c")));
         assert_eq!(folder("./drop"), Path::new("./drop"));
         assert_eq!(folder("C:\\drop"), Path::new("C:\\drop"));
     }

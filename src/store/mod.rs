@@ -138,6 +138,17 @@ pub trait Store: Send + Sync {
     /// Io.
     fn delete(&self, path: &str) -> Result<()>;
 
+    /// Removes all that lies under a name, or is it; fine if there is nothing.
+    ///
+    /// # Errors
+    /// Io.
+    fn remove(&self, name: &str) -> Result<()> {
+        for object in self.list(name)? {
+            self.delete(&object.path)?;
+        }
+        self.delete(name)
+    }
+
     /// The folder under which the files of `name` are to be put before [`Store::settle`]: a store
     /// with folders shows nothing under a final name that is not whole.
     fn staging(&self, name: &str) -> String {

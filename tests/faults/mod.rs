@@ -38,7 +38,7 @@ fn tally(class: &str, (lost, extra): (u64, u64)) {
 }
 
 /// Whether every point is tried.
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var("BLOBDELTA_FAULTS").is_ok_and(|budget| budget == "full")
 }
 

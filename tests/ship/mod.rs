@@ -4,6 +4,7 @@ mod crashes;
 mod folders;
 mod http;
 mod proxy;
+mod prune;
 mod remote;
 mod servers;
 
@@ -38,5 +39,6 @@ pub fn list() -> List {
     }
     crashes::add_to(&mut list);
     remote::add_to(&mut list);
+    prune::add_to(&mut list);
     list
 }

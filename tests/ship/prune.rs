@@ -1,0 +1,163 @@
+//! Pruning a destination: what may go, what stays, and a crash at every operation of it.
+
+use crate::List;
+use crate::made::{Made, Row};
+use crate::ship::crashes::{assert_whole, faults};
+use crate::ship::folders::{Site, names};
+use blobdelta::bundle::{Bundle, Identities};
+use blobdelta::chain::survey;
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::{Disk, Faulty, Local, When};
+use blobdelta::error::{Kind, Result};
+use blobdelta::monitor::Silent;
+use blobdelta::ship::{PruneOptions, Pruned, prune};
+use std::path::{Path, PathBuf};
+
+const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
+
+pub fn add_to(list: &mut List) {
+    let mut add = |name, case: fn()| list.add(&format!("prune::{name}"), None, case);
+    add("what_a_compacted_bundle_lists_goes", what_is_listed_goes);
+    add("what_nobody_stands_for_stays", what_nobody_stands_for_stays);
+    add("a_compacted_bundle_that_is_not_whole_stands_for_nothing", not_whole);
+    add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
+    add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
+}
+
+/// Six weeks, at their destination.
+struct Weeks {
+    site: Site,
+    bundles: Vec<PathBuf>,
+}
+
+impl Weeks {
+    fn new() -> Self {
+        let site = Site::new();
+        let week = |nth: u8| {
+            let at = i64::from(nth) * WEEK_MICROS;
+            let mut made = Made::new(nth, at, (at - WEEK_MICROS, at));
+            made.rows = vec![Row::root(nth, Some(at - 1), &[nth])];
+            made.tombstones = vec![(crate::made::key(100 + nth), at - 2)];
+            made.write(&site.path("made"))
+        };
+        let bundles: Vec<_> = (2..8).map(week).collect();
+        bundles.iter().for_each(|path| drop(site.ship(path).unwrap()));
+        Self { site, bundles }
+    }
+
+    /// Compacts the first of them, and ships that.
+    fn compacted(&self, first: usize) -> PathBuf {
+        let bundles = self.bundles[..first].iter().map(|path| Bundle::open(path).unwrap()).collect();
+        let out = self.site.path("in");
+        let made = compact(bundles, &Local, &out, &CompactOptions::default(), &Silent).unwrap();
+        self.site.ship(made.path()).unwrap();
+        made.path().to_owned()
+    }
+
+    fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
+        prune(&self.site.drop(), PruneOptions { keep_weeks: 1, is_plan }, disk, &Silent)
+    }
+
+    /// The names of bundles with a marker, and that nothing else lies there.
+    fn there(&self) -> Vec<String> {
+        let all = names(&self.site.path("drop"));
+        let marked: Vec<String> =
+            all.iter().filter_map(|name| name.strip_suffix(".complete")).map(str::to_owned).collect();
+        assert_eq!(all.len(), 2 * marked.len(), "{all:?}");
+        marked
+    }
+
+    /// The chain has no gap, and reaches from the first week to the last.
+    fn assert_chain(&self, at: &str) {
+        let found = survey(&[self.site.drop().to_string().into()], &Identities::default(), &Silent).unwrap();
+        let chain = &found.chains[0];
+        let (first, last) = (&chain.links[0].window, &chain.links[chain.links.len() - 1].window);
+        assert_eq!((found.chains.len(), found.broken.len(), chain.gaps.len()), (1, 0, 0), "{at}");
+        assert_eq!((first.start, last.end), (crate::made::at(WEEK_MICROS), crate::made::at(7 * WEEK_MICROS)), "{at}");
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn what_is_listed_goes() {
+    let weeks = Weeks::new();
+    let compacted = weeks.compacted(3);
+    let before = weeks.there();
+    let plan = weeks.prune(true, &Local).unwrap();
+    assert_eq!((plan.removed.len(), plan.kept.len(), plan.young), (3, 2, 2));
+    assert_eq!(weeks.there(), before, "a plan changes nothing");
+    let pruned = weeks.prune(false, &Local).unwrap();
+    assert_eq!(pruned, plan);
+    assert!(pruned.removed.iter().all(|one| name(&one.covered_by) == name(&compacted)));
+    let mut due: Vec<String> = weeks.bundles[3..].iter().chain([&compacted]).map(|path| name(path)).collect();
+    due.sort();
+    assert_eq!(weeks.there(), due);
+    weeks.assert_chain("pruned");
+    assert!(weeks.prune(false, &Local).unwrap().removed.is_empty());
+}
+
+fn what_nobody_stands_for_stays() {
+    let weeks = Weeks::new();
+    let pruned = weeks.prune(false, &Local).unwrap();
+    assert_eq!((pruned.removed.len(), pruned.kept.len(), weeks.there().len()), (0, 4, 6));
+    // One that was never shipped, or has no marker, stands for nothing.
+    let compacted = weeks.compacted(3);
+    std::fs::remove_file(weeks.site.path("drop").join(name(&compacted) + ".complete")).unwrap();
+    assert_eq!(weeks.prune(false, &Local).unwrap().removed.len(), 0);
+    // Beside one that cannot be opened, nothing is removed.
+    weeks.site.ship(&compacted).unwrap();
+    let broken = weeks.site.path("drop").join(name(&weeks.bundles[5])).join("manifest.json");
+    std::fs::write(broken, "{}").unwrap();
+    assert_eq!(weeks.prune(false, &Local).unwrap_err().kind(), Kind::Verification);
+    assert_eq!(weeks.there().len(), 7);
+}
+
+fn not_whole() {
+    let weeks = Weeks::new();
+    let compacted = weeks.compacted(3);
+    let part = weeks.site.path("drop").join(name(&compacted)).join("data/t001-Files/deletes-00000.parquet");
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[50] ^= 1;
+    std::fs::write(part, bytes).unwrap();
+    let pruned = weeks.prune(false, &Local).unwrap();
+    assert_eq!((pruned.removed.len(), weeks.there().len()), (0, 7));
+    assert!(pruned.kept.iter().any(|(_, why)| why.contains("is not whole")), "{:?}", pruned.kept);
+}
+
+fn the_larger_stays() {
+    let weeks = Weeks::new();
+    let (smaller, larger) = (weeks.compacted(2), weeks.compacted(4));
+    let pruned = weeks.prune(false, &Local).unwrap();
+    let removed: Vec<String> = pruned.removed.iter().map(|one| name(&one.path)).collect();
+    assert!(
+        removed.contains(&name(&smaller)) && !removed.contains(&name(&larger)) && removed.len() == 5,
+        "{removed:?}"
+    );
+    assert!(pruned.removed.iter().all(|one| name(&one.covered_by) == name(&larger)));
+    weeks.assert_chain("the larger stays");
+}
+
+fn crashes() {
+    let counted = |disk: &dyn Disk| {
+        let weeks = Weeks::new();
+        weeks.compacted(3);
+        let pruned = weeks.prune(false, disk);
+        (weeks, pruned)
+    };
+    let counting = Faulty::new(When::Never);
+    let due = counted(&counting).0.there();
+    assert!(counting.count() > 20, "{}", counting.count());
+    for when in faults(counting.count()) {
+        let at = format!("{when:?}");
+        let (weeks, died) = counted(&Faulty::new(when));
+        assert!(died.is_err(), "{at}");
+        let drop = weeks.site.path("drop");
+        assert_whole(weeks.site.drop().to_string().into(), &at);
+        assert_whole(drop, &at);
+        weeks.assert_chain(&at);
+        weeks.prune(false, &Local).unwrap();
+        assert_eq!(weeks.there(), due, "{at}");
+    }
+}
