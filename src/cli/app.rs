@@ -7,8 +7,8 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    archive, chain, compact, demo, deploy, doctor, inspect, pack, reconcile, replay, run, signals, status, tables,
-    unpack, verify,
+    archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, reconcile, replay, run, signals, status,
+    tables, unpack, verify,
 };
 use crate::error::{Error, Result};
 use clap::Parser as _;
@@ -50,6 +50,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Compact(args) => compact::run(args, progress),
         Command::Unpack(unpack) => unpack::run(unpack, args.json, progress),
         Command::Replay(args) => replay::run(args, progress),
+        Command::Prune(args) => prune::run(args),
         Command::Reconcile(args) => reconcile::run(args, progress),
     }
 }

@@ -3,6 +3,7 @@
 use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
+use super::prune::PruneArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
 use super::sign::SignArgs;
@@ -85,6 +86,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Ask the source whether bundles hold everything that was due
     Reconcile(ReconcileArgs),
+    /// Remove old runs from the job database
+    Prune(PruneArgs),
 }
 
 /// The instance to work on.

@@ -2,7 +2,7 @@
 //! lints refuse.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::{bundles, failures, history, procedures, reconcile, slices, takes, tree, types, units};
+use crate::scenarios::{bundles, failures, history, procedures, prune, reconcile, slices, takes, tree, types, units};
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
@@ -82,6 +82,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_queue_template_that_fails_is_named_and_leaves_no_lease,
         a_configuration_that_names_what_is_not_there_is_refused,
         a_plan_tells_the_window_and_the_keys_and_changes_nothing,
+    }
+    prune {
+        a_pruned_run_goes_whole_and_a_plan_of_it_changes_nothing,
+        pruning_keeps_the_newest_runs_and_those_of_the_last_days,
+        rule_4_pruning_keeps_held_back_keys_of_the_previous_run,
+        rule_9_pruning_keeps_a_run_that_can_be_resumed,
+        rule_10_pruning_keeps_an_unpacked_slice,
+        rule_12_pruning_keeps_what_the_watermark_of_a_unit_comes_from,
+        rule_15_pruning_keeps_deletions_that_are_not_shipped_yet,
+        rule_16_pruning_keeps_the_last_bundle_of_a_chain,
+        pruning_keeps_a_lease_and_a_run_at_work,
+        pruning_under_a_clock_that_runs_ahead_removes_nothing_more,
     }
     types {
         every_value_of_every_type_comes_through,

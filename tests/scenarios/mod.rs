@@ -15,6 +15,7 @@ mod bundles;
 mod failures;
 mod history;
 mod procedures;
+mod prune;
 mod reconcile;
 mod slices;
 mod takes;
