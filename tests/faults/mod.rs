@@ -12,6 +12,7 @@ mod names;
 mod races;
 mod signals;
 mod site;
+mod soak;
 
 use crate::List;
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub fn list() -> List {
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
     add("hostile_names", names::hostile_names);
+    add("a_long_soak", soak::soak);
+    list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     let unmounted = (!disks::can_mount()).then(|| "no file system can be mounted here (root can)".to_owned());
     list.add("a_disk_that_is_full", unmounted, disks::full);
     list.table = Some(table);
