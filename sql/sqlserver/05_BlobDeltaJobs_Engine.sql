@@ -2617,7 +2617,7 @@ BEGIN
     WHILE @Rows > 0
     BEGIN
         EXEC sp_executesql @Sql, N'@MostRows int, @Rows bigint OUTPUT', @MostRows = @MostRows, @Rows = @Rows OUTPUT;
-        UPDATE #Pruned SET Removed = Removed + @Rows WHERE JobTable = @JobTable;
+        UPDATE #Pruned SET RowsGone = RowsGone + @Rows WHERE JobTable = @JobTable;
     END;
 END;
 GO
@@ -2646,8 +2646,8 @@ BEGIN
     CREATE TABLE #Doomed (RunId uniqueidentifier NOT NULL PRIMARY KEY);
     -- In the order of deleting: without its rows in BlobDeltaRunTable nobody can resume a run, and as long as the
     -- header is there the next call finds what this one left.
-    CREATE TABLE #Pruned (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) NOT NULL, Found bigint NOT NULL, Removed bigint NOT NULL);
-    INSERT INTO #Pruned (Nr, JobTable, Found, Removed) VALUES
+    CREATE TABLE #Pruned (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) NOT NULL, RowsFound bigint NOT NULL, RowsGone bigint NOT NULL);
+    INSERT INTO #Pruned (Nr, JobTable, RowsFound, RowsGone) VALUES
         (1, N'BlobDeltaRunTable', 0, 0), (2, N'BlobDeltaRunScript', 0, 0), (3, N'BlobDeltaRunStep', 0, 0), (4, N'BlobDeltaWindowQueue', 0, 0),
         (5, N'BlobDeltaMissingParentsQueue', 0, 0), (6, N'BlobDeltaHeldBackKey', 0, 0), (7, N'BlobDeltaBundle', 0, 0),
         (8, N'BlobDeltaRun', 0, 0), (9, N'BlobDeltaDeletionLog', 0, 0);
@@ -2659,7 +2659,7 @@ BEGIN
         SET @Sql = CONCAT(N'SET @Found = (SELECT COUNT_BIG(*) FROM dbo.', QUOTENAME(@JobTable), N'); SET @Rows = ',
             CASE WHEN @Nr < 9 THEN CONCAT(N'(SELECT COUNT_BIG(*) FROM dbo.', QUOTENAME(@JobTable), N' WHERE RunId IN (SELECT RunId FROM #Doomed))') ELSE N'0' END);
         EXEC sp_executesql @Sql, N'@Found bigint OUTPUT, @Rows bigint OUTPUT', @Found = @Found OUTPUT, @Rows = @Rows OUTPUT;
-        UPDATE #Pruned SET Found = @Found, Removed = CASE WHEN @PlanOnly = 1 THEN @Rows ELSE 0 END WHERE Nr = @Nr;
+        UPDATE #Pruned SET RowsFound = @Found, RowsGone = CASE WHEN @PlanOnly = 1 THEN @Rows ELSE 0 END WHERE Nr = @Nr;
         SET @Nr = @Nr + 1;
     END;
     SET @Found = CASE WHEN @PlanOnly = 1 THEN 0 ELSE 1 END;
@@ -2682,7 +2682,7 @@ BEGIN
             IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
             THROW;
         END CATCH;
-        UPDATE #Pruned SET Removed = Removed + @Rows WHERE Nr = 1;
+        UPDATE #Pruned SET RowsGone = RowsGone + @Rows WHERE Nr = 1;
         SET @Found = (SELECT COUNT(*) FROM #Doomed);
         SET @Nr = CASE WHEN @Found > 0 THEN 2 ELSE 9 END;
         WHILE @Nr <= 8
@@ -2694,8 +2694,8 @@ BEGIN
     END;
     -- What was logged before the oldest run of its table that stays, less its buffer, is in bundles, and no run
     -- that could be asked for takes it again. A table without a completed run keeps all.
-    CREATE TABLE #Floor (TableName nvarchar(400) NOT NULL PRIMARY KEY, Floor datetime2(7) NOT NULL);
-    INSERT INTO #Floor (TableName, Floor)
+    CREATE TABLE #Floor (TableName nvarchar(400) NOT NULL PRIMARY KEY, Since datetime2(7) NOT NULL);
+    INSERT INTO #Floor (TableName, Since)
     SELECT p.TableName, DATEADD(minute, -CASE WHEN p.Buffer > COALESCE(c.SafetyBufferMinutes, 0) THEN p.Buffer ELSE COALESCE(c.SafetyBufferMinutes, 0) END, p.Oldest)
     FROM (
         SELECT t.TableName, MIN(r.RunStartedAt) AS Oldest, MAX(COALESCE(t.BufferMinutes, 0)) AS Buffer
@@ -2707,9 +2707,9 @@ BEGIN
     ) AS p
     LEFT JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = p.TableName;
     IF @PlanOnly = 1
-        UPDATE #Pruned SET Removed = (
+        UPDATE #Pruned SET RowsGone = (
             SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
-            WHERE d.LoggedAt < f.Floor
+            WHERE d.LoggedAt < f.Since
         ) WHERE Nr = 9;
     SET @Rows = CASE WHEN @PlanOnly = 1 THEN 0 ELSE 1 END;
     WHILE @Rows > 0
@@ -2717,12 +2717,12 @@ BEGIN
         DELETE FROM dbo.BlobDeltaDeletionLog WHERE DeletionId IN (
             SELECT TOP (@MostRows) d.DeletionId
             FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
-            WHERE d.LoggedAt < f.Floor
+            WHERE d.LoggedAt < f.Since
         );
         SET @Rows = @@ROWCOUNT;
-        UPDATE #Pruned SET Removed = Removed + @Rows WHERE Nr = 9;
+        UPDATE #Pruned SET RowsGone = RowsGone + @Rows WHERE Nr = 9;
     END;
-    SELECT JobTable, Found, Removed FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
+    SELECT JobTable, RowsFound, RowsGone FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
 END;
 GO
 UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()

@@ -29,7 +29,7 @@ struct Count {
 static TALLY: Mutex<BTreeMap<String, Count>> = Mutex::new(BTreeMap::new());
 
 /// Notes a point of a class, with the rows that were lost and those that were too many.
-fn tally(class: &str, (lost, extra): (u64, u64)) {
+pub fn tally(class: &str, (lost, extra): (u64, u64)) {
     let mut tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
     let count = tally.entry(class.to_owned()).or_default();
     count.tried += 1;
