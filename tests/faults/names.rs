@@ -2,6 +2,7 @@
 //! configuration to replay and unpacking, or is refused by name; and a table that stands beside them
 //! still stands.
 
+use crate::faults::site::scratch;
 use crate::faults::{is_full, tally};
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::durable::Local;
@@ -97,7 +98,7 @@ pub fn hostile_names() {
     let (mut works, mut tried) = (0, 0);
     for (nth, name) in names.iter().enumerate().filter(|(nth, _)| nth % step == 0) {
         for (at, place) in PLACES.iter().enumerate() {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = scratch();
             let done = play(folder.path(), name, place);
             // An embedded instance has one schema, and refuses every other by its name.
             if *place == "schema" {
