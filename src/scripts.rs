@@ -135,6 +135,10 @@ pub mod sqlite {
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
     /// What the slice holds, counted.
     pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
+    /// Runs that nothing needs any more.
+    pub const PRUNE_DOOMED: &str = include_str!("../sql/sqlite/engine/prune_doomed.sql");
+    /// From when on each table's logged deletions stay.
+    pub const PRUNE_DELETIONS: &str = include_str!("../sql/sqlite/engine/prune_deletions.sql");
     /// Rule 7: parents that the slice lacks.
     pub const ABSENT_PARENTS: &str = include_str!("../sql/sqlite/engine/absent_parents.sql");
 }

@@ -10,6 +10,7 @@ mod fit;
 mod holdings;
 mod inventory;
 mod jobs;
+mod prune;
 mod ranks;
 mod sandbox;
 mod slices;
@@ -26,6 +27,7 @@ pub use inventory::{Inventory, InventoryRow, Remains};
 pub use jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
 };
+pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};

@@ -1,5 +1,6 @@
-//! What a deployment needs beside its runs: advice, and backups of slices.
+//! What a deployment needs beside its runs: advice, backups of slices, and an end of what is kept.
 
+use crate::backend::prune::{Pruned, Retention};
 use crate::error::Result;
 use crate::model::run::Fence;
 use crate::model::time::Timestamp;
@@ -87,4 +88,13 @@ pub trait Upkeep {
         path: &str,
         progress: &mut dyn FnMut(u8),
     ) -> Result<BackupRecord>;
+
+    /// Removes old runs from the job database, and logged deletions that are older than every run
+    /// that stays; a row a table. With `plan` nothing is changed. In transactions of bounded size:
+    /// what was committed stands, and the next call goes on.
+    ///
+    /// # Errors
+    /// Usage: a retention that keeps nothing; Config: a slice cannot be asked which run it holds;
+    /// Database.
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>>;
 }

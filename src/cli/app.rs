@@ -7,8 +7,8 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    archive, chain, compact, demo, deploy, doctor, inspect, pack, prune_destination, receive, reconcile, replay, run,
-    ship, signals, status, tables, unpack, verify,
+    archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, receive, reconcile, replay, run, ship,
+    signals, status, tables, unpack, verify,
 };
 use crate::error::{Error, Result};
 use clap::Parser as _;
@@ -48,11 +48,11 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Extract(args) => archive::extract(args, progress),
         Command::Ship(args) => ship::run(args, progress),
         Command::Receive(args) => receive::run(args, progress),
-        Command::Prune(args) => prune_destination::run(args, progress),
         Command::Chain(args) => chain::run(args, progress),
         Command::Compact(args) => compact::run(args, progress),
         Command::Unpack(unpack) => unpack::run(unpack, args.json, progress),
         Command::Replay(args) => replay::run(args, progress),
+        Command::Prune(args) => prune::run(args, progress),
         Command::Reconcile(args) => reconcile::run(args, progress),
     }
 }

@@ -3,7 +3,7 @@
 use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
-use super::prune_destination::DestinationArgs;
+use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
@@ -83,8 +83,6 @@ pub enum Command {
     Ship(ShipArgs),
     /// Fetch bundles from where they were shipped to
     Receive(ReceiveArgs),
-    /// Remove old bundles at a destination, where a compacted one stands for them
-    Prune(DestinationArgs),
     /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
     Chain(ChainArgs),
     /// Make one bundle of many: the latest version of each row, and all deletions
@@ -95,6 +93,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Ask the source whether bundles hold everything that was due
     Reconcile(ReconcileArgs),
+    /// Remove old runs from the job database; or old bundles at a destination, where a compacted
+    /// one stands for them
+    Prune(PruneArgs),
 }
 
 /// The instance to work on.

@@ -20,6 +20,7 @@ mod json;
 mod login;
 mod pack;
 mod progress;
+mod prune;
 mod prune_destination;
 mod rate;
 mod receive;

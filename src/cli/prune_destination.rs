@@ -10,27 +10,12 @@ use crate::store::Location;
 use serde_json::json;
 use std::fmt::Write as _;
 
-/// What of a destination is kept.
-#[derive(clap::Args, Debug)]
-pub struct DestinationArgs {
-    /// Remove old bundles at this destination, where a compacted one there stands for them
-    #[arg(value_name = "DESTINATION")]
-    pub destination: String,
-    /// Keep bundles whose run started within so many weeks before that of the newest one there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5200))]
-    pub keep_weeks: u32,
-    /// Say what would be removed, and change nothing; what stands for it is not hashed then
-    #[arg(long)]
-    pub plan: bool,
-}
-
 /// Prunes a destination.
 ///
 /// # Errors
 /// As [`ship::prune`].
-pub fn run(args: &DestinationArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let options = PruneOptions { keep_weeks: args.keep_weeks, is_plan: args.plan };
-    let pruned = ship::prune(&Location::parse(&args.destination)?, options, &Local, monitor)?;
+pub fn run(destination: &str, options: PruneOptions, monitor: &dyn Monitor) -> Result<Answer> {
+    let pruned = ship::prune(&Location::parse(destination)?, options, &Local, monitor)?;
     let removed = |one: &ship::Removed| {
         json!({
             "place": one.path.display().to_string(), "root_sha256": one.root_sha256, "bytes": one.bytes,
@@ -38,14 +23,14 @@ pub fn run(args: &DestinationArgs, monitor: &dyn Monitor) -> Result<Answer> {
         })
     };
     let json = json!({
-        "is_plan": args.plan,
+        "is_plan": options.is_plan,
         "removed": pruned.removed.iter().map(removed).collect::<Vec<_>>(),
         "kept_old": pruned.kept.iter().map(|(path, why)| json!({"place": path.display().to_string(), "why": why})).collect::<Vec<_>>(),
         "sealed": pruned.sealed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "young": pruned.young,
         "finished": pruned.finished,
     });
-    Ok(Answer::done(text(&pruned, args.plan), json))
+    Ok(Answer::done(text(&pruned, options.is_plan), json))
 }
 
 fn text(pruned: &Pruned, is_plan: bool) -> String {

@@ -10,8 +10,10 @@ mod disks;
 mod kills;
 mod names;
 mod races;
+mod secrets;
 mod signals;
 mod site;
+mod soak;
 
 use crate::List;
 use std::collections::BTreeMap;
@@ -28,7 +30,7 @@ struct Count {
 static TALLY: Mutex<BTreeMap<String, Count>> = Mutex::new(BTreeMap::new());
 
 /// Notes a point of a class, with the rows that were lost and those that were too many.
-fn tally(class: &str, (lost, extra): (u64, u64)) {
+pub fn tally(class: &str, (lost, extra): (u64, u64)) {
     let mut tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
     let count = tally.entry(class.to_owned()).or_default();
     count.tried += 1;
@@ -57,6 +59,11 @@ pub fn list() -> List {
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
     add("hostile_names", names::hostile_names);
+    add("a_secret_in_no_output", secrets::canary);
+    add("a_secret_in_no_file", secrets::in_no_file);
+    add("a_secret_in_no_text", secrets::in_no_text);
+    add("a_long_soak", soak::soak);
+    list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     let unmounted = (!disks::can_mount()).then(|| "no file system can be mounted here (root can)".to_owned());
     list.add("a_disk_that_is_full", unmounted, disks::full);
     list.table = Some(table);

@@ -45,7 +45,7 @@ fn open(folder: &Path) -> Box<dyn Backend> {
 }
 
 /// In memory where there is such a place: what is tested is order, not the disk.
-fn scratch() -> tempfile::TempDir {
+pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.or_else(|_| tempfile::tempdir()).unwrap()
@@ -164,6 +164,21 @@ impl Site {
         let ended = self.call(args);
         assert!(ended.status.success(), "{args:?}: {ended:?}");
         String::from_utf8(ended.stdout).unwrap()
+    }
+
+    /// Gives every row of the metadata, as it is now, one business unit, and the table that unit in
+    /// scope.
+    pub fn in_one_unit(&self, unit: &str) {
+        let bytes = unit.replace('-', "");
+        let script = format!(
+            "ALTER TABLE Meta.Docs ADD COLUMN BusinessUnit \"uniqueidentifier BLOB\";
+             UPDATE Meta.Docs SET BusinessUnit = x'{bytes}';
+             CREATE TABLE Src.Units (Id \"uniqueidentifier BLOB\" NOT NULL PRIMARY KEY);
+             INSERT INTO Src.Units (Id) VALUES (x'{bytes}');"
+        );
+        open(&self.path("source")).execute_script(&script).unwrap();
+        let units = ["MetadataBusinessUnitCol=BusinessUnit", "BusinessUnit=Src.dbo.Units", "BusinessUnitIdColumn=Id"];
+        self.good(&[&["table", "set", TABLE], &units[..]].concat());
     }
 
     /// Lets the time go by that a dead run's lease lives.

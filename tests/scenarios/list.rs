@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, procedures, reconcile, shipping, slices, takes, tree, types, units,
+    bundles, failures, history, procedures, prune, reconcile, shipping, slices, takes, tree, types, units,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -14,6 +14,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,
         rule_1_a_clock_before_the_last_run_is_refused,
+        rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing,
+        rule_1_both_changes_of_summer_time_lose_nothing,
         rule_1_local_time_is_read_in_the_tables_clock,
         rule_3_a_key_is_queued_once_with_its_greatest_stamp,
         rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next,
@@ -94,6 +96,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_queue_template_that_fails_is_named_and_leaves_no_lease,
         a_configuration_that_names_what_is_not_there_is_refused,
         a_plan_tells_the_window_and_the_keys_and_changes_nothing,
+    }
+    prune {
+        a_pruned_run_goes_whole_and_a_plan_of_it_changes_nothing,
+        pruning_keeps_the_newest_runs_and_those_of_the_last_days,
+        rule_4_pruning_keeps_held_back_keys_of_the_previous_run,
+        rule_9_pruning_keeps_a_run_that_can_be_resumed,
+        rule_10_pruning_keeps_an_unpacked_slice,
+        rule_12_pruning_keeps_what_the_watermark_of_a_unit_comes_from,
+        rule_15_pruning_keeps_deletions_that_are_not_shipped_yet,
+        rule_16_pruning_keeps_the_last_bundle_of_a_chain,
+        pruning_keeps_a_lease_and_a_run_at_work,
+        pruning_under_a_clock_that_runs_ahead_removes_nothing_more,
     }
     types {
         every_value_of_every_type_comes_through,

@@ -4,17 +4,18 @@
 //! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` they run on that server too, which has to be
 //! one that nothing else needs; without it they are reported as skipped there, by name and count.
 
-mod instance;
+pub mod instance;
 mod list;
 mod read;
 mod server;
 mod session;
-mod world;
+pub mod world;
 
 mod bundles;
 mod failures;
 mod history;
 mod procedures;
+mod prune;
 mod reconcile;
 mod shipping;
 mod slices;

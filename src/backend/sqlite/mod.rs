@@ -23,6 +23,7 @@ mod inventory;
 mod jobs;
 mod lease;
 mod prepared;
+mod prune;
 mod ranks;
 mod sandbox;
 mod session;

@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use crate::backend::jobs::Jobs as _;
+use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
@@ -25,6 +26,11 @@ impl Upkeep for Session {
     fn backup(&mut self, _: &[Fence], _: &str, _: &str, _: &mut dyn FnMut(u8)) -> Result<BackupRecord> {
         self.check_backup()?;
         Err(Error::internal("an embedded instance was asked for a backup"))
+    }
+
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+        self.source_id()?;
+        self.prune_job_database(retention, plan)
     }
 }
 

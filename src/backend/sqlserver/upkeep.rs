@@ -1,9 +1,11 @@
 //! [`Upkeep`] on a server.
 
 use super::client::Client;
+use super::jobs::number_at;
 use super::session::Session;
 use super::sql::{Sql, literal, quote};
 use super::values::Fields;
+use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
@@ -77,6 +79,26 @@ impl Upkeep for Session {
         let completed_at = self.utc_now()?;
         let (bytes, file_bytes) = self.sizes(database)?;
         Ok(BackupRecord { database: database.into(), path: path.into(), started_at, completed_at, bytes, file_bytes })
+    }
+
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+        retention.check()?;
+        let sql = Sql::new("EXEC dbo.usp_BlobDelta_Prune @KeepRuns = ")
+            .bind(retention.keep_runs.map(i64::from))
+            .then(", @KeepDays = ")
+            .bind(retention.keep_days.map(i64::from))
+            .then(", @PlanOnly = ")
+            .bind(i64::from(plan));
+        // What it did before an error stands, so it may be asked again.
+        let rows = self.client.unit(|client| client.rows("prune the job database", sql.clone()))?;
+        let pruned = |fields: Fields<'_>| {
+            Ok(Pruned {
+                table: fields.must(0, Fields::text)?.to_owned(),
+                rows: number_at(&fields, 1)?,
+                removed: number_at(&fields, 2)?,
+            })
+        };
+        rows.iter().map(|row| pruned(Fields::of(row))).collect()
     }
 }
 

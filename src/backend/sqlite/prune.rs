@@ -1,0 +1,172 @@
+//! Pruning the job database: whole runs, oldest first, in transactions of bounded size.
+//!
+//! The rows of `BlobDeltaRunTable` go first, in the transaction that finds that nothing needs the
+//! run: from then on nobody can resume it. Its header goes last, so that a pruning that dies leaves
+//! nothing that the next one would not find. Pages that become free are used again by later runs;
+//! the file does not shrink.
+
+use super::session::{Session, failed};
+use super::template::Parameters;
+use crate::backend::prune::{Pruned, Retention};
+use crate::error::{Error, Kind, Result};
+use crate::model::id::Guid;
+use crate::model::time::Timestamp;
+use crate::scripts;
+use rusqlite::types::Value;
+
+/// Runs whose rows go together.
+const RUNS_AT_ONCE: i64 = 100;
+
+/// Rows that go in one transaction.
+const ROWS_AT_ONCE: u64 = 5_000;
+
+/// A run that says for longer that it runs has died.
+const LONGEST_RUN_DAYS: u32 = 30;
+
+const MINUTES_PER_DAY: u32 = 24 * 60;
+
+/// What stands under a RunId, with the key by which a part of it is chosen; the header comes last.
+const OF_RUNS: [(&str, &str); 6] = [
+    ("BlobDeltaRunTable", "RunId, TableName"),
+    ("BlobDeltaRunStep", "RunId, TableName, StepNumber, BatchNumber"),
+    ("BlobDeltaWindowQueue", "RunId, TableName, Step, Seq"),
+    ("BlobDeltaMissingParentsQueue", "RunId, TableName, stream_id"),
+    ("BlobDeltaHeldBackKey", "RunId, TableName, stream_id"),
+    ("BlobDeltaBundle", "BundleId"),
+];
+const RUNS: &str = "BlobDeltaRun";
+const DELETIONS: &str = "BlobDeltaDeletionLog";
+
+const TEMPORARY: &str = "
+    CREATE TEMP TABLE IF NOT EXISTS PruneDoomed (RunId BLOB NOT NULL PRIMARY KEY);
+    CREATE TEMP TABLE IF NOT EXISTS PruneMarker (RunId BLOB NOT NULL PRIMARY KEY);";
+
+impl Session {
+    pub(super) fn prune_job_database(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+        retention.check()?;
+        self.connection.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
+        if plan { self.plan_prune(retention) } else { self.prune_all(retention) }
+    }
+
+    fn plan_prune(&mut self, retention: &Retention) -> Result<Vec<Pruned>> {
+        let rolled_back = Error::new(Kind::Internal, "rolled back");
+        let mut planned = None;
+        let outcome = self.transact("plan a pruning", |session| {
+            session.find_doomed(retention, -1)?;
+            let mut all = session.counted()?;
+            for pruned in all.iter_mut().filter(|pruned| pruned.table != DELETIONS) {
+                let sql = format!("SELECT count(*) FROM {} WHERE RunId IN temp.PruneDoomed", pruned.table);
+                pruned.removed = session.query_one(&sql, [])?;
+            }
+            let mut logged = 0;
+            for (table, before) in session.deletion_floors()? {
+                let sql = "SELECT count(*) FROM BlobDeltaDeletionLog WHERE TableName = ?1 AND LoggedAt < ?2";
+                logged += session.query_one::<u64>(sql, (table, before))?;
+            }
+            note(&mut all, DELETIONS, logged);
+            planned = Some(all);
+            Err::<(), Error>(rolled_back)
+        });
+        planned.ok_or_else(|| outcome.err().unwrap_or_else(|| Error::internal("the pruning was not planned")))
+    }
+
+    fn prune_all(&mut self, retention: &Retention) -> Result<Vec<Pruned>> {
+        let mut all = self.counted()?;
+        loop {
+            let (tables, _) = OF_RUNS[0];
+            let (doomed, removed) = self.transact("prune: runs that nothing needs", |session| {
+                session.find_doomed(retention, RUNS_AT_ONCE)?;
+                let doomed: u64 = session.query_one("SELECT count(*) FROM temp.PruneDoomed", [])?;
+                let sql = format!("DELETE FROM {tables} WHERE RunId IN temp.PruneDoomed");
+                Ok((doomed, session.execute(&sql, [])?))
+            })?;
+            note(&mut all, tables, removed);
+            if doomed == 0 {
+                break;
+            }
+            for (table, key) in OF_RUNS {
+                self.prune_rows(&mut all, table, key, "RunId IN temp.PruneDoomed", None)?;
+            }
+            self.prune_rows(&mut all, RUNS, "RunId", "RunId IN temp.PruneDoomed", None)?;
+        }
+        for floor in self.deletion_floors()? {
+            self.prune_rows(&mut all, DELETIONS, "DeletionId", "TableName = ?2 AND LoggedAt < ?3", Some(floor))?;
+        }
+        Ok(all)
+    }
+
+    /// Deletes in transactions of [`ROWS_AT_ONCE`], until no row is left that the condition takes.
+    fn prune_rows(
+        &mut self,
+        all: &mut [Pruned],
+        table: &str,
+        key: &str,
+        which: &str,
+        floor: Option<(String, Timestamp)>,
+    ) -> Result<()> {
+        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {which} LIMIT ?1)");
+        loop {
+            let removed = self.transact("prune: rows", |session| match &floor {
+                None => session.execute(&sql, [ROWS_AT_ONCE]),
+                Some((table, before)) => session.execute(&sql, (ROWS_AT_ONCE, table, before)),
+            })?;
+            note(all, table, removed);
+            if removed < ROWS_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    fn counted(&self) -> Result<Vec<Pruned>> {
+        let tables = [RUNS].into_iter().chain(OF_RUNS.map(|(table, _)| table)).chain([DELETIONS]);
+        let count = |table: &str| {
+            let rows = self.query_one(&format!("SELECT count(*) FROM {table}"), [])?;
+            Ok(Pruned { table: table.into(), rows, removed: 0 })
+        };
+        tables.map(count).collect()
+    }
+
+    /// Within a transaction.
+    fn find_doomed(&self, retention: &Retention, limit: i64) -> Result<()> {
+        self.execute("DELETE FROM temp.PruneDoomed", [])?;
+        self.find_markers()?;
+        // A clock that runs ahead makes nothing old.
+        let newest: Option<Timestamp> = self.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;
+        let now = self.server_time().utc;
+        let now = newest.map_or(now, |newest| now.min(newest));
+        let days_ago = |days: u32| Value::Text(now.minus_minutes(days.saturating_mul(MINUTES_PER_DAY)).to_string());
+        let parameters: Parameters = vec![
+            ("@KeepRuns", retention.keep_runs.map_or(Value::Null, |runs| Value::Integer(runs.into()))),
+            ("@KeepSince", retention.keep_days.map_or(Value::Null, days_ago)),
+            ("@RunningSince", days_ago(LONGEST_RUN_DAYS)),
+            ("@Limit", Value::Integer(limit)),
+        ];
+        self.run_script("prune_doomed", scripts::sqlite::PRUNE_DOOMED, &parameters)?;
+        Ok(())
+    }
+
+    /// The runs that slices hold, of tables that are no longer configured too.
+    fn find_markers(&self) -> Result<()> {
+        self.execute("DELETE FROM temp.PruneMarker", [])?;
+        let sql = "SELECT schema FROM pragma_table_list WHERE name = 'BlobDeltaSlice' COLLATE NOCASE";
+        for schema in self.query_all(sql, [], |row| row.get::<_, String>(0))? {
+            let schema = super::session::quote(&schema);
+            let runs = format!("SELECT RunId FROM {schema}.BlobDeltaSlice WHERE RunId IS NOT NULL");
+            for run in self.query_all(&runs, [], |row| row.get::<_, Guid>(0))? {
+                self.execute("INSERT OR IGNORE INTO temp.PruneMarker (RunId) VALUES (?1)", [run])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deletion_floors(&self) -> Result<Vec<(String, Timestamp)>> {
+        self.query_all(scripts::sqlite::PRUNE_DELETIONS, [], |row| {
+            let oldest: Timestamp = row.get(1)?;
+            Ok((row.get(0)?, oldest.minus_minutes(row.get(2)?)))
+        })
+    }
+}
+
+fn note(all: &mut [Pruned], table: &str, removed: u64) {
+    all.iter_mut().filter(|pruned| pruned.table == table).for_each(|pruned| pruned.removed += removed);
+}

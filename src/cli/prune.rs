@@ -1,0 +1,114 @@
+//! `prune`: an end of what is kept, of runs in the job database or of bundles at a destination.
+
+use super::answer::Answer;
+use super::args::Instance;
+use super::prune_destination;
+use super::render::{counted, number};
+use super::table::Table;
+use crate::backend::Retention;
+use crate::error::Result;
+use crate::monitor::Monitor;
+use crate::ship::PruneOptions;
+use serde_json::json;
+
+/// Without a word about it.
+const KEEP_RUNS: u32 = 100;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Without DESTINATION: removes old runs from the job database, each with its steps, queues and bundle records, and logged
+deletions that are older than every run that stays. Bundles, slices and watermarks are not touched.
+Whatever is said to be kept, a run stays that something still needs: the newest of each table and
+business unit, one that can be resumed, has to be packed or shipped, the last one with a bundle of
+a chain.
+
+With DESTINATION, a folder or URL to which bundles were shipped: removes bundles for which a compacted
+one that stands there, whole and verified, lists their root digests. What no compacted bundle stands
+for is kept, however old it is.
+
+Examples:
+  blobdelta prune --connection sqlite:./instance --plan
+  blobdelta prune --connection sqlite:./instance --keep-runs 52 --keep-days 365
+  blobdelta prune s3://acme/weekly --keep-weeks 13 --plan")]
+pub struct PruneArgs {
+    /// Remove old bundles at this destination instead
+    #[arg(value_name = "DESTINATION", requires = "keep_weeks", conflicts_with_all = ["keep_runs", "keep_days"])]
+    pub destination: Option<String>,
+    /// Of a destination: keep bundles whose run started within so many weeks before that of the
+    /// newest one there
+    #[arg(long, value_name = "N", requires = "destination", value_parser = clap::value_parser!(u32).range(1..=5200))]
+    pub keep_weeks: Option<u32>,
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub keep: KeepArgs,
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub plan: bool,
+}
+
+/// What stays beside that.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct KeepArgs {
+    /// Keep the newest N runs of each table; 100 if nothing is said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub keep_runs: Option<u32>,
+    /// Keep runs that started in the last N days; with --keep-runs, what either of the two says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Retention::MOST_DAYS)))]
+    pub keep_days: Option<u32>,
+}
+
+impl From<KeepArgs> for Retention {
+    fn from(args: KeepArgs) -> Self {
+        let said_nothing = args.keep_runs.is_none() && args.keep_days.is_none();
+        Self { keep_runs: if said_nothing { Some(KEEP_RUNS) } else { args.keep_runs }, keep_days: args.keep_days }
+    }
+}
+
+/// Prunes.
+///
+/// # Errors
+/// As [`crate::backend::Upkeep::prune`] and [`crate::ship::prune`].
+pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    match (&args.destination, args.keep_weeks) {
+        (Some(destination), Some(keep_weeks)) => {
+            prune_destination::run(destination, PruneOptions { keep_weeks, is_plan: args.plan }, monitor)
+        }
+        _ => job_database(&args.instance, args.keep.into(), args.plan),
+    }
+}
+
+fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result<Answer> {
+    let mut backend = instance.open(false)?;
+    let pruned = backend.prune(&retention, plan)?;
+    let mut table = Table::new(&["Table", "Rows", "Removed", "Kept"]);
+    for one in &pruned {
+        let kept = one.rows.saturating_sub(one.removed);
+        table.push([one.table.clone().into(), one.rows.into(), one.removed.into(), kept.into()]);
+    }
+    let rows = pruned.iter().map(|one| one.removed).sum();
+    let end = match plan {
+        true => format!("{} would be removed; nothing was changed", counted(rows, "row", "rows")),
+        false => format!("{} removed", counted(rows, "row", "rows")),
+    };
+    let text = format!("{}\n{}{}\n{end}\n", backend.describe(), table.text(), kept_text(&retention));
+    let json = json!({
+        "instance": backend.describe(),
+        "plan": plan,
+        "keep_runs": retention.keep_runs,
+        "keep_days": retention.keep_days,
+        "tables": table.json(),
+    });
+    Ok(Answer::done(text, json))
+}
+
+fn kept_text(retention: &Retention) -> String {
+    let runs = retention.keep_runs.map(|runs| format!("the newest {} of each table", counted_runs(runs)));
+    let days = retention.keep_days.map(|days| format!("those of the last {} days", number(days.into())));
+    let said: Vec<String> = runs.into_iter().chain(days).collect();
+    format!("kept: {}, and what is still needed", said.join(", "))
+}
+
+fn counted_runs(runs: u32) -> String {
+    counted(runs.into(), "run", "runs")
+}
