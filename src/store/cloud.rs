@@ -155,8 +155,7 @@ impl Store for Cloud {
         match self.put(path, Bytes::copy_from_slice(bytes), PutMode::Create, None)? {
             Ok(()) => Ok(true),
             Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
-                let there = self.read(path, 0, bytes.len() as u64 + 1)?;
-                Ok(there == bytes)
+                Ok(self.get(path, bytes.len() as u64 + 1)?.is_some_and(|there| there == bytes))
             }
             Err(failure) => Err(self.failed(Doing::Write, path)(failure)),
         }
