@@ -122,10 +122,14 @@ class Store:
             headers = azure_headers("PUT", f"/{ACCOUNT}/deltas", {"restype": "container"})
             self.environment = {"AZURE_STORAGE_ENDPOINT": f"{url}/{ACCOUNT}", "AZURE_ALLOW_HTTP": "true",
                                 "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": KEY}
-        self.make_bucket(port, path, headers)
+        try:
+            self.make_bucket(port, path, headers)
+        except BaseException:
+            self.end()
+            raise
 
     def make_bucket(self, port, path, headers):
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
                 connection.request("PUT", path, headers={**headers, "Content-Length": "0"})
@@ -134,7 +138,7 @@ class Store:
                 return
             except ConnectionError:
                 time.sleep(0.1)
-        sys.exit(f"the server for {self.name} did not answer within a minute")
+        sys.exit(f"the server for {self.name} did not answer within three minutes")
 
     def end(self):
         self.process.terminate()
@@ -213,7 +217,7 @@ def compare(demo, target, who):
     """With the source: every row that the consumer has, byte by byte; and with the copy that the demo
     held against the source in both directions."""
     count = 0
-    source, copy = (only(demo / name) for name in ("source/Gwent_LA_FileTable.db", "target"))
+    source, copy = (only(demo / name) for name in ("source/Gwent_LA_FileTable.sqlite", "target"))
     for table in TABLES:
         columns = ["stream_id", "name", "file_stream"]
         mine = rows(only(target), table, columns)
