@@ -21,6 +21,7 @@
 use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -129,7 +130,7 @@ impl Shared {
 
 /// Reads to the end; the connection ends with this call.
 fn produce(address: &Address, doing: &'static str, sql: Sql<'static>, shared: &Shared) -> Next {
-    let mut client = match Client::connect(address, None) {
+    let mut client = match Client::connect(address, None, Watch { silence: address.silence(), give_up: || false }) {
         Ok(client) => client,
         Err(error) => return Next::Broken(error, true),
     };
