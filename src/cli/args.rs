@@ -6,6 +6,7 @@ use super::login::Login;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
 use super::sign::SignArgs;
+use super::signals;
 use super::unpack::UnpackArgs;
 use crate::backend::{Backend, OpenOptions};
 use crate::error::{Error, Result};
@@ -108,7 +109,11 @@ impl Instance {
             return Err(Error::usage("no connection was given")
                 .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
         };
-        self.login.connection(text)?.open(&OpenOptions { create, ..OpenOptions::default() })
+        self.login.connection(text)?.open(&OpenOptions {
+            create,
+            give_up: signals::is_overdue,
+            ..OpenOptions::default()
+        })
     }
 }
 
