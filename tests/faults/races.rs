@@ -1,7 +1,7 @@
 //! Operators that work at once, and one that slept through its lease.
 
 use crate::faults::site::Site;
-use crate::faults::{is_full, tally};
+use crate::faults::{is_full, moments, tally};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn is_settled(ended: &Output) -> bool {
 }
 
 pub fn operators() {
-    let schedules = if is_full() { 200 } else { 2 };
+    let schedules = moments(2, 200) as usize;
     let site = Site::loaded();
     site.unpacked_run();
     let run = site.last_run();
@@ -109,7 +109,7 @@ pub fn sleeper() {
 pub fn replays() {
     let site = Site::loaded();
     site.good(&["run", "--out", "out"]);
-    for nth in 0..if is_full() { 20 } else { 1 } {
+    for nth in 0..u64::from(moments(1, 20)) {
         let place = site.copied();
         let args = ["replay", "--into", "sqlite:target", "--create", "--json", "out"];
         let mut children = Vec::new();

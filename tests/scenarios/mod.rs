@@ -4,12 +4,12 @@
 //! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` they run on that server too, which has to be
 //! one that nothing else needs; without it they are reported as skipped there, by name and count.
 
-mod instance;
+pub mod instance;
 mod list;
 mod read;
 mod server;
 mod session;
-mod world;
+pub mod world;
 
 mod bundles;
 mod failures;
@@ -56,7 +56,7 @@ pub fn list() -> List {
 }
 
 /// Runs a scenario on the server's thread, and panics as it does.
-fn in_turn(run: impl FnOnce() + Send + 'static) {
+pub fn in_turn(run: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     let job: Job = Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(run)))));
     let thread = ON_SERVER.get_or_init(|| {
