@@ -372,6 +372,9 @@ pub(super) fn failed(doing: &str, error: rusqlite::Error) -> Error {
             "another process has held the instance for a minute; find it, then run again"
         }
         Some(rusqlite::ErrorCode::OperationInterrupted) => return broken_off(doing),
+        Some(rusqlite::ErrorCode::ReadOnly) => {
+            "this account may not write the instance's files: mend its rights or how the disk is mounted, then run again"
+        }
         Some(rusqlite::ErrorCode::DiskFull) => "free some space, then go on with --resume",
         _ => return Error::new(Kind::Database, format!("cannot {doing}")).caused_by(error),
     };
