@@ -10,8 +10,8 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, World, name};
 use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::durable::Local;
-use blobdelta::engine::{self, PackOptions};
-use blobdelta::error::Result;
+use blobdelta::engine::{self, PackOptions, RunReport};
+use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
@@ -136,7 +136,16 @@ fn apply(backend: &mut dyn Backend, world: &World) -> Result<()> {
 fn settle(work: Work, world: &mut World, round: i64, context: &str) -> (u64, u64) {
     world.restart();
     if work != Work::Replay {
-        let report = world.run(round * MINUTES + 11);
+        let mut report = world.run(round * MINUTES + 11);
+        // A statement that was left may go on at the server, and take the lease once more.
+        let is_held = |report: &RunReport| {
+            report.tables.iter().filter_map(|table| table.error.as_ref()).any(|error| error.kind() == Kind::LeaseHeld)
+        };
+        for later in 2..=4 {
+            if is_held(&report) {
+                report = world.run(round * MINUTES + later * 11);
+            }
+        }
         assert!(report.tables.iter().all(|table| table.error.is_none()), "{context}: {:?}", report.tables);
         assert!(!world.mark().is_running, "{context}: the lease is kept");
     }
