@@ -3,7 +3,7 @@
 use super::sqlserver::{Address, Credentials};
 use super::{Backend, sqlite, sqlserver};
 use crate::durable::{Disk, Local};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, SystemClock};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub struct OpenOptions {
     pub main_database: String,
     /// Whether the folder and the main database may be created.
     pub create: bool,
+    /// Whether a statement that is at work is to be broken off, and its transaction rolled back; asked a
+    /// few times a second. What follows the one that was broken off is done: how the work ends is written.
+    pub give_up: fn() -> bool,
 }
 
 impl Default for OpenOptions {
@@ -38,8 +41,15 @@ impl Default for OpenOptions {
             disk: Arc::new(Local),
             main_database: sqlite::JOB_DATABASE.into(),
             create: false,
+            give_up: || false,
         }
     }
+}
+
+/// The error of a statement that was given up.
+pub(super) fn broken_off(doing: &str) -> Error {
+    Error::new(Kind::Cancelled, format!("stopped as asked, in the middle of: {doing}; what was committed stands"))
+        .hint("call it again; a run goes on with --resume")
 }
 
 impl Connection {

@@ -11,7 +11,7 @@ use super::content::Content;
 use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
 use super::remote::Remote;
-use super::staged::{Sealed, Staging, sync_folders};
+use super::staged::{Sealed, Staging, is_abandoned, sweep_staging, sync_folders};
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -129,7 +129,9 @@ pub fn archive(
     recipients: Option<&Recipients>,
     monitor: &dyn Monitor,
 ) -> Result<Published> {
-    let file_name = archive::file_name(&bundle.manifest().bundle_name(), recipients.is_some());
+    let name = bundle.manifest().bundle_name();
+    sweep_attempts(disk, out_dir, &name)?;
+    let file_name = archive::file_name(&name, recipients.is_some());
     let mut staging = Staging::new(disk, out_dir, &file_name, false)?;
     let mut sink = Sink::new(staging.make_file()?, &staging.path, recipients)?;
     archive::write(bundle, &mut sink, &staging.path, monitor)?;
@@ -147,6 +149,7 @@ pub fn archive(
 pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn Monitor) -> Result<Published> {
     bundle.check_file_set()?;
     let name = bundle.manifest().bundle_name();
+    sweep_attempts(disk, out_dir, &name)?;
     let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
     staging.make_folder()?;
     let mut folders = BTreeSet::new();
@@ -209,6 +212,11 @@ pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &d
     staging.keep = true;
     disk.sync_dir(out_dir)?;
     Ok((path, false))
+}
+
+/// Removes what attempts at this bundle left that died.
+fn sweep_attempts(disk: &dyn Disk, out_dir: &Path, name: &BundleName) -> Result<()> {
+    sweep_staging(disk, out_dir, &|of, path| of == name && is_abandoned(path)).map(drop)
 }
 
 fn published(bundle: &Bundle, path: PathBuf, adopted: bool) -> Published {

@@ -10,6 +10,7 @@ use super::replay::ReplayArgs;
 use super::ship::ShipArgs;
 use super::shipping::ShippingArgs;
 use super::sign::SignArgs;
+use super::signals;
 use super::unpack::UnpackArgs;
 use crate::backend::{Backend, OpenOptions};
 use crate::error::{Error, Result};
@@ -119,7 +120,11 @@ impl Instance {
             return Err(Error::usage("no connection was given")
                 .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
         };
-        self.login.connection(text)?.open(&OpenOptions { create, ..OpenOptions::default() })
+        self.login.connection(text)?.open(&OpenOptions {
+            create,
+            give_up: signals::is_overdue,
+            ..OpenOptions::default()
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use super::bundles::{KeyArgs, named};
 use super::exit::Exit;
 use super::login::Login;
 use super::render::{clean, number};
+use super::signals;
 use super::table::Table;
 use crate::backend::OpenOptions;
 use crate::error::Result;
@@ -73,7 +74,8 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let bundles = named(&args.bundles)?;
     let main_database = replay::target_database(&bundles, &options)?;
     let create = args.create && !args.plan;
-    let opened = connection.open(&OpenOptions { main_database, create, ..OpenOptions::default() });
+    let opened =
+        connection.open(&OpenOptions { main_database, create, give_up: signals::is_overdue, ..OpenOptions::default() });
     let mut backend = opened.map_err(|error| match args.plan && args.create {
         true => error.hint("--plan creates nothing: create the database first, or replay without --plan"),
         false => error,

@@ -1,80 +1,156 @@
-//! A disk that fails, for tests: it counts durable operations, commits of databases included,
-//! and fails at the n-th.
+//! A disk that fails, for tests: it counts durable operations, commits of databases included, or
+//! the statements that a database is given, and fails at the n-th.
 
-use super::{Disk, DurableFile, Local};
+use super::{Disk, DurableFile, Local, Refusal};
 use crate::error::{Error, Kind, Result};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// What the disk does at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Never fails; it counts alone.
+    /// Never fails; it counts durable operations alone.
     Never,
     /// The n-th operation (from 1) fails, and everything after it: the process has died there.
     CrashAt(u64),
-    /// The n-th operation fails, once: no space left.
-    FailOnceAt(u64),
+    /// The n-th of the operations that can fail like this does so, once.
+    FailOnceAt(u64, Fault),
 }
 
-/// See the module's text. Clones share one count.
+/// How one operation fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// ENOSPC; of a write, half has arrived.
+    NoSpace,
+    /// EIO, likewise.
+    Io,
+    /// A write takes half of the bytes and says so, as write(2) may: no failure.
+    ShortWrite,
+    /// A sync gives EIO, and the next one of the same file would succeed, as those of Linux do.
+    FailedSync,
+    /// A database refuses a statement.
+    Statement(Refusal),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Write,
+    Sync,
+    Statement,
+    Other,
+}
+
+impl Fault {
+    fn hits(self, operation: Operation) -> bool {
+        match self {
+            Self::NoSpace | Self::Io => operation != Operation::Statement,
+            Self::ShortWrite => operation == Operation::Write,
+            Self::FailedSync => operation == Operation::Sync,
+            Self::Statement(_) => operation == Operation::Statement,
+        }
+    }
+}
+
+/// See the module's text. Clones share what they count.
 #[derive(Clone, Debug)]
 pub struct Faulty {
     when: When,
-    count: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    count: AtomicU64,
+    unsynced: Mutex<BTreeSet<PathBuf>>,
+    synced_again: AtomicBool,
 }
 
 impl Faulty {
     /// A disk that fails like this.
     pub fn new(when: When) -> Self {
-        Self { when, count: Arc::default() }
+        Self { when, shared: Arc::default() }
     }
 
-    /// Operations so far.
+    /// Operations so far; of a disk that fails once, those that can fail like it does.
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::SeqCst)
+        self.shared.count.load(Ordering::SeqCst)
     }
 
     /// Whether the chosen operation was reached.
     pub fn has_failed(&self) -> bool {
         match self.when {
             When::Never => false,
-            When::CrashAt(at) | When::FailOnceAt(at) => self.count() >= at,
+            When::CrashAt(at) | When::FailOnceAt(at, _) => self.count() >= at,
         }
     }
 
-    fn operation(&self, what: &str) -> io::Result<()> {
-        let nth = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        match self.when {
-            When::CrashAt(at) if nth >= at => {
-                Err(io::Error::other(format!("injected crash at operation {at} ({what})")))
-            }
-            When::FailOnceAt(at) if nth == at => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            _ => Ok(()),
+    /// Whether a sync was asked for again of what could not be synced: the second one says nothing
+    /// about what the first one lost.
+    pub fn was_synced_again(&self) -> bool {
+        self.shared.synced_again.load(Ordering::SeqCst)
+    }
+
+    /// The fault, if this operation is the one that has it.
+    fn operation(&self, operation: Operation) -> Option<Fault> {
+        let fault = match self.when {
+            When::FailOnceAt(_, fault) => fault,
+            When::Never | When::CrashAt(_) => Fault::Io,
+        };
+        if !fault.hits(operation) {
+            return None;
+        }
+        let nth = self.shared.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_due = match self.when {
+            When::Never => false,
+            When::CrashAt(at) => nth >= at,
+            When::FailOnceAt(at, _) => nth == at,
+        };
+        is_due.then_some(fault)
+    }
+
+    fn attempt(&self, operation: Operation, what: &str) -> io::Result<()> {
+        match self.operation(operation) {
+            None | Some(Fault::ShortWrite | Fault::Statement(_)) => Ok(()),
+            Some(Fault::NoSpace) => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            Some(Fault::Io | Fault::FailedSync) => Err(io::Error::other(format!("injected I/O error ({what})"))),
         }
     }
 
     fn at(&self, what: &str, path: &Path) -> Result<()> {
-        self.operation(what).map_err(|error| Error::io(what, path, error))
+        self.attempt(Operation::Other, what).map_err(|error| Error::io(what, path, error))
+    }
+
+    fn sync(&self, path: &Path) -> Result<()> {
+        let mut unsynced = self.shared.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsynced.contains(path) {
+            self.shared.synced_again.store(true, Ordering::SeqCst);
+        }
+        self.attempt(Operation::Sync, "sync").map_err(|error| {
+            unsynced.insert(path.to_owned());
+            Error::io("sync", path, error)
+        })
     }
 }
 
 struct FaultyFile {
     disk: Faulty,
     file: Box<dyn DurableFile>,
+    path: PathBuf,
 }
 
 impl Write for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Err(error) = self.disk.operation("write") {
-            // A short write: half of it reaches the file, and nobody is told.
-            let half = &bytes[..bytes.len() / 2];
-            return self.file.write_all(half).and(Err(error));
+        let half = &bytes[..bytes.len().div_ceil(2)];
+        match self.disk.operation(Operation::Write) {
+            None => self.file.write(bytes),
+            Some(Fault::ShortWrite) => self.file.write_all(half).map(|()| half.len()),
+            Some(Fault::NoSpace) => self.file.write_all(half).and(Err(io::Error::from(io::ErrorKind::StorageFull))),
+            Some(_) => self.file.write_all(half).and(Err(io::Error::other("injected I/O error (write)"))),
         }
-        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -84,12 +160,12 @@ impl Write for FaultyFile {
 
 impl DurableFile for FaultyFile {
     fn sync(&mut self) -> Result<()> {
-        self.disk.at("sync", Path::new("a written file"))?;
+        self.disk.sync(&self.path)?;
         self.file.sync()
     }
 
     fn sync_data(&mut self) -> Result<()> {
-        self.disk.at("sync", Path::new("a file that is being written"))?;
+        self.disk.sync(&self.path)?;
         self.file.sync_data()
     }
 
@@ -107,7 +183,7 @@ impl Disk for Faulty {
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
         self.at("create", path)?;
         let file = Local.create(path)?;
-        Ok(Box::new(FaultyFile { disk: self.clone(), file }))
+        Ok(Box::new(FaultyFile { disk: self.clone(), file, path: path.to_owned() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -116,8 +192,13 @@ impl Disk for Faulty {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.at("sync", path)?;
+        self.sync(path)?;
         Local.sync_dir(path)
+    }
+
+    fn sync_tree(&self, path: &Path) -> Result<()> {
+        self.sync(path)?;
+        Local.sync_tree(path)
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
@@ -131,7 +212,14 @@ impl Disk for Faulty {
     }
 
     fn before_commit(&self, what: &str) -> Result<()> {
-        self.operation("commit")
+        self.attempt(Operation::Other, "commit")
             .map_err(|error| Error::new(Kind::Database, format!("cannot commit: {what}")).caused_by(error))
+    }
+
+    fn before_statement(&self, _: &str) -> std::result::Result<(), Refusal> {
+        match self.operation(Operation::Statement) {
+            Some(Fault::Statement(refusal)) => Err(refusal),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The real file system.
 
-use super::point::reached;
-use super::{Disk, DurableFile};
+use super::point::{reached, reached_statement};
+use super::{Disk, DurableFile, Refusal};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -66,6 +66,11 @@ impl Disk for Local {
         synced.map_err(|error| Error::io("sync", path, error))
     }
 
+    fn sync_tree(&self, path: &Path) -> Result<()> {
+        reached("sync a tree");
+        sync_all_of(path).map_err(|error| Error::io("sync", path, error))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         reached("remove a file");
         fs::remove_file(path).map_err(|error| Error::io("remove", path, error))
@@ -80,6 +85,35 @@ impl Disk for Local {
         reached(&format!("commit: {what}"));
         Ok(())
     }
+
+    fn before_statement(&self, sql: &str) -> std::result::Result<(), Refusal> {
+        reached_statement(sql);
+        Ok(())
+    }
+}
+
+/// One call for the file system, where there is such a call: a sync for each of many small files
+/// takes longer than writing them.
+#[cfg(target_os = "linux")]
+fn sync_all_of(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all_of(folder: &Path) -> io::Result<()> {
+    sync_each(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_each(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            sync_each(&entry?.path())?;
+        }
+    }
+    File::open(path)?.sync_all()
 }
 
 /// rename(2) replaces an empty folder and any file, so the flag that forbids it is asked for.

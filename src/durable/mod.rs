@@ -1,15 +1,15 @@
 //! The only place that creates, writes, syncs, renames and removes files.
 //!
 //! Everything that must survive a crash goes through a [`Disk`], and every commit of a database
-//! is announced to it ([`Disk::before_commit`]), so that a test can count the durable operations
-//! of a run and fail at any of them. Two promises: a file is never created over another, and a
+//! is announced to it ([`Disk::before_commit`]), and every statement that is given to an embedded
+//! one ([`Disk::before_statement`]), so that a test can count them and fail at any. Two promises: a file is never created over another, and a
 //! rename never replaces anything.
 
 mod faulty;
 mod local;
 mod point;
 
-pub use faulty::{Faulty, When};
+pub use faulty::{Fault, Faulty, When};
 pub use local::Local;
 
 use crate::error::Result;
@@ -66,6 +66,13 @@ pub trait Disk: Send + Sync {
     /// Io.
     fn sync_dir(&self, path: &Path) -> Result<()>;
 
+    /// Makes a folder and everything in it survive a loss of power, files that were not synced one
+    /// by one included. To be called once, at the end, for what is many small files.
+    ///
+    /// # Errors
+    /// Io.
+    fn sync_tree(&self, path: &Path) -> Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -86,6 +93,26 @@ pub trait Disk: Send + Sync {
         let _ = what;
         Ok(())
     }
+
+    /// An embedded database is about to be given a statement.
+    ///
+    /// # Errors
+    /// Only in tests: how the database refuses it.
+    fn before_statement(&self, sql: &str) -> std::result::Result<(), Refusal> {
+        let _ = sql;
+        Ok(())
+    }
+}
+
+/// How an embedded database refuses a statement, in tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another process holds it for longer than is waited.
+    Busy,
+    /// Its disk fails; the open transaction is rolled back, as SQLite may.
+    Io,
+    /// Its disk is full, likewise.
+    Full,
 }
 
 /// Creates a file with these bytes, and syncs it.

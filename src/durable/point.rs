@@ -1,5 +1,6 @@
-//! Points at which a test has the process killed: every durable operation of the program, in the
-//! order in which it comes to them. A release build has none of this.
+//! Points at which a test has the process killed: every durable operation of the program and every
+//! statement of an embedded database, in the order in which it comes to them. A release build has
+//! none of this.
 //!
 //! `BLOBDELTA_POINTS=FILE` writes the name of each point on a line of its own;
 //! `BLOBDELTA_DIE_AT=N` ends the process by SIGKILL before the N-th, counted from 1.
@@ -20,5 +21,15 @@ pub(super) fn reached(name: &str) {
     }
 }
 
+/// The statement is named by its first words.
+#[cfg(debug_assertions)]
+pub(super) fn reached_statement(sql: &str) {
+    let words: Vec<&str> = sql.split_whitespace().filter(|word| !word.starts_with("--")).take(4).collect();
+    reached(&format!("statement: {}", words.join(" ")));
+}
+
 #[cfg(not(debug_assertions))]
 pub(super) fn reached(_: &str) {}
+
+#[cfg(not(debug_assertions))]
+pub(super) fn reached_statement(_: &str) {}

@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// written goes to `told`, in the order of writing.
 ///
 /// Before anything is written, all parts were hashed and their rows placed in the tree. What was
-/// written when this fails is right, but not all; nothing of the file that failed is left.
+/// written when this fails is right, but not all; nothing of the file that failed is left. When it
+/// succeeds, everything survives a loss of power.
 ///
 /// # Errors
 /// Usage: several bundles without `latest`, or of several sources; a folder that is not empty; a
@@ -67,6 +68,9 @@ pub fn unpack(
         if done.is_err() {
             break;
         }
+    }
+    if done.is_ok() && report.files + report.folders > 0 {
+        done = disk.sync_tree(&options.out);
     }
     monitor.event(Event::WorkFinished);
     done.map_err(|error| match report.files + report.folders {

@@ -1,34 +1,33 @@
 //! SIGKILL, at named points and at random moments.
 
-use crate::faults::site::Site;
-use crate::faults::{is_full, tally};
+use crate::faults::site::{FOREIGN, Site};
+use crate::faults::{moments, points, tally};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+/// Statements of a kind of work before which it is killed, at most.
+const MOST_STATEMENTS: usize = 100;
+
 /// The points that a command comes to, by name in their order. What it does to the site stays.
-fn points(site: &Site, args: &[&str]) -> Vec<String> {
+fn names_of_points(site: &Site, args: &[&str]) -> Vec<String> {
     let log = site.path("points");
     let ended = site.command(args).env("BLOBDELTA_POINTS", &log).output().unwrap();
     assert!(ended.status.success(), "{args:?}: {ended:?}");
     std::fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Numbers of points, from 1: all, or five spread over the first of each name.
-fn chosen(names: &[String]) -> Vec<usize> {
-    if is_full() {
-        return (1..=names.len()).collect();
-    }
-    let is_first = |nth: &usize| names.iter().position(|name| *name == names[*nth]) == Some(*nth);
-    let firsts: Vec<usize> = (0..names.len()).filter(is_first).map(|nth| nth + 1).collect();
-    firsts.iter().copied().step_by(firsts.len().div_ceil(5)).collect()
-}
-
-/// Kills a command before each of its points on a copy of the site, and has `recover` go on.
-fn campaign(class: &str, site: &Site, args: &[&str], recover: fn(&Site) -> (u64, u64)) {
-    let names = points(&site.copied(), args);
-    let chosen = chosen(&names);
-    assert!(names.len() >= 3 && !chosen.is_empty(), "{names:?}");
-    for nth in chosen {
+/// Kills a command before its durable operations, of which there are so many at least, and before
+/// statements, on a copy of the site, and has `recover` go on.
+fn campaign(class: &str, least: usize, site: &Site, args: &[&str], recover: fn(&Site) -> (u64, u64)) {
+    let names = names_of_points(&site.copied(), args);
+    let (statements, durable): (Vec<usize>, Vec<usize>) =
+        (1..=names.len()).partition(|nth| names[nth - 1].starts_with("statement: "));
+    assert!(durable.len() >= least, "{names:?}");
+    // Of statements there are many, and little lies between two.
+    let of_statements = points(statements.len(), 1).into_iter().map(|nth| statements[nth - 1]);
+    let of_statements = of_statements.step_by(statements.len().div_ceil(MOST_STATEMENTS).max(1));
+    let of_durable = points(durable.len(), 3).into_iter().map(|nth| durable[nth - 1]);
+    for nth in of_durable.chain(of_statements) {
         let victim = site.copied();
         let ended = victim.command(args).env("BLOBDELTA_DIE_AT", nth.to_string()).output().unwrap();
         assert!(was_killed(&ended), "{class}, point {nth}: {ended:?}");
@@ -50,25 +49,26 @@ fn run_again(site: &Site) -> (u64, u64) {
     site.expire_leases();
     site.good(&["run", "--out", "out"]);
     assert_eq!(site.litter("out"), [] as [String; 0], "staging folders of dead runs are swept");
+    assert!(site.path("out").join(FOREIGN).join("bagit.txt").is_file(), "and those of others are not");
     assert!(!site.good(&["status", "--json"]).contains("\"IsRunning\":true"));
     site.lost_and_extra()
 }
 
 pub fn full_load() {
-    campaign("kill -9 before a durable operation of a full load", &Site::new(), &["run", "--out", "out"], run_again);
+    campaign("kill -9 at a point of a full load", 25, &Site::new(), &["run", "--out", "out"], run_again);
 }
 
 pub fn delta() {
     let site = Site::loaded();
-    campaign("kill -9 before a durable operation of a delta", &site, &["run", "--out", "out"], run_again);
+    campaign("kill -9 at a point of a delta", 25, &site, &["run", "--out", "out"], run_again);
 }
 
 pub fn pack() {
     let site = Site::loaded();
     site.unpacked_run();
     let run = site.last_run();
-    let class = "kill -9 before a durable operation of a pack";
-    campaign(class, &site, &["pack", "--run", &run, "--out", "out"], run_again);
+    let class = "kill -9 at a point of a pack";
+    campaign(class, 25, &site, &["pack", "--run", &run, "--out", "out"], run_again);
 }
 
 fn replay_again(site: &Site) -> (u64, u64) {
@@ -82,7 +82,7 @@ pub fn replay() {
     let site = Site::loaded();
     site.good(&["run", "--out", "out"]);
     let args = ["replay", "--into", "sqlite:target", "--create", "out"];
-    campaign("kill -9 before a durable operation of a replay", &site, &args, replay_again);
+    campaign("kill -9 at a point of a replay", 4, &site, &args, replay_again);
 }
 
 fn compact_again(site: &Site) -> (u64, u64) {
@@ -104,28 +104,64 @@ pub fn compact() {
     site.good(&["run", "--out", "out"]);
     std::fs::create_dir(site.path("compacted")).unwrap();
     let args = ["compact", "out", "--out", "compacted"];
-    campaign("kill -9 before a durable operation of a compaction", &site, &args, compact_again);
+    campaign("kill -9 at a point of a compaction", 20, &site, &args, compact_again);
+}
+
+/// What is killed at random moments, and who goes on.
+struct Victim {
+    class: &'static str,
+    site: Site,
+    args: Vec<String>,
+    recover: fn(&Site) -> (u64, u64),
+}
+
+fn victims() -> [Victim; 4] {
+    let victim = |name, site: Site, args: &[&str], recover| Victim {
+        class: name,
+        site,
+        args: args.iter().map(ToString::to_string).collect(),
+        recover,
+    };
+    let delta = Site::loaded();
+    let unpacked = Site::loaded();
+    unpacked.unpacked_run();
+    let run = unpacked.last_run();
+    let packed = Site::loaded();
+    packed.good(&["run", "--out", "out"]);
+    std::fs::create_dir(packed.path("compacted")).unwrap();
+    let (replay, compact) = (["replay", "--into", "sqlite:target", "--create", "out"], ["compact", "out", "--out"]);
+    [
+        victim("a run", delta, &["run", "--out", "out"], run_again),
+        victim("a pack", unpacked, &["pack", "--run", &run, "--out", "out"], run_again),
+        victim("a replay", packed.copied(), &replay, replay_again),
+        victim("a compaction", packed, &[&compact[..], &["compacted"]].concat(), compact_again),
+    ]
 }
 
 pub fn random_moments() {
-    let trials = if is_full() { 300 } else { 3 };
-    let site = Site::loaded();
-    let whole = Instant::now();
-    site.copied().good(&["run", "--out", "out"]);
-    let whole = whole.elapsed();
-    let mut killed = 0;
-    for nth in 0..trials {
-        let victim = site.copied();
-        let mut child = victim.command(&["run", "--out", "out"]).spawn().unwrap();
-        std::thread::sleep(moment(whole, nth));
-        // It may have ended by itself: then nothing was to be lost.
-        let _ = child.kill();
-        killed += u32::from(was_killed(&child.wait_with_output().unwrap()));
-        let found = run_again(&victim);
-        assert_eq!(found, (0, 0), "killed after {:?} of {whole:?}", moment(whole, nth));
-        tally("kill -9 at a random moment of a run", found);
+    for Victim { class, site, args, recover } in victims() {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let whole = (0..2).map(|_| timed(&site.copied(), &args)).min().unwrap();
+        let (trials, mut killed) = (moments(2, 300), 0);
+        for nth in 0..trials {
+            let victim = site.copied();
+            let mut child = victim.command(&args).spawn().unwrap();
+            std::thread::sleep(moment(whole, nth));
+            // It may have ended by itself: then nothing was to be lost.
+            let _ = child.kill();
+            killed += u32::from(was_killed(&child.wait_with_output().unwrap()));
+            let found = recover(&victim);
+            assert_eq!(found, (0, 0), "{class} killed after {:?} of {whole:?}", moment(whole, nth));
+            tally(&format!("kill -9 at a random moment of {class}"), found);
+        }
+        assert!(killed * 3 >= trials, "{class}: {killed} of {trials} were killed");
     }
-    assert!(killed * 2 > trials, "{killed} of {trials} were killed");
+}
+
+fn timed(site: &Site, args: &[&str]) -> Duration {
+    let began = Instant::now();
+    site.good(args);
+    began.elapsed()
 }
 
 /// Uneven moments over the whole (the fractional parts of multiples of the golden ratio).

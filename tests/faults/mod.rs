@@ -2,20 +2,25 @@
 //! whatever an operator does next. What must hold: nothing published that does not verify, no row
 //! lost, none too many, no lease kept beyond its time, no litter after the next run.
 //!
-//! `cargo test --test suite -- faults` runs a slice of it; `BLOBDELTA_FAULTS=full` all points. The table at
-//! the end says for each class how many points were tried, how many passed, and how many rows were
-//! lost or too many.
+//! `cargo test --test suite -- faults` runs a slice of it. `BLOBDELTA_FAULTS` is the budget: `full` tries
+//! all points and 300 random moments of each class, a number so many of each at most. The table at the
+//! end says for each class how many points were tried, how many passed, and how many rows were lost or
+//! too many.
 
 mod disks;
 mod kills;
 mod names;
+mod operations;
+mod power;
 mod races;
 mod secrets;
+mod server;
 mod signals;
 mod site;
 mod soak;
+mod work;
 
-use crate::List;
+use crate::{List, SERVER};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,9 +44,50 @@ pub fn tally(class: &str, (lost, extra): (u64, u64)) {
     count.extra += extra;
 }
 
+/// How much is tried.
+#[derive(Clone, Copy)]
+enum Budget {
+    Slice,
+    Points(u32),
+    Full,
+}
+
+fn budget() -> Budget {
+    match std::env::var("BLOBDELTA_FAULTS") {
+        Err(_) => Budget::Slice,
+        Ok(budget) if budget == "full" => Budget::Full,
+        Ok(budget) => Budget::Points(budget.parse().expect("BLOBDELTA_FAULTS is `full` or a number of points a class")),
+    }
+}
+
 /// Whether every point is tried.
 pub fn is_full() -> bool {
-    std::env::var("BLOBDELTA_FAULTS").is_ok_and(|budget| budget == "full")
+    matches!(budget(), Budget::Full)
+}
+
+/// Whether it is to be quick.
+fn is_slice() -> bool {
+    matches!(budget(), Budget::Slice)
+}
+
+/// How many random moments are tried.
+fn moments(slice: u32, full: u32) -> u32 {
+    match budget() {
+        Budget::Slice => slice,
+        Budget::Points(points) => points,
+        Budget::Full => full,
+    }
+}
+
+/// The numbers of the points that are tried, of those from 1 to `all`: evenly spread.
+fn points(all: usize, slice: usize) -> Vec<usize> {
+    let most = match budget() {
+        Budget::Slice => slice,
+        Budget::Points(points) => points as usize,
+        Budget::Full => all,
+    };
+    let most = most.min(all);
+    (0..most).map(|nth| (2 * nth + 1) * all / (2 * most) + 1).collect()
 }
 
 /// The list of this folder.
@@ -55,6 +101,8 @@ pub fn list() -> List {
     add("killed_before_any_durable_operation_of_a_compaction", kills::compact);
     add("killed_at_random_moments", kills::random_moments);
     add("asked_to_stop_once_and_twice", signals::asked_to_stop);
+    add("a_pack_a_replay_and_a_compaction_asked_to_stop", signals::work_asked_to_stop);
+    add("a_long_statement_asked_to_stop", signals::a_long_statement);
     add("two_operators_at_once", races::operators);
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
@@ -64,8 +112,20 @@ pub fn list() -> List {
     add("a_secret_in_no_text", secrets::in_no_text);
     add("a_long_soak", soak::soak);
     list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
+    add("every_operation_of_a_run_fails_once", operations::run);
+    add("every_operation_of_a_pack_fails_once", operations::pack);
+    add("every_operation_of_a_replay_fails_once", operations::replay);
+    add("every_operation_of_a_compaction_fails_once", operations::compact);
+    add("every_operation_of_an_unpacking_fails_once", operations::unpack);
+    add("every_operation_of_an_archive_fails_once", operations::archive);
+    add("every_operation_of_an_extraction_fails_once", operations::extract);
+    for (name, case) in server::CASES {
+        let skipped = std::env::var(SERVER).map_or(true, |string| string.is_empty());
+        list.add(name, skipped.then(|| format!("{SERVER} is not set")), move || server::alone(case));
+    }
     let unmounted = (!disks::can_mount()).then(|| "no file system can be mounted here (root can)".to_owned());
-    list.add("a_disk_that_is_full", unmounted, disks::full);
+    list.add("a_disk_that_is_full", unmounted.clone(), disks::full);
+    list.add("a_folder_that_is_read_only", unmounted, disks::read_only);
     list.table = Some(table);
     list
 }

@@ -1,7 +1,7 @@
 //! Operators that work at once, and one that slept through its lease.
 
 use crate::faults::site::Site;
-use crate::faults::{is_full, tally};
+use crate::faults::{is_full, moments, tally};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ fn stopped_run(site: &Site) -> String {
 }
 
 pub fn operators() {
-    let schedules = if is_full() { 200 } else { 2 };
+    let schedules = moments(2, 200) as usize;
     let site = Site::loaded();
     site.in_one_unit(UNIT);
     // One that can be resumed, and after it one that is only to be packed.
@@ -141,7 +141,7 @@ pub fn sleeper() {
 pub fn replays() {
     let site = Site::loaded();
     site.good(&["run", "--out", "out"]);
-    for nth in 0..if is_full() { 20 } else { 1 } {
+    for nth in 0..u64::from(moments(1, 20)) {
         let place = site.copied();
         let args = ["replay", "--into", "sqlite:target", "--create", "--json", "out"];
         let mut children = Vec::new();

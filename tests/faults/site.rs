@@ -1,6 +1,7 @@
 //! An instance to break things on: one tree table of some rows, deployed and configured once and
 //! copied for each trial; and what must hold after whatever happened to it.
 
+use crate::faults::work::files;
 use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -17,6 +18,8 @@ use std::sync::OnceLock;
 
 const TABLE: &str = "Src.dbo.Docs";
 const ROWS: u8 = 59;
+/// A staging folder of another source, which lies beside our bundles and is none of our business.
+pub const FOREIGN: &str = ".20200101T000000Z-deadbeef-1.bundle.staging-0123456789abcdef";
 
 pub struct Site {
     dir: tempfile::TempDir,
@@ -55,7 +58,8 @@ fn template() -> &'static Path {
     static TEMPLATE: OnceLock<Site> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let site = Site { dir: scratch() };
-        std::fs::create_dir(site.path("out")).unwrap();
+        std::fs::create_dir_all(site.path("out").join(FOREIGN)).unwrap();
+        std::fs::write(site.path("out").join(FOREIGN).join("bagit.txt"), "of another").unwrap();
         let mut backend = open(&site.path("source"));
         let source = TableName::parse(TABLE).unwrap();
         let metadata = TableName { db: "Meta".into(), ..source.clone() };
@@ -194,6 +198,19 @@ impl Site {
         connection.execute(sql, []).ok()
     }
 
+    /// A statement on the job database.
+    pub fn script(&self, sql: &str) {
+        open(&self.path("source")).execute_script(sql).unwrap();
+    }
+
+    /// Moves a folder into another one, and leaves a link.
+    pub fn move_into(&self, name: &str, folder: &str) {
+        let to = self.path(folder).join(name);
+        copy(&self.path(name), &to);
+        std::fs::remove_dir_all(self.path(name)).unwrap();
+        std::os::unix::fs::symlink(to, self.path(name)).unwrap();
+    }
+
     /// A run that completes its slice and packs nothing, as the procedures of a server do.
     pub fn unpacked_run(&self) {
         let mut backend = open(&self.path("source"));
@@ -224,20 +241,30 @@ impl Site {
         open(&self.path("source")).recent_runs(1).unwrap()[0].id.to_string()
     }
 
-    pub fn bundles(&self, folder: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path(folder)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut bundles: Vec<String> =
-            names.filter(|name| name.ends_with(".bundle")).map(|name| format!("{folder}/{name}")).collect();
-        bundles.sort();
-        bundles
+    /// The names of bundles that the job database knows.
+    pub fn recorded_bundles(&self) -> Vec<String> {
+        let mut backend = open(&self.path("source"));
+        let runs = backend.recent_runs(100).unwrap();
+        let of_runs = runs.into_iter().flat_map(|run| backend.bundles(run.id).unwrap());
+        of_runs.map(|record| record.name).collect()
     }
 
-    /// What lies in a folder and is no bundle.
+    /// Folders and archives.
+    pub fn bundles(&self, folder: &str) -> Vec<String> {
+        let names = self.names(folder).into_iter().filter(|name| is_bundle(name));
+        names.map(|name| format!("{folder}/{name}")).collect()
+    }
+
+    /// What lies in a folder and is no bundle, and no strangers' either.
     pub fn litter(&self, folder: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path(folder)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| !name.ends_with(".bundle")).collect()
+        self.names(folder).into_iter().filter(|name| !is_bundle(name) && name != FOREIGN).collect()
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     /// Every bundle is whole; all of them replayed give the source: rows lost, rows that are too many.
@@ -257,13 +284,31 @@ impl Site {
         let lost = due.iter().filter(|(key, hash)| found.get(key) != Some(hash)).count();
         (lost as u64, found.keys().filter(|key| !due.contains_key(key)).count() as u64)
     }
+
+    /// The same of values that were unpacked: each row's is another, and lies in a file of its own.
+    pub fn compare_files(&self, folder: &str) -> (u64, u64) {
+        let hashed = |bytes: &Vec<u8>| Sha256::of(Sha256::of(bytes).to_string().as_bytes());
+        let found: Vec<Sha256> = files(&self.path(folder)).values().map(hashed).collect();
+        let due = scanned(&self.path("source"), &source_columns()[..2]);
+        let due: Vec<Sha256> = due.into_values().collect();
+        let missing = |of: &[Sha256], among: &[Sha256]| of.iter().filter(|one| !among.contains(one)).count() as u64;
+        (missing(&due, &found), missing(&found, &due).max(found.len().saturating_sub(due.len()) as u64))
+    }
+}
+
+fn is_bundle(name: &str) -> bool {
+    !name.starts_with('.') && (name.ends_with(".bundle") || name.ends_with(".bundle.tar"))
 }
 
 fn rows(instance: &Path) -> BTreeMap<Guid, Sha256> {
+    scanned(instance, &source_columns())
+}
+
+fn scanned(instance: &Path, columns: &[Column]) -> BTreeMap<Guid, Sha256> {
     let options = OpenOptions { main_database: "Src".into(), ..OpenOptions::default() };
     let mut backend = Connection::Embedded(instance.to_owned()).open(&options).unwrap();
     let mut seen = Seen::default();
-    backend.scan(&TableName::parse(TABLE).unwrap(), &source_columns(), "stream_id", &mut seen).unwrap();
+    backend.scan(&TableName::parse(TABLE).unwrap(), columns, "stream_id", &mut seen).unwrap();
     seen.rows
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What is cut: what the program sends is counted in messages, all connections together.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
+pub enum Cut {
     Never,
     /// This message does not arrive.
     Before(usize),
@@ -21,17 +21,19 @@ enum Cut {
     After(usize),
     /// From this message on nothing arrives.
     From(usize),
+    /// From this message on nothing arrives on its connection, which is held.
+    Mute(usize),
 }
 
-struct Relay {
-    port: u16,
-    messages: Arc<AtomicUsize>,
+pub struct Relay {
+    pub port: u16,
+    pub messages: Arc<AtomicUsize>,
     /// Which of them were a COMMIT, where that can be seen.
     commits: Arc<std::sync::Mutex<Vec<usize>>>,
 }
 
 impl Relay {
-    fn start(server: &str, cut: Cut) -> Self {
+    pub fn start(server: &str, cut: Cut) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let relay =
             Self { port: listener.local_addr().unwrap().port(), messages: Arc::default(), commits: Arc::default() };
@@ -78,6 +80,11 @@ fn requests(
         match cut {
             Cut::Before(at) if nth == at => break,
             Cut::From(at) if nth >= at => break,
+            Cut::Mute(at) if nth == at => {
+                // Until the client goes.
+                while let Ok(1..) = from.read(&mut block) {}
+                break;
+            }
             Cut::After(at) if nth == at => {
                 is_mute.store(true, Ordering::SeqCst);
                 to.write_all(&block[..read]).ok();
@@ -105,7 +112,7 @@ fn answers(mut from: TcpStream, mut to: TcpStream, is_mute: &AtomicBool) {
 
 /// The host and port of an ADO.NET connection string, and the string with another port of this
 /// machine in their place.
-fn through(string: &str, port: u16) -> (String, String) {
+pub fn through(string: &str, port: u16) -> (String, String) {
     let (before, rest) = string.split_once("Server=tcp:").expect("an ADO.NET string with Server=tcp:HOST,PORT");
     let (server, after) = rest.split_once(';').unwrap_or((rest, ""));
     let host_and_port = server.replace(',', ":");

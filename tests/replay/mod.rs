@@ -6,7 +6,7 @@
 
 mod bundles;
 mod compact;
-mod cut;
+pub mod cut;
 mod model;
 mod place;
 mod standing;

@@ -58,7 +58,7 @@ pub fn list() -> List {
 }
 
 /// Runs a scenario on the server's thread, and panics as it does.
-fn in_turn(run: impl FnOnce() + Send + 'static) {
+pub fn in_turn(run: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     let job: Job = Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(run)))));
     let thread = ON_SERVER.get_or_init(|| {

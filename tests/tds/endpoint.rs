@@ -55,6 +55,11 @@ impl Endpoint {
         lock(&self.state).refused = Some(reply);
     }
 
+    /// Refuses them no more.
+    pub fn accepts(&self) {
+        lock(&self.state).refused = None;
+    }
+
     pub fn logins(&self) -> Vec<Login> {
         lock(&self.state).logins.clone()
     }
@@ -69,7 +74,13 @@ impl Endpoint {
     }
 
     pub fn connection(&self) -> Connection {
-        let text = format!("Server=tcp:127.0.0.1,{};User ID=tester;Encrypt=DANGER_PLAINTEXT", self.address.port());
+        self.connection_with("")
+    }
+
+    /// With more keywords.
+    pub fn connection_with(&self, more: &str) -> Connection {
+        let port = self.address.port();
+        let text = format!("Server=tcp:127.0.0.1,{port};User ID=tester;Encrypt=DANGER_PLAINTEXT{more}");
         let credentials = Credentials { password: Some("secret".into()), ..Credentials::default() };
         Connection::parse(&text, &credentials).unwrap()
     }
@@ -83,7 +94,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     while let Ok((kind, message)) = wire::read_message(&mut stream) {
         let reply = match kind {
-            PRELOGIN => Reply { tokens: wire::prelogin(), is_whole: true },
+            PRELOGIN => Reply { tokens: wire::prelogin(), ..Reply::new() },
             LOGIN7 => {
                 let mut state = lock(state);
                 state.logins.push(Login::parse(&message));
@@ -94,6 +105,11 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
                 lock(state).answer(statement)
             }
         };
+        if reply.is_mute {
+            // Until the client goes.
+            let _ = wire::read_message(&mut stream);
+            return;
+        }
         if wire::write_message(&mut stream, &reply.tokens, reply.is_whole).is_err() || !reply.is_whole {
             return;
         }

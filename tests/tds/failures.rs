@@ -182,8 +182,62 @@ pub fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
 pub fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
     for tokens in [vec![0x81, 0xFF, 0xFE], vec![0x42; 64], vec![0xD1, 1, 2, 3], vec![0xAA, 0xFF, 0xFF, 1]] {
         let endpoint = Endpoint::start();
-        endpoint.answers(READ, [Reply { tokens, is_whole: false }, found()]);
+        endpoint.answers(READ, [Reply { tokens, is_whole: false, is_mute: false }, found()]);
         assert_eq!(read(&mut *session(&endpoint)).unwrap(), Some(end()));
         assert_eq!(endpoint.logins().len(), 2);
     }
+}
+
+/// A proxy, or a server that hangs, which holds the connection and says nothing.
+pub fn a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().mute(), found()]);
+    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
+    let mut session = endpoint.connection_with(";Command Timeout=1").open(&options).unwrap();
+    let started = Instant::now();
+    let error = read(&mut *session).unwrap_err();
+    assert!((1..10).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert!(
+        told(&error).contains("said nothing for 1 seconds") && told(&error).contains("Command Timeout"),
+        "{error:?}"
+    );
+    assert_eq!((endpoint.heard(READ), error.kind()), (1, Kind::Database));
+    assert_eq!(read(&mut *session).unwrap(), Some(end()), "on a new connection");
+    assert_eq!(endpoint.logins().len(), 2);
+}
+
+/// What comes after the statement that was broken off says how the work ended.
+pub fn a_statement_that_is_to_be_given_up_is_left_at_once_and_the_next_is_done() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().mute(), found()]);
+    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    let options = OpenOptions { main_database: "Copy".into(), give_up: || true, ..OpenOptions::default() };
+    let mut session = endpoint.connection().open(&options).unwrap();
+    let error = read(&mut *session).unwrap_err();
+    assert_eq!((endpoint.heard(READ), error.kind()), (1, Kind::Cancelled), "{error}");
+    assert_eq!(read(&mut *session).unwrap(), Some(end()));
+}
+
+pub fn a_lock_timeout_is_tried_again_like_a_deadlock() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::error(1222, 16, "Lock request time out period exceeded."), found()]);
+    assert_eq!(read(&mut *session(&endpoint)).unwrap(), Some(end()));
+    assert_eq!((endpoint.heard(READ), endpoint.logins().len()), (2, 1));
+}
+
+/// The connection is cut, and for a second nobody can log in.
+pub fn a_server_that_restarts_is_waited_for() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
+    let mut session = session(&endpoint);
+    endpoint.refuses(Reply::new().columns(&COLUMNS).cut());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(1));
+            endpoint.accepts();
+        });
+        assert_eq!(read(&mut *session).unwrap(), Some(end()));
+    });
+    assert!(endpoint.logins().len() > 2, "it knocked more than once");
 }

@@ -27,6 +27,10 @@ const TESTS: &[(&str, Case)] = list![Case:
         an_error_that_ends_the_session_is_a_lost_connection,
         a_connection_that_breaks_again_and_again_is_told_with_what_to_do,
         a_server_that_speaks_nonsense_is_left_and_asked_again,
+        a_lock_timeout_is_tried_again_like_a_deadlock,
+        a_server_that_restarts_is_waited_for,
+        a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again,
+        a_statement_that_is_to_be_given_up_is_left_at_once_and_the_next_is_done,
     }
     login {
         a_session_says_who_it_is_and_sets_itself_up,

@@ -12,11 +12,13 @@ pub struct Reply {
     pub tokens: Vec<u8>,
     /// False: the connection is cut after these bytes.
     pub is_whole: bool,
+    /// Nothing is said at all, and the connection is kept.
+    pub is_mute: bool,
 }
 
 impl Reply {
     pub fn new() -> Self {
-        Self { tokens: Vec::new(), is_whole: true }
+        Self { tokens: Vec::new(), is_whole: true, is_mute: false }
     }
 
     /// A statement was done, and changed so many rows.
@@ -93,6 +95,11 @@ impl Reply {
         self.tokens.pop();
         self.is_whole = false;
         self
+    }
+
+    /// Nothing is said, and the connection kept.
+    pub fn mute(self) -> Self {
+        Self { is_mute: true, ..self }
     }
 
     fn counted(mut self, token: u8, body: &[u8]) -> Self {

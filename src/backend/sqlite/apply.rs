@@ -71,7 +71,7 @@ impl<'c> Lookup<'c> {
 }
 
 fn prepare<'c>(session: &'c Session, sql: &str) -> Result<Statement<'c>> {
-    session.connection.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
+    session.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
 }
 
 /// A unique index that a coming row may run into.

@@ -163,7 +163,7 @@ impl Session {
             index("IX_Order"),
             tree.join(", "),
         );
-        self.connection.execute_batch(&sql).map_err(|error| failed("create the slice table", error).table(&table.name))
+        self.execute_batch(&sql).map_err(|error| failed("create the slice table", error).table(&table.name))
     }
 }
 

@@ -47,8 +47,7 @@ impl Sandbox for Session {
         let marks = vec!["?"; columns.len()].join(", ");
         let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", self.quoted(table), names.join(", "));
         self.transact("insert rows", |session| {
-            let mut statement =
-                session.connection.prepare_cached(&sql).map_err(|error| failed("insert rows", error))?;
+            let mut statement = session.cached(&sql).map_err(|error| failed("insert rows", error))?;
             for row in rows {
                 for (nth, (column, cell)) in columns.iter().zip(row).enumerate() {
                     let value = types::stored(column.sql_type, *cell);
@@ -105,7 +104,7 @@ impl Sandbox for Session {
     ) -> Result<Option<Guid>> {
         let sql = scan_sql(&self.resolve(table)?, columns, key);
         let read = |error| failed("read a table", error).table(table);
-        let mut statement = self.connection.prepare_cached(&sql).map_err(read)?;
+        let mut statement = self.cached(&sql).map_err(read)?;
         let mut rows = statement
             .query((after, i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX), limits.rows))
             .map_err(read)?;
@@ -154,7 +153,7 @@ impl Sandbox for Session {
     }
 
     fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(|error| failed("run a script", error))
+        self.execute_batch(sql).map_err(|error| failed("run a script", error))
     }
 }
 

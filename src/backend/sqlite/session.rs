@@ -2,13 +2,13 @@
 
 use super::prepared::Prepared;
 use super::types;
-use crate::backend::connect::OpenOptions;
-use crate::durable::Disk;
+use crate::backend::connect::{OpenOptions, broken_off};
+use crate::durable::{Disk, Refusal};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ServerTime};
 use crate::model::column::Column;
 use crate::model::name::TableName;
-use rusqlite::{Connection, OpenFlags, limits::Limit};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ffi, limits::Limit};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -26,6 +26,9 @@ const SCHEMA: &str = "dbo";
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Steps of SQLite's machine after which it is asked whether to give up: some milliseconds.
+const STEPS_BETWEEN: i32 = 100_000;
 
 /// Begins a transaction that writes, and waits for whoever else does. Every process opens the same
 /// main file, so its lock is enough; `BEGIN IMMEDIATE` would lock every attached file, and each
@@ -58,6 +61,9 @@ impl Session {
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
         if options.create && !folder.is_dir() {
             options.disk.create_dir(folder)?;
+            // What SQLite makes durable in it is only as safe as its own name.
+            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+            options.disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
         }
         let main = file_of(folder, &options.main_database)?;
         if !options.create && !main.is_file() {
@@ -65,7 +71,7 @@ impl Session {
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
         }
         // The flag counts for databases that are attached too, and `table add` makes a slice's.
-        let connection = open_connection(&main, true)?;
+        let connection = open_connection(&main, true, options.give_up)?;
         let mut session = Self {
             connection,
             folder: folder.to_owned(),
@@ -80,7 +86,7 @@ impl Session {
 
     /// A second connection to the same instance, with the main database alone.
     pub(super) fn open_main_alone(&self) -> Result<Connection> {
-        open_connection(&file_of(&self.folder, &self.options.main_database)?, false)
+        open_connection(&file_of(&self.folder, &self.options.main_database)?, false, || false)
     }
 
     fn attach_all(&mut self) -> Result<()> {
@@ -170,7 +176,7 @@ impl Session {
     pub(super) fn table_columns(&self, table: &TableName) -> Result<Vec<Column>> {
         self.resolve(table)?;
         let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed("read the catalog", error))?;
+        let mut statement = self.cached(sql).map_err(|error| failed("read the catalog", error))?;
         let rows = statement
             .query_map([table.table.as_str(), self.schema_name(&table.db)], |row| {
                 Ok((
@@ -209,12 +215,44 @@ impl Session {
     }
 
     fn execute_plain(&self, sql: &str) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(|error| failed(sql, error))
+        self.execute_batch(sql).map_err(|error| failed(sql, error))
+    }
+
+    /// Statements without parameters, or a script.
+    pub(super) fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.admit(sql)?;
+        self.connection.execute_batch(sql)
+    }
+
+    /// A statement that is executed once, and kept for the next time.
+    pub(super) fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.admit(sql)?;
+        self.connection.prepare_cached(sql)
+    }
+
+    /// A statement that is executed many times.
+    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        self.admit(sql)?;
+        self.connection.prepare(sql)
+    }
+
+    /// Refuses a statement as a test wants it refused.
+    fn admit(&self, sql: &str) -> rusqlite::Result<()> {
+        let Err(refusal) = self.disk().before_statement(sql) else { return Ok(()) };
+        let code = match refusal {
+            Refusal::Busy => ffi::SQLITE_BUSY,
+            Refusal::Io => ffi::SQLITE_IOERR,
+            Refusal::Full => ffi::SQLITE_FULL,
+        };
+        if refusal != Refusal::Busy && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("injected".to_owned())))
     }
 
     /// Runs one statement; returns the rows that it changed.
     pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<u64> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let mut statement = self.cached(sql).map_err(|error| failed_sql(sql, error))?;
         let changed = statement.execute(parameters).map_err(|error| failed_sql(sql, error))?;
         Ok(changed as u64)
     }
@@ -235,7 +273,7 @@ impl Session {
         parameters: impl rusqlite::Params,
         read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let mut statement = self.cached(sql).map_err(|error| failed_sql(sql, error))?;
         statement.query_row(parameters, read).map_err(|error| failed_sql(sql, error))
     }
 
@@ -247,7 +285,7 @@ impl Session {
         read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
         use rusqlite::OptionalExtension as _;
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let mut statement = self.cached(sql).map_err(|error| failed_sql(sql, error))?;
         statement.query_row(parameters, read).optional().map_err(|error| failed_sql(sql, error))
     }
 
@@ -258,7 +296,7 @@ impl Session {
         parameters: impl rusqlite::Params,
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failed_sql(sql, error))?;
+        let mut statement = self.cached(sql).map_err(|error| failed_sql(sql, error))?;
         let rows = statement.query_map(parameters, read).map_err(|error| failed_sql(sql, error))?;
         rows.collect::<rusqlite::Result<_>>().map_err(|error| failed_sql(sql, error))
     }
@@ -276,13 +314,20 @@ impl Session {
     }
 }
 
-fn open_connection(file: &Path, create: bool) -> Result<Connection> {
+fn open_connection(file: &Path, create: bool, give_up: fn() -> bool) -> Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
-    let opened = Connection::open_with_flags(file, flags).and_then(|connection| {
+    let opened = Connection::open_with_flags(file, flags).and_then(|mut connection| {
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        let mut has_given_up = false;
+        let is_to_end = move || {
+            let is_now = !has_given_up && give_up();
+            has_given_up |= is_now;
+            is_now
+        };
+        connection.progress_handler(STEPS_BETWEEN, Some(is_to_end))?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, MAX_ATTACHED)?;
         connection.set_prepared_statement_cache_capacity(128);
         connection.execute_batch(
@@ -325,6 +370,10 @@ pub(super) fn failed(doing: &str, error: rusqlite::Error) -> Error {
     let hint = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             "another process has held the instance for a minute; find it, then run again"
+        }
+        Some(rusqlite::ErrorCode::OperationInterrupted) => return broken_off(doing),
+        Some(rusqlite::ErrorCode::ReadOnly) => {
+            "this account may not write the instance's files: mend its rights or how the disk is mounted, then run again"
         }
         Some(rusqlite::ErrorCode::DiskFull) => "free some space, then go on with --resume",
         _ => return Error::new(Kind::Database, format!("cannot {doing}")).caused_by(error),

@@ -50,7 +50,7 @@ impl Slices for Session {
         let columns = self.table_columns(&prepared.config.target)?;
         let sql = page_sql(&prepared.config, &prepared.target()?, &columns, after.is_some());
         let broken = |error| failed("read the slice", error).table(&fence.table);
-        let mut statement = self.connection.prepare_cached(&sql).map_err(broken)?;
+        let mut statement = self.cached(&sql).map_err(broken)?;
         let inline = i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX);
         statement.raw_bind_parameter(1, inline).map_err(broken)?;
         statement.raw_bind_parameter(2, limits.rows).map_err(broken)?;

@@ -40,7 +40,7 @@ impl Target for Session {
         }
         let schema = self.in_schema(spec, SCHEMA);
         self.transact("prepare the target of a replay", |session| {
-            session.connection.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
+            session.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
             if found.is_some() {
                 return Ok(());
             }

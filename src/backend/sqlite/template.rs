@@ -122,7 +122,7 @@ impl Session {
         sql: &str,
         parameters: &Parameters,
     ) -> Result<rusqlite::CachedStatement<'_>> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| script_failed(script, error))?;
+        let mut statement = self.cached(sql).map_err(|error| script_failed(script, error))?;
         for index in 1..=statement.parameter_count() {
             let name = statement.parameter_name(index).unwrap_or("?").to_owned();
             let Some((_, value)) = parameters.iter().find(|(known, _)| *known == name) else {
@@ -160,7 +160,7 @@ impl Session {
 
     /// Has SQLite read a filled script, without running it.
     pub(super) fn check_script(&self, script: &str, sql: &str) -> Result<()> {
-        self.connection.prepare(sql).map(drop).map_err(|error| script_failed(script, error))
+        self.prepare(sql).map(drop).map_err(|error| script_failed(script, error))
     }
 
     /// The temporary tables that hold one batch. Outside of transactions: they live as long as
@@ -173,7 +173,7 @@ impl Session {
                    CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
                        ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
                    ) WITHOUT ROWID;";
-        self.connection.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
+        self.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
     }
 }
 

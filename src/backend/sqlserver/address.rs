@@ -13,6 +13,9 @@ const PACKET_BYTES: u32 = 32_767;
 /// Name resolution, TCP, TLS and login together.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// So long a server may say nothing in the middle of a statement, unless the string says otherwise.
+const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// What a login needs beside the connection string, so that no secret has to stand in one.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -28,6 +31,7 @@ pub struct Credentials {
 pub struct Address {
     config: Config,
     shown: String,
+    silence: Option<Duration>,
     warnings: Vec<&'static str>,
 }
 
@@ -69,7 +73,7 @@ impl Address {
             config.application_name("blobdelta");
         }
         let shown = shown(&config, &values, user);
-        Ok(Self { warnings: warnings_of(&values), config, shown })
+        Ok(Self { warnings: warnings_of(&values), silence: silence_of(&values)?, config, shown })
     }
 
     /// What is unsafe about this connection, in words.
@@ -81,6 +85,12 @@ impl Address {
         self.config.clone()
     }
 
+    /// So long the server may say nothing: `Command Timeout` or `queryTimeout` in seconds, of which 0 is
+    /// for ever; four hours, if neither is there.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.silence
+    }
+
     /// Whether a text is meant to be a connection string of SQL Server.
     pub fn is_one(text: &str) -> bool {
         let lower = text.trim_start().to_ascii_lowercase();
@@ -90,6 +100,16 @@ impl Address {
 
 fn has_key(text: &str, key: &str) -> bool {
     text.split(';').any(|pair| pair.split('=').next().is_some_and(|name| name.trim() == key))
+}
+
+fn silence_of(values: &HashMap<String, String>) -> Result<Option<Duration>> {
+    let Some(text) = first(values, &["command timeout", "commandtimeout", "querytimeout"]) else {
+        return Ok(Some(SILENCE));
+    };
+    match text.trim().parse::<u32>() {
+        Ok(seconds) => Ok((seconds > 0).then(|| Duration::from_secs(seconds.into()))),
+        Err(_) => Err(unreadable("Command Timeout is not a number of seconds")),
+    }
 }
 
 fn unreadable(why: &str) -> Error {
@@ -204,6 +224,18 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret1"), "{error}");
         }
+    }
+
+    #[test]
+    fn how_long_a_server_may_be_silent_can_be_said() {
+        let silence =
+            |more: &str| parse(&format!("Server=x;User ID=a;Password=b{more}")).map(|address| address.silence());
+        assert_eq!(silence("").unwrap(), Some(SILENCE));
+        assert_eq!(silence(";Command Timeout=90").unwrap(), Some(Duration::from_secs(90)));
+        assert_eq!(silence(";Command Timeout=0").unwrap(), None);
+        assert!(silence(";Command Timeout=soon").unwrap_err().to_string().contains("Command Timeout"));
+        let jdbc = parse("jdbc:sqlserver://x;user=a;password=b;queryTimeout=30").unwrap();
+        assert_eq!(jdbc.silence(), Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -5,15 +5,19 @@
 //! that broke is opened again by the next call; temporary tables and an open transaction went
 //! with it, which is why [`Client::unit`] repeats whole units and nothing less.
 //!
-//! **Watchdog.** There is no timeout for a statement: a scan of a big table takes what it takes.
-//! TCP keep-alive notices a peer that is gone within two minutes.
+//! **Watchdog.** A statement may take what it takes, but not be silent for ever: TCP keep-alive
+//! notices a peer that is gone within two minutes, and a peer that is there and says nothing is left
+//! when the address's [silence](Address::silence) is over. A statement that an operator wants ended is
+//! left likewise. The server rolls back what a connection that was left had open.
 
 use super::address::{Address, LOGIN_TIMEOUT};
 use super::errors::{Trouble, failed, not_connected, trouble};
 use super::sql::Sql;
+use super::watch::{Ended, Watch, silent};
+use crate::backend::connect::broken_off;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use socket2::{SockRef, TcpKeepalive};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -41,11 +45,12 @@ pub(super) struct Client {
     /// The database in use, where the login's own is not meant.
     database: Option<String>,
     trouble: Trouble,
+    watch: Watch,
 }
 
 impl Client {
     /// Connects and logs in.
-    pub(super) fn connect(address: &Address, database: Option<&str>) -> Result<Self> {
+    pub(super) fn connect(address: &Address, database: Option<&str>, watch: Watch) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -56,6 +61,7 @@ impl Client {
             address: address.clone(),
             database: database.map(str::to_owned),
             trouble: Trouble::Final,
+            watch,
         };
         client.ensure_linked()?;
         Ok(client)
@@ -102,7 +108,21 @@ impl Client {
         self.batch("set up the session", &setup)
     }
 
-    fn note(&mut self, doing: &str, error: Tds) -> Error {
+    fn note(&mut self, doing: &str, ended: Ended) -> Error {
+        let error = match ended {
+            Ended::By(error) => error,
+            // Not tried again: the server may still be at it.
+            Ended::Silent => {
+                (self.trouble, self.link) = (Trouble::Final, None);
+                return silent(doing, self.watch.silence);
+            }
+            Ended::Stopped => {
+                (self.trouble, self.link) = (Trouble::Final, None);
+                // How the work ends is written.
+                self.watch.give_up = || false;
+                return broken_off(doing);
+            }
+        };
         self.trouble = trouble(&error);
         if self.trouble == Trouble::Lost {
             self.link = None;
@@ -113,32 +133,32 @@ impl Client {
     /// Runs statements that take no values, and gives no rows.
     pub(super) fn batch(&mut self, doing: &str, sql: &str) -> Result<()> {
         self.ensure_linked()?;
-        let Self { runtime, link, .. } = self;
+        let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
-        let done = runtime.block_on(async { link.simple_query(sql).await?.into_results().await.map(drop) });
+        let done = runtime.block_on(watch.over(async { link.simple_query(sql).await?.into_results().await.map(drop) }));
         done.map_err(|error| self.note(doing, error))
     }
 
     /// Runs one statement; returns the rows that it changed.
     pub(super) fn execute(&mut self, doing: &str, sql: Sql<'_>) -> Result<u64> {
         self.ensure_linked()?;
-        let Self { runtime, link, .. } = self;
+        let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
         // NOCOUNT is on for the procedures; here the count is what is asked for.
         let text = format!("SET NOCOUNT OFF; {}", sql.text);
-        let done = runtime.block_on(async { query_of(text, sql.values).execute(link).await });
+        let done = runtime.block_on(watch.over(async { query_of(text, sql.values).execute(link).await }));
         done.map(|done| done.total()).map_err(|error| self.note(doing, error))
     }
 
     /// All rows of the last result set; for results that are small by design.
     pub(super) fn rows(&mut self, doing: &str, sql: Sql<'_>) -> Result<Vec<Row>> {
         self.ensure_linked()?;
-        let Self { runtime, link, .. } = self;
+        let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
-        let done = runtime.block_on(async {
+        let done = runtime.block_on(watch.over(async {
             let results = query_of(sql.text, sql.values).query(link).await?.into_results().await?;
             Ok(results.into_iter().next_back().unwrap_or_default())
-        });
+        }));
         done.map_err(|error| self.note(doing, error))
     }
 
@@ -156,12 +176,13 @@ impl Client {
         mut each: impl FnMut(Row) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.ensure_linked()?;
-        let Self { runtime, link, .. } = self;
+        let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
         let done = runtime.block_on(async {
-            let mut items = query_of(sql.text, sql.values).query(link).await.map_err(Broken::Server)?;
-            while let Some(item) = items.next().await {
-                if let QueryItem::Row(row) = item.map_err(Broken::Server)?
+            let query = query_of(sql.text, sql.values);
+            let mut items = watch.over(query.query(link)).await.map_err(Broken::Server)?;
+            while let Some(item) = watch.over(items.try_next()).await.map_err(Broken::Server)? {
+                if let QueryItem::Row(row) = item
                     && each(row).map_err(Broken::Reader)?.is_break()
                 {
                     break;
@@ -188,18 +209,19 @@ impl Client {
         rows: impl Iterator<Item = Result<TokenRow<'r>>>,
     ) -> Result<()> {
         self.ensure_linked()?;
-        let Self { runtime, link, .. } = self;
+        let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
         let done = runtime.block_on(async {
-            let mut load = link.bulk_insert(table).await.map_err(Broken::Server)?;
+            let mut load = watch.over(link.bulk_insert(table)).await.map_err(Broken::Server)?;
             for row in rows {
-                load.send(row.map_err(Broken::Reader)?).await.map_err(Broken::Server)?;
+                let row = row.map_err(Broken::Reader)?;
+                watch.over(load.send(row)).await.map_err(Broken::Server)?;
             }
-            load.finalize().await.map(drop).map_err(Broken::Server)
+            watch.over(load.finalize()).await.map(drop).map_err(Broken::Server)
         });
         done.map_err(|broken| match broken {
             Broken::Server(error) => {
-                let loading = !matches!(error, Tds::Server(_));
+                let loading = !matches!(error, Ended::By(Tds::Server(_)));
                 let error = self.note(doing, error);
                 if loading {
                     self.link = None;
@@ -309,7 +331,7 @@ impl Client {
 }
 
 enum Broken {
-    Server(Tds),
+    Server(Ended),
     Reader(Error),
 }
 

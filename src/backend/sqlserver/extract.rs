@@ -14,6 +14,7 @@ use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::window::Window;
+use std::time::Duration;
 use tiberius::Row;
 
 /// `BlobDeltaRun.ErrorMessage` and `LastError` hold so many characters.
@@ -186,9 +187,12 @@ impl Extract for Session {
     }
 
     fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
-        Ok(Box::new(Keeper { client: self.another()? }))
+        Ok(Box::new(Keeper { client: self.another(Some(MOST_FOR_A_LEASE))? }))
     }
 }
+
+/// What a renewal waits for at most, the wait for a lock included. Whoever ends waits for its thread.
+const MOST_FOR_A_LEASE: Duration = Duration::from_secs(120);
 
 /// Renews on a connection of its own.
 struct Keeper {

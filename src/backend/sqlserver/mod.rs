@@ -34,6 +34,7 @@ mod target;
 mod unique;
 mod upkeep;
 mod values;
+mod watch;
 
 pub use address::{Address, Credentials};
 pub use session::Session;

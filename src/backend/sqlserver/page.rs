@@ -244,7 +244,7 @@ impl Session {
                 Some(open) => open,
                 None => {
                     let sql = reading.statement(last.as_ref().or(after));
-                    rows.insert(Rows::open(&self.address, reading.doing, sql)?)
+                    rows.insert(Rows::open(&self.address, self.options.give_up, reading.doing, sql)?)
                 }
             };
             match open.next() {

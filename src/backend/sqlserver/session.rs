@@ -8,6 +8,7 @@ use super::client::Client;
 use super::page::Cursor;
 use super::sql::quote;
 use super::values::Fields;
+use super::watch::Watch;
 use crate::backend::connect::OpenOptions;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
@@ -17,6 +18,7 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The job database of every instance.
 pub(super) const JOB_DATABASE: &str = "BlobDeltaJobs";
@@ -47,7 +49,8 @@ impl Session {
     /// Database, if the server cannot be reached or refuses the login; Config, if the main
     /// database is not there and may not be created.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self> {
-        let mut client = Client::connect(address, None)?;
+        let mut client =
+            Client::connect(address, None, Watch { silence: address.silence(), give_up: options.give_up })?;
         let main = &options.main_database;
         if catalog::has_database(&mut client, main)? {
             client.use_database(main)?;
@@ -74,9 +77,11 @@ impl Session {
         })
     }
 
-    /// A second connection to the same server, with the main database in use.
-    pub(super) fn another(&self) -> Result<Client> {
-        Client::connect(&self.address, Some(&self.options.main_database))
+    /// A second connection to the same server, with the main database in use. It is given up when the
+    /// server is silent for so long, or never.
+    pub(super) fn another(&self, silence: Option<Duration>) -> Result<Client> {
+        let watch = Watch { silence, give_up: self.options.give_up };
+        Client::connect(&self.address, Some(&self.options.main_database), watch)
     }
 
     /// What the server has; asked once, and not inside of a transaction.

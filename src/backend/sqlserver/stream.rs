@@ -21,6 +21,7 @@
 use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -68,13 +69,19 @@ struct State {
 }
 
 impl Rows {
-    /// Sends the statement. All names in it are in three parts.
-    pub(super) fn open(address: &Address, doing: &'static str, sql: Sql<'static>) -> Result<Self> {
+    /// Sends the statement, and gives it up when that is asked for. All names in it are in three parts.
+    pub(super) fn open(
+        address: &Address,
+        give_up: fn() -> bool,
+        doing: &'static str,
+        sql: Sql<'static>,
+    ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
+        let watch = Watch { silence: address.silence(), give_up };
         let (theirs, address) = (Arc::clone(&shared), address.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {
-            let outcome = produce(&address, doing, sql, &theirs);
+            let outcome = produce(&address, watch, doing, sql, &theirs);
             theirs.lock().outcome = Some(outcome);
             theirs.changed.notify_all();
         });
@@ -128,8 +135,8 @@ impl Shared {
 }
 
 /// Reads to the end; the connection ends with this call.
-fn produce(address: &Address, doing: &'static str, sql: Sql<'static>, shared: &Shared) -> Next {
-    let mut client = match Client::connect(address, None) {
+fn produce(address: &Address, watch: Watch, doing: &'static str, sql: Sql<'static>, shared: &Shared) -> Next {
+    let mut client = match Client::connect(address, None, watch) {
         Ok(client) => client,
         Err(error) => return Next::Broken(error, true),
     };

@@ -59,7 +59,8 @@ impl Upkeep for Session {
             self.client.call("check the slice", "dbo.usp_BlobDelta_PassSlice", inputs, &[])?;
         }
         let started_at = self.utc_now()?;
-        let mut worker = self.another()?;
+        // BACKUP says nothing until it ends, and may take a day.
+        let mut worker = self.another(None)?;
         let session = worker.session_id()?;
         let (write, check) = statements(database, path, self.compresses()?);
         let client = &mut self.client;

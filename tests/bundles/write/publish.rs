@@ -5,7 +5,7 @@ use blobdelta::bundle::{
     Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, is_abandoned, list, sweep_staging,
 };
 use blobdelta::convert::{BatchRows, ColumnPlan};
-use blobdelta::durable::{Faulty, Local, When};
+use blobdelta::durable::{Fault, Faulty, Local, When};
 use blobdelta::error::Kind;
 use blobdelta::model::cell::{Cell, RowSource};
 use blobdelta::model::digest::Sha256;
@@ -170,7 +170,10 @@ fn a_full_disk_leaves_nothing_behind() {
     let staged = counter.count() - 2;
     for nth in 2..=staged {
         let folder = tempfile::tempdir().unwrap();
-        assert!(publish(&Faulty::new(When::FailOnceAt(nth)), folder.path()).is_err(), "operation {nth}");
+        assert!(
+            publish(&Faulty::new(When::FailOnceAt(nth, Fault::NoSpace)), folder.path()).is_err(),
+            "operation {nth}"
+        );
         assert!(names(folder.path()).is_empty(), "operation {nth}: {:?}", names(folder.path()));
     }
 }
