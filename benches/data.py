@@ -94,6 +94,13 @@ class Instance:
 
         self.plant(map(row, range(rows)))
 
+    def plant_large(self, size):
+        """A flat table with one value that is about as large as SQLite takes (1,000,000,000 bytes)."""
+        value = os.urandom(1 << 20) * (size >> 20)
+        keys = [os.urandom(16) for _ in range(100)]
+        small = [(key, f"{nth}.bin", nth.to_bytes(4, "big"), None, key) for nth, key in enumerate(keys)]
+        self.plant([(os.urandom(16), "large.bin", b"\1", None, value), *small])
+
     def plant_idle(self, tables):
         self.call("deploy")
         files, meta = self.file("Files"), self.file("Meta")

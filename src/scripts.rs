@@ -121,6 +121,10 @@ pub const SQLITE_QUEUE_TEMPLATES: [(&str, &str); 2] = [
 
 /// The operations of the embedded engine, one file each.
 pub mod sqlite {
+    /// The next keys of steps 1 and 3.
+    pub const BATCH_KEYS: &str = include_str!("../sql/sqlite/engine/batch_keys.sql");
+    /// The next keys of step 2.
+    pub const BATCH_ANCESTORS: &str = include_str!("../sql/sqlite/engine/batch_ancestors.sql");
     /// Depth and parent key of the rows of a batch.
     pub const BATCH_PARENTS: &str = include_str!("../sql/sqlite/engine/batch_parents.sql");
     /// How each key of a batch ended.

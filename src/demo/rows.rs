@@ -44,7 +44,7 @@ pub(super) fn measure(
     }
     let began = Instant::now();
     let watch = Watch { inner: monitor, batches: Mutex::new(Vec::new()) };
-    let report = run_all(&mut *source, &folders.bundles, BATCH_SIZE, &watch)?;
+    let report = run_all(&mut *source, &folders.bundles, Some(BATCH_SIZE), &watch)?;
     teller.say(format!("run and packed in {:.1} s", began.elapsed().as_secs_f64()));
     let pace = pace(&watch.batches.into_inner().unwrap_or_else(PoisonError::into_inner));
     if let Some(Pace { batches, first_micros, last_micros }) = pace {

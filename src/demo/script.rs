@@ -66,7 +66,7 @@ pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Mo
 pub(super) fn run_all(
     backend: &mut dyn Backend,
     out: &Path,
-    batch_size: u32,
+    batch_size: Option<u32>,
     monitor: &dyn Monitor,
 ) -> Result<RunReport> {
     let request =
@@ -191,7 +191,7 @@ impl Play<'_> {
     }
 
     fn run(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
-        let report = run_all(source, &self.folders.bundles, 500, self.monitor)?;
+        let report = run_all(source, &self.folders.bundles, None, self.monitor)?;
         for table in &report.tables {
             let Some(counts) = &table.counts else { continue };
             self.teller.say(format!(

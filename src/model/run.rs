@@ -115,8 +115,8 @@ pub struct RunRequest {
     pub table: Option<TableName>,
     /// Whose rows.
     pub scope: Scope,
-    /// Rows a batch, 1 to 1,000,000.
-    pub batch_size: u32,
+    /// Rows a batch at most, 1 to 1,000,000; without it, what suits the kind of instance.
+    pub batch_size: Option<u32>,
     /// `MAXDOP` of the statements that scan, where the server has it.
     pub max_dop: u16,
     /// Sets the start of the windows back to here, in the clock of each table.

@@ -204,7 +204,7 @@ fn taken(backend: &mut dyn Backend, folder: &Path) -> Result<Vec<std::path::Path
         requested_by: "a test".into(),
         table: None,
         scope: Scope::All,
-        batch_size: 10,
+        batch_size: Some(10),
         max_dop: 1,
         from: None,
     };

@@ -218,7 +218,7 @@ impl Site {
             requested_by: "a test".into(),
             table: None,
             scope: blobdelta::model::run::Scope::All,
-            batch_size: 500,
+            batch_size: None,
             max_dop: 1,
             from: None,
         };

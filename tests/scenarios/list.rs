@@ -121,6 +121,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
 pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     // SQLite stores times as text, and a column takes any; on a server it is a datetime2.
     takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
+    // A server copies values of any size by itself.
+    slices { values_that_are_copied_in_pieces_are_copied_whole }
     // A column there may be declared as anything; of a server's types every one is carried but CLR types.
     failures { a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read }
 ];

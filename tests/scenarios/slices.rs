@@ -175,6 +175,27 @@ pub fn packing_a_finished_run_again_gives_the_same_root(on: &Instance) {
     assert!(one.len() > 6);
 }
 
+/// A root, the same as an ancestor, and a child; a small value stands beside it in the batch.
+pub fn values_that_are_copied_in_pieces_are_copied_whole(on: &Instance) {
+    let big: Vec<u8> = (0..17_000_001_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    let mut world = World::new(on);
+    world.put(2, None, &big, 5, A);
+    world.put(3, Some(2), &big, 1000, A);
+    world.put(4, Some(2), b"small", 1000, A);
+    let mut options = world.options();
+    options.request.batch_size = None;
+    world.at(1000);
+    world.run_with(&options).unwrap();
+    assert!(world.slice()[&key(2)].bytes.as_ref() == Some(&big), "a root");
+    world.at(2000);
+    world.run_with(&options).unwrap();
+    let slice = world.slice();
+    assert_eq!(slice[&key(2)].step, 2);
+    assert!(slice[&key(2)].bytes.as_ref() == Some(&big), "an ancestor");
+    assert!(slice[&key(3)].bytes.as_ref() == Some(&big), "a child");
+    assert_eq!(slice[&key(4)].bytes.as_deref(), Some(&b"small"[..]));
+}
+
 fn tree(folder: &std::path::Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

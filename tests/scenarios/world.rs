@@ -244,7 +244,7 @@ impl World {
             requested_by: "scenario".into(),
             table: None,
             scope: Scope::All,
-            batch_size: 2,
+            batch_size: Some(2),
             max_dop: 2,
             from: None,
         };

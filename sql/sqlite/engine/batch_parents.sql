@@ -1,14 +1,12 @@
 -- The ancestors of a batch, counted: one row a distinct parent path. Depth is the number of
 -- ancestors that the source has, ParentKey the key of the nearest. UNION, not UNION ALL: paths
 -- that are not unique, or a cycle, must not multiply; 512 levels are the caller's to refuse.
--- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 -- CROSS JOIN keeps SQLite to this order of tables.
 INSERT INTO "#Parents" (ParentPath, ParentKey, Depth)
 WITH RECURSIVE Up (Start, Path, Found) AS (
-    SELECT DISTINCT {ParentPath}, {ParentPath}, 0
+    SELECT DISTINCT b.ParentPath, b.ParentPath, 0
     FROM "#Batch" AS b
-    CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = b.stream_id
-    WHERE {ParentPath} IS NOT NULL
+    WHERE b.ParentPath IS NOT NULL
     UNION
     SELECT u.Start, s.{ParentPathColumn}, u.Found + 1
     FROM Up AS u

@@ -1,12 +1,11 @@
 -- Step 3: the children of a batch, and what lost its parent since it was queued.
 -- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
 -- the bytes beside it.
--- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 -- CROSS JOIN keeps SQLite to this order of tables: from the batch to the source, by its key.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
-WITH Fresh AS MATERIALIZED (
+WITH Fresh AS (
     SELECT
         b.stream_id,
         b.WasHeldBack,
@@ -26,4 +25,6 @@ FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
 WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
-    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);
+-- What the slice has already. A statement that asked the slice for it would be kept in a temporary
+-- table, every blob of it, before its first row is written.
+ON CONFLICT ({KeyColumn}) DO NOTHING;

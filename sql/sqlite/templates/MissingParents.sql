@@ -1,6 +1,5 @@
 -- Rule 7: queues every ancestor, of the window's rows that are still to come and of what stands
 -- in the slice, that the slice lacks and the source has.
--- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 -- CROSS JOIN keeps SQLite to this order of tables: up by the path, never over the whole source.
 INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 WITH RECURSIVE Up (Path) AS (

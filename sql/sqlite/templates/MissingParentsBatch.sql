@@ -1,7 +1,6 @@
 -- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes
 -- without its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from;
 -- one whose ModifiedOn lies in the future comes without it, so that a correction wins.
--- CROSS JOIN holds SQLite to this order: it would scan the source, not knowing how small a batch is.
 -- CROSS JOIN keeps SQLite to this order of tables: from the batch to the source, by its key.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
@@ -34,4 +33,7 @@ SELECT
     f.BusinessUnit, 2, f.Depth, f.ParentKey, 0
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
-WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id);
+WHERE true
+-- What the slice has already. A statement that asked the slice for it would be kept in a temporary
+-- table, every blob of it, before its first row is written.
+ON CONFLICT ({KeyColumn}) DO NOTHING;

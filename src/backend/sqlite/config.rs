@@ -146,24 +146,40 @@ impl Session {
         };
         let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
         let (schema, name) = (self.schema_of(&table.target.db), quote(&table.target.table));
-        let index = |kind: &str| format!("{schema}.{}", quote(&format!("{kind}_{}", table.target.table)));
-        let key = quote(&table.key_column);
-        let tree: Vec<String> = [&table.path_column, &Some(table.key_column.clone()), &table.parent_path_column]
-            .into_iter()
-            .flatten()
-            .map(|column| quote(column))
-            .collect();
         let sql = format!(
             "CREATE TABLE {schema}.{name} (\n    {}\n);
-             CREATE UNIQUE INDEX {} ON {name} ({key});
-             -- Covers everything that is asked about a slice, so that no blob is read for it.
-             CREATE INDEX {} ON {name} (DeltaDepth, {}, DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn);",
+             CREATE UNIQUE INDEX {schema}.{} ON {name} ({});",
             lines.join(",\n    "),
-            index("UX_Key"),
-            index("IX_Order"),
+            quote(&format!("UX_Key_{}", table.target.table)),
+            quote(&table.key_column),
+        );
+        let made = self.execute_batch(&sql);
+        made.map_err(|error| failed("create the slice table", error).table(&table.name))?;
+        self.create_order_index(table)
+    }
+
+    /// The index that covers everything that is asked about a slice, so that no blob is read for it.
+    /// Does nothing if it is there.
+    pub(super) fn create_order_index(&self, table: &TableConfig) -> Result<()> {
+        let tree = [&table.path_column, &Some(table.key_column.clone()), &table.parent_path_column];
+        let tree: Vec<String> = tree.into_iter().flatten().map(|column| quote(column)).collect();
+        let sql = format!(
+            "CREATE INDEX IF NOT EXISTS {} ON {} (DeltaDepth, {}, DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn)",
+            self.order_index(table),
+            quote(&table.target.table),
             tree.join(", "),
         );
-        self.execute_batch(&sql).map_err(|error| failed("create the slice table", error).table(&table.name))
+        self.execute(&sql, []).map(drop).map_err(|error| error.table(&table.name))
+    }
+
+    /// Keys come in their own order, which is none in this index: a batch of a large table would change most of
+    /// its pages, and write each twice. So it is made anew when the slice is full.
+    pub(super) fn drop_order_index(&self, table: &TableConfig) -> Result<()> {
+        self.execute(&format!("DROP INDEX IF EXISTS {}", self.order_index(table)), []).map(drop)
+    }
+
+    fn order_index(&self, table: &TableConfig) -> String {
+        format!("{}.{}", self.schema_of(&table.target.db), quote(&format!("IX_Order_{}", table.target.table)))
     }
 }
 

@@ -18,6 +18,10 @@ use std::sync::Arc;
 const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom FROM BlobDeltaRun";
 
+/// Rows of a batch where nobody says how many. A commit costs some ten syncs here, and nothing locks
+/// less for being small; how long a batch may be is for its bytes to say.
+const DEFAULT_BATCH_ROWS: u32 = 20_000;
+
 impl Extract for Session {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
         self.check_scope(request.scope, table)?;
@@ -55,7 +59,7 @@ impl Extract for Session {
                     started.local,
                     &request.table,
                     request.scope.business_unit(),
-                    request.batch_size,
+                    request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS),
                     request.max_dop,
                     request.from,
                 ),

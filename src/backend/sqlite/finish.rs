@@ -20,6 +20,7 @@ impl Session {
         self.transact("complete the slice", |session| {
             session.pass(fence)?;
             session.own_slice(table, fence, &[SliceState::Filling])?;
+            session.create_order_index(table)?;
             if table.is_tree() {
                 session.mend_depths(&prepared)?;
             }

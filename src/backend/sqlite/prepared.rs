@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) missing_parents: Option<(String, String)>,
     /// Those of steps 1, 2 and 3; a flat table has step 1 alone.
     pub(super) steps: Vec<(String, String)>,
+    pub(super) batch_keys: String,
+    pub(super) batch_ancestors: String,
     pub(super) batch_parents: Option<String>,
     pub(super) batch_states: String,
 }
@@ -85,6 +87,8 @@ impl Session {
             window_queue: queue("WindowQueue")?,
             missing_parents: config.is_tree().then(|| queue("MissingParents")).transpose()?,
             steps: steps.iter().map(step).collect::<Result<_>>()?,
+            batch_keys: placeholders.fill("batch_keys", scripts::sqlite::BATCH_KEYS)?,
+            batch_ancestors: placeholders.fill("batch_ancestors", scripts::sqlite::BATCH_ANCESTORS)?,
             batch_parents: config.is_tree().then(parents).transpose()?,
             batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
             config: config.clone(),

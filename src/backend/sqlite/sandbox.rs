@@ -180,7 +180,7 @@ impl Session {
         found.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))
     }
 
-    fn open_blob(
+    pub(super) fn open_blob(
         &self,
         table: &TableName,
         column: &str,

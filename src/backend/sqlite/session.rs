@@ -332,7 +332,7 @@ fn open_connection(file: &Path, create: bool, give_up: fn() -> bool) -> Result<C
         connection.set_prepared_statement_cache_capacity(128);
         connection.execute_batch(
             "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
+             PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;",
         )?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(connection)

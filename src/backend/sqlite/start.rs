@@ -14,6 +14,9 @@ use crate::model::window::{Window, WindowInputs};
 use crate::scripts;
 use rusqlite::types::Value;
 
+/// From so many keys on, an index is made faster at the end than key by key.
+const MANY_KEYS: u64 = 10_000;
+
 /// What a table run that begins now is computed from.
 pub(super) struct Beginning {
     window: Window,
@@ -25,7 +28,7 @@ pub(super) struct Beginning {
 impl Session {
     /// The tables that a request means, checked as far as can be without touching them.
     pub(super) fn requested_tables(&mut self, request: &RunRequest) -> Result<Vec<TableConfig>> {
-        if !(1..=1_000_000).contains(&request.batch_size) {
+        if request.batch_size.is_some_and(|rows| !(1..=1_000_000).contains(&rows)) {
             return Err(Error::usage("the batch size has to be between 1 and 1,000,000 rows"));
         }
         let all = self.configured_tables()?;
@@ -241,6 +244,9 @@ impl Session {
                 (run.id, &table.name),
             )?;
             let queued = session.queue_window(prepared, &parameters)?;
+            if queued > MANY_KEYS {
+                session.drop_order_index(table)?;
+            }
             session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
             if table.include_deletions && session.query_one(logged, [&table.name])? {

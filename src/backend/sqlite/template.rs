@@ -1,5 +1,6 @@
 //! Filling and running scripts: placeholders take quoted identifiers, parameters take values.
 
+use super::pieces::{Piecewise, large_bytes};
 use super::session::{Session, failed, quote};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 pub(super) struct Placeholders {
     table: TableName,
     values: BTreeMap<&'static str, Option<String>>,
+    piecewise: Piecewise,
 }
 
 /// What may stand behind `@` in a script.
@@ -23,9 +25,10 @@ impl Placeholders {
         let business_units = config.business_unit_table.as_ref().map(|table| session.resolve(table)).transpose()?;
         let column = |name: &Option<String>| name.as_deref().map(quote);
         let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
+        let piecewise = session.piecewise(config, columns)?;
         let ancestor = |column: &Column| match column.sql_type.is_large() {
-            true => format!("CASE WHEN NOT f.IsForeign THEN s.{} END", quote(&column.name)),
-            false => format!("s.{}", quote(&column.name)),
+            true => format!("CASE WHEN NOT f.IsForeign THEN {} END", piecewise.value(column)),
+            false => piecewise.value(column),
         };
         let unit = column(&config.metadata_business_unit_column);
         let in_scope = match (&unit, &business_units, column(&config.business_unit_id_column)) {
@@ -52,10 +55,17 @@ impl Placeholders {
             ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
             ("InScope", Some(in_scope)),
             ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
-            ("SourceColumns", Some(listed(&|column| format!("s.{}", quote(&column.name))))),
+            ("SourceColumns", Some(listed(&|column| piecewise.value(column)))),
             ("AncestorColumns", Some(listed(&ancestor))),
+            ("LargeBytes", Some(large_bytes(columns))),
+            ("IsPiecewise", Some(piecewise.condition())),
         ]);
-        Ok(Self { table: config.name.clone(), values })
+        Ok(Self { table: config.name.clone(), values, piecewise })
+    }
+
+    /// See [`Piecewise`].
+    pub(super) fn piecewise(&self) -> &Piecewise {
+        &self.piecewise
     }
 
     /// The same, with one more name.
@@ -168,7 +178,8 @@ impl Session {
     pub(super) fn create_batch_tables(&self) -> Result<()> {
         let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
                        stream_id BLOB NOT NULL PRIMARY KEY, Seq INTEGER, WasHeldBack INTEGER NOT NULL DEFAULT 0,
-                       IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT
+                       IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
+                       ParentPath
                    ) WITHOUT ROWID;
                    CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
                        ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL

@@ -17,6 +17,9 @@ use crate::model::window::Window;
 use std::time::Duration;
 use tiberius::Row;
 
+/// Rows of a batch where nobody says how many: from some 5,000 locks on, the server locks the table.
+const DEFAULT_BATCH_ROWS: u32 = 500;
+
 /// `BlobDeltaRun.ErrorMessage` and `LastError` hold so many characters.
 const MESSAGE_CHARS: usize = 4000;
 
@@ -56,7 +59,7 @@ impl Extract for Session {
         self.unit("start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
             vec![
                 ("TableName", request.table.as_ref().into()),
-                ("BatchSize", request.batch_size.into()),
+                ("BatchSize", request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS).into()),
                 ("MaxDOP", request.max_dop.into()),
                 ("BusinessUnitId", request.scope.business_unit().into()),
                 ("RequestedBy", (&request.requested_by).into()),

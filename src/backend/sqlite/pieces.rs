@@ -1,0 +1,99 @@
+//! Values too large to be held in memory, from the source into the slice.
+//!
+//! SQLite holds a value whole, and more than once, while a statement copies it. So the scripts of the
+//! steps put zeros of its length where such a value goes, which take no memory where nothing but NULL
+//! stands behind them in a row (slice tables end with their large columns), and the value follows in
+//! blocks, within the same transaction. Where SQLite cannot open single values (a view, a table
+//! without rowid or with computed columns) and for large texts, the statement copies it as any other.
+
+use super::prepared::Prepared;
+use super::session::{Session, failed, quote};
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::id::Guid;
+use crate::model::table::TableConfig;
+use rusqlite::OptionalExtension as _;
+
+/// Rows with a value over this many bytes are copied in pieces.
+const PIECEWISE_BYTES: u64 = 16 << 20;
+
+/// The columns of a table whose large values are copied in pieces, and the SQL that says so.
+#[derive(Default)]
+pub(super) struct Piecewise(Vec<String>);
+
+impl Piecewise {
+    /// Whether the row `s` has a value that is copied in pieces.
+    pub(super) fn condition(&self) -> String {
+        let over = self.0.iter().map(|name| format!("octet_length(s.{}) > {PIECEWISE_BYTES}", quote(name)));
+        let any = over.collect::<Vec<_>>().join(" OR ");
+        if any.is_empty() { "0".to_owned() } else { format!("coalesce({any}, 0)") }
+    }
+
+    /// A column of the row `s`, or zeros in its place. All of them are zeros if one is: a value behind
+    /// zeros would make SQLite write them out.
+    pub(super) fn value(&self, column: &Column) -> String {
+        let value = format!("s.{}", quote(&column.name));
+        if !self.0.contains(&column.name) {
+            return value;
+        }
+        format!(
+            "CASE WHEN {value} IS NOT NULL AND {} THEN zeroblob(octet_length({value})) ELSE {value} END",
+            self.condition()
+        )
+    }
+}
+
+/// The bytes of all large values of the row `s`.
+pub(super) fn large_bytes(columns: &[Column]) -> String {
+    let large = columns.iter().filter(|column| column.sql_type.is_large());
+    let bytes = large.map(|column| format!("coalesce(octet_length(s.{}), 0)", quote(&column.name)));
+    let sum = bytes.collect::<Vec<_>>().join(" + ");
+    if sum.is_empty() { "0".to_owned() } else { format!("({sum})") }
+}
+
+impl Session {
+    pub(super) fn piecewise(&self, table: &TableConfig, columns: &[Column]) -> Result<Piecewise> {
+        let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
+        if large.is_empty() || !self.opens_blobs(&table.source)? || !self.opens_blobs(&table.target)? {
+            return Ok(Piecewise::default());
+        }
+        Ok(Piecewise(large.into_iter().map(|column| column.name.clone()).collect()))
+    }
+
+    /// Fills what the script of a step left as zeros. Rows that it did not copy are left alone.
+    pub(super) fn fill_pieces(&self, prepared: &Prepared, keys: &[Guid]) -> Result<()> {
+        let config = &prepared.config;
+        for key in keys {
+            for column in &prepared.placeholders.piecewise().0 {
+                let fill = self.fill_piece(prepared, *key, column);
+                fill.map_err(|error| error.table(&config.name).key(*key).column(column))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_piece(&self, prepared: &Prepared, key: Guid, column: &str) -> Result<()> {
+        let config = &prepared.config;
+        let standing = |table: &str| {
+            let text = format!(
+                "SELECT rowid, octet_length({0}) FROM {table} WHERE {{KeyColumn}} = ?1 AND {0} IS NOT NULL",
+                quote(column)
+            );
+            let sql = prepared.placeholders.fill("fill_piece", &text)?;
+            let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
+            let mut found = self.connection.prepare_cached(&sql).map_err(|error| failed("look for a value", error))?;
+            found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
+        };
+        let (Some((into, room)), Some((from, bytes))) = (standing("{TargetTable}")?, standing("{SourceTable}")?) else {
+            return Ok(());
+        };
+        if room != bytes {
+            return Err(Error::config(format!(
+                "the script of the step left {room} bytes where the source has {bytes}"
+            ))
+            .hint("a script has to take {SourceColumns} or {AncestorColumns} as they are"));
+        }
+        let mut value = self.open_blob(&config.source, column, from, true)?;
+        self.fill_blob(&config.target, column, into, bytes, &mut value)
+    }
+}

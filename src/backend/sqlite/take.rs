@@ -1,0 +1,181 @@
+//! The keys of one batch, and how they are marked.
+//!
+//! A batch ends at so many rows or so many bytes, whatever comes first: an embedded instance syncs every
+//! file that a commit changed, so many small rows belong into one commit, and yet neither a kill nor
+//! Ctrl-C may cost more than a second or two of large ones.
+
+use super::prepared::Prepared;
+use super::session::{Session, failed};
+use super::template::Parameters;
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::run::{Step, TableRun};
+use rusqlite::types::{ToSqlOutput, Value};
+
+/// Bytes of large values after which a batch is full.
+const BATCH_BYTES: u64 = 64 << 20;
+
+/// What was taken into `#Batch`.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) keys: u64,
+    /// Numbers in the queue: those before the first, and the last. Of steps 1 and 3 alone.
+    pub(super) after: i64,
+    pub(super) last: i64,
+    /// Keys of rows with values that are copied in pieces. At most a few: each fills a good part of a batch.
+    pub(super) piecewise: Vec<Guid>,
+}
+
+impl Session {
+    /// The next keys of a step into `#Batch`.
+    pub(super) fn take_keys(
+        &self,
+        prepared: &Prepared,
+        table_run: &TableRun,
+        step: Step,
+        parameters: &Parameters,
+    ) -> Result<Taken> {
+        self.execute("DELETE FROM temp.\"#Batch\"", [])?;
+        if step == Step::MissingParents {
+            return self.fill_batch(&prepared.batch_ancestors, parameters, Taken::default());
+        }
+        let after: i64 = self.query_one(
+            &format!("SELECT {} FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2", seq_column(step)),
+            (table_run.fence.run_id, &table_run.fence.table),
+        )?;
+        let from = |after: i64| {
+            let mut parameters = parameters.clone();
+            parameters.push(("@After", Value::Integer(after)));
+            self.fill_batch(&prepared.batch_keys, &parameters, Taken { after, ..Taken::default() })
+        };
+        let taken = from(after)?;
+        if taken.keys > 0 || after == 0 {
+            return Ok(taken);
+        }
+        // A step ends when no key is unmarked, not when the numbers have run out.
+        from(0)
+    }
+
+    fn fill_batch(&self, sql: &str, parameters: &Parameters, mut taken: Taken) -> Result<Taken> {
+        let broken = |error| failed("take the keys of a batch", error);
+        let mut keys = self.prepare_script("batch_keys", sql, parameters)?;
+        let mut keys = keys.raw_query();
+        let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, IsPending, ParentPath)
+                    VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mut into = self.connection.prepare_cached(into).map_err(broken)?;
+        let mut bytes = 0;
+        while let Some(row) = keys.next().map_err(broken)? {
+            let key: Guid = row.get(0).map_err(broken)?;
+            for at in 0..5 {
+                let value = ToSqlOutput::Borrowed(row.get_ref(at).map_err(broken)?);
+                into.raw_bind_parameter(at + 1, value).map_err(broken)?;
+            }
+            into.raw_execute().map_err(broken)?;
+            taken.keys += 1;
+            taken.last = row.get::<_, Option<i64>>(1).map_err(broken)?.unwrap_or(0);
+            bytes += row.get::<_, u64>(5).map_err(broken)?;
+            if row.get(6).map_err(broken)? {
+                taken.piecewise.push(key);
+            }
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn mark_parents(&self, table_run: &TableRun) -> Result<()> {
+        self.execute(
+            "UPDATE BlobDeltaMissingParentsQueue SET Processed = 1
+             WHERE RunId = ?1 AND TableName = ?2 AND stream_id IN (SELECT stream_id FROM temp.\"#Batch\")",
+            (table_run.fence.run_id, &table_run.fence.table),
+        )?;
+        Ok(())
+    }
+
+    /// Rules 3 to 5: every key of the batch ends, and is remembered where it has to be.
+    pub(super) fn mark_keys(
+        &self,
+        prepared: &Prepared,
+        table_run: &TableRun,
+        (script, step): (&str, Step),
+        taken: &Taken,
+        parameters: &Parameters,
+    ) -> Result<()> {
+        let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
+        self.run_script("batch_states", &prepared.batch_states, parameters)?;
+        let states = self.query_all(
+            "SELECT State, min(stream_id) FROM temp.\"#Batch\" WHERE State IS NOT 'Copied' GROUP BY State",
+            [],
+            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Guid>(1)?)),
+        )?;
+        if let Some((None, key)) = states.first() {
+            let text = format!("the script {script} left out a row that is in the window");
+            let hint = "a script may not filter rows: exclude keys in BlobDeltaExcludedKey, with a reason";
+            return Err(Error::config(text).run(run).table(table).step(step.number()).key(*key).hint(hint));
+        }
+        if !states.is_empty() {
+            self.mark_not_copied(table_run, step)?;
+        }
+        // What of these numbers has no mark now is the rest of the batch.
+        self.execute(
+            "UPDATE BlobDeltaWindowQueue SET State = 'Copied'
+             WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3 AND Seq > ?4 AND Seq <= ?5 AND State IS NULL",
+            (run, table, step.number(), taken.after, taken.last),
+        )?;
+        let pending = "SELECT EXISTS (SELECT 1 FROM temp.\"#Batch\" WHERE State = 'Copied' AND IsPending)";
+        if self.query_one(pending, [])? {
+            self.execute(
+                "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1
+                 AND stream_id IN (SELECT stream_id FROM temp.\"#Batch\" WHERE State = 'Copied')",
+                [table],
+            )?;
+        }
+        let column = seq_column(step);
+        self.execute(
+            &format!("UPDATE BlobDeltaRunTable SET {column} = max({column}, ?3) WHERE RunId = ?1 AND TableName = ?2"),
+            (run, table, taken.last),
+        )?;
+        Ok(())
+    }
+
+    fn mark_not_copied(&self, table_run: &TableRun, step: Step) -> Result<()> {
+        let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
+        self.execute(
+            // By number, and not as a join, which SQLite would begin at the whole queue.
+            "UPDATE BlobDeltaWindowQueue AS q SET State = (
+                 SELECT CASE b.State WHEN 'Absent' THEN 'Gone' ELSE b.State END
+                 FROM temp.\"#Batch\" AS b WHERE b.stream_id = q.stream_id)
+             WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3
+             AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State NOT IN ('Moved', 'Copied'))",
+            (run, table, step.number()),
+        )?;
+        self.execute(
+            "UPDATE BlobDeltaWindowQueue SET Step = 3 WHERE RunId = ?1 AND TableName = ?2 AND Step = 1
+             AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State = 'Moved')",
+            (run, table),
+        )?;
+        self.execute(
+            "INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
+             SELECT ?1, ?2, stream_id FROM temp.\"#Batch\" WHERE State = 'HeldBack'",
+            (run, table),
+        )?;
+        self.execute(
+            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
+             SELECT ?1, b.stream_id, 'The metadata has this key, the source does not', ?2 FROM temp.\"#Batch\" AS b
+             WHERE b.State = 'Absent' AND NOT EXISTS (
+                 -- A deletion after the stamp explains why the row is not there.
+                 SELECT 1 FROM BlobDeltaDeletionLog AS d INNER JOIN BlobDeltaWindowQueue AS q
+                     ON q.RunId = ?3 AND q.TableName = ?1 AND q.stream_id = b.stream_id
+                 WHERE d.TableName = ?1 AND d.stream_id = b.stream_id
+                     AND d.DeletedOn >= coalesce(q.ModifiedOn, d.DeletedOn))",
+            (table, self.server_time().utc, run),
+        )?;
+        Ok(())
+    }
+}
+
+/// Where a step's numbers have come to.
+fn seq_column(step: Step) -> &'static str {
+    if step == Step::Roots { "RootsSeq" } else { "ChildrenSeq" }
+}
