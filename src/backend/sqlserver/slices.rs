@@ -226,7 +226,9 @@ impl Session {
         let config = self.config(&fence.table)?;
         let sql = Sql::new("SELECT COUNT(*) FROM dbo.BlobDeltaHighWatermark AS h, ")
             .then(&quote(&config.target.db))
-            .then(".dbo.BlobDeltaSlice AS s WHERE h.IsRunning = 1 AND s.State IN (N'Complete', N'Packed') AND s.RunId = ")
+            .then(
+                ".dbo.BlobDeltaSlice AS s WHERE h.IsRunning = 1 AND s.State IN (N'Complete', N'Packed') AND s.RunId = ",
+            )
             .bind(fence.run_id)
             .then(" AND s.TargetTable = ")
             .bind(&config.target.table)
