@@ -1,20 +1,28 @@
 //! What a machine can do at most, for `benches/compare`: nothing but reading rows, nothing but
-//! writing bytes, nothing but receiving rows. Each prints nothing and is timed as a process.
+//! writing bytes, nothing but receiving rows. Each prints nothing and is timed as a process. And the
+//! way to a server for `benches/data.py`, because Python brings none.
 
+use futures_util::TryStreamExt as _;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use std::error::Error;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem};
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome = Result<(), Box<dyn Error>>;
+type Link = Client<Compat<TcpStream>>;
 
 const BLOCK_BYTES: usize = 1 << 20;
 
 fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["read-sqlite", file, query] => read_sqlite(file, query),
         ["write", from, to] => write(from, to),
-        ["drain", address, user, password, query] => drain(address, user, password, query),
+        ["drain", login @ .., query] => drain(login, query),
+        ["sql", login @ .., file] => sql(login, file),
         // `cargo bench` calls every bench; this one is for benches/compare.
         _ => Ok(()),
     }
@@ -51,26 +59,51 @@ fn write(from: &str, to: &str) -> Outcome {
     Ok(file.sync_all()?)
 }
 
-/// Receives every row, and looks at none.
-fn drain(address: &str, user: &str, password: &str, query: &str) -> Outcome {
-    use futures_util::TryStreamExt as _;
-    use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem};
-    use tokio_util::compat::TokioAsyncWriteCompatExt as _;
+/// The largest that TDS allows, as the program asks for.
+const PACKET_BYTES: u32 = 32_767;
 
+/// Runs something on a connection, on a runtime as the program has it. `login` is address, user, password.
+fn connected<T>(
+    login: &[&str],
+    work: impl AsyncFnOnce(&mut Link) -> Result<T, Box<dyn Error>>,
+) -> Result<T, Box<dyn Error>> {
+    let [address, user, password] = login else { return Err("a login is an address, a user and a password".into()) };
     let mut config = Config::new();
     config.authentication(AuthMethod::sql_server(user, password));
     config.encryption(EncryptionLevel::NotSupported);
+    config.packet_size(PACKET_BYTES);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let socket = tokio::net::TcpStream::connect(address).await?;
+        let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        let mut client = Client::connect(config, socket.compat_write()).await?;
+        work(&mut Client::connect(config, socket.compat_write()).await?).await
+    })
+}
+
+/// Receives every row, and looks at none.
+fn drain(login: &[&str], query: &str) -> Outcome {
+    connected(login, async |client| {
         let mut rows = client.simple_query(query).await?;
         let mut count = 0_u64;
         while let Some(item) = rows.try_next().await? {
             count += u64::from(matches!(item, QueryItem::Row(_)));
         }
         std::hint::black_box(count);
+        Ok(())
+    })
+}
+
+/// Runs the batches of a file, which stand between lines that say GO; prints the rows of the last one.
+fn sql(login: &[&str], file: &str) -> Outcome {
+    let script = std::fs::read_to_string(file)?;
+    connected(login, async |client| {
+        let mut last = Vec::new();
+        for batch in script.split("\nGO\n").filter(|batch| !batch.trim().is_empty()) {
+            last = client.simple_query(batch).await?.into_results().await?;
+        }
+        for row in last.iter().flatten() {
+            println!("{}", row.cells().map(|(_, cell)| format!("{cell:?}")).collect::<Vec<_>>().join("\t"));
+        }
         Ok(())
     })
 }

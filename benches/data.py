@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -139,3 +140,128 @@ class Instance:
         tenth = len(batches) // 10
         pace = lambda some: sum(seconds for _, seconds in some) / sum(rows for rows, _ in some)  # noqa: E731
         return pace(batches[-tenth:]) / pace(batches[:tenth])
+
+
+SERVER_DATABASES = ["BenchFiles", "BenchMeta", "BenchFiles_Delta", "BenchCopy", "BlobDeltaJobs"]
+SERVER_DOC = """CREATE TABLE dbo.{0} (
+    stream_id uniqueidentifier NOT NULL PRIMARY KEY, name nvarchar(255) NOT NULL,
+    path_locator varbinary(892) NOT NULL, parent_path_locator varbinary(892) NULL, file_stream varbinary(max) NULL);
+CREATE UNIQUE INDEX IX_{0}_1 ON dbo.{0} (path_locator);
+CREATE INDEX IX_{0}_2 ON dbo.{0} (parent_path_locator);"""
+# Values are taken in turns from a few hundred, far enough apart that no compression finds them again.
+SERVER_BLOBS = """SELECT NEWID(), CONCAT(N'file ', r.n), CONVERT(varbinary(4), r.n), NULL, p.v
+FROM dbo.Number AS r INNER JOIN dbo.Pool AS p ON p.n = r.n % 256"""
+# Folders of a hundred small files each.
+SERVER_TREE = """SELECT NEWID(), CONCAT(N'file ', r.n),
+    CASE WHEN r.n % 101 = 0 THEN CONVERT(varbinary(4), r.n / 101) ELSE CONVERT(varbinary(5), CONVERT(bigint, r.n / 101) * 256 + r.n % 101) END,
+    CASE WHEN r.n % 101 > 0 THEN CONVERT(varbinary(4), r.n / 101) END, CASE WHEN r.n % 101 > 0 THEN CONVERT(varbinary(16), r.n) END
+FROM dbo.Number AS r"""
+# Nineteen small columns and the key.
+SERVER_SMALL = """CREATE TABLE dbo.Small (
+    stream_id uniqueidentifier NOT NULL PRIMARY KEY, i1 int NOT NULL, i2 int NULL, i3 bigint NOT NULL, i4 smallint NOT NULL,
+    i5 tinyint NOT NULL, b1 bit NOT NULL, f1 float NOT NULL, f2 float NULL, r1 real NOT NULL, d1 decimal(18, 4) NOT NULL,
+    d2 decimal(9, 2) NULL, t1 datetime2(7) NOT NULL, t2 datetime NULL, t3 date NOT NULL, n1 nvarchar(50) NOT NULL,
+    n2 nvarchar(20) NULL, n3 nvarchar(30) NOT NULL, g1 uniqueidentifier NOT NULL, v1 varbinary(16) NOT NULL);"""
+SERVER_SMALL_ROWS = """SELECT NEWID(), r.n, CASE WHEN r.n % 7 > 0 THEN r.n END, CONVERT(bigint, r.n) * 1000003, r.n % 30000, r.n % 250,
+    r.n % 2, r.n / 7.0, CASE WHEN r.n % 5 > 0 THEN r.n / 3.0 END, r.n / 9.0, CONVERT(decimal(18, 4), r.n) / 8,
+    CASE WHEN r.n % 3 > 0 THEN CONVERT(decimal(9, 2), r.n) / 4 END, DATEADD(second, r.n, '2020-01-01'),
+    CASE WHEN r.n % 11 > 0 THEN DATEADD(minute, r.n, '1990-01-01') END, DATEADD(day, r.n % 9000, '2000-01-01'),
+    CONCAT(N'A name of a row, number ', r.n), CASE WHEN r.n % 4 > 0 THEN CONCAT(N'note ', r.n % 1000) END,
+    CONCAT(N'kind ', r.n % 50), NEWID(), CONVERT(varbinary(16), r.n)
+FROM dbo.Number AS r"""
+SMALL_COLUMNS = "i1 i2 i3 i4 i5 b1 f1 f2 r1 d1 d2 t1 t2 t3 n1 n2 n3 g1 v1".split()
+
+
+class Server:
+    """Databases of a server that are this script's own; they go again with `drop`."""
+
+    def __init__(self, connection, ours, baseline, folder):
+        values = dict(part.split("=", 1) for part in connection.split(";") if part)
+        values = {name.strip().lower(): value for name, value in values.items()}
+        self.host, _, port = values["server"].removeprefix("tcp:").partition(",")
+        self.port, self.user, self.password = port or "1433", values["user id"], values["password"]
+        self.ours, self.baseline, self.folder = ours, baseline, folder
+        self.login = [f"{self.host}:{self.port}", self.user, self.password]
+        self.env = {"BLOBDELTA_CONNECTION": connection}
+        folder.mkdir()
+        self.drop()
+        self.call("deploy")
+        self.sql("\nGO\n".join(f"CREATE DATABASE {name};" for name in SERVER_DATABASES[:4]))
+        self.sql("""CREATE TABLE dbo.Number (n int NOT NULL PRIMARY KEY);
+            INSERT INTO dbo.Number VALUES (0);
+            DECLARE @c int = 1;
+            WHILE @c < 1048576 BEGIN INSERT INTO dbo.Number SELECT n + @c FROM dbo.Number; SET @c = @c * 2; END;""", "BenchFiles")
+
+    def sql(self, script, database="master"):
+        """What the last batch gave; batches stand between lines that say GO."""
+        file = self.folder / "script.sql"
+        file.write_text(f"USE {database};\nGO\n{script}\n")
+        done = subprocess.run([self.baseline, "sql", *self.login, file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{script[:400]}\n{done.stderr}")
+        return done.stdout
+
+    def call(self, *args):
+        env = {**os.environ, **self.env}
+        return subprocess.run([self.ours, *args], env=env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+
+    def drop(self):
+        """Drops the databases; a job database that is anybody's but ours and the tests' is left alone."""
+        others = "IsActive = 1 AND TableName NOT LIKE N''Bench%'' AND TableName NOT LIKE N''Src.dbo.%''"
+        self.sql(f"""IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaTableConfig') IS NOT NULL EXEC (N'
+            IF EXISTS (SELECT 1 FROM BlobDeltaJobs.dbo.BlobDeltaTableConfig WHERE {others})
+                RAISERROR (N''BlobDeltaJobs has tables on this server that are not of a benchmark'', 16, 1)')""")
+        self.sql("\nGO\n".join(f"IF DB_ID(N'{name}') IS NOT NULL DROP DATABASE {name};" for name in SERVER_DATABASES))
+
+    def plant(self, name, table, rows, count, *settings):
+        """A configured table of as many rows as asked for; `rows` is a SELECT over the numbers `r.n`."""
+        self.sql(f"{table}\nGO\nINSERT INTO dbo.{name} {rows} WHERE r.n < {count};", "BenchFiles")
+        self.sql(f"""CREATE TABLE dbo.{name} (Id uniqueidentifier NOT NULL PRIMARY KEY, ModifiedOn datetime2(7) NULL);
+            CREATE INDEX IX_{name}_1 ON dbo.{name} (ModifiedOn, Id);
+            INSERT INTO dbo.{name} SELECT stream_id, '{STAMP[:19]}' FROM BenchFiles.dbo.{name};""", "BenchMeta")
+        self.call("table", "add", f"BenchFiles.dbo.{name}", "--metadata", f"BenchMeta.dbo.{name}", "MetadataIdColumn=Id",
+                  "RequireBundle=0", *settings)
+
+    def plant_blobs(self, rows, size):
+        values = "\nGO\n".join(f"INSERT INTO dbo.Pool VALUES ({nth}, 0x{os.urandom(size).hex()});" for nth in range(256))
+        self.sql(f"CREATE TABLE dbo.Pool (n int NOT NULL PRIMARY KEY, v varbinary(max) NOT NULL);\nGO\n{values}", "BenchFiles")
+        self.plant("Doc", SERVER_DOC.format("Doc"), SERVER_BLOBS, rows, "ParentPathColumn=")
+
+    def plant_small(self, rows):
+        self.plant("Small", SERVER_SMALL, SERVER_SMALL_ROWS, rows, "PathColumn=", "ParentPathColumn=")
+
+    def plant_tree(self, rows):
+        self.plant("Tree", SERVER_DOC.format("Tree"), SERVER_TREE, rows)
+
+    def plant_idle(self, tables):
+        for nth in range(tables):
+            self.plant(f"Idle{nth}", SERVER_DOC.format(f"Idle{nth}"), SERVER_TREE, 0)
+        self.call("run", "--no-bundle")
+
+    def extract(self, name, batch_size):
+        done = self.call("run", "--no-bundle", "--json", "--table", f"BenchFiles.dbo.{name}", "--batch-size", str(batch_size))
+        return json.loads(done)["run"]["RunId"]
+
+    def program(self, name, text):
+        """The command that runs a script."""
+        file = self.folder / f"{name}.sql"
+        file.write_text(text)
+        return [self.baseline, "sql", *self.login, file]
+
+    def run(self, command):
+        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def pack_again(self, run):
+        """A slice that is packed already can be packed once more."""
+        return self.program("pack-again", f"""DELETE FROM BlobDeltaJobs.dbo.BlobDeltaBundle WHERE RunId = '{run}';
+            UPDATE BlobDeltaJobs.dbo.BlobDeltaRunTable SET PackNumber = NULL WHERE RunId = '{run}';
+            UPDATE BenchFiles_Delta.dbo.BlobDeltaSlice SET State = N'Complete' WHERE RunId = '{run}';""")
+
+    def slope(self, run):
+        """As that of an embedded instance."""
+        ask = f"""SELECT CONVERT(int, RowsProcessed), DATEDIFF(microsecond, BatchStartedAt, BatchCompletedAt) FROM BlobDeltaJobs.dbo.BlobDeltaRunStep
+            WHERE RunId = '{run}' AND RowsProcessed > 0 ORDER BY StepNumber, BatchNumber"""
+        numbers = [list(map(int, re.findall(r"\d+", re.sub(r"I\d\d", "", line)))) for line in self.sql(ask).splitlines()]
+        tenth = max(1, len(numbers) // 10)
+        pace = lambda some: sum(took for _, took in some) / sum(rows for rows, _ in some)  # noqa: E731
+        return pace(numbers[-tenth:]) / pace(numbers[:tenth])

@@ -247,7 +247,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaWindowQueue', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaWindowQueue_IsPending DEFAULT 0,
         State       nvarchar(10) NULL,
         CONSTRAINT PK_BlobDeltaWindowQueue PRIMARY KEY (RunId, TableName, Step, Seq),
-        CONSTRAINT UX_BlobDeltaWindowQueue_Key UNIQUE (RunId, TableName, stream_id),
+        -- What tells rows apart stands first: they are compared a few million times while a queue is filled.
+        CONSTRAINT UX_BlobDeltaWindowQueue_Key UNIQUE (stream_id, RunId, TableName),
         CONSTRAINT CK_BlobDeltaWindowQueue_Step CHECK (Step IN (1, 3)),
         CONSTRAINT CK_BlobDeltaWindowQueue_State CHECK (State IN (N'Copied', N'Gone', N'HeldBack'))
     );

@@ -68,16 +68,12 @@ SELECT
     CASE WHEN f.ModifiedOn >= @WindowEnd THEN 1 ELSE 0 END
 FROM #Batch AS b
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
-LEFT JOIN (
-    SELECT
-        k.stream_id,
-        m.{MetadataModifiedOnCol} AS ModifiedOn,
-        {BusinessUnit} AS BusinessUnit,
-        ROW_NUMBER() OVER (PARTITION BY k.stream_id ORDER BY m.{MetadataModifiedOnCol} DESC) AS Newest
-    FROM #Batch AS k
-    INNER JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = k.stream_id
-    WHERE {InScope}
-) AS f ON f.stream_id = b.stream_id AND f.Newest = 1
+OUTER APPLY (
+    SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    ORDER BY m.{MetadataModifiedOnCol} DESC
+) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
     AND {ParentPath} IS NULL
@@ -105,16 +101,12 @@ FROM (
             ELSE 0
         END AS IsForeign
     FROM #Batch AS b
-    LEFT JOIN (
-        SELECT
-            k.stream_id,
-            m.{MetadataModifiedOnCol} AS ModifiedOn,
-            {BusinessUnit} AS BusinessUnit,
-            ROW_NUMBER() OVER (PARTITION BY k.stream_id ORDER BY m.{MetadataModifiedOnCol} DESC) AS Newest
-        FROM #Batch AS k
-        INNER JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = k.stream_id
-        WHERE {InScope}
-    ) AS i ON i.stream_id = b.stream_id AND i.Newest = 1
+    OUTER APPLY (
+        SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+        FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+        ORDER BY m.{MetadataModifiedOnCol} DESC
+    ) AS i
 ) AS f
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
 WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id)
@@ -132,16 +124,12 @@ SELECT
     CASE WHEN f.ModifiedOn >= @WindowEnd THEN 1 ELSE 0 END
 FROM #Batch AS b
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
-LEFT JOIN (
-    SELECT
-        k.stream_id,
-        m.{MetadataModifiedOnCol} AS ModifiedOn,
-        {BusinessUnit} AS BusinessUnit,
-        ROW_NUMBER() OVER (PARTITION BY k.stream_id ORDER BY m.{MetadataModifiedOnCol} DESC) AS Newest
-    FROM #Batch AS k
-    INNER JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = k.stream_id
-    WHERE {InScope}
-) AS f ON f.stream_id = b.stream_id AND f.Newest = 1
+OUTER APPLY (
+    SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    ORDER BY m.{MetadataModifiedOnCol} DESC
+) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
     AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id)
@@ -207,34 +195,40 @@ SELECT NULL, N'MissingParents', N'-- Rule 7: queues every ancestor, of the windo
 -- the slice, that the slice lacks and the source has. One level a turn; a key is taken once, so a
 -- cycle ends too.
 CREATE TABLE #Ancestor (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Level int NOT NULL);
+CREATE TABLE #Found (stream_id uniqueidentifier NOT NULL);
 DECLARE @Level int = 0, @Found bigint = 1;
 
 INSERT INTO #Ancestor (stream_id, Level)
-SELECT a.stream_id, 0
+SELECT DISTINCT p.{KeyColumn}, 0
 FROM (
-    SELECT p.{KeyColumn} AS stream_id
+    SELECT s.{ParentPathColumn} AS Path
     FROM dbo.BlobDeltaWindowQueue AS q
     INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = q.stream_id
-    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 3 AND q.State IS NULL
     UNION
-    SELECT p.{KeyColumn}
-    FROM {TargetTable} AS t
-    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = t.{ParentPathColumn}
-) AS a;
+    SELECT t.{ParentPathColumn} FROM {TargetTable} AS t
+) AS a
+INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = a.Path;
 
+-- Looked for first, and sorted out then: where both are one statement, a server that cannot know how few rows
+-- a level has may hold each of them against the whole source.
 WHILE @Found > 0
 BEGIN
-    INSERT INTO #Ancestor (stream_id, Level)
-    SELECT DISTINCT p.{KeyColumn}, @Level + 1
+    DELETE FROM #Found;
+    INSERT INTO #Found (stream_id)
+    SELECT p.{KeyColumn}
     FROM #Ancestor AS a
     INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = a.stream_id
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
-    WHERE a.Level = @Level
-        AND NOT EXISTS (SELECT 1 FROM #Ancestor AS k WHERE k.stream_id = p.{KeyColumn});
-    SET @Found = @@ROWCOUNT;
+    WHERE a.Level = @Level;
     SET @Level = @Level + 1;
+    INSERT INTO #Ancestor (stream_id, Level)
+    SELECT DISTINCT f.stream_id, @Level
+    FROM #Found AS f
+    WHERE NOT EXISTS (SELECT 1 FROM #Ancestor AS k WHERE k.stream_id = f.stream_id);
+    SET @Found = @@ROWCOUNT;
 END;
+DROP TABLE #Found;
 
 DELETE FROM #Ancestor
 WHERE stream_id = @ExcludedStreamId

@@ -1449,7 +1449,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @IsTree bit, @Key uniqueidentifier,
-        @Script nvarchar(64), @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000);
+        @Script nvarchar(64), @First bigint, @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000);
     IF @Step NOT IN (1, 2, 3) THROW 51001, N'steps are 1 Roots, 2 MissingParents, 3 Children', 1;
     SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
     IF @IsTree = 0 AND @Step > 1 THROW 51001, N'a flat table has step 1 alone', 1;
@@ -1512,35 +1512,43 @@ BEGIN
                 SET @Message = CONCAT(@TableName, N': the script of step ', @Step, N' left out a row that is in the window, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; a script may not filter rows, exclude keys in BlobDeltaExcludedKey, with a reason');
                 THROW 51000, @Message, 1;
             END;
+            -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
+            -- would else go through all of it, once a row of the batch. What rarely happens is asked for first.
+            SELECT @First = MIN(Seq), @Last = MAX(Seq) FROM #Batch;
             UPDATE q SET State = CASE b.State WHEN N'Absent' THEN N'Gone' ELSE b.State END
             FROM dbo.BlobDeltaWindowQueue AS q
             INNER JOIN #Batch AS b ON b.Seq = q.Seq
-            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND b.State <> N'Moved';
-            UPDATE q SET Step = 3
-            FROM dbo.BlobDeltaWindowQueue AS q
-            INNER JOIN #Batch AS b ON b.Seq = q.Seq
-            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 1 AND b.State = N'Moved';
-            INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
-            SELECT @RunId, @TableName, b.stream_id FROM #Batch AS b
-            WHERE b.State = N'HeldBack' AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
-                WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = b.stream_id
-            );
-            DELETE FROM dbo.BlobDeltaPendingKey
-            WHERE TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b WHERE b.State = N'Copied');
-            INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
-            SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
-            WHERE b.State = N'Absent'
-                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
-                -- A deletion after the stamp explains why the row is not there.
-                AND NOT EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
-                    INNER JOIN dbo.BlobDeltaWindowQueue AS q
-                        ON q.RunId = @RunId AND q.TableName = d.TableName AND q.stream_id = d.stream_id
-                    WHERE d.TableName = @TableName AND d.stream_id = b.stream_id
-                        AND d.DeletedOn >= COALESCE(q.ModifiedOn, d.DeletedOn)
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.Seq >= @First AND q.Seq <= @Last
+                AND b.State <> N'Moved';
+            IF EXISTS (SELECT 1 FROM #Batch WHERE State = N'Moved')
+                UPDATE q SET Step = 3
+                FROM dbo.BlobDeltaWindowQueue AS q
+                INNER JOIN #Batch AS b ON b.Seq = q.Seq
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 1 AND q.Seq >= @First AND q.Seq <= @Last
+                    AND b.State = N'Moved';
+            IF EXISTS (SELECT 1 FROM #Batch WHERE State = N'HeldBack')
+                INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
+                SELECT @RunId, @TableName, b.stream_id FROM #Batch AS b
+                WHERE b.State = N'HeldBack' AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
+                    WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = b.stream_id
                 );
-            SET @Last = (SELECT MAX(Seq) FROM #Batch);
+            IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName)
+                DELETE FROM dbo.BlobDeltaPendingKey
+                WHERE TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b WHERE b.State = N'Copied');
+            IF EXISTS (SELECT 1 FROM #Batch WHERE State = N'Absent')
+                INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
+                SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
+                WHERE b.State = N'Absent'
+                    AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
+                    -- A deletion after the stamp explains why the row is not there.
+                    AND NOT EXISTS (
+                        SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
+                        INNER JOIN dbo.BlobDeltaWindowQueue AS q
+                            ON q.RunId = @RunId AND q.TableName = d.TableName AND q.stream_id = d.stream_id
+                        WHERE d.TableName = @TableName AND d.stream_id = b.stream_id
+                            AND d.DeletedOn >= COALESCE(q.ModifiedOn, d.DeletedOn)
+                    );
             UPDATE dbo.BlobDeltaRunTable
             SET RootsSeq = CASE WHEN @Step = 1 AND @Last > RootsSeq THEN @Last ELSE RootsSeq END,
                 ChildrenSeq = CASE WHEN @Step = 3 AND @Last > ChildrenSeq THEN @Last ELSE ChildrenSeq END

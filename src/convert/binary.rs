@@ -47,6 +47,9 @@ impl Encoder for Binaries {
     }
 
     fn finish(&mut self, out: &mut Vec<ArrayRef>) {
-        out.push(Arc::new(self.0.finish()));
+        let array = self.0.finish();
+        // The next batch has about as many: what grows by doubling is copied once more on its way.
+        self.0 = BinaryBuilder::with_capacity(array.len(), array.value_data().len().saturating_mul(17) / 16);
+        out.push(Arc::new(array));
     }
 }

@@ -111,7 +111,6 @@ pub fn list() -> List {
     add("a_secret_in_no_file", secrets::in_no_file);
     add("a_secret_in_no_text", secrets::in_no_text);
     add("a_long_soak", soak::soak);
-    list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     add("every_operation_of_a_run_fails_once", operations::run);
     add("every_operation_of_a_pack_fails_once", operations::pack);
     add("every_operation_of_a_replay_fails_once", operations::replay);
@@ -119,6 +118,7 @@ pub fn list() -> List {
     add("every_operation_of_an_unpacking_fails_once", operations::unpack);
     add("every_operation_of_an_archive_fails_once", operations::archive);
     add("every_operation_of_an_extraction_fails_once", operations::extract);
+    list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     for (name, case) in server::CASES {
         let skipped = std::env::var(SERVER).map_or(true, |string| string.is_empty());
         list.add(name, skipped.then(|| format!("{SERVER} is not set")), move || server::alone(case));

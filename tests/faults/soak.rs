@@ -108,7 +108,7 @@ impl Soak {
         self.now += 30 + i64::from(self.roll(2000));
         self.world.at(self.now);
         let mut options = self.world.options();
-        options.request.batch_size = 100;
+        options.request.batch_size = Some(100);
         if nth.is_multiple_of(7) {
             options.request.scope = Scope::BusinessUnit(unit(B));
             options.out = Some(self.world.dir.path().join("units"));

@@ -182,7 +182,7 @@ fn run(site: &Site, disk: &Arc<dyn Disk>) -> Result<()> {
         requested_by: "a test".into(),
         table: None,
         scope: Scope::All,
-        batch_size: 20,
+        batch_size: Some(20),
         max_dop: 1,
         from: None,
     };

@@ -6,7 +6,7 @@ use crate::List;
 use crate::faults::is_full;
 use crate::ship::folders::{Site, assert_same, names};
 use blobdelta::bundle::places;
-use blobdelta::durable::{Faulty, When};
+use blobdelta::durable::{Fault, Faulty, When};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ReceiveOptions, ShipOptions, receive, ship};
 use blobdelta::verify::{Level, verify};
@@ -37,7 +37,7 @@ fn empty(folder: &Path) {
 pub fn faults(count: u64) -> impl Iterator<Item = When> {
     let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth % 11 == 0 || nth + 14 > count;
     let crashes = (1..=count).filter(is_in_slice).map(When::CrashAt);
-    crashes.chain((1..=count).filter(|_| is_full()).map(When::FailOnceAt))
+    crashes.chain((1..=count).filter(|_| is_full()).map(|nth| When::FailOnceAt(nth, Fault::NoSpace)))
 }
 
 fn shipping() {

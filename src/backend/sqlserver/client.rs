@@ -18,6 +18,7 @@ use crate::backend::connect::broken_off;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use futures_util::TryStreamExt as _;
+use futures_util::io::BufReader;
 use socket2::{SockRef, TcpKeepalive};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -35,7 +36,10 @@ SET LOCK_TIMEOUT 60000; SET DEADLOCK_PRIORITY LOW;";
 const MAX_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-type Link = tiberius::Client<Compat<TcpStream>>;
+/// The driver asks the socket for 8 KiB at a time, which is a call of the system for each quarter of a packet.
+const READ_BYTES: usize = 256 << 10;
+
+type Link = tiberius::Client<BufReader<Compat<TcpStream>>>;
 
 /// See the module's text.
 pub(super) struct Client {
@@ -361,7 +365,8 @@ async fn open(address: &Address) -> Result<Link, Tds> {
         tcp.set_nodelay(true)?;
         let keep_alive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
         SockRef::from(&tcp).set_tcp_keepalive(&keep_alive)?;
-        match tiberius::Client::connect(config.clone(), tcp.compat_write()).await {
+        let socket = BufReader::with_capacity(READ_BYTES, tcp.compat_write());
+        match tiberius::Client::connect(config.clone(), socket).await {
             Err(Tds::Routing { host, port }) => {
                 config.host(host);
                 config.port(port);

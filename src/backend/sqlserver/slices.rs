@@ -221,8 +221,28 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 }
 
 impl Session {
-    /// Rules 8 and 9: fence and marker are the caller's, and the slice is complete.
+    /// Rules 8 and 9: fence and marker are the caller's, and the slice is complete. Asked for each page, so it is
+    /// one statement; the procedure, which renews the lease as well, says what is wrong where one is.
     fn own_slice(&mut self, fence: &Fence) -> Result<TableConfig> {
+        let config = self.config(&fence.table)?;
+        let sql = Sql::new("SELECT COUNT(*) FROM dbo.BlobDeltaHighWatermark AS h, ")
+            .then(&quote(&config.target.db))
+            .then(
+                ".dbo.BlobDeltaSlice AS s WHERE h.IsRunning = 1 AND s.State IN (N'Complete', N'Packed') AND s.RunId = ",
+            )
+            .bind(fence.run_id)
+            .then(" AND s.TargetTable = ")
+            .bind(&config.target.table)
+            .then(" AND h.LeaseRunId = @P1 AND h.TableName = ")
+            .bind(&fence.table)
+            .then(" AND h.LeaseEpoch = ")
+            .bind(fence.epoch);
+        let asked = self.client.unit(|client| client.row("check the lease and the slice", sql.clone()));
+        if let Ok(Some(row)) = &asked
+            && Fields::of(row).number(0)? == Some(1)
+        {
+            return Ok(config);
+        }
         let passed = self.client.unit(|client| {
             let inputs = vec![
                 ("RunId", fence.run_id.into()),
@@ -235,7 +255,7 @@ impl Session {
             self.cursor = None;
             return Err(placed(error, fence));
         }
-        self.config(&fence.table)
+        Ok(config)
     }
 
     /// The marker row; without one a table may be anybody's.
