@@ -23,8 +23,10 @@ const MAX_OBJECTS: usize = 2_000_000;
 /// Under which the hash is recorded with an object.
 const RECORDED: &str = "sha256";
 
+type Clients = HashMap<(Kind, String, Option<String>), Client>;
+
 /// Clients by bucket, so that connections are used again. As many as a process has destinations.
-static CLIENTS: Mutex<Option<HashMap<(Kind, String, Option<String>), Client>>> = Mutex::new(None);
+static CLIENTS: Mutex<Option<Clients>> = Mutex::new(None);
 
 /// See the module's text.
 pub(super) struct Cloud {

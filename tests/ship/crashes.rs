@@ -35,7 +35,7 @@ fn empty(folder: &Path) {
 /// A slice of all by default: the first, every eleventh, and the last, where names are given. With
 /// `BLOBDELTA_FAULTS=full` every operation.
 pub fn faults(count: u64) -> impl Iterator<Item = When> {
-    let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth % 11 == 0 || nth + 14 > count;
+    let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth.is_multiple_of(11) || nth + 14 > count;
     let crashes = (1..=count).filter(is_in_slice).map(When::CrashAt);
     crashes.chain((1..=count).filter(|_| is_full()).map(|nth| When::FailOnceAt(nth, Fault::NoSpace)))
 }

@@ -144,7 +144,10 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for name in names(from) {
         let (from, to) = (from.join(&name), to.join(&name));
-        if from.is_dir() { copy(&from, &to) } else { std::fs::copy(from, to).map(drop).unwrap() }
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => _ = std::fs::copy(from, to).unwrap(),
+        }
     }
 }
 
