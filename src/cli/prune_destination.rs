@@ -12,6 +12,13 @@ use std::fmt::Write as _;
 
 /// What of a destination is kept.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+An old bundle is removed only if a compacted one at the same destination lists its root digest,
+spans its windows, and is whole: every file of it is hashed first. The marker goes before the rest.
+
+Examples:
+  blobdelta prune s3://acme-deltas/weekly --keep-weeks 26 --plan
+  blobdelta prune s3://acme-deltas/weekly --keep-weeks 26")]
 pub struct DestinationArgs {
     /// Remove old bundles at this destination, where a compacted one there stands for them
     #[arg(value_name = "DESTINATION")]

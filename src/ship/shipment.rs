@@ -22,7 +22,7 @@ pub(super) struct Shipment {
 }
 
 enum Source {
-    Bag(Bundle),
+    Bag(Box<Bundle>),
     File(PathBuf),
 }
 
@@ -53,7 +53,7 @@ impl Shipment {
             return Self::of_file(path, format!("{name}.tar"), Some(bundle.root_sha256()), monitor);
         }
         let outgoing = bundle.outgoing()?;
-        Ok(Self { name, root_sha256: bundle.root_sha256(), source: Source::Bag(bundle), outgoing })
+        Ok(Self { name, root_sha256: bundle.root_sha256(), source: Source::Bag(Box::new(bundle)), outgoing })
     }
 
     fn of_file(path: &Path, name: String, root: Option<Sha256>, monitor: &dyn Monitor) -> Result<Self> {

@@ -23,8 +23,10 @@ const MAX_OBJECTS: usize = 2_000_000;
 /// Under which the hash is recorded with an object.
 const RECORDED: &str = "sha256";
 
+type Clients = HashMap<(Kind, String, Option<String>), Client>;
+
 /// Clients by bucket, so that connections are used again. As many as a process has destinations.
-static CLIENTS: Mutex<Option<HashMap<(Kind, String, Option<String>), Client>>> = Mutex::new(None);
+static CLIENTS: Mutex<Option<Clients>> = Mutex::new(None);
 
 /// See the module's text.
 pub(super) struct Cloud {
@@ -155,8 +157,7 @@ impl Store for Cloud {
         match self.put(path, Bytes::copy_from_slice(bytes), PutMode::Create, None)? {
             Ok(()) => Ok(true),
             Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
-                let there = self.read(path, 0, bytes.len() as u64 + 1)?;
-                Ok(there == bytes)
+                Ok(self.get(path, bytes.len() as u64 + 1)?.is_some_and(|there| there == bytes))
             }
             Err(failure) => Err(self.failed(Doing::Write, path)(failure)),
         }

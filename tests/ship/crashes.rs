@@ -10,7 +10,7 @@ use blobdelta::durable::{Faulty, When};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ReceiveOptions, ShipOptions, receive, ship};
 use blobdelta::verify::{Level, verify};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub fn add_to(list: &mut List) {
     list.add("a_ship_that_died_at_any_operation_is_taken_up", None, shipping);
@@ -27,10 +27,15 @@ pub fn assert_whole(place: PathBuf, at: &str) -> usize {
     found.len()
 }
 
+fn empty(folder: &Path) {
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::create_dir(folder).unwrap();
+}
+
 /// A slice of all by default: the first, every eleventh, and the last, where names are given. With
 /// `BLOBDELTA_FAULTS=full` every operation.
 pub fn faults(count: u64) -> impl Iterator<Item = When> {
-    let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth % 11 == 0 || nth + 14 > count;
+    let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth.is_multiple_of(11) || nth + 14 > count;
     let crashes = (1..=count).filter(is_in_slice).map(When::CrashAt);
     crashes.chain((1..=count).filter(|_| is_full()).map(When::FailOnceAt))
 }
@@ -43,7 +48,8 @@ fn shipping() {
     assert!(counting.count() > 30, "{}", counting.count());
     let mut went_on = false;
     for when in faults(counting.count()) {
-        let (site, at) = (Site::new(), format!("{when:?}"));
+        let at = format!("{when:?}");
+        empty(&site.path("drop"));
         let died = ship(&site.bundle, &site.drop(), &options, &Faulty::new(when), &Silent);
         assert!(died.is_err(), "{at}");
         assert_whole(site.drop().to_string().into(), &at);
@@ -66,8 +72,7 @@ fn receiving() {
     assert!(counting.count() > 20, "{}", counting.count());
     for when in faults(counting.count()) {
         let at = format!("{when:?}");
-        std::fs::remove_dir_all(site.path("in")).unwrap();
-        std::fs::create_dir(site.path("in")).unwrap();
+        empty(&site.path("in"));
         let died = receive(&site.drop(), &site.path("in"), &options, &Faulty::new(when), &Silent);
         assert!(died.is_err(), "{at}");
         assert_whole(site.path("in"), &at);
