@@ -49,14 +49,10 @@ fn a_run_that_could_not_ship_has_succeeded_says_so_and_the_next_one_ships() {
 #[test]
 fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
     let world = World::new();
-    let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
-    assert_eq!(shipped(&document), [false], "there is no such folder yet");
+    let document = world.good(&["run", "--out", &world.out(), "--json"]).json();
     std::fs::create_dir(world.path("drop")).unwrap();
-    let recorded = Path::new(document["bundles"][0].as_str().unwrap()).to_owned();
-    let elsewhere = World::new();
-    let other = elsewhere.bundle();
-    std::fs::remove_dir_all(&recorded).unwrap();
-    std::fs::rename(other, &recorded).unwrap();
+    let other = format!("UPDATE BlobDeltaBundle SET RootSha256 = '{}'", "a".repeat(64));
+    world.backend().execute_script(&other).unwrap();
     let run = document["run"]["RunId"].as_str().unwrap();
     let told = world.good(&["pack", "--run", run, "--out", &world.out(), "--ship", "drop"]).stdout;
     assert!(told.contains("not the one that was recorded"), "{told}");
@@ -81,10 +77,10 @@ fn a_packed_run_goes_to_a_second_destination() {
 #[test]
 fn a_secret_in_a_destination_is_refused_before_anything_is_done() {
     let world = World::new();
-    for destination in ["az://c/p?sig=SECRET", "s3://KEY:SECRET@bucket/p"] {
+    for destination in ["az://c/p?sig=hunter2", "s3://KEY:hunter2@bucket/p"] {
         let ended = world.call(&["run", "--out", &world.out(), "--ship", destination]);
         assert_eq!(ended.code, 2);
-        assert!(!ended.stderr.contains("SECRET") && ended.stdout.is_empty(), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2") && ended.stdout.is_empty(), "{ended:?}");
     }
     assert_eq!(world.good(&["status", "--json"]).json()["runs"], Value::Array(Vec::new()));
     let ended = world.call(&["run", "--no-bundle", "--ship", "drop"]);
