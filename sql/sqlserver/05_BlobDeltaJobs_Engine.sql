@@ -1006,7 +1006,8 @@ BEGIN
     IF @Now < DATEADD(minute, -@Buffer, @Last)
     BEGIN
         SET @Message = CONCAT(N'the server''s clock says ', CONVERT(nvarchar(27), @Now, 126), N'Z, but the last run started at ',
-            CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes');
+            CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes. If it was wrong in the last run, let the next one',
+            N' that is not refused go back with --from (@WindowFrom) to the true time of that run, less the buffer');
         THROW 51000, @Message, 1;
     END;
 END;

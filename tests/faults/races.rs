@@ -5,6 +5,9 @@ use crate::faults::{is_full, tally};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+/// The one unit in scope.
+const UNIT: &str = "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a";
+
 /// As long as a run is given to take over from one that sleeps. Where that one sleeps over a read, it
 /// is waited for, and nobody takes over.
 const TAKE_OVER: Duration = Duration::from_secs(4);
@@ -16,23 +19,52 @@ fn is_settled(ended: &Output) -> bool {
         && !String::from_utf8_lossy(&ended.stderr).contains("panicked")
 }
 
+/// A run that stopped behind its first batch; its lease was let go.
+fn stopped_run(site: &Site) -> String {
+    // `SIGKILL` before the commit of the second batch.
+    let points = site.path("points");
+    let args = ["run", "--out", "out", "--batch-size", "1"];
+    assert!(site.copied().command(&args).env("BLOBDELTA_POINTS", &points).status().unwrap().success());
+    let names = std::fs::read_to_string(&points).unwrap();
+    let batches = names.lines().zip(1..).filter(|(name, _)| name.contains("batch"));
+    let second = batches.map(|(_, nth): (_, u32)| nth).nth(1).unwrap();
+    let killed = site.command(&args).env("BLOBDELTA_DIE_AT", second.to_string()).output().unwrap();
+    assert!(!killed.status.success(), "{killed:?}");
+    site.expire_leases();
+    site.last_run()
+}
+
 pub fn operators() {
     let schedules = if is_full() { 200 } else { 2 };
     let site = Site::loaded();
-    site.unpacked_run();
-    let run = site.last_run();
-    let calls: [&[&str]; 4] = [
+    site.in_one_unit(UNIT);
+    // One that can be resumed, and after it one that is only to be packed.
+    let stopped = stopped_run(&site);
+    let unpacked = site.copied();
+    unpacked.good(&["run", "--out", "out"]);
+    unpacked.unpacked_run();
+    let run = unpacked.last_run();
+    let of_stopped: [&[&str]; 5] = [
         &["run", "--out", "out"],
+        &["run", "--out", "out", "--business-unit", UNIT],
+        &["run", "--out", "out", "--resume", &stopped],
         &["run", "--out", "out", "--batch-size", "3"],
-        &["run", "--out", "out", "--resume", &run],
+        &["run", "--out", "out", "--resume", &stopped],
+    ];
+    let of_unpacked: [&[&str]; 5] = [
+        &["run", "--out", "out"],
         &["pack", "--run", &run, "--out", "out"],
+        &["run", "--out", "out", "--business-unit", UNIT],
+        &["pack", "--run", &run, "--out", "out"],
+        &["prune", "--keep-runs", "1"],
     ];
     for schedule in 0..schedules {
+        let (site, calls) = if schedule % 2 == 0 { (&site, of_stopped) } else { (&unpacked, of_unpacked) };
         let place = site.copied();
         let mut children = Vec::new();
         for nth in 0..calls.len() {
-            // Every order, with pauses that are never the same.
-            let args = calls[(nth * (schedule % 3 + 1) + schedule) % calls.len()];
+            // Every order (five is a prime), with pauses that are never the same.
+            let args = calls[(nth * (schedule % 4 + 1) + schedule) % calls.len()];
             children.push(place.command(args).spawn().unwrap());
             std::thread::sleep(Duration::from_millis((schedule * 7 + nth * 11) as u64 % 40));
         }

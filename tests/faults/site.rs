@@ -166,6 +166,21 @@ impl Site {
         String::from_utf8(ended.stdout).unwrap()
     }
 
+    /// Gives every row of the metadata, as it is now, one business unit, and the table that unit in
+    /// scope.
+    pub fn in_one_unit(&self, unit: &str) {
+        let bytes = unit.replace('-', "");
+        let script = format!(
+            "ALTER TABLE Meta.Docs ADD COLUMN BusinessUnit \"uniqueidentifier BLOB\";
+             UPDATE Meta.Docs SET BusinessUnit = x'{bytes}';
+             CREATE TABLE Src.Units (Id \"uniqueidentifier BLOB\" NOT NULL PRIMARY KEY);
+             INSERT INTO Src.Units (Id) VALUES (x'{bytes}');"
+        );
+        open(&self.path("source")).execute_script(&script).unwrap();
+        let units = ["MetadataBusinessUnitCol=BusinessUnit", "BusinessUnit=Src.dbo.Units", "BusinessUnitIdColumn=Id"];
+        self.good(&[&["table", "set", TABLE], &units[..]].concat());
+    }
+
     /// Lets the time go by that a dead run's lease lives.
     pub fn expire_leases(&self) {
         assert!(self.try_expire_leases().is_some(), "somebody holds the instance");

@@ -12,6 +12,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,
         rule_1_a_clock_before_the_last_run_is_refused,
+        rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing,
+        rule_1_both_changes_of_summer_time_lose_nothing,
         rule_1_local_time_is_read_in_the_tables_clock,
         rule_3_a_key_is_queued_once_with_its_greatest_stamp,
         rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next,

@@ -31,6 +31,52 @@ pub fn rule_1_a_clock_before_the_last_run_is_refused(on: &Instance) {
     world.run_with(&world.options()).unwrap();
 }
 
+/// A clock that ran a day ahead during a run, and was set right: that run's window ends in a time that
+/// is still to come. Runs are refused until the clock is past it; what was stamped meanwhile lies in
+/// no window, and an operator who is told so sets the next one back.
+pub fn rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing(on: &Instance) {
+    const DAY: i64 = 24 * 60;
+    let mut world = World::new(on);
+    world.put(1, None, b"before", 10, A);
+    world.run(1000 + DAY);
+    world.at(1010);
+    let error = world.run_with(&world.options()).unwrap_err();
+    let told = format!("{error} {:?}", error.what_to_do());
+    assert!(told.contains("the server's clock says") && told.contains("--from"), "{told}");
+    world.put(2, None, b"stamped by the right clock", 1020, A);
+    world.at(1000 + 2 * DAY);
+    let mut options = world.options();
+    options.request.from = Some(minute(1000 - BUFFER));
+    world.run_with(&options).unwrap();
+    assert_eq!(world.numbers(), [2]);
+    world.at(1001 + 2 * DAY);
+    world.run_with(&world.options()).unwrap();
+}
+
+/// The hour that comes twice, and the one that does not come: a table in local time.
+pub fn rule_1_both_changes_of_summer_time_lose_nothing(on: &Instance) {
+    for (before, after) in [(60, 0), (0, 60)] {
+        let mut world = World::new(on);
+        world.table.clock = blobdelta::model::clock::ClockKind::Local;
+        world.backend.save_table(&world.table.clone()).unwrap();
+        world.local_time_is_ahead_by(before);
+        let mut taken = std::collections::BTreeSet::new();
+        // A row every forty minutes, a run for ten of them; the offset changes in the middle.
+        for (number, at) in (1_u32..).zip((10_000..12_000).step_by(40)) {
+            let offset = if at < 11_000 { before } else { after };
+            world.local_time_is_ahead_by(offset);
+            world.put(number, None, b"x", at + offset, A);
+            if number.is_multiple_of(10) {
+                world.run(at + 1);
+                taken.extend(world.numbers());
+            }
+        }
+        world.run(12_500);
+        taken.extend(world.numbers());
+        assert_eq!(taken.len(), 50, "from {before} to {after}: {taken:?}");
+    }
+}
+
 pub fn rule_1_local_time_is_read_in_the_tables_clock(on: &Instance) {
     let mut world = World::new(on);
     world.local_time_is_ahead_by(60);

@@ -72,7 +72,10 @@ impl Session {
                 now.utc.rfc3339_utc(),
                 last.rfc3339_utc()
             ))
-            .hint("set the server's clock right: a window computed from it would lose changes")),
+            .hint(
+                "set the server's clock right: a window computed from it would lose changes. If it was wrong in the last \
+                 run, let the next one that is not refused go back with --from to the true time of that run, less the buffer",
+            )),
             _ => Ok(()),
         }
     }
