@@ -38,7 +38,7 @@ pub struct PruneArgs {
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct KeepArgs {
     /// Keep the newest N runs of each table; 100 if nothing is said
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub keep_runs: Option<u32>,
     /// Keep runs that started in the last N days; with --keep-runs, what either of the two says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Retention::MOST_DAYS)))]

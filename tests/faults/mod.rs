@@ -10,6 +10,7 @@ mod disks;
 mod kills;
 mod names;
 mod races;
+mod secrets;
 mod signals;
 mod site;
 mod soak;
@@ -58,6 +59,9 @@ pub fn list() -> List {
     add("a_run_that_slept_through_its_lease_writes_nothing_more", races::sleeper);
     add("two_replays_into_one_target", races::replays);
     add("hostile_names", names::hostile_names);
+    add("a_secret_in_no_output", secrets::canary);
+    add("a_secret_in_no_file", secrets::in_no_file);
+    add("a_secret_in_no_text", secrets::in_no_text);
     add("a_long_soak", soak::soak);
     list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     let unmounted = (!disks::can_mount()).then(|| "no file system can be mounted here (root can)".to_owned());

@@ -45,7 +45,7 @@ fn open(folder: &Path) -> Box<dyn Backend> {
 }
 
 /// In memory where there is such a place: what is tested is order, not the disk.
-fn scratch() -> tempfile::TempDir {
+pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.or_else(|_| tempfile::tempdir()).unwrap()

@@ -64,6 +64,10 @@ impl Endpoint {
         lock(&self.state).statements.iter().filter(|statement| statement.contains(text)).count()
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub fn connection(&self) -> Connection {
         let text = format!("Server=tcp:127.0.0.1,{};User ID=tester;Encrypt=DANGER_PLAINTEXT", self.address.port());
         let credentials = Credentials { password: Some("secret".into()), ..Credentials::default() };

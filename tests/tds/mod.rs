@@ -1,8 +1,8 @@
 //! The way over the network, without a server: a small endpoint that speaks TDS says what the test
 //! wants, and the library's own calls are made against it.
 
-mod endpoint;
-mod reply;
+pub mod endpoint;
+pub mod reply;
 mod types;
 mod wire;
 
