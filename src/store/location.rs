@@ -63,7 +63,8 @@ impl Location {
                     .hint(format!("name one of {SCHEMES}")));
             }
         };
-        Ok(Self { text: text.trim_end_matches('/').to_owned(), place })
+        // Of the root of the file system, `file://` is left, to which a name is joined as to any other.
+        Ok(Self { text: format!("{scheme}://{}", rest.trim_end_matches('/')), place })
     }
 
     /// The location that a path is, if it is a URL.
@@ -143,6 +144,9 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 fn folder(rest: &str) -> Result<PathBuf> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if path.is_empty() {
+        return Ok(PathBuf::from("/"));
+    }
     if !path.starts_with('/') {
         return Err(Error::usage("a URL of a folder has three slashes before its path")
             .hint("write file:///srv/bundles, or the path alone"));
@@ -188,7 +192,7 @@ fn bucket(cloud: Cloud, rest: &str) -> Result<Place> {
     if !is_name(name) || account.as_deref().is_some_and(|account| !is_name(account)) {
         return Err(Error::usage("the URL names no bucket or container").hint(format!("name one of {SCHEMES}")));
     }
-    let prefix = prefix.trim_matches('/');
+    let prefix = prefix.trim_end_matches('/');
     let is_prefix = prefix.is_empty() || prefix.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !is_prefix || prefix.chars().any(|c| c.is_control() || "\\{}^%`[]\"<>~#|*".contains(c)) {
         return Err(Error::usage("the URL's prefix has a part that no store keeps as it is written")
