@@ -72,6 +72,7 @@ fn connected<T>(
     config.authentication(AuthMethod::sql_server(user, password));
     config.encryption(EncryptionLevel::NotSupported);
     config.packet_size(PACKET_BYTES);
+    config.command_timeout(None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let socket = TcpStream::connect(address).await?;
