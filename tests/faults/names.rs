@@ -151,7 +151,7 @@ fn play(folder: &Path, name: &str, place: &str) -> Result<u64> {
     let mut options = UnpackOptions::new(folder.join("files"));
     options.blob_column = Some(called("blob column", "file_stream"));
     let mut files = Vec::new();
-    unpack(&bundles, &options, &Local, &Silent, &mut |written| files.push(options.out.join(&written.path)))?;
+    unpack(&bundles, &options, &Local, &Silent, &mut |written| files.push(options.out.join(written.path)))?;
     let read: Vec<_> = files.iter().map(|path| std::fs::read(path).unwrap()).collect();
     assert_eq!(read, [b"seven"], "{name:?} as {place}: {files:?}");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 3, "{name:?} as {place}: source, bundles, files");
