@@ -13,6 +13,7 @@ mod names;
 mod operations;
 mod power;
 mod races;
+mod rows;
 mod secrets;
 mod server;
 mod signals;

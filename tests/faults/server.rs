@@ -3,6 +3,7 @@
 
 use crate::ALONE_ON_SERVER;
 use crate::SERVER;
+use crate::faults::rows::rows;
 use crate::faults::{moments, tally};
 use crate::replay::cut::{Cut, Relay, through};
 use crate::scenarios::in_turn;
@@ -12,12 +13,9 @@ use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::durable::Local;
 use blobdelta::engine::{self, PackOptions, RunReport};
 use blobdelta::error::{Kind, Result};
-use blobdelta::model::cell::{Cell, CellSink};
-use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::{Level, verify};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -155,7 +153,7 @@ fn settle(work: Work, world: &mut World, round: i64, context: &str) -> (u64, u64
     }
     let mut target = world.target();
     apply(&mut *target, world).unwrap_or_else(|error| panic!("{context}: {error}"));
-    let (due, found) = (rows(&mut *target, "Src.dbo.Docs"), rows(&mut *target, "Copy.dbo.Docs"));
+    let (due, found) = (rows(&mut *target, &name("Src.dbo.Docs")), rows(&mut *target, &name("Copy.dbo.Docs")));
     let lost = due.iter().filter(|(key, bytes)| found.get(key) != Some(bytes)).count();
     (lost as u64, found.keys().filter(|key| !due.contains_key(key)).count() as u64)
 }
@@ -194,36 +192,4 @@ fn campaign(work: Work) {
 fn places(all: usize) -> Vec<usize> {
     let most = (moments(2, 100) as usize).min(all);
     (0..most).map(|nth| (2 * nth + 1) * all / (2 * most) + 1).collect()
-}
-
-fn rows(backend: &mut dyn Backend, table: &str) -> BTreeMap<Guid, Vec<u8>> {
-    let table = name(table);
-    let mut columns = backend.columns(&table).unwrap();
-    columns.retain(|column| ["stream_id", "file_stream"].contains(&column.name.as_str()));
-    let mut seen = Seen::default();
-    backend.scan(&table, &columns, "stream_id", &mut seen).unwrap();
-    seen.rows
-}
-
-#[derive(Default)]
-struct Seen {
-    key: Option<Guid>,
-    bytes: Vec<u8>,
-    rows: BTreeMap<Guid, Vec<u8>>,
-}
-
-impl CellSink for Seen {
-    fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
-        match cell {
-            Cell::Guid(key) => self.key = Some(key),
-            Cell::Bytes(bytes) => self.bytes = bytes.to_vec(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.rows.insert(self.key.take().unwrap(), std::mem::take(&mut self.bytes));
-        Ok(())
-    }
 }

@@ -4,22 +4,20 @@
 //!
 //! It runs in a process of its own, so that what it counts is nobody else's.
 
+use crate::faults::rows::rows;
 use crate::faults::{is_full, tally};
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, unit};
-use blobdelta::backend::{Backend, Retention};
+use blobdelta::backend::Retention;
 use blobdelta::bundle::Bundle;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
-use blobdelta::error::Result;
-use blobdelta::model::cell::{Cell, CellSink};
-use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, Status};
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::{Level, verify};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -188,35 +186,4 @@ fn bundles(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
-}
-
-fn rows(backend: &mut dyn Backend, table: &TableName) -> BTreeMap<Guid, Vec<u8>> {
-    let all = backend.columns(table).unwrap();
-    let column = |name: &str| all.iter().find(|column| column.name == name).unwrap().clone();
-    let mut seen = Seen::default();
-    backend.scan(table, &[column("stream_id"), column("file_stream")], "stream_id", &mut seen).unwrap();
-    seen.rows
-}
-
-#[derive(Default)]
-struct Seen {
-    key: Option<Guid>,
-    bytes: Vec<u8>,
-    rows: BTreeMap<Guid, Vec<u8>>,
-}
-
-impl CellSink for Seen {
-    fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
-        match cell {
-            Cell::Guid(key) => self.key = Some(key),
-            Cell::Bytes(bytes) => self.bytes = bytes.to_vec(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.rows.insert(self.key.take().unwrap(), std::mem::take(&mut self.bytes));
-        Ok(())
-    }
 }

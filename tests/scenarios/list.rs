@@ -106,6 +106,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_12_pruning_keeps_what_the_watermark_of_a_unit_comes_from,
         rule_15_pruning_keeps_deletions_that_are_not_shipped_yet,
         rule_16_pruning_keeps_the_last_bundle_of_a_chain,
+        pruning_keeps_a_bundle_that_has_yet_to_be_shipped,
         pruning_keeps_a_lease_and_a_run_at_work,
         pruning_under_a_clock_that_runs_ahead_removes_nothing_more,
     }

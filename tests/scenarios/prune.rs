@@ -197,6 +197,22 @@ pub fn rule_16_pruning_keeps_the_last_bundle_of_a_chain(on: &Instance) {
     assert!(all.iter().any(|bundle| bundle.previous_root_sha256 == Some(root)), "the chain goes on from it: {all:?}");
 }
 
+pub fn pruning_keeps_a_bundle_that_has_yet_to_be_shipped(on: &Instance) {
+    let mut world = World::new(on);
+    let mut options = world.options();
+    options.pack.ship_to = Some("s3://bucket/weekly".into());
+    world.at(DAY);
+    let owing = world.run_with(&options).unwrap().run.id;
+    idle_runs(&mut world, 2, 3);
+    prune(&mut world);
+    let owed = world.backend.unshipped().unwrap();
+    assert_eq!(owed.len(), 1, "it is still known where it is to go");
+    assert!(runs(&mut world).contains(&owing));
+    world.backend.record_shipped(&owed[0]).unwrap();
+    prune(&mut world);
+    assert!(!runs(&mut world).contains(&owing));
+}
+
 pub fn pruning_keeps_a_lease_and_a_run_at_work(on: &Instance) {
     let mut world = World::new(on);
     world.at(DAY);

@@ -8,7 +8,7 @@
 --     packed again;
 --   * a watermark or a lease names;
 --   * runs: it may be between two leases. One that says so for 30 days has died;
---   * has the last bundle of a chain, to which the next one links.
+--   * has the last bundle of a chain, to which the next one links, or one that has yet to be shipped.
 INSERT INTO temp.PruneDoomed (RunId)
 WITH
 Part (RunId, TableName, IsCompleted, RunStartedAt, OfTable, OfScope, OfOutcome) AS (

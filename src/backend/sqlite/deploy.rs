@@ -57,9 +57,7 @@ impl Session {
             .iter()
             .filter(|upgrade| upgrade.name == script.name && applied.is_some_and(|applied| applied < upgrade.version));
         for one in upgrades.chain([script]) {
-            self.connection
-                .execute_batch(one.text)
-                .map_err(|error| failed("apply a script", error).file(script.name))?;
+            self.execute_batch(one.text).map_err(|error| failed("apply a script", error).file(script.name))?;
         }
         self.execute(
             "INSERT INTO BlobDeltaSchemaVersion (Script, Version, Sha256, AppliedAt) VALUES (?1, ?2, ?3, ?4)

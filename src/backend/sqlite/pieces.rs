@@ -81,7 +81,7 @@ impl Session {
             );
             let sql = prepared.placeholders.fill("fill_piece", &text)?;
             let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
-            let mut found = self.connection.prepare_cached(&sql).map_err(|error| failed("look for a value", error))?;
+            let mut found = self.cached(&sql).map_err(|error| failed("look for a value", error))?;
             found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
         };
         let (Some((into, room)), Some((from, bytes))) = (standing("{TargetTable}")?, standing("{SourceTable}")?) else {

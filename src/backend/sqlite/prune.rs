@@ -44,7 +44,7 @@ const TEMPORARY: &str = "
 impl Session {
     pub(super) fn prune_job_database(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
         retention.check()?;
-        self.connection.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
+        self.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
         if plan { self.plan_prune(retention) } else { self.prune_all(retention) }
     }
 

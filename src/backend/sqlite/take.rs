@@ -62,7 +62,7 @@ impl Session {
         let mut keys = keys.raw_query();
         let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, IsPending, ParentPath)
                     VALUES (?1, ?2, ?3, ?4, ?5)";
-        let mut into = self.connection.prepare_cached(into).map_err(broken)?;
+        let mut into = self.cached(into).map_err(broken)?;
         let mut bytes = 0;
         while let Some(row) = keys.next().map_err(broken)? {
             let key: Guid = row.get(0).map_err(broken)?;
