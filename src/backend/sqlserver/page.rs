@@ -54,7 +54,8 @@ pub(super) struct Reading {
 pub(super) struct Cursor {
     reading: Reading,
     at: SlicePosition,
-    rows: Rows,
+    /// `None` behind the last row of all: who asks for more is told so without asking the server again.
+    rows: Option<Rows>,
 }
 
 /// One level of the order: an expression, and the value of it behind which rows are wanted.
@@ -236,7 +237,11 @@ impl Session {
     ) -> Result<Option<SlicePosition>> {
         // Taken out, so that it is dropped by whatever goes wrong.
         let standing = self.cursor.take().filter(|cursor| cursor.reading == reading && Some(&cursor.at) == after);
-        let mut rows = standing.map(|cursor| cursor.rows);
+        let mut rows = match standing {
+            Some(Cursor { rows: None, .. }) => return Ok(None),
+            Some(cursor) => cursor.rows,
+            None => None,
+        };
         let mut last: Option<SlicePosition> = None;
         let (mut bytes, mut count, mut tries) = (0, 0, 0);
         while count < limits.rows && bytes < limits.bytes {
@@ -255,7 +260,10 @@ impl Session {
                     bytes += given.map_err(|error| error.key(position.key))?;
                     (last, tries, count) = (Some(position), 0, count + 1);
                 }
-                Next::End => return Ok(last),
+                Next::End => {
+                    self.cursor = last.clone().map(|at| Cursor { reading, at, rows: None });
+                    return Ok(last);
+                }
                 Next::Lapsed => rows = None,
                 Next::Broken(_, true) if tries < MAX_TRIES => {
                     tries += 1;
@@ -266,7 +274,7 @@ impl Session {
             }
         }
         if let (Some(rows), Some(at)) = (rows, &last) {
-            self.cursor = Some(Cursor { reading, at: at.clone(), rows });
+            self.cursor = Some(Cursor { reading, at: at.clone(), rows: Some(rows) });
         }
         Ok(last)
     }
