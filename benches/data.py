@@ -142,7 +142,10 @@ class Instance:
         return pace(batches[-tenth:]) / pace(batches[:tenth])
 
 
-SERVER_DATABASES = ["BenchFiles", "BenchMeta", "BenchFiles_Delta", "BenchCopy", "BlobDeltaJobs"]
+SERVER_DATABASES = ["BenchFiles", "BenchMeta", "BenchFiles_Delta", "BenchCopy"]
+# Tables of the job database by table.
+OF_TABLES = ["Bundle", "DeletionLog", "ExcludedKey", "HeldBackKey", "MissingParentsQueue", "PendingKey", "RunScript", "RunStep",
+             "RunTable", "WindowQueue", "HighWatermark", "TableConfig"]
 SERVER_DOC = """CREATE TABLE dbo.{0} (
     stream_id uniqueidentifier NOT NULL PRIMARY KEY, name nvarchar(255) NOT NULL,
     path_locator varbinary(892) NOT NULL, parent_path_locator varbinary(892) NULL, file_stream varbinary(max) NULL);
@@ -173,7 +176,7 @@ SMALL_COLUMNS = "i1 i2 i3 i4 i5 b1 f1 f2 r1 d1 d2 t1 t2 t3 n1 n2 n3 g1 v1".split
 
 
 class Server:
-    """Databases of a server that are this script's own; they go again with `drop`."""
+    """Databases of a server that are this script's own, and its tables in the job database there."""
 
     def __init__(self, connection, ours, baseline, folder):
         values = dict(part.split("=", 1) for part in connection.split(";") if part)
@@ -184,9 +187,13 @@ class Server:
         self.login = [f"{self.host}:{self.port}", self.user, self.password]
         self.env = {"BLOBDELTA_CONNECTION": connection}
         folder.mkdir()
-        self.drop()
+        # The scenarios stop the clock of a server; deploying starts it.
+        self.sql("""IF OBJECT_ID(N'BlobDeltaJobs.dbo.ScenarioClock') IS NOT NULL EXEC (N'USE BlobDeltaJobs;
+            IF OBJECT_ID(N''dbo.ufn_BlobDelta_UtcNow'') IS NOT NULL DROP FUNCTION dbo.ufn_BlobDelta_UtcNow;
+            IF OBJECT_ID(N''dbo.ufn_BlobDelta_LocalNow'') IS NOT NULL DROP FUNCTION dbo.ufn_BlobDelta_LocalNow;
+            USE master;')""")
         self.call("deploy")
-        self.sql("\nGO\n".join(f"CREATE DATABASE {name};" for name in SERVER_DATABASES[:4]))
+        self.empty()
         self.sql("""CREATE TABLE dbo.Number (n int NOT NULL PRIMARY KEY);
             INSERT INTO dbo.Number VALUES (0);
             DECLARE @c int = 1;
@@ -205,13 +212,24 @@ class Server:
         env = {**os.environ, **self.env}
         return subprocess.run([self.ours, *args], env=env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
-    def drop(self):
-        """Drops the databases; a job database that is anybody's but ours and the tests' is left alone."""
-        others = "IsActive = 1 AND TableName NOT LIKE N''Bench%'' AND TableName NOT LIKE N''Src.dbo.%''"
-        self.sql(f"""IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaTableConfig') IS NOT NULL EXEC (N'
-            IF EXISTS (SELECT 1 FROM BlobDeltaJobs.dbo.BlobDeltaTableConfig WHERE {others})
-                RAISERROR (N''BlobDeltaJobs has tables on this server that are not of a benchmark'', 16, 1)')""")
-        self.sql("\nGO\n".join(f"IF DB_ID(N'{name}') IS NOT NULL DROP DATABASE {name};" for name in SERVER_DATABASES))
+    def empty(self):
+        """Leaves nothing of a benchmark behind but the databases, so that what was granted on them stays; a job
+        database with active tables of anybody but a benchmark and the tests is left alone."""
+        own = "(TableName LIKE N'BenchFiles.dbo.%' OR TableName LIKE N'Src.dbo.%')"
+        self.sql(f"""IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1 AND NOT {own})
+            RAISERROR (N'BlobDeltaJobs has tables on this server that are not of a benchmark', 16, 1);""", "BlobDeltaJobs")
+        self.sql("\nGO\n".join(f"DELETE FROM dbo.BlobDelta{name} WHERE {own};" for name in OF_TABLES), "BlobDeltaJobs")
+        drop = """DECLARE @Name nvarchar(128), @Sql nvarchar(400);
+            SET @Name = (SELECT MIN(name) FROM sys.tables);
+            WHILE @Name IS NOT NULL
+            BEGIN
+                SET @Sql = N'DROP TABLE dbo.' + QUOTENAME(@Name);
+                EXEC (@Sql);
+                SET @Name = (SELECT MIN(name) FROM sys.tables WHERE name > @Name);
+            END;"""
+        for database in SERVER_DATABASES:
+            self.sql(f"IF DB_ID(N'{database}') IS NULL CREATE DATABASE {database};")
+            self.sql(drop, database)
 
     def plant(self, name, table, rows, count, *settings):
         """A configured table of as many rows as asked for; `rows` is a SELECT over the numbers `r.n`."""
