@@ -27,6 +27,9 @@ const PART_SLACK_BYTES: u64 = 16 << 20;
 const MAX_ROW_GROUP_BYTES: u64 = 32 << 20;
 /// Values of a part, before compression.
 pub(super) const MAX_PART_BYTES: u64 = 1 << 30;
+/// What is asked for unless told otherwise: a part is hashed while the one before it is applied or
+/// decoded, and only several parts can be hashed side by side.
+const PART_BYTES: u64 = 256 << 20;
 /// Columns of row groups in a part: each takes room in the footer, which is in memory whole.
 pub(super) const MAX_CHUNKS: u64 = 32 << 10;
 
@@ -44,7 +47,7 @@ pub struct PartOptions {
 
 impl Default for PartOptions {
     fn default() -> Self {
-        Self { zstd_level: 1, row_group_bytes: MAX_ROW_GROUP_BYTES, part_bytes: MAX_PART_BYTES }
+        Self { zstd_level: 1, row_group_bytes: MAX_ROW_GROUP_BYTES, part_bytes: PART_BYTES }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::chain::{Gap, noted};
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
+use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -11,6 +11,7 @@ use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
 
 /// Bytes of one transaction, about.
@@ -77,33 +78,47 @@ impl<'b> Applier<'b> {
             skipped: self.skipped.clone(),
             gap: gap.map(Gap::to_string),
         };
-        for file in self.table.files.iter().filter(|file| file.role != FileRole::Blob) {
-            let at = ledger.get(&file.path);
-            if at.is_some_and(|entry| entry.complete) {
-                continue;
-            }
-            let from = at.map_or(0, |entry| entry.rows);
+        let is_due = |file: &&FileInfo| {
+            matches!(file.role, FileRole::Rows | FileRole::Tombstones)
+                && !ledger.get(&file.path).is_some_and(|entry| entry.complete)
+        };
+        let due: Vec<&FileInfo> = self.table.files.iter().filter(is_due).collect();
+        self.each_checked(&due, monitor, |file, checked| {
+            let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
             match file.role {
-                FileRole::Rows => self.rows(backend, file, from, &mut done, monitor)?,
-                FileRole::Tombstones => self.tombstones(backend, file, from, &mut done, monitor)?,
-                // What a verification needs, and a replay does not.
-                FileRole::AbsentParents | FileRole::Blob => {}
+                FileRole::Tombstones => self.tombstones(backend, (file, checked), from, &mut done, monitor),
+                _ => self.rows(backend, (file, checked), from, &mut done, monitor),
             }
-        }
+        })?;
         backend.note_bundles(&self.spec, &noted(self.bundle, self.table, gap))?;
         Ok(done)
+    }
+
+    /// Goes through parts, each checked; the next is hashed on another thread while one is applied.
+    fn each_checked(
+        &self,
+        files: &[&FileInfo],
+        monitor: &dyn Monitor,
+        mut work: impl FnMut(&FileInfo, CheckedFile) -> Result<()>,
+    ) -> Result<()> {
+        std::thread::scope(|scope| {
+            let (checked, coming) = sync_channel(0);
+            let check = move |file: &&FileInfo| checked.send(self.bundle.check_file(file, monitor));
+            scope.spawn(move || files.iter().try_for_each(check));
+            files.iter().zip(coming).try_for_each(|(file, checked)| work(file, checked?))
+        })
     }
 
     fn rows(
         &self,
         backend: &mut dyn Backend,
-        file: &FileInfo,
+        (file, checked): (&FileInfo, CheckedFile),
         from: u64,
         done: &mut TableOutcome,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let mut place = Place::after(from, file);
-        self.open(file, &self.plan, monitor)?.each(|batch| {
+        self.open(checked, &self.plan)?.each(|batch| {
             monitor.check()?;
             let Some(batch) = place.skip(batch) else { return Ok(()) };
             let mut rows = BatchRows::new(self.plan.clone(), batch)?;
@@ -128,14 +143,14 @@ impl<'b> Applier<'b> {
     fn tombstones(
         &self,
         backend: &mut dyn Backend,
-        file: &FileInfo,
+        (file, checked): (&FileInfo, CheckedFile),
         from: u64,
         done: &mut TableOutcome,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
         let mut place = Place::after(from, file);
-        self.open(file, &plan, monitor)?.each(|batch| {
+        self.open(checked, &plan)?.each(|batch| {
             monitor.check()?;
             let Some(batch) = place.skip(batch) else { return Ok(()) };
             let rows = BatchRows::new(plan.clone(), batch)?;
@@ -152,10 +167,10 @@ impl<'b> Applier<'b> {
         place.check_end()
     }
 
-    fn open(&self, file: &FileInfo, plan: &ColumnPlan, monitor: &dyn Monitor) -> Result<PartReader> {
-        let checked = self.bundle.check_file(file, monitor)?;
+    fn open(&self, checked: CheckedFile, plan: &ColumnPlan) -> Result<PartReader> {
+        let path = checked.info().path.clone();
         let part = self.bundle.open_part(checked, &PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() })?;
-        plan.check_schema(part.schema()).map_err(|error| error.file(&file.path))?;
+        plan.check_schema(part.schema()).map_err(|error| error.file(path))?;
         Ok(part)
     }
 

@@ -40,6 +40,11 @@ const BEGIN: &str = "BEGIN; PRAGMA main.incremental_vacuum(1);";
 /// disk again and again.
 const CACHE_KIB: i64 = 32 * 1024;
 
+/// Bytes of a page of a database that is made here, but for the job database, whose commits are small
+/// and scattered. Large values lie in chains of pages, each read and written by a call of its own: 1 GiB
+/// of values of 64 KiB was copied in 1.6 s with pages of 16 KiB, and in 2.3 s with SQLite's own 4 KiB.
+const PAGE_BYTES: u32 = 16 * 1024;
+
 /// The most databases that SQLite can attach (SQLITE_MAX_ATTACHED as built).
 const MAX_ATTACHED: i32 = 125;
 
@@ -71,7 +76,8 @@ impl Session {
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
         }
         // The flag counts for databases that are attached too, and `table add` makes a slice's.
-        let connection = open_connection(&main, true, options.give_up)?;
+        let page_bytes = (options.main_database != JOB_DATABASE).then_some(PAGE_BYTES);
+        let connection = open_connection(&main, true, page_bytes, options.give_up)?;
         let mut session = Self {
             connection,
             folder: folder.to_owned(),
@@ -86,7 +92,7 @@ impl Session {
 
     /// A second connection to the same instance, with the main database alone.
     pub(super) fn open_main_alone(&self) -> Result<Connection> {
-        open_connection(&file_of(&self.folder, &self.options.main_database)?, false, || false)
+        open_connection(&file_of(&self.folder, &self.options.main_database)?, false, None, || false)
     }
 
     fn attach_all(&mut self) -> Result<()> {
@@ -119,8 +125,8 @@ impl Session {
         })?;
         let schema = quote(name);
         let pragmas = format!(
-            "PRAGMA {schema}.synchronous = FULL; PRAGMA {schema}.journal_mode = DELETE;
-             PRAGMA {schema}.cache_size = -{CACHE_KIB};"
+            "PRAGMA {schema}.page_size = {PAGE_BYTES}; PRAGMA {schema}.synchronous = FULL;
+             PRAGMA {schema}.journal_mode = DELETE; PRAGMA {schema}.cache_size = -{CACHE_KIB};"
         );
         self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
         self.databases.push(name.to_owned());
@@ -314,7 +320,13 @@ impl Session {
     }
 }
 
-fn open_connection(file: &Path, create: bool, give_up: fn() -> bool) -> Result<Connection> {
+/// `page_bytes` are for a database that is not there yet; one that is keeps those it has.
+fn open_connection(
+    file: &Path,
+    create: bool,
+    page_bytes: Option<u32>,
+    give_up: fn() -> bool,
+) -> Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
@@ -330,6 +342,7 @@ fn open_connection(file: &Path, create: bool, give_up: fn() -> bool) -> Result<C
         connection.progress_handler(STEPS_BETWEEN, Some(is_to_end))?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, MAX_ATTACHED)?;
         connection.set_prepared_statement_cache_capacity(128);
+        page_bytes.map_or(Ok(()), |bytes| connection.pragma_update(None, "page_size", bytes))?;
         connection.execute_batch(
             "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;",
