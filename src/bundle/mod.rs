@@ -46,6 +46,7 @@ mod container;
 mod content;
 mod find;
 mod folder;
+mod group;
 mod hashing;
 pub mod layout;
 pub mod manifest;

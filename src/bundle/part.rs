@@ -1,28 +1,37 @@
 //! [`PartWriter`]: record batches into Parquet files, hashed as they are written.
 //!
-//! Memory is bounded by one row group, whose pages are held compressed until it is full. The
-//! same batches give the same bytes: the options are all fixed, and so is `created_by`.
+//! Memory is bounded by the row groups in the making, which are two at most (`group`). The same
+//! batches give the same bytes: the options are all fixed, and so is `created_by`; and nothing is
+//! decided by which thread was the faster.
 
+use super::group::Group;
 use super::hashing::HashingFile;
 use super::layout::{PayloadFile, PayloadPath, TableFolder, next_part};
 use super::manifest::{FileInfo, FileRole};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
 use crate::model::sqltype::SqlType;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// The `created_by` of every part: fixed, so that bytes depend on rows alone.
 const CREATED_BY: &str = "blobdelta bundle format 1";
 /// Key of the field metadata that holds the column's T-SQL type.
 const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
-/// Room for what a part's footer and incompressible pages take over its values.
+/// Room for what a part's footer, incompressible pages and dictionaries take over its values.
 const PART_SLACK_BYTES: u64 = 16 << 20;
+/// Row groups that are encoded at once, of which the last takes batches.
+const GROUPS_AT_ONCE: usize = 2;
 /// Half of the format's: a dictionary takes at most as much again as its values.
 const MAX_ROW_GROUP_BYTES: u64 = 32 << 20;
 /// Values of a part, before compression.
@@ -66,24 +75,64 @@ pub struct PartWriter<'d> {
 }
 
 struct OpenPart {
-    writer: ArrowWriter<HashingFile>,
+    writer: SerializedFileWriter<HashingFile>,
+    factory: ArrowRowGroupWriterFactory,
+    making: VecDeque<Group>,
     path: String,
     rows: u64,
-    columns: u64,
-    group_bytes: u64,
 }
 
 impl OpenPart {
+    fn create(disk: &dyn Disk, root: &Path, path: String, schema: &SchemaRef, with: &WriterProperties) -> Result<Self> {
+        let file = HashingFile::create(disk, &root.join(&path))?;
+        let opened = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(with.clone()))
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (writer, factory) = opened.map_err(|error| failed(&path, error))?;
+        Ok(Self { writer, factory, making: VecDeque::new(), path, rows: 0 })
+    }
+
     /// What its pages inflate to, and the values that are in no page yet.
     fn bytes(&self) -> u64 {
         let closed = self.writer.flushed_row_groups().iter().map(|group| group.total_byte_size());
-        closed.filter_map(|bytes| u64::try_from(bytes).ok()).sum::<u64>() + self.group_bytes
+        let closed: u64 = closed.filter_map(|bytes| u64::try_from(bytes).ok()).sum();
+        closed + self.making.iter().map(Group::bytes).sum::<u64>()
     }
 
     /// Columns of row groups once another row group is begun and closed.
-    fn chunks(&self) -> u64 {
-        let groups = self.writer.flushed_row_groups().len() as u64 + 2;
-        groups.saturating_mul(self.columns)
+    fn chunks(&self, columns: u64) -> u64 {
+        let groups = self.writer.flushed_row_groups().len() + self.making.len() + 1;
+        columns.saturating_mul(groups as u64)
+    }
+
+    /// Takes a batch, in a new row group where the last one would grow over `group_bytes`.
+    fn write(&mut self, batch: &RecordBatch, bytes: u64, group_bytes: u64) -> std::result::Result<(), ParquetError> {
+        let has_room = |group: &&mut Group| group.bytes() + bytes <= group_bytes;
+        if self.making.back_mut().filter(has_room).is_none() {
+            if self.making.len() >= GROUPS_AT_ONCE {
+                self.append_oldest()?;
+            }
+            let number = self.writer.flushed_row_groups().len() + self.making.len();
+            self.making.push_back(Group::begin(batch.schema(), self.factory.create_column_writers(number)?)?);
+        }
+        let Some(group) = self.making.back_mut() else { return Ok(()) };
+        group.write(batch, bytes);
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    fn append_oldest(&mut self) -> std::result::Result<(), ParquetError> {
+        let Some(group) = self.making.pop_front() else { return Ok(()) };
+        let chunks = group.finish()?;
+        let mut into = self.writer.next_row_group()?;
+        chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut into))?;
+        into.close().map(drop)
+    }
+
+    /// Writes what is left, and the footer. Gives the row groups, the bytes and their hash.
+    fn close(&mut self) -> Result<(u64, (u64, Sha256))> {
+        let rest = (0..self.making.len()).try_for_each(|_| self.append_oldest());
+        let footer = rest.and_then(|()| self.writer.finish()).map_err(|error| failed(&self.path, error))?;
+        Ok((footer.num_row_groups() as u64, self.writer.inner_mut().seal()?))
     }
 }
 
@@ -123,25 +172,21 @@ impl<'d> PartWriter<'d> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        if batch.schema_ref() != &self.schema {
+            return Err(Error::internal("a batch is not of the schema of its part"));
+        }
         let bytes = value_bytes(batch)?;
+        let columns = self.schema.fields().len() as u64;
         let over = |part: &OpenPart| {
             let most = self.options.part_bytes.saturating_sub(PART_SLACK_BYTES);
-            part.bytes() + bytes > most || part.chunks() > MAX_CHUNKS
+            part.bytes() + bytes > most || part.chunks(columns) > MAX_CHUNKS
         };
         if self.open.as_ref().is_some_and(over) {
             self.close_part()?;
         }
         let group_bytes = self.options.row_group_bytes;
         let part = self.part()?;
-        let failed = |error| failed(&part.path, error);
-        if part.group_bytes > 0 && part.group_bytes + bytes > group_bytes {
-            part.writer.flush().map_err(failed)?;
-            part.group_bytes = 0;
-        }
-        part.writer.write(batch).map_err(failed)?;
-        part.group_bytes += bytes;
-        part.rows += batch.num_rows() as u64;
-        Ok(())
+        part.write(batch, bytes, group_bytes).map_err(|error| failed(&part.path, error))
     }
 
     /// Closes the last part, and gives all of them for the manifest. A table has a part with
@@ -165,11 +210,7 @@ impl<'d> PartWriter<'d> {
                 FileRole::Rows | FileRole::Blob => PayloadFile::Rows(self.number),
             };
             let path = PayloadPath { folder: self.folder.clone(), file }.to_string();
-            let file = HashingFile::create(self.disk, &self.root.join(&path))?;
-            let writer = ArrowWriter::try_new(file, self.schema.clone(), Some(self.properties.clone()));
-            let writer = writer.map_err(|error| failed(&path, error))?;
-            let columns = self.schema.fields().len() as u64;
-            self.open = Some(OpenPart { writer, path, rows: 0, columns, group_bytes: 0 });
+            self.open = Some(OpenPart::create(self.disk, &self.root, path, &self.schema, &self.properties)?);
             self.number = next_part(self.number)?;
         }
         self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))
@@ -177,22 +218,21 @@ impl<'d> PartWriter<'d> {
 
     fn close_part(&mut self) -> Result<()> {
         let Some(mut part) = self.open.take() else { return Ok(()) };
-        let footer = part.writer.finish().map_err(|error| failed(&part.path, error))?;
-        let (bytes, sha256) = part.writer.inner_mut().seal()?;
+        let (row_groups, (bytes, sha256)) = part.close()?;
         self.files.push(FileInfo {
             path: part.path,
             role: self.role,
             bytes,
             sha256,
             rows: Some(part.rows),
-            row_groups: Some(footer.num_row_groups() as u64),
+            row_groups: Some(row_groups),
             content_bytes: None,
         });
         Ok(())
     }
 }
 
-fn failed(path: &str, error: parquet::errors::ParquetError) -> Error {
+fn failed(path: &str, error: ParquetError) -> Error {
     Error::new(Kind::Io, "cannot write this part").file(path).caused_by(error)
 }
 

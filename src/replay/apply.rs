@@ -11,8 +11,8 @@ use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 /// Bytes of one transaction, about.
 const BATCH_BYTES: u64 = 32 << 20;
@@ -103,8 +103,8 @@ impl<'b> Applier<'b> {
     ) -> Result<()> {
         std::thread::scope(|scope| {
             let (checked, coming) = sync_channel(0);
-            let check = move |file: &&FileInfo| checked.send(self.bundle.check_file(file, monitor));
-            scope.spawn(move || files.iter().try_for_each(check));
+            let is_wanted = move |file: &FileInfo| checked.send(self.bundle.check_file(file, monitor)).is_ok();
+            scope.spawn(move || files.iter().all(|file| is_wanted(file)));
             files.iter().zip(coming).try_for_each(|(file, checked)| work(file, checked?))
         })
     }

@@ -1,0 +1,71 @@
+//! [`Group`]: a row group in the making, encoded and compressed on a thread of its own, so that one
+//! column of blobs keeps more than one core busy.
+//!
+//! It holds its batches until they are encoded, which are as many bytes as a row group may have, and
+//! the pages that they became.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::errors::{ParquetError, Result};
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// See the module's text. Dropped unfinished, it ends once it has encoded what it was given.
+pub(super) struct Group {
+    batches: Sender<RecordBatch>,
+    encoder: JoinHandle<Result<Vec<ArrowColumnChunk>>>,
+    bytes: u64,
+}
+
+impl Group {
+    /// Begins one of a schema without nested columns: a writer a field.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub(super) fn begin(schema: SchemaRef, columns: Vec<ArrowColumnWriter>) -> Result<Self> {
+        let (batches, coming) = channel();
+        let work = move || encode(&schema, columns, &coming);
+        let encoder = std::thread::Builder::new().name("encode".to_owned()).spawn(work)?;
+        Ok(Self { batches, encoder, bytes: 0 })
+    }
+
+    /// Values that it was given, before compression.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes a batch of `bytes` bytes. What goes wrong with it, [`Group::finish`] says.
+    pub(super) fn write(&mut self, batch: &RecordBatch, bytes: u64) {
+        self.bytes += bytes;
+        // An encoder that has ended has an error to tell.
+        let _ = self.batches.send(batch.clone());
+    }
+
+    /// Waits until all is encoded.
+    ///
+    /// # Errors
+    /// What encoding says.
+    pub(super) fn finish(self) -> Result<Vec<ArrowColumnChunk>> {
+        drop(self.batches);
+        self.encoder.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+fn encode(
+    schema: &SchemaRef,
+    mut columns: Vec<ArrowColumnWriter>,
+    batches: &Receiver<RecordBatch>,
+) -> Result<Vec<ArrowColumnChunk>> {
+    for batch in batches {
+        for ((field, array), column) in schema.fields().iter().zip(batch.columns()).zip(&mut columns) {
+            let leaves = compute_leaves(field, array)?;
+            let [leaf] = &leaves[..] else {
+                return Err(ParquetError::General(format!("the column {} is nested", field.name())));
+            };
+            column.write(leaf)?;
+        }
+    }
+    columns.into_iter().map(ArrowColumnWriter::close).collect()
+}
