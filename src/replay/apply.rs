@@ -11,8 +11,8 @@ use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 /// Bytes of one transaction, about.
 const BATCH_BYTES: u64 = 32 << 20;

@@ -321,12 +321,7 @@ impl Session {
 }
 
 /// `page_bytes` are for a database that is not there yet; one that is keeps those it has.
-fn open_connection(
-    file: &Path,
-    create: bool,
-    page_bytes: Option<u32>,
-    give_up: fn() -> bool,
-) -> Result<Connection> {
+fn open_connection(file: &Path, create: bool, page_bytes: Option<u32>, give_up: fn() -> bool) -> Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
