@@ -124,6 +124,8 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
     // A server copies values of any size by itself.
     slices { values_that_are_copied_in_pieces_are_copied_whole }
+    // A server has no rowids.
+    slices { a_source_without_rowids_is_copied_as_any_other }
     // A column there may be declared as anything; of a server's types every one is carried but CLR types.
     failures { a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read }
 ];

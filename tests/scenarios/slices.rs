@@ -196,6 +196,42 @@ pub fn values_that_are_copied_in_pieces_are_copied_whole(on: &Instance) {
     assert_eq!(slice[&key(4)].bytes.as_deref(), Some(&b"small"[..]));
 }
 
+/// The order of a batch, and the way back to its rows, are those of the source's rowids, where it has them.
+pub fn a_source_without_rowids_is_copied_as_any_other(on: &Instance) {
+    let columns = "stream_id, file_stream, name, path_locator, parent_path_locator";
+    let anew = |more: &str, end: &str| {
+        format!(
+            "ALTER TABLE Src.Docs RENAME TO Stored; CREATE TABLE Src.Docs (stream_id \"uniqueidentifier BLOB\" NOT NULL
+                 PRIMARY KEY, file_stream \"varbinary(max) BLOB\" NULL, name \"nvarchar(255) TEXT\" NOT NULL,
+                 path_locator \"varbinary(892) BLOB\" NOT NULL, parent_path_locator \"varbinary(892) BLOB\" NULL
+                 {more}) {end}; INSERT INTO Src.Docs ({columns}) SELECT {columns} FROM Src.Stored"
+        )
+    };
+    let shapes = [
+        String::new(),
+        "ALTER TABLE Src.Docs RENAME TO Stored; CREATE VIEW Src.Docs AS SELECT * FROM Stored".to_owned(),
+        anew("", "WITHOUT ROWID"),
+        anew(", \"RowId\" \"int INTEGER\" NULL DEFAULT 7", ""),
+    ];
+    let slices = shapes.map(|shape| {
+        let mut world = World::new(on);
+        world.blob(9, None, b"an ancestor");
+        for (number, parent) in [(8, Some(9)), (1, Some(8)), (7, None), (2, Some(7)), (3, Some(9)), (5, None)] {
+            world.put(number, parent, format!("bytes {number}").as_bytes(), 5, A);
+        }
+        world.stamp(6, 5, A);
+        world.script(&shape, "");
+        world.at(1000);
+        let report = world.run_with(&world.options()).unwrap();
+        assert_eq!(report.run.status, Status::Completed, "{shape}");
+        assert_eq!(world.numbers(), [1, 2, 3, 5, 7, 8, 9], "{shape}");
+        let slice = world.slice();
+        assert_eq!((slice[&key(9)].step, slice[&key(8)].step), (2, 3), "{shape}");
+        slice.into_values().map(|row| (row.bytes, row.step, row.depth, row.parent)).collect::<Vec<_>>()
+    });
+    assert!(slices.iter().all(|slice| *slice == slices[0]), "{slices:?}");
+}
+
 fn tree(folder: &std::path::Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,24 +1,49 @@
 -- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
 -- another row in scope is taken, and not counted as out of scope or without business unit.
-WITH InWindow AS MATERIALIZED (
-    SELECT
-        m.{MetadataIdColumn} AS stream_id,
-        max({InScope}) AS IsInScope,
-        max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
+-- Each count begins at what it counts, which is rare, and not at the keys of the window.
+WITH
+Outside AS (
+    SELECT m.{MetadataIdColumn} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    WHERE @BusinessUnitId IS NULL AND NOT {InScope}
+        AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
     GROUP BY m.{MetadataIdColumn}
+),
+Untaken AS (
+    SELECT o.HasBusinessUnit
+    FROM Outside AS o
+    WHERE NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} IS o.stream_id AND {InScope}
+            AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    )
+),
+Excluded AS (
+    SELECT @ExcludedStreamId AS stream_id
+    UNION
+    SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+),
+Future AS (
+    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
 )
 SELECT
-    coalesce(sum(NOT IsInScope AND HasBusinessUnit AND @BusinessUnitId IS NULL), 0) AS OutOfScope,
-    coalesce(sum(NOT IsInScope AND NOT HasBusinessUnit AND @BusinessUnitId IS NULL), 0) AS WithoutBusinessUnit,
-    coalesce(sum(IsInScope AND (
-        stream_id = @ExcludedStreamId
-        OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = w.stream_id)
-    )), 0) AS Excluded,
-    -- From those that lie in the future, which are few, and not by the last stamp of every key.
-    coalesce(sum(IsInScope AND stream_id IN (
-        SELECT m.{MetadataIdColumn} FROM {MetadataTable} AS m
-        WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-    )), 0) AS Future
-FROM InWindow AS w;
+    (SELECT coalesce(sum(u.HasBusinessUnit), 0) FROM Untaken AS u) AS OutOfScope,
+    (SELECT coalesce(sum(NOT u.HasBusinessUnit), 0) FROM Untaken AS u) AS WithoutBusinessUnit,
+    (
+        SELECT count(*) FROM Excluded AS x
+        WHERE EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = x.stream_id AND {InScope}
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        )
+    ) AS Excluded,
+    (
+        SELECT count(*) FROM Future AS f
+        WHERE EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        )
+    ) AS Future;

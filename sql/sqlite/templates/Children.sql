@@ -1,13 +1,14 @@
 -- Step 3: the children of a batch, and what lost its parent since it was queued.
 -- ModifiedOn is read again in this very statement: the stamp that a row carries is the stamp of
 -- the bytes beside it.
--- CROSS JOIN keeps SQLite to this order of tables: from the batch to the source, by its key.
+-- CROSS JOIN keeps SQLite to this order of tables: from the batch, as it was taken, to the source, by the
+-- place where its row was found within this transaction.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
 WITH Fresh AS (
     SELECT
-        b.stream_id,
+        b.Place,
         b.WasHeldBack,
         b.IsPending,
         b.Depth,
@@ -17,12 +18,12 @@ WITH Fresh AS (
         {BusinessUnit} AS BusinessUnit
     FROM "#Batch" AS b
     LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
-    GROUP BY b.stream_id
+    GROUP BY b.Seq
 )
 SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
-CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = f.stream_id
+CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
 WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
 -- What the slice has already. A statement that asked the slice for it would be kept in a temporary

@@ -2,8 +2,11 @@
 -- in-scope metadata rows; keys that the last completed run held back, if they would be held
 -- back again; and pending keys.
 -- Every stamp from the window's start on is read, those behind its end too, so that the greatest is
--- known without looking each key up again. The keys are numbered as they come, which is in their own
--- order: so the queue, the index of the slice and those of the metadata are gone through from end to end.
+-- known without looking each key up again.
+-- The keys are numbered in parts of 100,000: the parts follow each other in the order of the keys, the
+-- keys of one in the order in which the source stores its rows. By a part, the indexes over keys, which
+-- are random, are gone through from end to end, a piece that stays in memory at a time; in a part, the
+-- rows are, and siblings, which were stored together, find their parents together.
 INSERT INTO BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
 WITH
 Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
@@ -36,6 +39,26 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
         )
     )
     GROUP BY stream_id
+),
+Chosen AS (
+    SELECT c.*, (row_number() OVER () - 1) / 100000 AS Part
+    FROM Candidate AS c
+    WHERE
+        CASE
+            WHEN c.ModifiedOn IS NULL THEN c.IsPending
+            WHEN c.ModifiedOn < @WindowEnd THEN c.ModifiedOn >= @WindowStart OR c.IsPending
+            ELSE c.WasHeldBack AND c.ModifiedOn < @RunStart
+        END
+        AND c.stream_id IS NOT @ExcludedStreamId
+        AND c.stream_id NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
+),
+Placed AS (
+    SELECT c.*, s.{PlaceColumn} AS Place
+    FROM Chosen AS c
+    LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = c.stream_id
+    ORDER BY c.Part, s.{PlaceColumn}
+    -- No limit, and yet SQLite keeps to an order that has one.
+    LIMIT -1
 )
 SELECT
     @RunId,
@@ -46,13 +69,5 @@ SELECT
     c.ModifiedOn,
     c.WasHeldBack,
     c.IsPending
-FROM Candidate AS c
-LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = c.stream_id
-WHERE
-    CASE
-        WHEN c.ModifiedOn IS NULL THEN c.IsPending
-        WHEN c.ModifiedOn < @WindowEnd THEN c.ModifiedOn >= @WindowStart OR c.IsPending
-        ELSE c.WasHeldBack AND c.ModifiedOn < @RunStart
-    END
-    AND c.stream_id IS NOT @ExcludedStreamId
-    AND c.stream_id NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName);
+FROM Placed AS c
+LEFT JOIN {SourceTable} AS s ON s.{PlaceColumn} = c.Place;

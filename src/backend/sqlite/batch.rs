@@ -40,7 +40,7 @@ impl Session {
             session.own_slice(&prepared.config, &table_run.fence, &[SliceState::Filling])?;
             let given = session.given(table_run, batch_size, step.number())?;
             let parameters = prepared.parameters(&given);
-            let taken = session.take_keys(&prepared, table_run, step, &parameters)?;
+            let mut taken = session.take_keys(&prepared, table_run, step, &parameters)?;
             if taken.keys == 0 {
                 return Ok(BatchOutcome::default());
             }
@@ -52,6 +52,8 @@ impl Session {
                 .get(usize::from(step.number()) - 1)
                 .ok_or_else(|| Error::internal("a flat table has step 1 alone").table(&prepared.config.name))?;
             let rows = session.run_script(name, sql, &parameters)?;
+            // A script of ours takes rows of the batch alone, each once, so that their number is proof enough.
+            taken.is_all_copied = rows == taken.keys && prepared.is_ours(step) && !taken.has_pending;
             session.fill_pieces(&prepared, &taken.piecewise)?;
             match step {
                 Step::MissingParents => session.mark_parents(table_run)?,
@@ -83,8 +85,7 @@ impl Session {
         }
         self.execute(
             "UPDATE temp.\"#Batch\" AS b SET (ParentKey, Depth) = (
-                 SELECT max(p.ParentKey), coalesce(max(p.Depth), 0)
-                 FROM temp.\"#Parents\" AS p WHERE p.ParentPath = b.ParentPath)
+                 SELECT p.ParentKey, p.Depth FROM temp.\"#Parents\" AS p WHERE p.ParentPath = b.ParentPath)
              WHERE ParentPath IS NOT NULL",
             [],
         )?;

@@ -6,7 +6,7 @@ use super::template::{Parameters, Placeholders};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Scope, TableRun};
+use crate::model::run::{Scope, Step, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts;
@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) missing_parents: Option<(String, String)>,
     /// Those of steps 1, 2 and 3; a flat table has step 1 alone.
     pub(super) steps: Vec<(String, String)>,
+    /// Whether each of the steps has the template that it was shipped with.
+    ours: Vec<bool>,
     pub(super) batch_keys: String,
     pub(super) batch_ancestors: String,
     pub(super) batch_parents: Option<String>,
@@ -60,6 +62,11 @@ impl Prepared {
         ]
     }
 
+    /// Whether a step has the template that it was shipped with.
+    pub(super) fn is_ours(&self, step: Step) -> bool {
+        self.ours.get(usize::from(step.number()) - 1).is_some_and(|is_ours| *is_ours)
+    }
+
     /// The quoted slice table.
     pub(super) fn target(&self) -> Result<String> {
         self.placeholders.fill("TargetTable", "{TargetTable}")
@@ -81,12 +88,14 @@ impl Session {
             Ok((name, text))
         };
         let queue = |name: &str| self.queue_script(&config.name, name).and_then(filled);
-        let step = |step: &u8| self.step_script(&config.name, *step).and_then(filled);
+        let texts = steps.iter().map(|step| self.step_script(&config.name, *step)).collect::<Result<Vec<_>>>()?;
+        let shipped = scripts::SQLITE_STEP_TEMPLATES.iter().map(|(_, _, text)| *text);
         let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
         let prepared = Prepared {
             window_queue: queue("WindowQueue")?,
             missing_parents: config.is_tree().then(|| queue("MissingParents")).transpose()?,
-            steps: steps.iter().map(step).collect::<Result<_>>()?,
+            ours: texts.iter().zip(shipped).map(|((_, text), shipped)| text == shipped).collect(),
+            steps: texts.into_iter().map(filled).collect::<Result<_>>()?,
             batch_keys: placeholders.fill("batch_keys", scripts::sqlite::BATCH_KEYS)?,
             batch_ancestors: placeholders.fill("batch_ancestors", scripts::sqlite::BATCH_ANCESTORS)?,
             batch_parents: config.is_tree().then(parents).transpose()?,

@@ -207,7 +207,7 @@ impl Session {
             )?;
             session.execute(&format!("DELETE FROM {target}"), [])?;
             session.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
-            session.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name])?;
+            session.empty_queue(table)?;
             session.execute(
                 "UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
                  DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
@@ -225,6 +225,23 @@ impl Session {
             )?;
             Ok(())
         })
+    }
+
+    /// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first
+    /// whether another table has any: a few seeks, one for each run and table that the queue holds.
+    fn empty_queue(&self, table: &TableConfig) -> Result<()> {
+        let next = "SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
+                        WHERE RunId = ?1 AND TableName > ?2 ORDER BY RunId, TableName LIMIT 1)
+                    UNION ALL SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
+                        WHERE RunId > ?1 ORDER BY RunId, TableName LIMIT 1) LIMIT 1";
+        let mut last = (Vec::new(), String::new());
+        while let Some(found) = self.query_optional(next, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))? {
+            last = found;
+            if last.1 != table.name.to_string() {
+                return self.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name]).map(drop);
+            }
+        }
+        self.execute("DELETE FROM BlobDeltaWindowQueue", []).map(drop)
     }
 
     fn fill_queues(

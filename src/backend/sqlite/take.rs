@@ -22,6 +22,10 @@ pub(super) struct Taken {
     /// Numbers in the queue: those before the first, and the last. Of steps 1 and 3 alone.
     pub(super) after: i64,
     pub(super) last: i64,
+    /// Whether one of the keys was asked for by name.
+    pub(super) has_pending: bool,
+    /// Whether it is known that every key was copied, and none of them was pending.
+    pub(super) is_all_copied: bool,
     /// Keys of rows with values that are copied in pieces. At most a few: each fills a good part of a batch.
     pub(super) piecewise: Vec<Guid>,
 }
@@ -60,21 +64,22 @@ impl Session {
         let broken = |error| failed("take the keys of a batch", error);
         let mut keys = self.prepare_script("batch_keys", sql, parameters)?;
         let mut keys = keys.raw_query();
-        let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, IsPending, ParentPath)
-                    VALUES (?1, ?2, ?3, ?4, ?5)";
+        let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, IsPending, Place, ParentPath)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let mut into = self.cached(into).map_err(broken)?;
         let mut bytes = 0;
         while let Some(row) = keys.next().map_err(broken)? {
             let key: Guid = row.get(0).map_err(broken)?;
-            for at in 0..5 {
+            for at in 0..6 {
                 let value = ToSqlOutput::Borrowed(row.get_ref(at).map_err(broken)?);
                 into.raw_bind_parameter(at + 1, value).map_err(broken)?;
             }
             into.raw_execute().map_err(broken)?;
             taken.keys += 1;
             taken.last = row.get::<_, Option<i64>>(1).map_err(broken)?.unwrap_or(0);
-            bytes += row.get::<_, u64>(5).map_err(broken)?;
-            if row.get(6).map_err(broken)? {
+            taken.has_pending |= row.get::<_, bool>(3).map_err(broken)?;
+            bytes += row.get::<_, u64>(6).map_err(broken)?;
+            if row.get(7).map_err(broken)? {
                 taken.piecewise.push(key);
             }
             if bytes >= BATCH_BYTES {
@@ -103,19 +108,9 @@ impl Session {
         parameters: &Parameters,
     ) -> Result<()> {
         let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
-        self.run_script("batch_states", &prepared.batch_states, parameters)?;
-        let states = self.query_all(
-            "SELECT State, min(stream_id) FROM temp.\"#Batch\" WHERE State IS NOT 'Copied' GROUP BY State",
-            [],
-            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Guid>(1)?)),
-        )?;
-        if let Some((None, key)) = states.first() {
-            let text = format!("the script {script} left out a row that is in the window");
-            let hint = "a script may not filter rows: exclude keys in BlobDeltaExcludedKey, with a reason";
-            return Err(Error::config(text).run(run).table(table).step(step.number()).key(*key).hint(hint));
-        }
-        if !states.is_empty() {
-            self.mark_not_copied(table_run, step)?;
+        if !taken.is_all_copied {
+            self.run_script("batch_states", &prepared.batch_states, parameters)?;
+            self.mark_not_copied(table_run, script, step)?;
         }
         // What of these numbers has no mark now is the rest of the batch.
         self.execute(
@@ -123,8 +118,7 @@ impl Session {
              WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3 AND Seq > ?4 AND Seq <= ?5 AND State IS NULL",
             (run, table, step.number(), taken.after, taken.last),
         )?;
-        let pending = "SELECT EXISTS (SELECT 1 FROM temp.\"#Batch\" WHERE State = 'Copied' AND IsPending)";
-        if self.query_one(pending, [])? {
+        if taken.has_pending {
             self.execute(
                 "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1
                  AND stream_id IN (SELECT stream_id FROM temp.\"#Batch\" WHERE State = 'Copied')",
@@ -139,13 +133,27 @@ impl Session {
         Ok(())
     }
 
-    fn mark_not_copied(&self, table_run: &TableRun, step: Step) -> Result<()> {
+    fn mark_not_copied(&self, table_run: &TableRun, script: &str, step: Step) -> Result<()> {
         let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
+        let states = self.query_all(
+            "SELECT State, min(stream_id) FROM temp.\"#Batch\" WHERE State IS NOT 'Copied' GROUP BY State",
+            [],
+            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Guid>(1)?)),
+        )?;
+        match states.first() {
+            None => return Ok(()),
+            Some((None, key)) => {
+                let text = format!("the script {script} left out a row that is in the window");
+                let hint = "a script may not filter rows: exclude keys in BlobDeltaExcludedKey, with a reason";
+                return Err(Error::config(text).run(run).table(table).step(step.number()).key(*key).hint(hint));
+            }
+            Some(_) => {}
+        }
         self.execute(
             // By number, and not as a join, which SQLite would begin at the whole queue.
             "UPDATE BlobDeltaWindowQueue AS q SET State = (
                  SELECT CASE b.State WHEN 'Absent' THEN 'Gone' ELSE b.State END
-                 FROM temp.\"#Batch\" AS b WHERE b.stream_id = q.stream_id)
+                 FROM temp.\"#Batch\" AS b WHERE b.Seq = q.Seq)
              WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3
              AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State NOT IN ('Moved', 'Copied'))",
             (run, table, step.number()),
@@ -166,10 +174,10 @@ impl Session {
              WHERE b.State = 'Absent' AND NOT EXISTS (
                  -- A deletion after the stamp explains why the row is not there.
                  SELECT 1 FROM BlobDeltaDeletionLog AS d INNER JOIN BlobDeltaWindowQueue AS q
-                     ON q.RunId = ?3 AND q.TableName = ?1 AND q.stream_id = b.stream_id
+                     ON q.RunId = ?3 AND q.TableName = ?1 AND q.Step = ?4 AND q.Seq = b.Seq
                  WHERE d.TableName = ?1 AND d.stream_id = b.stream_id
                      AND d.DeletedOn >= coalesce(q.ModifiedOn, d.DeletedOn))",
-            (table, self.server_time().utc, run),
+            (table, self.server_time().utc, run, step.number()),
         )?;
         Ok(())
     }

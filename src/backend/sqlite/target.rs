@@ -215,10 +215,14 @@ impl Session {
 
     /// Whether SQLite can open a table's values for reading and writing in pieces.
     pub(super) fn opens_blobs(&self, table: &TableName) -> Result<bool> {
-        let is_plain = "SELECT coalesce(max(type = 'table' AND NOT wr), 0) FROM pragma_table_list(?1)
-                        WHERE schema = ?2 COLLATE NOCASE";
-        let is_plain = self.query_one(is_plain, (&table.table, self.schema_name(&table.db)))?;
-        Ok(is_plain && !self.table_columns(table)?.iter().any(|column| column.computed))
+        Ok(self.has_rowid(table)? && !self.table_columns(table)?.iter().any(|column| column.computed))
+    }
+
+    /// Whether it is a table, and one whose rows have rowids.
+    pub(super) fn has_rowid(&self, table: &TableName) -> Result<bool> {
+        let sql = "SELECT coalesce(max(type = 'table' AND NOT wr), 0) FROM pragma_table_list(?1)
+                   WHERE schema = ?2 COLLATE NOCASE";
+        self.query_one(sql, (&table.table, self.schema_name(&table.db)))
     }
 
     /// How the target takes the rows, as it is now.

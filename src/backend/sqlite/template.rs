@@ -45,6 +45,7 @@ impl Placeholders {
             ("MetadataTable", Some(session.resolve(&config.metadata)?)),
             ("BusinessUnitTable", business_units),
             ("KeyColumn", Some(quote(&config.key_column))),
+            ("PlaceColumn", Some(session.place_column(config)?)),
             ("PathColumn", column(&config.path_column)),
             ("ParentPathColumn", column(&config.parent_path_column)),
             ("ParentPath", Some(column(&config.parent_path_column).map_or("NULL".into(), |path| format!("s.{path}")))),
@@ -177,10 +178,10 @@ impl Session {
     /// the connection.
     pub(super) fn create_batch_tables(&self) -> Result<()> {
         let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
-                       stream_id BLOB NOT NULL PRIMARY KEY, Seq INTEGER, WasHeldBack INTEGER NOT NULL DEFAULT 0,
+                       Seq INTEGER PRIMARY KEY, stream_id BLOB NOT NULL, WasHeldBack INTEGER NOT NULL DEFAULT 0,
                        IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
-                       ParentPath
-                   ) WITHOUT ROWID;
+                       Place, ParentPath
+                   );
                    CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
                        ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
                    ) WITHOUT ROWID;";
