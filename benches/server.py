@@ -109,16 +109,18 @@ def replaying(bench, server, what, run, name, column):
     bundle = next(out.glob("*.bundle"))
     login = ["-S", f"{server.host}:{server.port}", "-U", server.user, "-P", server.password]
     rows = server.folder / "rows.bcp"
-    server.run([freebcp, f"BenchFiles_Delta.dbo.{name}", "out", rows, "-n", *login])
+    # As characters: its native form knows no uniqueidentifier.
+    server.run([freebcp, f"BenchFiles_Delta.dbo.{name}", "out", rows, "-c", "-T", "2147483647", *login])
     replay = [server.ours, "replay", bundle, "--into", server.env["BLOBDELTA_CONNECTION"], "--database", "BenchCopy", "--create"]
-    # A replay makes its table by itself: once, so that the other one finds one of the same shape.
+    # A replay makes its table by itself: once, so that there is one to drop.
     server.run(replay)
     shape = f"BenchFiles_Delta.dbo.{name}"
-    server.sql(f"IF OBJECT_ID(N'dbo.Loaded') IS NOT NULL DROP TABLE dbo.Loaded;\nGO\nSELECT TOP (0) * INTO dbo.Loaded FROM dbo.{name};", "BenchCopy")
+    server.sql(f"IF OBJECT_ID(N'dbo.Loaded') IS NOT NULL DROP TABLE dbo.Loaded;\nGO\nSELECT TOP (0) * INTO dbo.Loaded FROM dbo.{name};"
+               "\nGO\nALTER TABLE dbo.Loaded ADD PRIMARY KEY (stream_id);", "BenchFiles_Delta")
     emptied = server.program("emptied", f"USE BenchCopy;\nGO\nDROP TABLE dbo.{name}; DELETE FROM dbo.BlobDeltaReplayLedger; DELETE FROM dbo.BlobDeltaReplayBundle;")
     again = server.program("again", "USE BenchCopy;\nGO\nDELETE FROM dbo.BlobDeltaReplayLedger; DELETE FROM dbo.BlobDeltaReplayBundle;")
-    cleared = server.program("cleared", "USE BenchCopy;\nGO\nDELETE FROM dbo.Loaded;")
-    load = Program([freebcp, "BenchCopy.dbo.Loaded", "in", rows, "-n", "-b", "5000", *login], before=cleared)
+    cleared = server.program("cleared", "USE BenchFiles_Delta;\nGO\nDELETE FROM dbo.Loaded;")
+    load = Program([freebcp, "BenchFiles_Delta.dbo.Loaded", "in", rows, "-c", "-b", "5000", *login], before=cleared)
     bench.rate(f"replay {what} into an empty table of a server", f"freebcp of the rows of {shape}", 0.8,
                Program(replay, before=emptied), [load])
     bench.rate(f"replay {what} over the same rows", f"freebcp of the rows of {shape}", 0.5, Program(replay, before=again), [load])
