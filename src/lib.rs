@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | `error`, `model` |
-//! | 1 | `durable`, `scripts`, `monitor` |
+//! | 1 | `durable`, `scripts`, `monitor`, `pool` |
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
 //! | 4 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
@@ -47,6 +47,7 @@ pub mod engine;
 pub mod error;
 pub mod model;
 pub mod monitor;
+pub mod pool;
 pub mod reconcile;
 pub mod replay;
 pub mod scripts;

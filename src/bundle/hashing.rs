@@ -1,7 +1,8 @@
-//! [`HashingFile`]: a file that is hashed and counted while it is written, on a thread of its own.
+//! [`HashingFile`]: a file that is hashed and counted while it is written, by two threads of its own.
 //!
-//! Whoever makes the bytes only fills blocks; hashing one and handing it to the system take about
-//! as long as compressing it. A few blocks are on their way, and are filled again.
+//! Whoever makes the bytes only fills blocks. One thread hashes them; the other hands them to the
+//! system, and waits for the disk, which would keep the first from hashing for a third of the time. A
+//! few blocks are on their way, and are filled again.
 
 use super::block::Block;
 use crate::durable::{Disk, DurableFile};
@@ -13,11 +14,13 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Blocks that are full and wait: 32 MiB, because a row group comes at once, and the next is made
-/// while it is written.
-const MOST_WAITING: usize = 128;
+/// Blocks that are full and wait to be hashed: half of a row group, which comes at once, and the
+/// next is made while it is hashed.
+const MOST_WAITING: usize = 64;
+/// Blocks that are hashed and wait to be written, while the disk takes what was written before.
+const MOST_HASHED: usize = 32;
 /// Bytes after which they are brought to the disk, so that the last sync has little to wait for.
-const SYNC_BYTES: u64 = 64 << 20;
+const SYNC_BYTES: u64 = 32 << 20;
 
 enum Message {
     Block(Block),
@@ -29,28 +32,72 @@ pub(super) struct HashingFile {
     block: Block,
     full: Option<SyncSender<Message>>,
     emptied: Receiver<Block>,
-    worker: Option<JoinHandle<Result<(u64, Sha256)>>>,
+    worker: Option<Sealing>,
+}
+
+/// A file that takes nothing more; what it took is hashed, written and synced meanwhile.
+pub(super) struct Sealing(Option<Workers>);
+
+struct Workers {
+    hash: JoinHandle<Sha256>,
+    write: JoinHandle<Result<u64>>,
+}
+
+impl Workers {
+    /// Waits for both.
+    fn end(self) -> Result<(u64, Sha256)> {
+        let sha256 = self.hash.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let bytes = self.write.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((bytes, sha256))
+    }
+}
+
+impl Sealing {
+    /// Waits until the file is on the disk. Gives bytes and hash.
+    ///
+    /// # Errors
+    /// Io.
+    pub(super) fn end(mut self) -> Result<(u64, Sha256)> {
+        self.0.take().ok_or_else(|| Error::internal("a file was sealed twice"))?.end()
+    }
+}
+
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        // Nobody touches the file any more when this returns.
+        let _ = self.0.take().map(Workers::end);
+    }
 }
 
 impl HashingFile {
     pub(super) fn create(disk: &dyn Disk, path: &Path) -> Result<Self> {
         let file = disk.create(path)?;
-        let (full, blocks) = sync_channel(MOST_WAITING);
+        let (full, filled) = sync_channel(MOST_WAITING);
+        let (hashed, written) = sync_channel(MOST_HASHED);
         let (back, emptied) = channel();
         let path = path.to_owned();
-        let work = move || write(file, &path, &blocks, &back);
-        let worker = std::thread::Builder::new().name("write".to_owned()).spawn(work);
-        let worker = worker.map_err(|error| Error::internal("no thread can be started").caused_by(error))?;
-        Ok(Self { block: Block::new(), full: Some(full), emptied, worker: Some(worker) })
+        let write = start("write", move || write(file, &path, &written, &back))?;
+        let hash = start("hash", move || hash(&filled, &hashed))?;
+        Ok(Self {
+            block: Block::new(),
+            full: Some(full),
+            emptied,
+            worker: Some(Sealing(Some(Workers { hash, write }))),
+        })
     }
 
     /// Writes what is left and syncs; to be called once, at the end. Gives bytes and hash.
     pub(super) fn seal(&mut self) -> Result<(u64, Sha256)> {
+        self.begin_seal()?.end()
+    }
+
+    /// The same, without waiting for it.
+    pub(super) fn begin_seal(&mut self) -> Result<Sealing> {
         let rest = std::mem::replace(&mut self.block, Block::new());
         if self.send(Message::Block(rest)) {
             self.send(Message::Seal);
         }
-        self.end()
+        self.close()
     }
 
     /// Whether somebody takes it.
@@ -58,11 +105,9 @@ impl HashingFile {
         self.full.as_ref().is_some_and(|full| full.send(message).is_ok())
     }
 
-    /// Waits for the thread, and gives what it has to say.
-    fn end(&mut self) -> Result<(u64, Sha256)> {
+    fn close(&mut self) -> Result<Sealing> {
         self.full = None;
-        let worker = self.worker.take().ok_or_else(|| Error::internal("a file was sealed twice"))?;
-        worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+        self.worker.take().ok_or_else(|| Error::internal("a file was sealed twice"))
     }
 }
 
@@ -72,10 +117,8 @@ impl Write for HashingFile {
             let next = self.emptied.try_recv().unwrap_or_else(|_| Block::new());
             let full = std::mem::replace(&mut self.block, next);
             if !self.send(Message::Block(full)) {
-                return Err(self
-                    .end()
-                    .err()
-                    .map_or_else(|| io::Error::other("nothing is written any more"), io::Error::other));
+                let told = self.close().and_then(Sealing::end).err();
+                return Err(told.map_or_else(|| io::Error::other("nothing is written any more"), io::Error::other));
             }
         }
         Ok(self.block.take(bytes))
@@ -89,27 +132,37 @@ impl Write for HashingFile {
 
 impl Drop for HashingFile {
     fn drop(&mut self) {
+        // The thread ends when nothing comes any more, and is waited for.
         self.full = None;
-        if let Some(worker) = self.worker.take() {
-            // Nobody touches the file any more when this returns.
-            let _ = worker.join();
-        }
     }
 }
 
-fn write(
-    mut file: Box<dyn DurableFile>,
-    path: &Path,
-    blocks: &Receiver<Message>,
-    back: &Sender<Block>,
-) -> Result<(u64, Sha256)> {
-    let (mut hasher, mut bytes, mut synced) = (Hasher::default(), 0, 0);
-    for message in blocks {
+fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| Error::internal("no thread can be started").caused_by(error))
+}
+
+fn hash(filled: &Receiver<Message>, hashed: &SyncSender<Message>) -> Sha256 {
+    let mut hasher = Hasher::default();
+    for message in filled {
+        if let Message::Block(block) = &message {
+            hasher.update(block.filled());
+        }
+        // Who writes may have failed, which it says at the end.
+        if hashed.send(message).is_err() {
+            break;
+        }
+    }
+    hasher.finish()
+}
+
+fn write(mut file: Box<dyn DurableFile>, path: &Path, hashed: &Receiver<Message>, back: &Sender<Block>) -> Result<u64> {
+    let (mut bytes, mut synced) = (0, 0);
+    for message in hashed {
         let Message::Block(mut block) = message else {
             file.sync()?;
             break;
         };
-        hasher.update(block.filled());
         file.write_all(block.filled()).map_err(|error| Error::io("write", path, error))?;
         bytes += block.filled().len() as u64;
         if bytes - synced >= SYNC_BYTES {
@@ -120,5 +173,5 @@ fn write(
         // Who fills blocks may have ended.
         let _ = back.send(block);
     }
-    Ok((bytes, hasher.finish()))
+    Ok(bytes)
 }

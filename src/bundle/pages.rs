@@ -280,8 +280,8 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
             return Err(wrong("the pages of a column do not stand behind those before them"));
         }
         let end = end.ok_or_else(|| wrong("the pages of a column leave the part"))?;
-        if !matches!(column.compression(), Compression::ZSTD(_)) {
-            return Err(wrong("a column is not compressed with zstd"));
+        if !matches!(column.compression(), Compression::ZSTD(_) | Compression::UNCOMPRESSED) {
+            return Err(wrong("a column is compressed, and not with zstd"));
         }
         let width = column.column_descr().type_length();
         if column.column_type() == Type::FIXED_LEN_BYTE_ARRAY && !(1..=MAX_WIDTH_BYTES).contains(&width) {
@@ -306,6 +306,9 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
             let compressed = u64::try_from(header.compressed).ok();
             let next = compressed.and_then(|bytes| at.checked_add(length)?.checked_add(bytes));
             self.at = next.filter(|next| *next <= self.end).ok_or_else(|| bad("a page leaves its column"))?;
+            if self.column.compression() == Compression::UNCOMPRESSED && header.uncompressed != header.compressed {
+                return Err(bad(format!("the page at byte {at} is not compressed, and has two sizes")));
+            }
             let uncompressed = u64::try_from(header.uncompressed).unwrap_or(u64::MAX);
             self.uncompressed = self.uncompressed.saturating_add(uncompressed);
             if header.kind == DICTIONARY_PAGE {

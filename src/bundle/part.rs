@@ -4,30 +4,23 @@
 //! batches give the same bytes: the options are all fixed, and so is `created_by`; and nothing is
 //! decided by which thread was the faster.
 
+use super::columns;
 use super::group::Group;
-use super::hashing::HashingFile;
+use super::hashing::{HashingFile, Sealing};
 use super::layout::{PayloadFile, PayloadPath, TableFolder, next_part};
 use super::manifest::{FileInfo, FileRole};
+use super::page_pool::PagePool;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::model::digest::Sha256;
-use crate::model::sqltype::SqlType;
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-/// The `created_by` of every part: fixed, so that bytes depend on rows alone.
-const CREATED_BY: &str = "blobdelta bundle format 1";
-/// Key of the field metadata that holds the column's T-SQL type.
-const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
 /// Room for what a part's footer, incompressible pages and dictionaries take over its values.
 const PART_SLACK_BYTES: u64 = 16 << 20;
 /// Row groups that are encoded at once, of which the last takes batches.
@@ -69,14 +62,16 @@ pub struct PartWriter<'d> {
     schema: SchemaRef,
     properties: WriterProperties,
     options: PartOptions,
+    pages: PagePool,
     number: u32,
     open: Option<OpenPart>,
+    /// The part before, while what is left of it is hashed, written and synced.
+    sealing: Option<SealingPart>,
     files: Vec<FileInfo>,
 }
 
 struct OpenPart {
     writer: SerializedFileWriter<HashingFile>,
-    factory: ArrowRowGroupWriterFactory,
     making: VecDeque<Group>,
     path: String,
     rows: u64,
@@ -87,8 +82,8 @@ impl OpenPart {
         let file = HashingFile::create(disk, &root.join(&path))?;
         let opened = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(with.clone()))
             .and_then(ArrowWriter::into_serialized_writer);
-        let (writer, factory) = opened.map_err(|error| failed(&path, error))?;
-        Ok(Self { writer, factory, making: VecDeque::new(), path, rows: 0 })
+        let (writer, _) = opened.map_err(|error| failed(&path, error))?;
+        Ok(Self { writer, making: VecDeque::new(), path, rows: 0 })
     }
 
     /// What its pages inflate to, and the values that are in no page yet.
@@ -104,15 +99,21 @@ impl OpenPart {
         columns.saturating_mul(groups as u64)
     }
 
-    /// Takes a batch, in a new row group where the last one would grow over `group_bytes`.
-    fn write(&mut self, batch: &RecordBatch, bytes: u64, group_bytes: u64) -> std::result::Result<(), ParquetError> {
-        let has_room = |group: &&mut Group| group.bytes() + bytes <= group_bytes;
+    /// Takes a batch, in a new row group where the last one would grow too large.
+    fn write(
+        &mut self,
+        batch: &RecordBatch,
+        bytes: u64,
+        options: &PartOptions,
+        pages: &PagePool,
+    ) -> std::result::Result<(), ParquetError> {
+        let has_room = |group: &&mut Group| group.bytes() + bytes <= options.row_group_bytes;
         if self.making.back_mut().filter(has_room).is_none() {
             if self.making.len() >= GROUPS_AT_ONCE {
                 self.append_oldest()?;
             }
-            let number = self.writer.flushed_row_groups().len() + self.making.len();
-            self.making.push_back(Group::begin(batch.schema(), self.factory.create_column_writers(number)?)?);
+            let columns = columns::writers(batch, self.writer.properties(), options.zstd_level, pages)?;
+            self.making.push_back(Group::begin(batch.schema(), columns)?);
         }
         let Some(group) = self.making.back_mut() else { return Ok(()) };
         group.write(batch, bytes);
@@ -128,12 +129,21 @@ impl OpenPart {
         into.close().map(drop)
     }
 
-    /// Writes what is left, and the footer. Gives the row groups, the bytes and their hash.
-    fn close(&mut self) -> Result<(u64, (u64, Sha256))> {
+    /// Writes what is left, and the footer; what was written is hashed and synced meanwhile.
+    fn close(mut self) -> Result<SealingPart> {
         let rest = (0..self.making.len()).try_for_each(|_| self.append_oldest());
         let footer = rest.and_then(|()| self.writer.finish()).map_err(|error| failed(&self.path, error))?;
-        Ok((footer.num_row_groups() as u64, self.writer.inner_mut().seal()?))
+        let row_groups = footer.num_row_groups() as u64;
+        let sealing = self.writer.inner_mut().begin_seal()?;
+        Ok(SealingPart { sealing, row_groups, path: self.path, rows: self.rows })
     }
+}
+
+struct SealingPart {
+    sealing: Sealing,
+    row_groups: u64,
+    path: String,
+    rows: u64,
 }
 
 impl<'d> PartWriter<'d> {
@@ -155,11 +165,13 @@ impl<'d> PartWriter<'d> {
             root: root.to_owned(),
             folder: folder.clone(),
             role,
-            properties: properties(&schema, options.zstd_level)?,
+            properties: columns::properties(&schema, options.zstd_level)?,
             schema,
             options,
+            pages: PagePool::default(),
             number: 0,
             open: None,
+            sealing: None,
             files: Vec::new(),
         })
     }
@@ -184,9 +196,9 @@ impl<'d> PartWriter<'d> {
         if self.open.as_ref().is_some_and(over) {
             self.close_part()?;
         }
-        let group_bytes = self.options.row_group_bytes;
+        let (options, pages) = (self.options, self.pages.clone());
         let part = self.part()?;
-        part.write(batch, bytes, group_bytes).map_err(|error| failed(&part.path, error))
+        part.write(batch, bytes, &options, &pages).map_err(|error| failed(&part.path, error))
     }
 
     /// Closes the last part, and gives all of them for the manifest. A table has a part with
@@ -195,10 +207,11 @@ impl<'d> PartWriter<'d> {
     /// # Errors
     /// Io.
     pub fn finish(mut self) -> Result<Vec<FileInfo>> {
-        if self.role == FileRole::Rows && self.files.is_empty() {
+        if self.role == FileRole::Rows && self.number == 0 {
             self.part()?;
         }
         self.close_part()?;
+        self.end_sealing()?;
         Ok(self.files)
     }
 
@@ -216,16 +229,25 @@ impl<'d> PartWriter<'d> {
         self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))
     }
 
+    /// Ends a part; it is sealed while the next one is made, and so one is at most.
     fn close_part(&mut self) -> Result<()> {
-        let Some(mut part) = self.open.take() else { return Ok(()) };
-        let (row_groups, (bytes, sha256)) = part.close()?;
+        let Some(part) = self.open.take() else { return Ok(()) };
+        let closed = part.close()?;
+        self.end_sealing()?;
+        self.sealing = Some(closed);
+        Ok(())
+    }
+
+    fn end_sealing(&mut self) -> Result<()> {
+        let Some(part) = self.sealing.take() else { return Ok(()) };
+        let (bytes, sha256) = part.sealing.end()?;
         self.files.push(FileInfo {
             path: part.path,
             role: self.role,
             bytes,
             sha256,
             rows: Some(part.rows),
-            row_groups: Some(row_groups),
+            row_groups: Some(part.row_groups),
             content_bytes: None,
         });
         Ok(())
@@ -242,36 +264,4 @@ fn value_bytes(batch: &RecordBatch) -> Result<u64> {
     let sizes = batch.columns().iter().map(size).sum::<Result<usize, _>>();
     let bytes = sizes.map_err(|error| Error::internal("a batch cannot be measured").caused_by(error))?;
     Ok(bytes as u64)
-}
-
-/// Whether a field holds values that may be large: no statistics or bloom filter is of use there,
-/// and each would hold copies of them.
-fn is_large(field: &Field) -> bool {
-    field.metadata().get(SQL_TYPE_KEY).and_then(|text| SqlType::parse(text).ok()).is_some_and(SqlType::is_large)
-}
-
-fn properties(schema: &SchemaRef, zstd_level: i32) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(zstd_level)
-        .map_err(|error| Error::usage(format!("there is no level {zstd_level} of zstd")).caused_by(error))?;
-    let mut builder = WriterProperties::builder()
-        .set_created_by(CREATED_BY.to_owned())
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(None)
-        .set_bloom_filter_enabled(false);
-    for field in schema.fields() {
-        let path = ColumnPath::new(vec![field.name().clone()]);
-        // A dictionary of values of any length would let few bytes stand for many, so readers
-        // refuse it.
-        if matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path.clone(), Encoding::PLAIN);
-        }
-        if is_large(field) {
-            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
-    }
-    Ok(builder.build())
 }

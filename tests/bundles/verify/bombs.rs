@@ -2,7 +2,7 @@
 //! that no library writes.
 
 use super::damage::PART;
-use super::forge::{Column, Forged, Kind, arrays, install};
+use super::forge::{Column, Forged, Kind, PLAIN, SNAPPY, arrays, install};
 use super::made::{Content, Made, Row};
 use super::malice::told;
 use blobdelta::bundle::manifest::ColumnInfo;
@@ -245,6 +245,20 @@ fn thousands_of_columns_with_a_value_each() {
     let batch = bundle.open_part(checked, &read).unwrap().next().unwrap().unwrap();
     assert_eq!(batch.num_columns(), part.columns.len());
     assert!(batch.get_array_memory_size() < 4 << 20, "{} bytes", batch.get_array_memory_size());
+}
+
+#[test]
+fn pages_that_are_not_compressed_with_zstd() {
+    let mut part = rows(&[1, 2, 8]);
+    part.column("file_stream").codec = PLAIN;
+    forged(PART, &part, plain_counts, &[], &["unused_blob"]);
+    part.column("file_stream").boast = 1;
+    bad_part(&part);
+    part.column("file_stream").boast = 30 << 20;
+    bad_part(&part);
+    part.column("file_stream").boast = 0;
+    part.column("file_stream").codec = SNAPPY;
+    bad_part(&part);
 }
 
 #[test]

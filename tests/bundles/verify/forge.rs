@@ -36,11 +36,27 @@ pub struct Column {
     /// 0 required, 1 optional, 2 repeated.
     pub repetition: i32,
     pub pages: Vec<Page>,
+    /// How its pages are compressed, by parquet.thrift's `CompressionCodec`: [`ZSTD`], [`PLAIN`], or what is
+    /// only said.
+    pub codec: i32,
+    /// Bytes that each page claims to inflate to, over those that it has.
+    pub boast: i32,
 }
+
+pub const PLAIN: i32 = 0;
+pub const SNAPPY: i32 = 1;
+const ZSTD: i32 = 6;
 
 impl Column {
     pub fn new(name: &str, kind: Kind, is_optional: bool) -> Self {
-        Self { name: name.to_owned(), kind, repetition: i32::from(is_optional), pages: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            kind,
+            repetition: i32::from(is_optional),
+            pages: Vec::new(),
+            codec: ZSTD,
+            boast: 0,
+        }
     }
 
     /// One value in every row, in some bytes.
@@ -235,7 +251,7 @@ impl Forged {
             chunk.zigzag(0);
             chunk.list(3, 8, 1);
             chunk.text(&column.name);
-            chunk.i32(4, 6);
+            chunk.i32(4, column.codec);
             chunk.i64(5, self.chunk_values.unwrap_or(self.rows.into()));
             chunk.i64(6, 1);
             chunk.i64(7, i64::try_from(length).unwrap());
@@ -262,11 +278,14 @@ fn physical(kind: Kind) -> i32 {
 fn chunk(column: &Column) -> (usize, Vec<u8>) {
     let (mut bytes, mut dictionary) = (Vec::new(), 0);
     for page in &column.pages {
-        let body = zstd::bulk::compress(&page.body, 1).unwrap();
+        let body = match column.codec {
+            PLAIN => page.body.clone(),
+            _ => zstd::bulk::compress(&page.body, 1).unwrap(),
+        };
         let mut header = Thrift::default();
         header.inner(|header| {
             header.i32(1, if page.is_dictionary { 2 } else { 0 });
-            header.i32(2, i32::try_from(page.body.len()).unwrap());
+            header.i32(2, i32::try_from(page.body.len()).unwrap() + column.boast);
             header.i32(3, i32::try_from(body.len()).unwrap());
             header.field(if page.is_dictionary { 7 } else { 5 }, 12).inner(|of| {
                 of.i32(1, page.values);

@@ -123,7 +123,6 @@ fn pages_that_inflate_beyond_their_bounds() {
 fn pages_of_another_kind_than_the_formats() {
     let made = Made::sample();
     rewritten_is_read(&made);
-    bad_part(&made, |path| rewrite(path, |properties| properties.set_compression(Compression::UNCOMPRESSED)));
     bad_part(&made, |path| rewrite(path, |properties| properties.set_writer_version(WriterVersion::PARQUET_2_0)));
 }
 

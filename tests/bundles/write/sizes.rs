@@ -1,6 +1,7 @@
 //! Parts, row groups and batches stay within their bounds, whatever the rows are.
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_info, table_name};
+use arrow::array::AsArray as _;
 use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged};
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -8,6 +9,9 @@ use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
+use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,19 +27,27 @@ fn noise(bytes: usize, mut state: u64) -> Vec<u8> {
 }
 
 fn write(out_dir: &Path, batches: u8, rows: u8, bytes: usize, options: &PartOptions) -> Bundle {
+    let value = |batch: u8, row: u8| noise(bytes, u64::from(batch) * 256 + u64::from(row) + 1);
+    let batches = (0..batches).map(|batch| (0..rows).map(|row| value(batch, row)).collect());
+    write_values(out_dir, &batches.collect::<Vec<Vec<_>>>(), options)
+}
+
+/// A bundle of batches of rows with these values.
+fn write_values<V: AsRef<[u8]>>(out_dir: &Path, batches: &[Vec<V>], options: &PartOptions) -> Bundle {
     let columns =
         [Column::new("stream_id", SqlType::UniqueIdentifier, false), Column::new("b", SqlType::VarBinary(None), true)];
     let plan = Arc::new(ColumnPlan::rows(&columns, "stream_id").unwrap());
     let mut staged = Staged::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
     let stage = staged.add_table(&table_name(), "").unwrap();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), options).unwrap();
+    let mut rows = 0;
     let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at: started_at(), run_id: RUN_ID });
-    for batch in 0..batches {
-        for row in 0..rows {
-            let value = noise(bytes, u64::from(batch) * 256 + u64::from(row) + 1);
-            builder.push_row(&[Cell::Guid(key(row)), Cell::Bytes(&value)]).unwrap();
+    for values in batches {
+        for value in values {
+            rows += 1;
+            builder.push_row(&[Cell::Guid(key(rows)), Cell::Bytes(value.as_ref())]).unwrap();
         }
-        assert!(builder.bytes() >= (usize::from(rows) * bytes) as u64);
+        assert!(builder.bytes() >= values.iter().map(|value| value.as_ref().len() as u64).sum());
         parts.write(&builder.finish().unwrap()).unwrap();
         assert!(builder.is_empty() && builder.bytes() == 0);
     }
@@ -46,7 +58,7 @@ fn write(out_dir: &Path, batches: u8, rows: u8, bytes: usize, options: &PartOpti
     };
     table.columns = columns.iter().enumerate().map(info).collect();
     (table.path_column, table.parent_path_column) = (None, None);
-    (table.counts.roots, table.counts.children, table.counts.tombstones) = (u64::from(batches) * u64::from(rows), 0, 0);
+    (table.counts.roots, table.counts.children, table.counts.tombstones) = (rows.into(), 0, 0);
     Bundle::open(staged.finish(&manifest(vec![table])).unwrap().publish(&Form::Folder, &Silent).unwrap().path())
         .unwrap()
 }
@@ -83,4 +95,29 @@ fn a_table_without_rows_has_one_part() {
     assert_eq!((files.len(), files[0].rows, files[0].row_groups), (1, Some(0), Some(0)));
     let part = bundle.open_part(bundle.check_file(&files[0], &Silent).unwrap(), &PartRead::default()).unwrap();
     assert_eq!(part.count(), 0);
+}
+
+#[test]
+fn what_zstd_makes_no_smaller_is_not_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = PartOptions { row_group_bytes: 1 << 20, ..PartOptions::default() };
+    // A row group of noise, one of text, and one that is too small to be tried.
+    let values = [noise(1_000_000, 1), b"the same again, ".repeat(62_500), noise(100_000, 2)];
+    let write = |name: &str| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        write_values(&folder.path().join(name), &values.each_ref().map(|value| vec![&value[..]]), &options)
+    };
+    let bundle = write("one");
+    let part = bundle.path().join(&bundle.manifest().tables[0].files[0].path);
+    let file = SerializedFileReader::new(std::fs::File::open(part).unwrap()).unwrap();
+    let codecs = |column| move |group: &RowGroupMetaData| group.column(column).compression();
+    let groups = file.metadata().row_groups();
+    let zstd = |codec: &Compression| matches!(codec, Compression::ZSTD(_));
+    assert_eq!(groups.iter().map(codecs(1)).map(|codec| zstd(&codec)).collect::<Vec<_>>(), [false, true, true]);
+    assert!(groups.iter().map(codecs(0)).all(|codec| zstd(&codec)), "the keys");
+    let checked = bundle.check_file(&bundle.manifest().tables[0].files[0], &Silent).unwrap();
+    let batches = bundle.open_part(checked, &PartRead::default()).unwrap().map(Result::unwrap);
+    let read: Vec<_> = batches.map(|batch| batch.column(1).as_binary::<i32>().value(0).to_vec()).collect();
+    assert!(read == values);
+    assert_eq!(write("two").manifest().tables[0].files, bundle.manifest().tables[0].files);
 }
