@@ -41,7 +41,7 @@ impl Server {
         let prepared = PREPARED.get_or_init(|| prepare(connection).map_err(|error| error.to_string()));
         let finest_ticks = prepared.clone().unwrap_or_else(|error| panic!("{error}"));
         let mut control = Session::lent(connection);
-        empty(&mut *control).unwrap();
+        empty(&mut *control, "1 = 1").unwrap();
         Self { connection: Arc::clone(connection), finest_ticks, control, utc: Timestamp::MIN, ahead_minutes: 0 }
     }
 
@@ -142,20 +142,15 @@ fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
     Ok(())
 }
 
-/// Empties what a world, or a process that died in one, left.
-fn empty(control: &mut dyn Backend) -> Result<()> {
+/// Empties what a world, or a process that died in one, left; of its tables those that a condition takes.
+pub fn empty(control: &mut dyn Backend, which: &str) -> Result<()> {
     for db in DATABASES {
-        each_table(control, db, "1 = 1", "DROP TABLE dbo.")?;
+        each_table(control, db, which, "DROP TABLE ")?;
     }
-    each_table(
-        control,
-        "BlobDeltaJobs",
-        "name NOT LIKE N'BlobDelta%' AND name NOT LIKE N'Scenario%'",
-        "DROP TABLE dbo.",
-    )?;
+    each_table(control, "BlobDeltaJobs", "name NOT LIKE N'BlobDelta%' AND name NOT LIKE N'Scenario%'", "DROP TABLE ")?;
     let kept = "name LIKE N'BlobDelta%'
         AND name NOT IN (N'BlobDeltaSource', N'BlobDeltaSchemaVersion', N'BlobDeltaIndexMade')";
-    each_table(control, "BlobDeltaJobs", kept, "DELETE FROM dbo.")?;
+    each_table(control, "BlobDeltaJobs", kept, "DELETE FROM ")?;
     control.execute_script(
         "INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
          SELECT TableName, StepNumber, ScriptName, ScriptText FROM dbo.ScenarioStepScript;
@@ -168,13 +163,14 @@ fn empty(control: &mut dyn Backend) -> Result<()> {
 fn each_table(control: &mut dyn Backend, db: &str, which: &str, what: &str) -> Result<()> {
     control.execute_script(&format!(
         "USE {db};
-         DECLARE @Name nvarchar(128), @Sql nvarchar(400);
-         SET @Name = (SELECT MIN(name) FROM sys.tables WHERE {which});
-         WHILE @Name IS NOT NULL
+         DECLARE @Id int, @Sql nvarchar(800);
+         SET @Id = (SELECT MIN(object_id) FROM sys.tables WHERE {which});
+         WHILE @Id IS NOT NULL
          BEGIN
-             SET @Sql = N'{what}' + QUOTENAME(@Name);
+             SET @Sql = (SELECT N'{what}' + QUOTENAME(SCHEMA_NAME(schema_id)) + N'.' + QUOTENAME(name)
+                         FROM sys.tables WHERE object_id = @Id);
              EXEC (@Sql);
-             SET @Name = (SELECT MIN(name) FROM sys.tables WHERE name > @Name AND {which});
+             SET @Id = (SELECT MIN(object_id) FROM sys.tables WHERE object_id > @Id AND {which});
          END;
          USE BlobDeltaJobs;"
     ))
