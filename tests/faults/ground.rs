@@ -1,12 +1,9 @@
 //! Where hostile names are tried: an embedded instance, made anew for each, or the one server, whose
 //! sessions and job database stay, because a session there takes long until it knows the procedures.
-//!
-//! A database that will be called by a name is noted on the server before it is made, so that what a process
-//! leaves that died in between is dropped by the next, and nothing else is.
 
 use crate::SERVER;
 use crate::faults::site::scratch;
-use crate::scenarios::server::{Server, empty};
+use crate::scenarios::server::{Server, drop_noted, empty, note_database};
 use crate::scenarios::session::Session;
 use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::error::Result;
@@ -43,8 +40,8 @@ pub trait Ground {
     /// The rows of the canaries, as another session sees them.
     fn canaries(&mut self) -> Vec<u64>;
 
-    /// Whether the instance itself takes the name there: a plain statement says so, without anything
-    /// that is tried here.
+    /// Whether the instance itself takes the name there, from anybody: asked by plain statements, with
+    /// nothing of what is tried here.
     fn takes(&mut self, name: &str, place: &str) -> bool;
 }
 
@@ -137,8 +134,10 @@ impl Ground for Embedded {
         count_canaries(&mut *self.open("source", "Src"))
     }
 
-    fn takes(&mut self, _: &str, _: &str) -> bool {
-        false
+    /// SQLite takes no NUL and keeps a prefix for itself; a file's name has 255 bytes at most.
+    fn takes(&mut self, name: &str, place: &str) -> bool {
+        let is_long = place == "database" && name.len() > 200;
+        !(is_long || name.contains('\0') || name.starts_with("sqlite_"))
     }
 }
 
@@ -167,10 +166,6 @@ impl OnServer {
         let connection = Arc::new(Connection::parse(&std::env::var(SERVER).unwrap(), &credentials).unwrap());
         drop(Server::emptied(&connection));
         let mut control = Session::own(&connection, &OpenOptions::default());
-        let noted = "IF OBJECT_ID(N'dbo.ScenarioDatabase') IS NULL
-                     CREATE TABLE dbo.ScenarioDatabase (Name nvarchar(128) NOT NULL)";
-        control.execute_script(noted).unwrap();
-        drop_noted(&mut *control).unwrap();
         plant_canaries(&mut *control).unwrap();
         let source = Session::lent(&connection);
         let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
@@ -180,24 +175,9 @@ impl OnServer {
     /// Runs statements in a database; whether the server did.
     fn does(&mut self, db: &str, sql: &str) -> bool {
         let done = self.control.execute_script(&format!("USE {db};\n{sql}"));
-        self.control.execute_script("USE BlobDeltaJobs;").unwrap();
-        done.is_ok()
+        let back = self.control.execute_script("USE BlobDeltaJobs;");
+        done.is_ok() && back.is_ok()
     }
-}
-
-/// Drops the databases that were noted.
-fn drop_noted(control: &mut dyn Backend) -> Result<()> {
-    control.execute_script(
-        "DECLARE @Name nvarchar(128), @Sql nvarchar(400);
-         SET @Name = (SELECT MIN(Name) FROM dbo.ScenarioDatabase);
-         WHILE @Name IS NOT NULL
-         BEGIN
-             SET @Sql = N'DROP DATABASE ' + QUOTENAME(@Name);
-             IF DB_ID(@Name) IS NOT NULL EXEC (@Sql);
-             DELETE FROM dbo.ScenarioDatabase WHERE Name = @Name;
-             SET @Name = (SELECT MIN(Name) FROM dbo.ScenarioDatabase);
-         END;",
-    )
 }
 
 impl Ground for OnServer {
@@ -209,12 +189,8 @@ impl Ground for OnServer {
         self.folder = scratch();
         self.schema = Some(name.to_owned()).filter(|name| place == "schema" && check_identifier(name).is_ok());
         let databases = if place == "database" { vec![name.to_owned(), format!("{name}_Delta")] } else { Vec::new() };
-        for name in databases.iter().filter(|name| check_identifier(name).is_ok()).map(|name| literal(name)) {
-            let note = format!(
-                "IF DB_ID({name}) IS NOT NULL RAISERROR (N'the server has such a database, not of these tests', 16, 1)
-                 ELSE INSERT INTO dbo.ScenarioDatabase (Name) VALUES ({name})"
-            );
-            self.control.execute_script(&note).unwrap();
+        for name in databases.iter().filter(|name| check_identifier(name).is_ok()) {
+            note_database(&mut *self.control, name).unwrap();
         }
     }
 
@@ -251,15 +227,21 @@ impl Ground for OnServer {
     fn takes(&mut self, name: &str, place: &str) -> bool {
         let called = bracketed(name);
         let (make, remove) = match place {
+            // Some servers make one that nobody can use.
             "database" => (format!("CREATE DATABASE {called}"), format!("DROP DATABASE {called}")),
             "schema" => (format!("CREATE SCHEMA {called}"), format!("DROP SCHEMA {called}")),
             "table" | "table of units" => {
                 (format!("CREATE TABLE dbo.{called} (Id int NOT NULL)"), format!("DROP TABLE dbo.{called}"))
             }
-            "file" => (format!("DECLARE @Name nvarchar(255) = {}", literal(name)), String::new()),
+            "file" => (format!("DECLARE @Name nvarchar(255) = {}", literal(name)), "SELECT 1".into()),
             _ => (format!("CREATE TABLE dbo.Probe ({called} int NOT NULL)"), "DROP TABLE dbo.Probe".into()),
         };
-        // In a database of its own, where nothing is called like it.
-        self.does("Meta", &make) && self.does("Meta", &remove)
+        // In a database where nothing is called like it. The procedures take a name from QUOTENAME.
+        let (name, quoted) = (literal(name), literal(&called));
+        let is_quoted = self.does("Meta", &format!("IF QUOTENAME({name}) <> {quoted} RAISERROR (N'wrong', 16, 1)"));
+        let is_made = self.does("Meta", &make);
+        let is_used = place != "database" || (is_made && self.does(&called, "SELECT 1"));
+        let is_removed = is_made && self.does("Meta", &remove);
+        is_quoted && is_removed && is_used
     }
 }
