@@ -88,8 +88,10 @@ fn count_canaries(backend: &mut dyn Backend) -> Vec<u64> {
 /// An embedded instance.
 #[derive(Default)]
 pub struct Embedded {
-    /// The source, the target and their folder, which goes last.
-    open: Option<(Box<dyn Backend>, Option<Box<dyn Backend>>, tempfile::TempDir)>,
+    source: Option<Box<dyn Backend>>,
+    target: Option<Box<dyn Backend>>,
+    /// Goes last.
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Embedded {
@@ -105,29 +107,28 @@ impl Ground for Embedded {
     }
 
     fn begin(&mut self, _: &str, _: &str) {
-        let folder = scratch();
-        let options = OpenOptions { create: true, ..OpenOptions::default() };
-        let mut source = Connection::Embedded(folder.path().join("source")).open(&options).unwrap();
+        self.folder = Some(scratch());
+        let mut source = self.open("source", "BlobDeltaJobs");
         plant_canaries(&mut *source).unwrap();
         source.deploy().unwrap();
-        self.open = Some((source, None, folder));
+        self.source = Some(source);
     }
 
     fn end(&mut self) {
-        self.open = None;
+        *self = Self::default();
     }
 
     fn folder(&self) -> &Path {
-        self.open.as_ref().unwrap().2.path()
+        self.folder.as_ref().unwrap().path()
     }
 
     fn source(&mut self) -> &mut dyn Backend {
-        &mut *self.open.as_mut().unwrap().0
+        &mut **self.source.as_mut().unwrap()
     }
 
     fn target(&mut self) -> &mut dyn Backend {
         let target = self.open("target", "Copy");
-        &mut **self.open.as_mut().unwrap().1.insert(target)
+        &mut **self.target.insert(target)
     }
 
     fn canaries(&mut self) -> Vec<u64> {
