@@ -42,6 +42,10 @@ pub trait Ground {
 
     /// Whether the instance itself takes the name there, from anybody: asked by plain statements, with
     /// nothing of what is tried here.
+    ///
+    /// Seen on a server that is not Microsoft's, and not expected on one that is: no bracket in any name;
+    /// no quotes, because its QUOTENAME doubles those too; no database with letters beyond ASCII, because its
+    /// answer to USE cannot be read then.
     fn takes(&mut self, name: &str, place: &str) -> bool;
 }
 
