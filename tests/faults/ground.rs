@@ -45,7 +45,7 @@ pub trait Ground {
     ///
     /// Seen on a server that is not Microsoft's, and not expected on one that is: no bracket in any name;
     /// no quotes, because its QUOTENAME doubles those too; no database with letters beyond ASCII, because its
-    /// answer to USE cannot be read then.
+    /// answer to USE cannot be read then; none of a name is kept beyond 63 bytes.
     fn takes(&mut self, name: &str, place: &str) -> bool;
 }
 
@@ -234,7 +234,9 @@ impl Ground for OnServer {
         let (make, remove) = match place {
             // Some servers make one that nobody can use.
             "database" => (format!("CREATE DATABASE {called}"), format!("DROP DATABASE {called}")),
-            "schema" => (format!("CREATE SCHEMA {called}"), format!("DROP SCHEMA {called}")),
+            "schema" => {
+                (format!("EXEC ({})", literal(&format!("CREATE SCHEMA {called}"))), format!("DROP SCHEMA {called}"))
+            }
             "table" | "table of units" => {
                 (format!("CREATE TABLE dbo.{called} (Id int NOT NULL)"), format!("DROP TABLE dbo.{called}"))
             }
