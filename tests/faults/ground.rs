@@ -45,7 +45,7 @@ pub trait Ground {
     ///
     /// Seen on a server that is not Microsoft's, and not expected on one that is: no bracket in any name;
     /// no quotes, because its QUOTENAME doubles those too; no database with letters beyond ASCII, because its
-    /// answer to USE cannot be read then; none of a name is kept beyond 63 bytes.
+    /// answer to USE cannot be read then; a name of more than 63 bytes is kept as another.
     fn takes(&mut self, name: &str, place: &str) -> bool;
 }
 
