@@ -100,8 +100,8 @@ pub fn hostile_names() {
 
 /// The same on a server.
 pub fn hostile_names_on_a_server() {
-    let (works, tried) = campaign(&mut OnServer::new(), 20, ", on a server");
-    assert!(works * 2 > tried, "{works} of {tried} names work");
+    let (works, tried) = campaign(&mut OnServer::new(), 40, ", on a server");
+    assert!(works * 3 > tried, "{works} of {tried} names work");
 }
 
 /// Every name, or one of so many, at every place; how many work, of how many.
