@@ -100,18 +100,18 @@ GO
 -- go into a script, and the buffer. Whatever does not fit is error 51000.
 ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
     @TableName nvarchar(400),
-    @SourceTable nvarchar(600) = NULL OUTPUT,
-    @TargetTable nvarchar(600) = NULL OUTPUT,
-    @MetadataTable nvarchar(600) = NULL OUTPUT,
-    @BusinessUnitTable nvarchar(600) = NULL OUTPUT,
-    @SliceSchema nvarchar(600) = NULL OUTPUT,
-    @KeyColumn nvarchar(600) = NULL OUTPUT,
-    @PathColumn nvarchar(600) = NULL OUTPUT,
-    @ParentPathColumn nvarchar(600) = NULL OUTPUT,
-    @MetadataIdColumn nvarchar(600) = NULL OUTPUT,
-    @MetadataModifiedOnCol nvarchar(600) = NULL OUTPUT,
-    @MetadataBusinessUnitCol nvarchar(600) = NULL OUTPUT,
-    @BusinessUnitIdColumn nvarchar(600) = NULL OUTPUT,
+    @SourceTable nvarchar(800) = NULL OUTPUT,
+    @TargetTable nvarchar(800) = NULL OUTPUT,
+    @MetadataTable nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitTable nvarchar(800) = NULL OUTPUT,
+    @SliceSchema nvarchar(800) = NULL OUTPUT,
+    @KeyColumn nvarchar(800) = NULL OUTPUT,
+    @PathColumn nvarchar(800) = NULL OUTPUT,
+    @ParentPathColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataIdColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataModifiedOnCol nvarchar(800) = NULL OUTPUT,
+    @MetadataBusinessUnitCol nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
     @SafetyBufferMinutes int = NULL OUTPUT,
     @SourceHint nvarchar(60) = NULL OUTPUT,
     @WithTarget bit = 1
@@ -432,10 +432,10 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Message nvarchar(2000), @IsTree bit, @Name nvarchar(64), @Filled nvarchar(max), @Dop int,
-        @SourceTable nvarchar(600), @TargetTable nvarchar(600), @MetadataTable nvarchar(600), @BusinessUnitTable nvarchar(600),
-        @SliceSchema nvarchar(600), @KeyColumn nvarchar(600), @PathColumn nvarchar(600), @ParentPathColumn nvarchar(600),
-        @MetadataIdColumn nvarchar(600), @MetadataModifiedOnCol nvarchar(600), @MetadataBusinessUnitCol nvarchar(600),
-        @BusinessUnitIdColumn nvarchar(600), @SourceHint nvarchar(60), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800), @BusinessUnitTable nvarchar(800),
+        @SliceSchema nvarchar(800), @KeyColumn nvarchar(800), @PathColumn nvarchar(800), @ParentPathColumn nvarchar(800),
+        @MetadataIdColumn nvarchar(800), @MetadataModifiedOnCol nvarchar(800), @MetadataBusinessUnitCol nvarchar(800),
+        @BusinessUnitIdColumn nvarchar(800), @SourceHint nvarchar(60), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @Given nvarchar(max), @Buffer int,
         @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128), @Ordinal int, @Column nvarchar(128),
         @Quoted nvarchar(300), @IsLarge bit;
@@ -1716,8 +1716,8 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Full nvarchar(600), @Key nvarchar(600),
-        @ParentPath nvarchar(600), @Sql nvarchar(max);
+    DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Full nvarchar(800), @Key nvarchar(800),
+        @ParentPath nvarchar(800), @Sql nvarchar(max);
     IF @Limit IS NULL OR @Limit < 1 THROW 51001, N'@Limit is a number of rows, 1 at least', 1;
     EXEC dbo.usp_BlobDelta_PassSlice @RunId, @TableName, @LeaseEpoch;
     CREATE TABLE #Column (
@@ -2059,7 +2059,8 @@ BEGIN
     DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
-        @Full nvarchar(600), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Collation nvarchar(128), @Nullable bit;
+        @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Collation nvarchar(128), @Nullable bit,
+        @Create nvarchar(300);
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @WithTarget = 0;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
         @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
@@ -2073,6 +2074,13 @@ BEGIN
         EXEC (@Sql);
     END;
     SET @Db = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
+    -- The marker row of a slice table goes by its name, without its schema.
+    SET @Message = (
+        SELECT MAX(CONCAT(@TableName, N': the slice table of ', TableName, N' has the same name in another schema, ', TargetSchema, N'; give one of them another TargetTable'))
+        FROM dbo.BlobDeltaTableConfig
+        WHERE TableName <> @TableName AND TargetDb = @Db AND TargetTable = @Table AND TargetSchema <> @Schema
+    );
+    IF @Message IS NOT NULL THROW 51000, @Message, 1;
     -- Every server makes tables in the database that is used; the second USE leads back.
     IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaSlice]') IS NULL
     BEGIN
@@ -2108,6 +2116,12 @@ BEGIN
     SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
     IF OBJECT_ID(@Full) IS NULL
     BEGIN
+        -- CREATE SCHEMA is a batch of its own.
+        SET @Sql = CONCAT(N'USE ', QUOTENAME(@Db), N';
+    IF NOT EXISTS (SELECT 1 FROM sys.schemas WHERE name = @Schema) EXEC (@Create);
+    USE BlobDeltaJobs;');
+        SET @Create = N'CREATE SCHEMA ' + QUOTENAME(@Schema);
+        EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Create nvarchar(300)', @Schema = @Schema, @Create = @Create;
         CREATE TABLE #Column (
             Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
             TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
@@ -2207,7 +2221,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Bad nvarchar(20), @Has int, @Name nvarchar(600) = CONCAT(QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table)),
+    DECLARE @Bad nvarchar(20), @Has int, @Name nvarchar(800) = CONCAT(QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table)),
         @Login nvarchar(300) = QUOTENAME(SUSER_SNAME());
     IF @Table IS NULL RETURN 0;
     SET @Bad = (SELECT CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
@@ -2283,7 +2297,7 @@ ALTER PROCEDURE dbo.usp_BlobDelta_LookAtIndex
     @Schema nvarchar(128),
     @Table nvarchar(128),
     @Column nvarchar(128),
-    @Include nvarchar(600) = NULL
+    @Include nvarchar(800) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -2324,7 +2338,7 @@ BEGIN
     SET XACT_ABORT ON;
     DECLARE @Bad nvarchar(20), @Holder uniqueidentifier, @State nvarchar(20), @SourceDb nvarchar(128), @SourceSchema nvarchar(128),
         @SourceTable nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128),
-        @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(600),
+        @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(800),
         @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max),
         @Message nvarchar(4000), @Script nvarchar(1000);
     SELECT
@@ -2530,7 +2544,7 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: what it finds wrong would end it.', 1;
     DECLARE @Db nvarchar(128), @Table nvarchar(400);
     CREATE TABLE #Advice (
-        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(600) NOT NULL,
+        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(800) NOT NULL,
         Finding nvarchar(4000) NOT NULL, WhatToDo nvarchar(4000) NULL
     );
     EXEC dbo.usp_BlobDelta_LookAtServer;

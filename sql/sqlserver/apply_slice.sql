@@ -41,7 +41,7 @@ DECLARE
 DECLARE
     @Message nvarchar(2000), @Sql nvarchar(max), @Slice nvarchar(300), @Target nvarchar(300), @Here nvarchar(300), @Nr int,
     @Name nvarchar(400), @SliceTable nvarchar(128), @SliceSchema nvarchar(128), @TargetSchema nvarchar(128), @TargetTable nvarchar(128),
-    @From nvarchar(600), @Into nvarchar(600), @Key nvarchar(300), @KeyName nvarchar(128), @Source uniqueidentifier, @RunId uniqueidentifier,
+    @From nvarchar(800), @Into nvarchar(800), @Key nvarchar(300), @KeyName nvarchar(128), @Source uniqueidentifier, @RunId uniqueidentifier,
     @RunStart datetime2(7), @WindowStart datetime2(7), @WindowEnd datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Found int,
     @Ordinal int, @Column nvarchar(128), @Quoted nvarchar(300), @Sets nvarchar(max), @Columns nvarchar(max), @Values nvarchar(max),
     @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
@@ -88,7 +88,7 @@ END;
 
 -- How each table goes into its target: decided for all of them before anything is written.
 CREATE TABLE #Plan (
-    Nr int NOT NULL PRIMARY KEY, FromTable nvarchar(600) NOT NULL, IntoTable nvarchar(600) NOT NULL, KeyColumn nvarchar(300) NOT NULL,
+    Nr int NOT NULL PRIMARY KEY, FromTable nvarchar(800) NOT NULL, IntoTable nvarchar(800) NOT NULL, KeyColumn nvarchar(300) NOT NULL,
     Sets nvarchar(max) NOT NULL, TargetColumns nvarchar(max) NOT NULL, SliceColumns nvarchar(max) NOT NULL
 );
 CREATE TABLE #Column (
@@ -135,7 +135,7 @@ BEGIN
         INNER JOIN {Slice}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
         INNER JOIN {Slice}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
         WHERE i.object_id = OBJECT_ID(@From) AND i.is_primary_key = 1', N'{Slice}', @Slice);
-    EXEC sp_executesql @Sql, N'@From nvarchar(600), @KeyName nvarchar(128) OUTPUT, @Found int OUTPUT',
+    EXEC sp_executesql @Sql, N'@From nvarchar(800), @KeyName nvarchar(128) OUTPUT, @Found int OUTPUT',
         @From = @From, @KeyName = @KeyName OUTPUT, @Found = @Found OUTPUT;
     IF @Found <> 1
     BEGIN
@@ -154,7 +154,7 @@ BEGIN
                 SELECT 1 FROM {Target}.sys.index_columns AS o
                 WHERE o.object_id = i.object_id AND o.index_id = i.index_id AND o.is_included_column = 0 AND o.column_id <> k.column_id
             )', N'{Target}', @Target);
-    EXEC sp_executesql @Sql, N'@Into nvarchar(600), @KeyName nvarchar(128), @Found int OUTPUT', @Into = @Into, @KeyName = @KeyName, @Found = @Found OUTPUT;
+    EXEC sp_executesql @Sql, N'@Into nvarchar(800), @KeyName nvarchar(128), @Found int OUTPUT', @Into = @Into, @KeyName = @KeyName, @Found = @Found OUTPUT;
     IF @Found = 0
     BEGIN
         SET @Message = CONCAT(@Name, N': no index of ', @Into, N' is unique on ', @KeyName, N' alone; CREATE UNIQUE INDEX UX_BlobDelta_Key ON ', @Into, N' (', QUOTENAME(@KeyName), N')');
@@ -169,14 +169,14 @@ BEGIN
         FROM {Slice}.sys.columns AS c
         INNER JOIN {Slice}.sys.types AS y ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
         WHERE c.object_id = OBJECT_ID(@From)', N'{Slice}', @Slice);
-    EXEC sp_executesql @Sql, N'@From nvarchar(600)', @From = @From;
+    EXEC sp_executesql @Sql, N'@From nvarchar(800)', @From = @From;
     SET @Sql = REPLACE(N'
         INSERT INTO #There (Name, TypeName, MaxLength, NumberPrecision, NumberScale, IsComputed, IsIdentity)
         SELECT c.name, y.name, c.max_length, c.precision, c.scale, CAST(c.is_computed AS int), CAST(c.is_identity AS int)
         FROM {Target}.sys.columns AS c
         INNER JOIN {Target}.sys.types AS y ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
         WHERE c.object_id = OBJECT_ID(@Into)', N'{Target}', @Target);
-    EXEC sp_executesql @Sql, N'@Into nvarchar(600)', @Into = @Into;
+    EXEC sp_executesql @Sql, N'@Into nvarchar(800)', @Into = @Into;
     -- The start of a run is as exact as the stamp of the slice is.
     INSERT INTO #Column (Ordinal, Name, TypeName, MaxLength, NumberPrecision, NumberScale)
     SELECT 100001, N'DeltaRunStartedAt', TypeName, MaxLength, NumberPrecision, NumberScale FROM #Column WHERE Name = N'DeltaModifiedOn';

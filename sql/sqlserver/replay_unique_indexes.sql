@@ -1,5 +1,5 @@
 -- Unique indexes of a table (@P1, quoted) that hold for all of its rows, a line a column.
-SELECT i.name, c.name
+SELECT CONVERT(nvarchar(128), i.name), CONVERT(nvarchar(128), c.name)
 FROM sys.indexes AS i
 INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
 INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id

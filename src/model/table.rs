@@ -2,13 +2,17 @@
 
 use super::clock::ClockKind;
 use super::id::Guid;
-use super::name::TableName;
+use super::name::{TableName, check_identifier};
 use super::time::Timestamp;
 use crate::error::{Error, Result};
 
 /// The hour that comes twice when summer time ends, and once more for good measure: a table in
 /// local time needs at least this buffer (rule 1).
 pub const LOCAL_TIME_MIN_BUFFER_MINUTES: u32 = 120;
+
+/// The longest text of a table's name, with dots and brackets, in UTF-16 code units: every table of the
+/// job database has it in a key.
+pub const MAX_TABLE_NAME_UTF16_UNITS: usize = 400;
 
 /// How one table is captured. Field for column of `BlobDeltaTableConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +106,11 @@ impl TableConfig {
         if self.parent_path_column.is_some() && self.path_column.is_none() {
             return wrong("a parent path column needs a path column", "PathColumn");
         }
+        if self.name.to_string().encode_utf16().count() > MAX_TABLE_NAME_UTF16_UNITS {
+            return wrong("the name of the table is longer than 400 characters", "TableName");
+        }
+        // The database of a slice may be called after that of the source, and is longer then.
+        check_identifier(&self.target.db).map_err(|error| error.table(&self.name).column("TargetDb"))?;
         let bu = self.metadata_business_unit_column.is_some();
         if bu && (self.business_unit_table.is_none() || self.business_unit_id_column.is_none()) {
             return wrong(
@@ -143,5 +152,17 @@ mod tests {
         let mut table = config();
         table.target = table.source.clone();
         assert!(table.check().is_err());
+    }
+
+    #[test]
+    fn a_name_that_no_job_database_could_hold_is_refused() {
+        let long = |units: usize| "]".repeat(units);
+        let check = |db: &str, table: &str| {
+            let name = TableName::new(db, "dbo", table).unwrap();
+            TableConfig::new(name.clone(), name).check()
+        };
+        assert!(check(&long(122), &long(72)).is_ok());
+        assert!(check(&long(122), &long(80)).is_err(), "its text is longer than 400");
+        assert!(check(&long(123), "T").is_err(), "that of its slice is longer than 128");
     }
 }

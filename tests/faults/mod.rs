@@ -8,6 +8,7 @@
 //! too many.
 
 mod disks;
+mod ground;
 mod kills;
 mod names;
 mod operations;
@@ -120,7 +121,8 @@ pub fn list() -> List {
     add("every_operation_of_an_archive_fails_once", operations::archive);
     add("every_operation_of_an_extraction_fails_once", operations::extract);
     list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
-    for (name, case) in server::CASES {
+    let names: (_, fn()) = ("hostile_names_on_a_server", names::hostile_names_on_a_server);
+    for (name, case) in server::CASES.into_iter().chain([names]) {
         let skipped = std::env::var(SERVER).map_or(true, |string| string.is_empty());
         list.add(name, skipped.then(|| format!("{SERVER} is not set")), move || server::alone(case));
     }

@@ -144,4 +144,5 @@ pub const SERVER_ALONE: &[(&str, Scenario)] = list![Scenario: procedures {
     the_monitoring_queries_answer_column_for_column,
     the_scripts_run_again_on_what_is_there_and_change_nothing,
     a_table_is_added_by_plain_insert,
+    a_table_of_another_schema_has_its_own_slice,
 }];

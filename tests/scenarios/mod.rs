@@ -7,8 +7,8 @@
 pub mod instance;
 mod list;
 mod read;
-mod server;
-mod session;
+pub mod server;
+pub mod session;
 pub mod world;
 
 mod bundles;

@@ -7,6 +7,7 @@ use crate::scenarios::read::Count;
 use crate::scenarios::world::{A, B, BUFFER, World, key, minute, name, unit};
 use blobdelta::backend::PackState;
 use blobdelta::engine::{self, PackOptions};
+use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Status, Step};
 use blobdelta::monitor::Silent;
@@ -289,4 +290,25 @@ pub fn a_table_is_added_by_plain_insert(on: &Instance) {
     assert_eq!(world.backend.run(run).unwrap().status, Status::Completed);
     assert_eq!(world.numbers(), [1, 2, 3]);
     assert_eq!(world.mark().last_high_water, Some(minute(2000 - BUFFER)), "a missing watermark row was made");
+}
+
+/// The marker row of a slice goes by the table's name alone.
+pub fn a_table_of_another_schema_has_its_own_slice(on: &Instance) {
+    let mut world = planted(on);
+    let mut other = world.table.clone();
+    other.source = name("Src.Other.Docs");
+    (other.name, other.target) = (other.source.clone(), name("Src_Delta.Other.Docs"));
+    let columns = world.backend.columns(&world.table.source).unwrap();
+    world.backend.create_table(&other.source, &columns, "stream_id", &[]).unwrap();
+    let refused = world.backend.save_table(&other).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Config);
+    assert!(refused.to_string().contains("Src.dbo.Docs"), "{refused}");
+    assert_eq!(world.backend.tables().unwrap().iter().filter(|table| table.name == other.name).count(), 0);
+
+    other.target = name("Src_Delta.Other.OtherDocs");
+    world.backend.save_table(&other).unwrap();
+    let run = call(&mut world, 1000, ALL_TABLES);
+    assert_eq!(world.backend.run_tables(run).unwrap().len(), 2);
+    assert_eq!(world.numbers(), [1, 2, 3]);
+    assert!(world.backend.columns(&other.target).unwrap().len() > columns.len(), "the slice was made");
 }

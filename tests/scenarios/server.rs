@@ -2,7 +2,9 @@
 //! so that what was granted on them stays too, and are emptied for each world.
 //!
 //! Databases: `BlobDeltaJobs`, `Src`, `Meta`, `Src_Delta` and `Copy`. A server that holds anything
-//! else under these names is refused before anything of it is touched.
+//! else under these names is refused before anything of it is touched. A test that makes a database
+//! of another name has it noted first, so that what it leaves if it dies is dropped by the next, and
+//! nothing else is.
 //!
 //! Its clock stands still: the functions that the procedures ask for the time are replaced by ones
 //! that read a table of one row.
@@ -41,7 +43,7 @@ impl Server {
         let prepared = PREPARED.get_or_init(|| prepare(connection).map_err(|error| error.to_string()));
         let finest_ticks = prepared.clone().unwrap_or_else(|error| panic!("{error}"));
         let mut control = Session::lent(connection);
-        empty(&mut *control).unwrap();
+        empty(&mut *control, "1 = 1").unwrap();
         Self { connection: Arc::clone(connection), finest_ticks, control, utc: Timestamp::MIN, ahead_minutes: 0 }
     }
 
@@ -85,7 +87,9 @@ fn stop_clock(control: &mut dyn Backend) -> Result<()> {
 /// of time that the server keeps.
 fn prepare(connection: &Connection) -> Result<i64> {
     let create = OpenOptions { create: true, ..OpenOptions::default() };
-    refuse_foreign(&mut *connection.open(&create)?)?;
+    let mut first = connection.open(&create)?;
+    drop_noted(&mut *first)?;
+    refuse_foreign(&mut *first)?;
     let mut control = connection.open(&create)?;
     let control = &mut *control;
     // Templates that an earlier process changed and left behind are put back by the deployment.
@@ -126,7 +130,7 @@ fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
         "IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaTableConfig') IS NOT NULL EXEC (N'
          IF EXISTS (
              SELECT 1 FROM BlobDeltaJobs.dbo.BlobDeltaTableConfig
-             WHERE TableName NOT LIKE N''Src.dbo.%''
+             WHERE TableName NOT LIKE N''Src.%''
                  AND (IsActive = 1 OR TableName NOT LIKE N''Gwent[_]LA[_]FileTable.dbo.%'')
          ) RAISERROR (N''{why} BlobDeltaJobs has tables that are not theirs: give them a server of their own'', 16, 1)')"
     ))?;
@@ -142,20 +146,42 @@ fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
     Ok(())
 }
 
-/// Empties what a world, or a process that died in one, left.
-fn empty(control: &mut dyn Backend) -> Result<()> {
+/// Notes a database that a test is about to make.
+pub fn note_database(control: &mut dyn Backend, name: &str) -> Result<()> {
+    let name = format!("N'{}'", name.replace('\'', "''"));
+    control.execute_script(&format!(
+        "IF OBJECT_ID(N'dbo.ScenarioDatabase') IS NULL CREATE TABLE dbo.ScenarioDatabase (Name nvarchar(128) NOT NULL);
+         IF DB_ID({name}) IS NOT NULL RAISERROR (N'the server has such a database, which is not the tests'' own', 16, 1)
+         ELSE INSERT INTO dbo.ScenarioDatabase (Name) VALUES ({name})"
+    ))
+}
+
+/// Drops the databases that were noted, and forgets what was configured of them.
+pub fn drop_noted(control: &mut dyn Backend) -> Result<()> {
+    control.execute_script(
+        "IF OBJECT_ID(N'BlobDeltaJobs.dbo.ScenarioDatabase') IS NOT NULL EXEC (N'
+         DECLARE @Name nvarchar(128), @Sql nvarchar(400);
+         SET @Name = (SELECT MIN(Name) FROM BlobDeltaJobs.dbo.ScenarioDatabase);
+         WHILE @Name IS NOT NULL
+         BEGIN
+             DELETE FROM BlobDeltaJobs.dbo.BlobDeltaTableConfig WHERE SourceDb = @Name;
+             SET @Sql = N''DROP DATABASE ['' + REPLACE(@Name, N'']'', N'']]'') + N'']'';
+             IF DB_ID(@Name) IS NOT NULL EXEC (@Sql);
+             DELETE FROM BlobDeltaJobs.dbo.ScenarioDatabase WHERE Name = @Name;
+             SET @Name = (SELECT MIN(Name) FROM BlobDeltaJobs.dbo.ScenarioDatabase);
+         END;')",
+    )
+}
+
+/// Empties what a world, or a process that died in one, left; of its tables those that a condition takes.
+pub fn empty(control: &mut dyn Backend, which: &str) -> Result<()> {
     for db in DATABASES {
-        each_table(control, db, "1 = 1", "DROP TABLE dbo.")?;
+        each_table(control, db, which, "DROP TABLE ")?;
     }
-    each_table(
-        control,
-        "BlobDeltaJobs",
-        "name NOT LIKE N'BlobDelta%' AND name NOT LIKE N'Scenario%'",
-        "DROP TABLE dbo.",
-    )?;
+    each_table(control, "BlobDeltaJobs", "name NOT LIKE N'BlobDelta%' AND name NOT LIKE N'Scenario%'", "DROP TABLE ")?;
     let kept = "name LIKE N'BlobDelta%'
         AND name NOT IN (N'BlobDeltaSource', N'BlobDeltaSchemaVersion', N'BlobDeltaIndexMade')";
-    each_table(control, "BlobDeltaJobs", kept, "DELETE FROM dbo.")?;
+    each_table(control, "BlobDeltaJobs", kept, "DELETE FROM ")?;
     control.execute_script(
         "INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
          SELECT TableName, StepNumber, ScriptName, ScriptText FROM dbo.ScenarioStepScript;
@@ -164,17 +190,19 @@ fn empty(control: &mut dyn Backend) -> Result<()> {
     )
 }
 
-/// Does one thing to each table of a database that a condition takes.
+/// Does one thing to each table of a database that a condition takes. There are servers whose QUOTENAME doubles
+/// quotes too, and then names another table.
 fn each_table(control: &mut dyn Backend, db: &str, which: &str, what: &str) -> Result<()> {
     control.execute_script(&format!(
         "USE {db};
-         DECLARE @Name nvarchar(128), @Sql nvarchar(400);
-         SET @Name = (SELECT MIN(name) FROM sys.tables WHERE {which});
-         WHILE @Name IS NOT NULL
+         DECLARE @Id int, @Sql nvarchar(800);
+         SET @Id = (SELECT MIN(object_id) FROM sys.tables WHERE {which});
+         WHILE @Id IS NOT NULL
          BEGIN
-             SET @Sql = N'{what}' + QUOTENAME(@Name);
+             SET @Sql = (SELECT N'{what}[' + REPLACE(CAST(SCHEMA_NAME(schema_id) AS nvarchar(128)), N']', N']]') + N'].['
+                                + REPLACE(CAST(name AS nvarchar(128)), N']', N']]') + N']' FROM sys.tables WHERE object_id = @Id);
              EXEC (@Sql);
-             SET @Name = (SELECT MIN(name) FROM sys.tables WHERE name > @Name AND {which});
+             SET @Id = (SELECT MIN(object_id) FROM sys.tables WHERE object_id > @Id AND {which});
          END;
          USE BlobDeltaJobs;"
     ))

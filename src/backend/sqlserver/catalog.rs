@@ -1,5 +1,8 @@
 //! What the server's catalog says: names as they are spelled there, columns and types, and how
 //! it orders keys.
+//!
+//! Names are asked for as nvarchar: there are servers that send a `sysname` in a code page, with question
+//! marks for what that lacks.
 
 use super::client::Client;
 use super::sql::{Sql, quote, quoted};
@@ -40,7 +43,8 @@ fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {
     }
     let db = quote(&table.db);
     let sql = Sql::new(format!(
-        "SELECT s.name, o.name FROM {db}.sys.objects AS o INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        "SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), o.name)
+         FROM {db}.sys.objects AS o INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
          WHERE o.type IN ('U', 'V') AND s.name = "
     ))
     .bind(&table.schema)
@@ -62,8 +66,8 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
         return Err(missing(table));
     }
     let sql = Sql::new(format!(
-        "SELECT c.name, ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0), ISNULL(c.precision, 0), ISNULL(c.scale, 0),
-             c.is_nullable, c.is_computed, c.collation_name
+        "SELECT CONVERT(nvarchar(128), c.name), ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0),
+             ISNULL(c.precision, 0), ISNULL(c.scale, 0), c.is_nullable, c.is_computed, c.collation_name
          FROM {db}.sys.columns AS c
          INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
          INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id

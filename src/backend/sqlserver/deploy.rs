@@ -116,8 +116,13 @@ impl Session {
             let inputs = vec![("TableName", (&table.name).into())];
             client.call("make the slice", "dbo.usp_BlobDelta_MakeSlice", inputs, &[("Outcome", "nvarchar(100)")])
         });
-        let row = row.map_err(|error| error.table(&table.name))?;
-        // The procedure goes to the slice's database and comes back, unless it fails on the way.
+        let row = row.map_err(|error| {
+            // The procedure goes to the slice's database. There are servers that stay where it failed.
+            if let Some(home) = self.client.database().map(str::to_owned) {
+                let _ = self.client.use_database(&home);
+            }
+            error.table(&table.name)
+        })?;
         let outcome = row.map(|row| Fields::of(&row).text(0).map(|text| text.unwrap_or("made").to_owned()));
         outcome.transpose().map(Option::unwrap_or_default)
     }

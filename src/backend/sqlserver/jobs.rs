@@ -65,10 +65,13 @@ impl Jobs for Session {
         self.write_config(table)?;
         match self.make_slice(table) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                self.restore_config(&table.name, before.as_ref())?;
-                Err(error)
-            }
+            Err(error) => Err(match self.restore_config(&table.name, before.as_ref()) {
+                Ok(()) => error,
+                // What failed first says more.
+                Err(_) => {
+                    error.hint("correct or remove its row in BlobDeltaTableConfig, which could not be taken back")
+                }
+            }),
         }
     }
 

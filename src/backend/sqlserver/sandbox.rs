@@ -131,6 +131,7 @@ impl Sandbox for Session {
         // It may change anything, so nothing that is known of tables holds.
         self.columns.clear();
         self.known.clear();
+        self.targets.clear();
         scripts::batches(sql).iter().try_for_each(|batch| self.client.batch("run a script", batch.text))
     }
 }
