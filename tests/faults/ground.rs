@@ -154,6 +154,8 @@ pub struct OnServer {
     control: Session,
     /// Of the name that is tried.
     schema: Option<String>,
+    /// A table that is called like a temporary one is one, and stays in the session that made it.
+    temporary: Option<String>,
     folder: tempfile::TempDir,
 }
 
@@ -174,7 +176,14 @@ impl OnServer {
         plant_canaries(&mut *control).unwrap();
         let source = Session::lent(&connection);
         let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
-        Self { source, target: Session::own(&connection, &options), control, schema: None, folder: scratch() }
+        Self {
+            source,
+            target: Session::own(&connection, &options),
+            control,
+            schema: None,
+            temporary: None,
+            folder: scratch(),
+        }
     }
 
     /// Runs statements in a database; whether the server did.
@@ -193,6 +202,7 @@ impl Ground for OnServer {
     fn begin(&mut self, name: &str, place: &str) {
         self.folder = scratch();
         self.schema = Some(name.to_owned()).filter(|name| place == "schema" && check_identifier(name).is_ok());
+        self.temporary = Some(bracketed(name)).filter(|_| name.starts_with('#') && place.starts_with("table"));
         let databases = if place == "database" { vec![name.to_owned(), format!("{name}_Delta")] } else { Vec::new() };
         for name in databases.iter().filter(|name| check_identifier(name).is_ok()) {
             note_database(&mut *self.control, name).unwrap();
@@ -207,6 +217,9 @@ impl Ground for OnServer {
             for db in ["Src", "Src_Delta", "Copy"] {
                 self.does(db, &format!("DROP SCHEMA {}", bracketed(&schema)));
             }
+        }
+        if let Some(table) = self.temporary.take() {
+            let _ = self.source.execute_script(&format!("DROP TABLE {table};"));
         }
         // What the sessions know of tables that are gone is forgotten behind a script.
         self.source.execute_script("USE BlobDeltaJobs;").unwrap();
