@@ -103,8 +103,7 @@ impl<'b> Applier<'b> {
     ) -> Result<()> {
         std::thread::scope(|scope| {
             let (checked, coming) = sync_channel(0);
-            let is_wanted = move |file: &FileInfo| checked.send(self.bundle.check_file(file, monitor)).is_ok();
-            scope.spawn(move || files.iter().all(|file| is_wanted(file)));
+            scope.spawn(move || files.iter().all(|file| checked.send(self.bundle.check_file(file, monitor)).is_ok()));
             files.iter().zip(coming).try_for_each(|(file, checked)| work(file, checked?))
         })
     }
