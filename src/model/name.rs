@@ -93,16 +93,28 @@ fn next_part(text: &str) -> Option<(String, &str)> {
 /// # Errors
 /// Config: empty, longer than 128 UTF-16 units, or with a control character.
 pub fn check_identifier(name: &str) -> Result<()> {
-    let why = if name.is_empty() {
-        "is empty"
-    } else if name.encode_utf16().count() > MAX_IDENTIFIER_UTF16_UNITS {
-        "is longer than 128 characters"
-    } else if name.chars().any(char::is_control) {
-        "holds a control character"
-    } else {
-        return Ok(());
-    };
-    Err(Error::config(format!("the identifier {name:?} {why}")).hint("correct the name in the configuration"))
+    if name.chars().any(char::is_control) {
+        return Err(refused(name, "holds a control character"));
+    }
+    check_length(name)
+}
+
+/// The same, but for control characters: there are catalogs with such columns.
+///
+/// # Errors
+/// Config: empty, or longer than 128 UTF-16 units.
+pub fn check_length(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(refused(name, "is empty"));
+    }
+    if name.encode_utf16().count() > MAX_IDENTIFIER_UTF16_UNITS {
+        return Err(refused(name, "is longer than 128 characters"));
+    }
+    Ok(())
+}
+
+fn refused(name: &str, why: &str) -> Error {
+    Error::config(format!("the identifier {name:?} {why}")).hint("correct the name in the configuration")
 }
 
 impl fmt::Display for TableName {

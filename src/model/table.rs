@@ -2,7 +2,7 @@
 
 use super::clock::ClockKind;
 use super::id::Guid;
-use super::name::{TableName, check_identifier};
+use super::name::{TableName, check_identifier, check_length};
 use super::time::Timestamp;
 use crate::error::{Error, Result};
 
@@ -90,6 +90,22 @@ impl TableConfig {
         self.parent_path_column.is_some()
     }
 
+    /// The columns that are named here, each behind the column of `BlobDeltaTableConfig` that names it.
+    fn named_columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let always = [
+            ("KeyColumn", &self.key_column),
+            ("MetadataIdColumn", &self.metadata_id_column),
+            ("MetadataModifiedOnCol", &self.metadata_modified_on_column),
+        ];
+        let maybe = [
+            ("PathColumn", self.path_column.as_ref()),
+            ("ParentPathColumn", self.parent_path_column.as_ref()),
+            ("MetadataBusinessUnitCol", self.metadata_business_unit_column.as_ref()),
+            ("BusinessUnitIdColumn", self.business_unit_id_column.as_ref()),
+        ];
+        always.into_iter().chain(maybe.into_iter().filter_map(|(column, name)| Some((column, name?))))
+    }
+
     /// What can be said without a catalog.
     ///
     /// # Errors
@@ -111,6 +127,9 @@ impl TableConfig {
         }
         // The database of a slice may be called after that of the source, and is longer then.
         check_identifier(&self.target.db).map_err(|error| error.table(&self.name).column("TargetDb"))?;
+        for (column, name) in self.named_columns() {
+            check_length(name).map_err(|error| error.table(&self.name).column(column))?;
+        }
         let bu = self.metadata_business_unit_column.is_some();
         if bu && (self.business_unit_table.is_none() || self.business_unit_id_column.is_none()) {
             return wrong(
@@ -164,5 +183,10 @@ mod tests {
         assert!(check(&long(122), &long(72)).is_ok());
         assert!(check(&long(122), &long(80)).is_err(), "its text is longer than 400");
         assert!(check(&long(123), "T").is_err(), "that of its slice is longer than 128");
+        let mut table = config();
+        table.path_column = Some(long(128));
+        assert!(table.check().is_ok());
+        table.path_column = Some(long(129));
+        assert!(table.check().unwrap_err().to_string().contains("PathColumn"));
     }
 }
