@@ -43,29 +43,25 @@ struct Workers {
     write: JoinHandle<Result<u64>>,
 }
 
-impl Workers {
-    /// Waits for both.
-    fn end(self) -> Result<(u64, Sha256)> {
-        let sha256 = self.hash.join().unwrap_or_else(|panic| resume_unwind(panic));
-        let bytes = self.write.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-        Ok((bytes, sha256))
-    }
-}
-
 impl Sealing {
     /// Waits until the file is on the disk. Gives bytes and hash.
     ///
     /// # Errors
     /// Io.
     pub(super) fn end(mut self) -> Result<(u64, Sha256)> {
-        self.0.take().ok_or_else(|| Error::internal("a file was sealed twice"))?.end()
+        let workers = self.0.take().ok_or_else(|| Error::internal("a file was sealed twice"))?;
+        let sha256 = workers.hash.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let bytes = workers.write.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((bytes, sha256))
     }
 }
 
 impl Drop for Sealing {
     fn drop(&mut self) {
         // Nobody touches the file any more when this returns.
-        let _ = self.0.take().map(Workers::end);
+        if let Some(Workers { hash, write }) = self.0.take() {
+            let _ = (hash.join(), write.join());
+        }
     }
 }
 
