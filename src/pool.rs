@@ -1,8 +1,8 @@
 //! [`Pool`]: large buffers that are filled again and again.
 //!
 //! What an allocator frees of a megabyte and more it gives back to the system, which hands it out
-//! again page by page, each a fault and filled with zeros: a sixth of the time of a pack went there
-//! (Linux 6.18, glibc). A buffer of a pool becomes [`Bytes`], which whoever has them may pass on and
+//! again page by page, each a fault and filled with zeros: an eighth of the CPU of a pack went there
+//! (perf, Linux 6.18, glibc). A buffer of a pool becomes [`Bytes`], which whoever has them may pass on and
 //! cut; when the last of them is dropped, it is back in the pool.
 
 use bytes::Bytes;

@@ -1,9 +1,8 @@
 //! How the columns of a row group are written: one that zstd makes no smaller is left as it is.
 //!
-//! Most attachments are compressed already (JPEG, PDF, docx). zstd finds that out for itself, page by
-//! page, but it takes about as long as hashing them and leaves a reader the same to undo; so pieces
-//! of a large column's first values in a row group are tried, and the rest goes by them. Of the same
-//! batches the same is tried.
+//! Most attachments are compressed already (JPEG, PDF, docx). zstd finds that out for itself, but only
+//! by trying each page, and readers have to undo it; so pieces of a large column's first values in a row
+//! group are tried, and the rest goes by them. Of the same batches the same is tried.
 
 use super::page_pool::PagePool;
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! [`PagePool`]: the encoded pages of row groups in the making.
 //!
 //! All pages of a row group are held until its columns can be written one after the other. Left in the
-//! memory that the encoder made for each, they would be fresh memory each time (`pool`); copied
-//! while they are in the cache, they cost a third of that.
+//! memory that the encoder made for each, they would be fresh memory each time (`pool`), which costs
+//! more than copying them while they are in the cache.
 
 use crate::pool::Pool;
 use bytes::Bytes;

@@ -3,11 +3,12 @@
 
 use crate::SERVER;
 use crate::faults::site::scratch;
+use crate::scenarios::read::Count;
 use crate::scenarios::server::{Server, drop_noted, empty, note_database};
 use crate::scenarios::session::Session;
 use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::error::Result;
-use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::{TableName, check_identifier};
@@ -64,20 +65,6 @@ fn plant_canaries(backend: &mut dyn Backend) -> Result<()> {
         backend.insert(&canary(db), &id(), &[vec![Cell::Guid(Guid::from_bytes([1; 16]))]])?;
     }
     Ok(())
-}
-
-#[derive(Default)]
-struct Count(u64);
-
-impl CellSink for Count {
-    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.0 += 1;
-        Ok(())
-    }
 }
 
 fn count_canaries(backend: &mut dyn Backend) -> Vec<u64> {

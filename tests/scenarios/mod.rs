@@ -6,7 +6,7 @@
 
 pub mod instance;
 mod list;
-mod read;
+pub mod read;
 pub mod server;
 pub mod session;
 pub mod world;

@@ -4,7 +4,7 @@ use super::sample::{RUN_ID, key, manifest, started_at, table_info, table_name};
 use arrow::array::AsArray as _;
 use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged};
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
-use blobdelta::durable::Local;
+use blobdelta::durable::{Fault, Faulty, Local, When};
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::sqltype::SqlType;
@@ -120,4 +120,30 @@ fn what_zstd_makes_no_smaller_is_not_compressed() {
     let read: Vec<_> = batches.map(|batch| batch.column(1).as_binary::<i32>().value(0).to_vec()).collect();
     assert!(read == values);
     assert_eq!(write("two").manifest().tables[0].files, bundle.manifest().tables[0].files);
+}
+
+/// A part is sealed while the next one is made; what goes wrong with it is told all the same.
+#[test]
+fn a_sync_of_any_of_several_parts_that_fails_is_told() {
+    let columns =
+        [Column::new("stream_id", SqlType::UniqueIdentifier, false), Column::new("b", SqlType::VarBinary(None), true)];
+    let plan = Arc::new(ColumnPlan::rows(&columns, "stream_id").unwrap());
+    let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at: started_at(), run_id: RUN_ID });
+    builder.push_row(&[Cell::Guid(key(1)), Cell::Bytes(&vec![7; 1 << 20])]).unwrap();
+    let batch = builder.finish().unwrap();
+    // Over the 16 MiB that are kept free: a part a batch.
+    let options = PartOptions { part_bytes: 17 << 20, ..PartOptions::default() };
+    let write = |disk: &Faulty| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut staged = Staged::create(disk, folder.path(), BundleName::new(started_at(), RUN_ID, 1))?;
+        let mut parts = staged.add_table(&table_name(), "")?.parts(FileRole::Rows, plan.schema(), &options)?;
+        (0..3).try_for_each(|_| parts.write(&batch))?;
+        parts.finish()
+    };
+    assert_eq!(write(&Faulty::new(When::Never)).unwrap().len(), 3);
+    // The DDL, and three parts.
+    for nth in 1..=4 {
+        let disk = Faulty::new(When::FailOnceAt(nth, Fault::FailedSync));
+        assert!(write(&disk).is_err() && disk.has_failed(), "sync {nth}");
+    }
 }
