@@ -64,6 +64,12 @@ pub struct BackupRecord {
 
 /// See the module's text.
 pub trait Upkeep {
+    /// Holds no more than about so many bytes from now on, where it is this process that caches.
+    ///
+    /// # Errors
+    /// Database.
+    fn limit_memory(&mut self, bytes: u64) -> Result<()>;
+
     /// Looks at rights, settings, indexes, the clock, scripts and marker rows. Changes nothing.
     ///
     /// # Errors

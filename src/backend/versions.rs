@@ -90,11 +90,11 @@ pub trait Versions {
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names. It
-/// takes some 260 bytes a version there (measured with 200,000), more while it sorts, and keeps 64 MiB
+/// takes some 260 bytes a version there (measured with 200,000), more while it sorts, and keeps `cache_bytes`
 /// of its pages in memory.
 ///
 /// # Errors
 /// Database.
-pub fn open_versions() -> Result<Box<dyn Versions>> {
-    Ok(Box::new(sqlite::VersionStore::open()?))
+pub fn open_versions(cache_bytes: u64) -> Result<Box<dyn Versions>> {
+    Ok(Box::new(sqlite::VersionStore::open(cache_bytes)?))
 }

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 /// The largest window that a reader takes, as a power of two.
 const MAX_WINDOW_LOG: u32 = 27;
+/// Of the compressed value, until the disk takes them.
+const WAITING_BYTES: u64 = 2 << 20;
 const STAGING_NAME: &str = "incoming.zst";
 
 /// Where a value was put.
@@ -61,7 +63,7 @@ impl<'s> BlobWriter<'s> {
             disk.create_dir(&dir)?;
         }
         let staging = dir.join(STAGING_NAME);
-        let file = HashingFile::create(disk, &staging)?;
+        let file = HashingFile::create(disk, &staging, WAITING_BYTES)?;
         let encoder = zstd::stream::write::Encoder::new(file, options.zstd_level)
             .map_err(|error| Error::io("compress", &staging, error))?;
         Ok(Self { disk, root, folder, blobs, staging, encoder, hasher: Hasher::default(), bytes: 0 })

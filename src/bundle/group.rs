@@ -4,6 +4,7 @@
 //! It holds its batches until they are encoded, which are as many bytes as a row group may have, and
 //! the pages that they became.
 
+use super::budget::Making;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 pub(super) struct Group {
     batches: Sender<RecordBatch>,
     encoder: JoinHandle<Result<Vec<ArrowColumnChunk>>>,
-    bytes: u64,
+    making: Making,
 }
 
 impl Group {
@@ -28,17 +29,17 @@ impl Group {
         let (batches, coming) = channel();
         let work = move || encode(&schema, columns, &coming);
         let encoder = std::thread::Builder::new().name("encode".to_owned()).spawn(work)?;
-        Ok(Self { batches, encoder, bytes: 0 })
+        Ok(Self { batches, encoder, making: Making::default() })
     }
 
-    /// Values that it was given, before compression.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// What it was given.
+    pub(super) fn making(&self) -> &Making {
+        &self.making
     }
 
-    /// Takes a batch of `bytes` bytes. What goes wrong with it, [`Group::finish`] says.
-    pub(super) fn write(&mut self, batch: &RecordBatch, bytes: u64) {
-        self.bytes += bytes;
+    /// Takes a batch, with which it is `making`. What goes wrong with it, [`Group::finish`] says.
+    pub(super) fn write(&mut self, batch: &RecordBatch, making: Making) {
+        self.making = making;
         // An encoder that has ended has an error to tell.
         let _ = self.batches.send(batch.clone());
     }

@@ -4,7 +4,7 @@
 //! system, and waits for the disk (2 GiB of blobs on two cores: 4.1 s, where one thread did both 4.6).
 //! A few blocks are on their way, and are filled again.
 
-use super::block::Block;
+use super::block::{BLOCK_BYTES, Block};
 use crate::durable::{Disk, DurableFile};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -14,11 +14,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Blocks that are full and wait to be hashed: half of a row group, which comes at once, and the
-/// next is made while it is hashed.
-const MOST_WAITING: usize = 64;
-/// Blocks that are hashed and wait to be written, while the disk takes what was written before.
-const MOST_HASHED: usize = 32;
+/// Of three blocks that may wait, two are full and wait to be hashed, as a row group comes at once; one is
+/// hashed and waits while the disk takes what was written before.
+const HASHED_ONE_OF: usize = 3;
 /// Bytes after which they are brought to the disk, so that the last sync has little to wait for.
 const SYNC_BYTES: u64 = 32 << 20;
 
@@ -66,10 +64,14 @@ impl Drop for Sealing {
 }
 
 impl HashingFile {
-    pub(super) fn create(disk: &dyn Disk, path: &Path) -> Result<Self> {
+    /// Creates a file. Up to `waiting_bytes` wait to be hashed or written.
+    pub(super) fn create(disk: &dyn Disk, path: &Path, waiting_bytes: u64) -> Result<Self> {
         let file = disk.create(path)?;
-        let (full, filled) = sync_channel(MOST_WAITING);
-        let (hashed, written) = sync_channel(MOST_HASHED);
+        // Three blocks are in somebody's hand: of who fills, who hashes, and who writes.
+        let blocks = usize::try_from(waiting_bytes).unwrap_or(usize::MAX) / BLOCK_BYTES;
+        let waiting = blocks.saturating_sub(3).max(HASHED_ONE_OF);
+        let (full, filled) = sync_channel(waiting - waiting / HASHED_ONE_OF);
+        let (hashed, written) = sync_channel(waiting / HASHED_ONE_OF);
         let (back, emptied) = channel();
         let path = path.to_owned();
         let write = start("write", move || write(file, &path, &written, &back))?;

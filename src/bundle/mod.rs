@@ -39,6 +39,7 @@
 mod archive;
 mod blob;
 mod block;
+mod budget;
 mod canonical;
 mod check;
 pub mod checksums;
@@ -72,7 +73,7 @@ pub use find::{Place, places};
 pub use folder::{Entry, EntryKind, list};
 pub use layout::{BundleName, TableFolder};
 pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
-pub use part::{PartOptions, PartWriter};
+pub use part::{PartOptions, PartWriter, threads};
 pub use part_read::{PartRead, PartReader};
 pub use publish::{Form, Published, archive, extract, fetch_sealed};
 pub use read::{Bundle, CheckedFile};

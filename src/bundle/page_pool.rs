@@ -13,16 +13,15 @@ use parquet::errors::{ParquetError, Result};
 const LEAST_BYTES: usize = 64 << 10;
 /// Room for the usual page of blobs: 1 MiB at which it is closed, and the value that closes it.
 const USUAL_BYTES: usize = (1 << 20) + (128 << 10);
-/// Of the two row groups in the making.
-const MOST_FREE_BYTES: usize = 64 << 20;
 
 /// See the module's text. A clone is the same pool.
 #[derive(Clone, Debug)]
 pub(super) struct PagePool(Pool);
 
-impl Default for PagePool {
-    fn default() -> Self {
-        Self(Pool::new(MOST_FREE_BYTES))
+impl PagePool {
+    /// One that keeps up to so many bytes of row groups that were written, until the next ones take them.
+    pub(super) fn new(most_free_bytes: u64) -> Self {
+        Self(Pool::new(usize::try_from(most_free_bytes).unwrap_or(usize::MAX), usize::MAX))
     }
 }
 

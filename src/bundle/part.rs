@@ -1,9 +1,10 @@
 //! [`PartWriter`]: record batches into Parquet files, hashed as they are written.
 //!
-//! Memory is bounded by the row groups in the making, which are two at most (`group`). The same
-//! batches give the same bytes: the options are all fixed, and so is `created_by`; and nothing is
-//! decided by which thread was the faster.
+//! Memory is bounded by bytes (`budget`): of the row groups in the making (`group`), and of the blocks that
+//! wait to be written. The same batches give the same bytes: `created_by` is fixed, and nothing is decided
+//! by which thread was the faster, or by how many there are.
 
+use super::budget::{Budget, Making};
 use super::columns;
 use super::group::Group;
 use super::hashing::{HashingFile, Sealing};
@@ -12,7 +13,8 @@ use super::manifest::{FileInfo, FileRole};
 use super::page_pool::PagePool;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use arrow::array::{Array, RecordBatch};
+use crate::model::memory::Memory;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
@@ -23,10 +25,10 @@ use std::path::{Path, PathBuf};
 
 /// Room for what a part's footer, incompressible pages and dictionaries take over its values.
 const PART_SLACK_BYTES: u64 = 16 << 20;
-/// Row groups that are encoded at once, of which the last takes batches.
-const GROUPS_AT_ONCE: usize = 2;
 /// Half of the format's: a dictionary takes at most as much again as its values.
 const MAX_ROW_GROUP_BYTES: u64 = 32 << 20;
+/// The highest inline limit of the format (manifests/FORMAT.md, section 4).
+const MAX_INLINE_BYTES: u64 = 32 << 20;
 /// Values of a part, before compression.
 pub(super) const MAX_PART_BYTES: u64 = 1 << 30;
 /// What is asked for unless told otherwise: a part is hashed while the one before it is applied or
@@ -40,16 +42,58 @@ pub(super) const MAX_CHUNKS: u64 = 32 << 10;
 pub struct PartOptions {
     /// zstd's level, 1 to 22, of parts and of values in `blob/`.
     pub zstd_level: i32,
-    /// Values of a row group, before compression: at most 32 MiB. Bounds the memory of writer
-    /// and reader alike.
+    /// Values of a row group, before compression: at most 32 MiB, and less where memory does not let it.
+    /// Bounds the memory of readers.
     pub row_group_bytes: u64,
     /// Values of a part, before compression: at most 1 GiB. Bounds the work of a reader.
     pub part_bytes: u64,
+    /// Values over this many bytes lie in `blob/`, at most 32 MiB; 16 MiB unless told otherwise, and less
+    /// where memory or a high level does not let it.
+    pub inline_bytes: Option<u64>,
+    /// Row groups that are encoded at once, at most.
+    pub threads: usize,
+    /// What rows on their way to a file may take, whatever they are like.
+    pub memory_bytes: u64,
 }
 
 impl Default for PartOptions {
     fn default() -> Self {
-        Self { zstd_level: 1, row_group_bytes: MAX_ROW_GROUP_BYTES, part_bytes: PART_BYTES }
+        Self {
+            zstd_level: 1,
+            row_group_bytes: MAX_ROW_GROUP_BYTES,
+            part_bytes: PART_BYTES,
+            inline_bytes: None,
+            threads: threads(),
+            memory_bytes: Memory::default().pipeline(),
+        }
+    }
+}
+
+/// As many as there are cores.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl PartOptions {
+    /// The inline limit in force.
+    ///
+    /// # Errors
+    /// Usage: what is asked for needs more memory than there is.
+    pub fn inline_bytes(&self) -> Result<u64> {
+        self.budget().map(|budget| budget.inline_bytes)
+    }
+
+    /// Bytes at which a batch is to be written.
+    ///
+    /// # Errors
+    /// As [`PartOptions::inline_bytes`].
+    pub fn batch_bytes(&self) -> Result<u64> {
+        self.budget().map(|budget| budget.batch_bytes)
+    }
+
+    pub(super) fn budget(&self) -> Result<Budget> {
+        let inline_bytes = self.inline_bytes.map(|bytes| bytes.clamp(1, MAX_INLINE_BYTES));
+        Budget::share(self.memory_bytes, self.zstd_level, inline_bytes)
     }
 }
 
@@ -62,6 +106,7 @@ pub struct PartWriter<'d> {
     schema: SchemaRef,
     properties: WriterProperties,
     options: PartOptions,
+    budget: Budget,
     pages: PagePool,
     number: u32,
     open: Option<OpenPart>,
@@ -75,22 +120,29 @@ struct OpenPart {
     making: VecDeque<Group>,
     path: String,
     rows: u64,
+    /// What the pages of the row groups before the last inflate to, at most.
+    before: u64,
 }
 
 impl OpenPart {
-    fn create(disk: &dyn Disk, root: &Path, path: String, schema: &SchemaRef, with: &WriterProperties) -> Result<Self> {
-        let file = HashingFile::create(disk, &root.join(&path))?;
+    fn create(
+        disk: &dyn Disk,
+        root: &Path,
+        path: String,
+        schema: &SchemaRef,
+        with: &WriterProperties,
+        budget: &Budget,
+    ) -> Result<Self> {
+        let file = HashingFile::create(disk, &root.join(&path), budget.waiting_bytes)?;
         let opened = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(with.clone()))
             .and_then(ArrowWriter::into_serialized_writer);
         let (writer, _) = opened.map_err(|error| failed(&path, error))?;
-        Ok(Self { writer, making: VecDeque::new(), path, rows: 0 })
+        Ok(Self { writer, making: VecDeque::new(), path, rows: 0, before: 0 })
     }
 
-    /// What its pages inflate to, and the values that are in no page yet.
+    /// What its pages inflate to, at most.
     fn bytes(&self) -> u64 {
-        let closed = self.writer.flushed_row_groups().iter().map(|group| group.total_byte_size());
-        let closed: u64 = closed.filter_map(|bytes| u64::try_from(bytes).ok()).sum();
-        closed + self.making.iter().map(Group::bytes).sum::<u64>()
+        self.before + self.making.back().map_or(0, |group| group.making().inflated())
     }
 
     /// Columns of row groups once another row group is begun and closed.
@@ -103,20 +155,32 @@ impl OpenPart {
     fn write(
         &mut self,
         batch: &RecordBatch,
-        bytes: u64,
-        options: &PartOptions,
-        pages: &PagePool,
+        of_batch: &Making,
+        with: (&PartOptions, &Budget, &PagePool),
     ) -> std::result::Result<(), ParquetError> {
-        let has_room = |group: &&mut Group| group.bytes() + bytes <= options.row_group_bytes;
-        if self.making.back_mut().filter(has_room).is_none() {
-            if self.making.len() >= GROUPS_AT_ONCE {
-                self.append_oldest()?;
+        let (options, budget, pages) = with;
+        let has_room =
+            |making: &Making| making.bytes() <= options.row_group_bytes && budget.allows(budget.cost(making));
+        let joined = self.making.back().map(|group| group.making().with(of_batch)).filter(has_room);
+        let joins = joined.is_some();
+        let making = joined.unwrap_or_else(|| of_batch.clone());
+        if !joins {
+            self.before = self.bytes();
+        }
+        loop {
+            let others = self.making.len() - usize::from(joins);
+            let cost: u64 = self.making.iter().take(others).map(|group| budget.cost(group.making())).sum();
+            if others == 0 || (others < options.threads && budget.allows(cost + budget.cost(&making))) {
+                break;
             }
+            self.append_oldest()?;
+        }
+        if !joins {
             let columns = columns::writers(batch, self.writer.properties(), options.zstd_level, pages)?;
             self.making.push_back(Group::begin(batch.schema(), columns)?);
         }
         let Some(group) = self.making.back_mut() else { return Ok(()) };
-        group.write(batch, bytes);
+        group.write(batch, making);
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -160,6 +224,7 @@ impl<'d> PartWriter<'d> {
             part_bytes: options.part_bytes.clamp(1, MAX_PART_BYTES),
             ..*options
         };
+        let budget = options.budget()?;
         Ok(Self {
             disk,
             root: root.to_owned(),
@@ -168,7 +233,8 @@ impl<'d> PartWriter<'d> {
             properties: columns::properties(&schema, options.zstd_level)?,
             schema,
             options,
-            pages: PagePool::default(),
+            budget,
+            pages: PagePool::new(budget.free_page_bytes()),
             number: 0,
             open: None,
             sealing: None,
@@ -187,18 +253,18 @@ impl<'d> PartWriter<'d> {
         if batch.schema_ref() != &self.schema {
             return Err(Error::internal("a batch is not of the schema of its part"));
         }
-        let bytes = value_bytes(batch)?;
+        let making = Making::of(batch)?;
         let columns = self.schema.fields().len() as u64;
         let over = |part: &OpenPart| {
             let most = self.options.part_bytes.saturating_sub(PART_SLACK_BYTES);
-            part.bytes() + bytes > most || part.chunks(columns) > MAX_CHUNKS
+            part.bytes() + making.inflated() > most || part.chunks(columns) > MAX_CHUNKS
         };
         if self.open.as_ref().is_some_and(over) {
             self.close_part()?;
         }
-        let (options, pages) = (self.options, self.pages.clone());
+        let (options, budget, pages) = (self.options, self.budget, self.pages.clone());
         let part = self.part()?;
-        part.write(batch, bytes, &options, &pages).map_err(|error| failed(&part.path, error))
+        part.write(batch, &making, (&options, &budget, &pages)).map_err(|error| failed(&part.path, error))
     }
 
     /// Closes the last part, and gives all of them for the manifest. A table has a part with
@@ -223,7 +289,8 @@ impl<'d> PartWriter<'d> {
                 FileRole::Rows | FileRole::Blob => PayloadFile::Rows(self.number),
             };
             let path = PayloadPath { folder: self.folder.clone(), file }.to_string();
-            self.open = Some(OpenPart::create(self.disk, &self.root, path, &self.schema, &self.properties)?);
+            self.open =
+                Some(OpenPart::create(self.disk, &self.root, path, &self.schema, &self.properties, &self.budget)?);
             self.number = next_part(self.number)?;
         }
         self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))
@@ -256,12 +323,4 @@ impl<'d> PartWriter<'d> {
 
 fn failed(path: &str, error: ParquetError) -> Error {
     Error::new(Kind::Io, "cannot write this part").file(path).caused_by(error)
-}
-
-/// Bytes of the values of a batch, whatever its buffers could hold.
-fn value_bytes(batch: &RecordBatch) -> Result<u64> {
-    let size = |column: &std::sync::Arc<dyn Array>| column.to_data().get_slice_memory_size();
-    let sizes = batch.columns().iter().map(size).sum::<Result<usize, _>>();
-    let bytes = sizes.map_err(|error| Error::internal("a batch cannot be measured").caused_by(error))?;
-    Ok(bytes as u64)
 }

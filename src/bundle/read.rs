@@ -262,9 +262,9 @@ impl Bundle {
         Ok(CheckedFile { content, path, info: info.clone() })
     }
 
-    /// The same of several files, as many side by side as there are cores. In their order.
-    pub fn check_files(&self, files: &[&FileInfo], monitor: &dyn Monitor) -> Vec<Result<CheckedFile>> {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    /// The same of several files, up to `threads` side by side. In their order.
+    pub fn check_files(&self, files: &[&FileInfo], threads: usize, monitor: &dyn Monitor) -> Vec<Result<CheckedFile>> {
+        let workers = threads.min(files.len());
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();

@@ -7,8 +7,8 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, receive, reconcile, replay, run, ship,
-    signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, receive, reconcile, replay, run,
+    ship, signals, status, tables, unpack, verify,
 };
 use crate::error::{Error, Result};
 use clap::Parser as _;
@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    allocator::keep_little();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(refused) => return refuse(&refused).into(),

@@ -1,6 +1,6 @@
 //! The arguments, and the help that a database administrator reads.
 
-use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs};
+use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::login::Login;
 use super::prune::PruneArgs;
@@ -420,6 +420,8 @@ pub struct VerifyArgs {
     /// Refuse a bundle that has another root digest; one bundle only
     #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
     pub root_sha256: Option<Sha256>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
     #[command(flatten)]
     pub keys: KeyArgs,
 }

@@ -2,9 +2,10 @@
 //! is published.
 
 use super::sign::SignArgs;
-use crate::bundle::{Form, Identities, PartOptions, Recipients, places};
+use crate::bundle::{Form, Identities, PartOptions, Recipients, places, threads};
 use crate::engine::PackOptions;
 use crate::error::{Error, Result};
+use crate::model::memory::Memory;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,40 @@ impl FormArgs {
     }
 }
 
+/// How much of the machine is taken.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct ResourceArgs {
+    /// Memory that this command keeps to
+    #[arg(long, value_name = "MIB", default_value_t = Memory::USUAL_MIB,
+          value_parser = clap::value_parser!(u64).range(Memory::LEAST_MIB..=1 << 20))]
+    pub memory_mib: u64,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+}
+
+impl ResourceArgs {
+    /// The memory that was asked for.
+    pub fn memory(&self) -> Memory {
+        Memory::of_mib(self.memory_mib)
+    }
+}
+
+/// How many cores are kept busy.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct ThreadArgs {
+    /// Row groups that are compressed, or files that are hashed, at once; as many as there are cores
+    /// unless told otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+impl ThreadArgs {
+    /// As many as were asked for.
+    pub fn count(&self) -> usize {
+        self.threads.map_or_else(threads, usize::from)
+    }
+}
+
 /// How the parts of a bundle are written.
 #[derive(clap::Args, Debug)]
 pub struct PartArgs {
@@ -42,9 +77,11 @@ pub struct PartArgs {
     /// Values of one Parquet file, before compression
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(32..=1024))]
     pub part_mib: u64,
-    /// Values of one row group, before compression: bounds what a reader has to hold
+    /// Values of one row group, before compression, at most: bounds what a reader has to hold
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub row_group_mib: u64,
+    #[command(flatten)]
+    pub resources: ResourceArgs,
 }
 
 impl PartArgs {
@@ -54,6 +91,9 @@ impl PartArgs {
             zstd_level: self.zstd_level,
             row_group_bytes: self.row_group_mib << 20,
             part_bytes: self.part_mib << 20,
+            inline_bytes: None,
+            threads: self.resources.threads.count(),
+            memory_bytes: self.resources.memory().pipeline(),
         }
     }
 }
@@ -65,9 +105,10 @@ pub struct PackingArgs {
     form: FormArgs,
     #[command(flatten)]
     parts: PartArgs,
-    /// Values over this size lie in files of their own, in blob/
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=32))]
-    inline_mib: u64,
+    /// Values over this size lie in files of their own, in blob/; 16 unless told otherwise, less where
+    /// memory or a high level of zstd does not let it
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=32))]
+    inline_mib: Option<u64>,
     #[command(flatten)]
     sign: SignArgs,
 }
@@ -76,11 +117,14 @@ impl PackingArgs {
     /// The options that were asked for.
     ///
     /// # Errors
-    /// As [`FormArgs::form`] and [`SignArgs::signer`].
+    /// As [`FormArgs::form`], [`SignArgs::signer`] and [`PartOptions::inline_bytes`].
     pub fn options(&self) -> Result<PackOptions> {
+        let inline_bytes = self.inline_mib.map(|mib| mib << 20);
+        let parts = PartOptions { inline_bytes, ..self.parts.options() };
+        parts.inline_bytes()?;
         Ok(PackOptions {
-            inline_bytes: self.inline_mib << 20,
-            parts: self.parts.options(),
+            memory: self.parts.resources.memory(),
+            parts,
             form: self.form.form()?,
             signer: self.sign.signer()?,
             ship_to: None,

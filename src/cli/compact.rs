@@ -18,9 +18,8 @@ use serde_json::json;
 pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = CompactOptions {
         form: args.form.form()?,
-        parts: args.parts.options(),
         signer: args.sign.signer()?,
-        ..CompactOptions::default()
+        ..CompactOptions::of(args.parts.resources.memory(), args.parts.options())
     };
     let identities = args.keys.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &identities)?);

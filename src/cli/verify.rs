@@ -25,7 +25,8 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         (_, true) => Level::Deep,
         _ => Level::Default,
     };
-    let options = Options { identities: args.keys.read()?, trust: trust(args)?, ..Options::new(level) };
+    let (identities, threads) = (args.keys.read()?, args.threads.count());
+    let options = Options { identities, trust: trust(args)?, threads, ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
     for path in &named(&args.bundles)? {
         let report = verify::verify_with(path, &options, monitor)?;

@@ -2,12 +2,15 @@
 
 use crate::bundle::signature::Signer;
 use crate::bundle::{Form, PartOptions};
+use crate::model::memory::Memory;
 use std::sync::Arc;
 
 /// See [`super::compact`].
 #[derive(Clone, Debug)]
 pub struct CompactOptions {
-    /// How its parts are written.
+    /// What a compaction may take of memory.
+    pub memory: Memory,
+    /// How its parts are written, out of [`Memory::pipeline`] less [`CompactOptions::reading_bytes`].
     pub parts: PartOptions,
     /// Whether a folder or an archive is published.
     pub form: Form,
@@ -19,6 +22,20 @@ pub struct CompactOptions {
 
 impl Default for CompactOptions {
     fn default() -> Self {
-        Self { parts: PartOptions::default(), form: Form::Folder, signer: None, side_by_side: 8 }
+        Self::of(Memory::default(), PartOptions::default())
+    }
+}
+
+impl CompactOptions {
+    /// A folder, unsigned, within `memory`.
+    pub fn of(memory: Memory, parts: PartOptions) -> Self {
+        let options = Self { memory, parts, form: Form::Folder, signer: None, side_by_side: 8 };
+        let memory_bytes = memory.pipeline() - options.reading_bytes();
+        Self { parts: PartOptions { memory_bytes, ..parts }, ..options }
+    }
+
+    /// For all bundles that are read side by side: a batch of each, and the pages that become the next.
+    pub fn reading_bytes(&self) -> u64 {
+        self.memory.pipeline() / 4
     }
 }

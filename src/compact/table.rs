@@ -14,8 +14,6 @@ use crate::model::run::TableCounts;
 use crate::monitor::Monitor;
 use std::sync::Arc;
 
-/// Bytes of the batches of all streams of a table.
-const BATCHES_BYTES: u64 = 64 << 20;
 const ORPHANS_AT_ONCE: u32 = 8192;
 
 /// Writes one table.
@@ -30,7 +28,7 @@ pub(super) fn write(
     let columns = first.model_columns()?;
     let ddl = create_table(&first.target, &columns, &first.key_column)?;
     let mut stage = staged.add_table(&first.name, &ddl)?;
-    let mut versions = open_versions()?;
+    let mut versions = open_versions(options.memory.databases())?;
     survey(parts, &mut *versions, monitor)?;
     versions.settle()?;
     let mut table = Table { parts, first, versions: &mut *versions, options, monitor, counts: TableCounts::default() };
@@ -61,7 +59,7 @@ impl Table<'_, '_> {
         let kept = self.versions.kept()?;
         let kept: Vec<Kept> =
             kept.into_iter().filter(|kept| kept.tombstones == (role == FileRole::Tombstones)).collect();
-        let batch_bytes = BATCHES_BYTES / (kept.len() as u64).max(1);
+        let batch_bytes = self.options.reading_bytes() / 2 / (kept.len() as u64).max(1);
         let stream = |kept: &Kept| {
             let part = usize::try_from(kept.input).ok().and_then(|input| self.parts.get(input).copied());
             let part = part.ok_or_else(|| Error::internal("a version of no bundle is kept"))?;

@@ -10,8 +10,9 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
-/// Of batches that are encoded: as many as are on their way at once.
+/// Of batches that are encoded, which come back while others are on their way.
 const MOST_FREE_BYTES: usize = 32 << 20;
+const MOST_FREE: usize = 6;
 
 /// The Arrow type, if the type is of this family.
 pub(super) fn arrow_type(sql_type: SqlType) -> Option<DataType> {
@@ -50,7 +51,7 @@ struct Binaries {
 
 impl Binaries {
     fn new() -> Self {
-        let pool = Pool::new(MOST_FREE_BYTES);
+        let pool = Pool::new(MOST_FREE_BYTES, MOST_FREE);
         Self { values: pool.take(0), pool, offsets: vec![0], nulls: NullBufferBuilder::new(0) }
     }
 }

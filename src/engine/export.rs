@@ -22,10 +22,7 @@ use crate::monitor::{Event, Monitor};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
-/// The highest inline limit of the format (manifests/FORMAT.md, section 4).
-const MAX_INLINE_BYTES: u64 = 32 << 20;
-/// A batch on its way: at most this many bytes and rows.
-const BATCH_BYTES: u64 = 8 << 20;
+/// Rows of a batch on its way, at most; its bytes are those of the options.
 const BATCH_ROWS: u32 = 8192;
 /// Batches that wait while one is read and one is hashed and compressed: each takes about as long.
 const BATCHES_AHEAD: usize = 1;
@@ -51,8 +48,9 @@ pub(super) fn write_bundle(
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
     let mut staged = Staged::create(disk, out, name)?.signed_by(options.signer.clone());
     let parts = options.parts;
-    let inline_bytes = options.inline_bytes.min(MAX_INLINE_BYTES);
-    let mut exporter = Exporter { backend, leases, run, parts, inline_bytes, monitor };
+    let limits = ReadLimits { bytes: parts.batch_bytes()?, rows: BATCH_ROWS, inline_bytes: parts.inline_bytes()? };
+    backend.limit_memory(options.memory.databases())?;
+    let mut exporter = Exporter { backend, leases, run, parts, limits, monitor };
     let mut tables = Vec::new();
     for (fence, report) in fences.iter().zip(&reports) {
         let info = exporter.table(&mut staged, fence, report).map_err(|error| error.table(&fence.table))?;
@@ -69,7 +67,7 @@ struct Exporter<'a> {
     leases: &'a Leases,
     run: &'a Run,
     parts: PartOptions,
-    inline_bytes: u64,
+    limits: ReadLimits,
     monitor: &'a dyn Monitor,
 }
 
@@ -201,13 +199,12 @@ impl Exporter<'_> {
         report: &TableReport,
         batches: &mpsc::SyncSender<UnsealedBatch>,
     ) -> Result<bool> {
-        let limits = ReadLimits { bytes: BATCH_BYTES, rows: BATCH_ROWS, inline_bytes: self.inline_bytes };
         let mut builder = BatchBuilder::new(Arc::clone(plan), self.stamp());
         let mut after: Option<SlicePosition> = None;
         let mut total = 0;
         loop {
             self.go_on(fence)?;
-            let last = self.backend.read_slice(fence, after.as_ref(), limits, &mut builder)?;
+            let last = self.backend.read_slice(fence, after.as_ref(), self.limits, &mut builder)?;
             let Some(last) = last else { break };
             let mut bytes = builder.bytes();
             for slot in builder.pending_large().to_vec() {

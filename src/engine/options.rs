@@ -4,6 +4,7 @@ use crate::bundle::signature::Signer;
 use crate::bundle::{Form, PartOptions};
 use crate::error::Error;
 use crate::model::id::Guid;
+use crate::model::memory::Memory;
 use crate::model::name::TableName;
 use crate::model::run::{Run, RunRequest, Status, TableCounts};
 use crate::model::window::Window;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 /// How bundles are written.
 #[derive(Clone, Debug)]
 pub struct PackOptions {
-    /// Values over this many bytes lie in `blob/`. 16 MiB unless told otherwise, at most 32 MiB.
-    pub inline_bytes: u64,
-    /// How its parts are written.
+    /// What a run or a pack may take of memory.
+    pub memory: Memory,
+    /// How its parts are written, out of [`Memory::pipeline`] of it.
     pub parts: PartOptions,
     /// Whether a folder or an archive is published.
     pub form: Form,
@@ -28,7 +29,8 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { inline_bytes: 16 << 20, parts: PartOptions::default(), form: Form::Folder, signer: None, ship_to: None }
+        let (memory, parts) = (Memory::default(), PartOptions::default());
+        Self { memory, parts, form: Form::Folder, signer: None, ship_to: None }
     }
 }
 

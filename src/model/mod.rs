@@ -7,6 +7,7 @@ pub mod column;
 pub mod decimal;
 pub mod digest;
 pub mod id;
+pub mod memory;
 pub mod name;
 pub mod run;
 pub mod slice;

@@ -10,7 +10,7 @@
 
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{
-    Bundle, BundleName, Container, FileInfo, Identities, Manifest, Place, marker_of, places, read_marker,
+    Bundle, BundleName, Container, FileInfo, Identities, Manifest, Place, marker_of, places, read_marker, threads,
 };
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
@@ -212,7 +212,7 @@ fn is_whole(one: &Found, monitor: &dyn Monitor) -> Result<bool> {
     let checked = open(&one.path).and_then(|bundle| {
         bundle.check_file_set()?;
         let files: Vec<_> = bundle.manifest().tables.iter().flat_map(|table| &table.files).collect();
-        let checked = bundle.check_files(&files, monitor).into_iter().collect::<Result<Vec<_>>>();
+        let checked = bundle.check_files(&files, threads(), monitor).into_iter().collect::<Result<Vec<_>>>();
         checked.map(|_| bundle.root_sha256() == one.root_sha256)
     });
     monitor.event(Event::WorkFinished);

@@ -1,6 +1,6 @@
 //! [`Shipment`]: what is sent for a bundle, a bag file by file or an archive as it is.
 
-use crate::bundle::{Bundle, BundleName, Container, Identities, Outgoing};
+use crate::bundle::{Bundle, BundleName, Container, Identities, Outgoing, threads};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::monitor::Monitor;
@@ -49,7 +49,7 @@ impl Shipment {
         if path.is_file() {
             bundle.check_file_set()?;
             let files: Vec<_> = bundle.manifest().tables.iter().flat_map(|table| &table.files).collect();
-            bundle.check_files(&files, &Quiet(monitor)).into_iter().collect::<Result<Vec<_>>>()?;
+            bundle.check_files(&files, threads(), &Quiet(monitor)).into_iter().collect::<Result<Vec<_>>>()?;
             return Self::of_file(path, format!("{name}.tar"), Some(bundle.root_sha256()), monitor);
         }
         let outgoing = bundle.outgoing()?;

@@ -12,9 +12,9 @@ use crate::monitor::Monitor;
 /// Files that are open at a time.
 const FILES_AT_ONCE: usize = 64;
 
-/// Hashes every file, some side by side, and opens the parts whose hash is right, one after the
+/// Hashes every file, up to `threads` side by side, and opens the parts whose hash is right, one after the
 /// other. Files that were found wrong before are left alone.
-pub(super) fn check(files: &mut Checked<'_>, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn check(files: &mut Checked<'_>, threads: usize, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
     let bundle = files.bundle;
     for table in &bundle.manifest().tables {
         let plans = Plans::of(table);
@@ -23,7 +23,7 @@ pub(super) fn check(files: &mut Checked<'_>, report: &mut Report, monitor: &dyn 
         }
         let due: Vec<&FileInfo> = table.files.iter().filter(|file| !report.blames(&file.path)).collect();
         for some in due.chunks(FILES_AT_ONCE) {
-            for (file, checked) in some.iter().zip(bundle.check_files(some, monitor)) {
+            for (file, checked) in some.iter().zip(bundle.check_files(some, threads, monitor)) {
                 check_file(files, plans.as_ref().ok(), file, checked, report)?;
             }
         }

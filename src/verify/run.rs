@@ -6,7 +6,7 @@ use super::rows::data_path;
 use super::trust::Trust;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
-use crate::bundle::{Bundle, Container, Identities};
+use crate::bundle::{Bundle, Container, Identities, threads};
 use crate::error::{Kind, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
@@ -22,12 +22,15 @@ pub struct Options {
     pub trust: Trust,
     /// Keys that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
+    /// Files that are hashed at once, at most.
+    pub threads: usize,
 }
 
 impl Options {
     /// As far as `level` says, and the defaults.
     pub fn new(level: Level) -> Self {
-        Self { level, identities: Identities::default(), trust: Trust::default(), keys_per_pass: 1_000_000 }
+        let (identities, trust) = (Identities::default(), Trust::default());
+        Self { level, identities, trust, keys_per_pass: 1_000_000, threads: threads() }
     }
 }
 
@@ -85,7 +88,7 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
         bytes: Some(files().map(|file| file.bytes).sum::<u64>().saturating_mul(rounds)),
     });
     let mut checked = Checked::new(&bundle);
-    let done = payload::check(&mut checked, &mut report, monitor).and_then(|()| {
+    let done = payload::check(&mut checked, options.threads, &mut report, monitor).and_then(|()| {
         for table in bundle.manifest().tables.iter().filter(|_| is_deep) {
             // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
             if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {

@@ -72,7 +72,7 @@ pub fn a_value_over_the_inline_limit_lies_in_blob_and_comes_back(on: &Instance) 
     world.put(3, None, b"small", 10, A);
     world.at(1000);
     let mut options = world.options();
-    options.pack.inline_bytes = 1 << 20;
+    options.pack.parts.inline_bytes = Some(1 << 20);
     let report = world.run_with(&options).unwrap();
     let bundle = Bundle::open(&report.bundles[0]).unwrap();
     assert_eq!(bundle.manifest().tables[0].files_of(FileRole::Blob).count(), 1, "content-addressed");

@@ -202,7 +202,7 @@ pub fn every_value_of_every_type_comes_through(on: &Instance) {
     world.at(1000);
     let mut options = world.options();
     options.request.table = Some(table.clone());
-    options.pack.inline_bytes = INLINE_BYTES;
+    options.pack.parts.inline_bytes = Some(INLINE_BYTES);
     let report = world.run_with(&options).unwrap();
     assert_eq!(findings(&report.bundles[0]), [] as [String; 0]);
     let blobs = std::fs::read_dir(report.bundles[0].join("data/t001-Types/blob")).unwrap().count();

@@ -23,7 +23,7 @@ fn failed(error: rusqlite::Error) -> Error {
 
 impl HoldingStore {
     pub(in crate::backend) fn open() -> Result<Self> {
-        let connection = temporary::open(SCHEMA).map_err(failed)?;
+        let connection = temporary::open(SCHEMA, temporary::CACHE_BYTES).map_err(failed)?;
         Ok(Self { connection })
     }
 }

@@ -22,7 +22,7 @@ fn failed(error: rusqlite::Error) -> Error {
 
 impl RankStore {
     pub(in crate::backend) fn open() -> Result<Self> {
-        let connection = temporary::open(SCHEMA).map_err(failed)?;
+        let connection = temporary::open(SCHEMA, temporary::CACHE_BYTES).map_err(failed)?;
         Ok(Self { connection })
     }
 }

@@ -5,13 +5,17 @@ use rusqlite::Connection;
 
 /// Nothing of it has to survive anything.
 const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
-    PRAGMA cache_size = -65536; PRAGMA locking_mode = EXCLUSIVE;";
+    PRAGMA locking_mode = EXCLUSIVE;";
 
-/// Opens one, with 64 MiB of its pages in memory.
-pub(super) fn open(schema: &str) -> rusqlite::Result<Connection> {
+/// Bytes of its pages that are in memory, unless told otherwise.
+pub(super) const CACHE_BYTES: u64 = 64 << 20;
+
+/// Opens one, with so many bytes of its pages in memory.
+pub(super) fn open(schema: &str, cache_bytes: u64) -> rusqlite::Result<Connection> {
     // The empty name is that of a temporary database (<https://www.sqlite.org/inmemorydb.html>).
     let connection = Connection::open("")?;
     connection.execute_batch(PRAGMAS)?;
+    connection.pragma_update(None, "cache_size", -i64::try_from(cache_bytes >> 10).unwrap_or(i64::MAX))?;
     connection.execute_batch(schema)?;
     Ok(connection)
 }

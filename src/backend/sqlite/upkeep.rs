@@ -1,6 +1,6 @@
 //! [`Upkeep`] on the embedded instance.
 
-use super::session::Session;
+use super::session::{Session, failed};
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
@@ -9,6 +9,13 @@ use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 
 impl Upkeep for Session {
+    fn limit_memory(&mut self, bytes: u64) -> Result<()> {
+        // Of all connections of this process, which has one instance; what they hold already is given back
+        // (<https://www.sqlite.org/malloc.html#_setting_memory_usage_limits>).
+        self.execute_batch(&format!("PRAGMA soft_heap_limit = {bytes}; PRAGMA shrink_memory;"))
+            .map_err(|error| failed("limit the memory of an instance", error))
+    }
+
     fn doctor(&mut self) -> Result<Vec<Advice>> {
         let mut found = vec![self.clock_advice()?];
         for table in self.tables()? {

@@ -25,8 +25,8 @@ fn signed(number: u64) -> Result<i64> {
 }
 
 impl VersionStore {
-    pub(in crate::backend) fn open() -> Result<Self> {
-        let connection = temporary::open(SCHEMA).map_err(failed)?;
+    pub(in crate::backend) fn open(cache_bytes: u64) -> Result<Self> {
+        let connection = temporary::open(SCHEMA, cache_bytes).map_err(failed)?;
         Ok(Self { connection })
     }
 }

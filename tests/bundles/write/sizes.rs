@@ -67,7 +67,7 @@ fn write_values<V: AsRef<[u8]>>(out_dir: &Path, batches: &[Vec<V>], options: &Pa
 fn parts_and_row_groups_stay_within_their_bounds() {
     let folder = tempfile::tempdir().unwrap();
     // 12 batches of 1 MiB; a part takes what is over the 16 MiB that are kept free.
-    let options = PartOptions { zstd_level: 1, row_group_bytes: 2_200_000, part_bytes: 21 << 20 };
+    let options = PartOptions { row_group_bytes: 2_200_000, part_bytes: 21 << 20, ..PartOptions::default() };
     let bundle = write(folder.path(), 12, 16, 64 << 10, &options);
     let table = &bundle.manifest().tables[0];
     let parts: Vec<_> = table.files_of(FileRole::Rows).collect();

@@ -1,0 +1,22 @@
+//! What the allocator is told before anything else happens.
+
+/// Options of mallopt(3), and their values.
+///
+/// Blocks of 8 MiB are mapped, and given back when they are freed. Left alone, glibc raises the size from
+/// which on it does that to that of whatever was freed, up to 32 MiB: values of 15 MiB had a `pack` hold 370
+/// MiB, of which 170 were in use. Two arenas: with one for each thread, what one has freed is of no use to
+/// another (of values of 9 KB: 207 MiB, not 162, in the same time).
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const OPTIONS: [(libc::c_int, libc::c_int); 2] = [(libc::M_MMAP_THRESHOLD, 8 << 20), (libc::M_ARENA_MAX, 2)];
+
+/// Has the allocator keep little of what is freed, where it is glibc's.
+pub fn keep_little() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    for (option, value) in OPTIONS {
+        #[expect(unsafe_code, reason = "the allocator has no other way to be told; the only place")]
+        // SAFETY: mallopt takes two numbers and no memory of ours, and is allowed at any time; no other
+        // thread is there yet.
+        let is_set = unsafe { libc::mallopt(option, value) };
+        debug_assert_eq!(is_set, 1, "glibc knows this option");
+    }
+}
