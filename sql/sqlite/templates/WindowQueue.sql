@@ -7,7 +7,7 @@
 -- keys of one in the order in which the source stores its rows. By a part, the indexes over keys, which
 -- are random, are gone through from end to end, a piece that stays in memory at a time; in a part, the
 -- rows are, and siblings, which were stored together, find their parents together.
-INSERT INTO BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
+INSERT INTO BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, Place)
 WITH
 Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
     SELECT stream_id, max(ModifiedOn), max(WasHeldBack), max(IsPending)
@@ -68,6 +68,7 @@ SELECT
     c.stream_id,
     c.ModifiedOn,
     c.WasHeldBack,
-    c.IsPending
+    c.IsPending,
+    c.Place
 FROM Placed AS c
 LEFT JOIN {SourceTable} AS s ON s.{PlaceColumn} = c.Place;
