@@ -79,9 +79,18 @@ const BEFORE: &str = "ALTER TABLE BlobDeltaWindowQueue RENAME TO Newer;
     INSERT INTO BlobDeltaWindowQueue
         SELECT RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, State FROM Newer;
     DROP TABLE Newer;
-    UPDATE BlobDeltaQueuePopulationScript SET ScriptText = replace(replace(ScriptText, ', Place)', ')'),
-        'c.IsPending,' || char(10) || '    c.Place', 'c.IsPending') WHERE QueueName = 'WindowQueue';
     UPDATE BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%'";
+
+const TEMPLATE_BEFORE: &str = include_str!("../../fixtures/scripts/WindowQueue_of_version_2.sql");
+
+fn set_back(world: &mut World) {
+    world.script(BEFORE, "");
+    let text = TEMPLATE_BEFORE.replace('\'', "''");
+    let template = format!(
+        "UPDATE BlobDeltaQueuePopulationScript SET ScriptText = '{text}' WHERE QueueName = 'WindowQueue' AND TableName IS NULL"
+    );
+    world.script(&template, "");
+}
 
 fn outcome(world: &mut World, of: &str) -> Option<String> {
     world.deploy().into_iter().find(|step| step.name == of).map(|step| step.outcome)
@@ -91,7 +100,7 @@ pub fn what_the_version_before_had_queued_is_copied_after_the_upgrade(on: &Insta
     let mut world = planted(on);
     let (run, table_run) = started(&mut world);
     assert_eq!(world.backend.run_batch(&table_run, Step::Roots, 2).unwrap().rows, 2);
-    world.script(BEFORE, "");
+    set_back(&mut world);
     world.restart();
     let replaced = outcome(&mut world, "templates").unwrap();
     assert_eq!(replaced, "replaced, for nobody had changed them: WindowQueue");
@@ -109,7 +118,7 @@ pub fn what_the_version_before_had_queued_is_copied_after_the_upgrade(on: &Insta
 
 pub fn a_template_that_somebody_changed_stays_and_has_its_index(on: &Instance) {
     let mut world = planted(on);
-    world.script(BEFORE, "");
+    set_back(&mut world);
     world.script("UPDATE BlobDeltaQueuePopulationScript SET ScriptText = ScriptText || char(10) || '-- mine'", "");
     world.restart();
     assert_eq!(outcome(&mut world, "templates"), None);

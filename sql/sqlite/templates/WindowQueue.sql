@@ -57,18 +57,20 @@ Placed AS (
     FROM Chosen AS c
     LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = c.stream_id
     ORDER BY c.Part, s.{PlaceColumn}
-    -- No limit, and yet SQLite keeps to an order that has one.
-    LIMIT -1
 )
 SELECT
     @RunId,
     @TableName,
-    CASE WHEN s.{KeyColumn} IS NULL OR {ParentPath} IS NULL THEN 1 ELSE 3 END AS Step,
+    CASE
+        WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{PlaceColumn} = c.Place AND {ParentPath} IS NOT NULL) THEN 3
+        ELSE 1
+    END AS Step,
     row_number() OVER () AS Seq,
     c.stream_id,
     c.ModifiedOn,
     c.WasHeldBack,
     c.IsPending,
     c.Place
-FROM Placed AS c
-LEFT JOIN {SourceTable} AS s ON s.{PlaceColumn} = c.Place;
+-- From this alone: SQLite forgets the order of what is joined. With a LIMIT it would keep it, in a tree on the
+-- disk that it writes a page of for every other row, where this is sorted in runs.
+FROM Placed AS c;
