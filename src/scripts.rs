@@ -1,6 +1,7 @@
 //! The SQL of `sql/`, as it was when this program was built.
 
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
 
 /// One script of a kind of instance, applied by `deploy` in order.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +67,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 2,
+        version: 3,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
@@ -78,11 +79,10 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 1] = [Script {
-    name: "03_BlobDeltaJobs_Schema.sql",
-    version: 2,
-    text: include_str!("../sql/sqlite/upgrade_03_to_2.sql"),
-}];
+pub const SQLITE_UPGRADES: [Script; 2] = [
+    Script { name: "03_BlobDeltaJobs_Schema.sql", version: 2, text: include_str!("../sql/sqlite/upgrade_03_to_2.sql") },
+    Script { name: "03_BlobDeltaJobs_Schema.sql", version: 3, text: include_str!("../sql/sqlite/upgrade_03_to_3.sql") },
+];
 
 /// The scripts of a job database on SQL Server.
 pub const SQLSERVER_DEPLOY: [Script; 3] = [
@@ -118,6 +118,15 @@ pub const SQLITE_QUEUE_TEMPLATES: [(&str, &str); 2] = [
     ("WindowQueue", include_str!("../sql/sqlite/templates/WindowQueue.sql")),
     ("MissingParents", include_str!("../sql/sqlite/templates/MissingParents.sql")),
 ];
+
+/// SHA-256 of every text that a shared template above ever had, a line each.
+const SQLITE_SHIPPED: &str = include_str!("../sql/sqlite/templates/shipped.sha256");
+
+/// Whether a shared template is as some version of this program shipped it: nobody has changed it.
+pub fn was_shipped(text: &str) -> bool {
+    let digest = Sha256::of(text.as_bytes()).to_string();
+    SQLITE_SHIPPED.lines().any(|line| line.split_whitespace().next() == Some(&digest))
+}
 
 /// The operations of the embedded engine, one file each.
 pub mod sqlite {
@@ -156,6 +165,16 @@ mod tests {
         let found = batches("SELECT 'GO'\nGO\n\n  go \nPRINT 1 -- GO\nGO x\nGO");
         let texts: Vec<(usize, &str)> = found.iter().map(|batch| (batch.line, batch.text)).collect();
         assert_eq!(texts, [(1, "SELECT 'GO'\n"), (5, "PRINT 1 -- GO\nGO x\n")]);
+    }
+
+    #[test]
+    fn every_template_is_known_as_shipped() {
+        let steps = SQLITE_STEP_TEMPLATES.map(|(_, name, text)| (name, text));
+        for (name, text) in steps.into_iter().chain(SQLITE_QUEUE_TEMPLATES) {
+            let digest = Sha256::of(text.as_bytes());
+            assert!(was_shipped(text), "append \"{digest}  {name}.sql\" to sql/sqlite/templates/shipped.sha256");
+            assert!(!was_shipped(&format!("{text}\n-- mine")), "{name}");
+        }
     }
 
     #[test]

@@ -127,7 +127,10 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRunStep (
     PRIMARY KEY (RunId, TableName, StepNumber, BatchNumber)
 ) WITHOUT ROWID;
 
--- Rule 3: the keys of a window, each once. State is NULL until the key ends.
+-- Rule 3: the keys of a window, each once. State is NULL until the key ends. Place is where the key's row
+-- was found when it was queued; it spares a search, and is never taken for the row's without the key being
+-- looked at there. An index over keys, which are random, would take a good part of the time of queueing;
+-- the templates as they are shipped queue each key once and look none up, and for others there is one.
 CREATE TABLE IF NOT EXISTS BlobDeltaWindowQueue (
     RunId        BLOB NOT NULL,
     TableName    TEXT NOT NULL,
@@ -138,8 +141,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaWindowQueue (
     WasHeldBack  INTEGER NOT NULL DEFAULT 0,
     IsPending    INTEGER NOT NULL DEFAULT 0,
     State        TEXT NULL CHECK (State IN ('Copied', 'Gone', 'HeldBack')),
-    PRIMARY KEY (RunId, TableName, Step, Seq),
-    UNIQUE (RunId, TableName, stream_id)
+    Place        NULL,
+    PRIMARY KEY (RunId, TableName, Step, Seq)
 ) WITHOUT ROWID;
 
 -- Rule 4: the keys that a run saw between its window's end and its start.

@@ -32,6 +32,9 @@ pub struct OpenOptions {
     /// Whether a statement that is at work is to be broken off, and its transaction rolled back; asked a
     /// few times a second. What follows the one that was broken off is done: how the work ends is written.
     pub give_up: fn() -> bool,
+    /// Bytes of values after which an embedded instance commits a series of batches (see
+    /// [`Target::begin_series`](super::Target::begin_series)); it commits after two seconds, too.
+    pub series_bytes: u64,
 }
 
 impl Default for OpenOptions {
@@ -42,6 +45,7 @@ impl Default for OpenOptions {
             main_database: sqlite::JOB_DATABASE.into(),
             create: false,
             give_up: || false,
+            series_bytes: 256 << 20,
         }
     }
 }

@@ -160,6 +160,20 @@ pub trait Target {
     /// As [`Target::apply_rows`].
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64>;
 
+    /// Begins a series: until [`Target::end_series`], a target may put several of these calls into one
+    /// transaction, and commit it when it is large enough, or before whatever else is asked of it. A call that
+    /// fails then undoes all since the last commit, ledger included, and is not to be repeated before the
+    /// ledger was read again.
+    fn begin_series(&mut self) {}
+
+    /// Ends a series, if one was begun: what was applied, and not undone, is durable when this returns.
+    ///
+    /// # Errors
+    /// Database; what was not committed yet is undone.
+    fn end_series(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// The bundles of this table that were applied whole, of any chain; nothing, where there is no
     /// ledger. They are as many as were replayed, some hundreds a decade.
     ///

@@ -116,11 +116,15 @@ pub fn replay(
             rows: Some(files().filter_map(|file| file.rows).sum()),
             bytes: Some(files().map(|file| file.bytes).sum()),
         });
+        backend.begin_series();
         let tables = works
             .by_ref()
             .take(bundle.manifest().tables.len())
             .map(|work| work.applier.apply(backend, work.gap.as_ref(), monitor))
             .collect::<Result<Vec<_>>>();
+        // Whatever ended it: batches that were applied are whole.
+        let settled = backend.end_series();
+        let tables = tables.and_then(|tables| settled.map(|()| tables));
         monitor.event(Event::WorkFinished);
         let outcome = BundleOutcome {
             path: bundle.path().to_owned(),

@@ -2,12 +2,10 @@
 
 use crate::made::{Content, Made, Row, key};
 use crate::replay::place::Place;
-use blobdelta::durable::{Faulty, When};
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay, target_database};
-use std::sync::Arc;
 
 pub fn values_inline_and_in_blob_arrive_whole_and_once(place: &Place) {
     let bundle = Made::sample().write(place.folder());
@@ -87,27 +85,4 @@ pub fn large() -> Made {
     made.rows[3].content = Content::Blob(vec![3; 4000]);
     made.tombstones = vec![(made.rows[5].key, 8), (made.rows[6].key, 6)];
     made
-}
-
-pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) {
-    let bundle = [large().write(place.folder())];
-    let whole = place.target("Whole");
-    let options = whole.options(false);
-    let counting = Faulty::new(When::Never);
-    replay(&bundle, &mut *whole.open_on(Arc::new(counting.clone())).unwrap(), &options, &Silent).unwrap();
-    let due = whole.standing();
-    assert_eq!(due.len(), 8999);
-    assert!(counting.count() >= 5, "{}", counting.count());
-    let mut resumed_inside = false;
-    for nth in 1..=counting.count() {
-        let into = place.target(&format!("Crashed{nth}"));
-        let dying = Arc::new(Faulty::new(When::CrashAt(nth)));
-        let died = into.open_on(dying).and_then(|mut backend| replay(&bundle, &mut *backend, &options, &Silent));
-        assert!(died.is_err(), "operation {nth}");
-        let report = into.apply(&bundle, false).unwrap();
-        assert_eq!(into.standing(), due, "operation {nth}");
-        resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);
-        assert!(into.apply(&bundle, false).unwrap().bundles[0].was_applied_before());
-    }
-    assert!(resumed_inside, "no crash fell between two batches of one part");
 }

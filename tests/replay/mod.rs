@@ -9,6 +9,7 @@ mod compact;
 pub mod cut;
 mod model;
 mod place;
+mod series;
 mod standing;
 mod target;
 mod values;
@@ -57,7 +58,11 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
 ];
 
 const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
-    bundles { a_replay_that_died_at_any_commit_is_taken_up_where_it_was }
+    series {
+        a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
+        what_fails_within_a_transaction_takes_rows_and_ledger_with_it,
+        killed_with_half_a_transaction_written_out_it_goes_on_where_it_was,
+    }
     compact {
         one_bundle_gives_what_many_give,
         what_makes_no_chain_is_not_compacted,

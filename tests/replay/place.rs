@@ -82,10 +82,14 @@ impl Into {
     }
 
     pub fn open_on(&self, disk: Arc<dyn Disk>) -> Result<Box<dyn Backend>> {
+        self.open_with(OpenOptions { disk, ..OpenOptions::default() })
+    }
+
+    pub fn open_with(&self, options: OpenOptions) -> Result<Box<dyn Backend>> {
         let password = std::env::var("BLOBDELTA_PASSWORD").ok();
         let connection = Connection::parse(&self.at, &Credentials { password, access_token: None })?;
         let main_database = self.database.clone();
-        connection.open(&OpenOptions { disk, main_database, create: true, ..OpenOptions::default() })
+        connection.open(&OpenOptions { main_database, create: true, ..options })
     }
 
     pub fn options(&self, allow_gap: bool) -> ReplayOptions {

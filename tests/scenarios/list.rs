@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, procedures, prune, reconcile, shipping, slices, takes, tree, types, units,
+    bundles, failures, history, places, procedures, prune, reconcile, shipping, slices, takes, tree, types, units,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -126,6 +126,12 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     slices { values_that_are_copied_in_pieces_are_copied_whole }
     // A server has no rowids.
     slices { a_source_without_rowids_is_copied_as_any_other }
+    places {
+        a_row_that_moved_since_it_was_queued_is_taken_by_its_key,
+        rule_7_a_parent_of_a_row_that_moved_since_it_was_queued_comes_too,
+        what_the_version_before_had_queued_is_copied_after_the_upgrade,
+        a_template_that_somebody_changed_stays_and_has_its_index,
+    }
     // A column there may be declared as anything; of a server's types every one is carried but CLR types.
     failures { a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_read }
 ];

@@ -14,6 +14,7 @@ pub mod world;
 mod bundles;
 mod failures;
 mod history;
+mod places;
 mod procedures;
 mod prune;
 mod reconcile;

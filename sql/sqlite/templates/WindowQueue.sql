@@ -7,7 +7,7 @@
 -- keys of one in the order in which the source stores its rows. By a part, the indexes over keys, which
 -- are random, are gone through from end to end, a piece that stays in memory at a time; in a part, the
 -- rows are, and siblings, which were stored together, find their parents together.
-INSERT INTO BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
+INSERT INTO BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, Place)
 WITH
 Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
     SELECT stream_id, max(ModifiedOn), max(WasHeldBack), max(IsPending)
@@ -57,17 +57,20 @@ Placed AS (
     FROM Chosen AS c
     LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = c.stream_id
     ORDER BY c.Part, s.{PlaceColumn}
-    -- No limit, and yet SQLite keeps to an order that has one.
-    LIMIT -1
 )
 SELECT
     @RunId,
     @TableName,
-    CASE WHEN s.{KeyColumn} IS NULL OR {ParentPath} IS NULL THEN 1 ELSE 3 END AS Step,
+    CASE
+        WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{PlaceColumn} = c.Place AND {ParentPath} IS NOT NULL) THEN 3
+        ELSE 1
+    END AS Step,
     row_number() OVER () AS Seq,
     c.stream_id,
     c.ModifiedOn,
     c.WasHeldBack,
-    c.IsPending
-FROM Placed AS c
-LEFT JOIN {SourceTable} AS s ON s.{PlaceColumn} = c.Place;
+    c.IsPending,
+    c.Place
+-- From this alone: SQLite forgets the order of what is joined. With a LIMIT it would keep it, in a tree on the
+-- disk that it writes a page of for every other row, where this is sorted in runs.
+FROM Placed AS c;

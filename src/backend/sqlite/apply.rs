@@ -14,6 +14,7 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::id::Guid;
 use crate::model::version::Version;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
 
 const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
@@ -97,6 +98,8 @@ pub(super) struct Applier<'c> {
     /// The columns that are written, by their index among those that come.
     carried: Vec<(usize, &'c Column)>,
     uniques: Vec<Unique<'c>>,
+    /// What was written, about.
+    pub(super) bytes: u64,
 }
 
 impl<'c> Applier<'c> {
@@ -132,6 +135,7 @@ impl<'c> Applier<'c> {
             mark: prepare(session, &session.in_schema(spec, ROW_WRITE))?,
             carried,
             uniques: uniques(session, spec, fit)?,
+            bytes: 0,
         })
     }
 
@@ -212,6 +216,7 @@ impl<'c> Applier<'c> {
                 }
                 cell => types::stored(column.sql_type, cell),
             };
+            self.bytes += bytes_of(&value);
             self.bind(nth + 1, value)?;
         }
         let Version { modified_on, run_started_at, run_id, .. } = version;
@@ -256,6 +261,17 @@ impl<'c> Applier<'c> {
 
     fn bind(&mut self, nth: usize, value: impl ToSql) -> Result<()> {
         self.upsert.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
+    }
+}
+
+/// What a value takes in its row, about.
+fn bytes_of(value: &ToSqlOutput<'_>) -> u64 {
+    match value {
+        ToSqlOutput::Borrowed(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => bytes.len() as u64,
+        ToSqlOutput::Owned(Value::Blob(bytes)) => bytes.len() as u64,
+        ToSqlOutput::Owned(Value::Text(text)) => text.len() as u64,
+        ToSqlOutput::ZeroBlob(bytes) => *bytes,
+        _ => 8,
     }
 }
 

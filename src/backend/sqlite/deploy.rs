@@ -7,6 +7,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::table::TableConfig;
 use crate::scripts::{self, Script};
+use rusqlite::ToSql;
 
 impl Session {
     pub(super) fn deploy_all(&mut self) -> Result<Vec<DeployStep>> {
@@ -17,7 +18,14 @@ impl Session {
         for script in scripts::SQLITE_DEPLOY {
             steps.push(self.transact("deploy a script", |session| session.apply_script(&script))?);
         }
-        self.transact("deploy the templates", |session| session.seed_templates())?;
+        let renewed = self.transact("deploy the templates", |session| {
+            session.seed_templates()?;
+            session.renew_templates()
+        })?;
+        if !renewed.is_empty() {
+            let outcome = format!("replaced, for nobody had changed them: {}", renewed.join(", "));
+            steps.push(DeployStep { name: "templates".into(), outcome, needs_attention: false });
+        }
         self.execute("INSERT OR IGNORE INTO BlobDeltaSource (OnlyRow, SourceId) VALUES (1, ?1)", [Guid::random()])?;
         for table in self.configured_tables()? {
             steps.push(self.deploy_slice(&table));
@@ -89,6 +97,35 @@ impl Session {
             )?;
         }
         Ok(())
+    }
+
+    /// Shared templates of an earlier version of this program, as it shipped them, become those of this
+    /// one. Gives their names.
+    fn renew_templates(&self) -> Result<Vec<&'static str>> {
+        let mut renewed = Vec::new();
+        for (step, name, text) in scripts::SQLITE_STEP_TEMPLATES {
+            let of = ("BlobDeltaStepScript", "StepNumber");
+            if self.renew_template(of, step, text)? {
+                renewed.push(name);
+            }
+        }
+        for (queue, text) in scripts::SQLITE_QUEUE_TEMPLATES {
+            let of = ("BlobDeltaQueuePopulationScript", "QueueName");
+            if self.renew_template(of, queue, text)? {
+                renewed.push(queue);
+            }
+        }
+        Ok(renewed)
+    }
+
+    fn renew_template(&self, (table, column): (&str, &str), which: impl ToSql + Copy, text: &str) -> Result<bool> {
+        let find = format!("SELECT ScriptText FROM {table} WHERE TableName IS NULL AND {column} = ?1");
+        let found: Option<String> = self.query_optional(&find, [which], |row| row.get(0))?;
+        if found.is_none_or(|found| found == text || !scripts::was_shipped(&found)) {
+            return Ok(false);
+        }
+        let renew = format!("UPDATE {table} SET ScriptText = ?2 WHERE TableName IS NULL AND {column} = ?1");
+        Ok(self.execute(&renew, (which, text))? > 0)
     }
 
     fn deploy_slice(&mut self, table: &TableConfig) -> DeployStep {

@@ -27,6 +27,7 @@ mod prepared;
 mod prune;
 mod ranks;
 mod sandbox;
+mod series;
 mod session;
 mod slices;
 mod sql;

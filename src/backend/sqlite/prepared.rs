@@ -3,7 +3,7 @@
 
 use super::session::Session;
 use super::template::{Parameters, Placeholders};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Step, TableRun};
@@ -87,13 +87,19 @@ impl Session {
             let text = placeholders.fill(&name, &text)?;
             Ok((name, text))
         };
-        let queue = |name: &str| self.queue_script(&config.name, name).and_then(filled);
+        let queues: &[&str] = if config.is_tree() { &["WindowQueue", "MissingParents"] } else { &["WindowQueue"] };
+        let queues = queues.iter().map(|name| self.queue_script(&config.name, name)).collect::<Result<Vec<_>>>()?;
+        let is_ours = |(_, text): &(String, String)| scripts::SQLITE_QUEUE_TEMPLATES.iter().any(|ours| ours.1 == text);
+        if !queues.iter().all(is_ours) {
+            self.index_queue()?;
+        }
+        let mut queues = queues.into_iter().map(filled);
         let texts = steps.iter().map(|step| self.step_script(&config.name, *step)).collect::<Result<Vec<_>>>()?;
         let shipped = scripts::SQLITE_STEP_TEMPLATES.iter().map(|(_, _, text)| *text);
         let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
         let prepared = Prepared {
-            window_queue: queue("WindowQueue")?,
-            missing_parents: config.is_tree().then(|| queue("MissingParents")).transpose()?,
+            window_queue: queues.next().ok_or_else(|| Error::internal("a table has no script for its queue"))??,
+            missing_parents: queues.next().transpose()?,
             ours: texts.iter().zip(shipped).map(|((_, text), shipped)| text == shipped).collect(),
             steps: texts.into_iter().map(filled).collect::<Result<_>>()?,
             batch_keys: placeholders.fill("batch_keys", scripts::sqlite::BATCH_KEYS)?,
@@ -114,6 +120,17 @@ impl Session {
         Ok(prepared)
     }
 
+    /// Ours queue each key once, and look for none by key. Another's may do either, as they could when the
+    /// queue still had this index from the beginning.
+    fn index_queue(&mut self) -> Result<()> {
+        const NAME: &str = "UX_BlobDeltaWindowQueue_Key";
+        if self.query_one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?1)", [NAME])? {
+            return Ok(());
+        }
+        let create = format!("CREATE UNIQUE INDEX {NAME} ON BlobDeltaWindowQueue (RunId, TableName, stream_id)");
+        self.transact("index the queue", |session| session.execute(&create, []).map(drop))
+    }
+
     /// What [`Session::prepare_table`] kept.
     pub(super) fn prepared(&mut self, table: &TableName) -> Result<Rc<Prepared>> {
         if let Some(prepared) = self.prepared.get(table) {
@@ -121,7 +138,7 @@ impl Session {
         }
         let tables = self.configured_tables()?;
         let config = tables.into_iter().find(|config| config.name == *table);
-        let config = config.ok_or_else(|| crate::error::Error::config("this table is not configured").table(table))?;
+        let config = config.ok_or_else(|| Error::config("this table is not configured").table(table))?;
         self.prepare_table(&config)
     }
 

@@ -1,6 +1,7 @@
 //! One connection to an embedded instance.
 
 use super::prepared::Prepared;
+use super::series::Series;
 use super::types;
 use crate::backend::connect::{OpenOptions, broken_off};
 use crate::durable::{Disk, Refusal};
@@ -55,6 +56,7 @@ pub struct Session {
     pub(super) options: OpenOptions,
     pub(super) lease_seconds: u32,
     pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
+    pub(super) series: Series,
     databases: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ impl Session {
             options: options.clone(),
             lease_seconds: DEFAULT_LEASE_SECONDS,
             prepared: HashMap::new(),
+            series: Series::Off,
             databases: Vec::new(),
         };
         session.attach_all()?;
@@ -115,6 +118,8 @@ impl Session {
         if self.has_database(name) {
             return Ok(());
         }
+        // SQLite attaches nothing within a transaction.
+        self.commit_series("attach a database")?;
         let file = file_of(&self.folder, name)?;
         let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
         let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
@@ -207,17 +212,32 @@ impl Session {
     /// Runs `work` in one transaction that locks the instance for writing; commits if it
     /// succeeds, and rolls back if it fails. `what` names it for the disk and for errors.
     pub(super) fn transact<T>(&mut self, what: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.execute_plain(BEGIN)?;
+        self.commit_series(what)?;
+        self.open_transaction()?;
         let done = work(self).and_then(|value| {
-            self.disk().before_commit(what)?;
-            self.execute_plain("COMMIT")?;
+            self.commit(what)?;
             Ok(value)
         });
-        if done.is_err() && !self.connection.is_autocommit() {
+        if done.is_err() {
+            self.roll_back();
+        }
+        done
+    }
+
+    pub(super) fn open_transaction(&self) -> Result<()> {
+        self.execute_plain(BEGIN)
+    }
+
+    pub(super) fn commit(&self, what: &str) -> Result<()> {
+        self.disk().before_commit(what)?;
+        self.execute_plain("COMMIT")
+    }
+
+    pub(super) fn roll_back(&self) {
+        if !self.connection.is_autocommit() {
             // A rollback that fails leaves the connection unusable; the next statement says so.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        done
     }
 
     fn execute_plain(&self, sql: &str) -> Result<()> {

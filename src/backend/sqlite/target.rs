@@ -1,11 +1,12 @@
 //! Replaying into an embedded instance.
 //!
-//! Each call is one transaction of the target's database, with the ledger in it: a crash leaves
-//! a batch applied and noted, or neither. A row or a tombstone is written only if its
+//! Each call is one transaction of the target's database, or part of one with others (`series`), with the
+//! ledger in it: a crash leaves a batch applied and noted, or neither. A row or a tombstone is written only if its
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
 use super::apply::{Applier, Lookup};
 use super::sandbox::create_table_sql;
+use super::series::Series;
 use super::session::{Session, failed, quote};
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::{
@@ -27,6 +28,9 @@ const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlite/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.sql");
 const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");
+
+/// What a tombstone takes, about.
+const TOMBSTONE_BYTES: u64 = 128;
 
 impl Target for Session {
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
@@ -94,7 +98,7 @@ impl Target for Session {
         if rows.rows() != keys.len() || keys.len() != versions.len() {
             return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
         }
-        let applied = self.transact("apply rows", |session| {
+        let applied = self.transact_in_series("apply rows", |session| {
             session.move_ledger(spec, entry, keys.len())?;
             let fit = session.fit(spec)?;
             let mut applier = Applier::new(session, spec, &fit, entry)?;
@@ -104,14 +108,14 @@ impl Target for Session {
                 applied.written += done.written;
                 applied.displaced += done.displaced;
             }
-            Ok(applied)
+            Ok((applied, applier.bytes))
         });
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
         let write = self.in_schema(spec, TOMBSTONE_WRITE);
-        let applied = self.transact("apply tombstones", |session| {
+        let applied = self.transact_in_series("apply tombstones", |session| {
             session.move_ledger(spec, entry, tombstones.len())?;
             let fit = session.fit(spec)?;
             let mut standing = Lookup::new(session, spec, &fit, true)?;
@@ -126,9 +130,21 @@ impl Target for Session {
                     session.execute(&write, (&spec.table, key, modified_on, run_started_at, run_id))?;
                 }
             }
-            Ok(removed)
+            Ok((removed, tombstones.len() as u64 * TOMBSTONE_BYTES))
         });
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
+    }
+
+    fn begin_series(&mut self) {
+        if matches!(self.series, Series::Off) {
+            self.series = Series::Committed;
+        }
+    }
+
+    fn end_series(&mut self) -> Result<()> {
+        let committed = self.commit_series("end a series");
+        self.series = Series::Off;
+        committed
     }
 
     fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
@@ -140,7 +156,7 @@ impl Target for Session {
 
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
         let sql = self.in_schema(spec, BUNDLE_NOTE);
-        self.transact("note applied bundles", |session| {
+        self.transact_in_series("note applied bundles", |session| {
             let now = session.server_time().utc;
             for bundle in bundles {
                 let AppliedBundle { source_id, scope, root_sha256, window, gap, within } = bundle;
@@ -148,7 +164,7 @@ impl Target for Session {
                 let (root, within) = (root_sha256.to_string(), within.map(|root| root.to_string()));
                 session.execute(&sql, (&spec.table, root, source_id, scope, start, end, gap, within, now))?;
             }
-            Ok(())
+            Ok(((), 0))
         })
     }
 
