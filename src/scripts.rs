@@ -98,7 +98,7 @@ pub const SQLSERVER_DEPLOY: [Script; 3] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 3,
+        version: 4,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
 ];
