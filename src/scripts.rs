@@ -93,7 +93,7 @@ pub const SQLSERVER_DEPLOY: [Script; 3] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 1,
+        version: 2,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {

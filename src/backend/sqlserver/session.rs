@@ -34,8 +34,9 @@ pub struct Session {
     pub(super) known: HashMap<TableName, TableConfig>,
     /// Column lists of tables, likewise.
     pub(super) columns: HashMap<TableName, Vec<Column>>,
-    /// What the catalog said of all configured tables of a database since the run began.
-    catalogs: HashMap<String, ColumnsByTable>,
+    /// What the catalog said of all configured tables of a database since the run began; `None` where one table was
+    /// asked for.
+    catalogs: HashMap<String, Option<ColumnsByTable>>,
     /// A connection that has read all rows that it was opened for.
     pub(super) reader: Option<Client>,
     /// How rows come into the targets of a replay.
@@ -95,18 +96,25 @@ impl Session {
         self.catalogs.clear();
     }
 
-    /// The columns of a configured source or slice table, as they were when this session first asked for one in
-    /// its database since the run began.
+    /// The columns of a configured source or slice table. From the second in a database on, all are asked for at
+    /// once, and are then as they were at that time, until the next run begins.
     ///
     /// # Errors
     /// As those of [`catalog::columns`].
     pub(super) fn columns_of_run(&mut self, table: &TableName) -> Result<Vec<Column>> {
-        if !self.catalogs.contains_key(&table.db) {
+        match self.catalogs.get(&table.db) {
+            None => {
+                self.catalogs.insert(table.db.clone(), None);
+                return catalog::columns(&mut self.client, table);
+            }
             // What cannot be read at once is told of the table that it is about.
-            let found = catalog::configured_columns(&mut self.client, &table.db).unwrap_or_default();
-            self.catalogs.insert(table.db.clone(), found);
+            Some(None) => {
+                let found = catalog::configured_columns(&mut self.client, &table.db).unwrap_or_default();
+                self.catalogs.insert(table.db.clone(), Some(found));
+            }
+            Some(Some(_)) => {}
         }
-        let known = self.catalogs.get(&table.db);
+        let known = self.catalogs.get(&table.db).and_then(Option::as_ref);
         let is_it = |(schema, name): &&(String, String)| {
             schema.eq_ignore_ascii_case(&table.schema) && name.eq_ignore_ascii_case(&table.table)
         };
