@@ -15,9 +15,9 @@ use std::collections::HashMap;
 
 /// Whether there is such a database, and this login may see it.
 pub(super) fn has_database(client: &mut Client, name: &str) -> Result<bool> {
-    let sql = Sql::new("SELECT CONVERT(int, DB_ID(").bind(name).then("))");
+    let sql = Sql::new("SELECT CASE WHEN DB_ID(").bind(name).then(") IS NULL THEN 0 ELSE 1 END");
     let row = client.row("look up a database", sql)?;
-    Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten().is_some())
+    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
 }
 
 /// The quoted three-part name of a table or view that is there, as the catalog spells it.
