@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the shared templates. Version 1.
+-- 04: the two tables of the design documents, and the shared templates. Version 2.
 --
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone.
 -- To get a shared template back as it is here, delete its row and run this script.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -77,7 +77,7 @@ OUTER APPLY (
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
     AND {ParentPath} IS NULL
-    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id)
+    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 1);
 GO
@@ -109,7 +109,7 @@ FROM (
     ) AS i
 ) AS f
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
-WHERE NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id)
+WHERE (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 2);
 GO
@@ -132,7 +132,7 @@ OUTER APPLY (
 ) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
-    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id)
+    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 3);
 GO
@@ -260,10 +260,10 @@ GROUP BY a.stream_id;
 DROP TABLE #Ancestor;'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'MissingParents');
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 1
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 3.
+-- 05: the engine. Version 4.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -31,7 +31,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 3)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 4)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -54,9 +54,70 @@ BEGIN
     RETURN DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, SYSUTCDATETIME(), SYSDATETIME()) / 60.0, 0)), dbo.ufn_BlobDelta_UtcNow());
 END');
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
+GO
+-- Reads the columns of all that the tables of #Chosen are configured with into #BlobDeltaCatalog, both of the caller, so
+-- that usp_BlobDelta_ReadColumns finds them there: one query a database, because a server takes as long to say it of
+-- one table as of many. What cannot be read here is told by whoever needs it.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadCatalog
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Db nvarchar(128), @Object int, @Objects nvarchar(max), @Sql nvarchar(max);
+    CREATE TABLE #Object (DbName nvarchar(128) NOT NULL, ObjectId int NULL);
+    INSERT INTO #Object (DbName, ObjectId)
+    SELECT d.name, OBJECT_ID(QUOTENAME(d.name) + N'.' + QUOTENAME(p.SchemaName) + N'.' + QUOTENAME(p.TableName))
+    FROM (
+        SELECT c.SourceDb AS DbName, c.SourceSchema AS SchemaName, c.SourceTable AS TableName
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.MetadataDb, c.MetadataSchema, c.MetadataTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.TargetDb, c.TargetSchema, c.TargetTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.BusinessUnitDb, COALESCE(c.BusinessUnitSchema, N'dbo'), c.BusinessUnitTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        WHERE c.BusinessUnitDb IS NOT NULL AND c.BusinessUnitTable IS NOT NULL
+    ) AS p
+    INNER JOIN sys.databases AS d ON d.database_id = DB_ID(p.DbName);
+    SET @Db = (SELECT MIN(DbName) FROM #Object WHERE ObjectId IS NOT NULL);
+    WHILE @Db IS NOT NULL
+    BEGIN
+        SET @Object = (SELECT MIN(ObjectId) FROM #Object WHERE DbName = @Db);
+        SET @Objects = CONVERT(nvarchar(20), @Object);
+        WHILE @Object IS NOT NULL
+        BEGIN
+            SET @Object = (SELECT MIN(ObjectId) FROM #Object WHERE DbName = @Db AND ObjectId > @Object);
+            IF @Object IS NOT NULL SET @Objects = @Objects + N', ' + CONVERT(nvarchar(20), @Object);
+        END;
+        SET @Sql = REPLACE(N'
+            INSERT INTO #BlobDeltaCatalog (DbName, ObjectId, Ordinal, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+                NumberScale, IsNullable, IsComputed, CollationName)
+            SELECT @Db, c.object_id, c.column_id, s.name, o.name, c.name, y.name, c.max_length, c.precision,
+                c.scale, c.is_nullable, c.is_computed, c.collation_name
+            FROM {Db}.sys.columns AS c
+            INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+            INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+            INNER JOIN {Db}.sys.types AS y
+                ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+            WHERE o.type IN (''U'', ''V'') AND o.object_id IN (', N'{Db}', QUOTENAME(@Db)) + @Objects + N')';
+        BEGIN TRY
+            EXEC sp_executesql @Sql, N'@Db nvarchar(128)', @Db = @Db;
+        END TRY
+        BEGIN CATCH
+            DELETE FROM #BlobDeltaCatalog WHERE DbName = @Db;
+        END CATCH;
+        SET @Db = (SELECT MIN(DbName) FROM #Object WHERE ObjectId IS NOT NULL AND DbName > @Db);
+    END;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadColumns AS RETURN 0');
 GO
--- Reads the columns of a table or view into #Column of the caller. None: there is no such table.
+-- Reads the columns of a table or view into #Column of the caller, from a #BlobDeltaCatalog if there is one and it is in
+-- it, else from the server's. None: there is no such table.
 ALTER PROCEDURE dbo.usp_BlobDelta_ReadColumns
     @Role nvarchar(20),
     @Db nvarchar(128),
@@ -66,12 +127,22 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Name nvarchar(128);
+    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Name nvarchar(128), @ObjectId int;
     SET @Name = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
     IF @Name IS NULL
     BEGIN
         SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it');
         THROW 51000, @Message, 1;
+    END;
+    IF OBJECT_ID(N'tempdb..#BlobDeltaCatalog') IS NOT NULL
+    BEGIN
+        SET @ObjectId = OBJECT_ID(QUOTENAME(@Name) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table));
+        INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName)
+        SELECT @Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName
+        FROM #BlobDeltaCatalog WHERE DbName = @Name AND ObjectId = @ObjectId;
+        IF @@ROWCOUNT > 0 RETURN 0;
     END;
     SET @Sql = REPLACE(N'
         INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
@@ -94,42 +165,33 @@ BEGIN
     END;
 END;
 GO
-IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListPlaceholders', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListPlaceholders AS RETURN 0');
 GO
--- Resolves the configuration of a table in the catalog: full names and column names, quoted as they
--- go into a script, and the buffer. Whatever does not fit is error 51000.
-ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
+-- Holds the configuration of a table against the catalog, and lists in #Placeholder what the braces of a script
+-- stand for, names quoted as they go into it. #Placeholder, #Column and #BlobDeltaCatalog are the caller's. Whatever does
+-- not fit is error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListPlaceholders
     @TableName nvarchar(400),
-    @SourceTable nvarchar(800) = NULL OUTPUT,
-    @TargetTable nvarchar(800) = NULL OUTPUT,
-    @MetadataTable nvarchar(800) = NULL OUTPUT,
-    @BusinessUnitTable nvarchar(800) = NULL OUTPUT,
-    @SliceSchema nvarchar(800) = NULL OUTPUT,
-    @KeyColumn nvarchar(800) = NULL OUTPUT,
-    @PathColumn nvarchar(800) = NULL OUTPUT,
-    @ParentPathColumn nvarchar(800) = NULL OUTPUT,
-    @MetadataIdColumn nvarchar(800) = NULL OUTPUT,
-    @MetadataModifiedOnCol nvarchar(800) = NULL OUTPUT,
-    @MetadataBusinessUnitCol nvarchar(800) = NULL OUTPUT,
-    @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
-    @SafetyBufferMinutes int = NULL OUTPUT,
-    @SourceHint nvarchar(60) = NULL OUTPUT,
-    @WithTarget bit = 1
+    @WithTarget bit = 1,
+    @MaxDOP int = 0
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
-        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
-    );
     DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
         @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128),
         @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128), @MetadataName nvarchar(128),
-        @UnitDb nvarchar(128), @UnitSchema nvarchar(128), @UnitName nvarchar(128), @IsUtc bit,
-        @Name nvarchar(128), @IsFileTable int, @Sql nvarchar(max), @Type nvarchar(128);
+        @UnitDb nvarchar(128), @UnitSchema nvarchar(128), @UnitName nvarchar(128), @IsUtc bit, @SafetyBufferMinutes int,
+        @KeyColumn nvarchar(128), @PathColumn nvarchar(128), @ParentPathColumn nvarchar(128), @MetadataIdColumn nvarchar(128),
+        @MetadataModifiedOnCol nvarchar(128), @MetadataBusinessUnitCol nvarchar(128), @BusinessUnitIdColumn nvarchar(128),
+        @KeyType nvarchar(128), @PathType nvarchar(128), @ParentPathType nvarchar(128), @IdType nvarchar(128),
+        @ModifiedOnType nvarchar(128), @OfUnitType nvarchar(128), @UnitIdType nvarchar(128), @Own nvarchar(128), @BadPath nvarchar(128),
+        @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
+        @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
+        @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @Ordinal int,
+        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max);
+    DELETE FROM #Column;
+    DELETE FROM #Placeholder;
     SELECT
         @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable,
         @TargetDb = TargetDb, @TargetSchema = TargetSchema, @TargetName = TargetTable,
@@ -164,73 +226,63 @@ BEGIN
     EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @MetadataDb, @MetadataSchema, @MetadataName;
     IF @UnitName IS NOT NULL AND @UnitDb IS NOT NULL
         EXEC dbo.usp_BlobDelta_ReadColumns N'Unit', @UnitDb, @UnitSchema, @UnitName;
-    IF @KeyColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @KeyColumn)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': KeyColumn names the column ', @KeyColumn, N', which is not there');
-        THROW 51000, @Message, 1;
+    SELECT
+        @KeyType = MAX(CASE WHEN Role = N'Source' AND Name = @KeyColumn THEN TypeName END),
+        @PathType = MAX(CASE WHEN Role = N'Source' AND Name = @PathColumn THEN TypeName END),
+        @ParentPathType = MAX(CASE WHEN Role = N'Source' AND Name = @ParentPathColumn THEN TypeName END),
+        @IdType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN TypeName END),
+        @ModifiedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataModifiedOnCol THEN TypeName END),
+        @OfUnitType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataBusinessUnitCol THEN TypeName END),
+        @UnitIdType = MAX(CASE WHEN Role = N'Unit' AND Name = @BusinessUnitIdColumn THEN TypeName END),
+        @Own = MAX(CASE
+            WHEN Role = N'Source' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly') THEN Name
+        END),
+        @BadPath = MAX(CASE
+            WHEN Role = N'Source' AND Name IN (@PathColumn, @ParentPathColumn)
+                AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary') THEN Name
+        END),
+        @SourceDb = MAX(CASE WHEN Role = N'Source' THEN DbName END),
+        @SourceTable = MAX(CASE WHEN Role = N'Source' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+        @MetadataTable = MAX(CASE WHEN Role = N'Metadata' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+        @UnitTable = MAX(CASE WHEN Role = N'Unit' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END)
+    FROM #Column;
+    SET @Message = CASE
+        WHEN @KeyColumn IS NOT NULL AND @KeyType IS NULL THEN CONCAT(N'KeyColumn names the column ', @KeyColumn, N', which is not there')
+        WHEN @PathColumn IS NOT NULL AND @PathType IS NULL THEN CONCAT(N'PathColumn names the column ', @PathColumn, N', which is not there')
+        WHEN @ParentPathColumn IS NOT NULL AND @ParentPathType IS NULL
+            THEN CONCAT(N'ParentPathColumn names the column ', @ParentPathColumn, N', which is not there')
+        WHEN @MetadataIdColumn IS NOT NULL AND @IdType IS NULL
+            THEN CONCAT(N'MetadataIdColumn names the column ', @MetadataIdColumn, N', which is not there')
+        WHEN @MetadataModifiedOnCol IS NOT NULL AND @ModifiedOnType IS NULL
+            THEN CONCAT(N'MetadataModifiedOnCol names the column ', @MetadataModifiedOnCol, N', which is not there')
+        WHEN @MetadataBusinessUnitCol IS NOT NULL AND @OfUnitType IS NULL
+            THEN CONCAT(N'MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there')
+        WHEN @UnitName IS NOT NULL AND @UnitIdType IS NULL
+            THEN CONCAT(N'BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there')
+        WHEN @KeyType <> N'uniqueidentifier'
+            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier')
+        WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime')
+            THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
+        WHEN @Own IS NOT NULL THEN CONCAT(N'the source has a column ', @Own, N', a name that the slice needs for itself')
+        WHEN @BadPath IS NOT NULL
+            THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type or uniqueidentifier')
     END;
-    IF @PathColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @PathColumn)
+    IF @Message IS NOT NULL
     BEGIN
-        SET @Message = CONCAT(@TableName, N': PathColumn names the column ', @PathColumn, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    IF @ParentPathColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = @ParentPathColumn)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': ParentPathColumn names the column ', @ParentPathColumn, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    IF @MetadataIdColumn IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataIdColumn)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': MetadataIdColumn names the column ', @MetadataIdColumn, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    IF @MetadataModifiedOnCol IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataModifiedOnCol)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': MetadataModifiedOnCol names the column ', @MetadataModifiedOnCol, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    IF @MetadataBusinessUnitCol IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataBusinessUnitCol)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    IF @UnitName IS NOT NULL AND NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Unit' AND Name = @BusinessUnitIdColumn)
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there');
-        THROW 51000, @Message, 1;
-    END;
-    SET @Type = (SELECT MAX(TypeName) FROM #Column WHERE Role = N'Source' AND Name = @KeyColumn);
-    IF @Type <> N'uniqueidentifier'
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @Type, N', and has to be uniqueidentifier');
-        THROW 51000, @Message, 1;
-    END;
-    SET @Type = (SELECT MAX(TypeName) FROM #Column WHERE Role = N'Metadata' AND Name = @MetadataModifiedOnCol);
-    IF @Type NOT IN (N'datetime2', N'datetime', N'smalldatetime')
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': the column of change ', @MetadataModifiedOnCol, N' is ', @Type, N', and has to be datetime2, datetime or smalldatetime');
-        THROW 51000, @Message, 1;
-    END;
-    SET @Name = (SELECT MAX(Name) FROM #Column WHERE Role = N'Source' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly'));
-    IF @Name IS NOT NULL
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': the source has a column ', @Name, N', a name that the slice needs for itself');
-        THROW 51000, @Message, 1;
-    END;
-    SET @Name = (
-        SELECT MAX(Name) FROM #Column
-        WHERE Role = N'Source' AND Name IN (@PathColumn, @ParentPathColumn)
-            AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary')
-    );
-    IF @Name IS NOT NULL
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': the path column ', @Name, N' has to be hierarchyid, a binary type or uniqueidentifier');
+        SET @Message = CONCAT(@TableName, N': ', @Message);
         THROW 51000, @Message, 1;
     END;
     IF @WithTarget = 1
     BEGIN
         EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
-        IF (SELECT COUNT(*) FROM #Column WHERE Role = N'Target' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')) < 6
+        SELECT
+            @DeltaColumns = SUM(CASE
+                WHEN Role = N'Target' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly') THEN 1 ELSE 0
+            END),
+            @TargetTable = MAX(CASE WHEN Role = N'Target' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+            @SliceSchema = MAX(CASE WHEN Role = N'Target' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(N'dbo') END)
+        FROM #Column;
+        IF @DeltaColumns < 6
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice table lacks a Delta column; let usp_BlobDelta_MakeSlice make it');
             THROW 51000, @Message, 1;
@@ -249,35 +301,107 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type there; drop the slice table when it is packed, and make it anew');
             THROW 51000, @Message, 1;
         END;
-        IF EXISTS (
-            SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
+        SET @Lacks = (
+            SELECT COUNT(*) FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
                 AND NOT EXISTS (SELECT 1 FROM #Column AS t WHERE t.Role = N'Target' AND t.Name = s.Name)
-        )
+        );
+        IF @Lacks > 0
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column');
             THROW 51000, @Message, 1;
         END;
+        -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
+        SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
+        SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target');
+        WHILE @Ordinal IS NOT NULL
+        BEGIN
+            SELECT @Name = Name, @IsLarge = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END
+            FROM #Column WHERE Role = N'Target' AND Ordinal = @Ordinal;
+            SET @Quoted = QUOTENAME(@Name);
+            IF @Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+            BEGIN
+                SET @AncestorColumns = @AncestorColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END
+                    + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
+                SET @SourceColumns = @SourceColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
+                SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
+            END;
+            SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
+        END;
     END;
-    SELECT @SourceTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName)), @SourceDb = MAX(DbName)
-    FROM #Column WHERE Role = N'Source';
-    SELECT @MetadataTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName))
-    FROM #Column WHERE Role = N'Metadata';
-    SELECT @BusinessUnitTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName))
-    FROM #Column WHERE Role = N'Unit';
-    SELECT
-        @TargetTable = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName)),
-        @SliceSchema = MAX(QUOTENAME(DbName) + N'.' + QUOTENAME(N'dbo'))
-    FROM #Column WHERE Role = N'Target';
     SET @Sql = REPLACE(N'SELECT @IsFileTable = MAX(CAST(t.is_filetable AS int)) FROM {Db}.sys.tables AS t
         INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.name = @Table AND s.name = @Schema',
         N'{Db}', QUOTENAME(@SourceDb));
     EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Schema nvarchar(128), @IsFileTable int OUTPUT',
         @Table = @SourceName, @Schema = @SourceSchema, @IsFileTable = @IsFileTable OUTPUT;
-    SET @SourceHint = CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END;
+    INSERT INTO #Placeholder (Name, Value) VALUES
+        (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
+        (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
+        (N'SourceHint', CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END),
+        (N'KeyColumn', QUOTENAME(@KeyColumn)), (N'PathColumn', QUOTENAME(@PathColumn)),
+        (N'ParentPathColumn', QUOTENAME(@ParentPathColumn)),
+        (N'ParentPath', COALESCE(N's.' + QUOTENAME(@ParentPathColumn), N'CAST(NULL AS varbinary(1))')),
+        (N'MetadataIdColumn', QUOTENAME(@MetadataIdColumn)), (N'MetadataModifiedOnCol', QUOTENAME(@MetadataModifiedOnCol)),
+        (N'MetadataBusinessUnitCol', QUOTENAME(@MetadataBusinessUnitCol)),
+        (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
+        (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
+        (N'InScope', CASE
+            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
+            ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
+                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
+        END),
+        (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
+        (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
+GO
+-- Resolves the configuration of a table in the catalog: full names and column names, quoted as they
+-- go into a script, and the buffer. Whatever does not fit is error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
+    @TableName nvarchar(400),
+    @SourceTable nvarchar(800) = NULL OUTPUT,
+    @TargetTable nvarchar(800) = NULL OUTPUT,
+    @MetadataTable nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitTable nvarchar(800) = NULL OUTPUT,
+    @SliceSchema nvarchar(800) = NULL OUTPUT,
+    @KeyColumn nvarchar(800) = NULL OUTPUT,
+    @PathColumn nvarchar(800) = NULL OUTPUT,
+    @ParentPathColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataIdColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataModifiedOnCol nvarchar(800) = NULL OUTPUT,
+    @MetadataBusinessUnitCol nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
+    @SafetyBufferMinutes int = NULL OUTPUT,
+    @SourceHint nvarchar(60) = NULL OUTPUT,
+    @WithTarget bit = 1
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, @WithTarget;
     SELECT
-        @KeyColumn = QUOTENAME(@KeyColumn), @PathColumn = QUOTENAME(@PathColumn), @ParentPathColumn = QUOTENAME(@ParentPathColumn),
-        @MetadataIdColumn = QUOTENAME(@MetadataIdColumn), @MetadataModifiedOnCol = QUOTENAME(@MetadataModifiedOnCol),
-        @MetadataBusinessUnitCol = QUOTENAME(@MetadataBusinessUnitCol), @BusinessUnitIdColumn = QUOTENAME(@BusinessUnitIdColumn);
+        @SourceTable = MAX(CASE WHEN Name = N'SourceTable' THEN Value END),
+        @TargetTable = MAX(CASE WHEN Name = N'TargetTable' THEN Value END),
+        @MetadataTable = MAX(CASE WHEN Name = N'MetadataTable' THEN Value END),
+        @BusinessUnitTable = MAX(CASE WHEN Name = N'BusinessUnitTable' THEN Value END),
+        @SliceSchema = MAX(CASE WHEN Name = N'SliceSchema' THEN Value END),
+        @KeyColumn = MAX(CASE WHEN Name = N'KeyColumn' THEN Value END),
+        @PathColumn = MAX(CASE WHEN Name = N'PathColumn' THEN Value END),
+        @ParentPathColumn = MAX(CASE WHEN Name = N'ParentPathColumn' THEN Value END),
+        @MetadataIdColumn = MAX(CASE WHEN Name = N'MetadataIdColumn' THEN Value END),
+        @MetadataModifiedOnCol = MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END),
+        @MetadataBusinessUnitCol = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END),
+        @BusinessUnitIdColumn = MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END),
+        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END)
+    FROM #Placeholder;
+    SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ScriptAtWork', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ScriptAtWork AS RETURN 0');
@@ -417,128 +541,15 @@ BEGIN
     EXEC sp_set_session_context N'BlobDeltaScript', NULL;
 END;
 GO
-IF OBJECT_ID(N'dbo.usp_BlobDelta_PrepareTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PrepareTable AS RETURN 0');
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListOwnScripts', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListOwnScripts AS RETURN 0');
 GO
--- Fills every script that a run of a table uses, and keeps them in BlobDeltaRunScript; with
--- @CheckOnly it fills and checks the templates and writes nothing.
-ALTER PROCEDURE dbo.usp_BlobDelta_PrepareTable
-    @RunId uniqueidentifier,
-    @TableName nvarchar(400),
-    @CheckOnly bit = 0,
-    @BusinessUnitId uniqueidentifier = NULL,
-    @UnitRows bigint = NULL OUTPUT
+-- The engine's own scripts, into #Own of the caller, and which tables need them.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListOwnScripts
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @IsTree bit, @Name nvarchar(64), @Filled nvarchar(max), @Dop int,
-        @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800), @BusinessUnitTable nvarchar(800),
-        @SliceSchema nvarchar(800), @KeyColumn nvarchar(800), @PathColumn nvarchar(800), @ParentPathColumn nvarchar(800),
-        @MetadataIdColumn nvarchar(800), @MetadataModifiedOnCol nvarchar(800), @MetadataBusinessUnitCol nvarchar(800),
-        @BusinessUnitIdColumn nvarchar(800), @SourceHint nvarchar(60), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
-        @AncestorColumns nvarchar(max), @Given nvarchar(max), @Buffer int,
-        @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128), @Ordinal int, @Column nvarchar(128),
-        @Quoted nvarchar(300), @IsLarge bit;
-    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName,
-        @SourceTable = @SourceTable OUTPUT, @TargetTable = @TargetTable OUTPUT, @MetadataTable = @MetadataTable OUTPUT,
-        @BusinessUnitTable = @BusinessUnitTable OUTPUT, @SliceSchema = @SliceSchema OUTPUT, @KeyColumn = @KeyColumn OUTPUT,
-        @PathColumn = @PathColumn OUTPUT, @ParentPathColumn = @ParentPathColumn OUTPUT,
-        @MetadataIdColumn = @MetadataIdColumn OUTPUT, @MetadataModifiedOnCol = @MetadataModifiedOnCol OUTPUT,
-        @MetadataBusinessUnitCol = @MetadataBusinessUnitCol OUTPUT, @BusinessUnitIdColumn = @BusinessUnitIdColumn OUTPUT,
-        @SafetyBufferMinutes = @Buffer OUTPUT, @SourceHint = @SourceHint OUTPUT;
-    CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
-        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
-    );
-    SELECT @TargetDb = TargetDb, @TargetSchema = TargetSchema, @TargetName = TargetTable
-    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
-    EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
-    -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
-    SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
-    SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target');
-    WHILE @Ordinal IS NOT NULL
-    BEGIN
-        SELECT @Column = Name, @IsLarge = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END
-        FROM #Column WHERE Role = N'Target' AND Ordinal = @Ordinal;
-        SET @Quoted = QUOTENAME(@Column);
-        IF @Column NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
-        BEGIN
-            SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
-            SET @SourceColumns = @SourceColumns + CASE WHEN @SourceColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
-            SET @AncestorColumns = @AncestorColumns + CASE WHEN @AncestorColumns = N'' THEN N'' ELSE N', ' END
-                + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
-        END;
-        SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
-    END;
-    SET @IsTree = CASE WHEN @ParentPathColumn IS NULL THEN 0 ELSE 1 END;
-    SET @Dop = COALESCE((SELECT MaxDOP FROM dbo.BlobDeltaRun WHERE RunId = @RunId), 0);
-    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
-    INSERT INTO #Placeholder (Name, Value) VALUES
-        (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
-        (N'BusinessUnitTable', @BusinessUnitTable), (N'SliceSchema', @SliceSchema), (N'SourceHint', @SourceHint),
-        (N'KeyColumn', @KeyColumn), (N'PathColumn', @PathColumn), (N'ParentPathColumn', @ParentPathColumn),
-        (N'ParentPath', COALESCE(N's.' + @ParentPathColumn, N'CAST(NULL AS varbinary(1))')),
-        (N'MetadataIdColumn', @MetadataIdColumn), (N'MetadataModifiedOnCol', @MetadataModifiedOnCol),
-        (N'MetadataBusinessUnitCol', @MetadataBusinessUnitCol), (N'BusinessUnitIdColumn', @BusinessUnitIdColumn),
-        (N'BusinessUnit', COALESCE(N'm.' + @MetadataBusinessUnitCol, N'CAST(NULL AS uniqueidentifier)')),
-        (N'InScope', CASE
-            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
-            ELSE N'(EXISTS (SELECT 1 FROM ' + @BusinessUnitTable + N' AS u WHERE u.' + @BusinessUnitIdColumn + N' = m.'
-                + @MetadataBusinessUnitCol + N') AND (@BusinessUnitId IS NULL OR m.' + @MetadataBusinessUnitCol + N' = @BusinessUnitId))'
-        END),
-        (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
-        (N'MaxDOP', CONVERT(nvarchar(10), @Dop));
-    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, ScriptText nvarchar(max) NOT NULL);
-
-    -- The templates: the table's own, or the shared ones.
-    INSERT INTO #Script (ScriptName, ScriptText)
-    SELECT N'Step' + CONVERT(nvarchar(1), s.StepNumber), s.ScriptText
-    FROM dbo.BlobDeltaStepScript AS s
-    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaStepScript AS o WHERE o.TableName = @TableName AND o.StepNumber = s.StepNumber
-        ))) AND (s.StepNumber = 1 OR @IsTree = 1);
-    INSERT INTO #Script (ScriptName, ScriptText)
-    SELECT s.QueueName, s.ScriptText
-    FROM dbo.BlobDeltaQueuePopulationScript AS s
-    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript AS o WHERE o.TableName = @TableName AND o.QueueName = s.QueueName
-        ))) AND (s.QueueName = N'WindowQueue' OR @IsTree = 1);
-    IF (SELECT COUNT(*) FROM #Script) < CASE WHEN @IsTree = 1 THEN 5 ELSE 2 END
-    BEGIN
-        SET @Message = CONCAT(@TableName, N': a template is missing in BlobDeltaStepScript or BlobDeltaQueuePopulationScript; run script 04, which puts the shared ones back');
-        THROW 51000, @Message, 1;
-    END;
-    SET @Name = (SELECT MIN(ScriptName) FROM #Script);
-    WHILE @Name IS NOT NULL
-    BEGIN
-        EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
-        SET @Filled = (SELECT ScriptText FROM #Script WHERE ScriptName = @Name);
-        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken. It
-        -- begins in the template's first line, so that the lines of both are the same.
-        SET @Given = CONCAT(N'IF 1 = 0 BEGIN ', @Filled, N'
-    END;');
-        EXEC dbo.usp_BlobDelta_Execute @ScriptName = @Name, @TableName = @TableName, @Sql = @Given;
-        UPDATE #Script SET ScriptText = CONCAT(@Filled, N'
-    SET @Rows = @@ROWCOUNT;') WHERE ScriptName = @Name;
-        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE ScriptName > @Name);
-    END;
-    SET @UnitRows = 0;
-    IF @CheckOnly = 1
-    BEGIN
-        IF @BusinessUnitId IS NOT NULL AND @BusinessUnitTable IS NOT NULL
-        BEGIN
-            SET @Given = CONCAT(N'SET @UnitRows = (SELECT COUNT(*) FROM ', @BusinessUnitTable, N' AS u WHERE u.', @BusinessUnitIdColumn, N' = @Unit)');
-            EXEC sp_executesql @Given, N'@Unit uniqueidentifier, @UnitRows bigint OUTPUT', @Unit = @BusinessUnitId, @UnitRows = @UnitRows OUTPUT;
-        END;
-        RETURN 0;
-    END;
-
-    -- The engine's own.
-    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY);
-    INSERT INTO #Own (ScriptName) SELECT ScriptName FROM #Script;
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'BatchParents', N'
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchParents', 1, 0, N'
     -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle.
     UPDATE #Batch SET Depth = 0, ParentKey = (
         SELECT MIN(p.{KeyColumn})
@@ -566,8 +577,8 @@ BEGIN
         SELECT MIN(b.stream_id) FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey WHERE p.Depth >= 512
     );
     UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey;
-    DROP TABLE #Parent;' WHERE @IsTree = 1;
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'BatchStates', N'
+    DROP TABLE #Parent;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchStates', 0, 0, N'
     -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
     UPDATE #Batch SET State = CASE
         WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = #Batch.stream_id) THEN N''Copied''
@@ -587,8 +598,8 @@ BEGIN
         WHEN @Step = 1 AND EXISTS (
             SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
         ) THEN N''Moved''
-    END;';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'HeldBack', N'
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
     -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
     SELECT DISTINCT @RunId, @TableName, m.{MetadataIdColumn}
@@ -598,8 +609,8 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
             WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
-        );';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'Deletions', N'
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
     -- Rule 15: LoggedAt selects, DeletedOn competes.
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
     SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt
@@ -611,8 +622,8 @@ BEGIN
         WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
             AND (@BusinessUnitId IS NULL OR l.BusinessUnit IS NULL OR l.BusinessUnit = @BusinessUnitId)
     ) AS d
-    WHERE d.Newest = 1;';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'Told', N'
+    WHERE d.Newest = 1;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
     -- Rule 6: keys with a metadata row in the window that no run of this scope takes.
     SELECT @Json = CONCAT(
         CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
@@ -648,8 +659,8 @@ BEGIN
             ) AS r
             GROUP BY r.stream_id
         ) AS w
-    ) AS k;';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'SliceCounts', N'
+    ) AS k;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SliceCounts', 0, 0, N'
     -- What the slice holds. Late are rows of steps 1 and 3 before the window.
     SELECT @Json = CONCAT(
         CHAR(123), N''"roots":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 1 THEN 1 ELSE 0 END), 0),
@@ -661,14 +672,14 @@ BEGIN
         END), 0),
         N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName), CHAR(125)
     )
-    FROM {TargetTable} AS t;';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'RefreshParents', N'
+    FROM {TargetTable} AS t;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'RefreshParents', 1, 0, N'
     -- A parent that came to the source after its child was copied.
     UPDATE t SET DeltaParentKey = s.{KeyColumn}
     FROM {TargetTable} AS t
     INNER JOIN {SourceTable} AS s {SourceHint} ON s.{PathColumn} = t.{ParentPathColumn}
-    WHERE t.DeltaParentKey IS NULL;' WHERE @IsTree = 1;
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'MendDepths', N'
+    WHERE t.DeltaParentKey IS NULL;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'MendDepths', 1, 0, N'
     -- Rule 13: a parent stands before its children also where rows moved between two batches.
     DECLARE @Left bigint = 1, @Turn int = 0;
     WHILE @Left > 0 AND @Turn < 513
@@ -684,14 +695,14 @@ BEGIN
         SET @Key = (
             SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
             WHERE c.DeltaDepth <> p.DeltaDepth + 1
-        );' WHERE @IsTree = 1;
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'EmptySlice', N'
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptySlice', 0, 0, N'
     DELETE TOP (@BatchSize) FROM {TargetTable};
-    SET @Rows = @@ROWCOUNT;';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'EmptyDeletions', N'
+    SET @Rows = @@ROWCOUNT;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptyDeletions', 0, 0, N'
     DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName;
-    SET @Rows = (SELECT COUNT(*) FROM {TargetTable});';
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'NewUnits', N'
+    SET @Rows = (SELECT COUNT(*) FROM {TargetTable});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NewUnits', 0, 1, N'
     -- Rule 12: units in scope now that no completed run over all units has seen.
     INSERT INTO #Unit (BusinessUnitId)
     SELECT DISTINCT u.{BusinessUnitIdColumn}
@@ -699,8 +710,8 @@ BEGIN
     WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
-    );' WHERE @MetadataBusinessUnitCol IS NOT NULL;
-    INSERT INTO #Script (ScriptName, ScriptText) SELECT N'KnownUnits', N'
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
     -- Rule 12: the units that a completed run over all units has seen.
     UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 1
     WHERE TableName = @TableName AND BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u);
@@ -710,16 +721,169 @@ BEGIN
     WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn}
-    );' WHERE @MetadataBusinessUnitCol IS NOT NULL;
-    SET @Name = (SELECT MIN(s.ScriptName) FROM #Script AS s WHERE NOT EXISTS (SELECT 1 FROM #Own AS o WHERE o.ScriptName = s.ScriptName));
+    );');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListNames', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListNames AS RETURN 0');
+GO
+-- All names that scripts take from the configuration of a table, in one text: scripts that were filled under
+-- another one are not of this configuration.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListNames
+    @TableName nvarchar(400),
+    @Names nvarchar(4000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET @Names = (
+        SELECT CONCAT(
+            QUOTENAME(SourceDb), QUOTENAME(SourceSchema), QUOTENAME(SourceTable), N' ', QUOTENAME(TargetDb), QUOTENAME(TargetSchema),
+            QUOTENAME(TargetTable), N' ', QUOTENAME(MetadataDb), QUOTENAME(MetadataSchema), QUOTENAME(MetadataTable), N' ',
+            QUOTENAME(BusinessUnitDb), QUOTENAME(BusinessUnitSchema), QUOTENAME(BusinessUnitTable), N' ', QUOTENAME(KeyColumn), N' ',
+            QUOTENAME(PathColumn), N' ', QUOTENAME(ParentPathColumn), N' ', QUOTENAME(MetadataIdColumn), N' ',
+            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn)
+        )
+        FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName
+    );
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FillTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillTable AS RETURN 0');
+GO
+-- Fills every script that a run of a table uses into #Script, by #Placeholder and #Own, all of the caller, and
+-- checks the templates. One that is, word for word, what the last completed run of this table executed was
+-- checked then; with @CheckAll it is checked again.
+ALTER PROCEDURE dbo.usp_BlobDelta_FillTable
+    @TableName nvarchar(400),
+    @CheckAll bit = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @HasBrace bit, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max), @Last uniqueidentifier,
+        @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
+        @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
+        @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
+        @Unit nvarchar(max), @InScope nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @AncestorColumns nvarchar(max), @Dop nvarchar(max);
+    -- One that stands for nothing stays as it is, and is told below.
+    SELECT
+        @IsTree = MAX(CASE WHEN Name = N'ParentPathColumn' AND Value IS NOT NULL THEN 1 ELSE 0 END),
+        @HasUnits = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' AND Value IS NOT NULL THEN 1 ELSE 0 END),
+        @HasBrace = MAX(CASE WHEN CHARINDEX(N'{', Value) > 0 THEN 1 ELSE 0 END),
+        @SourceTable = COALESCE(MAX(CASE WHEN Name = N'SourceTable' THEN Value END), N'{SourceTable}'),
+        @TargetTable = COALESCE(MAX(CASE WHEN Name = N'TargetTable' THEN Value END), N'{TargetTable}'),
+        @MetadataTable = COALESCE(MAX(CASE WHEN Name = N'MetadataTable' THEN Value END), N'{MetadataTable}'),
+        @UnitTable = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitTable' THEN Value END), N'{BusinessUnitTable}'),
+        @SliceSchema = COALESCE(MAX(CASE WHEN Name = N'SliceSchema' THEN Value END), N'{SliceSchema}'),
+        @SourceHint = COALESCE(MAX(CASE WHEN Name = N'SourceHint' THEN Value END), N'{SourceHint}'),
+        @Key = COALESCE(MAX(CASE WHEN Name = N'KeyColumn' THEN Value END), N'{KeyColumn}'),
+        @Path = COALESCE(MAX(CASE WHEN Name = N'PathColumn' THEN Value END), N'{PathColumn}'),
+        @ParentPathColumn = COALESCE(MAX(CASE WHEN Name = N'ParentPathColumn' THEN Value END), N'{ParentPathColumn}'),
+        @ParentPath = COALESCE(MAX(CASE WHEN Name = N'ParentPath' THEN Value END), N'{ParentPath}'),
+        @Id = COALESCE(MAX(CASE WHEN Name = N'MetadataIdColumn' THEN Value END), N'{MetadataIdColumn}'),
+        @ModifiedOn = COALESCE(MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END), N'{MetadataModifiedOnCol}'),
+        @OfUnit = COALESCE(MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END), N'{MetadataBusinessUnitCol}'),
+        @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
+        @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
+        @InScope = COALESCE(MAX(CASE WHEN Name = N'InScope' THEN Value END), N'{InScope}'),
+        @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
+        @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
+        @AncestorColumns = COALESCE(MAX(CASE WHEN Name = N'AncestorColumns' THEN Value END), N'{AncestorColumns}'),
+        @Dop = COALESCE(MAX(CASE WHEN Name = N'MaxDOP' THEN Value END), N'{MaxDOP}')
+    FROM #Placeholder;
+    DELETE FROM #Script;
+
+    -- The templates: the table's own, or the shared ones.
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT N'Step' + CONVERT(nvarchar(1), s.StepNumber), 1, s.ScriptText
+    FROM dbo.BlobDeltaStepScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaStepScript AS o WHERE o.TableName = @TableName AND o.StepNumber = s.StepNumber
+        ))) AND (s.StepNumber = 1 OR @IsTree = 1);
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT s.QueueName, 1, s.ScriptText
+    FROM dbo.BlobDeltaQueuePopulationScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript AS o WHERE o.TableName = @TableName AND o.QueueName = s.QueueName
+        ))) AND (s.QueueName = N'WindowQueue' OR @IsTree = 1);
+    IF (SELECT COUNT(*) FROM #Script) < CASE WHEN @IsTree = 1 THEN 5 ELSE 2 END
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': a template is missing in BlobDeltaStepScript or BlobDeltaQueuePopulationScript; run script 04, which puts the shared ones back');
+        THROW 51000, @Message, 1;
+    END;
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT ScriptName, 0, ScriptText FROM #Own
+    WHERE (IsOfTrees = 0 OR @IsTree = 1) AND (IsOfUnits = 0 OR @HasUnits = 1);
+
+    -- All at once; where a name has a brace in it, which could then be taken for a placeholder, none.
+    IF @HasBrace = 0
+        UPDATE #Script SET ScriptText =
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
+            N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
+            N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath), N'{MetadataIdColumn}', @Id),
+            N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit), N'{BusinessUnitIdColumn}', @UnitId),
+            N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns), N'{SourceColumns}', @SourceColumns),
+            N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+    -- What has a brace yet is gone through one by one, and an error says where it stands.
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0);
     WHILE @Name IS NOT NULL
     BEGIN
         EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
-        SET @Name = (
-            SELECT MIN(s.ScriptName) FROM #Script AS s
-            WHERE s.ScriptName > @Name AND NOT EXISTS (SELECT 1 FROM #Own AS o WHERE o.ScriptName = s.ScriptName)
-        );
+        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0 AND ScriptName > @Name);
     END;
+    UPDATE #Script SET ScriptText = CONCAT(ScriptText, N'
+    SET @Rows = @@ROWCOUNT;') WHERE IsTemplate = 1;
+
+    SET @Last = (SELECT LastRunId FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND @CheckAll = 0);
+    UPDATE #Script SET IsTemplate = 0
+    WHERE EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRunScript AS r
+        WHERE r.RunId = @Last AND r.TableName = @TableName AND r.ScriptName = #Script.ScriptName
+            AND r.SqlText COLLATE Latin1_General_BIN2 = #Script.ScriptText COLLATE Latin1_General_BIN2
+    );
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE IsTemplate = 1);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken. It
+        -- begins in the template's first line, so that the lines of both are the same.
+        SET @Given = (SELECT CONCAT(N'IF 1 = 0 BEGIN ', ScriptText, N'
+    END;') FROM #Script WHERE ScriptName = @Name);
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = @Name, @TableName = @TableName, @Sql = @Given;
+        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE IsTemplate = 1 AND ScriptName > @Name);
+    END;
+    EXEC dbo.usp_BlobDelta_ListNames @TableName, @Names OUTPUT;
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText) VALUES (N'Names', 0, @Names);
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PrepareTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PrepareTable AS RETURN 0');
+GO
+-- Fills every script that a run of a table uses, and keeps them in BlobDeltaRunScript; with
+-- @CheckOnly it fills and checks the templates and writes nothing.
+ALTER PROCEDURE dbo.usp_BlobDelta_PrepareTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @CheckOnly bit = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Dop int;
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    SET @Dop = COALESCE((SELECT MaxDOP FROM dbo.BlobDeltaRun WHERE RunId = @RunId), 0);
+    EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 1, @Dop;
+    EXEC dbo.usp_BlobDelta_ListOwnScripts;
+    EXEC dbo.usp_BlobDelta_FillTable @TableName, @CheckOnly;
+    IF @CheckOnly = 1 RETURN 0;
     DELETE FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName;
     INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
     SELECT @RunId, @TableName, ScriptName, ScriptText FROM #Script;
@@ -1038,7 +1202,8 @@ GO
 IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version = 1)
     EXEC (N'ALTER PROCEDURE dbo.usp_BlobDelta_StartRun AS RETURN 0');
 GO
--- Checks clock, scope and every template that the run would use, and writes the header of the run.
+-- Checks clock, scope and every template that the run would use, and writes the header of the run and the scripts
+-- as they were filled: what a table is configured with is looked up once a run.
 -- Nothing is written if anything is wrong. Without @TableName: all active tables. A caller that names the
 -- @RunId itself can repeat the call when its answer is lost: where that run is, nothing more is done.
 ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
@@ -1057,7 +1222,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @Utc datetime2(7), @Local datetime2(7), @Table nvarchar(400),
-        @Known bit = 0, @Found bigint, @Resolved bit;
+        @Known bit = 0, @Found bigint, @Resolved bit, @Sql nvarchar(max);
     IF @RunId IS NOT NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) RETURN 0;
     IF @BatchSize IS NULL OR @BatchSize NOT BETWEEN 1 AND 1000000
         THROW 51001, N'the batch size has to be between 1 and 1,000,000 rows', 1;
@@ -1078,13 +1243,31 @@ BEGIN
         THROW 51000, @Message, 1;
     END;
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
+    CREATE TABLE #BlobDeltaCatalog (
+        DbName nvarchar(128) NOT NULL, ObjectId int NOT NULL, Ordinal int NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL, PRIMARY KEY (DbName, ObjectId, Ordinal)
+    );
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    CREATE TABLE #Filled (TableName nvarchar(400) NOT NULL, ScriptName nvarchar(64) NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    EXEC dbo.usp_BlobDelta_ReadCatalog;
+    EXEC dbo.usp_BlobDelta_ListOwnScripts;
     SET @Table = (SELECT MIN(TableName) FROM #Chosen);
     WHILE @Table IS NOT NULL
     BEGIN
         -- One table of several that cannot run is a failure of that table; a wrong template is not.
         SET @Resolved = 0;
         BEGIN TRY
-            EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @Table;
+            EXEC dbo.usp_BlobDelta_ListPlaceholders @Table, 1, @MaxDOP;
             SET @Resolved = 1;
         END TRY
         BEGIN CATCH
@@ -1092,8 +1275,20 @@ BEGIN
         END CATCH;
         IF @Resolved = 1
         BEGIN
-            EXEC dbo.usp_BlobDelta_PrepareTable NULL, @Table, 1, @BusinessUnitId, @Found OUTPUT;
-            IF @Found > 0 SET @Known = 1;
+            EXEC dbo.usp_BlobDelta_FillTable @Table;
+            INSERT INTO #Filled (TableName, ScriptName, ScriptText) SELECT @Table, ScriptName, ScriptText FROM #Script;
+            IF @BusinessUnitId IS NOT NULL AND @Known = 0
+            BEGIN
+                SET @Sql = (
+                    SELECT N'SET @Found = (SELECT COUNT(*) FROM ' + MAX(CASE WHEN Name = N'BusinessUnitTable' THEN Value END) + N' AS u WHERE u.'
+                        + MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END) + N' = @Unit)'
+                    FROM #Placeholder
+                );
+                SET @Found = 0;
+                IF @Sql IS NOT NULL
+                    EXEC sp_executesql @Sql, N'@Unit uniqueidentifier, @Found bigint OUTPUT', @Unit = @BusinessUnitId, @Found = @Found OUTPUT;
+                IF @Found > 0 SET @Known = 1;
+            END;
         END;
         SET @Table = (SELECT MIN(TableName) FROM #Chosen WHERE TableName > @Table);
     END;
@@ -1116,6 +1311,8 @@ BEGIN
             COALESCE(@RequestedBy, ORIGINAL_LOGIN()), @Utc, @Local, N'Running', @TableName, @BusinessUnitId, @BatchSize, @MaxDOP, @WindowFrom);
         INSERT INTO dbo.BlobDeltaRunTable (RunId, TableName, Scope, Status)
         SELECT @RunId, TableName, COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all'), N'Waiting' FROM #Chosen;
+        INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
+        SELECT @RunId, TableName, ScriptName, ScriptText FROM #Filled;
         COMMIT TRANSACTION;
     END TRY
     BEGIN CATCH
@@ -1142,6 +1339,9 @@ BEGIN
     UPDATE dbo.BlobDeltaRun SET Status = N'Running', RunCompletedAt = NULL, ErrorMessage = NULL
     WHERE RunId = @RunId AND Status <> N'Completed';
     IF @@ROWCOUNT = 0 THROW 51001, N'this run is completed; start a new one', 1;
+    -- Templates and tables may have been mended since: a table that has not started is prepared when it does.
+    DELETE FROM dbo.BlobDeltaRunScript
+    WHERE RunId = @RunId AND TableName IN (SELECT TableName FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND WindowEnd IS NULL);
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ComputeWindow', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ComputeWindow AS RETURN 0');
@@ -1226,7 +1426,7 @@ BEGIN
         @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
-        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier;
+        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000);
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
     SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
@@ -1245,7 +1445,14 @@ BEGIN
     EXEC dbo.usp_BlobDelta_CheckScope @TableName, @Unit;
     EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT, @OwnerToken;
     BEGIN TRY
-        EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+        -- What the start of the run has filled, unless this is a resume or the configuration is another by now.
+        EXEC dbo.usp_BlobDelta_ListNames @TableName, @Names OUTPUT;
+        IF @WindowEnd IS NOT NULL OR NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaRunScript
+            WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Names'
+                AND SqlText COLLATE Latin1_General_BIN2 = @Names COLLATE Latin1_General_BIN2
+        )
+            EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
         IF @WindowEnd IS NOT NULL AND (@Holder IS NULL OR @Holder <> @RunId)
         BEGIN
@@ -1990,8 +2197,9 @@ BEGIN
             ELSE
             BEGIN
                 SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @Table);
-                EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize;
-                IF @IsTree = 1
+                -- Where no key was queued there is nothing to copy, and nothing that could lack a parent.
+                IF @Queued > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize;
+                IF @Queued > 0 AND @IsTree = 1
                 BEGIN
                     EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
                     EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize;
@@ -2792,10 +3000,10 @@ BEGIN
     SELECT JobTable, RowsFound, RowsGone FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 3;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 3
+SELECT N'05_BlobDeltaJobs_Engine.sql', 4
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -172,12 +172,7 @@ pub trait Jobs {
     /// # Errors
     /// Config, naming those that there are.
     fn table(&mut self, name: &TableName) -> Result<TableConfig> {
-        let tables = self.tables()?;
-        let known: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
-        tables.into_iter().find(|table| table.name == *name).ok_or_else(|| {
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Error::config("this table is not configured").table(name).hint(format!("configured are: {known}"))
-        })
+        one_of(self.tables()?, name)
     }
 
     /// Adds or changes a configured table: checks it against the catalog, and makes its
@@ -273,4 +268,13 @@ pub trait Jobs {
     /// # Errors
     /// Database.
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()>;
+}
+
+/// The table of this name; else an error that names those that there are.
+pub(super) fn one_of(tables: Vec<TableConfig>, name: &TableName) -> Result<TableConfig> {
+    let known: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
+    tables.into_iter().find(|table| table.name == *name).ok_or_else(|| {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Error::config("this table is not configured").table(name).hint(format!("configured are: {known}"))
+    })
 }

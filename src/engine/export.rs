@@ -127,7 +127,9 @@ impl Exporter<'_> {
         let mut stage = staged.add_table(&config.name, &ddl)?;
         let mut files = self.rows(&mut stage, fence, &plan, report)?;
         files.extend(self.tombstones(&mut stage, fence, &config, report)?);
-        files.extend(self.absent_parents(&mut stage, fence)?);
+        if report.counts.rows() > 0 {
+            files.extend(self.absent_parents(&mut stage, fence)?);
+        }
         let info = |column: usize| {
             ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
         };

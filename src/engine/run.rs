@@ -266,6 +266,11 @@ impl Running<'_> {
         if table_run.complete {
             return Ok(self.backend.table_report(run.id, &table.name)?.counts);
         }
+        self.monitor.check()?;
+        // Where no key was queued there is nothing to copy, and nothing that could lack a parent.
+        if table_run.queued_keys == 0 {
+            return self.backend.finish_table(table_run, keep_lease);
+        }
         self.step(table_run, Step::Roots, run.batch_size)?;
         if table.is_tree() {
             self.missing_parents(table_run, run.batch_size)?;

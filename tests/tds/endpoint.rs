@@ -40,7 +40,7 @@ impl Endpoint {
                 std::thread::spawn(move || serve(stream.unwrap(), &state));
             }
         });
-        endpoint.answers("FROM sys.databases", [Reply::number(1)]);
+        endpoint.answers("DB_ID(", [Reply::number(1)]);
         endpoint
     }
 

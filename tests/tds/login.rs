@@ -58,7 +58,7 @@ pub fn a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for()
 
 pub fn a_missing_job_database_is_told() {
     let endpoint = Endpoint::start();
-    endpoint.answers("FROM sys.databases", [Reply::number(0)]);
+    endpoint.answers("DB_ID(", [Reply::number(0)]);
     let error = refused(&endpoint);
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.to_string().contains("there is no database BlobDeltaJobs"), "{error}");

@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_COLUMNS};
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
+use std::collections::HashMap;
 
 /// Whether there is such a database, and this login may see it.
 pub(super) fn has_database(client: &mut Client, name: &str) -> Result<bool> {
-    let sql = Sql::new("SELECT COUNT(*) FROM sys.databases WHERE name = ").bind(name);
+    let sql = Sql::new("SELECT CASE WHEN DB_ID(").bind(name).then(") IS NULL THEN 0 ELSE 1 END");
     let row = client.row("look up a database", sql)?;
     Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
 }
@@ -55,6 +56,63 @@ fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {
     TableName::new(&table.db, fields.must(0, Fields::text)?, fields.must(1, Fields::text)?).map(Some)
 }
 
+/// Columns by the schema and the name of their table, as the catalog spells them.
+pub(super) type ColumnsByTable = HashMap<(String, String), Vec<Column>>;
+
+/// The columns of every source and slice table in a database that is configured in the job database, which is in
+/// use: a server takes as long to say it of one table as of all. Left out are those with a type that cannot be carried.
+pub(super) fn configured_columns(client: &mut Client, db: &str) -> Result<ColumnsByTable> {
+    let sql = Sql::new(
+        "SELECT OBJECT_ID(QUOTENAME(k.SourceDb) + N'.' + QUOTENAME(k.SourceSchema) + N'.' + QUOTENAME(k.SourceTable))
+         FROM dbo.BlobDeltaTableConfig AS k WHERE DB_ID(k.SourceDb) = DB_ID(@P1)
+         UNION
+         SELECT OBJECT_ID(QUOTENAME(k.TargetDb) + N'.' + QUOTENAME(k.TargetSchema) + N'.' + QUOTENAME(k.TargetTable))
+         FROM dbo.BlobDeltaTableConfig AS k WHERE DB_ID(k.TargetDb) = DB_ID(",
+    )
+    .bind(db)
+    .then(")");
+    let rows = client.rows("read the catalog", sql)?;
+    let numbers = rows.iter().map(|row| Fields::of(row).number(0)).collect::<Result<Vec<_>>>()?;
+    let numbers: Vec<String> = numbers.into_iter().flatten().map(|number| number.to_string()).collect();
+    if numbers.is_empty() {
+        return Ok(ColumnsByTable::new());
+    }
+    // By number, because not every server looks names up in one database while it reads the catalog of another.
+    let sql = Sql::new(format!(
+        "SELECT {COLUMN_FACTS}, CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), o.name) {}
+         WHERE o.type IN ('U', 'V') AND o.object_id IN ({}) ORDER BY o.object_id, c.column_id",
+        column_source(&quote(db)),
+        numbers.join(", ")
+    ));
+    let mut found: HashMap<(String, String), Result<Vec<Column>>> = HashMap::new();
+    for row in client.rows("read the catalog", sql)? {
+        let fields = Fields::of(&row);
+        let place = (fields.must(8, Fields::text)?.to_owned(), fields.must(9, Fields::text)?.to_owned());
+        let columns = found.entry(place).or_insert_with(|| Ok(Vec::new()));
+        match (&mut *columns, column(&fields)) {
+            (Ok(columns), Ok(column)) => columns.push(column),
+            (_, Err(error)) => *columns = Err(error),
+            (Err(_), Ok(_)) => {}
+        }
+    }
+    Ok(found.into_iter().filter_map(|(place, columns)| columns.ok().map(|columns| (place, columns))).collect())
+}
+
+/// What [`column`] reads of a column.
+const COLUMN_FACTS: &str = "CONVERT(nvarchar(128), c.name), ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0),
+             ISNULL(c.precision, 0), ISNULL(c.scale, 0), c.is_nullable, c.is_computed, c.collation_name";
+
+/// Where it stands.
+fn column_source(db: &str) -> String {
+    format!(
+        "FROM {db}.sys.columns AS c
+         INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
+         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
+         LEFT JOIN {db}.sys.types AS y
+             ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END"
+    )
+}
+
 /// The columns of a table or view, in its order. Names that the engine knows are spelled as it
 /// spells them, because there are servers that keep all names in lower case.
 ///
@@ -65,20 +123,12 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
     if !has_database(client, &table.db)? {
         return Err(missing(table));
     }
-    let sql = Sql::new(format!(
-        "SELECT CONVERT(nvarchar(128), c.name), ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0),
-             ISNULL(c.precision, 0), ISNULL(c.scale, 0), c.is_nullable, c.is_computed, c.collation_name
-         FROM {db}.sys.columns AS c
-         INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
-         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
-         LEFT JOIN {db}.sys.types AS y
-             ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
-         WHERE o.type IN ('U', 'V') AND s.name = "
-    ))
-    .bind(&table.schema)
-    .then(" AND o.name = ")
-    .bind(&table.table)
-    .then(" ORDER BY c.column_id");
+    let sql =
+        Sql::new(format!("SELECT {COLUMN_FACTS} {} WHERE o.type IN ('U', 'V') AND s.name = ", column_source(&db)))
+            .bind(&table.schema)
+            .then(" AND o.name = ")
+            .bind(&table.table)
+            .then(" ORDER BY c.column_id");
     let rows = client.rows("read the catalog", sql)?;
     if rows.is_empty() {
         return Err(missing(table));

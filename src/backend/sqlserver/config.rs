@@ -42,8 +42,20 @@ const COLUMNS: [&str; 27] = [
 
 impl Session {
     pub(super) fn configured_tables(&mut self) -> Result<Vec<TableConfig>> {
-        let sql = format!("SELECT {} FROM dbo.BlobDeltaTableConfig ORDER BY TableName", COLUMNS.join(", "));
-        let rows = self.client.unit(|client| client.rows("read the configuration", Sql::new(&sql)))?;
+        self.read_configs(Sql::new(" ORDER BY TableName"))
+    }
+
+    /// One of them, read now.
+    pub(super) fn configured_table(&mut self, table: &TableName) -> Result<Option<TableConfig>> {
+        let found = self.read_configs(Sql::new(" WHERE TableName = ").bind(table))?;
+        Ok(found.into_iter().find(|config| config.name == *table))
+    }
+
+    /// `rest` is what follows the name of the table.
+    fn read_configs(&mut self, rest: Sql<'_>) -> Result<Vec<TableConfig>> {
+        let text = format!("SELECT {} FROM dbo.BlobDeltaTableConfig{}", COLUMNS.join(", "), rest.text);
+        let sql = Sql { text, values: rest.values };
+        let rows = self.client.unit(|client| client.rows("read the configuration", sql.clone()))?;
         rows.iter().map(|row| read(&Fields::of(row))).collect()
     }
 
@@ -52,8 +64,8 @@ impl Session {
         if let Some(known) = self.known.get(table) {
             return Ok(known.clone());
         }
-        let found = self.configured_tables()?.into_iter().find(|config| config.name == *table);
-        let config = found.ok_or_else(|| Error::config("this table is not configured").table(table))?;
+        let config =
+            self.configured_table(table)?.ok_or_else(|| Error::config("this table is not configured").table(table))?;
         self.known.insert(table.clone(), config.clone());
         Ok(config)
     }

@@ -112,6 +112,7 @@ impl Session {
     /// Makes slice database, table and marker row where they are missing.
     pub(super) fn make_slice(&mut self, table: &TableConfig) -> Result<String> {
         self.columns.remove(&table.target);
+        self.forget_catalogs();
         let row = self.client.unit(|client| {
             let inputs = vec![("TableName", (&table.name).into())];
             client.call("make the slice", "dbo.usp_BlobDelta_MakeSlice", inputs, &[("Outcome", "nvarchar(100)")])

@@ -54,6 +54,7 @@ impl Extract for Session {
     }
 
     fn start_run(&mut self, request: &RunRequest) -> Result<Run> {
+        self.forget_catalogs();
         // Named on this side, so that the call can be repeated when its answer is lost.
         let id = Guid::random();
         self.unit("start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
@@ -75,6 +76,7 @@ impl Extract for Session {
     }
 
     fn resume_run(&mut self, id: Guid) -> Result<Run> {
+        self.forget_catalogs();
         self.unit("resume a run", "dbo.usp_BlobDelta_ResumeRun", &[], || vec![("RunId", id.into())])
             .map_err(|error| error.run(id))?;
         self.run(id)
@@ -83,7 +85,7 @@ impl Extract for Session {
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
         // A column that cannot be carried is told before anything is read. The slice may lack it, so the
         // procedures would not notice.
-        self.source_columns(table).map_err(|error| error.run(run.id).table(&table.name))?;
+        self.columns_of_run(&table.source).map_err(|error| error.run(run.id).table(&table.name))?;
         let owner = self.owner;
         let outputs = [("LeaseEpoch", "bigint"), ("QueuedKeys", "bigint"), ("IsComplete", "bit")];
         let started = self.unit("start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord, one_of,
 };
 use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
@@ -57,6 +57,17 @@ impl Jobs for Session {
     fn tables(&mut self) -> Result<Vec<TableConfig>> {
         self.known.clear();
         self.configured_tables().map_err(not_deployed)
+    }
+
+    fn table(&mut self, name: &TableName) -> Result<TableConfig> {
+        self.known.remove(name);
+        match self.configured_table(name).map_err(not_deployed)? {
+            Some(table) => {
+                self.known.insert(name.clone(), table.clone());
+                Ok(table)
+            }
+            None => one_of(self.tables()?, name),
+        }
     }
 
     fn save_table(&mut self, table: &TableConfig) -> Result<()> {

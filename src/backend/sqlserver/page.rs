@@ -249,7 +249,8 @@ impl Session {
                 Some(open) => open,
                 None => {
                     let sql = reading.statement(last.as_ref().or(after));
-                    rows.insert(Rows::open(&self.address, self.options.give_up, reading.doing, sql)?)
+                    let spare = self.reader.take();
+                    rows.insert(Rows::open(&self.address, self.options.give_up, spare, reading.doing, sql)?)
                 }
             };
             match open.next() {
@@ -261,6 +262,7 @@ impl Session {
                     (last, tries, count) = (Some(position), 0, count + 1);
                 }
                 Next::End => {
+                    self.reader = rows.and_then(Rows::into_client);
                     self.cursor = last.clone().map(|at| Cursor { reading, at, rows: None });
                     return Ok(last);
                 }

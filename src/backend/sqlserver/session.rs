@@ -3,7 +3,7 @@
 use super::abilities::Abilities;
 use super::address::Address;
 use super::apply::Plan;
-use super::catalog;
+use super::catalog::{self, ColumnsByTable};
 use super::client::Client;
 use super::page::Cursor;
 use super::sql::quote;
@@ -34,6 +34,11 @@ pub struct Session {
     pub(super) known: HashMap<TableName, TableConfig>,
     /// Column lists of tables, likewise.
     pub(super) columns: HashMap<TableName, Vec<Column>>,
+    /// What the catalog said of all configured tables of a database since the run began; `None` where one table was
+    /// asked for.
+    catalogs: HashMap<String, Option<ColumnsByTable>>,
+    /// A connection that has read all rows that it was opened for.
+    pub(super) reader: Option<Client>,
     /// How rows come into the targets of a replay.
     pub(super) targets: HashMap<TableName, Arc<Plan>>,
     /// Where a reading of many rows stands.
@@ -71,6 +76,8 @@ impl Session {
             owner: Guid::random(),
             known: HashMap::new(),
             columns: HashMap::new(),
+            catalogs: HashMap::new(),
+            reader: None,
             targets: HashMap::new(),
             cursor: None,
             abilities: None,
@@ -82,6 +89,40 @@ impl Session {
     pub(super) fn another(&self, silence: Option<Duration>) -> Result<Client> {
         let watch = Watch { silence, give_up: self.options.give_up };
         Client::connect(&self.address, Some(&self.options.main_database), watch)
+    }
+
+    /// Forgets what the catalog said.
+    pub(super) fn forget_catalogs(&mut self) {
+        self.catalogs.clear();
+    }
+
+    /// The columns of a configured source or slice table. From the second in a database on, all are asked for at
+    /// once, and are then as they were at that time, until the next run begins.
+    ///
+    /// # Errors
+    /// As those of [`catalog::columns`].
+    pub(super) fn columns_of_run(&mut self, table: &TableName) -> Result<Vec<Column>> {
+        match self.catalogs.get(&table.db) {
+            None => {
+                self.catalogs.insert(table.db.clone(), None);
+                return catalog::columns(&mut self.client, table);
+            }
+            // What cannot be read at once is told of the table that it is about.
+            Some(None) => {
+                let found = catalog::configured_columns(&mut self.client, &table.db).unwrap_or_default();
+                self.catalogs.insert(table.db.clone(), Some(found));
+            }
+            Some(Some(_)) => {}
+        }
+        let known = self.catalogs.get(&table.db).and_then(Option::as_ref);
+        let is_it = |(schema, name): &&(String, String)| {
+            schema.eq_ignore_ascii_case(&table.schema) && name.eq_ignore_ascii_case(&table.table)
+        };
+        let mut spelled = known.into_iter().flat_map(|known| known.keys().filter(is_it));
+        match (spelled.next(), spelled.next()) {
+            (Some(place), None) => Ok(known.and_then(|known| known.get(place)).cloned().unwrap_or_default()),
+            _ => catalog::columns(&mut self.client, table),
+        }
     }
 
     /// What the server has; asked once, and not inside of a transaction.

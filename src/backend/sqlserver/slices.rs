@@ -38,7 +38,7 @@ impl Slices for Session {
         if let Some(known) = self.columns.get(&table.target) {
             return Ok(known.clone());
         }
-        let mut columns = catalog::columns(&mut self.client, &table.target)?;
+        let mut columns = self.columns_of_run(&table.target)?;
         let spelled = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
         for name in spelled.into_iter().flatten() {
             if let Some(column) = columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name)) {
@@ -265,15 +265,22 @@ impl Session {
                 .table(&table.name)
                 .hint(hint)
         };
-        catalog::resolve(&mut self.client, &table.target).map_err(|error| error.table(&table.name))?;
         let markers = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
-        if !catalog::has_table(&mut self.client, &markers)? {
-            return Err(unmarked("run deploy, which marks empty slices"));
-        }
         let sql = format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {}", quoted(&markers));
         let sql = Sql::new(sql).then(" WHERE TargetTable = ").bind(&table.target.table);
-        let row = self.client.unit(|client| client.row("read the marker row", sql.clone()))?;
-        let row = row.ok_or_else(|| unmarked("if its rows can go, empty the table, then run deploy"))?;
+        let sql = sql.then(" AND OBJECT_ID(").bind(quoted(&table.target)).then(") IS NOT NULL");
+        // Asked for at once, because there nearly always is one; the catalog says why where there is none.
+        let asked = self.client.unit(|client| client.row("read the marker row", sql.clone()));
+        let row = match asked {
+            Ok(Some(row)) => row,
+            asked => {
+                catalog::resolve(&mut self.client, &table.target).map_err(|error| error.table(&table.name))?;
+                if !catalog::has_table(&mut self.client, &markers)? {
+                    return Err(unmarked("run deploy, which marks empty slices"));
+                }
+                asked?.ok_or_else(|| unmarked("if its rows can go, empty the table, then run deploy"))?
+            }
+        };
         let fields = Fields::of(&row);
         let state = SliceState::parse(fields.must(4, Fields::text)?);
         let scope = fields.text(3)?.filter(|scope| *scope != "all").map(Guid::parse).transpose()?;

@@ -1,4 +1,5 @@
-//! [`Rows`]: one SELECT over many rows, on a connection and a thread of its own.
+//! [`Rows`]: one SELECT over many rows, on a connection and a thread of its own. A connection that has read all
+//! of its rows can read others: opening one costs more than a small table.
 //!
 //! **Why.** A page a statement would sort the table a page; one statement sorts it once, and the
 //! server sends while the last rows are still being encoded.
@@ -66,14 +67,18 @@ struct State {
     batches: VecDeque<Vec<Row>>,
     /// Said once all rows are in `batches`.
     outcome: Option<Next>,
+    /// The connection, where it read to the end.
+    client: Option<Client>,
     is_dropped: bool,
 }
 
 impl Rows {
-    /// Sends the statement, and gives it up when that is asked for. All names in it are in three parts.
+    /// Sends the statement, and gives it up when that is asked for. All names in it are in three parts. `spare` is
+    /// the [connection](Self::into_client) of another reading that came to its end.
     pub(super) fn open(
         address: &Address,
         give_up: fn() -> bool,
+        spare: Option<Client>,
         doing: &'static str,
         sql: Sql<'static>,
     ) -> Result<Self> {
@@ -82,12 +87,19 @@ impl Rows {
         let (theirs, address) = (Arc::clone(&shared), address.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {
-            let outcome = produce(&address, watch, doing, sql, &theirs);
-            theirs.lock().outcome = Some(outcome);
+            let (outcome, client) = produce(&address, watch, spare, doing, sql, &theirs);
+            let mut state = theirs.lock();
+            (state.outcome, state.client) = (Some(outcome), client);
+            drop(state);
             theirs.changed.notify_all();
         });
         started.map_err(|error| Error::internal("cannot start a thread to read rows").caused_by(error))?;
         Ok(Self { shared, taken: VecDeque::new() })
+    }
+
+    /// The connection, once [`Next::End`] was said.
+    pub(super) fn into_client(self) -> Option<Client> {
+        self.shared.lock().client.take()
     }
 
     /// Waits for the next row.
@@ -135,11 +147,18 @@ impl Shared {
     }
 }
 
-/// Reads to the end; the connection ends with this call.
-fn produce(address: &Address, watch: Watch, doing: &'static str, sql: Sql<'static>, shared: &Shared) -> Next {
-    let mut client = match Client::connect(address, None, watch) {
+/// Reads to the end; the connection ends with this call unless it got there.
+fn produce(
+    address: &Address,
+    watch: Watch,
+    spare: Option<Client>,
+    doing: &'static str,
+    sql: Sql<'static>,
+    shared: &Shared,
+) -> (Next, Option<Client>) {
+    let mut client = match spare.map_or_else(|| Client::connect(address, None, watch), Ok) {
         Ok(client) => client,
-        Err(error) => return Next::Broken(error, true),
+        Err(error) => return (Next::Broken(error, true), None),
     };
     let (mut batch, mut bytes, mut is_wanted) = (Vec::new(), 0, true);
     let read = client.stream(doing, sql, |row| {
@@ -153,11 +172,11 @@ fn produce(address: &Address, watch: Watch, doing: &'static str, sql: Sql<'stati
         if is_wanted { Ok(ControlFlow::Continue(())) } else { Err(Error::internal("nobody reads these rows")) }
     });
     if !is_wanted || (!batch.is_empty() && !shared.put(batch)) {
-        return Next::Lapsed;
+        return (Next::Lapsed, None);
     }
     match read {
-        Ok(()) => Next::End,
-        Err(error) => Next::Broken(error, client.may_try_again()),
+        Ok(()) => (Next::End, Some(client)),
+        Err(error) => (Next::Broken(error, client.may_try_again()), None),
     }
 }
 
