@@ -34,19 +34,17 @@ impl FormArgs {
     }
 }
 
-/// How much of the machine is taken.
+/// How much of the machine's memory is taken.
 #[derive(clap::Args, Clone, Copy, Debug)]
-pub struct ResourceArgs {
+pub struct MemoryArgs {
     /// Memory that this command keeps to
     #[arg(long, value_name = "MIB", default_value_t = Memory::USUAL_MIB,
           value_parser = clap::value_parser!(u64).range(Memory::LEAST_MIB..=1 << 20))]
-    pub memory_mib: u64,
-    #[command(flatten)]
-    pub threads: ThreadArgs,
+    memory_mib: u64,
 }
 
-impl ResourceArgs {
-    /// The memory that was asked for.
+impl MemoryArgs {
+    /// As much as was asked for.
     pub fn memory(&self) -> Memory {
         Memory::of_mib(self.memory_mib)
     }
@@ -81,7 +79,9 @@ pub struct PartArgs {
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub row_group_mib: u64,
     #[command(flatten)]
-    pub resources: ResourceArgs,
+    pub memory: MemoryArgs,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
 }
 
 impl PartArgs {
@@ -92,8 +92,8 @@ impl PartArgs {
             row_group_bytes: self.row_group_mib << 20,
             part_bytes: self.part_mib << 20,
             inline_bytes: None,
-            threads: self.resources.threads.count(),
-            memory_bytes: self.resources.memory().pipeline(),
+            threads: self.threads.count(),
+            memory_bytes: self.memory.memory().pipeline(),
         }
     }
 }
@@ -123,7 +123,7 @@ impl PackingArgs {
         let parts = PartOptions { inline_bytes, ..self.parts.options() };
         parts.inline_bytes()?;
         Ok(PackOptions {
-            memory: self.parts.resources.memory(),
+            memory: self.parts.memory.memory(),
             parts,
             form: self.form.form()?,
             signer: self.sign.signer()?,

@@ -19,7 +19,7 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = CompactOptions {
         form: args.form.form()?,
         signer: args.sign.signer()?,
-        ..CompactOptions::of(args.parts.resources.memory(), args.parts.options())
+        ..CompactOptions::of(args.parts.memory.memory(), args.parts.options())
     };
     let identities = args.keys.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &identities)?);

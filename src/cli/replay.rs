@@ -1,7 +1,7 @@
 //! `replay`.
 
 use super::answer::Answer;
-use super::bundles::{KeyArgs, named};
+use super::bundles::{KeyArgs, MemoryArgs, named};
 use super::exit::Exit;
 use super::login::Login;
 use super::render::{clean, number};
@@ -54,6 +54,8 @@ pub struct ReplayArgs {
     #[arg(long, conflicts_with_all = ["plan", "create", "displace"])]
     pub check: bool,
     #[command(flatten)]
+    pub memory: MemoryArgs,
+    #[command(flatten)]
     pub keys: KeyArgs,
 }
 
@@ -70,6 +72,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         allow_gap: args.allow_gap,
         displace: args.displace,
         identities: args.keys.read()?,
+        memory: args.memory.memory(),
     };
     let bundles = named(&args.bundles)?;
     let main_database = replay::target_database(&bundles, &options)?;

@@ -14,8 +14,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-/// Bytes of one transaction, about.
-const BATCH_BYTES: u64 = 32 << 20;
+/// A batch has one part of so many of a replay's memory: one is applied and one waits while the next is made,
+/// in pages and then in columns.
+const BATCH_ONE_OF: u64 = 6;
 
 /// The table that rows of a table are replayed into.
 ///
@@ -32,6 +33,7 @@ pub(super) struct Applier<'b> {
     table: &'b TableInfo,
     spec: TargetSpec,
     plan: Arc<ColumnPlan>,
+    batch_bytes: u64,
     /// Columns that the target does not take.
     pub(super) skipped: Vec<String>,
 }
@@ -48,7 +50,8 @@ impl<'b> Applier<'b> {
             path_column: table.path_column.clone(),
             displace: options.displace,
         };
-        Ok(Self { bundle, table, spec, plan, skipped: Vec::new() })
+        let batch_bytes = options.memory.pipeline() / BATCH_ONE_OF;
+        Ok(Self { bundle, table, spec, plan, batch_bytes, skipped: Vec::new() })
     }
 
     pub(super) fn spec(&self) -> &TargetSpec {
@@ -168,7 +171,8 @@ impl<'b> Applier<'b> {
 
     fn open(&self, checked: CheckedFile, plan: &ColumnPlan) -> Result<PartReader> {
         let path = checked.info().path.clone();
-        let part = self.bundle.open_part(checked, &PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() })?;
+        let part =
+            self.bundle.open_part(checked, &PartRead { batch_bytes: self.batch_bytes, ..PartRead::default() })?;
         plan.check_schema(part.schema()).map_err(|error| error.file(path))?;
         Ok(part)
     }

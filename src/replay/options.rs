@@ -4,6 +4,7 @@ use super::run::Work;
 use crate::bundle::{Bundle, Identities, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::memory::Memory;
 use crate::model::name::TableName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub struct ReplayOptions {
     pub displace: bool,
     /// What opens encrypted archives.
     pub identities: Identities,
+    /// What it may take of memory, and twice the largest value that lies in its row on top.
+    pub memory: Memory,
 }
 
 /// What was done with one table of a bundle.

@@ -101,6 +101,7 @@ pub fn replay(
 ) -> Result<ReplayReport> {
     let opened = Opened::open(bundles, options)?;
     let mut works = opened.works(options)?;
+    backend.limit_memory(options.memory.databases())?;
     for work in &mut works {
         let fit = backend.prepare_target(work.applier.spec(), options.create)?;
         work.applier.skipped = fit.skipped;
