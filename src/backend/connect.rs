@@ -32,6 +32,9 @@ pub struct OpenOptions {
     /// Whether a statement that is at work is to be broken off, and its transaction rolled back; asked a
     /// few times a second. What follows the one that was broken off is done: how the work ends is written.
     pub give_up: fn() -> bool,
+    /// Connections over which many rows of a server are read. What comes, and in which order, does not
+    /// depend on it.
+    pub connections: usize,
     /// Bytes of values after which an embedded instance commits a series of batches (see
     /// [`Target::begin_series`](super::Target::begin_series)); it commits after two seconds, too.
     pub series_bytes: u64,
@@ -45,6 +48,7 @@ impl Default for OpenOptions {
             main_database: sqlite::JOB_DATABASE.into(),
             create: false,
             give_up: || false,
+            connections: 1,
             series_bytes: 256 << 20,
         }
     }

@@ -64,7 +64,7 @@ pub struct BackupRecord {
 
 /// See the module's text.
 pub trait Upkeep {
-    /// Holds no more than about so many bytes from now on, where it is this process that caches.
+    /// Holds no more than about so many bytes from now on, cached or read ahead.
     ///
     /// # Errors
     /// Database.

@@ -116,6 +116,14 @@ impl Instance {
     /// # Errors
     /// Usage, if none was named; what [`Connection::open`] gives.
     pub fn open(&self, create: bool) -> Result<Box<dyn Backend>> {
+        self.open_over(1, create)
+    }
+
+    /// The same, with slices read over so many connections.
+    ///
+    /// # Errors
+    /// As [`Instance::open`].
+    pub fn open_over(&self, connections: u16, create: bool) -> Result<Box<dyn Backend>> {
         let Some(text) = self.connection.as_deref().filter(|text| !text.is_empty()) else {
             return Err(Error::usage("no connection was given")
                 .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
@@ -123,6 +131,7 @@ impl Instance {
         self.login.connection(text)?.open(&OpenOptions {
             create,
             give_up: signals::is_overdue,
+            connections: connections.into(),
             ..OpenOptions::default()
         })
     }

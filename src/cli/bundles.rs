@@ -109,6 +109,10 @@ pub struct PackingArgs {
     /// memory or a high level of zstd does not let it
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=32))]
     inline_mib: Option<u64>,
+    /// Connections over which the slice is read, on a server: more than one where the network gives a
+    /// connection less than it could
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub connections: u16,
     #[command(flatten)]
     sign: SignArgs,
 }

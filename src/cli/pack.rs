@@ -16,7 +16,7 @@ use serde_json::json;
 /// As [`engine::pack`].
 pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
-    let mut backend = args.instance.open(false)?;
+    let mut backend = args.instance.open_over(args.packing.connections, false)?;
     let seconds = args.lease_minutes * 60;
     let owed = match &options.ship_to {
         Some(destination) => engine::owe(backend.as_mut(), args.run, destination)?,

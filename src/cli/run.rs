@@ -25,7 +25,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let pack = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
     let ships = pack.ship_to.is_some();
-    let mut backend = args.instance.open(false)?;
+    let mut backend = args.instance.open_over(args.packing.connections, false)?;
     if args.plan {
         return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));
     }

@@ -59,6 +59,18 @@ impl Place {
         }
     }
 
+    /// A session that reads slices over several connections, where there is a network.
+    pub fn open_over(&self, connections: usize) -> Session {
+        let options = OpenOptions { connections, ..OpenOptions::default() };
+        match self {
+            Self::Embedded { folder, clock } => {
+                let clock: Arc<ManualClock> = Arc::clone(clock);
+                Session::own(&Connection::Embedded(folder.clone()), &OpenOptions { clock, ..options })
+            }
+            Self::Server(server) => Session::own(&server.connection, &options),
+        }
+    }
+
     /// A session whose main database is `Copy`: on a server another database, on an embedded
     /// instance another folder.
     pub fn target(&self) -> Session {

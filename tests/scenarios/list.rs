@@ -37,6 +37,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_10_start_table_refuses_to_empty_what_must_be_packed,
         rule_11_the_watermark_moves_with_the_complete_slice_and_never_back,
         packing_a_finished_run_again_gives_the_same_root,
+        a_slice_read_over_several_connections_gives_the_same_root,
     }
     tree {
         rule_7_every_ancestor_comes_whatever_its_metadata_or_window,

@@ -175,6 +175,24 @@ pub fn packing_a_finished_run_again_gives_the_same_root(on: &Instance) {
     assert!(one.len() > 6);
 }
 
+pub fn a_slice_read_over_several_connections_gives_the_same_root(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    for nth in 2..=24 {
+        let bytes: Vec<u8> = (0..1000 * nth).map(|at: u32| at.to_le_bytes()[1]).collect();
+        world.put(nth, Some(nth / 2), &bytes, 10, A);
+    }
+    let run = world.run(1000).run.id;
+    for connections in [2, 3, 5] {
+        let again = world.dir.path().join(format!("over {connections}"));
+        std::fs::create_dir(&again).unwrap();
+        let disk = std::sync::Arc::clone(&world.disk);
+        let mut over = world.place.open_over(connections);
+        let packed = engine::pack(&mut *over, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap();
+        assert_eq!(tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]), "{connections}");
+    }
+}
+
 /// A root, the same as an ancestor, and a child; a small value stands beside it in the batch.
 pub fn values_that_are_copied_in_pieces_are_copied_whole(on: &Instance) {
     let big: Vec<u8> = (0..17_000_001_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();

@@ -56,7 +56,7 @@ pub struct World {
     pub disk: Arc<dyn Disk>,
     pub backend: Session,
     pub table: TableConfig,
-    place: Place,
+    pub place: Place,
     paths: BTreeMap<u32, Vec<u8>>,
 }
 

@@ -42,6 +42,9 @@ const TESTS: &[(&str, Case)] = list![Case:
     }
     rows {
         rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them,
+        rows_of_two_connections_come_in_their_order,
+        a_cut_of_one_of_two_connections_costs_no_row,
+        connections_that_do_not_read_the_same_rows_are_found_out,
         pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last,
         an_error_of_the_server_is_no_end_of_the_rows,
         the_order_of_keys_is_asked_for_once,

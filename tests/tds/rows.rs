@@ -72,7 +72,8 @@ pub fn rows_before_a_cut_are_given_once_and_reading_goes_on_behind_them() {
 
 pub fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
     let endpoint = Endpoint::start();
-    endpoint.answers(SCAN, [Reply::rows(&ANSWER, &[row(1, 1), row(2, 1), row(3, 1)])]);
+    let [all, behind_one, behind_two] = [1, 2, 3].map(|from| (from..=3).map(|nth| row(nth, 1)).collect::<Vec<_>>());
+    endpoint.answers(SCAN, [all, behind_one, behind_two].map(|rows| Reply::rows(&ANSWER, &rows)));
     let mut session = session(&endpoint);
     let two = ReadLimits { rows: 2, ..LIMITS };
     let (last, seen) = scan(&mut *session, None, two).unwrap();
@@ -85,6 +86,57 @@ pub fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
     scan(&mut *session, Some(key(1)), two).unwrap();
     scan(&mut *session, Some(key(2)), ReadLimits { inline_bytes: 5, ..two }).unwrap();
     assert_eq!((endpoint.heard(SCAN), endpoint.heard(BEHIND)), (3, 2));
+}
+
+/// What each of two connections is asked for: the rows that stand first, third, … and the others.
+const FIRST: &str = "% 2 = 1 ORDER BY";
+const SECOND: &str = "% 2 = 0 ORDER BY";
+
+fn over_two(endpoint: &Endpoint) -> Box<dyn Backend> {
+    let options = OpenOptions { main_database: "Copy".into(), connections: 2, ..OpenOptions::default() };
+    endpoint.connection().open(&options).unwrap()
+}
+
+pub fn rows_of_two_connections_come_in_their_order() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(FIRST, [Reply::rows(&ANSWER, &[row(1, 1), row(3, 1), row(5, 1)])]);
+    endpoint.answers(SECOND, [Reply::rows(&ANSWER, &[row(2, 1), row(4, 1)])]);
+    let mut session = over_two(&endpoint);
+    let (last, seen) = scan(&mut *session, None, LIMITS).unwrap();
+    assert_eq!(last, Some(key(5)));
+    assert_eq!(seen, [1, 2, 3, 4, 5].map(|nth| format!("Bytes([{nth}])")));
+    // The next reading goes over the same connections.
+    scan(&mut *session, None, LIMITS).unwrap();
+    assert_eq!((endpoint.heard(FIRST), endpoint.heard(SECOND), endpoint.logins().len()), (2, 2, 3));
+}
+
+pub fn a_cut_of_one_of_two_connections_costs_no_row() {
+    let endpoint = Endpoint::start();
+    let torn = Reply::new().columns(&ANSWER).row(&ANSWER, &row(2, 1)).row(&ANSWER, &row(4, 1)).cut();
+    endpoint.answers(SECOND, [torn, Reply::rows(&ANSWER, &[row(5, 1)])]);
+    let whole = Reply::rows(&ANSWER, &[row(1, 1), row(3, 1), row(5, 1)]);
+    endpoint.answers(FIRST, [whole, Reply::rows(&ANSWER, &[row(4, 1)])]);
+    let (last, seen) = scan(&mut *over_two(&endpoint), None, LIMITS).unwrap();
+    assert_eq!(last, Some(key(5)));
+    assert_eq!(seen, [1, 2, 3, 4, 5].map(|nth| format!("Bytes([{nth}])")));
+    assert_eq!(endpoint.heard("WHERE (CONVERT(char(36), t.[k]) > @P1)"), 2);
+}
+
+pub fn connections_that_do_not_read_the_same_rows_are_found_out() {
+    for (first, second) in [(vec![1, 3], vec![2, 4, 6]), (vec![1, 3, 5, 7], vec![2, 4])] {
+        let endpoint = Endpoint::start();
+        let rows = |keys: &[u8]| Reply::rows(&ANSWER, &keys.iter().map(|nth| row(*nth, 1)).collect::<Vec<_>>());
+        endpoint.answers(FIRST, [rows(&first)]);
+        endpoint.answers(SECOND, [rows(&second)]);
+        let error = scan(&mut *over_two(&endpoint), None, LIMITS).unwrap_err();
+        assert!(error.to_string().contains("do not read the same rows"), "{error}");
+    }
+    // As many rows, and yet not in one order.
+    let endpoint = Endpoint::start();
+    endpoint.answers(FIRST, [Reply::rows(&ANSWER, &[row(1, 1), row(3, 1)])]);
+    endpoint.answers(SECOND, [Reply::rows(&ANSWER, &[row(3, 1), row(4, 1)])]);
+    let error = scan(&mut *over_two(&endpoint), None, LIMITS).unwrap_err();
+    assert!(error.to_string().contains("do not read the same rows"), "{error}");
 }
 
 pub fn an_error_of_the_server_is_no_end_of_the_rows() {

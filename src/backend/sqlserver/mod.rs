@@ -21,6 +21,7 @@ mod extract;
 mod insert;
 mod inventory;
 mod jobs;
+mod lanes;
 mod large;
 mod page;
 mod sandbox;

@@ -5,10 +5,11 @@
 //! broke, opens a stream behind the position that it was given. So a lost connection costs a sort,
 //! and no row.
 
+use super::lanes::{self, Lanes};
 use super::large::{self, Place};
 use super::session::Session;
-use super::sql::{Sql, Value};
-use super::stream::{Next, Rows};
+use super::sql::{Sql, Value, quote};
+use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next};
 use super::values::{Fields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
@@ -55,7 +56,7 @@ pub(super) struct Cursor {
     reading: Reading,
     at: SlicePosition,
     /// `None` behind the last row of all: who asks for more is told so without asking the server again.
-    rows: Option<Rows>,
+    rows: Option<Lanes>,
 }
 
 /// One level of the order: an expression, and the value of it behind which rows are wanted.
@@ -67,8 +68,9 @@ struct Level {
 }
 
 impl Reading {
-    /// Rows behind a position, in order. The first three columns are the position.
-    fn statement(&self, after: Option<&SlicePosition>) -> Sql<'static> {
+    /// Rows behind a position, in order. The first three columns are the position. Of several lanes
+    /// it is the share of the `nth`, which begins with the `nth` row.
+    fn statement(&self, after: Option<&SlicePosition>, (nth, lanes): (usize, usize)) -> Sql<'static> {
         let depth = self
             .depth
             .as_deref()
@@ -85,12 +87,31 @@ impl Reading {
         let order = order.join(", ");
         let list = cells.join(", ");
         let comma = if list.is_empty() { "" } else { ", " };
-        let mut sql = Sql::new(format!("SELECT {depth}, {path}, {key}{comma}{list} FROM {} AS t", self.table));
+        let select = format!("SELECT {depth}, {path}, {key}{comma}{list} FROM ");
+        let turn = quote(&self.unused_name());
+        let mut sql = Sql::new(match lanes {
+            1 => format!("{select}{} AS t", self.table),
+            _ => {
+                format!("{select}(SELECT t.*, ROW_NUMBER() OVER (ORDER BY {order}) AS {turn} FROM {} AS t", self.table)
+            }
+        });
         if after.is_some() {
             sql.push_text(" WHERE ");
             behind(&mut sql, &levels);
         }
-        sql.then(&format!(" ORDER BY {order}"))
+        match lanes {
+            1 => sql.then(&format!(" ORDER BY {order}")),
+            _ => sql.then(&format!(") AS t WHERE t.{turn} % {lanes} = {} ORDER BY t.{turn}", (nth + 1) % lanes)),
+        }
+    }
+
+    /// The name of a column that the table does not have.
+    fn unused_name(&self) -> String {
+        let mut name = "Turn".to_owned();
+        while self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
+            name.push('_');
+        }
+        name
     }
 
     /// The order, outermost first. Servers compare binaries as if the shorter one ended in zeros,
@@ -247,22 +268,22 @@ impl Session {
         while count < limits.rows && bytes < limits.bytes {
             let open = match &mut rows {
                 Some(open) => open,
-                None => {
-                    let sql = reading.statement(last.as_ref().or(after));
-                    let spare = self.reader.take();
-                    rows.insert(Rows::open(&self.address, self.options.give_up, spare, reading.doing, sql)?)
-                }
+                None => rows.insert(self.open_lanes(&reading, last.as_ref().or(after))?),
             };
             match open.next() {
                 Next::Row(row) => {
                     let position = reading.position(&row)?;
+                    // Rows that one connection sees and another does not shift those behind them.
+                    if last.as_ref().or(after) == Some(&position) {
+                        return Err(lanes::differ());
+                    }
                     let mut measure = |column: &Column| self.measure(&reading, position.key, column);
                     let given = reading.give(&row, &mut measure, sink);
                     bytes += given.map_err(|error| error.key(position.key))?;
                     (last, tries, count) = (Some(position), 0, count + 1);
                 }
                 Next::End => {
-                    self.reader = rows.and_then(Rows::into_client);
+                    self.readers = rows.map(Lanes::into_clients).unwrap_or_default();
                     self.cursor = last.clone().map(|at| Cursor { reading, at, rows: None });
                     return Ok(last);
                 }
@@ -279,6 +300,16 @@ impl Session {
             self.cursor = Some(Cursor { reading, at: at.clone(), rows: Some(rows) });
         }
         Ok(last)
+    }
+
+    /// Reads over as many connections as were asked for.
+    fn open_lanes(&mut self, reading: &Reading, after: Option<&SlicePosition>) -> Result<Lanes> {
+        let lanes = self.options.connections.max(1);
+        let statements = (0..lanes).map(|nth| reading.statement(after, (nth, lanes))).collect();
+        let batch_bytes = usize::try_from(self.read_ahead_bytes).unwrap_or(usize::MAX) / lanes / BATCHES_HELD;
+        let batch_bytes = batch_bytes.min(MOST_BATCH_BYTES);
+        let (address, give_up) = (&self.address, self.options.give_up);
+        Lanes::open(address, give_up, &mut self.readers, batch_bytes, reading.doing, statements)
     }
 
     /// The bytes of UTF-8 of a text that is too large to be read whole.

@@ -14,6 +14,7 @@ use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::id::Guid;
+use crate::model::memory::Memory;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use std::collections::HashMap;
@@ -37,8 +38,10 @@ pub struct Session {
     /// What the catalog said of all configured tables of a database since the run began; `None` where one table was
     /// asked for.
     catalogs: HashMap<String, Option<ColumnsByTable>>,
-    /// A connection that has read all rows that it was opened for.
-    pub(super) reader: Option<Client>,
+    /// Connections that have read all rows that they were opened for.
+    pub(super) readers: Vec<Client>,
+    /// What may be read and not taken yet.
+    pub(super) read_ahead_bytes: u64,
     /// How rows come into the targets of a replay.
     pub(super) targets: HashMap<TableName, Arc<Plan>>,
     /// Where a reading of many rows stands.
@@ -77,7 +80,8 @@ impl Session {
             known: HashMap::new(),
             columns: HashMap::new(),
             catalogs: HashMap::new(),
-            reader: None,
+            readers: Vec::new(),
+            read_ahead_bytes: Memory::default().databases(),
             targets: HashMap::new(),
             cursor: None,
             abilities: None,

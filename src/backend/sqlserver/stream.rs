@@ -4,15 +4,15 @@
 //! **Why.** A page a statement would sort the table a page; one statement sorts it once, and the
 //! server sends while the last rows are still being encoded.
 //!
-//! **Why one connection, and not one a key range.** The reading is not the limit. 20,000 rows of 64 KiB of
-//! random bytes (1.31 GB), release build, seconds of CPU on two cores that the server shares: the driver
-//! 2.3 (of which 1.1 in copying each packet byte by byte, `Extend for BytesMut`, which nobody outside of it
-//! can help), the server 16 to 21, all of `pack` 9.8, of which two hashes of each byte are 2.4. The server's
-//! sort of them is nothing beside it (80 ms: it sorts references to values, not values), and neither is the
-//! CASE around a value.
+//! **Why one connection, unless told otherwise (`lanes`).** The reading is not the limit. 20,000 rows of 64
+//! KiB of random bytes (1.31 GB), release build, seconds of CPU on two cores that the server shares: the
+//! driver 2.3 (of which 1.1 in copying each packet byte by byte, `Extend for BytesMut`, which nobody outside
+//! of it can help), the server 16 to 21, all of `pack` 9.8, of which two hashes of each byte are 2.4. The
+//! server's sort of them is nothing beside it (80 ms: it sorts references to values, not values), and neither
+//! is the CASE around a value.
 //!
 //! **How it lives.** The thread reads rows and hands them over in batches; it waits while
-//! [`BATCHES`] of [`BATCH_BYTES`] (and one row more) are not taken yet, so what is held is bounded.
+//! [`BATCHES`] of so many bytes (and one row more) are not taken yet, so what is held is bounded.
 //! A connection cannot be stopped in the middle of an answer, so when the reader is dropped the
 //! thread drops the connection. It also does so when nobody took anything for [`PATIENCE`]: the
 //! table's locks are then free again, and the reader opens another stream where it stands.
@@ -31,8 +31,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tiberius::{ColumnData, Row};
 
-/// What one batch holds of values before it is handed over.
-const BATCH_BYTES: usize = 4 << 20;
+/// What one batch holds of values before it is handed over, at most.
+pub(super) const MOST_BATCH_BYTES: usize = 4 << 20;
+/// Batches of a reading that are held at once: those that wait, the one that grows, and the one that is taken.
+pub(super) const BATCHES_HELD: usize = BATCHES + 2;
 /// So many batches wait for the reader.
 const BATCHES: usize = 2;
 /// Less than the 60 s for which a statement of ours waits for a lock.
@@ -79,6 +81,7 @@ impl Rows {
         address: &Address,
         give_up: fn() -> bool,
         spare: Option<Client>,
+        batch_bytes: usize,
         doing: &'static str,
         sql: Sql<'static>,
     ) -> Result<Self> {
@@ -87,7 +90,7 @@ impl Rows {
         let (theirs, address) = (Arc::clone(&shared), address.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {
-            let (outcome, client) = produce(&address, watch, spare, doing, sql, &theirs);
+            let (outcome, client) = produce(&address, watch, spare, batch_bytes, doing, sql, &theirs);
             let mut state = theirs.lock();
             (state.outcome, state.client) = (Some(outcome), client);
             drop(state);
@@ -152,6 +155,7 @@ fn produce(
     address: &Address,
     watch: Watch,
     spare: Option<Client>,
+    batch_bytes: usize,
     doing: &'static str,
     sql: Sql<'static>,
     shared: &Shared,
@@ -164,7 +168,7 @@ fn produce(
     let read = client.stream(doing, sql, |row| {
         bytes += size(&row);
         batch.push(row);
-        if bytes >= BATCH_BYTES {
+        if bytes >= batch_bytes {
             bytes = 0;
             is_wanted = shared.put(std::mem::take(&mut batch));
         }

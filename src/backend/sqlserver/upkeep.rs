@@ -14,8 +14,8 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(500);
 
 impl Upkeep for Session {
-    fn limit_memory(&mut self, _: u64) -> Result<()> {
-        // What is held here is what was read and not taken yet: `stream` bounds it.
+    fn limit_memory(&mut self, bytes: u64) -> Result<()> {
+        self.read_ahead_bytes = bytes;
         Ok(())
     }
 
