@@ -88,6 +88,20 @@ fn parts_and_row_groups_stay_within_their_bounds() {
 }
 
 #[test]
+fn how_many_threads_there_are_does_not_show_in_the_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |threads: usize| {
+        let out = folder.path().join(threads.to_string());
+        std::fs::create_dir(&out).unwrap();
+        // Parts end where a row group is in the making, and where the row groups before it may be done or not.
+        let options = PartOptions { row_group_bytes: 2 << 20, part_bytes: 22 << 20, threads, ..PartOptions::default() };
+        write(&out, 15, 16, 64 << 10, &options).root_sha256()
+    };
+    let one = write(1);
+    assert_eq!([2, 3, 16].map(write), [one; 3]);
+}
+
+#[test]
 fn a_table_without_rows_has_one_part() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = write(folder.path(), 0, 0, 0, &PartOptions::default());
