@@ -160,6 +160,11 @@ pub trait Target {
     /// As [`Target::apply_rows`].
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64>;
 
+    /// Whether calls of a series share transactions, so that small ones cost little.
+    fn shares_transactions(&self) -> bool {
+        false
+    }
+
     /// Begins a series: until [`Target::end_series`], a target may put several of these calls into one
     /// transaction, and commit it when it is large enough, or before whatever else is asked of it. A call that
     /// fails then undoes all since the last commit, ledger included, and is not to be repeated before the

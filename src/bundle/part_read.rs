@@ -37,7 +37,7 @@ pub struct PartRead {
 
 impl Default for PartRead {
     fn default() -> Self {
-        Self { columns: None, batch_bytes: 16 << 20 }
+        Self { columns: None, batch_bytes: 4 << 20 }
     }
 }
 

@@ -14,10 +14,6 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-/// A batch has one part of so many of a replay's memory: one is applied and one waits while the next is made,
-/// in pages and then in columns.
-const BATCH_ONE_OF: u64 = 6;
-
 /// The table that rows of a table are replayed into.
 ///
 /// # Errors
@@ -33,7 +29,8 @@ pub(super) struct Applier<'b> {
     table: &'b TableInfo,
     spec: TargetSpec,
     plan: Arc<ColumnPlan>,
-    batch_bytes: u64,
+    /// Bytes of a batch, about.
+    pub(super) batch_bytes: u64,
     /// Columns that the target does not take.
     pub(super) skipped: Vec<String>,
 }
@@ -50,7 +47,7 @@ impl<'b> Applier<'b> {
             path_column: table.path_column.clone(),
             displace: options.displace,
         };
-        let batch_bytes = options.memory.pipeline() / BATCH_ONE_OF;
+        let batch_bytes = PartRead::default().batch_bytes;
         Ok(Self { bundle, table, spec, plan, batch_bytes, skipped: Vec::new() })
     }
 

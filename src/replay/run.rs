@@ -87,6 +87,12 @@ impl Opened {
     }
 }
 
+/// A batch has one part of so many of a replay's memory: one is applied and one waits while the next is made,
+/// in pages and then in columns.
+const BATCH_ONE_OF: u64 = 6;
+/// The same where batches share transactions: what stays small stays in memory that is used again.
+const SHARING_BATCH_ONE_OF: u64 = 32;
+
 /// Applies bundles in chain order, each once. Everything that can be refused is refused before
 /// the first row is written: a bundle that cannot be opened, a gap, a target that does not fit.
 ///
@@ -102,7 +108,9 @@ pub fn replay(
     let opened = Opened::open(bundles, options)?;
     let mut works = opened.works(options)?;
     backend.limit_memory(options.memory.databases())?;
+    let one_of = if backend.shares_transactions() { SHARING_BATCH_ONE_OF } else { BATCH_ONE_OF };
     for work in &mut works {
+        work.applier.batch_bytes = options.memory.pipeline() / one_of;
         let fit = backend.prepare_target(work.applier.spec(), options.create)?;
         work.applier.skipped = fit.skipped;
     }

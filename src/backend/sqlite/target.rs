@@ -135,6 +135,10 @@ impl Target for Session {
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
     }
 
+    fn shares_transactions(&self) -> bool {
+        true
+    }
+
     fn begin_series(&mut self) {
         if matches!(self.series, Series::Off) {
             self.series = Series::Committed;
