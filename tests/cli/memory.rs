@@ -84,7 +84,7 @@ fn is_kept(peak: Option<u64>, mib: u64, what: &str) {
 fn a_run_keeps_to_its_memory() {
     let world = World::new();
     plant(&world);
-    for (nth, mib) in [64, 128, 256].into_iter().enumerate() {
+    for (nth, mib) in [96, 128, 256].into_iter().enumerate() {
         let out = world.path(&format!("out-{nth}"));
         std::fs::create_dir(&out).unwrap();
         let (out, memory) = (out.display().to_string(), mib.to_string());

@@ -15,7 +15,7 @@ use crate::model::table::TableConfig;
 use rusqlite::OptionalExtension as _;
 
 /// Rows with a value over this many bytes are copied in pieces.
-const PIECEWISE_BYTES: u64 = 16 << 20;
+const PIECEWISE_BYTES: u64 = 4 << 20;
 
 /// The columns of a table whose large values are copied in pieces, and the SQL that says so.
 #[derive(Default)]
