@@ -815,17 +815,20 @@ BEGIN
     SELECT ScriptName, 0, ScriptText FROM #Own
     WHERE (IsOfTrees = 0 OR @IsTree = 1) AND (IsOfUnits = 0 OR @HasUnits = 1);
 
-    -- All at once; where a name has a brace in it, which could then be taken for a placeholder, none.
+    -- All scripts at once; where a name has a brace in it, which could then be taken for a placeholder, none.
     IF @HasBrace = 0
+    BEGIN
         UPDATE #Script SET ScriptText =
-            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
             REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
             N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
             N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
-            N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath), N'{MetadataIdColumn}', @Id),
-            N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit), N'{BusinessUnitIdColumn}', @UnitId),
-            N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns), N'{SourceColumns}', @SourceColumns),
-            N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+            N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
+        UPDATE #Script SET ScriptText =
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+            N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
+            N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+    END;
     -- What has a brace yet is gone through one by one, and an error says where it stands.
     SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0);
     WHILE @Name IS NOT NULL
