@@ -96,14 +96,18 @@ class Instance:
 
         self.plant(map(row, range(rows)))
 
-    def plant_large(self, size):
-        """A flat table with one value that is about as large as SQLite takes (1,000,000,000 bytes). By a process
-        of its own: whatever this one has held once, Linux counts as held by the children that it starts."""
-        planting = multiprocessing.Process(target=self.plant_large_here, args=(size,))
+    def apart(self, plant, *args):
+        """Plants by a process of its own: whatever this one has held once, Linux counts as held by the children
+        that it starts."""
+        planting = multiprocessing.Process(target=plant, args=args)
         planting.start()
         planting.join()
         if planting.exitcode:
-            raise RuntimeError("the large value was not planted")
+            raise RuntimeError("the rows were not planted")
+
+    def plant_large(self, size):
+        """A flat table with one value that is about as large as SQLite takes (1,000,000,000 bytes)."""
+        self.apart(self.plant_large_here, size)
 
     def plant_large_here(self, size):
         value = os.urandom(1 << 20) * (size >> 20)

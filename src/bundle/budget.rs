@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn what_is_shared_out_is_no_more_than_there_is() {
-        for (least, level) in [(96, 1), (96, 3), (128, 9), (512, 19), (2048, 22)] {
-            for mib in [96, 100, 128, 256, 300, 512, 1024, 2048, 1 << 16].into_iter().filter(|mib| *mib >= least) {
+        for (least, level) in [(128, 1), (128, 3), (128, 9), (512, 19), (2048, 22)] {
+            for mib in [128, 200, 256, 300, 512, 1024, 2048, 1 << 16].into_iter().filter(|mib| *mib >= least) {
                 let budget = share(mib, level, None).unwrap();
                 let batches = BATCHES_ON_THEIR_WAY * (budget.batch_bytes + budget.inline_bytes);
                 let all = 2 * budget.waiting_bytes + batches + budget.zstd.of_stream + budget.making_bytes;
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn less_memory_makes_the_inline_limit_less() {
-        let limits = [96, 160, 256].map(|mib| share(mib, 1, None).unwrap().inline_bytes / MIB);
+        let limits = [128, 160, 256].map(|mib| share(mib, 1, None).unwrap().inline_bytes / MIB);
         assert_eq!(limits, [4, 8, 16]);
     }
 

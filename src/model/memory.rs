@@ -20,7 +20,7 @@ pub struct Memory {
 
 impl Memory {
     /// The least that pipelines are made for, in MiB.
-    pub const LEAST_MIB: u64 = 96;
+    pub const LEAST_MIB: u64 = 128;
     /// What is taken unless told otherwise, in MiB.
     pub const USUAL_MIB: u64 = 256;
 
