@@ -1,11 +1,7 @@
 //! The one number of memory is kept, whatever the rows are like.
 
-use super::world::{DOCS, World};
-use blobdelta::model::cell::Cell;
-use blobdelta::model::column::Column;
+use super::world::World;
 use blobdelta::model::id::Guid;
-use blobdelta::model::name::TableName;
-use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::Timestamp;
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -15,15 +11,6 @@ const MIB: usize = 1 << 20;
 
 /// Rows that are hard to keep small: values just under the usual inline limit, and many of 64 KiB.
 fn plant(world: &World) {
-    let mut backend = world.backend();
-    let (source, metadata) = (TableName::parse(DOCS).unwrap(), TableName::parse("Meta.dbo.Docs").unwrap());
-    let columns = [
-        Column::new("stream_id", SqlType::UniqueIdentifier, false),
-        Column::new("file_stream", SqlType::VarBinary(None), true),
-        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
-    ];
-    let of_metadata =
-        [Column::new("Id", SqlType::UniqueIdentifier, false), Column::new("ModifiedOn", SqlType::DateTime2(7), true)];
     let mut state = 1_u64;
     let next = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -37,14 +24,10 @@ fn plant(world: &World) {
         for (number, key) in some {
             // No two are alike, and none is made smaller by what stands in it.
             let bytes = if *number < 110 { 15 * MIB } else { 64 << 10 };
-            let bytes = &noise[usize::from(*number)..][..bytes];
-            rows.push(vec![Cell::Guid(guid(key)), Cell::Bytes(bytes), Cell::Bytes(key)]);
+            rows.push((guid(key), &key[..], &noise[usize::from(*number)..][..bytes]));
         }
-        backend.insert(&source, &columns, &rows).unwrap();
+        world.add_rows(&rows, Timestamp::parse("2020-05-01").unwrap());
     }
-    let at = Cell::DateTime(Timestamp::parse("2020-05-01").unwrap());
-    let stamps: Vec<_> = keys.iter().map(|(_, key)| vec![Cell::Guid(guid(key)), at]).collect();
-    backend.insert(&metadata, &of_metadata, &stamps).unwrap();
 }
 
 fn guid(bytes: &[u8]) -> Guid {

@@ -99,6 +99,28 @@ impl World {
         }
     }
 
+    /// Rows of the configured table, each a key, a path and a value, stamped at one time.
+    pub fn add_rows(&self, rows: &[(Guid, &[u8], &[u8])], at: Timestamp) {
+        let mut backend = self.backend();
+        let (source, metadata) = (TableName::parse(DOCS).unwrap(), TableName::parse("Meta.dbo.Docs").unwrap());
+        let columns = [
+            Column::new("stream_id", SqlType::UniqueIdentifier, false),
+            Column::new("file_stream", SqlType::VarBinary(None), true),
+            Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
+        ];
+        let (mut blobs, mut stamps) = (Vec::new(), Vec::new());
+        for (key, path, bytes) in rows {
+            blobs.push(vec![Cell::Guid(*key), Cell::Bytes(bytes), Cell::Bytes(path)]);
+            stamps.push(vec![Cell::Guid(*key), Cell::DateTime(at)]);
+        }
+        backend.insert(&source, &columns, &blobs).unwrap();
+        let columns = [
+            Column::new("Id", SqlType::UniqueIdentifier, false),
+            Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+        ];
+        backend.insert(&metadata, &columns, &stamps).unwrap();
+    }
+
     /// Calls the binary on the instance of this world.
     pub fn call(&self, args: &[&str]) -> Ended {
         self.call_on(&self.connection(), args)

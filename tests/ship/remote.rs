@@ -4,13 +4,9 @@ use crate::List;
 use crate::made::{Made, Row};
 use crate::ship::proxy::{Cut, Proxy};
 use crate::ship::servers::{Place, Server, Store};
-use crate::world::{DOCS, Ended, World, tree};
-use blobdelta::model::cell::Cell;
+use crate::world::{Ended, World, tree};
 use blobdelta::model::clock::{Clock as _, SystemClock};
-use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
-use blobdelta::model::name::TableName;
-use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -166,18 +162,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 fn add_row(world: &World, number: u8, bytes: &[u8], at: Timestamp) {
-    let mut backend = world.backend();
-    let (source, metadata) = (TableName::parse(DOCS).unwrap(), TableName::parse("Meta.dbo.Docs").unwrap());
-    let columns = [
-        Column::new("stream_id", SqlType::UniqueIdentifier, false),
-        Column::new("file_stream", SqlType::VarBinary(None), true),
-        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
-    ];
-    let (key, path) = (Guid::from_bytes([number; 16]), [number]);
-    backend.insert(&source, &columns, &[vec![Cell::Guid(key), Cell::Bytes(bytes), Cell::Bytes(&path)]]).unwrap();
-    let columns =
-        [Column::new("Id", SqlType::UniqueIdentifier, false), Column::new("ModifiedOn", SqlType::DateTime2(7), true)];
-    backend.insert(&metadata, &columns, &[vec![Cell::Guid(key), Cell::DateTime(at)]]).unwrap();
+    world.add_rows(&[(Guid::from_bytes([number; 16]), &[number], bytes)], at);
 }
 
 fn what_arrives_is_what_was_shipped(site: &Site) {
