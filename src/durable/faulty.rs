@@ -164,9 +164,9 @@ impl DurableFile for FaultyFile {
         self.file.sync()
     }
 
-    fn sync_data(&mut self) -> Result<()> {
+    fn begin_sync(&mut self) -> Result<()> {
         self.disk.sync(&self.path)?;
-        self.file.sync_data()
+        self.file.begin_sync()
     }
 
     fn set_modified(&mut self, at: SystemTime) -> Result<()> {

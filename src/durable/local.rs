@@ -5,7 +5,10 @@ use super::{Disk, DurableFile, Refusal};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 /// The file system of this machine.
@@ -13,8 +16,26 @@ use std::time::SystemTime;
 pub struct Local;
 
 struct LocalFile {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
+    /// What brings to the disk what was written before.
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl LocalFile {
+    /// Waits for what was begun. Its error is told here alone: the file is one to the system, whoever
+    /// syncs it, and it tells an error once.
+    fn end_sync(&mut self) -> Result<()> {
+        let done = self.syncing.take().map_or(Ok(Ok(())), JoinHandle::join);
+        done.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| Error::io("sync", &self.path, error))
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        // Nobody touches the file any more when this returns.
+        let _ = self.syncing.take().map(JoinHandle::join);
+    }
 }
 
 impl Write for LocalFile {
@@ -30,11 +51,16 @@ impl Write for LocalFile {
 impl DurableFile for LocalFile {
     fn sync(&mut self) -> Result<()> {
         reached("sync a file");
+        self.end_sync()?;
         self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
     }
 
-    fn sync_data(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(|error| Error::io("sync", &self.path, error))
+    fn begin_sync(&mut self) -> Result<()> {
+        self.end_sync()?;
+        let file = Arc::clone(&self.file);
+        let started = std::thread::Builder::new().name("sync".into()).spawn(move || file.sync_data());
+        self.syncing = Some(started.map_err(|error| Error::io("sync", &self.path, error))?);
+        Ok(())
     }
 
     fn set_modified(&mut self, at: SystemTime) -> Result<()> {
@@ -52,7 +78,7 @@ impl Disk for Local {
         reached("create a file");
         let opened = OpenOptions::new().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| Error::io("create", path, error))?;
-        Ok(Box::new(LocalFile { file, path: path.to_owned() }))
+        Ok(Box::new(LocalFile { file: Arc::new(file), path: path.to_owned(), syncing: None }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -154,5 +180,21 @@ mod tests {
         Local.remove_dir_all(&b).unwrap();
         Local.rename(&a, &b).unwrap();
         assert!(b.is_dir() && !a.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_sync_met_on_its_way_is_told_by_the_next() {
+        // A pipe takes bytes, and cannot be synced.
+        let (_reader, writer) = io::pipe().unwrap();
+        let file = Arc::new(File::from(std::os::fd::OwnedFd::from(writer)));
+        let mut file = LocalFile { file, path: PathBuf::from("pipe"), syncing: None };
+        file.write_all(b"bytes").unwrap();
+        file.begin_sync().unwrap();
+        assert!(file.begin_sync().is_err());
+        file.begin_sync().unwrap();
+        let told = file.end_sync().unwrap_err();
+        assert!(told.to_string().contains("pipe"), "{told}");
+        assert!(file.end_sync().is_ok(), "an error is told once");
     }
 }

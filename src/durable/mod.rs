@@ -26,12 +26,12 @@ pub trait DurableFile: Write + Send {
     /// Io.
     fn sync(&mut self) -> Result<()>;
 
-    /// Brings what was written so far to the disk, while there is more to write. A failed one is
-    /// never tried again either.
+    /// Begins to bring what was written so far to the disk, so that the last sync has little to wait
+    /// for; first waits for what was begun before. A failed one is never tried again either.
     ///
     /// # Errors
-    /// Io.
-    fn sync_data(&mut self) -> Result<()>;
+    /// Io, of what was begun before.
+    fn begin_sync(&mut self) -> Result<()>;
 
     /// Sets when it was last changed, as file systems tell it. To be called after the last write.
     ///
