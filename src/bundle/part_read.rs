@@ -15,8 +15,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 /// Fields beside a column (`convert`), and behind all columns: the run's three, and the ticks.
@@ -47,10 +49,11 @@ pub struct PartReader {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     /// What each row group inflates to.
-    group_bytes: Vec<u64>,
+    group_bytes: Arc<[u64]>,
     mask: ProjectionMask,
     batch_bytes: u64,
-    row_group: usize,
+    /// Those that are still to be opened.
+    row_groups: Range<usize>,
     current: Option<ParquetRecordBatchReader>,
     failed: bool,
 }
@@ -109,8 +112,9 @@ fn open(content: Content, path: PathBuf, read: &PartRead, info: &FileInfo, most_
         }
     };
     let batch_bytes = read.batch_bytes.max(1);
-    let (row_group, current, failed) = (0, None, false);
-    Ok(PartReader { content, path, metadata, group_bytes, mask, batch_bytes, row_group, current, failed })
+    let row_groups = 0..metadata.metadata().num_row_groups();
+    let (group_bytes, current, failed) = (group_bytes.into(), None, false);
+    Ok(PartReader { content, path, metadata, group_bytes, mask, batch_bytes, row_groups, current, failed })
 }
 
 impl PartReader {
@@ -122,6 +126,20 @@ impl PartReader {
     /// All rows of the part.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// A reader for each row group, in order, to be read side by side; for a part of which nothing was read yet.
+    pub fn by_row_group(&self) -> impl Iterator<Item = Self> {
+        self.row_groups.clone().map(|group| Self {
+            content: self.content.clone(),
+            path: self.path.clone(),
+            metadata: self.metadata.clone(),
+            group_bytes: Arc::clone(&self.group_bytes),
+            mask: self.mask.clone(),
+            row_groups: group..group + 1,
+            current: None,
+            ..*self
+        })
     }
 
     /// Goes through all batches; the next is decoded on another thread meanwhile, so that two are
@@ -137,16 +155,16 @@ impl PartReader {
         })
     }
 
-    fn open_group(&self) -> Result<ParquetRecordBatchReader> {
+    fn open_group(&self, row_group: usize) -> Result<ParquetRecordBatchReader> {
         let bad = |error| Error::verification("this part cannot be decoded").file(&self.path).caused_by(error);
-        let group = self.metadata.metadata().row_group(self.row_group);
+        let group = self.metadata.metadata().row_group(row_group);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
-        let bytes = self.group_bytes.get(self.row_group).copied().unwrap_or(u64::MAX);
+        let bytes = self.group_bytes.get(row_group).copied().unwrap_or(u64::MAX);
         let row_bytes = (bytes / rows).max(width(self.schema())).max(1);
         let batch_rows = (self.batch_bytes / row_bytes).clamp(1, MAX_BATCH_ROWS);
         ParquetRecordBatchReaderBuilder::new_with_metadata(self.content.clone(), self.metadata.clone())
             .with_projection(self.mask.clone())
-            .with_row_groups(vec![self.row_group])
+            .with_row_groups(vec![row_group])
             .with_batch_size(usize::try_from(batch_rows).unwrap_or(1))
             .build()
             .map_err(bad)
@@ -161,16 +179,11 @@ impl PartReader {
                         let bad = Error::verification("this part cannot be decoded").file(&self.path);
                         return Err(bad.caused_by(error));
                     }
-                    None => {
-                        self.current = None;
-                        self.row_group += 1;
-                    }
+                    None => self.current = None,
                 }
             }
-            if self.row_group >= self.metadata.metadata().num_row_groups() {
-                return Ok(None);
-            }
-            self.current = Some(self.open_group()?);
+            let Some(next) = self.row_groups.next() else { return Ok(None) };
+            self.current = Some(self.open_group(next)?);
         }
     }
 }

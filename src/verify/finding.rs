@@ -176,6 +176,13 @@ impl Report {
         }
     }
 
+    /// Adds what another report says of rows.
+    pub(super) fn absorb_rows(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.more += other.more;
+        other.findings.into_iter().for_each(|finding| self.add(finding));
+    }
+
     /// An error once so much is wrong that the rest is not worth the time: a hostile part of some
     /// kilobytes may say billions of rows.
     pub(super) fn check_hope(&self) -> Result<()> {

@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// Parts that are kept open once they are hashed; others are hashed again whenever they are read.
 const MOST_KEPT: usize = 64;
+/// A batch of whole rows: its values are still in a core's cache when they are hashed (2 GiB of blobs: 1.2 s of
+/// hashing, 1.7 with batches of 4 MiB that another thread had decoded).
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// A bundle, and those of its parts that were hashed and are still open.
 pub(super) struct Checked<'b> {
@@ -46,7 +49,10 @@ impl<'b> Checked<'b> {
             None => self.bundle.check_file(file, monitor)?,
         };
         let names = || plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let read = PartRead { columns: (!is_whole).then(names), ..PartRead::default() };
+        let read = match is_whole {
+            true => PartRead { batch_bytes: BATCH_BYTES, ..PartRead::default() },
+            false => PartRead { columns: Some(names()), ..PartRead::default() },
+        };
         let reader = self.bundle.open_part(checked, &read)?;
         if is_whole {
             plan.check_schema(reader.schema())?;
@@ -55,13 +61,27 @@ impl<'b> Checked<'b> {
     }
 }
 
-/// The rows of one part.
+/// The rows of one part, or of one of its row groups.
 pub(super) struct Rows {
     reader: PartReader,
     plan: Arc<ColumnPlan>,
 }
 
 impl Rows {
+    /// Those of each row group.
+    pub(super) fn by_row_group(&self) -> impl Iterator<Item = Self> {
+        self.reader.by_row_group().map(|reader| Self { reader, plan: self.plan.clone() })
+    }
+
+    /// Goes through all batches, each of which is decoded when it is due.
+    ///
+    /// # Errors
+    /// As [`Rows::each`].
+    pub(super) fn each_in_turn(self, mut work: impl FnMut(BatchRows) -> Result<()>) -> Result<()> {
+        let Self { mut reader, plan } = self;
+        reader.try_for_each(|batch| work(BatchRows::new(plan.clone(), batch?)?))
+    }
+
     /// Goes through all batches; the next is decoded meanwhile.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub struct Options {
     pub trust: Trust,
     /// Keys that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
-    /// Files that are hashed at once, at most.
+    /// Files that are hashed, and row groups that are decoded, at once, at most.
     pub threads: usize,
 }
 
@@ -94,7 +94,7 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
             if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
                 continue;
             }
-            if rows::check(&checked, table, &mut report, monitor)? {
+            if rows::check(&checked, table, options.threads.max(1), &mut report, monitor)? {
                 closure::check(&checked, table, options.keys_per_pass, &mut report, monitor)?;
             }
         }

@@ -5,7 +5,7 @@ use blobdelta::bundle::{Manifest, list};
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::FindingKind as K;
-use blobdelta::verify::{FindingKind, Level, Severity, verify};
+use blobdelta::verify::{FindingKind, Level, Options, Severity, verify, verify_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,7 +147,8 @@ fn a_file_that_no_list_of_payload_names_is_found() {
 
 #[test]
 fn no_part_makes_the_process_panic() {
-    let (_folder, path) = bundle();
+    let folder = tempfile::tempdir().unwrap();
+    let path = Made { rows_in_group: 4, ..Made::sample() }.write(folder.path());
     let part = path.join(PART);
     let good = fs::read(&part).unwrap();
     let mut bad = 0;
@@ -158,8 +159,11 @@ fn no_part_makes_the_process_panic() {
             bytes[at] ^= bit;
             fs::write(&part, bytes).unwrap();
             mend(&path, |bytes| bytes);
-            let report = verify(&path, Level::Deep, &Silent).unwrap();
-            bad += usize::from(!report.is_good());
+            let report =
+                |threads| verify_with(&path, &Options { threads, ..Options::new(Level::Deep) }, &Silent).unwrap();
+            let one_by_one = report(1);
+            assert_eq!(report(3), one_by_one, "byte {at}, bit {bit}");
+            bad += usize::from(!one_by_one.is_good());
         }
     }
     assert!(bad > 0);

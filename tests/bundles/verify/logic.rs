@@ -9,7 +9,7 @@ use blobdelta::verify::{FindingKind, Level, Options, Report, Severity, verify, v
 use std::collections::BTreeSet;
 
 /// What a deep verification says, and that the default one says nothing.
-fn deep(made: &Made) -> Report {
+fn deep(made: &mut Made) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let path = made.write(folder.path());
     let shallow = verify(&path, Level::Default, &Silent).unwrap();
@@ -18,6 +18,14 @@ fn deep(made: &Made) -> Report {
     let split = verify_with(&path, &Options { keys_per_pass: 3, ..Options::new(Level::Deep) }, &Silent).unwrap();
     let whole = verify(&path, Level::Deep, &Silent).unwrap();
     assert_eq!(kinds(&split), kinds(&whole));
+    // Nor on how the rows are, or on how many row groups are looked at side by side.
+    for (rows_in_group, threads) in [(1, 1), (1, 3), (2, 2)] {
+        made.rows_in_group = rows_in_group;
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { threads, ..Options::new(Level::Deep) };
+        let other = verify_with(&made.write(folder.path()), &options, &Silent).unwrap();
+        assert_eq!((other.findings, other.rows), (whole.findings.clone(), whole.rows), "{rows_in_group} {threads}");
+    }
     whole
 }
 
@@ -28,14 +36,14 @@ fn kinds(report: &Report) -> BTreeSet<FindingKind> {
 fn expect(change: impl FnOnce(&mut Made), due: &[FindingKind]) {
     let mut made = Made::sample();
     change(&mut made);
-    let report = deep(&made);
+    let report = deep(&mut made);
     assert_eq!(kinds(&report), due.iter().copied().collect(), "{:?}", report.findings);
     assert!(report.findings.iter().all(|finding| finding.severity == Severity::Error && finding.file.is_some()));
 }
 
 #[test]
 fn a_good_bundle_has_no_findings() {
-    let report = deep(&Made::sample());
+    let report = deep(&mut Made::sample());
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!((report.rows, report.more), (9, 0));
 }
