@@ -1,6 +1,6 @@
 //! What a machine can do at most, for `benches/compare`: nothing but reading rows, nothing but
-//! writing bytes, nothing but receiving rows. Each prints nothing and is timed as a process. And the
-//! way to a server for `benches/data.py`, because Python brings none.
+//! writing bytes, nothing but receiving rows. Each prints nothing and is timed as a process. And what
+//! Python cannot do for `benches/data.py`: the way to a server, and values that its SQLite does not take.
 
 use futures_util::TryStreamExt as _;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
@@ -21,6 +21,7 @@ fn main() -> Outcome {
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["read-sqlite", file, query] => read_sqlite(file, query),
         ["write", from, to] => write(from, to),
+        ["enlarge", file, bytes] => enlarge(file, bytes.parse()?),
         ["drain", login @ .., query] => drain(login, query),
         ["sql", login @ .., file] => sql(login, file),
         // `cargo bench` calls every bench; this one is for benches/compare.
@@ -57,6 +58,21 @@ fn write(from: &str, to: &str) -> Outcome {
         file.write_all(&block)?;
     }
     Ok(file.sync_all()?)
+}
+
+/// Gives one row of `Doc` a value of so many bytes that zstd makes no smaller.
+fn enlarge(file: &str, bytes: usize) -> Outcome {
+    let connection = Connection::open(file)?;
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;")?;
+    let row: i64 = connection.query_row("SELECT MIN(rowid) FROM Doc", [], |row| row.get(0))?;
+    connection.execute("UPDATE Doc SET file_stream = zeroblob(?1) WHERE rowid = ?2", (bytes as u64, row))?;
+    let mut block = vec![0; BLOCK_BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut block)?;
+    let mut value = connection.blob_open("main", "Doc", "file_stream", row, false)?;
+    for at in (0..bytes).step_by(BLOCK_BYTES) {
+        value.write_all(&block[..BLOCK_BYTES.min(bytes - at)])?;
+    }
+    Ok(value.close()?)
 }
 
 /// The largest that TDS allows, as the program asks for.

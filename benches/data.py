@@ -52,6 +52,11 @@ class Instance:
         connection.execute("PRAGMA journal_mode = OFF")
         return connection
 
+    def empty(self, database):
+        """Leaves nothing of a database but an empty table."""
+        (self.folder / f"{database}.sqlite").unlink()
+        self.file(database).executescript(DOC)
+
     def add_table(self, name, *settings):
         self.call("table", "add", f"Files.dbo.{name}", "--metadata", f"Meta.dbo.{name}", "MetadataIdColumn=Id", *settings)
 
@@ -105,15 +110,11 @@ class Instance:
         if planting.exitcode:
             raise RuntimeError("the rows were not planted")
 
-    def plant_large(self, size):
-        """A flat table with one value that is about as large as SQLite takes (1,000,000,000 bytes)."""
-        self.apart(self.plant_large_here, size)
-
-    def plant_large_here(self, size):
-        value = os.urandom(1 << 20) * (size >> 20)
-        keys = [os.urandom(16) for _ in range(100)]
-        small = [(key, f"{nth}.bin", nth.to_bytes(4, "big"), None, key) for nth, key in enumerate(keys)]
-        self.plant([(os.urandom(16), "large.bin", b"\1", None, value), *small])
+    def plant_large(self, baseline, size):
+        """A flat table with one large value, which the SQLite of Python may not take."""
+        rows = [(os.urandom(16), f"{nth}.bin", nth.to_bytes(4, "big"), None, os.urandom(16)) for nth in range(101)]
+        self.plant(rows)
+        subprocess.run([baseline, "enlarge", self.folder / "Files.sqlite", str(size)], check=True)
 
     def plant_idle(self, tables):
         self.call("deploy")

@@ -4,7 +4,7 @@
 //! target has unique indexes beside the one on its key, a row that stands in the way is looked for
 //! before it is written, so that both keys can be named, or the older removed.
 
-use super::sandbox::{copy_all, zero_blob};
+use super::sandbox::copy_all;
 use super::session::{Session, failed, quote};
 use super::types;
 use crate::backend::fit::{Clash, is_run_column, rank};
@@ -212,7 +212,7 @@ impl<'c> Applier<'c> {
             let value = match cell {
                 Cell::Large(bytes) => {
                     large.push((at, column, bytes));
-                    zero_blob(bytes)?
+                    self.session.zero_blob(bytes)?
                 }
                 cell => types::stored(column.sql_type, cell),
             };

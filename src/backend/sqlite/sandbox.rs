@@ -12,14 +12,12 @@ use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
+use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::io::{Read, Write};
 
 /// Bytes that are held of a value while it is read or written in pieces.
 const BLOCK_BYTES: usize = 256 * 1024;
-
-/// The most that SQLite holds in a value as built (SQLITE_MAX_LENGTH).
-const MAX_VALUE_BYTES: u64 = 1_000_000_000;
 
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
@@ -145,7 +143,7 @@ impl Sandbox for Session {
         let sql =
             format!("UPDATE {} SET {} = {value} WHERE {} = ?2", self.quoted(table), quote(&column.name), quote(key.0));
         self.transact("write a value", |session| {
-            session.execute(&sql, (zero_blob(bytes)?, key.1))?;
+            session.execute(&sql, (session.zero_blob(bytes)?, key.1))?;
             let row = session.row_id(table, key)?;
             session.fill_blob(table, &column.name, row, bytes, from)
         })
@@ -192,7 +190,18 @@ impl Session {
         opened.map_err(|error| failed("open a large value", error))
     }
 
-    /// Fills a value that was made by [`zero_blob`], in blocks.
+    /// A value of so many zero bytes, which take no memory where they stand last in a row.
+    pub(super) fn zero_blob(&self, bytes: u64) -> Result<ToSqlOutput<'static>> {
+        let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
+        let most = limit.map_err(|error| failed("ask how large a value may be", error))?.unsigned_abs();
+        if bytes <= u64::from(most) {
+            return Ok(ToSqlOutput::ZeroBlob(bytes));
+        }
+        Err(Error::config(format!("a value of {bytes} bytes does not fit into SQLite"))
+            .hint(format!("an embedded instance holds values up to {most} bytes, as this program was built")))
+    }
+
+    /// Fills a value that was made by [`Session::zero_blob`], in blocks.
     pub(super) fn fill_blob(
         &self,
         table: &TableName,
@@ -205,15 +214,6 @@ impl Session {
         copy_all(from, bytes, &mut blob)?;
         blob.close().map_err(|error| failed("write a large value", error))
     }
-}
-
-/// A value of so many zero bytes, which take no memory where they stand last in a row.
-pub(super) fn zero_blob(bytes: u64) -> Result<ToSqlOutput<'static>> {
-    if bytes <= MAX_VALUE_BYTES {
-        return Ok(ToSqlOutput::ZeroBlob(bytes));
-    }
-    Err(Error::config(format!("a value of {bytes} bytes does not fit into SQLite"))
-        .hint("an embedded instance holds values up to 1,000,000,000 bytes"))
 }
 
 /// Copies what has so many bytes, neither less nor more.
@@ -341,5 +341,15 @@ mod tests {
         let mut shown = Shown::default();
         session.scan(&table, &columns[1..2], "key", &mut shown).unwrap();
         assert_eq!(shown.0, ["Text(\"ä\")", ";", "Null", ";"]);
+    }
+    #[test]
+    fn values_may_be_as_large_as_a_server_has_them_and_no_larger() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions { create: true, ..OpenOptions::default() };
+        let session = Session::open(folder.path(), &options).unwrap();
+        let most = i32::MAX.unsigned_abs().into();
+        assert!(session.zero_blob(most).is_ok(), "SQLite was not built as .cargo/config.toml says");
+        let refused = session.zero_blob(most + 1).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Config);
     }
 }
