@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,26 @@ from datetime import date
 from statistics import median
 
 
+# How programs are asked for their versions, where it is not by --version.
+ASKED = {"openssl": ["openssl", "version"], "freebcp": ["tsql", "-C"]}
+# What they said.
+VERSIONS = {}
+
+
 def tool(name, where):
     """The path of a program; one that is missing is named."""
     found = shutil.which(name)
     if not found:
         print(f"MISSING {name} ({where}): what is compared with it is left out", file=sys.stderr)
+        return None
+    said = subprocess.run(ASKED.get(name, [name, "--version"]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    number = re.search(r"\d+(\.\d+)+", said)
+    VERSIONS[name] = number[0] if number else "of an unknown version"
     return found
+
+
+class Failed(Exception):
+    """A program that did not end well."""
 
 
 class Program:
@@ -41,7 +56,7 @@ class Program:
         out.seek(0)
         text = out.read()
         if child.returncode != 0:
-            sys.exit(f"{fill(self.command)} ended with {child.returncode}: {text[-2000:]}")
+            raise Failed(self, f"{fill(self.command)} ended with {child.returncode}: {text[-2000:]}")
         if self.seen:
             self.seen(text)
         shutil.rmtree(new)
@@ -67,16 +82,34 @@ class Bench:
         self.lines.append(line)
         print(" | ".join(line), file=sys.stderr, flush=True)
 
+    def beside(self, work, ours, others):
+        """All of them in turns; nothing, and the reason said, where one of the others fails."""
+        try:
+            return self.rounds_of([ours, *others])
+        except Failed as failed:
+            program, why = failed.args
+            if program is ours:
+                raise
+            shutil.rmtree(self.folder / "new")
+            print(f"FAILED, so this line is left out: {work}: {why}", file=sys.stderr)
+            return None
+
     def rate(self, work, against, goal, ours, others):
         """Our rate as a part of theirs; the time of theirs is the sum of them."""
-        (own, memory), *rest = self.rounds_of([ours, *others])
+        done = self.beside(work, ours, others)
+        if not done:
+            return
+        (own, memory), *rest = done
         other = sum(seconds for seconds, _ in rest)
         self.add(work, against, f"≥ {goal}", other / own >= goal, f"{other / own:.2f}",
                  f"{own:.2f} s", f"{other:.2f} s", f"{memory:.0f} MiB")
 
     def time(self, work, against, goal, ours, others):
         """Our time as a part of theirs, and our memory as a part of the most of theirs."""
-        (own, memory), *rest = self.rounds_of([ours, *others])
+        done = self.beside(work, ours, others)
+        if not done:
+            return
+        (own, memory), *rest = done
         other = sum(seconds for seconds, _ in rest)
         most = max(used for _, used in rest)
         self.add(work, against, f"≤ {goal}", own / other <= goal, f"{own / other:.2f}",
@@ -94,4 +127,5 @@ class Bench:
         rows = [head, ["---"] * len(head), *self.lines]
         model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
         under = f"{date.today()}, {os.cpu_count()} cores ({model}), Linux {platform.release()}, medians of {self.rounds}"
+        under = ", ".join([under, *(f"{name} {version}" for name, version in sorted(VERSIONS.items()))])
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{under}"
