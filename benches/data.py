@@ -274,6 +274,10 @@ class Server:
         done = self.call("run", "--no-bundle", "--json", "--table", f"BenchFiles.dbo.{name}", "--batch-size", str(batch_size))
         return json.loads(done)["run"]["RunId"]
 
+    def count(self, table):
+        """Rows of a table beside the slices."""
+        return int(re.search(r"Some\((\d+)\)", self.sql(f"SELECT COUNT(*) FROM dbo.{table};", "BenchFiles_Delta"))[1])
+
     def program(self, name, text):
         """The command that runs a script."""
         file = self.folder / f"{name}.sql"

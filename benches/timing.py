@@ -90,7 +90,7 @@ class Bench:
             program, why = failed.args
             if program is ours:
                 raise
-            shutil.rmtree(self.folder / "new")
+            shutil.rmtree(self.folder / "new", ignore_errors=True)
             print(f"FAILED, so this line is left out: {work}: {why}", file=sys.stderr)
             return None
 

@@ -10,6 +10,7 @@ mod payload;
 mod reading;
 mod rows;
 mod run;
+mod stretch;
 mod structure;
 mod trust;
 
