@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from data import SERVER_DOC, SMALL_COLUMNS, Server
-from timing import Program, tool
+from timing import Failed, Program, tool
 
 DELTA = ["DeltaModifiedOn", "DeltaBusinessUnit", "DeltaStep", "DeltaDepth", "DeltaParentKey", "DeltaEarly"]
 INLINE_BYTES = 16 << 20
@@ -117,16 +117,24 @@ def replaying(bench, server, what, run, name):
     server.run(replay)
     # Not by SELECT … INTO, which on some servers makes names that a bulk load does not find.
     shaped = next(bundle.glob("schema/*.sql")).read_text().replace(f"[{name}]", "[Loaded]", 1)
-    server.sql(f"IF OBJECT_ID(N'dbo.Loaded') IS NOT NULL DROP TABLE dbo.Loaded;\nGO\n{shaped}", "BenchFiles_Delta")
     emptied = server.program("emptied", f"USE BenchCopy;\nGO\nDROP TABLE dbo.{name}; DELETE FROM dbo.BlobDeltaReplayLedger; DELETE FROM dbo.BlobDeltaReplayBundle;")
     again = server.program("again", "USE BenchCopy;\nGO\nDELETE FROM dbo.BlobDeltaReplayLedger; DELETE FROM dbo.BlobDeltaReplayBundle;")
-    cleared = server.program("cleared", "USE BenchFiles_Delta;\nGO\nDELETE FROM dbo.Loaded;")
+    # New each time, as ours is: what was deleted may stay in the way.
+    made = f"USE BenchFiles_Delta;\nGO\nIF OBJECT_ID(N'dbo.Loaded') IS NOT NULL DROP TABLE dbo.Loaded;\nGO\n{shaped}"
+    cleared = server.program("cleared", made)
     # In one batch: there are servers that lose the end of each that freebcp sends.
     load = Program([freebcp, "BenchFiles_Delta.dbo.Loaded", "in", rows, "-c", "-b", "2147483647", *login], before=cleared)
-    load.run(server.folder)
+    try:
+        load.run(server.folder)
+    except Failed as failed:
+        print(f"FAILED, so replay {what} is compared with nothing: {failed.args[1]}", file=sys.stderr)
+        shutil.rmtree(server.folder / "new")
+        shutil.rmtree(out)
+        return
     loaded, due = (server.count(table) for table in ["Loaded", name])
     if loaded < due * 0.9:
         print(f"FAILED freebcp: of {due:,} rows {loaded:,} arrived, so replay {what} is compared with nothing", file=sys.stderr)
+        shutil.rmtree(out)
         return
     against = "freebcp of the same rows, as characters" + (f", of which {loaded:,} arrive" if loaded < due else "")
     bench.rate(f"replay {what} into an empty table of a server", against, 0.8, Program(replay, before=emptied), [load])
@@ -136,8 +144,8 @@ def replaying(bench, server, what, run, name):
 
 def extracting(bench, server, rows, batch_size):
     server.plant_tree(rows)
-    server.sql(SERVER_DOC.format("Copied"), "BenchFiles")
-    cleared = server.program("cleared", "USE BenchFiles;\nGO\nDELETE FROM dbo.Copied;")
+    cleared = server.program("cleared", "USE BenchFiles;\nGO\nIF OBJECT_ID(N'dbo.Copied') IS NOT NULL DROP TABLE dbo.Copied;"
+                             f"\nGO\n{SERVER_DOC.format('Copied')}")
     copy = server.program("copy", "USE BenchFiles;\nGO\nINSERT INTO dbo.Copied SELECT s.* FROM dbo.Tree AS s INNER JOIN BenchMeta.dbo.Tree AS m ON m.Id = s.stream_id;")
     slopes, runs = [], []
 

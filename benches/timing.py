@@ -47,16 +47,17 @@ class Program:
         if self.before:
             subprocess.run(fill(self.before), check=True)
         os.sync()
-        out = (folder / "out").open("w+")
+        out, errors = (folder / "out").open("w+"), (folder / "errors").open("w+")
         started = time.monotonic()
-        child = subprocess.Popen(fill(self.command), stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, **self.env})
+        child = subprocess.Popen(fill(self.command), stdout=out, stderr=errors, env={**os.environ, **self.env})
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.monotonic() - started
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         text = out.read()
         if child.returncode != 0:
-            raise Failed(self, f"{fill(self.command)} ended with {child.returncode}: {text[-2000:]}")
+            errors.seek(0)
+            raise Failed(self, f"{fill(self.command)} ended with {child.returncode}: {text[-1000:]}{errors.read()[-1000:]}")
         if self.seen:
             self.seen(text)
         shutil.rmtree(new)

@@ -142,6 +142,11 @@ impl PartReader {
         })
     }
 
+    /// What its row groups inflate to, those that were read already aside.
+    pub fn inflated_bytes(&self) -> u64 {
+        self.group_bytes.get(self.row_groups.clone()).unwrap_or_default().iter().sum()
+    }
+
     /// Goes through all batches; the next is decoded on another thread meanwhile, so that two are
     /// in memory.
     ///

@@ -140,6 +140,14 @@ struct FaultyFile {
     disk: Faulty,
     file: Box<dyn DurableFile>,
     path: PathBuf,
+    /// What the sync that was begun last met on its way: the next one tells it.
+    begun: Result<()>,
+}
+
+impl FaultyFile {
+    fn end_sync(&mut self) -> Result<()> {
+        std::mem::replace(&mut self.begun, Ok(()))
+    }
 }
 
 impl Write for FaultyFile {
@@ -160,12 +168,14 @@ impl Write for FaultyFile {
 
 impl DurableFile for FaultyFile {
     fn sync(&mut self) -> Result<()> {
+        self.end_sync()?;
         self.disk.sync(&self.path)?;
         self.file.sync()
     }
 
     fn begin_sync(&mut self) -> Result<()> {
-        self.disk.sync(&self.path)?;
+        self.end_sync()?;
+        self.begun = self.disk.sync(&self.path);
         self.file.begin_sync()
     }
 
@@ -183,7 +193,7 @@ impl Disk for Faulty {
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
         self.at("create", path)?;
         let file = Local.create(path)?;
-        Ok(Box::new(FaultyFile { disk: self.clone(), file, path: path.to_owned() }))
+        Ok(Box::new(FaultyFile { disk: self.clone(), file, path: path.to_owned(), begun: Ok(()) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {

@@ -20,14 +20,25 @@ struct LocalFile {
     path: PathBuf,
     /// What brings to the disk what was written before.
     syncing: Option<JoinHandle<io::Result<()>>>,
+    /// Whether a sync failed: the system tells of it once, and the next one would say that all is well.
+    is_broken: bool,
 }
 
 impl LocalFile {
-    /// Waits for what was begun. Its error is told here alone: the file is one to the system, whoever
-    /// syncs it, and it tells an error once.
+    fn new(file: File, path: &Path) -> Self {
+        Self { file: Arc::new(file), path: path.to_owned(), syncing: None, is_broken: false }
+    }
+
+    /// Waits for what was begun.
     fn end_sync(&mut self) -> Result<()> {
         let done = self.syncing.take().map_or(Ok(Ok(())), JoinHandle::join);
-        done.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| Error::io("sync", &self.path, error))
+        self.told(done.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    fn told(&mut self, synced: io::Result<()>) -> Result<()> {
+        let synced = if self.is_broken { Err(io::Error::other("a sync before it failed")) } else { synced };
+        self.is_broken |= synced.is_err();
+        synced.map_err(|error| Error::io("sync", &self.path, error))
     }
 }
 
@@ -52,15 +63,24 @@ impl DurableFile for LocalFile {
     fn sync(&mut self) -> Result<()> {
         reached("sync a file");
         self.end_sync()?;
-        self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
+        let synced = self.file.sync_all();
+        self.told(synced)
     }
 
     fn begin_sync(&mut self) -> Result<()> {
         self.end_sync()?;
         let file = Arc::clone(&self.file);
-        let started = std::thread::Builder::new().name("sync".into()).spawn(move || file.sync_data());
-        self.syncing = Some(started.map_err(|error| Error::io("sync", &self.path, error))?);
-        Ok(())
+        match std::thread::Builder::new().name("sync".into()).spawn(move || file.sync_data()) {
+            Ok(started) => {
+                self.syncing = Some(started);
+                Ok(())
+            }
+            // There are as many threads as there may be.
+            Err(_) => {
+                let synced = self.file.sync_data();
+                self.told(synced)
+            }
+        }
     }
 
     fn set_modified(&mut self, at: SystemTime) -> Result<()> {
@@ -78,7 +98,7 @@ impl Disk for Local {
         reached("create a file");
         let opened = OpenOptions::new().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| Error::io("create", path, error))?;
-        Ok(Box::new(LocalFile { file: Arc::new(file), path: path.to_owned(), syncing: None }))
+        Ok(Box::new(LocalFile::new(file, path)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -187,14 +207,14 @@ mod tests {
     fn what_a_sync_met_on_its_way_is_told_by_the_next() {
         // A pipe takes bytes, and cannot be synced.
         let (_reader, writer) = io::pipe().unwrap();
-        let file = Arc::new(File::from(std::os::fd::OwnedFd::from(writer)));
-        let mut file = LocalFile { file, path: PathBuf::from("pipe"), syncing: None };
+        let mut file = LocalFile::new(File::from(std::os::fd::OwnedFd::from(writer)), Path::new("pipe"));
         file.write_all(b"bytes").unwrap();
-        file.begin_sync().unwrap();
-        assert!(file.begin_sync().is_err());
         file.begin_sync().unwrap();
         let told = file.end_sync().unwrap_err();
         assert!(told.to_string().contains("pipe"), "{told}");
-        assert!(file.end_sync().is_ok(), "an error is told once");
+        // Whoever asks again is told again, whatever the system says now.
+        file.file = Arc::new(tempfile::tempfile().unwrap());
+        assert!(file.begin_sync().is_err());
+        assert!(file.sync().is_err());
     }
 }

@@ -73,6 +73,11 @@ impl Rows {
         self.reader.by_row_group().map(|reader| Self { reader, plan: self.plan.clone() })
     }
 
+    /// What they inflate to.
+    pub(super) fn inflated_bytes(&self) -> u64 {
+        self.reader.inflated_bytes()
+    }
+
     /// Goes through all batches, each of which is decoded when it is due.
     ///
     /// # Errors

@@ -15,6 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
+
+/// What the row groups that are looked at together inflate to, at most, where it is not one alone: a
+/// reader may hold all of a row group in one batch (`bundle::pages`).
+const DUE_BYTES: u64 = 128 << 20;
 
 /// Checks one table whose files are all sound, up to `threads` row groups side by side. Returns whether
 /// its rows could be read to the end: what is said of all of them together is of no use otherwise.
@@ -25,7 +30,7 @@ pub(super) fn check(
     report: &mut Report,
     monitor: &dyn Monitor,
 ) -> Result<bool> {
-    let blobs = check_blobs(files.bundle, table, threads, report, monitor)?;
+    let blobs = check_blobs(files.bundle, table, report, monitor)?;
     let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
     let Some(columns) = Columns::find(&plan, table) else {
         report.add(Finding::new(K::BadManifest, Some(&data_path(table)), "the table lacks columns of the format"));
@@ -67,40 +72,28 @@ pub(super) fn data_path(table: &TableInfo) -> String {
     format!("data/{}", table.folder)
 }
 
-/// Does some pieces of work, each on a thread of its own; what came of them, in their order.
-fn side_by_side<T: Send, R: Send>(due: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let work = &work;
-    std::thread::scope(|scope| {
-        let at_work: Vec<_> = due.into_iter().map(|one| scope.spawn(move || work(one))).collect();
-        at_work.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
-}
-
-/// Reads every value in `blob/`. Returns their references, none used yet.
+/// Reads every value in `blob/`, one after the other: what inflates one may take 128 MiB. Returns their
+/// references, none used yet.
 fn check_blobs(
     bundle: &Bundle,
     table: &TableInfo,
-    threads: usize,
     report: &mut Report,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, AtomicBool>> {
-    let read = |file: &FileInfo| {
-        let mut value = bundle.open_blob(bundle.check_file(file, monitor)?)?;
-        std::io::copy(&mut value, &mut std::io::sink())
-            .map_err(|error| Error::verification("this value cannot be read").caused_by(error))
-    };
-    let files: Vec<&FileInfo> = table.files_of(FileRole::Blob).collect();
     let mut unused = BTreeMap::new();
-    for some in files.chunks(threads) {
-        for (file, read) in some.iter().zip(side_by_side(some.to_vec(), read)) {
-            match read {
-                Err(error) if error.kind() == Kind::Cancelled => return Err(error),
-                Err(error) => report.add(Finding::of(K::BadBlob, Some(&file.path), &error)),
-                Ok(_) => {}
-            }
-            let reference = file.path.strip_prefix(&format!("{}/", data_path(table))).unwrap_or(&file.path);
-            unused.insert(reference.to_owned(), AtomicBool::new(false));
+    for file in table.files_of(FileRole::Blob) {
+        let read = bundle.check_file(file, monitor).and_then(|checked| {
+            let mut value = bundle.open_blob(checked)?;
+            std::io::copy(&mut value, &mut std::io::sink())
+                .map_err(|error| Error::verification("this value cannot be read").caused_by(error))
+        });
+        match read {
+            Err(error) if error.kind() == Kind::Cancelled => return Err(error),
+            Err(error) => report.add(Finding::of(K::BadBlob, Some(&file.path), &error)),
+            Ok(_) => {}
         }
+        let reference = file.path.strip_prefix(&format!("{}/", data_path(table))).unwrap_or(&file.path);
+        unused.insert(reference.to_owned(), AtomicBool::new(false));
     }
     Ok(unused)
 }
@@ -121,7 +114,8 @@ struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     fn part(&mut self, files: &Checked<'_>, file: &'a FileInfo) -> Result<()> {
-        let rows = match files.open(file, &self.look.plan, true, self.look.monitor) {
+        let hope = self.report.check_hope();
+        let rows = match hope.and_then(|()| files.open(file, &self.look.plan, true, self.look.monitor)) {
             Ok(rows) => rows,
             Err(error) => {
                 self.look_at_due()?;
@@ -129,13 +123,14 @@ impl<'a> Pass<'a> {
             }
         };
         for group in rows.by_row_group() {
-            self.due.push((file, group));
-            if self.due.len() >= self.threads {
+            let bytes: u64 = self.due.iter().map(|(_, group)| group.inflated_bytes()).sum();
+            if self.due.len() >= self.threads || bytes.saturating_add(group.inflated_bytes()) > DUE_BYTES {
                 self.look_at_due()?;
             }
             if self.is_broken(file) {
                 break;
             }
+            self.due.push((file, group));
         }
         Ok(())
     }
@@ -146,8 +141,13 @@ impl<'a> Pass<'a> {
 
     fn look_at_due(&mut self) -> Result<()> {
         let look = self.look;
-        let stretches =
-            side_by_side(std::mem::take(&mut self.due), |(file, rows)| (file, Stretch::of(look, file).read(rows)));
+        let due = std::mem::take(&mut self.due);
+        let stretches = std::thread::scope(|scope| {
+            let read = |(file, rows)| (file, scope.spawn(move || Stretch::of(look, file).read(rows)));
+            let at_work: Vec<(&FileInfo, ScopedJoinHandle<'_, _>)> = due.into_iter().map(read).collect();
+            let join = |one: ScopedJoinHandle<'_, _>| one.join().unwrap_or_else(|panic| resume_unwind(panic));
+            at_work.into_iter().map(|(file, one)| (file, join(one))).collect::<Vec<_>>()
+        });
         stretches.into_iter().try_for_each(|(file, (stretch, read))| self.add(file, stretch, read))
     }
 

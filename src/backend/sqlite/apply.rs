@@ -212,7 +212,7 @@ impl<'c> Applier<'c> {
             let value = match cell {
                 Cell::Large(bytes) => {
                     large.push((at, column, bytes));
-                    self.session.zero_blob(bytes)?
+                    ToSqlOutput::ZeroBlob(bytes)
                 }
                 cell => types::stored(column.sql_type, cell),
             };

@@ -12,7 +12,6 @@ use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
-use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::io::{Read, Write};
 
@@ -143,7 +142,7 @@ impl Sandbox for Session {
         let sql =
             format!("UPDATE {} SET {} = {value} WHERE {} = ?2", self.quoted(table), quote(&column.name), quote(key.0));
         self.transact("write a value", |session| {
-            session.execute(&sql, (session.zero_blob(bytes)?, key.1))?;
+            session.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.1))?;
             let row = session.row_id(table, key)?;
             session.fill_blob(table, &column.name, row, bytes, from)
         })
@@ -190,18 +189,7 @@ impl Session {
         opened.map_err(|error| failed("open a large value", error))
     }
 
-    /// A value of so many zero bytes, which take no memory where they stand last in a row.
-    pub(super) fn zero_blob(&self, bytes: u64) -> Result<ToSqlOutput<'static>> {
-        let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
-        let most = limit.map_err(|error| failed("ask how large a value may be", error))?.unsigned_abs();
-        if bytes <= u64::from(most) {
-            return Ok(ToSqlOutput::ZeroBlob(bytes));
-        }
-        Err(Error::config(format!("a value of {bytes} bytes does not fit into SQLite"))
-            .hint(format!("an embedded instance holds values up to {most} bytes, as this program was built")))
-    }
-
-    /// Fills a value that was made by [`Session::zero_blob`], in blocks.
+    /// Fills a value of zero bytes, in blocks.
     pub(super) fn fill_blob(
         &self,
         table: &TableName,
@@ -346,10 +334,21 @@ mod tests {
     fn values_may_be_as_large_as_a_server_has_them_and_no_larger() {
         let folder = tempfile::tempdir().unwrap();
         let options = OpenOptions { create: true, ..OpenOptions::default() };
-        let session = Session::open(folder.path(), &options).unwrap();
-        let most = i32::MAX.unsigned_abs().into();
-        assert!(session.zero_blob(most).is_ok(), "SQLite was not built as .cargo/config.toml says");
-        let refused = session.zero_blob(most + 1).unwrap_err();
-        assert_eq!(refused.kind(), Kind::Config);
+        let mut session = Session::open(folder.path(), &options).unwrap();
+        let most = session.connection.limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH).unwrap();
+        assert_eq!(most, i32::MAX, "SQLite was not built as .cargo/config.toml says");
+        session.create_database("Db").unwrap();
+        let table = TableName::new("Db", "dbo", "T").unwrap();
+        let columns =
+            [Column::new("key", SqlType::UniqueIdentifier, false), Column::new("blob", SqlType::VarBinary(None), true)];
+        session.create_table(&table, &columns, "key", &[]).unwrap();
+        let key = Guid::from_bytes([1; 16]);
+        session.insert(&table, &columns, &[vec![Cell::Guid(key), Cell::Null]]).unwrap();
+        // The row has a key as well.
+        for bytes in [i32::MAX as u64, 1 << 31] {
+            let refused =
+                session.write_value(&table, ("key", key), &columns[1], bytes, &mut std::io::empty()).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Config, "{bytes}: {refused}");
+        }
     }
 }

@@ -400,6 +400,11 @@ pub(super) fn failed(doing: &str, error: rusqlite::Error) -> Error {
             "another process has held the instance for a minute; find it, then run again"
         }
         Some(rusqlite::ErrorCode::OperationInterrupted) => return broken_off(doing),
+        Some(rusqlite::ErrorCode::TooBig) => {
+            return Error::config(format!("cannot {doing}: a row does not fit into SQLite"))
+                .caused_by(error)
+                .hint("an embedded instance holds rows up to 2,147,483,647 bytes, or what its SQLite was built for");
+        }
         Some(rusqlite::ErrorCode::ReadOnly) => {
             "this account may not write the instance's files: mend its rights or how the disk is mounted, then run again"
         }
