@@ -153,7 +153,12 @@ fn references_of_30_mebibytes_each() {
 
 /// A bundle with rows of so many bytes of zeros, in one batch.
 fn sized(sizes: impl Iterator<Item = usize>) -> (TempDir, PathBuf) {
-    let mut made = Made::new(1, 1000, (100, 500));
+    grouped(usize::MAX, sizes)
+}
+
+/// The same in row groups of so many rows.
+fn grouped(rows_in_group: usize, sizes: impl Iterator<Item = usize>) -> (TempDir, PathBuf) {
+    let mut made = Made { rows_in_group, ..Made::new(1, 1000, (100, 500)) };
     let row = |(nth, bytes): (usize, usize)| {
         let nth = u16::try_from(nth).unwrap().to_be_bytes();
         Row {
@@ -172,6 +177,12 @@ fn sized(sizes: impl Iterator<Item = usize>) -> (TempDir, PathBuf) {
 #[test]
 fn a_row_group_whose_bytes_stand_in_few_of_its_rows() {
     let (_folder, path) = sized((0..8000).map(|nth| if nth < 60 { 1 << 20 } else { 0 }));
+    assert_eq!(told(&path, "--deep"), (0, vec![]));
+}
+
+#[test]
+fn row_groups_side_by_side_take_no_more_memory_for_more_threads() {
+    let (_folder, path) = grouped(1, (0..12).map(|_| 30 << 20));
     assert_eq!(told(&path, "--deep"), (0, vec![]));
 }
 

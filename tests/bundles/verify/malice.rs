@@ -28,7 +28,12 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 /// What the binary says of a bundle: the exit code, and the kinds of findings.
 pub fn told(path: &Path, level: &str) -> (i32, Vec<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
-    command.args(["verify", "--json", level]).arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // As on a machine with many cores: memory does not grow with them.
+    command
+        .args(["verify", "--json", "--threads", "16", level])
+        .arg(path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (started, mut peak) = (Instant::now(), 0);
     while child.try_wait().unwrap().is_none() {
