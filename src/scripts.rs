@@ -10,6 +10,8 @@ pub struct Script {
     pub name: &'static str,
     /// One more at every change of what it makes. A greater one in the database is refused.
     pub version: u32,
+    /// Whether a run calls what it makes; what it does not need may be missing.
+    pub is_engine: bool,
     /// Its text.
     pub text: &'static str,
 }
@@ -68,11 +70,13 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 3,
+        is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
         version: 1,
+        is_engine: true,
         text: include_str!("../sql/sqlite/04_BlobDeltaJobs_Seed_Config.sql"),
     },
 ];
@@ -80,26 +84,51 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
 pub const SQLITE_UPGRADES: [Script; 2] = [
-    Script { name: "03_BlobDeltaJobs_Schema.sql", version: 2, text: include_str!("../sql/sqlite/upgrade_03_to_2.sql") },
-    Script { name: "03_BlobDeltaJobs_Schema.sql", version: 3, text: include_str!("../sql/sqlite/upgrade_03_to_3.sql") },
-];
-
-/// The scripts of a job database on SQL Server.
-pub const SQLSERVER_DEPLOY: [Script; 3] = [
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 2,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_2.sql"),
+    },
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 3,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_3.sql"),
+    },
+];
+
+/// The scripts of a job database on SQL Server.
+pub const SQLSERVER_DEPLOY: [Script; 5] = [
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 3,
+        is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
         version: 2,
+        is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
         version: 4,
+        is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
+    },
+    Script {
+        name: "07_BlobDeltaJobs_Doctor.sql",
+        version: 1,
+        is_engine: false,
+        text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
+    },
+    Script {
+        name: "08_BlobDeltaJobs_Prune.sql",
+        version: 1,
+        is_engine: false,
+        text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     },
 ];
 
@@ -182,6 +211,15 @@ mod tests {
         for script in SQLSERVER_DEPLOY {
             let first = script.text.lines().next().unwrap_or_default();
             assert!(first.ends_with(&format!("Version {}.", script.version)), "{}: {first}", script.name);
+        }
+    }
+
+    #[test]
+    fn the_doctor_expects_the_versions_that_deploy_applies() {
+        let [.., doctor, _] = SQLSERVER_DEPLOY;
+        for Script { name, version, .. } in SQLSERVER_DEPLOY {
+            let expected = [format!("N'{name}', {version}\n"), format!("N'{name}' AS Script, {version} AS Version\n")];
+            assert!(expected.iter().any(|line| doctor.text.contains(line)), "{name} has version {version}");
         }
     }
 }

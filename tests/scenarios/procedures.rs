@@ -251,6 +251,8 @@ pub fn the_scripts_run_again_on_what_is_there_and_change_nothing(on: &Instance) 
         include_str!("../../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
         include_str!("../../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
         include_str!("../../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
+        include_str!("../../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
+        include_str!("../../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     ] {
         let mut batch = String::new();
         for line in script.lines().chain(["GO"]) {

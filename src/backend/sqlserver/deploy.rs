@@ -58,6 +58,15 @@ impl Session {
 
     /// An older job database lacks what a run would need at its end, so it is refused at the beginning.
     pub(super) fn check_versions(&mut self) -> Result<()> {
+        self.check_scripts(|script| script.is_engine)
+    }
+
+    /// That the job database has what a command calls that runs do not.
+    pub(super) fn check_script(&mut self, name: &str) -> Result<()> {
+        self.check_scripts(|script| script.name == name)
+    }
+
+    fn check_scripts(&mut self, is_needed: impl Fn(&Script) -> bool) -> Result<()> {
         let sql = Sql::new("SELECT Script, Version FROM dbo.BlobDeltaSchemaVersion");
         let rows = self.client.unit(|client| client.rows("read the versions of the scripts", sql.clone()))?;
         let mut applied = Vec::new();
@@ -65,7 +74,7 @@ impl Session {
             let fields = Fields::of(row);
             applied.push((text_at(&fields, 0)?, number_at(&fields, 1)?));
         }
-        for script in scripts::SQLSERVER_DEPLOY {
+        for script in scripts::SQLSERVER_DEPLOY.iter().filter(|script| is_needed(script)) {
             let found = applied.iter().find(|(name, _)| name == script.name);
             script.check_applied(found.map(|(_, version)| *version))?;
         }

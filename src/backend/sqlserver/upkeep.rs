@@ -20,6 +20,7 @@ impl Upkeep for Session {
     }
 
     fn doctor(&mut self) -> Result<Vec<Advice>> {
+        self.check_script("07_BlobDeltaJobs_Doctor.sql")?;
         let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
         let rows = rows.map_err(|error| self.name_script(error))?;
         let advice = |fields: Fields<'_>| {
@@ -89,6 +90,7 @@ impl Upkeep for Session {
 
     fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
         retention.check()?;
+        self.check_script("08_BlobDeltaJobs_Prune.sql")?;
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_Prune @KeepRuns = ")
             .bind(retention.keep_runs.map(i64::from))
             .then(", @KeepDays = ")

@@ -1,0 +1,403 @@
+-- 07: a look at the whole deployment. Version 1.
+--
+-- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
+SET QUOTED_IDENTIFIER ON;
+SET ANSI_NULLS ON;
+GO
+USE BlobDeltaJobs;
+GO
+-- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 1)
+BEGIN
+    RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 4)
+BEGIN
+    RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtRight', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtRight AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: one right of this login on one table, into #Advice where it is missing.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtRight
+    @TableName nvarchar(400),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128),
+    @Needed nvarchar(20),
+    @Missing int OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Bad nvarchar(20), @Has int, @Name nvarchar(800) = CONCAT(QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table)),
+        @Login nvarchar(300) = QUOTENAME(SUSER_SNAME());
+    IF @Table IS NULL RETURN 0;
+    SET @Bad = (SELECT CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+    IF DB_ID(@Db) IS NULL
+    BEGIN
+        SET @Missing = @Missing + 1;
+        RETURN 0;
+    END;
+    IF COALESCE(HAS_DBACCESS(@Db), 0) = 0
+    BEGIN
+        SET @Missing = @Missing + 1;
+        IF NOT EXISTS (SELECT 1 FROM #Advice WHERE Subject = CONCAT(N'rights in ', @Db))
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (@Bad, CONCAT(N'rights in ', @Db), N'this login may not enter the database',
+                CONCAT(N'USE ', QUOTENAME(@Db), N'; CREATE USER ', @Login, N' FOR LOGIN ', @Login));
+        RETURN 0;
+    END;
+    -- The function takes 128 characters and cuts the rest.
+    IF LEN(@Name) > 128
+    BEGIN
+        SET @Missing = @Missing + 1;
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        VALUES (N'warning', @TableName, CONCAT(N'whether this login has ', @Needed, N' on ', @Name, N' cannot be asked, the name is too long'));
+        RETURN 0;
+    END;
+    -- NULL: there is no such table, or this login may not even see it; said once.
+    SET @Has = HAS_PERMS_BY_NAME(@Name, N'OBJECT', @Needed);
+    IF @Has = 1 RETURN 0;
+    SET @Missing = @Missing + 1;
+    IF @Has IS NULL AND @Needed <> N'SELECT' RETURN 0;
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    VALUES (@Bad, @TableName, CONCAT(N'this login lacks ', @Needed, N' on ', @Name, CASE WHEN @Has IS NULL THEN N', or there is no such table' ELSE N'' END),
+        CONCAT(N'USE ', QUOTENAME(@Db), N'; GRANT ', @Needed, N' ON ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' TO ', @Login));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtRights', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtRights AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: the rights that a run needs on what one table is made of.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtRights
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Needed nvarchar(20), @Missing int = 0, @Nth int = 1;
+    SELECT @Db = SourceDb, @Schema = SourceSchema, @Table = SourceTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, @Schema, @Table, N'SELECT', @Missing OUTPUT;
+    SELECT @Db = MetadataDb, @Schema = MetadataSchema, @Table = MetadataTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, @Schema, @Table, N'SELECT', @Missing OUTPUT;
+    SELECT @Db = BusinessUnitDb, @Schema = COALESCE(BusinessUnitSchema, N'dbo'), @Table = BusinessUnitTable
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, @Schema, @Table, N'SELECT', @Missing OUTPUT;
+    SELECT @Db = TargetDb, @Schema = TargetSchema, @Table = TargetTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    WHILE @Nth <= 4
+    BEGIN
+        SET @Needed = CASE @Nth WHEN 1 THEN N'SELECT' WHEN 2 THEN N'INSERT' WHEN 3 THEN N'UPDATE' ELSE N'DELETE' END;
+        EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, @Schema, @Table, @Needed, @Missing OUTPUT;
+        IF @Nth IN (1, 3) EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, N'dbo', N'BlobDeltaSlice', @Needed, @Missing OUTPUT;
+        IF @Nth IN (1, 2, 4) EXEC dbo.usp_BlobDelta_LookAtRight @TableName, @Db, N'dbo', N'BlobDeltaDeletion', @Needed, @Missing OUTPUT;
+        SET @Nth = @Nth + 1;
+    END;
+    IF @Missing = 0
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @TableName, N'this login has the rights that a run needs on source, metadata, business units and slice');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtIndex', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtIndex AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: whether an index of a table begins with a column; if none does, a line in #Advice
+-- with the statement to type.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtIndex
+    @TableName nvarchar(400),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128),
+    @Column nvarchar(128),
+    @Include nvarchar(800) = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Sql nvarchar(max), @Found int, @IsView int;
+    SET @Sql = REPLACE(N'SELECT
+            @IsView = MAX(CASE WHEN o.type = ''V'' THEN 1 ELSE 0 END),
+            @Found = SUM(CASE WHEN k.key_ordinal = 1 AND c.name = @Column AND i.is_disabled = 0 AND i.has_filter = 0 THEN 1 ELSE 0 END)
+        FROM {Db}.sys.objects AS o
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        LEFT JOIN {Db}.sys.indexes AS i ON i.object_id = o.object_id
+        LEFT JOIN {Db}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
+        LEFT JOIN {Db}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+        WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Table nvarchar(128), @Column nvarchar(128), @Found int OUTPUT, @IsView int OUTPUT',
+        @Schema = @Schema, @Table = @Table, @Column = @Column, @Found = @Found OUTPUT, @IsView = @IsView OUTPUT;
+    IF @IsView = 1 AND COALESCE(@Found, 0) = 0
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        VALUES (N'warning', @TableName, CONCAT(@Db, N'.', @Schema, N'.', @Table, N' is a view, and the indexes below it cannot be looked at here; see that ', @Column, N' has one'));
+    ELSE IF @Found = 0
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @TableName, CONCAT(N'no index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Column, N', so the whole table is read'),
+            CONCAT(N'CREATE INDEX ', QUOTENAME(LEFT(CONCAT(N'IX_', @Table, N'_', @Column), 128)), N' ON ', QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table),
+                N' (', QUOTENAME(@Column), N')', N' INCLUDE (' + @Include + N')'));
+    ELSE IF @Found > 0
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        VALUES (N'ok', @TableName, CONCAT(N'an index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Column));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtTable AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: configuration, templates, marker row, lease, rights and indexes of one table.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtTable
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Bad nvarchar(20), @Holder uniqueidentifier, @State nvarchar(20), @SourceDb nvarchar(128), @SourceSchema nvarchar(128),
+        @SourceTable nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128),
+        @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(800),
+        @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max),
+        @Message nvarchar(4000), @Script nvarchar(1000);
+    SELECT
+        @Bad = CASE WHEN c.IsActive = 1 THEN N'error' ELSE N'warning' END, @Require = c.RequireBundle,
+        @SourceDb = c.SourceDb, @SourceSchema = c.SourceSchema, @SourceTable = c.SourceTable, @Key = c.KeyColumn, @Path = c.PathColumn,
+        @MetadataDb = c.MetadataDb, @MetadataSchema = c.MetadataSchema, @MetadataTable = c.MetadataTable, @Id = c.MetadataIdColumn,
+        @ModifiedOn = c.MetadataModifiedOnCol, @Unit = c.MetadataBusinessUnitCol, @IsRunning = h.IsRunning, @Until = h.RunLeaseExpiresAt
+    FROM dbo.BlobDeltaTableConfig AS c
+    LEFT JOIN dbo.BlobDeltaHighWatermark AS h ON h.TableName = c.TableName
+    WHERE c.TableName = @TableName;
+    -- First, because a catalog that may not be read looks like an empty one.
+    EXEC dbo.usp_BlobDelta_LookAtRights @TableName;
+    IF EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaTableConfig AS c
+        WHERE c.TableName = @TableName
+            AND 0 IN (HAS_DBACCESS(c.SourceDb), HAS_DBACCESS(c.TargetDb), HAS_DBACCESS(c.MetadataDb), HAS_DBACCESS(c.BusinessUnitDb))
+    )
+    BEGIN
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @TableName, N'configuration, slice and indexes cannot be looked at without the rights above');
+        RETURN 0;
+    END;
+    BEGIN TRY
+        EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @SourceHint = @Hint OUTPUT;
+        EXEC dbo.usp_BlobDelta_PrepareTable NULL, @TableName, 1;
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @TableName, N'configuration and templates fit');
+    END TRY
+    BEGIN CATCH
+        SET @Message = ERROR_MESSAGE();
+        EXEC dbo.usp_BlobDelta_ScriptAtWork @Script OUTPUT;
+        IF @Script IS NOT NULL SET @Message = CONCAT(@Message, N' (script ', @Script, N')');
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (@Bad, @TableName, @Message, CASE WHEN @Bad = N'warning' THEN N'nothing, as long as the table is not active; else correct its row in BlobDeltaTableConfig' ELSE N'correct its row in BlobDeltaTableConfig, or the template that is named, or set IsActive = 0' END);
+        -- What else would be found follows from this.
+        RETURN 0;
+    END CATCH;
+    BEGIN TRY
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+        IF @State = N'Complete' AND @Require = 1
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (N'warning', @TableName, CONCAT(N'the complete slice of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' is in no bundle yet'),
+                CONCAT(N'blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder))));
+        ELSE IF @State = N'Filling' AND COALESCE(@IsRunning, 0) = 0
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (N'warning', @TableName, CONCAT(N'the slice was left unfinished by run ', LOWER(CONVERT(nvarchar(36), @Holder))),
+                CONCAT(N'blobdelta run --resume ', LOWER(CONVERT(nvarchar(36), @Holder)), N', or start a new run'));
+        ELSE
+            INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @TableName, CONCAT(N'the slice is marked, and is ', @State));
+    END TRY
+    BEGIN CATCH
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (@Bad, @TableName, ERROR_MESSAGE(), CONCAT(N'if its rows can go, empty the slice table; then EXEC dbo.usp_BlobDelta_MakeSlice N''', REPLACE(@TableName, N'''', N''''''), N''''));
+    END CATCH;
+    IF @IsRunning = 1 AND @Until <= dbo.ufn_BlobDelta_UtcNow()
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @TableName, CONCAT(N'the lease of a run expired at ', CONVERT(nvarchar(27), @Until, 126), N'Z; that run died or lost its connection'), N'blobdelta run --resume RUNID, or start a new run');
+    -- Reading a FileTable under READ_COMMITTED_SNAPSHOT fails without the hint.
+    IF @Hint <> N''
+    BEGIN
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        SELECT N'ok', @TableName, CONCAT(N'the source is a FileTable, read ', @Hint, N'; READ_COMMITTED_SNAPSHOT of ', d.name, N' is ', CASE WHEN d.is_read_committed_snapshot_on = 1 THEN N'on' ELSE N'off' END)
+        FROM sys.databases AS d WHERE d.database_id = DB_ID(@SourceDb);
+        IF EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE (TableName = @TableName OR TableName IS NULL) AND ScriptText LIKE N'%{SourceTable}%' AND ScriptText NOT LIKE N'%{SourceHint}%')
+            OR EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE (TableName = @TableName OR TableName IS NULL) AND ScriptText LIKE N'%{SourceTable}%' AND ScriptText NOT LIKE N'%{SourceHint}%')
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (N'warning', @TableName, N'a template reads {SourceTable} without {SourceHint}, which fails for a FileTable under READ_COMMITTED_SNAPSHOT', N'write {SourceHint} behind {SourceTable} and its alias');
+    END;
+    -- Exact comparison of datetime with datetime2 begins with level 130.
+    SET @Level = (SELECT d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID());
+    IF @Level < 130
+    BEGIN
+        SET @Sql = REPLACE(N'SELECT @Type = MAX(y.name) FROM {Db}.sys.columns AS c
+            INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+            INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+            INNER JOIN {Db}.sys.types AS y ON y.user_type_id = c.system_type_id
+            WHERE s.name = @Schema AND o.name = @Table AND c.name = @Column', N'{Db}', QUOTENAME(@MetadataDb));
+        EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Table nvarchar(128), @Column nvarchar(128), @Type nvarchar(128) OUTPUT',
+            @Schema = @MetadataSchema, @Table = @MetadataTable, @Column = @ModifiedOn, @Type = @Type OUTPUT;
+        IF @Type = N'datetime'
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (N'error', @TableName, CONCAT(@ModifiedOn, N' is a datetime, and below compatibility level 130 the job database compares it with the window inexactly'), N'ALTER DATABASE BlobDeltaJobs SET COMPATIBILITY_LEVEL = 130');
+    END;
+    SET @Include = CONCAT(QUOTENAME(@Id), N', ' + QUOTENAME(@Unit));
+    EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @SourceDb, @SourceSchema, @SourceTable, @Key;
+    IF @Path IS NOT NULL EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @SourceDb, @SourceSchema, @SourceTable, @Path;
+    EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @ModifiedOn, @Include;
+    SET @Include = CONCAT(QUOTENAME(@ModifiedOn), N', ' + QUOTENAME(@Unit));
+    EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @Id, @Include;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtServer', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtServer AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: versions of the scripts, rights in the job database and on the server, clock.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtServer
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Utc datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @Local datetime2(7) = dbo.ufn_BlobDelta_LocalNow(), @Last datetime2(7), @Missing nvarchar(200),
+        @Login nvarchar(300) = QUOTENAME(SUSER_SNAME());
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    SELECT
+        CASE WHEN v.Version = w.Version THEN N'ok' ELSE N'error' END, w.Script,
+        CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
+        CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
+    FROM (
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 3 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 2
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 4
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
+        UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 1
+    ) AS w
+    LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
+    -- Templates run as the caller, so the right to execute is not enough.
+    SET @Missing = CONCAT(
+        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'SELECT') = 1 THEN N'' ELSE N', SELECT' END,
+        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'INSERT') = 1 THEN N'' ELSE N', INSERT' END,
+        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'UPDATE') = 1 THEN N'' ELSE N', UPDATE' END,
+        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'DELETE') = 1 THEN N'' ELSE N', DELETE' END,
+        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'EXECUTE') = 1 THEN N'' ELSE N', EXECUTE' END
+    );
+    IF @Missing = N''
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'rights in BlobDeltaJobs', N'SELECT, INSERT, UPDATE, DELETE and EXECUTE on schema dbo');
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'error', N'rights in BlobDeltaJobs', CONCAT(N'on schema dbo this login lacks ', SUBSTRING(@Missing, 3, 200)),
+            CONCAT(N'USE BlobDeltaJobs; GRANT ', SUBSTRING(@Missing, 3, 200), N' ON SCHEMA::dbo TO ', @Login));
+    IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_tran_database_transactions')
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        VALUES (N'warning', N'open transactions', N'this server does not show them: a window ends at the buffer alone, and the manifest says lag_only');
+    ELSE IF COALESCE(HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER STATE'), 0) = 0
+        AND COALESCE(HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW SERVER PERFORMANCE STATE'), 0) = 0
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', N'open transactions', N'this login may not look for them: a change whose transaction is open for longer than the buffer is missed, and the manifest says lag_only',
+            CONCAT(N'USE master; GRANT VIEW SERVER STATE TO ', @Login));
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'open transactions', N'this login may look for them');
+    SET @Last = (SELECT MAX(RunStartedAt) FROM dbo.BlobDeltaRun);
+    IF @Last > @Utc
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'error', N'clock', CONCAT(N'it says ', CONVERT(nvarchar(27), @Utc, 126), N'Z, before the last run''s start ', CONVERT(nvarchar(27), @Last, 126), N'Z'),
+            N'set the server''s clock right; a window computed from it would lose changes');
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        VALUES (N'ok', N'clock', CONCAT(CONVERT(nvarchar(27), @Utc, 126), N'Z; local time is ', CONVERT(int, ROUND(DATEDIFF(second, @Utc, @Local) / 60.0, 0)), N' minutes from UTC'));
+    IF ABS(DATEDIFF(minute, @Utc, SYSUTCDATETIME())) > 1
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', N'clock', N'dbo.ufn_BlobDelta_UtcNow was replaced and does not give the server''s time, as tests do it', N'DROP FUNCTION dbo.ufn_BlobDelta_UtcNow, then run script 05 again');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtDatabase', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtDatabase AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: collation, compatibility level and free space of one database.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtDatabase
+    @Db nvarchar(128)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Collation nvarchar(128), @Own nvarchar(128), @Level int, @Sql nvarchar(max), @Free bigint, @Total bigint, @Subject nvarchar(200) = CONCAT(N'database ', @Db);
+    SELECT @Collation = d.collation_name, @Level = d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db);
+    SET @Own = (SELECT d.collation_name FROM sys.databases AS d WHERE d.database_id = DB_ID());
+    IF @Collation = @Own
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @Subject, CONCAT(N'collation ', @Collation));
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @Subject, CONCAT(N'collation ', COALESCE(@Collation, N'unknown'), N', and the job database has ', @Own),
+            N'nothing for the shared templates; where one of your own compares text of both, it needs COLLATE DATABASE_DEFAULT');
+    IF @Level >= 130
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @Subject, CONCAT(N'compatibility level ', @Level));
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @Subject, CONCAT(N'compatibility level ', @Level, N', and everything here was made for 130 and later'),
+            CONCAT(N'ALTER DATABASE ', QUOTENAME(@Db), N' SET COMPATIBILITY_LEVEL = 130'));
+    IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_os_volume_stats')
+    BEGIN
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @Subject, N'this server does not tell how much space is free');
+        RETURN 0;
+    END;
+    BEGIN TRY
+        SET @Sql = N'SELECT TOP (1) @Free = v.available_bytes, @Total = v.total_bytes
+            FROM sys.master_files AS f CROSS APPLY sys.dm_os_volume_stats(f.database_id, f.file_id) AS v
+            WHERE f.database_id = DB_ID(@Db) AND f.type IN (0, 2) ORDER BY v.available_bytes';
+        EXEC sp_executesql @Sql, N'@Db nvarchar(128), @Free bigint OUTPUT, @Total bigint OUTPUT', @Db = @Db, @Free = @Free OUTPUT, @Total = @Total OUTPUT;
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (CASE WHEN @Free >= @Total / 10 THEN N'ok' ELSE N'warning' END, @Subject,
+            COALESCE(CONCAT(N'its fullest volume has ' + CONVERT(nvarchar(20), @Free / 1048576), N' MiB free of ' + CONVERT(nvarchar(20), @Total / 1048576)), N'how much space is free cannot be told'),
+            CASE WHEN @Free < @Total / 10 THEN N'make room: a first full load needs as much as the blobs have' END);
+    END TRY
+    BEGIN CATCH
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @Subject, CONCAT(N'how much space is free cannot be told: ', ERROR_MESSAGE()));
+    END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Doctor', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Doctor AS RETURN 0');
+GO
+-- Looks at the whole deployment; changes nothing. One row a finding, ok or warning or error, with what to do.
+-- What cannot be looked at is a warning that says so.
+ALTER PROCEDURE dbo.usp_BlobDelta_Doctor
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: what it finds wrong would end it.', 1;
+    DECLARE @Db nvarchar(128), @Table nvarchar(400);
+    CREATE TABLE #Advice (
+        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(800) NOT NULL,
+        Finding nvarchar(4000) NOT NULL, WhatToDo nvarchar(4000) NULL
+    );
+    EXEC dbo.usp_BlobDelta_LookAtServer;
+    CREATE TABLE #Database (Name nvarchar(128) NOT NULL PRIMARY KEY);
+    INSERT INTO #Database (Name)
+    SELECT DISTINCT d.name
+    FROM sys.databases AS d
+    WHERE d.database_id = DB_ID() OR EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaTableConfig AS c
+        WHERE d.database_id IN (DB_ID(c.SourceDb), DB_ID(c.TargetDb), DB_ID(c.MetadataDb), DB_ID(COALESCE(c.BusinessUnitDb, c.SourceDb)))
+    );
+    SET @Db = (SELECT MIN(Name) FROM #Database);
+    WHILE @Db IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_LookAtDatabase @Db;
+        SET @Db = (SELECT MIN(Name) FROM #Database WHERE Name > @Db);
+    END;
+    IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1)
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', N'tables', N'no active table is configured', N'blobdelta table add, or an INSERT into BlobDeltaTableConfig');
+    SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig);
+    WHILE @Table IS NOT NULL
+    BEGIN
+        BEGIN TRY
+            EXEC dbo.usp_BlobDelta_LookAtTable @Table;
+        END TRY
+        BEGIN CATCH
+            INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @Table, CONCAT(N'not all of it can be looked at: ', ERROR_MESSAGE()));
+        END CATCH;
+        SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @Table);
+    END;
+    SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
+END;
+GO
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 1;
+INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
+GO
+SET NOEXEC OFF;
+GO
