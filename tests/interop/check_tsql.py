@@ -1,0 +1,168 @@
+"""Holds all T-SQL of the project against Microsoft's own grammar (ScriptDom, in PyPI's `maxdop`), for each version of it.
+
+    check_tsql.py [FOLDER]
+
+What is parsed:
+  * every script of `sql/sqlserver`, batch by batch;
+  * every template of scripts 04 and 05, its placeholders filled as `usp_BlobDelta_ListPlaceholders` fills them, for a tree
+    and a flat table, with business units and without, and for a FileTable;
+  * every text in a script that is executed as it stands but for the names in it (`REPLACE(N'...', N'{Db}', ...)`);
+  * every file of FOLDER: the statements that the program sends, written there by
+    `BLOBDELTA_STATEMENTS=FOLDER cargo test --test suite -- tds::statements`.
+Files with `[{Name}]` are filled by the program, and so come with FOLDER.
+
+What this cannot find: a function, option value or system view that a version does not have (ScriptDom knows the grammar of a
+version, not its names), a name that is spelled wrong, and a lone wrong word at the beginning of a batch, which is the call of a
+procedure. That each run can fail is tried at its beginning, with a misspelt keyword.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+VERSIONS = ["2016", "2017", "2019", "2022", "2025"]
+MAXDOP = str(pathlib.Path(sys.executable).with_name("maxdop"))
+SCRIPTS = pathlib.Path(__file__).parents[2] / "sql" / "sqlserver"
+LITERAL = re.compile(r"--[^\n]*|/\*.*?\*/|(N?)'((?:[^']|'')*)'", re.DOTALL)
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def values(tree, units, filetable):
+    """What the engine puts into braces for one kind of table."""
+    return {
+        "SourceTable": "[S].[dbo].[Files]",
+        "TargetTable": "[D].[dbo].[Files]",
+        "MetadataTable": "[M].[dbo].[Files]",
+        "BusinessUnitTable": "[S].[dbo].[Units]" if units else None,
+        "SliceSchema": "[D].[dbo]",
+        "SourceHint": "WITH (READCOMMITTEDLOCK)" if filetable else "",
+        "KeyColumn": "[stream_id]",
+        "PathColumn": "[path_locator]" if tree else None,
+        "ParentPathColumn": "[parent_path_locator]" if tree else None,
+        "ParentPath": "s.[parent_path_locator]" if tree else "CAST(NULL AS varbinary(1))",
+        "MetadataIdColumn": "[Attachment]]Id]",
+        "MetadataModifiedOnCol": "[ModifiedOn]",
+        "MetadataBusinessUnitCol": "[BusinessUnit]" if units else None,
+        "BusinessUnitIdColumn": "[BusinessUnitId]" if units else None,
+        "BusinessUnit": "m.[BusinessUnit]" if units else "CAST(NULL AS uniqueidentifier)",
+        "InScope": (
+            "(EXISTS (SELECT 1 FROM [S].[dbo].[Units] AS u WHERE u.[BusinessUnitId] = m.[BusinessUnit])"
+            " AND (@BusinessUnitId IS NULL OR m.[BusinessUnit] = @BusinessUnitId))"
+            if units
+            else "(@BusinessUnitId IS NULL)"
+        ),
+        "TargetColumns": "[stream_id], [file_stream]",
+        "SourceColumns": "s.[stream_id], s.[file_stream]",
+        "AncestorColumns": "s.[stream_id], CASE WHEN f.IsForeign = 0 THEN s.[file_stream] END",
+        "MaxDOP": "2",
+    }
+
+
+def literals(text):
+    """The string literals of a script: where each begins and ends, and what it says."""
+    for found in LITERAL.finditer(text):
+        if found.group(2) is not None:
+            yield found.start(), found.end(), found.group(2).replace("''", "'")
+
+
+def batches(name, text):
+    """What sqlcmd sends, each with its place."""
+    line, start = 1, 1
+    lines = []
+    for one in text.splitlines() + ["GO"]:
+        if one.strip().upper() == "GO":
+            if "".join(lines).strip():
+                yield f"{name}, batch from line {start}", "\n".join(lines)
+            lines, start = [], line + 1
+        else:
+            lines.append(one)
+        line += 1
+
+
+def fill(name, text, known):
+    """A template filled for one kind of table, or None where that kind does not use it."""
+    used = set(PLACEHOLDER.findall(text))
+    if unknown := used - known.keys():
+        sys.exit(f"{name}: this program does not know what the engine fills in for {sorted(unknown)}")
+    if any(known[one] is None for one in used):
+        return None
+    return PLACEHOLDER.sub(lambda found: known[found.group(1)], text)
+
+
+def templates(script, text):
+    """Every template of a script, filled for every kind of table that uses it."""
+    kinds = [values(tree, units, hint) for tree in (True, False) for units in (True, False) for hint in (True, False)]
+    for start, _, template in literals(text):
+        if "\n" not in template or not PLACEHOLDER.findall(template) or not PLACEHOLDER.findall(template)[0] in kinds[0]:
+            continue
+        name = f"{script}, template from line {text.count(chr(10), 0, start) + 1}"
+        filled = {fill(name, template, known) for known in kinds} - {None}
+        assert filled, f"{name}: no kind of table uses it"
+        for one in sorted(filled):
+            # As the engine checks it, and as it runs it.
+            yield name, f"IF 1 = 0 BEGIN {one}\n    SET @Rows = @@ROWCOUNT;\n    END;"
+
+
+def executed(script, text):
+    """Every text that a script executes with nothing but names put into it."""
+    for start, end, literal in literals(text):
+        before, after = text[:start].rstrip(), text[end:]
+        names = PLACEHOLDER.findall(literal)
+        # Not an expression, and nothing more is put behind it.
+        is_whole = re.match(r"\s*(--|[A-Z]+ )", literal) and not literal.lstrip().startswith("EXISTS")
+        is_filled = re.match(r"\s*,\s*N'\{\w+\}'", after) and names and " + @" not in after.split(";", 1)[0]
+        if is_whole and (is_filled or re.search(r"EXEC \($", before)):
+            name = f"{script}, statement from line {text.count(chr(10), 0, start) + 1}"
+            yield name, PLACEHOLDER.sub(lambda found: f"[{found.group(1)}]", literal)
+
+
+def pieces(folder):
+    for script in sorted(SCRIPTS.glob("*.sql")):
+        text = script.read_text(encoding="utf-8")
+        if "[{" in text:
+            continue
+        yield from batches(script.name, text)
+        yield from executed(script.name, text)
+        if re.match(r"0[45]_", script.name):
+            yield from templates(script.name, text)
+    for statement in sorted(folder.iterdir()) if folder else []:
+        yield statement.name, statement.read_text(encoding="utf-8")
+
+
+def refusal(text, version):
+    """What the grammar of a version has against a text, if anything."""
+    call = [MAXDOP, "--parser-version", version]
+    done = subprocess.run(call, input=text.encode(), capture_output=True, check=False)
+    return done.stderr.decode().strip() if done.returncode else None
+
+
+def check_placeholders():
+    """What is filled in here has the names that the engine fills in."""
+    text = (SCRIPTS / "05_BlobDeltaJobs_Engine.sql").read_text(encoding="utf-8")
+    listed = text.split("INSERT INTO #Placeholder (Name, Value) VALUES", 1)[1].split("END;\nGO", 1)[0]
+    engine = set(re.findall(r"\(N'(\w+)', ", listed))
+    here = values(True, True, True).keys()
+    if engine != here:
+        sys.exit(f"placeholders of the engine that are not known here: {engine - here}; here alone: {here - engine}")
+
+
+def main():
+    check_placeholders()
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    found = list(pieces(folder))
+    everything = "\nGO\n".join(text for _, text in found)
+    assert "\nGO\n" in everything and "SELECT" in everything
+    for version in VERSIONS:
+        for wrong in ("SELECT 1 FORM t;", "SELECT TOP 1 FROM WHERE;", "UPDATE t SET WHERE a = 1;"):
+            assert refusal(f"SELECT 1;\nGO\n{wrong}", version), f"{version} takes {wrong!r}, so this proves nothing"
+        if refusal(everything, version):
+            wrong = [(name, why) for name, text in found if (why := refusal(text, version))]
+            for name, why in wrong:
+                print(f"{version}: {name}: {why.removeprefix('maxdop: <stdin>: ')}")
+            sys.exit(f"{len(wrong)} of {len(found)} texts are no T-SQL of SQL Server {version}")
+    sent = sum(1 for _ in folder.iterdir()) if folder else 0
+    print(f"{len(found)} texts ({sent} sent by the program) parse as T-SQL of SQL Server {', '.join(VERSIONS)}")
+
+
+main()
