@@ -69,7 +69,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 3,
+        version: 4,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -83,7 +83,7 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 2] = [
+pub const SQLITE_UPGRADES: [Script; 3] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 2,
@@ -95,6 +95,12 @@ pub const SQLITE_UPGRADES: [Script; 2] = [
         version: 3,
         is_engine: true,
         text: include_str!("../sql/sqlite/upgrade_03_to_3.sql"),
+    },
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 4,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_4.sql"),
     },
 ];
 

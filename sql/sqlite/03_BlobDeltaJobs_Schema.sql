@@ -204,14 +204,16 @@ CREATE TABLE IF NOT EXISTS BlobDeltaQueuePopulationScript (
 CREATE UNIQUE INDEX IF NOT EXISTS UX_BlobDeltaQueuePopulationScript
     ON BlobDeltaQueuePopulationScript (coalesce(TableName, ''), QueueName);
 
--- Rule 15. LoggedAt is set by whoever logs, from the server's clock, UTC.
+-- Rule 15. LoggedAt is set by whoever logs, from the server's clock, UTC. Of a key that LeftScope (rule 17)
+-- BusinessUnit is the unit that it left, NULL where it left the scope of all units.
 CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     DeletionId   INTEGER PRIMARY KEY,
     TableName    TEXT NOT NULL,
     stream_id    BLOB NOT NULL CHECK (length(stream_id) = 16),
     DeletedOn    TEXT NOT NULL CHECK (length(DeletedOn) = 27),
     BusinessUnit BLOB NULL,
-    LoggedAt     TEXT NOT NULL CHECK (length(LoggedAt) = 27)
+    LoggedAt     TEXT NOT NULL CHECK (length(LoggedAt) = 27),
+    Reason       TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);

@@ -1,5 +1,5 @@
 -- What every slice database holds beside its slice tables: the marker rows (rule 9) and the
--- deletions of each slice (rule 15). {Schema} is the attached database.
+-- deletions of each slice (rule 15), keys that left its scope (rule 17) among them. {Schema} is the attached database.
 
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaSlice (
     TargetTable  TEXT NOT NULL PRIMARY KEY,
@@ -19,5 +19,6 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaDeletion (
     DeletedOn    TEXT NOT NULL,
     BusinessUnit BLOB NULL,
     LoggedAt     TEXT NOT NULL,
+    Reason       TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope')),
     PRIMARY KEY (TableName, stream_id)
 ) WITHOUT ROWID;

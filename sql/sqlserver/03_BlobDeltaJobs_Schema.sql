@@ -339,7 +339,8 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'UX_BlobDeltaQueuePopulationScript');
 END;
 GO
--- Rule 15. LoggedAt is the server's clock at logging, UTC; DeletedOn is in the table's clock.
+-- Rule 15. LoggedAt is the server's clock at logging, UTC; DeletedOn is in the table's clock. Of a key that
+-- LeftScope (rule 17) BusinessUnit is the unit that it left, NULL where it left the scope of all units.
 IF OBJECT_ID(N'dbo.BlobDeltaDeletionLog', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaDeletionLog (
         DeletionId   bigint IDENTITY(1, 1) NOT NULL,
@@ -349,8 +350,16 @@ IF OBJECT_ID(N'dbo.BlobDeltaDeletionLog', N'U') IS NULL
         BusinessUnit uniqueidentifier NULL,
         LoggedAt     datetime2(7) NOT NULL
             CONSTRAINT DF_BlobDeltaDeletionLog_LoggedAt DEFAULT SYSUTCDATETIME(),
+        Reason       nvarchar(20) NOT NULL
+            CONSTRAINT DF_BlobDeltaDeletionLog_Reason DEFAULT N'Deleted'
+            CONSTRAINT CK_BlobDeltaDeletionLog_Reason CHECK (Reason IN (N'Deleted', N'LeftScope')),
         CONSTRAINT PK_BlobDeltaDeletionLog PRIMARY KEY (DeletionId)
     );
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaDeletionLog', N'Reason') IS NULL
+    ALTER TABLE dbo.BlobDeltaDeletionLog ADD Reason nvarchar(20) NOT NULL
+        CONSTRAINT DF_BlobDeltaDeletionLog_Reason DEFAULT N'Deleted'
+        CONSTRAINT CK_BlobDeltaDeletionLog_Reason CHECK (Reason IN (N'Deleted', N'LeftScope'));
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaDeletionLog_LoggedAt')
 BEGIN

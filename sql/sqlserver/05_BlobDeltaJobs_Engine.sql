@@ -611,16 +611,21 @@ BEGIN
             WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
         );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
-    -- Rule 15: LoggedAt selects, DeletedOn competes.
-    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
-    SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt
+    -- Rule 15: LoggedAt selects, DeletedOn competes. A key that left a scope (rule 17) is told to that scope
+    -- alone; on a tie the deletion outranks it.
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
     FROM (
         SELECT
-            l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt,
-            ROW_NUMBER() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.DeletionId DESC) AS Newest
+            l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt, l.Reason,
+            ROW_NUMBER() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest
         FROM dbo.BlobDeltaDeletionLog AS l
         WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
-            AND (@BusinessUnitId IS NULL OR l.BusinessUnit IS NULL OR l.BusinessUnit = @BusinessUnitId)
+            AND (
+                (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR l.BusinessUnit IS NULL))
+                OR l.BusinessUnit = @BusinessUnitId
+                OR (l.Reason = N''LeftScope'' AND l.BusinessUnit IS NULL AND @BusinessUnitId IS NULL)
+            )
     ) AS d
     WHERE d.Newest = 1;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
@@ -1751,12 +1756,12 @@ BEGIN
                 SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
                 WHERE b.State = N'Absent'
                     AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
-                    -- A deletion after the stamp explains why the row is not there.
+                    -- A deletion after the stamp explains why the row is not there; to have left a scope does not.
                     AND NOT EXISTS (
                         SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
                         INNER JOIN dbo.BlobDeltaWindowQueue AS q
                             ON q.RunId = @RunId AND q.TableName = d.TableName AND q.stream_id = d.stream_id
-                        WHERE d.TableName = @TableName AND d.stream_id = b.stream_id
+                        WHERE d.TableName = @TableName AND d.stream_id = b.stream_id AND d.Reason = N'Deleted'
                             AND d.DeletedOn >= COALESCE(q.ModifiedOn, d.DeletedOn)
                     );
             UPDATE dbo.BlobDeltaRunTable
@@ -2319,8 +2324,20 @@ BEGIN
         DeletedOn    datetime2(7) NOT NULL,
         BusinessUnit uniqueidentifier NULL,
         LoggedAt     datetime2(7) NOT NULL,
+        Reason       nvarchar(20) NOT NULL
+            CONSTRAINT DF_BlobDeltaDeletion_Reason DEFAULT N''Deleted''
+            CONSTRAINT CK_BlobDeltaDeletion_Reason CHECK (Reason IN (N''Deleted'', N''LeftScope'')),
         CONSTRAINT PK_BlobDeltaDeletion PRIMARY KEY (TableName, stream_id)
     );
+    USE BlobDeltaJobs;';
+        EXEC sp_executesql @Sql;
+    END;
+    ELSE IF COL_LENGTH(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaDeletion]', N'Reason') IS NULL
+    BEGIN
+        SET @Sql = N'USE ' + QUOTENAME(@Db) + N';
+    ALTER TABLE dbo.BlobDeltaDeletion ADD Reason nvarchar(20) NOT NULL
+        CONSTRAINT DF_BlobDeltaDeletion_Reason DEFAULT N''Deleted''
+        CONSTRAINT CK_BlobDeltaDeletion_Reason CHECK (Reason IN (N''Deleted'', N''LeftScope''));
     USE BlobDeltaJobs;';
         EXEC sp_executesql @Sql;
     END;

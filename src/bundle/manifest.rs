@@ -147,7 +147,7 @@ impl Default for LatestRule {
             order: order.map(String::from).to_vec(),
             null_modified_on: "least".into(),
             tombstones: "the key is deleted if a tombstone wins; it stays so until a version that wins against the \
-                         tombstone"
+                         tombstone; one with DeltaReason LeftScope competes with rows of its own chain alone"
                 .into(),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
-use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_MODIFIED_ON};
+use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_MODIFIED_ON, DELTA_REASON};
 use crate::model::sqltype::SqlType;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::{HashMap, HashSet};
@@ -65,7 +65,7 @@ impl ColumnPlan {
     }
 
     /// The plan of tombstones: the key under the table's name for it, `DeltaModifiedOn` (when it
-    /// was deleted), `DeltaBusinessUnit`, and the run.
+    /// was deleted), `DeltaBusinessUnit`, `DeltaReason`, and the run.
     ///
     /// # Errors
     /// Config: a key column of one of the other names.
@@ -74,6 +74,7 @@ impl ColumnPlan {
             Column::new(key_column, SqlType::UniqueIdentifier, false),
             Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), false),
             Column::new(DELTA_BUSINESS_UNIT, SqlType::UniqueIdentifier, true),
+            Column::new(DELTA_REASON, SqlType::NVarChar(Some(20)), false),
         ];
         Self::build(&columns, key_column, true)
     }

@@ -7,9 +7,10 @@ use super::plan::{ColumnPlan, PlannedColumn};
 use super::{binary, fit, guid, numbers, text, times};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
-use crate::model::column::DELTA_MODIFIED_ON;
+use crate::model::column::{DELTA_MODIFIED_ON, DELTA_REASON};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch, StringArray};
@@ -111,6 +112,20 @@ impl BatchRows {
             None => return Err(Error::verification("the rows have no such column").column(DELTA_MODIFIED_ON)),
         };
         Ok(Version { modified_on, tombstone, run_started_at: self.run_started_at(row)?, run_id: self.run_id(row)? })
+    }
+
+    /// Why a tombstone stands.
+    ///
+    /// # Errors
+    /// Verification: a reason that is none; Internal, if the batch holds no tombstones.
+    pub fn reason(&self, row: usize) -> Result<DeletionReason> {
+        let column = self.plan.index_of(DELTA_REASON);
+        let column = column.ok_or_else(|| Error::internal("the batch holds no tombstones"))?;
+        let known = match self.decoded(row, column)? {
+            Cell::Text(text) => DeletionReason::parse(text),
+            _ => None,
+        };
+        known.ok_or_else(|| self.bad(row, column, "neither Deleted nor LeftScope".to_owned()))
     }
 
     /// The ranks of all rows, none a tombstone.

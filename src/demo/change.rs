@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::name::TableName;
-use crate::model::slice::Deletion;
+use crate::model::slice::{Deletion, DeletionReason};
 use crate::model::time::Timestamp;
 use std::path::PathBuf;
 
@@ -165,7 +165,8 @@ impl Changer<'_> {
         self.backend.delete(&self.metadata, (names::METADATA_KEY, key))?;
         let deleted_on = self.next_stamp();
         let business_unit = meta.and_then(|meta| meta.business_unit);
-        self.backend.log_deletion(&self.source, &Deletion { key, deleted_on, business_unit })?;
+        let reason = DeletionReason::Deleted;
+        self.backend.log_deletion(&self.source, &Deletion { key, deleted_on, business_unit, reason })?;
         self.nodes[at].is_gone = true;
         Ok(1)
     }

@@ -251,7 +251,8 @@ impl Exporter<'_> {
             total += deletions.len() as u64;
             for deletion in &deletions {
                 let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
-                builder.push_row(&[Cell::Guid(deletion.key), Cell::DateTime(deletion.deleted_on), unit])?;
+                let reason = Cell::Text(deletion.reason.as_str());
+                builder.push_row(&[Cell::Guid(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
             }
             parts.write(&builder.finish()?)?;
         }

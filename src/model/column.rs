@@ -48,6 +48,9 @@ pub const DELTA_PARENT_KEY: &str = "DeltaParentKey";
 /// Whether rule 4 took it before its window.
 pub const DELTA_EARLY: &str = "DeltaEarly";
 
+/// Why a tombstone stands: [`super::slice::DeletionReason`].
+pub const DELTA_REASON: &str = "DeltaReason";
+
 /// [`DELTA_COLUMNS`] as columns.
 pub fn delta_columns() -> Vec<Column> {
     DELTA_COLUMNS.iter().map(|(name, sql_type, nullable)| Column::new(name, *sql_type, *nullable)).collect()

@@ -73,13 +73,41 @@ pub struct ReadLimits {
     pub inline_bytes: u64,
 }
 
-/// A logged deletion.
+/// Why a key has a tombstone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeletionReason {
+    /// The row is gone from the source; outranks older versions of it wherever they stand.
+    Deleted,
+    /// The row stands in the source, but not in the scope of its chain any more (rule 17); concerns what
+    /// that chain wrote, and nothing else.
+    LeftScope,
+}
+
+impl DeletionReason {
+    /// Its text in tables and in parts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "Deleted",
+            Self::LeftScope => "LeftScope",
+        }
+    }
+
+    /// From its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Deleted, Self::LeftScope].into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// A logged deletion, or a key that left the scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deletion {
-    /// The key that is gone.
+    /// The key that is gone, from the source or from the scope.
     pub key: Guid,
     /// When it went, in the table's clock; competes with `ModifiedOn` (rule 15).
     pub deleted_on: Timestamp,
-    /// Its business unit, where it is known.
+    /// `Deleted`: its business unit, where it is known. `LeftScope`: the unit that it left; `None` where it
+    /// left the scope of all units.
     pub business_unit: Option<Guid>,
+    /// Why.
+    pub reason: DeletionReason,
 }

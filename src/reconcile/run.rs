@@ -10,7 +10,7 @@ use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
-use crate::model::slice::Deletion;
+use crate::model::slice::{Deletion, DeletionReason};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
@@ -224,7 +224,8 @@ impl<'a> Reconciler<'a> {
     fn left(&mut self, key: Guid, holding: Holding, kind: FindingKind) -> Result<()> {
         self.report.note(Finding { kind, key, at_source: None, in_bundles: holding.version.modified_on });
         if self.options.log_deletions && kind.can_be_deleted() {
-            let deletion = Deletion { key, deleted_on: self.now, business_unit: holding.unit };
+            let deletion =
+                Deletion { key, deleted_on: self.now, business_unit: holding.unit, reason: DeletionReason::Deleted };
             self.backend.log_deletion(&self.table.name, &deletion)?;
             self.report.deletions += 1;
         }

@@ -227,6 +227,9 @@ fn tombstones(
             if is_delta && (version.run_id, version.run_started_at) != (run.run_id, run.started_at.0) {
                 report.add(Finding::new(K::WrongRun, Some(&file.path), format!("the tombstone of key {key}")));
             }
+            if let Err(error) = batch.reason(row) {
+                report.add(Finding::of(K::BadRow, Some(&file.path), &error));
+            }
             last = Some(sorted_by);
         }
         report.rows += batch.rows() as u64;

@@ -117,6 +117,8 @@ def check_tombstones(bundle, table, file):
     rows = pq.read_table(bundle / file["path"])
     require(rows.num_rows == file["rows"], f"{file['path']}: {rows.num_rows} rows, {file['rows']} are claimed")
     require(rows.column("DeltaModifiedOn").null_count == 0, f"{file['path']}: a tombstone without a time")
+    reasons = set(rows.column("DeltaReason").to_pylist())
+    require(reasons <= {"Deleted", "LeftScope"}, f"{file['path']}: a tombstone for another reason: {reasons}")
 
 
 def check_table(bundle, table):

@@ -79,6 +79,7 @@ const BEFORE: &str = "ALTER TABLE BlobDeltaWindowQueue RENAME TO Newer;
     INSERT INTO BlobDeltaWindowQueue
         SELECT RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, State FROM Newer;
     DROP TABLE Newer;
+    ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%'";
 
 const TEMPLATE_BEFORE: &str = include_str!("../../fixtures/scripts/WindowQueue_of_version_2.sql");

@@ -15,7 +15,7 @@ use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Run, RunRequest, Scope};
-use blobdelta::model::slice::Deletion;
+use blobdelta::model::slice::{Deletion, DeletionReason};
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::table::TableConfig;
 use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
@@ -235,7 +235,12 @@ impl World {
     }
 
     pub fn log_deletion(&mut self, number: u32, deleted: i64) {
-        let deletion = Deletion { key: key(number), deleted_on: minute(deleted), business_unit: None };
+        let deletion = Deletion {
+            key: key(number),
+            deleted_on: minute(deleted),
+            business_unit: None,
+            reason: DeletionReason::Deleted,
+        };
         self.backend.log_deletion(&self.table.name, &deletion).unwrap();
     }
 

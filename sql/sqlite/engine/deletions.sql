@@ -1,8 +1,16 @@
 -- Rule 15: LoggedAt selects, DeletedOn competes. The lower bound is the last completed run's
--- start less the buffer, so that an entry that was committed late is not lost.
-INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
-SELECT d.TableName, d.stream_id, max(d.DeletedOn), d.BusinessUnit, d.LoggedAt
-FROM BlobDeltaDeletionLog AS d
-WHERE d.TableName = @TableName AND d.LoggedAt >= @DeletionsFrom
-    AND (@BusinessUnitId IS NULL OR d.BusinessUnit IS NULL OR d.BusinessUnit = @BusinessUnitId)
-GROUP BY d.stream_id;
+-- start less the buffer, so that an entry that was committed late is not lost. A key that left a scope
+-- (rule 17) is told to that scope alone; on a tie the deletion outranks it.
+INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
+FROM (
+    SELECT
+        l.*, row_number() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest
+    FROM BlobDeltaDeletionLog AS l
+    WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
+        AND CASE l.Reason
+            WHEN 'LeftScope' THEN l.BusinessUnit IS @BusinessUnitId
+            ELSE @BusinessUnitId IS NULL OR l.BusinessUnit IS NULL OR l.BusinessUnit = @BusinessUnitId
+        END
+) AS d
+WHERE d.Newest = 1;

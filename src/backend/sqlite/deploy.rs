@@ -139,6 +139,17 @@ impl Session {
         DeployStep { name, outcome, needs_attention }
     }
 
+    /// The deletions of a slice database from before they had reasons.
+    fn add_reasons(&self, schema: &str) -> Result<()> {
+        let made = format!("SELECT sql FROM {schema}.sqlite_master WHERE name = 'BlobDeltaDeletion'");
+        let made: String = self.query_one(&made, [])?;
+        if !made.contains("Reason") {
+            let add = "ADD COLUMN Reason TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))";
+            self.execute(&format!("ALTER TABLE {schema}.BlobDeltaDeletion {add}"), [])?;
+        }
+        Ok(())
+    }
+
     /// Creates the slice table if it is missing, and marks it if it is empty. A table that holds
     /// rows and has no marker row may be anybody's, and is never marked.
     pub(super) fn make_slice(&mut self, table: &TableConfig) -> Result<&'static str> {
@@ -151,6 +162,7 @@ impl Session {
                 .connection
                 .execute_batch(&script)
                 .map_err(|error| failed("make the slice's marker table", error))?;
+            session.add_reasons(&schema)?;
             let created = session.resolve(&table.target).is_err();
             if created {
                 session.create_slice_table(table, &source)?;

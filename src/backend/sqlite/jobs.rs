@@ -217,9 +217,16 @@ impl Jobs for Session {
         self.table(table)?;
         self.transact("log a deletion", |session| {
             session.execute(
-                "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                (table, deletion.key, deletion.deleted_on, deletion.business_unit, session.server_time().utc),
+                "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (
+                    table,
+                    deletion.key,
+                    deletion.deleted_on,
+                    deletion.business_unit,
+                    session.server_time().utc,
+                    deletion.reason,
+                ),
             )
         })?;
         Ok(())

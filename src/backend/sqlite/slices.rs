@@ -110,12 +110,12 @@ impl Slices for Session {
         let prepared = self.prepared(&fence.table)?;
         self.own_slice(&prepared.config, fence, &READABLE)?;
         let sql = format!(
-            "SELECT stream_id, DeletedOn, BusinessUnit FROM {}.BlobDeltaDeletion
+            "SELECT stream_id, DeletedOn, BusinessUnit, Reason FROM {}.BlobDeltaDeletion
              WHERE TableName = ?1 AND stream_id > ?2 ORDER BY stream_id LIMIT ?3",
             self.schema_of(&prepared.config.target.db)
         );
         self.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
-            Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)? })
+            Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)?, reason: row.get(3)? })
         })
     }
 

@@ -172,10 +172,10 @@ impl Session {
             "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
              SELECT ?1, b.stream_id, 'The metadata has this key, the source does not', ?2 FROM temp.\"#Batch\" AS b
              WHERE b.State = 'Absent' AND NOT EXISTS (
-                 -- A deletion after the stamp explains why the row is not there.
+                 -- A deletion after the stamp explains why the row is not there; to have left a scope does not.
                  SELECT 1 FROM BlobDeltaDeletionLog AS d INNER JOIN BlobDeltaWindowQueue AS q
                      ON q.RunId = ?3 AND q.TableName = ?1 AND q.Step = ?4 AND q.Seq = b.Seq
-                 WHERE d.TableName = ?1 AND d.stream_id = b.stream_id
+                 WHERE d.TableName = ?1 AND d.stream_id = b.stream_id AND d.Reason = 'Deleted'
                      AND d.DeletedOn >= coalesce(q.ModifiedOn, d.DeletedOn))",
             (table, self.server_time().utc, run, step.number()),
         )?;

@@ -244,7 +244,7 @@ impl Jobs for Session {
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
         self.table(table)?;
         let sql = Sql::new(
-            "INSERT INTO dbo.BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt) VALUES (",
+            "INSERT INTO dbo.BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, Reason, LoggedAt) VALUES (",
         )
         .bind(table)
         .then(", ")
@@ -253,6 +253,8 @@ impl Jobs for Session {
         .bind(deletion.deleted_on)
         .then(", ")
         .bind(deletion.business_unit)
+        .then(", ")
+        .bind(deletion.reason.as_str())
         .then(", dbo.ufn_BlobDelta_UtcNow())");
         self.client.unit(|client| client.execute("log a deletion", sql.clone())).map(drop)
     }

@@ -21,7 +21,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
-use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, SliceState};
+use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, SlicePosition, SliceState};
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::window::Window;
@@ -94,7 +94,7 @@ impl Slices for Session {
         self.cursor = None;
         let config = self.own_slice(fence)?;
         let sql = Sql::new(format!(
-            "SELECT TOP ({limit}) stream_id, DeletedOn, BusinessUnit FROM {}.dbo.BlobDeltaDeletion WHERE TableName = ",
+            "SELECT TOP ({limit}) stream_id, DeletedOn, BusinessUnit, Reason FROM {}.dbo.BlobDeltaDeletion WHERE TableName = ",
             quote(&config.target.db)
         ));
         let sql = behind_key(sql.bind(&fence.table), after).then(" ORDER BY stream_id");
@@ -104,7 +104,10 @@ impl Slices for Session {
             .map(|row| {
                 let fields = Fields::of(row);
                 let (key, deleted_on) = (fields.must(0, Fields::guid)?, fields.must(1, Fields::time)?);
-                Ok(Deletion { key, deleted_on, business_unit: fields.guid(2)? })
+                let reason = fields.must(3, Fields::text)?;
+                let reason = DeletionReason::parse(reason)
+                    .ok_or_else(|| Error::internal(format!("{reason:?} is no reason of a deletion")))?;
+                Ok(Deletion { key, deleted_on, business_unit: fields.guid(2)?, reason })
             })
             .collect()
     }

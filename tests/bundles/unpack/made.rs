@@ -155,7 +155,9 @@ fn write_tombstones(stage: &TableStage<'_>, tombstones: &[(u8, i64)], stamp: Run
     let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &PartOptions::default()).unwrap();
     let mut builder = BatchBuilder::new(plan, stamp);
     for (nth, deleted) in tombstones {
-        builder.push_row(&[Cell::Guid(key(*nth)), Cell::DateTime(at(*deleted)), Cell::Null]).unwrap();
+        builder
+            .push_row(&[Cell::Guid(key(*nth)), Cell::DateTime(at(*deleted)), Cell::Null, Cell::Text("Deleted")])
+            .unwrap();
     }
     if !tombstones.is_empty() {
         parts.write(&builder.finish().unwrap()).unwrap();

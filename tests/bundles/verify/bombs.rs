@@ -90,10 +90,11 @@ fn what_is_forged_is_not_refused_for_being_forged() {
     forged(PART, &rows(&[1, 2, 8]), plain_counts, &[], &["unused_blob"]);
 }
 
-fn deletes(rows: i32, keys: Column) -> Forged {
+fn deletes(rows: i32, [keys, reasons]: [Column; 2]) -> Forged {
     let mut columns = vec![keys];
     columns.extend(moment("DeltaModifiedOn", since_1970(150), rows));
     columns.push(Column::new("DeltaBusinessUnit", Kind::Fixed(16), true).nulls(rows));
+    columns.push(reasons);
     columns.extend(run_columns(rows));
     Forged::new(columns, rows)
 }
@@ -106,7 +107,8 @@ fn absent(rows: i32, keys: Column) -> Forged {
 fn rows_by_the_billion_in_some_hundred_bytes() {
     let keys = |name| Column::new(name, Kind::Fixed(16), false).same(&[8; 16], i32::MAX);
     let bad = |part, forged_part: &Forged| forged(part, forged_part, |_| {}, &["bad_part"], &["bad_part"]);
-    bad(DELETES, &deletes(i32::MAX, keys("stream_id")));
+    let reasons = Column::new("DeltaReason", Kind::Text, true).nulls(i32::MAX);
+    bad(DELETES, &deletes(i32::MAX, [keys("stream_id"), reasons]));
     bad(ABSENT, &absent(i32::MAX, keys("ChildKey")));
 }
 
@@ -121,10 +123,12 @@ fn one_key_by_the_million_is_given_up() {
         install(&path, part, forged, |_| {});
         let mut findings = verify(&path, Level::Deep, &Silent).unwrap().findings;
         findings.dedup_by_key(|finding| finding.kind);
-        assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), due);
+        assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), due, "{findings:?}");
         assert!(findings.iter().all(|finding| finding.file.as_deref() == Some(part)), "{findings:?}");
     };
-    given_up(DELETES, &deletes(rows, keys("stream_id")), [FindingKind::DuplicateKey, FindingKind::BadPart]);
+    let reasons = arrays(&vec![b"Deleted".to_vec(); rows as usize]);
+    let reasons = Column::new("DeltaReason", Kind::Text, false).plain(&reasons, rows);
+    given_up(DELETES, &deletes(rows, [keys("stream_id"), reasons]), [FindingKind::DuplicateKey, FindingKind::BadPart]);
     given_up(ABSENT, &absent(rows, keys("ChildKey")), [FindingKind::OutOfOrder, FindingKind::BadPart]);
 }
 

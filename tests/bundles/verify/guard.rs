@@ -136,9 +136,9 @@ fn make_bundles_of_format_1() {
     fs::create_dir_all(folder()).unwrap();
     let sample = Made::sample();
     let first = sample.write(&folder());
-    archive(&Bundle::open(&first).unwrap(), &Local, &folder(), None, &Silent).unwrap();
     let mut other = Made { run: 2, row_run: 2, started: 2000, ..Made::sample() };
     other.rows_in_group = 3;
+    other.reason = "LeftScope";
     other.spoil = |manifest| {
         manifest
             .failed_tables
@@ -152,7 +152,9 @@ fn make_bundles_of_format_1() {
         (table.window.lag_only, table.window.active_transaction_floor) = (false, Some(table.window.end));
         table.window.watermark_before = Some(table.window.start);
     };
-    other.write(&folder());
+    let other = other.write(&folder());
+    archive(&Bundle::open(&other).unwrap(), &Local, &folder(), None, &Silent).unwrap();
+    fs::remove_dir_all(other).unwrap();
     let mut third = Made { run: 3, row_run: 3, started: 3000, start: 400, end: 900, ..Made::sample() };
     third.rows.iter_mut().for_each(|row| row.modified = row.modified.map(|at| at + 400));
     third.tombstones = vec![(key(5), 899)];

@@ -93,6 +93,7 @@ fn order_and_keys_are_held() {
     );
     expect(|made| made.tombstones.swap(0, 1), &[K::OutOfOrder]);
     expect(|made| made.tombstones = vec![(key(20), 150), (key(20), 160)], &[K::DuplicateKey]);
+    expect(|made| made.reason = "Moved", &[K::BadRow]);
 }
 
 /// Two keys that stand one way by their bytes, and the other way as SQL Server sorts them.

@@ -99,6 +99,8 @@ pub struct Made {
     /// The run that the rows say.
     pub row_run: u8,
     pub tombstones: Vec<(Guid, i64)>,
+    /// Of all tombstones.
+    pub reason: &'static str,
     pub absent: Vec<(Guid, Option<Guid>)>,
     pub spoil: fn(&mut Manifest),
     /// Rows of a row group.
@@ -116,6 +118,7 @@ impl Made {
             rows: Vec::new(),
             row_run: run,
             tombstones: Vec::new(),
+            reason: "Deleted",
             absent: Vec::new(),
             spoil: |_| {},
             rows_in_group: usize::MAX,
@@ -191,10 +194,9 @@ impl Made {
     fn write_tombstones(&self, stage: &TableStage<'_>) -> Vec<FileInfo> {
         let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
-        let rows = self
-            .tombstones
-            .iter()
-            .map(|(key, deleted)| vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null]);
+        let rows = self.tombstones.iter().map(|(key, deleted)| {
+            vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null, Cell::Text(self.reason)]
+        });
         write_part(stage, FileRole::Tombstones, plan, stamp, rows.collect())
     }
 

@@ -112,7 +112,7 @@ fn write_others(stage: &TableStage<'_>, options: &PartOptions) -> Result<Vec<Fil
     let deletions = Arc::new(ColumnPlan::tombstones("stream_id")?);
     let mut parts = stage.parts(FileRole::Tombstones, deletions.schema(), options)?;
     let mut builder = BatchBuilder::new(deletions, stamp());
-    builder.push_row(&[Cell::Guid(key(9)), Cell::DateTime(started_at()), Cell::Null])?;
+    builder.push_row(&[Cell::Guid(key(9)), Cell::DateTime(started_at()), Cell::Null, Cell::Text("Deleted")])?;
     parts.write(&builder.finish()?)?;
     let mut files = parts.finish()?;
     let absent = Arc::new(ColumnPlan::absent_parents()?);
