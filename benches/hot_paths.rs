@@ -240,7 +240,7 @@ fn small_batch(builder: &mut BatchBuilder) -> RecordBatch {
 }
 
 /// A bundle in the making, with its first part open.
-fn staged(folder: &Path) -> (Staged<'static>, PartWriter<'static>) {
+fn staged(folder: &Path) -> (Staged, PartWriter) {
     let manifest = Manifest::from_bytes(MANIFEST).unwrap();
     let mut staged = Staged::create(&Local, folder, manifest.bundle_name()).unwrap();
     let stage = staged.add_table(&manifest.tables[0].name, "-- nothing reads it here\n").unwrap();
@@ -248,7 +248,7 @@ fn staged(folder: &Path) -> (Staged<'static>, PartWriter<'static>) {
     (staged, parts)
 }
 
-fn write(mut parts: PartWriter<'_>, batches: &[RecordBatch]) -> Vec<FileInfo> {
+fn write(mut parts: PartWriter, batches: &[RecordBatch]) -> Vec<FileInfo> {
     batches.iter().for_each(|batch| parts.write(batch).unwrap());
     parts.finish().unwrap()
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 const MAX_WINDOW_LOG: u32 = 27;
 /// Of the compressed value, until the disk takes them.
 const WAITING_BYTES: u64 = 2 << 20;
-const STAGING_NAME: &str = "incoming.zst";
+pub(super) const STAGING_NAME: &str = "incoming.zst";
 
 /// Where a value was put.
 #[derive(Clone, Debug, PartialEq, Eq)]

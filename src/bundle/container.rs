@@ -7,6 +7,7 @@ use super::folder::{self, Entry};
 use super::layout::{BUNDLE_SUFFIX, BundleName};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
+use crate::durable::{Disk, Local, Sharing};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::store::Location;
@@ -26,7 +27,8 @@ pub struct Container {
 }
 
 enum Form {
-    Folder,
+    /// Reached from a handle of the folder, or of one above it.
+    Folder(Arc<dyn Disk>),
     Archive(Archive),
     Objects(Remote, Objects),
 }
@@ -48,9 +50,9 @@ impl Container {
         opened.map_err(|error| error.file(path))
     }
 
-    /// A folder that is known to be one.
-    pub(super) fn folder(path: &Path) -> Self {
-        Self::new(path, Form::Folder)
+    /// A folder that is known to be one, and lies beneath this disk.
+    pub(super) fn folder(disk: Arc<dyn Disk>, path: &Path) -> Self {
+        Self::new(path, Form::Folder(disk))
     }
 
     fn new(path: &Path, form: Form) -> Self {
@@ -81,7 +83,9 @@ impl Container {
                 .hint("name a folder that ends in .bundle, or an archive that ends in .bundle.tar or .bundle.tar.age")
         };
         let metadata = match path.metadata() {
-            Ok(metadata) if metadata.is_dir() => return Ok(Form::Folder),
+            Ok(metadata) if metadata.is_dir() => {
+                return Local.beneath(path, Sharing::Ours).map(|disk| Form::Folder(Arc::from(disk)));
+            }
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(neither("nowhere")),
             Err(error) => return Err(Error::io("open", path, error)),
@@ -137,7 +141,7 @@ impl Container {
     /// Io; Verification, for a folder that is deeper than any bundle.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         match &self.form {
-            Form::Folder => folder::list(&self.at),
+            Form::Folder(disk) => folder::list(disk.as_ref(), &self.at),
             Form::Archive(archive) => Ok(archive.entries()),
             Form::Objects(_, objects) => Ok(objects.values().cloned().collect()),
         }
@@ -151,7 +155,7 @@ impl Container {
     /// Verification.
     pub fn check_claims(&self, manifest: &Manifest) -> Result<()> {
         let (name, modified) = match &self.form {
-            Form::Folder | Form::Objects(..) => {
+            Form::Folder(_) | Form::Objects(..) => {
                 let name = self.path.file_name().and_then(|name| name.to_str());
                 (name.and_then(BundleName::parse), None)
             }
@@ -172,7 +176,7 @@ impl Container {
 
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
-        matches!(self.form, Form::Folder)
+        matches!(self.form, Form::Folder(_))
     }
 
     /// Opens a file; `file` is a path that the grammar of paths let through.
@@ -181,8 +185,8 @@ impl Container {
     /// Verification, if it is not there, a link stands in its way, or it is no regular file; Io.
     pub(super) fn content(&self, file: &str) -> Result<Content> {
         match &self.form {
-            Form::Folder => {
-                let (file, bytes) = folder::open(&self.at, file)?;
+            Form::Folder(disk) => {
+                let (file, bytes) = folder::open(disk.as_ref(), &self.at, file)?;
                 Ok(Content::new(Arc::new(file), 0, bytes))
             }
             Form::Objects(remote, objects) => {

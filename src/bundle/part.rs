@@ -22,6 +22,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Room for what a part's footer, incompressible pages and dictionaries take over its values.
 const PART_SLACK_BYTES: u64 = 16 << 20;
@@ -98,8 +99,8 @@ impl PartOptions {
 }
 
 /// See the module's text.
-pub struct PartWriter<'d> {
-    disk: &'d dyn Disk,
+pub struct PartWriter {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     folder: TableFolder,
     role: FileRole,
@@ -210,9 +211,9 @@ struct SealingPart {
     rows: u64,
 }
 
-impl<'d> PartWriter<'d> {
+impl PartWriter {
     pub(super) fn new(
-        disk: &'d dyn Disk,
+        disk: Arc<dyn Disk>,
         root: &Path,
         folder: &TableFolder,
         role: FileRole,
@@ -289,8 +290,14 @@ impl<'d> PartWriter<'d> {
                 FileRole::Rows | FileRole::Blob => PayloadFile::Rows(self.number),
             };
             let path = PayloadPath { folder: self.folder.clone(), file }.to_string();
-            self.open =
-                Some(OpenPart::create(self.disk, &self.root, path, &self.schema, &self.properties, &self.budget)?);
+            self.open = Some(OpenPart::create(
+                self.disk.as_ref(),
+                &self.root,
+                path,
+                &self.schema,
+                &self.properties,
+                &self.budget,
+            )?);
             self.number = next_part(self.number)?;
         }
         self.open.as_mut().ok_or_else(|| Error::internal("a part that was opened is not open"))

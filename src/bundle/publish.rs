@@ -11,7 +11,8 @@ use super::content::Content;
 use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
 use super::remote::Remote;
-use super::staged::{Sealed, Staging, is_abandoned, sweep_staging, sync_folders};
+use super::staged::{Sealed, sync_folders};
+use super::staging::{Staging, is_abandoned, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -89,7 +90,7 @@ impl Form {
     }
 }
 
-impl Sealed<'_> {
+impl Sealed {
     /// Gives the bundle its name, or adopts the same bundle that stands there already. For an
     /// archive, the folder goes again.
     ///
@@ -98,8 +99,8 @@ impl Sealed<'_> {
     /// [`archive`].
     pub fn publish(mut self, form: &Form, monitor: &dyn Monitor) -> Result<Published> {
         if !matches!(form, Form::Folder) {
-            let bundle = Bundle::open_in(Container::folder(&self.staging.path))?;
-            return archive(&bundle, self.staging.disk, &self.out_dir, form.recipients(), monitor);
+            let bundle = Bundle::open_in(Container::folder(Arc::clone(&self.staging.disk), &self.staging.path))?;
+            return archive(&bundle, self.staging.disk.as_ref(), &self.out_dir, form.recipients(), monitor);
         }
         let path = self.out_dir.join(self.name.as_str());
         let (root, out_dir) = (self.root_sha256, self.out_dir.clone());
@@ -216,7 +217,7 @@ pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &d
 
 /// Removes what attempts at this bundle left that died.
 fn sweep_attempts(disk: &dyn Disk, out_dir: &Path, name: &BundleName) -> Result<()> {
-    sweep_staging(disk, out_dir, &|of, path| of == name && is_abandoned(path)).map(drop)
+    sweep_staging(disk, out_dir, &|of, path| of == name && is_abandoned(disk, path)).map(drop)
 }
 
 fn published(bundle: &Bundle, path: PathBuf, adopted: bool) -> Published {
@@ -244,7 +245,7 @@ impl Own {
 }
 
 /// Gives what was staged its name. Returns whether the same bundle stood there already.
-fn settle(staging: &mut Staging<'_>, out_dir: &Path, path: &Path, own: &Own, monitor: &dyn Monitor) -> Result<bool> {
+fn settle(staging: &mut Staging, out_dir: &Path, path: &Path, own: &Own, monitor: &dyn Monitor) -> Result<bool> {
     let adopted = match staging.disk.rename(&staging.path, path) {
         Ok(()) => {
             staging.keep = true;
@@ -263,7 +264,7 @@ fn settle(staging: &mut Staging<'_>, out_dir: &Path, path: &Path, own: &Own, mon
 
 /// A twin keeps its signature; one without gets that of what was staged. The file is whole and
 /// synced when it is renamed into the folder.
-fn sign_twin(twin: &Bundle, own: &Own, staging: &Staging<'_>) -> Result<()> {
+fn sign_twin(twin: &Bundle, own: &Own, staging: &Staging) -> Result<()> {
     let Some(signature) = &own.signature else { return Ok(()) };
     let refused = |what: &str, hint: &str| Err(Error::usage(what).file(twin.path()).hint(hint));
     match twin.signature()? {

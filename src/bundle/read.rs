@@ -12,13 +12,13 @@ use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
 use super::container::{Container, missing, read_failed};
 use super::content::Content;
-use super::folder::EntryKind;
 use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::signature::MAX_SIGNATURE_BYTES;
 use super::staged::{BAGIT_DECLARATION, tag_path};
+use crate::durable::EntryKind;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};

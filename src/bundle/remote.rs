@@ -6,8 +6,9 @@
 //! fetches no part.
 
 use super::content::{Content, ReadAt};
-use super::folder::{Entry, EntryKind};
+use super::folder::Entry;
 use super::layout::BundleName;
+use crate::durable::EntryKind;
 use crate::durable::Local;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;

@@ -3,13 +3,13 @@
 //! Staging folder → parts, blobs, schema → manifest and lists of hashes → everything synced
 //! ([`Sealed`]) → rename ([`super::Published`]). The staging folder lies in the output folder,
 //! so that the rename stays on one file system, and is removed when the value is dropped before
-//! that. After a crash it stays, and [`sweep_staging`] removes it.
+//! that. After a crash it stays, and [`sweep_staging`](super::sweep_staging) removes it.
 
 use super::blob::{BlobWriter, Blobs};
 use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
 use super::container::Container;
-use super::folder::{self, EntryKind};
+use super::folder;
 use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
     TableFolder, check_tag_path,
@@ -18,100 +18,39 @@ use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
 use super::read::Bundle;
 use super::signature::Signer;
-use crate::durable::{Disk, DurableFile, write_file};
+use super::staging::{Staging, remove_staged};
+use crate::durable::{Disk, EntryKind, write_file};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::monitor::Monitor;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The whole of `bagit.txt` (RFC 8493, section 2.1.1).
 pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
-const STAGING_MARK: &str = ".staging-";
-/// Nobody takes longer between making a folder and holding it.
-const IN_THE_MAKING: Duration = Duration::from_secs(60);
-
-/// A staging folder or file, removed when dropped unless it was let go.
-pub(super) struct Staging<'d> {
-    pub(super) disk: &'d dyn Disk,
-    pub(super) path: PathBuf,
-    pub(super) is_folder: bool,
-    pub(super) keep: bool,
-    /// Says to other processes that somebody works here ([`is_abandoned`]).
-    alive: Option<File>,
-}
-
-impl<'d> Staging<'d> {
-    /// `.<file name>.staging-<random>` in the output folder; nothing is made yet.
-    ///
-    /// # Errors
-    /// Usage, if the output folder is not a folder.
-    pub(super) fn new(disk: &'d dyn Disk, out_dir: &Path, file_name: &str, is_folder: bool) -> Result<Self> {
-        check_out_dir(out_dir)?;
-        let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
-        let path = out_dir.join(format!(".{file_name}{STAGING_MARK}{random}"));
-        Ok(Self { disk, path, is_folder, keep: false, alive: None })
-    }
-
-    /// Makes the folder, and holds it until the value is dropped.
-    ///
-    /// # Errors
-    /// Io.
-    pub(super) fn make_folder(&mut self) -> Result<()> {
-        self.disk.create_dir(&self.path)?;
-        self.alive = hold(&self.path);
-        Ok(())
-    }
-
-    /// Makes the file, likewise.
-    ///
-    /// # Errors
-    /// Io.
-    pub(super) fn make_file(&mut self) -> Result<Box<dyn DurableFile>> {
-        let file = self.disk.create(&self.path)?;
-        self.alive = hold(&self.path);
-        Ok(file)
-    }
-}
-
-impl Drop for Staging<'_> {
-    fn drop(&mut self) {
-        if self.keep {
-            return;
-        }
-        // Best effort: what stays is swept by a later run.
-        let _ = match self.is_folder {
-            true => self.disk.remove_dir_all(&self.path),
-            false => self.disk.remove_file(&self.path),
-        };
-    }
-}
 
 /// See the module's text.
-pub struct Staged<'d> {
-    staging: Staging<'d>,
+pub struct Staged {
+    staging: Staging,
     out_dir: PathBuf,
     name: BundleName,
     tables: u32,
     signer: Option<Arc<Signer>>,
 }
 
-impl<'d> Staged<'d> {
+impl Staged {
     /// Makes the staging folder `.<name>.staging-<random>` in the output folder.
     ///
     /// # Errors
     /// Usage, if the output folder is not a folder; Io.
-    pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
+    pub fn create(disk: &dyn Disk, out_dir: &Path, name: BundleName) -> Result<Self> {
         let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
         staging.make_folder()?;
-        disk.create_dir(&staging.path.join("data"))?;
-        disk.create_dir(&staging.path.join("schema"))?;
+        staging.disk.create_dir(&staging.path.join("data"))?;
+        staging.disk.create_dir(&staging.path.join("schema"))?;
         Ok(Self { staging, out_dir: out_dir.to_owned(), name, tables: 0, signer: None })
     }
 
@@ -131,12 +70,12 @@ impl<'d> Staged<'d> {
     ///
     /// # Errors
     /// Io.
-    pub fn add_table(&mut self, table: &TableName, ddl: &str) -> Result<TableStage<'d>> {
+    pub fn add_table(&mut self, table: &TableName, ddl: &str) -> Result<TableStage> {
         self.tables += 1;
         let folder = TableFolder::new(self.tables, table);
-        let (disk, root) = (self.staging.disk, self.staging.path.clone());
+        let (disk, root) = (Arc::clone(&self.staging.disk), self.staging.path.clone());
         disk.create_dir(&root.join(folder.data_path()))?;
-        write_file(disk, &root.join(folder.schema_path()), ddl.as_bytes())?;
+        write_file(disk.as_ref(), &root.join(folder.schema_path()), ddl.as_bytes())?;
         Ok(TableStage { disk, root, folder, blobs: BTreeMap::new() })
     }
 
@@ -145,7 +84,7 @@ impl<'d> Staged<'d> {
     ///
     /// # Errors
     /// Io; as [`Signer::sign`]; Internal, if manifest and files differ or there is no table.
-    pub fn finish(self, manifest: &Manifest) -> Result<Sealed<'d>> {
+    pub fn finish(self, manifest: &Manifest) -> Result<Sealed> {
         if manifest.tables.is_empty() {
             return Err(Error::internal("a bundle without a table was to be published"));
         }
@@ -160,7 +99,10 @@ impl<'d> Staged<'d> {
             self.tag(PAYLOAD_LIST, &checksums::to_bytes(lines))?,
         ];
         for table in &manifest.tables {
-            let sha256 = Sha256::of(&Container::folder(&self.staging.path).read(&table.schema_file, MAX_BYTES)?);
+            let sha256 = Sha256::of(
+                &Container::folder(Arc::clone(&self.staging.disk), &self.staging.path)
+                    .read(&table.schema_file, MAX_BYTES)?,
+            );
             tags.push(Checksum { path: table.schema_file.clone(), sha256 });
         }
         let list = checksums::to_bytes(tags);
@@ -169,7 +111,7 @@ impl<'d> Staged<'d> {
         if let Some(signature) = &signature {
             self.tag(SIGNATURE, signature)?;
         }
-        sync_folders(self.staging.disk, &self.staging.path)?;
+        sync_folders(self.staging.disk.as_ref(), &self.staging.path)?;
         let payload_bytes = payload.iter().map(|file| file.bytes).sum();
         let Self { staging, out_dir, name, .. } = self;
         let payload_files = payload.len() as u64;
@@ -177,7 +119,7 @@ impl<'d> Staged<'d> {
     }
 
     fn tag(&self, path: &str, bytes: &[u8]) -> Result<Checksum> {
-        write_file(self.staging.disk, &self.staging.path.join(path), bytes)?;
+        write_file(self.staging.disk.as_ref(), &self.staging.path.join(path), bytes)?;
         Ok(Checksum { path: path.to_owned(), sha256: Sha256::of(bytes) })
     }
 
@@ -197,7 +139,7 @@ impl<'d> Staged<'d> {
             due.insert(&table.schema_file, None);
             due.extend(table.files.iter().map(|file| (file.path.as_str(), Some(file.bytes))));
         }
-        for entry in folder::list(&self.staging.path)? {
+        for entry in folder::list(self.staging.disk.as_ref(), &self.staging.path)? {
             if entry.kind == EntryKind::Folder {
                 continue;
             }
@@ -215,7 +157,7 @@ impl<'d> Staged<'d> {
 
 /// Syncs a folder and all folders in it.
 pub(super) fn sync_folders(disk: &dyn Disk, root: &Path) -> Result<()> {
-    let entries = folder::list(root)?;
+    let entries = folder::list(disk, root)?;
     let folders: BTreeSet<&str> =
         entries.iter().filter(|entry| entry.kind == EntryKind::Folder).map(|entry| entry.path.as_str()).collect();
     // The deepest first: a name is only as safe as the folder that holds it.
@@ -227,8 +169,8 @@ pub(super) fn sync_folders(disk: &dyn Disk, root: &Path) -> Result<()> {
 
 /// A bundle that is whole and synced, under its staging name. Dropped, it is removed;
 /// [`Sealed::publish`] gives it its name.
-pub struct Sealed<'d> {
-    pub(super) staging: Staging<'d>,
+pub struct Sealed {
+    pub(super) staging: Staging,
     pub(super) out_dir: PathBuf,
     pub(super) name: BundleName,
     pub(super) root_sha256: Sha256,
@@ -237,7 +179,7 @@ pub struct Sealed<'d> {
     pub(super) payload_files: u64,
 }
 
-impl Sealed<'_> {
+impl Sealed {
     /// The root digest that the bundle will have.
     pub fn root_sha256(&self) -> Sha256 {
         self.root_sha256
@@ -245,14 +187,14 @@ impl Sealed<'_> {
 }
 
 /// One table of a bundle in the making.
-pub struct TableStage<'d> {
-    disk: &'d dyn Disk,
+pub struct TableStage {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     folder: TableFolder,
     blobs: Blobs,
 }
 
-impl<'d> TableStage<'d> {
+impl TableStage {
     /// `t001-<slug>`, for the manifest.
     pub fn folder(&self) -> &TableFolder {
         &self.folder
@@ -263,11 +205,11 @@ impl<'d> TableStage<'d> {
     ///
     /// # Errors
     /// Usage: a level that zstd does not have.
-    pub fn parts(&self, role: FileRole, schema: SchemaRef, options: &PartOptions) -> Result<PartWriter<'d>> {
+    pub fn parts(&self, role: FileRole, schema: SchemaRef, options: &PartOptions) -> Result<PartWriter> {
         if role == FileRole::Blob {
             return Err(Error::internal("a blob is not a part"));
         }
-        PartWriter::new(self.disk, &self.root, &self.folder, role, schema, options)
+        PartWriter::new(Arc::clone(&self.disk), &self.root, &self.folder, role, schema, options)
     }
 
     /// A writer of one value over the inline limit. One at a time.
@@ -275,7 +217,7 @@ impl<'d> TableStage<'d> {
     /// # Errors
     /// Io.
     pub fn blob(&mut self, options: &PartOptions) -> Result<BlobWriter<'_>> {
-        BlobWriter::create(self.disk, &self.root, &self.folder, &mut self.blobs, options)
+        BlobWriter::create(self.disk.as_ref(), &self.root, &self.folder, &mut self.blobs, options)
     }
 
     /// Takes a value over the inline limit as it lies in another bundle, once.
@@ -313,95 +255,13 @@ impl<'d> TableStage<'d> {
     /// # Errors
     /// Io.
     pub fn discard(self) -> Result<()> {
-        self.disk.remove_dir_all(&self.root.join(self.folder.data_path()))?;
+        remove_staged(
+            self.disk.as_ref(),
+            &self.root.join(self.folder.data_path()),
+            &format!("{}/", self.folder.data_path()),
+        )?;
         self.disk.remove_file(&self.root.join(self.folder.schema_path()))
     }
-}
-
-/// A folder beside bundles in the making, for what is made on the way to one. It is removed with the
-/// value, or after a crash as a staging folder is.
-pub struct Scratch<'d>(Staging<'d>);
-
-impl<'d> Scratch<'d> {
-    /// Makes one in the output folder, on the way to this bundle.
-    ///
-    /// # Errors
-    /// As [`Staged::create`].
-    pub fn create(disk: &'d dyn Disk, out_dir: &Path, name: &BundleName) -> Result<Self> {
-        let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
-        staging.make_folder()?;
-        Ok(Self(staging))
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.0.path
-    }
-}
-
-/// Removes staging folders and files from an output folder; `is_dead` says of each whether nobody
-/// packs under that name, or works at that path ([`is_abandoned`]), any more. Returns what was
-/// removed. Touches nothing else.
-///
-/// # Errors
-/// Usage, if the output folder is not a folder; Io.
-pub fn sweep_staging(
-    disk: &dyn Disk,
-    out_dir: &Path,
-    is_dead: &dyn Fn(&BundleName, &Path) -> bool,
-) -> Result<Vec<PathBuf>> {
-    check_out_dir(out_dir)?;
-    let failed = |error| Error::io("list", out_dir, error);
-    let mut removed = Vec::new();
-    for entry in std::fs::read_dir(out_dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let Some((name, is_folder)) = entry.file_name().to_str().and_then(staging_of) else { continue };
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() || kind.is_dir() != is_folder || !is_dead(&name, &entry.path()) {
-            continue;
-        }
-        match is_folder {
-            true => disk.remove_dir_all(&entry.path())?,
-            false => disk.remove_file(&entry.path())?,
-        }
-        removed.push(entry.path());
-    }
-    Ok(removed)
-}
-
-/// Whether nobody works any more in a staging folder or on a staging file. Who does holds an advisory
-/// lock, which ends with the process, however that ends; where the file system has none, nothing is
-/// abandoned. What is empty may have been made this moment, and not be held yet.
-pub fn is_abandoned(path: &Path) -> bool {
-    let Ok(found) = path.symlink_metadata() else { return false };
-    let is_empty = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(_) => found.len() == 0,
-    };
-    let is_old = found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > IN_THE_MAKING));
-    (!is_empty || is_old) && hold(path).is_some()
-}
-
-fn check_out_dir(out_dir: &Path) -> Result<()> {
-    if out_dir.is_dir() {
-        return Ok(());
-    }
-    Err(Error::usage("the output folder is not there, or is not a folder")
-        .file(out_dir)
-        .hint("make the folder first, or correct --out"))
-}
-
-fn hold(path: &Path) -> Option<File> {
-    File::open(path).ok().filter(|file| file.try_lock().is_ok())
-}
-
-/// The bundle that a staging folder (true) or file (false) was to become.
-fn staging_of(file_name: &str) -> Option<(BundleName, bool)> {
-    let (name, random) = file_name.strip_prefix('.')?.split_once(STAGING_MARK)?;
-    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bundle = BundleName::of_file(name).filter(|_| is_random)?;
-    let is_folder = name == bundle.as_str();
-    Some((bundle, is_folder))
 }
 
 /// Whether a path may stand in the list of tag files; for readers.

@@ -10,6 +10,7 @@ use super::{
     allocator, archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, receive, reconcile, replay, run,
     ship, signals, status, tables, unpack, verify,
 };
+use crate::durable::keep_private;
 use crate::error::{Error, Result};
 use clap::Parser as _;
 use std::io::Write as _;
@@ -22,6 +23,7 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(refused) => return refuse(&refused).into(),
     };
+    keep_private(args.group_readable);
     let progress = Progress::new(args.log_format == LogFormat::Json);
     match signals::listen().and_then(|()| dispatch(&args, &progress)) {
         Ok(answer) => {

@@ -34,6 +34,11 @@ pub struct Args {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
 
+    /// Let your group read the files that are made; else they are for you alone. In a drop folder its
+    /// own permissions decide
+    #[arg(long, global = true)]
+    pub group_readable: bool,
+
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -25,7 +25,7 @@ pub(super) struct Merge<'m, 'b> {
 
 impl Merge<'_, '_> {
     /// Writes all of it; values in `blob/` come along.
-    pub(super) fn write(&mut self, stage: &mut TableStage<'_>, mut parts: PartWriter<'_>) -> Result<Vec<FileInfo>> {
+    pub(super) fn write(&mut self, stage: &mut TableStage, mut parts: PartWriter) -> Result<Vec<FileInfo>> {
         let mut heads = BinaryHeap::new();
         for nth in 0..self.streams.len() {
             self.load(nth, stage)?;
@@ -52,7 +52,7 @@ impl Merge<'_, '_> {
     }
 
     /// Loads the next batch of a stream, and takes its large values along.
-    fn load(&mut self, nth: usize, stage: &mut TableStage<'_>) -> Result<()> {
+    fn load(&mut self, nth: usize, stage: &mut TableStage) -> Result<()> {
         let stream = &mut self.streams[nth];
         stream.next_batch(self.versions, self.monitor)?;
         let (bundle, table) = (stream.bundle(), stream.table());
@@ -89,7 +89,7 @@ impl Merge<'_, '_> {
         Ok(row - first)
     }
 
-    fn emit(&mut self, nth: usize, rows: usize, parts: &mut PartWriter<'_>) -> Result<()> {
+    fn emit(&mut self, nth: usize, rows: usize, parts: &mut PartWriter) -> Result<()> {
         let Some((batch, first)) = self.streams[nth].current() else { return Ok(()) };
         for row in first..first + rows {
             count(&mut self.counts, batch, row, self.window_start)?;

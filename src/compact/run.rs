@@ -31,8 +31,8 @@ pub fn compact(
     for bundle in &bundles {
         bundle.check_file_set()?;
     }
-    for path in sweep_staging(disk, out_dir, &|_, path| is_abandoned(path))? {
-        monitor.event(Event::Note(&format!("removed {}, which a process that died had left", path.display())));
+    for swept in sweep_staging(disk, out_dir, &|_, path| is_abandoned(disk, path))? {
+        monitor.event(Event::Note(&swept.to_string()));
     }
     let most = options.side_by_side.max(2);
     let between = match bundles.len() > most {

@@ -19,7 +19,7 @@ const ORPHANS_AT_ONCE: u32 = 8192;
 /// Writes one table.
 pub(super) fn write(
     parts: &Parts<'_>,
-    staged: &mut Staged<'_>,
+    staged: &mut Staged,
     options: &CompactOptions,
     stamp: RunStamp,
     monitor: &dyn Monitor,
@@ -55,7 +55,7 @@ struct Table<'a, 'b> {
 }
 
 impl Table<'_, '_> {
-    fn merged(&mut self, stage: &mut TableStage<'_>, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
+    fn merged(&mut self, stage: &mut TableStage, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
         let kept = self.versions.kept()?;
         let kept: Vec<Kept> =
             kept.into_iter().filter(|kept| kept.tombstones == (role == FileRole::Tombstones)).collect();
@@ -82,7 +82,7 @@ impl Table<'_, '_> {
     }
 
     /// The rows whose parent is not in the compacted bundle.
-    fn orphans(&mut self, stage: &TableStage<'_>, stamp: RunStamp) -> Result<Vec<FileInfo>> {
+    fn orphans(&mut self, stage: &TableStage, stamp: RunStamp) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents()?);
         let mut builder = BatchBuilder::new(plan.clone(), stamp);
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.options.parts)?;

@@ -1,9 +1,10 @@
 //! A disk that fails, for tests: it counts durable operations, commits of databases included, or
 //! the statements that a database is given, and fails at the n-th.
 
-use super::{Disk, DurableFile, Local, Refusal};
+use super::{Disk, DurableFile, Entry, Local, Refusal, Sharing};
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,10 +57,12 @@ impl Fault {
 }
 
 /// See the module's text. Clones share what they count.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Faulty {
     when: When,
     shared: Arc<Shared>,
+    /// What does what is let through.
+    inner: Arc<dyn Disk>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,7 @@ struct Shared {
 impl Faulty {
     /// A disk that fails like this.
     pub fn new(when: When) -> Self {
-        Self { when, shared: Arc::default() }
+        Self { when, shared: Arc::default(), inner: Arc::new(Local) }
     }
 
     /// Operations so far; of a disk that fails once, those that can fail like it does.
@@ -185,40 +188,61 @@ impl DurableFile for FaultyFile {
 }
 
 impl Disk for Faulty {
+    fn beneath(&self, root: &Path, sharing: Sharing) -> Result<Box<dyn Disk>> {
+        let inner = Arc::from(self.inner.beneath(root, sharing)?);
+        Ok(Box::new(Self { when: self.when, shared: Arc::clone(&self.shared), inner }))
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+        self.inner.look(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+        self.inner.list(path)
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<(File, u64)>> {
+        self.inner.read(path)
+    }
+
+    fn hold(&self, path: &Path) -> Option<File> {
+        self.inner.hold(path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         self.at("create", path)?;
-        Local.create_dir(path)
+        self.inner.create_dir(path)
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
         self.at("create", path)?;
-        let file = Local.create(path)?;
+        let file = self.inner.create(path)?;
         Ok(Box::new(FaultyFile { disk: self.clone(), file, path: path.to_owned(), begun: Ok(()) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.at("rename", to)?;
-        Local.rename(from, to)
+        self.inner.rename(from, to)
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
         self.sync(path)?;
-        Local.sync_dir(path)
+        self.inner.sync_dir(path)
     }
 
     fn sync_tree(&self, path: &Path) -> Result<()> {
         self.sync(path)?;
-        Local.sync_tree(path)
+        self.inner.sync_tree(path)
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
         self.at("remove", path)?;
-        Local.remove_file(path)
+        self.inner.remove_file(path)
     }
 
-    fn remove_dir_all(&self, path: &Path) -> Result<()> {
+    fn remove_dir(&self, path: &Path) -> Result<()> {
         self.at("remove", path)?;
-        Local.remove_dir_all(path)
+        self.inner.remove_dir(path)
     }
 
     fn before_commit(&self, what: &str) -> Result<()> {

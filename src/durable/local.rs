@@ -1,9 +1,12 @@
 //! The real file system.
 
+use super::at::{self, At};
+use super::beneath::{Beneath, Sharing, refused, regular};
+use super::entry::Entry;
 use super::point::{reached, reached_statement};
 use super::{Disk, DurableFile, Refusal};
 use crate::error::{Error, Result};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -89,42 +92,66 @@ impl DurableFile for LocalFile {
 }
 
 impl Disk for Local {
+    fn beneath(&self, root: &Path, sharing: Sharing) -> Result<Box<dyn Disk>> {
+        Ok(Box::new(Beneath::open(root, sharing)?))
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+        at::look(&At::path(path)).map_err(|error| Error::io("look at", path, error))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+        at::list(&At::path(path)).map_err(|error| Error::io("list", path, error))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<(File, u64)>> {
+        match at::open(&At::path(path)) {
+            Ok(file) => regular(file, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(refused("open", path, error)),
+        }
+    }
+
+    fn hold(&self, path: &Path) -> Option<File> {
+        at::open(&At::path(path)).ok().filter(|file| file.try_lock().is_ok())
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         reached("create a folder");
-        fs::create_dir(path).map_err(|error| Error::io("create", path, error))
+        at::create_dir(&At::path(path)).map_err(|error| Error::io("create", path, error))
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
         reached("create a file");
-        let opened = OpenOptions::new().write(true).create_new(true).open(path);
-        let file = opened.map_err(|error| Error::io("create", path, error))?;
+        let file = at::create(&At::path(path)).map_err(|error| Error::io("create", path, error))?;
         Ok(Box::new(LocalFile::new(file, path)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         reached("rename");
-        rename_exclusively(from, to).map_err(|error| Error::io("rename to its final name", to, error))
+        at::rename(&At::path(from), &At::path(to)).map_err(|error| Error::io("rename to its final name", to, error))
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
         reached("sync a folder");
-        let synced = File::open(path).and_then(|folder| folder.sync_all());
+        let synced = at::open_any_folder(&At::path(path)).and_then(|folder| folder.sync_all());
         synced.map_err(|error| Error::io("sync", path, error))
     }
 
     fn sync_tree(&self, path: &Path) -> Result<()> {
         reached("sync a tree");
-        sync_all_of(path).map_err(|error| Error::io("sync", path, error))
+        let synced = at::open_any_folder(&At::path(path)).and_then(|folder| sync_all_of(&folder, path));
+        synced.map_err(|error| Error::io("sync", path, error))
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
         reached("remove a file");
-        fs::remove_file(path).map_err(|error| Error::io("remove", path, error))
+        at::remove_file(&At::path(path)).map_err(|error| Error::io("remove", path, error))
     }
 
-    fn remove_dir_all(&self, path: &Path) -> Result<()> {
+    fn remove_dir(&self, path: &Path) -> Result<()> {
         reached("remove a folder");
-        fs::remove_dir_all(path).map_err(|error| Error::io("remove", path, error))
+        at::remove_dir(&At::path(path)).map_err(|error| Error::io("remove", path, error))
     }
 
     fn before_commit(&self, what: &str) -> Result<()> {
@@ -138,15 +165,87 @@ impl Disk for Local {
     }
 }
 
+impl Disk for Beneath {
+    fn beneath(&self, root: &Path, sharing: Sharing) -> Result<Box<dyn Disk>> {
+        Ok(Box::new(self.folder(root, sharing)?))
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+        Self::look(self, path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+        Self::list(self, path)
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<(File, u64)>> {
+        Self::read(self, path)
+    }
+
+    fn hold(&self, path: &Path) -> Option<File> {
+        self.on(path, at::open).ok().filter(|file| file.try_lock().is_ok())
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        reached("create a folder");
+        self.on(path, at::create_dir).map_err(|error| refused("create", path, error))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
+        reached("create a file");
+        let file = self.on(path, at::create).map_err(|error| refused("create", path, error))?;
+        Ok(Box::new(LocalFile::new(file, path)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        reached("rename");
+        let renamed = self.on(from, |from| self.on(to, |to| at::rename(from, to)));
+        renamed.map_err(|error| refused("rename to its final name", to, error))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<()> {
+        reached("sync a folder");
+        let synced =
+            self.folder(path, Sharing::Ours)?.on(path, at::open_any_folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| refused("sync", path, error))
+    }
+
+    fn sync_tree(&self, path: &Path) -> Result<()> {
+        reached("sync a tree");
+        let opened = self.folder(path, Sharing::Ours)?.on(path, at::open_any_folder);
+        opened.and_then(|folder| sync_all_of(&folder, path)).map_err(|error| refused("sync", path, error))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        reached("remove a file");
+        self.on(path, at::remove_file).map_err(|error| refused("remove", path, error))
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        reached("remove a folder");
+        self.on(path, at::remove_dir).map_err(|error| refused("remove", path, error))
+    }
+}
+
+/// From here on what this process makes is for its user alone, or to be read by the user's group too;
+/// in a drop folder its own bits decide ([`Sharing::AsFolder`]). Databases that SQLite makes are meant too.
+pub fn keep_private(with_group: bool) {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(if with_group { 0o027 } else { 0o077 }));
+    // On Windows the folder's access list decides, which is inherited.
+    #[cfg(not(unix))]
+    let _ = with_group;
+}
+
 /// One call for the file system, where there is such a call: a sync for each of many small files
 /// takes longer than writing them.
 #[cfg(target_os = "linux")]
-fn sync_all_of(folder: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+fn sync_all_of(folder: &File, _: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn sync_all_of(folder: &Path) -> io::Result<()> {
+fn sync_all_of(_: &File, folder: &Path) -> io::Result<()> {
     sync_each(folder)?;
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
@@ -155,34 +254,11 @@ fn sync_all_of(folder: &Path) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn sync_each(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() {
-        for entry in fs::read_dir(path)? {
+        for entry in std::fs::read_dir(path)? {
             sync_each(&entry?.path())?;
         }
     }
     File::open(path)?.sync_all()
-}
-
-/// rename(2) replaces an empty folder and any file, so the flag that forbids it is asked for.
-#[cfg(target_os = "linux")]
-fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system without the flag (some network mounts).
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => rename_if_absent(from, to),
-        other => Ok(other?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
-    rename_if_absent(from, to)
-}
-
-fn rename_if_absent(from: &Path, to: &Path) -> io::Result<()> {
-    if to.symlink_metadata().is_ok() {
-        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-    }
-    fs::rename(from, to)
 }
 
 #[cfg(test)]
@@ -197,7 +273,7 @@ mod tests {
         Local.create_dir(&b).unwrap();
         assert!(Local.rename(&a, &b).is_err());
         assert!(Local.create(&a).is_err());
-        Local.remove_dir_all(&b).unwrap();
+        Local.remove_dir(&b).unwrap();
         Local.rename(&a, &b).unwrap();
         assert!(b.is_dir() && !a.exists());
     }

@@ -2,17 +2,25 @@
 //!
 //! Everything that must survive a crash goes through a [`Disk`], and every commit of a database
 //! is announced to it ([`Disk::before_commit`]), and every statement that is given to an embedded
-//! one ([`Disk::before_statement`]), so that a test can count them and fail at any. Two promises: a file is never created over another, and a
-//! rename never replaces anything.
+//! one ([`Disk::before_statement`]), so that a test can count them and fail at any.
+//!
+//! Three promises: a file is never created over another; a rename never replaces anything; and a
+//! disk [`Disk::beneath`] a folder never leaves that folder, whatever links somebody puts into it.
 
+mod at;
+mod beneath;
+mod entry;
 mod faulty;
 mod local;
 mod point;
 
+pub use beneath::{Beneath, Sharing, remove_ours};
+pub use entry::{Entry, EntryKind};
 pub use faulty::{Fault, Faulty, When};
-pub use local::Local;
+pub use local::{Local, keep_private};
 
 use crate::error::Result;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
@@ -42,6 +50,35 @@ pub trait DurableFile: Write + Send {
 
 /// Where files are made. Operations are not idempotent, and are never retried.
 pub trait Disk: Send + Sync {
+    /// This disk, for paths below `root` alone: each is reached from a handle of that folder, and no link
+    /// below it is followed. Of a disk that is beneath a folder already, one further down.
+    ///
+    /// # Errors
+    /// Io, if there is no such folder; Verification, where a link stands in its place below another.
+    fn beneath(&self, root: &Path, sharing: Sharing) -> Result<Box<dyn Disk>>;
+
+    /// What stands at a path, if anything does; a link is seen as such.
+    ///
+    /// # Errors
+    /// Io; Verification, where a link or a file stands in the way.
+    fn look(&self, path: &Path) -> Result<Option<Entry>>;
+
+    /// What is in a folder, by name; links are listed, not followed.
+    ///
+    /// # Errors
+    /// As [`Disk::look`].
+    fn list(&self, path: &Path) -> Result<Vec<Entry>>;
+
+    /// Opens a regular file for reading, and gives its size; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Disk::look`]; Verification, for anything but a regular file.
+    fn read(&self, path: &Path) -> Result<Option<(File, u64)>>;
+
+    /// Holds a file or folder by an advisory lock, until the value is dropped or the process ends, however
+    /// it ends. `None`, if somebody else holds it, it is not there, or the file system has no locks.
+    fn hold(&self, path: &Path) -> Option<File>;
+
     /// Creates a folder that is not there yet.
     ///
     /// # Errors
@@ -79,11 +116,11 @@ pub trait Disk: Send + Sync {
     /// Io.
     fn remove_file(&self, path: &Path) -> Result<()>;
 
-    /// Removes a folder with all that is in it, without following links.
+    /// Removes an empty folder. With what is ours in it: [`remove_ours`].
     ///
     /// # Errors
     /// Io.
-    fn remove_dir_all(&self, path: &Path) -> Result<()>;
+    fn remove_dir(&self, path: &Path) -> Result<()>;
 
     /// A database is about to commit; `what` names the operation.
     ///

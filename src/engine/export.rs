@@ -119,7 +119,7 @@ impl Exporter<'_> {
         })
     }
 
-    fn table(&mut self, staged: &mut Staged<'_>, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
+    fn table(&mut self, staged: &mut Staged, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
         let config = self.backend.table(&fence.table)?;
         let columns = self.backend.slice_columns(&config)?;
         let plan = Arc::new(ColumnPlan::rows(&columns, &config.key_column)?);
@@ -168,7 +168,7 @@ impl Exporter<'_> {
 
     fn rows(
         &mut self,
-        stage: &mut TableStage<'_>,
+        stage: &mut TableStage,
         fence: &Fence,
         plan: &Arc<ColumnPlan>,
         report: &TableReport,
@@ -195,7 +195,7 @@ impl Exporter<'_> {
     /// Reads the slice, and hands its rows on batch by batch. Gives false where nobody takes them.
     fn read_rows(
         &mut self,
-        stage: &mut TableStage<'_>,
+        stage: &mut TableStage,
         fence: &Fence,
         plan: &Arc<ColumnPlan>,
         report: &TableReport,
@@ -234,7 +234,7 @@ impl Exporter<'_> {
 
     fn tombstones(
         &mut self,
-        stage: &mut TableStage<'_>,
+        stage: &mut TableStage,
         fence: &Fence,
         config: &TableConfig,
         report: &TableReport,
@@ -263,7 +263,7 @@ impl Exporter<'_> {
         parts.finish()
     }
 
-    fn absent_parents(&mut self, stage: &mut TableStage<'_>, fence: &Fence) -> Result<Vec<FileInfo>> {
+    fn absent_parents(&mut self, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents()?);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.parts)?;

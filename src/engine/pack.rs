@@ -62,8 +62,8 @@ pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, moni
         let of_run = |run: &Run| number.is_some_and(|n| BundleName::new(run.started_at.utc, run.id, n) == *name);
         dead.iter().any(of_run)
     };
-    for path in sweep_staging(disk, out, &is_dead)? {
-        monitor.event(Event::Note(&format!("removed {}, which a run that died had left", path.display())));
+    for swept in sweep_staging(disk, out, &is_dead)? {
+        monitor.event(Event::Note(&swept.to_string()));
     }
     Ok(())
 }

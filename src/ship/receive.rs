@@ -58,7 +58,7 @@ pub fn receive(
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Received>> {
-    sweep_staging(disk, out_dir, &|_, path| is_abandoned(path))?;
+    sweep_staging(disk, out_dir, &|_, path| is_abandoned(disk, path))?;
     let found = places(&[source.as_url()?.to_string().into()])?;
     if options.root_sha256.is_some() && found.len() != 1 {
         return Err(Error::usage("a root digest is that of one bundle").hint("name the bundle in the URL"));

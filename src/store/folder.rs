@@ -5,7 +5,7 @@
 //! bundle either. Nothing is recorded with a file: whoever wants its hash reads it.
 
 use super::{Head, Object, Store, Upload, Watch, upload};
-use crate::durable::{Disk, DurableFile, write_file};
+use crate::durable::{Disk, DurableFile, remove_ours, write_file};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
@@ -228,7 +228,7 @@ impl Store for Folder<'_> {
             if !is_empty {
                 return self.disk.sync_dir(folder);
             }
-            self.disk.remove_dir_all(folder)?;
+            self.disk.remove_dir(folder)?;
             above = folder.parent();
         }
         self.disk.sync_dir(&self.root)
@@ -246,7 +246,7 @@ impl Store for Folder<'_> {
             self.disk.sync_dir(&self.root)?;
         }
         if aside.exists() {
-            self.disk.remove_dir_all(&aside)?;
+            remove_ours(self.disk, &aside, &|_| true)?;
         }
         self.disk.sync_dir(&self.root)
     }

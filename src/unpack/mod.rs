@@ -15,6 +15,7 @@ mod columns;
 mod latest;
 mod names;
 mod options;
+mod out;
 mod run;
 mod scan;
 #[cfg(test)]

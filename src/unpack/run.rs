@@ -5,6 +5,7 @@ use super::columns::Columns;
 use super::latest::{Latest, Winners, passes};
 use super::names::file_name;
 use super::options::{Report, UnpackOptions, Written};
+use super::out::OutFolder;
 use super::scan::Source;
 use super::tree::{Dir, Node, Tree};
 use super::write::{Item, Writer};
@@ -17,7 +18,7 @@ use crate::model::name::TableName;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Writes the values of bundles as files: `out/<table>/<folders>/<name>`. Each row that was
 /// written goes to `told`, in the order of writing.
@@ -36,7 +37,7 @@ pub fn unpack(
     monitor: &dyn Monitor,
     told: &mut dyn FnMut(&Written<'_>),
 ) -> Result<Report> {
-    check_out(&options.out)?;
+    let mut out = OutFolder::check(disk, &options.out)?;
     let bundles = open(bundles, options)?;
     let mut tables: BTreeMap<&TableName, Vec<Source<'_>>> = BTreeMap::new();
     for bundle in &bundles {
@@ -64,13 +65,13 @@ pub fn unpack(
     for (name, sources) in tables {
         let folder = folders.claim(Dir::Top, Guid::from_bytes([0; 16]), &name.to_string(), &|_| false);
         let folder = folder.map_or_else(|| file_name(&name.to_string(), Some("2")), |claim| claim.name);
-        done = table(&sources, folder, (options, disk, monitor), &mut report, told);
+        done = table(&sources, folder, (options, &mut out, monitor), &mut report, told);
         if done.is_err() {
             break;
         }
     }
     if done.is_ok() && report.files + report.folders > 0 {
-        done = disk.sync_tree(&options.out);
+        done = out.disk().and_then(|disk| disk.sync_tree(&options.out));
     }
     monitor.event(Event::WorkFinished);
     done.map_err(|error| match report.files + report.folders {
@@ -86,24 +87,6 @@ pub fn unpack(
 
 fn is_asked_for(table: &TableName, options: &UnpackOptions) -> bool {
     options.table.as_ref().is_none_or(|asked| asked == table)
-}
-
-/// The folder must be ours alone: then no link can stand in it, and nothing be replaced.
-fn check_out(out: &Path) -> Result<()> {
-    let refused =
-        |what: &str| Err(Error::usage(what).file(out).hint("name a folder that is not there yet, or is empty"));
-    match out.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if parent.is_dir() { Ok(()) } else { refused("the folder that it is to be made in is not there") }
-        }
-        Err(error) => Err(Error::io("open", out, error)),
-        Ok(metadata) if !metadata.is_dir() => refused("this is no folder, or a link to one"),
-        Ok(_) => match out.read_dir().map_err(|error| Error::io("list", out, error))?.next() {
-            Some(_) => refused("this folder is not empty"),
-            None => Ok(()),
-        },
-    }
 }
 
 fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
@@ -130,12 +113,12 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
     Ok(bundles)
 }
 
-type Tools<'a> = (&'a UnpackOptions, &'a dyn Disk, &'a dyn Monitor);
+type Tools<'a, 'o> = (&'a UnpackOptions, &'a mut OutFolder<'o>, &'a dyn Monitor);
 
 fn table(
     sources: &[Source<'_>],
     folder: String,
-    (options, disk, monitor): Tools<'_>,
+    (options, out, monitor): Tools<'_, '_>,
     report: &mut Report,
     told: &mut dyn FnMut(&Written<'_>),
 ) -> Result<()> {
@@ -150,8 +133,7 @@ fn table(
     let mut claims = Claims::default();
     let tree = Tree::build(&nodes, &mut claims)?;
     drop(nodes);
-    let mut writer =
-        Writer { disk, out: &options.out, folder, tree, claims, made: HashSet::new(), report, monitor, told };
+    let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, told };
     let latest = Latest::new(&of_tree, options.keys_per_pass);
     for pass in 0..if options.latest { latest.passes() } else { 1 } {
         let winners = options.latest.then(|| latest.winners(pass, &of_tree, monitor)).transpose()?;
@@ -211,7 +193,7 @@ fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monito
 }
 
 fn write(
-    writer: &mut Writer<'_>,
+    writer: &mut Writer<'_, '_>,
     (nth, source, columns): (usize, Source<'_>, &Columns),
     winners: Option<&Winners>,
     options: &UnpackOptions,

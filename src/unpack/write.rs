@@ -3,10 +3,11 @@
 use super::claims::Claims;
 use super::columns::Columns;
 use super::options::{Report, Written, WrittenKind};
+use super::out::OutFolder;
 use super::scan::Source;
 use super::tree::{Dir, Tree, no_name};
 use crate::convert::BatchRows;
-use crate::durable::{Disk, DurableFile};
+use crate::durable::{DurableFile, EntryKind};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::Sha256;
@@ -21,10 +22,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BLOCK_BYTES: usize = 128 * 1024;
 
 /// See the module's text.
-pub(super) struct Writer<'a> {
-    pub disk: &'a dyn Disk,
+pub(super) struct Writer<'a, 'o> {
     /// The folder of the unpacking.
-    pub out: &'a Path,
+    pub out: &'a mut OutFolder<'o>,
     /// The folder of the table, one component.
     pub folder: String,
     pub tree: Tree,
@@ -46,7 +46,7 @@ pub(super) struct Item<'r> {
     pub modified_on: Option<Timestamp>,
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     /// Writes what a row is: a folder, a file, or nothing, if it has no value.
     ///
     /// # Errors
@@ -64,8 +64,8 @@ impl Writer<'_> {
             return Ok(());
         }
         let (path, dir) = self.place(item)?;
-        let whole = self.out.join(&path);
-        let mut file = self.disk.create(&whole)?;
+        let whole = self.out.path().join(&path);
+        let mut file = self.out.disk()?.create(&whole)?;
         let filled = self.fill(file.as_mut(), &whole, item);
         let dated = filled.and_then(|bytes| {
             item.modified_on.and_then(system_time).map_or(Ok(()), |at| file.set_modified(at))?;
@@ -81,7 +81,7 @@ impl Writer<'_> {
             }
             Err(error) => {
                 // The first error is the one to tell.
-                let _ = self.disk.remove_file(&whole);
+                let _ = self.out.disk().and_then(|disk| disk.remove_file(&whole));
                 Err(error)
             }
         }
@@ -95,7 +95,8 @@ impl Writer<'_> {
             (self.make(own)?, if self.tree.is_orphan(item.key) { orphans } else { own })
         } else {
             let (path, dir) = self.place(item)?;
-            self.disk.create_dir(&self.out.join(&path))?;
+            let whole = self.out.path().join(&path);
+            self.out.disk()?.create_dir(&whole)?;
             (path, dir)
         };
         self.report.folders += 1;
@@ -123,7 +124,10 @@ impl Writer<'_> {
         let folder = self.make(dir)?;
         let own = key.to_string();
         let name = columns.name(rows, row)?.unwrap_or(&own);
-        let stands = |name: &str| self.out.join(&folder).join(name).symlink_metadata().is_ok();
+        let at = self.out.path().join(&folder);
+        let disk = self.out.disk()?;
+        // What cannot be looked at is not free.
+        let stands = |name: &str| !matches!(disk.look(&at.join(name)), Ok(None));
         let claim = self.claims.claim(dir, key, name, &stands).ok_or_else(|| no_name(key))?;
         self.report.marked += u64::from(claim.is_marked);
         Ok((folder.join(claim.name), dir))
@@ -136,8 +140,8 @@ impl Writer<'_> {
         if self.made.contains(&dir) {
             return Ok(path);
         }
-        let mut at = self.out.to_owned();
-        self.make_one(&at)?;
+        let mut at = self.out.path().to_owned();
+        self.out.disk()?;
         for component in &path {
             at.push(component);
             self.make_one(&at)?;
@@ -146,11 +150,12 @@ impl Writer<'_> {
         Ok(path)
     }
 
-    fn make_one(&self, path: &Path) -> Result<()> {
-        match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => Ok(()),
-            Ok(_) => Err(Error::config("something else was put where a folder of the unpacking is to be").file(path)),
-            Err(_) => self.disk.create_dir(path),
+    fn make_one(&mut self, path: &Path) -> Result<()> {
+        let disk = self.out.disk()?;
+        match disk.look(path)? {
+            Some(found) if found.kind == EntryKind::Folder => Ok(()),
+            Some(_) => Err(Error::config("something else was put where a folder of the unpacking is to be").file(path)),
+            None => disk.create_dir(path),
         }
     }
 

@@ -8,7 +8,8 @@ use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
 };
-use crate::bundle::{Container, Entry, EntryKind, FormatVersion, Manifest};
+use crate::bundle::{Container, Entry, FormatVersion, Manifest};
+use crate::durable::EntryKind;
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};

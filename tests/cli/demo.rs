@@ -16,6 +16,30 @@ fn the_demo_on_the_files_that_are_shipped_ends_well() {
     assert_eq!(tree(&world.path("demo").join("files")), tree(&shipped));
 }
 
+/// Bundles, slices, databases and copies: all that a command makes.
+#[cfg(unix)]
+#[test]
+fn what_is_made_is_for_its_user_alone_or_for_the_group_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (option, file, folder) in [(None, 0o600, 0o700), (Some("--group-readable"), 0o640, 0o750)] {
+        let world = World::bare();
+        let args: Vec<&str> = ["demo", "--dir", "demo"].into_iter().chain(option).collect();
+        world.good(&args);
+        let mut waiting = vec![world.path("demo")];
+        let mut files = 0;
+        while let Some(path) = waiting.pop() {
+            let metadata = path.symlink_metadata().unwrap();
+            let mode = metadata.permissions().mode() & 0o777;
+            assert_eq!(mode, if metadata.is_dir() { folder } else { file }, "{}: {mode:o}", path.display());
+            files += u32::from(metadata.is_file());
+            if metadata.is_dir() {
+                waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        assert!(files > 40, "{files} files");
+    }
+}
+
 #[test]
 fn the_demo_changes_no_file_of_its_folder_and_overwrites_nothing() {
     let world = World::bare();

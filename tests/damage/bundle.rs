@@ -4,6 +4,7 @@ use crate::damage::tally;
 use blobdelta::bundle::checksums::Checksum;
 use blobdelta::bundle::list;
 use blobdelta::bundle::signature::AllowedSigners;
+use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::{FindingKind, Level, Options, Severity, verify_with};
@@ -108,6 +109,6 @@ pub fn line(path: &str, bytes: &[u8]) -> String {
 
 /// Every file of a bundle's folder, in the order of paths.
 pub fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = list(root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
+    let entries = list(&Local, root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
     entries.map(|entry| (entry.path.clone(), fs::read(root.join(&entry.path)).unwrap())).collect()
 }

@@ -10,10 +10,11 @@
 use crate::faults::site::Site;
 use crate::faults::work::Work;
 use crate::faults::{points, tally};
-use blobdelta::durable::{Disk, DurableFile, Local};
+use blobdelta::durable::{Disk, DurableFile, Entry, Local, Sharing};
 use blobdelta::error::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -243,6 +244,27 @@ impl DurableFile for PoweredFile {
 }
 
 impl Disk for Power {
+    /// Nobody else is here.
+    fn beneath(&self, _: &Path, _: Sharing) -> Result<Box<dyn Disk>> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+        Local.look(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+        Local.list(path)
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<(File, u64)>> {
+        Local.read(path)
+    }
+
+    fn hold(&self, path: &Path) -> Option<File> {
+        Local.hold(path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         let mut state = self.operation("create", path)?;
         Local.create_dir(path)?;
@@ -302,9 +324,9 @@ impl Disk for Power {
         Ok(())
     }
 
-    fn remove_dir_all(&self, path: &Path) -> Result<()> {
+    fn remove_dir(&self, path: &Path) -> Result<()> {
         let mut state = self.operation("remove", path)?;
-        Local.remove_dir_all(path)?;
+        Local.remove_dir(path)?;
         let (names, name) = state.names(self.inner(path));
         names.remove(&name);
         Ok(())

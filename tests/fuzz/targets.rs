@@ -5,6 +5,7 @@
 
 use blobdelta::bundle::checksums;
 use blobdelta::bundle::{Bundle, Container, Identities, Manifest, list};
+use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::{Level, verify};
@@ -58,7 +59,7 @@ fn part_bundle() -> &'static str {
 }
 
 fn copy(from: &Path, to: &Path) {
-    for entry in list(from).expect("the fixture can be listed") {
+    for entry in list(&Local, from).expect("the fixture can be listed") {
         let (source, target) = (from.join(&entry.path), to.join(&entry.path));
         if source.is_file() {
             std::fs::create_dir_all(target.parent().expect("a file lies in a folder")).expect("a folder can be made");

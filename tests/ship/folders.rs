@@ -84,7 +84,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 }
 
 pub fn assert_same(one: &Path, other: &Path) {
-    let (all, others) = (entries(one).unwrap(), entries(other).unwrap());
+    let (all, others) = (entries(&Local, one).unwrap(), entries(&Local, other).unwrap());
     assert_eq!(all, others);
     for entry in all.iter().filter(|entry| one.join(&entry.path).is_file()) {
         assert!(fs::read(one.join(&entry.path)).unwrap() == fs::read(other.join(&entry.path)).unwrap(), "{entry:?}");

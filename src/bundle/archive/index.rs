@@ -5,8 +5,9 @@
 
 use super::header::{BLOCK, Header};
 use crate::bundle::content::{Content, ReadAt};
-use crate::bundle::folder::{Entry, EntryKind};
+use crate::bundle::folder::Entry;
 use crate::bundle::layout::{BundleName, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path};
+use crate::durable::EntryKind;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::io;

@@ -109,7 +109,7 @@ fn plan() -> Arc<ColumnPlan> {
     Arc::new(ColumnPlan::rows(&columns(), "stream_id").unwrap())
 }
 
-fn write_rows(stage: &mut TableStage<'_>, rows: &[Row], stamp: RunStamp) -> Vec<FileInfo> {
+fn write_rows(stage: &mut TableStage, rows: &[Row], stamp: RunStamp) -> Vec<FileInfo> {
     let options = PartOptions::default();
     let mut parts = stage.parts(FileRole::Rows, plan().schema(), &options).unwrap();
     let mut builder = BatchBuilder::new(plan(), stamp);
@@ -150,7 +150,7 @@ fn write_rows(stage: &mut TableStage<'_>, rows: &[Row], stamp: RunStamp) -> Vec<
     parts.finish().unwrap()
 }
 
-fn write_tombstones(stage: &TableStage<'_>, tombstones: &[(u8, i64)], stamp: RunStamp) -> Vec<FileInfo> {
+fn write_tombstones(stage: &TableStage, tombstones: &[(u8, i64)], stamp: RunStamp) -> Vec<FileInfo> {
     let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
     let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &PartOptions::default()).unwrap();
     let mut builder = BatchBuilder::new(plan, stamp);

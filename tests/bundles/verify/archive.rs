@@ -27,7 +27,7 @@ fn found(path: &Path) -> BTreeSet<K> {
 
 /// The files of a folder with their bytes.
 fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = list(root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
+    let entries = list(&Local, root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
     entries.map(|entry| (entry.path.clone(), fs::read(root.join(&entry.path)).unwrap())).collect()
 }
 

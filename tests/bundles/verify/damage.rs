@@ -2,6 +2,7 @@
 
 use super::made::Made;
 use blobdelta::bundle::{Manifest, list};
+use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::FindingKind as K;
@@ -49,7 +50,7 @@ pub fn mend(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     fs::write(path.join("manifest-sha256.txt"), payload).unwrap();
     fs::write(path.join("manifest.json"), change(manifest.to_bytes().unwrap())).unwrap();
     let mut tags = String::new();
-    for entry in list(path).unwrap() {
+    for entry in list(&Local, path).unwrap() {
         let is_tag = !entry.path.starts_with("data") && !entry.path.starts_with("tagmanifest");
         if is_tag && path.join(&entry.path).is_file() {
             tags += &format!("{}  {}\n", Sha256::of(&fs::read(path.join(&entry.path)).unwrap()), entry.path);

@@ -173,7 +173,7 @@ impl Made {
         staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
     }
 
-    fn write_rows(&self, stage: &mut TableStage<'_>) -> Vec<FileInfo> {
+    fn write_rows(&self, stage: &mut TableStage) -> Vec<FileInfo> {
         let options = PartOptions { row_group_bytes: 1, ..PartOptions::default() };
         let mut parts = stage.parts(FileRole::Rows, plan().schema(), &options).unwrap();
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
@@ -191,7 +191,7 @@ impl Made {
         parts.finish().unwrap()
     }
 
-    fn write_tombstones(&self, stage: &TableStage<'_>) -> Vec<FileInfo> {
+    fn write_tombstones(&self, stage: &TableStage) -> Vec<FileInfo> {
         let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
         let rows = self.tombstones.iter().map(|(key, deleted)| {
@@ -200,7 +200,7 @@ impl Made {
         write_part(stage, FileRole::Tombstones, plan, stamp, rows.collect())
     }
 
-    fn write_absent(&self, stage: &TableStage<'_>) -> Vec<FileInfo> {
+    fn write_absent(&self, stage: &TableStage) -> Vec<FileInfo> {
         let plan = Arc::new(ColumnPlan::absent_parents().unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.run) };
         let rows =
@@ -318,7 +318,7 @@ fn push(builder: &mut BatchBuilder, row: &Row) {
     builder.push_row(&cells).unwrap();
 }
 
-fn place(stage: &mut TableStage<'_>, row: &Row, options: &PartOptions) -> (String, Sha256) {
+fn place(stage: &mut TableStage, row: &Row, options: &PartOptions) -> (String, Sha256) {
     let bytes = match &row.content {
         Content::Blob(bytes) | Content::WrongHash(bytes) => bytes,
         _ => {
@@ -335,7 +335,7 @@ fn place(stage: &mut TableStage<'_>, row: &Row, options: &PartOptions) -> (Strin
 }
 
 fn write_part(
-    stage: &TableStage<'_>,
+    stage: &TableStage,
     role: FileRole,
     plan: Arc<ColumnPlan>,
     stamp: RunStamp,

@@ -37,7 +37,8 @@ fn read_all(path: &Path) -> Result<()> {
 fn every_change_of_every_file_is_found() {
     let (_folder, path) = bundle();
     read_all(&path).unwrap();
-    let files: Vec<_> = list(&path).unwrap().into_iter().filter(|entry| path.join(&entry.path).is_file()).collect();
+    let files: Vec<_> =
+        list(&Local, &path).unwrap().into_iter().filter(|entry| path.join(&entry.path).is_file()).collect();
     for file in files {
         let full = path.join(&file.path);
         let whole = fs::read(&full).unwrap();

@@ -2,7 +2,7 @@
 
 use super::sample::{LARGE, RUN_ID, key, publish, seal, started_at};
 use blobdelta::bundle::{
-    Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, is_abandoned, list, sweep_staging,
+    Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, Swept, is_abandoned, list, sweep_staging,
 };
 use blobdelta::convert::{BatchRows, ColumnPlan};
 use blobdelta::durable::{Fault, Faulty, Local, When};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Every file with its bytes.
 fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = list(root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
+    let files = list(&Local, root).unwrap().into_iter().filter(|entry| root.join(&entry.path).is_file());
     files.map(|entry| (entry.path.clone(), fs::read(root.join(&entry.path)).unwrap())).collect()
 }
 
@@ -200,16 +200,37 @@ fn what_somebody_works_on_is_not_abandoned_and_what_a_dead_one_left_is() {
     let folder = tempfile::tempdir().unwrap();
     let sealed = seal(&Local, folder.path()).unwrap();
     let scratch = Scratch::create(&Local, folder.path(), &BundleName::new(started_at(), RUN_ID, 2)).unwrap();
-    fs::write(scratch.path().join("x"), "on the way").unwrap();
+    fs::write(scratch.path().join("bagit.txt"), "on the way").unwrap();
     let dead = folder.path().join(format!(".{}.staging-0123456789abcdef", BundleName::new(started_at(), RUN_ID, 3)));
     fs::create_dir(&dead).unwrap();
-    let sweep = || sweep_staging(&Local, folder.path(), &|_, path| is_abandoned(path)).unwrap();
+    let sweep = || sweep_staging(&Local, folder.path(), &|_, path| is_abandoned(&Local, path)).unwrap();
     assert!(sweep().is_empty(), "an empty one may have been made this moment");
     fs::write(dead.join("bagit.txt"), "left").unwrap();
-    assert_eq!(sweep(), [dead]);
+    assert_eq!(sweep(), [Swept { path: dead, left: Vec::new() }]);
     drop(scratch);
     let published = sealed.publish(&Form::Folder, &Silent).unwrap();
     assert_eq!(names(folder.path()), [published.name().as_str()]);
+}
+
+/// Whoever can write in the output folder can put anything into what a dead process left.
+#[cfg(unix)]
+#[test]
+fn sweeping_removes_files_of_a_bundle_and_follows_no_link() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(other.path().join("part-00000.parquet"), "somebody's").unwrap();
+    let name = BundleName::new(started_at(), RUN_ID, 1);
+    let dead = folder.path().join(format!(".{name}.staging-0123456789abcdef"));
+    fs::create_dir_all(dead.join("data")).unwrap();
+    fs::write(dead.join("bagit.txt"), "left").unwrap();
+    fs::write(dead.join("notes.txt"), "somebody's").unwrap();
+    let link = dead.join("data/t001-x");
+    std::os::unix::fs::symlink(other.path(), &link).unwrap();
+    let swept = sweep_staging(&Local, folder.path(), &|_, _| true).unwrap();
+    let left = vec![link, dead.join("notes.txt")];
+    assert!(swept[0].to_string().contains("not ours"), "{}", swept[0]);
+    assert_eq!(swept, [Swept { path: dead.clone(), left }]);
+    assert!(!dead.join("bagit.txt").exists());
+    assert_eq!(names(other.path()), ["part-00000.parquet"]);
 }
 
 #[test]

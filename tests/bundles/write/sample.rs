@@ -88,7 +88,7 @@ fn row(builder: &mut BatchBuilder, nth: u8, content: Cell<'_>) -> Result<()> {
     ])
 }
 
-fn write_rows(stage: &mut TableStage<'_>, options: &PartOptions) -> Result<Vec<FileInfo>> {
+fn write_rows(stage: &mut TableStage, options: &PartOptions) -> Result<Vec<FileInfo>> {
     let plan = plan();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), options)?;
     let mut builder = BatchBuilder::new(plan, stamp());
@@ -108,7 +108,7 @@ fn write_rows(stage: &mut TableStage<'_>, options: &PartOptions) -> Result<Vec<F
     parts.finish()
 }
 
-fn write_others(stage: &TableStage<'_>, options: &PartOptions) -> Result<Vec<FileInfo>> {
+fn write_others(stage: &TableStage, options: &PartOptions) -> Result<Vec<FileInfo>> {
     let deletions = Arc::new(ColumnPlan::tombstones("stream_id")?);
     let mut parts = stage.parts(FileRole::Tombstones, deletions.schema(), options)?;
     let mut builder = BatchBuilder::new(deletions, stamp());
@@ -186,7 +186,7 @@ pub fn manifest(tables: Vec<TableInfo>) -> Manifest {
 }
 
 /// The bundle, whole but not published.
-pub fn seal<'d>(disk: &'d dyn Disk, out_dir: &Path) -> Result<Sealed<'d>> {
+pub fn seal(disk: &dyn Disk, out_dir: &Path) -> Result<Sealed> {
     let options = PartOptions::default();
     let mut staged = Staged::create(disk, out_dir, BundleName::new(started_at(), RUN_ID, 1))?;
     let ddl = create_table(&table_name(), &columns(), "stream_id")?;
