@@ -10,6 +10,7 @@ mod fit;
 mod holdings;
 mod inventory;
 mod jobs;
+mod keys;
 mod prune;
 mod ranks;
 mod sandbox;
@@ -27,6 +28,7 @@ pub use inventory::{Inventory, InventoryRow, Remains};
 pub use jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
 };
+pub use keys::{KeyRecord, KeyState, Keys};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
@@ -40,6 +42,6 @@ pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 
 /// One open session on an instance.
-pub trait Backend: Jobs + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
+pub trait Backend: Jobs + Keys + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
 
-impl<T: Jobs + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}
+impl<T: Jobs + Keys + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}

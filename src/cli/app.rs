@@ -7,7 +7,7 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, inspect, pack, prune, receive, reconcile, replay, run,
+    allocator, archive, chain, compact, demo, deploy, doctor, inspect, key, pack, prune, receive, reconcile, replay, run,
     ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
@@ -42,6 +42,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),
+        Command::Key(command) => key::run(command),
         Command::Run(args) => run::run(args, progress),
         Command::Pack(args) => pack::run(args, progress),
         Command::Status(args) => status::run(args),

@@ -2,6 +2,7 @@
 
 use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs, ThreadArgs};
 use super::chain::ChainArgs;
+use super::key::KeyCommand;
 use super::login::Login;
 use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Add, list and change the tables that runs take
     #[command(subcommand)]
     Table(TableCommand),
+    /// Leave single rows out of all runs, take that back, or ask for them
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Capture what changed: fill the slices and publish their bundle
     Run(RunArgs),
     /// Publish the bundle of a finished run that has none yet

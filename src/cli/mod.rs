@@ -18,6 +18,7 @@ mod exit;
 mod fields;
 mod inspect;
 mod json;
+mod key;
 mod login;
 mod pack;
 mod progress;

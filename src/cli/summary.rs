@@ -87,7 +87,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn told(counts: &TableCounts) -> [(&'static str, u64); 7] {
+fn told(counts: &TableCounts) -> [(&'static str, u64); 8] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),
@@ -96,6 +96,7 @@ fn told(counts: &TableCounts) -> [(&'static str, u64); 7] {
         ("held back", counts.held_back),
         ("gone", counts.gone),
         ("future", counts.future),
+        ("without key", counts.without_key),
     ]
 }
 
@@ -111,9 +112,7 @@ fn new_units_text(report: &RunReport) -> String {
 
 /// Rule 12: the command that loads a business unit from the beginning of time.
 fn load_command(table: &TableName, unit: Guid) -> String {
-    let name = table.to_string();
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let name = if plain { name } else { format!("'{}'", name.replace('\'', "'\\''")) };
+    let name = table.shell_word();
     format!("blobdelta run --table {name} --business-unit {unit} --from 0001-01-01 --out FOLDER")
 }
 

@@ -5,11 +5,11 @@
 //! reads it into `blob/` names the file and its hash before the batch can be finished.
 
 use super::encode::{Encoder, encoder};
-use super::fit;
 use super::plan::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::digest::Sha256;
+use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
 use arrow::array::{Array as _, ArrayRef, BinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
@@ -148,16 +148,13 @@ impl BatchBuilder {
         let planned = &self.plan.planned()[column];
         let misfit = |why: String| {
             let error = Error::config(format!("a value does not fit its column: {why}")).column(&planned.column.name);
-            let error = error.hint("mend the row, or exclude its key in BlobDeltaExcludedKey");
+            let error = error.hint("mend the row in the source, or leave it out with `blobdelta key exclude`; a slice that holds it already is made anew by a run");
             match self.key {
                 Some(key) => error.key(key),
                 None => error,
             }
         };
-        if cell == Cell::Null && !planned.column.nullable {
-            return Err(misfit("NULL in a column that does not take it".to_owned()));
-        }
-        fit::check(planned.column.sql_type, &cell).map_err(misfit)?;
+        fit::check_column(&planned.column, &cell).map_err(misfit)?;
         if planned.blob_ref.is_some() {
             self.large[column].references.push(None);
             self.large[column].hashes.push(None);

@@ -2,6 +2,7 @@
 
 use super::encode::{Encoder, Primitive, value};
 use crate::model::cell::Cell;
+use crate::model::fit::narrow;
 use crate::model::sqltype::SqlType;
 use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBuilder};
 use arrow::datatypes::{
@@ -58,12 +59,6 @@ pub(super) fn decode(sql_type: SqlType, array: &dyn Array, row: usize) -> Option
         }
         _ => return None,
     })
-}
-
-/// To a real; exact for a value that came from one.
-#[expect(clippy::cast_possible_truncation, reason = "a value that is no real is refused before by fit::check")]
-pub(super) fn narrow(value: f64) -> f32 {
-    value as f32
 }
 
 fn int(cell: Cell<'_>) -> Option<i64> {

@@ -4,11 +4,12 @@
 //! it arrives, each cell against its column's type when it is asked for.
 
 use super::plan::{ColumnPlan, PlannedColumn};
-use super::{binary, fit, guid, numbers, text, times};
+use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{DELTA_MODIFIED_ON, DELTA_REASON};
 use crate::model::digest::Sha256;
+use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;

@@ -1,11 +1,12 @@
 //! What a plan refuses, and what a builder refuses. That every value comes back is shown with
 //! real files, in tests/bundle/types.rs.
 
-use super::{BatchBuilder, BatchRows, ColumnPlan, RunStamp, fit};
+use super::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use crate::error::Kind;
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
+use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};

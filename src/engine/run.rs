@@ -5,6 +5,7 @@ use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
 use super::pack::{check_out, pack_tables, pack_with, release_all, sweep, take_all};
 use crate::backend::{Backend, PackState};
+use crate::convert::ColumnPlan;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::TableName;
@@ -221,6 +222,7 @@ impl Running<'_> {
 
     fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
         let started = self.backend.table(&table).and_then(|config| {
+            self.check_columns(&config)?;
             self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started))
         });
         let (config, table_run) = match started {
@@ -254,6 +256,15 @@ impl Running<'_> {
                 self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome { window, ..outcome })
             }
         }
+    }
+
+    /// Rule 19: columns that no bundle could have are told before anything is copied.
+    fn check_columns(&mut self, table: &TableConfig) -> Result<()> {
+        if self.options.out.is_none() {
+            return Ok(());
+        }
+        let columns = self.backend.slice_columns(table)?;
+        ColumnPlan::rows(&columns, &table.key_column).map(drop)
     }
 
     fn steps(&mut self, run: &Run, table: &TableConfig, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {

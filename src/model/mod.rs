@@ -6,6 +6,7 @@ pub mod clock;
 pub mod column;
 pub mod decimal;
 pub mod digest;
+pub mod fit;
 pub mod id;
 pub mod memory;
 pub mod name;

@@ -60,6 +60,13 @@ impl TableName {
         }
     }
 
+    /// As a word of a command that is to be pasted into a POSIX shell.
+    pub fn shell_word(&self) -> String {
+        let name = self.to_string();
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if is_plain { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+    }
+
     /// A name for files, of `[A-Za-z0-9_-]`, at most 40 characters; not unique.
     pub fn slug(&self) -> String {
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };

@@ -219,6 +219,8 @@ pub struct TableCounts {
     pub out_of_scope: u64,
     /// Keys in the window without a business unit.
     pub without_business_unit: u64,
+    /// Rows of the source, and of its metadata, that have no key, of the whole tables.
+    pub without_key: u64,
     /// Keys with a row in the window whose greatest `ModifiedOn` lies after the run's start.
     pub future: u64,
 }

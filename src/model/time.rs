@@ -101,6 +101,22 @@ impl Timestamp {
         parsed.and_then(Self::from_naive).ok_or_else(bad)
     }
 
+    /// Parses the one form in which an embedded instance keeps a point in time, `YYYY-MM-DDTHH:MM:SS.fffffff`:
+    /// 27 bytes, each of which counts. Nothing else is one, though it may name the same moment: texts of this
+    /// form alone compare as times do.
+    pub fn parse_exact(text: &[u8]) -> Option<Self> {
+        const FORM: &[u8; 27] = b"0000-00-00T00:00:00.0000000";
+        let fits = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+        if text.len() != FORM.len() || !text.iter().zip(FORM).all(fits) {
+            return None;
+        }
+        let number = |from: usize, to: usize| text[from..to].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
+        let date = NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)).ok()?, number(5, 7), number(8, 10))?;
+        // A leap second is no time of datetime2, and 59 is the greatest that chrono takes with these nanoseconds.
+        let time = NaiveTime::from_hms_nano_opt(number(11, 13), number(14, 16), number(17, 19), number(20, 27) * 100)?;
+        Self::from_naive(date.and_time(time))
+    }
+
     /// `20261122T180000Z`: the form used in names of bundles. Says UTC, so give it UTC.
     pub fn compact_utc(self) -> String {
         self.to_naive().format("%Y%m%dT%H%M%SZ").to_string()
@@ -157,11 +173,42 @@ mod tests {
         assert_eq!(Timestamp::MIN.minus_minutes(5), Timestamp::MIN);
     }
 
+    #[test]
+    fn an_exact_time_is_valid_to_its_last_character() {
+        for good in ["0001-01-01T00:00:00.0000000", "2024-02-29T23:59:59.9999999", "9999-12-31T23:59:59.9999999"] {
+            assert_eq!(Timestamp::parse_exact(good.as_bytes()).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "2026-01-01",
+            "2026-01-01T00:00:00.123456Z",
+            "2026-01-01T00:00:00.1234567Z",
+            "2026-01-01T00:00:00.123+01:0",
+            "2026-01-01 00:00:00.0000000",
+            "2026-13-01T00:00:00.0000000",
+            "2026-00-01T00:00:00.0000000",
+            "2026-02-30T00:00:00.0000000",
+            "2025-02-29T00:00:00.0000000",
+            "2026-01-01T24:00:00.0000000",
+            "2026-01-01T23:60:00.0000000",
+            "2026-01-01T23:59:60.0000000",
+            "0000-01-01T00:00:00.0000000",
+            "10000-01-01T00:00:00.000000",
+            " 026-01-01T00:00:00.0000000",
+            "2026-01-01T00:00:00.000000 ",
+            "2026-01-01T00:00:00.000000\0",
+            "+026-01-01T00:00:00.0000000",
+        ] {
+            assert_eq!(Timestamp::parse_exact(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn text_keeps_every_tick_and_sorts_as_time(a in 0..=Timestamp::MAX.0, b in 0..=Timestamp::MAX.0) {
             let (a, b) = (Timestamp(a), Timestamp(b));
             prop_assert_eq!(Timestamp::parse(&a.to_string()).unwrap(), a);
+            prop_assert_eq!(Timestamp::parse_exact(a.to_string().as_bytes()), Some(a));
             prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
             let whole = Timestamp(a.0 - a.0 % 10);
             prop_assert_eq!(Timestamp::from_unix_micros(a.unix_micros_floor()), Some(whole));

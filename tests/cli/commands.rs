@@ -35,6 +35,21 @@ fn has_all(object: &Value, columns: &[&str]) {
 }
 
 #[test]
+fn a_key_is_excluded_taken_back_and_asked_for() {
+    let world = World::new();
+    let key = "00000000-0000-0000-0000-000000000001";
+    world.good(&["key", "exclude", DOCS, key, "--reason", "its name is too long"]);
+    let listed = world.good(&["key", "list", DOCS, "--json"]).json();
+    assert_eq!((listed["keys"][0]["Key"].as_str(), listed["keys"][0]["State"].as_str()), (Some(key), Some("Excluded")));
+    assert_eq!(listed["keys"][0]["Reason"], "its name is too long");
+    world.good(&["key", "include", DOCS, key]);
+    assert_eq!(world.good(&["key", "list", DOCS, "--json"]).json()["keys"][0]["State"], "Pending");
+    world.good(&["key", "pend", DOCS, key, "--reason", "asked for by the receiver"]);
+    assert!(world.good(&["key", "list", DOCS]).stdout.contains("asked for by the receiver"));
+    assert_eq!(world.call(&["key", "include", DOCS, key]).code, 2);
+}
+
+#[test]
 fn the_main_job_from_deploy_to_replay() {
     let world = World::new();
     let plan = world.good(&["run", "--plan", "--json"]).json();

@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, places, procedures, prune, reconcile, shipping, slices, takes, tree, types, units,
+    bundles, failures, history, places, procedures, prune, reconcile, shipping, slices, takes, tree, types, units, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -111,6 +111,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         pruning_keeps_a_lease_and_a_run_at_work,
         pruning_under_a_clock_that_runs_ahead_removes_nothing_more,
     }
+    values {
+        rule_20_two_rows_of_one_key_fail_the_table_by_that_key,
+        rule_20_rows_without_a_key_are_told,
+        rule_6_an_exclusion_that_is_taken_back_brings_the_row,
+    }
     types {
         every_value_of_every_type_comes_through,
     }
@@ -123,6 +128,16 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
 pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     // SQLite stores times as text, and a column takes any; on a server it is a datetime2.
     takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
+    // A server holds its values against their types itself.
+    values {
+        rule_19_any_value_in_any_column_is_carried_or_refused_by_name,
+        rule_19_the_ways_out_of_a_value_that_does_not_fit_work,
+        rule_19_a_missing_parent_is_held_against_its_types_too,
+        rule_19_a_null_that_the_slice_does_not_take_names_its_row,
+        rule_20_a_stamp_that_is_none_names_its_key_and_fails_the_table,
+        rule_20_a_key_of_the_metadata_that_is_none_fails_the_table,
+        rule_20_business_units_and_logged_deletions_are_values_too,
+    }
     // A server copies values of any size by itself.
     slices { values_that_are_copied_in_pieces_are_copied_whole }
     // A server has no rowids.

@@ -24,6 +24,7 @@ mod takes;
 mod tree;
 mod types;
 mod units;
+mod values;
 
 use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};

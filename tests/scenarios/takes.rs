@@ -94,7 +94,7 @@ pub fn rule_1_a_stamp_of_another_form_is_refused_not_missed(on: &Instance) {
     world.backend.execute_script("UPDATE Meta.Docs SET ModifiedOn = '2026-01-01 00:10:00'").unwrap();
     let report = world.run(1000);
     assert_eq!(report.tables[0].status, Status::Failed);
-    assert!(report.tables[0].error.as_ref().unwrap().to_string().contains("is not YYYY-MM-DDTHH"));
+    assert!(report.tables[0].error.as_ref().unwrap().to_string().contains("is no time of the form YYYY-MM-DDTHH"));
 }
 
 pub fn rule_3_a_key_is_queued_once_with_its_greatest_stamp(on: &Instance) {

@@ -4,6 +4,7 @@
 use super::prepared::Prepared;
 use super::session::Session;
 use super::template::Parameters;
+use super::values::way_out;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::run::{BatchOutcome, Fence, Step, TableRun};
@@ -51,10 +52,13 @@ impl Session {
                 .steps
                 .get(usize::from(step.number()) - 1)
                 .ok_or_else(|| Error::internal("a flat table has step 1 alone").table(&prepared.config.name))?;
-            let rows = session.run_script(name, sql, &parameters)?;
+            let last_row = session.last_row(&prepared)?;
+            let copied = session.run_script(name, sql, &parameters);
+            let rows = copied.map_err(|error| session.explain(&prepared, error))?;
             // A script of ours takes rows of the batch alone, each once, so that their number is proof enough.
             taken.is_all_copied = rows == taken.keys && prepared.is_ours(step) && !taken.has_pending;
             session.fill_pieces(&prepared, &taken.piecewise)?;
+            session.check_values(&prepared, last_row)?;
             match step {
                 Step::MissingParents => session.mark_parents(table_run)?,
                 Step::Roots | Step::Children => {
@@ -78,10 +82,11 @@ impl Session {
             |row| row.get(0),
         )?;
         if let Some(key) = too_deep {
+            let table = &prepared.config.name;
             return Err(Error::config(format!("this row has a cycle or {MAX_LEVELS} levels of parents above it"))
-                .table(&prepared.config.name)
+                .table(table)
                 .key(key)
-                .hint("mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey"));
+                .hint(format!("its parent path leads back to it, or up too far: {}", way_out(table, key))));
         }
         self.execute(
             "UPDATE temp.\"#Batch\" AS b SET (ParentKey, Depth) = (

@@ -214,12 +214,17 @@ fn found<'a>(columns: &'a [Column], name: &str, setting: &str) -> Result<&'a Col
 }
 
 fn read(row: &Row<'_>) -> Result<TableConfig> {
-    let broken = |error: rusqlite::Error| failed("understand a row of BlobDeltaTableConfig", error);
+    let broken = |error: rusqlite::Error| {
+        Error::config("a row of BlobDeltaTableConfig cannot be understood")
+            .caused_by(error)
+            .hint("mend the row with any client of SQLite")
+    };
     let text = |at: usize| row.get::<_, String>(at).map_err(broken);
     let optional = |at: usize| row.get::<_, Option<String>>(at).map_err(broken);
     let bit = |at: usize| row.get::<_, bool>(at).map_err(broken);
     let name = |at: usize| TableName::new(&text(at)?, &text(at + 1)?, &text(at + 2)?);
     let table = TableName::parse(&text(0)?)?;
+    let table_name = table.clone();
     let units = match (optional(13)?, optional(14)?, optional(15)?) {
         (Some(db), schema, Some(table)) => Some(TableName::new(&db, schema.as_deref().unwrap_or("dbo"), &table)?),
         _ => None,
@@ -238,7 +243,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: row.get(20).map_err(broken)?,
-        initial_baseline: row.get(21).map_err(broken)?,
+        initial_baseline: row.get(21).map_err(|error| broken(error).table(&table_name).column("InitialBaseline"))?,
         clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },
         excluded_stream_id: row.get(23).map_err(broken)?,
         is_active: bit(24)?,

@@ -173,7 +173,12 @@ impl Session {
             return Err(Error::new(Kind::Superseded, format!("the slice was taken by {taken}; nothing was written"))
                 .hint("start a new run"));
         }
-        let Some(queued_keys) = queued else { return Ok(None) };
+        if queued.is_none() {
+            return Ok(None);
+        }
+        self.drop_excluded(fence, table)?;
+        let of = "SELECT QueuedKeys FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
+        let queued_keys = self.query_one(of, (run.id, &table.name))?;
         let ended_keys = self.query_one(
             "SELECT count(*) FROM BlobDeltaWindowQueue WHERE RunId = ?1 AND TableName = ?2 AND State IS NOT NULL",
             (run.id, &table.name),

@@ -4,7 +4,7 @@ use super::session::Session;
 use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -234,7 +234,10 @@ impl Jobs for Session {
 }
 
 fn not_deployed(error: Error) -> Error {
-    Error::new(crate::error::Kind::Config, "this instance has no job database yet")
+    if error.kind() != Kind::Database {
+        return error;
+    }
+    Error::new(Kind::Config, "this instance has no job database yet")
         .caused_by(error)
         .hint("run deploy first")
 }

@@ -3,6 +3,7 @@
 
 use super::session::Session;
 use super::template::{Parameters, Placeholders};
+use super::values::ValueCheck;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -28,6 +29,7 @@ pub(super) struct Prepared {
     pub(super) batch_ancestors: String,
     pub(super) batch_parents: Option<String>,
     pub(super) batch_states: String,
+    pub(super) values: ValueCheck,
 }
 
 /// The values of a script's parameters.
@@ -106,6 +108,7 @@ impl Session {
             batch_ancestors: placeholders.fill("batch_ancestors", scripts::sqlite::BATCH_ANCESTORS)?,
             batch_parents: config.is_tree().then(parents).transpose()?,
             batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
+            values: ValueCheck::new(self, config)?,
             config: config.clone(),
             placeholders,
         };

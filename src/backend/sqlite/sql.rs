@@ -1,6 +1,7 @@
 //! Reading job columns: GUIDs, times, names.
 
 use super::types;
+use crate::error::Error;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::DeletionReason;
@@ -21,7 +22,9 @@ impl ToSql for Guid {
 
 impl FromSql for Timestamp {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Self::parse(value.as_str()?).map_err(|error| FromSqlError::Other(Box::new(error)))
+        let text = value.as_str()?;
+        let wrong = || Error::config(format!("{text:?} is no time of the form YYYY-MM-DDTHH:MM:SS.fffffff"));
+        Self::parse_exact(text.as_bytes()).ok_or_else(|| FromSqlError::Other(Box::new(wrong())))
     }
 }
 

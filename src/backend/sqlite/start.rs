@@ -135,7 +135,6 @@ impl Session {
         self.check_clock(std::slice::from_ref(table), started)?;
         let beginning = self.begin(started, request.scope, request.from, table)?;
         let prepared = self.prepare_table(table)?;
-        self.check_stamps(&prepared)?;
         let marker = self.marker(table);
         let refused = match &marker {
             Err(error) => Some(error.to_string()),
@@ -148,12 +147,14 @@ impl Session {
         let rolled_back = Error::internal("rolled back");
         let mut planned = None;
         let outcome = self.transact("plan", |session| {
+            let without_key = session.survey(&prepared)?;
             let keys = session.queue_window(&prepared, &parameters)?;
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
                 .query_script_u64("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
             counts.pending = session.pending_keys(table)?;
+            counts.without_key = without_key;
             planned = Some((keys, counts));
             Err::<(), Error>(rolled_back)
         });
@@ -174,7 +175,6 @@ impl Session {
             ))
             .hint("pack it with `pack --run`, or start a run with --out, which packs it first"));
         }
-        self.check_stamps(prepared)?;
         let beginning = self.begin(run.started_at, run.scope, run.from, table)?;
         self.empty_slice(run, prepared, fence, &beginning)?;
         let window = beginning.window;
@@ -260,6 +260,7 @@ impl Session {
                 "DELETE FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2",
                 (run.id, &table.name),
             )?;
+            let without_key = session.survey(prepared)?;
             let queued = session.queue_window(prepared, &parameters)?;
             if queued > MANY_KEYS {
                 session.drop_order_index(table)?;
@@ -269,7 +270,7 @@ impl Session {
             if table.include_deletions && session.query_one(logged, [&table.name])? {
                 session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
             }
-            let counts = session.told(prepared, &parameters)?;
+            let counts = TableCounts { without_key, ..session.told(prepared, &parameters)? };
             let units = match run.scope {
                 Scope::All => session.new_units(prepared, beginning.watermark.is_some())?,
                 Scope::BusinessUnit(_) => Vec::new(),
@@ -330,30 +331,6 @@ impl Session {
         let failed = |error| super::session::failed("count", error);
         let row = rows.next().map_err(failed)?;
         row.map_or(Ok(0), |row| row.get(0).map_err(failed))
-    }
-
-    /// Every stamp has the one text form; another one would compare wrongly, and be missed.
-    fn check_stamps(&self, prepared: &Prepared) -> Result<()> {
-        let sql = prepared.placeholders.fill(
-            "check_stamps",
-            "SELECT m.{MetadataIdColumn}, CAST(m.{MetadataModifiedOnCol} AS TEXT) FROM {MetadataTable} AS m
-             WHERE m.{MetadataModifiedOnCol} IS NOT NULL AND (
-                 typeof(m.{MetadataModifiedOnCol}) <> 'text' OR length(m.{MetadataModifiedOnCol}) <> 27
-                 OR substr(m.{MetadataModifiedOnCol}, 11, 1) <> 'T'
-             ) LIMIT 1",
-        )?;
-        let odd: Option<(Option<Guid>, String)> =
-            self.query_optional(&sql, [], |row| Ok((row.get(0).ok(), row.get(1)?)))?;
-        match odd {
-            None => Ok(()),
-            Some((key, text)) => {
-                let error = Error::config(format!("the ModifiedOn {text:?} is not YYYY-MM-DDTHH:MM:SS.fffffff"))
-                    .table(&prepared.config.name)
-                    .column(&prepared.config.metadata_modified_on_column)
-                    .hint("write it in this form: any other compares wrongly, and the change would be missed");
-                Err(key.into_iter().fold(error, |error, key| error.key(key)))
-            }
-        }
     }
 
     /// A table without business units cannot serve a run for one.

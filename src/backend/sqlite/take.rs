@@ -144,7 +144,7 @@ impl Session {
             None => return Ok(()),
             Some((None, key)) => {
                 let text = format!("the script {script} left out a row that is in the window");
-                let hint = "a script may not filter rows: exclude keys in BlobDeltaExcludedKey, with a reason";
+                let hint = "a script may not filter rows: leave keys out with `blobdelta key exclude`, with a reason";
                 return Err(Error::config(text).run(run).table(table).step(step.number()).key(*key).hint(hint));
             }
             Some(_) => {}

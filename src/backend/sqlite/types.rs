@@ -88,7 +88,6 @@ pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
             "a stored value is not a {sql_type} in the form that the embedded instance keeps: {}",
             shown(value)
         ))
-        .hint("mend the row, or exclude its key in BlobDeltaExcludedKey")
     };
     match (sql_type, value) {
         (_, ValueRef::Null) => Ok(Cell::Null),
@@ -111,26 +110,26 @@ fn text_cell(sql_type: SqlType, text: &str) -> Option<Cell<'_>> {
     match sql_type {
         SqlType::Decimal { scale, .. } => decimal::parse(text, scale).ok().map(Cell::Decimal),
         SqlType::Money | SqlType::SmallMoney => decimal::parse(text, 4).ok().map(Cell::Decimal),
-        SqlType::DateTime2(_) | SqlType::DateTime | SqlType::SmallDateTime => canonical(text).map(Cell::DateTime),
+        SqlType::DateTime2(_) | SqlType::DateTime | SqlType::SmallDateTime => moment(text).map(Cell::DateTime),
         SqlType::Date if text.len() == 10 => {
-            let day = canonical(&format!("{text}T00:00:00.0000000"))?;
+            let day = moment(&format!("{text}T00:00:00.0000000"))?;
             i32::try_from(day.ticks() / TICKS_PER_DAY).ok().map(Cell::Date)
         }
         SqlType::Time(_) if text.len() == 16 => {
-            canonical(&format!("0001-01-01T{text}")).map(|time| Cell::Time(time.ticks()))
+            moment(&format!("0001-01-01T{text}")).map(|time| Cell::Time(time.ticks()))
         }
         SqlType::DateTimeOffset(_) => {
-            let (moment, offset) = text.split_at_checked(27)?;
-            Some(Cell::DateTimeOffset(canonical(moment)?, offset_minutes(offset)?))
+            let (utc, offset) = text.split_at_checked(27)?;
+            Some(Cell::DateTimeOffset(moment(utc)?, offset_minutes(offset)?))
         }
         SqlType::Date | SqlType::Time(_) => None,
         _ => Some(Cell::Text(text)),
     }
 }
 
-fn canonical(text: &str) -> Option<Timestamp> {
-    let parsed = if text.len() == 27 { Timestamp::parse(text).ok()? } else { return None };
-    (parsed.to_string() == text).then_some(parsed)
+
+fn moment(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_exact(text.as_bytes())
 }
 
 fn offset_minutes(text: &str) -> Option<i16> {
@@ -139,9 +138,11 @@ fn offset_minutes(text: &str) -> Option<i16> {
         b'-' => -1,
         _ => return None,
     };
-    let (hours, minutes) = text[1..].split_once(':')?;
-    let total = hours.parse::<i16>().ok()? * 60 + minutes.parse::<i16>().ok()?;
-    (text.len() == 6 && total <= 14 * 60).then_some(sign * total)
+    let [_, h, i, b':', m, n] = text.as_bytes() else { return None };
+    let digits = [h, i, m, n].map(|digit| digit.is_ascii_digit().then(|| i16::from(digit - b'0')));
+    let [Some(h), Some(i), Some(m), Some(n)] = digits else { return None };
+    let (hours, minutes) = (h * 10 + i, m * 10 + n);
+    (minutes < 60 && hours * 60 + minutes <= 14 * 60).then_some(sign * (hours * 60 + minutes))
 }
 
 /// What SQLite shall hold for a cell of the column's type.
@@ -179,7 +180,8 @@ pub fn guid(bytes: &[u8]) -> Option<Guid> {
     bytes.try_into().ok().map(Guid::from_bytes)
 }
 
-fn shown(value: ValueRef<'_>) -> String {
+/// A value for people, short.
+pub(super) fn shown(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Text(bytes) => format!("{:.60?}", String::from_utf8_lossy(bytes)),
         ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),

@@ -44,8 +44,8 @@ pub(super) fn failed(doing: &str, error: Tds) -> Error {
             base.caused_by(error).hint("the connection was lost; what was committed stands, go on with --resume")
         }
         Tds::Utf16 => base.caused_by(error).hint(
-            "a text holds half of a character (an unpaired surrogate); mend the row, or exclude its key in \
-             BlobDeltaExcludedKey, with a reason",
+            "a text holds half of a character (an unpaired surrogate); mend the row, or leave it out with \
+             `blobdelta key exclude`",
         ),
         _ => base.caused_by(error),
     }

@@ -21,6 +21,7 @@ mod extract;
 mod insert;
 mod inventory;
 mod jobs;
+mod keys;
 mod lanes;
 mod large;
 mod page;

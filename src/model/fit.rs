@@ -1,15 +1,27 @@
-//! Whether a cell is a value that its column's type can have. Checked on the way into a bundle
-//! and on the way out of one, so that nothing that a database could not hold passes either way.
+//! Whether a cell is a value that its column's type can have (rule 19). Checked where a row is copied into a
+//! slice that takes other values too, on the way into a bundle, and on the way out of one, by these same lines:
+//! what passes once passes everywhere, and nothing that a database could not hold passes at all.
 
-use super::numbers::narrow;
-use crate::model::cell::Cell;
-use crate::model::sqltype::SqlType;
-use crate::model::time::{TICKS_PER_DAY, Timestamp};
-use crate::model::variant::Variant;
+use super::cell::Cell;
+use super::column::Column;
+use super::sqltype::SqlType;
+use super::time::{TICKS_PER_DAY, Timestamp};
+use super::variant::Variant;
 
 const MAX_OFFSET_MINUTES: i16 = 14 * 60;
 const MAX_HIERARCHYID_BYTES: usize = 892;
 const ROWVERSION_BYTES: usize = 8;
+
+/// Whether the column can hold the cell, NULL included; `Err` says in a clause what does not fit.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_column(column: &Column, cell: &Cell<'_>) -> Result<(), String> {
+    if *cell == Cell::Null && !column.nullable {
+        return Err("NULL in a column that does not take it".to_owned());
+    }
+    check(column.sql_type, cell)
+}
 
 /// Whether the cell fits; `Err` says in a clause what does not. NULL fits here: whether the
 /// column takes it is for the caller to know.
@@ -38,6 +50,12 @@ pub fn check(sql_type: SqlType, cell: &Cell<'_>) -> Result<(), String> {
         _ => false,
     };
     if fits { Ok(()) } else { Err(format!("{} is no value of {sql_type}", shown(cell))) }
+}
+
+/// To a real; exact for a value that came from one.
+#[expect(clippy::cast_possible_truncation, reason = "a value that is no real is refused by `check`")]
+pub fn narrow(value: f64) -> f32 {
+    value as f32
 }
 
 fn int_fits(sql_type: SqlType, value: i64) -> bool {

@@ -1,0 +1,48 @@
+//! [`Keys`] on a server.
+
+use super::jobs::text_at;
+use super::session::Session;
+use super::sql::Sql;
+use super::values::Fields;
+use crate::backend::jobs::Jobs as _;
+use crate::backend::keys::{KeyRecord, KeyState, Keys};
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+
+impl Keys for Session {
+    fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
+        // Asked for first: who dies between the two has a key that is asked for, and excluded still.
+        self.pend_key(table, key, "An exclusion was taken back")?;
+        let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
+        let delete = delete.then(" AND stream_id = ").bind(key);
+        self.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
+    }
+
+    fn named_keys(&mut self, table: &TableName, limit: u32) -> Result<Vec<KeyRecord>> {
+        self.table(table)?;
+        let columns = "k.stream_id, {state} AS IsExcluded, k.Reason, k.CreatedAt";
+        let select = |list: &str, state: &str| {
+            format!("SELECT {} FROM dbo.{list} AS k WHERE k.TableName = ", columns.replace("{state}", state))
+        };
+        let sql = Sql::new(format!("SELECT TOP ({limit}) n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt FROM ("))
+            .then(&select("BlobDeltaExcludedKey", "1"))
+            .bind(table.to_string())
+            .then(" UNION ALL ")
+            .then(&select("BlobDeltaPendingKey", "0"))
+            .bind(table.to_string())
+            .then(") AS n ORDER BY n.IsExcluded DESC, n.stream_id");
+        let rows = self.client.unit(|client| client.rows("list keys", sql.clone()))?;
+        rows.iter().map(|row| record(&Fields::of(row))).collect()
+    }
+}
+
+fn record(fields: &Fields<'_>) -> Result<KeyRecord> {
+    let is_excluded = fields.must(1, Fields::number)? == 1;
+    Ok(KeyRecord {
+        key: fields.must(0, Fields::guid)?,
+        state: if is_excluded { KeyState::Excluded } else { KeyState::Pending },
+        reason: text_at(fields, 2)?,
+        created_at: fields.must(3, Fields::time)?,
+    })
+}
