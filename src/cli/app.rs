@@ -7,8 +7,8 @@ use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, inspect, key, pack, prune, receive, reconcile, replay, run,
-    ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, demo, deploy, doctor, inspect, key, pack, prune, receive, reconcile, replay,
+    run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};

@@ -110,7 +110,8 @@ impl Timestamp {
         if text.len() != FORM.len() || !text.iter().zip(FORM).all(fits) {
             return None;
         }
-        let number = |from: usize, to: usize| text[from..to].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
+        let number =
+            |from: usize, to: usize| text[from..to].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
         let date = NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)).ok()?, number(5, 7), number(8, 10))?;
         // A leap second is no time of datetime2, and 59 is the greatest that chrono takes with these nanoseconds.
         let time = NaiveTime::from_hms_nano_opt(number(11, 13), number(14, 16), number(17, 19), number(20, 27) * 100)?;

@@ -203,9 +203,14 @@ pub fn rule_19_a_missing_parent_is_held_against_its_types_too(on: &Instance) {
 
 pub fn rule_19_a_null_that_the_slice_does_not_take_names_its_row(on: &Instance) {
     let mut world = World::new(on);
-    world.backend.execute_script("DROP TABLE Src.Docs; CREATE TABLE Src.Docs (stream_id \"uniqueidentifier BLOB\" UNIQUE,
+    world
+        .backend
+        .execute_script(
+            "DROP TABLE Src.Docs; CREATE TABLE Src.Docs (stream_id \"uniqueidentifier BLOB\" UNIQUE,
         file_stream \"varbinary(max) BLOB\", name \"nvarchar(255) TEXT\" NOT NULL, path_locator \"varbinary(892) BLOB\",
-        parent_path_locator \"varbinary(892) BLOB\")").unwrap();
+        parent_path_locator \"varbinary(892) BLOB\")",
+        )
+        .unwrap();
     world.put(1, None, b"x", 10, A);
     world.put(2, None, b"x", 10, A);
     set(&mut world, "path_locator", "NULL", 2);
@@ -253,7 +258,10 @@ pub fn rule_20_a_key_of_the_metadata_that_is_none_fails_the_table(on: &Instance)
         let mut world = World::new(on);
         world.put(1, None, b"x", 10, A);
         world.put(2, None, b"x", 10, A);
-        world.backend.execute_script(&format!("UPDATE Meta.Docs SET Id = {odd} WHERE Id = x'{}'", hex(key(2)))).unwrap();
+        world
+            .backend
+            .execute_script(&format!("UPDATE Meta.Docs SET Id = {odd} WHERE Id = x'{}'", hex(key(2))))
+            .unwrap();
         let report = world.run(1000);
         let error = failure(&report);
         assert!(error.to_string().contains("of the metadata is no uniqueidentifier"), "{error}");
@@ -285,7 +293,8 @@ pub fn rule_20_business_units_and_logged_deletions_are_values_too(on: &Instance)
         assert_eq!(world.mark().last_high_water, None);
     }
     let mut world = World::new(on);
-    let sql = "UPDATE BlobDeltaTableConfig SET InitialBaseline = '2026-01-01T00:10:00.123456Z' WHERE TableName LIKE 'Src%'";
+    let sql =
+        "UPDATE BlobDeltaTableConfig SET InitialBaseline = '2026-01-01T00:10:00.123456Z' WHERE TableName LIKE 'Src%'";
     world.backend.execute_script(sql).unwrap();
     let error = world.run_with(&world.options()).unwrap_err();
     assert_eq!(error.place().column.as_deref(), Some("InitialBaseline"), "{error}");
@@ -294,7 +303,8 @@ pub fn rule_20_business_units_and_logged_deletions_are_values_too(on: &Instance)
 
 /// A source that keeps its keys apart by nothing but good will.
 fn without_constraints(world: &mut World) {
-    let columns = "name nvarchar(255) NOT NULL, path_locator varbinary(892) NOT NULL, parent_path_locator varbinary(892) NULL";
+    let columns =
+        "name nvarchar(255) NOT NULL, path_locator varbinary(892) NOT NULL, parent_path_locator varbinary(892) NULL";
     let tsql = format!(
         "USE Src; DROP TABLE dbo.Docs; CREATE TABLE dbo.Docs (stream_id uniqueidentifier NULL, file_stream varbinary(max) NULL,
          {columns}); CREATE INDEX IX_Docs_Key ON dbo.Docs (stream_id); USE BlobDeltaJobs"

@@ -237,9 +237,7 @@ fn not_deployed(error: Error) -> Error {
     if error.kind() != Kind::Database {
         return error;
     }
-    Error::new(Kind::Config, "this instance has no job database yet")
-        .caused_by(error)
-        .hint("run deploy first")
+    Error::new(Kind::Config, "this instance has no job database yet").caused_by(error).hint("run deploy first")
 }
 
 fn read_step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {

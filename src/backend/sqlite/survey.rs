@@ -187,7 +187,10 @@ impl Session {
                 let id: i64 = row.get(0).map_err(broken)?;
                 let due = if at < 3 { "a uniqueidentifier of 16 bytes" } else { "a time of the form" };
                 let form = if at < 3 { "" } else { FORM };
-                let text = format!("the entry {id} of BlobDeltaDeletionLog has {}, which is not {due} {form}", shown(value(at)?));
+                let text = format!(
+                    "the entry {id} of BlobDeltaDeletionLog has {}, which is not {due} {form}",
+                    shown(value(at)?)
+                );
                 let key = value(1)?.as_blob().ok().and_then(types::guid);
                 let error = Error::config(text.trim_end()).table(&table.name).column(column);
                 let error = key.into_iter().fold(error, |error, key| error.key(key));

@@ -127,7 +127,6 @@ fn text_cell(sql_type: SqlType, text: &str) -> Option<Cell<'_>> {
     }
 }
 
-
 fn moment(text: &str) -> Option<Timestamp> {
     Timestamp::parse_exact(text.as_bytes())
 }

@@ -60,9 +60,9 @@ impl ValueCheck {
             let name = format!("t.{}", quote(&column.name));
             match column.sql_type {
                 kind if kind.is_large_binary() => format!("typeof({name}), NULL"),
-                kind if kind.is_large() => format!(
-                    "typeof({name}), CASE WHEN octet_length({name}) <= {WHOLE_TEXT_BYTES} THEN {name} END"
-                ),
+                kind if kind.is_large() => {
+                    format!("typeof({name}), CASE WHEN octet_length({name}) <= {WHOLE_TEXT_BYTES} THEN {name} END")
+                }
                 _ => name,
             }
         };
