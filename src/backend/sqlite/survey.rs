@@ -173,30 +173,24 @@ impl Session {
         let mut statement = self.cached(sql).map_err(broken)?;
         let mut rows = statement.query([&table.name]).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
-            let value = |at: usize| row.get_ref(at).map_err(broken);
-            let kinds: [(&str, usize, fn(ValueRef<'_>) -> bool); 4] = [
-                ("stream_id", 1, is_guid_or_null),
-                ("BusinessUnit", 2, is_guid_or_null),
-                ("DeletedOn", 3, is_stamp_or_null),
-                ("LoggedAt", 4, is_stamp_or_null),
-            ];
-            for (column, at, is_one) in kinds {
-                if is_one(value(at)?) {
-                    continue;
+            let columns = [("stream_id", 1), ("BusinessUnit", 2), ("DeletedOn", 3), ("LoggedAt", 4)];
+            for (column, at) in columns {
+                let value = row.get_ref(at).map_err(broken)?;
+                let (is_one, due) = match at {
+                    1 | 2 => (is_guid_or_null(value), "a uniqueidentifier of 16 bytes".to_owned()),
+                    _ => (is_stamp_or_null(value), format!("a time of the form {FORM}")),
+                };
+                if !is_one {
+                    let id: i64 = row.get(0).map_err(broken)?;
+                    let text =
+                        format!("the entry {id} of BlobDeltaDeletionLog has {}, which is not {due}", shown(value));
+                    let error = Error::config(text).table(&table.name).column(column);
+                    let key = row.get_ref(1).map_err(broken)?.as_blob().ok().and_then(types::guid);
+                    let error = key.into_iter().fold(error, |error, key| error.key(key));
+                    return Err(error.hint(format!(
+                        "mend it: UPDATE BlobDeltaDeletionLog SET {column} = … WHERE DeletionId = {id}, or delete the entry"
+                    )));
                 }
-                let id: i64 = row.get(0).map_err(broken)?;
-                let due = if at < 3 { "a uniqueidentifier of 16 bytes" } else { "a time of the form" };
-                let form = if at < 3 { "" } else { FORM };
-                let text = format!(
-                    "the entry {id} of BlobDeltaDeletionLog has {}, which is not {due} {form}",
-                    shown(value(at)?)
-                );
-                let key = value(1)?.as_blob().ok().and_then(types::guid);
-                let error = Error::config(text.trim_end()).table(&table.name).column(column);
-                let error = key.into_iter().fold(error, |error, key| error.key(key));
-                return Err(error.hint(format!(
-                    "mend it: UPDATE BlobDeltaDeletionLog SET {column} = … WHERE DeletionId = {id}, or delete the entry"
-                )));
             }
         }
         Ok(())
