@@ -21,9 +21,10 @@
 //! | 1 | `durable`, `scripts`, `monitor`, `pool` |
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
-//! | 4 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
-//! | 5 | `demo`, `reconcile` |
-//! | 6 | `cli` |
+//! | 4 | `links` |
+//! | 5 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
+//! | 6 | `demo`, `reconcile` |
+//! | 7 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
 //!
@@ -45,6 +46,7 @@ pub mod demo;
 pub mod durable;
 pub mod engine;
 pub mod error;
+pub mod links;
 pub mod model;
 pub mod monitor;
 pub mod pool;

@@ -1,8 +1,10 @@
 -- What was noted before stays; a bundle that had come in another gets its own window.
 INSERT INTO {Schema}.BlobDeltaReplayBundle
-    (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt,
+     PreviousRootSha256, IsOtherSource)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (TableName, RootSha256) DO UPDATE
 SET WindowStart = excluded.WindowStart, WindowEnd = excluded.WindowEnd, Gap = excluded.Gap,
-    WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt
+    WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt,
+    PreviousRootSha256 = excluded.PreviousRootSha256, IsOtherSource = excluded.IsOtherSource
 WHERE WindowEnd IS NULL AND excluded.WindowEnd IS NOT NULL;

@@ -1,4 +1,4 @@
-SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256
+SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256, PreviousRootSha256, IsOtherSource
 FROM {Schema}.BlobDeltaReplayBundle
 WHERE TableName = ?1
 ORDER BY WindowStart, RootSha256;

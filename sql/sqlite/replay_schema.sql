@@ -25,15 +25,17 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
 -- of which only the root digest is known. Gap says what is missing before a bundle, where that
--- was allowed.
+-- was allowed; it goes when what was missing has come.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
     TableName        "nvarchar(400) TEXT" NOT NULL,
     RootSha256       "char(64) TEXT" NOT NULL,
     SourceId         uniqueidentifier BLOB NOT NULL,
     Scope            "nvarchar(36) TEXT" NOT NULL,
+    PreviousRootSha256 "char(64) TEXT" NULL,
     WindowStart      "datetime2(7) TEXT" NULL,
     WindowEnd        "datetime2(7) TEXT" NULL,
     Gap              "nvarchar(1000) TEXT" NULL,
+    IsOtherSource    bit INTEGER NOT NULL DEFAULT 0,
     WithinRootSha256 "char(64) TEXT" NULL,
     NotedAt          "datetime2(7) TEXT" NOT NULL,
     PRIMARY KEY (TableName, RootSha256)

@@ -28,18 +28,20 @@ IF OBJECT_ID(N'dbo.BlobDeltaTombstone', N'U') IS NULL
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
 -- of which only the root digest is known. Gap says what is missing before a bundle, where that
--- was allowed.
+-- was allowed; it goes when what was missing has come.
 IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaReplayBundle (
-        TableName        nvarchar(400) NOT NULL,
-        RootSha256       char(64) NOT NULL,
-        SourceId         uniqueidentifier NOT NULL,
-        Scope            nvarchar(36) NOT NULL,
-        WindowStart      datetime2(7) NULL,
-        WindowEnd        datetime2(7) NULL,
-        Gap              nvarchar(1000) NULL,
-        WithinRootSha256 char(64) NULL,
-        NotedAt          datetime2(7) NOT NULL,
+        TableName          nvarchar(400) NOT NULL,
+        RootSha256         char(64) NOT NULL,
+        SourceId           uniqueidentifier NOT NULL,
+        Scope              nvarchar(36) NOT NULL,
+        PreviousRootSha256 char(64) NULL,
+        WindowStart        datetime2(7) NULL,
+        WindowEnd          datetime2(7) NULL,
+        Gap                nvarchar(1000) NULL,
+        IsOtherSource      bit NOT NULL CONSTRAINT DF_BlobDeltaReplayBundle_IsOtherSource DEFAULT 0,
+        WithinRootSha256   char(64) NULL,
+        NotedAt            datetime2(7) NOT NULL,
         CONSTRAINT PK_BlobDeltaReplayBundle PRIMARY KEY (TableName, RootSha256)
     );
 

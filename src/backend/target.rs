@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::model::version::Version;
 
 /// A table to replay into.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSpec {
     /// The configured table of the source: what ledger and tombstones go by.
     pub table: TableName,
@@ -56,10 +56,14 @@ pub struct AppliedBundle {
     pub scope: String,
     /// Its root digest.
     pub root_sha256: Sha256,
+    /// The root digest of the bundle before it in its chain.
+    pub previous: Option<Sha256>,
     /// Start and end of its window; not known of one that came in another.
     pub window: Option<(Timestamp, Timestamp)>,
     /// Why it does not follow what the target had of its chain, where that was allowed.
     pub gap: Option<String>,
+    /// Whether that is because it is of another source than what the target had.
+    pub is_other_source: bool,
     /// The bundle that it came in, if it was compacted into another.
     pub within: Option<Sha256>,
 }
@@ -192,6 +196,13 @@ pub trait Target {
     /// # Errors
     /// Database.
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()>;
+
+    /// Says of a bundle that was applied before what is missing before it now; nothing, where what was
+    /// missing has come since.
+    ///
+    /// # Errors
+    /// Database.
+    fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()>;
 
     /// What a target that is there, and takes rows like this, has under each of these keys.
     ///

@@ -1,6 +1,7 @@
 //! The one scale on which all chains are drawn.
 
-use super::model::{Chain, Span};
+use super::model::Chain;
+use crate::links::Span;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 
 /// From the earliest bound to the latest, over all chains. A window from the beginning of time
@@ -12,7 +13,7 @@ pub(super) struct Axis {
 
 impl Axis {
     pub(super) fn of(chains: &[Chain]) -> Self {
-        let windows = || chains.iter().flat_map(|chain| &chain.links).map(|link| &link.window);
+        let windows = || chains.iter().flat_map(|chain| &chain.links).map(|link| &link.link.window);
         let bounds = || windows().flat_map(|window| [window.start, window.end]).filter(|at| *at > Timestamp::MIN);
         let start = bounds().min().unwrap_or(Timestamp::MIN);
         let end = bounds().max().unwrap_or(start);

@@ -1,7 +1,8 @@
 //! What a series of bundles covers: chains, their gaps and overlaps, and links that do not fit.
 //!
 //! [`survey`] opens bundles one after the other and keeps of each a few hundred bytes a table; no
-//! part is read. [`timeline`] and [`picture`] draw what it found. Nothing here judges: a gap, a
+//! part is read. [`timeline`] and [`picture`] draw what it found. Order and judgement are those of
+//! [`links`](crate::links); nothing is refused here: a gap, a
 //! link that does not fit and a bundle that cannot be opened are all told, and none of them keeps
 //! the others from being told.
 
@@ -14,7 +15,7 @@ mod survey;
 mod tests;
 mod timeline;
 
-pub use model::{Broken, Chain, ChainId, Link, LinkFault, Member, Misfit, Span, Survey};
+pub use model::{Broken, Chain, ChainLink, LinkFault, Member, Misfit, Survey};
 pub use picture::picture;
 pub use survey::survey;
 pub use timeline::{GAP, timeline};

@@ -1,13 +1,10 @@
 //! The nouns of a survey.
 
 use crate::error::Error;
+use crate::links::{ChainId, Link, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
-use crate::model::name::TableName;
-use crate::model::run::Scope;
 use crate::model::time::Timestamp;
-use crate::model::window::Window;
 use std::path::PathBuf;
 
 /// A bundle that was opened, in one of its forms.
@@ -17,38 +14,15 @@ pub struct Member {
     pub path: PathBuf,
     /// Its root digest.
     pub root_sha256: Sha256,
-    /// When its run started, UTC.
-    pub run_started_at: Timestamp,
-    /// Its run.
-    pub run_id: Guid,
-    /// Which pack of the run it is.
-    pub pack_number: u32,
-    /// The deltas whose place it takes, if it is a compacted one.
-    pub inputs: Vec<Sha256>,
-}
-
-/// Rule 16: what links, gaps and compaction never cross.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChainId {
-    /// The configured table. It stands first, so that chains are told by table.
-    pub table: TableName,
-    /// Whose rows.
-    pub scope: Scope,
-    /// The job database.
-    pub source_id: Guid,
 }
 
 /// One table of one bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainLink {
     /// Which of [`Survey::members`].
     pub member: usize,
-    /// Its window.
-    pub window: Window,
-    /// The root digest of the bundle before, as its manifest says.
-    pub previous: Option<Sha256>,
-    /// Whether it was made from other bundles; such a one takes the place of several links.
-    pub is_compacted: bool,
+    /// Its place in the chain, as its manifest says it.
+    pub link: Link,
     /// Rows of its parts.
     pub rows: u64,
     /// Its tombstones.
@@ -57,33 +31,19 @@ pub struct Link {
     pub bytes: u64,
 }
 
-/// A half-open stretch of time, in the clock of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Its first moment.
-    pub start: Timestamp,
-    /// The first moment after it.
-    pub end: Timestamp,
-}
-
-impl Span {
-    /// How long it is, in 100 ns.
-    pub fn ticks(self) -> i64 {
-        self.end.ticks().saturating_sub(self.start.ticks())
-    }
-}
-
-/// In which way a link does not fit.
+/// In which way a link does not fit; members are those of [`Survey::members`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkFault {
     /// It names a bundle that is not in the chain, and is not the chain's first.
     PreviousIsMissing(Sha256),
-    /// It says that it is the first of its chain, and there is an older run.
+    /// It says that it is the first of its chain, and there is an older one.
     SecondStart,
-    /// Another bundle (which of [`Survey::members`]) names the same one before it.
+    /// Another bundle (which member) names the same one before it.
     Fork(usize),
     /// Its window is read from another clock than the one before, so the two cannot be compared.
     AnotherClock,
+    /// Its links lead in a circle.
+    Circle,
 }
 
 /// A link that does not fit.
@@ -100,26 +60,36 @@ pub struct Misfit {
 pub struct Chain {
     /// Which chain.
     pub id: ChainId,
-    /// By window: start, then end, then run.
-    pub links: Vec<Link>,
+    /// In the order of their links and runs.
+    pub links: Vec<ChainLink>,
+    /// The bundle before the first that is here, where the chain does not begin with it: a target that
+    /// has never seen it cannot take the first.
+    pub begins_after: Option<Sha256>,
     /// Where a window starts after everything before it ended, in order; none touches another.
     pub gaps: Vec<Span>,
     /// What more than one window takes: that is how the safety buffer works, and no fault.
     pub overlaps: Vec<Span>,
-    /// Links that do not fit, by run.
+    /// Links that do not fit, in their order.
     pub misfits: Vec<Misfit>,
 }
 
 impl Chain {
     /// The clock of its windows: that of the last.
     pub fn clock(&self) -> ClockKind {
-        self.links.last().map_or(ClockKind::Utc, |link| link.window.clock)
+        self.links.last().map_or(ClockKind::Utc, |link| link.link.window.clock)
+    }
+
+    /// The links by window, for drawing: a later one is drawn over what it overlaps.
+    pub fn by_window(&self) -> Vec<&ChainLink> {
+        let mut links: Vec<&ChainLink> = self.links.iter().collect();
+        links.sort_by_key(|link| (link.link.window.start, link.link.window.end));
+        links
     }
 
     /// From the first start to the greatest end.
     pub fn span(&self) -> Span {
-        let start = self.links.iter().map(|link| link.window.start).min();
-        let end = self.links.iter().map(|link| link.window.end).max();
+        let start = self.links.iter().map(|link| link.link.window.start).min();
+        let end = self.links.iter().map(|link| link.link.window.end).max();
         Span { start: start.unwrap_or(Timestamp::MIN), end: end.unwrap_or(Timestamp::MIN) }
     }
 }

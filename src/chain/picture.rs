@@ -1,8 +1,9 @@
 //! The timeline as a picture: SVG 1.1, without scripts, links or fonts of its own.
 
 use super::axis::Axis;
-use super::model::{Chain, Member, Span};
+use super::model::{Chain, Member};
 use super::timeline::date;
+use crate::links::Span;
 use std::fmt::Write as _;
 
 const WIDTH: usize = 960;
@@ -43,8 +44,8 @@ fn lane(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, top: u
     let name = format!("{}, scope {}{gaps}", chain.id.table, chain.id.scope);
     let bar = top + 20;
     let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{}\">{}</text>", top + 13, escaped(&name));
-    for (nth, link) in chain.links.iter().enumerate() {
-        let span = Span { start: link.window.start, end: link.window.end };
+    for (nth, link) in chain.by_window().into_iter().enumerate() {
+        let span = Span { start: link.link.window.start, end: link.link.window.end };
         let path = members.get(link.member).map(|member| member.path.display().to_string()).unwrap_or_default();
         let title = format!("{path}: [{}, {}), {} rows", span.start, span.end, link.rows);
         block(svg, axis, (span, 1), bar, COLOURS[nth % 2], &title);

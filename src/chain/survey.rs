@@ -1,10 +1,10 @@
 //! Opening bundles one after the other, and keeping what their chains need.
 
 use super::arrange::arrange;
-use super::model::{Broken, ChainId, Link, Member, Survey};
-use crate::bundle::manifest::BundleKind;
+use super::model::{Broken, ChainLink, Member, Survey};
 use crate::bundle::{Bundle, Container, FileInfo, FileRole, Identities, Place, TableInfo, places};
 use crate::error::{Error, Kind, Result};
+use crate::links::{ChainId, Link};
 use crate::model::digest::Sha256;
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
 pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor) -> Result<Survey> {
     let places = places(paths)?;
-    let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<Link>>::new());
+    let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
     let mut known: BTreeSet<Sha256> = BTreeSet::new();
     for Place { path, is_named } in places {
         monitor.check()?;
@@ -41,18 +41,10 @@ pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor)
             continue;
         }
         let member = survey.members.len();
-        let run = &bundle.manifest().run;
-        survey.members.push(Member {
-            path,
-            root_sha256: bundle.root_sha256(),
-            run_started_at: run.started_at.0,
-            run_id: run.run_id,
-            pack_number: run.pack_number,
-            inputs: bundle.manifest().inputs.clone(),
-        });
+        survey.members.push(Member { path, root_sha256: bundle.root_sha256() });
         for table in &bundle.manifest().tables {
-            let id = ChainId { table: table.name.clone(), scope: table.scope.0, source_id: run.source_id };
-            links.entry(id).or_default().push(link(&bundle, table, member));
+            let link = chain_link(&bundle, table, member);
+            links.entry(link.link.chain.clone()).or_default().push(link);
         }
     }
     if survey.members.is_empty() && survey.broken.is_empty() {
@@ -62,19 +54,16 @@ pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor)
         };
         return Err(Error::usage("there is no bundle that could be opened").hint(hint));
     }
-    let Survey { members, chains, .. } = &mut survey;
-    chains.extend(links.into_iter().map(|(id, links)| arrange(id, links, members)));
+    survey.chains.extend(links.into_iter().map(|(id, links)| arrange(id, links)));
     Ok(survey)
 }
 
-fn link(bundle: &Bundle, table: &TableInfo, member: usize) -> Link {
+fn chain_link(bundle: &Bundle, table: &TableInfo, member: usize) -> ChainLink {
     let rows = |role| table.files_of(role).filter_map(|file| file.rows).sum();
     let bytes = |sum: u64, file: &FileInfo| sum.saturating_add(file.bytes);
-    Link {
+    ChainLink {
         member,
-        window: table.window.window(),
-        previous: table.previous.map(|previous| previous.root_sha256),
-        is_compacted: bundle.manifest().kind == BundleKind::Compacted,
+        link: Link::of(bundle, table),
         rows: rows(FileRole::Rows),
         tombstones: rows(FileRole::Tombstones),
         bytes: table.files.iter().fold(0, bytes),

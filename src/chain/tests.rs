@@ -2,9 +2,10 @@
 //! character.
 
 use super::arrange::arrange;
-use super::model::{Chain, ChainId, Link, LinkFault, Member, Misfit, Span};
+use super::model::{Chain, ChainLink, LinkFault, Member, Misfit};
 use super::picture::picture;
 use super::timeline::timeline;
+use crate::links::{ChainId, Link, RunRank, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -24,14 +25,7 @@ fn root(nth: usize) -> Sha256 {
 }
 
 fn members(count: usize) -> Vec<Member> {
-    let member = |nth: usize| Member {
-        path: format!("{nth}.bundle").into(),
-        root_sha256: root(nth),
-        run_started_at: Timestamp::from_ticks(i64::try_from(nth).unwrap()).unwrap(),
-        run_id: Guid::from_bytes([0; 16]),
-        pack_number: 1,
-        inputs: Vec::new(),
-    };
+    let member = |nth: usize| Member { path: format!("{nth}.bundle").into(), root_sha256: root(nth) };
     (0..count).map(member).collect()
 }
 
@@ -39,21 +33,21 @@ fn at(ticks: i64) -> Timestamp {
     Timestamp::from_ticks(ticks).unwrap()
 }
 
-fn link(member: usize, start: i64, end: i64) -> Link {
-    Link {
-        member,
-        window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
+fn link(member: usize, start: i64, end: i64) -> ChainLink {
+    let started_at = at(i64::try_from(member).unwrap());
+    let link = Link {
+        chain: id("T"),
+        root: root(member),
         previous: member.checked_sub(1).map(root),
-        is_compacted: false,
-        rows: 1,
-        tombstones: 0,
-        bytes: 1,
-    }
+        inputs: Vec::new(),
+        window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
+        rank: RunRank { started_at, run_id: [0; 16], pack_number: 1 },
+    };
+    ChainLink { member, link, rows: 1, tombstones: 0, bytes: 1 }
 }
 
-fn chain(links: Vec<Link>) -> Chain {
-    let members = members(links.len());
-    arrange(id("T"), links, &members)
+fn chain(links: Vec<ChainLink>) -> Chain {
+    arrange(id("T"), links)
 }
 
 /// Days since a Monday.
@@ -102,58 +96,53 @@ proptest! {
 
 #[test]
 fn a_missing_bundle_is_a_gap_and_a_link_that_does_not_fit() {
-    let all = members(4);
-    let links = [link(3, 28, 40), link(0, 0, 10), link(1, 9, 20)];
-    let chain = arrange(id("T"), links.to_vec(), &[&all[..2], &all[3..4], &all[3..4]].concat());
+    let chain = chain(vec![link(3, 28, 40), link(0, 0, 10), link(1, 9, 20)]);
     assert_eq!(spans(&chain.gaps), [(20, 28)]);
     assert_eq!(spans(&chain.overlaps), [(9, 10)]);
     assert_eq!(chain.misfits, [Misfit { member: 3, fault: LinkFault::PreviousIsMissing(root(2)) }]);
 }
 
 #[test]
-fn the_first_may_name_a_bundle_that_is_kept_no_more() {
+fn the_first_may_name_a_bundle_that_is_kept_no_more_and_that_is_told() {
     let mut first = link(0, 5, 10);
-    first.previous = Some(root(77));
-    assert_eq!(chain(vec![first, link(1, 9, 20)]).misfits, []);
+    first.link.previous = Some(root(77));
+    let chain = chain(vec![first, link(1, 9, 20)]);
+    assert_eq!((chain.misfits, chain.begins_after), (vec![], Some(root(77))));
 }
 
 #[test]
-fn a_chain_goes_on_from_a_compacted_bundle() {
-    let mut all = members(2);
-    all[0].inputs = vec![root(50), root(51)];
-    let (mut compacted, mut next) = (link(0, 0, 10), link(1, 9, 20));
-    (compacted.is_compacted, next.previous) = (true, Some(root(51)));
-    assert_eq!(arrange(id("T"), vec![compacted.clone(), next.clone()], &all).misfits, []);
-    next.previous = Some(root(52));
-    assert_eq!(arrange(id("T"), vec![compacted, next], &all).misfits.len(), 1);
-}
-
-#[test]
-fn forks_second_starts_and_other_clocks_are_told() {
+fn forks_second_starts_circles_and_other_clocks_are_told() {
     let mut fork = link(2, 9, 20);
-    fork.previous = Some(root(0));
+    fork.link.previous = Some(root(0));
     let mut start = link(3, 20, 30);
-    (start.previous, start.window.clock) = (None, ClockKind::Local);
-    let chain = chain(vec![link(0, 0, 10), link(1, 9, 20), fork, start]);
-    let due = [(2, LinkFault::Fork(1)), (3, LinkFault::AnotherClock), (3, LinkFault::SecondStart)];
+    (start.link.previous, start.link.window.clock) = (None, ClockKind::Local);
+    let mut circle = link(4, 20, 30);
+    (circle.link.previous, circle.link.inputs) = (Some(root(50)), vec![root(50)]);
+    let chain = chain(vec![link(0, 0, 10), link(1, 9, 20), fork, start, circle]);
+    let due = [
+        (4, LinkFault::Circle),
+        (2, LinkFault::Fork(1)),
+        (3, LinkFault::AnotherClock),
+        (3, LinkFault::SecondStart),
+        (4, LinkFault::AnotherClock),
+    ];
     assert_eq!(chain.misfits, due.map(|(member, fault)| Misfit { member, fault }));
     // A run that was set back to before the first window came after it all the same.
-    let early = self::chain(vec![link(0, 10, 20), link(1, 0, 30)]);
-    assert_eq!((early.misfits.len(), early.links[0].member), (0, 1));
+    let early = self::chain(vec![link(1, 0, 30), link(0, 10, 20)]);
+    assert_eq!((early.misfits.len(), early.links[0].member, early.by_window()[0].member), (0, 0, 1));
 }
 
 fn weeks() -> Vec<Chain> {
     let hour = TICKS_PER_DAY / 24;
     let weekly = |nth: i64| link(usize::try_from(nth).unwrap(), day(7 * nth) - 4 * hour, day(7 * nth + 7));
     let mut full = link(0, 0, day(7));
-    full.window.start = Timestamp::MIN;
-    let all = members(12);
+    full.link.window.start = Timestamp::MIN;
     let whole = (1..12).map(weekly);
-    let whole = arrange(id("Whole"), std::iter::once(full.clone()).chain(whole).collect(), &all);
+    let whole = arrange(id("Whole"), std::iter::once(full.clone()).chain(whole).collect());
     let holed = (1..12).filter(|nth| ![4, 5, 9].contains(nth)).map(weekly);
-    let holed = arrange(id("<Holed>"), std::iter::once(full).chain(holed).collect(), &all);
+    let holed = arrange(id("<Holed>"), std::iter::once(full).chain(holed).collect());
     // A gap of 100 ns.
-    let thin = arrange(id("Thin"), vec![link(0, day(14), day(40)), link(1, day(40) + 1, day(60))], &all);
+    let thin = arrange(id("Thin"), vec![link(0, day(14), day(40)), link(1, day(40) + 1, day(60))]);
     vec![whole, holed, thin]
 }
 

@@ -1,7 +1,8 @@
 //! The timeline as text: a row a chain.
 
 use super::axis::Axis;
-use super::model::{Chain, Span};
+use super::model::Chain;
+use crate::links::Span;
 
 /// What stands where time is missing.
 pub const GAP: char = '!';
@@ -34,8 +35,8 @@ pub fn timeline(chains: &[Chain], width: usize) -> String {
 
 fn row(chain: &Chain, axis: &Axis, cells: usize) -> Vec<char> {
     let mut row = vec![NOTHING; cells];
-    for (nth, link) in chain.links.iter().enumerate() {
-        let span = Span { start: link.window.start, end: link.window.end };
+    for (nth, link) in chain.by_window().into_iter().enumerate() {
+        let span = Span { start: link.link.window.start, end: link.link.window.end };
         row[axis.cells(span, cells)].fill(BUNDLES[nth % 2]);
         if axis.is_cut(span.start) {
             row[0] = CUT;

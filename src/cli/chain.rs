@@ -6,9 +6,10 @@ use super::exit::Exit;
 use super::json::error_object;
 use super::render::{self, bytes, clean, counted, reasons};
 use super::table::Table;
-use crate::chain::{self, Broken, Chain, GAP, Link, LinkFault, Misfit, Span, Survey};
+use crate::chain::{self, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, Survey};
 use crate::durable::{Local, write_file};
 use crate::error::Result;
+use crate::links::Span;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_MINUTE, TICKS_PER_SECOND};
 use crate::model::window::Window;
 use crate::monitor::Monitor;
@@ -25,7 +26,8 @@ const MOST_OVERLAPS: usize = 3;
 #[command(after_help = "\
 A chain is the bundles of one table and scope of one source. A gap lies where a window starts after
 everything before it ended: what changed in between is in none of these bundles. Windows overlap by
-the safety buffer; that is no fault. In the timeline a gap is drawn as !!!. Tag files are hashed,
+the safety buffer; that is no fault. Bundles stand in the order of their links, and where those do
+not say, of their runs: replay applies them so. In the timeline a gap is drawn as !!!. Tag files are hashed,
 parts are not read: verify does that. Exit code 5 says that there is a gap; 3 that a bundle cannot
 be opened, or that a link to the bundle before does not fit.
 
@@ -103,7 +105,7 @@ fn text(survey: &Survey, width: usize) -> String {
 }
 
 fn sums(chain: &Chain) -> [u64; 3] {
-    let sum = |of: fn(&Link) -> u64| chain.links.iter().map(of).fold(0, u64::saturating_add);
+    let sum = |of: fn(&ChainLink) -> u64| chain.links.iter().map(of).fold(0, u64::saturating_add);
     [sum(|link| link.rows), sum(|link| link.tombstones), sum(|link| link.bytes)]
 }
 
@@ -123,7 +125,7 @@ fn table(chains: &[Chain]) -> Table {
     ]);
     for (nth, chain) in chains.iter().enumerate() {
         let [rows, tombstones, size] = sums(chain);
-        let window = |link: Option<&Link>| link.map(|link| render::window(&link.window));
+        let window = |link: Option<&ChainLink>| link.map(|link| render::window(&link.link.window));
         table.push([
             (nth + 1).into(),
             chain.id.table.to_string().into(),
@@ -147,6 +149,10 @@ fn span_text(chain: &Chain, span: Span) -> String {
 }
 
 fn told(text: &mut String, nth: usize, chain: &Chain, survey: &Survey) {
+    if let Some(previous) = chain.begins_after {
+        let what = "not the start of the chain: a target needs the bundle before it, root sha256";
+        let _ = writeln!(text, "{nth}    begins   {what} {previous}");
+    }
     for gap in &chain.gaps {
         let _ = writeln!(text, "{nth}  {GAP} gap      {}: nothing here covers it", span_text(chain, *gap));
     }
@@ -181,6 +187,7 @@ fn misfit_text(survey: &Survey, misfit: Misfit) -> String {
             format!("{own}: it names the same bundle before it as {}", member_name(survey, other))
         }
         LinkFault::AnotherClock => format!("{own}: its window is read from another clock than the one before"),
+        LinkFault::Circle => format!("{own}: its links lead in a circle, which no honest manifests do"),
     }
 }
 
@@ -190,6 +197,7 @@ fn fault_name(fault: LinkFault) -> &'static str {
         LinkFault::SecondStart => "second_start",
         LinkFault::Fork(_) => "fork",
         LinkFault::AnotherClock => "another_clock",
+        LinkFault::Circle => "circle",
     }
 }
 
@@ -233,13 +241,13 @@ fn chain_object(chain: &Chain, survey: &Survey) -> Value {
         };
         spans.iter().map(object).collect()
     };
-    let link = |link: &Link| {
-        let (start, end) = render::window_bounds(&link.window);
+    let link = |link: &ChainLink| {
+        let (start, end) = render::window_bounds(&link.link.window);
         let member = survey.members.get(link.member);
         json!({
             "bundle": member_name(survey, link.member),
             "root_sha256": member.map(|member| member.root_sha256),
-            "previous": link.previous,
+            "previous": link.link.previous,
             "start": start,
             "end": end,
             "rows": link.rows,
@@ -260,6 +268,7 @@ fn chain_object(chain: &Chain, survey: &Survey) -> Value {
         "table": chain.id.table.to_string(),
         "scope": chain.id.scope.to_string(),
         "source_id": chain.id.source_id,
+        "begins_after": chain.begins_after,
         "start": start,
         "end": end,
         "rows": rows,

@@ -18,8 +18,9 @@ use std::path::PathBuf;
 /// The arguments of `replay`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Bundles are verified, put in the order of their chains, and applied each once: the row with the
-latest ModifiedOn stands. A replay that was interrupted is repeated.
+Bundles are verified, put in the order of their links and runs, and applied each once: the row with
+the latest ModifiedOn stands. A chain begins with its first bundle, or with a compacted one that was
+made from there. A replay that was interrupted is repeated.
 
 Examples:
   blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
@@ -131,6 +132,9 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
         if let Some(gap) = &table.gap {
             notes.push_str(&format!("{path}: allowed: {gap}\n"));
         }
+        for told in &table.told {
+            notes.push_str(&format!("{path}: told: it {told}\n"));
+        }
     }
     let text = format!("{}\n{notes}nothing was changed: this is what a replay would do\n", shown.text());
     Answer::done(text, json!({"into": into, "plan": shown.json()}))
@@ -205,6 +209,9 @@ fn notes(outcome: &TableOutcome) -> String {
     if let Some(gap) = &outcome.gap {
         notes.push_str(&format!("{}: allowed: {gap}\n", outcome.target));
     }
+    for told in &outcome.told {
+        notes.push_str(&format!("{}: told: this bundle {told}\n", outcome.target));
+    }
     notes
 }
 
@@ -226,6 +233,6 @@ fn object(bundle: &BundleOutcome) -> Value {
         "root_sha256": bundle.root_sha256,
         "applied_before": bundle.was_applied_before(),
         "tables": outcomes(bundle).json(),
-        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap})).collect::<Value>(),
+        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap, "told": table.told})).collect::<Value>(),
     })
 }

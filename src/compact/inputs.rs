@@ -3,6 +3,7 @@
 use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, TableInfo};
 use crate::error::{Error, Kind, Result};
+use crate::links::{Fault, Link, Span, judge, tables_in_order};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -12,50 +13,81 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A table in each bundle that has it, in the order of the chain.
 pub(super) type Parts<'b> = Vec<(&'b Bundle, &'b TableInfo)>;
 
-/// Puts bundles into the order of their chain, drops those that come twice, and holds against each
-/// other what must be alike. Gives the tables by name.
+/// The tables of bundles by name, each in the order of its chain; bundles that come twice count once.
 ///
 /// # Errors
-/// Usage: bundles of several sources or scopes, or fewer than two; Config: a table whose columns
-/// changed; ChainGap.
+/// Usage: bundles of several sources, or none; Verification: links that lead in a circle.
 pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>>> {
     let Some(first) = bundles.first() else {
         return Err(Error::usage("there is no bundle to compact"));
     };
-    let mut tables: BTreeMap<TableName, Parts<'_>> = BTreeMap::new();
-    for bundle in bundles {
-        if bundle.manifest().run.source_id != first.manifest().run.source_id {
-            return Err(Error::usage("these bundles come from several sources, and make no chain")
-                .file(bundle.path())
-                .hint("compact the bundles of one job database; `blobdelta inspect` shows their source id"));
-        }
-        for table in &bundle.manifest().tables {
-            tables.entry(table.name.clone()).or_default().push((bundle, table));
-        }
+    let source_id = |bundle: &Bundle| bundle.manifest().run.source_id;
+    if let Some(other) = bundles.iter().find(|bundle| source_id(bundle) != source_id(first)) {
+        return Err(Error::usage("these bundles come from several sources, and make no chain")
+            .file(other.path())
+            .hint("compact the bundles of one job database; `blobdelta inspect` shows their source id"));
     }
-    for (name, parts) in &tables {
-        check(parts).map_err(|error| error.table(name))?;
+    let mut tables: BTreeMap<TableName, Parts<'_>> = BTreeMap::new();
+    for (bundle, table) in tables_in_order(bundles)? {
+        tables.entry(table.name.clone()).or_default().push((bundle, table));
     }
     Ok(tables)
 }
 
-/// Sorts bundles by window, and drops one that is there twice.
-pub(super) fn order(mut bundles: Vec<Bundle>) -> Vec<Bundle> {
-    let rank = |bundle: &Bundle| {
-        let tables = &bundle.manifest().tables;
-        let (start, end) =
-            (tables.iter().map(|table| table.window.start).min(), tables.iter().map(|table| table.window.end).max());
-        (start, end, bundle.manifest().run.started_at, bundle.root_sha256())
-    };
-    bundles.sort_by_key(rank);
+/// Bundles in the order of their first tables, each once.
+///
+/// # Errors
+/// Verification: links that lead in a circle.
+pub(super) fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
+    let mut places: BTreeMap<Sha256, usize> = BTreeMap::new();
+    for (nth, (bundle, _)) in tables_in_order(&bundles)?.into_iter().enumerate() {
+        places.entry(bundle.root_sha256()).or_insert(nth);
+    }
+    let mut bundles = bundles;
+    bundles.sort_by_key(|bundle| places.get(&bundle.root_sha256()).copied());
     let mut seen = BTreeSet::new();
     bundles.retain(|bundle| seen.insert(bundle.root_sha256()));
-    bundles
+    Ok(bundles)
 }
 
-fn check(parts: &Parts<'_>) -> Result<()> {
+/// Holds against each other what must be alike in the bundles of a table, and looks for what is missing
+/// between them.
+///
+/// # Errors
+/// Usage: bundles of several scopes; Config: a table whose columns changed; ChainGap.
+pub(super) fn check(tables: &BTreeMap<TableName, Parts<'_>>) -> Result<()> {
+    tables
+        .iter()
+        .try_for_each(|(name, parts)| alike(parts).and_then(|()| whole(parts)).map_err(|error| error.table(name)))
+}
+
+/// Whether nothing is missing between the first and the last.
+fn whole(parts: &Parts<'_>) -> Result<()> {
+    let links: Vec<Link> = parts.iter().map(|(bundle, table)| Link::of(bundle, table)).collect();
+    let judgement = judge(&links.iter().collect::<Vec<_>>());
+    let missing = judgement.faults.iter().find_map(|(nth, fault)| match fault {
+        Fault::PreviousIsMissing(root) => {
+            Some((*nth, format!("a bundle of this chain is missing before this one: its root digest is {root}")))
+        }
+        // It may begin anywhere: what was before the first is before the compacted one too. A second start
+        // and a fork come of a job database that was set back, and have what is in their windows.
+        _ => None,
+    });
+    let gap = judgement.gaps.first().map(|gap| {
+        let Span { start, end } = gap.span;
+        (gap.before, format!("bundles of this chain are missing: it ends at {start}, and this one starts at {end}"))
+    });
+    match missing.or(gap) {
+        Some((nth, what)) => {
+            let error = Error::new(Kind::ChainGap, what).file(parts[nth].0.path());
+            Err(error.hint("name the bundles between as well"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn alike(parts: &Parts<'_>) -> Result<()> {
     let Some(((_, first), rest)) = parts.split_first() else { return Ok(()) };
-    let mut end = first.window.end;
     for (bundle, table) in rest {
         if table.scope != first.scope || table.window.clock != first.window.clock {
             return Err(Error::usage("these bundles are not of one chain: their scopes or clocks differ")
@@ -76,14 +108,6 @@ fn check(parts: &Parts<'_>) -> Result<()> {
                 .file(bundle.path())
                 .hint("compact the bundles before the change, and those after it, by themselves"));
         }
-        if table.window.start > end {
-            let what = format!(
-                "bundles of this chain are missing: it ends at {end}, and this one starts at {}",
-                table.window.start
-            );
-            return Err(Error::new(Kind::ChainGap, what).file(bundle.path()).hint("name the bundles between as well"));
-        }
-        end = end.max(table.window.end);
     }
     Ok(())
 }
@@ -161,7 +185,8 @@ pub(super) fn manifest(
     inputs: Vec<Sha256>,
     tables: Vec<TableInfo>,
 ) -> Result<Manifest> {
-    let Some(last) = bundles.last() else { return Err(Error::internal("no bundle")) };
+    let last = bundles.iter().max_by_key(|bundle| (bundle.manifest().run.started_at, bundle.manifest().run.run_id));
+    let Some(last) = last else { return Err(Error::internal("no bundle")) };
     Ok(Manifest {
         kind: BundleKind::Compacted,
         inputs,

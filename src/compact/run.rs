@@ -14,7 +14,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Usage: bundles that make no chain, or fewer than two; ChainGap; Config: columns that changed;
-/// Verification, with the file, for a bundle that is not what it says; Io; Cancelled.
+/// Verification, with the file, for a bundle that is not what it says, or links that lead in a circle; Io; Cancelled.
 pub fn compact(
     bundles: Vec<Bundle>,
     disk: &dyn Disk,
@@ -22,12 +22,12 @@ pub fn compact(
     options: &CompactOptions,
     monitor: &dyn Monitor,
 ) -> Result<Published> {
-    let mut bundles = inputs::order(bundles);
+    let mut bundles = inputs::order(bundles)?;
     if bundles.len() < 2 {
         return Err(Error::usage("there is nothing to compact: fewer than two different bundles were named"));
     }
     // Everything that can be refused is refused before anything is written.
-    inputs::tables(&bundles)?;
+    inputs::check(&inputs::tables(&bundles)?)?;
     for bundle in &bundles {
         bundle.check_file_set()?;
     }

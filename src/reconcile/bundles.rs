@@ -4,6 +4,7 @@ use crate::backend::{Holding, Holdings, open_holdings};
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::convert::ColumnPlan;
 use crate::error::Result;
+use crate::links::tables_in_order;
 use crate::model::cell::Cell;
 use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
 use crate::model::digest::Sha256;
@@ -40,16 +41,14 @@ impl Chain<'_> {
 pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<(Box<dyn Holdings>, u64)> {
     let mut holdings = open_holdings()?;
     let mut count = 0;
-    for bundle in bundles {
-        for table in bundle.manifest().tables.iter().filter(|table| chain.has(bundle, table)) {
-            let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
-            let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
-            monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-            let taken = take(bundle, table, holdings.as_mut(), monitor);
-            monitor.event(Event::WorkFinished);
-            taken.map_err(|error| error.file(bundle.path()))?;
-            count += 1;
-        }
+    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chain.has(bundle, table)) {
+        let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
+        let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
+        monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
+        let taken = take(bundle, table, holdings.as_mut(), monitor);
+        monitor.event(Event::WorkFinished);
+        taken.map_err(|error| error.file(bundle.path()))?;
+        count += 1;
     }
     Ok((holdings, count))
 }

@@ -77,6 +77,7 @@ impl<'b> Applier<'b> {
             displaced: 0,
             skipped: self.skipped.clone(),
             gap: gap.map(Gap::to_string),
+            told: Vec::new(),
         };
         let is_due = |file: &&FileInfo| {
             matches!(file.role, FileRole::Rows | FileRole::Tombstones)

@@ -1,55 +1,48 @@
-//! The order of bundles, and what is missing between them (rule 16).
+//! What is missing before the bundles that come, held against what the target has (rules 16 and 22).
 
-use crate::backend::AppliedBundle;
+use super::run::Work;
+use crate::backend::{AppliedBundle, Backend, TargetSpec};
 use crate::bundle::{Bundle, TableInfo};
 use crate::error::{Error, Kind, Result};
+use crate::links::{ChainId, Fault, Link, RunRank, Span, judge};
+use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
 use crate::model::time::Timestamp;
+use crate::model::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-
-/// A chain: the bundles of one table and scope of one source.
-pub(super) type ChainId = (Guid, TableName, String);
-
-/// The chain that a table of a bundle belongs to.
-pub(super) fn chain_of(bundle: &Bundle, table: &TableInfo) -> ChainId {
-    (bundle.manifest().run.source_id, table.name.clone(), table.scope.0.to_string())
-}
-
-/// Sorts bundles so that each chain is applied by window, and drops a bundle that is named twice.
-pub(super) fn order(bundles: Vec<Bundle>) -> Vec<Bundle> {
-    let mut seen = BTreeSet::new();
-    let mut bundles: Vec<Bundle> = bundles.into_iter().filter(|bundle| seen.insert(bundle.root_sha256())).collect();
-    let rank = |bundle: &Bundle| {
-        let run = &bundle.manifest().run;
-        let start = bundle.manifest().tables.iter().map(|table| table.window.start).min();
-        (run.source_id, start, run.started_at, run.run_id, run.pack_number)
-    };
-    bundles.sort_by_key(rank);
-    bundles
-}
 
 /// Why a bundle does not follow what the target has of its table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
-    /// The chain ends before the bundle's window starts.
-    Missing { end: Timestamp, start: Timestamp },
+    /// No window covers the time before the bundle's.
+    Missing(Span),
     /// It names a bundle before it that was never applied here.
     Foreign { previous: Sha256 },
-    /// The target has bundles of this source.
+    /// The same, and it is the first of its chain that comes here.
+    NotTheStart { previous: Sha256 },
+    /// The target has bundles of another source.
     OtherSource { source_id: Guid },
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { end, start } => {
-                write!(f, "bundles of this chain are missing: it ends at {end}, and this one starts at {start}")
+            Self::Missing(Span { start, end }) => {
+                write!(f, "bundles of this chain are missing: it ends at {start}, and this one starts at {end}")
             }
             Self::Foreign { previous } => {
                 write!(f, "this bundle follows one with the root digest {previous}, which was never applied here")
+            }
+            Self::NotTheStart { previous } => {
+                write!(
+                    f,
+                    "this bundle is not the first of its chain: it follows one with the root digest {previous}, which \
+                     was never applied here"
+                )
             }
             Self::OtherSource { source_id } => {
                 write!(f, "the target has rows of another source, {source_id}, under the same name")
@@ -58,121 +51,203 @@ impl fmt::Display for Gap {
     }
 }
 
-/// A window of a chain, and whose it is.
-pub(super) struct Link<'b> {
-    pub(super) chain: ChainId,
-    pub(super) table: &'b TableInfo,
-    pub(super) bundle: &'b Bundle,
-    /// What the target had of the table before this replay.
-    pub(super) applied: Vec<AppliedBundle>,
-}
-
-/// What is known of a table while links are gone through.
-#[derive(Default)]
-struct Known {
-    ends: BTreeMap<ChainId, Timestamp>,
-    roots: BTreeSet<Sha256>,
-    sources: BTreeSet<Guid>,
-}
-
-/// Holds each bundle against what the target has and against the bundles before it. A chain may
-/// start anywhere, and a bundle that is older than what was applied may come late. Says for each
-/// link what is wrong with it.
-pub(super) fn gaps(links: &[Link<'_>]) -> Vec<Option<Gap>> {
-    let mut order: Vec<usize> = (0..links.len()).collect();
-    order.sort_by_key(|nth| (&links[*nth].chain, links[*nth].table.window.start));
-    let mut tables: BTreeMap<&TableName, Known> = BTreeMap::new();
-    let mut gaps = vec![None; links.len()];
-    for nth in order {
-        let link = &links[nth];
-        let known = tables.entry(&link.table.name).or_insert_with(|| Known::before(link));
-        gaps[nth] = known.gap(link);
-        known.take(link);
-    }
-    gaps
-}
-
-/// # Errors
-/// ChainGap, for the first link with one.
-pub(super) fn refuse(links: &[Link<'_>], gaps: &[Option<Gap>]) -> Result<()> {
-    let Some((link, gap)) = links.iter().zip(gaps).find_map(|(link, gap)| Some((link, gap.as_ref()?))) else {
-        return Ok(());
-    };
-    let hint = match gap {
-        Gap::Missing { .. } => "replay the bundles between as well, or allow the gap",
-        Gap::Foreign { .. } => {
-            "replay that bundle too; if the source was set back to an earlier state, replay into a new database; or \
-             allow the gap"
-        }
-        Gap::OtherSource { .. } => "replay into another database, or allow it if both are one table by intention",
-    };
-    let error = Error::new(Kind::ChainGap, gap.to_string());
-    Err(error.table(&link.table.name).file(link.bundle.path()).hint(hint))
-}
-
-impl Known {
-    fn before(link: &Link<'_>) -> Self {
-        let mut known = Self::default();
-        for applied in &link.applied {
-            known.roots.insert(applied.root_sha256);
-            if let Some((_, end)) = applied.window {
-                known.sources.insert(applied.source_id);
-                let chain = (applied.source_id, link.table.name.clone(), applied.scope.clone());
-                known.reach(chain, end);
+impl Gap {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "replay the bundles between as well, or allow the gap with --allow-gap",
+            Self::Foreign { .. } => {
+                "replay that bundle too; if the source was set back to an earlier state, replay into a new database; \
+                 or allow the gap with --allow-gap"
+            }
+            Self::NotTheStart { .. } => {
+                "replay the chain from its start, or from a compacted bundle that begins with it; or allow the gap \
+                 with --allow-gap, and all that was never changed since is missing here"
+            }
+            Self::OtherSource { .. } => {
+                "replay into another database, or allow it with --allow-gap if both are one table by intention"
             }
         }
-        known
+    }
+}
+
+/// A note in a target that does not say what holds any more.
+pub(super) struct Renoted {
+    pub(super) spec: TargetSpec,
+    pub(super) root: Sha256,
+    pub(super) gap: Option<String>,
+}
+
+/// Holds each table of a bundle against what the target has and against all that comes, and leaves with
+/// each what is wrong with it and what there is to tell. Gives the notes of what was applied before that
+/// have to change once all of it is applied: a gap that is filled then, or one that nobody saw.
+///
+/// # Errors
+/// ChainGap, for the first with one, unless it is allowed; Database.
+pub(super) fn settle(works: &mut [Work<'_>], backend: &mut dyn Backend, allow_gap: bool) -> Result<Vec<Renoted>> {
+    let mut by_target: BTreeMap<(TableName, TableName), Vec<usize>> = BTreeMap::new();
+    for (nth, work) in works.iter().enumerate() {
+        by_target.entry((work.spec().table.clone(), work.spec().target.clone())).or_default().push(nth);
+    }
+    let mut renoted = Vec::new();
+    let mut refused: Option<(usize, Error)> = None;
+    for nths in by_target.into_values() {
+        let Some(spec) = nths.first().map(|nth| works[*nth].spec().clone()) else { continue };
+        let applied = backend.applied_bundles(&spec)?;
+        sources(works, &nths, &applied);
+        for (nth, root, gap) in Table::new(works, &nths, &applied)?.judge(works) {
+            let text = gap.as_ref().map(Gap::to_string);
+            if let (Some(gap), false) = (gap, allow_gap) {
+                let error = Error::new(Kind::ChainGap, gap.to_string()).table(&spec.table).hint(gap.hint());
+                let bundle = nth.unwrap_or(nths[0]);
+                if refused.as_ref().is_none_or(|(first, _)| bundle < *first) {
+                    refused = Some((bundle, error.file(works[bundle].bundle.path())));
+                }
+            }
+            if nth.is_none() {
+                renoted.push(Renoted { spec: spec.clone(), root, gap: text });
+            }
+        }
+    }
+    match refused {
+        Some((_, error)) => Err(error),
+        None => Ok(renoted),
+    }
+}
+
+/// Finds bundles of a source of which the target has nothing, while it has those of another.
+fn sources(works: &mut [Work<'_>], nths: &[usize], applied: &[AppliedBundle]) {
+    let roots: BTreeSet<Sha256> = applied.iter().map(|applied| applied.root_sha256).collect();
+    let mut known: BTreeSet<Guid> =
+        applied.iter().filter(|applied| applied.window.is_some()).map(|applied| applied.source_id).collect();
+    for nth in nths {
+        let work = &mut works[*nth];
+        let source_id = work.bundle.manifest().run.source_id;
+        let other = known.first().filter(|_| !known.contains(&source_id));
+        if !roots.contains(&work.bundle.root_sha256()) {
+            work.gap = other.map(|other| Gap::OtherSource { source_id: *other });
+        }
+        known.insert(source_id);
+    }
+}
+
+/// Whose link it is.
+enum Whose<'a> {
+    /// That of a bundle that comes: which of the works.
+    Coming(usize),
+    /// That of one that was applied before.
+    Applied(&'a AppliedBundle),
+}
+
+/// The links of one table by chain, of the target and of what comes.
+struct Table<'a>(BTreeMap<ChainId, Vec<(Link, Whose<'a>)>>);
+
+impl<'a> Table<'a> {
+    fn new(works: &[Work<'_>], nths: &[usize], applied: &'a [AppliedBundle]) -> Result<Self> {
+        let mut links: BTreeMap<ChainId, Vec<_>> = BTreeMap::new();
+        let Some(table) = nths.first().map(|nth| &works[*nth].spec().table) else { return Ok(Self(links)) };
+        let mut within: BTreeMap<Sha256, Vec<Sha256>> = BTreeMap::new();
+        for bundle in applied {
+            if let Some(whole) = bundle.within {
+                within.entry(whole).or_default().push(bundle.root_sha256);
+            }
+        }
+        let mut roots = BTreeSet::new();
+        for bundle in applied {
+            if let Some(link) = applied_link(table, bundle, within.remove(&bundle.root_sha256).unwrap_or_default())? {
+                roots.insert(link.root);
+                links.entry(link.chain.clone()).or_default().push((link, Whose::Applied(bundle)));
+            }
+        }
+        for nth in nths {
+            let link = Link::of(works[*nth].bundle, works[*nth].table);
+            if roots.insert(link.root) {
+                links.entry(link.chain.clone()).or_default().push((link, Whose::Coming(*nth)));
+            }
+        }
+        Ok(Self(links))
     }
 
-    fn reach(&mut self, chain: ChainId, end: Timestamp) {
-        let known = self.ends.entry(chain).or_insert(end);
-        *known = (*known).max(end);
+    /// Gaps that are not noted yet, and notes that do not hold any more, each with the work or without.
+    fn judge(&self, works: &mut [Work<'_>]) -> Vec<(Option<usize>, Sha256, Option<Gap>)> {
+        let mut found = Vec::new();
+        for links in self.0.values() {
+            let judgement = judge(&links.iter().map(|(link, _)| link).collect::<Vec<_>>());
+            let mut gaps: BTreeMap<usize, Gap> =
+                judgement.gaps.iter().map(|gap| (gap.before, Gap::Missing(gap.span))).collect();
+            let mut told: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+            for (nth, fault) in judgement.faults {
+                let mut tell = |text: String| told.entry(nth).or_default().push(text);
+                match fault {
+                    Fault::NotTheStart(previous) => _ = gaps.insert(nth, Gap::NotTheStart { previous }),
+                    Fault::PreviousIsMissing(previous) => _ = gaps.insert(nth, Gap::Foreign { previous }),
+                    Fault::Fork(other) => tell(format!(
+                        "follows the same bundle as the one with the root digest {}: the source's job database was set \
+                         back between them",
+                        links[other].0.root
+                    )),
+                    // Their windows say what they hold.
+                    Fault::SecondStart | Fault::AnotherClock => {}
+                }
+            }
+            for (nth, (link, place)) in links.iter().enumerate() {
+                let gap = gaps.remove(&nth);
+                match place {
+                    Whose::Coming(work) => {
+                        let work = (&mut works[*work], *work);
+                        work.0.told.extend(told.remove(&nth).unwrap_or_default());
+                        work.0.gap = work.0.gap.take().or(gap);
+                        if let Some(gap) = &work.0.gap {
+                            found.push((Some(work.1), link.root, Some(gap.clone())));
+                        }
+                    }
+                    // One that was allowed stays allowed, and that it is of another source holds for good.
+                    Whose::Applied(applied) if applied.gap.is_some() != gap.is_some() && !applied.is_other_source => {
+                        found.push((None, link.root, gap));
+                    }
+                    Whose::Applied(_) => {}
+                }
+            }
+        }
+        found
     }
+}
 
-    fn gap(&self, link: &Link<'_>) -> Option<Gap> {
-        if self.roots.contains(&link.bundle.root_sha256()) {
-            return None;
-        }
-        let window = &link.table.window;
-        let source_id = link.chain.0;
-        if !self.sources.contains(&source_id)
-            && let Some(other) = self.sources.first()
-        {
-            return Some(Gap::OtherSource { source_id: *other });
-        }
-        let end = *self.ends.get(&link.chain)?;
-        if end < window.start {
-            return Some(Gap::Missing { end, start: window.start });
-        }
-        let previous = link.table.previous?.root_sha256;
-        let mut inputs = link.bundle.manifest().inputs.iter();
-        let follows = self.roots.contains(&previous) || inputs.any(|input| self.roots.contains(input));
-        (window.end > end && !follows).then_some(Gap::Foreign { previous })
-    }
-
-    fn take(&mut self, link: &Link<'_>) {
-        self.sources.insert(link.chain.0);
-        self.roots.insert(link.bundle.root_sha256());
-        self.roots.extend(&link.bundle.manifest().inputs);
-        self.reach(link.chain.clone(), link.table.window.end);
-    }
+/// The link of a bundle that was applied whole; none of one that came in another.
+fn applied_link(table: &TableName, applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<Link>> {
+    let Some((start, end)) = applied.window else { return Ok(None) };
+    let scope = match applied.scope.as_str() {
+        "all" => Scope::All,
+        unit => Scope::BusinessUnit(Guid::parse(unit)?),
+    };
+    Ok(Some(Link {
+        chain: ChainId { table: table.clone(), scope, source_id: applied.source_id },
+        root: applied.root_sha256,
+        previous: applied.previous,
+        inputs,
+        window: Window { start, end, clock: ClockKind::Utc },
+        // It stands before all that comes.
+        rank: RunRank { started_at: Timestamp::MIN, run_id: [0; 16], pack_number: 0 },
+    }))
 }
 
 /// What the target notes of a bundle once it is applied: itself, and what was compacted into it.
 pub(super) fn noted(bundle: &Bundle, table: &TableInfo, gap: Option<&Gap>) -> Vec<AppliedBundle> {
-    let (source_id, _, scope) = chain_of(bundle, table);
     let whole = AppliedBundle {
-        source_id,
-        scope,
+        source_id: bundle.manifest().run.source_id,
+        scope: table.scope.0.to_string(),
         root_sha256: bundle.root_sha256(),
+        previous: table.previous.map(|previous| previous.root_sha256),
         window: Some((table.window.start, table.window.end)),
         gap: gap.map(Gap::to_string),
+        is_other_source: matches!(gap, Some(Gap::OtherSource { .. })),
         within: None,
     };
     let within = |input: &Sha256| AppliedBundle {
         root_sha256: *input,
+        previous: None,
         window: None,
         gap: None,
+        is_other_source: false,
         within: Some(bundle.root_sha256()),
         ..whole.clone()
     };

@@ -3,7 +3,7 @@
 
 use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
-use super::run::{Opened, Work};
+use super::run::{Fits, Opened, Work};
 use crate::backend::{Backend, Standing, TargetFit};
 use crate::bundle::FileRole;
 use crate::convert::ColumnPlan;
@@ -28,8 +28,9 @@ pub fn check(
 ) -> Result<CheckReport> {
     let opened = Opened::open(bundles, options)?;
     let mut report = CheckReport::default();
+    let mut fits = Fits::new();
     for mut work in opened.works(options)? {
-        work.fit = backend.inspect_target(work.spec())?;
+        work.fit = fits.of(work.spec(), || backend.inspect_target(work.spec()))?;
         work.watched("check", monitor, || check_table(&work, backend, &mut report, monitor))?;
     }
     Ok(report)

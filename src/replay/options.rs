@@ -49,6 +49,8 @@ pub struct TableOutcome {
     pub skipped: Vec<String>,
     /// What is missing before the bundle, where that was allowed.
     pub gap: Option<String>,
+    /// What else there is to tell of its place in its chain.
+    pub told: Vec<String>,
 }
 
 /// What was done with one bundle.
@@ -103,6 +105,8 @@ pub struct PlannedTable {
     pub removed: u64,
     /// What is missing before the bundle, where that is allowed.
     pub gap: Option<String>,
+    /// What else there is to tell of its place in its chain.
+    pub told: Vec<String>,
 }
 
 impl PlannedTable {
@@ -120,6 +124,7 @@ impl PlannedTable {
             tombstones: 0,
             removed: 0,
             gap: None,
+            told: Vec::new(),
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use super::keys::{Wanted, each_key};
 use super::options::{PlannedTable, ReplayOptions};
-use super::run::{Opened, Work};
+use super::run::{Opened, Work, admit};
 use crate::backend::{Backend, Ranks, Standing, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::version::Version;
@@ -29,16 +29,7 @@ pub fn plan(
 ) -> Result<Vec<PlannedTable>> {
     let opened = Opened::open(bundles, options)?;
     let mut works = opened.works(options)?;
-    for work in &mut works {
-        let spec = work.spec();
-        let fit = backend.inspect_target(spec)?;
-        if fit.is_none() && !options.create {
-            return Err(Error::config(format!("there is no table {}", spec.target))
-                .hint("create it, or have it created with --create"));
-        }
-        work.fit = fit;
-    }
-    Opened::settle_gaps(&mut works, backend, options)?;
+    admit(&mut works, backend, options)?;
     let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
     let mut planned = Vec::new();
     for work in &works {
@@ -61,6 +52,7 @@ fn plan_table(
     let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
     planned.creates_table = work.fit.is_none();
     planned.gap = work.gap.as_ref().map(ToString::to_string);
+    planned.told = work.told.clone();
     let parts = work.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
     for file in parts {
         let at = ledger.iter().find(|entry| entry.part == file.path);

@@ -1,15 +1,19 @@
 //! One replay, from bundles to report.
 
 use super::apply::{Applier, target_of};
-use super::chain::{ChainId, Gap, Link, chain_of, gaps, order, refuse};
-use super::options::{BundleOutcome, ReplayOptions, ReplayReport};
+use super::chain::{Gap, Renoted, settle};
+use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
 use crate::backend::{Backend, TargetFit, TargetSpec};
 use crate::bundle::{Bundle, Container, FileRole, Identities, TableInfo};
 use crate::error::{Error, Result};
+use crate::links::tables_in_order;
+use crate::model::digest::Sha256;
+use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Bundles in the order in which they are applied.
+/// The bundles that come.
 pub(super) struct Opened(Vec<Bundle>);
 
 /// One table of one bundle.
@@ -21,6 +25,8 @@ pub(super) struct Work<'b> {
     pub(super) fit: Option<TargetFit>,
     /// What is missing before it.
     pub(super) gap: Option<Gap>,
+    /// What else there is to tell of its place.
+    pub(super) told: Vec<String>,
 }
 
 impl Work<'_> {
@@ -43,47 +49,52 @@ impl Work<'_> {
     pub(super) fn spec(&self) -> &TargetSpec {
         self.applier.spec()
     }
+
+    fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
+        let done = self.applier.apply(backend, self.gap.as_ref(), monitor)?;
+        Ok(TableOutcome { told: self.told.clone(), ..done })
+    }
 }
 
 impl Opened {
     /// Opens bundles, and checks that their files are those that their lists name.
     pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions) -> Result<Self> {
-        let bundles = order(open(bundles, &options.identities)?);
+        let bundles = open(bundles, &options.identities)?;
         bundles.iter().try_for_each(Bundle::check_file_set)?;
         Ok(Self(bundles))
     }
 
-    /// Their tables.
+    /// Their tables, in the order in which they are applied (rule 22).
+    ///
+    /// # Errors
+    /// Verification: links that lead in a circle; Config: a name that no catalog could hold.
     pub(super) fn works(&self, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
-        let tables = self.0.iter().flat_map(|bundle| bundle.manifest().tables.iter().map(move |table| (bundle, table)));
-        tables
+        tables_in_order(&self.0)?
+            .into_iter()
             .map(|(bundle, table)| {
                 let applier = Applier::new(bundle, table, options)?;
-                Ok(Work { bundle, table, applier, fit: None, gap: None })
+                Ok(Work { bundle, table, applier, fit: None, gap: None, told: Vec::new() })
             })
             .collect()
     }
+}
 
-    /// Finds what is missing before each.
-    ///
-    /// # Errors
-    /// ChainGap, unless it is allowed.
-    pub(super) fn settle_gaps(
-        works: &mut [Work<'_>],
-        backend: &mut dyn Backend,
-        options: &ReplayOptions,
-    ) -> Result<()> {
-        let mut links = Vec::new();
-        for Work { bundle, table, applier, .. } in works.iter() {
-            let chain: ChainId = chain_of(bundle, table);
-            links.push(Link { chain, table, bundle, applied: backend.applied_bundles(applier.spec())? });
+/// Asks about each target once, and not again for each bundle.
+pub(super) struct Fits<T>(BTreeMap<(TableName, TableName), (TargetSpec, T)>);
+
+impl<T: Clone> Fits<T> {
+    pub(super) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(super) fn of(&mut self, spec: &TargetSpec, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+        let place = (spec.table.clone(), spec.target.clone());
+        if let Some((_, fit)) = self.0.get(&place).filter(|(known, _)| known == spec) {
+            return Ok(fit.clone());
         }
-        let gaps = gaps(&links);
-        if !options.allow_gap {
-            refuse(&links, &gaps)?;
-        }
-        works.iter_mut().zip(gaps).for_each(|(work, gap)| work.gap = gap);
-        Ok(())
+        let fit = ask()?;
+        self.0.insert(place, (spec.clone(), fit.clone()));
+        Ok(fit)
     }
 }
 
@@ -93,12 +104,12 @@ const BATCH_ONE_OF: u64 = 6;
 /// The same where batches share transactions: what stays small stays in memory that is used again.
 const SHARING_BATCH_ONE_OF: u64 = 32;
 
-/// Applies bundles in chain order, each once. Everything that can be refused is refused before
-/// the first row is written: a bundle that cannot be opened, a gap, a target that does not fit.
+/// Applies bundles in the order of their links and runs, each once. Everything that can be refused is
+/// refused before anything is written: a bundle that cannot be opened, a gap, a target that does not fit.
 ///
 /// # Errors
-/// Verification, with the file, for a bundle that is not what it says; ChainGap; Config, for a
-/// target that does not fit; Usage, without bundles; Cancelled.
+/// Verification, with the file, for a bundle that is not what it says, or links that lead in a circle;
+/// ChainGap; Config, for a target that does not fit; Usage, without bundles; Cancelled.
 pub fn replay(
     bundles: &[PathBuf],
     backend: &mut dyn Backend,
@@ -107,42 +118,83 @@ pub fn replay(
 ) -> Result<ReplayReport> {
     let opened = Opened::open(bundles, options)?;
     let mut works = opened.works(options)?;
+    let renoted = admit(&mut works, backend, options)?;
     backend.limit_memory(options.memory.databases())?;
     let one_of = if backend.shares_transactions() { SHARING_BATCH_ONE_OF } else { BATCH_ONE_OF };
+    let mut fits = Fits::new();
     for work in &mut works {
         work.applier.batch_bytes = options.memory.pipeline() / one_of;
-        let fit = backend.prepare_target(work.applier.spec(), options.create)?;
-        work.applier.skipped = fit.skipped;
+        let spec = work.applier.spec();
+        work.applier.skipped = fits.of(spec, || backend.prepare_target(spec, options.create))?.skipped;
     }
-    Opened::settle_gaps(&mut works, backend, options)?;
-    let mut report = ReplayReport::default();
-    let mut works = works.into_iter();
+    let mut report = Outcomes::default();
+    for works in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {
+        report.add(works[0].bundle, apply_tables(works, backend, monitor)?);
+    }
     for bundle in &opened.0 {
-        let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
-        monitor.event(Event::WorkStarted {
-            what: "replay",
-            name: &bundle.path().file_name().unwrap_or_default().to_string_lossy(),
-            rows: Some(files().filter_map(|file| file.rows).sum()),
-            bytes: Some(files().map(|file| file.bytes).sum()),
-        });
-        backend.begin_series();
-        let tables = works
-            .by_ref()
-            .take(bundle.manifest().tables.len())
-            .map(|work| work.applier.apply(backend, work.gap.as_ref(), monitor))
-            .collect::<Result<Vec<_>>>();
-        // Whatever ended it: batches that were applied are whole.
-        let settled = backend.end_series();
-        let tables = tables.and_then(|tables| settled.map(|()| tables));
-        monitor.event(Event::WorkFinished);
-        let outcome = BundleOutcome {
-            path: bundle.path().to_owned(),
-            root_sha256: bundle.root_sha256(),
-            tables: tables.map_err(|error| error.file(bundle.path()))?,
-        };
-        report.bundles.push(outcome);
+        report.add(bundle, Vec::new());
     }
-    Ok(report)
+    for Renoted { spec, root, gap } in renoted {
+        backend.note_gap(&spec, root, gap.as_deref())?;
+    }
+    Ok(report.0)
+}
+
+/// Holds what comes against what stands, and changes nothing: each work gets its fit, where its target is
+/// there, and its gap.
+///
+/// # Errors
+/// Config: a target that does not fit, or is not there and may not be created; ChainGap.
+pub(super) fn admit(
+    works: &mut [Work<'_>],
+    backend: &mut dyn Backend,
+    options: &ReplayOptions,
+) -> Result<Vec<Renoted>> {
+    let mut fits = Fits::new();
+    for work in works.iter_mut() {
+        let spec = work.applier.spec();
+        work.fit = fits.of(spec, || backend.inspect_target(spec))?;
+        if work.fit.is_none() && !options.create {
+            return Err(Error::config(format!("there is no table {}", spec.target))
+                .hint("create it, or have it created with --create"));
+        }
+    }
+    settle(works, backend, options.allow_gap)
+}
+
+/// Tables of one bundle that stand in a row.
+fn apply_tables(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Vec<TableOutcome>> {
+    let bundle = works[0].bundle;
+    let files = || works.iter().flat_map(|work| &work.table.files);
+    monitor.event(Event::WorkStarted {
+        what: "replay",
+        name: &bundle.path().file_name().unwrap_or_default().to_string_lossy(),
+        rows: Some(files().filter_map(|file| file.rows).sum()),
+        bytes: Some(files().map(|file| file.bytes).sum()),
+    });
+    backend.begin_series();
+    let tables = works.iter().map(|work| work.apply(backend, monitor)).collect::<Result<Vec<_>>>();
+    // Whatever ended it: batches that were applied are whole.
+    let settled = backend.end_series();
+    let tables = tables.and_then(|tables| settled.map(|()| tables));
+    monitor.event(Event::WorkFinished);
+    tables.map_err(|error| error.file(bundle.path()))
+}
+
+/// What was done, a bundle at the place of the first of its tables.
+#[derive(Default)]
+struct Outcomes(ReplayReport, BTreeMap<Sha256, usize>);
+
+impl Outcomes {
+    fn add(&mut self, bundle: &Bundle, tables: Vec<TableOutcome>) {
+        let Self(ReplayReport { bundles }, places) = self;
+        let root_sha256 = bundle.root_sha256();
+        let place = *places.entry(root_sha256).or_insert_with(|| {
+            bundles.push(BundleOutcome { path: bundle.path().to_owned(), root_sha256, tables: Vec::new() });
+            bundles.len() - 1
+        });
+        bundles[place].tables.extend(tables);
+    }
 }
 
 /// The database that a replay of these bundles would write, for opening the target: that of the

@@ -12,6 +12,7 @@ use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::links::tables_in_order;
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -40,8 +41,8 @@ pub fn unpack(
     let mut out = OutFolder::check(disk, &options.out)?;
     let bundles = open(bundles, options)?;
     let mut tables: BTreeMap<&TableName, Vec<Source<'_>>> = BTreeMap::new();
-    for bundle in &bundles {
-        for table in bundle.manifest().tables.iter().filter(|table| is_asked_for(&table.name, options)) {
+    for (bundle, table) in tables_in_order(&bundles)? {
+        if is_asked_for(&table.name, options) {
             tables.entry(&table.name).or_default().push(Source { bundle, table });
         }
     }

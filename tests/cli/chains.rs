@@ -101,3 +101,27 @@ fn nothing_to_look_at_is_a_wrong_argument() {
         assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
     }
 }
+
+#[test]
+fn a_run_that_was_set_back_is_replayed_after_the_run_that_it_follows() {
+    let world = World::new();
+    let [first, second, _] = three(&world, 0);
+    let back = world.good(&["run", "--from", "2020-01-01", "--out", &world.out(), "--json"]).json();
+    let back = PathBuf::from(back["bundles"][0].as_str().unwrap());
+    let replay = |bundles: &[&str], into: &str, more: &[&str]| {
+        let args = [&["replay"], bundles, &["--into", into, "--database", "Copy", "--create"], more].concat();
+        world.call(&args)
+    };
+    let whole = replay(&[&world.out()], "sqlite:whole", &["--json"]);
+    assert_eq!(whole.code, 0, "{whole:?}");
+    let last = |document: &serde_json::Value| document["bundles"].as_array().unwrap().last().unwrap()["bundle"].clone();
+    assert_eq!(last(&whole.json()), text(&back));
+    let chain = world.good(&["chain", &world.out(), "--json"]).json();
+    assert_eq!(last(&chain["chains"][0]), text(&back), "both say the same order");
+    // By itself it is not where a chain begins, whatever its window.
+    let alone = replay(&[&text(&back)], "sqlite:alone", &[]);
+    assert_eq!(alone.code, 5, "{alone:?}");
+    assert!(alone.stderr.contains("--allow-gap"), "{alone:?}");
+    assert_eq!(replay(&[&text(&back)], "sqlite:alone", &["--allow-gap"]).code, 0);
+    assert_eq!(replay(&[&text(&second), &text(&first)], "sqlite:alone", &[]).code, 0);
+}

@@ -8,6 +8,7 @@ mod bundles;
 mod compact;
 pub mod cut;
 mod model;
+mod order;
 mod place;
 mod series;
 mod standing;
@@ -29,6 +30,12 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         another_database_of_the_instance_can_be_the_target,
     }
     model { rule_14_whatever_the_order_the_latest_stands }
+    order {
+        bundles_are_applied_by_their_links_and_not_by_windows,
+        a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note,
+        a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start,
+        a_chain_that_forks_is_told_and_circles_are_refused,
+    }
     target {
         rule_14_the_latest_version_stands_whatever_came_first,
         rule_15_a_tombstone_that_came_first_still_wins,

@@ -189,7 +189,9 @@ pub fn what_was_noted_of_a_bundle_stays(place: &Place) {
         scope: "all".into(),
         root_sha256: Sha256::from_bytes([root; 32]),
         window,
+        previous: window.map(|_| Sha256::from_bytes([9; 32])),
         gap: gap.map(str::to_owned),
+        is_other_source: gap.is_some(),
         within,
     };
     let window = Some((at(10), at(50)));
@@ -200,7 +202,11 @@ pub fn what_was_noted_of_a_bundle_stays(place: &Place) {
     assert_eq!(backend.applied_bundles(&spec).unwrap(), [within, whole.clone()]);
     let alone = noted(2, Some((at(20), at(30))), None, None);
     backend.note_bundles(&spec, std::slice::from_ref(&alone)).unwrap();
-    assert_eq!(backend.applied_bundles(&spec).unwrap(), [whole, alone]);
+    assert_eq!(backend.applied_bundles(&spec).unwrap(), [whole.clone(), alone.clone()]);
+    backend.note_gap(&spec, whole.root_sha256, None).unwrap();
+    backend.note_gap(&spec, alone.root_sha256, Some("a day")).unwrap();
+    let gaps: Vec<_> = backend.applied_bundles(&spec).unwrap().into_iter().map(|noted| noted.gap).collect();
+    assert_eq!(gaps, [None, Some("a day".to_owned())]);
 }
 
 pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {

@@ -47,7 +47,9 @@ fn write(session: &mut dyn Backend) -> Result<()> {
         scope: "all".into(),
         root_sha256: Sha256::of(b"x"),
         window: Some((Timestamp::MIN, end())),
+        previous: None,
         gap: None,
+        is_other_source: false,
         within: None,
     };
     session.note_bundles(&spec(), &[bundle])

@@ -27,6 +27,7 @@ const LEDGER_MOVE: &str = include_str!("../../../sql/sqlite/replay_ledger_move.s
 const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlite/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.sql");
+const BUNDLE_GAP: &str = "UPDATE {Schema}.BlobDeltaReplayBundle SET Gap = ?3 WHERE TableName = ?1 AND RootSha256 = ?2";
 const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");
 
 /// What a tombstone takes, about.
@@ -163,13 +164,23 @@ impl Target for Session {
         self.transact_in_series("note applied bundles", |session| {
             let now = session.server_time().utc;
             for bundle in bundles {
-                let AppliedBundle { source_id, scope, root_sha256, window, gap, within } = bundle;
+                let AppliedBundle { source_id, scope, window, gap, is_other_source, .. } = bundle;
                 let (start, end) = (window.map(|(start, _)| start), window.map(|(_, end)| end));
-                let (root, within) = (root_sha256.to_string(), within.map(|root| root.to_string()));
-                session.execute(&sql, (&spec.table, root, source_id, scope, start, end, gap, within, now))?;
+                let text = |root: Option<Sha256>| root.map(|root| root.to_string());
+                let roots = (bundle.root_sha256.to_string(), text(bundle.previous), text(bundle.within));
+                let (root, previous, within) = roots;
+                let noted =
+                    (&spec.table, root, source_id, scope, start, end, gap, within, now, previous, is_other_source);
+                session.execute(&sql, noted)?;
             }
             Ok(((), 0))
         })
+    }
+
+    fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
+        let sql = self.in_schema(spec, BUNDLE_GAP);
+        self.transact("note what is missing", |session| session.execute(&sql, (&spec.table, root.to_string(), gap)))?;
+        Ok(())
     }
 
     fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
@@ -214,6 +225,8 @@ fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
         window,
         gap: row.get(5)?,
         within: row.get::<_, Option<String>>(6)?.map(|text| digest(6, text)).transpose()?,
+        previous: row.get::<_, Option<String>>(7)?.map(|text| digest(7, text)).transpose()?,
+        is_other_source: row.get(8)?,
     })
 }
 

@@ -29,6 +29,7 @@ const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_rea
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_note.sql");
+const BUNDLE_GAP: &str = include_str!("../../../sql/sqlserver/replay_bundle_gap.sql");
 
 /// The longest key of an index that is not clustered (SQL Server 2016 and later).
 const INDEX_MAX_BYTES: u16 = 1700;
@@ -99,6 +100,14 @@ impl Target for Session {
             session.client.transact(doing, |client| {
                 bundles.iter().try_for_each(|bundle| client.execute(doing, note_sql(spec, bundle)).map(drop))
             })
+        })
+    }
+
+    fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
+        self.in_target(spec, |session| {
+            let sql =
+                Sql::new(BUNDLE_GAP).with(&spec.table).with(root.to_string()).with(gap.unwrap_or_default().to_owned());
+            session.client.unit(|client| client.execute("note what is missing", sql.clone()).map(drop))
         })
     }
 
@@ -318,6 +327,8 @@ fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {
         window: fields.time(3)?.zip(fields.time(4)?),
         gap: fields.text(5)?.map(str::to_owned),
         within: fields.text(6)?.map(Sha256::parse).transpose()?,
+        previous: fields.text(7)?.map(Sha256::parse).transpose()?,
+        is_other_source: fields.must(8, Fields::number)? != 0,
     })
 }
 
@@ -332,6 +343,8 @@ fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
         .with(shown(bundle.window.map(|(_, end)| end.to_string())))
         .with(shown(bundle.gap.clone()))
         .with(shown(bundle.within.map(|root| root.to_string())))
+        .with(shown(bundle.previous.map(|root| root.to_string())))
+        .with(bundle.is_other_source)
 }
 
 /// The type of a column in a target that is created: its own, or plain bytes where the server

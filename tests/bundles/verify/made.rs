@@ -1,7 +1,7 @@
 //! Bundles made by hand.
 
 use blobdelta::bundle::manifest::{
-    BundleKind, ColumnInfo, HALF_OPEN, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
+    BundleKind, ColumnInfo, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
     BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage,
@@ -103,6 +103,8 @@ pub struct Made {
     pub reason: &'static str,
     pub absent: Vec<(Guid, Option<Guid>)>,
     pub spoil: fn(&mut Manifest),
+    /// The bundle before it.
+    pub previous: Option<Sha256>,
     /// Rows of a row group.
     pub rows_in_group: usize,
 }
@@ -121,6 +123,7 @@ impl Made {
             reason: "Deleted",
             absent: Vec::new(),
             spoil: |_| {},
+            previous: None,
             rows_in_group: usize::MAX,
         }
     }
@@ -240,7 +243,7 @@ impl Made {
         let table = TableInfo {
             name: table_name(),
             folder: folder.to_owned(),
-            previous: None,
+            previous: self.previous.map(|root_sha256| Previous { root_sha256 }),
             scope: ScopeText(Scope::All),
             source: table_name(),
             target: TableName::new("Db_Delta", "dbo", "Files").unwrap(),

@@ -1,0 +1,117 @@
+//! Rule 22: in which order bundles are applied, where a chain begins, and what fills a gap.
+
+use crate::made::{Made, Row, table_name};
+use crate::replay::place::{Into, Place};
+use blobdelta::bundle::Bundle;
+use blobdelta::bundle::manifest::{BundleKind, Manifest};
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::Local;
+use blobdelta::error::Kind;
+use blobdelta::model::digest::Sha256;
+use blobdelta::monitor::Silent;
+use std::path::{Path, PathBuf};
+
+/// A bundle of one row after another bundle.
+fn after(place: &Place, run: u8, window: (i64, i64), previous: Option<&Path>) -> PathBuf {
+    after_root(place, run, window, previous.map(root), |_| {})
+}
+
+fn after_root(
+    place: &Place,
+    run: u8,
+    window: (i64, i64),
+    previous: Option<Sha256>,
+    spoil: fn(&mut Manifest),
+) -> PathBuf {
+    let mut made = Made::new(run, i64::from(run) * 1000, window);
+    made.rows = vec![Row::root(run, Some(window.1 - 1), &[run])];
+    (made.previous, made.spoil) = (previous, spoil);
+    made.write(place.folder())
+}
+
+fn root(path: &Path) -> Sha256 {
+    Bundle::open(path).unwrap().root_sha256()
+}
+
+/// Three weeks, the third set back to long before the second.
+fn three(place: &Place) -> [PathBuf; 3] {
+    let first = after(place, 1, (0, 100), None);
+    let second = after(place, 2, (90, 200), Some(&first));
+    let third = after(place, 3, (10, 300), Some(&second));
+    [first, second, third]
+}
+
+fn gaps(into: &Into) -> Vec<Option<String>> {
+    let spec = blobdelta::backend::TargetSpec { table: table_name(), ..crate::replay::target::spec(into, "Files") };
+    into.open().unwrap().applied_bundles(&spec).unwrap().into_iter().map(|noted| noted.gap).collect()
+}
+
+pub fn bundles_are_applied_by_their_links_and_not_by_windows(place: &Place) {
+    let [first, second, third] = three(place);
+    // A clock that was set back: this run started before the one that it follows.
+    let fourth = {
+        let mut made = Made::new(4, 500, (290, 400));
+        (made.rows, made.previous) = (vec![Row::root(4, Some(399), &[4])], Some(root(&third)));
+        made.write(place.folder())
+    };
+    let into = place.target("Into");
+    let named = [third.clone(), fourth.clone(), first.clone(), second.clone(), first.clone()];
+    let report = into.apply(&named, false).unwrap();
+    let applied: Vec<PathBuf> = report.bundles.into_iter().map(|bundle| bundle.path).collect();
+    assert_eq!(applied, [first, second, third, fourth]);
+    assert_eq!((into.standing().len(), gaps(&into)), (4, vec![None; 4]));
+}
+
+pub fn a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note(place: &Place) {
+    let [first, second, third] = three(place);
+    let into = place.target("Into");
+    let error = into.apply(std::slice::from_ref(&third), false).unwrap_err();
+    assert_eq!(error.kind(), Kind::ChainGap);
+    assert!(error.to_string().contains("not the first of its chain"), "{error}");
+    let report = into.apply(std::slice::from_ref(&third), true).unwrap();
+    assert!(report.bundles[0].tables[0].gap.as_ref().is_some_and(|gap| gap.contains(&root(&second).to_string())));
+    assert!(gaps(&into)[0].is_some());
+    assert_eq!(into.apply(std::slice::from_ref(&second), false).unwrap_err().kind(), Kind::ChainGap);
+    into.apply(&[second, first], false).unwrap();
+    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 3]));
+}
+
+pub fn a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start(place: &Place) {
+    let [first, second, third] = three(place);
+    let compacted = |paths: &[&PathBuf], out: &str| {
+        let out = place.folder().join(out);
+        std::fs::create_dir(&out).unwrap();
+        let bundles = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
+        compact(bundles, &Local, &out, &CompactOptions::default(), &Silent).map(|made| made.path().to_owned())
+    };
+    assert_eq!(compacted(&[&third, &first], "holed").unwrap_err().kind(), Kind::ChainGap);
+    let start = compacted(&[&second, &first], "start").unwrap();
+    let into = place.target("Into");
+    into.apply(&[third.clone(), start.clone()], false).unwrap();
+    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 4]));
+    into.apply(&[second.clone(), first.clone()], false).unwrap();
+    let middle = compacted(&[&third, &second], "middle").unwrap();
+    assert_eq!(place.target("New").apply(std::slice::from_ref(&middle), false).unwrap_err().kind(), Kind::ChainGap);
+    let into = place.target("New");
+    into.apply(&[middle, first], false).unwrap();
+    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 4]));
+}
+
+pub fn a_chain_that_forks_is_told_and_circles_are_refused(place: &Place) {
+    let [first, second, _] = three(place);
+    let fork = after(place, 5, (90, 500), Some(&first));
+    let report = place.target("Into").apply(&[fork.clone(), second.clone(), first.clone()], false).unwrap();
+    let told: Vec<usize> = report.bundles.iter().map(|bundle| bundle.tables[0].told.len()).collect();
+    assert_eq!((&report.bundles[2].path, told), (&fork, vec![0, 0, 1]));
+    assert!(report.bundles[2].tables[0].told[0].contains(&root(&second).to_string()), "{report:?}");
+    // The other branch may have come by itself, before.
+    let into = place.target("New");
+    into.apply(&[first, second], false).unwrap();
+    assert_eq!(into.apply(&[fork], false).unwrap().bundles[0].tables[0].told.len(), 1);
+    let circle = after_root(place, 6, (0, 10), Some(Sha256::of(b"itself")), |manifest| {
+        (manifest.kind, manifest.inputs) = (BundleKind::Compacted, vec![Sha256::of(b"another"), Sha256::of(b"itself")]);
+        manifest.inputs.sort();
+    });
+    let error = into.apply(&[circle], true).unwrap_err();
+    assert!(error.kind() == Kind::Verification && error.to_string().contains("circle"), "{error}");
+}
