@@ -21,7 +21,9 @@ never from the command line.
 
 Parts go first, tag files next, a marker <name>.complete last: a bundle without it is not there.
 What is there with the right hash is not sent again, so that repeating the command goes on where
-it stopped. A name that another bundle has is an error; nothing is overwritten.
+it stopped. Of a bundle that stands there, names and sizes are looked at (hashes, where the store
+keeps them), and what is missing or wrong is sent again. A name that another bundle has is an error;
+nothing is overwritten.
 
 Examples:
   blobdelta ship ./bundles/20261122T180000Z-6f1c2a34-1.bundle s3://acme-deltas/weekly
@@ -56,6 +58,8 @@ fn told(shipped: &Shipped) -> String {
     let mut text = format!("shipped {}", clean(&shipped.place.display().to_string()));
     if shipped.stood {
         text += ", which stood there already";
+    } else if shipped.mended {
+        text += ", which was damaged there and is whole again";
     }
     let files = |files| counted(files, "file", "files");
     let _ = writeln!(
@@ -77,6 +81,7 @@ pub fn object(shipped: &Shipped) -> Value {
         "place": shipped.place.display().to_string(),
         "root_sha256": shipped.root_sha256,
         "stood": shipped.stood,
+        "mended": shipped.mended,
         "files_sent": shipped.files_sent,
         "bytes_sent": shipped.bytes_sent,
         "files_skipped": shipped.files_skipped,

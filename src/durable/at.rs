@@ -177,6 +177,11 @@ mod unix {
         if look(to)?.is_some() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
+        replace(from, to)
+    }
+
+    /// Over a file or a link that may have the name.
+    pub(in super::super) fn replace(from: &At<'_>, to: &At<'_>) -> io::Result<()> {
         Ok(renameat(from.folder(), from.name, to.folder(), to.name)?)
     }
 }
@@ -283,6 +288,11 @@ mod by_path {
         if look(to)?.is_some() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
+        replace(from, to)
+    }
+
+    /// Over a file or a link that may have the name.
+    pub(in super::super) fn replace(from: &At<'_>, to: &At<'_>) -> io::Result<()> {
         fs::rename(&from.path, &to.path)
     }
 }

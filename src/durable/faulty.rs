@@ -225,6 +225,11 @@ impl Disk for Faulty {
         self.inner.rename(from, to)
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        self.at("rename", to)?;
+        self.inner.replace(from, to)
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<()> {
         self.sync(path)?;
         self.inner.sync_dir(path)

@@ -132,6 +132,11 @@ impl Disk for Local {
         at::rename(&At::path(from), &At::path(to)).map_err(|error| Error::io("rename to its final name", to, error))
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        reached("replace");
+        at::replace(&At::path(from), &At::path(to)).map_err(|error| Error::io("rename to its final name", to, error))
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<()> {
         reached("sync a folder");
         let synced = at::open_any_folder(&At::path(path)).and_then(|folder| folder.sync_all());
@@ -201,6 +206,12 @@ impl Disk for Beneath {
         reached("rename");
         let renamed = self.on(from, |from| self.on(to, |to| at::rename(from, to)));
         renamed.map_err(|error| refused("rename to its final name", to, error))
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        reached("replace");
+        let replaced = self.on(from, |from| self.on(to, |to| at::replace(from, to)));
+        replaced.map_err(|error| refused("rename to its final name", to, error))
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {

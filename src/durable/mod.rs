@@ -4,8 +4,9 @@
 //! is announced to it ([`Disk::before_commit`]), and every statement that is given to an embedded
 //! one ([`Disk::before_statement`]), so that a test can count them and fail at any.
 //!
-//! Three promises: a file is never created over another; a rename never replaces anything; and a
-//! disk [`Disk::beneath`] a folder never leaves that folder, whatever links somebody puts into it.
+//! Three promises: a file is never created over another; nothing is ever replaced but by
+//! [`Disk::replace`], which says so; and a disk [`Disk::beneath`] a folder never leaves that folder,
+//! whatever links somebody puts into it.
 
 mod at;
 mod beneath;
@@ -96,6 +97,13 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// Io.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Gives a file its name, over a file that may have it: at no time there is none of that name, and
+    /// what is read under it is the one or the other. A link of that name goes, and is not followed.
+    ///
+    /// # Errors
+    /// Io, also where a folder has the name.
+    fn replace(&self, from: &Path, to: &Path) -> Result<()>;
 
     /// Makes the names in a folder survive a loss of power.
     ///

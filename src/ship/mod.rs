@@ -10,6 +10,7 @@ mod prune;
 mod receive;
 mod send;
 mod shipment;
+mod there;
 
 pub use prune::{PruneOptions, Pruned, Removed, prune};
 pub use receive::{ReceiveOptions, Received, receive};

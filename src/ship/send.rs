@@ -3,22 +3,23 @@
 //! Claim, parts, schemas, tag files, the list of tag files, marker; then the claim goes. A crash
 //! leaves a claim and objects without a marker, which nobody takes for a bundle; shipping again
 //! sends what is missing. An object that is there with the right size and hash is not sent again.
+//!
+//! A bundle that has its marker is looked at before it is said to stand there. Where a file of it is
+//! missing or wrong, the marker goes first, then what is wrong is sent again.
 
 use super::claim::Claim;
 use super::marker;
 use super::shipment::Shipment;
+use super::there::{Depth, foreign, is_as_due, is_whole, objects, path_in};
 use crate::bundle::layout::SIGNATURE;
-use crate::bundle::{Outgoing, read_marker};
+use crate::bundle::{Outgoing, marker_of, read_marker};
 use crate::durable::Disk;
-use crate::error::{Error, Result};
-use crate::model::digest::{Hasher, Sha256};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
 use crate::store::{self, Location, Store, Upload, Watch};
-use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-/// What is read at a time of an object whose hash nobody recorded.
-const READ_BYTES: u64 = 8 << 20;
 
 /// How a bundle is shipped.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Shipped {
     pub root_sha256: Sha256,
     /// Whether it was there before, and nothing had to be sent.
     pub stood: bool,
+    /// Whether it had its marker before and lacked files, or had wrong ones; they were sent again.
+    pub mended: bool,
     /// Files that were sent.
     pub files_sent: u64,
     /// Their bytes.
@@ -72,6 +75,14 @@ pub fn ship(
     shipped
 }
 
+/// What is there of a file that is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Whole,
+    Wrong,
+    Not,
+}
+
 struct Sending<'a> {
     store: &'a dyn Store,
     at: &'a Location,
@@ -87,6 +98,7 @@ impl<'a> Sending<'a> {
             place: at.join(&shipment.name),
             root_sha256: shipment.root_sha256,
             stood: false,
+            mended: false,
             files_sent: 0,
             bytes_sent: 0,
             files_skipped: 0,
@@ -97,47 +109,77 @@ impl<'a> Sending<'a> {
 
     fn run(mut self) -> Result<Shipped> {
         let (name, root) = (&self.shipment.name, self.shipment.root_sha256);
-        if let Some(there) = read_marker(self.store, self.at, name)? {
-            if there != root {
-                return Err(marker::other(self.at, name));
+        let is_marked = match read_marker(self.store, self.at, name)? {
+            Some(there) if there != root => return Err(marker::other(self.at, name)),
+            Some(_) if self.is_as_due(Depth::Hashes)? => return self.stood(),
+            there => there.is_some(),
+        };
+        match self.fill(is_marked) {
+            Ok(claim) => {
+                marker::put(self.store, self.at, name, root)?;
+                claim.release()?;
+                Ok(self.shipped)
             }
-            return self.stood();
-        }
-        let mut claim = Claim::take(self.store, self.at, name, root)?;
-        if let Err(error) = self.send(&mut claim) {
-            // A name under which something foreign lies is not ours to keep.
-            if !claim.is_resumed && self.shipped.files_sent == 0 && error.kind() == crate::error::Kind::Usage {
-                let _ = claim.release();
+            // Somebody who ships the same bundle was faster, and put away what this one worked on.
+            Err(error)
+                if error.kind() == Kind::Io
+                    && read_marker(self.store, self.at, name)? == Some(root)
+                    && self.is_as_due(Depth::Hashes)? =>
+            {
+                self.stood()
             }
-            return Err(error);
+            Err(error) => Err(error),
         }
-        self.store.settle(name)?;
-        marker::put(self.store, self.at, name, root)?;
-        claim.release()?;
-        Ok(self.shipped)
     }
 
-    /// It has its marker. What a crash left between marker and claim goes, and a signature that
-    /// was made meanwhile is put beside the list that it signs.
+    fn is_as_due(&self, depth: Depth) -> Result<bool> {
+        is_as_due(self.store, self.at, self.shipment, depth, self.monitor)
+    }
+
+    /// Claims the name and sends what is missing under it. A marker stands with its exact files alone, so
+    /// that of a damaged bundle goes first; its root said that what lies there is this bundle's, and may
+    /// be overwritten.
+    fn fill(&mut self, is_marked: bool) -> Result<Claim<'a>> {
+        let name = &self.shipment.name;
+        let mut claim = Claim::take(self.store, self.at, name, self.shipment.root_sha256)?;
+        if is_marked {
+            claim.is_resumed = true;
+            self.store.delete(&marker_of(name))?;
+            self.shipped.mended = true;
+        }
+        match self.send(&mut claim).and_then(|()| self.settle()) {
+            Ok(()) => Ok(claim),
+            Err(error) => {
+                // A name under which something foreign lies is not ours to keep.
+                if !claim.is_resumed && self.shipped.files_sent == 0 && error.kind() == Kind::Usage {
+                    let _ = claim.release();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.store.settle(&self.shipment.name)?;
+        if self.is_as_due(Depth::Sizes)? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Io, "what was put there does not lie there any more; the marker was not put")
+            .file(self.at.join(&self.shipment.name))
+            .hint("see who else works on that place, and ship the bundle again, which sends what is missing"))
+    }
+
+    /// It has its marker and its files. What a crash left between marker and claim goes, and a
+    /// signature that was made meanwhile is put beside the list that it signs.
     fn stood(mut self) -> Result<Shipped> {
         let name = &self.shipment.name;
-        self.shipped.stood = true;
+        self.shipped = Shipped { stood: true, files_skipped: 0, bytes_skipped: 0, ..self.shipped };
         for file in self.shipment.outgoing() {
-            if self.shipment.is_bag() && file.path == SIGNATURE {
-                let path = format!("{name}/{SIGNATURE}");
-                let mut bytes = Vec::new();
-                let read = std::io::Read::read_to_end(&mut self.shipment.raw(file)?, &mut bytes);
-                read.map_err(|error| Error::io("read", Path::new(SIGNATURE), error))?;
-                if !self.store.create(&path, &bytes)? {
-                    return Err(Error::usage(
-                        "the same bundle stands there, with another signature; nothing was changed",
-                    )
-                    .file(self.at.join(&path))
-                    .hint("keep it as it is, or remove that signature there"));
-                }
+            if !self.is_signature(file) {
+                self.skipped(file);
             }
-            self.skipped(file);
         }
+        self.sign(name)?;
         let claim = format!("{name}.shipping");
         if self.store.head(&claim)?.is_some() {
             Claim::take(self.store, self.at, name, self.shipment.root_sha256)?.release()?;
@@ -145,39 +187,66 @@ impl<'a> Sending<'a> {
         Ok(self.shipped)
     }
 
+    fn is_signature(&self, file: &Outgoing) -> bool {
+        self.shipment.is_bag() && file.path == SIGNATURE
+    }
+
+    /// Puts the signature beside the list that it signs, in the folder where the bundle lies.
+    fn sign(&mut self, folder: &str) -> Result<()> {
+        let Some(file) = self.shipment.outgoing().iter().find(|file| self.is_signature(file)) else { return Ok(()) };
+        let path = path_in(self.shipment, folder, file);
+        let mut bytes = Vec::new();
+        let read = self.shipment.raw(file)?.read_to_end(&mut bytes);
+        read.map_err(|error| Error::io("read", Path::new(SIGNATURE), error))?;
+        let was_there = self.store.head(&path)?.is_some();
+        if !self.store.create(&path, &bytes)? {
+            return Err(Error::usage("the same bundle stands there, with another signature; nothing was changed")
+                .file(self.at.join(&path))
+                .hint("keep it as it is, or remove that signature there"));
+        }
+        if was_there {
+            self.skipped(file);
+        } else {
+            self.shipped.files_sent += 1;
+            self.shipped.bytes_sent += file.bytes;
+        }
+        Ok(())
+    }
+
     fn send(&mut self, claim: &mut Claim<'_>) -> Result<()> {
         let (store, shipment) = (self.store, self.shipment);
         let folder = store.staging(&shipment.name);
-        let path_of = |file: &Outgoing| match shipment.is_bag() {
-            true => format!("{folder}/{}", file.path),
-            false => shipment.name.clone(),
-        };
-        let mut there: BTreeMap<String, u64> = match shipment.is_bag() {
-            true => store.list(&folder)?.into_iter().map(|object| (object.path, object.bytes)).collect(),
-            false => store.head(&shipment.name)?.map(|head| (shipment.name.clone(), head.bytes)).into_iter().collect(),
-        };
+        let mut there = objects(store, shipment, &folder)?;
         let mut due = Vec::new();
-        for file in shipment.outgoing() {
-            let path = path_of(file);
+        for file in shipment.outgoing().iter().filter(|file| !self.is_signature(file)) {
+            let path = path_in(shipment, &folder, file);
             match there.remove(&path) {
-                Some(bytes) if bytes == file.bytes && self.is_whole(&path, file)? => self.skipped(file),
-                Some(_) => due.push((path, file, true)),
-                None => due.push((path, file, false)),
+                Some(bytes) if bytes == file.bytes && is_whole(store, &path, file, self.monitor)? => {
+                    due.push((path, file, Stands::Whole))
+                }
+                Some(_) => due.push((path, file, Stands::Wrong)),
+                None => due.push((path, file, Stands::Not)),
             }
         }
-        let foreign = there.keys().next().or_else(|| due.iter().find(|(_, _, stands)| *stands).map(|(path, ..)| path));
-        if let Some(path) = foreign.filter(|_| !claim.is_resumed) {
-            return Err(Error::usage("something foreign lies under the bundle's name; nothing was overwritten")
-                .file(self.at.join(path))
-                .hint("remove what lies under the name, or ship to another destination"));
+        if claim.is_resumed {
+            // A signature may have been made there.
+            there.remove(&format!("{folder}/{SIGNATURE}"));
+        } else {
+            let wrong = due.iter().find(|(.., stands)| *stands == Stands::Wrong).map(|(path, ..)| path);
+            if let Some(path) = there.keys().next().or(wrong) {
+                return Err(foreign(self.at, path));
+            }
         }
         for path in there.keys() {
             store.delete(path)?;
         }
-        for (path, file, _) in due {
-            self.upload(&path, file, claim)?;
+        for (path, file, stands) in due {
+            match stands {
+                Stands::Whole => self.skipped(file),
+                Stands::Wrong | Stands::Not => self.upload(&path, file, claim)?,
+            }
         }
-        Ok(())
+        self.sign(&folder)
     }
 
     fn upload(&mut self, path: &str, file: &Outgoing, claim: &mut Claim<'_>) -> Result<()> {
@@ -195,25 +264,6 @@ impl<'a> Sending<'a> {
         self.monitor.event(Event::WorkDone { rows: 0, bytes: file.bytes });
         self.shipped.files_skipped += 1;
         self.shipped.bytes_skipped += file.bytes;
-    }
-
-    /// Whether an object of the right size has the right content: by what was recorded with it, or
-    /// where nothing is, by its bytes.
-    fn is_whole(&self, path: &str, file: &Outgoing) -> Result<bool> {
-        if let Some(sha256) = self.store.head(path)?.and_then(|head| head.sha256) {
-            return Ok(sha256 == file.sha256);
-        }
-        let (mut hasher, mut at) = (Hasher::default(), 0);
-        while at < file.bytes {
-            self.monitor.check()?;
-            let bytes = self.store.read(path, at, READ_BYTES.min(file.bytes - at))?;
-            if bytes.is_empty() {
-                return Ok(false);
-            }
-            hasher.update(&bytes);
-            at += bytes.len() as u64;
-        }
-        Ok(hasher.finish() == file.sha256)
     }
 }
 

@@ -81,13 +81,14 @@ impl<'d> Folder<'d> {
             .hint("make it first, or mount what is mounted there"))
     }
 
-    /// Gives a file its name, over one that may be there.
+    /// Gives a file its name, over one that may be there. At no time there is none, so that nobody who
+    /// ships the same bundle at the same time finds that one missing which he has just put there.
     fn put(&self, from: &Path, path: &str) -> Result<()> {
-        let to = self.at(path);
-        if to.symlink_metadata().is_ok() {
-            self.disk.remove_file(&to)?;
+        if let Err(error) = self.disk.replace(from, &self.at(path)) {
+            // Best effort: it is removed by the next ship.
+            let _ = self.disk.remove_file(from);
+            return Err(error);
         }
-        self.disk.rename(from, &to)?;
         self.sync_above(path)
     }
 
@@ -181,7 +182,8 @@ impl Store for Folder<'_> {
             Ok(()) => self.sync_above(path).map(|()| true),
             // Somebody was faster.
             Err(_) if to.symlink_metadata().is_ok() => {
-                self.disk.remove_file(&from)?;
+                // Best effort: whoever was faster may have removed it.
+                let _ = self.disk.remove_file(&from);
                 is_same()
             }
             Err(error) => Err(error),
@@ -220,7 +222,11 @@ impl Store for Folder<'_> {
         if at.symlink_metadata().is_err() {
             return Ok(());
         }
-        self.disk.remove_file(&at)?;
+        if let Err(error) = self.disk.remove_file(&at)
+            && at.symlink_metadata().is_ok()
+        {
+            return Err(error);
+        }
         // Stores have no folders: those that are empty now go too.
         let mut above = at.parent();
         while let Some(folder) = above.filter(|folder| *folder != self.root && folder.starts_with(&self.root)) {
@@ -253,17 +259,24 @@ impl Store for Folder<'_> {
 
     fn staging(&self, name: &str) -> String {
         // A file is put in its place by one rename anyway, and so is what stands there already.
-        if self.at(name).is_dir() { name.to_owned() } else { format!(".{name}.shipping") }
+        if self.at(name).is_dir() { name.to_owned() } else { staging_of(name) }
     }
 
     fn settle(&self, name: &str) -> Result<()> {
-        let staged = self.at(&self.staging(name));
-        if staged.is_dir() && staged != self.at(name) {
-            self.disk.rename(&staged, &self.at(name))?;
+        let (staged, to) = (self.at(&staging_of(name)), self.at(name));
+        if staged.is_dir() && to.symlink_metadata().is_err() {
+            self.disk.rename(&staged, &to)?;
+        } else if staged.is_dir() {
+            // Somebody who shipped the same bundle was faster; what was put there since is of no use.
+            remove_ours(self.disk, &staged, &|_| true)?;
         }
         self.sweep(name)?;
         self.disk.sync_dir(&self.root)
     }
+}
+
+fn staging_of(name: &str) -> String {
+    format!(".{name}.shipping")
 }
 
 fn copy(

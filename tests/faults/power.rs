@@ -294,6 +294,16 @@ impl Disk for Power {
         Ok(())
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut state = self.operation("rename", to)?;
+        Local.replace(from, to)?;
+        let (names, name) = state.names(self.inner(from));
+        let node = names.remove(&name).unwrap();
+        let (names, name) = state.names(self.inner(to));
+        names.insert(name, node);
+        Ok(())
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<()> {
         let mut state = self.operation("sync", path)?;
         let at = state.at(self.inner(path));

@@ -156,6 +156,78 @@ pub fn a_ship_goes_on_where_it_was(site: &Site) {
     assert_eq!(names(&site.path("drop")), [site.name(), site.name() + ".complete"]);
 }
 
+/// Part and tag files, deleted, cut and changed; and all of it gone but the marker.
+pub fn a_damaged_bundle_is_mended_by_shipping_it_again(site: &Site) {
+    let part = "data/t001-Files/part-00000.parquet";
+    let cut = |file: &str| {
+        let bytes = fs::read(site.there(file)).unwrap();
+        fs::write(site.there(file), &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let damages: [&dyn Fn(); 6] = [
+        &|| fs::remove_file(site.there(part)).unwrap(),
+        &|| cut(part),
+        &|| fs::remove_file(site.there("manifest.json")).unwrap(),
+        &|| cut("tagmanifest-sha256.txt"),
+        // Of its size; tag files are read.
+        &|| fs::write(site.there("bagit.txt"), vec![b'x'; fs::read(site.there("bagit.txt")).unwrap().len()]).unwrap(),
+        &|| fs::remove_dir_all(site.there("")).unwrap(),
+    ];
+    for (nth, damage) in damages.iter().enumerate() {
+        site.ship(&site.bundle).unwrap();
+        damage();
+        let mended = site.ship(&site.bundle).unwrap();
+        assert!(mended.mended && !mended.stood, "{nth}: {mended:?}");
+        assert_eq!(mended.files_sent == 1, nth != 5, "{nth}: only what was wrong is sent: {mended:?}");
+        assert_eq!(site.found(), [], "{nth}");
+        assert_same(&site.bundle, &site.there(""));
+        assert_eq!(names(&site.path("drop")), [site.name(), site.name() + ".complete"], "{nth}");
+        assert!(site.ship(&site.bundle).unwrap().stood, "{nth}");
+    }
+}
+
+pub fn a_damaged_archive_is_mended_by_shipping_it_again(site: &Site) {
+    let bundle = Bundle::open(&site.bundle).unwrap();
+    let made = archive(&bundle, &Local, &site.path("made"), None, &Silent).unwrap();
+    let there = site.path("drop").join(made.path().file_name().unwrap());
+    let due = fs::read(made.path()).unwrap();
+    for damage in [None, Some(due.len() / 2)] {
+        site.ship(made.path()).unwrap();
+        match damage {
+            None => fs::remove_file(&there).unwrap(),
+            Some(most) => fs::write(&there, &due[..most]).unwrap(),
+        }
+        assert!(site.ship(made.path()).unwrap().mended);
+        assert_eq!(fs::read(&there).unwrap(), due);
+        assert_eq!(site.receive().unwrap().len(), 1);
+    }
+}
+
+pub fn what_is_foreign_in_a_bundle_that_stands_is_told_and_kept(site: &Site) {
+    site.ship(&site.bundle).unwrap();
+    fs::write(site.there("data/notes.txt"), "mine").unwrap();
+    fs::remove_file(site.there("data/t001-Files/part-00000.parquet")).unwrap();
+    let refused = site.ship(&site.bundle).unwrap_err();
+    assert_eq!((refused.kind(), refused.what().contains("foreign")), (Kind::Usage, true), "{refused}");
+    assert_eq!(fs::read_to_string(site.there("data/notes.txt")).unwrap(), "mine");
+    fs::remove_file(site.there("data/notes.txt")).unwrap();
+    assert!(site.ship(&site.bundle).unwrap().mended);
+    assert_eq!(site.found(), []);
+}
+
+/// No list of a bundle names its signature, and whoever receives may be the one who makes it.
+pub fn a_signature_that_was_made_there_stays(site: &Site) {
+    site.ship(&site.bundle).unwrap();
+    let signature = site.there("tagmanifest-sha256.txt.sig");
+    fs::write(&signature, "made there").unwrap();
+    assert!(site.ship(&site.bundle).unwrap().stood);
+    fs::remove_file(site.there("manifest.json")).unwrap();
+    assert!(site.ship(&site.bundle).unwrap().mended);
+    assert_eq!(fs::read_to_string(&signature).unwrap(), "made there");
+    fs::write(site.bundle.join("tagmanifest-sha256.txt.sig"), "made here").unwrap();
+    let refused = site.ship(&site.bundle).unwrap_err();
+    assert!(refused.what().contains("another signature"), "{refused}");
+}
+
 pub fn another_root_under_the_name_is_refused(site: &Site) {
     site.ship(&site.bundle).unwrap();
     let (other, before) = (site.other(), fs::read(site.there("manifest.json")).unwrap());

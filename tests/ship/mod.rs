@@ -7,6 +7,7 @@ mod proxy;
 mod prune;
 mod remote;
 mod servers;
+mod together;
 
 use crate::List;
 use folders::Site;
@@ -20,6 +21,10 @@ const ON_FOLDERS: &[(&str, Case)] = list![Case:
         an_archive_arrives_as_it_is,
         a_second_ship_sends_nothing,
         a_ship_goes_on_where_it_was,
+        a_damaged_bundle_is_mended_by_shipping_it_again,
+        a_damaged_archive_is_mended_by_shipping_it_again,
+        what_is_foreign_in_a_bundle_that_stands_is_told_and_kept,
+        a_signature_that_was_made_there_stays,
         another_root_under_the_name_is_refused,
         what_is_foreign_is_not_overwritten,
         what_has_no_marker_is_not_there,
@@ -38,6 +43,7 @@ pub fn list() -> List {
         list.add(&format!("folder::{name}"), None, || case(&Site::new()));
     }
     crashes::add_to(&mut list);
+    together::add_to(&mut list);
     remote::add_to(&mut list);
     prune::add_to(&mut list);
     list

@@ -32,6 +32,7 @@ const LIST: &[(&str, Case)] = &[
     ("a_ship_that_died_goes_on_where_it_was", a_ship_that_died_goes_on_where_it_was),
     ("a_ship_cut_at_any_request_leaves_all_or_nothing", a_ship_cut_at_any_request_leaves_all_or_nothing),
     ("what_was_damaged_there_is_found_and_not_received", what_was_damaged_there_is_found_and_not_received),
+    ("what_was_damaged_there_is_mended_by_shipping_it_again", what_was_damaged_there_is_mended),
     ("what_has_no_marker_is_not_there", what_has_no_marker_is_not_there),
     ("a_name_with_another_root_is_never_overwritten", a_name_with_another_root_is_never_overwritten),
     ("inspect_and_chain_fetch_no_part", inspect_and_chain_fetch_no_part),
@@ -250,6 +251,26 @@ fn what_was_damaged_there_is_found_and_not_received(site: &Site) {
     assert!(!Path::new(&into).join(name_of(&site.small)).exists(), "nothing that is wrong gets its name");
     let shipped_over = site.call(&["ship", &site.small.display().to_string(), &site.url()]);
     assert!(shipped_over.code == 0 || site.place.get(&part) == bytes, "{shipped_over:?}");
+}
+
+/// Deleted, cut, and changed within its size by somebody else, who recorded no hash or another.
+fn what_was_damaged_there_is_mended(site: &Site) {
+    site.ship(&site.small);
+    let part = site.objects_of(&site.small).into_iter().find(|name| name.ends_with(".parquet")).unwrap();
+    let manifest = site.objects_of(&site.small).into_iter().find(|name| name.ends_with("manifest.json")).unwrap();
+    let (bytes, tag) = (site.place.get(&part), site.place.get(&manifest));
+    let damages: [&dyn Fn(); 3] =
+        [&|| site.place.delete(&part), &|| site.place.put(&part, &bytes[..bytes.len() / 2]), &|| {
+            site.place.put(&manifest, &vec![b'x'; tag.len()])
+        }];
+    for damage in damages {
+        damage();
+        let told = site.ship(&site.small).json()["bundles"][0].clone();
+        assert_eq!((&told["mended"], &told["files_sent"]), (&true.into(), &1.into()), "{told}");
+        assert_eq!((site.place.get(&part), site.place.get(&manifest)), (bytes.clone(), tag.clone()));
+        site.good(&["verify", &site.url_of(&site.small)]);
+        assert_eq!(site.ship(&site.small).json()["bundles"][0]["stood"], true);
+    }
 }
 
 fn what_has_no_marker_is_not_there(site: &Site) {
