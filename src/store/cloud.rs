@@ -8,18 +8,21 @@ use super::{Head, Object, Store, Upload, Watch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, Error as Failure, GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Read as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// More objects than any bundle has files.
 const MAX_OBJECTS: usize = 2_000_000;
+/// As many pages of 1,000 names, and as many that hold none.
+const MAX_PAGES: usize = 4_000;
 /// Under which the hash is recorded with an object.
 const RECORDED: &str = "sha256";
 
@@ -60,6 +63,12 @@ impl Cloud {
         Path::parse(full.trim_matches('/')).map_err(|error| Error::internal("no path of an object").caused_by(error))
     }
 
+    /// What the paths of everything under a folder begin with.
+    fn under(&self, folder: &str) -> Result<Option<String>> {
+        let at = self.at(folder)?;
+        Ok((!at.as_ref().is_empty()).then(|| format!("{at}/")))
+    }
+
     fn failed(&self, doing: Doing, path: &str) -> impl FnOnce(Failure) -> Error {
         let place = if path.is_empty() { self.location.to_string().into() } else { self.location.join(path) };
         let (kind, has_keys) = (self.kind, self.client.has_keys);
@@ -94,6 +103,33 @@ impl Cloud {
     }
 }
 
+/// A list, page by page; a store that ends none is refused.
+async fn pages(
+    store: Arc<dyn PaginatedListStore>,
+    under: Option<String>,
+    delimiter: Option<Cow<'static, str>>,
+) -> Result<Vec<ObjectMeta>, Failure> {
+    let refused = |what: &str| Failure::NotSupported { source: what.to_owned().into() };
+    let (mut found, mut page_token) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let options =
+            PaginatedListOptions { delimiter: delimiter.clone(), page_token: page_token.clone(), ..Default::default() };
+        let page = store.list_paginated(under.as_deref(), options).await?;
+        found.extend(page.result.objects);
+        if found.len() > MAX_OBJECTS {
+            return Err(refused("there are over two million objects"));
+        }
+        match page.page_token {
+            None => return Ok(found),
+            next if next == page_token => {
+                return Err(refused("the store gives the same page of its list again and again"));
+            }
+            next => page_token = next,
+        }
+    }
+    Err(refused("the store's list has no end"))
+}
+
 /// What is recorded with an object.
 pub(super) fn recorded(sha256: Option<Sha256>) -> Attributes {
     let line = sha256.map(|sha256| (Attribute::Metadata(RECORDED.into()), sha256.to_string()));
@@ -102,25 +138,13 @@ pub(super) fn recorded(sha256: Option<Sha256>) -> Attributes {
 
 impl Store for Cloud {
     fn names(&self) -> Result<Vec<Object>> {
-        let (client, at) = (self.client.objects.clone(), self.at("")?);
-        let found = self.request(Doing::List, "", async move { client.list_with_delimiter(Some(&at)).await })?;
-        Ok(self.objects(found.objects))
+        let found = pages(self.client.pages.clone(), self.under("")?, Some("/".into()));
+        Ok(self.objects(self.request(Doing::List, "", found)?))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Object>> {
-        let (client, at) = (self.client.objects.clone(), self.at(folder)?);
-        let found = self.request(Doing::List, folder, async move {
-            let mut found = Vec::new();
-            let mut stream = client.list(Some(&at));
-            while let Some(meta) = stream.try_next().await? {
-                found.push(meta);
-                if found.len() > MAX_OBJECTS {
-                    return Err(Failure::NotSupported { source: "there are over two million objects".into() });
-                }
-            }
-            Ok(found)
-        })?;
-        Ok(self.objects(found))
+        let found = pages(self.client.pages.clone(), self.under(folder)?, None);
+        Ok(self.objects(self.request(Doing::List, folder, found)?))
     }
 
     fn head(&self, path: &str) -> Result<Option<Head>> {

@@ -2,14 +2,16 @@
 
 use super::crypto::Crypto;
 use super::failures;
+use super::http::Connector;
 use super::location::{Bucket, Cloud};
 use super::profile::{self, Asked};
 use crate::error::Result;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
-use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,18 +20,12 @@ use std::time::Duration;
 pub(super) const RETRIES: usize = 7;
 const RETRY_SECONDS: u64 = 60;
 
-/// Of the client: to connect; of one request with its answer (a part of 8 MiB); between two pieces
-/// of an answer.
-const TIMEOUTS: [(ClientConfigKey, &str); 3] = [
-    (ClientConfigKey::ConnectTimeout, "5 seconds"),
-    (ClientConfigKey::Timeout, "180 seconds"),
-    (ClientConfigKey::ReadTimeout, "30 seconds"),
-];
-
 /// A client of one bucket.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) objects: Arc<dyn ObjectStore>,
+    /// The same, for lists a page at a time.
+    pub(super) pages: Arc<dyn PaginatedListStore>,
     /// Where an upload in parts has a name that outlives this process. Azure forgets parts that
     /// nobody put together by itself, after a week.
     pub(super) multipart: Option<Arc<dyn MultipartStore>>,
@@ -67,10 +63,8 @@ fn s3(bucket: &Bucket) -> Result<Client> {
         .with_crypto_provider(Arc::new(Crypto))
         // The store holds each request, and each part, against this hash.
         .with_checksum_algorithm(Checksum::SHA256)
+        .with_http_connector(Connector)
         .with_retry(retries());
-    for (key, value) in TIMEOUTS {
-        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-    }
     let is_set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_some_and(|value| !value.is_empty());
     let others = [
         AmazonS3ConfigKey::AccessKeyId,
@@ -96,19 +90,17 @@ fn s3(bucket: &Bucket) -> Result<Client> {
         }
     }
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::S3, error))?);
-    Ok(Client { objects: store.clone(), multipart: Some(store), has_keys })
+    Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }
 
 fn azure(bucket: &Bucket) -> Result<Client> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
+        .with_http_connector(Connector)
         .with_retry(retries());
     if let Some(account) = &bucket.account {
         builder = builder.with_account(account);
-    }
-    for (key, value) in TIMEOUTS {
-        builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
     let keys = [
         AzureConfigKey::AccessKey,
@@ -122,20 +114,18 @@ fn azure(bucket: &Bucket) -> Result<Client> {
     let has_keys =
         keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Azure, error))?);
-    Ok(Client { objects: store, multipart: None, has_keys })
+    Ok(Client { objects: store.clone(), pages: store, multipart: None, has_keys })
 }
 
 fn google(bucket: &Bucket) -> Result<Client> {
-    let mut builder = GoogleCloudStorageBuilder::from_env()
+    let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
+        .with_http_connector(Connector)
         .with_retry(retries());
-    for (key, value) in TIMEOUTS {
-        builder = builder.with_config(GoogleConfigKey::Client(key), value);
-    }
     let keys =
         [GoogleConfigKey::ServiceAccount, GoogleConfigKey::ServiceAccountKey, GoogleConfigKey::ApplicationCredentials];
     let has_keys = keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty()));
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Google, error))?);
-    Ok(Client { objects: store.clone(), multipart: Some(store), has_keys })
+    Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }

@@ -14,6 +14,7 @@ mod crypto;
 mod engine;
 mod failures;
 mod folder;
+mod http;
 mod location;
 mod profile;
 mod upload;

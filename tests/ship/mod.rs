@@ -2,6 +2,7 @@
 
 mod crashes;
 mod folders;
+mod hostile;
 mod http;
 mod proxy;
 mod prune;
@@ -44,6 +45,7 @@ pub fn list() -> List {
     }
     crashes::add_to(&mut list);
     together::add_to(&mut list);
+    hostile::add_to(&mut list);
     remote::add_to(&mut list);
     prune::add_to(&mut list);
     list

@@ -1,0 +1,136 @@
+//! The way to object stores over HTTP, where a store may answer anything.
+//!
+//! No redirect is followed, because the keys of a request would go along to whatever host the answer
+//! names. No answer is read past a limit: the bytes that a range asked for, a page of a list, a short
+//! text of an error. Nothing is inflated on the way.
+
+use async_trait::async_trait;
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+};
+use object_store::{ClientConfigKey, ClientOptions};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION, RANGE};
+use std::time::Duration;
+
+/// A page of a list: S3 gives 1,000 names of up to 1 KiB a page, Azure 5,000.
+const MAX_PAGE_BYTES: u64 = 32 << 20;
+/// What an error or the answer to a write says.
+const MAX_TEXT_BYTES: u64 = 64 << 10;
+
+/// What the query of a list has (S3 and Google's XML API; Azure), and the first element of its answer. The
+/// library takes any other XML for a list without objects.
+const LISTS: [&str; 2] = ["list-type=2", "comp=list"];
+const ROOTS: [&str; 2] = ["<ListBucketResult", "<EnumerationResults"];
+const MAX_PROLOGUE_BYTES: usize = 1024;
+
+/// Of the client: to connect; of one request with its answer (a part of 8 MiB); between two pieces
+/// of an answer.
+const CONNECT: Duration = Duration::from_secs(5);
+const REQUEST: Duration = Duration::from_secs(180);
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Makes clients that keep to the module's text. Of the environment they take whether plain HTTP is
+/// allowed, and a proxy.
+#[derive(Debug)]
+pub(super) struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let is_on = |key| options.get_config_value(&key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let failed = |error: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
+        let mut builder = reqwest::ClientBuilder::new()
+            .user_agent(concat!("blobdelta/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(!is_on(ClientConfigKey::AllowHttp))
+            .connect_timeout(CONNECT)
+            .timeout(REQUEST)
+            .read_timeout(SILENCE);
+        if let Some(url) = options.get_config_value(&ClientConfigKey::ProxyUrl) {
+            let excludes = options.get_config_value(&ClientConfigKey::ProxyExcludes);
+            let excludes = excludes.as_deref().and_then(reqwest::NoProxy::from_string);
+            builder = builder.proxy(reqwest::Proxy::all(url).map_err(failed)?.no_proxy(excludes));
+        }
+        Ok(HttpClient::new(Guarded(builder.build().map_err(failed)?)))
+    }
+}
+
+#[derive(Debug)]
+struct Guarded(reqwest::Client);
+
+#[async_trait]
+impl HttpService for Guarded {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let asked = range_bytes(request.headers());
+        let is_list = request.uri().query().is_some_and(|query| LISTS.iter().any(|list| query.contains(list)));
+        let response = self.0.call(request).await?;
+        let (parts, body) = response.into_parts();
+        if parts.status.is_redirection() && parts.headers.contains_key(LOCATION) {
+            let host = parts.headers[LOCATION].to_str().ok().and_then(|url| url.parse::<reqwest::Url>().ok());
+            let host = host.and_then(|url| url.host_str().map(str::to_owned));
+            return Err(refused(format!(
+                "the store answers with a redirect to {:.100?}, which is not followed; name the right endpoint or region",
+                host.unwrap_or_default()
+            )));
+        }
+        let most = match asked {
+            Some(bytes) if parts.status.is_success() => bytes,
+            None if parts.status.is_success() => MAX_PAGE_BYTES,
+            _ => MAX_TEXT_BYTES,
+        };
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // A HEAD says how long the object is, and sends nothing.
+        let announced = length.filter(|_| !body.is_end_stream());
+        if announced.is_some_and(|bytes| bytes > most) {
+            return Err(too_long(most));
+        }
+        let limit = usize::try_from(most).unwrap_or(usize::MAX);
+        let body = Limited::new(body, limit).map_err(move |error| match error.downcast::<HttpError>() {
+            Ok(error) => *error,
+            Err(error) if error.is::<LengthLimitError>() => too_long(most),
+            Err(error) => HttpError::new_boxed(HttpErrorKind::Unknown, error),
+        });
+        let body = HttpResponseBody::new(body);
+        if !is_list || !parts.status.is_success() {
+            return Ok(HttpResponse::from_parts(parts, body));
+        }
+        let page = body.bytes().await?;
+        let start = String::from_utf8_lossy(&page[..page.len().min(MAX_PROLOGUE_BYTES)]);
+        if !ROOTS.iter().any(|root| start.contains(root)) {
+            return Err(refused(
+                "the store's answer is no list: is an object store there, and is the endpoint its own?".into(),
+            ));
+        }
+        Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(Full::new(page).map_err(|never| match never {}))))
+    }
+}
+
+/// The bytes that `Range: bytes=FROM-TO` asks for.
+fn range_bytes(headers: &HeaderMap) -> Option<u64> {
+    let (from, to) = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+    let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
+    to.checked_sub(from)?.checked_add(1)
+}
+
+fn too_long(most: u64) -> HttpError {
+    refused(format!("the store's answer is longer than the {most} bytes that it may have; it was not read"))
+}
+
+/// An answer that is not tried again.
+fn refused(what: String) -> HttpError {
+    HttpError::new_boxed(HttpErrorKind::Decode, what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_says_how_much_may_come() {
+        let bytes = |text: &'static str| range_bytes(&HeaderMap::from_iter([(RANGE, text.parse().unwrap())]));
+        assert_eq!(bytes("bytes=10-19"), Some(10));
+        assert_eq!((bytes("bytes=10-"), bytes("bytes=-5"), bytes("bytes=9-1")), (None, None, None));
+        assert_eq!(bytes("bytes=0-18446744073709551615"), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! Stores that answer as nobody should: bodies and lists without an end, redirects, more than was asked
+//! for, nonsense. Each is told as an error, in bounded time and of bounded size.
+
+use crate::List;
+use std::io::{Read as _, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// More than any answer may have, and more than a socket keeps.
+const MANY_BYTES: u64 = 1 << 30;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A request: its first line and headers.
+type Answer = fn(&str, &mut dyn Write, u16) -> std::io::Result<()>;
+
+/// A store that answers each request in one way.
+struct Hostile {
+    port: u16,
+    requests: Arc<Mutex<Vec<String>>>,
+    sent: Arc<AtomicU64>,
+}
+
+struct Counting<'a>(&'a mut TcpStream, &'a AtomicU64);
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.1.fetch_add(written as u64, Ordering::SeqCst);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Hostile {
+    /// `other` is the port of another host.
+    fn new(answer: Answer, other: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let hostile = Self { port, requests: Arc::default(), sent: Arc::default() };
+        let (requests, sent) = (Arc::clone(&hostile.requests), Arc::clone(&hostile.sent));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(mut stream), requests, sent) = (stream, Arc::clone(&requests), Arc::clone(&sent)) else {
+                    return;
+                };
+                std::thread::spawn(move || {
+                    let head = head_of(&mut stream);
+                    requests.lock().unwrap().push(head.clone());
+                    // Whoever was told too much goes away.
+                    let _ = answer(&head, &mut Counting(&mut stream, &sent), other);
+                });
+            }
+        });
+        hostile
+    }
+
+    /// Calls a command on it, and gives what it told.
+    fn refused(&self, args: &[&str]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("in")).unwrap();
+        let started = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
+        command.args(args).current_dir(dir.path()).env("HOME", dir.path());
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)).env("AWS_ALLOW_HTTP", "true");
+        command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "eu-1");
+        command.env("AWS_SESSION_TOKEN", "secret-token");
+        let done = command.output().unwrap();
+        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(matches!(done.status.code(), Some(1..=3)), "{:?}: {told}", done.status);
+        assert!(told.len() < 4_000, "{} bytes were told", told.len());
+        assert_eq!(std::fs::read_dir(dir.path().join("in")).unwrap().count(), 0, "{told}");
+        assert!(self.sent.load(Ordering::SeqCst) < MANY_BYTES / 4, "it read on");
+        told
+    }
+}
+
+fn head_of(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+fn endless(out: &mut dyn Write, head: &str, start: &str, piece: &str) -> std::io::Result<()> {
+    write!(out, "{head}\r\nConnection: close\r\n\r\n{start}")?;
+    let block = piece.repeat((64 << 10) / piece.len());
+    for _ in 0..MANY_BYTES / block.len() as u64 {
+        out.write_all(block.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn whole(out: &mut dyn Write, status: &str, more: &str, body: &str) -> std::io::Result<()> {
+    write!(out, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{more}\r\n{body}", body.len())
+}
+
+const XML: &str = "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
+
+fn page(contents: &str, next: Option<&str>) -> String {
+    let next = next.map_or(String::new(), |token| format!("<NextContinuationToken>{token}</NextContinuationToken>"));
+    format!("{XML}<Name>b</Name><IsTruncated>{}</IsTruncated>{next}{contents}</ListBucketResult>", !next.is_empty())
+}
+
+fn object(key: &str, bytes: usize) -> String {
+    format!(
+        "<Contents><Key>{key}</Key><LastModified>2026-11-22T18:00:00.000Z</LastModified><ETag>\"x\"</ETag>\
+         <Size>{bytes}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+    )
+}
+
+fn a_list_without_an_end() {
+    let store = Hostile::new(|_, out, _| endless(out, "HTTP/1.1 200 OK", XML, &object("weekly/x", 1)), 0);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(told.contains("longer than"), "{told}");
+}
+
+fn an_error_without_an_end() {
+    let store = Hostile::new(|_, out, _| endless(out, "HTTP/1.1 403 Forbidden", "<Error>", "no \u{1b}[31m"), 0);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(!told.contains('\u{1b}'), "{told}");
+}
+
+fn pages_without_an_end() {
+    fn answer(head: &str, out: &mut dyn Write, _: u16) -> std::io::Result<()> {
+        let next = format!("t{}", head.len() % 7 + head.bytes().map(usize::from).sum::<usize>());
+        whole(out, "200 OK", "", &page("", Some(&next)))
+    }
+    let store = Hostile::new(answer, 0);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(told.contains("no end") || told.contains("again and again"), "{told}");
+    assert!(store.requests.lock().unwrap().len() < 5_000);
+}
+
+fn one_page_again_and_again() {
+    let store = Hostile::new(|_, out, _| whole(out, "200 OK", "", &page("", Some("same"))), 0);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(told.contains("again and again"), "{told}");
+}
+
+fn a_redirect_to_another_host() {
+    let other = Hostile::new(|_, out, _| whole(out, "200 OK", "", &page("", None)), 0);
+    fn answer(_: &str, out: &mut dyn Write, other: u16) -> std::io::Result<()> {
+        whole(out, "307 Temporary Redirect", &format!("Location: http://127.0.0.1:{other}/b?list-type=2\r\n"), "")
+    }
+    let store = Hostile::new(answer, other.port);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(told.contains("redirect"), "{told}");
+    assert!(other.requests.lock().unwrap().is_empty(), "keys went along");
+}
+
+const MARKER: &str = "weekly/20261122T180000Z-1b4e28ba-1.bundle.tar.complete";
+
+/// The list names a marker of 65 bytes; reading it gives more than was asked for.
+fn more_than_was_asked_for() {
+    fn answer(head: &str, out: &mut dyn Write, _: u16) -> std::io::Result<()> {
+        let first = head.lines().next().unwrap_or_default();
+        if first.contains("list-type") {
+            return whole(out, "200 OK", "", &page(&object(MARKER, 65), None));
+        }
+        let about = "ETag: \"x\"\r\nLast-Modified: Sun, 22 Nov 2026 18:00:00 GMT\r\n";
+        if first.starts_with("HEAD") {
+            return write!(out, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 65\r\n{about}\r\n");
+        }
+        endless(
+            out,
+            &format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-64/65\r\n{}", about.trim_end()),
+            "",
+            "0",
+        )
+    }
+    let store = Hostile::new(answer, 0);
+    store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+}
+
+fn nonsense_is_no_empty_place() {
+    let answers: [Answer; 4] = [
+        |_, out, _| whole(out, "200 OK", "", ""),
+        |_, out, _| whole(out, "200 OK", "", "hello"),
+        |_, out, _| whole(out, "200 OK", "", "<html><body>Welcome</body></html>"),
+        |_, out, _| whole(out, "404 Not Found", "", "<html>"),
+    ];
+    for answer in answers {
+        let store = Hostile::new(answer, 0);
+        for command in [&["receive", "s3://b/weekly", "--out", "in"][..], &["chain", "s3://b/weekly"]] {
+            store.refused(command);
+        }
+    }
+}
+
+/// Adds the cases.
+pub fn add_to(list: &mut List) {
+    let cases: [(&str, fn()); 7] = [
+        ("a_list_without_an_end", a_list_without_an_end),
+        ("an_error_without_an_end", an_error_without_an_end),
+        ("pages_without_an_end", pages_without_an_end),
+        ("one_page_again_and_again", one_page_again_and_again),
+        ("a_redirect_to_another_host", a_redirect_to_another_host),
+        ("more_than_was_asked_for", more_than_was_asked_for),
+        ("nonsense_is_no_empty_place", nonsense_is_no_empty_place),
+    ];
+    for (name, case) in cases {
+        list.add(&format!("hostile::{name}"), None, case);
+    }
+}
