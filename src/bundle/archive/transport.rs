@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The first line of every such file.
 const INTRO: &[u8] = b"age-encryption.org/v1";
+/// The header of an archive for some 500 recipients.
+const MAX_HEADER_BYTES: u64 = 64 << 10;
 /// No file of identities is larger.
 const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 
@@ -112,6 +114,10 @@ pub(in crate::bundle) fn decrypt(content: Content, identities: &Identities) -> R
         return Err(Error::usage("this archive is encrypted").hint("name the file of your identity: --identity FILE"));
     }
     let changed = || Error::verification("this encrypted archive was changed, or is cut off");
+    if !has_short_header(&content).map_err(|error| changed().caused_by(error))? {
+        let what = format!("the header of this encrypted archive has no end within {MAX_HEADER_BYTES} bytes");
+        return Err(Error::verification(what).hint("it was changed, or made for more than some hundred recipients"));
+    }
     let decryptor = age::Decryptor::new(content.reader(0)).map_err(|error| changed().caused_by(error))?;
     let known = identities.0.iter().map(|identity| identity as &dyn age::Identity);
     let mut stream = decryptor.decrypt(known).map_err(|error| match error {
@@ -121,6 +127,16 @@ pub(in crate::bundle) fn decrypt(content: Content, identities: &Identities) -> R
     })?;
     let bytes = stream.seek(SeekFrom::End(0)).map_err(|error| changed().caused_by(error))?;
     Ok((Decrypted { stream: Mutex::new(stream), bytes }, bytes))
+}
+
+/// Whether the header ends where a header may: its last line begins with `---` and holds a MAC
+/// (age-encryption.org/v1, "Header MAC"). The library's time grows with the square of the header's length.
+fn has_short_header(content: &Content) -> io::Result<bool> {
+    let mut start = Vec::new();
+    content.reader(0).take(MAX_HEADER_BYTES).read_to_end(&mut start)?;
+    let last = b"\n--- ";
+    let at = start.windows(last.len()).position(|window| window == last);
+    Ok(at.is_some_and(|at| start[at + 1..].contains(&b'\n')))
 }
 
 /// An encrypted file that was opened.
@@ -137,5 +153,53 @@ impl ReadAt for Decrypted {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         stream.seek(SeekFrom::Start(offset))?;
         stream.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    struct Held(Vec<u8>);
+
+    impl ReadAt for Held {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let from = usize::try_from(offset).unwrap().min(self.0.len());
+            let read = buffer.len().min(self.0.len() - from);
+            buffer[..read].copy_from_slice(&self.0[from..from + read]);
+            Ok(read)
+        }
+    }
+
+    /// What opening a file with so many stanzas, or one of so many lines, says; and how long that takes.
+    fn opened(header: &str) -> (Error, f64) {
+        let text = format!("age-encryption.org/v1\n{header}");
+        let identity = age::x25519::Identity::generate();
+        let bytes = text.len() as u64;
+        let content = Content::new(Arc::new(Held(text.into_bytes())), 0, bytes);
+        let started = Instant::now();
+        let error = decrypt(content, &Identities(vec![identity])).err().unwrap();
+        (error, started.elapsed().as_secs_f64())
+    }
+
+    /// Long headers are told by their length, before the library sees them: a header of 100 KB took it 7 s,
+    /// one of a megabyte would take it a quarter of an hour.
+    #[test]
+    fn a_header_without_an_end_is_not_parsed() {
+        let stanza = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
+        let body = format!("-> x\n{}", format!("{}\n", "A".repeat(64)).repeat(2_000));
+        for header in [stanza.repeat(1_000), stanza.repeat(10_000), body.repeat(10), "x".repeat(200_000), String::new()]
+        {
+            let (error, seconds) = opened(&format!("{header}--- {}\n", "A".repeat(43)));
+            assert_eq!(error.kind(), crate::error::Kind::Verification, "{error}");
+            if header.len() > 65_536 {
+                assert!(error.to_string().contains("has no end"), "{error}");
+                assert!(seconds < 1.0, "{seconds} s for {} bytes", header.len());
+            }
+        }
+        let (error, _) = opened(&format!("{}--- {}\n", stanza.repeat(10), "A".repeat(43)));
+        assert!(!error.to_string().contains("has no end"), "{error}");
     }
 }
