@@ -1,6 +1,7 @@
 -- The job database of an embedded instance. Can be run again at any time.
 -- Times are text of 27 characters, YYYY-MM-DDTHH:MM:SS.fffffff; a column that ends in "At" is
 -- UTC by the server's clock, any other time is in the clock of the table (ModifiedOnIsUtc).
+-- A table's name is the same in any case of its letters: NOCASE, as the program compares.
 
 CREATE TABLE IF NOT EXISTS BlobDeltaSchemaVersion (
     Script    TEXT NOT NULL PRIMARY KEY,
@@ -16,7 +17,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaSource (
 );
 
 CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
-    TableName               TEXT NOT NULL PRIMARY KEY,
+    TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
     SourceDb                TEXT NOT NULL,
     SourceSchema            TEXT NOT NULL DEFAULT 'dbo',
     SourceTable             TEXT NOT NULL,
@@ -47,7 +48,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.
 CREATE TABLE IF NOT EXISTS BlobDeltaHighWatermark (
-    TableName               TEXT NOT NULL PRIMARY KEY,
+    TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
     LastHighWaterModifiedOn TEXT NULL CHECK (length(LastHighWaterModifiedOn) = 27),
     LastRunId               BLOB NULL,
     LastRunCompletedAt      TEXT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaHighWatermark (
 -- The watermark of one business unit. A row without a watermark says that the unit was in
 -- scope of a completed run over all units.
 CREATE TABLE IF NOT EXISTS BlobDeltaBusinessUnitWatermark (
-    TableName               TEXT NOT NULL,
+    TableName               TEXT COLLATE NOCASE NOT NULL,
     BusinessUnitId          BLOB NOT NULL,
     LastHighWaterModifiedOn TEXT NULL CHECK (length(LastHighWaterModifiedOn) = 27),
     LastRunId               BLOB NULL,
@@ -69,6 +70,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBusinessUnitWatermark (
     PRIMARY KEY (TableName, BusinessUnitId)
 );
 
+-- Who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
 CREATE TABLE IF NOT EXISTS BlobDeltaRun (
     RunId             BLOB NOT NULL PRIMARY KEY CHECK (length(RunId) = 16),
     RunType           TEXT NOT NULL,
@@ -78,18 +80,19 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRun (
     RunCompletedAt    TEXT NULL,
     Status            TEXT NOT NULL,
     ErrorMessage      TEXT NULL,
-    TableName         TEXT NULL,
+    TableName         TEXT COLLATE NOCASE NULL,
     BusinessUnitId    BLOB NULL,
     BatchSize         INTEGER NOT NULL,
     MaxDOP            INTEGER NOT NULL,
-    WindowFrom        TEXT NULL
+    WindowFrom        TEXT NULL,
+    Attempt           INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaRun_StartedAt ON BlobDeltaRun (RunStartedAt);
 
 -- The part of a run for one table.
 CREATE TABLE IF NOT EXISTS BlobDeltaRunTable (
     RunId           BLOB NOT NULL REFERENCES BlobDeltaRun (RunId),
-    TableName       TEXT NOT NULL,
+    TableName       TEXT COLLATE NOCASE NOT NULL,
     Scope           TEXT NOT NULL,
     Status          TEXT NOT NULL,
     WindowStart     TEXT NULL,
@@ -113,7 +116,7 @@ CREATE INDEX IF NOT EXISTS IX_BlobDeltaRunTable_Chain ON BlobDeltaRunTable (Tabl
 
 CREATE TABLE IF NOT EXISTS BlobDeltaRunStep (
     RunId              BLOB NOT NULL REFERENCES BlobDeltaRun (RunId),
-    TableName          TEXT NOT NULL,
+    TableName          TEXT COLLATE NOCASE NOT NULL,
     StepNumber         INTEGER NOT NULL,
     BatchNumber        INTEGER NOT NULL,
     RowsProcessed      INTEGER NOT NULL,
@@ -133,7 +136,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRunStep (
 -- the templates as they are shipped queue each key once and look none up, and for others there is one.
 CREATE TABLE IF NOT EXISTS BlobDeltaWindowQueue (
     RunId        BLOB NOT NULL,
-    TableName    TEXT NOT NULL,
+    TableName    TEXT COLLATE NOCASE NOT NULL,
     Step         INTEGER NOT NULL CHECK (Step IN (1, 3)),
     Seq          INTEGER NOT NULL,
     stream_id    BLOB NOT NULL CHECK (length(stream_id) = 16),
@@ -148,14 +151,14 @@ CREATE TABLE IF NOT EXISTS BlobDeltaWindowQueue (
 -- Rule 4: the keys that a run saw between its window's end and its start.
 CREATE TABLE IF NOT EXISTS BlobDeltaHeldBackKey (
     RunId     BLOB NOT NULL,
-    TableName TEXT NOT NULL,
+    TableName TEXT COLLATE NOCASE NOT NULL,
     stream_id BLOB NOT NULL,
     PRIMARY KEY (RunId, TableName, stream_id)
 ) WITHOUT ROWID;
 
 -- Rule 5: keys that are asked for by name until they are copied or dropped by name.
 CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
-    TableName TEXT NOT NULL,
+    TableName TEXT COLLATE NOCASE NOT NULL,
     stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
     Reason    TEXT NOT NULL,
     CreatedAt TEXT NOT NULL,
@@ -164,7 +167,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
 
 -- Rule 6: keys that are never captured, each with a reason.
 CREATE TABLE IF NOT EXISTS BlobDeltaExcludedKey (
-    TableName TEXT NOT NULL,
+    TableName TEXT COLLATE NOCASE NOT NULL,
     stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
     Reason    TEXT NOT NULL,
     CreatedAt TEXT NOT NULL,
@@ -173,7 +176,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaExcludedKey (
 
 CREATE TABLE IF NOT EXISTS BlobDeltaMissingParentsQueue (
     RunId        BLOB NOT NULL,
-    TableName    TEXT NOT NULL,
+    TableName    TEXT COLLATE NOCASE NOT NULL,
     stream_id    BLOB NOT NULL,
     BusinessUnit BLOB NULL,
     Processed    INTEGER NOT NULL DEFAULT 0,
@@ -186,29 +189,29 @@ CREATE INDEX IF NOT EXISTS IX_BlobDeltaMissingParentsQueue_Open
 -- The templates of the three steps. A row with a TableName overrides the shared one.
 CREATE TABLE IF NOT EXISTS BlobDeltaStepScript (
     ScriptId   INTEGER PRIMARY KEY,
-    TableName  TEXT NULL,
+    TableName  TEXT COLLATE NOCASE NULL,
     StepNumber INTEGER NOT NULL CHECK (StepNumber IN (1, 2, 3)),
     ScriptName TEXT NOT NULL,
     ScriptText TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS UX_BlobDeltaStepScript
-    ON BlobDeltaStepScript (coalesce(TableName, ''), StepNumber);
+    ON BlobDeltaStepScript (coalesce(TableName, '') COLLATE NOCASE, StepNumber);
 
 -- The templates that fill the queues: WindowQueue and MissingParents.
 CREATE TABLE IF NOT EXISTS BlobDeltaQueuePopulationScript (
     ScriptId   INTEGER PRIMARY KEY,
-    TableName  TEXT NULL,
+    TableName  TEXT COLLATE NOCASE NULL,
     QueueName  TEXT NOT NULL CHECK (QueueName IN ('WindowQueue', 'MissingParents')),
     ScriptText TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS UX_BlobDeltaQueuePopulationScript
-    ON BlobDeltaQueuePopulationScript (coalesce(TableName, ''), QueueName);
+    ON BlobDeltaQueuePopulationScript (coalesce(TableName, '') COLLATE NOCASE, QueueName);
 
 -- Rule 15. LoggedAt is set by whoever logs, from the server's clock, UTC. Of a key that LeftScope (rule 17)
 -- BusinessUnit is the unit that it left, NULL where it left the scope of all units.
 CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     DeletionId   INTEGER PRIMARY KEY,
-    TableName    TEXT NOT NULL,
+    TableName    TEXT COLLATE NOCASE NOT NULL,
     stream_id    BLOB NOT NULL CHECK (length(stream_id) = 16),
     DeletedOn    TEXT NOT NULL CHECK (length(DeletedOn) = 27),
     BusinessUnit BLOB NULL,
@@ -223,7 +226,7 @@ CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (
 CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     BundleId           INTEGER PRIMARY KEY AUTOINCREMENT,
     RunId              BLOB NOT NULL,
-    TableName          TEXT NOT NULL,
+    TableName          TEXT COLLATE NOCASE NOT NULL,
     PackNumber         INTEGER NOT NULL,
     Scope              TEXT NOT NULL,
     RootSha256         TEXT NOT NULL,

@@ -4,7 +4,7 @@
 -- How far each part of each bundle was applied; moves in the transaction that applies rows.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayLedger (
     RootSha256 "char(64) TEXT" NOT NULL,
-    TableName  "nvarchar(400) TEXT" NOT NULL,
+    TableName  "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     Part       "nvarchar(400) TEXT" NOT NULL,
     Rows       bigint INTEGER NOT NULL,
     Complete   bit INTEGER NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayLedger (
 -- Rule 15: the latest tombstone of each key, kept for good, so that a delete that came before
 -- its row still wins.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
-    TableName    "nvarchar(400) TEXT" NOT NULL,
+    TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
     DeletedOn    "datetime2(7) TEXT" NULL,
     RunStartedAt "datetime2(7) TEXT" NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
 -- of which only the root digest is known. Gap says what is missing before a bundle, where that
 -- was allowed; it goes when what was missing has come.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
-    TableName        "nvarchar(400) TEXT" NOT NULL,
+    TableName        "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     RootSha256       "char(64) TEXT" NOT NULL,
     SourceId         uniqueidentifier BLOB NOT NULL,
     Scope            "nvarchar(36) TEXT" NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
 
 -- Rule 14: the rank of each row of a table that has no columns for it.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRow (
-    TableName    "nvarchar(400) TEXT" NOT NULL,
+    TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
     ModifiedOn   "datetime2(7) TEXT" NULL,
     RunStartedAt "datetime2(7) TEXT" NOT NULL,
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRow (
 -- Rows that were removed, or not written, because a unique constraint of the table kept them from
 -- standing beside a later row.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayDisplaced (
-    TableName    "nvarchar(400) TEXT" NOT NULL,
+    TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
     ModifiedOn   "datetime2(7) TEXT" NULL,
     RunStartedAt "datetime2(7) TEXT" NOT NULL,

@@ -2,8 +2,8 @@
 -- deletions of each slice (rule 15), keys that left its scope (rule 17) among them. {Schema} is the attached database.
 
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaSlice (
-    TargetTable  TEXT NOT NULL PRIMARY KEY,
-    TableName    TEXT NOT NULL,
+    TargetTable  TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
+    TableName    TEXT COLLATE NOCASE NOT NULL,
     SourceId     BLOB NOT NULL,
     RunId        BLOB NULL,
     RunStartedAt TEXT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaSlice (
 );
 
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaDeletion (
-    TableName    TEXT NOT NULL,
+    TableName    TEXT COLLATE NOCASE NOT NULL,
     stream_id    BLOB NOT NULL,
     DeletedOn    TEXT NOT NULL,
     BusinessUnit BLOB NULL,

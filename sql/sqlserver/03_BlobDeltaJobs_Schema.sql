@@ -157,8 +157,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
         BatchSize         int NOT NULL,
         MaxDOP            int NOT NULL,
         WindowFrom        datetime2(7) NULL,
+        Attempt           int NOT NULL
+            CONSTRAINT DF_BlobDeltaRun_Attempt DEFAULT 1,
         CONSTRAINT PK_BlobDeltaRun PRIMARY KEY (RunId)
     );
+GO
+-- From version 3: who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'Attempt') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD Attempt int NOT NULL CONSTRAINT DF_BlobDeltaRun_Attempt DEFAULT 1;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRun_StartedAt')
 BEGIN

@@ -54,6 +54,41 @@ BEGIN
     RETURN DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, SYSUTCDATETIME(), SYSDATETIME()) / 60.0, 0)), dbo.ufn_BlobDelta_UtcNow());
 END');
 GO
+-- Rule 30: a table's name is the same in any case of its letters, under every collation. The door of each procedure that is
+-- called with one: from there on the name is as it is configured. One that is not configured is left as it is.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_TableName', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_TableName(@TableName nvarchar(400)) RETURNS nvarchar(400) AS
+BEGIN
+    RETURN COALESCE(
+        (SELECT MAX(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        (SELECT MAX(TableName) FROM dbo.BlobDeltaTableConfig WHERE LOWER(TableName) = LOWER(@TableName)),
+        @TableName
+    );
+END');
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RespellKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RespellKeys AS RETURN 0');
+GO
+-- Rule 30, within a transaction: what others have written of a table under another spelling of its name counts. A job database
+-- whose collation goes by case would not find it, so it is spelled as configured there.
+ALTER PROCEDURE dbo.usp_BlobDelta_RespellKeys
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    IF N'a' COLLATE DATABASE_DEFAULT = N'A' COLLATE DATABASE_DEFAULT RETURN 0;
+    UPDATE dbo.BlobDeltaDeletionLog SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName;
+    UPDATE dbo.BlobDeltaPendingKey SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS o WHERE o.TableName = @TableName AND o.stream_id = dbo.BlobDeltaPendingKey.stream_id
+    );
+    UPDATE dbo.BlobDeltaExcludedKey SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS o WHERE o.TableName = @TableName AND o.stream_id = dbo.BlobDeltaExcludedKey.stream_id
+    );
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
 GO
 -- Reads the columns of all that the tables of #Chosen are configured with into #BlobDeltaCatalog, both of the caller, so
@@ -378,6 +413,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     CREATE TABLE #Column (
         Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
         TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
@@ -614,7 +650,7 @@ BEGIN
     -- Rule 15: LoggedAt selects, DeletedOn competes. A key that left a scope (rule 17) is told to that scope
     -- alone; on a tie the deletion outranks it.
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
-    SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
+    SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
     FROM (
         SELECT
             l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt, l.Reason,
@@ -1030,16 +1066,43 @@ BEGIN
     END;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PassRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PassRun AS RETURN 0');
+GO
+-- Rule 8, within a transaction: the run is still the caller's attempt, and stays so until the commit. Else error 51003:
+-- somebody resumed it, and whoever was at it before writes nothing more.
+ALTER PROCEDURE dbo.usp_BlobDelta_PassRun
+    @RunId uniqueidentifier,
+    @Attempt int
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000);
+    UPDATE dbo.BlobDeltaRun SET Attempt = Attempt WHERE RunId = @RunId AND Attempt = @Attempt;
+    IF @@ROWCOUNT = 0
+    BEGIN
+        SET @Message = CONCAT(N'run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' was resumed by somebody else since attempt ', @Attempt,
+            N' of it began; nothing more was written. Let that one end it');
+        THROW 51003, @Message, 1;
+    END;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_TakeLease', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_TakeLease AS RETURN 0');
 GO
--- Rule 8: takes a lease that nobody holds or that has expired, with the next epoch. Who lost the answer to
--- his take meets his own lease: under the same @OwnerToken the same run may take it again.
+-- Rule 8: takes a lease that nobody holds or that has expired, with the next epoch. Also one that has not:
+-- * of this same run, where the caller is a later attempt of it (@Attempt from usp_BlobDelta_ResumeRun), for the one
+--   before is dead or about to be told that it is superseded;
+-- * of this same run under the same @OwnerToken: who lost the answer to his take meets his own lease;
+-- * of the run @TakeOver, which the operator says is dead. That is noted as a step of this run, and @TookOver says so.
 ALTER PROCEDURE dbo.usp_BlobDelta_TakeLease
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseSeconds int = 600,
     @LeaseEpoch bigint OUTPUT,
-    @OwnerToken uniqueidentifier = NULL
+    @OwnerToken uniqueidentifier = NULL,
+    @Attempt int = NULL,
+    @TakeOver uniqueidentifier = NULL,
+    @TookOver uniqueidentifier = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1047,21 +1110,41 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7);
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7), @IsHeld bit;
+    SELECT @LeaseEpoch = NULL, @TookOver = NULL;
     BEGIN TRY
         SET @Now = dbo.ufn_BlobDelta_UtcNow();
         BEGIN TRANSACTION;
+        IF @Attempt IS NOT NULL EXEC dbo.usp_BlobDelta_PassRun @RunId, @Attempt;
         INSERT INTO dbo.BlobDeltaHighWatermark (TableName)
         SELECT @TableName WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
+        -- Locks the row, so that who holds it cannot change between the question and the take.
+        UPDATE dbo.BlobDeltaHighWatermark SET LeaseEpoch = LeaseEpoch WHERE TableName = @TableName;
+        SELECT @Holder = LeaseRunId, @Until = RunLeaseExpiresAt,
+            @IsHeld = CASE WHEN IsRunning = 1 AND RunLeaseExpiresAt > @Now THEN 1 ELSE 0 END
+        FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
         UPDATE dbo.BlobDeltaHighWatermark
         SET IsRunning = 1, LeaseRunId = @RunId, LeaseOwner = @OwnerToken, LeaseEpoch = LeaseEpoch + 1, LeaseSeconds = @LeaseSeconds,
             RunLeaseExpiresAt = DATEADD(second, @LeaseSeconds, @Now)
         WHERE TableName = @TableName
-            AND (IsRunning = 0 OR RunLeaseExpiresAt IS NULL OR RunLeaseExpiresAt <= @Now
-                OR (LeaseRunId = @RunId AND LeaseOwner = @OwnerToken));
+            AND (@IsHeld = 0 OR LeaseRunId = @TakeOver OR (LeaseRunId = @RunId AND (LeaseOwner = @OwnerToken OR @Attempt > 1)));
         SET @Taken = @@ROWCOUNT;
-        SELECT @LeaseEpoch = LeaseEpoch, @Holder = LeaseRunId, @Until = RunLeaseExpiresAt
-        FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
+        IF @Taken = 1 AND @IsHeld = 1 AND @Holder <> @RunId
+        BEGIN
+            SET @TookOver = @Holder;
+            SET @Message = CONCAT(N'the lease of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N', which would have lasted until ',
+                CONVERT(nvarchar(27), @Until, 126), N'Z, was taken over as asked');
+            INSERT INTO dbo.BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+                BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+            SELECT @RunId, @TableName, 0, COALESCE(MAX(BatchNumber), 0) + 1, 0, 0, @Now, @Now, N'TookOver', @Message
+            FROM dbo.BlobDeltaRunStep WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = 0;
+            UPDATE dbo.BlobDeltaRunTable
+            SET Status = N'Superseded', LastError = CONCAT(N'run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' took the lease over')
+            WHERE RunId = @Holder AND TableName = @TableName AND Status <> N'Completed';
+        END;
+        IF @Taken = 1
+            SET @LeaseEpoch = (SELECT LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
         COMMIT TRANSACTION;
     END TRY
     BEGIN CATCH
@@ -1070,9 +1153,9 @@ BEGIN
     END CATCH;
     IF @Taken = 0
     BEGIN
-        SET @LeaseEpoch = NULL;
         SET @Message = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ',
-            CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end, a run that died is taken over when its lease has expired');
+            CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end. If it died, go on with it: run --resume ', LOWER(CONVERT(nvarchar(36), @Holder)),
+            N' (@ResumeRunId), or take it over: --take-over ', LOWER(CONVERT(nvarchar(36), @Holder)), N' (@TakeOver)');
         THROW 51002, @Message, 1;
     END;
 END;
@@ -1199,7 +1282,7 @@ BEGIN
         SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND MetadataBusinessUnitCol IS NULL
     )
     BEGIN
-        SET @Message = CONCAT(@TableName, N': this table has no business units, so no run for ', CONVERT(nvarchar(36), @BusinessUnitId));
+        SET @Message = CONCAT(@TableName, N': this table has no business units, so no run for ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'; set MetadataBusinessUnitCol, or run it for all');
         THROW 51000, @Message, 1;
     END;
 END;
@@ -1229,6 +1312,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     DECLARE @Message nvarchar(2000), @Utc datetime2(7), @Local datetime2(7), @Table nvarchar(400),
         @Known bit = 0, @Found bigint, @Resolved bit, @Sql nvarchar(max);
     IF @RunId IS NOT NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) RETURN 0;
@@ -1240,11 +1324,16 @@ BEGIN
     SET @Utc = dbo.ufn_BlobDelta_UtcNow();
     SET @Local = DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, @Utc, dbo.ufn_BlobDelta_LocalNow()) / 60.0, 0)), @Utc);
     CREATE TABLE #Chosen (TableName nvarchar(400) NOT NULL PRIMARY KEY);
+    -- A run for one unit over all tables leaves out those that have no units, and its steps tell so.
     INSERT INTO #Chosen (TableName)
-    SELECT TableName FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName OR (@TableName IS NULL AND IsActive = 1);
+    SELECT TableName FROM dbo.BlobDeltaTableConfig
+    WHERE TableName = @TableName
+        OR (@TableName IS NULL AND IsActive = 1 AND (@BusinessUnitId IS NULL OR MetadataBusinessUnitCol IS NOT NULL));
     IF NOT EXISTS (SELECT 1 FROM #Chosen)
     BEGIN
         SET @Message = CASE
+            WHEN @TableName IS NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1)
+                THEN N'no active table has business units; set MetadataBusinessUnitCol where one has'
             WHEN @TableName IS NULL THEN N'no active table is configured; add one in BlobDeltaTableConfig'
             ELSE CONCAT(@TableName, N': this table is not configured in BlobDeltaTableConfig')
         END;
@@ -1321,6 +1410,11 @@ BEGIN
         SELECT @RunId, TableName, COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all'), N'Waiting' FROM #Chosen;
         INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
         SELECT @RunId, TableName, ScriptName, ScriptText FROM #Filled;
+        IF @TableName IS NULL AND @BusinessUnitId IS NOT NULL
+            INSERT INTO dbo.BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+                BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+            SELECT @RunId, TableName, 0, 1, 0, 0, @Utc, @Utc, N'LeftOut', N'this table has no business units'
+            FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1 AND MetadataBusinessUnitCol IS NULL;
         COMMIT TRANSACTION;
     END TRY
     BEGIN CATCH
@@ -1331,9 +1425,10 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ResumeRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResumeRun AS RETURN 0');
 GO
--- Takes up a run that did not complete.
+-- Takes up a run that did not complete, as its next @Attempt, which alone may write from here on.
 ALTER PROCEDURE dbo.usp_BlobDelta_ResumeRun
-    @RunId uniqueidentifier
+    @RunId uniqueidentifier,
+    @Attempt int = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1344,12 +1439,21 @@ BEGIN
     DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckClock @Now;
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) THROW 51001, N'there is no such run', 1;
-    UPDATE dbo.BlobDeltaRun SET Status = N'Running', RunCompletedAt = NULL, ErrorMessage = NULL
-    WHERE RunId = @RunId AND Status <> N'Completed';
-    IF @@ROWCOUNT = 0 THROW 51001, N'this run is completed; start a new one', 1;
-    -- Templates and tables may have been mended since: a table that has not started is prepared when it does.
-    DELETE FROM dbo.BlobDeltaRunScript
-    WHERE RunId = @RunId AND TableName IN (SELECT TableName FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND WindowEnd IS NULL);
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        UPDATE dbo.BlobDeltaRun SET Status = N'Running', RunCompletedAt = NULL, ErrorMessage = NULL, Attempt = Attempt + 1
+        WHERE RunId = @RunId AND Status <> N'Completed';
+        IF @@ROWCOUNT = 0 THROW 51001, N'this run is completed; start a new one', 1;
+        SET @Attempt = (SELECT Attempt FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
+        -- Templates and tables may have been mended since: a table that has not started is prepared when it does.
+        DELETE FROM dbo.BlobDeltaRunScript
+        WHERE RunId = @RunId AND TableName IN (SELECT TableName FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND WindowEnd IS NULL);
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ComputeWindow', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ComputeWindow AS RETURN 0');
@@ -1414,7 +1518,8 @@ IF OBJECT_ID(N'dbo.usp_BlobDelta_StartTable', N'P') IS NULL EXEC (N'CREATE PROCE
 GO
 -- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
 -- did that before, takes the lease with the next epoch and goes on there. @IsComplete: nothing is left to do.
--- Can be repeated under the same @OwnerToken when its answer is lost.
+-- Can be repeated under the same @OwnerToken when its answer is lost. @Attempt, @TakeOver and @TookOver are those of
+-- usp_BlobDelta_TakeLease.
 ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -1422,7 +1527,10 @@ ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
     @LeaseEpoch bigint OUTPUT,
     @QueuedKeys bigint = NULL OUTPUT,
     @IsComplete bit = 0 OUTPUT,
-    @OwnerToken uniqueidentifier = NULL
+    @OwnerToken uniqueidentifier = NULL,
+    @Attempt int = NULL,
+    @TakeOver uniqueidentifier = NULL,
+    @TookOver uniqueidentifier = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1430,6 +1538,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier,
         @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
@@ -1451,7 +1560,7 @@ BEGIN
         THROW 51001, @Message, 1;
     END;
     EXEC dbo.usp_BlobDelta_CheckScope @TableName, @Unit;
-    EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT, @OwnerToken;
+    EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT, @OwnerToken, @Attempt, @TakeOver, @TookOver OUTPUT;
     BEGIN TRY
         -- What the start of the run has filled, unless this is a resume or the configuration is another by now.
         EXEC dbo.usp_BlobDelta_ListNames @TableName, @Names OUTPUT;
@@ -1510,6 +1619,7 @@ BEGIN
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptyDeletions', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Rows > 0 THROW 51005, N'the slice was filled by somebody else while it was emptied', 1;
         DELETE FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName;
+        EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WindowQueue';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
         IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
@@ -1553,6 +1663,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it rolls back by itself.', 1;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     DECLARE @Utc datetime2(7), @RunStart datetime2(7), @RunId uniqueidentifier = NEWID(), @Excluded uniqueidentifier, @Require bit,
         @Holder uniqueidentifier, @Until datetime2(7), @State nvarchar(20), @Refused nvarchar(2000), @WindowStart datetime2(7),
         @WindowEnd datetime2(7), @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
@@ -2050,13 +2161,15 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FailTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FailTable AS RETURN 0');
 GO
--- Logs that a table failed (step 0), and releases its lease if it is still held under this fence.
+-- Logs that a table failed (step 0), and releases its lease if it is still held under this fence. Under an @Attempt that is
+-- not the run's any more, nothing is written: error 51003.
 ALTER PROCEDURE dbo.usp_BlobDelta_FailTable
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseEpoch bigint = NULL,
     @Status nvarchar(20) = N'Failed',
-    @Message nvarchar(4000) = NULL
+    @Message nvarchar(4000) = NULL,
+    @Attempt int = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -2067,6 +2180,7 @@ BEGIN
     DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @Number int;
     BEGIN TRY
         BEGIN TRANSACTION;
+        IF @Attempt IS NOT NULL EXEC dbo.usp_BlobDelta_PassRun @RunId, @Attempt;
         IF @LeaseEpoch IS NOT NULL EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
         UPDATE dbo.BlobDeltaRunTable SET Status = @Status, LastError = @Message
         WHERE RunId = @RunId AND TableName = @TableName AND Status <> N'Completed';
@@ -2088,16 +2202,29 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FinishRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FinishRun AS RETURN 0');
 GO
--- Ends the run.
+-- Ends the run. Under an @Attempt that is not the run's any more, nothing is written: error 51003.
 ALTER PROCEDURE dbo.usp_BlobDelta_FinishRun
     @RunId uniqueidentifier,
     @Status nvarchar(20),
-    @Message nvarchar(4000) = NULL
+    @Message nvarchar(4000) = NULL,
+    @Attempt int = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    UPDATE dbo.BlobDeltaRun SET Status = @Status, ErrorMessage = @Message, RunCompletedAt = dbo.ufn_BlobDelta_UtcNow() WHERE RunId = @RunId;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        IF @Attempt IS NOT NULL EXEC dbo.usp_BlobDelta_PassRun @RunId, @Attempt;
+        UPDATE dbo.BlobDeltaRun SET Status = @Status, ErrorMessage = @Message, RunCompletedAt = dbo.ufn_BlobDelta_UtcNow() WHERE RunId = @RunId;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RunStep', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunStep AS RETURN 0');
@@ -2162,7 +2289,7 @@ GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_Run', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Run AS RETURN 0');
 GO
 -- The engine: the tables one after the other, each failing alone. With @ResumeRunId it goes on with a
--- run that did not complete.
+-- run that did not complete; with @TakeOver it takes leases that the run of this number, which is dead, still holds.
 ALTER PROCEDURE dbo.usp_BlobDelta_Run
     @TableName nvarchar(400) = NULL,
     @BatchSize int = 500,
@@ -2172,7 +2299,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_Run
     @WindowFrom datetime2(7) = NULL,
     @LeaseSeconds int = 600,
     @ResumeRunId uniqueidentifier = NULL,
-    @RunId uniqueidentifier = NULL OUTPUT
+    @RunId uniqueidentifier = NULL OUTPUT,
+    @TakeOver uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -2181,14 +2309,16 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Table nvarchar(400), @Epoch bigint, @IsComplete bit, @Queued bigint, @IsTree bit, @Number int, @Status nvarchar(20),
-        @Message nvarchar(4000), @Failed int, @Tables int, @Script nvarchar(1000);
+        @Message nvarchar(4000), @Failed int, @Tables int, @Script nvarchar(1000), @Attempt int = 1;
+    IF @TakeOver IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @TakeOver)
+        THROW 51001, N'there is no run of the number that is to be taken over', 1;
     -- A run of its own, also where the caller's variable still holds the last one's RunId.
     SET @RunId = NULL;
     IF @ResumeRunId IS NULL
         EXEC dbo.usp_BlobDelta_StartRun @TableName, @BatchSize, @MaxDOP, @BusinessUnitId, @RequestedBy, @WindowFrom, @RunId OUTPUT;
     ELSE
     BEGIN
-        EXEC dbo.usp_BlobDelta_ResumeRun @ResumeRunId;
+        EXEC dbo.usp_BlobDelta_ResumeRun @ResumeRunId, @Attempt OUTPUT;
         SET @RunId = @ResumeRunId;
         SET @BatchSize = (SELECT BatchSize FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
     END;
@@ -2199,7 +2329,8 @@ BEGIN
     BEGIN
         BEGIN TRY
             SELECT @Epoch = NULL, @Queued = NULL, @IsComplete = 0;
-            EXEC dbo.usp_BlobDelta_StartTable @RunId, @Table, @LeaseSeconds, @Epoch OUTPUT, @Queued OUTPUT, @IsComplete OUTPUT;
+            EXEC dbo.usp_BlobDelta_StartTable @RunId, @Table, @LeaseSeconds, @Epoch OUTPUT, @Queued OUTPUT, @IsComplete OUTPUT,
+                @Attempt = @Attempt, @TakeOver = @TakeOver;
             IF @IsComplete = 1
                 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @Table, @Epoch;
             ELSE
@@ -2222,7 +2353,8 @@ BEGIN
             EXEC dbo.usp_BlobDelta_ScriptAtWork @Script OUTPUT;
             IF @Script IS NOT NULL SET @Message = CONCAT(@Message, N' (script ', @Script, N')');
             SET @Status = CASE @Number WHEN 51003 THEN N'Superseded' WHEN 51004 THEN N'Blocked' ELSE N'Failed' END;
-            EXEC dbo.usp_BlobDelta_FailTable @RunId, @Table, @Epoch, @Status, @Message;
+            -- Where somebody else has resumed this run, that is refused, and ends this attempt.
+            EXEC dbo.usp_BlobDelta_FailTable @RunId, @Table, @Epoch, @Status, @Message, @Attempt;
         END CATCH;
         SET @Table = (
             SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed' AND TableName > @Table
@@ -2233,7 +2365,7 @@ BEGIN
     SELECT
         @Status = CASE WHEN @Failed = 0 THEN N'Completed' ELSE N'Failed' END,
         @Message = CASE WHEN @Failed = 0 THEN NULL ELSE CONCAT(@Failed, N' of ', @Tables, N' tables failed') END;
-    EXEC dbo.usp_BlobDelta_FinishRun @RunId, @Status, @Message;
+    EXEC dbo.usp_BlobDelta_FinishRun @RunId, @Status, @Message, @Attempt;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RunOperator', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunOperator AS RETURN 0');
@@ -2272,6 +2404,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),

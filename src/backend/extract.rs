@@ -22,17 +22,25 @@ pub trait Extract {
     /// Config or Usage.
     fn start_run(&mut self, request: &RunRequest) -> Result<Run>;
 
-    /// Takes up a run that did not complete.
+    /// Takes up a run that did not complete, as its next [attempt](Run::attempt): whoever was at it before, here or on
+    /// another machine, writes nothing more. This session takes the leases that the run still holds at once.
     ///
     /// # Errors
-    /// Usage: no such run, or it is completed; Superseded, if none of its slices is its own any more.
+    /// Usage: no such run, or it is completed.
     fn resume_run(&mut self, id: Guid) -> Result<Run>;
+
+    /// From here on this session takes leases that this run holds, expired or not: the operator says that it is dead.
+    /// If it is not, the fence keeps it from writing.
+    ///
+    /// # Errors
+    /// Usage: no such run.
+    fn take_over(&mut self, run: Guid) -> Result<()>;
 
     /// Takes the lease, computes the window, empties the slice and queues the window's keys; or,
     /// if this run did that before, takes the lease with the next epoch and goes on there.
     ///
     /// # Errors
-    /// LeaseHeld; Blocked (rule 2); Superseded, if another run took the slice; Config, without
+    /// LeaseHeld; Blocked (rule 2); Superseded, if another run took the slice or somebody resumed this run; Config, without
     /// a marker row or where a complete slice must be packed first (rules 9 and 10).
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun>;
 
@@ -59,7 +67,7 @@ pub trait Extract {
     /// Logs that a table failed, and releases its lease if it is still held under this fence.
     ///
     /// # Errors
-    /// Database.
+    /// Superseded, with nothing written, if somebody else has resumed this run; Database.
     fn fail_table(
         &mut self,
         run: &Run,
@@ -72,10 +80,11 @@ pub trait Extract {
     /// Ends the run.
     ///
     /// # Errors
-    /// Database.
+    /// Superseded, with nothing written, if somebody else has resumed it; Database.
     fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()>;
 
-    /// Takes the lease of a table for packing what a finished run left.
+    /// Takes the lease of a table for packing what a finished run left. One that the run itself holds is taken only by the
+    /// session that resumed it, or after [`Extract::take_over`].
     ///
     /// # Errors
     /// LeaseHeld.

@@ -286,6 +286,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse,
           conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from", "plan"])]
     pub resume: Option<Guid>,
+    /// Take leases that this run still holds: it is dead, and nothing else is going to end it. If it is not, it
+    /// is kept from writing anything more
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse, conflicts_with = "plan")]
+    pub take_over: Option<Guid>,
     /// Set the start of the windows back to this time of each table's clock, such as 2026-01-31
     /// or 2026-01-31T18:00:00
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
@@ -329,6 +333,9 @@ pub struct PackArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    /// Take leases that this run still holds, the packed run itself or another: it is dead
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
+    pub take_over: Option<Guid>,
     #[command(flatten)]
     pub packing: PackingArgs,
     #[command(flatten)]

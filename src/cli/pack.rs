@@ -18,6 +18,7 @@ pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
     let seconds = args.lease_minutes * 60;
+    args.take_over.map_or(Ok(()), |dead| backend.take_over(dead))?;
     let owed = match &options.ship_to {
         Some(destination) => engine::owe(backend.as_mut(), args.run, destination)?,
         None => Vec::new(),

@@ -32,6 +32,7 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = RunOptions {
         request: request(args),
         resume: args.resume,
+        take_over: args.take_over,
         out: args.out.clone(),
         backup_slice: args.backup_slice.clone(),
         pack,
@@ -152,6 +153,7 @@ mod tests {
             window: None,
             counts: None,
             new_business_units: Vec::new(),
+            took_over: None,
             error: kind.map(|kind| Error::new(kind, "x")),
         };
         let run = Run {
@@ -167,8 +169,9 @@ mod tests {
             batch_size: 500,
             max_dop: 2,
             from: None,
+            attempt: 1,
         };
-        RunReport { run, tables: outcomes.iter().map(outcome).collect(), bundles: Vec::new() }
+        RunReport { run, tables: outcomes.iter().map(outcome).collect(), left_out: Vec::new(), bundles: Vec::new() }
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub fn text(report: &RunReport) -> String {
     for outcome in &report.tables {
         text += &table_text(outcome, absent.get(&outcome.table).copied());
     }
+    for table in &report.left_out {
+        let _ = writeln!(text, "{table}  left out: it has no business units\n");
+    }
     text += &new_units_text(report);
     for bundle in &report.bundles {
         let _ = writeln!(text, "bundle {}", clean(&bundle.display().to_string()));
@@ -52,6 +55,9 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
     let mut text = format!("{}  {}\n", outcome.table, outcome.status.as_str());
     if let Some(bounds) = &outcome.window {
         let _ = writeln!(text, "  window   {}", window(bounds));
+    }
+    if let Some(dead) = outcome.took_over {
+        let _ = writeln!(text, "  lease    taken over from run {dead}, as asked");
     }
     if let Some(counts) = &outcome.counts {
         let rows = counted(counts.rows(), "row", "rows");
@@ -122,7 +128,7 @@ pub fn json(report: &RunReport) -> Value {
     let absent = absent_parents(report);
     let object = |table: &TableOutcome| table_object(table, absent.get(&table.table).copied());
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
-    json!({"run": run_object(&report.run), "tables": tables, "bundles": bundles})
+    json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles})
 }
 
 fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
@@ -142,6 +148,7 @@ fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
         "counts": outcome.counts,
         "absent_parents": absent_parents,
         "new_business_units": units,
+        "took_over": outcome.took_over,
         "error": outcome.error.as_ref().map(error_object),
     })
 }

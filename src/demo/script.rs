@@ -74,6 +74,7 @@ pub(super) fn run_all(
     let options = RunOptions {
         request,
         resume: None,
+        take_over: None,
         out: Some(out.to_owned()),
         backup_slice: None,
         pack: PackOptions::default(),

@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub request: RunRequest,
     /// The run to go on with.
     pub resume: Option<Guid>,
+    /// A run that is dead, as the operator says: leases that it holds are taken before they expire.
+    pub take_over: Option<Guid>,
     /// Where bundles are published; `None` leaves the slices for somebody else to restore.
     pub out: Option<PathBuf>,
     /// A folder of the server to which the slices are backed up after packing.
@@ -64,6 +66,8 @@ pub struct TableOutcome {
     pub counts: Option<TableCounts>,
     /// Rule 12: units new in scope, whose older rows no run has taken.
     pub new_business_units: Vec<Guid>,
+    /// The run whose lease was taken over, because the operator says that it is dead.
+    pub took_over: Option<Guid>,
     /// Why it failed.
     pub error: Option<Error>,
 }
@@ -75,6 +79,8 @@ pub struct RunReport {
     pub run: Run,
     /// Its tables.
     pub tables: Vec<TableOutcome>,
+    /// Active tables that a run for one business unit leaves out, because they have no units.
+    pub left_out: Vec<TableName>,
     /// Bundles that were published, those of earlier runs first.
     pub bundles: Vec<PathBuf>,
 }

@@ -9,7 +9,7 @@ use crate::convert::ColumnPlan;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::TableName;
-use crate::model::run::{Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::run::{Fence, Run, RunRequest, Scope, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
@@ -26,14 +26,22 @@ const MAX_PARENT_PASSES: u32 = 64;
 /// Config or Usage.
 pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
     backend.check_deployed()?;
-    let chosen = chosen_tables(backend, request.table.as_ref())?;
+    let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
     chosen.iter().map(|table| backend.plan_table(request, table)).collect()
 }
 
-fn chosen_tables(backend: &mut dyn Backend, name: Option<&TableName>) -> Result<Vec<TableConfig>> {
+/// The tables of a run, and those that are left out because they have no business units.
+fn chosen_tables(
+    backend: &mut dyn Backend,
+    name: Option<&TableName>,
+    scope: Scope,
+) -> Result<(Vec<TableConfig>, Vec<TableConfig>)> {
     match name {
-        Some(name) => Ok(vec![backend.table(name)?]),
-        None => Ok(backend.tables()?.into_iter().filter(|table| table.is_active).collect()),
+        Some(name) => Ok((vec![backend.table(name)?], Vec::new())),
+        None => {
+            let active = backend.tables()?.into_iter().filter(|table| table.is_active);
+            Ok(active.partition(|table| table.has_scope(scope)))
+        }
     }
 }
 
@@ -54,8 +62,10 @@ pub fn run(
         backend.check_backup()?;
     }
     let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
+    options.take_over.map_or(Ok(()), |dead| backend.take_over(dead))?;
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
-    let tables = chosen_tables(backend, wanted.as_ref())?;
+    let scope = resumed.as_ref().map_or(options.request.scope, |run| run.scope);
+    let (tables, left_out) = chosen_tables(backend, wanted.as_ref(), scope)?;
     match &options.out {
         Some(out) => {
             check_out(out)?;
@@ -73,7 +83,8 @@ pub fn run(
         Some(id) => running.backend.resume_run(id)?,
         None => running.backend.start_run(&options.request)?,
     };
-    running.extract_all(run, kept_back)
+    let report = running.extract_all(run, kept_back)?;
+    Ok(RunReport { left_out: left_out.into_iter().map(|table| table.name).collect(), ..report })
 }
 
 /// Rule 10: once a table's slices go into bundles, they always do.
@@ -158,7 +169,7 @@ impl Running<'_> {
             release_all(self.backend, self.leases, &fences)?;
             self.bundles.extend(backed_up?);
         }
-        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, bundles: self.bundles })
+        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, left_out: Vec::new(), bundles: self.bundles })
     }
 
     /// Tables that an earlier session of this run completed, and nobody has packed.
@@ -217,7 +228,15 @@ impl Running<'_> {
             Ok(report) => (Some(report.window), Some(report.counts), report.new_business_units),
             Err(_) => (None, None, Vec::new()),
         };
-        TableOutcome { table, status: Status::Completed, window, counts, new_business_units: units, error: None }
+        TableOutcome {
+            table,
+            status: Status::Completed,
+            window,
+            counts,
+            new_business_units: units,
+            took_over: None,
+            error: None,
+        }
     }
 
     fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
@@ -230,7 +249,7 @@ impl Running<'_> {
             Err(error) => return self.failed(run, table, None, error),
         };
         self.leases.hold(&table_run.fence);
-        let window = Some(table_run.window);
+        let (window, took_over) = (Some(table_run.window), table_run.took_over);
         let keep_lease = self.options.out.is_some();
         match self.steps(run, &config, &table_run, keep_lease) {
             Ok(counts) => {
@@ -248,12 +267,13 @@ impl Running<'_> {
                     window,
                     counts: Some(counts),
                     new_business_units: units,
+                    took_over,
                     error: None,
                 })
             }
             Err(error) => {
                 self.leases.let_go(&table_run.fence);
-                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome { window, ..outcome })
+                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome { window, took_over, ..outcome })
             }
         }
     }
@@ -333,6 +353,7 @@ impl Running<'_> {
             window: None,
             counts: None,
             new_business_units: Vec::new(),
+            took_over: None,
             error: Some(error),
         })
     }

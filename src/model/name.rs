@@ -1,15 +1,23 @@
 //! Three-part names of tables.
+//!
+//! **One way to compare.** Two names are one where their parts differ in nothing but the case of the letters
+//! A to Z: so SQLite compares (`NOCASE`, which every column of ours that holds a name has), and so does
+//! [`TableName`], wherever one stands: commands, configuration, logs, chains of bundles. A server compares by its
+//! collation, and what it finds is named on as it is configured. A name is printed as it was first spelled.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The longest identifier of SQL Server, in UTF-16 code units (`sysname`). `QUOTENAME` gives
 /// NULL beyond it.
 pub const MAX_IDENTIFIER_UTF16_UNITS: usize = 128;
 
-/// `Db.schema.table`. Parts are checked: 1–128 UTF-16 units, no control characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// `Db.schema.table`. Parts are checked: 1–128 UTF-16 units, no control characters. Compared without the case of
+/// ASCII letters, see the module's text.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TableName {
     /// The database.
@@ -72,6 +80,40 @@ impl TableName {
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
         let slug: String = self.table.chars().map(safe).take(40).collect();
         if slug.is_empty() { "table".into() } else { slug }
+    }
+}
+
+impl TableName {
+    /// What is compared: the parts in lower case, each behind a byte that no part has.
+    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
+        let parts = [&self.db, &self.schema, &self.table].into_iter();
+        parts.flat_map(|part| std::iter::once(0).chain(part.bytes().map(|byte| byte.to_ascii_lowercase())))
+    }
+}
+
+impl PartialEq for TableName {
+    fn eq(&self, other: &Self) -> bool {
+        self.folded().eq(other.folded())
+    }
+}
+
+impl Eq for TableName {}
+
+impl Ord for TableName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+
+impl PartialOrd for TableName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for TableName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().for_each(|byte| state.write_u8(byte));
     }
 }
 
@@ -171,6 +213,19 @@ mod tests {
             assert!(TableName::parse(bad).is_err(), "{bad}");
         }
         assert!(TableName::new("a", "b", &"x".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn rule_30_a_name_is_the_same_in_any_case_of_its_letters() {
+        let named = |text: &str| TableName::parse(text).unwrap();
+        let (configured, typed) = (named("Odd.dbo.Rich"), named("odd.DBO.RICH"));
+        assert_eq!(configured, typed);
+        assert_eq!(configured.cmp(&typed), Ordering::Equal);
+        assert!(std::collections::HashSet::from([configured.clone()]).contains(&typed));
+        assert!(std::collections::BTreeSet::from([configured]).contains(&typed));
+        assert_eq!(typed.to_string(), "odd.DBO.RICH");
+        assert_ne!(named("a.dbo.Ä"), named("a.dbo.ä"), "as SQLite has it");
+        assert_ne!(named("[a.b].c.d"), named("a.[b.c].d"));
     }
 
     proptest! {

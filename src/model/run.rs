@@ -150,6 +150,9 @@ pub struct Run {
     pub max_dop: u16,
     /// `--from`.
     pub from: Option<Timestamp>,
+    /// Who is at it: 1 for the session that started it, one more for each that resumed it. The job database takes
+    /// nothing from an earlier one (rule 8).
+    pub attempt: u32,
 }
 
 /// Rule 8: who may write. Every write of a table run carries it; a write that finds another
@@ -179,6 +182,8 @@ pub struct TableRun {
     pub ended_keys: u64,
     /// Whether the slice is complete already (a resumed run).
     pub complete: bool,
+    /// The run whose lease was taken over, because the operator says that it is dead.
+    pub took_over: Option<Guid>,
 }
 
 /// What one batch did.

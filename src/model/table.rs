@@ -3,6 +3,7 @@
 use super::clock::ClockKind;
 use super::id::Guid;
 use super::name::{TableName, check_identifier, check_length};
+use super::run::Scope;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
 
@@ -83,6 +84,11 @@ impl TableConfig {
             include_deletions: true,
             require_bundle: true,
         }
+    }
+
+    /// Whether a run of this scope can take the table: one for a business unit needs units.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        scope == Scope::All || self.metadata_business_unit_column.is_some()
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.

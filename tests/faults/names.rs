@@ -221,6 +221,7 @@ fn taken(backend: &mut dyn Backend, folder: &Path) -> Result<Vec<std::path::Path
     let options = RunOptions {
         request,
         resume: None,
+        take_over: None,
         out: Some(out),
         backup_slice: None,
         pack: PackOptions::default(),

@@ -225,6 +225,7 @@ impl Site {
         let options = blobdelta::engine::RunOptions {
             request,
             resume: None,
+            take_over: None,
             out: None,
             backup_slice: None,
             pack: blobdelta::engine::PackOptions::default(),

@@ -189,6 +189,7 @@ fn run(site: &Site, disk: &Arc<dyn Disk>) -> Result<()> {
     let options = RunOptions {
         request,
         resume: None,
+        take_over: None,
         out: Some(site.path("out")),
         backup_slice: None,
         pack: PackOptions::default(),

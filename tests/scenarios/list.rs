@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, places, procedures, prune, reconcile, shipping, slices, takes, tree, types, units,
-    values,
+    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, takes, tree, types,
+    units, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -26,6 +26,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_5_an_operator_can_ask_for_a_key,
         rule_6_what_no_window_can_catch_is_told,
         rule_6_nothing_is_told_of_keys_that_are_taken,
+    }
+    leases {
+        rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,
+        rule_8_of_two_that_resume_a_run_the_later_goes_on_alone,
+        rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there,
+        rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told,
+        rule_8_a_dead_pack_is_taken_over_by_name,
+    }
+    names {
+        rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
+        rule_30_a_table_saved_under_another_spelling_is_the_same_table,
+        rule_30_what_others_write_under_another_spelling_counts,
     }
     slices {
         rule_8_a_second_run_is_told_who_holds_the_lease,
@@ -60,7 +72,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_15_the_latest_deletion_of_a_key_is_taken,
         rule_15_deletions_are_left_out_where_the_table_says_so,
         rule_16_a_chain_is_of_one_scope,
-        a_unit_in_a_table_without_units_is_a_failure_of_that_table,
+        a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it,
     }
     bundles {
         rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen,

@@ -14,6 +14,8 @@ pub mod world;
 mod bundles;
 mod failures;
 mod history;
+mod leases;
+mod names;
 mod places;
 mod procedures;
 mod prune;

@@ -159,7 +159,6 @@ pub fn a_run_that_the_procedures_began_is_resumed_by_the_program(on: &Instance) 
     assert_eq!(world.numbers(), [1]);
     let mut options = world.options();
     options.resume = Some(run);
-    world.at(1011);
     let report = world.run_with(&options).unwrap();
     assert_eq!((report.run.id, report.run.status), (run, Status::Completed));
     assert_eq!(world.numbers(), [1, 2, 3]);
@@ -176,7 +175,7 @@ pub fn a_run_that_the_program_began_is_resumed_by_the_procedures(on: &Instance) 
     dying.run_batch(&table_run, Step::Roots, 1).unwrap();
     drop(dying);
     let resumed = format!("EXEC dbo.usp_BlobDelta_Run @ResumeRunId = '{}';", run.id);
-    assert_eq!(call(&mut world, 1011, &resumed), run.id);
+    assert_eq!(call(&mut world, 1001, &resumed), run.id, "its own lease is no hindrance");
     assert_eq!(world.backend.run(run.id).unwrap().status, Status::Completed);
     assert_eq!(world.numbers(), [1, 2, 3]);
     assert_eq!(findings(&pack(&mut world, run.id)[0]), [] as [String; 0]);

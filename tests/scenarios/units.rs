@@ -104,7 +104,7 @@ pub fn rule_16_a_chain_is_of_one_scope(on: &Instance) {
     assert_eq!((first.1, of_unit.1, second.1), (None, None, Some(first.0)));
 }
 
-pub fn a_unit_in_a_table_without_units_is_a_failure_of_that_table(on: &Instance) {
+pub fn a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it(on: &Instance) {
     let mut world = World::new(on);
     world.add_table("Other");
     let mut other = crate::scenarios::world::config("Other");
@@ -113,5 +113,19 @@ pub fn a_unit_in_a_table_without_units_is_a_failure_of_that_table(on: &Instance)
     world.backend.save_table(&other).unwrap();
     let report = world.run_unit(1000, A);
     let statuses: Vec<_> = report.tables.iter().map(|outcome| outcome.status).collect();
-    assert_eq!(statuses, [Status::Completed, Status::Failed]);
+    assert_eq!(statuses, [Status::Completed]);
+    assert_eq!(report.left_out, [name("Src.dbo.Other")]);
+    let steps = world.backend.run_steps(report.run.id).unwrap();
+    let left_out: Vec<_> = steps.iter().filter(|step| step.status == "LeftOut").map(|step| &step.table).collect();
+    assert_eq!(left_out, [&other.name]);
+    // One that is named is an error, and so is a unit where no table has any.
+    let mut options = world.options();
+    options.request.scope = blobdelta::model::run::Scope::BusinessUnit(crate::scenarios::world::unit(A));
+    options.request.table = Some(other.name);
+    assert!(world.run_with(&options).unwrap_err().to_string().contains("no business units"));
+    options.request.table = None;
+    let mut docs = world.table.clone();
+    docs.is_active = false;
+    world.backend.save_table(&docs).unwrap();
+    assert!(world.run_with(&options).unwrap_err().to_string().contains("no active table has business units"));
 }

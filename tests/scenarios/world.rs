@@ -256,6 +256,7 @@ impl World {
         RunOptions {
             request,
             resume: None,
+            take_over: None,
             out: Some(self.out()),
             backup_slice: None,
             pack: PackOptions::default(),

@@ -2,7 +2,7 @@
 -- start less the buffer, so that an entry that was committed late is not lost. A key that left a scope
 -- (rule 17) is told to that scope alone; on a tie the deletion outranks it.
 INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
-SELECT d.TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
+SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
 FROM (
     SELECT
         l.*, row_number() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest

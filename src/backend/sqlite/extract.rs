@@ -16,7 +16,7 @@ use rusqlite::Row;
 use std::sync::Arc;
 
 const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom FROM BlobDeltaRun";
+    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt FROM BlobDeltaRun";
 
 /// Rows of a batch where nobody says how many. A commit costs some ten syncs here, and nothing locks
 /// less for being small; how long a batch may be is for its bytes to say.
@@ -40,7 +40,6 @@ impl Extract for Session {
                 Err(_) => {}
             }
             if request.table.is_some() {
-                self.check_scope(request.scope, table)?;
                 self.marker(table)?;
             }
         }
@@ -57,13 +56,14 @@ impl Extract for Session {
                     &request.requested_by,
                     started.utc,
                     started.local,
-                    &request.table,
+                    request.table.as_ref().and(tables.first()).map(|table| &table.name),
                     request.scope.business_unit(),
                     request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS),
                     request.max_dop,
                     request.from,
                 ),
             )?;
+            session.note_left_out(id, request, started.utc)?;
             for table in &tables {
                 session.execute(
                     "INSERT INTO BlobDeltaRunTable (RunId, TableName, Scope, Status) VALUES (?1, ?2, ?3, 'Waiting')",
@@ -83,19 +83,27 @@ impl Extract for Session {
                 .hint("pack it with `pack --run`, or start a new one"));
         }
         self.check_clock(&self.configured_tables()?, self.server_time())?;
-        self.transact("resume a run", |session| {
+        let run = self.transact("resume a run", |session| {
             session.execute(
-                "UPDATE BlobDeltaRun SET Status = 'Running', RunCompletedAt = NULL, ErrorMessage = NULL WHERE RunId = ?1",
+                "UPDATE BlobDeltaRun SET Status = 'Running', RunCompletedAt = NULL, ErrorMessage = NULL,
+                 Attempt = Attempt + 1 WHERE RunId = ?1",
                 [id],
-            )
+            )?;
+            session.read_run(id)
         })?;
-        self.run(id)
+        self.resumed = Some((id, run.attempt));
+        Ok(run)
+    }
+
+    fn take_over(&mut self, run: Guid) -> Result<()> {
+        self.taken_over = Some(self.run(run)?.id);
+        Ok(())
     }
 
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
         self.check_scope(run.scope, table)?;
         let prepared = self.prepare_table(table)?;
-        let fence = self.take(run.id, &table.name, lease_seconds)?;
+        let (fence, took_over) = self.take(run.id, &table.name, lease_seconds, Some(run.attempt))?;
         let started = self.resume_table(run, table, &fence).and_then(|resumed| match resumed {
             Some(table_run) => Ok(table_run),
             None => self.start_fresh(run, &prepared, &fence),
@@ -103,6 +111,7 @@ impl Extract for Session {
         if started.is_err() {
             self.release_failed(&fence)?;
         }
+        let started = started.map(|table_run| TableRun { took_over, ..table_run });
         started.map_err(|error| error.run(run.id).table(&table.name))
     }
 
@@ -127,14 +136,12 @@ impl Extract for Session {
         status: Status,
         message: &str,
     ) -> Result<()> {
-        if let Some(fence) = fence {
-            self.release_failed(fence)?;
-        }
-        self.log_failure(run, table, status, message)
+        self.log_failure(run, table, fence, status, message)
     }
 
     fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
         self.transact("finish the run", |session| {
+            session.pass_run(run.id, run.attempt)?;
             session.execute(
                 "UPDATE BlobDeltaRun SET Status = ?2, ErrorMessage = ?3, RunCompletedAt = ?4 WHERE RunId = ?1",
                 (run.id, status.as_str(), message, session.server_time().utc),
@@ -144,7 +151,8 @@ impl Extract for Session {
     }
 
     fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
-        self.take(run_id, table, lease_seconds)
+        let attempt = self.resumed.filter(|(resumed, _)| *resumed == run_id).map(|(_, attempt)| attempt);
+        self.take(run_id, table, lease_seconds, attempt).map(|(fence, _)| fence)
     }
 
     fn release_leases(&mut self, fences: &[Fence]) -> Result<()> {
@@ -157,6 +165,21 @@ impl Extract for Session {
 }
 
 impl Session {
+    /// Tables without units that a run for one unit over all tables leaves out.
+    fn note_left_out(&self, run_id: Guid, request: &RunRequest, now: Timestamp) -> Result<()> {
+        if request.table.is_some() || request.scope.business_unit().is_none() {
+            return Ok(());
+        }
+        self.execute(
+            "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+                 BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+             SELECT ?1, TableName, 0, 1, 0, 0, ?2, ?2, 'LeftOut', 'this table has no business units'
+             FROM BlobDeltaTableConfig WHERE IsActive AND MetadataBusinessUnitCol IS NULL",
+            (run_id, now),
+        )?;
+        Ok(())
+    }
+
     /// A table run of this run that had queued its keys before, if its slice is still its own.
     fn resume_table(&mut self, run: &Run, table: &TableConfig, fence: &Fence) -> Result<Option<TableRun>> {
         let (start, end, queued): (Option<Timestamp>, Option<Timestamp>, Option<u64>) = self
@@ -185,7 +208,8 @@ impl Session {
         )?;
         let complete = marker.state != crate::model::slice::SliceState::Filling;
         let window = Window { start, end, clock: table.clock };
-        Ok(Some(TableRun { fence: fence.clone(), window, scope: run.scope, queued_keys, ended_keys, complete }))
+        let fence = fence.clone();
+        Ok(Some(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over: None }))
     }
 
     pub(super) fn read_run(&self, id: Guid) -> Result<Run> {
@@ -213,5 +237,6 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         batch_size: row.get(10)?,
         max_dop: row.get(11)?,
         from: row.get(12)?,
+        attempt: row.get(13)?,
     })
 }

@@ -168,8 +168,18 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn log_failure(&mut self, run: &Run, table: &TableName, status: Status, message: &str) -> Result<()> {
+    /// Releases the lease of a failed table run under its own fence, and logs the failure.
+    pub(super) fn log_failure(
+        &mut self,
+        run: &Run,
+        table: &TableName,
+        fence: Option<&Fence>,
+        status: Status,
+        message: &str,
+    ) -> Result<()> {
         self.transact("log a failure", |session| {
+            session.pass_run(run.id, run.attempt)?;
+            fence.map_or(Ok(()), |fence| session.release(fence))?;
             let now = session.server_time().utc;
             session.execute(
                 "UPDATE BlobDeltaRunTable SET Status = ?3, LastError = ?4

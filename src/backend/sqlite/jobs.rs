@@ -190,7 +190,7 @@ impl Jobs for Session {
     }
 
     fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.table(table)?;
+        let table = &self.table(table)?.name;
         self.transact("pend a key", |session| {
             session.execute(
                 "INSERT INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
@@ -202,7 +202,7 @@ impl Jobs for Session {
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.table(table)?;
+        let table = &self.table(table)?.name;
         self.transact("exclude a key", |session| {
             session.execute(
                 "INSERT INTO BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
@@ -214,7 +214,7 @@ impl Jobs for Session {
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
-        self.table(table)?;
+        let table = &self.table(table)?.name;
         self.transact("log a deletion", |session| {
             session.execute(
                 "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)

@@ -12,38 +12,81 @@ use rusqlite::Connection;
 use std::sync::Arc;
 
 impl Session {
-    /// Takes a lease that nobody holds or that has expired, with the next epoch, and commits it.
-    pub(super) fn take(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
+    /// Takes a lease that nobody holds or that has expired, with the next epoch, and commits it; and one that has not,
+    /// of the run that this session resumed, or of one that the operator says is dead. Also gives that one.
+    pub(super) fn take(
+        &mut self,
+        run_id: Guid,
+        table: &TableName,
+        lease_seconds: u32,
+        attempt: Option<u32>,
+    ) -> Result<(Fence, Option<Guid>)> {
         self.lease_seconds = lease_seconds;
         self.transact("take the lease", |session| {
+            attempt.map_or(Ok(()), |attempt| session.pass_run(run_id, attempt))?;
             let now = session.server_time().utc;
             session.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [table])?;
-            let taken = session.execute(
+            let held = session.holder(table)?.filter(|held| held.until > now);
+            let may_take = |holder: Guid| {
+                session.taken_over == Some(holder) || (holder == run_id && attempt.is_some_and(|attempt| attempt > 1))
+            };
+            if let Some(held) = held.filter(|held| !may_take(held.run)) {
+                return Err(held.refusal(table));
+            }
+            session.execute(
                 "UPDATE BlobDeltaHighWatermark
                  SET IsRunning = 1, LeaseRunId = ?2, LeaseEpoch = LeaseEpoch + 1, RunLeaseExpiresAt = ?3
-                 WHERE TableName = ?1 AND (NOT IsRunning OR RunLeaseExpiresAt <= ?4)",
-                (table, run_id, after(now, lease_seconds), now),
+                 WHERE TableName = ?1",
+                (table, run_id, after(now, lease_seconds)),
             )?;
-            if taken == 0 {
-                return Err(session.held(table)?);
-            }
+            let took_over = held.filter(|held| held.run != run_id);
+            took_over.map_or(Ok(()), |held| session.note_taken_over(run_id, table, held, now))?;
             let epoch =
                 session.query_one("SELECT LeaseEpoch FROM BlobDeltaHighWatermark WHERE TableName = ?1", [table])?;
-            Ok(Fence { table: table.clone(), run_id, epoch })
+            Ok((Fence { table: table.clone(), run_id, epoch }, took_over.map(|held| held.run)))
         })
     }
 
-    fn held(&self, table: &TableName) -> Result<Error> {
-        let (holder, until): (Option<Guid>, Option<Timestamp>) = self.query_row(
-            "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark WHERE TableName = ?1",
+    fn holder(&self, table: &TableName) -> Result<Option<Held>> {
+        self.query_optional(
+            "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark
+             WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt IS NOT NULL AND LeaseRunId IS NOT NULL",
             [table],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok(Held { run: row.get(0)?, until: row.get(1)? }),
+        )
+    }
+
+    /// What the run that takes over, and the one that lost the table, have to say about it.
+    fn note_taken_over(&self, run_id: Guid, table: &TableName, held: Held, now: Timestamp) -> Result<()> {
+        let Held { run: dead, until } = held;
+        let note = format!(
+            "the lease of run {dead}, which would have lasted until {}, was taken over as asked",
+            until.rfc3339_utc()
+        );
+        self.execute(
+            "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+                 BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+             SELECT ?1, ?2, 0, coalesce(max(BatchNumber), 0) + 1, 0, 0, ?3, ?3, 'TookOver', ?4
+             FROM BlobDeltaRunStep WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = 0",
+            (run_id, table, now, note),
         )?;
-        let holder = holder.map_or("a run without a number".into(), |run| format!("run {run}"));
-        let until = until.map_or("no known time".into(), Timestamp::rfc3339_utc);
-        Ok(Error::new(Kind::LeaseHeld, format!("{holder} holds the lease until {until}"))
-            .table(table)
-            .hint("wait for it to end; a run that died is taken over when its lease has expired"))
+        self.execute(
+            "UPDATE BlobDeltaRunTable SET Status = 'Superseded', LastError = ?3
+             WHERE RunId = ?1 AND TableName = ?2 AND Status <> 'Completed'",
+            (dead, table, format!("run {run_id} took the lease over")),
+        )?;
+        Ok(())
+    }
+
+    /// Within a transaction: that the run is still this attempt's.
+    pub(super) fn pass_run(&self, run_id: Guid, attempt: u32) -> Result<()> {
+        let current: u32 = self.query_one("SELECT Attempt FROM BlobDeltaRun WHERE RunId = ?1", [run_id])?;
+        if current == attempt {
+            return Ok(());
+        }
+        let text =
+            format!("somebody else has resumed this run since attempt {attempt} of it began; nothing more was written");
+        Err(Error::new(Kind::Superseded, text).run(run_id).hint("let that one end it; status shows how it stands"))
     }
 
     /// Within a transaction: checks that the fence is still ours, and renews a lease of which half is
@@ -70,6 +113,24 @@ impl Session {
             (&fence.table, fence.run_id, fence.epoch),
         )?;
         Ok(())
+    }
+}
+
+/// A lease that somebody has.
+#[derive(Clone, Copy)]
+struct Held {
+    run: Guid,
+    until: Timestamp,
+}
+
+impl Held {
+    fn refusal(self, table: &TableName) -> Error {
+        let Self { run, until } = self;
+        Error::new(Kind::LeaseHeld, format!("run {run} holds the lease until {}", until.rfc3339_utc()))
+            .table(table)
+            .hint(format!(
+                "wait for it to end. If it died, go on with it: `run --resume {run}`, or take it over: --take-over {run}"
+            ))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::durable::{Disk, Refusal};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ServerTime};
 use crate::model::column::Column;
+use crate::model::id::Guid;
 use crate::model::name::TableName;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ffi, limits::Limit};
 use std::collections::HashMap;
@@ -55,6 +56,10 @@ pub struct Session {
     pub(super) folder: PathBuf,
     pub(super) options: OpenOptions,
     pub(super) lease_seconds: u32,
+    /// The run that this session resumed, and as which attempt of it.
+    pub(super) resumed: Option<(Guid, u32)>,
+    /// The run that the operator says is dead.
+    pub(super) taken_over: Option<Guid>,
     pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
     pub(super) series: Series,
     databases: Vec<String>,
@@ -85,6 +90,8 @@ impl Session {
             folder: folder.to_owned(),
             options: options.clone(),
             lease_seconds: DEFAULT_LEASE_SECONDS,
+            resumed: None,
+            taken_over: None,
             prepared: HashMap::new(),
             series: Series::Off,
             databases: Vec::new(),

@@ -33,16 +33,24 @@ impl Session {
         }
         let all = self.configured_tables()?;
         let known: Vec<String> = all.iter().map(|table| table.name.to_string()).collect();
+        let is_any_active = all.iter().any(|table| table.is_active);
         let chosen: Vec<TableConfig> = match &request.table {
             Some(name) => all.into_iter().filter(|table| table.name == *name).collect(),
-            None => all.into_iter().filter(|table| table.is_active).collect(),
+            None => all.into_iter().filter(|table| table.is_active && table.has_scope(request.scope)).collect(),
         };
         if let (true, Some(name)) = (chosen.is_empty(), &request.table) {
             let hint = format!("configured are: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
             return Err(Error::config("this table is not configured").table(name).hint(hint));
         }
+        if chosen.is_empty() && is_any_active {
+            return Err(Error::config("no active table has business units")
+                .hint("set MetadataBusinessUnitCol of the tables that have, with `table set`"));
+        }
         if chosen.is_empty() {
             return Err(Error::config("no active table is configured").hint("add one with `table add`"));
+        }
+        if let (Some(_), Some(table)) = (&request.table, chosen.first()) {
+            self.check_scope(request.scope, table)?;
         }
         if let Scope::BusinessUnit(unit) = request.scope {
             self.check_unit(&chosen, unit)?;
@@ -180,7 +188,15 @@ impl Session {
         let window = beginning.window;
         let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
         let queued_keys = self.fill_queues(run, prepared, fence, &beginning, parameters)?;
-        Ok(TableRun { fence: fence.clone(), window, scope: run.scope, queued_keys, ended_keys: 0, complete: false })
+        Ok(TableRun {
+            fence: fence.clone(),
+            window,
+            scope: run.scope,
+            queued_keys,
+            ended_keys: 0,
+            complete: false,
+            took_over: None,
+        })
     }
 
     fn empty_slice(&mut self, run: &Run, prepared: &Prepared, fence: &Fence, beginning: &Beginning) -> Result<()> {
@@ -237,7 +253,7 @@ impl Session {
         let mut last = (Vec::new(), String::new());
         while let Some(found) = self.query_optional(next, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))? {
             last = found;
-            if last.1 != table.name.to_string() {
+            if !last.1.eq_ignore_ascii_case(&table.name.to_string()) {
                 return self.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name]).map(drop);
             }
         }
@@ -336,10 +352,10 @@ impl Session {
     /// A table without business units cannot serve a run for one.
     pub(super) fn check_scope(&self, scope: Scope, table: &TableConfig) -> Result<()> {
         match scope {
-            Scope::BusinessUnit(unit) if table.metadata_business_unit_column.is_none() => {
+            Scope::BusinessUnit(unit) if !table.has_scope(scope) => {
                 Err(Error::new(Kind::Config, format!("this table has no business units, so no run for {unit}"))
                     .table(&table.name)
-                    .hint("configure MetadataBusinessUnitCol, or run the other tables by name"))
+                    .hint("set MetadataBusinessUnitCol with `table set`, or run it for all business units"))
             }
             _ => Ok(()),
         }

@@ -47,8 +47,11 @@ impl Session {
 
     /// One of them, read now.
     pub(super) fn configured_table(&mut self, table: &TableName) -> Result<Option<TableConfig>> {
-        let found = self.read_configs(Sql::new(" WHERE TableName = ").bind(table))?;
-        Ok(found.into_iter().find(|config| config.name == *table))
+        // As the procedures' door: one that is spelled so, or else in another case.
+        let sql = Sql::new(" WHERE LOWER(TableName) = LOWER(").bind(table).then(")");
+        let mut found = self.read_configs(sql)?;
+        let spelled = found.iter().position(|config| config.name.to_string() == table.to_string());
+        Ok(if found.is_empty() { None } else { Some(found.swap_remove(spelled.unwrap_or(0))) })
     }
 
     /// `rest` is what follows the name of the table.

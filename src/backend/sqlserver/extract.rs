@@ -77,23 +77,39 @@ impl Extract for Session {
 
     fn resume_run(&mut self, id: Guid) -> Result<Run> {
         self.forget_catalogs();
-        self.unit("resume a run", "dbo.usp_BlobDelta_ResumeRun", &[], || vec![("RunId", id.into())])
-            .map_err(|error| error.run(id))?;
-        self.run(id)
+        let output = [("Attempt", "int")];
+        let row = self.unit("resume a run", "dbo.usp_BlobDelta_ResumeRun", &output, || vec![("RunId", id.into())]);
+        let row = row.and_then(must).map_err(|error| error.run(id))?;
+        // Not read back: by now it may be another's.
+        let attempt = number_at(&Fields::of(&row), 0)?;
+        self.resumed = Some((id, attempt));
+        Ok(Run { attempt, ..self.run(id)? })
+    }
+
+    fn take_over(&mut self, run: Guid) -> Result<()> {
+        self.taken_over = Some(self.run(run)?.id);
+        Ok(())
     }
 
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
         // A column that cannot be carried is told before anything is read. The slice may lack it, so the
         // procedures would not notice.
         self.columns_of_run(&table.source).map_err(|error| error.run(run.id).table(&table.name))?;
-        let owner = self.owner;
-        let outputs = [("LeaseEpoch", "bigint"), ("QueuedKeys", "bigint"), ("IsComplete", "bit")];
+        let (owner, taken_over) = (self.owner, self.taken_over);
+        let outputs = [
+            ("LeaseEpoch", "bigint"),
+            ("QueuedKeys", "bigint"),
+            ("IsComplete", "bit"),
+            ("TookOver", "uniqueidentifier"),
+        ];
         let started = self.unit("start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
             vec![
                 ("RunId", run.id.into()),
                 ("TableName", (&table.name).into()),
                 ("LeaseSeconds", lease_seconds.into()),
                 ("OwnerToken", owner.into()),
+                ("Attempt", run.attempt.into()),
+                ("TakeOver", taken_over.into()),
             ]
         });
         let started = started.and_then(|row| self.table_run(run, table, &must(row)?));
@@ -157,6 +173,7 @@ impl Extract for Session {
                 ("LeaseEpoch", fence.map(|fence| fence.epoch).into()),
                 ("Status", status.as_str().into()),
                 ("Message", (&message).into()),
+                ("Attempt", run.attempt.into()),
             ]
         })
         .map(drop)
@@ -165,7 +182,8 @@ impl Extract for Session {
     fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
         let message = message.map(cut);
         self.unit("finish the run", "dbo.usp_BlobDelta_FinishRun", &[], || {
-            let mut inputs = vec![("RunId", run.id.into()), ("Status", status.as_str().into())];
+            let mut inputs =
+                vec![("RunId", run.id.into()), ("Status", status.as_str().into()), ("Attempt", run.attempt.into())];
             inputs.extend(message.as_ref().map(|message| ("Message", message.into())));
             inputs
         })
@@ -173,13 +191,16 @@ impl Extract for Session {
     }
 
     fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
-        let owner = self.owner;
+        let (owner, taken_over) = (self.owner, self.taken_over);
+        let attempt = self.resumed.filter(|(resumed, _)| *resumed == run_id).map(|(_, attempt)| attempt);
         let row = self.unit("take the lease", "dbo.usp_BlobDelta_TakeLease", &[("LeaseEpoch", "bigint")], || {
             vec![
                 ("RunId", run_id.into()),
                 ("TableName", table.into()),
                 ("LeaseSeconds", lease_seconds.into()),
                 ("OwnerToken", owner.into()),
+                ("Attempt", attempt.into()),
+                ("TakeOver", taken_over.into()),
             ]
         });
         let row = row.and_then(must).map_err(|error| error.table(table))?;
@@ -241,6 +262,7 @@ impl Session {
         let started = Fields::of(started);
         let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
         let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
+        let took_over = started.guid(3)?;
         let sql = Sql::new(
             "SELECT t.WindowStart, t.WindowEnd, (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue AS q
                  WHERE q.RunId = t.RunId AND q.TableName = t.TableName AND q.State IS NOT NULL)
@@ -253,7 +275,8 @@ impl Session {
         let fields = Fields::of(&row);
         let (start, end) = (fields.must(0, Fields::time)?, fields.must(1, Fields::time)?);
         let window = Window { start, end, clock: table.clock };
-        Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys: number_at(&fields, 2)?, complete })
+        let ended_keys = number_at(&fields, 2)?;
+        Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over })
     }
 
     /// Runs; `rest` is what follows the list of columns, `top` what stands before it.
@@ -261,7 +284,7 @@ impl Session {
         let sql = Sql {
             text: format!(
                 "SELECT {top}RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom FROM dbo.BlobDeltaRun{}",
+                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt FROM dbo.BlobDeltaRun{}",
                 rest.text
             ),
             values: rest.values,
@@ -286,6 +309,7 @@ fn read_run(fields: &Fields<'_>) -> Result<Run> {
         batch_size: number_at(fields, 10)?,
         max_dop: number_at(fields, 11)?,
         from: fields.time(12)?,
+        attempt: number_at(fields, 13)?,
     })
 }
 

@@ -242,7 +242,7 @@ impl Jobs for Session {
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
-        self.table(table)?;
+        let table = &self.table(table)?.name;
         let sql = Sql::new(
             "INSERT INTO dbo.BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, Reason, LoggedAt) VALUES (",
         )
@@ -285,7 +285,7 @@ impl Session {
     }
 
     fn note_key(&mut self, list: &str, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.table(table)?;
+        let table = &self.table(table)?.name;
         let place = |sql: Sql<'static>| sql.bind(table.to_string()).then(" AND stream_id = ").bind(key);
         let update = Sql::new(format!("UPDATE dbo.{list} SET Reason = ")).bind(reason.to_owned());
         let update = place(update.then(" WHERE TableName = "));

@@ -31,6 +31,10 @@ pub struct Session {
     pub(super) options: OpenOptions,
     /// Says to the server that a lease that it meets again is this session's own.
     pub(super) owner: Guid,
+    /// The run that this session resumed, and as which attempt of it.
+    pub(super) resumed: Option<(Guid, u32)>,
+    /// The run that the operator says is dead.
+    pub(super) taken_over: Option<Guid>,
     /// Configurations by table, for methods that are called once a page.
     pub(super) known: HashMap<TableName, TableConfig>,
     /// Column lists of tables, likewise.
@@ -77,6 +81,8 @@ impl Session {
             address: address.clone(),
             options: options.clone(),
             owner: Guid::random(),
+            resumed: None,
+            taken_over: None,
             known: HashMap::new(),
             columns: HashMap::new(),
             catalogs: HashMap::new(),
