@@ -273,7 +273,11 @@ impl Running<'_> {
             }
             Err(error) => {
                 self.leases.let_go(&table_run.fence);
-                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome { window, took_over, ..outcome })
+                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome {
+                    window,
+                    took_over,
+                    ..outcome
+                })
             }
         }
     }

@@ -51,7 +51,8 @@ fn nothing_is_taken_from(world: &mut World, process: &mut Session, run: &Run, ta
         assert_eq!(error.kind(), Kind::Superseded, "{error}");
     }
     process.release_leases(std::slice::from_ref(&table_run.fence)).unwrap();
-    let (is_of, after) = (|mark: &WatermarkRecord| (mark.is_running, mark.lease_epoch, mark.lease_run_id), world.mark());
+    let (is_of, after) =
+        (|mark: &WatermarkRecord| (mark.is_running, mark.lease_epoch, mark.lease_run_id), world.mark());
     assert_eq!((world.slice(), world.backend.run_steps(run.id).unwrap().len()), (before.0, before.1));
     assert_eq!(is_of(&after), is_of(&before.2));
     assert_eq!(world.backend.run(run.id).unwrap().status, status);
@@ -122,7 +123,10 @@ pub fn rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told(on: &Instance
     let error = refused.tables[0].error.as_ref().unwrap();
     assert_eq!(error.kind(), Kind::LeaseHeld);
     let told = error.to_string();
-    assert!(told.contains(&format!("--resume {}", run.id)) && told.contains(&format!("--take-over {}", run.id)), "{told}");
+    assert!(
+        told.contains(&format!("--resume {}", run.id)) && told.contains(&format!("--take-over {}", run.id)),
+        "{told}"
+    );
     let mut options = world.options();
     options.take_over = Some(Guid::from_bytes([9; 16]));
     assert_eq!(world.run_with(&options).unwrap_err().kind(), Kind::Usage, "a number that is no run's");

@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, takes, tree, types,
-    units, values,
+    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, takes, tree,
+    types, units, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.

@@ -9,7 +9,8 @@ const TYPED: &str = "sRC.DBO.docs";
 
 fn one_watermark(world: &mut World) {
     let marks = world.backend.watermarks().unwrap();
-    let ours: Vec<_> = marks.iter().filter(|mark| mark.table == name(TYPED)).map(|mark| mark.table.to_string()).collect();
+    let ours: Vec<_> =
+        marks.iter().filter(|mark| mark.table == name(TYPED)).map(|mark| mark.table.to_string()).collect();
     assert_eq!(ours, ["Src.dbo.Docs"]);
 }
 
