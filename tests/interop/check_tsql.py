@@ -8,7 +8,7 @@ What is parsed:
     and a flat table, with business units and without, and for a FileTable;
   * every text in a script that is executed as it stands but for the names in it (`REPLACE(N'...', N'{Db}', ...)`);
   * every file of FOLDER: the statements that the program sends, written there by
-    `BLOBDELTA_STATEMENTS=FOLDER cargo test --test suite -- tds::statements`.
+    `BLOBDELTA_STATEMENTS=FOLDER cargo test --test suite -- tds::all_that_the_program_sends`.
 Files with `[{Name}]` are filled by the program, and so come with FOLDER.
 
 What this cannot find: a function, option value or system view that a version does not have (ScriptDom knows the grammar of a

@@ -18,6 +18,8 @@ struct State {
     refused: Option<Reply>,
     logins: Vec<Login>,
     statements: Vec<String>,
+    /// What is said where the script has nothing to say.
+    guess: Option<fn(&str, &[String]) -> Reply>,
 }
 
 /// What is said to statements that hold a text: the replies one after the other, the last again
@@ -48,6 +50,16 @@ impl Endpoint {
     pub fn answers<const N: usize>(&self, holds: &'static str, replies: [Reply; N]) {
         assert_ne!(N, 0);
         lock(&self.state).script.insert(0, Answer { holds, replies: replies.into() });
+    }
+
+    /// Answers what no answer was given for by the statement itself, and those before it.
+    pub fn guesses(&self, guess: fn(&str, &[String]) -> Reply) {
+        lock(&self.state).guess = Some(guess);
+    }
+
+    /// All statements so far.
+    pub fn statements(&self) -> Vec<String> {
+        lock(&self.state).statements.clone()
     }
 
     /// Refuses logins with this answer.
@@ -122,7 +134,7 @@ impl State {
         let reply = match found {
             Some(answer) if answer.replies.len() > 1 => answer.replies.remove(0),
             Some(answer) => answer.replies[0].clone(),
-            None => Reply::done(0),
+            None => self.guess.map_or(Reply::done(0), |guess| guess(&statement, &self.statements)),
         };
         self.statements.push(statement);
         reply

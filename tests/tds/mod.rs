@@ -2,13 +2,17 @@
 //! wants, and the library's own calls are made against it.
 
 pub mod endpoint;
+mod guess;
 pub mod reply;
 mod types;
 mod wire;
 
 mod failures;
+mod literals;
 mod login;
+mod plausible;
 mod rows;
+mod statements;
 mod values;
 
 use crate::List;
@@ -49,6 +53,9 @@ const TESTS: &[(&str, Case)] = list![Case:
         an_error_of_the_server_is_no_end_of_the_rows,
         the_order_of_keys_is_asked_for_once,
         a_large_value_is_written_in_pieces_where_the_server_takes_them,
+    }
+    statements {
+        all_that_the_program_sends_can_be_collected_and_nothing_of_its_sql_is_missing,
     }
     values {
         every_type_comes_through_at_its_ends_and_as_null,

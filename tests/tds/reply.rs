@@ -55,12 +55,12 @@ impl Reply {
 
     /// COLMETADATA.
     pub fn columns(mut self, columns: &[(&str, Type)]) -> Self {
-        const NULLABLE: u16 = 1;
+        const NULLABLE_AND_UPDATEABLE: u16 = 1 | 8;
         self.tokens.push(0x81);
         self.tokens.extend(u16::try_from(columns.len()).unwrap().to_le_bytes());
         for (name, of_type) in columns {
             self.tokens.extend([0; 4]);
-            self.tokens.extend(NULLABLE.to_le_bytes());
+            self.tokens.extend(NULLABLE_AND_UPDATEABLE.to_le_bytes());
             self.tokens.extend(of_type.info());
             self.tokens.extend(short_text(name));
         }

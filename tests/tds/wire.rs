@@ -13,6 +13,7 @@ pub const PRELOGIN: u8 = 0x12;
 pub const LOGIN7: u8 = 0x10;
 const BATCH: u8 = 0x01;
 const RPC: u8 = 0x03;
+const BULK_LOAD: u8 = 0x07;
 const REPLY: u8 = 0x04;
 
 /// Reads one whole message: its kind, and the payloads of its packets.
@@ -37,8 +38,8 @@ pub fn write_message(stream: &mut impl Write, payload: &[u8], is_whole: bool) ->
     while let Some(packet) = packets.next() {
         let is_last = packets.peek().is_none() && is_whole;
         let length = u16::try_from(packet.len() + HEADER_BYTES).unwrap().to_be_bytes();
-        stream.write_all(&[REPLY, u8::from(is_last), length[0], length[1], 0, 0, 1, 0])?;
-        stream.write_all(packet)?;
+        // In one call: a header alone would wait for the other side's acknowledgement.
+        stream.write_all(&[&[REPLY, u8::from(is_last), length[0], length[1], 0, 0, 1, 0], packet].concat())?;
     }
     stream.flush()
 }
@@ -76,8 +77,11 @@ impl Login {
     }
 }
 
-/// The statement of a batch, or of a call of sp_executesql.
+/// The statement of a batch, or of a call of sp_executesql; the rows of a bulk load are none.
 pub fn statement(kind: u8, message: &[u8]) -> Option<String> {
+    if kind == BULK_LOAD {
+        return Some(String::new());
+    }
     let headers = u32::from_le_bytes(message.get(..4)?.try_into().ok()?);
     let body = message.get(usize::try_from(headers).ok()?..)?;
     match kind {

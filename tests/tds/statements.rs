@@ -1,0 +1,419 @@
+//! Every statement that the program sends, collected from its own calls: for whoever holds them against a grammar.
+//!
+//! A server that answers anything takes them all, and `BLOBDELTA_STATEMENTS` names a folder for them. What a call
+//! makes of such answers does not matter. That nothing is missing is shown by the sources: each piece of SQL in
+//! them stands in a statement, so that a new one which no call here reaches is told with its place.
+
+use crate::tds::endpoint::Endpoint;
+use crate::tds::plausible::{CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, versions};
+use crate::tds::reply::Reply;
+use crate::tds::{guess, literals};
+use blobdelta::backend::{
+    AppliedBundle, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention, TargetFit, TargetSpec,
+    TombstoneRow,
+};
+use blobdelta::error::Result;
+use blobdelta::model::cell::{Cell, CellSink, RowSource};
+use blobdelta::model::column::Column;
+use blobdelta::model::digest::Sha256;
+use blobdelta::model::id::Guid;
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::{Fence, RunRequest, Scope, Status, Step};
+use blobdelta::model::slice::{Deletion, DeletionReason, ReadLimits, SlicePosition};
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::table::TableConfig;
+use blobdelta::model::time::Timestamp;
+use blobdelta::model::version::Version;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const FOLDER: &str = "BLOBDELTA_STATEMENTS";
+
+/// A call or several, in a session of their own. What comes of them is not looked at.
+type Calls = fn(&mut dyn Backend);
+
+const ALL: [Calls; 12] = [
+    of_setting_up,
+    of_tables,
+    of_runs,
+    of_a_run,
+    of_bundles,
+    of_slices,
+    of_inventory,
+    of_upkeep,
+    of_tables_by_hand,
+    of_values,
+    |session| replay(session, &target(&columns())),
+    |session| replay(session, &target(&columns()[..1])),
+];
+
+pub fn all_that_the_program_sends_can_be_collected_and_nothing_of_its_sql_is_missing() {
+    let mut sent = BTreeSet::new();
+    for columns in [&CATALOG[..], &MARKED[..], &OLD[..], &ODD[..]] {
+        for is_new in [true, false] {
+            for calls in ALL {
+                sent.extend(collect(columns, is_new, calls));
+            }
+        }
+    }
+    let missing: Vec<String> = literals::pieces()
+        .into_iter()
+        .filter(|piece| !sent.iter().any(|statement| statement.contains(&piece.text)))
+        .map(|piece| format!("{}: {:?}", piece.place, piece.text))
+        .collect();
+    assert!(missing.is_empty(), "no call above sends\n{}", missing.join("\n"));
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        for (nth, statement) in sent.iter().enumerate() {
+            std::fs::write(Path::new(&folder).join(format!("sent-{nth:04}.sql")), statement).unwrap();
+        }
+    }
+}
+
+/// On a server whose tables have these columns; `is_new`: that has nothing of ours yet, and not all of its language.
+fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<String> {
+    let endpoint = Endpoint::start();
+    endpoint.guesses(guess::reply);
+    endpoint.answers("c.is_nullable, c.is_computed, c.collation_name", [catalog(columns)]);
+    endpoint.answers("i.is_unique = 1 AND i.has_filter = 0", [indexes()]);
+    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(i64::from(!is_new))]);
+    endpoint.answers("ORDER BY k.g", [keys_in_order()]);
+    endpoint.answers("COUNT_BIG(*) FROM #BlobDeltaStage", [Reply::number(2)]);
+    endpoint.answers("SELECT Script, Version", [versions()]);
+    endpoint.answers("'2026-01-01T00:00:00.1234567'", [exact_time()]);
+    endpoint.answers("SELECT TOP (1) s.k, s.vm", [clash(), Reply::done(0)]);
+    if is_new {
+        endpoint.answers("v.WRITE(0x00", [Reply::error(102, 15, "Incorrect syntax near '('.")]);
+        endpoint.answers("FROM [Copy].sys.objects AS o", [Reply::done(0)]);
+        endpoint.answers("SELECT PreviousRootSha256", [Reply::done(0)]);
+        endpoint.answers("SET Reason = ", [Reply::done(0)]);
+    }
+    let options = OpenOptions { create: true, connections: if is_new { 2 } else { 1 }, ..OpenOptions::default() };
+    if let Ok(mut session) = endpoint.connection().open(&options) {
+        calls(&mut *session);
+    }
+    endpoint.statements()
+}
+
+fn name(text: &str) -> TableName {
+    TableName::parse(text).unwrap()
+}
+
+fn files() -> TableName {
+    name("S.dbo.Files")
+}
+
+fn config() -> TableConfig {
+    TableConfig {
+        metadata_business_unit_column: Some("BusinessUnit".into()),
+        business_unit_table: Some(name("S.dbo.Units")),
+        business_unit_id_column: Some("BusinessUnitId".into()),
+        initial_baseline: Some(now()),
+        ..TableConfig::new(files(), name("M.dbo.Files"))
+    }
+}
+
+fn key() -> Guid {
+    Guid::from_bytes([7; 16])
+}
+
+/// As many as are said to be staged.
+fn keys() -> [Guid; 2] {
+    [Guid::from_bytes([1; 16]), Guid::from_bytes([2; 16])]
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-22T18:00:00.0000000").unwrap()
+}
+
+fn root() -> Sha256 {
+    Sha256::of(b"root")
+}
+
+fn fence() -> Fence {
+    Fence { table: files(), run_id: key(), epoch: 1 }
+}
+
+fn unit() -> Scope {
+    Scope::BusinessUnit(key())
+}
+
+/// What was sent is all that counts.
+fn tried<T>(_: Result<T>) {}
+
+/// Takes rows and keeps nothing.
+struct Nowhere;
+
+impl CellSink for Nowhere {
+    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn of_setting_up(session: &mut dyn Backend) {
+    tried(session.now());
+    tried(session.deploy());
+    tried(session.check_deployed());
+    tried(session.create_database("New"));
+}
+
+fn of_tables(session: &mut dyn Backend) {
+    tried(session.tables());
+    tried(session.table(&files()));
+    tried(session.save_table(&config()));
+    tried(session.save_table(&TableConfig::new(name("X.dbo.Files"), name("X.dbo.Files"))));
+    tried(session.source_columns(&config()));
+    tried(session.pend_key(&files(), key(), "asked for"));
+    tried(session.exclude_key(&files(), key(), "unreadable"));
+    let reason = DeletionReason::Deleted;
+    let deletion = Deletion { key: key(), deleted_on: now(), business_unit: None, reason };
+    tried(session.log_deletion(&files(), &deletion));
+}
+
+fn of_runs(session: &mut dyn Backend) {
+    tried(session.recent_runs(10));
+    tried(session.run_tables(key()));
+    tried(session.run_steps(key()));
+    tried(session.watermarks());
+    tried(session.missing_parents(key()));
+    tried(session.bundles(key()));
+    tried(session.unshipped());
+    tried(session.owe_shipment(key(), 1, "file:///out"));
+    let owed = OwedBundle {
+        run_id: key(),
+        pack_number: 1,
+        root_sha256: root(),
+        name: "b".into(),
+        folder: "f".into(),
+        ship_to: "file:///out".into(),
+    };
+    tried(session.record_shipped(&owed));
+}
+
+fn of_a_run(session: &mut dyn Backend) {
+    let request = |scope, from| RunRequest {
+        requested_by: "test".into(),
+        table: Some(files()),
+        scope,
+        batch_size: None,
+        max_dop: 2,
+        from,
+    };
+    for request in [request(Scope::All, None), request(unit(), Some(now()))] {
+        tried(session.plan_table(&request, &config()));
+        tried(session.start_run(&request));
+    }
+    let Ok(run) = session.resume_run(key()) else { return };
+    tried(session.take_lease(key(), &files(), 60));
+    tried(session.lease_keeper().and_then(|mut keeper| keeper.renew(&fence(), 60)));
+    tried(session.start_table(&run, &TableConfig::new(files(), name("M.dbo.Files")), 60));
+    if let Ok(table_run) = session.start_table(&run, &config(), 60) {
+        tried(session.run_batch(&table_run, Step::Roots, 500));
+        tried(session.queue_missing_parents(&table_run));
+        tried(session.finish_table(&table_run, false));
+    }
+    tried(session.fail_table(&run, &files(), Some(&fence()), Status::Failed, "why"));
+    tried(session.finish_run(&run, Status::Completed, Some("done")));
+    tried(session.release_leases(&[fence()]));
+}
+
+fn of_bundles(session: &mut dyn Backend) {
+    let record = BundleRecord {
+        run_id: key(),
+        table: files(),
+        pack_number: 1,
+        scope: Scope::All,
+        root_sha256: root(),
+        previous_root_sha256: Some(root()),
+        name: "b".into(),
+        folder: "f".into(),
+        published_at: now(),
+        ship_to: None,
+        shipped_at: None,
+    };
+    tried(session.record_bundle(&[(fence(), record)]));
+    tried(session.previous_root(&files(), unit(), key()));
+    tried(session.table_report(key(), &files()));
+    tried(session.table_errors(key()));
+}
+
+fn of_slices(session: &mut dyn Backend) {
+    let limits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
+    tried(session.slice_marker(&config()));
+    tried(session.slice_columns(&config()));
+    tried(session.key_order());
+    tried(session.read_slice(&fence(), None, limits, &mut Nowhere));
+    let after = SlicePosition { depth: 1, path: vec![0x58], key: key() };
+    tried(session.read_slice(&fence(), Some(&after), limits, &mut Nowhere));
+    for column in ["file_stream", "name", "code", "doc"] {
+        tried(session.read_large(&fence(), key(), column, &mut std::io::sink()));
+    }
+    for after in [None, Some(key())] {
+        tried(session.read_deletions(&fence(), after, 100));
+        tried(session.absent_parents(&fence(), after, 100));
+    }
+}
+
+fn of_inventory(session: &mut dyn Backend) {
+    for (scope, after) in [(None, None), (Some(key()), Some(key()))] {
+        tried(session.inventory(&config(), scope, after, 100));
+        tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, after, 100));
+    }
+    tried(session.reached(&files(), unit()));
+    tried(session.remains(&config(), &keys()));
+    let columns = [Column::new("file_stream", SqlType::VarBinary(None), true)];
+    tried(session.source_content(&config(), &columns, &keys()));
+}
+
+fn of_upkeep(session: &mut dyn Backend) {
+    tried(session.doctor());
+    tried(session.check_backup());
+    for path in ["D:\\slice.bak", "https://account.blob.core.windows.net/slices/slice.bak"] {
+        tried(session.backup(&[fence()], "S_Delta", path, &mut |_| {}));
+    }
+    for (keep_runs, keep_days) in [(Some(10), None), (None, Some(30))] {
+        tried(session.prune(&Retention { keep_runs, keep_days }, true));
+    }
+}
+
+fn of_tables_by_hand(session: &mut dyn Backend) {
+    let all = columns();
+    let table = name("Copy.other.Docs");
+    tried(session.create_table(&table, &all, "stream_id", &[&["path_locator"]]));
+    let row = rows();
+    let cells = |nth: usize| (0..all.len()).map(|at| row.cell(nth, at).unwrap()).collect::<Vec<_>>();
+    tried(session.insert(&table, &all, &[cells(0), cells(1)]));
+    let values: Vec<(&Column, Cell<'_>)> = all.iter().zip(cells(0)).skip(1).collect();
+    tried(session.update(&table, ("stream_id", key()), &values));
+    tried(session.delete(&table, ("stream_id", key())));
+    tried(session.columns(&table));
+    tried(session.scan(&table, &all, "stream_id", &mut Nowhere));
+    let limits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
+    tried(session.scan_page(&table, &all, "stream_id", Some(key()), limits, &mut Nowhere));
+    tried(session.execute_script("SELECT 1;\nGO\nSELECT 2;"));
+}
+
+fn of_values(session: &mut dyn Backend) {
+    let table = name("Copy.dbo.Docs");
+    for (column, sql_type) in [("file_stream", SqlType::VarBinary(None)), ("name", SqlType::NVarChar(None))] {
+        tried(session.read_value(&table, ("stream_id", key()), column, &mut std::io::sink()));
+        let bytes = vec![b'x'; 600_000];
+        let column = Column::new(column, sql_type, true);
+        tried(session.write_value(&table, ("stream_id", key()), &column, 600_000, &mut &bytes[..]));
+    }
+}
+
+/// A column of each type, after those of a tree.
+fn columns() -> Vec<Column> {
+    use SqlType as T;
+    let of = [
+        ("stream_id", T::UniqueIdentifier),
+        ("path_locator", T::HierarchyId),
+        ("file_stream", T::VarBinary(None)),
+        ("any", T::Variant),
+        ("name", T::NVarChar(Some(255))),
+        ("code", T::VarChar(Some(20))),
+        ("price", T::Money),
+        ("count", T::Int),
+        ("share", T::Float),
+        ("weight", T::Decimal { precision: 9, scale: 2 }),
+        ("flag", T::Bit),
+        ("day", T::Date),
+        ("hour", T::Time(7)),
+        ("at", T::DateTime2(7)),
+        ("there", T::DateTimeOffset(7)),
+        ("doc", T::Xml),
+        ("memo", T::NText),
+        ("letters", T::Text),
+        ("picture", T::Image),
+        ("place", T::Geography),
+        ("stamp", T::RowVersion),
+        ("fixed", T::Binary(4)),
+        ("word", T::NChar(4)),
+    ];
+    of.iter()
+        .map(|(name, sql_type)| Column {
+            collation: Some("Latin1_General_CI_AS".into()),
+            ..Column::new(name, *sql_type, true)
+        })
+        .collect()
+}
+
+/// Two rows with variants of several base types, one with values that do not go by bulk load.
+struct Rows(Vec<Column>, Vec<u8>);
+
+fn rows() -> Rows {
+    Rows(columns(), vec![b'x'; 70_000])
+}
+
+impl RowSource for Rows {
+    fn rows(&self) -> usize {
+        2
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
+        let column = &self.0[column];
+        Ok(match (column.name.as_str(), row) {
+            ("stream_id", row) => Cell::Guid(Guid::from_bytes([row as u8 + 1; 16])),
+            ("path_locator", _) => Cell::Bytes(&[0x58]),
+            ("any", 0) => Cell::Text("money:1.0000"),
+            ("any", _) => Cell::Text("varbinary(2):0x0102"),
+            ("file_stream", 0) => Cell::Large(600_000),
+            ("file_stream", _) => Cell::Bytes(&self.1),
+            ("price", _) => Cell::Decimal(10_000),
+            _ => Cell::Null,
+        })
+    }
+
+    fn large(&self, _: usize, _: usize) -> Result<Box<dyn std::io::Read + '_>> {
+        Ok(Box::new(std::io::repeat(b'x')))
+    }
+}
+
+fn target(columns: &[Column]) -> TargetSpec {
+    TargetSpec {
+        table: files(),
+        target: name("Copy.dbo.Files"),
+        columns: columns.to_vec(),
+        key_column: "stream_id".into(),
+        path_column: Some("path_locator".into()),
+        displace: true,
+    }
+}
+
+fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
+    let version = Version { modified_on: Some(now()), tombstone: false, run_started_at: now(), run_id: key() };
+    let entry = LedgerEntry {
+        root_sha256: root(),
+        table: files(),
+        part: "data/t001-files/part-00000.parquet".into(),
+        rows: 2,
+        complete: true,
+        applied_at: now(),
+    };
+    let fit = TargetFit { has_marks: false, skipped: Vec::new() };
+    let keys = keys();
+    tried(session.inspect_target(spec));
+    tried(session.prepare_target(spec, true));
+    tried(session.ledger(spec, root()));
+    tried(session.apply_rows(spec, &rows(), &keys, &[version; 2], &entry));
+    let tombstone = Version { tombstone: true, ..version };
+    tried(session.apply_tombstones(spec, &keys.map(|key| TombstoneRow { key, version: tombstone }), &entry));
+    tried(session.applied_bundles(spec));
+    let bundle = AppliedBundle {
+        source_id: key(),
+        scope: "all".into(),
+        root_sha256: root(),
+        window: Some((now(), now())),
+        gap: None,
+        within: None,
+        previous: None,
+        is_other_source: false,
+    };
+    tried(session.note_bundles(spec, &[bundle]));
+    tried(session.standing(spec, &fit, &keys));
+    tried(session.standing_content(spec, &fit, &[0], &keys));
+}
