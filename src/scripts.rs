@@ -175,6 +175,20 @@ pub mod sqlite {
     pub const BATCH_STATES: &str = include_str!("../sql/sqlite/engine/batch_states.sql");
     /// Rule 4: what lies between the window's end and the run's start.
     pub const HELD_BACK: &str = include_str!("../sql/sqlite/engine/held_back.sql");
+    /// Rule 21: keys of the window without a row.
+    pub const SUSPECT_ABSENT: &str = include_str!("../sql/sqlite/engine/suspect_absent.sql");
+    /// The same, of a sample of the whole table.
+    pub const SAMPLE_ABSENT: &str = include_str!("../sql/sqlite/engine/sample_absent.sql");
+    /// Rule 21: children of the slice without a parent.
+    pub const SUSPECT_ORPHAN: &str = include_str!("../sql/sqlite/engine/suspect_orphan.sql");
+    /// The same, of a sample of the whole table.
+    pub const SAMPLE_ORPHAN: &str = include_str!("../sql/sqlite/engine/sample_orphan.sql");
+    /// Rule 21: rows whose business unit is not in its table, of a sample where none is.
+    pub const SAMPLE_UNITS: &str = include_str!("../sql/sqlite/engine/sample_units.sql");
+    /// Rows of the slice before whose stamp is older now.
+    pub const WENT_BACK: &str = include_str!("../sql/sqlite/engine/went_back.sql");
+    /// The greatest stamp of the source.
+    pub const NEWEST: &str = include_str!("../sql/sqlite/engine/newest.sql");
     /// Rule 6: what no window can catch, counted.
     pub const TOLD: &str = include_str!("../sql/sqlite/engine/told.sql");
     /// Rule 12: units in scope that no run over all units has seen.

@@ -43,7 +43,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     ExcludedStreamId        BLOB NULL CHECK (length(ExcludedStreamId) = 16),
     IsActive                INTEGER NOT NULL DEFAULT 1,
     IncludeDeletions        INTEGER NOT NULL DEFAULT 1,
-    RequireBundle           INTEGER NOT NULL DEFAULT 0
+    RequireBundle           INTEGER NOT NULL DEFAULT 0,
+    AcceptedAbsentPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
+    AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100)
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.
@@ -110,6 +112,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRunTable (
     PackNumber      INTEGER NULL,
     CompletedAt     TEXT NULL,
     LastError       TEXT NULL,
+    -- The greatest stamp that the run saw, and by which the next one sees whether the source went back.
+    NewestModifiedOn TEXT NULL,
     PRIMARY KEY (RunId, TableName)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaRunTable_Chain ON BlobDeltaRunTable (TableName, Scope, Status);

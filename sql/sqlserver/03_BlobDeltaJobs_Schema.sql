@@ -96,8 +96,22 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaTableConfig_IncludeDeletions DEFAULT 1,
         RequireBundle           bit NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_RequireBundle DEFAULT 0,
+        AcceptedAbsentPercent   int NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_AcceptedAbsentPercent DEFAULT 50
+            CONSTRAINT CK_BlobDeltaTableConfig_AcceptedAbsentPercent CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
+        AcceptedOrphanPercent   int NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50
+            CONSTRAINT CK_BlobDeltaTableConfig_AcceptedOrphanPercent CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedAbsentPercent') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedAbsentPercent int NOT NULL
+        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedAbsentPercent DEFAULT 50;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedOrphanPercent') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedOrphanPercent int NOT NULL
+        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50;
 GO
 -- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
 -- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take. LeaseOwner is the caller's own token:
@@ -200,8 +214,13 @@ IF OBJECT_ID(N'dbo.BlobDeltaRunTable', N'U') IS NULL
         PackNumber             int NULL,
         CompletedAt            datetime2(7) NULL,
         LastError              nvarchar(4000) NULL,
+        -- The greatest stamp that the run saw, and by which the next one sees whether the source went back.
+        NewestModifiedOn       datetime2(7) NULL,
         CONSTRAINT PK_BlobDeltaRunTable PRIMARY KEY (RunId, TableName)
     );
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaRunTable', N'NewestModifiedOn') IS NULL
+    ALTER TABLE dbo.BlobDeltaRunTable ADD NewestModifiedOn datetime2(7) NULL;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRunTable_Chain')
 BEGIN

@@ -298,6 +298,8 @@ BEGIN
             THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier')
         WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime')
             THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
+        WHEN @IdType NOT IN (N'uniqueidentifier', N'char', N'varchar', N'nchar', N'nvarchar', N'binary', N'varbinary')
+            THEN CONCAT(N'MetadataIdColumn names ', @MetadataIdColumn, N', which is ', @IdType, N' and cannot hold the keys of the source')
         WHEN @Own IS NOT NULL THEN CONCAT(N'the source has a column ', @Own, N', a name that the slice needs for itself')
         WHEN @BadPath IS NOT NULL
             THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type or uniqueidentifier')
@@ -635,6 +637,122 @@ BEGIN
             SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
         ) THEN N''Moved''
     END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Survey', 0, 0, N'
+    -- Rules 19 and 20: what the types of a server let through. @Json says what is wrong, if anything is.
+    SET @Json = NULL;
+    SET @Key = (
+        SELECT MIN(d.stream_id)
+        FROM (
+            SELECT s.{KeyColumn} AS stream_id FROM {SourceTable} AS s {SourceHint}
+            WHERE s.{KeyColumn} IS NOT NULL GROUP BY s.{KeyColumn} HAVING COUNT(*) > 1
+        ) AS d
+        WHERE (@ExcludedStreamId IS NULL OR d.stream_id <> @ExcludedStreamId) AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = d.stream_id
+        )
+    );
+    IF @Key IS NOT NULL
+        SET @Json = CONCAT(N''two rows of the source have this key, '', LOWER(CONVERT(nvarchar(36), @Key)),
+            N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
+    ELSE
+        SET @Json = (
+            SELECT TOP (1) CONCAT(N''the key '', CONVERT(nvarchar(80), m.{MetadataIdColumn}), N'' of the metadata is no uniqueidentifier; mend it in the column that MetadataIdColumn names'')
+            FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
+    -- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now:
+    -- a source that was restored.
+    SET @Rows = (
+        SELECT COUNT(*)
+        FROM (
+            SELECT TOP (10000) t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
+            FROM {TargetTable} AS t
+            WHERE t.DeltaStep <> 2 AND t.DeltaModifiedOn IS NOT NULL
+            ORDER BY t.DeltaModifiedOn DESC
+        ) AS n
+        WHERE n.DeltaModifiedOn > (
+            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope}
+        )
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectKeys', 0, 0, N'
+    -- Rule 21. @Json says what is suspect, if anything is; with fewer than 20 of them a sample of the table decides too.
+    DECLARE @Accepted int = (SELECT AcceptedAbsentPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @WholeOf bigint, @WholeLost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
+    FROM (
+        SELECT CASE
+            WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = q.stream_id)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = q.stream_id
+                ) THEN 1
+            ELSE 0
+        END AS IsLost
+        FROM dbo.BlobDeltaWindowQueue AS q
+        WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 0 AND q.WasHeldBack = 0
+    ) AS k;
+    IF @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        IF @Of < 20
+        BEGIN
+            SELECT @WholeOf = COUNT(*), @WholeLost = COALESCE(SUM(k.IsLost), 0)
+            FROM (
+                SELECT CASE
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = n.stream_id) THEN 0
+                    ELSE 1
+                END AS IsLost
+                FROM (
+                    SELECT TOP (1000) m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                    WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
+                    ORDER BY m.{MetadataModifiedOnCol} DESC
+                ) AS n
+            ) AS k;
+            IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
+        END;
+        IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
+            SET @Json = CONCAT(
+                N''suspect: '', @Lost, N'' of '', @Of, N'' keys of the metadata'', N'', and '' + CONVERT(nvarchar(20), @WholeLost) + N'' of '' + CONVERT(nvarchar(20), @WholeOf) + N'' in a sample of the whole table,'',
+                N'' have no row in the source ('', @Percent, N'' percent), and at most '', @Accepted,
+                N'' percent are accepted; see whether MetadataIdColumn holds the keys of the source; if so, many rows of the metadata have no blob here: accept that with `blobdelta table set NAME AcceptedAbsentPercent='',
+                CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+            );
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectTree', 1, 0, N'
+    -- Rule 21. @Json says what is suspect, if anything is; with fewer than 20 of them a sample of the table decides too.
+    DECLARE @Accepted int = (SELECT AcceptedOrphanPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @WholeOf bigint, @WholeLost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(CASE WHEN t.DeltaParentKey IS NULL THEN 1 ELSE 0 END), 0)
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep = 3 AND t.{ParentPathColumn} IS NOT NULL;
+    IF @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        IF @Of < 20
+        BEGIN
+            SELECT @WholeOf = COUNT(*), @WholeLost = COALESCE(SUM(k.IsLost), 0)
+            FROM (
+                SELECT CASE
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS p {SourceHint} WHERE p.{PathColumn} = n.ParentPath) THEN 0
+                    ELSE 1
+                END AS IsLost
+                FROM (
+                    SELECT TOP (1000) s.{ParentPathColumn} AS ParentPath FROM {SourceTable} AS s {SourceHint}
+                    WHERE s.{ParentPathColumn} IS NOT NULL
+                ) AS n
+            ) AS k;
+            IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
+        END;
+        IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
+            SET @Json = CONCAT(
+                N''suspect: '', @Lost, N'' of '', @Of, N'' children'', N'', and '' + CONVERT(nvarchar(20), @WholeLost) + N'' of '' + CONVERT(nvarchar(20), @WholeOf) + N'' in a sample of the whole table,'',
+                N'' have no parent in the source ('', @Percent, N'' percent), and at most '', @Accepted,
+                N'' percent are accepted; see whether PathColumn and ParentPathColumn name the right columns; if so, many parents are not kept here: accept that with `blobdelta table set NAME AcceptedOrphanPercent='',
+                CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+            );
+    END;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
     -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
@@ -670,7 +788,17 @@ BEGIN
         CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
         N'',"out_of_scope":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 1 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
         N'',"without_business_unit":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 0 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
-        N'',"future":'', COALESCE(SUM(k.IsFuture), 0), CHAR(125)
+        N'',"future":'', (
+            SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        ),
+        N'',"without_stamp":'', (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}),
+        N'',"without_key":'', (SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} IS NULL)
+            + (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} IS NULL),
+        N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName),
+        N'',"future_deletions":'', (
+            SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
+        ), CHAR(125)
     )
     FROM (
         SELECT
@@ -680,14 +808,7 @@ BEGIN
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = w.stream_id
                 )) THEN 1
                 ELSE 0
-            END AS IsExcluded,
-            CASE
-                WHEN w.IsInScope = 1 AND EXISTS (
-                    SELECT 1 FROM {MetadataTable} AS m
-                    WHERE m.{MetadataIdColumn} = w.stream_id AND m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-                ) THEN 1
-                ELSE 0
-            END AS IsFuture
+            END AS IsExcluded
         FROM (
             SELECT r.stream_id, MAX(r.IsInScope) AS IsInScope, MAX(r.HasUnit) AS HasUnit
             FROM (
@@ -700,7 +821,12 @@ BEGIN
             ) AS r
             GROUP BY r.stream_id
         ) AS w
-    ) AS k;');
+    ) AS k;
+    -- By this the next run sees whether the source went back in time.
+    UPDATE dbo.BlobDeltaRunTable SET NewestModifiedOn = (
+        SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+    )
+    WHERE RunId = @RunId AND TableName = @TableName;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SliceCounts', 0, 0, N'
     -- What the slice holds. Late are rows of steps 1 and 3 before the window.
     SELECT @Json = CONCAT(
@@ -711,7 +837,12 @@ BEGIN
         N'',"late":'', COALESCE(SUM(CASE
             WHEN t.DeltaStep <> 2 AND (t.DeltaModifiedOn IS NULL OR t.DeltaModifiedOn < @WindowStart) THEN 1 ELSE 0
         END), 0),
-        N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName), CHAR(125)
+        N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName),
+        N'',"buried":'', (
+            SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d
+            INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = d.stream_id
+            WHERE d.TableName = @TableName AND (o.DeltaModifiedOn IS NULL OR o.DeltaModifiedOn <= d.DeletedOn)
+        ), CHAR(125)
     )
     FROM {TargetTable} AS t;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'RefreshParents', 1, 0, N'
@@ -1543,7 +1674,8 @@ BEGIN
         @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
-        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000);
+        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
+        @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint;
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
     SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
@@ -1579,6 +1711,33 @@ BEGIN
         IF @WindowEnd IS NOT NULL AND @QueuedKeys IS NOT NULL
         BEGIN
             SET @IsComplete = CASE WHEN @State = N'Filling' THEN 0 ELSE 1 END;
+            -- A key that was excluded since it was queued is not waited for: the way out of a row that cannot be copied.
+            BEGIN TRANSACTION;
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+            DELETE FROM dbo.BlobDeltaWindowQueue
+            WHERE RunId = @RunId AND TableName = @TableName AND State IS NULL
+                AND stream_id IN (
+                    SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+                    UNION ALL SELECT c.ExcludedStreamId FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
+                );
+            SET @Dropped = @@ROWCOUNT;
+            DELETE FROM dbo.BlobDeltaMissingParentsQueue
+            WHERE RunId = @RunId AND TableName = @TableName AND Processed = 0
+                AND stream_id IN (
+                    SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+                    UNION ALL SELECT c.ExcludedStreamId FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
+                );
+            IF @Dropped > 0
+            BEGIN
+                SET @QueuedKeys = @QueuedKeys - @Dropped;
+                SET @Json = (SELECT Counts FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
+                SET @Rows = CONVERT(bigint, JSON_VALUE(@Json, N'$.excluded'));
+                UPDATE dbo.BlobDeltaRunTable
+                SET QueuedKeys = @QueuedKeys,
+                    Counts = REPLACE(@Json, CONCAT(N'"excluded":', @Rows, N','), CONCAT(N'"excluded":', @Rows + @Dropped, N','))
+                WHERE RunId = @RunId AND TableName = @TableName;
+            END;
+            COMMIT TRANSACTION;
             RETURN 0;
         END;
         -- Rule 10.
@@ -1590,6 +1749,14 @@ BEGIN
         EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
             @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Message OUTPUT;
         IF @Message IS NOT NULL THROW 51004, @Message, 1;
+        IF @State IN (N'Complete', N'Packed') AND EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaRun AS h
+            WHERE h.RunId = @Holder AND COALESCE(CONVERT(nvarchar(36), h.BusinessUnitId), N'') = COALESCE(CONVERT(nvarchar(36), @Unit), N'')
+        )
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WentBack', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            SET @Older = @Rows;
+        END;
         -- The slice is this run's from here on: the marker says Filling, and without QueuedKeys a
         -- resume empties again, so that the rows can go in chunks.
         BEGIN TRANSACTION;
@@ -1620,7 +1787,17 @@ BEGIN
         IF @Rows > 0 THROW 51005, N'the slice was filled by somebody else while it was emptied', 1;
         DELETE FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName;
         EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
-        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WindowQueue';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Survey', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        IF @Json IS NULL
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WindowQueue';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectKeys', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        END;
+        IF @Json IS NOT NULL
+        BEGIN
+            SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
+            THROW 51000, @Message, 1;
+        END;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
         IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Told', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -1635,6 +1812,14 @@ BEGIN
                 SET @One = (SELECT MIN(BusinessUnitId) FROM #Unit WHERE BusinessUnitId > @One);
             END;
         END;
+        SET @Before = (SELECT NewestModifiedOn FROM dbo.BlobDeltaRunTable WHERE RunId = @Previous AND TableName = @TableName);
+        SET @Newest = (SELECT NewestModifiedOn FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
+        SET @Json = CONCAT(SUBSTRING(@Json, 1, LEN(@Json) - 1), N',"older_now":', @Older, N',"went_back_minutes":',
+            CASE
+                WHEN @Newest < @Before AND DATEDIFF(day, @Newest, @Before) < 1000000 THEN DATEDIFF(minute, @Newest, @Before) + 1
+                WHEN @Newest < @Before THEN 1440000000
+                ELSE 0
+            END, N'}');
         SET @QueuedKeys = (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName);
         UPDATE dbo.BlobDeltaRunTable SET QueuedKeys = @QueuedKeys, Counts = @Json, NewBusinessUnits = CONCAT(N'[', @Units, N']')
         WHERE RunId = @RunId AND TableName = @TableName;
@@ -1941,6 +2126,12 @@ BEGIN
             IF @Key IS NOT NULL
             BEGIN
                 SET @Message = CONCAT(@TableName, N': rows were moved while the slice was filled, and stand in a cycle now, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; run the table again');
+                THROW 51000, @Message, 1;
+            END;
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectTree', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            IF @Json IS NOT NULL
+            BEGIN
+                SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
                 THROW 51000, @Message, 1;
             END;
         END;

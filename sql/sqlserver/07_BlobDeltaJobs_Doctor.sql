@@ -139,6 +139,153 @@ BEGIN
         VALUES (N'ok', @TableName, CONCAT(N'an index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Column));
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtData', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtData AS RETURN 0');
+GO
+-- Rule 21, for usp_BlobDelta_Doctor and usp_BlobDelta_LookAtSamples: what the data of one table says of its
+-- configuration, into #Advice of the caller.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtData
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Bad nvarchar(20), @RunStart datetime2(7), @WithDeletions bit, @Absent int, @Orphan int, @Blob nvarchar(300), @Sql nvarchar(max),
+        @Name nvarchar(64), @Value nvarchar(max), @Key nvarchar(80), @Of bigint, @Lost bigint, @ChildOf bigint = 0, @ChildLost bigint = 0,
+        @UnitOf bigint = 0, @UnitKnown bigint = 0, @WithoutStamp bigint, @Future bigint, @Unknown bigint, @Logged bigint, @FutureDeletions bigint,
+        @Parameters nvarchar(1000) = N'@BusinessUnitId uniqueidentifier, @RunStart datetime2(7), @Key nvarchar(80) OUTPUT, @Of bigint OUTPUT,
+            @Lost bigint OUTPUT, @ChildOf bigint OUTPUT, @ChildLost bigint OUTPUT, @UnitOf bigint OUTPUT, @UnitKnown bigint OUTPUT,
+            @WithoutStamp bigint OUTPUT, @Future bigint OUTPUT, @Unknown bigint OUTPUT';
+    CREATE TABLE #Column (
+        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
+        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 0;
+    SELECT
+        @Bad = CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END, @WithDeletions = IncludeDeletions,
+        @Absent = AcceptedAbsentPercent, @Orphan = AcceptedOrphanPercent,
+        @RunStart = CASE WHEN ModifiedOnIsUtc = 1 THEN dbo.ufn_BlobDelta_UtcNow() ELSE dbo.ufn_BlobDelta_LocalNow() END
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    -- Folders have no metadata in many systems; a row with a blob should.
+    SET @Blob = COALESCE((
+        SELECT N's.' + QUOTENAME(MIN(Name)) + N' IS NOT NULL' FROM #Column
+        WHERE Role = N'Source' AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1))
+    ), N'1 = 1');
+    SET @Sql = N'
+        SET @Key = (
+            SELECT TOP (1) CONVERT(nvarchar(80), m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
+        );
+        IF @Key IS NULL
+        BEGIN
+            SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
+            FROM (
+                SELECT CASE
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = n.stream_id) THEN 0
+                    ELSE 1
+                END AS IsLost
+                FROM (
+                    SELECT TOP (1000) m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                    WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
+                    ORDER BY m.{MetadataModifiedOnCol} DESC
+                ) AS n
+            ) AS k;
+            SET @WithoutStamp = (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope});
+            SET @Future = (
+                SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+                WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+            );
+            SET @Unknown = (
+                SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint}
+                WHERE ' + @Blob + N' AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
+            );
+        END;';
+    IF EXISTS (SELECT 1 FROM #Placeholder WHERE Name = N'ParentPathColumn' AND Value IS NOT NULL)
+        SET @Sql = @Sql + N'
+        SELECT @ChildOf = COUNT(*), @ChildLost = COALESCE(SUM(k.IsLost), 0)
+        FROM (
+            SELECT CASE
+                WHEN EXISTS (SELECT 1 FROM {SourceTable} AS p {SourceHint} WHERE p.{PathColumn} = n.ParentPath) THEN 0
+                ELSE 1
+            END AS IsLost
+            FROM (
+                SELECT TOP (1000) s.{ParentPathColumn} AS ParentPath FROM {SourceTable} AS s {SourceHint}
+                WHERE s.{ParentPathColumn} IS NOT NULL
+            ) AS n
+        ) AS k;';
+    IF EXISTS (SELECT 1 FROM #Placeholder WHERE Name = N'MetadataBusinessUnitCol' AND Value IS NOT NULL)
+        SET @Sql = @Sql + N'
+        SELECT @UnitOf = COUNT(*), @UnitKnown = COALESCE(SUM(k.IsKnown), 0)
+        FROM (
+            SELECT CASE
+                WHEN EXISTS (SELECT 1 FROM {BusinessUnitTable} AS u WHERE u.{BusinessUnitIdColumn} = n.BusinessUnit) THEN 1
+                ELSE 0
+            END AS IsKnown
+            FROM (
+                SELECT TOP (1000) m.{MetadataBusinessUnitCol} AS BusinessUnit FROM {MetadataTable} AS m
+                WHERE m.{MetadataBusinessUnitCol} IS NOT NULL
+                ORDER BY m.{MetadataModifiedOnCol} DESC
+            ) AS n
+        ) AS k;';
+    SET @Name = (SELECT MIN(Name) FROM #Placeholder WHERE Value IS NOT NULL);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
+        SET @Sql = REPLACE(@Sql, N'{' + @Name + N'}', @Value);
+        SET @Name = (SELECT MIN(Name) FROM #Placeholder WHERE Value IS NOT NULL AND Name > @Name);
+    END;
+    EXEC sp_executesql @Sql, @Parameters, @BusinessUnitId = NULL, @RunStart = @RunStart, @Key = @Key OUTPUT, @Of = @Of OUTPUT, @Lost = @Lost OUTPUT,
+        @ChildOf = @ChildOf OUTPUT, @ChildLost = @ChildLost OUTPUT, @UnitOf = @UnitOf OUTPUT, @UnitKnown = @UnitKnown OUTPUT,
+        @WithoutStamp = @WithoutStamp OUTPUT, @Future = @Future OUTPUT, @Unknown = @Unknown OUTPUT;
+    SELECT @Logged = COUNT(*), @FutureDeletions = COALESCE(SUM(CASE WHEN DeletedOn > @RunStart THEN 1 ELSE 0 END), 0)
+    FROM dbo.BlobDeltaDeletionLog WHERE TableName = @TableName;
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    SELECT f.Severity, @TableName, f.Finding, f.WhatToDo
+    FROM (
+        SELECT 1 AS Nr, @Bad AS Severity, CONCAT(N'the key ', @Key, N' of the metadata is no uniqueidentifier') AS Finding,
+            N'mend it in the column that MetadataIdColumn names: a run fails of it' AS WhatToDo, CASE WHEN @Key IS NOT NULL THEN 1 ELSE 0 END AS IsSo
+        UNION ALL SELECT 2, @Bad, CONCAT(N'suspect: ', @Lost, N' of ', @Of, N' keys of the metadata have no row in the source, and at most ', @Absent, N' percent are accepted'),
+            N'see whether MetadataIdColumn holds the keys of the source; if so, blobdelta table set with AcceptedAbsentPercent',
+            CASE WHEN @Of >= 20 AND @Lost * 100 > @Of * @Absent THEN 1 ELSE 0 END
+        UNION ALL SELECT 3, @Bad, CONCAT(N'suspect: ', @ChildLost, N' of ', @ChildOf, N' children have no parent in the source, and at most ', @Orphan, N' percent are accepted'),
+            N'see whether PathColumn and ParentPathColumn name the right columns; if so, blobdelta table set with AcceptedOrphanPercent',
+            CASE WHEN @ChildOf >= 20 AND @ChildLost * 100 > @ChildOf * @Orphan THEN 1 ELSE 0 END
+        UNION ALL SELECT 4, N'warning', N'no business unit that the metadata names is in the table of business units, so no row is in scope',
+            N'see MetadataBusinessUnitCol, BusinessUnit and BusinessUnitIdColumn', CASE WHEN @UnitOf > 0 AND @UnitKnown = 0 THEN 1 ELSE 0 END
+        UNION ALL SELECT 5, N'warning', CONCAT(@WithoutStamp, N' rows of the metadata have no stamp, and no window takes them'),
+            N'stamp them, or leave them out with MetadataFilter', CASE WHEN @WithoutStamp > 0 THEN 1 ELSE 0 END
+        UNION ALL SELECT 6, N'warning', CONCAT(@Future, N' keys are stamped in the future, and wait until then'), N'correct their stamps', CASE WHEN @Future > 0 THEN 1 ELSE 0 END
+        UNION ALL SELECT 7, N'warning', CONCAT(@Unknown, N' blobs of the source have no metadata row, and no window takes them'),
+            N'give them one, or see MetadataIdColumn', CASE WHEN @Unknown > 0 THEN 1 ELSE 0 END
+        UNION ALL SELECT 8, N'warning', CONCAT(@FutureDeletions, N' logged deletions are dated in the future, and outrank every row until then'),
+            N'correct DeletedOn in BlobDeltaDeletionLog', CASE WHEN @FutureDeletions > 0 THEN 1 ELSE 0 END
+        UNION ALL SELECT 9, N'ok', N'no deletion of this table is logged: rows that are gone stay with receivers',
+            N'nothing, if no row is ever deleted; else log them, or let blobdelta reconcile --log-deletions do it',
+            CASE WHEN @WithDeletions = 1 AND @Logged = 0 THEN 1 ELSE 0 END
+    ) AS f
+    WHERE f.IsSo = 1
+    ORDER BY f.Nr;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtSamples', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtSamples AS RETURN 0');
+GO
+-- What the data of one table says of its configuration; a row a finding, none where nothing is odd.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtSamples
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    CREATE TABLE #Advice (
+        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(800) NOT NULL,
+        Finding nvarchar(4000) NOT NULL, WhatToDo nvarchar(4000) NULL
+    );
+    EXEC dbo.usp_BlobDelta_LookAtData @TableName;
+    SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtTable AS RETURN 0');
 GO
 -- For usp_BlobDelta_Doctor: configuration, templates, marker row, lease, rights and indexes of one table.
@@ -238,6 +385,7 @@ BEGIN
     EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @ModifiedOn, @Include;
     SET @Include = CONCAT(QUOTENAME(@ModifiedOn), N', ' + QUOTENAME(@Unit));
     EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @Id, @Include;
+    EXEC dbo.usp_BlobDelta_LookAtData @TableName;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtServer', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtServer AS RETURN 0');
@@ -379,7 +527,13 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1)
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'warning', N'tables', N'no active table is configured', N'blobdelta table add, or an INSERT into BlobDeltaTableConfig');
-    SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig);
+    -- Of a table that is not active, and whose source is not there, nothing is to be said: script 04 seeds two.
+    CREATE TABLE #Looked (TableName nvarchar(400) NOT NULL PRIMARY KEY);
+    INSERT INTO #Looked (TableName)
+    SELECT TableName FROM dbo.BlobDeltaTableConfig
+    WHERE IsActive = 1
+        OR OBJECT_ID(QUOTENAME(SourceDb) + N'.' + QUOTENAME(SourceSchema) + N'.' + QUOTENAME(SourceTable)) IS NOT NULL;
+    SET @Table = (SELECT MIN(TableName) FROM #Looked);
     WHILE @Table IS NOT NULL
     BEGIN
         BEGIN TRY
@@ -388,7 +542,7 @@ BEGIN
         BEGIN CATCH
             INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @Table, CONCAT(N'not all of it can be looked at: ', ERROR_MESSAGE()));
         END CATCH;
-        SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @Table);
+        SET @Table = (SELECT MIN(TableName) FROM #Looked WHERE TableName > @Table);
     END;
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;

@@ -1,8 +1,11 @@
 //! Keys that an operator spoke of by name: excluded, or asked for.
 
-use crate::error::Result;
+use super::jobs::WatermarkRecord;
+use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::slice::{SliceMarker, SliceState};
+use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 
 /// What was said of a key.
@@ -37,6 +40,20 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
 }
 
+/// The tables of the job database whose rows are of one configured table, and go with it. What tells what
+/// was done stays: runs, their steps and tables, bundles and logged deletions.
+pub(super) const OF_TABLE: [&str; 9] = [
+    "BlobDeltaHeldBackKey",
+    "BlobDeltaPendingKey",
+    "BlobDeltaExcludedKey",
+    "BlobDeltaMissingParentsQueue",
+    "BlobDeltaWindowQueue",
+    "BlobDeltaStepScript",
+    "BlobDeltaQueuePopulationScript",
+    "BlobDeltaBusinessUnitWatermark",
+    "BlobDeltaHighWatermark",
+];
+
 /// See the module's text. [`Jobs`](super::Jobs) excludes and asks.
 pub trait Keys {
     /// Takes an exclusion back, and has every scope take the key. Says whether it was excluded.
@@ -50,4 +67,34 @@ pub trait Keys {
     /// # Errors
     /// Config, if the table is not configured; Database.
     fn named_keys(&mut self, table: &TableName, limit: u32) -> Result<Vec<KeyRecord>>;
+
+    /// Removes a configured table, with its watermarks and with what runs have yet to do for it. Its slice
+    /// table is left as it is.
+    ///
+    /// # Errors
+    /// Unless forced: LeaseHeld, while a run holds the table; Config, where its slice is complete and in no
+    /// bundle. Config, if it is not configured; Database.
+    fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()>;
+}
+
+/// Whether a table may be removed.
+pub(super) fn check_removal(
+    table: &TableConfig,
+    mark: Option<&WatermarkRecord>,
+    marker: Option<&SliceMarker>,
+    now: Timestamp,
+) -> Result<()> {
+    let forced = format!("; `blobdelta table remove {} --force` removes it all the same", table.name.shell_word());
+    let held = mark.filter(|mark| mark.is_running && mark.lease_expires_at.is_some_and(|until| until > now));
+    if let Some((run, until)) = held.and_then(|mark| Some((mark.lease_run_id?, mark.lease_expires_at?))) {
+        return Err(Error::new(Kind::LeaseHeld, format!("run {run} holds this table until {}", until.rfc3339_utc()))
+            .table(&table.name)
+            .hint(format!("wait until it has ended{forced}")));
+    }
+    if let Some(run) = marker.filter(|marker| marker.state == SliceState::Complete).and_then(|marker| marker.run_id) {
+        return Err(Error::config(format!("the complete slice of run {run} is in no bundle yet"))
+            .table(&table.name)
+            .hint(format!("pack it with `blobdelta pack --run {run} --out FOLDER`{forced}")));
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ mod sandbox;
 mod slices;
 pub mod sqlite;
 pub mod sqlserver;
+mod suspect;
 mod target;
 mod upkeep;
 mod versions;

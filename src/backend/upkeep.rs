@@ -3,6 +3,7 @@
 use crate::backend::prune::{Pruned, Retention};
 use crate::error::Result;
 use crate::model::run::Fence;
+use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 
 /// How much it matters.
@@ -75,6 +76,12 @@ pub trait Upkeep {
     /// # Errors
     /// Database, if even looking is not possible.
     fn doctor(&mut self) -> Result<Vec<Advice>>;
+
+    /// Looks at samples of the data of one table: whether its configuration means what it says. Changes nothing.
+    ///
+    /// # Errors
+    /// Config, if the configuration does not fit the catalog; Database.
+    fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>>;
 
     /// Whether this instance can back up databases, asked before a run begins that will want it.
     ///

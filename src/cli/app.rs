@@ -1,11 +1,12 @@
 //! From arguments to exit code.
 
 use super::answer::Answer;
-use super::args::{Args, Command, LogFormat, TableCommand};
+use super::args::{Args, Command, LogFormat};
 use super::exit::Exit;
 use super::json::error_document;
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
+use super::table_args::TableCommand;
 use super::{
     allocator, archive, chain, compact, demo, deploy, doctor, inspect, key, pack, prune, receive, reconcile, replay,
     run, ship, signals, status, tables, unpack, verify,
@@ -42,6 +43,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),
+        Command::Table(TableCommand::Remove(args)) => tables::remove(args),
         Command::Key(command) => key::run(command),
         Command::Run(args) => run::run(args, progress),
         Command::Pack(args) => pack::run(args, progress),

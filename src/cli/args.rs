@@ -12,8 +12,9 @@ use super::ship::ShipArgs;
 use super::shipping::ShippingArgs;
 use super::sign::SignArgs;
 use super::signals;
+use super::table_args::TableCommand;
 use super::unpack::UnpackArgs;
-use crate::backend::{Backend, OpenOptions};
+use crate::backend::{Backend, Connection, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -128,16 +129,30 @@ impl Instance {
         self.open_over(1, create)
     }
 
+    /// The folder of an embedded instance that was named, where there is none.
+    ///
+    /// # Errors
+    /// As [`Instance::open`].
+    pub fn missing_folder(&self) -> Result<Option<PathBuf>> {
+        Ok(match self.login.connection(self.text()?)? {
+            Connection::Embedded(folder) if !folder.is_dir() => Some(folder),
+            _ => None,
+        })
+    }
+
+    fn text(&self) -> Result<&str> {
+        self.connection.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| {
+            Error::usage("no connection was given")
+                .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION")
+        })
+    }
+
     /// The same, with slices read over so many connections.
     ///
     /// # Errors
     /// As [`Instance::open`].
     pub fn open_over(&self, connections: u16, create: bool) -> Result<Box<dyn Backend>> {
-        let Some(text) = self.connection.as_deref().filter(|text| !text.is_empty()) else {
-            return Err(Error::usage("no connection was given")
-                .hint("add --connection with a connection string or sqlite:FOLDER, or set BLOBDELTA_CONNECTION"));
-        };
-        self.login.connection(text)?.open(&OpenOptions {
+        self.login.connection(self.text()?)?.open(&OpenOptions {
             create,
             give_up: signals::is_overdue,
             connections: connections.into(),
@@ -147,10 +162,13 @@ impl Instance {
 }
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  blobdelta deploy --connection sqlite:./instance")]
+#[command(after_help = "Example:\n  blobdelta deploy --connection sqlite:./instance --create")]
 pub struct DeployArgs {
     #[command(flatten)]
     pub instance: Instance,
+    /// Make the folder of an embedded instance that is not there yet
+    #[arg(long)]
+    pub create: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -162,76 +180,6 @@ Example:
 pub struct DoctorArgs {
     #[command(flatten)]
     pub instance: Instance,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TableCommand {
-    /// Configure one more table, with its watermark row and its slice table
-    Add(TableAddArgs),
-    /// Show the configured tables
-    List(TableListArgs),
-    /// Change settings of a configured table
-    Set(TableSetArgs),
-}
-
-const SETTINGS_HELP: &str = "\
-Settings are columns of BlobDeltaTableConfig, written FIELD=VALUE; an empty value is NULL:
-  Source, Target, Metadata      three-part names, Db.schema.Table
-  MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol
-  BusinessUnit                  three-part name of the table of business units in scope
-  BusinessUnitIdColumn
-  KeyColumn, PathColumn, ParentPathColumn
-                                no ParentPathColumn: a flat table, without a tree
-  SafetyBufferMinutes           240 unless set
-  InitialBaseline               where the first window starts: a time of the table's clock
-  ModifiedOnIsUtc, IsActive, IncludeDeletions, RequireBundle    1 or 0
-  ExcludedStreamId              one key that is never captured";
-
-const TABLE_ADD_EXAMPLE: &str = "\
-Example:
-  blobdelta table add Files.dbo.Attachment --metadata Meta.dbo.Attachment \\
-      MetadataBusinessUnitCol=BusinessUnit BusinessUnit=Files.dbo.Units BusinessUnitIdColumn=Id \\
-      --connection sqlite:./instance";
-
-const TABLE_SET_EXAMPLE: &str = "\
-Example:
-  blobdelta table set Files.dbo.Attachment SafetyBufferMinutes=120 IsActive=1 \\
-      --connection sqlite:./instance";
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = format!("{SETTINGS_HELP}\n\n{TABLE_ADD_EXAMPLE}"))]
-pub struct TableAddArgs {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// The blob table: Db.schema.Table
-    #[arg(value_name = "NAME", value_parser = TableName::parse)]
-    pub name: TableName,
-    /// The table that holds ModifiedOn: Db.schema.Table; the blob table itself if not given
-    #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
-    pub metadata: Option<TableName>,
-    /// Settings that differ from the defaults
-    #[arg(value_name = "FIELD=VALUE")]
-    pub settings: Vec<String>,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  blobdelta table list --connection sqlite:./instance")]
-pub struct TableListArgs {
-    #[command(flatten)]
-    pub instance: Instance,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = format!("{SETTINGS_HELP}\n\n{TABLE_SET_EXAMPLE}"))]
-pub struct TableSetArgs {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// The configured table
-    #[arg(value_name = "NAME", value_parser = TableName::parse)]
-    pub name: TableName,
-    /// What to change
-    #[arg(value_name = "FIELD=VALUE", required = true)]
-    pub settings: Vec<String>,
 }
 
 #[derive(clap::Args, Debug)]

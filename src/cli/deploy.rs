@@ -3,14 +3,19 @@
 use super::answer::Answer;
 use super::args::DeployArgs;
 use super::table::Table;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde_json::json;
 
 /// Creates or upgrades the job database.
 ///
 /// # Errors
-/// As [`crate::backend::Jobs::deploy`].
+/// Usage, if the folder is not there; as [`crate::backend::Jobs::deploy`].
 pub fn run(args: &DeployArgs) -> Result<Answer> {
+    if let (false, Some(folder)) = (args.create, args.instance.missing_folder()?) {
+        return Err(Error::usage("there is no such folder, so no instance to deploy to")
+            .file(folder)
+            .hint("check its name; to make a new embedded instance there, add --create"));
+    }
     let mut backend = args.instance.open(true)?;
     let steps = backend.deploy()?;
     let source_id = backend.source_id()?;

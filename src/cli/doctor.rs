@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::table::Table;
-use crate::backend::Severity;
+use crate::backend::{Advice, Severity};
 use crate::error::Result;
 use serde_json::json;
 
@@ -15,8 +15,19 @@ use serde_json::json;
 pub fn run(args: &DoctorArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let advice = backend.doctor()?;
+    let table = advice_table(&advice);
+    let count = |severity| advice.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let text = format!("{}\n{}{errors} errors, {warnings} warnings\n", backend.describe(), table.text());
+    let json = json!({"instance": backend.describe(), "advice": table.json(), "errors": errors, "warnings": warnings});
+    let exit = if errors > 0 { Exit::Usage } else { Exit::Done };
+    Ok(Answer { text, json, exit })
+}
+
+/// A line each.
+pub fn advice_table(advice: &[Advice]) -> Table {
     let mut table = Table::new(&["Severity", "Subject", "Finding", "WhatToDo"]);
-    for one in &advice {
+    for one in advice {
         table.push([
             one.severity.as_str().into(),
             one.subject.clone().into(),
@@ -24,10 +35,5 @@ pub fn run(args: &DoctorArgs) -> Result<Answer> {
             one.what_to_do.clone().into(),
         ]);
     }
-    let count = |severity| advice.iter().filter(|one| one.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let text = format!("{}\n{}{errors} errors, {warnings} warnings\n", backend.describe(), table.text());
-    let json = json!({"instance": backend.describe(), "advice": table.json(), "errors": errors, "warnings": warnings});
-    let exit = if errors > 0 { Exit::Usage } else { Exit::Done };
-    Ok(Answer { text, json, exit })
+    table
 }

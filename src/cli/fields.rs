@@ -59,6 +59,8 @@ pub const FIELDS: &[Field] = &[
     field!("IsActive", is_active, flag, |value: &bool| Value::from(*value)),
     field!("IncludeDeletions", include_deletions, flag, |value: &bool| Value::from(*value)),
     field!("RequireBundle", require_bundle, flag, |value: &bool| Value::from(*value)),
+    field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
+    field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),
 ];
 
 fn identifier(text: &str) -> Result<String> {
@@ -73,6 +75,11 @@ fn minutes(text: &str) -> Result<u32> {
     const YEAR_MINUTES: u32 = 525_600;
     let parsed = text.parse().ok().filter(|minutes| *minutes <= YEAR_MINUTES);
     parsed.ok_or_else(|| Error::usage(format!("{text:?} is not a number of minutes from 0 to {YEAR_MINUTES}")))
+}
+
+fn percent(text: &str) -> Result<u8> {
+    let parsed = text.parse().ok().filter(|percent| *percent <= 100);
+    parsed.ok_or_else(|| Error::usage(format!("{text:?} is not a number of percent from 0 to 100")))
 }
 
 fn flag(text: &str) -> Result<bool> {
@@ -143,6 +150,8 @@ mod tests {
         original.excluded_stream_id = Some(Guid::from_bytes([7; 16]));
         original.path_column = None;
         original.safety_buffer_minutes = 121;
+        original.accepted_absent_percent = 83;
+        original.accepted_orphan_percent = 0;
         let settings: Vec<String> = FIELDS
             .iter()
             .map(|field| match (field.get)(&original) {

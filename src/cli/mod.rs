@@ -38,6 +38,7 @@ mod signals;
 mod status;
 mod summary;
 mod table;
+mod table_args;
 mod tables;
 mod unpack;
 mod verify;

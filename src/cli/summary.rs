@@ -65,6 +65,9 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
         let absent = absent_parents.map(|absent| ("absent parents", absent));
         let told: Vec<_> = told(counts).into_iter().chain(absent).collect();
         let _ = writeln!(text, "  told     {}", listed(&told));
+        for note in notes(counts) {
+            let _ = writeln!(text, "  note     {note}");
+        }
     }
     if let Some(error) = &outcome.error {
         for line in error_text(error).lines() {
@@ -93,7 +96,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn told(counts: &TableCounts) -> [(&'static str, u64); 8] {
+fn told(counts: &TableCounts) -> [(&'static str, u64); 12] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),
@@ -103,7 +106,35 @@ fn told(counts: &TableCounts) -> [(&'static str, u64); 8] {
         ("gone", counts.gone),
         ("future", counts.future),
         ("without key", counts.without_key),
+        ("without stamp", counts.without_stamp),
+        ("buried", counts.buried),
+        ("logged deletions", counts.logged_deletions),
+        ("future deletions", counts.future_deletions),
     ]
+}
+
+/// What is to be looked at, in words.
+fn notes(counts: &TableCounts) -> Vec<String> {
+    let shown = super::render::number;
+    let mut notes = Vec::new();
+    if counts.older_now > 0 || counts.went_back_minutes > 0 {
+        notes.push(format!(
+            "the source went back in time: rows that were shipped and are older now {}, minutes that its newest stamp \
+             lies before that of the last run {}; if it was restored, `blobdelta reconcile --content` compares it",
+            shown(counts.older_now),
+            shown(counts.went_back_minutes)
+        ));
+    }
+    if counts.buried > 0 {
+        notes.push("a logged deletion outranks rows that stand: `blobdelta reconcile` names them".to_owned());
+    }
+    if counts.future_deletions > 0 {
+        notes.push("deletions are dated in the future: correct DeletedOn in BlobDeltaDeletionLog".to_owned());
+    }
+    if counts.logged_deletions == 0 {
+        notes.push("no deletion of this table is logged; rows that are gone stay with receivers".to_owned());
+    }
+    notes
 }
 
 fn new_units_text(report: &RunReport) -> String {
@@ -171,7 +202,7 @@ mod tests {
                 .into(),
         )
         .unwrap();
-        let text = listed(&copied(&counts)) + &listed(&told(&counts));
+        let text = listed(&copied(&counts)) + &listed(&told(&counts)) + &notes(&counts).join(" ");
         let Value::Object(all) = serde_json::to_value(&counts).unwrap() else { unreachable!() };
         for (name, count) in all {
             let shown = super::super::render::number(count.as_u64().unwrap());

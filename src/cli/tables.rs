@@ -1,10 +1,13 @@
-//! `table add`, `table list` and `table set`.
+//! `table add`, `table list`, `table set` and `table remove`.
 
 use super::answer::Answer;
-use super::args::{TableAddArgs, TableListArgs, TableSetArgs};
+use super::doctor::advice_table;
 use super::fields;
 use super::table::Table;
+use super::table_args::{TableAddArgs, TableListArgs, TableRemoveArgs, TableSetArgs};
+use crate::backend::Backend;
 use crate::error::{Error, Result};
+use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use serde_json::{Value, json};
 
@@ -21,7 +24,7 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
         return Err(Error::usage("this table is configured already").table(&config.name).hint("use table set"));
     }
     backend.save_table(&config)?;
-    saved(&backend.table(&config.name)?, "added")
+    saved(backend.as_mut(), &config.name, "added")
 }
 
 /// Changes a configured table.
@@ -33,16 +36,36 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut config = backend.table(&args.name)?;
     fields::set_all(&mut config, &args.settings)?;
     backend.save_table(&config)?;
-    saved(&backend.table(&config.name)?, "changed")
+    saved(backend.as_mut(), &config.name, "changed")
 }
 
-fn saved(config: &TableConfig, what: &str) -> Result<Answer> {
+/// Removes a configured table.
+///
+/// # Errors
+/// As [`crate::backend::Keys::remove_table`].
+pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    let target = backend.table(&args.name)?.target;
+    backend.remove_table(&args.name, args.force)?;
+    let text = format!(
+        "removed {}\nits slice table {target} is left as it is; runs, bundles and logged deletions stay known\n",
+        args.name
+    );
+    Ok(Answer::done(text, json!({"removed": args.name, "slice_table": target})))
+}
+
+/// The table as it is now, and what its data says of it.
+fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answer> {
+    let config = backend.table(name)?;
     let mut table = Table::new(&["Field", "Value"]);
     for field in fields::FIELDS {
-        table.push([field.name.into(), (field.get)(config)]);
+        table.push([field.name.into(), (field.get)(&config)]);
     }
-    let text = format!("{what} {}\n{}", config.name, table.text());
-    Ok(Answer::done(text, json!({"table": fields::json(config)})))
+    let advice = backend.look_at_data(&config)?;
+    let seen = advice_table(&advice);
+    let told = if seen.is_empty() { String::new() } else { format!("\n{}", seen.text()) };
+    let text = format!("{what} {}\n{}{told}", config.name, table.text());
+    Ok(Answer::done(text, json!({"table": fields::json(&config), "advice": seen.json()})))
 }
 
 /// Shows the configured tables.

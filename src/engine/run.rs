@@ -27,7 +27,23 @@ const MAX_PARENT_PASSES: u32 = 64;
 pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
     backend.check_deployed()?;
     let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
+    check_from(backend, request, &chosen)?;
     chosen.iter().map(|table| backend.plan_table(request, table)).collect()
+}
+
+/// `--from` sets windows back; a time that is yet to come means another one.
+fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableConfig]) -> Result<()> {
+    let Some(from) = request.from else { return Ok(()) };
+    let now = backend.now()?;
+    match tables.iter().find(|table| from > now.of(table.clock)) {
+        None => Ok(()),
+        Some(table) => Err(Error::usage(format!(
+            "--from {from} lies in the future: it is {} now",
+            now.of(table.clock)
+        ))
+        .table(&table.name)
+        .hint("name the time from which on changes are to be taken once more; each table reads it in its own clock")),
+    }
 }
 
 /// The tables of a run, and those that are left out because they have no business units.
@@ -66,6 +82,9 @@ pub fn run(
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
     let scope = resumed.as_ref().map_or(options.request.scope, |run| run.scope);
     let (tables, left_out) = chosen_tables(backend, wanted.as_ref(), scope)?;
+    if options.resume.is_none() {
+        check_from(backend, &options.request, &tables)?;
+    }
     match &options.out {
         Some(out) => {
             check_out(out)?;

@@ -226,8 +226,21 @@ pub struct TableCounts {
     pub without_business_unit: u64,
     /// Rows of the source, and of its metadata, that have no key, of the whole tables.
     pub without_key: u64,
-    /// Keys with a row in the window whose greatest `ModifiedOn` lies after the run's start.
+    /// Keys in scope that are stamped at the run's start or later, of the whole table.
     pub future: u64,
+    /// Rows of the metadata in scope that have no stamp, of the whole table.
+    pub without_stamp: u64,
+    /// Rows of the slice that a tombstone of the same slice outranks (rule 14).
+    pub buried: u64,
+    /// Deletions of this table in the log, whatever their time; 0 says that nobody logs any.
+    pub logged_deletions: u64,
+    /// Of them, those that are dated after the run's start.
+    pub future_deletions: u64,
+    /// Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older
+    /// now: the source was restored, or stamps were set back.
+    pub older_now: u64,
+    /// Minutes by which the greatest stamp of the source lies before the one that the run before saw.
+    pub went_back_minutes: u64,
 }
 
 impl TableCounts {

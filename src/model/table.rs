@@ -56,6 +56,10 @@ pub struct TableConfig {
     pub include_deletions: bool,
     /// Whether a complete slice may only be emptied after it was packed.
     pub require_bundle: bool,
+    /// Percent of a window's keys, 0 to 100, that may lack a row before the window is suspect (rule 21).
+    pub accepted_absent_percent: u8,
+    /// Percent of a slice's children, 0 to 100, that may lack their parent before the slice is suspect.
+    pub accepted_orphan_percent: u8,
 }
 
 impl TableConfig {
@@ -83,6 +87,8 @@ impl TableConfig {
             is_active: true,
             include_deletions: true,
             require_bundle: true,
+            accepted_absent_percent: 50,
+            accepted_orphan_percent: 50,
         }
     }
 

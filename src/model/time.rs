@@ -54,6 +54,12 @@ impl Timestamp {
         Self((self.0 - i64::from(minutes) * TICKS_PER_MINUTE).max(0))
     }
 
+    /// By how many minutes this lies before another time, rounded up; 0 if it does not.
+    pub fn minutes_before(self, later: Self) -> u64 {
+        let ticks = u64::try_from(later.0 - self.0).unwrap_or(0);
+        ticks.div_ceil(TICKS_PER_MINUTE.unsigned_abs())
+    }
+
     /// Later by this many ticks (earlier, if negative), kept within the range.
     #[must_use]
     pub fn plus_ticks(self, ticks: i64) -> Self {

@@ -143,3 +143,44 @@ fn help_and_version_are_answers() {
         assert!(help.contains("Example"), "{command} has no example");
     }
 }
+
+/// Every file below a folder, by its path, with what it holds.
+fn files(folder: &std::path::Path, found: &mut std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn commands_that_change_nothing_change_nothing() {
+    let world = World::new();
+    let run = world.good(&["run", "--out", &world.out(), "--json"]).json();
+    let (bundle, out) = (run["bundles"][0].as_str().unwrap(), world.out());
+    let id = run["run"]["RunId"].as_str().unwrap();
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["status", "--run", id],
+        &["doctor"],
+        &["table", "list"],
+        &["key", "list", DOCS],
+        &["run", "--plan"],
+        &["verify", "--deep", bundle],
+        &["reconcile", "--bundles", &out],
+    ];
+    let mut before = std::collections::BTreeMap::new();
+    files(&world.path(""), &mut before);
+    for command in commands {
+        let ended = world.call(command);
+        assert!(matches!(ended.code, 0 | 3), "{ended:?}");
+        let mut after = std::collections::BTreeMap::new();
+        files(&world.path(""), &mut after);
+        let differing: Vec<_> =
+            after.iter().filter(|(path, bytes)| before.get(*path) != Some(*bytes)).map(|(path, _)| path).collect();
+        assert!(differing.is_empty() && after.len() == before.len(), "{command:?} changed {differing:?}");
+    }
+}

@@ -152,3 +152,25 @@ fn a_second_run_is_told_who_holds_the_lease() {
     assert_eq!(ended.code, 4, "{ended:?}");
     assert!((ended.stdout.clone() + &ended.stderr).contains(&run), "{ended:?}");
 }
+
+#[test]
+fn a_run_from_the_future_is_a_usage_error() {
+    let world = World::new();
+    for plan in [&["--plan"][..], &["--out", &world.out()]] {
+        let ended = world.call(&[&["run", "--from", "2999-01-01"][..], plan].concat());
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains("lies in the future"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_folder_is_no_new_instance() {
+    let world = World::bare();
+    let nowhere = format!("sqlite:{}", world.path("nowhere").display());
+    let ended = world.call(&["deploy", "--connection", &nowhere]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("--create") && !world.path("nowhere").exists(), "{ended:?}");
+    world.good(&["deploy", "--connection", &nowhere, "--create"]);
+    let listed = world.good(&["table", "list", "--connection", &nowhere, "--json"]).json();
+    assert_eq!(listed["tables"], serde_json::Value::Array(Vec::new()), "nobody configured any");
+}

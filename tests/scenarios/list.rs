@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, takes, tree,
-    types, units, values,
+    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, suspect, takes,
+    tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -124,6 +124,22 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         pruning_keeps_a_lease_and_a_run_at_work,
         pruning_under_a_clock_that_runs_ahead_removes_nothing_more,
     }
+    suspect {
+        rule_21_a_window_whose_keys_have_no_rows_is_suspect_and_moves_nothing,
+        rule_21_of_few_keys_a_sample_of_the_whole_table_decides,
+        rule_21_a_few_keys_without_rows_are_pending_where_the_table_is_well,
+        rule_21_what_is_usual_here_is_accepted_by_name,
+        rule_21_children_without_parents_are_suspect_before_the_slice_completes,
+        rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table,
+        rule_15_what_is_odd_about_deletions_is_told,
+        a_source_that_went_back_in_time_is_told_and_does_not_fail,
+    }
+    upkeep {
+        a_table_is_removed_with_what_was_kept_for_it,
+        a_table_that_is_at_work_or_not_packed_is_removed_by_force_alone,
+        rule_21_the_data_says_whether_the_configuration_means_it,
+        rule_20_the_doctor_counts_what_no_window_will_take,
+    }
     values {
         rule_20_two_rows_of_one_key_fail_the_table_by_that_key,
         rule_20_rows_without_a_key_are_told,
@@ -151,6 +167,8 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
         rule_20_a_key_of_the_metadata_that_is_none_fails_the_table,
         rule_20_business_units_and_logged_deletions_are_values_too,
     }
+    // A server's journal is its own.
+    upkeep { a_source_keeps_its_journal_mode_and_an_idle_reader_is_no_lock }
     // A server copies values of any size by itself.
     slices { values_that_are_copied_in_pieces_are_copied_whole }
     // A server has no rowids.

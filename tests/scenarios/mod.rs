@@ -22,10 +22,12 @@ mod prune;
 mod reconcile;
 mod shipping;
 mod slices;
+mod suspect;
 mod takes;
 mod tree;
 mod types;
 mod units;
+mod upkeep;
 mod values;
 
 use crate::{ALONE_ON_SERVER, List, SERVER};

@@ -128,9 +128,12 @@ pub fn rule_19_any_value_in_any_column_is_carried_or_refused_by_name(on: &Instan
         .collect();
     widen(&mut world, &columns);
     let mut number = 0;
+    let mut columns_of = Vec::new();
     for nth in 0..TYPES.len() {
-        for value in VALUES {
+        // A third of all pairs, which has every type and every value: each that is refused costs a run.
+        for (_, value) in VALUES.iter().enumerate().filter(|(at, _)| (at + nth) % 3 == 0) {
             number += 1;
+            columns_of.push(format!("c{nth}"));
             world.put(number, None, b"x", 10, A);
             set(&mut world, &format!("c{nth}"), value, number);
         }
@@ -147,16 +150,15 @@ pub fn rule_19_any_value_in_any_column_is_carried_or_refused_by_name(on: &Instan
         let place = error.place().clone();
         assert_eq!(place.table.as_deref(), Some("Src.dbo.Docs"), "{error}");
         let row = Guid::parse(place.key.as_deref().unwrap()).unwrap();
-        let nth = u32::from_be_bytes(row.as_bytes()[12..].try_into().unwrap()) - 1;
-        let due = format!("c{}", nth as usize / VALUES.len());
-        assert_eq!(place.column, Some(due), "{error}");
+        let nth = u32::from_be_bytes(row.as_bytes()[12..].try_into().unwrap()) as usize - 1;
+        assert_eq!(place.column.as_ref(), Some(&columns_of[nth]), "{error}");
         refused += 1;
         world.backend.exclude_key(&world.table.name.clone(), row, "no value of its type").unwrap();
         report = world.run_with(&options).unwrap();
     }
     let rows = report.tables[0].counts.as_ref().unwrap().rows();
     assert_eq!(u64::from(number), rows + refused);
-    assert!(rows > 250 && refused > 400, "{rows} carried, {refused} refused");
+    assert!(rows > 80 && refused > 130, "{rows} carried, {refused} refused");
     assert_eq!(findings(&report.bundles[0]), [] as [String; 0]);
     assert_eq!(report.tables[0].counts.as_ref().unwrap().excluded, refused);
 }

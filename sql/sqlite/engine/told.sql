@@ -1,5 +1,6 @@
 -- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
 -- another row in scope is taken, and not counted as out of scope or without business unit.
+-- Stamps in the future, missing ones and logged deletions are counted over the whole table.
 -- Each count begins at what it counts, which is rare, and not at the keys of the window.
 WITH
 Outside AS (
@@ -39,11 +40,11 @@ SELECT
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     ) AS Excluded,
+    (SELECT count(*) FROM Future AS f) AS Future,
     (
-        SELECT count(*) FROM Future AS f
-        WHERE EXISTS (
-            SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
-                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
-        )
-    ) AS Future;
+        SELECT count(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+    ) AS WithoutStamp,
+    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName) AS LoggedDeletions,
+    (
+        SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
+    ) AS FutureDeletions;

@@ -15,22 +15,22 @@ const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, Tar
     MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol,
     BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle FROM BlobDeltaTableConfig ORDER BY TableName";
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent FROM BlobDeltaTableConfig ORDER BY TableName";
 
 const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
     TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
     MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
     PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle)
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent)
   VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
-    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle)
+    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan)
   ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
     TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
     MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
     BusinessUnitSchema = :us, BusinessUnitTable = :ut, BusinessUnitIdColumn = :uid, KeyColumn = :key,
     PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
     ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
-    RequireBundle = :bundle";
+    RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan";
 
 impl Session {
     pub(super) fn configured_tables(&self) -> Result<Vec<TableConfig>> {
@@ -54,6 +54,7 @@ impl Session {
                 ":buffer": table.safety_buffer_minutes, ":baseline": table.initial_baseline,
                 ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
                 ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
+                ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
             },
         )?;
         self.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
@@ -249,5 +250,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         is_active: bit(24)?,
         include_deletions: bit(25)?,
         require_bundle: bit(26)?,
+        accepted_absent_percent: row.get(27).map_err(broken)?,
+        accepted_orphan_percent: row.get(28).map_err(broken)?,
     })
 }

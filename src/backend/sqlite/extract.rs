@@ -43,6 +43,7 @@ impl Extract for Session {
                 self.marker(table)?;
             }
         }
+        self.settle_journal(super::session::JOB_DATABASE)?;
         let id = Guid::random();
         let run_type = if request.table.is_some() { "SingleTable" } else { "AllTables" };
         self.transact("start a run", |session| {
@@ -103,6 +104,7 @@ impl Extract for Session {
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
         self.check_scope(run.scope, table)?;
         let prepared = self.prepare_table(table)?;
+        self.settle_journal(&table.target.db)?;
         let (fence, took_over) = self.take(run.id, &table.name, lease_seconds, Some(run.attempt))?;
         let started = self.resume_table(run, table, &fence).and_then(|resumed| match resumed {
             Some(table_run) => Ok(table_run),

@@ -23,6 +23,7 @@ impl Session {
             session.create_order_index(table)?;
             if table.is_tree() {
                 session.mend_depths(&prepared)?;
+                session.suspect_tree(&prepared, &prepared.parameters(&session.given(table_run, 0, 0)?))?;
             }
             let counts = session.sum_up(&prepared, table_run)?;
             session.move_watermark(table_run)?;
@@ -95,6 +96,7 @@ impl Session {
             counts.children = row.get(2).map_err(broken)?;
             counts.early = row.get(3).map_err(broken)?;
             counts.late = row.get(4).map_err(broken)?;
+            counts.buried = row.get(5).map_err(broken)?;
         }
         counts.gone = gone;
         counts.held_back = self

@@ -3,7 +3,7 @@
 use super::finish::{from_json, to_json};
 use super::session::Session;
 use crate::backend::jobs::Jobs as _;
-use crate::backend::keys::{KeyRecord, KeyState, Keys};
+use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -32,6 +32,22 @@ impl Keys for Session {
                 reason: row.get(2)?,
                 created_at: row.get(3)?,
             })
+        })
+    }
+
+    fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()> {
+        let config = self.table(table)?;
+        if !force {
+            let marks = self.watermarks()?;
+            let mark = marks.iter().find(|mark| mark.table == *table);
+            check_removal(&config, mark, self.marker(&config).ok().as_ref(), self.server_time().utc)?;
+        }
+        self.prepared.remove(table);
+        self.transact("remove a table", |session| {
+            for of_table in OF_TABLE.iter().chain(&["BlobDeltaTableConfig"]) {
+                session.execute(&format!("DELETE FROM {of_table} WHERE TableName = ?1"), [table])?;
+            }
+            Ok(())
         })
     }
 }

@@ -138,11 +138,31 @@ impl Session {
         let schema = quote(name);
         let pragmas = format!(
             "PRAGMA {schema}.page_size = {PAGE_BYTES}; PRAGMA {schema}.synchronous = FULL;
-             PRAGMA {schema}.journal_mode = DELETE; PRAGMA {schema}.cache_size = -{CACHE_KIB};"
+             PRAGMA {schema}.cache_size = -{CACHE_KIB};"
         );
         self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
         self.databases.push(name.to_owned());
         Ok(())
+    }
+
+    /// A transaction of several databases is whole after a loss of power only where each has a rollback journal
+    /// (<https://www.sqlite.org/lang_attach.html>), so what a run writes gets one. What it only reads keeps the
+    /// mode that it has.
+    pub(super) fn settle_journal(&self, db: &str) -> Result<()> {
+        let schema = self.schema_of(db);
+        let mode: String = self.query_one(&format!("PRAGMA {schema}.journal_mode"), [])?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            return Ok(());
+        }
+        let mode: String = self.query_one(&format!("PRAGMA {schema}.journal_mode = DELETE"), [])?;
+        if mode.eq_ignore_ascii_case("delete") {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Database,
+            format!("the database {db} is in WAL mode, in which a run cannot write it safely"),
+        )
+        .hint(format!("close what else has it open, and set it back: PRAGMA journal_mode = DELETE in {db}.sqlite")))
     }
 
     /// Whether this database is attached; names compare without case, as in SQLite.
@@ -366,8 +386,7 @@ fn open_connection(file: &Path, create: bool, page_bytes: Option<u32>, give_up: 
         connection.set_prepared_statement_cache_capacity(128);
         page_bytes.map_or(Ok(()), |bytes| connection.pragma_update(None, "page_size", bytes))?;
         connection.execute_batch(
-            "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;",
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;",
         )?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(connection)

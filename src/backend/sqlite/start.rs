@@ -157,6 +157,7 @@ impl Session {
         let outcome = self.transact("plan", |session| {
             let without_key = session.survey(&prepared)?;
             let keys = session.queue_window(&prepared, &parameters)?;
+            session.suspect_keys(&prepared, &parameters)?;
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
@@ -184,10 +185,12 @@ impl Session {
             .hint("pack it with `pack --run`, or start a run with --out, which packs it first"));
         }
         let beginning = self.begin(run.started_at, run.scope, run.from, table)?;
-        self.empty_slice(run, prepared, fence, &beginning)?;
         let window = beginning.window;
         let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
-        let queued_keys = self.fill_queues(run, prepared, fence, &beginning, parameters)?;
+        let older_now = self.older_now(prepared, run, &marker, &parameters)?;
+        self.empty_slice(run, prepared, fence, &beginning)?;
+        let told = TableCounts { older_now, ..TableCounts::default() };
+        let queued_keys = self.fill_queues((run, fence), prepared, &beginning, parameters, told)?;
         Ok(TableRun {
             fence: fence.clone(),
             window,
@@ -262,11 +265,11 @@ impl Session {
 
     fn fill_queues(
         &mut self,
-        run: &Run,
+        (run, fence): (&Run, &Fence),
         prepared: &Prepared,
-        fence: &Fence,
         beginning: &Beginning,
         mut parameters: Parameters,
+        known: TableCounts,
     ) -> Result<u64> {
         let table = &prepared.config;
         parameters.push(("@DeletionsFrom", Value::Text(beginning.deletions_from.to_string())));
@@ -278,6 +281,7 @@ impl Session {
             )?;
             let without_key = session.survey(prepared)?;
             let queued = session.queue_window(prepared, &parameters)?;
+            session.suspect_keys(prepared, &parameters)?;
             if queued > MANY_KEYS {
                 session.drop_order_index(table)?;
             }
@@ -286,7 +290,12 @@ impl Session {
             if table.include_deletions && session.query_one(logged, [&table.name])? {
                 session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
             }
-            let counts = TableCounts { without_key, ..session.told(prepared, &parameters)? };
+            let counts = TableCounts {
+                without_key,
+                older_now: known.older_now,
+                went_back_minutes: session.went_back(prepared, run.id, beginning.previous_run_id, &parameters)?,
+                ..session.told(prepared, &parameters)?
+            };
             let units = match run.scope {
                 Scope::All => session.new_units(prepared, beginning.watermark.is_some())?,
                 Scope::BusinessUnit(_) => Vec::new(),
@@ -319,21 +328,6 @@ impl Session {
     fn queue_window(&self, prepared: &Prepared, parameters: &Parameters) -> Result<u64> {
         let (name, sql) = &prepared.window_queue;
         self.run_script(name, sql, parameters)
-    }
-
-    fn told(&self, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
-        let sql = prepared.placeholders.fill("told", scripts::sqlite::TOLD)?;
-        let mut statement = self.prepare_script("told", &sql, parameters)?;
-        let mut rows = statement.raw_query();
-        let failed = |error| super::session::failed("count what no window can catch", error);
-        let mut counts = TableCounts::default();
-        if let Some(row) = rows.next().map_err(failed)? {
-            counts.out_of_scope = row.get(0).map_err(failed)?;
-            counts.without_business_unit = row.get(1).map_err(failed)?;
-            counts.excluded = row.get(2).map_err(failed)?;
-            counts.future = row.get(3).map_err(failed)?;
-        }
-        Ok(counts)
     }
 
     fn run_filled(&self, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<u64> {

@@ -24,6 +24,11 @@ impl Upkeep for Session {
         Ok(found)
     }
 
+    fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
+        let prepared = self.prepare_table(table)?;
+        self.data_advice(&prepared)
+    }
+
     fn check_backup(&mut self) -> Result<()> {
         Err(Error::config("an embedded instance has no BACKUP").file(&self.folder).hint(
             "leave --backup-slice out: the slice is a SQLite file of its own, which can be copied when no run is at work",
@@ -66,10 +71,14 @@ impl Session {
         let mut found = Vec::new();
         let placeholders = self.placeholders(table);
         let checked = placeholders.and_then(|placeholders| self.prepare_scripts(table, placeholders));
-        match checked.and_then(|_| self.marker(table)) {
-            Ok(marker) => {
+        let marker = checked.and_then(|prepared| self.marker(table).map(|marker| (prepared, marker)));
+        match marker {
+            Ok((prepared, marker)) => {
                 let text = format!("configuration, scripts and slice fit; the slice is {}", marker.state.as_str());
                 found.push(advice(Severity::Ok, &table.name, text, None));
+                found.extend(self.data_advice(&prepared).unwrap_or_else(|error| {
+                    vec![advice(Severity::Warning, &table.name, error.to_string(), error.what_to_do())]
+                }));
             }
             Err(error) => found.push(advice(severity, &table.name, error.to_string(), error.what_to_do())),
         }

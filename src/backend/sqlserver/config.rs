@@ -1,6 +1,7 @@
 //! `BlobDeltaTableConfig` on a server.
 
 use super::catalog;
+use super::jobs::number_at;
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
@@ -10,7 +11,7 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 29] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -38,6 +39,8 @@ const COLUMNS: [&str; 27] = [
     "IsActive",
     "IncludeDeletions",
     "RequireBundle",
+    "AcceptedAbsentPercent",
+    "AcceptedOrphanPercent",
 ];
 
 impl Session {
@@ -152,7 +155,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 27] {
+fn values_of(table: &TableConfig) -> [Value<'_>; 29] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -182,6 +185,8 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 27] {
         table.is_active.into(),
         table.include_deletions.into(),
         table.require_bundle.into(),
+        i32::from(table.accepted_absent_percent).into(),
+        i32::from(table.accepted_orphan_percent).into(),
     ]
 }
 
@@ -218,6 +223,8 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         is_active: bit(24)?,
         include_deletions: bit(25)?,
         require_bundle: bit(26)?,
+        accepted_absent_percent: number_at(fields, 27)?,
+        accepted_orphan_percent: number_at(fields, 28)?,
         name: table,
     })
 }

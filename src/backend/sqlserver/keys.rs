@@ -5,7 +5,8 @@ use super::session::Session;
 use super::sql::Sql;
 use super::values::Fields;
 use crate::backend::jobs::Jobs as _;
-use crate::backend::keys::{KeyRecord, KeyState, Keys};
+use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
+use crate::backend::slices::Slices as _;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -34,6 +35,23 @@ impl Keys for Session {
             .then(") AS n ORDER BY n.IsExcluded DESC, n.stream_id");
         let rows = self.client.unit(|client| client.rows("list keys", sql.clone()))?;
         rows.iter().map(|row| record(&Fields::of(row))).collect()
+    }
+
+    fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()> {
+        let config = self.table(table)?;
+        if !force {
+            let (marks, now) = (self.watermarks()?, self.now()?.utc);
+            let mark = marks.iter().find(|mark| mark.table == *table);
+            check_removal(&config, mark, self.slice_marker(&config).ok().as_ref(), now)?;
+        }
+        self.known.remove(table);
+        self.client.transact("remove a table", |client| {
+            for of_table in OF_TABLE.iter().chain(&["BlobDeltaRunScript", "BlobDeltaTableConfig"]) {
+                let delete = Sql::new(format!("DELETE FROM dbo.{of_table} WHERE TableName = ")).bind(table);
+                client.execute("remove a table", delete)?;
+            }
+            Ok(())
+        })
     }
 }
 

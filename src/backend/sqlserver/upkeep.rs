@@ -9,9 +9,21 @@ use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
+use crate::model::table::TableConfig;
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(500);
+
+fn advice(fields: &Fields<'_>) -> Result<Advice> {
+    let severity = fields.must(0, Fields::text)?;
+    Ok(Advice {
+        severity: Severity::parse(severity)
+            .ok_or_else(|| Error::internal(format!("the doctor says {severity:?}, which is no severity")))?,
+        subject: fields.must(1, Fields::text)?.to_owned(),
+        finding: fields.must(2, Fields::text)?.to_owned(),
+        what_to_do: fields.text(3)?.map(str::to_owned),
+    })
+}
 
 impl Upkeep for Session {
     fn limit_memory(&mut self, bytes: u64) -> Result<()> {
@@ -23,17 +35,17 @@ impl Upkeep for Session {
         self.check_script("07_BlobDeltaJobs_Doctor.sql")?;
         let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
         let rows = rows.map_err(|error| self.name_script(error))?;
-        let advice = |fields: Fields<'_>| {
-            let severity = fields.must(0, Fields::text)?;
-            Ok(Advice {
-                severity: Severity::parse(severity)
-                    .ok_or_else(|| Error::internal(format!("the doctor says {severity:?}, which is no severity")))?,
-                subject: fields.must(1, Fields::text)?.to_owned(),
-                finding: fields.must(2, Fields::text)?.to_owned(),
-                what_to_do: fields.text(3)?.map(str::to_owned),
-            })
-        };
-        rows.iter().map(|row| advice(Fields::of(row))).collect()
+        rows.iter().map(|row| advice(&Fields::of(row))).collect()
+    }
+
+    fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
+        // Its script is not needed for anything else, so that a server may be without it.
+        if self.check_script("07_BlobDeltaJobs_Doctor.sql").is_err() {
+            return Ok(Vec::new());
+        }
+        let sql = Sql::new("EXEC dbo.usp_BlobDelta_LookAtSamples ").bind(&table.name);
+        let rows = self.client.rows("look at the data", sql).map_err(|error| error.table(&table.name))?;
+        rows.iter().map(|row| advice(&Fields::of(row))).collect()
     }
 
     fn check_backup(&mut self) -> Result<()> {

@@ -1,0 +1,153 @@
+//! Rule 21: a configuration that names the wrong column is no empty week; and what is told of a source that
+//! went back, of deletions, and of stamps that no window catches.
+
+use crate::scenarios::bundles::findings;
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, World, minute};
+use blobdelta::bundle::Bundle;
+use blobdelta::engine::RunReport;
+use blobdelta::error::Kind;
+use blobdelta::model::run::{Status, TableCounts};
+
+fn suspicion(report: &RunReport) -> String {
+    assert_eq!((report.tables[0].status, report.bundles.len()), (Status::Failed, 0));
+    let error = report.tables[0].error.as_ref().unwrap();
+    assert_eq!(error.kind(), Kind::Config);
+    let text = format!("{error} {}", error.what_to_do().unwrap_or_default());
+    assert!(text.contains("suspect: "), "{text}");
+    text
+}
+
+fn counts(report: &RunReport) -> TableCounts {
+    assert_eq!(report.tables[0].status, Status::Completed, "{:?}", report.tables[0].error);
+    report.tables[0].counts.clone().unwrap()
+}
+
+/// The rows of the metadata have an identity of their own, a uniqueidentifier too.
+fn name_the_wrong_id_column(world: &mut World) {
+    world.table.metadata_id_column = "RowId".into();
+    world.backend.save_table(&world.table.clone()).unwrap();
+}
+
+fn put_many(world: &mut World, rows: std::ops::Range<u32>, modified: i64) {
+    for number in rows {
+        world.blob(number, None, b"x");
+        world.stamp_as(5000 + number, number, Some(minute(modified)), Some(A));
+    }
+}
+
+pub fn rule_21_a_window_whose_keys_have_no_rows_is_suspect_and_moves_nothing(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..23, 10);
+    name_the_wrong_id_column(&mut world);
+    let text = suspicion(&world.run(1000));
+    assert!(text.contains("22 of 22 keys of the metadata") && text.contains("AcceptedAbsentPercent=100"), "{text}");
+    assert!(text.contains("blobdelta table set Src.dbo.Docs "), "{text}");
+    assert_eq!((world.mark().last_high_water, world.mark().is_running), (None, false));
+    world.table.metadata_id_column = "Id".into();
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(counts(&world.run(1001)).roots, 22);
+}
+
+pub fn rule_21_of_few_keys_a_sample_of_the_whole_table_decides(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..31, 10);
+    world.run(1000);
+    put_many(&mut world, 1..6, 1500);
+    name_the_wrong_id_column(&mut world);
+    let text = suspicion(&world.run(2000));
+    assert!(text.contains("5 of 5 keys") && text.contains("30 of 30 in a sample of the whole table"), "{text}");
+    assert_eq!(world.mark().last_high_water, Some(minute(760)));
+}
+
+/// Few keys without rows, in a table whose others have theirs: they wait, as ever.
+pub fn rule_21_a_few_keys_without_rows_are_pending_where_the_table_is_well(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..31, 10);
+    world.run(1000);
+    for number in 100..105 {
+        world.stamp(number, 1500, A);
+    }
+    let counts = counts(&world.run(2000));
+    assert_eq!((counts.pending, counts.roots), (5, 0));
+}
+
+/// Many rows of a metadata table never get a blob: accepted once, by name, and the line is drawn above it.
+pub fn rule_21_what_is_usual_here_is_accepted_by_name(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..11, 10);
+    for number in 100..120 {
+        world.stamp(number, 10, A);
+    }
+    let text = suspicion(&world.run(1000));
+    assert!(text.contains("20 of 30") && text.contains("AcceptedAbsentPercent=72"), "{text}");
+    world.table.accepted_absent_percent = 72;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(world.backend.table(&world.table.name.clone()).unwrap(), world.table);
+    let counts = counts(&world.run(1001));
+    assert_eq!((counts.roots, counts.pending), (10, 20));
+}
+
+pub fn rule_21_children_without_parents_are_suspect_before_the_slice_completes(on: &Instance) {
+    let mut world = World::new(on);
+    for number in 1..25 {
+        world.put(number, Some(999), b"x", 10, A);
+    }
+    let report = world.run(1000);
+    let text = suspicion(&report);
+    assert!(text.contains("24 of 24 children") && text.contains("AcceptedOrphanPercent=100"), "{text}");
+    assert_eq!(world.mark().last_high_water, None);
+    world.table.accepted_orphan_percent = 100;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    let mut options = world.options();
+    options.resume = Some(report.run.id);
+    let resumed = world.run_with(&options).unwrap();
+    assert_eq!(counts(&resumed).children, 24);
+    assert_eq!(findings(&resumed.bundles[0]), [] as [String; 0]);
+}
+
+pub fn rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    world.blob(2, None, b"no stamp");
+    world.stamp_as(2, 2, None, Some(A));
+    world.put(3, None, b"of the future", 99_999, A);
+    let first = counts(&world.run(1000));
+    assert_eq!((first.without_stamp, first.future, first.roots), (1, 1, 1));
+    let report = world.run(2000);
+    let later = counts(&report);
+    assert_eq!(
+        (later.without_stamp, later.future, later.roots),
+        (1, 1, 0),
+        "no window has them, and they are told again"
+    );
+    let bundle = Bundle::open(&report.bundles[0]).unwrap();
+    assert_eq!(bundle.manifest().tables[0].counts, later);
+}
+
+pub fn rule_15_what_is_odd_about_deletions_is_told(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    assert_eq!(counts(&world.run(1000)).logged_deletions, 0);
+    world.put(1, None, b"stands, and is logged as deleted later", 1400, A);
+    world.log_deletion(1, 1500);
+    world.log_deletion(9, 99_999);
+    let told = counts(&world.run(2000));
+    assert_eq!((told.logged_deletions, told.future_deletions, told.buried, told.tombstones), (2, 1, 1, 2));
+}
+
+pub fn a_source_that_went_back_in_time_is_told_and_does_not_fail(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"old", 100, A);
+    world.put(2, None, b"old", 200, A);
+    let first = counts(&world.run(1000));
+    assert_eq!((first.older_now, first.went_back_minutes), (0, 0));
+    world.put(2, None, b"new", 1500, A);
+    let second = counts(&world.run(2000));
+    assert_eq!((second.older_now, second.went_back_minutes), (0, 0));
+    world.put(2, None, b"old", 200, A);
+    let restored = counts(&world.run(3000));
+    assert_eq!((restored.older_now, restored.went_back_minutes), (1, 1300));
+    let quiet = counts(&world.run(4000));
+    assert_eq!((quiet.older_now, quiet.went_back_minutes), (0, 0), "told once, by the run that finds it");
+}
