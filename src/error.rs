@@ -53,6 +53,15 @@ pub struct Place {
     pub file: Option<String>,
 }
 
+/// What was begun, stands half done, and is gone on with by a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// A run that did not complete: it is resumed.
+    Run(String),
+    /// A run that completed, and is not in a bundle yet: it is packed.
+    Pack(String),
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct Error {
@@ -65,6 +74,7 @@ struct Inner {
     what: String,
     place: Place,
     hint: Option<String>,
+    unfinished: Option<Unfinished>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -74,7 +84,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind; `what` is a whole clause without a full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        let inner = Inner { kind, what: what.into(), place: Place::default(), hint: None, source: None };
+        let inner = Inner { kind, what: what.into(), place: Place::default(), hint: None, unfinished: None, source: None };
         Self { inner: Box::new(inner) }
     }
 
@@ -154,6 +164,12 @@ impl Error {
         self
     }
 
+    /// Adds what was begun and is to be gone on with.
+    pub fn unfinished(mut self, what: Unfinished) -> Self {
+        self.inner.unfinished.get_or_insert(what);
+        self
+    }
+
     /// Adds the reason.
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.inner.source = Some(Box::new(source));
@@ -173,6 +189,11 @@ impl Error {
     /// Where it failed.
     pub fn place(&self) -> &Place {
         &self.inner.place
+    }
+
+    /// What was begun and is to be gone on with, by a command that only the caller can spell.
+    pub fn what_is_unfinished(&self) -> Option<&Unfinished> {
+        self.inner.unfinished.as_ref()
     }
 
     /// What to do next, if anything is known to help.

@@ -1261,7 +1261,7 @@ BEGIN
         WHERE TableName = @TableName
             AND (@IsHeld = 0 OR LeaseRunId = @TakeOver OR (LeaseRunId = @RunId AND (LeaseOwner = @OwnerToken OR @Attempt > 1)));
         SET @Taken = @@ROWCOUNT;
-        IF @Taken = 1 AND @IsHeld = 1 AND @Holder <> @RunId
+        IF @Taken = 1 AND @IsHeld = 1 AND @Holder = @TakeOver
         BEGIN
             SET @TookOver = @Holder;
             SET @Message = CONCAT(N'the lease of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N', which would have lasted until ',
@@ -1272,7 +1272,7 @@ BEGIN
             FROM dbo.BlobDeltaRunStep WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = 0;
             UPDATE dbo.BlobDeltaRunTable
             SET Status = N'Superseded', LastError = CONCAT(N'run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' took the lease over')
-            WHERE RunId = @Holder AND TableName = @TableName AND Status <> N'Completed';
+            WHERE RunId = @Holder AND RunId <> @RunId AND TableName = @TableName AND Status <> N'Completed';
         END;
         IF @Taken = 1
             SET @LeaseEpoch = (SELECT LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, SystemClock};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A connection string, understood.
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ pub enum Connection {
     /// A server that speaks TDS.
     Server(Box<Address>),
 }
+
+/// Longer than a server takes to restart or to fail over.
+const RECONNECT: Duration = Duration::from_secs(5 * 60);
 
 /// What a session brings along. Tests and the demo bring a clock and a disk of their own.
 #[derive(Clone)]
@@ -32,6 +36,9 @@ pub struct OpenOptions {
     /// Whether a statement that is at work is to be broken off, and its transaction rolled back; asked a
     /// few times a second. What follows the one that was broken off is done: how the work ends is written.
     pub give_up: fn() -> bool,
+    /// So long a server that was reached before is waited for when it is away: it restarts, or fails over. The first login
+    /// is tried once.
+    pub reconnect: Duration,
     /// Connections over which many rows of a server are read. What comes, and in which order, does not
     /// depend on it.
     pub connections: usize,
@@ -48,6 +55,7 @@ impl Default for OpenOptions {
             main_database: sqlite::JOB_DATABASE.into(),
             create: false,
             give_up: || false,
+            reconnect: RECONNECT,
             connections: 1,
             series_bytes: 256 << 20,
         }

@@ -22,6 +22,7 @@ use crate::model::name::TableName;
 use crate::model::time::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Captures what changed in blob tables since the last run, as a slice and as a bundle of
 /// Parquet files that can be checked.
@@ -116,6 +117,10 @@ pub struct Instance {
     /// folder of SQLite files, one a database
     #[arg(long, env = "BLOBDELTA_CONNECTION", hide_env_values = true, value_name = "CONNECTION")]
     connection: Option<String>,
+    /// How long a server that was reached before is waited for when it is away, because it restarts or fails over; the first
+    /// login is tried once
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1440))]
+    reconnect_minutes: u32,
     #[command(flatten)]
     login: Login,
 }
@@ -155,6 +160,7 @@ impl Instance {
         self.login.connection(self.text()?)?.open(&OpenOptions {
             create,
             give_up: signals::is_overdue,
+            reconnect: Duration::from_secs(60 * u64::from(self.reconnect_minutes)),
             connections: connections.into(),
             ..OpenOptions::default()
         })

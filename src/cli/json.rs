@@ -1,5 +1,6 @@
 //! `--json`: one document on stdout a command, errors too.
 
+use super::again;
 use super::exit::kind_name;
 use super::render::{exit_of, reasons};
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub fn error_object(error: &Error) -> Value {
         "place": place,
         "why": reasons(error),
         "hint": error.what_to_do(),
+        "go_on_with": error.what_is_unfinished().map(again::command),
         "exit_code": exit_of(error).code(),
     })
 }

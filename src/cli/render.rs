@@ -1,5 +1,6 @@
 //! Text for people: errors, numbers, times.
 
+use super::again;
 use super::exit::Exit;
 use crate::error::Error;
 use crate::model::clock::ClockKind;
@@ -11,7 +12,7 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// An error in up to four lines: what, where, why, what to do.
+/// An error in up to five lines: what, where, why, what to do, and what goes on.
 pub fn error_text(error: &Error) -> String {
     let mut text = format!("error: {}\n", clean(error.what()));
     let place = error.place().to_string();
@@ -23,6 +24,9 @@ pub fn error_text(error: &Error) -> String {
     }
     if let Some(hint) = error.what_to_do() {
         text += &format!("  what to do: {}\n", clean(hint));
+    }
+    if let Some(unfinished) = error.what_is_unfinished() {
+        text += &format!("  go on with: {}\n", clean(&again::command(unfinished)));
     }
     text
 }

@@ -1,14 +1,16 @@
 //! The summary of a run: what was copied, and all that no window can catch (rule 6).
 
+use super::again;
 use super::json::error_object;
 use super::render::{clean, counted, error_text, window, window_bounds};
 use super::run::run_object;
 use super::table::Table;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
+use crate::error::Unfinished;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Scope, TableCounts};
+use crate::model::run::{Scope, Status, TableCounts};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,10 +34,20 @@ pub fn text(report: &RunReport) -> String {
         let _ = writeln!(text, "{table}  left out: it has no business units\n");
     }
     text += &new_units_text(report);
+    if let Some(command) = go_on_with(report) {
+        let _ = writeln!(text, "go on with: {}", clean(&command));
+    }
     for bundle in &report.bundles {
         let _ = writeln!(text, "bundle {}", clean(&bundle.display().to_string()));
     }
     text
+}
+
+/// The command that goes on with a run of which tables failed, unless it is somebody else's by now.
+fn go_on_with(report: &RunReport) -> Option<String> {
+    let is_open = |table: &TableOutcome| !matches!(table.status, Status::Completed | Status::Superseded);
+    let is_unfinished = report.tables.iter().any(is_open);
+    is_unfinished.then(|| again::command(&Unfinished::Run(report.run.id.to_string())))
 }
 
 /// Rule 7: parents that the source lacks or that are excluded, by table, out of the manifests of
@@ -159,7 +171,8 @@ pub fn json(report: &RunReport) -> Value {
     let absent = absent_parents(report);
     let object = |table: &TableOutcome| table_object(table, absent.get(&table.table).copied());
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
-    json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles})
+    json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles,
+        "go_on_with": go_on_with(report)})
 }
 
 fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {

@@ -7,7 +7,8 @@ use super::pack::{check_out, pack_tables, pack_with, release_all, sweep, take_al
 use crate::backend::{Backend, PackState};
 use crate::convert::ColumnPlan;
 use crate::durable::Disk;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Unfinished};
+use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, RunRequest, Scope, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::slice::SliceState;
@@ -78,7 +79,10 @@ pub fn run(
         backend.check_backup()?;
     }
     let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
-    options.take_over.map_or(Ok(()), |dead| backend.take_over(dead))?;
+    if let Some(dead) = options.take_over {
+        backend.take_over(dead)?;
+        monitor.event(Event::Note(&format!("run {dead} is taken for dead, as was said: leases that it holds are taken over")));
+    }
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
     let scope = resumed.as_ref().map_or(options.request.scope, |run| run.scope);
     let (tables, left_out) = chosen_tables(backend, wanted.as_ref(), scope)?;
@@ -102,8 +106,15 @@ pub fn run(
         Some(id) => running.backend.resume_run(id)?,
         None => running.backend.start_run(&options.request)?,
     };
-    let report = running.extract_all(run, kept_back)?;
+    let id = run.id;
+    let report = running.extract_all(run, kept_back).map_err(|error| unfinished(error, id))?;
     Ok(RunReport { left_out: left_out.into_iter().map(|table| table.name).collect(), ..report })
+}
+
+/// From here on every error says which run it ended, and that it can be gone on with, unless somebody else does that.
+fn unfinished(error: Error, run: Guid) -> Error {
+    let error = error.run(run);
+    if error.kind() == Kind::Superseded { error } else { error.unfinished(Unfinished::Run(run.to_string())) }
 }
 
 /// Rule 10: once a table's slices go into bundles, they always do.
@@ -184,7 +195,12 @@ impl Running<'_> {
         self.backend.finish_run(&run, status, message.as_deref())?;
         if let Some(out) = &self.options.out {
             let packed = self.pack_own(&run, &fences, out);
-            let backed_up = packed.and_then(|packed| self.back_up(&run, &fences, packed));
+            let backed_up = packed.and_then(|packed| self.back_up(&run, &fences, packed)).map_err(|error| match status {
+                Status::Completed if error.kind() != Kind::Superseded => {
+                    error.unfinished(Unfinished::Pack(run.id.to_string()))
+                }
+                _ => error,
+            });
             release_all(self.backend, self.leases, &fences)?;
             self.bundles.extend(backed_up?);
         }

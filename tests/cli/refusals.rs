@@ -151,6 +151,24 @@ fn a_second_run_is_told_who_holds_the_lease() {
     let ended = world.call(&["run", "--out", &world.out()]);
     assert_eq!(ended.code, 4, "{ended:?}");
     assert!((ended.stdout.clone() + &ended.stderr).contains(&run), "{ended:?}");
+    // What goes on is printed as it has to be typed; and who is dead is taken over by name.
+    let printed = ended.stdout.lines().find_map(|line| line.trim().strip_prefix("go on with: blobdelta "));
+    let mut typed: Vec<&str> = printed.unwrap_or_else(|| panic!("{ended:?}")).split(' ').collect();
+    assert_eq!(world.call(&typed).code, 4, "{typed:?}");
+    typed.extend(["--take-over", &run]);
+    let ended = world.good(&typed);
+    assert!(ended.stderr.contains(&format!("run {run} is taken for dead")), "{ended:?}");
+}
+
+#[test]
+fn a_table_that_is_configured_is_not_added_under_another_spelling() {
+    let world = World::new();
+    let ended = world.call(&["table", "add", &DOCS.to_uppercase()]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("configured already"), "{ended:?}");
+    world.good(&["table", "set", &DOCS.to_lowercase(), "SafetyBufferMinutes=300"]);
+    let listed = world.good(&["table", "list"]).stdout;
+    assert!(listed.contains(DOCS) && listed.contains("300"), "{listed}");
 }
 
 #[test]

@@ -97,6 +97,10 @@ pub fn a_crash_at_any_durable_operation_publishes_all_or_nothing(on: &Instance) 
             break;
         }
         survived += 1;
+        if let (Err(error), Some(run)) = (&died, world.another().recent_runs(1).unwrap().first()) {
+            assert_eq!(error.place().run, Some(run.id.to_string()), "crash at {at}: {error}");
+            assert!(error.what_is_unfinished().is_some(), "crash at {at}: {error}");
+        }
         for name in names(&world.out()).iter().filter(|name| !name.starts_with('.')) {
             assert_eq!(findings(&world.out().join(name)), [] as [String; 0], "crash at {at}");
         }

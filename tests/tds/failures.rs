@@ -228,6 +228,50 @@ pub fn a_lock_timeout_is_tried_again_like_a_deadlock() {
     assert_eq!((endpoint.heard(READ), endpoint.logins().len()), (2, 1));
 }
 
+/// Longer than five tries take; the server's own words while it starts.
+pub fn a_server_that_fails_over_is_waited_for_as_long_as_was_said() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
+    let mut session = session(&endpoint);
+    endpoint.refuses(Reply::error(983, 14, "Unable to access availability database 'Copy'."));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(12));
+            endpoint.accepts();
+        });
+        assert_eq!(read(&mut *session).unwrap(), Some(end()));
+    });
+    assert!(endpoint.logins().len() > 6, "more often than a unit is tried");
+}
+
+pub fn a_server_that_stays_away_is_told_with_what_to_do() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
+    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    let options =
+        OpenOptions { main_database: "Copy".into(), reconnect: Duration::from_secs(3), ..OpenOptions::default() };
+    let mut session = endpoint.connection().open(&options).unwrap();
+    endpoint.refuses(Reply::new().columns(&COLUMNS).cut());
+    let began = std::time::Instant::now();
+    let error = told(&read(&mut *session).unwrap_err());
+    assert!(error.contains("again") && error.contains("--reconnect-minutes") && error.contains("stands"), "{error}");
+    assert!((3..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let logins = endpoint.logins().len();
+    read(&mut *session).unwrap_err();
+    assert_eq!(endpoint.logins().len(), logins + 1, "whoever asks then waits no second time");
+}
+
+pub fn a_password_that_is_refused_in_the_middle_is_not_tried_again() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
+    let mut session = session(&endpoint);
+    endpoint.refuses(Reply::error(18456, 14, "Login failed for user 'tester'."));
+    let logins = endpoint.logins().len();
+    let error = told(&read(&mut *session).unwrap_err());
+    assert!(error.contains("18456") && error.contains("password"), "{error}");
+    assert_eq!(endpoint.logins().len(), logins + 1);
+}
+
 /// The connection is cut, and for a second nobody can log in.
 pub fn a_server_that_restarts_is_waited_for() {
     let endpoint = Endpoint::start();

@@ -33,6 +33,9 @@ const TESTS: &[(&str, Case)] = list![Case:
         a_server_that_speaks_nonsense_is_left_and_asked_again,
         a_lock_timeout_is_tried_again_like_a_deadlock,
         a_server_that_restarts_is_waited_for,
+        a_server_that_fails_over_is_waited_for_as_long_as_was_said,
+        a_server_that_stays_away_is_told_with_what_to_do,
+        a_password_that_is_refused_in_the_middle_is_not_tried_again,
         a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again,
         a_statement_that_is_to_be_given_up_is_left_at_once_and_the_next_is_done,
     }

@@ -39,7 +39,7 @@ impl Session {
                  WHERE TableName = ?1",
                 (table, run_id, after(now, lease_seconds)),
             )?;
-            let took_over = held.filter(|held| held.run != run_id);
+            let took_over = held.filter(|held| session.taken_over == Some(held.run));
             took_over.map_or(Ok(()), |held| session.note_taken_over(run_id, table, held, now))?;
             let epoch =
                 session.query_one("SELECT LeaseEpoch FROM BlobDeltaHighWatermark WHERE TableName = ?1", [table])?;
@@ -72,8 +72,8 @@ impl Session {
         )?;
         self.execute(
             "UPDATE BlobDeltaRunTable SET Status = 'Superseded', LastError = ?3
-             WHERE RunId = ?1 AND TableName = ?2 AND Status <> 'Completed'",
-            (dead, table, format!("run {run_id} took the lease over")),
+             WHERE RunId = ?1 AND RunId <> ?4 AND TableName = ?2 AND Status <> 'Completed'",
+            (dead, table, format!("run {run_id} took the lease over"), run_id),
         )?;
         Ok(())
     }

@@ -5,15 +5,19 @@
 //! that broke is opened again by the next call; temporary tables and an open transaction went
 //! with it, which is why [`Client::unit`] repeats whole units and nothing less.
 //!
+//! **A server that is away.** The first login is tried once: a wrong name is told at once. Where the server was reached before,
+//! it may restart or fail over: units wait for it, with pauses that double up to 13 seconds, for as long as
+//! [`Watch::reconnect`] says. A login that the server refuses for who it is, is never tried again.
+//!
 //! **Watchdog.** A statement may take what it takes, but not be silent for ever: TCP keep-alive
 //! notices a peer that is gone within two minutes, and a peer that is there and says nothing is left
 //! when the address's [silence](Address::silence) is over. A statement that an operator wants ended is
 //! left likewise. The server rolls back what a connection that was left had open.
 
 use super::address::{Address, LOGIN_TIMEOUT};
-use super::errors::{Trouble, failed, not_connected, trouble};
+use super::errors::{Trouble, failed, not_connected, not_reached_again, trouble, trouble_of_login};
 use super::sql::Sql;
-use super::watch::{Ended, Watch, silent};
+use super::watch::{Ended, LOOK, Watch, silent};
 use crate::backend::connect::broken_off;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
@@ -21,7 +25,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::io::BufReader;
 use socket2::{SockRef, TcpKeepalive};
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tiberius::error::{Error as Tds, IoErrorKind};
 use tiberius::{Query, QueryItem, Row, TokenRow};
 use tokio::net::TcpStream;
@@ -50,6 +54,9 @@ pub(super) struct Client {
     database: Option<String>,
     trouble: Trouble,
     watch: Watch,
+    was_linked: bool,
+    /// Since when a server that was reached before is not.
+    away_since: Option<Instant>,
 }
 
 impl Client {
@@ -66,9 +73,16 @@ impl Client {
             database: database.map(str::to_owned),
             trouble: Trouble::Final,
             watch,
+            was_linked: false,
+            away_since: None,
         };
         client.ensure_linked()?;
         Ok(client)
+    }
+
+    /// A server that is away is not waited for.
+    pub(super) fn wait_for_nobody(&mut self) {
+        self.watch.reconnect = Duration::ZERO;
     }
 
     /// The number under which the server knows this session.
@@ -94,22 +108,47 @@ impl Client {
         if self.link.is_some() {
             return Ok(());
         }
-        let address = self.address.clone();
-        let opened = self.runtime.block_on(async {
+        let (address, watch) = (self.address.clone(), Watch { silence: None, ..self.watch });
+        let opened = self.runtime.block_on(watch.over(async {
             let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(&address)).await;
             waited.unwrap_or_else(|_| {
                 Err(Tds::Io { kind: IoErrorKind::TimedOut, message: "no answer within 30 seconds".into() })
             })
+        }));
+        let opened = opened.map_err(|ended| match ended {
+            Ended::By(error) => self.note_away(error),
+            ended => self.note("log in", ended),
         });
-        self.link = Some(opened.map_err(|error| {
-            self.trouble = trouble(&error);
-            not_connected(&self.address.to_string(), error)
-        })?);
+        self.link = Some(opened?);
         let mut setup = SESSION.to_owned();
         if let Some(database) = &self.database {
             setup.push_str(&format!(" USE {};", super::sql::quote(database)));
         }
-        self.batch("set up the session", &setup)
+        let set_up = self.batch("set up the session", &setup);
+        if set_up.is_err() && self.was_linked && self.trouble != Trouble::Final {
+            // It lets us in, and the database is not there yet.
+            (self.link, self.trouble) = (None, Trouble::Lost);
+            self.away_since.get_or_insert_with(Instant::now);
+        }
+        set_up?;
+        (self.was_linked, self.away_since) = (true, None);
+        Ok(())
+    }
+
+    /// A login that failed: of a server that was reached before, what is not its refusal may pass.
+    fn note_away(&mut self, error: Tds) -> Error {
+        self.trouble = if self.was_linked { trouble_of_login(&error) } else { Trouble::Final };
+        let server = self.address.to_string();
+        if self.trouble == Trouble::Final {
+            return not_connected(&server, error);
+        }
+        self.away_since.get_or_insert_with(Instant::now);
+        not_reached_again(&server, self.watch.reconnect, error)
+    }
+
+    /// Waits until the server can be reached, as a unit does.
+    pub(super) fn reach(&mut self) -> Result<()> {
+        self.unit(|client| client.batch("reach the server", "SELECT 1"))
     }
 
     fn note(&mut self, doing: &str, ended: Ended) -> Error {
@@ -274,7 +313,8 @@ impl Client {
     }
 
     /// Does a unit of work that may be repeated: again after a deadlock or a lost connection, with
-    /// growing, uneven pauses. An open transaction is rolled back first.
+    /// growing, uneven pauses, five times in all; while the server is away, for as long as the watch
+    /// says. An open transaction is rolled back first.
     pub(super) fn unit<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
         for tried in 1.. {
             self.trouble = Trouble::Final;
@@ -283,14 +323,29 @@ impl Client {
                 Err(error) => {
                     let trouble = self.trouble;
                     self.roll_back();
-                    if trouble == Trouble::Final || tried >= MAX_TRIES {
+                    let is_over = match self.away_since {
+                        Some(since) => since.elapsed() >= self.watch.reconnect,
+                        None => tried >= MAX_TRIES,
+                    };
+                    if trouble == Trouble::Final || is_over || !self.pause(pause(tried)) {
                         return Err(error);
                     }
-                    std::thread::sleep(pause(tried));
                 }
             }
         }
         Err(Error::internal("a unit was never tried"))
+    }
+
+    /// `false`, before it is over, if nothing more is to be waited for.
+    fn pause(&self, length: Duration) -> bool {
+        let until = Instant::now() + length;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if (self.watch.give_up)() {
+                return false;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+        true
     }
 
     /// One transaction, as a unit.

@@ -1,15 +1,23 @@
 //! What a server answers when something is wrong, in words a user can act on.
 
 use crate::error::{Error, Kind};
+use std::time::Duration;
 use tiberius::error::{Error as Tds, IoErrorKind, TokenError};
 
 /// Errors after which the same unit of work may succeed: deadlock victim, lock timeout, and those
 /// that Microsoft lists as transient
 /// (<https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues>).
-const TRANSIENT: [u32; 19] = [
+const TRANSIENT: [u32; 27] = [
     1204, 1205, 1222, 40143, 40197, 40501, 40540, 40613, 49918, 49919, 49920, 10928, 10929, 233, 997, 10060, 4060,
-    4221, 64,
+    4221, 64, // A server that shuts down, a database that is recovered, a replica that takes over.
+    6005, 921, 922, 976, 978, 983, 3906, 17187,
 ];
+
+/// Logins that a server refuses for who it is that logs in (sys.messages 18450 to 18499), but for those that it refuses while it
+/// starts.
+fn is_refusal(code: u32) -> bool {
+    (18450..18500).contains(&code) && !matches!(code, 18451 | 18461)
+}
 
 /// What became of the connection, and whether the unit may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +39,25 @@ pub(super) fn trouble(error: &Tds) -> Trouble {
         Tds::Server(token) if token.class() >= 20 => Trouble::Lost,
         _ => Trouble::Final,
     }
+}
+
+/// Sorts a login that failed at a server that was reached before: what is not its refusal may pass when it has restarted.
+pub(super) fn trouble_of_login(error: &Tds) -> Trouble {
+    match error {
+        Tds::Server(token) if is_refusal(token.code()) => Trouble::Final,
+        _ => Trouble::Lost,
+    }
+}
+
+/// A server that was reached before, and is not any more.
+pub(super) fn not_reached_again(server: &str, waited: Duration, error: Tds) -> Error {
+    let waited = waited.as_secs_f64() / 60.0;
+    Error::new(Kind::Database, format!("cannot log in to {server} again, which was tried for {waited:.1} minutes"))
+        .caused_by(error)
+        .hint(
+            "what was committed stands; when the server is back, go on. --reconnect-minutes says how long one that restarts or \
+             fails over is waited for",
+        )
 }
 
 /// A failure; `doing` is an infinitive.
@@ -126,5 +153,7 @@ mod tests {
         let lost = Tds::Io { kind: IoErrorKind::ConnectionReset, message: "reset".into() };
         assert_eq!(trouble(&lost), Trouble::Lost);
         assert_eq!(trouble(&Tds::Utf16), Trouble::Final);
+        assert_eq!(trouble_of_login(&lost), Trouble::Lost);
+        assert!(is_refusal(18456) && is_refusal(18488) && !is_refusal(18401) && !is_refusal(17187));
     }
 }

@@ -213,7 +213,10 @@ impl Extract for Session {
     }
 
     fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
-        Ok(Box::new(Keeper { client: self.another(Some(MOST_FOR_A_LEASE))? }))
+        let mut client = self.another(Some(MOST_FOR_A_LEASE))?;
+        // It comes again by itself, and whoever ends waits for it.
+        client.wait_for_nobody();
+        Ok(Box::new(Keeper { client }))
     }
 }
 

@@ -12,6 +12,7 @@ use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
 use super::stream::{Next, Rows};
+use super::watch::Watch;
 use crate::error::{Error, Result};
 
 /// See the module's text.
@@ -24,13 +25,13 @@ impl Lanes {
     /// Sends a statement for each lane; see [`Rows::open`].
     pub(super) fn open(
         address: &Address,
-        give_up: fn() -> bool,
+        watch: Watch,
         spare: &mut Vec<Client>,
         batch_bytes: usize,
         doing: &'static str,
         statements: Vec<Sql<'static>>,
     ) -> Result<Self> {
-        let open = |sql| Rows::open(address, give_up, spare.pop(), batch_bytes, doing, sql);
+        let open = |sql| Rows::open(address, watch, spare.pop(), batch_bytes, doing, sql);
         Ok(Self { lanes: statements.into_iter().map(open).collect::<Result<_>>()?, turn: 0 })
     }
 

@@ -7,7 +7,7 @@
 
 use super::lanes::{self, Lanes};
 use super::large::{self, Place};
-use super::session::Session;
+use super::session::{Session, watch_of};
 use super::sql::{Sql, Value, quote};
 use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next};
 use super::values::{Fields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
@@ -292,6 +292,7 @@ impl Session {
                     tries += 1;
                     std::thread::sleep(PAUSE * tries);
                     rows = None;
+                    self.client.reach()?;
                 }
                 Next::Broken(error, _) => return Err(error),
             }
@@ -308,8 +309,8 @@ impl Session {
         let statements = (0..lanes).map(|nth| reading.statement(after, (nth, lanes))).collect();
         let batch_bytes = usize::try_from(self.read_ahead_bytes).unwrap_or(usize::MAX) / lanes / BATCHES_HELD;
         let batch_bytes = batch_bytes.min(MOST_BATCH_BYTES);
-        let (address, give_up) = (&self.address, self.options.give_up);
-        Lanes::open(address, give_up, &mut self.readers, batch_bytes, reading.doing, statements)
+        let (address, watch) = (&self.address, watch_of(&self.address, &self.options));
+        Lanes::open(address, watch, &mut self.readers, batch_bytes, reading.doing, statements)
     }
 
     /// The bytes of UTF-8 of a text that is too large to be read whole.

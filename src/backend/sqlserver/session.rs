@@ -54,6 +54,11 @@ pub struct Session {
     pub(super) abilities: Option<Abilities>,
 }
 
+/// How long the server may be silent or away.
+pub(super) fn watch_of(address: &Address, options: &OpenOptions) -> Watch {
+    Watch { silence: address.silence(), give_up: options.give_up, reconnect: options.reconnect }
+}
+
 impl Session {
     /// Logs in, and uses the main database.
     ///
@@ -62,7 +67,7 @@ impl Session {
     /// database is not there and may not be created.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self> {
         let mut client =
-            Client::connect(address, None, Watch { silence: address.silence(), give_up: options.give_up })?;
+            Client::connect(address, None, watch_of(address, options))?;
         let main = &options.main_database;
         if catalog::has_database(&mut client, main)? {
             client.use_database(main)?;
@@ -97,7 +102,7 @@ impl Session {
     /// A second connection to the same server, with the main database in use. It is given up when the
     /// server is silent for so long, or never.
     pub(super) fn another(&self, silence: Option<Duration>) -> Result<Client> {
-        let watch = Watch { silence, give_up: self.options.give_up };
+        let watch = Watch { silence, ..watch_of(&self.address, &self.options) };
         Client::connect(&self.address, Some(&self.options.main_database), watch)
     }
 

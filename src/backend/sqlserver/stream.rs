@@ -79,14 +79,13 @@ impl Rows {
     /// the [connection](Self::into_client) of another reading that came to its end.
     pub(super) fn open(
         address: &Address,
-        give_up: fn() -> bool,
+        watch: Watch,
         spare: Option<Client>,
         batch_bytes: usize,
         doing: &'static str,
         sql: Sql<'static>,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
-        let watch = Watch { silence: address.silence(), give_up };
         let (theirs, address) = (Arc::clone(&shared), address.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tiberius::error::Error as Tds;
 
 /// How often it is looked whether to go on waiting.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 
 /// See the module's text.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub(super) struct Watch {
     pub silence: Option<Duration>,
     /// Whether to wait no longer. Asked again and again.
     pub give_up: fn() -> bool,
+    /// So long a server that was reached before is waited for when it is away.
+    pub reconnect: Duration,
 }
 
 /// Why there is no answer.

@@ -1,0 +1,112 @@
+//! The command that goes on with what was begun, as it has to be typed.
+
+use crate::backend::{Connection, Credentials};
+use crate::error::Unfinished;
+
+/// Options of `run` that say what a run takes: a run that is gone on with takes what it was started with.
+const OF_A_FRESH_RUN: [&str; 7] =
+    ["--table", "--business-unit", "--batch-size", "--max-dop", "--from", "--resume", "--take-over"];
+/// Options of `run` that `pack` does not have.
+const NOT_OF_PACK: [&str; 1] = ["--backup-slice"];
+/// Those of either without a value.
+const FLAGS_NOT_OF_PACK: [&str; 2] = ["--no-bundle", "--plan"];
+/// Where somebody else publishes.
+const FOLDER: &str = " --out FOLDER";
+
+/// The command that goes on, with the options of this one that it takes too. No secret is in it.
+pub fn command(unfinished: &Unfinished) -> String {
+    command_of(unfinished, std::env::args().skip(1))
+}
+
+fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> String {
+    let (mut text, is_pack) = match unfinished {
+        Unfinished::Run(run) => (format!("blobdelta run --resume {run}"), false),
+        Unfinished::Pack(run) => (format!("blobdelta pack --run {run}"), true),
+    };
+    let is_left_out = |name: &str| {
+        OF_A_FRESH_RUN.contains(&name) || name == "--run" || (is_pack && NOT_OF_PACK.contains(&name))
+    };
+    let mut typed = typed.peekable();
+    while let Some(argument) = typed.next() {
+        let Some(option) = argument.strip_prefix("--") else { continue };
+        let (name, mut value) = match option.split_once('=') {
+            Some((name, value)) => (format!("--{name}"), Some(value.to_owned())),
+            None => (argument.clone(), None),
+        };
+        if is_pack && FLAGS_NOT_OF_PACK.contains(&name.as_str()) {
+            continue;
+        }
+        // A value never begins with two hyphens here, and a flag has none.
+        if value.is_none() && typed.peek().is_some_and(|next| !next.starts_with("--")) {
+            value = typed.next();
+        }
+        if is_left_out(&name) {
+            continue;
+        }
+        let value = value.map(|value| if name == "--connection" { without_secrets(&value) } else { value });
+        text += &format!(" {name}");
+        text += &value.map_or(String::new(), |value| format!(" {}", quoted(&value)));
+    }
+    if is_pack && !text.contains(" --out ") {
+        text += FOLDER;
+    }
+    text
+}
+
+/// A password that was typed is not printed; the environment takes it.
+fn without_secrets(connection: &str) -> String {
+    if !connection.to_ascii_lowercase().contains("password") && !connection.to_ascii_lowercase().contains("pwd") {
+        return connection.to_owned();
+    }
+    let kept = connection.split(';').filter(|part| {
+        let name = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        !matches!(name.as_str(), "password" | "pwd")
+    });
+    let kept = kept.collect::<Vec<_>>().join(";");
+    // One that cannot be cut so is not shown at all.
+    let nobody = Credentials { password: Some(String::new()), access_token: None };
+    if Connection::parse(&kept, &nobody).is_ok() { kept } else { "CONNECTION".to_owned() }
+}
+
+/// For a shell.
+pub fn quoted(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:,@%+".contains(c));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str, unfinished: &Unfinished) -> String {
+        command_of(unfinished, text.split(' ').map(str::to_owned))
+    }
+
+    #[test]
+    fn what_was_typed_is_typed_again_without_what_the_run_took() {
+        let run = Unfinished::Run("R".into());
+        assert_eq!(
+            typed("run --table a.b.c --connection sqlite:d --out=/b --no-bundle --batch-size 5 --ship s3://x/y", &run),
+            "blobdelta run --resume R --connection sqlite:d --out /b --no-bundle --ship s3://x/y"
+        );
+        assert_eq!(typed("run --resume Q --out it's", &run), r"blobdelta run --resume R --out 'it'\''s'");
+    }
+
+    #[test]
+    fn a_run_that_completed_is_packed() {
+        let pack = Unfinished::Pack("R".into());
+        let command = typed("run --out /b --backup-slice D:\\B --max-dop 4 --sign-key k", &pack);
+        assert_eq!(command, "blobdelta pack --run R --out /b --sign-key k");
+        assert_eq!(typed("run --no-bundle", &pack), "blobdelta pack --run R --out FOLDER");
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let run = Unfinished::Run("R".into());
+        let connection = "Server=tcp:h,1433;User ID=u;Password=secret;Encrypt=true";
+        let shown = command_of(&run, ["run".into(), "--connection".into(), connection.into()].into_iter());
+        assert_eq!(shown, "blobdelta run --resume R --connection 'Server=tcp:h,1433;User ID=u;Encrypt=true'");
+        let odd = command_of(&run, ["--connection".into(), "jdbc:x;password={se;cret}".into()].into_iter());
+        assert!(!odd.contains("cret"), "{odd}");
+    }
+}
