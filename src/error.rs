@@ -84,7 +84,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind; `what` is a whole clause without a full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        let inner = Inner { kind, what: what.into(), place: Place::default(), hint: None, unfinished: None, source: None };
+        let inner =
+            Inner { kind, what: what.into(), place: Place::default(), hint: None, unfinished: None, source: None };
         Self { inner: Box::new(inner) }
     }
 

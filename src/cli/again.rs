@@ -23,9 +23,8 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
         Unfinished::Run(run) => (format!("blobdelta run --resume {run}"), false),
         Unfinished::Pack(run) => (format!("blobdelta pack --run {run}"), true),
     };
-    let is_left_out = |name: &str| {
-        OF_A_FRESH_RUN.contains(&name) || name == "--run" || (is_pack && NOT_OF_PACK.contains(&name))
-    };
+    let is_left_out =
+        |name: &str| OF_A_FRESH_RUN.contains(&name) || name == "--run" || (is_pack && NOT_OF_PACK.contains(&name));
     let mut typed = typed.peekable();
     while let Some(argument) = typed.next() {
         let Some(option) = argument.strip_prefix("--") else { continue };

@@ -81,7 +81,9 @@ pub fn run(
     let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
     if let Some(dead) = options.take_over {
         backend.take_over(dead)?;
-        monitor.event(Event::Note(&format!("run {dead} is taken for dead, as was said: leases that it holds are taken over")));
+        monitor.event(Event::Note(&format!(
+            "run {dead} is taken for dead, as was said: leases that it holds are taken over"
+        )));
     }
     let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
     let scope = resumed.as_ref().map_or(options.request.scope, |run| run.scope);
@@ -195,12 +197,13 @@ impl Running<'_> {
         self.backend.finish_run(&run, status, message.as_deref())?;
         if let Some(out) = &self.options.out {
             let packed = self.pack_own(&run, &fences, out);
-            let backed_up = packed.and_then(|packed| self.back_up(&run, &fences, packed)).map_err(|error| match status {
-                Status::Completed if error.kind() != Kind::Superseded => {
-                    error.unfinished(Unfinished::Pack(run.id.to_string()))
-                }
-                _ => error,
-            });
+            let backed_up =
+                packed.and_then(|packed| self.back_up(&run, &fences, packed)).map_err(|error| match status {
+                    Status::Completed if error.kind() != Kind::Superseded => {
+                        error.unfinished(Unfinished::Pack(run.id.to_string()))
+                    }
+                    _ => error,
+                });
             release_all(self.backend, self.leases, &fences)?;
             self.bundles.extend(backed_up?);
         }

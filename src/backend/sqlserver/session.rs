@@ -66,8 +66,7 @@ impl Session {
     /// Database, if the server cannot be reached or refuses the login; Config, if the main
     /// database is not there and may not be created.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self> {
-        let mut client =
-            Client::connect(address, None, watch_of(address, options))?;
+        let mut client = Client::connect(address, None, watch_of(address, options))?;
         let main = &options.main_database;
         if catalog::has_database(&mut client, main)? {
             client.use_database(main)?;
