@@ -1853,7 +1853,7 @@ BEGIN
         @Holder uniqueidentifier, @Until datetime2(7), @State nvarchar(20), @Refused nvarchar(2000), @WindowStart datetime2(7),
         @WindowEnd datetime2(7), @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @Oldest datetime2(7), @LagOnly bit, @Sql nvarchar(max), @Rows bigint, @Json nvarchar(4000), @Key uniqueidentifier,
-        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit;
+        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit, @Message nvarchar(2000);
     SET @Utc = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
@@ -1881,10 +1881,23 @@ BEGIN
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Survey');
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Survey', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded,
+            @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+        IF @Json IS NOT NULL
+        BEGIN
+            SET @Message = REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%');
+            THROW 51000, @Message, 1;
+        END;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'WindowQueue');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'WindowQueue', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous,
             @RunStart = @RunStart, @Now = @Utc, @Step = 0, @BatchSize = 0, @DeletionsFrom = @DeletionsFrom;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectKeys');
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectKeys', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+            @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+        IF @Json IS NOT NULL AND @Refused IS NULL
+            SET @Refused = CONCAT(@TableName, N': ', REPLACE(@Json, N' set NAME ', CONCAT(N' set ', @TableName, N' ')));
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @RunStart = @RunStart;

@@ -79,6 +79,9 @@ const BEFORE: &str = "ALTER TABLE BlobDeltaWindowQueue RENAME TO Newer;
     INSERT INTO BlobDeltaWindowQueue
         SELECT RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, State FROM Newer;
     DROP TABLE Newer;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
+    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
     ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%'";
 

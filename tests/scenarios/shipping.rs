@@ -201,6 +201,9 @@ pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &
 /// As the version before left it: without the columns, and with a procedure that knows nothing of them.
 const BEFORE_SQLITE: &str = "ALTER TABLE BlobDeltaBundle DROP COLUMN ShipTo;
     ALTER TABLE BlobDeltaBundle DROP COLUMN ShippedAt;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
+    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
     ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 1";
 const BEFORE_TSQL: [&str; 6] = [

@@ -40,6 +40,10 @@ pub fn rule_21_a_window_whose_keys_have_no_rows_is_suspect_and_moves_nothing(on:
     let mut world = World::new(on);
     put_many(&mut world, 1..23, 10);
     name_the_wrong_id_column(&mut world);
+    world.at(1000);
+    let request = world.options().request;
+    let plan = blobdelta::engine::plan(&mut *world.backend, &request).unwrap();
+    assert!(plan[0].refused.as_ref().unwrap().contains("22 of 22 keys"), "{plan:?}");
     let text = suspicion(&world.run(1000));
     assert!(text.contains("22 of 22 keys of the metadata") && text.contains("AcceptedAbsentPercent=100"), "{text}");
     assert!(text.contains("blobdelta table set Src.dbo.Docs "), "{text}");

@@ -157,20 +157,26 @@ impl Session {
         let outcome = self.transact("plan", |session| {
             let without_key = session.survey(&prepared)?;
             let keys = session.queue_window(&prepared, &parameters)?;
-            session.suspect_keys(&prepared, &parameters)?;
+            let suspect = session.suspect_keys(&prepared, &parameters).err().map(|error| error.to_string());
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
                 .query_script_u64("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
             counts.pending = session.pending_keys(table)?;
             counts.without_key = without_key;
-            planned = Some((keys, counts));
+            planned = Some((keys, counts, suspect));
             Err::<(), Error>(rolled_back)
         });
-        let Some((keys, counts)) = planned else {
+        let Some((keys, counts, suspect)) = planned else {
             return Err(outcome.err().unwrap_or_else(|| Error::internal("the plan was not made")));
         };
-        Ok(TablePlan { table: table.name.clone(), window: beginning.window, keys, counts, refused })
+        Ok(TablePlan {
+            table: table.name.clone(),
+            window: beginning.window,
+            keys,
+            counts,
+            refused: refused.or(suspect),
+        })
     }
 
     /// Takes the slice for a fresh run: computes the window, empties, queues.
