@@ -1816,7 +1816,9 @@ BEGIN
         SET @Newest = (SELECT NewestModifiedOn FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
         SET @Json = CONCAT(SUBSTRING(@Json, 1, LEN(@Json) - 1), N',"older_now":', @Older, N',"went_back_minutes":',
             CASE
-                WHEN @Newest < @Before AND DATEDIFF(day, @Newest, @Before) < 1000000 THEN DATEDIFF(minute, @Newest, @Before) + 1
+                -- DATEDIFF counts the minutes that begin in between; rounded up, as the other kind of instance does.
+                WHEN @Newest < @Before AND DATEDIFF(day, @Newest, @Before) < 1000000 THEN DATEDIFF(minute, @Newest, @Before)
+                    + CASE WHEN DATEADD(minute, DATEDIFF(minute, @Newest, @Before), @Newest) < @Before THEN 1 ELSE 0 END
                 WHEN @Newest < @Before THEN 1440000000
                 ELSE 0
             END, N'}');
