@@ -24,6 +24,8 @@ pub enum Kind {
     Superseded,
     /// Bundles of a chain do not touch.
     ChainGap,
+    /// The complete slice of a table is in no bundle; nothing of it was emptied.
+    NotPacked,
     /// An open transaction reaches back to before the window; nothing was emptied.
     Blocked,
     /// Some tables failed, the others are done.
@@ -117,6 +119,12 @@ impl Error {
         error
     }
 
+    /// The same error, to be branched on as this kind.
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
     /// Adds the run.
     pub fn run(mut self, run: impl fmt::Display) -> Self {
         self.inner.place.run.get_or_insert(run.to_string());
@@ -208,7 +216,7 @@ fn io_hint(source: &std::io::Error) -> Option<String> {
     let text = match source.kind() {
         E::NotFound => "make the folder first, or correct the path",
         E::PermissionDenied => "give this account the right to write there, or choose another folder",
-        E::StorageFull | E::QuotaExceeded => "free some space or choose another folder, then run again with --resume",
+        E::StorageFull | E::QuotaExceeded => "free some space or choose another folder",
         E::ReadOnlyFilesystem => "choose a folder that can be written",
         _ => return None,
     };

@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaSource (
     SourceId BLOB NOT NULL CHECK (length(SourceId) = 16)
 );
 
+-- RequireBundle is NULL until somebody says 0 or 1: then the first bundled run makes it 1.
 CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
     SourceDb                TEXT NOT NULL,
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     ExcludedStreamId        BLOB NULL CHECK (length(ExcludedStreamId) = 16),
     IsActive                INTEGER NOT NULL DEFAULT 1,
     IncludeDeletions        INTEGER NOT NULL DEFAULT 1,
-    RequireBundle           INTEGER NOT NULL DEFAULT 0,
+    RequireBundle           INTEGER NULL,
     AcceptedAbsentPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
     AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100)
 );
@@ -73,6 +74,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBusinessUnitWatermark (
 );
 
 -- Who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
+-- OutFolder to BundleForm: what the run was told of its bundle (rule 18), all NULL where it was told nothing;
+-- SignedBy is the fingerprint of a key, EncryptedTo the recipients of age, in order. Never a secret.
 CREATE TABLE IF NOT EXISTS BlobDeltaRun (
     RunId             BLOB NOT NULL PRIMARY KEY CHECK (length(RunId) = 16),
     RunType           TEXT NOT NULL,
@@ -87,7 +90,12 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRun (
     BatchSize         INTEGER NOT NULL,
     MaxDOP            INTEGER NOT NULL,
     WindowFrom        TEXT NULL,
-    Attempt           INTEGER NOT NULL DEFAULT 1
+    Attempt           INTEGER NOT NULL DEFAULT 1,
+    OutFolder         TEXT NULL,
+    ShipTo            TEXT NULL,
+    SignedBy          TEXT NULL,
+    EncryptedTo       TEXT NULL,
+    BundleForm        TEXT NULL CHECK (BundleForm IN ('Folder', 'Archive'))
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaRun_StartedAt ON BlobDeltaRun (RunStartedAt);
 

@@ -94,8 +94,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaTableConfig_IsActive DEFAULT 1,
         IncludeDeletions        bit NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_IncludeDeletions DEFAULT 1,
-        RequireBundle           bit NOT NULL
-            CONSTRAINT DF_BlobDeltaTableConfig_RequireBundle DEFAULT 0,
+        -- NULL until somebody says 0 or 1: then the first bundled run makes it 1.
+        RequireBundle           bit NULL,
         AcceptedAbsentPercent   int NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_AcceptedAbsentPercent DEFAULT 50
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedAbsentPercent CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
@@ -171,10 +171,32 @@ IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
         BatchSize         int NOT NULL,
         MaxDOP            int NOT NULL,
         WindowFrom        datetime2(7) NULL,
+        OutFolder         nvarchar(2000) NULL,
+        ShipTo            nvarchar(2000) NULL,
+        SignedBy          nvarchar(200) NULL,
+        EncryptedTo       nvarchar(max) NULL,
+        BundleForm        nvarchar(20) NULL,
         Attempt           int NOT NULL
             CONSTRAINT DF_BlobDeltaRun_Attempt DEFAULT 1,
         CONSTRAINT PK_BlobDeltaRun PRIMARY KEY (RunId)
     );
+GO
+-- What a run was told of its bundle (rule 18), all NULL where it was told nothing: SignedBy is the fingerprint of a
+-- key, EncryptedTo the recipients of age, in order. Never a secret. From version 3.
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'OutFolder') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD OutFolder nvarchar(2000) NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'ShipTo') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD ShipTo nvarchar(2000) NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'SignedBy') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD SignedBy nvarchar(200) NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'EncryptedTo') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD EncryptedTo nvarchar(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaRun', N'BundleForm') IS NULL
+    ALTER TABLE dbo.BlobDeltaRun ADD BundleForm nvarchar(20) NULL;
 GO
 -- From version 3: who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
 IF COL_LENGTH(N'dbo.BlobDeltaRun', N'Attempt') IS NULL

@@ -36,7 +36,7 @@ GO
 INSERT INTO dbo.BlobDeltaTableConfig (
     TableName, SourceDb, SourceTable, TargetDb, TargetTable, MetadataDb, MetadataTable,
     MetadataIdColumn, MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitTable, BusinessUnitIdColumn,
-    IsActive, RequireBundle
+    IsActive
 )
 SELECT
     N'Gwent_LA_FileTable.dbo.' + t.Name, N'Gwent_LA_FileTable', t.Name, N'Gwent_LA_FileTable_Delta', t.Name,
@@ -45,8 +45,7 @@ SELECT
         WHEN OBJECT_ID(N'Gwent_LA_FileTable.dbo.' + t.Name) IS NOT NULL
             AND OBJECT_ID(N'AdvancedRBS_MetaData.dbo.' + t.Name) IS NOT NULL THEN 1
         ELSE 0
-    END,
-    0
+    END
 FROM (SELECT N'ReferralAttachment' AS Name UNION ALL SELECT N'ClientAttachment') AS t
 WHERE NOT EXISTS (
     SELECT 1 FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = N'Gwent_LA_FileTable.dbo.' + t.Name

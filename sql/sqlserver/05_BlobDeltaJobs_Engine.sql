@@ -1435,7 +1435,13 @@ ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
     @BusinessUnitId uniqueidentifier = NULL,
     @RequestedBy nvarchar(256) = NULL,
     @WindowFrom datetime2(7) = NULL,
-    @RunId uniqueidentifier = NULL OUTPUT
+    @RunId uniqueidentifier = NULL OUTPUT,
+    -- What the run is told of its bundle (rule 18); a run without one is told nothing.
+    @OutFolder nvarchar(2000) = NULL,
+    @ShipTo nvarchar(2000) = NULL,
+    @SignedBy nvarchar(200) = NULL,
+    @EncryptedTo nvarchar(max) = NULL,
+    @BundleForm nvarchar(20) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1534,9 +1540,10 @@ BEGIN
         BEGIN TRANSACTION;
         SET @RunId = COALESCE(@RunId, NEWID());
         INSERT INTO dbo.BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
-            BusinessUnitId, BatchSize, MaxDOP, WindowFrom)
+            BusinessUnitId, BatchSize, MaxDOP, WindowFrom, OutFolder, ShipTo, SignedBy, EncryptedTo, BundleForm)
         VALUES (@RunId, CASE WHEN @TableName IS NULL THEN N'AllTables' ELSE N'SingleTable' END,
-            COALESCE(@RequestedBy, ORIGINAL_LOGIN()), @Utc, @Local, N'Running', @TableName, @BusinessUnitId, @BatchSize, @MaxDOP, @WindowFrom);
+            COALESCE(@RequestedBy, ORIGINAL_LOGIN()), @Utc, @Local, N'Running', @TableName, @BusinessUnitId, @BatchSize, @MaxDOP, @WindowFrom,
+            @OutFolder, @ShipTo, @SignedBy, @EncryptedTo, @BundleForm);
         INSERT INTO dbo.BlobDeltaRunTable (RunId, TableName, Scope, Status)
         SELECT @RunId, TableName, COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all'), N'Waiting' FROM #Chosen;
         INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
@@ -1552,6 +1559,25 @@ BEGIN
         IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
         THROW;
     END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordDestination', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RecordDestination AS RETURN 0');
+GO
+-- Rule 18: what a run is told of its bundle, in place of what it was told before.
+ALTER PROCEDURE dbo.usp_BlobDelta_RecordDestination
+    @RunId uniqueidentifier,
+    @OutFolder nvarchar(2000),
+    @ShipTo nvarchar(2000) = NULL,
+    @SignedBy nvarchar(200) = NULL,
+    @EncryptedTo nvarchar(max) = NULL,
+    @BundleForm nvarchar(20)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    UPDATE dbo.BlobDeltaRun
+    SET OutFolder = @OutFolder, ShipTo = @ShipTo, SignedBy = @SignedBy, EncryptedTo = @EncryptedTo, BundleForm = @BundleForm
+    WHERE RunId = @RunId;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ResumeRun', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResumeRun AS RETURN 0');
@@ -1743,7 +1769,7 @@ BEGIN
         -- Rule 10.
         IF @State = N'Complete' AND @Require = 1
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first');
+            SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first: blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' --out FOLDER');
             THROW 51000, @Message, 1;
         END;
         EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
@@ -1785,7 +1811,13 @@ BEGIN
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptyDeletions', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Rows > 0 THROW 51005, N'the slice was filled by somebody else while it was emptied', 1;
-        DELETE FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName;
+        -- What runs of this scope before the previous one held back has been looked at. What that one held back
+        -- stays until the next run: the slice of this one may be given up.
+        DELETE FROM dbo.BlobDeltaHeldBackKey
+        WHERE TableName = @TableName AND (@Previous IS NULL OR RunId <> @Previous) AND RunId IN (
+            SELECT t.RunId FROM dbo.BlobDeltaRunTable AS t
+            WHERE t.TableName = @TableName AND t.Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @Unit)), N'all')
+        );
         EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Survey', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Json IS NULL
@@ -2112,7 +2144,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
-        @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
+        @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @End datetime2(7), @InSlice bigint,
         @HasUnits bit, @IsTree bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
         @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
@@ -2150,7 +2182,7 @@ BEGIN
                 THROW 51000, @Message, 1;
             END;
         END;
-        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
+        SELECT @Unit = r.BusinessUnitId, @End = t.WindowEnd, @Told = t.Counts
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         -- Rule 3: every key has ended, and what was copied stands in the slice.
@@ -2195,11 +2227,6 @@ BEGIN
         SET Status = N'Completed', Counts = @Counts, CompletedAt = @Now, LastError = NULL,
             WatermarkAfter = CASE WHEN WatermarkBefore > WindowEnd THEN WatermarkBefore ELSE WindowEnd END
         WHERE RunId = @RunId AND TableName = @TableName;
-        -- What earlier completed runs of this scope held back has been looked at.
-        DELETE FROM dbo.BlobDeltaHeldBackKey
-        WHERE TableName = @TableName AND RunId <> @RunId AND RunId IN (
-            SELECT t.RunId FROM dbo.BlobDeltaRunTable AS t WHERE t.TableName = @TableName AND t.Scope = @Scope
-        );
         IF @KeepLease = 0 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
         COMMIT TRANSACTION;
     END TRY
@@ -2290,6 +2317,7 @@ GO
 -- Rule 10: notes that the slice of a table run is in a published bundle. The caller has the transaction open, so
 -- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
 -- With @ShipTo the bundle is owed to that destination from this transaction on, until it was shipped there.
+-- @IsRequiredNow: nobody had said anything of RequireBundle, and it was set to 1.
 ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -2301,13 +2329,15 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @Name nvarchar(256),
     @Folder nvarchar(2000),
     @PublishedAt datetime2(7),
-    @ShipTo nvarchar(2000) = NULL
+    @ShipTo nvarchar(2000) = NULL,
+    @IsRequiredNow bit = 0 OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     IF @@TRANCOUNT = 0 THROW 51001, N'Call this procedure within a transaction: all tables of a bundle are recorded or none.', 1;
     DECLARE @Message nvarchar(2000), @Recorded nvarchar(64);
+    SET @IsRequiredNow = 0;
     SET @Recorded = (SELECT RootSha256 FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName);
     IF @Recorded = @RootSha256 RETURN 0;
     IF @Recorded IS NOT NULL
@@ -2320,7 +2350,72 @@ BEGIN
     VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt, @ShipTo);
     UPDATE dbo.BlobDeltaRunTable SET PackNumber = @PackNumber WHERE RunId = @RunId AND TableName = @TableName;
     EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
-    UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName;
+    UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName AND RequireBundle IS NULL;
+    IF @@ROWCOUNT > 0 SET @IsRequiredNow = 1;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_GiveUp', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_GiveUp AS RETURN 0');
+GO
+-- Rule 19: gives up a complete slice that is in no bundle, and releases its lease. The scope's watermark goes back
+-- to where it was before the run, where it still is the run's; pending keys that the run took, and units that it told as
+-- new, are asked for and told again. Held-back keys of the run before, and logged deletions, come by themselves:
+-- that run is the previous one again. The marker names no run; the rows go when the next run fills the slice. Of
+-- a run that is not known any more the marker alone is changed.
+ALTER PROCEDURE dbo.usp_BlobDelta_GiveUp
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Unit uniqueidentifier, @Before datetime2(7), @After datetime2(7), @Previous uniqueidentifier,
+        @NewUnits nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max);
+    -- Whose answer was lost may call again.
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName AND Status = N'GivenUp') RETURN 0;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
+        SELECT @Unit = r.BusinessUnitId, @Before = t.WatermarkBefore, @After = t.WatermarkAfter, @Previous = t.PreviousRunId,
+            @NewUnits = t.NewBusinessUnits
+        FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+        WHERE t.RunId = @RunId AND t.TableName = @TableName;
+        IF @Unit IS NULL
+            UPDATE dbo.BlobDeltaHighWatermark
+            SET LastHighWaterModifiedOn = @Before, LastRunId = @Previous,
+                LastRunCompletedAt = (
+                    SELECT t.CompletedAt FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = @Previous AND t.TableName = @TableName
+                ),
+                IsInitialFullLoadDone = CASE WHEN @Before IS NULL THEN 0 ELSE IsInitialFullLoadDone END
+            WHERE TableName = @TableName AND LastHighWaterModifiedOn = @After;
+        ELSE
+            UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = @Before, LastRunId = @Previous
+            WHERE TableName = @TableName AND BusinessUnitId = @Unit AND LastHighWaterModifiedOn = @After;
+        INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
+        SELECT @TableName, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow()
+        FROM dbo.BlobDeltaWindowQueue AS q
+        WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
+            AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = q.stream_id);
+        UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
+        WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
+        UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
+        SELECT @Db = d.name, @Table = c.TargetTable
+        FROM dbo.BlobDeltaTableConfig AS c
+        INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
+        WHERE c.TableName = @TableName;
+        SET @Sql = REPLACE(N'UPDATE {Db}.[dbo].[BlobDeltaSlice] SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
+            WindowEnd = NULL, State = N''Empty'' WHERE TargetTable = @Table', N'{Db}', QUOTENAME(@Db));
+        EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
+        EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_OweShipment', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_OweShipment AS RETURN 0');
@@ -2388,8 +2483,11 @@ BEGIN
         BEGIN TRANSACTION;
         IF @Attempt IS NOT NULL EXEC dbo.usp_BlobDelta_PassRun @RunId, @Attempt;
         IF @LeaseEpoch IS NOT NULL EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
-        UPDATE dbo.BlobDeltaRunTable SET Status = @Status, LastError = @Message
-        WHERE RunId = @RunId AND TableName = @TableName AND Status <> N'Completed';
+        -- Of one that is completed, the packing failed; bundles of the run say the first reason.
+        UPDATE dbo.BlobDeltaRunTable
+        SET LastError = CASE WHEN Status = N'Completed' THEN COALESCE(LastError, @Message) ELSE @Message END,
+            Status = CASE WHEN Status IN (N'Completed', N'GivenUp') THEN Status ELSE @Status END
+        WHERE RunId = @RunId AND TableName = @TableName;
         SET @Number = (
             SELECT COALESCE(MAX(BatchNumber), 0) + 1 FROM dbo.BlobDeltaRunStep
             WHERE RunId = @RunId AND TableName = @TableName AND StepNumber = 0
@@ -2530,7 +2628,7 @@ BEGIN
     END;
     -- What an earlier call of this session left there is not this run's.
     EXEC sp_set_session_context N'BlobDeltaScript', NULL;
-    SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed');
+    SET @Table = (SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status NOT IN (N'Completed', N'GivenUp'));
     WHILE @Table IS NOT NULL
     BEGIN
         BEGIN TRY
@@ -2563,7 +2661,8 @@ BEGIN
             EXEC dbo.usp_BlobDelta_FailTable @RunId, @Table, @Epoch, @Status, @Message, @Attempt;
         END CATCH;
         SET @Table = (
-            SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status <> N'Completed' AND TableName > @Table
+            SELECT MIN(TableName) FROM dbo.BlobDeltaRunTable
+            WHERE RunId = @RunId AND Status NOT IN (N'Completed', N'GivenUp') AND TableName > @Table
         );
     END;
     SELECT @Tables = COUNT(*), @Failed = COALESCE(SUM(CASE WHEN Status = N'Completed' THEN 0 ELSE 1 END), 0)

@@ -26,7 +26,8 @@ GO
 --   * is the newest of a table and scope, or the newest that completed: windows, deletions and held-back
 --     keys of the next run are computed from it, and it is the one to resume;
 --   * is the newest of all: the clock is held against it;
---   * the marker row of a slice names: it can be resumed, has to be packed, or can be packed again;
+--   * the marker row of a slice names: it can be resumed, has to be packed, or can be packed again; and before
+--     one that is not packed, the one that is the newest again where its slice is given up;
 --   * a watermark or a lease names;
 --   * runs: it may be between two leases. One that says so for 30 days has died;
 --   * has the last bundle of a chain, to which the next one links, or one that has yet to be shipped.
@@ -86,6 +87,9 @@ BEGIN
         SELECT RunId FROM dbo.BlobDeltaRun WHERE RunStartedAt >= @KeepSince OR RunStartedAt = @Newest
         UNION
         SELECT RunId FROM #Marker
+        UNION
+        SELECT PreviousRunId FROM dbo.BlobDeltaRunTable
+        WHERE RunId IN (SELECT RunId FROM #Marker) AND PackNumber IS NULL AND PreviousRunId IS NOT NULL
         UNION
         SELECT LastRunId FROM dbo.BlobDeltaHighWatermark WHERE LastRunId IS NOT NULL
         UNION

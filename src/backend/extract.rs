@@ -1,6 +1,7 @@
 //! Filling a slice: the operations that are one stored procedure each on SQL Server.
 
 use crate::error::Result;
+use crate::model::destination::Destination;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
@@ -16,11 +17,12 @@ pub trait Extract {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan>;
 
     /// Checks the clock (rule 1), the scope and every template that the run would use, and
-    /// writes the run's header. Nothing is written if anything is wrong.
+    /// writes the run's header, with what it is told of its bundle (rule 18). Nothing is written if
+    /// anything is wrong.
     ///
     /// # Errors
     /// Config or Usage.
-    fn start_run(&mut self, request: &RunRequest) -> Result<Run>;
+    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run>;
 
     /// Takes up a run that did not complete, as its next [attempt](Run::attempt): whoever was at it before, here or on
     /// another machine, writes nothing more. This session takes the leases that the run still holds at once.
@@ -64,7 +66,8 @@ pub trait Extract {
     /// Superseded; Internal, if keys are unmarked or the sums do not fit.
     fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts>;
 
-    /// Logs that a table failed, and releases its lease if it is still held under this fence.
+    /// Logs that a table failed, and releases its lease if it is still held under this fence. One that
+    /// is completed stays so: then its packing failed.
     ///
     /// # Errors
     /// Superseded, with nothing written, if somebody else has resumed this run; Database.

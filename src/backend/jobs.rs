@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
+use crate::model::destination::Destination;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -127,6 +128,8 @@ pub enum PackState {
     Packed(u32),
     /// Its slice was emptied since.
     SliceGone,
+    /// Its slice was given up; the next run takes what it held.
+    GivenUp,
     /// The table run was not completed.
     NotCompleted,
 }
@@ -193,6 +196,12 @@ pub trait Jobs {
     /// # Errors
     /// Usage, if there is no such run.
     fn run(&mut self, id: Guid) -> Result<Run>;
+
+    /// Rule 18: what a run was told of its bundle, in place of what it was told before.
+    ///
+    /// # Errors
+    /// Database.
+    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()>;
 
     /// The latest runs, newest first.
     ///

@@ -111,10 +111,20 @@ pub trait Slices {
     /// Database.
     fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>>;
 
-    /// Records that a bundle was published: for each of its tables a row, the marker `Packed`,
-    /// and `RequireBundle` set; all in one transaction, each under its fence.
+    /// Records that a bundle was published: for each of its tables a row, the marker `Packed`, and
+    /// `RequireBundle` set where nobody had said anything of it; all in one transaction, each under its
+    /// fence. Gives the tables whose `RequireBundle` was set.
     ///
     /// # Errors
     /// Superseded, with nothing written.
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()>;
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>>;
+
+    /// Gives up a complete slice that is in no bundle, and releases its lease: the marker is `Empty` and
+    /// names no run; the scope's watermark is back where it was before the run, if it is still the run's;
+    /// pending keys that the run took, and all else that it had settled, are asked for again. Its rows
+    /// go when the next run fills it. Of a run that is not known any more the marker alone is changed.
+    ///
+    /// # Errors
+    /// Superseded, with nothing written.
+    fn give_up(&mut self, fence: &Fence) -> Result<()>;
 }

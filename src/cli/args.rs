@@ -4,6 +4,7 @@ use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::key::KeyCommand;
 use super::login::Login;
+use super::pack::PackArgs;
 use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
@@ -14,6 +15,7 @@ use super::sign::SignArgs;
 use super::signals;
 use super::table_args::TableCommand;
 use super::unpack::UnpackArgs;
+use super::waiver::WaiverArgs;
 use crate::backend::{Backend, Connection, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -49,7 +51,8 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 wrong arguments or configuration; 3 verification found something;
-4 another run holds the lease; 5 the chain has a gap; 6 some tables failed, the others are done.
+4 another run holds the lease; 5 the chain has a gap; 6 some tables failed, the others are done;
+7 done, but not shipped. Where several apply: 1, then 4, then 6, then 7.
 
 Start with:  blobdelta demo";
 
@@ -207,12 +210,14 @@ pub struct StatusArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A run packs first what an earlier one left unpacked. A table that fails keeps its watermark and the
-others go on; what was left is taken by the next run. Without --table all active tables are taken.
-A run for one business unit never moves the watermark of the table.
+A run packs first what an earlier one left unpacked: into its own --out where that one took the same
+tables and units, else where that one was told; and with the signer and recipients that it was told
+alone. Where it may not, the table is not taken, and the command that packs it is told. A table that
+fails keeps its watermark and the others go on; what was left is taken by the next run. Without
+--table all active tables are taken. A run for one business unit never moves the watermark of the table.
 
-With --ship, what is recorded is shipped when the leases are released. What cannot be shipped is told
-and kept, and tried again by the next run with --ship; the run itself has succeeded.
+With --ship, what runs of the same tables and units have recorded is shipped when the leases are
+released. What cannot be shipped is told and kept (exit code 7), and tried again by the next such run.
 
 Examples:
   blobdelta run --connection sqlite:./instance --out ./bundles
@@ -264,37 +269,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub packing: PackingArgs,
     #[command(flatten)]
+    pub waiver: WaiverArgs,
+    #[command(flatten)]
     pub shipping: ShippingArgs,
     /// How long a lease lives when this program dies; while it lives, it renews its leases
-    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    pub lease_minutes: u32,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
-With --ship, the bundles of a run that was packed already are shipped from where they were published;
-they are owed to this destination then, and no longer to the one before it.
-
-Example:
-  blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
-      --out ./bundles")]
-pub struct PackArgs {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// The run
-    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
-    pub run: Guid,
-    /// The folder in which the bundle is published
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
-    /// Take leases that this run still holds, the packed run itself or another: it is dead
-    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
-    pub take_over: Option<Guid>,
-    #[command(flatten)]
-    pub packing: PackingArgs,
-    #[command(flatten)]
-    pub shipping: ShippingArgs,
-    /// How long a lease lives when this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
 }

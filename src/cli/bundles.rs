@@ -3,7 +3,7 @@
 
 use super::sign::SignArgs;
 use crate::bundle::{Form, Identities, PartOptions, Recipients, places, threads};
-use crate::engine::PackOptions;
+use crate::engine::{PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
 use std::path::PathBuf;
@@ -132,6 +132,7 @@ impl PackingArgs {
             form: self.form.form()?,
             signer: self.sign.signer()?,
             ship_to: None,
+            waive: Waiver::default(),
         })
     }
 }

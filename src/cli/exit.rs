@@ -20,6 +20,8 @@ pub enum Exit {
     ChainGap,
     /// 6: some tables failed, the others are done.
     SomeFailed,
+    /// 7: done, but not shipped.
+    NotShipped,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::LeaseHeld => 4,
             Self::ChainGap => 5,
             Self::SomeFailed => 6,
+            Self::NotShipped => 7,
         }
     }
 }
@@ -45,7 +48,7 @@ impl From<Kind> for Exit {
             Kind::Verification => Self::Verification,
             Kind::LeaseHeld => Self::LeaseHeld,
             Kind::ChainGap => Self::ChainGap,
-            Kind::Blocked | Kind::PartlyFailed => Self::SomeFailed,
+            Kind::Blocked | Kind::NotPacked | Kind::PartlyFailed => Self::SomeFailed,
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::LeaseHeld => "lease_held",
         Kind::Superseded => "superseded",
         Kind::ChainGap => "chain_gap",
+        Kind::NotPacked => "not_packed",
         Kind::Blocked => "blocked",
         Kind::PartlyFailed => "partly_failed",
         Kind::Cancelled => "cancelled",

@@ -58,7 +58,7 @@ pub const FIELDS: &[Field] = &[
     field!("ExcludedStreamId", excluded_stream_id, |text| optional(text, Guid::parse), show_optional),
     field!("IsActive", is_active, flag, |value: &bool| Value::from(*value)),
     field!("IncludeDeletions", include_deletions, flag, |value: &bool| Value::from(*value)),
-    field!("RequireBundle", require_bundle, flag, |value: &bool| Value::from(*value)),
+    field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
     field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),
 ];

@@ -43,5 +43,6 @@ mod table_args;
 mod tables;
 mod unpack;
 mod verify;
+mod waiver;
 
 pub use app::main;

@@ -1,40 +1,159 @@
 //! `pack`.
 
 use super::answer::Answer;
-use super::args::PackArgs;
-use super::render::clean;
-use super::shipping;
+use super::args::Instance;
+use super::bundles::PackingArgs;
+use super::exit::Exit;
+use super::json::error_object;
+use super::render::{clean, error_text, exit_of};
+use super::shipping::{self, ShippingArgs};
+use super::waiver::WaiverArgs;
+use crate::backend::Backend;
 use crate::durable::Local;
-use crate::engine::{self, PackOptions};
-use crate::error::Result;
+use crate::engine::{self, PackOptions, PackReport};
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
 use crate::monitor::Monitor;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
-/// Publishes the bundle of a finished run, and ships it if asked to.
+const SECONDS_PER_MINUTE: u32 = 60;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A run that was told to sign or to encrypt is packed by a call that names a key and recipients, or
+leaves them out by name. With --ship, the bundles of a run that was packed already are shipped from
+where they were published; they are owed to this destination then, and no longer to the one before it.
+
+With --give-up, slices of the run that are in no bundle never will be: their watermarks go back to where
+they were before the run, and the next run of the same units takes all that they held again.
+
+Examples:
+  blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
+      --out ./bundles
+  blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
+      --give-up --table Files.dbo.Attachment")]
+pub struct PackArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The run
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
+    pub run: Guid,
+    /// The folder in which the bundle is published
+    #[arg(long, value_name = "FOLDER", required_unless_present = "give_up")]
+    pub out: Option<PathBuf>,
+    /// Give the slices up instead: the next run takes what they held
+    #[arg(long, conflicts_with_all = ["out", "archive", "sign_key", "ship_to"])]
+    pub give_up: bool,
+    /// Give up the slice of this table alone
+    #[arg(long, value_name = "NAME", value_parser = TableName::parse, requires = "give_up", conflicts_with = "out")]
+    pub table: Option<TableName>,
+    /// Take leases that this run still holds, the packed run itself or another: it is dead
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
+    pub take_over: Option<Guid>,
+    #[command(flatten)]
+    pub packing: PackingArgs,
+    #[command(flatten)]
+    pub waiver: WaiverArgs,
+    #[command(flatten)]
+    pub shipping: ShippingArgs,
+    /// How long a lease lives when this program dies
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub lease_minutes: u32,
+}
+
+/// Publishes the bundle of a finished run, and ships it if asked to; or gives up what it left.
 ///
 /// # Errors
-/// As [`engine::pack`].
+/// As [`engine::pack`] and [`engine::give_up`].
 pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let options = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
+    let ship_to = args.shipping.destination()?;
+    let options = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
-    let seconds = args.lease_minutes * 60;
     args.take_over.map_or(Ok(()), |dead| backend.take_over(dead))?;
+    match &args.out {
+        Some(out) if !args.give_up => pack(args, out, &options, backend.as_mut(), monitor),
+        _ => give_up(args, backend.as_mut()),
+    }
+}
+
+fn pack(
+    args: &PackArgs,
+    out: &Path,
+    options: &PackOptions,
+    backend: &mut dyn Backend,
+    monitor: &dyn Monitor,
+) -> Result<Answer> {
+    let seconds = args.lease_minutes * SECONDS_PER_MINUTE;
     let owed = match &options.ship_to {
-        Some(destination) => engine::owe(backend.as_mut(), args.run, destination)?,
+        Some(destination) => engine::owe(backend, args.run, destination)?,
         None => Vec::new(),
     };
-    let bundles = match owed.is_empty() {
-        true => engine::pack(backend.as_mut(), args.run, &args.out, &options, seconds, &Local, monitor)?,
-        false => owed,
+    let report = match owed.is_empty() {
+        true => engine::pack(backend, args.run, out, options, seconds, &Local, monitor)?,
+        false => PackReport { bundles: owed, failed: Vec::new() },
     };
-    let paths: Vec<String> = bundles.iter().map(|path| path.display().to_string()).collect();
-    let text = match paths.as_slice() {
-        [] => format!("run {} left nothing that is to be packed\n", args.run),
-        paths => paths.iter().map(|path| format!("bundle {}\n", clean(path))).collect(),
-    };
-    let mut answer = Answer::done(text, json!({"run": args.run, "bundles": paths}));
+    let mut answer = told(args, &report);
+    let selection = backend.run(args.run)?.selection();
     if options.ship_to.is_some() {
-        shipping::ship_owed(backend.as_mut(), monitor).tell(&mut answer);
+        shipping::ship_owed(backend, &selection, monitor).tell(&mut answer);
+    } else {
+        shipping::look(backend, &selection).tell(&mut answer);
     }
     Ok(answer)
+}
+
+fn told(args: &PackArgs, report: &PackReport) -> Answer {
+    let paths: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
+    let mut text: String = paths.iter().map(|path| format!("bundle {}\n", clean(path))).collect();
+    for (table, error) in &report.failed {
+        let _ = write!(text, "NOT PACKED {table}\n{}", error_text(error));
+    }
+    if text.is_empty() {
+        text = format!("run {} left nothing that is to be packed\n", args.run);
+    }
+    let failed: Vec<Value> =
+        report.failed.iter().map(|(table, error)| json!({"table": table, "error": error_object(error)})).collect();
+    let json = json!({"run": args.run, "bundles": paths, "failed": failed});
+    Answer { text, json, exit: exit_of_report(report) }
+}
+
+/// As for a run: 6 if some tables could not be packed; if none could, what they failed of.
+fn exit_of_report(report: &PackReport) -> Exit {
+    let codes: Vec<Exit> = report.failed.iter().map(|(_, error): &(_, Error)| exit_of(error)).collect();
+    match codes.first() {
+        None => Exit::Done,
+        Some(_) if !report.bundles.is_empty() => Exit::SomeFailed,
+        Some(first) if codes.iter().all(|code| code == first) => *first,
+        Some(_) => Exit::Failed,
+    }
+}
+
+fn give_up(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
+    let seconds = args.lease_minutes * SECONDS_PER_MINUTE;
+    let tables = engine::give_up(backend, args.run, args.table.as_ref(), seconds)?;
+    // A job database that was restored may not know the run.
+    let run = backend.run(args.run).ok();
+    let (mut text, mut objects) = (String::new(), Vec::new());
+    for table in tables {
+        let mut command = format!("blobdelta run --table {}", table.shell_word());
+        if let Some(Scope::BusinessUnit(unit)) = run.as_ref().map(|run| run.scope) {
+            command += &format!(" --business-unit {unit}");
+        }
+        if let Some(from) = run.as_ref().and_then(|run| run.from) {
+            command += &format!(" --from {from}");
+        }
+        command += " --out FOLDER";
+        let _ = writeln!(
+            text,
+            "gave up the slice of {table}: its watermark is back where it was before run {}\n  \
+             the next run of the same units takes what it held, such as: {command}",
+            args.run
+        );
+        objects.push(json!({"table": table, "command": command}));
+    }
+    Ok(Answer::done(text, json!({"run": args.run, "given_up": objects})))
 }

@@ -23,7 +23,8 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let pack = PackOptions { ship_to: args.shipping.destination()?, ..args.packing.options()? };
+    let ship_to = args.shipping.destination()?;
+    let pack = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
     let ships = pack.ship_to.is_some();
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
     if args.plan {
@@ -43,8 +44,11 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) };
     // No lease is held by now: a slow network must keep nobody else from a table, and what dies on it
     // has forgotten nothing, because what is owed was recorded with the bundle.
+    let selection = report.run.selection();
     if ships {
-        shipping::ship_owed(backend.as_mut(), monitor).tell(&mut answer);
+        shipping::ship_owed(backend.as_mut(), &selection, monitor).tell(&mut answer);
+    } else if args.out.is_some() {
+        shipping::look(backend.as_mut(), &selection).tell(&mut answer);
     }
     Ok(answer)
 }
@@ -170,13 +174,14 @@ mod tests {
             max_dop: 2,
             from: None,
             attempt: 1,
+            destination: None,
         };
         RunReport { run, tables: outcomes.iter().map(outcome).collect(), left_out: Vec::new(), bundles: Vec::new() }
     }
 
     #[test]
     fn the_exit_code_tells_some_from_all() {
-        let cases: [(&[Option<Kind>], Exit); 7] = [
+        let cases: [(&[Option<Kind>], Exit); 8] = [
             (&[], Exit::Done),
             (&[None, None], Exit::Done),
             (&[None, Some(Kind::LeaseHeld)], Exit::SomeFailed),
@@ -184,6 +189,7 @@ mod tests {
             (&[Some(Kind::Config)], Exit::Usage),
             (&[Some(Kind::Database), Some(Kind::LeaseHeld)], Exit::Failed),
             (&[Some(Kind::Blocked)], Exit::SomeFailed),
+            (&[Some(Kind::NotPacked)], Exit::SomeFailed),
         ];
         for (outcomes, exit) in cases {
             assert_eq!(exit_of_report(&report(outcomes)), exit, "{outcomes:?}");

@@ -1,6 +1,7 @@
 //! `--ship` of `run` and `pack`: what is owed to destinations, shipped when the work is done.
 
 use super::answer::Answer;
+use super::exit::Exit;
 use super::json::error_object;
 use super::render::{clean, error_text};
 use crate::backend::{Backend, OwedBundle};
@@ -8,6 +9,8 @@ use crate::bundle::Bundle;
 use crate::durable::Local;
 use crate::engine::{self, Shipment};
 use crate::error::{Error, Kind, Result};
+use crate::model::destination::ship_command;
+use crate::model::run::Selection;
 use crate::monitor::Monitor;
 use crate::ship::{self, ShipOptions};
 use crate::store::Location;
@@ -42,21 +45,43 @@ impl ShippingArgs {
     }
 }
 
-/// What became of everything that was owed.
+/// What became of what was owed.
 #[derive(Debug)]
 pub struct Shipping {
-    shipments: Vec<Shipment>,
+    /// What was tried; `None` where the network was not asked for.
+    shipments: Option<Vec<Shipment>>,
+    /// What stays owed and was not tried.
+    left: Vec<OwedBundle>,
     /// Why the list of what is owed could not be read.
     error: Option<Error>,
 }
 
-/// Ships everything that is owed. Whatever fails here is told and stays owed; it is no failure of the
-/// run before it, whose slices and bundles stand.
-pub fn ship_owed(backend: &mut dyn Backend, monitor: &dyn Monitor) -> Shipping {
-    match engine::ship_owed(backend, &mut |bundle| deliver(bundle, monitor), monitor) {
-        Ok(shipments) => Shipping { shipments, error: None },
-        Err(error) => Shipping { shipments: Vec::new(), error: Some(error) },
+/// Ships everything that is owed by runs of this selection. Whatever fails here is told and stays owed;
+/// the slices and bundles of the run before it stand.
+pub fn ship_owed(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
+    match engine::owed(backend, selection) {
+        Ok(owed) => {
+            let shipments = engine::ship_owed(backend, owed.own, &mut |bundle| deliver(bundle, monitor), monitor);
+            Shipping { shipments: Some(shipments), left: owed.of_others, error: None }
+        }
+        Err(error) => Shipping { shipments: Some(Vec::new()), left: Vec::new(), error: Some(error) },
     }
+}
+
+/// What is owed, where nothing is to be shipped now.
+pub fn look(backend: &mut dyn Backend, selection: &Selection) -> Shipping {
+    match engine::owed(backend, selection) {
+        Ok(owed) => {
+            let left = owed.own.into_iter().chain(owed.of_others).collect();
+            Shipping { shipments: None, left, error: None }
+        }
+        Err(error) => Shipping { shipments: None, left: Vec::new(), error: Some(error) },
+    }
+}
+
+/// The command that ships a bundle that is owed.
+pub fn command(owed: &OwedBundle) -> String {
+    ship_command(owed.run_id, &owed.folder, &owed.ship_to)
 }
 
 fn deliver(owed: &OwedBundle, monitor: &dyn Monitor) -> Result<()> {
@@ -74,7 +99,7 @@ fn deliver(owed: &OwedBundle, monitor: &dyn Monitor) -> Result<()> {
 impl Shipping {
     fn text(&self) -> String {
         let mut text = String::new();
-        for shipment in &self.shipments {
+        for shipment in self.shipments.iter().flatten() {
             let (name, to) = (clean(&shipment.bundle.name), clean(&shipment.bundle.ship_to));
             let _ = match &shipment.error {
                 None => writeln!(text, "shipped {name} to {to}"),
@@ -84,20 +109,29 @@ impl Shipping {
         if let Some(error) = &self.error {
             let _ = writeln!(text, "NOT SHIPPED: what is to be shipped could not be read\n{}", why(error).trim_end());
         }
-        if self.is_owing() {
-            text += "what was not shipped is kept: the next `run --ship` tries it again\n";
+        if self.has_failed() {
+            text += "what was not shipped is kept: the next `run --ship` of the same tables and units tries it again\n";
+        }
+        for owed in &self.left {
+            let (name, to) = (clean(&owed.name), clean(&owed.ship_to));
+            let _ = writeln!(text, "owed, not tried by this call: {name} to {to}\n  ship it with: {}", command(owed));
         }
         text
     }
 
-    fn is_owing(&self) -> bool {
-        self.error.is_some() || self.shipments.iter().any(|shipment| shipment.error.is_some())
+    fn has_failed(&self) -> bool {
+        let mut shipments = self.shipments.iter().flatten();
+        self.shipments.is_some() && (self.error.is_some() || shipments.any(|shipment| shipment.error.is_some()))
     }
 
-    /// Adds what is to be told to a command's answer.
+    /// Adds what is to be told to a command's answer. What else went wrong has its exit code first.
     pub fn tell(&self, answer: &mut Answer) {
         answer.text += &self.text();
+        if self.has_failed() && answer.exit == Exit::Done {
+            answer.exit = Exit::NotShipped;
+        }
         answer.json["shipments"] = self.json();
+        answer.json["owed"] = self.left.iter().map(owed_object).collect();
         answer.json["shipping_error"] = self.error.as_ref().map(error_object).into();
     }
 
@@ -112,8 +146,18 @@ impl Shipping {
                 "error": shipment.error.as_ref().map(error_object),
             })
         };
-        self.shipments.iter().map(object).collect()
+        self.shipments.as_ref().map_or(Value::Null, |shipments| shipments.iter().map(object).collect())
     }
+}
+
+fn owed_object(owed: &OwedBundle) -> Value {
+    json!({
+        "bundle": owed.name,
+        "run": owed.run_id,
+        "root_sha256": owed.root_sha256,
+        "ship_to": owed.ship_to,
+        "command": command(owed),
+    })
 }
 
 /// The error, further in than what it is about.

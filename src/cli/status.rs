@@ -3,11 +3,14 @@
 use super::answer::Answer;
 use super::args::StatusArgs;
 use super::json::{table_time, text, utc};
+use super::shipping;
 use super::table::Table;
 use crate::backend::{Backend, PackState};
 use crate::error::Result;
+use crate::model::destination::{Destination, pack_command};
 use crate::model::id::Guid;
 use crate::model::run::Run;
+use crate::model::slice::SliceState;
 use serde_json::{Value, json};
 
 const LATEST_RUNS: u32 = 50;
@@ -28,17 +31,53 @@ pub fn run(args: &StatusArgs) -> Result<Answer> {
 fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let runs = runs(&backend.recent_runs(LATEST_RUNS)?);
     let watermarks = watermarks(backend)?;
-    let owed = owed(backend)?;
+    let (unpacked, owed) = (unpacked(backend)?, owed(backend)?);
     let mut text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
-    if !owed.is_empty() {
-        text += &section("Bundles that are not shipped yet; the next `run --ship` tries again", &owed);
+    if !unpacked.is_empty() {
+        text += &section(
+            "Slices that are complete and not packed; a run of the same tables and units packs them too",
+            &unpacked,
+        );
     }
-    Ok(Answer::done(text, json!({"runs": runs.json(), "watermarks": watermarks.json(), "unshipped": owed.json()})))
+    if !owed.is_empty() {
+        text += &section(
+            "Bundles that are not shipped yet; a `run --ship` of the same tables and units tries again",
+            &owed,
+        );
+    }
+    let json = json!({
+        "runs": runs.json(),
+        "watermarks": watermarks.json(),
+        "unpacked": unpacked.json(),
+        "unshipped": owed.json(),
+    });
+    Ok(Answer::done(text, json))
+}
+
+/// Complete slices that are in no bundle and should be: those of runs that were told to publish one, and of
+/// tables that require one.
+fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
+    let mut table = Table::new(&["TableName", "RunId", "Scope", "PackedBy"]);
+    for config in backend.tables()? {
+        let Ok(marker) = backend.slice_marker(&config) else { continue };
+        let Some(id) = marker.run_id.filter(|_| marker.state == SliceState::Complete) else { continue };
+        let told = backend.run(id).ok().and_then(|run| run.destination);
+        if told.is_some() || config.requires_bundle() {
+            table.push([
+                config.name.to_string().into(),
+                id.to_string().into(),
+                marker.scope.to_string().into(),
+                pack_command(id, told.as_ref()).into(),
+            ]);
+        }
+    }
+    Ok(table)
 }
 
 fn owed(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo"]);
+    let mut table = Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo", "ShippedBy"]);
     for bundle in backend.unshipped()? {
+        let command = shipping::command(&bundle);
         table.push([
             bundle.run_id.to_string().into(),
             bundle.pack_number.into(),
@@ -46,6 +85,7 @@ fn owed(backend: &mut dyn Backend) -> Result<Table> {
             bundle.folder.into(),
             bundle.root_sha256.to_string().into(),
             bundle.ship_to.into(),
+            command.into(),
         ]);
     }
     Ok(table)
@@ -97,21 +137,26 @@ fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
-    let run = runs(&[backend.run(id)?]);
-    let mut tables = Table::new(&["TableName", "PackState"]);
+    let found = backend.run(id)?;
+    let run = runs(std::slice::from_ref(&found));
+    let told = destination(found.destination.as_ref());
+    let mut tables = Table::new(&["TableName", "PackState", "PackedBy"]);
     for (name, state) in backend.run_tables(id)? {
-        tables.push([name.to_string().into(), pack_state(state)]);
+        let command = (state == PackState::Unpacked).then(|| pack_command(id, found.destination.as_ref()));
+        tables.push([name.to_string().into(), pack_state(state), text(command)]);
     }
     let steps = steps(backend, id)?;
     let parents = missing_parents(backend, id)?;
     let bundles = bundles(backend, id)?;
     let text = section("Run", &run)
+        + &section("Told of its bundle", &told)
         + &section("Tables", &tables)
         + &section("Batches", &steps)
         + &section("Missing parents", &parents)
         + &section("Bundles", &bundles);
     let json = json!({
         "run": run.json()[0],
+        "destination": told.json()[0],
         "tables": tables.json(),
         "steps": steps.json(),
         "missing_parents": parents.json(),
@@ -120,9 +165,24 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     Ok(Answer::done(text, json))
 }
 
+fn destination(told: Option<&Destination>) -> Table {
+    let mut table = Table::new(&["OutFolder", "ShipTo", "BundleForm", "SignedBy", "EncryptedTo"]);
+    if let Some(told) = told {
+        table.push([
+            told.out_folder.clone().into(),
+            told.ship_to.clone().into(),
+            told.form.as_str().into(),
+            told.seal.signed_by.clone().into(),
+            told.seal.recipients_text().into(),
+        ]);
+    }
+    table
+}
+
 fn pack_state(state: PackState) -> Value {
     match state {
-        PackState::Unpacked => "Unpacked".into(),
+        PackState::Unpacked => "NotPacked".into(),
+        PackState::GivenUp => "GivenUp".into(),
         PackState::Packed(pack) => format!("Packed {pack}").into(),
         PackState::SliceGone => "SliceGone".into(),
         PackState::NotCompleted => "NotCompleted".into(),

@@ -1,7 +1,8 @@
 //! A complete slice into a bundle: rows, deletions, absent parents, manifest.
 
 use super::leases::Leases;
-use super::options::PackOptions;
+use super::pack::Packer;
+use super::route::Route;
 use crate::backend::{Backend, TableReport};
 use crate::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
@@ -11,7 +12,6 @@ use crate::bundle::{
     TableInfo, TableStage, create_table,
 };
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
-use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::name::TableName;
@@ -19,7 +19,6 @@ use crate::model::run::{Fence, Run};
 use crate::model::slice::{ReadLimits, SlicePosition};
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 /// Rows of a batch on its way, at most; its bytes are those of the options.
@@ -28,38 +27,40 @@ const BATCH_ROWS: u32 = 8192;
 const BATCHES_AHEAD: usize = 1;
 
 /// Writes and publishes one bundle of tables whose leases are held.
-#[expect(clippy::too_many_arguments, reason = "the one call that brings slices and files together")]
 pub(super) fn write_bundle(
-    backend: &mut dyn Backend,
-    leases: &Leases,
+    packer: &mut Packer<'_>,
     run: &Run,
     fences: &[Fence],
     number: u32,
-    out: &Path,
-    options: &PackOptions,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
+    route: &Route,
 ) -> Result<Published> {
+    let Packer { backend, leases, options, disk, monitor } = packer;
+    let (leases, options, monitor) = (*leases, *options, *monitor);
     let name = BundleName::new(run.started_at.utc, run.id, number);
     let mut fences = fences.to_vec();
     fences.sort_by(|a, b| a.table.cmp(&b.table));
-    let reports = fences.iter().map(|fence| backend.table_report(run.id, &fence.table)).collect::<Result<Vec<_>>>()?;
+    let reports = reports(&mut **backend, run, &fences)?;
     let rows = reports.iter().map(|report| report.counts.rows()).sum();
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
-    let mut staged = Staged::create(disk, out, name)?.signed_by(options.signer.clone());
+    let mut staged = Staged::create(*disk, &route.out, name)?.signed_by(options.signer.clone());
     let parts = options.parts;
     let limits = ReadLimits { bytes: parts.batch_bytes()?, rows: BATCH_ROWS, inline_bytes: parts.inline_bytes()? };
     backend.limit_memory(options.memory.databases())?;
-    let mut exporter = Exporter { backend, leases, run, parts, limits, monitor };
+    let mut exporter = Exporter { backend: &mut **backend, leases, run, parts, limits, monitor };
     let mut tables = Vec::new();
     for (fence, report) in fences.iter().zip(&reports) {
         let info = exporter.table(&mut staged, fence, report).map_err(|error| error.table(&fence.table))?;
         tables.push(info);
     }
     let manifest = exporter.manifest(number, &fences, &reports, tables)?;
-    let published = staged.finish(&manifest)?.publish(&options.form, monitor)?;
+    let published = staged.finish(&manifest)?.publish(&route.form, monitor)?;
     monitor.event(Event::WorkFinished);
     Ok(published)
+}
+
+fn reports(backend: &mut dyn Backend, run: &Run, fences: &[Fence]) -> Result<Vec<TableReport>> {
+    let report = |fence: &Fence| backend.table_report(run.id, &fence.table).map_err(|error| error.table(&fence.table));
+    fences.iter().map(report).collect()
 }
 
 struct Exporter<'a> {

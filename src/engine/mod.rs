@@ -3,7 +3,8 @@
 //! It holds no SQL and no files: a [`crate::backend::Backend`] fills and reads slices, and
 //! [`crate::bundle`] writes bundles. What it keeps is the order of things:
 //!
-//! 1. a complete slice that was not packed is packed before it may be emptied (rule 10);
+//! 1. a complete slice that was not packed is packed before it may be emptied (rule 10), into the place
+//!    that its own run was told, or by a run of the same tables and scope (rule 18);
 //! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
 //! 3. one table that fails costs that table alone (rule 11);
 //! 4. a bundle is published, then recorded, then the leases are released;
@@ -11,13 +12,16 @@
 
 mod backup;
 mod export;
+mod give_up;
 mod leases;
 mod options;
 mod owed;
 mod pack;
+mod route;
 mod run;
 
-pub use options::{PackOptions, RunOptions, RunReport, TableOutcome};
-pub use owed::{Ship, Shipment, owe, ship_owed};
+pub use give_up::give_up;
+pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, Waiver};
+pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed};
 pub use pack::pack;
 pub use run::{plan, run};

@@ -25,12 +25,24 @@ pub struct PackOptions {
     /// The destination that the bundle is recorded to be owed to, as it was given; see
     /// [`super::ship_owed`].
     pub ship_to: Option<String>,
+    /// What a run that is packed or gone on with by name was told, and these leave out.
+    pub waive: Waiver,
+}
+
+/// Rule 18: nothing goes out unsigned or in plain that was to be signed or encrypted, unless somebody
+/// says so by name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiver {
+    /// Publish it without a signature.
+    pub signature: bool,
+    /// Publish it in plain.
+    pub encryption: bool,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
         let (memory, parts) = (Memory::default(), PartOptions::default());
-        Self { memory, parts, form: Form::Folder, signer: None, ship_to: None }
+        Self { memory, parts, form: Form::Folder, signer: None, ship_to: None, waive: Waiver::default() }
     }
 }
 
@@ -83,4 +95,13 @@ pub struct RunReport {
     pub left_out: Vec<TableName>,
     /// Bundles that were published, those of earlier runs first.
     pub bundles: Vec<PathBuf>,
+}
+
+/// What a pack did.
+#[derive(Debug, Default)]
+pub struct PackReport {
+    /// Bundles that were published.
+    pub bundles: Vec<PathBuf>,
+    /// Tables that could not be packed, and why; their slices stand as they were.
+    pub failed: Vec<(TableName, Error)>,
 }

@@ -6,12 +6,16 @@
 //! finds the same list, and a bundle that was shipped and not recorded is shipped again, which a
 //! destination that has it already answers without taking it.
 //!
+//! A run ships what runs of its own tables and scope owe; what others owe is told (rule 18).
+//!
 //! It is called when the leases are released. What ships is a hook, because a destination is no
 //! business of the engine.
 
 use crate::backend::{Backend, OwedBundle, PackState};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
+use crate::model::run::Selection;
+use crate::model::shell::word;
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,16 +32,41 @@ pub struct Shipment {
     pub error: Option<Error>,
 }
 
-/// Ships everything that is owed, in the order in which it was recorded: what earlier runs could not
-/// ship comes first, each to the destination that it was recorded with. A bundle that fails stays
-/// owed; the others are tried, but not those of a destination that could not be reached.
+/// What is owed, in the order in which it was recorded.
+#[derive(Debug, Default)]
+pub struct Owed {
+    /// By runs of the selection that was asked for.
+    pub own: Vec<OwedBundle>,
+    /// By others.
+    pub of_others: Vec<OwedBundle>,
+}
+
+/// What is owed to destinations, by runs of this selection and by others.
 ///
 /// # Errors
 /// Database, if the list cannot be read.
-pub fn ship_owed(backend: &mut dyn Backend, ship: &mut Ship<'_>, monitor: &dyn Monitor) -> Result<Vec<Shipment>> {
+pub fn owed(backend: &mut dyn Backend, selection: &Selection) -> Result<Owed> {
+    let mut owed = Owed::default();
+    for bundle in backend.unshipped()? {
+        // A run that nobody knows any more may have taken anything.
+        let is_own = backend.run(bundle.run_id).is_ok_and(|run| run.selection() == *selection);
+        if is_own { owed.own.push(bundle) } else { owed.of_others.push(bundle) }
+    }
+    Ok(owed)
+}
+
+/// Ships these bundles, in the order in which it was recorded: what earlier runs could not
+/// ship comes first, each to the destination that it was recorded with. A bundle that fails stays
+/// owed; the others are tried, but not those of a destination that could not be reached.
+pub fn ship_owed(
+    backend: &mut dyn Backend,
+    bundles: Vec<OwedBundle>,
+    ship: &mut Ship<'_>,
+    monitor: &dyn Monitor,
+) -> Vec<Shipment> {
     let mut unreachable = BTreeSet::new();
     let mut shipments = Vec::new();
-    for bundle in backend.unshipped()? {
+    for bundle in bundles {
         let done = monitor.check().and_then(|()| refuse(&bundle, &unreachable)).and_then(|()| {
             ship(&bundle).inspect_err(|error| {
                 if error.kind() == Kind::Io {
@@ -50,7 +79,7 @@ pub fn ship_owed(backend: &mut dyn Backend, ship: &mut Ship<'_>, monitor: &dyn M
         });
         shipments.push(Shipment { bundle, error: done.err() });
     }
-    Ok(shipments)
+    shipments
 }
 
 /// The bundles of a run whose tables are all packed are owed to this destination, wherever they were
@@ -75,6 +104,11 @@ pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result
     Ok(published.into_values().collect())
 }
 
+/// Without the destination: with it, what was published would be looked for there again.
+fn pack_again(bundle: &OwedBundle) -> String {
+    format!("blobdelta pack --run {} --out {}", bundle.run_id, word(&bundle.folder))
+}
+
 fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
     let path = bundle.path();
     if !path.exists() {
@@ -82,9 +116,9 @@ fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
             .run(bundle.run_id)
             .file(&path)
             .hint(format!(
-                "put it back there; or, while its slices stand, write it there again with `pack --run {}`; \
+                "put it back there; or, while its slices stand, write it there again with: {}; \
                  or, if nobody is to have it, set ShipTo to NULL in BlobDeltaBundle",
-                bundle.run_id
+                pack_again(bundle)
             )));
     }
     if unreachable.contains(&bundle.ship_to) {

@@ -2,14 +2,15 @@
 
 use super::export::write_bundle;
 use super::leases::Leases;
-use super::options::PackOptions;
+use super::options::{PackOptions, PackReport};
+use super::route::{Route, not_packed};
 use crate::backend::{Backend, BundleRecord, PackState};
 use crate::bundle::{BundleName, Published, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Fence, Run};
+use crate::model::run::{Fence, Run, Status};
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,12 @@ use std::path::{Path, PathBuf};
 const SWEPT_RUNS: u32 = 1000;
 
 /// Packs the tables of a finished run that are in no bundle yet. If all are, and their slices
-/// still stand, writes the same bundles again, byte for byte.
+/// still stand, writes the same bundles again, byte for byte. Tables that cannot be packed are in the
+/// report.
 ///
 /// # Errors
-/// Usage, if there is nothing to pack; LeaseHeld; Superseded; Io.
+/// Usage: there is nothing to pack, or the run was to be sealed by more than these options name;
+/// Io; Cancelled; Database.
 pub fn pack(
     backend: &mut dyn Backend,
     run_id: Guid,
@@ -30,12 +33,25 @@ pub fn pack(
     lease_seconds: u32,
     disk: &dyn Disk,
     monitor: &dyn Monitor,
-) -> Result<Vec<PathBuf>> {
+) -> Result<PackReport> {
     check_out(out)?;
     backend.check_deployed()?;
+    let run = backend.run(run_id)?;
+    let told = options.destination_of(&run, out)?;
     sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
-    pack_with(backend, &leases, run_id, out, options, disk, monitor)
+    let mut packer = Packer { backend, leases: &leases, options, disk, monitor };
+    let states = packer.backend.run_tables(run_id)?;
+    let unpacked: Vec<TableName> =
+        states.iter().filter(|(_, state)| *state == PackState::Unpacked).map(|(table, _)| table.clone()).collect();
+    let route = options.route(out, &told);
+    if unpacked.is_empty() {
+        return packer.repack(&run, &states, &route);
+    }
+    packer.backend.record_destination(run_id, &told)?;
+    let run = Run { destination: Some(told), ..run };
+    let packed = packer.pack_left(&run, &unpacked, &route)?;
+    Ok(PackReport { bundles: packed.bundle.into_iter().collect(), failed: packed.failed })
 }
 
 /// The folder for bundles is there.
@@ -68,148 +84,181 @@ pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, moni
     Ok(())
 }
 
-pub(super) fn pack_with(
-    backend: &mut dyn Backend,
-    leases: &Leases,
-    run_id: Guid,
-    out: &Path,
-    options: &PackOptions,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
-) -> Result<Vec<PathBuf>> {
-    let run = backend.run(run_id)?;
-    let states = backend.run_tables(run_id)?;
-    let unpacked: Vec<&TableName> =
-        states.iter().filter(|(_, state)| *state == PackState::Unpacked).map(|(table, _)| table).collect();
-    if unpacked.is_empty() {
-        return repack(backend, leases, &run, &states, out, options, disk, monitor);
-    }
-    let fences = take_all(backend, leases, run_id, &unpacked)?;
-    let packed = pack_tables(backend, leases, &run, &fences, out, options, disk, monitor);
-    release_all(backend, leases, &fences)?;
-    Ok(vec![packed?])
+/// What packing works with.
+pub(super) struct Packer<'a> {
+    pub(super) backend: &'a mut dyn Backend,
+    pub(super) leases: &'a Leases,
+    pub(super) options: &'a PackOptions,
+    pub(super) disk: &'a dyn Disk,
+    pub(super) monitor: &'a dyn Monitor,
 }
 
-/// Packs slices whose leases are held, and records the bundle.
-#[expect(clippy::too_many_arguments, reason = "one call from each of the two ways into packing")]
-pub(super) fn pack_tables(
-    backend: &mut dyn Backend,
-    leases: &Leases,
-    run: &Run,
-    fences: &[Fence],
-    out: &Path,
-    options: &PackOptions,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
-) -> Result<PathBuf> {
-    let number = backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
-    let published = publish(backend, leases, run, fences, number, out, options, disk, monitor)?;
-    let records = records(backend, run, fences, number, &published, options.ship_to.as_deref())?;
-    backend.record_bundle(&records)?;
-    monitor.event(Event::Published { path: published.path() });
-    Ok(published.path().to_owned())
+/// What became of slices that were to be packed.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    /// Where the bundle stands; `None` if no table could be packed.
+    pub(super) bundle: Option<PathBuf>,
+    /// The fences of its tables.
+    pub(super) fences: Vec<Fence>,
+    /// The other tables, and why; their slices stay complete, their leases are released.
+    pub(super) failed: Vec<(TableName, Error)>,
 }
 
-/// Writes a bundle. Whoever takes over an expired lease sweeps what its holder had staged, and that
-/// is what the holder is to hear, not that a folder is gone.
-#[expect(clippy::too_many_arguments, reason = "as write_bundle, which it calls")]
-fn publish(
-    backend: &mut dyn Backend,
-    leases: &Leases,
-    run: &Run,
-    fences: &[Fence],
-    number: u32,
-    out: &Path,
-    options: &PackOptions,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
-) -> Result<Published> {
-    write_bundle(backend, leases, run, fences, number, out, options, disk, monitor).map_err(|error| {
-        if error.kind() != Kind::Io {
-            return error;
+impl Packer<'_> {
+    /// Packs tables of a run that has ended, under leases that are taken for it.
+    pub(super) fn pack_left(&mut self, run: &Run, tables: &[TableName], route: &Route) -> Result<Packed> {
+        let (mut fences, mut failed) = (Vec::new(), Vec::new());
+        for table in tables {
+            match self.backend.take_lease(run.id, table, self.leases.seconds) {
+                Ok(fence) => {
+                    self.leases.hold(&fence);
+                    fences.push(fence);
+                }
+                Err(error) => failed.push((table.clone(), error.run(run.id).table(table))),
+            }
         }
-        let lost = |fence: &Fence| backend.read_deletions(fence, None, 1).err();
-        fences.iter().find_map(lost).filter(|lost| lost.kind() == Kind::Superseded).unwrap_or(error)
-    })
-}
+        let packed = self.pack(run, fences.clone(), route);
+        let released = release_all(self.backend, self.leases, &fences);
+        let mut packed = packed?;
+        released?;
+        packed.failed.extend(failed);
+        Ok(packed)
+    }
 
-fn records(
-    backend: &mut dyn Backend,
-    run: &Run,
-    fences: &[Fence],
-    pack_number: u32,
-    published: &Published,
-    ship_to: Option<&str>,
-) -> Result<Vec<(Fence, BundleRecord)>> {
-    let published_at = backend.now()?.utc;
-    let path = published.path();
-    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut records = Vec::new();
-    for fence in fences {
-        let record = BundleRecord {
-            run_id: run.id,
-            table: fence.table.clone(),
-            pack_number,
-            scope: run.scope,
-            root_sha256: published.root_sha256(),
-            previous_root_sha256: backend.previous_root(&fence.table, run.scope, run.id)?,
-            name: text(path.file_name()),
-            folder: text(folder.parent().map(Path::as_os_str)),
-            published_at,
-            ship_to: ship_to.map(str::to_owned),
-            shipped_at: None,
-        };
-        records.push((fence.clone(), record));
-    }
-    Ok(records)
-}
-
-/// Writes bundles again that are recorded already, for another folder.
-#[expect(clippy::too_many_arguments, reason = "as pack_with, which it ends")]
-fn repack(
-    backend: &mut dyn Backend,
-    leases: &Leases,
-    run: &Run,
-    states: &[(TableName, PackState)],
-    out: &Path,
-    options: &PackOptions,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
-) -> Result<Vec<PathBuf>> {
-    let mut packs: BTreeMap<u32, Vec<BundleRecord>> = BTreeMap::new();
-    for record in backend.bundles(run.id)? {
-        packs.entry(record.pack_number).or_default().push(record);
-    }
-    let stands =
-        |record: &BundleRecord| states.contains(&(record.table.clone(), PackState::Packed(record.pack_number)));
-    packs.retain(|_, records| records.iter().all(stands));
-    if packs.is_empty() {
-        return Err(nothing_to_pack(run, states));
-    }
-    let mut written = Vec::new();
-    for (number, records) in packs {
-        let tables: Vec<&TableName> = records.iter().map(|record| &record.table).collect();
-        let fences = take_all(backend, leases, run.id, &tables)?;
-        let published = publish(backend, leases, run, &fences, number, out, options, disk, monitor);
-        release_all(backend, leases, &fences)?;
-        let published = published?;
-        if records.iter().any(|record| record.root_sha256 != published.root_sha256()) {
-            return Err(Error::new(Kind::Verification, "this bundle is not the one that was recorded for the run")
-                .run(run.id)
-                .file(published.path())
-                .hint("was it packed with other options, or by another version? Keep the bundle that was recorded"));
+    /// Packs slices whose leases are held, and records the bundle. A table that cannot be packed costs
+    /// itself alone: the bundle is made of the others.
+    pub(super) fn pack(&mut self, run: &Run, mut fences: Vec<Fence>, route: &Route) -> Result<Packed> {
+        let mut failed = Vec::new();
+        let number = self.backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
+        while !fences.is_empty() {
+            match self.publish(run, &fences, number, route) {
+                Ok(published) => {
+                    self.record(run, &fences, number, &published, route.ship_to.as_deref())?;
+                    let bundle = Some(published.path().to_owned());
+                    return Ok(Packed { bundle, fences, failed });
+                }
+                Err(error) => match fences.iter().position(|fence| is_of_table_alone(&error, fence)) {
+                    None => return Err(error),
+                    Some(at) => failed.push(self.leave(run, fences.remove(at), error)?),
+                },
+            }
         }
-        monitor.event(Event::Published { path: published.path() });
-        written.push(published.path().to_owned());
+        Ok(Packed { failed, ..Packed::default() })
     }
-    Ok(written)
+
+    /// Logs that a table was not packed, before any bundle says so, and lets its lease go.
+    fn leave(&mut self, run: &Run, fence: Fence, error: Error) -> Result<(TableName, Error)> {
+        let error = not_packed(run, &fence.table, error);
+        self.leases.let_go(&fence);
+        self.backend.fail_table(run, &fence.table, Some(&fence), Status::Failed, &error.to_string())?;
+        self.monitor.event(Event::TableFailed { table: &fence.table, error: &error });
+        Ok((fence.table, error))
+    }
+
+    /// Writes a bundle. Whoever takes over an expired lease sweeps what its holder had staged, and that
+    /// is what the holder is to hear, not that a folder is gone.
+    fn publish(&mut self, run: &Run, fences: &[Fence], number: u32, route: &Route) -> Result<Published> {
+        write_bundle(self, run, fences, number, route).map_err(|error| {
+            if error.kind() != Kind::Io {
+                return error;
+            }
+            let lost = |fence: &Fence| self.backend.read_deletions(fence, None, 1).err();
+            fences.iter().find_map(lost).filter(|lost| lost.kind() == Kind::Superseded).unwrap_or(error)
+        })
+    }
+
+    fn record(
+        &mut self,
+        run: &Run,
+        fences: &[Fence],
+        pack_number: u32,
+        published: &Published,
+        ship_to: Option<&str>,
+    ) -> Result<()> {
+        let published_at = self.backend.now()?.utc;
+        let path = published.path();
+        let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut records = Vec::new();
+        for fence in fences {
+            let record = BundleRecord {
+                run_id: run.id,
+                table: fence.table.clone(),
+                pack_number,
+                scope: run.scope,
+                root_sha256: published.root_sha256(),
+                previous_root_sha256: self.backend.previous_root(&fence.table, run.scope, run.id)?,
+                name: text(path.file_name()),
+                folder: text(folder.parent().map(Path::as_os_str)),
+                published_at,
+                ship_to: ship_to.map(str::to_owned),
+                shipped_at: None,
+            };
+            records.push((fence.clone(), record));
+        }
+        for table in self.backend.record_bundle(&records)? {
+            let note = format!(
+                "RequireBundle of {table} is 1 from now on: a slice of it is emptied only when it is in a bundle \
+                 (to go on without: blobdelta table set {table} RequireBundle=0)"
+            );
+            self.monitor.event(Event::Note(&note));
+        }
+        self.monitor.event(Event::Published { path });
+        Ok(())
+    }
+
+    /// Writes bundles again that are recorded already, for another folder.
+    fn repack(&mut self, run: &Run, states: &[(TableName, PackState)], route: &Route) -> Result<PackReport> {
+        let mut packs: BTreeMap<u32, Vec<BundleRecord>> = BTreeMap::new();
+        for record in self.backend.bundles(run.id)? {
+            packs.entry(record.pack_number).or_default().push(record);
+        }
+        let stands =
+            |record: &BundleRecord| states.contains(&(record.table.clone(), PackState::Packed(record.pack_number)));
+        packs.retain(|_, records| records.iter().all(stands));
+        if packs.is_empty() {
+            return Err(nothing_to_pack(run, states));
+        }
+        let mut report = PackReport::default();
+        for (number, records) in packs {
+            let tables: Vec<&TableName> = records.iter().map(|record| &record.table).collect();
+            let fences = take_all(self.backend, self.leases, run.id, &tables)?;
+            let published = self.publish(run, &fences, number, route);
+            release_all(self.backend, self.leases, &fences)?;
+            let published = published?;
+            if records.iter().any(|record| record.root_sha256 != published.root_sha256()) {
+                return Err(Error::new(Kind::Verification, "this bundle is not the one that was recorded for the run")
+                    .run(run.id)
+                    .file(published.path())
+                    .hint(
+                        "was it packed with other options, or by another version? Keep the bundle that was recorded",
+                    ));
+            }
+            self.monitor.event(Event::Published { path: published.path() });
+            report.bundles.push(published.path().to_owned());
+        }
+        Ok(report)
+    }
+}
+
+/// Whether an error of packing is this table's own: another one may be packed all the same.
+fn is_of_table_alone(error: &Error, fence: &Fence) -> bool {
+    let of_table = match error.kind() {
+        Kind::Config | Kind::Verification | Kind::Internal | Kind::Superseded | Kind::LeaseHeld => true,
+        // One slice may be unreadable; where the server is gone, the others fail of it too.
+        Kind::Database => true,
+        Kind::Usage | Kind::Io | Kind::ChainGap | Kind::NotPacked | Kind::Blocked => false,
+        Kind::PartlyFailed | Kind::Cancelled => false,
+    };
+    of_table && error.place().table.as_deref() == Some(fence.table.to_string().as_str())
 }
 
 fn nothing_to_pack(run: &Run, states: &[(TableName, PackState)]) -> Error {
-    let gone = states.iter().any(|(_, state)| *state == PackState::SliceGone);
-    let hint = if gone {
+    let has = |wanted: PackState| states.iter().any(|(_, state)| *state == wanted);
+    let hint = if has(PackState::SliceGone) {
         "a later run emptied its slices; a fresh run with --from covers the same time again"
+    } else if has(PackState::GivenUp) {
+        "its slices were given up; a fresh run takes what they held"
     } else {
         "none of its tables is complete: go on with `run --resume`"
     };

@@ -3,18 +3,20 @@
 use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
-use super::pack::{check_out, pack_tables, pack_with, release_all, sweep, take_all};
+use super::pack::{Packed, Packer, check_out, release_all, sweep, take_all};
+use super::route;
 use crate::backend::{Backend, PackState};
 use crate::convert::ColumnPlan;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result, Unfinished};
+use crate::model::destination::{Destination, pack_command};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Fence, Run, RunRequest, Scope, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::run::{Fence, Run, RunRequest, Scope, Selection, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Passes of MissingParents; each brings every ancestor that the source had when it began, so
@@ -85,15 +87,19 @@ pub fn run(
             "run {dead} is taken for dead, as was said: leases that it holds are taken over"
         )));
     }
-    let wanted = resumed.as_ref().map_or(&options.request.table, |run| &run.table);
-    let scope = resumed.as_ref().map_or(options.request.scope, |run| run.scope);
-    let (tables, left_out) = chosen_tables(backend, wanted.as_ref(), scope)?;
+    let selection = resumed.as_ref().map_or_else(|| options.request.selection(), Run::selection);
+    let (tables, left_out) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
     if options.resume.is_none() {
         check_from(backend, &options.request, &tables)?;
     }
+    let mut told = None;
     match &options.out {
         Some(out) => {
             check_out(out)?;
+            told = Some(match &resumed {
+                Some(run) => options.pack.destination_of(run, out)?,
+                None => options.pack.destination(out)?,
+            });
             sweep(backend, out, disk, monitor)?;
         }
         None => refuse_without_bundle(&tables)?,
@@ -101,13 +107,10 @@ pub fn run(
     let leases = Leases::start(backend.lease_keeper()?, options.lease_seconds)?;
     let mut running = Running { backend, leases: &leases, options, disk, monitor, bundles: Vec::new() };
     let kept_back = match &options.out {
-        Some(out) => running.pack_leftovers(&tables, out)?,
+        Some(out) => running.pack_leftovers(&tables, &selection, out)?,
         None => BTreeMap::new(),
     };
-    let run = match options.resume {
-        Some(id) => running.backend.resume_run(id)?,
-        None => running.backend.start_run(&options.request)?,
-    };
+    let run = running.begin(told)?;
     let id = run.id;
     let report = running.extract_all(run, kept_back).map_err(|error| unfinished(error, id))?;
     Ok(RunReport { left_out: left_out.into_iter().map(|table| table.name).collect(), ..report })
@@ -121,7 +124,7 @@ fn unfinished(error: Error, run: Guid) -> Error {
 
 /// Rule 10: once a table's slices go into bundles, they always do.
 fn refuse_without_bundle(tables: &[TableConfig]) -> Result<()> {
-    match tables.iter().find(|table| table.require_bundle) {
+    match tables.iter().find(|table| table.requires_bundle()) {
         None => Ok(()),
         Some(table) => Err(Error::usage("this table requires a bundle of every run, so it cannot run without one")
             .table(&table.name)
@@ -139,37 +142,86 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Rule 10: packs complete slices that are in no bundle, whoever filled them. Returns tables
-    /// that may not be emptied, because packing them was for somebody else.
-    fn pack_leftovers(&mut self, tables: &[TableConfig], out: &Path) -> Result<BTreeMap<TableName, String>> {
-        let mut runs = BTreeSet::new();
+    fn packer(&mut self) -> Packer<'_> {
+        Packer {
+            backend: &mut *self.backend,
+            leases: self.leases,
+            options: &self.options.pack,
+            disk: self.disk,
+            monitor: self.monitor,
+        }
+    }
+
+    /// Starts the run or takes it up again, with what it is told now.
+    fn begin(&mut self, told: Option<Destination>) -> Result<Run> {
+        let Some(id) = self.options.resume else {
+            return self.backend.start_run(&self.options.request, told.as_ref());
+        };
+        let mut run = self.backend.resume_run(id)?;
+        if let Some(told) = told {
+            self.backend.record_destination(id, &told)?;
+            run.destination = Some(told);
+        }
+        Ok(run)
+    }
+
+    /// Rules 10 and 18: packs complete slices of these tables that are in no bundle, whoever filled them,
+    /// each where its own run was told or where a run of the same selection is told now. Returns the
+    /// tables that may not be emptied, and why.
+    fn pack_leftovers(
+        &mut self,
+        tables: &[TableConfig],
+        own: &Selection,
+        out: &Path,
+    ) -> Result<BTreeMap<TableName, Error>> {
+        let mut left: BTreeMap<Guid, Vec<TableName>> = BTreeMap::new();
         for table in tables {
             if let Ok(marker) = self.backend.slice_marker(table)
                 && marker.state == SliceState::Complete
-                && let Some(run) = marker.run_id
+                && let Some(run) = marker.run_id.filter(|run| Some(*run) != self.options.resume)
             {
-                runs.insert(run);
+                left.entry(run).or_default().push(table.name.clone());
             }
         }
         let mut kept_back = BTreeMap::new();
-        for run in runs.into_iter().filter(|run| Some(*run) != self.options.resume) {
-            self.monitor.event(Event::Note(&format!("packing what run {run} left")));
-            match pack_with(self.backend, self.leases, run, out, &self.options.pack, self.disk, self.monitor) {
-                Ok(packed) => self.bundles.extend(packed),
-                Err(error) if matches!(error.kind(), Kind::LeaseHeld | Kind::Superseded) => {
-                    for (table, state) in self.backend.run_tables(run)? {
-                        if state == PackState::Unpacked {
-                            kept_back.insert(table, format!("its complete slice could not be packed first: {error}"));
-                        }
-                    }
+        for (id, tables) in left {
+            self.monitor.event(Event::Note(&format!("packing what run {id} left")));
+            let run = self.backend.run(id);
+            let packed = match &run {
+                Ok(run) => self.pack_leftover(run, &tables, own, out),
+                Err(error) => Err(Error::new(error.kind(), error.to_string())),
+            };
+            let run = run.ok();
+            let mut keep = |table, error: &Error| {
+                let why = route::kept_back(id, run.as_ref(), &table, error);
+                kept_back.insert(table, why);
+            };
+            match packed {
+                Ok(packed) => {
+                    self.bundles.extend(packed.bundle);
+                    packed.failed.into_iter().for_each(|(table, error)| keep(table, &error));
                 }
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == Kind::Cancelled => {
+                    let command = pack_command(id, run.and_then(|run| run.destination).as_ref());
+                    return Err(error.run(id).hint(format!(
+                        "this run had not started; what run {id} left is packed by the next one, or with: {command}"
+                    )));
+                }
+                Err(error) => tables.into_iter().for_each(|table| keep(table, &error)),
             }
         }
         Ok(kept_back)
     }
 
-    fn extract_all(mut self, run: Run, kept_back: BTreeMap<TableName, String>) -> Result<RunReport> {
+    fn pack_leftover(&mut self, run: &Run, tables: &[TableName], own: &Selection, out: &Path) -> Result<Packed> {
+        let route = self.options.pack.route_of_leftover(run, own, out)?;
+        if route.out != out {
+            sweep(self.backend, &route.out, self.disk, self.monitor)?;
+        }
+        self.packer().pack_left(run, tables, &route)
+    }
+
+    fn extract_all(mut self, run: Run, mut kept_back: BTreeMap<TableName, Error>) -> Result<RunReport> {
         let mut waiting = self.backend.run_tables(run.id)?;
         let mut completed = Vec::new();
         if self.options.resume.is_some() {
@@ -178,10 +230,10 @@ impl Running<'_> {
         self.monitor.event(Event::RunStarted { run: run.id, tables: waiting.len() });
         let mut fences = self.take_unpacked(&run, &completed)?;
         let mut outcomes: Vec<TableOutcome> =
-            completed.into_iter().map(|(table, _)| self.done_before(&run, table)).collect();
+            completed.into_iter().map(|(table, state)| self.done_before(&run, table, state)).collect();
         for (table, _) in waiting {
-            let outcome = match kept_back.get(&table) {
-                Some(why) => self.failed(&run, table, None, Error::new(Kind::LeaseHeld, why.clone()))?,
+            let outcome = match kept_back.remove(&table) {
+                Some(error) => self.failed(&run, table, None, error)?,
                 None => self.extract(&run, table, &mut fences)?,
             };
             let cancelled = matches!(&outcome.error, Some(error) if error.kind() == Kind::Cancelled);
@@ -191,23 +243,33 @@ impl Running<'_> {
             }
         }
         outcomes.sort_by(|a, b| a.table.cmp(&b.table));
+        let status = self.finish(&run, &outcomes)?;
+        if self.options.out.is_some() {
+            let failed = self.pack_own(&run, fences).map_err(|error| match status {
+                Status::Completed if error.kind() != Kind::Superseded => {
+                    error.unfinished(Unfinished::Pack(run.id.to_string()))
+                }
+                _ => error,
+            })?;
+            let is_all = failed.is_empty();
+            for (table, error) in failed {
+                if let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.table == table) {
+                    (outcome.status, outcome.error) = (Status::Failed, Some(error));
+                }
+            }
+            if !is_all {
+                self.finish(&run, &outcomes)?;
+            }
+        }
+        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, left_out: Vec::new(), bundles: self.bundles })
+    }
+
+    fn finish(&mut self, run: &Run, outcomes: &[TableOutcome]) -> Result<Status> {
         let failed = outcomes.iter().filter(|outcome| outcome.status != Status::Completed).count();
         let message = (failed > 0).then(|| format!("{failed} of {} tables failed", outcomes.len()));
         let status = if failed > 0 { Status::Failed } else { Status::Completed };
-        self.backend.finish_run(&run, status, message.as_deref())?;
-        if let Some(out) = &self.options.out {
-            let packed = self.pack_own(&run, &fences, out);
-            let backed_up =
-                packed.and_then(|packed| self.back_up(&run, &fences, packed)).map_err(|error| match status {
-                    Status::Completed if error.kind() != Kind::Superseded => {
-                        error.unfinished(Unfinished::Pack(run.id.to_string()))
-                    }
-                    _ => error,
-                });
-            release_all(self.backend, self.leases, &fences)?;
-            self.bundles.extend(backed_up?);
-        }
-        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, left_out: Vec::new(), bundles: self.bundles })
+        self.backend.finish_run(run, status, message.as_deref())?;
+        Ok(status)
     }
 
     /// Tables that an earlier session of this run completed, and nobody has packed.
@@ -220,36 +282,37 @@ impl Running<'_> {
         take_all(self.backend, self.leases, run.id, &tables)
     }
 
-    fn pack_own(&mut self, run: &Run, fences: &[Fence], out: &Path) -> Result<Option<PathBuf>> {
-        if fences.is_empty() {
-            return Ok(None);
-        }
-        let packed =
-            pack_tables(self.backend, self.leases, run, fences, out, &self.options.pack, self.disk, self.monitor);
-        packed.map(Some).map_err(|error| {
-            let error = error.run(run.id);
-            if error.what_to_do().is_some() {
-                return error;
-            }
-            let hint =
-                format!("the slices are complete: pack them with `pack --run {}`, or let the next run do it", run.id);
-            error.hint(hint)
-        })
+    /// Packs what this run completed, and backs it up if that was asked for; gives the tables that could
+    /// not be packed. The leases are held until the backup is done, so that nobody empties what is being read.
+    fn pack_own(&mut self, run: &Run, fences: Vec<Fence>) -> Result<Vec<(TableName, Error)>> {
+        let (Some(out), Some(told)) = (&self.options.out, &run.destination) else { return Ok(Vec::new()) };
+        let route = self.options.pack.route(out, told);
+        let packed = self.packer().pack(run, fences.clone(), &route);
+        let done = packed.and_then(|packed| {
+            self.back_up(run, &packed)?;
+            Ok(packed)
+        });
+        let done = done.map_err(|error| match error.kind() {
+            Kind::Cancelled => error.hint("the slices are complete, and stay so until they are packed"),
+            _ => error,
+        });
+        let released = release_all(self.backend, self.leases, &fences);
+        let packed = done?;
+        released?;
+        self.bundles.extend(packed.bundle);
+        Ok(packed.failed)
     }
 
-    /// The lease is held until the backup is done, so that nobody empties what is being read.
-    fn back_up(&mut self, run: &Run, fences: &[Fence], packed: Option<PathBuf>) -> Result<Option<PathBuf>> {
-        let (Some(folder), Some(bundle)) = (&self.options.backup_slice, &packed) else { return Ok(packed) };
-        let note = backup_slices(self.backend, run, fences, bundle, folder, self.disk, self.monitor)
+    fn back_up(&mut self, run: &Run, packed: &Packed) -> Result<()> {
+        let (Some(folder), Some(bundle)) = (&self.options.backup_slice, &packed.bundle) else { return Ok(()) };
+        let note = backup_slices(self.backend, run, &packed.fences, bundle, folder, self.disk, self.monitor)
             .map_err(|error| error.run(run.id).file(bundle))?;
         self.monitor.event(Event::Note(&format!("backed up, see {}", note.display())));
-        Ok(packed)
+        Ok(())
     }
 
     fn stop(&mut self, run: &Run, fences: &[Fence]) -> Error {
-        let stopped = Error::new(Kind::Cancelled, "stopped as asked; what was committed stands")
-            .run(run.id)
-            .hint(format!("go on with --resume {}", run.id));
+        let stopped = Error::new(Kind::Cancelled, "stopped as asked; what was committed stands").run(run.id);
         let ended = self
             .backend
             .finish_run(run, Status::Failed, Some("stopped by the operator"))
@@ -260,7 +323,22 @@ impl Running<'_> {
         }
     }
 
-    fn done_before(&mut self, run: &Run, table: TableName) -> TableOutcome {
+    fn done_before(&mut self, run: &Run, table: TableName, state: PackState) -> TableOutcome {
+        if state == PackState::GivenUp {
+            let error = Error::new(Kind::NotPacked, "the slice of this run was given up")
+                .run(run.id)
+                .table(&table)
+                .hint("a fresh run takes what it held");
+            return TableOutcome {
+                table,
+                status: Status::GivenUp,
+                window: None,
+                took_over: None,
+                counts: None,
+                new_business_units: Vec::new(),
+                error: Some(error),
+            };
+        }
         let report = self.backend.table_report(run.id, &table);
         let (window, counts, units) = match report {
             Ok(report) => (Some(report.window), Some(report.counts), report.new_business_units),

@@ -70,9 +70,7 @@ impl TableName {
 
     /// As a word of a command that is to be pasted into a POSIX shell.
     pub fn shell_word(&self) -> String {
-        let name = self.to_string();
-        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        if is_plain { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+        super::shell::word(&self.to_string())
     }
 
     /// A name for files, of `[A-Za-z0-9_-]`, at most 40 characters; not unique.

@@ -1,6 +1,7 @@
 //! Runs, table runs, and what they leave to be told.
 
 use super::clock::ServerTime;
+use super::destination::Destination;
 use super::id::Guid;
 use super::name::TableName;
 use super::time::Timestamp;
@@ -42,6 +43,30 @@ impl std::fmt::Display for Scope {
     }
 }
 
+/// Which tables and whose rows a run takes. What a run left is settled by a run of the same selection
+/// (rules 17 and 18).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// One table, or all active ones.
+    pub table: Option<TableName>,
+    /// Whose rows.
+    pub scope: Scope,
+}
+
+/// `all active tables, all business units`.
+impl std::fmt::Display for Selection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.table {
+            None => f.write_str("all active tables, ")?,
+            Some(table) => write!(f, "the table {table}, ")?,
+        }
+        match self.scope {
+            Scope::All => f.write_str("all business units"),
+            Scope::BusinessUnit(unit) => write!(f, "the business unit {unit}"),
+        }
+    }
+}
+
 /// The three steps of a table run, with the numbers that `BlobDeltaRunStep` has for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -75,7 +100,7 @@ impl Step {
 
 /// How a run, or its part for one table, stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are explained in DESIGN's rules 2, 8 and 11")]
+#[expect(missing_docs, reason = "the names are explained in the rules 2, 8, 11 and 19")]
 pub enum Status {
     Waiting,
     Running,
@@ -83,6 +108,7 @@ pub enum Status {
     Failed,
     Blocked,
     Superseded,
+    GivenUp,
 }
 
 impl Status {
@@ -95,12 +121,14 @@ impl Status {
             Self::Failed => "Failed",
             Self::Blocked => "Blocked",
             Self::Superseded => "Superseded",
+            Self::GivenUp => "GivenUp",
         }
     }
 
     /// From its text in the job database.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Running, Self::Completed, Self::Failed, Self::Blocked, Self::Superseded]
+        use Status::{Blocked, Completed, Failed, GivenUp, Running, Superseded, Waiting};
+        [Waiting, Running, Completed, Failed, Blocked, Superseded, GivenUp]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
@@ -121,6 +149,13 @@ pub struct RunRequest {
     pub max_dop: u16,
     /// Sets the start of the windows back to here, in the clock of each table.
     pub from: Option<Timestamp>,
+}
+
+impl RunRequest {
+    /// Which tables and whose rows.
+    pub fn selection(&self) -> Selection {
+        Selection { table: self.table.clone(), scope: self.scope }
+    }
 }
 
 /// A row of `BlobDeltaRun`.
@@ -153,6 +188,15 @@ pub struct Run {
     /// Who is at it: 1 for the session that started it, one more for each that resumed it. The job database takes
     /// nothing from an earlier one (rule 8).
     pub attempt: u32,
+    /// Rule 18: where its bundle goes, and how it is sealed; `None` for a run without a bundle.
+    pub destination: Option<Destination>,
+}
+
+impl Run {
+    /// Which tables and whose rows.
+    pub fn selection(&self) -> Selection {
+        Selection { table: self.table.clone(), scope: self.scope }
+    }
 }
 
 /// Rule 8: who may write. Every write of a table run carries it; a write that finds another

@@ -54,8 +54,9 @@ pub struct TableConfig {
     pub is_active: bool,
     /// Whether logged deletions become tombstones.
     pub include_deletions: bool,
-    /// Whether a complete slice may only be emptied after it was packed.
-    pub require_bundle: bool,
+    /// Whether a complete slice may only be emptied after it was packed; `None` until somebody says so:
+    /// then it may, and the first bundled run makes it `true`.
+    pub require_bundle: Option<bool>,
     /// Percent of a window's keys, 0 to 100, that may lack a row before the window is suspect (rule 21).
     pub accepted_absent_percent: u8,
     /// Percent of a slice's children, 0 to 100, that may lack their parent before the slice is suspect.
@@ -86,7 +87,7 @@ impl TableConfig {
             excluded_stream_id: None,
             is_active: true,
             include_deletions: true,
-            require_bundle: true,
+            require_bundle: Some(true),
             accepted_absent_percent: 50,
             accepted_orphan_percent: 50,
         }
@@ -95,6 +96,11 @@ impl TableConfig {
     /// Whether a run of this scope can take the table: one for a business unit needs units.
     pub fn has_scope(&self, scope: Scope) -> bool {
         scope == Scope::All || self.metadata_business_unit_column.is_some()
+    }
+
+    /// Rule 10: whether a complete slice may only be emptied after it was packed.
+    pub fn requires_bundle(&self) -> bool {
+        self.require_bundle == Some(true)
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.

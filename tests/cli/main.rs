@@ -8,6 +8,7 @@ mod bundles;
 mod chains;
 mod commands;
 mod demo;
+mod leftovers;
 mod memory;
 mod reconciled;
 mod refusals;

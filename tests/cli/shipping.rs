@@ -1,6 +1,6 @@
 //! `run --ship` and `pack --ship`, to folders: what is owed, told and tried again.
 
-use crate::world::World;
+use crate::world::{DOCS, World};
 use serde_json::Value;
 use std::path::Path;
 
@@ -30,15 +30,19 @@ fn a_run_ships_what_it_publishes_and_its_record_says_so() {
 }
 
 #[test]
-fn a_run_that_could_not_ship_has_succeeded_says_so_and_the_next_one_ships() {
+fn a_run_that_could_not_ship_says_so_with_a_code_of_its_own_and_the_next_one_ships() {
     let world = World::new();
     let drop = world.path("drop");
-    let told = world.good(&["run", "--out", &world.out(), "--ship", "drop"]).stdout;
+    let ended = world.call(&["run", "--out", &world.out(), "--ship", "drop"]);
+    assert_eq!((ended.code, ended.stderr.contains("error:")), (7, false), "{ended:?}");
+    let told = ended.stdout;
     assert!(told.contains("\nNOT SHIPPED ") && told.contains("tries it again"), "{told}");
     let status = world.good(&["status"]).stdout;
     assert!(status.contains("not shipped yet"), "{status}");
     let silent = world.good(&["run", "--out", &world.out(), "--json"]).json();
     assert_eq!(silent["shipments"], Value::Null, "nothing was asked of the network");
+    let command = silent["owed"][0]["command"].as_str().unwrap();
+    assert!(command.ends_with(&format!("--out {} --ship {}", world.out(), drop.display())), "{command}");
     std::fs::create_dir(&drop).unwrap();
     let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
     assert_eq!(shipped(&document), [true, true]);
@@ -54,7 +58,9 @@ fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
     let other = format!("UPDATE BlobDeltaBundle SET RootSha256 = '{}'", "a".repeat(64));
     world.backend().execute_script(&other).unwrap();
     let run = document["run"]["RunId"].as_str().unwrap();
-    let told = world.good(&["pack", "--run", run, "--out", &world.out(), "--ship", "drop"]).stdout;
+    let ended = world.call(&["pack", "--run", run, "--out", &world.out(), "--ship", "drop"]);
+    assert_eq!(ended.code, 7, "{ended:?}");
+    let told = ended.stdout;
     assert!(told.contains("not the one that was recorded"), "{told}");
     assert_eq!(std::fs::read_dir(world.path("drop")).unwrap().count(), 0);
 }
@@ -85,4 +91,22 @@ fn a_secret_in_a_destination_is_refused_before_anything_is_done() {
     assert_eq!(world.good(&["status", "--json"]).json()["runs"], Value::Array(Vec::new()));
     let ended = world.call(&["run", "--no-bundle", "--ship", "drop"]);
     assert_eq!(ended.code, 2, "without a bundle there is nothing to ship");
+}
+
+/// A run of one table is no run of all: what that one owes is told, with the command that ships it.
+#[test]
+fn what_another_run_owes_is_told_with_a_command_that_works() {
+    let world = World::new();
+    let first = world.path("first");
+    assert_eq!(world.call(&["run", "--out", &world.out(), "--ship", "first"]).code, 7);
+    std::fs::create_dir(&first).unwrap();
+    std::fs::create_dir(world.path("second")).unwrap();
+    let one = ["run", "--table", DOCS, "--out", &world.out(), "--ship", "second", "--json"];
+    let document = world.good(&one).json();
+    assert_eq!(shipped(&document), [true]);
+    assert_eq!(std::fs::read_dir(&first).unwrap().count(), 0);
+    let command = document["owed"][0]["command"].as_str().unwrap();
+    let typed: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(shipped(&world.good(&[typed, vec!["--json"]].concat()).json()), [true]);
+    assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
 }

@@ -48,7 +48,7 @@ pub fn rule_7_absent_parents_are_in_the_bundle_and_verify_accepts_exactly_those(
 pub fn rule_9_a_run_whose_slice_was_taken_is_never_packed(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
-    world.table.require_bundle = false;
+    world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let mut options = world.options();
     options.out = None;

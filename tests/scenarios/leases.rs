@@ -18,7 +18,7 @@ fn planted(on: &Instance) -> World {
 /// A process that dies after its first batch, or seems to.
 fn begun(world: &World) -> (Session, Run, TableRun) {
     let mut process = world.another();
-    let run = process.start_run(&world.options().request).unwrap();
+    let run = process.start_run(&world.options().request, None).unwrap();
     let table_run = process.start_table(&run, &world.table, 600).unwrap();
     process.run_batch(&table_run, Step::Roots, 2).unwrap();
     (process, run, table_run)
@@ -149,7 +149,7 @@ pub fn rule_8_a_dead_pack_is_taken_over_by_name(on: &Instance) {
     let mut world = planted(on);
     let mut options = world.options();
     options.out = None;
-    world.table.require_bundle = false;
+    world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let run = world.run_with(&options).unwrap().run.id;
     let table = world.table.name.clone();

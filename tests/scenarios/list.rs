@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, failures, history, leases, names, places, procedures, prune, reconcile, shipping, slices, suspect, takes,
-    tree, types, units, upkeep, values,
+    bundles, destinations, failures, give_up, history, leases, names, places, procedures, prune, reconcile, shipping,
+    slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -94,6 +94,27 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_shipment_counts_for_the_destination_that_it_went_to_alone,
         a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do,
         a_job_database_of_the_version_before_is_refused_and_then_upgraded,
+    }
+    destinations {
+        rule_18_what_all_units_left_never_reaches_the_folder_of_one,
+        rule_18_what_one_unit_left_never_reaches_another_or_all,
+        rule_18_a_leftover_whose_folder_is_gone_stays_until_somebody_packs_it,
+        rule_18_a_run_of_the_same_tables_and_units_takes_what_the_last_one_left_with_it,
+        rule_18_a_run_of_one_table_packs_nothing_of_the_others,
+        rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alone,
+        rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted,
+        rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder,
+        rule_10_a_bundle_is_required_from_the_first_one_on_unless_somebody_said_no,
+        rule_19_a_slice_that_cannot_be_packed_costs_its_table_alone,
+        rule_19_a_run_whose_own_slice_cannot_be_packed_says_so_and_goes_on_when_it_can,
+    }
+    give_up {
+        rule_19_after_giving_up_the_next_run_brings_all_that_the_run_had_settled,
+        rule_19_giving_up_the_first_load_leaves_a_table_that_was_never_loaded,
+        rule_19_giving_up_takes_back_no_watermark_but_its_own,
+        rule_19_a_slice_of_a_run_that_nobody_knows_can_be_given_up,
+        rule_19_only_what_the_run_holds_is_given_up,
+        rule_19_a_run_that_is_gone_on_with_leaves_what_was_given_up,
     }
     reconcile {
         what_runs_took_is_reconciled,

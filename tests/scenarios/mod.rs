@@ -12,7 +12,9 @@ pub mod session;
 pub mod world;
 
 mod bundles;
+mod destinations;
 mod failures;
+mod give_up;
 mod history;
 mod leases;
 mod names;

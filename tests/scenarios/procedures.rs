@@ -29,7 +29,7 @@ fn call(world: &mut World, at: i64, sql: &str) -> Guid {
 
 fn pack(world: &mut World, run: Guid) -> Vec<PathBuf> {
     let (out, disk) = (world.out(), std::sync::Arc::clone(&world.disk));
-    engine::pack(&mut *world.backend, run, &out, &PackOptions::default(), 600, &*disk, &Silent).unwrap()
+    engine::pack(&mut *world.backend, run, &out, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles
 }
 
 /// Three levels, a row of another unit, a deletion.
@@ -170,7 +170,7 @@ pub fn a_run_that_the_program_began_is_resumed_by_the_procedures(on: &Instance) 
     let mut world = planted(on);
     world.at(1000);
     let mut dying = world.another();
-    let run = dying.start_run(&world.options().request).unwrap();
+    let run = dying.start_run(&world.options().request, None).unwrap();
     let table_run = dying.start_table(&run, &world.table, 600).unwrap();
     dying.run_batch(&table_run, Step::Roots, 1).unwrap();
     drop(dying);

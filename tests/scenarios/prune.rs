@@ -118,7 +118,7 @@ pub fn rule_9_pruning_keeps_a_run_that_can_be_resumed(on: &Instance) {
 pub fn rule_10_pruning_keeps_an_unpacked_slice(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
-    world.table.require_bundle = false;
+    world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let mut options = world.options();
     options.out = None;
@@ -132,8 +132,9 @@ pub fn rule_10_pruning_keeps_an_unpacked_slice(on: &Instance) {
     assert_eq!(of(&prune(&mut world), "BlobDeltaRun").removed, 37);
     assert_eq!(world.backend.run_tables(unpacked).unwrap()[0].1, PackState::Unpacked);
     let (out, disk) = (world.out(), std::sync::Arc::clone(&world.disk));
-    let packed =
-        engine::pack(&mut *world.backend, unpacked, &out, &PackOptions::default(), 600, &*disk, &Silent).unwrap();
+    let packed = engine::pack(&mut *world.backend, unpacked, &out, &PackOptions::default(), 600, &*disk, &Silent)
+        .unwrap()
+        .bundles;
     assert_eq!(packed.len(), 1);
 }
 
@@ -181,7 +182,7 @@ pub fn rule_16_pruning_keeps_the_last_bundle_of_a_chain(on: &Instance) {
     let last = world.run(DAY).run.id;
     let root = world.backend.bundles(last).unwrap()[0].root_sha256;
     // What completed since has no bundle: its slice was shipped as it is.
-    world.table.require_bundle = false;
+    world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let mut options = world.options();
     options.out = None;

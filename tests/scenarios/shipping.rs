@@ -4,9 +4,10 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{BundleRecord, OwedBundle};
 use blobdelta::durable::{Faulty, When};
-use blobdelta::engine::{RunReport, Shipment, ship_owed};
+use blobdelta::engine::{RunReport, Shipment, owed, ship_owed};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
+use blobdelta::model::run::{Scope, Selection};
 use blobdelta::monitor::Silent;
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ impl Outside {
     }
 
     fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<Shipment>> {
-        ship_owed(&mut *world.backend, &mut |bundle| self.take(bundle), &Silent)
+        let owed = owed(&mut *world.backend, &Selection { table: None, scope: Scope::All })?.own;
+        Ok(ship_owed(&mut *world.backend, owed, &mut |bundle| self.take(bundle), &Silent))
     }
 
     fn names_at(&self, destination: &str) -> Vec<&str> {
@@ -178,7 +180,8 @@ pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance
     let run = run_for(&mut world, 1000, FIRST).run.id;
     let mut other = world.another();
     let mut redirect = |_: &OwedBundle| other.owe_shipment(run, 1, SECOND);
-    ship_owed(&mut *world.backend, &mut redirect, &Silent).unwrap();
+    let before = world.backend.unshipped().unwrap();
+    ship_owed(&mut *world.backend, before, &mut redirect, &Silent);
     let owed = world.backend.unshipped().unwrap();
     assert_eq!(owed.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
 }

@@ -14,7 +14,7 @@ pub fn rule_8_a_second_run_is_told_who_holds_the_lease(on: &Instance) {
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let mut other = world.another();
-    let run = other.start_run(&world.options().request).unwrap();
+    let run = other.start_run(&world.options().request, None).unwrap();
     other.start_table(&run, &world.table, 600).unwrap();
     let report = world.run_with(&world.options()).unwrap();
     let error = report.tables[0].error.as_ref().unwrap();
@@ -31,7 +31,7 @@ pub fn rule_8_who_lost_the_lease_writes_nothing_more(on: &Instance) {
     }
     world.at(1000);
     let mut first = world.another();
-    let run = first.start_run(&world.options().request).unwrap();
+    let run = first.start_run(&world.options().request, None).unwrap();
     let table_run = first.start_table(&run, &world.table, 600).unwrap();
     first.run_batch(&table_run, Step::Roots, 2).unwrap();
     world.at(1011);
@@ -115,7 +115,7 @@ pub fn rule_10_a_complete_slice_is_packed_before_it_is_emptied(on: &Instance) {
     world.put(1, None, b"x", 10, A);
     world.at(1000);
     let mut options = world.options();
-    world.table.require_bundle = false;
+    world.table.require_bundle = None;
     world.backend.save_table(&world.table.clone()).unwrap();
     options.out = None;
     let unpacked = world.run_with(&options).unwrap().run.id;
@@ -168,7 +168,8 @@ pub fn packing_a_finished_run_again_gives_the_same_root(on: &Instance) {
     let again = world.dir.path().join("again");
     std::fs::create_dir(&again).unwrap();
     let disk = std::sync::Arc::clone(&world.disk);
-    let packed = engine::pack(&mut *world.backend, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap();
+    let packed =
+        engine::pack(&mut *world.backend, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles;
     assert_eq!(packed.len(), 1);
     let (one, two) = (tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]));
     assert_eq!(one, two);
@@ -188,7 +189,8 @@ pub fn a_slice_read_over_several_connections_gives_the_same_root(on: &Instance) 
         std::fs::create_dir(&again).unwrap();
         let disk = std::sync::Arc::clone(&world.disk);
         let mut over = world.place.open_over(connections);
-        let packed = engine::pack(&mut *over, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap();
+        let packed =
+            engine::pack(&mut *over, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles;
         assert_eq!(tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]), "{connections}");
     }
 }

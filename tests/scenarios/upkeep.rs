@@ -34,7 +34,7 @@ pub fn a_table_that_is_at_work_or_not_packed_is_removed_by_force_alone(on: &Inst
     let error = world.backend.remove_table(&table, false).unwrap_err();
     assert_eq!(error.kind(), Kind::LeaseHeld, "{error}");
     world.backend.release_leases(&[held.fence]).unwrap();
-    world.table.require_bundle = false;
+    world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let mut options = world.options();
     options.out = None;

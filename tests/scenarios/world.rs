@@ -267,7 +267,7 @@ impl World {
     /// The header of a run over all units.
     pub fn start_run(&mut self) -> Run {
         let request = self.options().request;
-        self.backend.start_run(&request).unwrap()
+        self.backend.start_run(&request, None).unwrap()
     }
 
     pub fn run_with(&mut self, options: &RunOptions) -> Result<RunReport> {

@@ -204,7 +204,7 @@ fn of_a_run(session: &mut dyn Backend) {
     };
     for request in [request(Scope::All, None), request(unit(), Some(now()))] {
         tried(session.plan_table(&request, &config()));
-        tried(session.start_run(&request));
+        tried(session.start_run(&request, None));
     }
     let Ok(run) = session.resume_run(key()) else { return };
     tried(session.take_lease(key(), &files(), 60));

@@ -5,7 +5,8 @@
 --     held-back keys of the next run are computed from it, and it is the one to resume;
 --   * is the newest of all: the clock is held against it;
 --   * a slice's marker row names (temp.PruneMarker): it can be resumed, has to be packed, or can be
---     packed again;
+--     packed again; and before one that is not packed, the one that is the newest again where its slice
+--     is given up;
 --   * a watermark or a lease names;
 --   * runs: it may be between two leases. One that says so for 30 days has died;
 --   * has the last bundle of a chain, to which the next one links, or one that has yet to be shipped.
@@ -30,6 +31,9 @@ Kept (RunId) AS (
     SELECT RunId FROM BlobDeltaRun WHERE RunStartedAt = (SELECT max(RunStartedAt) FROM BlobDeltaRun)
     UNION
     SELECT RunId FROM temp.PruneMarker
+    UNION
+    SELECT PreviousRunId FROM BlobDeltaRunTable
+    WHERE RunId IN (SELECT RunId FROM temp.PruneMarker) AND PackNumber IS NULL AND PreviousRunId IS NOT NULL
     UNION
     SELECT LastRunId FROM BlobDeltaHighWatermark WHERE LastRunId IS NOT NULL
     UNION

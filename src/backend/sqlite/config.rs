@@ -249,7 +249,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         excluded_stream_id: row.get(23).map_err(broken)?,
         is_active: bit(24)?,
         include_deletions: bit(25)?,
-        require_bundle: bit(26)?,
+        require_bundle: row.get(26).map_err(broken)?,
         accepted_absent_percent: row.get(27).map_err(broken)?,
         accepted_orphan_percent: row.get(28).map_err(broken)?,
     })

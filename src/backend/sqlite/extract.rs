@@ -6,6 +6,7 @@ use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
+use crate::model::destination::{BundleForm, Destination, Seal};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
@@ -16,7 +17,8 @@ use rusqlite::Row;
 use std::sync::Arc;
 
 const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt FROM BlobDeltaRun";
+    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt, OutFolder, ShipTo, SignedBy,
+    EncryptedTo, BundleForm FROM BlobDeltaRun";
 
 /// Rows of a batch where nobody says how many. A commit costs some ten syncs here, and nothing locks
 /// less for being small; how long a batch may be is for its bytes to say.
@@ -28,7 +30,7 @@ impl Extract for Session {
         self.plan(request, table).map_err(|error| error.table(&table.name))
     }
 
-    fn start_run(&mut self, request: &RunRequest) -> Result<Run> {
+    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
         let tables = self.requested_tables(request)?;
         let started = self.server_time();
         self.check_clock(&tables, started)?;
@@ -65,6 +67,9 @@ impl Extract for Session {
                 ),
             )?;
             session.note_left_out(id, request, started.utc)?;
+            if let Some(told) = told {
+                session.write_destination(id, told)?;
+            }
             for table in &tables {
                 session.execute(
                     "INSERT INTO BlobDeltaRunTable (RunId, TableName, Scope, Status) VALUES (?1, ?2, ?3, 'Waiting')",
@@ -214,6 +219,23 @@ impl Session {
         Ok(Some(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over: None }))
     }
 
+    /// Within a transaction.
+    pub(super) fn write_destination(&self, run: Guid, told: &Destination) -> Result<()> {
+        self.execute(
+            "UPDATE BlobDeltaRun SET OutFolder = ?2, ShipTo = ?3, SignedBy = ?4, EncryptedTo = ?5, BundleForm = ?6
+             WHERE RunId = ?1",
+            (
+                run,
+                &told.out_folder,
+                &told.ship_to,
+                &told.seal.signed_by,
+                told.seal.recipients_text(),
+                told.form.as_str(),
+            ),
+        )?;
+        Ok(())
+    }
+
     pub(super) fn read_run(&self, id: Guid) -> Result<Run> {
         let found = self.query_optional(&format!("{SELECT_RUN} WHERE RunId = ?1"), [id], read_run)?;
         found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
@@ -240,5 +262,20 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         max_dop: row.get(11)?,
         from: row.get(12)?,
         attempt: row.get(13)?,
+        destination: read_destination(row)?,
     })
+}
+
+fn read_destination(row: &Row<'_>) -> rusqlite::Result<Option<Destination>> {
+    let (out_folder, form): (Option<String>, Option<String>) = (row.get(14)?, row.get(18)?);
+    let (Some(out_folder), Some(form)) = (out_folder, form) else { return Ok(None) };
+    Ok(Some(Destination {
+        out_folder,
+        ship_to: row.get(15)?,
+        form: BundleForm::parse(&form).ok_or(rusqlite::Error::InvalidQuery)?,
+        seal: Seal {
+            signed_by: row.get(16)?,
+            encrypted_to: Seal::recipients_of(row.get::<_, Option<String>>(17)?.as_deref()),
+        },
+    }))
 }

@@ -40,7 +40,6 @@ impl Session {
                  WHERE RunId = ?1 AND TableName = ?2",
                 (fence.run_id, &table.name, to_json(&counts)?, session.server_time().utc),
             )?;
-            session.forget_held_back(table_run, table)?;
             if !keep_lease {
                 session.release(fence)?;
             }
@@ -160,16 +159,6 @@ impl Session {
         Ok(())
     }
 
-    /// What earlier completed runs of this scope held back has been looked at.
-    fn forget_held_back(&self, table_run: &TableRun, table: &TableConfig) -> Result<()> {
-        self.execute(
-            "DELETE FROM BlobDeltaHeldBackKey WHERE TableName = ?1 AND RunId <> ?2 AND RunId IN (
-                 SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
-            (&table.name, table_run.fence.run_id, table_run.scope.to_string()),
-        )?;
-        Ok(())
-    }
-
     /// Releases the lease of a failed table run under its own fence, and logs the failure.
     pub(super) fn log_failure(
         &mut self,
@@ -184,8 +173,10 @@ impl Session {
             fence.map_or(Ok(()), |fence| session.release(fence))?;
             let now = session.server_time().utc;
             session.execute(
-                "UPDATE BlobDeltaRunTable SET Status = ?3, LastError = ?4
-                 WHERE RunId = ?1 AND TableName = ?2 AND Status <> 'Completed'",
+                "UPDATE BlobDeltaRunTable SET
+                     LastError = CASE WHEN Status = 'Completed' THEN coalesce(LastError, ?4) ELSE ?4 END,
+                     Status = CASE WHEN Status IN ('Completed', 'GivenUp') THEN Status ELSE ?3 END
+                 WHERE RunId = ?1 AND TableName = ?2",
                 (run.id, table, status.as_str(), message),
             )?;
             session.execute(

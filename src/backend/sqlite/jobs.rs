@@ -7,6 +7,7 @@ use crate::backend::jobs::{
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
+use crate::model::destination::Destination;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -58,6 +59,10 @@ impl Jobs for Session {
         self.read_run(id)
     }
 
+    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
+        self.transact("record a destination", |session| session.write_destination(run_id, told))
+    }
+
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
         self.source_id()?;
         self.read_runs(limit)
@@ -71,8 +76,10 @@ impl Jobs for Session {
         )?;
         let configs = self.configured_tables()?;
         let state = |name: &TableName, status: &str, pack: Option<u32>| {
-            if Status::parse(status) != Some(Status::Completed) {
-                return PackState::NotCompleted;
+            match Status::parse(status) {
+                Some(Status::Completed) => {}
+                Some(Status::GivenUp) => return PackState::GivenUp,
+                _ => return PackState::NotCompleted,
             }
             let marker = configs.iter().find(|table| table.name == *name).and_then(|table| self.marker(table).ok());
             match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {

@@ -18,6 +18,7 @@ mod config;
 mod deploy;
 mod extract;
 mod finish;
+mod give_up;
 mod holdings;
 mod inventory;
 mod jobs;

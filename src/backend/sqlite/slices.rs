@@ -198,21 +198,27 @@ impl Slices for Session {
         root.map(|text| Sha256::parse(&text)).transpose()
     }
 
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()> {
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>> {
         let prepared: Vec<_> = records.iter().map(|(fence, _)| self.prepared(&fence.table)).collect::<Result<_>>()?;
         self.transact("record the bundle", |session| {
+            let mut required = Vec::new();
             for ((fence, record), prepared) in records.iter().zip(&prepared) {
                 session.pass(fence)?;
                 session.own_slice(&prepared.config, fence, &[SliceState::Complete])?;
-                session.record_table(&prepared.config, record)?;
+                required.extend(session.record_table(&prepared.config, record)?);
             }
-            Ok(())
+            Ok(required)
         })
+    }
+
+    fn give_up(&mut self, fence: &Fence) -> Result<()> {
+        self.give_slice_up(fence)
     }
 }
 
 impl Session {
-    fn record_table(&self, table: &TableConfig, record: &BundleRecord) -> Result<()> {
+    /// Gives the table if its `RequireBundle` was set by this.
+    fn record_table(&self, table: &TableConfig, record: &BundleRecord) -> Result<Option<TableName>> {
         self.execute(
             "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
                  PublishedAt, ShipTo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -236,8 +242,10 @@ impl Session {
         let schema = self.schema_of(&table.target.db);
         let packed = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Packed' WHERE TargetTable = ?1");
         self.execute(&packed, [&table.target.table])?;
-        self.execute("UPDATE BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = ?1", [&table.name])?;
-        Ok(())
+        let require =
+            "UPDATE BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = ?1 AND RequireBundle IS NULL";
+        let required = self.execute(require, [&table.name])?;
+        Ok((required > 0).then(|| table.name.clone()))
     }
 
     /// The marker row; without one a table may be anybody's.

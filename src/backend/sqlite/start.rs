@@ -5,6 +5,7 @@ use super::session::Session;
 use super::template::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{ClockKind, ServerTime};
+use crate::model::destination::pack_command;
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Run, RunRequest, Scope, TableCounts, TablePlan, TableRun};
 use crate::model::slice::SliceState;
@@ -146,7 +147,7 @@ impl Session {
         let marker = self.marker(table);
         let refused = match &marker {
             Err(error) => Some(error.to_string()),
-            Ok(marker) if marker.state == SliceState::Complete && table.require_bundle => {
+            Ok(marker) if marker.state == SliceState::Complete && table.requires_bundle() => {
                 Some("the complete slice of the last run is packed first".into())
             }
             Ok(_) => None,
@@ -183,12 +184,13 @@ impl Session {
     pub(super) fn start_fresh(&mut self, run: &Run, prepared: &Prepared, fence: &Fence) -> Result<TableRun> {
         let table = &prepared.config;
         let marker = self.marker(table)?;
-        if marker.state == SliceState::Complete && table.require_bundle {
+        if marker.state == SliceState::Complete && table.requires_bundle() {
             let of = marker.run_id.map_or(String::new(), |run| format!(" of run {run}"));
+            let command = marker.run_id.map_or(String::new(), |run| format!(": {}", pack_command(run, None)));
             return Err(Error::config(format!(
                 "the complete slice{of} is in no bundle yet, and this table requires one"
             ))
-            .hint("pack it with `pack --run`, or start a run with --out, which packs it first"));
+            .hint(format!("pack it first{command}")));
         }
         let beginning = self.begin(run.started_at, run.scope, run.from, table)?;
         let window = beginning.window;
@@ -281,9 +283,12 @@ impl Session {
         parameters.push(("@DeletionsFrom", Value::Text(beginning.deletions_from.to_string())));
         self.transact("queue the window's keys", |session| {
             session.pass(fence)?;
+            // What runs of this scope before the previous one held back has been looked at. What that one
+            // held back stays until the next run: the slice of this one may be given up.
             session.execute(
-                "DELETE FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2",
-                (run.id, &table.name),
+                "DELETE FROM BlobDeltaHeldBackKey WHERE TableName = ?1 AND RunId IS NOT ?2 AND RunId IN (
+                     SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
+                (&table.name, beginning.previous_run_id, run.scope.to_string()),
             )?;
             let without_key = session.survey(prepared)?;
             let queued = session.queue_window(prepared, &parameters)?;

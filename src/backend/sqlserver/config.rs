@@ -222,7 +222,7 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         excluded_stream_id: fields.guid(23)?,
         is_active: bit(24)?,
         include_deletions: bit(25)?,
-        require_bundle: bit(26)?,
+        require_bundle: fields.number(26)?.map(|bit| bit != 0),
         accepted_absent_percent: number_at(fields, 27)?,
         accepted_orphan_percent: number_at(fields, 28)?,
         name: table,

@@ -1,7 +1,7 @@
 //! [`Extract`] on a server: each method is one stored procedure.
 
 use super::client::Client;
-use super::jobs::{number_at, table_at, text_at};
+use super::jobs::{destination_inputs, number_at, table_at, text_at};
 use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
@@ -9,6 +9,7 @@ use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
+use crate::model::destination::{BundleForm, Destination, Seal};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
@@ -53,12 +54,12 @@ impl Extract for Session {
         })
     }
 
-    fn start_run(&mut self, request: &RunRequest) -> Result<Run> {
+    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
         self.forget_catalogs();
         // Named on this side, so that the call can be repeated when its answer is lost.
         let id = Guid::random();
         self.unit("start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
-            vec![
+            let mut inputs = vec![
                 ("TableName", request.table.as_ref().into()),
                 ("BatchSize", request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS).into()),
                 ("MaxDOP", request.max_dop.into()),
@@ -66,7 +67,9 @@ impl Extract for Session {
                 ("RequestedBy", (&request.requested_by).into()),
                 ("WindowFrom", request.from.into()),
                 ("RunId", id.into()),
-            ]
+            ];
+            inputs.extend(destination_inputs(told));
+            inputs
         })
         .map_err(|error| match &request.table {
             Some(table) => error.table(table),
@@ -287,7 +290,8 @@ impl Session {
         let sql = Sql {
             text: format!(
                 "SELECT {top}RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt FROM dbo.BlobDeltaRun{}",
+                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt, OutFolder, ShipTo,
+                     SignedBy, EncryptedTo, BundleForm FROM dbo.BlobDeltaRun{}",
                 rest.text
             ),
             values: rest.values,
@@ -313,7 +317,23 @@ fn read_run(fields: &Fields<'_>) -> Result<Run> {
         max_dop: number_at(fields, 11)?,
         from: fields.time(12)?,
         attempt: number_at(fields, 13)?,
+        destination: read_destination(fields)?,
     })
+}
+
+fn read_destination(fields: &Fields<'_>) -> Result<Option<Destination>> {
+    let (Some(out_folder), Some(form)) = (fields.text(14)?, fields.text(18)?) else { return Ok(None) };
+    let form =
+        BundleForm::parse(form).ok_or_else(|| Error::internal(format!("a run has bundles of the form {form:?}")))?;
+    Ok(Some(Destination {
+        out_folder: out_folder.to_owned(),
+        ship_to: fields.text(15)?.map(str::to_owned),
+        form,
+        seal: Seal {
+            signed_by: fields.text(16)?.map(str::to_owned),
+            encrypted_to: Seal::recipients_of(fields.text(17)?),
+        },
+    }))
 }
 
 /// What every write of a table run carries.

@@ -12,6 +12,7 @@ use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
+use crate::model::destination::Destination;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -95,6 +96,16 @@ impl Jobs for Session {
         found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
     }
 
+    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
+        let doing = "record a destination";
+        self.disk().before_commit(doing)?;
+        let record = |client: &mut Client| {
+            let inputs = [("RunId", run_id.into())].into_iter().chain(destination_inputs(Some(told))).collect();
+            client.call(doing, "dbo.usp_BlobDelta_RecordDestination", inputs, &[])
+        };
+        self.client.unit(record).map(drop)
+    }
+
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
         let order = Sql::new(" ORDER BY RunStartedAt DESC, RunId");
         self.read_runs(order, &format!("TOP ({limit}) ")).map_err(not_deployed)
@@ -109,10 +120,10 @@ impl Jobs for Session {
         })?;
         let mut states = Vec::new();
         for (name, status, pack) in found {
-            let state = if status == Some(Status::Completed) {
-                self.pack_state(id, &name, pack)
-            } else {
-                PackState::NotCompleted
+            let state = match status {
+                Some(Status::Completed) => self.pack_state(id, &name, pack),
+                Some(Status::GivenUp) => PackState::GivenUp,
+                _ => PackState::NotCompleted,
             };
             states.push((name, state));
         }
@@ -313,6 +324,17 @@ fn not_deployed(error: Error) -> Error {
         return error;
     }
     Error::config("the job database cannot be read").caused_by(error).hint("run deploy first, or doctor")
+}
+
+/// What a run is told of its bundle, as procedures take it.
+pub(super) fn destination_inputs(told: Option<&Destination>) -> [(&'static str, Value<'_>); 5] {
+    [
+        ("OutFolder", told.map(|told| &told.out_folder).into()),
+        ("ShipTo", told.and_then(|told| told.ship_to.as_ref()).into()),
+        ("SignedBy", told.and_then(|told| told.seal.signed_by.as_ref()).into()),
+        ("EncryptedTo", told.and_then(|told| told.seal.recipients_text()).into()),
+        ("BundleForm", told.map(|told| told.form.as_str()).into()),
+    ]
 }
 
 pub(super) fn table_at(fields: &Fields<'_>, at: usize) -> Result<TableName> {

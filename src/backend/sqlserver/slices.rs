@@ -160,19 +160,38 @@ impl Slices for Session {
         Fields::of(&row).text(0)?.map(Sha256::parse).transpose()
     }
 
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<()> {
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>> {
         self.cursor = None;
         // RequireBundle changes.
         records.iter().for_each(|(fence, _)| drop(self.known.remove(&fence.table)));
         self.disk().before_commit("record the bundle")?;
         self.client.transact("record the bundle", |client| {
+            let (procedure, outputs) = ("dbo.usp_BlobDelta_RecordBundle", [("IsRequiredNow", "bit")]);
+            let mut required = Vec::new();
             for (fence, record) in records {
-                let recorded =
-                    client.call("record the bundle", "dbo.usp_BlobDelta_RecordBundle", inputs(fence, record), &[]);
-                recorded.map_err(|error| placed(error, fence))?;
+                let recorded = client.call("record the bundle", procedure, inputs(fence, record), &outputs);
+                let row = recorded.map_err(|error| placed(error, fence))?;
+                if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|bit| bit == Some(1))) {
+                    required.push(fence.table.clone());
+                }
             }
-            Ok(())
+            Ok(required)
         })
+    }
+
+    fn give_up(&mut self, fence: &Fence) -> Result<()> {
+        self.cursor = None;
+        let doing = "give up the slice";
+        self.disk().before_commit(doing)?;
+        let given_up = self.client.unit(|client| {
+            let inputs = vec![
+                ("RunId", fence.run_id.into()),
+                ("TableName", (&fence.table).into()),
+                ("LeaseEpoch", fence.epoch.into()),
+            ];
+            client.call(doing, "dbo.usp_BlobDelta_GiveUp", inputs, &[])
+        });
+        given_up.map(drop).map_err(|error| placed(error, fence))
     }
 }
 

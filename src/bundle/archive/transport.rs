@@ -40,6 +40,11 @@ impl Recipients {
         texts.iter().map(parse).collect::<Result<_>>().map(Self)
     }
 
+    /// Each as it is written, `age1…`.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(ToString::to_string)
+    }
+
     pub(super) fn encryptor(&self) -> Result<age::Encryptor> {
         let recipients = self.0.iter().map(|recipient| recipient as &dyn age::Recipient);
         age::Encryptor::with_recipients(recipients)
@@ -49,7 +54,7 @@ impl Recipients {
 
 impl std::fmt::Debug for Recipients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish()
+        f.debug_list().entries(self.texts()).finish()
     }
 }
 

@@ -1,0 +1,107 @@
+//! Giving up a complete slice that is in no bundle: what its run settled is open again (rule 19).
+
+use super::finish::from_json;
+use super::session::Session;
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::run::{Fence, Scope};
+use crate::model::slice::SliceState;
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+
+/// Why a key is pending that a run had copied whose slice was given up.
+const REASON: &str = "The slice of the run that had copied this key was given up";
+
+/// What a completed table run moved.
+struct Moved {
+    scope: Scope,
+    before: Option<Timestamp>,
+    after: Option<Timestamp>,
+    previous: Option<Guid>,
+    new_units: Vec<Guid>,
+}
+
+impl Session {
+    pub(super) fn give_slice_up(&mut self, fence: &Fence) -> Result<()> {
+        let table = self.prepared(&fence.table)?.config.clone();
+        self.transact("give up the slice", |session| {
+            session.pass(fence)?;
+            session.own_slice(&table, fence, &[SliceState::Complete])?;
+            if let Some(moved) = session.moved(fence)? {
+                session.move_watermark_back(fence, &moved)?;
+                session.ask_again(fence, &moved)?;
+                session.execute(
+                    "UPDATE BlobDeltaRunTable SET Status = 'GivenUp' WHERE RunId = ?1 AND TableName = ?2",
+                    (fence.run_id, &fence.table),
+                )?;
+            }
+            session.empty_marker(&table)?;
+            session.release(fence)
+        })
+    }
+
+    fn moved(&self, fence: &Fence) -> Result<Option<Moved>> {
+        let found = self.query_optional(
+            "SELECT r.BusinessUnitId, t.WatermarkBefore, t.WatermarkAfter, t.PreviousRunId, t.NewBusinessUnits
+             FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+             WHERE t.RunId = ?1 AND t.TableName = ?2",
+            (fence.run_id, &fence.table),
+            |row| {
+                let (unit, units): (Option<Guid>, Option<String>) = (row.get(0)?, row.get(4)?);
+                Ok((unit, row.get(1)?, row.get(2)?, row.get(3)?, units))
+            },
+        )?;
+        let Some((unit, before, after, previous, units)) = found else { return Ok(None) };
+        let new_units = units.as_deref().map_or(Ok(Vec::new()), from_json)?;
+        Ok(Some(Moved { scope: unit.into(), before, after, previous, new_units }))
+    }
+
+    /// Where it still is the run's: somebody may have set it since.
+    fn move_watermark_back(&self, fence: &Fence, moved: &Moved) -> Result<()> {
+        match moved.scope {
+            Scope::All => self.execute(
+                "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
+                     LastRunCompletedAt = (
+                         SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
+                     ),
+                     IsInitialFullLoadDone = CASE WHEN ?3 IS NULL THEN 0 ELSE IsInitialFullLoadDone END
+                 WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2",
+                (&fence.table, moved.after, moved.before, moved.previous),
+            )?,
+            Scope::BusinessUnit(unit) => self.execute(
+                "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4
+                 WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2 AND BusinessUnitId = ?5",
+                (&fence.table, moved.after, moved.before, moved.previous, unit),
+            )?,
+        };
+        Ok(())
+    }
+
+    /// Pending keys that the run took are pending again, units that it told as new are told again. Held-back
+    /// keys of the run before, and logged deletions, come by themselves: that run is the previous one again.
+    fn ask_again(&self, fence: &Fence, moved: &Moved) -> Result<()> {
+        self.execute(
+            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
+             SELECT q.TableName, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
+             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'",
+            (fence.run_id, &fence.table, REASON, self.server_time().utc),
+        )?;
+        for unit in &moved.new_units {
+            self.execute(
+                "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
+                 WHERE TableName = ?1 AND BusinessUnitId = ?2",
+                (&fence.table, unit),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn empty_marker(&self, table: &TableConfig) -> Result<()> {
+        let schema = self.schema_of(&table.target.db);
+        let empty = format!(
+            "UPDATE {schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
+                 State = 'Empty' WHERE TargetTable = ?1"
+        );
+        self.execute(&empty, [&table.target.table]).map(drop)
+    }
+}
