@@ -11,6 +11,7 @@ mod holdings;
 mod inventory;
 mod jobs;
 mod keys;
+mod obstacles;
 mod prune;
 mod ranks;
 mod sandbox;
@@ -36,8 +37,8 @@ pub use sandbox::Sandbox;
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
 pub use target::{
-    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, Standing, StandingContent, Target,
-    TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, Standing, StandingContent,
+    Target, TargetFit, TargetSpec, TombstoneRow,
 };
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};

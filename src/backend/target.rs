@@ -25,6 +25,8 @@ pub struct TargetSpec {
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by
     /// side, the older is removed; else that is an error.
     pub displace: bool,
+    /// Whether tombstones come, which delete rows.
+    pub removes: bool,
 }
 
 /// How a table that is there takes the rows.
@@ -36,6 +38,28 @@ pub struct TargetFit {
     /// Columns of the rows that it does not take: those that it computes, and Delta columns that
     /// it does not have.
     pub skipped: Vec<String>,
+}
+
+/// What a job database says of the instance that it stands in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobDatabase {
+    /// The identity of the source that it makes bundles of.
+    pub source_id: Option<Guid>,
+    /// Database, schema and name of every table that its configuration names: sources, slices, metadata and units.
+    pub tables: Vec<[String; 3]>,
+    /// Whether this login may not read it.
+    pub is_hidden: bool,
+}
+
+impl JobDatabase {
+    /// Whether its configuration names a table, or it is this database itself.
+    pub fn takes(&self, table: &TableName) -> bool {
+        let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        same(&table.db, "BlobDeltaJobs")
+            || self.tables.iter().any(|[db, schema, name]| {
+                same(db, &table.db) && same(schema, &table.schema) && same(name, &table.table)
+            })
+    }
 }
 
 /// What a batch of rows did.
@@ -129,7 +153,32 @@ pub trait Target {
     /// Config, before anything is written: no such table, or a missing or narrower column.
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit>;
 
-    /// The same without changing anything; nothing, if there is no such database or table.
+    /// The table that a table of a bundle is replayed into, where not all schemas are there.
+    ///
+    /// # Errors
+    /// Config: a name that is too long then.
+    fn target_name(&self, table: TableName) -> Result<TableName> {
+        Ok(table)
+    }
+
+    /// The job databases of the instance that a database stands in.
+    ///
+    /// # Errors
+    /// Database; Config, for one that cannot be read.
+    fn job_databases(&mut self, database: &str) -> Result<Vec<JobDatabase>>;
+
+    /// What this session made is to stay.
+    fn keep_targets(&mut self);
+
+    /// Removes tables, ledgers and databases that this session made since it was opened or
+    /// [`Target::keep_targets`], where nothing has come into them. The session is of no more use if its main
+    /// database was one of them.
+    ///
+    /// # Errors
+    /// Database; Io.
+    fn take_back_targets(&mut self) -> Result<()>;
+
+    /// The same as [`Target::prepare_target`] without changing anything; nothing, if there is no such database or table.
     ///
     /// # Errors
     /// As [`Target::prepare_target`].

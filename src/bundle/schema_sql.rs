@@ -11,13 +11,21 @@ pub fn quote_tsql(identifier: &str) -> String {
     format!("[{}]", identifier.replace(']', "]]"))
 }
 
-/// `CREATE TABLE` of a slice. Every column is a plain one: what the source computes or stamps
-/// itself is a value here, so `rowversion` is `binary(8)`. The database is left to the reader.
+/// What `apply_slice.sql` and a replay keep beside the columns of a slice: which run captured a row.
+const RUN_COLUMNS: [(&str, SqlType); 2] =
+    [("DeltaRunStartedAt", SqlType::DateTime2(7)), ("DeltaRunId", SqlType::UniqueIdentifier)];
+
+/// `CREATE TABLE` of a table that takes the rows of a slice: its columns, and those of the run that captured a
+/// row, as the parts have them and `apply_slice.sql` needs them. Every column is a plain one: what the source
+/// computes or stamps itself is a value here, so `rowversion` is `binary(8)`. The database is left to the reader.
 ///
 /// # Errors
 /// Config: a collation that is no name of one.
 pub fn create_table(target: &TableName, columns: &[Column], key_column: &str) -> Result<String> {
-    let mut lines = columns.iter().map(column_line).collect::<Result<Vec<_>>>()?;
+    let is_there = |name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let run = RUN_COLUMNS.into_iter().filter(|(name, _)| !is_there(name));
+    let run: Vec<Column> = run.map(|(name, sql_type)| Column::new(name, sql_type, true)).collect();
+    let mut lines = columns.iter().chain(&run).map(column_line).collect::<Result<Vec<_>>>()?;
     if columns.iter().any(|column| column.name == key_column && !column.nullable) {
         lines.push(format!("    PRIMARY KEY NONCLUSTERED ({})", quote_tsql(key_column)));
     }
@@ -65,8 +73,14 @@ mod tests {
         let text = create_table(&target, &[key, hostile.clone(), stamp], "stream_id").unwrap();
         let due = "CREATE TABLE [dbo].[a]]b] (\n    [stream_id] uniqueidentifier NOT NULL,\n    \
                    [x]] int); DROP TABLE t; --] nvarchar(9) COLLATE Latin1_General_100_CI_AS NULL,\n    \
-                   [rv] binary(8) NOT NULL,\n    PRIMARY KEY NONCLUSTERED ([stream_id])\n);\n";
+                   [rv] binary(8) NOT NULL,\n    [DeltaRunStartedAt] datetime2(7) NULL,\n    \
+                   [DeltaRunId] uniqueidentifier NULL,\n    PRIMARY KEY NONCLUSTERED ([stream_id])\n);\n";
         assert_eq!(text, due);
+        let script = include_str!("../../sql/sqlserver/apply_slice.sql");
+        for (name, sql_type) in RUN_COLUMNS {
+            let asked = format!("N', {name} {sql_type} NULL'");
+            assert!(script.contains(&asked), "apply_slice.sql asks for the same: {asked}");
+        }
         hostile.collation = Some("x; DROP TABLE t".into());
         assert!(create_table(&target, &[hostile], "stream_id").is_err());
     }

@@ -43,6 +43,10 @@ pub struct ReplayArgs {
     /// target keeps a note of it (BlobDeltaReplayBundle)
     #[arg(long)]
     pub allow_gap: bool,
+    /// Replay into the instance that the bundles come from, or into a table that is captured there: rows
+    /// of the source are overwritten
+    #[arg(long)]
+    pub into_source: bool,
     /// Where a unique constraint of the target keeps two rows from standing side by side, remove the
     /// older and keep a note of it (BlobDeltaReplayDisplaced)
     #[arg(long)]
@@ -71,6 +75,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         database: args.database.clone(),
         create: args.create,
         allow_gap: args.allow_gap,
+        into_source: args.into_source,
         displace: args.displace,
         identities: args.keys.read()?,
         memory: args.memory.memory(),

@@ -104,6 +104,10 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
     if let Some(SignedBy { principals, fingerprint }) = &report.signed_by {
         let _ = writeln!(text, "  signed by {}, {fingerprint}", clean(principals));
     }
+    if level == Level::Quick {
+        let what = "contents were not hashed: names, sizes and tag files alone were checked";
+        let _ = writeln!(text, "  {what} (verify without --quick hashes every file)");
+    }
     for finding in &report.findings {
         let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
         let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
@@ -128,6 +132,7 @@ fn object(path: &Path, level: Level, report: &Report) -> Value {
         "bundle": path.display().to_string(),
         "good": report.is_good(),
         "level": level_name(level),
+        "contents_hashed": level != Level::Quick,
         "root_sha256": report.root_sha256,
         "signed_by": report.signed_by.as_ref().map(|by| json!({
             "principals": by.principals,
@@ -153,6 +158,8 @@ mod tests {
         assert_eq!(
             report_text(Path::new("x.bundle"), Level::Quick, &report),
             "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
+             contents were not hashed: names, sizes and tag files alone were checked (verify without --quick hashes every \
+             file)\n  \
              error wrong_size: data/t001-a/part-00000.parquet: 5 bytes \n"
         );
         assert_eq!(object(Path::new("x.bundle"), Level::Quick, &report)["findings"][0]["kind"], "wrong_size");

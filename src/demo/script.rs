@@ -6,7 +6,7 @@ use super::names::{self, TABLES};
 use super::options::{DemoOptions, DemoReport, Folders};
 use super::plant::plant;
 use super::rows::measure;
-use super::stage::Stage;
+use super::stage::{Stage, quoted};
 use super::walk::{Walked, walk};
 use crate::backend::Backend;
 use crate::durable::{Disk as _, Local};
@@ -101,6 +101,11 @@ fn window_ends(source: &mut dyn Backend) -> Result<Vec<Timestamp>> {
     (0..TABLES.len()).map(end).collect()
 }
 
+/// A path as a user types it.
+fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
 struct Play<'a> {
     options: &'a DemoOptions,
     stage: Stage,
@@ -188,7 +193,7 @@ impl Play<'_> {
     }
 
     fn run_command(&self) -> String {
-        format!("blobdelta run {} --out {}", self.connection(), self.folders.bundles.display())
+        format!("blobdelta run {} --out {}", self.connection(), shown(&self.folders.bundles))
     }
 
     fn run(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
@@ -234,7 +239,7 @@ impl Play<'_> {
     }
 
     fn verify(&self, bundles: &[PathBuf]) -> Result<()> {
-        let listed: Vec<String> = bundles.iter().map(|path| path.display().to_string()).collect();
+        let listed: Vec<String> = bundles.iter().map(|path| shown(path)).collect();
         self.teller.step(6, "Verify the bundles", &format!("blobdelta verify --deep {}", listed.join(" ")));
         for path in bundles {
             let report = verify(path, Level::Deep, self.monitor)?;
@@ -252,14 +257,15 @@ impl Play<'_> {
 
     fn replay(&self, bundles: &[PathBuf]) -> Result<Box<dyn Backend>> {
         let database = self.stage.target_database.clone();
-        let named = database.as_ref().map_or(String::new(), |name| format!(" --database {name}"));
-        let options = ReplayOptions { create: true, database, ..ReplayOptions::default() };
+        let named = database.as_ref().map_or(String::new(), |name| format!(" --database {name} --into-source"));
+        // On a server, source and target stand beside each other.
+        let into_source = database.is_some();
+        let options = ReplayOptions { create: true, database, into_source, ..ReplayOptions::default() };
         let into = self.stage.target_connection();
-        let all = self.folders.bundles.join("*.bundle");
         self.teller.step(
             7,
             "Replay them into a second database",
-            &format!("blobdelta replay {} --into {into}{named} --create", all.display()),
+            &format!("blobdelta replay {} --into {into}{named} --create", shown(&self.folders.bundles)),
         );
         let main_database = target_database(bundles, &options)?;
         let mut target = self.stage.open_target(main_database)?;

@@ -185,10 +185,15 @@ impl Stage {
     }
 }
 
-/// Quoted for a shell where it needs to be.
 fn shown(connection: &Connection) -> String {
-    match connection {
-        Connection::Embedded(_) => connection.to_string(),
-        Connection::Server(_) => format!("'{connection}'"),
+    quoted(&connection.to_string())
+}
+
+/// Quoted for a shell where it needs to be.
+pub(super) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }

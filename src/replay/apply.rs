@@ -36,19 +36,30 @@ pub(super) struct Applier<'b> {
 }
 
 impl<'b> Applier<'b> {
-    pub(super) fn new(bundle: &'b Bundle, table: &'b TableInfo, options: &ReplayOptions) -> Result<Self> {
+    pub(super) fn new(
+        bundle: &'b Bundle,
+        table: &'b TableInfo,
+        backend: &dyn Backend,
+        options: &ReplayOptions,
+    ) -> Result<Self> {
         let columns = table.model_columns()?;
         let plan = Arc::new(ColumnPlan::rows(&columns, &table.key_column)?);
         let spec = TargetSpec {
             table: table.name.clone(),
-            target: target_of(table, options)?,
+            target: backend.target_name(target_of(table, options)?)?,
             columns,
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
             displace: options.displace,
+            removes: table.files_of(FileRole::Tombstones).any(|file| file.rows != Some(0)),
         };
         let batch_bytes = PartRead::default().batch_bytes;
         Ok(Self { bundle, table, spec, plan, batch_bytes, skipped: Vec::new() })
+    }
+
+    /// Whether tombstones come into the target, be it of another bundle.
+    pub(super) fn removes(&mut self, removes: bool) {
+        self.spec.removes = removes;
     }
 
     pub(super) fn spec(&self) -> &TargetSpec {

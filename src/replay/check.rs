@@ -29,7 +29,7 @@ pub fn check(
     let opened = Opened::open(bundles, options)?;
     let mut report = CheckReport::default();
     let mut fits = Fits::new();
-    for mut work in opened.works(options)? {
+    for mut work in opened.works(backend, options)? {
         work.fit = fits.of(work.spec(), || backend.inspect_target(work.spec()))?;
         work.watched("check", monitor, || check_table(&work, backend, &mut report, monitor))?;
     }

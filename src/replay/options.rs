@@ -19,6 +19,8 @@ pub struct ReplayOptions {
     /// Whether a bundle may be applied though one before it is missing, or it is of another source;
     /// the target keeps that with the bundle.
     pub allow_gap: bool,
+    /// Whether the target may be the instance that bundles come from, or a table that is captured.
+    pub into_source: bool,
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by
     /// side, the older is removed.
     pub displace: bool,

@@ -28,7 +28,7 @@ pub fn plan(
     monitor: &dyn Monitor,
 ) -> Result<Vec<PlannedTable>> {
     let opened = Opened::open(bundles, options)?;
-    let mut works = opened.works(options)?;
+    let mut works = opened.works(backend, options)?;
     admit(&mut works, backend, options)?;
     let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
     let mut planned = Vec::new();

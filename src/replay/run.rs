@@ -2,6 +2,7 @@
 
 use super::apply::{Applier, target_of};
 use super::chain::{Gap, Renoted, settle};
+use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
 use crate::backend::{Backend, TargetFit, TargetSpec};
 use crate::bundle::{Bundle, Container, FileRole, Identities, TableInfo};
@@ -10,7 +11,7 @@ use crate::links::tables_in_order;
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The bundles that come.
@@ -68,14 +69,21 @@ impl Opened {
     ///
     /// # Errors
     /// Verification: links that lead in a circle; Config: a name that no catalog could hold.
-    pub(super) fn works(&self, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
-        tables_in_order(&self.0)?
+    pub(super) fn works(&self, backend: &dyn Backend, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
+        let works = tables_in_order(&self.0)?
             .into_iter()
             .map(|(bundle, table)| {
-                let applier = Applier::new(bundle, table, options)?;
+                let applier = Applier::new(bundle, table, backend, options)?;
                 Ok(Work { bundle, table, applier, fit: None, gap: None, told: Vec::new() })
             })
-            .collect()
+            .collect::<Result<Vec<_>>>()?;
+        let deleting = works.iter().filter(|work| work.spec().removes).map(|work| work.spec().target.clone());
+        let deleting: BTreeSet<TableName> = deleting.collect();
+        let mut works = works;
+        for work in &mut works {
+            work.applier.removes(deleting.contains(&work.applier.spec().target));
+        }
+        Ok(works)
     }
 }
 
@@ -105,7 +113,8 @@ const BATCH_ONE_OF: u64 = 6;
 const SHARING_BATCH_ONE_OF: u64 = 32;
 
 /// Applies bundles in the order of their links and runs, each once. Everything that can be refused is
-/// refused before anything is written: a bundle that cannot be opened, a gap, a target that does not fit.
+/// refused before anything is written: a bundle that cannot be opened, a gap, a target that does not fit, the
+/// source. A replay that fails takes back tables, ledgers and databases that it made and nothing came into.
 ///
 /// # Errors
 /// Verification, with the file, for a bundle that is not what it says, or links that lead in a circle;
@@ -116,8 +125,25 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let opened = Opened::open(bundles, options)?;
-    let mut works = opened.works(options)?;
+    let done = Opened::open(bundles, options).and_then(|opened| apply_all(&opened, backend, options, monitor));
+    match &done {
+        Ok(_) => backend.keep_targets(),
+        Err(_) => {
+            if let Err(error) = backend.take_back_targets() {
+                monitor.event(Event::Note(&format!("what this replay had made is still there: {error}")));
+            }
+        }
+    }
+    done
+}
+
+fn apply_all(
+    opened: &Opened,
+    backend: &mut dyn Backend,
+    options: &ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<ReplayReport> {
+    let mut works = opened.works(backend, options)?;
     let renoted = admit(&mut works, backend, options)?;
     backend.limit_memory(options.memory.databases())?;
     let one_of = if backend.shares_transactions() { SHARING_BATCH_ONE_OF } else { BATCH_ONE_OF };
@@ -144,7 +170,7 @@ pub fn replay(
 /// there, and its gap.
 ///
 /// # Errors
-/// Config: a target that does not fit, or is not there and may not be created; ChainGap.
+/// Config: a target that does not fit, is not there and may not be created, or is the source; ChainGap.
 pub(super) fn admit(
     works: &mut [Work<'_>],
     backend: &mut dyn Backend,
@@ -159,6 +185,7 @@ pub(super) fn admit(
                 .hint("create it, or have it created with --create"));
         }
     }
+    guard::check(works, backend, options)?;
     settle(works, backend, options.allow_gap)
 }
 

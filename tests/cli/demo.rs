@@ -64,3 +64,22 @@ fn the_demo_changes_no_file_of_its_folder_and_overwrites_nothing() {
     assert_eq!(tree(&from), before);
     assert!(!world.path("other").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn every_command_that_the_demo_prints_works_when_it_is_typed() {
+    let world = World::bare();
+    let told = world.good(&["demo", "--dir", "a demo's"]).stdout;
+    let commands: Vec<&str> = told.lines().filter_map(|line| line.trim().strip_prefix("$ ")).collect();
+    for verb in ["deploy", "table add", "run", "verify", "replay"] {
+        assert!(commands.iter().any(|command| command.starts_with(&format!("blobdelta {verb} "))), "{told}");
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_blobdelta"));
+    for command in commands {
+        let typed = command.replacen("blobdelta", &program.display().to_string(), 1);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &typed]).current_dir(world.path("")).env_remove("BLOBDELTA_CONNECTION");
+        let done = shell.output().unwrap();
+        assert!(done.status.success(), "{command}: {done:?}");
+    }
+}

@@ -68,3 +68,49 @@ fn a_row_under_a_new_key_is_in_the_way_of_its_old_one_and_displaces_it_on_demand
     assert_eq!(displaced["bundles"][1]["tables"][0]["Displaced"], 1, "{displaced}");
     assert_eq!(world.call(&[&args[..], &["--check"]].concat()).code, 0);
 }
+
+#[test]
+fn a_replay_into_the_source_is_refused_under_any_of_its_names() {
+    let world = World::new();
+    world.bundle();
+    let source = world.path("source");
+    let before = crate::world::tree(&source);
+    let into = |folder: &str, more: &[&str]| {
+        let args = ["replay", &world.out(), "--into", folder];
+        world.call(&[&args[..], more].concat())
+    };
+    let named = format!("sqlite:{}", source.display());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&source, world.path("alias")).unwrap();
+        std::fs::create_dir(world.path("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(source.join("Src.sqlite"), world.path("elsewhere/Src.sqlite")).unwrap();
+    }
+    for folder in [&named, "sqlite:source", "sqlite:./out/../source", "sqlite:alias", "sqlite:elsewhere"] {
+        for more in [&[][..], &["--plan"], &["--create"], &["--database", "Copy", "--create"]] {
+            if folder == "sqlite:elsewhere" && more.contains(&"--database") {
+                continue;
+            }
+            let refused = into(folder, more);
+            assert_eq!(refused.code, 2, "{folder} {more:?}: {refused:?}");
+            assert!(refused.stderr.contains("--into-source"), "{folder} {more:?}: {refused:?}");
+        }
+    }
+    assert!(crate::world::tree(&source) == before, "nothing was changed, and nothing made");
+    assert_eq!(into("sqlite:source", &["--into-source", "--plan"]).code, 0);
+}
+
+#[test]
+fn a_replay_that_is_refused_leaves_no_folder_and_no_table() {
+    let world = World::new();
+    world.good(&["table", "set", DOCS, "SafetyBufferMinutes=0"]);
+    world.bundle();
+    let last = world.bundle().display().to_string();
+    let gap = world.call(&["replay", &last, "--into", "sqlite:new", "--create"]);
+    assert_eq!(gap.code, 5, "{gap:?}");
+    assert!(!world.path("new").exists());
+    drop(target(&world));
+    let before = crate::world::tree(&world.path("target"));
+    assert_eq!(world.call(&["replay", &last, "--into", "sqlite:target", "--database", "Copy", "--create"]).code, 5);
+    assert!(crate::world::tree(&world.path("target")) == before);
+}

@@ -167,7 +167,8 @@ fn play(ground: &mut dyn Ground, name: &str, place: &str) -> Result<u64> {
     let beside = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
     let beside: BTreeSet<_> = beside.filter(|found| found != "source").collect();
     assert!(beside.iter().eq(["files", "out"]), "{name:?} as {place}: {beside:?}");
-    let options = ReplayOptions { database: Some("Copy".into()), create: true, ..ReplayOptions::default() };
+    let options =
+        ReplayOptions { database: Some("Copy".into()), create: true, into_source: true, ..ReplayOptions::default() };
     let report = replay(&bundles, ground.target(), &options, &Silent)?;
     Ok(report.bundles.iter().flat_map(|bundle| &bundle.tables).map(|table| table.written).sum())
 }

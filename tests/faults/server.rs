@@ -125,8 +125,13 @@ fn bundles(world: &World) -> Vec<PathBuf> {
 }
 
 fn apply(backend: &mut dyn Backend, world: &World) -> Result<()> {
-    let options =
-        ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true, ..ReplayOptions::default() };
+    let options = ReplayOptions {
+        database: Some("Copy".into()),
+        create: true,
+        allow_gap: true,
+        into_source: true,
+        ..ReplayOptions::default()
+    };
     replay(&bundles(world), backend, &options, &Silent).map(drop)
 }
 

@@ -170,8 +170,13 @@ impl Soak {
         self.world.run(self.now);
         let units = bundles(&self.world.dir.path().join("units"));
         let all = bundles(&self.world.out()).into_iter().chain(self.compacted.clone()).chain(units).collect::<Vec<_>>();
-        let options =
-            ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true, ..ReplayOptions::default() };
+        let options = ReplayOptions {
+            database: Some("Copy".into()),
+            create: true,
+            allow_gap: true,
+            into_source: true,
+            ..ReplayOptions::default()
+        };
         let mut target = self.world.target();
         replay(&all, &mut *target, &options, &Silent).unwrap();
         let due = rows(&mut *self.world.backend, &self.world.table.source);

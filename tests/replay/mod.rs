@@ -10,6 +10,7 @@ pub mod cut;
 mod model;
 mod order;
 mod place;
+mod refused;
 mod series;
 mod standing;
 mod target;
@@ -35,6 +36,13 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note,
         a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start,
         a_chain_that_forks_is_told_and_circles_are_refused,
+    }
+    refused {
+        a_replay_into_the_source_is_refused_unless_it_is_meant,
+        a_replay_that_fails_leaves_nothing_that_it_made,
+        a_plan_and_a_replay_refuse_what_would_keep_rows_out,
+        a_row_that_a_trigger_ignores_is_not_counted_but_named,
+        a_table_of_another_schema_has_its_place,
     }
     target {
         rule_14_the_latest_version_stands_whatever_came_first,
@@ -82,6 +90,7 @@ const SERVER_ALONE: &[(&str, Case)] = list![Case:
         a_connection_cut_anywhere_costs_that_batch_alone,
         a_replay_that_lost_its_server_is_taken_up_where_it_was,
     }
+    refused { columns_that_a_server_counts_are_refused_and_those_that_it_computes_skipped }
     values { a_text_is_never_changed_in_silence }
 ];
 

@@ -63,6 +63,7 @@ pub fn spec(into: &Into, table: &str) -> TargetSpec {
         key_column: "id".into(),
         path_column: None,
         displace: false,
+        removes: false,
     }
 }
 

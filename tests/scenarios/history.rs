@@ -278,8 +278,13 @@ impl History {
     }
 
     fn replay(&self, bundles: Vec<PathBuf>) {
-        let options =
-            ReplayOptions { database: Some("Copy".into()), create: true, allow_gap: true, ..ReplayOptions::default() };
+        let options = ReplayOptions {
+            database: Some("Copy".into()),
+            create: true,
+            allow_gap: true,
+            into_source: true,
+            ..ReplayOptions::default()
+        };
         replay(&bundles, &mut *self.world.target(), &options, &Silent).unwrap();
     }
 

@@ -213,7 +213,12 @@ pub fn every_value_of_every_type_comes_through(on: &Instance) {
     let create = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
     let embedded = Session::own(&Connection::Embedded(folder), &create);
     for (what, mut target) in [("the same kind of instance", world.target()), ("an embedded instance", embedded)] {
-        let into = ReplayOptions { database: Some("Copy".into()), create: true, ..ReplayOptions::default() };
+        let into = ReplayOptions {
+            database: Some("Copy".into()),
+            create: true,
+            into_source: true,
+            ..ReplayOptions::default()
+        };
         replay(&report.bundles, &mut *target, &into, &Silent).unwrap();
         let copy = read(&mut *target, &name("Copy.dbo.Types"), &names);
         assert_same(&copy, &source, what);

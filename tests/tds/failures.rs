@@ -26,6 +26,7 @@ fn spec() -> TargetSpec {
         key_column: "stream_id".into(),
         path_column: None,
         displace: false,
+        removes: false,
     }
 }
 

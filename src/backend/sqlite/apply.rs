@@ -8,6 +8,7 @@ use super::sandbox::copy_all;
 use super::session::{Session, failed, quote};
 use super::types;
 use crate::backend::fit::{Clash, is_run_column, rank};
+use crate::backend::obstacles::ignored;
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -227,7 +228,9 @@ impl<'c> Applier<'c> {
             let mark = self.mark.execute((&self.spec.table, key, modified_on, run_started_at, run_id));
             mark.map_err(|error| failed("note the rank of a row", error))?;
         }
-        self.upsert.raw_execute().map_err(|error| failed("write a row", error))?;
+        if self.upsert.raw_execute().map_err(|error| failed("write a row", error))? == 0 {
+            return Err(ignored("written"));
+        }
         if large.is_empty() {
             return Ok(());
         }

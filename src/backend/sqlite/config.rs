@@ -32,6 +32,13 @@ const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, Sou
     ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
     RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan";
 
+/// Every table that the configuration names: database, schema, name.
+pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
+    UNION ALL SELECT TargetDb, TargetSchema, TargetTable FROM BlobDeltaTableConfig
+    UNION ALL SELECT MetadataDb, MetadataSchema, MetadataTable FROM BlobDeltaTableConfig
+    UNION ALL SELECT BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable FROM BlobDeltaTableConfig
+    WHERE BusinessUnitTable IS NOT NULL";
+
 impl Session {
     pub(super) fn configured_tables(&self) -> Result<Vec<TableConfig>> {
         self.query_all(SELECT, [], |row| Ok(read(row)))?.into_iter().collect()

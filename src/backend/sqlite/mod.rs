@@ -24,6 +24,8 @@ mod inventory;
 mod jobs;
 mod keys;
 mod lease;
+mod made;
+mod obstacles;
 mod pieces;
 mod prepared;
 mod prune;

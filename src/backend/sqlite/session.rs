@@ -1,5 +1,6 @@
 //! One connection to an embedded instance.
 
+use super::made::Made;
 use super::prepared::Prepared;
 use super::series::Series;
 use super::types;
@@ -24,7 +25,7 @@ pub const JOB_DATABASE: &str = "BlobDeltaJobs";
 const DEFAULT_LEASE_SECONDS: u32 = 600;
 
 /// The one schema of an embedded database.
-const SCHEMA: &str = "dbo";
+pub(super) const SCHEMA: &str = "dbo";
 
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,6 +63,7 @@ pub struct Session {
     pub(super) taken_over: Option<Guid>,
     pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
     pub(super) series: Series,
+    pub(super) made: Made,
     databases: Vec<String>,
 }
 
@@ -71,7 +73,8 @@ impl Session {
     /// # Errors
     /// Config, if the folder is no instance and may not be created; Database.
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
-        if options.create && !folder.is_dir() {
+        let mut made = Made { folder: options.create && !folder.is_dir(), ..Made::default() };
+        if made.folder {
             options.disk.create_dir(folder)?;
             // What SQLite makes durable in it is only as safe as its own name.
             let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -81,6 +84,9 @@ impl Session {
         if !options.create && !main.is_file() {
             let text = format!("there is no database {} in this embedded instance", options.main_database);
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
+        }
+        if !main.exists() {
+            made.databases.push(options.main_database.clone());
         }
         // The flag counts for databases that are attached too, and `table add` makes a slice's.
         let page_bytes = (options.main_database != JOB_DATABASE).then_some(PAGE_BYTES);
@@ -94,6 +100,7 @@ impl Session {
             taken_over: None,
             prepared: HashMap::new(),
             series: Series::Off,
+            made,
             databases: Vec::new(),
         };
         session.attach_all()?;
@@ -129,6 +136,7 @@ impl Session {
         self.commit_series("attach a database")?;
         let file = file_of(&self.folder, name)?;
         let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
+        let is_new = !file.exists();
         let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
         self.connection.execute(&attach, [path]).map_err(|error| {
             failed("attach a database", error)
@@ -142,6 +150,9 @@ impl Session {
         );
         self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
         self.databases.push(name.to_owned());
+        if is_new {
+            self.made.databases.push(name.to_owned());
+        }
         Ok(())
     }
 
@@ -163,6 +174,11 @@ impl Session {
             format!("the database {db} is in WAL mode, in which a run cannot write it safely"),
         )
         .hint(format!("close what else has it open, and set it back: PRAGMA journal_mode = DELETE in {db}.sqlite")))
+    }
+
+    /// The same for one that is not attached any more.
+    pub(super) fn forget_database(&mut self, name: &str) {
+        self.databases.retain(|known| !known.eq_ignore_ascii_case(name));
     }
 
     /// Whether this database is attached; names compare without case, as in SQLite.
@@ -398,7 +414,7 @@ fn open_connection(file: &Path, create: bool, page_bytes: Option<u32>, give_up: 
     })
 }
 
-fn file_of(folder: &Path, database: &str) -> Result<PathBuf> {
+pub(super) fn file_of(folder: &Path, database: &str) -> Result<PathBuf> {
     crate::model::name::check_identifier(database)?;
     if database.contains(['/', '\\', ':']) || database.starts_with('.') {
         let text = format!("the database name {database:?} cannot be the name of a file");

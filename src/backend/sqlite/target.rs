@@ -5,12 +5,15 @@
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
 use super::apply::{Applier, Lookup};
+use super::made::Made;
 use super::sandbox::create_table_sql;
 use super::series::Series;
-use super::session::{Session, failed, quote};
+use super::session::{SCHEMA as SCHEMA_NAME, Session, failed, quote};
 use crate::backend::fit::{fit, not_unique, target_columns};
+use crate::backend::obstacles::ignored;
 use crate::backend::{
-    Applied, AppliedBundle, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, JobDatabase, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec,
+    TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
@@ -44,6 +47,7 @@ impl Target for Session {
             self.resolve(&spec.target)?;
         }
         let schema = self.in_schema(spec, SCHEMA);
+        let has_ledger = self.has_ledger(spec)?;
         self.transact("prepare the target of a replay", |session| {
             session.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
             if found.is_some() {
@@ -59,7 +63,33 @@ impl Target for Session {
             Ok(())
         })
         .map_err(|error| error.table(&spec.target))?;
+        if !has_ledger {
+            self.made.ledgers.push(spec.clone());
+        }
+        if found.is_none() {
+            self.made.tables.push(spec.clone());
+        }
         Ok(found.unwrap_or(TargetFit { has_marks: true, skipped: Vec::new() }))
+    }
+
+    /// There is one schema: what is in another has its name before that of the table.
+    fn target_name(&self, table: TableName) -> Result<TableName> {
+        match table.schema.eq_ignore_ascii_case(SCHEMA_NAME) {
+            true => TableName::new(&table.db, SCHEMA_NAME, &table.table),
+            false => TableName::new(&table.db, SCHEMA_NAME, &format!("{}.{}", table.schema, table.table)),
+        }
+    }
+
+    fn job_databases(&mut self, database: &str) -> Result<Vec<JobDatabase>> {
+        self.job_databases_of(database)
+    }
+
+    fn keep_targets(&mut self) {
+        self.made = Made::default();
+    }
+
+    fn take_back_targets(&mut self) -> Result<()> {
+        self.take_back()
     }
 
     fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
@@ -68,6 +98,7 @@ impl Target for Session {
         }
         let found = self.fit(spec).map_err(|error| error.table(&spec.target))?;
         self.check_unique_key(spec)?;
+        self.obstacles(spec)?.check(spec, &found).map_err(|error| error.table(&spec.target))?;
         Ok(Some(found))
     }
 
@@ -124,7 +155,10 @@ impl Target for Session {
             for TombstoneRow { key, version } in tombstones {
                 let version = Version { tombstone: true, ..*version };
                 if standing.row(*key)?.is_some_and(|(_, row)| version > row) {
-                    removed += session.remove_row(spec, *key)?;
+                    match session.remove_row(spec, *key)? {
+                        0 => return Err(ignored("removed").key(key)),
+                        gone => removed += gone,
+                    }
                 }
                 if standing.tombstone(*key)?.is_none_or(|kept| version > kept) {
                     let Version { modified_on, run_started_at, run_id, .. } = version;
@@ -240,6 +274,13 @@ impl Session {
         let schema = self.schema_of(&spec.target.db);
         let sql = format!("SELECT EXISTS (SELECT * FROM {schema}.sqlite_master WHERE name = ?1 COLLATE NOCASE)");
         self.query_one(&sql, [name])
+    }
+
+    /// The tables of the ledger, quoted.
+    pub(super) fn ledger_tables(&self, spec: &TargetSpec) -> impl Iterator<Item = String> {
+        let schema = self.schema_of(&spec.target.db);
+        let names = SCHEMA.lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS {Schema}."));
+        names.filter_map(move |rest| Some(format!("{schema}.{}", rest.split_whitespace().next()?)))
     }
 
     fn has_ledger(&self, spec: &TargetSpec) -> Result<bool> {

@@ -161,8 +161,21 @@ fn shown(config: &Config, values: &HashMap<String, String>, user: Option<&str>) 
     if let Some(user) = user {
         shown.push_str(&format!(";User ID={user}"));
     }
+    // Without these the same string would not connect.
+    for (key, name) in TOLD_OPTIONS {
+        if let Some(value) = first(values, &[key]).filter(|value| !value.contains([';', '\'', '"'])) {
+            shown.push_str(&format!(";{name}={value}"));
+        }
+    }
     shown
 }
+
+/// Options of TLS, which are no secrets.
+const TOLD_OPTIONS: [(&str, &str); 3] = [
+    ("encrypt", "Encrypt"),
+    ("trustservercertificate", "TrustServerCertificate"),
+    ("trustservercertificateca", "TrustServerCertificateCA"),
+];
 
 fn warnings_of(values: &HashMap<String, String>) -> Vec<&'static str> {
     let is = |key: &str, wanted: &[&str]| {
@@ -207,7 +220,7 @@ mod tests {
         let jdbc = "jdbc:sqlserver://db.example:1444;databaseName=X;user=sa;password=pw;encrypt=true";
         for text in [ado, jdbc] {
             let address = parse(text).unwrap();
-            assert_eq!(address.to_string(), "Server=db.example,1444;Database=X;User ID=sa");
+            assert_eq!(address.to_string(), "Server=db.example,1444;Database=X;User ID=sa;Encrypt=true");
             assert!(!format!("{address:?}").contains("pw"));
             assert!(address.warnings().is_empty());
         }

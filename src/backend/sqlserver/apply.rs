@@ -12,6 +12,7 @@ use super::standing::{standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
 use super::values::{Fields, is_text, made_variant};
 use crate::backend::fit::{is_run_column, named};
+use crate::backend::obstacles::ignored;
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec, TombstoneRow};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -29,6 +30,11 @@ const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
 const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
 /// Stands around the name of a staged sql_variant in the statements of a plan; no name has it.
 const VARIANT: &str = "\0";
+/// A row that was written, and is not there; or is there with another rank.
+const IGNORED: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
+    WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)";
+const IGNORED_RANKS: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
+    WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k AND t.DeltaRunId = s.vr)";
 const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
@@ -47,6 +53,8 @@ pub(super) struct Plan {
     /// Where values may have lost characters on their way into a code page.
     lost: Option<String>,
     tombstones: String,
+    /// Where the target has triggers: which row does not stand although it was written.
+    ignored: Option<String>,
 }
 
 impl Plan {
@@ -56,7 +64,7 @@ impl Plan {
         found: &[Column],
         fit: TargetFit,
         indexes: &[UniqueIndex],
-        in_pieces: bool,
+        (in_pieces, has_triggers): (bool, bool),
     ) -> Self {
         let target = target_name(spec);
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
@@ -89,6 +97,7 @@ impl Plan {
             losers: fill(LOSERS),
             write: write(&target, &key, &values),
             tombstones: fill(TOMBSTONES),
+            ignored: has_triggers.then(|| fill(if fit.has_marks { IGNORED_RANKS } else { IGNORED })),
             carried,
             fit,
         }
@@ -134,6 +143,11 @@ impl Plan {
         let displaced = self.displacing.settle(client, spec, entry)?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;
         let written = count(client.row("write rows", Sql::new(self.write_of(rows)?))?)?;
+        if let Some(sql) = &self.ignored
+            && let Some(row) = client.row("look for what a trigger ignored", Sql::new(sql))?
+        {
+            return Err(ignored("written").key(Fields::of(&row).must(0, Fields::guid)?));
+        }
         self.check_characters(client)?;
         if !self.fit.has_marks {
             client.execute("keep the ranks of rows", Sql::new(MARKS).with(&self.table))?;

@@ -24,6 +24,8 @@ mod jobs;
 mod keys;
 mod lanes;
 mod large;
+mod made;
+mod obstacles;
 mod page;
 mod sandbox;
 mod session;

@@ -5,6 +5,7 @@ use super::address::Address;
 use super::apply::Plan;
 use super::catalog::{self, ColumnsByTable};
 use super::client::Client;
+use super::made::Made;
 use super::page::Cursor;
 use super::sql::quote;
 use super::values::Fields;
@@ -48,6 +49,8 @@ pub struct Session {
     pub(super) read_ahead_bytes: u64,
     /// How rows come into the targets of a replay.
     pub(super) targets: HashMap<TableName, Arc<Plan>>,
+    /// What a replay that fails takes back.
+    pub(super) made: Made,
     /// Where a reading of many rows stands.
     pub(super) cursor: Option<Cursor>,
     /// What the server has, once it was asked.
@@ -67,6 +70,7 @@ impl Session {
     /// database is not there and may not be created.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self> {
         let mut client = Client::connect(address, None, watch_of(address, options))?;
+        let mut made = Made::default();
         let main = &options.main_database;
         if catalog::has_database(&mut client, main)? {
             client.use_database(main)?;
@@ -79,6 +83,7 @@ impl Session {
             // deploy creates the job database by its own script.
             client.batch("create the database", &format!("CREATE DATABASE {}", quote(main)))?;
             client.use_database(main)?;
+            made.databases.push(main.clone());
         }
         Ok(Self {
             client,
@@ -93,6 +98,7 @@ impl Session {
             readers: Vec::new(),
             read_ahead_bytes: Memory::default().databases(),
             targets: HashMap::new(),
+            made,
             cursor: None,
             abilities: None,
         })

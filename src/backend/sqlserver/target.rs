@@ -7,13 +7,16 @@
 use super::apply::Plan;
 use super::catalog;
 use super::client::Client;
+use super::made::Made;
+use super::obstacles;
 use super::session::Session;
 use super::sql::{Sql, literal, quote};
 use super::unique::UniqueIndex;
 use super::values::Fields;
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::target::{
-    Applied, AppliedBundle, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, JobDatabase, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec,
+    TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
@@ -24,7 +27,7 @@ use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use std::sync::Arc;
 
-const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
+pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
 const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
@@ -39,15 +42,29 @@ struct FoundTarget {
     columns: Vec<Column>,
     fit: TargetFit,
     indexes: Vec<UniqueIndex>,
+    has_triggers: bool,
 }
 
 impl Target for Session {
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
         if create && !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
             self.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
+            self.made.databases.push(spec.target.db.clone());
         }
         let prepared = self.in_target(spec, |session| session.prepare(spec, create));
         prepared.map_err(|error| error.table(&spec.target))
+    }
+
+    fn job_databases(&mut self, _: &str) -> Result<Vec<JobDatabase>> {
+        self.job_database()
+    }
+
+    fn keep_targets(&mut self) {
+        self.made = Made::default();
+    }
+
+    fn take_back_targets(&mut self) -> Result<()> {
+        self.take_back()
     }
 
     fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
@@ -128,7 +145,7 @@ impl Target for Session {
 
 impl Session {
     /// Does something with the target's database in use.
-    fn in_target<T>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn in_target<T>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         // What was read ahead of a table may be about to change.
         self.cursor = None;
         let before = self.client.database().map(str::to_owned);
@@ -165,8 +182,12 @@ impl Session {
         }
         let wanted = target_columns(spec);
         let missing = create && !self.client.unit(|client| catalog::has_table(client, &spec.target))?;
+        if !self.has_ledger()? {
+            self.made.ledgers.push(spec.clone());
+        }
         if missing {
             self.create_target(spec, &wanted)?;
+            self.made.tables.push(spec.clone());
         }
         let found = self.find(spec)?;
         if !missing {
@@ -180,15 +201,20 @@ impl Session {
         let mut found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
         // A stamp of the target's own takes no values.
         found.iter_mut().for_each(|column| column.computed |= column.sql_type == SqlType::RowVersion);
+        let (obstacles, generated) = obstacles::ask(&mut self.client, spec)?;
+        for column in found.iter_mut().filter(|column| generated.contains(&column.name)) {
+            column.computed = true;
+        }
         let wanted = self.as_kept(&target_columns(spec))?;
         let fit = fit(&found, &wanted, &spec.key_column)?;
+        obstacles.check(spec, &fit)?;
         // A row replaces the row of its key, so the key alone must be unique.
         let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
         let indexes = self.unique_indexes(spec)?;
         if !indexes.iter().any(|(_, columns)| is_key(columns)) {
             return Err(not_unique(spec));
         }
-        Ok(FoundTarget { columns: found, fit, indexes })
+        Ok(FoundTarget { columns: found, fit, indexes, has_triggers: obstacles.has_triggers() })
     }
 
     /// Columns as this server keeps them: there are servers whose times have six digits, whatever
@@ -245,8 +271,9 @@ impl Session {
     }
 
     fn keep_plan(&mut self, spec: &TargetSpec, found: FoundTarget) -> Result<Arc<Plan>> {
-        let FoundTarget { columns, fit, indexes } = found;
-        let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, self.abilities()?.has_write));
+        let FoundTarget { columns, fit, indexes, has_triggers } = found;
+        let in_pieces = self.abilities()?.has_write;
+        let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, (in_pieces, has_triggers)));
         self.targets.insert(spec.target.clone(), plan.clone());
         Ok(plan)
     }

@@ -1,0 +1,54 @@
+//! What of a standing table would keep rows of a replay out, asked of SQLite's catalog.
+
+use super::session::Session;
+use crate::backend::TargetSpec;
+use crate::backend::obstacles::{End, ForeignKey, Obstacles, Trigger, words};
+use crate::error::Result;
+
+const FOREIGN_KEYS: &str = include_str!("../../../sql/sqlite/replay_foreign_keys.sql");
+
+impl Session {
+    /// See the module's text.
+    pub(super) fn obstacles(&self, spec: &TargetSpec) -> Result<Obstacles> {
+        let of = (&spec.target.table, self.schema_name(&spec.target.db));
+        // A column that is the rowid counts by itself.
+        let needed = "SELECT name FROM pragma_table_xinfo(?1, ?2)
+                      WHERE \"notnull\" AND dflt_value IS NULL AND hidden = 0 AND NOT (pk = 1 AND upper(type) = 'INTEGER')";
+        let needed = self.query_all(needed, of, |row| row.get(0))?;
+        let keys = self.in_schema(spec, FOREIGN_KEYS);
+        let foreign_keys = self.query_all(&keys, of, |row| {
+            let restricts =
+                |at: usize| Ok::<_, rusqlite::Error>(["NO ACTION", "RESTRICT"].contains(&&*row.get::<_, String>(at)?));
+            let end = match row.get::<_, bool>(3)? {
+                true => End::Child,
+                false => End::Parent { keeps_rows: restricts(4)?, keeps_values: restricts(5)? },
+            };
+            let column: Option<String> = row.get(2)?;
+            // Without a name it is the key of the table.
+            let column = column.unwrap_or_else(|| spec.key_column.clone());
+            Ok(ForeignKey { name: row.get(0)?, other: row.get(1)?, column, end })
+        })?;
+        let sql = self.in_schema(
+            spec,
+            "SELECT name, sql FROM {Schema}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE",
+        );
+        let triggers = self.query_all(&sql, [&spec.target.table], |row| {
+            Ok(trigger(row.get(0)?, &words(&row.get::<_, Option<String>>(1)?.unwrap_or_default())))
+        })?;
+        Ok(Obstacles { needed, identities: Vec::new(), foreign_keys, triggers })
+    }
+}
+
+fn trigger(name: String, words: &[String]) -> Trigger {
+    let head: Vec<&str> = words.iter().map(String::as_str).take_while(|word| *word != "BEGIN").collect();
+    let event = head.iter().find(|word| ["DELETE", "INSERT", "UPDATE"].contains(word));
+    let aborts = |three: &[String]| {
+        three[0] == "RAISE" && three[1] == "(" && ["ABORT", "FAIL", "ROLLBACK"].contains(&three[2].as_str())
+    };
+    Trigger {
+        name,
+        is_on_delete: event == Some(&"DELETE"),
+        is_instead: head.windows(2).any(|two| two == ["INSTEAD", "OF"]),
+        may_abort: words.windows(3).any(aborts),
+    }
+}
