@@ -107,6 +107,16 @@ pub fn indexes() -> Reply {
     Reply::rows(&columns, &[row("PK", "stream_id"), row("UX", "path_locator"), row("UX", "name")])
 }
 
+/// A trigger that keeps no row out.
+pub fn trigger() -> Reply {
+    let (text, number) = (Type::NVarChar(Some(256)), Type::Int(4));
+    let columns = [text, text, text, text, number, number, text].map(|of_type| ("", of_type));
+    let word = |word: &str| Datum::Text(word.to_owned());
+    let row =
+        vec![word("trigger"), word("tells"), Datum::Null, Datum::Null, Datum::Int(0), Datum::Int(0), word("PRINT 1")];
+    Reply::rows(&columns, &[row])
+}
+
 pub fn keys_in_order() -> Reply {
     let rows: Vec<_> = (0..16)
         .rev()

@@ -5,7 +5,9 @@
 //! them stands in a statement, so that a new one which no call here reaches is told with its place.
 
 use crate::tds::endpoint::Endpoint;
-use crate::tds::plausible::{CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, versions};
+use crate::tds::plausible::{
+    CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, trigger, versions,
+};
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
@@ -76,6 +78,14 @@ fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<Str
     endpoint.answers("c.is_nullable, c.is_computed, c.collation_name", [catalog(columns)]);
     endpoint.answers("i.is_unique = 1 AND i.has_filter = 0", [indexes()]);
     endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(i64::from(!is_new))]);
+    endpoint.answers("sys.foreign_keys AS f", [trigger()]);
+    endpoint.answers("SELECT TOP (1) s.k FROM #BlobDeltaStage AS s", [Reply::done(0)]);
+    endpoint.answers("sys.objects WHERE type IN ('U', 'V')", [Reply::number(0)]);
+    if is_new && columns.len() == MARKED.len() {
+        // The target's database is not there until it is made.
+        let found = [1, 0, 0, 1].map(Reply::number);
+        endpoint.answers("SELECT CASE WHEN DB_ID(", found);
+    }
     endpoint.answers("ORDER BY k.g", [keys_in_order()]);
     endpoint.answers("COUNT_BIG(*) FROM #BlobDeltaStage", [Reply::number(2)]);
     endpoint.answers("SELECT Script, Version", [versions()]);
@@ -381,6 +391,7 @@ fn target(columns: &[Column]) -> TargetSpec {
         key_column: "stream_id".into(),
         path_column: Some("path_locator".into()),
         displace: true,
+        removes: false,
     }
 }
 
@@ -414,6 +425,9 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
         is_other_source: false,
     };
     tried(session.note_bundles(spec, &[bundle]));
+    tried(session.note_gap(spec, root(), Some("a week")));
+    tried(session.job_databases("Copy"));
     tried(session.standing(spec, &fit, &keys));
     tried(session.standing_content(spec, &fit, &[0], &keys));
+    tried(session.take_back_targets());
 }
