@@ -108,19 +108,19 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
 pub const SQLSERVER_DEPLOY: [Script; 5] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 3,
+        version: 4,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 2,
+        version: 3,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 4,
+        version: 5,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
@@ -193,6 +193,10 @@ pub mod sqlite {
     pub const TOLD: &str = include_str!("../sql/sqlite/engine/told.sql");
     /// Rule 12: units in scope that no run over all units has seen.
     pub const NEW_UNITS: &str = include_str!("../sql/sqlite/engine/new_units.sql");
+    /// Rule 17: what everybody asked for is asked for by each scope.
+    pub const EXPAND_PENDING: &str = include_str!("../sql/sqlite/engine/expand_pending.sql");
+    /// Rule 17: pending keys of a business unit that belong to another by now.
+    pub const FOREIGN_PENDING: &str = include_str!("../sql/sqlite/engine/foreign_pending.sql");
     /// Rule 15: deletions of the window into the slice.
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
     /// What the slice holds, counted.

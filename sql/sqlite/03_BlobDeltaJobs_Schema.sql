@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     IncludeDeletions        INTEGER NOT NULL DEFAULT 1,
     RequireBundle           INTEGER NULL,
     AcceptedAbsentPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
-    AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100)
+    AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
+    MetadataFilter          TEXT NULL
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.
@@ -69,6 +70,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBusinessUnitWatermark (
     BusinessUnitId          BLOB NOT NULL,
     LastHighWaterModifiedOn TEXT NULL CHECK (length(LastHighWaterModifiedOn) = 27),
     LastRunId               BLOB NULL,
+    LastRunCompletedAt      TEXT NULL,
     IsKnownToAllRuns        INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (TableName, BusinessUnitId)
 );
@@ -168,13 +170,27 @@ CREATE TABLE IF NOT EXISTS BlobDeltaHeldBackKey (
     PRIMARY KEY (RunId, TableName, stream_id)
 ) WITHOUT ROWID;
 
--- Rule 5: keys that are asked for by name until they are copied or dropped by name.
+-- Rules 5 and 17: keys that are asked for by name until they are copied or dropped by name, by the runs of
+-- one scope: 'all', or a business unit as text. '' asks for everybody: the next run of the table makes of it
+-- one row for each scope that has a watermark.
 CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
     TableName TEXT COLLATE NOCASE NOT NULL,
+    Scope     TEXT NOT NULL DEFAULT '',
     stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
     Reason    TEXT NOT NULL,
     CreatedAt TEXT NOT NULL,
-    PRIMARY KEY (TableName, stream_id)
+    PRIMARY KEY (TableName, Scope, stream_id)
+) WITHOUT ROWID;
+
+-- Rule 17: what the runs for one business unit have handed out, so that its receivers can be told what left the
+-- unit, and of no deletion but of what they have. IsWhole is 0 for ancestors that came without their blobs.
+CREATE TABLE IF NOT EXISTS BlobDeltaShippedKey (
+    TableName      TEXT COLLATE NOCASE NOT NULL,
+    BusinessUnitId BLOB NOT NULL,
+    stream_id      BLOB NOT NULL,
+    ModifiedOn     TEXT NULL,
+    IsWhole        INTEGER NOT NULL,
+    PRIMARY KEY (TableName, BusinessUnitId, stream_id)
 ) WITHOUT ROWID;
 
 -- Rule 6: keys that are never captured, each with a reason.

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs and its tables. Version 3.
+-- 03: the job database BlobDeltaJobs and its tables. Version 4.
 --
 -- Can be run again at any time, on any earlier state of itself, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
@@ -26,7 +26,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 3)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 4)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -102,6 +102,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         AcceptedOrphanPercent   int NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedOrphanPercent CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
+        -- Column=value[,value...]: which rows of the metadata count. NULL: all of them.
+        MetadataFilter          nvarchar(2000) NULL,
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
 GO
@@ -112,6 +114,10 @@ GO
 IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedOrphanPercent') IS NULL
     ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedOrphanPercent int NOT NULL
         CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50;
+GO
+-- From version 3.
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'MetadataFilter') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD MetadataFilter nvarchar(2000) NULL;
 GO
 -- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
 -- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take. LeaseOwner is the caller's own token:
@@ -151,10 +157,15 @@ IF OBJECT_ID(N'dbo.BlobDeltaBusinessUnitWatermark', N'U') IS NULL
         BusinessUnitId          uniqueidentifier NOT NULL,
         LastHighWaterModifiedOn datetime2(7) NULL,
         LastRunId               uniqueidentifier NULL,
+        LastRunCompletedAt      datetime2(7) NULL,
         IsKnownToAllRuns        bit NOT NULL
             CONSTRAINT DF_BlobDeltaBusinessUnitWatermark_IsKnownToAllRuns DEFAULT 0,
         CONSTRAINT PK_BlobDeltaBusinessUnitWatermark PRIMARY KEY (TableName, BusinessUnitId)
     );
+GO
+-- From version 3.
+IF COL_LENGTH(N'dbo.BlobDeltaBusinessUnitWatermark', N'LastRunCompletedAt') IS NULL
+    ALTER TABLE dbo.BlobDeltaBusinessUnitWatermark ADD LastRunCompletedAt datetime2(7) NULL;
 GO
 IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaRun (
@@ -309,15 +320,39 @@ IF OBJECT_ID(N'dbo.BlobDeltaHeldBackKey', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaHeldBackKey PRIMARY KEY (RunId, TableName, stream_id)
     );
 GO
--- Rule 5: keys that are asked for by name until they are copied or dropped by name.
+-- Rules 5 and 17: keys that are asked for by name until they are copied or dropped by name, by the runs of one
+-- scope: 'all', or a business unit as text. '' asks for everybody: the next run of the table makes of it one row
+-- for each scope that has a watermark.
 IF OBJECT_ID(N'dbo.BlobDeltaPendingKey', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaPendingKey (
         TableName nvarchar(400) NOT NULL,
+        Scope     nvarchar(36) NOT NULL
+            CONSTRAINT DF_BlobDeltaPendingKey_Scope DEFAULT N'',
         stream_id uniqueidentifier NOT NULL,
         Reason    nvarchar(1000) NOT NULL,
         CreatedAt datetime2(7) NOT NULL
             CONSTRAINT DF_BlobDeltaPendingKey_CreatedAt DEFAULT SYSUTCDATETIME(),
-        CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, stream_id)
+        CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)
+    );
+GO
+-- From version 3: what waits already is asked for by everybody.
+IF COL_LENGTH(N'dbo.BlobDeltaPendingKey', N'Scope') IS NULL
+BEGIN
+    ALTER TABLE dbo.BlobDeltaPendingKey ADD Scope nvarchar(36) NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_Scope DEFAULT N'';
+    ALTER TABLE dbo.BlobDeltaPendingKey DROP CONSTRAINT PK_BlobDeltaPendingKey;
+    EXEC (N'ALTER TABLE dbo.BlobDeltaPendingKey ADD CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)');
+END;
+GO
+-- Rule 17: what the runs for one business unit have handed out, so that its receivers can be told what left the
+-- unit, and of no deletion but of what they have. IsWhole is 0 for ancestors that came without their blobs.
+IF OBJECT_ID(N'dbo.BlobDeltaShippedKey', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaShippedKey (
+        TableName      nvarchar(400) NOT NULL,
+        BusinessUnitId uniqueidentifier NOT NULL,
+        stream_id      uniqueidentifier NOT NULL,
+        ModifiedOn     datetime2(7) NULL,
+        IsWhole        bit NOT NULL,
+        CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, BusinessUnitId, stream_id)
     );
 GO
 -- Rule 6: keys that are never captured, each with a reason.
@@ -453,10 +488,10 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaBundle_Chain');
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 3;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 3
+SELECT N'03_BlobDeltaJobs_Schema.sql', 4
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

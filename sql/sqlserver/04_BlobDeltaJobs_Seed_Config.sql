@@ -1,11 +1,11 @@
--- 04: the two tables of the design documents, and the shared templates. Version 2.
+-- 04: the two tables of the design documents, and the shared templates. Version 3.
 --
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone.
 -- To get a shared template back as it is here, delete its row and run this script.
 --
 -- A template is T-SQL with names in braces. The engine fills them with names from the catalog,
 -- quoted, and with expressions over these, never with values; values are parameters:
--- @BatchSize, @ExcludedStreamId, @WindowStart, @WindowEnd, @BusinessUnitId, @RunId, @PreviousRunId,
+-- @BatchSize, @ExcludedStreamId, @WindowStart, @WindowEnd, @BusinessUnitId, @Scope, @RunId, @PreviousRunId,
 -- @TableName, @RunStart, @Now, @Step, @DeletionsFrom. The steps read their keys from #Batch
 -- (stream_id, Seq, WasHeldBack, IsPending, Depth, ParentKey), and may leave out no row that is in
 -- the window: exclude keys in BlobDeltaExcludedKey instead. Placeholders:
@@ -16,6 +16,7 @@
 --   {MetadataBusinessUnitCol} {BusinessUnitIdColumn}                 columns
 --   {ParentPath} {BusinessUnit}    s.<parent path>, m.<business unit>, or a NULL where there is none
 --   {InScope}                      whether a row of the metadata table, AS m, belongs to the run
+--   {MetadataFilter}               whether such a row counts at all; part of the one before
 --   {TargetColumns} {SourceColumns} {AncestorColumns}  column lists; the last without blobs where f.IsForeign = 1
 --   {MaxDOP}                       a number
 --
@@ -27,7 +28,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -75,7 +76,9 @@ OUTER APPLY (
     WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
-WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
+WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
+    )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
     AND {ParentPath} IS NULL
     AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
@@ -131,7 +134,9 @@ OUTER APPLY (
     WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
-WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL))
+WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
+    )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
     AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
@@ -140,7 +145,8 @@ GO
 INSERT INTO dbo.BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)
 SELECT NULL, N'WindowQueue', N'-- Rules 3, 4 and 5: queues each key of the window once, with the greatest ModifiedOn among its
 -- in-scope metadata rows; keys that the last completed run held back, if they would be held back
--- again; and pending keys.
+-- again; and pending keys of this scope whose rows have come. A run over all units takes one without
+-- metadata too.
 INSERT INTO dbo.BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
 SELECT
     @RunId,
@@ -170,7 +176,8 @@ FROM (
             UNION ALL
             SELECT p.stream_id, 0, 1
             FROM dbo.BlobDeltaPendingKey AS p
-            WHERE p.TableName = @TableName
+            INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
+            WHERE p.TableName = @TableName AND p.Scope = @Scope
         ) AS a
         GROUP BY a.stream_id
     ) AS c
@@ -178,7 +185,9 @@ FROM (
     GROUP BY c.stream_id, c.WasHeldBack, c.IsPending
 ) AS f
 LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
-WHERE (f.MetadataRows > 0 OR (f.IsPending = 1 AND @BusinessUnitId IS NULL))
+WHERE (f.MetadataRows > 0 OR (f.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = f.stream_id
+    )))
     AND (
         (f.ModifiedOn >= @WindowStart AND f.ModifiedOn < @WindowEnd)
         OR (f.IsPending = 1 AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd))
@@ -261,10 +270,10 @@ GROUP BY a.stream_id;
 DROP TABLE #Ancestor;'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'MissingParents');
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 2
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 3
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

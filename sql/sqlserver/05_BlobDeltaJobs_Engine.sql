@@ -1,4 +1,4 @@
--- 05: the engine. Version 4.
+-- 05: the engine. Version 5.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -31,13 +31,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 3)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 4)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this engine. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -81,7 +81,8 @@ BEGIN
     WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName;
     UPDATE dbo.BlobDeltaPendingKey SET TableName = @TableName
     WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaPendingKey AS o WHERE o.TableName = @TableName AND o.stream_id = dbo.BlobDeltaPendingKey.stream_id
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS o
+        WHERE o.TableName = @TableName AND o.Scope = dbo.BlobDeltaPendingKey.Scope AND o.stream_id = dbo.BlobDeltaPendingKey.stream_id
     );
     UPDATE dbo.BlobDeltaExcludedKey SET TableName = @TableName
     WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
@@ -200,6 +201,107 @@ BEGIN
     END;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadFilter', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadFilter AS RETURN 0');
+GO
+-- What a MetadataFilter says of a row of the metadata table, AS m, as a condition: Column=value[,value...]. A value
+-- with a comma, a quote or blanks at its ends stands in single quotes, and a single quote in it is doubled. The
+-- column is spelled as in the catalog (#Column of the caller), and a value is a literal of its type. No SQL.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadFilter
+    @FilterText nvarchar(2000),
+    @Condition nvarchar(4000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Rest nvarchar(2000), @At int, @Asked nvarchar(2000), @Column nvarchar(128), @TypeName nvarchar(128),
+        @MaxLength int, @Length int, @Type nvarchar(200), @IsText bit, @Value nvarchar(2000), @IsQuoted bit, @More bit = 1, @Fits bit,
+        @Sql nvarchar(max), @Values nvarchar(max) = N'';
+    SET @Condition = N'(1 = 1)';
+    IF @FilterText IS NULL RETURN 0;
+    SET @At = CHARINDEX(N'=', @FilterText);
+    IF @At = 0
+        SET @Message = N'has no equals sign';
+    ELSE
+    BEGIN
+        SET @Asked = LTRIM(RTRIM(SUBSTRING(@FilterText, 1, @At - 1)));
+        SELECT @Column = MAX(Name), @TypeName = MAX(TypeName), @MaxLength = MAX(MaxLength)
+        FROM #Column WHERE Role = N'Metadata' AND LOWER(Name) = LOWER(@Asked);
+        IF @Column IS NULL
+            SET @Message = CONCAT(N'names the column ', @Asked, N', which the metadata table does not have');
+        ELSE IF @MaxLength = -1 OR @TypeName NOT IN (N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'uniqueidentifier',
+            N'char', N'varchar', N'nchar', N'nvarchar')
+            SET @Message = CONCAT(N'is of the column ', @Column, N', ', @TypeName,
+                N'; it can be of whole numbers, bit, texts with a length and uniqueidentifier');
+    END;
+    SET @IsText = CASE WHEN @TypeName IN (N'char', N'varchar', N'nchar', N'nvarchar') THEN 1 ELSE 0 END;
+    SET @Length = CASE WHEN @TypeName IN (N'nchar', N'nvarchar') THEN @MaxLength / 2 ELSE @MaxLength END;
+    SET @Type = @TypeName + CASE WHEN @IsText = 1 THEN CONCAT(N'(', @Length, N')') ELSE N'' END;
+    SET @Rest = SUBSTRING(@FilterText, @At + 1, 2000);
+    WHILE @More = 1 AND @Message IS NULL
+    BEGIN
+        SELECT @Rest = LTRIM(@Rest), @Value = N'', @IsQuoted = CASE WHEN LEFT(LTRIM(@Rest), 1) = N'''' THEN 1 ELSE 0 END;
+        IF @IsQuoted = 0
+        BEGIN
+            SET @At = CHARINDEX(N',', @Rest);
+            SET @More = CASE WHEN @At > 0 THEN 1 ELSE 0 END;
+            SET @Value = RTRIM(CASE WHEN @At > 0 THEN SUBSTRING(@Rest, 1, @At - 1) ELSE @Rest END);
+            SET @Rest = CASE WHEN @At > 0 THEN SUBSTRING(@Rest, @At + 1, 2000) ELSE N'' END;
+            IF @Value = N'' SET @Message = N'has an empty value, which has to be written in quotes';
+            IF CHARINDEX(N'''', @Value) > 0 SET @Message = N'has a single quote in a value without quotes around it';
+        END;
+        WHILE @IsQuoted = 1 AND @Message IS NULL
+        BEGIN
+            -- From the opening quote, or from a doubled one, to the next.
+            SET @Rest = SUBSTRING(@Rest, 2, 2000);
+            SET @At = CHARINDEX(N'''', @Rest);
+            IF @At = 0
+                SET @Message = N'has a single quote that is never closed';
+            ELSE
+            BEGIN
+                SET @Value = CONCAT(@Value, SUBSTRING(@Rest, 1, @At - 1));
+                SET @Rest = SUBSTRING(@Rest, @At + 1, 2000);
+                IF LEFT(@Rest, 1) = N''''
+                    SET @Value = CONCAT(@Value, N'''');
+                ELSE
+                BEGIN
+                    SET @IsQuoted = 0;
+                    SET @Rest = LTRIM(@Rest);
+                    SET @More = CASE WHEN LEFT(@Rest, 1) = N',' THEN 1 ELSE 0 END;
+                    IF @More = 0 AND @Rest <> N'' SET @Message = N'has something between a closing quote and the next comma';
+                    SET @Rest = SUBSTRING(@Rest, 2, 2000);
+                END;
+            END;
+        END;
+        IF @Message IS NULL
+        BEGIN
+            SET @Fits = 1;
+            IF @IsText = 1
+                SET @Fits = CASE WHEN LEN(CONCAT(@Value, N'.')) - 1 > @Length THEN 0 ELSE 1 END;
+            ELSE IF @TypeName = N'bit'
+                SET @Fits = CASE WHEN LOWER(@Value) IN (N'0', N'1', N'true', N'false') THEN 1 ELSE 0 END;
+            ELSE IF @Value = N''
+                SET @Fits = 0;
+            ELSE
+            BEGIN
+                SET @Sql = CONCAT(N'SET @Fits = CASE WHEN TRY_CONVERT(', @Type, N', @Value) IS NULL THEN 0 ELSE 1 END');
+                EXEC sp_executesql @Sql, N'@Value nvarchar(2000), @Fits bit OUTPUT', @Value = @Value, @Fits = @Fits OUTPUT;
+            END;
+            IF @Fits = 0
+                SET @Message = CONCAT(N'has the value ', @Value, N', which the column ', @Column, N', ', @Type, N', cannot have');
+            SET @Values = CONCAT(@Values, CASE WHEN @Values = N'' THEN N'' ELSE N', ' END,
+                N'CONVERT(', @Type, N', N''', REPLACE(@Value, N'''', N''''''), N''')');
+        END;
+    END;
+    IF LEN(@Values) > 3800 SET @Message = N'has too many values';
+    IF @Message IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(N'the MetadataFilter ', REPLACE(@Message, N'%', N'%%'),
+            N'; write Column=value[,value...], values with commas or quotes in single quotes');
+        THROW 51000, @Message, 1;
+    END;
+    SET @Condition = CONCAT(N'(m.', QUOTENAME(@Column), N' IN (', @Values, N'))');
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ListPlaceholders', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListPlaceholders AS RETURN 0');
 GO
 -- Holds the configuration of a table against the catalog, and lists in #Placeholder what the braces of a script
@@ -224,7 +326,7 @@ BEGIN
         @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
         @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
         @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @Ordinal int,
-        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max);
+        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
     SELECT
@@ -235,7 +337,7 @@ BEGIN
         @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
         @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol,
         @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
-        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc
+        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     IF @SourceName IS NULL
     BEGIN
@@ -309,6 +411,7 @@ BEGIN
         SET @Message = CONCAT(@TableName, N': ', @Message);
         THROW 51000, @Message, 1;
     END;
+    EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
     IF @WithTarget = 1
     BEGIN
         EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
@@ -382,10 +485,11 @@ BEGIN
         (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
         (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
         (N'InScope', CASE
-            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
+            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL AND ' + @Filter + N')'
             ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
-                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
+                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId) AND ' + @Filter + N')'
         END),
+        (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
         (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
 END;
@@ -410,7 +514,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
     @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
     @SafetyBufferMinutes int = NULL OUTPUT,
     @SourceHint nvarchar(60) = NULL OUTPUT,
-    @WithTarget bit = 1
+    @WithTarget bit = 1,
+    @MetadataFilter nvarchar(4000) = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -437,7 +542,8 @@ BEGIN
         @MetadataModifiedOnCol = MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END),
         @MetadataBusinessUnitCol = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END),
         @BusinessUnitIdColumn = MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END),
-        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END)
+        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END),
+        @MetadataFilter = MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END)
     FROM #Placeholder;
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
@@ -551,17 +657,19 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @AtWork nvarchar(500);
+    DECLARE @AtWork nvarchar(500), @Scope nvarchar(36);
+    SET @Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all');
     SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
     EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
     BEGIN TRY
         EXEC sp_executesql @Sql,
-            N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
+            N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @Scope nvarchar(36), @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
             @BatchSize = @BatchSize,
             @ExcludedStreamId = @ExcludedStreamId,
             @WindowStart = @WindowStart,
             @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId,
+            @Scope = @Scope,
             @RunId = @RunId,
             @PreviousRunId = @PreviousRunId,
             @TableName = @TableName,
@@ -630,9 +738,11 @@ BEGIN
                     THEN N''Absent''
                 ELSE N''Gone''
             END
-        WHEN NOT (IsPending = 1 AND @BusinessUnitId IS NULL) AND NOT EXISTS (
+        WHEN NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
-        ) THEN N''Gone''
+        ) AND NOT (IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id
+        )) THEN N''Gone''
         WHEN @Step = 1 AND EXISTS (
             SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
         ) THEN N''Moved''
@@ -783,7 +893,8 @@ BEGIN
     ) AS d
     WHERE d.Newest = 1;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
-    -- Rule 6: keys with a metadata row in the window that no run of this scope takes.
+    -- Rule 6: keys with a metadata row in the window that no run of this scope takes; a row that the table''s
+    -- filter leaves out is not told.
     SELECT @Json = CONCAT(
         CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
         N'',"out_of_scope":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 1 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
@@ -817,7 +928,7 @@ BEGIN
                     CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
                     CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
                 FROM {MetadataTable} AS m
-                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {MetadataFilter}
             ) AS r
             GROUP BY r.stream_id
         ) AS w
@@ -883,6 +994,18 @@ BEGIN
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
     );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
+    -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
+    -- this unit''s to wait for. The runs of the other unit take it by its stamp.
+    DELETE FROM dbo.BlobDeltaPendingKey
+    WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
+        SELECT p.stream_id
+        FROM dbo.BlobDeltaPendingKey AS p
+        INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
+        WHERE p.TableName = @TableName AND p.Scope = @Scope
+            AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id)
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+    );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
     -- Rule 12: the units that a completed run over all units has seen.
     UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 1
@@ -913,7 +1036,8 @@ BEGIN
             QUOTENAME(TargetTable), N' ', QUOTENAME(MetadataDb), QUOTENAME(MetadataSchema), QUOTENAME(MetadataTable), N' ',
             QUOTENAME(BusinessUnitDb), QUOTENAME(BusinessUnitSchema), QUOTENAME(BusinessUnitTable), N' ', QUOTENAME(KeyColumn), N' ',
             QUOTENAME(PathColumn), N' ', QUOTENAME(ParentPathColumn), N' ', QUOTENAME(MetadataIdColumn), N' ',
-            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn)
+            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn),
+            N' ', MetadataFilter
         )
         FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName
     );
@@ -922,7 +1046,7 @@ GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FillTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillTable AS RETURN 0');
 GO
 -- Fills every script that a run of a table uses into #Script, by #Placeholder and #Own, all of the caller, and
--- checks the templates. One that is, word for word, what the last completed run of this table executed was
+-- checks the templates. One that is, word for word, what a completed run of this table executed was
 -- checked then; with @CheckAll it is checked again.
 ALTER PROCEDURE dbo.usp_BlobDelta_FillTable
     @TableName nvarchar(400),
@@ -931,11 +1055,11 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @HasBrace bit, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max), @Last uniqueidentifier,
+    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @HasBrace bit, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max),
         @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
-        @Unit nvarchar(max), @InScope nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @Unit nvarchar(max), @InScope nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @Dop nvarchar(max);
     -- One that stands for nothing stays as it is, and is told below.
     SELECT
@@ -958,6 +1082,7 @@ BEGIN
         @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
         @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
         @InScope = COALESCE(MAX(CASE WHEN Name = N'InScope' THEN Value END), N'{InScope}'),
+        @Filter = COALESCE(MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END), N'{MetadataFilter}'),
         @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
         @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
         @AncestorColumns = COALESCE(MAX(CASE WHEN Name = N'AncestorColumns' THEN Value END), N'{AncestorColumns}'),
@@ -996,8 +1121,8 @@ BEGIN
             N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
             N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
         UPDATE #Script SET ScriptText =
-            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-            N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
             N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
             N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
     END;
@@ -1011,13 +1136,14 @@ BEGIN
     UPDATE #Script SET ScriptText = CONCAT(ScriptText, N'
     SET @Rows = @@ROWCOUNT;') WHERE IsTemplate = 1;
 
-    SET @Last = (SELECT LastRunId FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND @CheckAll = 0);
-    UPDATE #Script SET IsTemplate = 0
-    WHERE EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaRunScript AS r
-        WHERE r.RunId = @Last AND r.TableName = @TableName AND r.ScriptName = #Script.ScriptName
-            AND r.SqlText COLLATE Latin1_General_BIN2 = #Script.ScriptText COLLATE Latin1_General_BIN2
-    );
+    IF @CheckAll = 0
+        UPDATE #Script SET IsTemplate = 0
+        WHERE EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaRunScript AS r
+            INNER JOIN dbo.BlobDeltaRunTable AS t ON t.RunId = r.RunId AND t.TableName = r.TableName
+            WHERE t.Status = N'Completed' AND r.TableName = @TableName AND r.ScriptName = #Script.ScriptName
+                AND r.SqlText COLLATE Latin1_General_BIN2 = #Script.ScriptText COLLATE Latin1_General_BIN2
+        );
     SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE IsTemplate = 1);
     WHILE @Name IS NOT NULL
     BEGIN
@@ -1671,6 +1797,41 @@ BEGIN
     IF @WindowFrom < @DeletionsFrom SET @DeletionsFrom = @WindowFrom;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ExpandPending', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ExpandPending AS RETURN 0');
+GO
+-- Rule 17, within the transaction that fills the queue: what everybody asked for is asked for by this run's scope,
+-- and by every scope that has a watermark. It is kept while none has: the first run of each takes what its window
+-- has, and no more.
+ALTER PROCEDURE dbo.usp_BlobDelta_ExpandPending
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier = NULL
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = N'') RETURN 0;
+    CREATE TABLE #Scope (Scope nvarchar(36) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
+    INSERT INTO #Scope (Scope)
+    SELECT N'all' FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND LastHighWaterModifiedOn IS NOT NULL
+    UNION
+    SELECT LOWER(CONVERT(nvarchar(36), BusinessUnitId)) FROM dbo.BlobDeltaBusinessUnitWatermark
+    WHERE TableName = @TableName AND LastHighWaterModifiedOn IS NOT NULL;
+    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+    SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt
+    FROM dbo.BlobDeltaPendingKey AS p
+    CROSS JOIN (
+        SELECT Scope FROM #Scope
+        UNION
+        SELECT COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all')
+    ) AS s
+    WHERE p.TableName = @TableName AND p.Scope = N'' AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS k
+        WHERE k.TableName = p.TableName AND k.Scope = s.Scope AND k.stream_id = p.stream_id
+    );
+    IF EXISTS (SELECT 1 FROM #Scope) DELETE FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = N'';
+    DROP TABLE #Scope;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_StartTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_StartTable AS RETURN 0');
 GO
 -- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
@@ -1819,6 +1980,11 @@ BEGIN
             WHERE t.TableName = @TableName AND t.Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @Unit)), N'all')
         );
         EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
+        EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @Unit;
+        IF @Unit IS NOT NULL AND EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
+        )
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ForeignPending';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Survey', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Json IS NULL
         BEGIN
@@ -1923,6 +2089,13 @@ BEGIN
             SET @Message = REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%');
             THROW 51000, @Message, 1;
         END;
+        EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @BusinessUnitId;
+        SET @Sql = (
+            SELECT SqlText FROM dbo.BlobDeltaRunScript
+            WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'ForeignPending' AND @BusinessUnitId IS NOT NULL
+        );
+        IF @Sql IS NOT NULL
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'ForeignPending', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'WindowQueue');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'WindowQueue', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous,
@@ -1943,7 +2116,11 @@ BEGIN
         SET @Counts = CONCAT(
             N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":0,', SUBSTRING(@Json, 2, LEN(@Json) - 2),
             N',"gone":0,"held_back":', (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
-            N',"pending":', (SELECT COUNT(*) FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName), N'}'
+            (
+                SELECT CONCAT(N',"pending":', COUNT(*), N',"pending_since":"' + CONVERT(nvarchar(27), MIN(CreatedAt), 126) + N'Z"')
+                FROM dbo.BlobDeltaPendingKey
+                WHERE TableName = @TableName AND Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all')
+            ), N'}'
         );
         ROLLBACK TRANSACTION;
     END TRY
@@ -2007,7 +2184,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @IsTree bit, @Key uniqueidentifier,
-        @Script nvarchar(64), @First bigint, @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000);
+        @Script nvarchar(64), @First bigint, @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000), @Scope nvarchar(36);
     IF @Step NOT IN (1, 2, 3) THROW 51001, N'steps are 1 Roots, 2 MissingParents, 3 Children', 1;
     SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
     IF @IsTree = 0 AND @Step > 1 THROW 51001, N'a flat table has step 1 alone', 1;
@@ -2073,6 +2250,7 @@ BEGIN
             -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
             -- would else go through all of it, once a row of the batch. What rarely happens is asked for first.
             SELECT @First = MIN(Seq), @Last = MAX(Seq) FROM #Batch;
+            SET @Scope = (SELECT Scope FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
             UPDATE q SET State = CASE b.State WHEN N'Absent' THEN N'Gone' ELSE b.State END
             FROM dbo.BlobDeltaWindowQueue AS q
             INNER JOIN #Batch AS b ON b.Seq = q.Seq
@@ -2091,14 +2269,16 @@ BEGIN
                     SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
                     WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = b.stream_id
                 );
-            IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName)
-                DELETE FROM dbo.BlobDeltaPendingKey
-                WHERE TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b WHERE b.State = N'Copied');
+            -- A pending key that was copied waits on until the slice is complete: a run that dies before it has
+            -- handed nothing out.
             IF EXISTS (SELECT 1 FROM #Batch WHERE State = N'Absent')
-                INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
-                SELECT @TableName, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
+                INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+                SELECT @TableName, @Scope, b.stream_id, N'The metadata has this key, the source does not', @Started FROM #Batch AS b
                 WHERE b.State = N'Absent'
-                    AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = b.stream_id)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+                        WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = b.stream_id
+                    )
                     -- A deletion after the stamp explains why the row is not there; to have left a scope does not.
                     AND NOT EXISTS (
                         SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
@@ -2198,10 +2378,20 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': the sums do not fit: ', @Unmarked, N' keys have not ended, ', @Copied, N' were copied, ', @InSlice, N' stand in the slice; go on with a resume');
             THROW 51005, @Message, 1;
         END;
+        -- Rule 17: its scope has had what was copied.
+        IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope)
+            DELETE FROM dbo.BlobDeltaPendingKey
+            WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
+                SELECT q.stream_id FROM dbo.BlobDeltaWindowQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
+            );
         SET @Counts = CONCAT(
             SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Told, 2, LEN(@Told) - 2), N',"gone":', @Gone, N',"held_back":',
-            (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName), N',"pending":',
-            (SELECT COUNT(*) FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName), N'}'
+            (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
+            (
+                SELECT CONCAT(N',"pending":', COUNT(*), N',"pending_since":"' + CONVERT(nvarchar(27), MIN(CreatedAt), 126) + N'Z"')
+                FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope
+            ), N'}'
         );
         -- Rules 11 and 12: never backwards, and a run for one unit moves that unit's alone.
         IF @Unit IS NULL
@@ -2215,12 +2405,12 @@ BEGIN
         ELSE
         BEGIN
             UPDATE dbo.BlobDeltaBusinessUnitWatermark
-            SET LastRunId = @RunId, LastHighWaterModifiedOn = CASE WHEN LastHighWaterModifiedOn > @End THEN LastHighWaterModifiedOn ELSE @End END
+            SET LastRunId = @RunId, LastRunCompletedAt = @Now,
+                LastHighWaterModifiedOn = CASE WHEN LastHighWaterModifiedOn > @End THEN LastHighWaterModifiedOn ELSE @End END
             WHERE TableName = @TableName AND BusinessUnitId = @Unit;
             IF @@ROWCOUNT = 0
-                INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId)
-                VALUES (@TableName, @Unit, @End, @RunId);
-            UPDATE dbo.BlobDeltaHighWatermark SET LastRunId = @RunId, LastRunCompletedAt = @Now WHERE TableName = @TableName;
+                INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt)
+                VALUES (@TableName, @Unit, @End, @RunId, @Now);
         END;
         EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Complete';
         UPDATE dbo.BlobDeltaRunTable
@@ -2373,14 +2563,14 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Unit uniqueidentifier, @Before datetime2(7), @After datetime2(7), @Previous uniqueidentifier,
-        @NewUnits nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max);
+        @NewUnits nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max), @Scope nvarchar(36);
     -- Whose answer was lost may call again.
     IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName AND Status = N'GivenUp') RETURN 0;
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
         SELECT @Unit = r.BusinessUnitId, @Before = t.WatermarkBefore, @After = t.WatermarkAfter, @Previous = t.PreviousRunId,
-            @NewUnits = t.NewBusinessUnits
+            @NewUnits = t.NewBusinessUnits, @Scope = t.Scope
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         IF @Unit IS NULL
@@ -2392,13 +2582,20 @@ BEGIN
                 IsInitialFullLoadDone = CASE WHEN @Before IS NULL THEN 0 ELSE IsInitialFullLoadDone END
             WHERE TableName = @TableName AND LastHighWaterModifiedOn = @After;
         ELSE
-            UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = @Before, LastRunId = @Previous
+            UPDATE dbo.BlobDeltaBusinessUnitWatermark
+            SET LastHighWaterModifiedOn = @Before, LastRunId = @Previous,
+                LastRunCompletedAt = (
+                    SELECT t.CompletedAt FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = @Previous AND t.TableName = @TableName
+                )
             WHERE TableName = @TableName AND BusinessUnitId = @Unit AND LastHighWaterModifiedOn = @After;
-        INSERT INTO dbo.BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
-        SELECT @TableName, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow()
+        INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+        SELECT @TableName, @Scope, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow()
         FROM dbo.BlobDeltaWindowQueue AS q
         WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
-            AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.stream_id = q.stream_id);
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+                WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
+            );
         UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
         WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
         UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
@@ -2873,10 +3070,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 4
+SELECT N'05_BlobDeltaJobs_Engine.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -404,9 +404,9 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 3 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 2
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 4
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 4 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 3
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 5
         UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 1
     ) AS w

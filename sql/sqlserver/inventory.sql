@@ -1,12 +1,13 @@
 -- The next @P1 keys of the metadata that are in scope, and what the source has of them. @P2 is the
--- configured table, @P3 the key that is never captured (zero for none); [{After}] and [{InScope}]
--- are conditions on m, [{Path}] an expression on s.
+-- configured table, @P3 the key that is never captured (zero for none), @P4 whose runs are meant; [{After}]
+-- and [{InScope}] are conditions on m, [{Path}] an expression on s.
 SELECT
     k.stream_id,
     k.ModifiedOn,
     CASE WHEN s.[{KeyColumn}] IS NULL THEN 0 ELSE 1 END AS IsThere,
     CASE WHEN EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @P2 AND p.stream_id = k.stream_id
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+        WHERE p.TableName = @P2 AND p.Scope IN (N'', @P4) AND p.stream_id = k.stream_id
     ) THEN 1 ELSE 0 END AS IsPending,
     CASE WHEN k.stream_id = @P3 OR EXISTS (
         SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @P2 AND e.stream_id = k.stream_id

@@ -56,6 +56,30 @@ pub struct WatermarkRecord {
     pub lease_epoch: i64,
 }
 
+/// A row of `BlobDeltaBusinessUnitWatermark` that has a watermark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "field for column of BlobDeltaBusinessUnitWatermark, see its schema script")]
+pub struct UnitWatermarkRecord {
+    pub table: TableName,
+    pub unit: Guid,
+    pub last_high_water: Timestamp,
+    pub last_run_id: Option<Guid>,
+    pub last_run_completed_at: Option<Timestamp>,
+}
+
+/// What waits in `BlobDeltaPendingKey` of one table, for one scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRecord {
+    /// The table.
+    pub table: TableName,
+    /// Whose runs it waits for; `None`: everybody's.
+    pub scope: Option<Scope>,
+    /// How many keys.
+    pub keys: u64,
+    /// Since when the first of them waits, UTC.
+    pub since: Timestamp,
+}
+
 /// A row of `BlobDeltaMissingParentsQueue`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "field for column of BlobDeltaMissingParentsQueue, see its schema script")]
@@ -227,6 +251,18 @@ pub trait Jobs {
     /// Database.
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>>;
 
+    /// Watermarks of business units that have one, by table and unit.
+    ///
+    /// # Errors
+    /// Database.
+    fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>>;
+
+    /// What waits in `BlobDeltaPendingKey`, by table and scope.
+    ///
+    /// # Errors
+    /// Database.
+    fn pending(&mut self) -> Result<Vec<PendingRecord>>;
+
     /// The queue of missing parents of a run.
     ///
     /// # Errors
@@ -260,11 +296,11 @@ pub trait Jobs {
     /// Database.
     fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()>;
 
-    /// Rule 5: asks for a key by name.
+    /// Rules 5 and 17: asks for a key by name, of the runs of one scope, or of every scope that has a watermark.
     ///
     /// # Errors
     /// Database.
-    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()>;
+    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()>;
 
     /// Rule 6: never takes this key again, until it is removed from `BlobDeltaExcludedKey`.
     ///

@@ -28,7 +28,8 @@ pub use extract::{Extract, LeaseKeeper};
 pub use holdings::{Holding, Holdings, open_holdings};
 pub use inventory::{Inventory, InventoryRow, Remains};
 pub use jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys};
 pub use prune::{Pruned, Retention};

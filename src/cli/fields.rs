@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
+use crate::model::filter::MetadataFilter;
 use crate::model::id::Guid;
 use crate::model::name::{TableName, check_identifier};
 use crate::model::table::TableConfig;
@@ -61,10 +62,15 @@ pub const FIELDS: &[Field] = &[
     field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
     field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),
+    field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
 ];
 
 fn identifier(text: &str) -> Result<String> {
     check_identifier(text).map(|()| text.to_owned())
+}
+
+fn filter(text: &str) -> Result<String> {
+    MetadataFilter::parse(text).map(|_| text.to_owned())
 }
 
 fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
@@ -152,6 +158,7 @@ mod tests {
         original.safety_buffer_minutes = 121;
         original.accepted_absent_percent = 83;
         original.accepted_orphan_percent = 0;
+        original.metadata_filter = Some("Kind=1,'a, b'".into());
         let settings: Vec<String> = FIELDS
             .iter()
             .map(|field| match (field.get)(&original) {

@@ -91,7 +91,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
         }
         KeyCommand::Pend(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = args;
-            instance.open(false)?.pend_key(table, *key, reason)?;
+            instance.open(false)?.pend_key(table, *key, None, reason)?;
             Ok(said(table, *key, "Pending", "the next run of every scope takes this row"))
         }
         KeyCommand::List(args) => list(args),

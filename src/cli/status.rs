@@ -31,8 +31,15 @@ pub fn run(args: &StatusArgs) -> Result<Answer> {
 fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let runs = runs(&backend.recent_runs(LATEST_RUNS)?);
     let watermarks = watermarks(backend)?;
+    let (units, pending) = (unit_watermarks(backend)?, pending(backend)?);
     let (unpacked, owed) = (unpacked(backend)?, owed(backend)?);
     let mut text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
+    if !units.is_empty() {
+        text += &section("Watermarks of business units", &units);
+    }
+    if !pending.is_empty() {
+        text += &section("Keys that wait for a run of a scope, until their blobs are there", &pending);
+    }
     if !unpacked.is_empty() {
         text += &section(
             "Slices that are complete and not packed; a run of the same tables and units packs them too",
@@ -48,6 +55,8 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let json = json!({
         "runs": runs.json(),
         "watermarks": watermarks.json(),
+        "business_unit_watermarks": units.json(),
+        "pending": pending.json(),
         "unpacked": unpacked.json(),
         "unshipped": owed.json(),
     });
@@ -74,6 +83,31 @@ fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
     Ok(table)
 }
 
+fn unit_watermarks(backend: &mut dyn Backend) -> Result<Table> {
+    let mut table =
+        Table::new(&["TableName", "BusinessUnitId", "LastHighWaterModifiedOn", "LastRunId", "LastRunCompletedAt"]);
+    for mark in backend.unit_watermarks()? {
+        table.push([
+            mark.table.to_string().into(),
+            mark.unit.to_string().into(),
+            table_time(Some(mark.last_high_water)),
+            text(mark.last_run_id),
+            utc(mark.last_run_completed_at),
+        ]);
+    }
+    Ok(table)
+}
+
+/// Whoever is asked by nobody in particular has an empty scope.
+fn pending(backend: &mut dyn Backend) -> Result<Table> {
+    let mut table = Table::new(&["TableName", "Scope", "Keys", "Since"]);
+    for waiting in backend.pending()? {
+        let scope = waiting.scope.map_or_else(String::new, |scope| scope.to_string());
+        table.push([waiting.table.to_string().into(), scope.into(), waiting.keys.into(), utc(Some(waiting.since))]);
+    }
+    Ok(table)
+}
+
 fn owed(backend: &mut dyn Backend) -> Result<Table> {
     let mut table = Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo", "ShippedBy"]);
     for bundle in backend.unshipped()? {
@@ -92,8 +126,16 @@ fn owed(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 fn runs(runs: &[Run]) -> Table {
-    let mut table =
-        Table::new(&["RunId", "RunType", "RequestedBy", "RunStartedAt", "RunCompletedAt", "Status", "ErrorMessage"]);
+    let mut table = Table::new(&[
+        "RunId",
+        "RunType",
+        "RequestedBy",
+        "RunStartedAt",
+        "RunCompletedAt",
+        "Status",
+        "ErrorMessage",
+        "Scope",
+    ]);
     for run in runs {
         table.push([
             run.id.to_string().into(),
@@ -103,6 +145,7 @@ fn runs(runs: &[Run]) -> Table {
             utc(run.completed_at),
             run.status.as_str().into(),
             run.error.clone().into(),
+            run.scope.to_string().into(),
         ]);
     }
     table

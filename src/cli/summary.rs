@@ -77,6 +77,9 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
         let absent = absent_parents.map(|absent| ("absent parents", absent));
         let told: Vec<_> = told(counts).into_iter().chain(absent).collect();
         let _ = writeln!(text, "  told     {}", listed(&told));
+        if let Some(since) = counts.pending_since {
+            let _ = writeln!(text, "  pending  since {}", since.rfc3339_utc());
+        }
         for note in notes(counts) {
             let _ = writeln!(text, "  note     {note}");
         }

@@ -6,6 +6,7 @@ use super::id::Guid;
 use super::name::TableName;
 use super::time::Timestamp;
 use super::window::Window;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Whose rows a run takes.
@@ -30,6 +31,15 @@ impl Scope {
 impl From<Option<Guid>> for Scope {
     fn from(unit: Option<Guid>) -> Self {
         unit.map_or(Self::All, Self::BusinessUnit)
+    }
+}
+
+/// From `all`, or a unit's GUID.
+impl std::str::FromStr for Scope {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "all" { Ok(Self::All) } else { Guid::parse(text).map(Self::BusinessUnit) }
     }
 }
 
@@ -260,8 +270,11 @@ pub struct TableCounts {
     pub gone: u64,
     /// Keys that were re-stamped to the window's end or later.
     pub held_back: u64,
-    /// Keys whose blob is not there yet, all that wait for this table.
+    /// Keys that wait for the runs of this scope: their blobs are not there yet, whatever window they are of.
     pub pending: u64,
+    /// Since when the first of them waits.
+    #[serde(with = "super::time::utc_text", skip_serializing_if = "Option::is_none")]
+    pub pending_since: Option<Timestamp>,
     /// Keys in the window that are excluded by name.
     pub excluded: u64,
     /// Keys in the window whose business unit is not in scope.

@@ -1,6 +1,7 @@
 //! A row of `BlobDeltaTableConfig`.
 
 use super::clock::ClockKind;
+use super::filter::MetadataFilter;
 use super::id::Guid;
 use super::name::{TableName, check_identifier, check_length};
 use super::run::Scope;
@@ -61,6 +62,8 @@ pub struct TableConfig {
     pub accepted_absent_percent: u8,
     /// Percent of a slice's children, 0 to 100, that may lack their parent before the slice is suspect.
     pub accepted_orphan_percent: u8,
+    /// Which rows of the metadata count, as [`MetadataFilter`] has it; all of them without one.
+    pub metadata_filter: Option<String>,
 }
 
 impl TableConfig {
@@ -90,6 +93,7 @@ impl TableConfig {
             require_bundle: Some(true),
             accepted_absent_percent: 50,
             accepted_orphan_percent: 50,
+            metadata_filter: None,
         }
     }
 
@@ -147,6 +151,9 @@ impl TableConfig {
         check_identifier(&self.target.db).map_err(|error| error.table(&self.name).column("TargetDb"))?;
         for (column, name) in self.named_columns() {
             check_length(name).map_err(|error| error.table(&self.name).column(column))?;
+        }
+        if let Some(filter) = &self.metadata_filter {
+            MetadataFilter::parse(filter).map_err(|error| error.table(&self.name))?;
         }
         let bu = self.metadata_business_unit_column.is_some();
         if bu && (self.business_unit_table.is_none() || self.business_unit_id_column.is_none()) {

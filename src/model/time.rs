@@ -165,6 +165,33 @@ impl From<Timestamp> for String {
     }
 }
 
+/// A moment in UTC that may be missing, as text: RFC 3339 with seven digits and `Z`.
+pub mod utc_text {
+    use super::Timestamp;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// See the module's text.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.serialize_str(&at.rfc3339_utc()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// See the module's text.
+    ///
+    /// # Errors
+    /// Text that is no moment.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| Timestamp::parse(&text).map_err(D::Error::custom)).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

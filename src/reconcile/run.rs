@@ -186,7 +186,9 @@ impl<'a> Reconciler<'a> {
         let in_bundles = holding.and_then(|holding| holding.version.modified_on);
         self.report.note(Finding { kind, key: row.key, at_source: row.modified_on, in_bundles });
         if self.options.pend && kind.can_be_pended() {
-            self.backend.pend_key(&self.table.name, row.key, &format!("{REASON}{}", kind.as_str()))?;
+            let reason = format!("{REASON}{}", kind.as_str());
+            let scope = self.options.unit.map(Scope::BusinessUnit);
+            self.backend.pend_key(&self.table.name, row.key, scope, &reason)?;
             self.report.pended += 1;
         }
         Ok(())

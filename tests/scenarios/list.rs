@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, destinations, failures, give_up, history, leases, names, places, procedures, prune, reconcile, shipping,
-    slices, suspect, takes, tree, types, units, upkeep, values,
+    bundles, destinations, failures, give_up, history, leases, names, places, procedures, prune, reconcile, scopes,
+    shipping, slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -73,6 +73,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_15_deletions_are_left_out_where_the_table_says_so,
         rule_16_a_chain_is_of_one_scope,
         a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it,
+    }
+    scopes {
+        rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it,
+        rule_17_what_everybody_asks_for_comes_once_to_every_scope,
+        rule_17_what_is_asked_for_before_any_watermark_is_kept,
+        rule_17_a_key_asked_for_of_one_scope_is_of_no_other,
+        rule_17_a_run_that_dies_settles_nothing,
+        rule_17_a_late_blob_of_a_row_that_moved_goes_where_the_row_is,
+        rule_17_keys_that_wait_cost_no_later_run_anything,
+        rule_17_a_run_of_a_unit_moves_no_mark_of_the_table,
+        a_filter_says_which_metadata_counts,
+        a_filter_that_says_nothing_is_refused,
     }
     bundles {
         rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen,

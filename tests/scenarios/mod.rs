@@ -22,6 +22,7 @@ mod places;
 mod procedures;
 mod prune;
 mod reconcile;
+mod scopes;
 mod shipping;
 mod slices;
 mod suspect;

@@ -2,7 +2,7 @@
 //! embedded instance alone.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, World, key};
+use crate::scenarios::world::{A, EMBEDDED_VERSION_3, World, key};
 use blobdelta::model::run::{Run, Status, Step, TableRun};
 
 /// A folder and two files in it, a file beside it, one that goes.
@@ -79,15 +79,12 @@ const BEFORE: &str = "ALTER TABLE BlobDeltaWindowQueue RENAME TO Newer;
     INSERT INTO BlobDeltaWindowQueue
         SELECT RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending, State FROM Newer;
     DROP TABLE Newer;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
-    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
-    ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%'";
 
 const TEMPLATE_BEFORE: &str = include_str!("../../fixtures/scripts/WindowQueue_of_version_2.sql");
 
 fn set_back(world: &mut World) {
+    world.script(EMBEDDED_VERSION_3, "");
     world.script(BEFORE, "");
     let text = TEMPLATE_BEFORE.replace('\'', "''");
     let template = format!(

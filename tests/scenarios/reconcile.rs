@@ -69,7 +69,7 @@ fn spoiled(on: &Instance) -> World {
     world.put(12, None, b"excluded", 10, A);
     world.backend.exclude_key(&world.table.name.clone(), key(12), "a scenario").unwrap();
     world.put(13, None, b"pending", 10, A);
-    world.backend.pend_key(&world.table.name.clone(), key(13), "a scenario").unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(13), None, "a scenario").unwrap();
     world
 }
 

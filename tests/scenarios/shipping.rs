@@ -1,7 +1,7 @@
 //! What a run owes to destinations: kept from the moment a bundle is recorded, told, tried again.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, World, minute};
+use crate::scenarios::world::{A, EMBEDDED_VERSION_3, World, minute};
 use blobdelta::backend::{BundleRecord, OwedBundle};
 use blobdelta::durable::{Faulty, When};
 use blobdelta::engine::{RunReport, Shipment, owed, ship_owed};
@@ -204,12 +204,8 @@ pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &
 /// As the version before left it: without the columns, and with a procedure that knows nothing of them.
 const BEFORE_SQLITE: &str = "ALTER TABLE BlobDeltaBundle DROP COLUMN ShipTo;
     ALTER TABLE BlobDeltaBundle DROP COLUMN ShippedAt;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
-    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
-    ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 1";
-const BEFORE_TSQL: [&str; 6] = [
+const BEFORE_TSQL: [&str; 9] = [
     "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShipTo",
     "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShippedAt",
     "DROP PROCEDURE dbo.usp_BlobDelta_OweShipment",
@@ -217,7 +213,12 @@ const BEFORE_TSQL: [&str; 6] = [
     "ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle @RunId uniqueidentifier, @TableName nvarchar(400), @LeaseEpoch bigint,
         @PackNumber int, @Scope nvarchar(36), @RootSha256 nvarchar(64), @PreviousRootSha256 nvarchar(64) = NULL,
         @Name nvarchar(256), @Folder nvarchar(2000), @PublishedAt datetime2(7) AS RETURN 0",
-    "UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2 WHERE Version = 3",
+    "ALTER TABLE dbo.BlobDeltaTableConfig DROP COLUMN MetadataFilter",
+    "DROP TABLE dbo.BlobDeltaPendingKey",
+    "CREATE TABLE dbo.BlobDeltaPendingKey (TableName nvarchar(400) NOT NULL, stream_id uniqueidentifier NOT NULL,
+        Reason nvarchar(1000) NOT NULL, CreatedAt datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, stream_id))",
+    "UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%' OR Script LIKE '04%'",
 ];
 
 pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &Instance) {
@@ -225,6 +226,7 @@ pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &In
     let before = world.run(1000).run.id;
     let recorded = record(&mut world, before);
     if world.is_embedded() {
+        world.script(EMBEDDED_VERSION_3, "");
         world.script(BEFORE_SQLITE, "");
     } else {
         BEFORE_TSQL.iter().for_each(|statement| world.script("", statement));

@@ -171,7 +171,7 @@ pub fn rule_5_an_operator_can_ask_for_a_key(on: &Instance) {
     world.blob(1, None, b"without metadata");
     world.run(1000);
     assert_eq!(world.numbers(), [] as [u32; 0]);
-    world.backend.pend_key(&world.table.name.clone(), key(1), "asked for").unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(1), None, "asked for").unwrap();
     world.run(2000);
     assert_eq!(world.slice()[&key(1)].modified, None);
 }

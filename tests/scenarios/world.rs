@@ -33,6 +33,15 @@ pub const X: u8 = 0xF;
 /// The safety buffer of every table here.
 pub const BUFFER: i64 = 240;
 
+/// Makes of an embedded job database one of version 3, as far as an upgrade would stumble over what is there.
+pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN MetadataFilter;
+    ALTER TABLE BlobDeltaBusinessUnitWatermark DROP COLUMN LastRunCompletedAt;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
+    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
+    ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
+    UPDATE BlobDeltaSchemaVersion SET Version = 3 WHERE Script LIKE '03%';";
+
 pub fn minute(minutes: i64) -> Timestamp {
     Timestamp::parse("2026-01-01").unwrap().plus_ticks(minutes * TICKS_PER_MINUTE)
 }

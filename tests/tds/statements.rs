@@ -176,7 +176,7 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.save_table(&config()));
     tried(session.save_table(&TableConfig::new(name("X.dbo.Files"), name("X.dbo.Files"))));
     tried(session.source_columns(&config()));
-    tried(session.pend_key(&files(), key(), "asked for"));
+    tried(session.pend_key(&files(), key(), None, "asked for"));
     tried(session.exclude_key(&files(), key(), "unreadable"));
     let reason = DeletionReason::Deleted;
     let deletion = Deletion { key: key(), deleted_on: now(), business_unit: None, reason };

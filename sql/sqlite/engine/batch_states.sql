@@ -17,7 +17,9 @@ UPDATE "#Batch" AS b SET State = CASE
         END
     WHEN NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
-    ) AND NOT (b.IsPending AND @BusinessUnitId IS NULL) THEN 'Gone'
+    ) AND NOT (b.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id
+    )) THEN 'Gone'
     WHEN @Step = 1 AND EXISTS (
         SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = b.stream_id AND {ParentPath} IS NOT NULL
     ) THEN 'Moved'

@@ -11,7 +11,10 @@ SELECT
     p.stream_id,
     p.ModifiedOn,
     s.{KeyColumn} IS NOT NULL,
-    EXISTS (SELECT 1 FROM BlobDeltaPendingKey AS k WHERE k.TableName = @TableName AND k.stream_id = p.stream_id),
+    EXISTS (
+        SELECT 1 FROM BlobDeltaPendingKey AS k
+        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.stream_id
+    ),
     p.stream_id IS @ExcludedStreamId
     OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.stream_id),
     {Path}

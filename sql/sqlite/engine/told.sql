@@ -1,12 +1,13 @@
 -- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
--- another row in scope is taken, and not counted as out of scope or without business unit.
+-- another row in scope is taken, and not counted as out of scope or without business unit; nor is a row
+-- that the table's filter leaves out.
 -- Stamps in the future, missing ones and logged deletions are counted over the whole table.
 -- Each count begins at what it counts, which is rare, and not at the keys of the window.
 WITH
 Outside AS (
     SELECT m.{MetadataIdColumn} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
     FROM {MetadataTable} AS m
-    WHERE @BusinessUnitId IS NULL AND NOT {InScope}
+    WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScope}
         AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
     GROUP BY m.{MetadataIdColumn}
 ),

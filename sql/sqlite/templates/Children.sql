@@ -8,6 +8,7 @@ INSERT INTO {TargetTable} (
 )
 WITH Fresh AS (
     SELECT
+        b.stream_id,
         b.Place,
         b.WasHeldBack,
         b.IsPending,
@@ -24,7 +25,9 @@ SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
-WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
+WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = f.stream_id
+    )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
 -- What the slice has already. A statement that asked the slice for it would be kept in a temporary
 -- table, every blob of it, before its first row is written.

@@ -9,6 +9,7 @@ INSERT INTO {TargetTable} (
 )
 WITH Fresh AS (
     SELECT
+        b.stream_id,
         b.Place,
         b.WasHeldBack,
         b.IsPending,
@@ -25,7 +26,9 @@ SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 1, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
-WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL))
+WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = f.stream_id
+    )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
     AND {ParentPath} IS NULL
 -- What the slice has already. A statement that asked the slice for it would be kept in a temporary

@@ -56,7 +56,7 @@ impl Session {
             let copied = session.run_script(name, sql, &parameters);
             let rows = copied.map_err(|error| session.explain(&prepared, error))?;
             // A script of ours takes rows of the batch alone, each once, so that their number is proof enough.
-            taken.is_all_copied = rows == taken.keys && prepared.is_ours(step) && !taken.has_pending;
+            taken.is_all_copied = rows == taken.keys && prepared.is_ours(step);
             session.fill_pieces(&prepared, &taken.piecewise)?;
             session.check_values(&prepared, last_row)?;
             match step {

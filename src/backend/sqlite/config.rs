@@ -15,22 +15,24 @@ const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, Tar
     MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol,
     BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent FROM BlobDeltaTableConfig ORDER BY TableName";
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter
+    FROM BlobDeltaTableConfig ORDER BY TableName";
 
 const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
     TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
     MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
     PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent)
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter)
   VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
-    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan)
+    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter)
   ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
     TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
     MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
     BusinessUnitSchema = :us, BusinessUnitTable = :ut, BusinessUnitIdColumn = :uid, KeyColumn = :key,
     PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
     ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
-    RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan";
+    RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
+    MetadataFilter = :filter";
 
 /// Every table that the configuration names: database, schema, name.
 pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
@@ -62,6 +64,7 @@ impl Session {
                 ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
                 ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
                 ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
+                ":filter": table.metadata_filter,
             },
         )?;
         self.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
@@ -109,6 +112,7 @@ impl Session {
             let text = "the source has a column of a name that the slice needs for itself";
             return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
         }
+        self.filter_condition(table)?;
         Ok(source)
     }
 
@@ -259,5 +263,6 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         require_bundle: row.get(26).map_err(broken)?,
         accepted_absent_percent: row.get(27).map_err(broken)?,
         accepted_orphan_percent: row.get(28).map_err(broken)?,
+        metadata_filter: optional(29)?,
     })
 }

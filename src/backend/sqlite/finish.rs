@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Scope, Status, TableCounts, TableRun};
 use crate::model::slice::SliceState;
-use crate::model::table::TableConfig;
 use crate::scripts;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -25,6 +24,7 @@ impl Session {
                 session.mend_depths(&prepared)?;
                 session.suspect_tree(&prepared, &prepared.parameters(&session.given(table_run, 0, 0)?))?;
             }
+            session.forget_pending(table_run)?;
             let counts = session.sum_up(&prepared, table_run)?;
             session.move_watermark(table_run)?;
             session.execute(
@@ -100,7 +100,7 @@ impl Session {
         counts.gone = gone;
         counts.held_back = self
             .query_one("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2", (run, table))?;
-        counts.pending = self.pending_keys(&prepared.config)?;
+        (counts.pending, counts.pending_since) = self.pending_keys(&prepared.config, table_run.scope)?;
         counts.tombstones = self.query_one(
             &format!(
                 "SELECT count(*) FROM {}.BlobDeltaDeletion WHERE TableName = ?1",
@@ -116,10 +116,6 @@ impl Session {
             return Err(Error::internal(text).run(run).table(table).hint("go on with --resume"));
         }
         Ok(counts)
-    }
-
-    pub(super) fn pending_keys(&self, table: &TableConfig) -> Result<u64> {
-        self.query_one("SELECT count(*) FROM BlobDeltaPendingKey WHERE TableName = ?1", [&table.name])
     }
 
     /// Rules 11 and 12: never backwards, and a run for one unit moves that unit's alone.
@@ -145,14 +141,11 @@ impl Session {
             }
             Scope::BusinessUnit(unit) => {
                 self.execute(
-                    "INSERT INTO BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId)
-                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (TableName, BusinessUnitId) DO UPDATE SET LastRunId = ?4,
-                         LastHighWaterModifiedOn = max(?3, coalesce(LastHighWaterModifiedOn, ?3))",
-                    (table, unit, end, run),
-                )?;
-                self.execute(
-                    "UPDATE BlobDeltaHighWatermark SET LastRunId = ?2, LastRunCompletedAt = ?3 WHERE TableName = ?1",
-                    (table, run, self.server_time().utc),
+                    "INSERT INTO BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId,
+                         LastRunCompletedAt)
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (TableName, BusinessUnitId) DO UPDATE SET LastRunId = ?4,
+                         LastRunCompletedAt = ?5, LastHighWaterModifiedOn = max(?3, coalesce(LastHighWaterModifiedOn, ?3))",
+                    (table, unit, end, run, self.server_time().utc),
                 )?;
             }
         }

@@ -69,7 +69,10 @@ impl Session {
                 (&fence.table, moved.after, moved.before, moved.previous),
             )?,
             Scope::BusinessUnit(unit) => self.execute(
-                "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4
+                "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
+                     LastRunCompletedAt = (
+                         SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
+                     )
                  WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2 AND BusinessUnitId = ?5",
                 (&fence.table, moved.after, moved.before, moved.previous, unit),
             )?,
@@ -81,10 +84,10 @@ impl Session {
     /// keys of the run before, and logged deletions, come by themselves: that run is the previous one again.
     fn ask_again(&self, fence: &Fence, moved: &Moved) -> Result<()> {
         self.execute(
-            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
-             SELECT q.TableName, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
+            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+             SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'",
-            (fence.run_id, &fence.table, REASON, self.server_time().utc),
+            (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
         )?;
         for unit in &moved.new_units {
             self.execute(

@@ -35,6 +35,7 @@ impl Inventory for Session {
             ("@After", bytes(after)),
             ("@Most", Value::Integer(most.into())),
             ("@BusinessUnitId", bytes(unit)),
+            ("@Scope", Value::Text(Scope::from(unit).to_string())),
             ("@TableName", Value::Text(table.name.to_string())),
             ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
         ];

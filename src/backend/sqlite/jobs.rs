@@ -2,7 +2,8 @@
 
 use super::session::Session;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    UnitWatermarkRecord, WatermarkRecord,
 };
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
@@ -11,7 +12,7 @@ use crate::model::destination::Destination;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Run, Status};
+use crate::model::run::{Run, Scope, Status};
 use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
 use rusqlite::Row;
@@ -129,6 +130,37 @@ impl Jobs for Session {
         )
     }
 
+    fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
+        self.query_all(
+            "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
+             FROM BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL
+             ORDER BY TableName, BusinessUnitId",
+            [],
+            |row| {
+                Ok(UnitWatermarkRecord {
+                    table: row.get(0)?,
+                    unit: row.get(1)?,
+                    last_high_water: row.get(2)?,
+                    last_run_id: row.get(3)?,
+                    last_run_completed_at: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    fn pending(&mut self) -> Result<Vec<PendingRecord>> {
+        self.query_all(
+            "SELECT TableName, Scope, count(*), min(CreatedAt) FROM BlobDeltaPendingKey
+             GROUP BY TableName, Scope ORDER BY TableName, Scope",
+            [],
+            |row| {
+                let scope: String = row.get(1)?;
+                let scope = if scope.is_empty() { None } else { Some(scope.parse().map_err(broken)?) };
+                Ok(PendingRecord { table: row.get(0)?, scope, keys: row.get(2)?, since: row.get(3)? })
+            },
+        )
+    }
+
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
         self.query_all(
             "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM BlobDeltaMissingParentsQueue
@@ -196,13 +228,14 @@ impl Jobs for Session {
         Ok(())
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()> {
+        let scope = scope.map_or(String::new(), |scope| scope.to_string());
         let table = &self.table(table)?.name;
         self.transact("pend a key", |session| {
             session.execute(
-                "INSERT INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (TableName, stream_id) DO UPDATE SET Reason = ?3",
-                (table, key, reason, session.server_time().utc),
+                "INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+                 VALUES (?1, ?5, ?2, ?3, ?4) ON CONFLICT (TableName, Scope, stream_id) DO UPDATE SET Reason = ?3",
+                (table, key, reason, session.server_time().utc, scope),
             )
         })?;
         Ok(())
@@ -280,16 +313,12 @@ fn read_owed(row: &Row<'_>) -> rusqlite::Result<OwedBundle> {
 
 fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
     let scope: String = row.get(3)?;
-    let scope = match scope.as_str() {
-        "all" => None,
-        unit => Some(Guid::parse(unit).map_err(broken)?),
-    };
     let previous: Option<String> = row.get(5)?;
     Ok(BundleRecord {
         run_id: row.get(0)?,
         table: row.get(1)?,
         pack_number: row.get(2)?,
-        scope: scope.into(),
+        scope: scope.parse().map_err(broken)?,
         root_sha256: Sha256::parse(&row.get::<_, String>(4)?).map_err(broken)?,
         previous_root_sha256: previous.map(|text| Sha256::parse(&text)).transpose().map_err(broken)?,
         name: row.get(6)?,

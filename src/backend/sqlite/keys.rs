@@ -13,7 +13,7 @@ use crate::model::table::TableConfig;
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, "An exclusion was taken back")?;
+        self.pend_key(table, key, None, "An exclusion was taken back")?;
         let delete = "DELETE FROM BlobDeltaExcludedKey WHERE TableName = ?1 AND stream_id = ?2";
         let removed = self.transact("include a key", |session| session.execute(delete, (table, key)))?;
         Ok(removed > 0)

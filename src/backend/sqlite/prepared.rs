@@ -55,6 +55,7 @@ impl Prepared {
             ("@WindowStart", time(given.window.0)),
             ("@WindowEnd", time(given.window.1)),
             ("@BusinessUnitId", guid(given.scope.business_unit())),
+            ("@Scope", Value::Text(given.scope.to_string())),
             ("@RunId", guid(Some(given.run_id))),
             ("@PreviousRunId", guid(given.previous_run_id)),
             ("@TableName", Value::Text(self.config.name.to_string())),

@@ -157,13 +157,13 @@ impl Session {
         let mut planned = None;
         let outcome = self.transact("plan", |session| {
             let without_key = session.survey(&prepared)?;
-            let keys = session.queue_window(&prepared, &parameters)?;
+            let keys = session.queue_window(&prepared, request.scope, &parameters)?;
             let suspect = session.suspect_keys(&prepared, &parameters).err().map(|error| error.to_string());
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
                 .query_script_u64("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
-            counts.pending = session.pending_keys(table)?;
+            (counts.pending, counts.pending_since) = session.pending_keys(table, request.scope)?;
             counts.without_key = without_key;
             planned = Some((keys, counts, suspect));
             Err::<(), Error>(rolled_back)
@@ -291,7 +291,7 @@ impl Session {
                 (&table.name, beginning.previous_run_id, run.scope.to_string()),
             )?;
             let without_key = session.survey(prepared)?;
-            let queued = session.queue_window(prepared, &parameters)?;
+            let queued = session.queue_window(prepared, run.scope, &parameters)?;
             session.suspect_keys(prepared, &parameters)?;
             if queued > MANY_KEYS {
                 session.drop_order_index(table)?;
@@ -336,7 +336,8 @@ impl Session {
         Ok(units)
     }
 
-    fn queue_window(&self, prepared: &Prepared, parameters: &Parameters) -> Result<u64> {
+    fn queue_window(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<u64> {
+        self.settle_asked(prepared, scope, parameters)?;
         let (name, sql) = &prepared.window_queue;
         self.run_script(name, sql, parameters)
     }

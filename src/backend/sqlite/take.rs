@@ -22,9 +22,7 @@ pub(super) struct Taken {
     /// Numbers in the queue: those before the first, and the last. Of steps 1 and 3 alone.
     pub(super) after: i64,
     pub(super) last: i64,
-    /// Whether one of the keys was asked for by name.
-    pub(super) has_pending: bool,
-    /// Whether it is known that every key was copied, and none of them was pending.
+    /// Whether it is known that every key was copied.
     pub(super) is_all_copied: bool,
     /// Keys of rows with values that are copied in pieces. At most a few: each fills a good part of a batch.
     pub(super) piecewise: Vec<Guid>,
@@ -77,7 +75,6 @@ impl Session {
             into.raw_execute().map_err(broken)?;
             taken.keys += 1;
             taken.last = row.get::<_, Option<i64>>(1).map_err(broken)?.unwrap_or(0);
-            taken.has_pending |= row.get::<_, bool>(3).map_err(broken)?;
             bytes += row.get::<_, u64>(6).map_err(broken)?;
             if row.get(7).map_err(broken)? {
                 taken.piecewise.push(key);
@@ -98,7 +95,8 @@ impl Session {
         Ok(())
     }
 
-    /// Rules 3 to 5: every key of the batch ends, and is remembered where it has to be.
+    /// Rules 3 to 5: every key of the batch ends, and is remembered where it has to be. A pending key that was
+    /// copied waits on until the slice is complete: a run that dies before it has handed nothing out.
     pub(super) fn mark_keys(
         &self,
         prepared: &Prepared,
@@ -118,13 +116,6 @@ impl Session {
              WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3 AND Seq > ?4 AND Seq <= ?5 AND State IS NULL",
             (run, table, step.number(), taken.after, taken.last),
         )?;
-        if taken.has_pending {
-            self.execute(
-                "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1
-                 AND stream_id IN (SELECT stream_id FROM temp.\"#Batch\" WHERE State = 'Copied')",
-                [table],
-            )?;
-        }
         let column = seq_column(step);
         self.execute(
             &format!("UPDATE BlobDeltaRunTable SET {column} = max({column}, ?3) WHERE RunId = ?1 AND TableName = ?2"),
@@ -169,15 +160,15 @@ impl Session {
             (run, table),
         )?;
         self.execute(
-            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, stream_id, Reason, CreatedAt)
-             SELECT ?1, b.stream_id, 'The metadata has this key, the source does not', ?2 FROM temp.\"#Batch\" AS b
+            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+             SELECT ?1, ?5, b.stream_id, 'The metadata has this key, the source does not', ?2 FROM temp.\"#Batch\" AS b
              WHERE b.State = 'Absent' AND NOT EXISTS (
                  -- A deletion after the stamp explains why the row is not there; to have left a scope does not.
                  SELECT 1 FROM BlobDeltaDeletionLog AS d INNER JOIN BlobDeltaWindowQueue AS q
                      ON q.RunId = ?3 AND q.TableName = ?1 AND q.Step = ?4 AND q.Seq = b.Seq
                  WHERE d.TableName = ?1 AND d.stream_id = b.stream_id AND d.Reason = 'Deleted'
                      AND d.DeletedOn >= coalesce(q.ModifiedOn, d.DeletedOn))",
-            (table, self.server_time().utc, run, step.number()),
+            (table, self.server_time().utc, run, step.number(), table_run.scope.to_string()),
         )?;
         Ok(())
     }

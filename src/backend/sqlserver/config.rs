@@ -11,7 +11,7 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 30] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -41,6 +41,7 @@ const COLUMNS: [&str; 29] = [
     "RequireBundle",
     "AcceptedAbsentPercent",
     "AcceptedOrphanPercent",
+    "MetadataFilter",
 ];
 
 impl Session {
@@ -155,7 +156,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 29] {
+fn values_of(table: &TableConfig) -> [Value<'_>; 30] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -187,6 +188,7 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 29] {
         table.require_bundle.into(),
         i32::from(table.accepted_absent_percent).into(),
         i32::from(table.accepted_orphan_percent).into(),
+        table.metadata_filter.as_ref().into(),
     ]
 }
 
@@ -225,6 +227,7 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         require_bundle: fields.number(26)?.map(|bit| bit != 0),
         accepted_absent_percent: number_at(fields, 27)?,
         accepted_orphan_percent: number_at(fields, 28)?,
+        metadata_filter: optional(29)?,
         name: table,
     })
 }

@@ -8,7 +8,7 @@ use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
 use crate::backend::fit::named;
 use crate::backend::inventory::{Inventory, InventoryRow, Remains};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -35,7 +35,7 @@ impl Inventory for Session {
         let text = self.inventory_sql(table, path.as_ref(), unit, after)?;
         let none = Guid::from_bytes([0; 16]);
         let sql = Sql::new(text).with(i64::from(most)).with(&table.name);
-        let mut sql = sql.with(table.excluded_stream_id.unwrap_or(none));
+        let mut sql = sql.with(table.excluded_stream_id.unwrap_or(none)).with(Scope::from(unit).to_string());
         for value in [after, unit].into_iter().flatten() {
             sql = sql.with(value);
         }
@@ -93,6 +93,21 @@ impl Inventory for Session {
 }
 
 impl Session {
+    /// Which rows of the metadata table, AS m, count: the server makes the condition, as for its scripts.
+    fn filter_condition(&mut self, table: &TableConfig) -> Result<String> {
+        if table.metadata_filter.is_none() {
+            return Ok("1 = 1".into());
+        }
+        let inputs = || vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
+        let doing = "read the filter of a table";
+        let found = self.client.unit(|client| {
+            let output = [("MetadataFilter", "nvarchar(4000)")];
+            client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs(), &output)
+        })?;
+        let row = found.ok_or_else(|| Error::internal("the server gave no filter").table(&table.name))?;
+        Fields::of(&row).must(0, Fields::text).map(str::to_owned)
+    }
+
     fn path_type(&mut self, table: &TableConfig) -> Result<Option<Column>> {
         let Some(path) = &table.path_column else { return Ok(None) };
         if !self.columns.contains_key(&table.source) {
@@ -112,15 +127,15 @@ impl Session {
         after: Option<Guid>,
     ) -> Result<String> {
         let id = of("m", &table.metadata_id_column);
-        let after_text = if after.is_some() { format!("{id} > @P4") } else { format!("{id} IS NOT NULL") };
-        let unit_parameter = if after.is_some() { "@P5" } else { "@P4" };
-        let mut in_scope = "1 = 1".to_owned();
+        let after_text = if after.is_some() { format!("{id} > @P5") } else { format!("{id} IS NOT NULL") };
+        let unit_parameter = if after.is_some() { "@P6" } else { "@P5" };
+        let mut in_scope = self.filter_condition(table)?;
         if let (Some(units), Some(unit_id), Some(own)) =
             (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
         {
             let units = catalog::resolve(&mut self.client, units)?;
             let own = of("m", own);
-            in_scope = format!("EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
+            in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
             if unit.is_some() {
                 in_scope.push_str(&format!(" AND {own} = {unit_parameter}"));
             }

@@ -6,7 +6,8 @@ use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, StepRecord, WatermarkRecord, one_of,
+    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    UnitWatermarkRecord, WatermarkRecord, one_of,
 };
 use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
@@ -170,6 +171,40 @@ impl Jobs for Session {
         marks.map_err(not_deployed)
     }
 
+    fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
+        let sql = "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
+            FROM dbo.BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL AND 0 = ";
+        self.list(
+            "read the watermarks of business units",
+            sql,
+            0_i64,
+            " ORDER BY TableName, BusinessUnitId",
+            |fields| {
+                Ok(UnitWatermarkRecord {
+                    table: table_at(fields, 0)?,
+                    unit: fields.must(1, Fields::guid)?,
+                    last_high_water: fields.must(2, Fields::time)?,
+                    last_run_id: fields.guid(3)?,
+                    last_run_completed_at: fields.time(4)?,
+                })
+            },
+        )
+    }
+
+    fn pending(&mut self) -> Result<Vec<PendingRecord>> {
+        let sql = "SELECT TableName, Scope, COUNT_BIG(*), MIN(CreatedAt) FROM dbo.BlobDeltaPendingKey
+            GROUP BY TableName, Scope HAVING 0 = ";
+        self.list("count the keys that wait", sql, 0_i64, " ORDER BY TableName, Scope", |fields| {
+            let scope = fields.must(1, Fields::text)?;
+            Ok(PendingRecord {
+                table: table_at(fields, 0)?,
+                scope: if scope.is_empty() { None } else { Some(scope.parse()?) },
+                keys: number_at(fields, 2)?,
+                since: fields.must(3, Fields::time)?,
+            })
+        })
+    }
+
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
         let sql =
             "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM dbo.BlobDeltaMissingParentsQueue
@@ -194,7 +229,7 @@ impl Jobs for Session {
                 run_id: fields.must(0, Fields::guid)?,
                 table: table_at(fields, 1)?,
                 pack_number: number_at(fields, 2)?,
-                scope: scope_of(fields.must(3, Fields::text)?)?,
+                scope: fields.must(3, Fields::text)?.parse()?,
                 root_sha256: Sha256::parse(fields.must(4, Fields::text)?)?,
                 previous_root_sha256: fields.text(5)?.map(Sha256::parse).transpose()?,
                 name: text_at(fields, 6)?,
@@ -244,12 +279,13 @@ impl Jobs for Session {
         self.client.unit(record).map(drop)
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.note_key("BlobDeltaPendingKey", table, key, reason)
+    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()> {
+        let scope = scope.map_or_else(String::new, |scope| scope.to_string());
+        self.note_key("BlobDeltaPendingKey", Some(scope), table, key, reason)
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.note_key("BlobDeltaExcludedKey", table, key, reason)
+        self.note_key("BlobDeltaExcludedKey", None, table, key, reason)
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
@@ -295,18 +331,27 @@ impl Session {
         }
     }
 
-    fn note_key(&mut self, list: &str, table: &TableName, key: Guid, reason: &str) -> Result<()> {
+    /// A list of keys that are of a scope has a column for it.
+    fn note_key(
+        &mut self,
+        list: &str,
+        scope: Option<String>,
+        table: &TableName,
+        key: Guid,
+        reason: &str,
+    ) -> Result<()> {
         let table = &self.table(table)?.name;
-        let place = |sql: Sql<'static>| sql.bind(table.to_string()).then(" AND stream_id = ").bind(key);
-        let update = Sql::new(format!("UPDATE dbo.{list} SET Reason = ")).bind(reason.to_owned());
-        let update = place(update.then(" WHERE TableName = "));
-        let insert = Sql::new(format!("INSERT INTO dbo.{list} (TableName, stream_id, Reason, CreatedAt) VALUES ("))
-            .bind(table)
-            .then(", ")
-            .bind(key)
-            .then(", ")
-            .bind(reason)
-            .then(", dbo.ufn_BlobDelta_UtcNow())");
+        let mut update = Sql::new(format!("UPDATE dbo.{list} SET Reason = ")).bind(reason);
+        update = update.then(" WHERE TableName = ").bind(table).then(" AND stream_id = ").bind(key);
+        let of_scope = if scope.is_some() { "Scope, " } else { "" };
+        let into = format!("INSERT INTO dbo.{list} ({of_scope}TableName, stream_id, Reason, CreatedAt) VALUES (");
+        let mut insert = Sql::new(into);
+        if let Some(scope) = scope {
+            update = update.then(" AND Scope = ").bind(scope.clone());
+            insert = insert.bind(scope).then(", ");
+        }
+        insert = insert.bind(table).then(", ").bind(key).then(", ").bind(reason);
+        insert = insert.then(", dbo.ufn_BlobDelta_UtcNow())");
         let doing = "note a key";
         self.client.transact(doing, |client| {
             if client.execute(doing, update.clone())? == 0 {
@@ -349,8 +394,4 @@ pub(super) fn text_at(fields: &Fields<'_>, at: usize) -> Result<String> {
 pub(super) fn number_at<T: TryFrom<i64>>(fields: &Fields<'_>, at: usize) -> Result<T> {
     let number = fields.must(at, Fields::number)?;
     T::try_from(number).map_err(|_| Error::internal(format!("the job database holds {number} where it cannot stand")))
-}
-
-pub(super) fn scope_of(text: &str) -> Result<Scope> {
-    if text == "all" { Ok(Scope::All) } else { Guid::parse(text).map(Scope::BusinessUnit) }
 }

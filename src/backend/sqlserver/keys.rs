@@ -14,7 +14,7 @@ use crate::model::name::TableName;
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, "An exclusion was taken back")?;
+        self.pend_key(table, key, None, "An exclusion was taken back")?;
         let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
         let delete = delete.then(" AND stream_id = ").bind(key);
         self.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)

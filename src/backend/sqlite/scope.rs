@@ -1,0 +1,57 @@
+//! Rule 17: what the runs of one scope settle for themselves alone.
+
+use super::prepared::Prepared;
+use super::session::Session;
+use super::template::Parameters;
+use crate::error::Result;
+use crate::model::run::{Scope, TableRun};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::scripts::sqlite as scripts;
+
+impl Session {
+    /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks
+    /// for, and what is another unit's by now waits for this one no more.
+    pub(super) fn settle_asked(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+        let table = &prepared.config.name;
+        let waits = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
+        if self.query_one(waits, (table, ""))? {
+            self.run_script("expand_pending", scripts::EXPAND_PENDING, parameters)?;
+            // Kept while no scope has a watermark: the first run of each takes what its window has, and no more.
+            self.execute(
+                "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = '' AND (
+                     EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
+                         WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL)
+                     OR EXISTS (SELECT 1 FROM BlobDeltaBusinessUnitWatermark
+                         WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL))",
+                [table],
+            )?;
+        }
+        if scope != Scope::All && self.query_one(waits, (table, scope.to_string()))? {
+            let sql = prepared.placeholders.fill("foreign_pending", scripts::FOREIGN_PENDING)?;
+            self.run_script("foreign_pending", &sql, parameters)?;
+        }
+        Ok(())
+    }
+
+    /// With the slice complete: its scope has had what was copied.
+    pub(super) fn forget_pending(&self, table_run: &TableRun) -> Result<()> {
+        let (table, scope) = (&table_run.fence.table, table_run.scope.to_string());
+        let waits = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
+        if self.query_one(waits, (table, &scope))? {
+            self.execute(
+                "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+                     SELECT stream_id FROM BlobDeltaWindowQueue
+                     WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied')",
+                (table, scope, table_run.fence.run_id),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How many keys wait for this scope, and since when the first of them does, UTC.
+    pub(super) fn pending_keys(&self, table: &TableConfig, scope: Scope) -> Result<(u64, Option<Timestamp>)> {
+        let sql = "SELECT count(*), min(CreatedAt) FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2";
+        self.query_row(sql, (&table.name, scope.to_string()), |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+}

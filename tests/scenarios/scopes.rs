@@ -1,0 +1,277 @@
+//! Rule 17: what a run settles, it settles for its own scope.
+
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, unit};
+use blobdelta::backend::PendingRecord;
+use blobdelta::engine::RunReport;
+use blobdelta::model::cell::Cell;
+use blobdelta::model::column::Column;
+use blobdelta::model::run::{Scope, Step, TableCounts};
+use blobdelta::model::sqltype::SqlType;
+
+const ALL: Scope = Scope::All;
+
+fn of(letter: u8) -> Scope {
+    Scope::BusinessUnit(unit(letter))
+}
+
+fn run(world: &mut World, at: i64, scope: Scope) -> RunReport {
+    world.at(at);
+    let mut options = world.options();
+    options.request.scope = scope;
+    world.run_with(&options).unwrap()
+}
+
+fn counts(report: &RunReport) -> TableCounts {
+    report.tables[0].counts.clone().unwrap_or_else(|| panic!("{report:?}"))
+}
+
+/// What waits: whose run it waits for, how many keys.
+fn waiting(world: &mut World) -> Vec<(Option<Scope>, u64)> {
+    let found: Vec<PendingRecord> = world.backend.pending().unwrap();
+    found.into_iter().map(|record| (record.scope, record.keys)).collect()
+}
+
+fn ask(world: &mut World, number: u32, scope: Option<Scope>) {
+    world.backend.pend_key(&world.table.name.clone(), key(number), scope, "a scenario").unwrap();
+}
+
+pub fn rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it(on: &Instance) {
+    for order in [[ALL, of(A)], [of(A), ALL]] {
+        let mut world = World::new(on);
+        world.stamp(1, 10, A);
+        for (nth, scope) in order.into_iter().enumerate() {
+            let told = counts(&run(&mut world, 1000 + 10 * nth as i64, scope));
+            assert_eq!((told.pending, told.rows()), (1, 0), "{scope}");
+            assert_eq!(told.pending_since, Some(minute(1000 + 10 * nth as i64)), "{scope}");
+        }
+        let told = counts(&run(&mut world, 1020, of(B)));
+        assert_eq!((told.pending, told.pending_since), (0, None), "it is no key of B");
+        world.blob(1, None, b"late");
+        for (nth, scope) in order.into_iter().enumerate() {
+            let told = counts(&run(&mut world, 9000 + 10 * nth as i64, scope));
+            assert_eq!(world.numbers(), [1], "{scope}");
+            assert_eq!((told.late, told.pending), (1, 0), "{scope}");
+        }
+        assert_eq!(waiting(&mut world), []);
+        for scope in order {
+            let _ = run(&mut world, 20_000, scope);
+            assert_eq!(world.numbers(), [] as [u32; 0], "once");
+        }
+    }
+}
+
+pub fn rule_17_what_everybody_asks_for_comes_once_to_every_scope(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"of A", 10, A);
+    for scope in [ALL, of(A), of(B)] {
+        let _ = run(&mut world, 1000, scope);
+    }
+    ask(&mut world, 1, None);
+    assert_eq!(waiting(&mut world), [(None, 1)]);
+    let _ = run(&mut world, 9000, of(A));
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(waiting(&mut world), [(Some(of(B)), 1), (Some(ALL), 1)]);
+    let told = counts(&run(&mut world, 9010, of(B)));
+    assert_eq!((world.numbers(), told.pending), (vec![], 0), "it is no key of B");
+    let _ = run(&mut world, 9020, ALL);
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(waiting(&mut world), []);
+}
+
+pub fn rule_17_what_is_asked_for_before_any_watermark_is_kept(on: &Instance) {
+    let mut world = World::new(on);
+    world.blob(1, None, b"without metadata");
+    ask(&mut world, 1, None);
+    let _ = run(&mut world, 1000, of(A));
+    assert_eq!(world.numbers(), [] as [u32; 0]);
+    assert_eq!(waiting(&mut world), [(None, 1), (Some(of(A)), 1)]);
+    let _ = run(&mut world, 2000, ALL);
+    assert_eq!(world.numbers(), [1], "a run over all units takes what has no metadata");
+    assert_eq!(waiting(&mut world), [(Some(of(A)), 1)], "it waits for its metadata");
+    world.stamp(1, 5, A);
+    let _ = run(&mut world, 9000, of(A));
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(waiting(&mut world), []);
+}
+
+pub fn rule_17_a_key_asked_for_of_one_scope_is_of_no_other(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"of A", 10, A);
+    for scope in [ALL, of(A)] {
+        let _ = run(&mut world, 1000, scope);
+    }
+    ask(&mut world, 1, Some(of(A)));
+    let told = counts(&run(&mut world, 9000, ALL));
+    assert_eq!((world.numbers(), told.pending), (vec![], 0));
+    let _ = run(&mut world, 9010, of(A));
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(waiting(&mut world), []);
+}
+
+pub fn rule_17_a_run_that_dies_settles_nothing(on: &Instance) {
+    let mut world = World::new(on);
+    world.stamp(1, 10, A);
+    let _ = run(&mut world, 1000, ALL);
+    world.blob(1, None, b"late");
+    world.at(9000);
+    let died = world.start_run();
+    let table_run = world.backend.start_table(&died, &world.table.clone(), 60).unwrap();
+    assert_eq!(world.backend.run_batch(&table_run, Step::Roots, 10).unwrap().rows, 1);
+    // Another run, not a resumption: the slice that had the row is emptied.
+    let told = counts(&run(&mut world, 9010, ALL));
+    assert_eq!((world.numbers(), told.pending), (vec![1], 0));
+}
+
+pub fn rule_17_a_late_blob_of_a_row_that_moved_goes_where_the_row_is(on: &Instance) {
+    let mut world = World::new(on);
+    for number in [1, 2] {
+        world.stamp(number, 10, A);
+    }
+    for scope in [ALL, of(A), of(B)] {
+        let _ = run(&mut world, 1000, scope);
+    }
+    world.stamp(1, 1100, B);
+    world.stamp(2, 1100, X);
+    for number in [1, 2] {
+        world.blob(number, None, b"late");
+    }
+    let _ = run(&mut world, 9000, of(A));
+    assert_eq!(world.numbers(), [] as [u32; 0], "both have left A");
+    let _ = run(&mut world, 9010, ALL);
+    assert_eq!(world.numbers(), [1], "what is out of scope goes to nobody");
+    let _ = run(&mut world, 9020, of(B));
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(waiting(&mut world), [(Some(ALL), 1)], "until its unit is in scope");
+    world.unit_in_scope(X);
+    let _ = run(&mut world, 20_000, ALL);
+    assert_eq!(world.numbers(), [2]);
+}
+
+/// Metadata rows that never get a blob.
+fn notes(world: &mut World, numbers: std::ops::Range<u32>) {
+    let columns = [
+        Column::new("RowId", SqlType::UniqueIdentifier, false),
+        Column::new("Id", SqlType::UniqueIdentifier, false),
+        Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+        Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
+    ];
+    let row = |number: u32| {
+        vec![
+            Cell::Guid(key(number)),
+            Cell::Guid(key(number)),
+            Cell::DateTime(minute(10)),
+            Cell::Guid(unit(if number.is_multiple_of(2) { A } else { B })),
+        ]
+    };
+    let rows: Vec<_> = numbers.map(row).collect();
+    world.backend.insert(&world.table.metadata, &columns, &rows).unwrap();
+}
+
+pub fn rule_17_keys_that_wait_cost_no_later_run_anything(on: &Instance) {
+    let mut world = World::new(on);
+    world.table.accepted_absent_percent = 100;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    notes(&mut world, 10..3010);
+    world.put(1, None, b"a file", 10, A);
+    let mut options = world.options();
+    options.request.batch_size = Some(1000);
+    world.at(1000);
+    let first = counts(&world.run_with(&options).unwrap());
+    assert_eq!((first.rows(), first.gone, first.pending), (1, 3000, 3000));
+    let second = run(&mut world, 9000, ALL);
+    let told = counts(&second);
+    assert_eq!((told.gone, told.pending, told.pending_since), (0, 3000, Some(minute(1000))));
+    assert!(world.backend.run_steps(second.run.id).unwrap().is_empty(), "nothing was queued, so nothing was asked");
+    let of_a = run(&mut world, 9010, of(A));
+    assert_eq!(counts(&of_a).pending, 1500, "each scope waits for what is its own");
+    world.blob(10, None, b"it has come");
+    let third = run(&mut world, 20_000, ALL);
+    assert_eq!((world.numbers(), counts(&third).pending), (vec![10], 2999));
+    assert_eq!(world.backend.run_steps(third.run.id).unwrap().len(), 1, "one batch, of one key");
+}
+
+pub fn rule_17_a_run_of_a_unit_moves_no_mark_of_the_table(on: &Instance) {
+    let mut world = World::new(on);
+    let first = run(&mut world, 1000, ALL).run.id;
+    let of_unit = run(&mut world, 2000, of(A)).run.id;
+    let mark = world.mark();
+    assert_eq!((mark.last_run_id, mark.last_run_completed_at), (Some(first), Some(minute(1000))));
+    let units = world.backend.unit_watermarks().unwrap();
+    assert_eq!(units.len(), 1, "B has no watermark: {units:?}");
+    assert_eq!((units[0].unit, units[0].last_high_water), (unit(A), minute(2000 - BUFFER)));
+    assert_eq!((units[0].last_run_id, units[0].last_run_completed_at), (Some(of_unit), Some(minute(2000))));
+}
+
+/// A table `Notes` whose metadata says of what kind a row is.
+fn with_kinds(world: &mut World) {
+    world.add_table("Docs2");
+    let mut table = crate::scenarios::world::config("Docs2");
+    table.metadata = blobdelta::model::name::TableName::parse("Meta.dbo.Kinds").unwrap();
+    let columns = [
+        Column::new("Id", SqlType::UniqueIdentifier, false),
+        Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+        Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
+        Column::new("Kind", SqlType::NVarChar(Some(20)), true),
+        Column::new("Pages", SqlType::Int, true),
+    ];
+    world.backend.create_table(&table.metadata, &columns, "Id", &[]).unwrap();
+    let kinds = [(1, Some("file")), (2, Some("it's, so")), (3, Some("note")), (4, None), (5, Some("note"))];
+    for (number, kind) in kinds {
+        let letter = if number == 5 { X } else { A };
+        let row = vec![
+            Cell::Guid(key(number)),
+            Cell::DateTime(minute(10)),
+            Cell::Guid(unit(letter)),
+            kind.map_or(Cell::Null, Cell::Text),
+            Cell::Int(number.into()),
+        ];
+        world.backend.insert(&table.metadata, &columns, &[row]).unwrap();
+    }
+    world.backend.save_table(&table).unwrap();
+    world.table = table;
+}
+
+pub fn a_filter_says_which_metadata_counts(on: &Instance) {
+    let mut world = World::new(on);
+    with_kinds(&mut world);
+    for number in [1, 2, 3] {
+        world.blob(number, None, b"bytes");
+    }
+    let mut options = world.options();
+    options.request.table = Some(world.table.name.clone());
+    for (filter, taken, pending, out_of_scope) in [
+        (Some("Kind=file,'it''s, so'"), vec![1, 2], 0, 0),
+        (Some("pages=3,4"), vec![3], 1, 0),
+        (None, vec![1, 2, 3], 1, 1),
+    ] {
+        world.table.metadata_filter = filter.map(str::to_owned);
+        world.backend.save_table(&world.table.clone()).unwrap();
+        world.at(10_000);
+        options.request.from = Some(minute(0));
+        let told = counts(&world.run_with(&options).unwrap());
+        assert_eq!(world.numbers(), taken, "{filter:?}");
+        assert_eq!((told.pending, told.out_of_scope), (pending, out_of_scope), "{filter:?}");
+    }
+}
+
+pub fn a_filter_that_says_nothing_is_refused(on: &Instance) {
+    let mut world = World::new(on);
+    with_kinds(&mut world);
+    let cases = [
+        ("Kind", "equals sign"),
+        ("Size=1", "Size"),
+        ("Pages=many", "many"),
+        ("Pages=1 OR 1", "1 OR 1"),
+        ("Pages=3000000000", "3000000000"),
+        ("Kind='a", "never closed"),
+        ("ModifiedOn=2026-01-01", "whole numbers"),
+    ];
+    for (filter, told) in cases {
+        let mut table = world.table.clone();
+        table.metadata_filter = Some(filter.into());
+        let error = world.backend.save_table(&table).unwrap_err();
+        let text = format!("{error} {}", error.what_to_do().unwrap_or_default());
+        assert!(text.contains(told) && text.contains("MetadataFilter"), "{filter}: {text}");
+    }
+}
