@@ -105,7 +105,7 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
 ];
 
 /// The scripts of a job database on SQL Server.
-pub const SQLSERVER_DEPLOY: [Script; 5] = [
+pub const SQLSERVER_DEPLOY: [Script; 6] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 4,
@@ -135,6 +135,12 @@ pub const SQLSERVER_DEPLOY: [Script; 5] = [
         version: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
+    },
+    Script {
+        name: "09_BlobDeltaJobs_Servers.sql",
+        version: 1,
+        is_engine: false,
+        text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
 ];
 
@@ -240,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_doctor_expects_the_versions_that_deploy_applies() {
-        let [.., doctor, _] = SQLSERVER_DEPLOY;
+        let doctor = SQLSERVER_DEPLOY.into_iter().find(|script| script.name.contains("Doctor")).unwrap();
         for Script { name, version, .. } in SQLSERVER_DEPLOY {
             let expected = [format!("N'{name}', {version}\n"), format!("N'{name}' AS Script, {version} AS Version\n")];
             assert!(expected.iter().any(|line| doctor.text.contains(line)), "{name} has version {version}");

@@ -16,6 +16,12 @@ CREATE TABLE IF NOT EXISTS BlobDeltaSource (
     SourceId BLOB NOT NULL CHECK (length(SourceId) = 16)
 );
 
+-- Rule 28: the folders in which this job database may run: where it was deployed, and where it moved to.
+CREATE TABLE IF NOT EXISTS BlobDeltaKnownServer (
+    ServerIdentity TEXT NOT NULL PRIMARY KEY,
+    FirstSeenAt    TEXT NOT NULL
+);
+
 -- RequireBundle is NULL until somebody says 0 or 1: then the first bundled run makes it 1.
 CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,

@@ -51,6 +51,19 @@ IF OBJECT_ID(N'dbo.BlobDeltaSource', N'U') IS NULL
 GO
 INSERT INTO dbo.BlobDeltaSource (OnlyRow) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSource);
 GO
+-- Rule 28: the servers on which this job database may run: where it was deployed, and where it was said to
+-- have moved. DatabaseGuid is that of sys.database_recovery_status, which RESTORE makes anew for a database that
+-- was not there; empty where the login might not see it.
+IF OBJECT_ID(N'dbo.BlobDeltaKnownServer', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaKnownServer (
+        ServerIdentity nvarchar(256) NOT NULL,
+        DatabaseGuid   nvarchar(36) NOT NULL
+            CONSTRAINT DF_BlobDeltaKnownServer_DatabaseGuid DEFAULT N'',
+        FirstSeenAt    datetime2(7) NOT NULL
+            CONSTRAINT DF_BlobDeltaKnownServer_FirstSeenAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaKnownServer PRIMARY KEY (ServerIdentity, DatabaseGuid)
+    );
+GO
 -- One row a table, Db.schema.table. A plain INSERT that names source, target and metadata is enough.
 IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaTableConfig (

@@ -90,6 +90,56 @@ BEGIN
     );
 END;
 GO
+-- These two are the one place that says on which server the job database stands, so that a test can move it. A
+-- failover cluster instance has one name on all its nodes; replicas of an availability group have each its own.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_ServerIdentity', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_ServerIdentity() RETURNS nvarchar(256) AS
+BEGIN
+    RETURN COALESCE(CONVERT(nvarchar(256), SERVERPROPERTY(''ServerName'')), @@SERVERNAME, N''a server without a name'');
+END');
+GO
+-- Only one database should ever have this guid, and RESTORE makes a new one for a database that was not there, so a
+-- copy on the same server is noticed too. Empty where the server has no such view, or does not show the row.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_DatabaseGuid', N'FN') IS NULL AND OBJECT_ID(N'sys.database_recovery_status') IS NOT NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_DatabaseGuid() RETURNS nvarchar(36) AS
+BEGIN
+    RETURN COALESCE((SELECT LOWER(CONVERT(nvarchar(36), database_guid)) FROM sys.database_recovery_status
+        WHERE database_id = DB_ID()), N'''');
+END');
+GO
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_DatabaseGuid', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_DatabaseGuid() RETURNS nvarchar(36) AS BEGIN RETURN N''''; END');
+GO
+-- The first deployment notes its server. Another one is noted by usp_BlobDelta_AddServer alone.
+INSERT INTO dbo.BlobDeltaKnownServer (ServerIdentity, DatabaseGuid)
+SELECT dbo.ufn_BlobDelta_ServerIdentity(), dbo.ufn_BlobDelta_DatabaseGuid()
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaKnownServer);
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckServer', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckServer AS RETURN 0');
+GO
+-- Rule 28: that the job database knows the server on which it stands. A copy has the same SourceId, and would go on
+-- with the original's chains.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckServer
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Here nvarchar(256) = dbo.ufn_BlobDelta_ServerIdentity(), @Guid nvarchar(36) = dbo.ufn_BlobDelta_DatabaseGuid();
+    IF EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaKnownServer
+        WHERE ServerIdentity = @Here AND (DatabaseGuid = @Guid OR DatabaseGuid = N'' OR @Guid = N'')
+    )
+        RETURN 0;
+    SET @Message = CONCAT(N'this job database was deployed on ',
+        COALESCE((SELECT MAX(RTRIM(ServerIdentity + N' ' + DatabaseGuid)) FROM dbo.BlobDeltaKnownServer
+            WHERE FirstSeenAt = (SELECT MAX(FirstSeenAt) FROM dbo.BlobDeltaKnownServer)), N'a server that it forgot'),
+        N', and stands on ', RTRIM(@Here + N' ' + @Guid), N' now; nothing was changed. If the original moved here, or this is its failover partner, ',
+        N'EXEC dbo.usp_BlobDelta_AddServer (or blobdelta deploy --moved); if this is a copy, EXEC dbo.usp_BlobDelta_BecomeOwnSource ',
+        N'(or blobdelta deploy --copied), which makes it a source of its own');
+    SET @Message = REPLACE(@Message, N'%', N'%%');
+    THROW 51000, @Message, 1;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
 GO
 -- Reads the columns of all that the tables of #Chosen are configured with into #BlobDeltaCatalog, both of the caller, so
@@ -1369,6 +1419,7 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7), @IsHeld bit;
+    EXEC dbo.usp_BlobDelta_CheckServer;
     SELECT @LeaseEpoch = NULL, @TookOver = NULL;
     BEGIN TRY
         SET @Now = dbo.ufn_BlobDelta_UtcNow();
@@ -1579,6 +1630,7 @@ BEGIN
     DECLARE @Message nvarchar(2000), @Utc datetime2(7), @Local datetime2(7), @Table nvarchar(400),
         @Known bit = 0, @Found bigint, @Resolved bit, @Sql nvarchar(max);
     IF @RunId IS NOT NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) RETURN 0;
+    EXEC dbo.usp_BlobDelta_CheckServer;
     IF @BatchSize IS NULL OR @BatchSize NOT BETWEEN 1 AND 1000000
         THROW 51001, N'the batch size has to be between 1 and 1,000,000 rows', 1;
     IF @MaxDOP IS NULL OR @MaxDOP NOT BETWEEN 0 AND 32767
@@ -1720,6 +1772,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
+    EXEC dbo.usp_BlobDelta_CheckServer;
     EXEC dbo.usp_BlobDelta_CheckClock @Now;
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) THROW 51001, N'there is no such run', 1;
     BEGIN TRY

@@ -409,8 +409,19 @@ BEGIN
         UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 5
         UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 1
+        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 1
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
+    IF EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaKnownServer
+        WHERE ServerIdentity = dbo.ufn_BlobDelta_ServerIdentity()
+            AND (DatabaseGuid = dbo.ufn_BlobDelta_DatabaseGuid() OR DatabaseGuid = N'' OR dbo.ufn_BlobDelta_DatabaseGuid() = N'')
+    )
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'server', CONCAT(N'the job database knows ', dbo.ufn_BlobDelta_ServerIdentity()));
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'error', N'server', CONCAT(N'the job database does not know ', dbo.ufn_BlobDelta_ServerIdentity(), N': it moved, or is a copy, and every run is refused'),
+            N'blobdelta deploy --moved (EXEC dbo.usp_BlobDelta_AddServer) where the original moved here; blobdelta deploy --copied (EXEC dbo.usp_BlobDelta_BecomeOwnSource) where this is a copy');
     -- Templates run as the caller, so the right to execute is not enough.
     SET @Missing = CONCAT(
         CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'SELECT') = 1 THEN N'' ELSE N', SELECT' END,

@@ -154,6 +154,7 @@ BEGIN
     IF (@KeepRuns IS NULL AND @KeepDays IS NULL) OR @KeepRuns < 1 OR @KeepDays < 1 OR @KeepDays > 36500 OR @MostRows IS NULL OR @MostRows < 1
         THROW 51001, N'what is to be kept has to be said, in runs or in days, 1 at least and 36500 days at most', 1;
     DECLARE @Nr int, @JobTable nvarchar(128), @Sql nvarchar(max), @Found bigint, @Rows bigint;
+    IF @PlanOnly = 0 EXEC dbo.usp_BlobDelta_CheckServer;
     CREATE TABLE #Doomed (RunId uniqueidentifier NOT NULL PRIMARY KEY);
     -- In the order of deleting: without its rows in BlobDeltaRunTable nobody can resume a run, and as long as the
     -- header is there the next call finds what this one left.

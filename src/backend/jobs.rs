@@ -1,5 +1,6 @@
 //! The job database: configuration, and what the monitoring queries show.
 
+use super::servers::Servers;
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -170,11 +171,42 @@ pub trait Jobs {
     fn now(&mut self) -> Result<ServerTime>;
 
     /// Creates or upgrades the job database, and marks the slices that may be marked. Can be
-    /// repeated at any time.
+    /// repeated at any time. The first time it notes the server.
     ///
     /// # Errors
-    /// Database; Config, if the job database is of a newer version.
+    /// Database; Config, if the job database is of a newer version, or does not know this server.
     fn deploy(&mut self) -> Result<Vec<DeployStep>>;
+
+    /// Where the job database stands, and which servers it knows. Changes nothing.
+    ///
+    /// # Errors
+    /// Database.
+    fn servers(&mut self) -> Result<Servers>;
+
+    /// Rule 28: that the job database knows the server that it stands on. Whatever goes on with a chain,
+    /// or settles anything of it, asks this first.
+    ///
+    /// # Errors
+    /// As [`Servers::check`]; Database.
+    fn check_server(&mut self) -> Result<()> {
+        self.servers()?.check()
+    }
+
+    /// The job database moved here, or may fail over to here: it knows this server from now on. Does
+    /// nothing where it does already, or where nothing was deployed.
+    ///
+    /// # Errors
+    /// Database.
+    fn add_server(&mut self) -> Result<()>;
+
+    /// The job database is a copy: it gets a SourceId of its own, knows this server alone, and forgets runs,
+    /// watermarks, leases, bundles and what was owed to destinations; its slices are marked as empty. So its
+    /// chains begin anew, each with a full load. Configuration, scripts, exclusions, keys that were
+    /// asked for and logged deletions stay. In one transaction; a slice that is not there is told.
+    ///
+    /// # Errors
+    /// Config, if nothing was deployed; Database.
+    fn become_own_source(&mut self) -> Result<Vec<DeployStep>>;
 
     /// That the job database has what this program needs.
     ///

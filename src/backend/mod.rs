@@ -15,6 +15,7 @@ mod obstacles;
 mod prune;
 mod ranks;
 mod sandbox;
+mod servers;
 mod slices;
 pub mod sqlite;
 pub mod sqlserver;
@@ -35,6 +36,7 @@ pub use keys::{KeyRecord, KeyState, Keys};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
+pub use servers::Servers;
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
 pub use target::{

@@ -171,13 +171,28 @@ impl Instance {
 }
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  blobdelta deploy --connection sqlite:./instance --create")]
+#[command(after_help = "\
+A job database knows the server (an embedded one: the folder) that it was deployed on. On another one
+every run is refused, until it is said what happened: --moved or --copied.
+
+Examples:
+  blobdelta deploy --connection sqlite:./instance --create
+  blobdelta deploy --moved --connection sqlite:./moved
+  blobdelta deploy --copied --connection sqlite:./copy_for_tests")]
 pub struct DeployArgs {
     #[command(flatten)]
     pub instance: Instance,
     /// Make the folder of an embedded instance that is not there yet
     #[arg(long)]
     pub create: bool,
+    /// The job database moved here, or this is a failover partner: runs are allowed here too, from now
+    /// on. To be said once on each
+    #[arg(long, conflicts_with = "copied")]
+    pub moved: bool,
+    /// The job database is a copy, and the original may go on: it becomes a source of its own, forgets
+    /// runs, watermarks and bundles, and ships nothing of what the original owed. Its first run is a full load
+    #[arg(long)]
+    pub copied: bool,
 }
 
 #[derive(clap::Args, Debug)]

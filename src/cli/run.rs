@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::json::utc;
-use super::render::{number, window_bounds};
+use super::json::{error_object, utc};
+use super::render::{error_text, number, window_bounds};
 use super::shipping;
 use super::summary;
 use super::table::Table;
@@ -28,7 +28,12 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let ships = pack.ship_to.is_some();
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
     if args.plan {
-        return Ok(plan_answer(&engine::plan(backend.as_mut(), &request(args))?));
+        let mut answer = plan_answer(&engine::plan(backend.as_mut(), &request(args))?);
+        if let Err(error) = backend.check_server() {
+            answer.text += &format!("a run started now would be refused:\n{}", error_text(&error));
+            answer.json["refused"] = error_object(&error);
+        }
+        return Ok(answer);
     }
     let options = RunOptions {
         request: request(args),

@@ -2,7 +2,9 @@
 
 use super::answer::Answer;
 use super::args::StatusArgs;
+use super::deploy::server_object;
 use super::json::{table_time, text, utc};
+use super::render::error_text;
 use super::shipping;
 use super::table::Table;
 use crate::backend::{Backend, PackState};
@@ -33,7 +35,9 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let watermarks = watermarks(backend)?;
     let (units, pending) = (unit_watermarks(backend)?, pending(backend)?);
     let (unpacked, owed) = (unpacked(backend)?, owed(backend)?);
-    let mut text = section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
+    let servers = backend.servers()?;
+    let unknown = servers.check().err().map_or(String::new(), |error| format!("{}\n", error_text(&error)));
+    let mut text = unknown + &section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
     if !units.is_empty() {
         text += &section("Watermarks of business units", &units);
     }
@@ -59,6 +63,7 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
         "pending": pending.json(),
         "unpacked": unpacked.json(),
         "unshipped": owed.json(),
+        "server": server_object(&servers),
     });
     Ok(Answer::done(text, json))
 }

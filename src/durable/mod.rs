@@ -12,12 +12,14 @@ mod at;
 mod beneath;
 mod entry;
 mod faulty;
+mod identity;
 mod local;
 mod point;
 
 pub use beneath::{Beneath, Sharing, remove_ours};
 pub use entry::{Entry, EntryKind};
 pub use faulty::{Fault, Faulty, When};
+pub use identity::folder_identity;
 pub use local::{Local, keep_private};
 
 use crate::error::Result;

@@ -21,6 +21,7 @@ pub fn give_up(
     lease_seconds: u32,
 ) -> Result<Vec<TableName>> {
     backend.check_deployed()?;
+    backend.check_server()?;
     let tables = match table {
         Some(table) => vec![backend.table(table)?],
         None => backend.tables()?,

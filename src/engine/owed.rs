@@ -67,16 +67,20 @@ pub fn ship_owed(
     let mut unreachable = BTreeSet::new();
     let mut shipments = Vec::new();
     for bundle in bundles {
-        let done = monitor.check().and_then(|()| refuse(&bundle, &unreachable)).and_then(|()| {
-            ship(&bundle).inspect_err(|error| {
-                if error.kind() == Kind::Io {
-                    unreachable.insert(bundle.ship_to.clone());
-                }
-            })?;
-            backend.record_shipped(&bundle).map_err(|error| {
-                error.hint("the bundle stands at its destination; the next run finds it there, and records it")
-            })
-        });
+        let done = monitor
+            .check()
+            .and_then(|()| backend.check_server())
+            .and_then(|()| refuse(&bundle, &unreachable))
+            .and_then(|()| {
+                ship(&bundle).inspect_err(|error| {
+                    if error.kind() == Kind::Io {
+                        unreachable.insert(bundle.ship_to.clone());
+                    }
+                })?;
+                backend.record_shipped(&bundle).map_err(|error| {
+                    error.hint("the bundle stands at its destination; the next run finds it there, and records it")
+                })
+            });
         shipments.push(Shipment { bundle, error: done.err() });
     }
     shipments
@@ -90,6 +94,7 @@ pub fn ship_owed(
 /// Usage, if there is no such run; Config, if the job database is too old; Database.
 pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result<Vec<PathBuf>> {
     backend.check_deployed()?;
+    backend.check_server()?;
     backend.run(run_id)?;
     if backend.run_tables(run_id)?.iter().any(|(_, state)| *state == PackState::Unpacked) {
         return Ok(Vec::new());

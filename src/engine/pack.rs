@@ -36,6 +36,7 @@ pub fn pack(
 ) -> Result<PackReport> {
     check_out(out)?;
     backend.check_deployed()?;
+    backend.check_server()?;
     let run = backend.run(run_id)?;
     let told = options.destination_of(&run, out)?;
     sweep(backend, out, disk, monitor)?;

@@ -76,6 +76,7 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<RunReport> {
     backend.check_deployed()?;
+    backend.check_server()?;
     backend.limit_memory(options.pack.memory.databases_alone())?;
     if options.backup_slice.is_some() {
         backend.check_backup()?;

@@ -32,6 +32,9 @@ pub fn reconcile(
     options: &ReconcileOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<TableReport>> {
+    if options.pend || options.log_deletions {
+        backend.check_server()?;
+    }
     let open = |path: &PathBuf| Bundle::open_in(Container::open(path, &options.identities)?);
     let bundles = bundles.iter().map(open).collect::<Result<Vec<_>>>()?;
     bundles.iter().try_for_each(Bundle::check_file_set)?;

@@ -7,6 +7,7 @@ mod archives;
 mod bundles;
 mod chains;
 mod commands;
+mod copies;
 mod demo;
 mod leftovers;
 mod memory;

@@ -103,14 +103,20 @@ impl Site {
     pub fn new() -> Self {
         let site = Self { dir: scratch() };
         copy(template(), site.dir.path());
-        site
+        site.moved()
     }
 
     /// The same, with everything that was done to it.
     pub fn copied(&self) -> Self {
         let site = Self { dir: scratch() };
         copy(self.dir.path(), site.dir.path());
-        site
+        site.moved()
+    }
+
+    /// Another folder is another server, which the job database has to be told.
+    fn moved(self) -> Self {
+        open(&self.path("source")).add_server().unwrap();
+        self
     }
 
     /// After a full load, with changes that the next run takes.

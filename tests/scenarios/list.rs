@@ -4,7 +4,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     bundles, destinations, failures, give_up, history, leases, names, places, procedures, prune, reconcile, scopes,
-    shipping, slices, suspect, takes, tree, types, units, upkeep, values,
+    servers, shipping, slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -127,6 +127,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_19_a_slice_of_a_run_that_nobody_knows_can_be_given_up,
         rule_19_only_what_the_run_holds_is_given_up,
         rule_19_a_run_that_is_gone_on_with_leaves_what_was_given_up,
+    }
+    servers {
+        rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is,
+        rule_28_what_moved_goes_on_and_is_known_in_both_places,
+        rule_28_a_copy_becomes_a_source_of_its_own_and_continues_nothing,
     }
     reconcile {
         what_runs_took_is_reconciled,

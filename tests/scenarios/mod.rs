@@ -23,6 +23,7 @@ mod procedures;
 mod prune;
 mod reconcile;
 mod scopes;
+mod servers;
 mod shipping;
 mod slices;
 mod suspect;

@@ -182,6 +182,7 @@ pub fn empty(control: &mut dyn Backend, which: &str) -> Result<()> {
     let kept = "name LIKE N'BlobDelta%'
         AND name NOT IN (N'BlobDeltaSource', N'BlobDeltaSchemaVersion', N'BlobDeltaIndexMade')";
     each_table(control, "BlobDeltaJobs", kept, "DELETE FROM ")?;
+    control.execute_script("EXEC dbo.usp_BlobDelta_AddServer")?;
     control.execute_script(
         "INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
          SELECT TableName, StepNumber, ScriptName, ScriptText FROM dbo.ScenarioStepScript;

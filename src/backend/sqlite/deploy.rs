@@ -14,6 +14,10 @@ impl Session {
         if !self.options.main_database.eq_ignore_ascii_case(JOB_DATABASE) {
             return Err(Error::internal("a job database is deployed in its own session"));
         }
+        let servers = self.read_servers()?;
+        if !servers.known.is_empty() {
+            servers.check()?;
+        }
         let mut steps = Vec::new();
         for script in scripts::SQLITE_DEPLOY {
             steps.push(self.transact("deploy a script", |session| session.apply_script(&script))?);
@@ -27,6 +31,7 @@ impl Session {
             steps.push(DeployStep { name: "templates".into(), outcome, needs_attention: false });
         }
         self.execute("INSERT OR IGNORE INTO BlobDeltaSource (OnlyRow, SourceId) VALUES (1, ?1)", [Guid::random()])?;
+        self.note_server()?;
         for table in self.configured_tables()? {
             steps.push(self.deploy_slice(&table));
         }

@@ -31,6 +31,7 @@ impl Extract for Session {
     }
 
     fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
+        self.read_servers()?.check()?;
         let tables = self.requested_tables(request)?;
         let started = self.server_time();
         self.check_clock(&tables, started)?;
@@ -88,6 +89,7 @@ impl Extract for Session {
                 .run(id)
                 .hint("pack it with `pack --run`, or start a new one"));
         }
+        self.read_servers()?.check()?;
         self.check_clock(&self.configured_tables()?, self.server_time())?;
         let run = self.transact("resume a run", |session| {
             session.execute(

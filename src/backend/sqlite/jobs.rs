@@ -5,6 +5,7 @@ use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
+use crate::backend::servers::Servers;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -28,6 +29,19 @@ impl Jobs for Session {
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
         self.deploy_all()
+    }
+
+    fn servers(&mut self) -> Result<Servers> {
+        self.read_servers()
+    }
+
+    fn add_server(&mut self) -> Result<()> {
+        self.transact("note the server", |session| session.note_server())
+    }
+
+    fn become_own_source(&mut self) -> Result<Vec<DeployStep>> {
+        self.source_id()?;
+        self.become_another_source()
     }
 
     fn check_deployed(&mut self) -> Result<()> {

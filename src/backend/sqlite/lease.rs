@@ -21,6 +21,7 @@ impl Session {
         lease_seconds: u32,
         attempt: Option<u32>,
     ) -> Result<(Fence, Option<Guid>)> {
+        self.read_servers()?.check()?;
         self.lease_seconds = lease_seconds;
         self.transact("take the lease", |session| {
             attempt.map_or(Ok(()), |attempt| session.pass_run(run_id, attempt))?;

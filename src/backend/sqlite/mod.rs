@@ -35,6 +35,7 @@ mod samples;
 mod sandbox;
 mod scope;
 mod series;
+mod servers;
 mod session;
 mod slices;
 mod sql;

@@ -17,7 +17,7 @@ impl Upkeep for Session {
     }
 
     fn doctor(&mut self) -> Result<Vec<Advice>> {
-        let mut found = vec![self.clock_advice()?];
+        let mut found = vec![self.server_advice()?, self.clock_advice()?];
         for table in self.tables()? {
             found.extend(self.table_advice(&table));
         }
@@ -42,6 +42,9 @@ impl Upkeep for Session {
 
     fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
         self.source_id()?;
+        if !plan {
+            self.check_server()?;
+        }
         self.prune_job_database(retention, plan)
     }
 }
@@ -52,6 +55,14 @@ fn advice(severity: Severity, subject: impl ToString, finding: impl Into<String>
 }
 
 impl Session {
+    fn server_advice(&mut self) -> Result<Advice> {
+        let servers = self.servers()?;
+        Ok(match servers.check() {
+            Ok(()) => advice(Severity::Ok, "server", format!("the job database knows {}", servers.here), None),
+            Err(error) => advice(Severity::Error, "server", error.what(), error.what_to_do()),
+        })
+    }
+
     fn clock_advice(&mut self) -> Result<Advice> {
         let now = self.server_time().utc;
         let last = self.recent_runs(1)?.first().map(|run| run.started_at.utc);

@@ -21,6 +21,10 @@ impl Session {
         for script in scripts::SQLSERVER_DEPLOY {
             applied.push(self.applied_version(&script)?);
         }
+        let servers = self.read_servers()?;
+        if !servers.known.is_empty() {
+            servers.check()?;
+        }
         let mut steps = Vec::new();
         for (script, before) in scripts::SQLSERVER_DEPLOY.iter().zip(applied) {
             steps.push(self.apply_script(script, before)?);

@@ -28,6 +28,7 @@ mod made;
 mod obstacles;
 mod page;
 mod sandbox;
+mod servers;
 mod session;
 mod slices;
 mod sql;

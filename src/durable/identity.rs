@@ -1,0 +1,51 @@
+//! [`folder_identity`]: which folder of this machine one is, whatever its path.
+
+use crate::error::{Error, Result};
+use std::fs::Metadata;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// What tells a folder from a copy of it: its inode and when it was made, where the file system keeps
+/// that. The same after a rename within a file system and after its files were replaced; another one of
+/// a copy (`cp -a`, a restored archive), of a folder that was moved to another file system, and of one
+/// that was made anew. A clone of the whole disk has the same.
+///
+/// # Errors
+/// Io.
+pub fn folder_identity(folder: &Path) -> Result<String> {
+    let metadata = folder.metadata().map_err(|error| Error::io("look at", folder, error))?;
+    let made = metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    let made = made.map_or("-".to_owned(), |since| since.as_nanos().to_string());
+    Ok(format!("folder {} made {made}", number(&metadata)))
+}
+
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.ino().to_string()
+}
+
+/// When it was made has to do.
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> String {
+    "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_stays_itself_when_it_is_renamed_and_its_copy_is_another() {
+        let ground = tempfile::tempdir().unwrap();
+        let (first, second) = (ground.path().join("first"), ground.path().join("second"));
+        std::fs::create_dir(&first).unwrap();
+        let identity = folder_identity(&first).unwrap();
+        std::fs::write(first.join("file"), "x").unwrap();
+        std::fs::rename(&first, &second).unwrap();
+        assert_eq!(folder_identity(&second).unwrap(), identity);
+        std::fs::create_dir(&first).unwrap();
+        assert_ne!(folder_identity(&first).unwrap(), identity);
+        assert!(folder_identity(&ground.path().join("third")).is_err());
+    }
+}
