@@ -203,6 +203,14 @@ pub mod sqlite {
     pub const EXPAND_PENDING: &str = include_str!("../sql/sqlite/engine/expand_pending.sql");
     /// Rule 17: pending keys of a business unit that belong to another by now.
     pub const FOREIGN_PENDING: &str = include_str!("../sql/sqlite/engine/foreign_pending.sql");
+    /// Rule 17: what a business unit's run hands out.
+    pub const SHIPPED_KEYS: &str = include_str!("../sql/sqlite/engine/shipped_keys.sql");
+    /// Rule 17: logged keys that have not left this scope.
+    pub const LEFT_BACK: &str = include_str!("../sql/sqlite/engine/left_back.sql");
+    /// Rule 17: keys that have left a business unit.
+    pub const LEFT_SCOPE: &str = include_str!("../sql/sqlite/engine/left_scope.sql");
+    /// Rule 17: of them, those with children that have not.
+    pub const LEFT_STAYS: &str = include_str!("../sql/sqlite/engine/left_stays.sql");
     /// Rule 15: deletions of the window into the slice.
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
     /// What the slice holds, counted.

@@ -926,7 +926,8 @@ BEGIN
         );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
     -- Rule 15: LoggedAt selects, DeletedOn competes. A key that left a scope (rule 17) is told to that scope
-    -- alone; on a tie the deletion outranks it.
+    -- alone; on a tie the deletion outranks it. The runs of a business unit tell deletions of what they have handed
+    -- out, whatever unit the log names.
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
     FROM (
@@ -936,8 +937,11 @@ BEGIN
         FROM dbo.BlobDeltaDeletionLog AS l
         WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
             AND (
-                (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR l.BusinessUnit IS NULL))
-                OR l.BusinessUnit = @BusinessUnitId
+                (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = l.stream_id
+                )))
+                OR (l.Reason = N''LeftScope'' AND l.BusinessUnit = @BusinessUnitId)
                 OR (l.Reason = N''LeftScope'' AND l.BusinessUnit IS NULL AND @BusinessUnitId IS NULL)
             )
     ) AS d
@@ -1043,6 +1047,81 @@ BEGIN
     WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBack', 0, 0, N'
+    -- Rule 17: a key that was logged as having left this scope, and that is in it or in this slice, has not.
+    DELETE d
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND (
+        EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
+        OR (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = d.stream_id) > 0
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedKeys', 0, 1, N'
+    -- Rule 17: what the slice of a business unit''s run hands out. An ancestor out of the unit''s scope came without
+    -- its blobs, and has no business unit.
+    UPDATE k SET
+        ModifiedOn = CASE WHEN k.ModifiedOn >= t.DeltaModifiedOn OR t.DeltaModifiedOn IS NULL THEN k.ModifiedOn ELSE t.DeltaModifiedOn END,
+        IsWhole = CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE k.IsWhole END
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId;
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @BusinessUnitId, t.{KeyColumn}, t.DeltaModifiedOn,
+        CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE 0 END
+    FROM {TargetTable} AS t
+    WHERE NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 1, N'
+    -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
+    -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
+    -- ancestor that came without its blobs is told to nobody, and holds nothing above it in its place.
+    -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
+    -- A row that came before its window may come again by the next one, so it is asked for then.
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn)
+    SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, @WindowStart)
+    FROM dbo.BlobDeltaShippedKey AS k
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
+        AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+        AND (k.IsWhole = 0 OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
+        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn)
+    SELECT d.stream_id, 1, d.DeletedOn
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id);');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 1, N'
+    -- Rules 7 and 17: what left a business unit stays at its receivers while one of its children does; one level a
+    -- turn, and each turn takes a key out at least.
+    DECLARE @Left bigint = (SELECT COUNT(*) FROM #Left);
+    WHILE @Left > 0
+    BEGIN
+        DELETE FROM #Left WHERE stream_id IN (
+            SELECT l.stream_id
+            FROM #Left AS l
+            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = l.stream_id
+            INNER JOIN {SourceTable} AS c {SourceHint} ON c.{ParentPathColumn} = p.{PathColumn}
+            INNER JOIN dbo.BlobDeltaShippedKey AS k
+                ON k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
+            WHERE NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn})
+        );
+        SET @Left = @@ROWCOUNT;
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
+    -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more.
+    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName AND Reason = N''LeftScope'';
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT @TableName, l.stream_id, l.LeftOn, @BusinessUnitId, @Now, N''LeftScope''
+    FROM #Left AS l
+    WHERE l.IsWhole = 1 AND NOT EXISTS (
+        SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = l.stream_id
+    );
+    DELETE FROM dbo.BlobDeltaShippedKey
+    WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (
+        SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d
+        WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
     -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
@@ -2382,6 +2461,7 @@ BEGIN
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
         @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    CREATE TABLE #Left (stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsWhole bit NOT NULL, LeftOn datetime2(7) NOT NULL);
     BEGIN TRY
         BEGIN TRANSACTION;
         SET @Counts = (
@@ -2418,6 +2498,15 @@ BEGIN
         SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
+        -- Rule 17: what the slice hands out is noted, and receivers of a business unit are told what left it.
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
+        IF @Unit IS NOT NULL
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedKeys';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
+            IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftTold';
+        END;
         -- Rule 3: every key has ended, and what was copied stands in the slice.
         SELECT
             @Unmarked = COALESCE(SUM(CASE WHEN State IS NULL THEN 1 ELSE 0 END), 0),
@@ -2649,13 +2738,22 @@ BEGIN
                 SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
                 WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
             );
-        UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
-        WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
-        UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
+        -- What it told to have left a unit is to be told again.
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c
         INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
         WHERE c.TableName = @TableName;
+        SET @Sql = REPLACE(N'INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+            SELECT @TableName, @Unit, d.stream_id, d.DeletedOn, 1 FROM {Db}.[dbo].[BlobDeltaDeletion] AS d
+            WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                WHERE k.TableName = @TableName AND k.BusinessUnitId = @Unit AND k.stream_id = d.stream_id
+            )', N'{Db}', QUOTENAME(@Db));
+        IF @Unit IS NOT NULL
+            EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Unit uniqueidentifier', @TableName = @TableName, @Unit = @Unit;
+        UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
+        WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
+        UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
         SET @Sql = REPLACE(N'UPDATE {Db}.[dbo].[BlobDeltaSlice] SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
             WindowEnd = NULL, State = N''Empty'' WHERE TargetTable = @Table', N'{Db}', QUOTENAME(@Db));
         EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;

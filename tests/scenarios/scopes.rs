@@ -6,8 +6,11 @@ use blobdelta::backend::PendingRecord;
 use blobdelta::engine::RunReport;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
+use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Step, TableCounts};
+use blobdelta::model::slice::{Deletion, DeletionReason};
 use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::time::Timestamp;
 
 const ALL: Scope = Scope::All;
 
@@ -274,4 +277,106 @@ pub fn a_filter_that_says_nothing_is_refused(on: &Instance) {
         let text = format!("{error} {}", error.what_to_do().unwrap_or_default());
         assert!(text.contains(told) && text.contains("MetadataFilter"), "{filter}: {text}");
     }
+}
+
+/// The deletions of the slice that stands: number, reason, and when.
+fn told(world: &mut World) -> Vec<(u32, DeletionReason, Timestamp)> {
+    let last = world.backend.recent_runs(1).unwrap().remove(0);
+    let fence = world.backend.take_lease(last.id, &world.table.name.clone(), 60).unwrap();
+    let found = world.backend.read_deletions(&fence, None, 100).unwrap();
+    world.backend.release_leases(&[fence]).unwrap();
+    let number = |key: Guid| u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
+    found.into_iter().map(|one| (number(one.key), one.reason, one.deleted_on)).collect()
+}
+
+pub fn rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone(on: &Instance) {
+    let mut world = World::new(on);
+    world.table.include_deletions = false;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    for number in [1, 2, 3] {
+        world.put(number, None, b"of A", 10, A);
+    }
+    for scope in [ALL, of(A), of(B)] {
+        let _ = run(&mut world, 1000, scope);
+    }
+    world.stamp(1, 1100, B);
+    // Without a stamp.
+    world.stamp(2, 10, B);
+    let report = run(&mut world, 9000, of(A));
+    assert_eq!(counts(&report).tombstones, 2);
+    let left = |number| (number, DeletionReason::LeftScope, minute(10));
+    assert_eq!(told(&mut world), [left(1), left(2)], "they outrank what A has, and nothing that comes");
+    for (at, scope) in [(9010, ALL), (9020, of(B)), (20_000, of(A))] {
+        let _ = run(&mut world, at, scope);
+        assert_eq!(told(&mut world), [], "{scope}: once, and to A alone");
+    }
+    world.stamp(1, 20_100, A);
+    let _ = run(&mut world, 30_000, of(A));
+    assert_eq!((world.numbers(), told(&mut world)), (vec![1], vec![]), "it came back");
+}
+
+pub fn rule_17_a_folder_that_left_a_unit_stays_while_a_child_of_it_does(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"above", 10, A);
+    world.put(2, Some(1), b"folder", 10, A);
+    world.put(3, Some(2), b"file", 10, A);
+    let _ = run(&mut world, 1000, of(A));
+    world.stamp(1, 1100, B);
+    world.stamp(2, 1100, B);
+    let _ = run(&mut world, 9000, of(A));
+    assert_eq!(told(&mut world), [], "the file needs both");
+    world.put(4, Some(2), b"another file", 9100, A);
+    world.stamp(3, 9100, B);
+    let _ = run(&mut world, 20_000, of(A));
+    assert_eq!(world.numbers(), [1, 2, 4], "and so does the new one");
+    assert_eq!(told(&mut world), [(3, DeletionReason::LeftScope, minute(10))]);
+    world.stamp(4, 20_100, B);
+    let _ = run(&mut world, 30_000, of(A));
+    let numbers: Vec<u32> = told(&mut world).into_iter().map(|one| one.0).collect();
+    assert_eq!(numbers, [1, 2, 4], "nothing of A is left below");
+}
+
+pub fn rule_17_a_unit_is_told_deletions_of_what_it_has_had(on: &Instance) {
+    let mut world = World::new(on);
+    for (number, letter) in [(1, A), (2, B), (3, A)] {
+        world.put(number, None, b"bytes", 10, letter);
+    }
+    for scope in [ALL, of(A), of(B)] {
+        let _ = run(&mut world, 1000, scope);
+    }
+    // 3 moves and goes: A has had it, B has not.
+    world.stamp(3, 1050, B);
+    for number in [1, 2, 3] {
+        world.remove(number);
+        world.at(1100);
+        world.log_deletion(number, 1100);
+    }
+    let gone = |number| (number, DeletionReason::Deleted, minute(1100));
+    for (at, scope, had) in [(9000, ALL, vec![1, 2, 3]), (9010, of(A), vec![1, 3]), (9020, of(B), vec![2])] {
+        let _ = run(&mut world, at, scope);
+        assert_eq!(told(&mut world), had.into_iter().map(gone).collect::<Vec<_>>(), "{scope}");
+    }
+}
+
+pub fn rule_17_to_have_left_one_unit_is_no_deletion_for_all(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"of A", 10, A);
+    let _ = run(&mut world, 1000, ALL);
+    world.stamp(1, 1050, B);
+    world.at(1100);
+    let left = Deletion {
+        key: key(1),
+        deleted_on: minute(1100),
+        business_unit: Some(unit(A)),
+        reason: DeletionReason::LeftScope,
+    };
+    world.backend.log_deletion(&world.table.name.clone(), &left).unwrap();
+    for (at, scope, had) in [(9000, ALL, 0), (9010, of(B), 0), (9020, of(A), 1)] {
+        let _ = run(&mut world, at, scope);
+        assert_eq!(told(&mut world).len(), had, "{scope}");
+    }
+    // It is there, and in A again, whatever the log says.
+    world.stamp(1, 10, A);
+    let _ = run(&mut world, 9030, of(A));
+    assert_eq!(told(&mut world), []);
 }

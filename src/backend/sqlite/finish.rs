@@ -25,6 +25,7 @@ impl Session {
                 session.suspect_tree(&prepared, &prepared.parameters(&session.given(table_run, 0, 0)?))?;
             }
             session.forget_pending(table_run)?;
+            session.tell_what_left(&prepared, table_run)?;
             let counts = session.sum_up(&prepared, table_run)?;
             session.move_watermark(table_run)?;
             session.execute(

@@ -29,7 +29,7 @@ impl Session {
             session.own_slice(&table, fence, &[SliceState::Complete])?;
             if let Some(moved) = session.moved(fence)? {
                 session.move_watermark_back(fence, &moved)?;
-                session.ask_again(fence, &moved)?;
+                session.ask_again(&table, fence, &moved)?;
                 session.execute(
                     "UPDATE BlobDeltaRunTable SET Status = 'GivenUp' WHERE RunId = ?1 AND TableName = ?2",
                     (fence.run_id, &fence.table),
@@ -80,15 +80,27 @@ impl Session {
         Ok(())
     }
 
-    /// Pending keys that the run took are pending again, units that it told as new are told again. Held-back
+    /// Pending keys that the run took are pending again, what it told to have left a unit is to be told again, and
+    /// units that it told as new are. Held-back
     /// keys of the run before, and logged deletions, come by themselves: that run is the previous one again.
-    fn ask_again(&self, fence: &Fence, moved: &Moved) -> Result<()> {
+    fn ask_again(&self, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
         self.execute(
             "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
              SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'",
             (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
         )?;
+        if let Scope::BusinessUnit(unit) = moved.scope {
+            let slice = self.schema_of(&table.target.db);
+            self.execute(
+                &format!(
+                    "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+                     SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
+                     WHERE TableName = ?1 AND Reason = 'LeftScope'"
+                ),
+                (&fence.table, unit),
+            )?;
+        }
         for unit in &moved.new_units {
             self.execute(
                 "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0

@@ -49,6 +49,52 @@ impl Session {
         Ok(())
     }
 
+    /// With the slice complete: what it hands out is noted, and receivers of a business unit are told what left it.
+    pub(super) fn tell_what_left(&self, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
+        let parameters = prepared.parameters(&self.given(table_run, 0, 0)?);
+        let run = |name: &str, text: &str| {
+            let sql = prepared.placeholders.fill(name, text)?;
+            self.run_script(name, &sql, &parameters)
+        };
+        let (table, slice) = (&prepared.config.name, self.schema_of(&prepared.config.target.db));
+        let logged = format!(
+            "SELECT EXISTS (SELECT 1 FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
+        );
+        if self.query_one(&logged, [table])? {
+            run("left_back", scripts::LEFT_BACK)?;
+        }
+        let Scope::BusinessUnit(unit) = table_run.scope else { return Ok(()) };
+        run("shipped_keys", scripts::SHIPPED_KEYS)?;
+        self.execute("DELETE FROM temp.\"#Left\"", [])?;
+        run("left_scope", scripts::LEFT_SCOPE)?;
+        let mut stay = u64::from(prepared.config.is_tree());
+        while stay > 0 {
+            // Each turn takes a key out at least.
+            stay = run("left_stays", scripts::LEFT_STAYS)?;
+        }
+        self.execute(
+            &format!("DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'"),
+            [table],
+        )?;
+        // A deletion that is told already says more.
+        self.execute(
+            &format!(
+                "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
+                     (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+                 SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE IsWhole"
+            ),
+            (table, unit, self.server_time().utc),
+        )?;
+        self.execute(
+            &format!(
+                "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id IN (
+                     SELECT stream_id FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
+            ),
+            (table, unit),
+        )?;
+        Ok(())
+    }
+
     /// How many keys wait for this scope, and since when the first of them does, UTC.
     pub(super) fn pending_keys(&self, table: &TableConfig, scope: Scope) -> Result<(u64, Option<Timestamp>)> {
         let sql = "SELECT count(*), min(CreatedAt) FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2";

@@ -184,6 +184,9 @@ impl Session {
                        IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
                        Place, ParentPath
                    );
+                   CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (
+                       stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL
+                   ) WITHOUT ROWID;
                    CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
                        ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
                    ) WITHOUT ROWID;";

@@ -1,0 +1,11 @@
+-- Rule 17: a key that was logged as having left this scope, and that is in it or in this slice, has not.
+DELETE FROM {SliceSchema}.BlobDeltaDeletion
+WHERE TableName = @TableName AND Reason = 'LeftScope' AND (
+    EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = {SliceSchema}.BlobDeltaDeletion.stream_id AND {InScope}
+    )
+    OR EXISTS (
+        SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {SliceSchema}.BlobDeltaDeletion.stream_id
+    )
+);
