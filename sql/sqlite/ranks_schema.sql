@@ -1,12 +1,12 @@
--- What stands under each key: the row's rank and the tombstone's, in ticks. RowRun and
--- TombstoneRun are NULL where there is none.
+-- What stands under each key, an entry a line: its row (Kind 0) and the scope of it, its deletion (1), the scopes that
+-- it left (2), and what other chains have of it (3); ranks in ticks. A key without entries is not known.
 CREATE TABLE rank (
-    Key               BLOB NOT NULL PRIMARY KEY,
-    RowModified       INTEGER NULL,
-    RowStarted        INTEGER NULL,
-    RowRun            BLOB NULL,
-    TombstoneModified INTEGER NULL,
-    TombstoneStarted  INTEGER NULL,
-    TombstoneRun      BLOB NULL
+    Key      BLOB NOT NULL,
+    Kind     INTEGER NOT NULL,
+    Scope    TEXT NOT NULL,
+    Modified INTEGER NULL,
+    Started  INTEGER NOT NULL,
+    Run      BLOB NOT NULL,
+    PRIMARY KEY (Key, Kind, Scope)
 ) WITHOUT ROWID;
 BEGIN;

@@ -13,14 +13,38 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayLedger (
 ) WITHOUT ROWID;
 
 -- Rule 15: the latest tombstone of each key, kept for good, so that a delete that came before
--- its row still wins.
+-- its row still wins. 'Deleted' (Scope '') outranks rows of every chain, 'LeftScope' those that the chain of
+-- this scope wrote (rule 17).
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
     TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
+    Scope        "nvarchar(36) TEXT" NOT NULL,
+    Reason       "nvarchar(20) TEXT" NOT NULL,
     DeletedOn    "datetime2(7) TEXT" NULL,
     RunStartedAt "datetime2(7) TEXT" NOT NULL,
     RunId        uniqueidentifier BLOB NOT NULL,
-    PRIMARY KEY (TableName, stream_id)
+    PRIMARY KEY (TableName, stream_id, Scope),
+    CHECK (Reason = iif(Scope = '', 'Deleted', 'LeftScope'))
+) WITHOUT ROWID;
+
+-- Rule 17: the scope of each run whose rows came, and so that of each row.
+CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRun (
+    TableName "nvarchar(400) TEXT" NOT NULL,
+    RunId     uniqueidentifier BLOB NOT NULL,
+    Scope     "nvarchar(36) TEXT" NOT NULL,
+    PRIMARY KEY (TableName, RunId)
+) WITHOUT ROWID;
+
+-- Rule 17, where a table receives several chains: the latest version of a row that another chain than the
+-- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it.
+CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayOther (
+    TableName    "nvarchar(400) TEXT" NOT NULL,
+    stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
+    Scope        "nvarchar(36) TEXT" NOT NULL,
+    ModifiedOn   "datetime2(7) TEXT" NULL,
+    RunStartedAt "datetime2(7) TEXT" NOT NULL,
+    RunId        uniqueidentifier BLOB NOT NULL,
+    PRIMARY KEY (TableName, stream_id, Scope)
 ) WITHOUT ROWID;
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,

@@ -7,11 +7,13 @@ SELECT @P1, v.k, v.vm, v.vs, v.vr, @P3, @P4, CONVERT(char(64), @P5), SYSUTCDATET
 FROM [{Loser}] AS v
 WHERE v.k = @P2;
 DELETE FROM dbo.BlobDeltaTombstone
-WHERE TableName = @P1 AND stream_id = @P2;
-INSERT INTO dbo.BlobDeltaTombstone (TableName, stream_id, DeletedOn, RunStartedAt, RunId)
-SELECT @P1, v.k, v.vm, ISNULL(v.vs, '0001-01-01'), ISNULL(v.vr, '00000000-0000-0000-0000-000000000000')
+WHERE TableName = @P1 AND stream_id = @P2 AND Scope = N'';
+INSERT INTO dbo.BlobDeltaTombstone (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
+SELECT @P1, v.k, N'', N'Deleted', v.vm, ISNULL(v.vs, '0001-01-01'), ISNULL(v.vr, '00000000-0000-0000-0000-000000000000')
 FROM [{Loser}] AS v
 WHERE v.k = @P2;
+DELETE FROM dbo.BlobDeltaReplayOther
+WHERE TableName = @P1 AND stream_id = @P2;
 DELETE FROM dbo.BlobDeltaReplayRow
 WHERE TableName = @P1 AND stream_id = @P2;
 DELETE FROM [{Target}]

@@ -15,15 +15,43 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayLedger', N'U') IS NULL
     );
 
 -- Rule 15: the latest tombstone of each key, kept for good, so that a delete that came before
--- its row still wins.
+-- its row still wins. 'Deleted' (Scope '') outranks rows of every chain, 'LeftScope' those that the chain of
+-- this scope wrote (rule 17).
 IF OBJECT_ID(N'dbo.BlobDeltaTombstone', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaTombstone (
         TableName    nvarchar(400) NOT NULL,
         stream_id    uniqueidentifier NOT NULL,
+        Scope        nvarchar(36) NOT NULL,
+        Reason       nvarchar(20) NOT NULL,
         DeletedOn    datetime2(7) NULL,
         RunStartedAt datetime2(7) NOT NULL,
         RunId        uniqueidentifier NOT NULL,
-        CONSTRAINT PK_BlobDeltaTombstone PRIMARY KEY (TableName, stream_id)
+        CONSTRAINT PK_BlobDeltaTombstone PRIMARY KEY (TableName, stream_id, Scope),
+        CONSTRAINT CK_BlobDeltaTombstone_Reason CHECK (
+            (Reason = N'Deleted' AND Scope = N'') OR (Reason = N'LeftScope' AND Scope <> N'')
+        )
+    );
+
+-- Rule 17: the scope of each run whose rows came, and so that of each row.
+IF OBJECT_ID(N'dbo.BlobDeltaReplayRun', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReplayRun (
+        TableName nvarchar(400) NOT NULL,
+        RunId     uniqueidentifier NOT NULL,
+        Scope     nvarchar(36) NOT NULL,
+        CONSTRAINT PK_BlobDeltaReplayRun PRIMARY KEY (TableName, RunId)
+    );
+
+-- Rule 17, where a table receives several chains: the latest version of a row that another chain than the
+-- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it.
+IF OBJECT_ID(N'dbo.BlobDeltaReplayOther', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReplayOther (
+        TableName    nvarchar(400) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        Scope        nvarchar(36) NOT NULL,
+        ModifiedOn   datetime2(7) NULL,
+        RunStartedAt datetime2(7) NOT NULL,
+        RunId        uniqueidentifier NOT NULL,
+        CONSTRAINT PK_BlobDeltaReplayOther PRIMARY KEY (TableName, stream_id, Scope)
     );
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,

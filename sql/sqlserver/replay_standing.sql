@@ -1,6 +1,15 @@
--- What the target has under the keys in #BlobDeltaStage: a row's rank, and a tombstone's.
-SELECT s.n, v.k, v.vm, v.vs, v.vr, d.stream_id, d.DeletedOn, d.RunStartedAt, d.RunId
+-- What the target has under the keys in #BlobDeltaStage, an entry a line: the row (Kind 0) with the scope of its chain,
+-- the tombstones (1; that of its deletion has no scope), and what other chains have of the key (3). @P1 is the
+-- configured table.
+SELECT s.n, 0 AS Kind, (SELECT r.Scope FROM [{Runs}] AS r WHERE r.TableName = @P1 AND r.RunId = v.vr) AS Scope, v.vm, v.vs, v.vr
 FROM #BlobDeltaStage AS s
-LEFT JOIN [{Standing}] AS v ON v.k = s.k
-LEFT JOIN [{Tombstones}] AS d ON d.TableName = @P1 AND d.stream_id = s.k
-ORDER BY s.n;
+INNER JOIN [{Standing}] AS v ON v.k = s.k
+UNION ALL
+SELECT s.n, 1, d.Scope, d.DeletedOn, d.RunStartedAt, d.RunId
+FROM #BlobDeltaStage AS s
+INNER JOIN [{Tombstones}] AS d ON d.TableName = @P1 AND d.stream_id = s.k
+UNION ALL
+SELECT s.n, 3, o.Scope, o.ModifiedOn, o.RunStartedAt, o.RunId
+FROM #BlobDeltaStage AS s
+INNER JOIN [{Others}] AS o ON o.TableName = @P1 AND o.stream_id = s.k
+ORDER BY 1;

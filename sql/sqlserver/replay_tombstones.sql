@@ -1,4 +1,4 @@
--- Rules 14 and 15: removes the rows that staged tombstones beat, says how many, and keeps the
+-- Rules 14 and 15: removes the rows that staged deletions beat, of whatever chain, says how many, and keeps the
 -- tombstones that are later than those kept before. @P1 is the configured table.
 DECLARE @removed bigint;
 DELETE t
@@ -10,29 +10,21 @@ DELETE m
 FROM dbo.BlobDeltaReplayRow AS m
 INNER JOIN #BlobDeltaStage AS s ON m.stream_id = s.k
 WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k);
-UPDATE d
-SET DeletedOn = s.vm, RunStartedAt = s.vs, RunId = s.vr
+DELETE o
+FROM dbo.BlobDeltaReplayOther AS o
+INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
+WHERE o.TableName = @P1 AND (o.ModifiedOn IS NULL OR s.vm >= o.ModifiedOn);
+DELETE d
 FROM dbo.BlobDeltaTombstone AS d
 INNER JOIN #BlobDeltaStage AS s ON d.stream_id = s.k
-WHERE d.TableName = @P1
-  AND (
-    s.vm > d.DeletedOn
-    OR (s.vm IS NOT NULL AND d.DeletedOn IS NULL)
-    OR (
-        (s.vm = d.DeletedOn OR (s.vm IS NULL AND d.DeletedOn IS NULL))
-        AND (
-            s.vs > d.RunStartedAt
-            OR (
-                s.vs = d.RunStartedAt
-                AND CONVERT(char(36), s.vr) > CONVERT(char(36), d.RunId) COLLATE Latin1_General_BIN2
-            )
-        )
-    )
+WHERE d.TableName = @P1 AND d.Scope = N''
+  AND EXISTS (
+    SELECT 1 FROM (SELECT d.DeletedOn AS vm, d.RunStartedAt AS vs, d.RunId AS vr) AS n WHERE [{StagedOutranksNoted}]
   );
-INSERT INTO dbo.BlobDeltaTombstone (TableName, stream_id, DeletedOn, RunStartedAt, RunId)
-SELECT @P1, s.k, s.vm, s.vs, s.vr
+INSERT INTO dbo.BlobDeltaTombstone (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
+SELECT @P1, s.k, N'', N'Deleted', s.vm, s.vs, s.vr
 FROM #BlobDeltaStage AS s
 WHERE NOT EXISTS (
-    SELECT 1 FROM dbo.BlobDeltaTombstone AS d WHERE d.TableName = @P1 AND d.stream_id = s.k
+    SELECT 1 FROM dbo.BlobDeltaTombstone AS d WHERE d.TableName = @P1 AND d.stream_id = s.k AND d.Scope = N''
 );
 SELECT @removed AS Removed;

@@ -19,6 +19,7 @@ mod servers;
 mod slices;
 pub mod sqlite;
 pub mod sqlserver;
+mod standing;
 mod suspect;
 mod target;
 mod upkeep;
@@ -39,9 +40,10 @@ pub use sandbox::Sandbox;
 pub use servers::Servers;
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{Address, Credentials};
+pub use standing::Standing;
 pub use target::{
-    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, Standing, StandingContent,
-    Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, StandingContent, Target,
+    TargetFit, TargetSpec, TombstoneRow,
 };
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};

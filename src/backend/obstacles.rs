@@ -171,6 +171,7 @@ mod tests {
         let column = |name: &str| Column::new(name, SqlType::Int, true);
         let spec = TargetSpec {
             table: table.clone(),
+            scope: crate::model::run::Scope::All,
             target: table,
             columns: vec![column("id"), column("path")],
             key_column: "id".into(),

@@ -1,10 +1,9 @@
 //! [`Ranks`]: what stands under each key, as it would be after some rows more.
 //!
-//! What the plan of a replay needs: more keys than fit into memory, each with the rank of its row
-//! and of its tombstone. It is a store of its own, and gone with the value.
+//! What the plan of a replay needs: more keys than fit into memory, each with what stands under it. It is a store of its own, and gone with the value.
 
 use super::sqlite;
-use super::target::Standing;
+use super::standing::Standing;
 use crate::error::Result;
 use crate::model::id::Guid;
 
@@ -20,7 +19,7 @@ pub trait Ranks {
     ///
     /// # Errors
     /// Database.
-    fn put(&mut self, key: Guid, standing: Standing) -> Result<()>;
+    fn put(&mut self, key: Guid, standing: &Standing) -> Result<()>;
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names,

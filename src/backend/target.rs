@@ -1,11 +1,14 @@
 //! Replaying into a database: tables, the ledger, and rows by rule 14.
 
+use super::standing::Standing;
 use crate::error::Result;
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 
@@ -14,6 +17,8 @@ use crate::model::version::Version;
 pub struct TargetSpec {
     /// The configured table of the source: what ledger and tombstones go by.
     pub table: TableName,
+    /// The scope of the chain whose rows come.
+    pub scope: Scope,
     /// The table to write, in the target's database.
     pub target: TableName,
     /// Columns of the rows that will come, Delta columns included.
@@ -92,15 +97,6 @@ pub struct AppliedBundle {
     pub within: Option<Sha256>,
 }
 
-/// What a target has under a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The row's rank; the least that there is, if it came by another way.
-    pub row: Option<Version>,
-    /// The tombstone's.
-    pub tombstone: Option<Version>,
-}
-
 /// The content of a row that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandingContent {
@@ -139,6 +135,8 @@ pub struct TombstoneRow {
     pub key: Guid,
     /// Its rank; `modified_on` is `DeletedOn`.
     pub version: Version,
+    /// Why it stands.
+    pub reason: DeletionReason,
 }
 
 /// See the module's text. The ledger and the tombstones lie in the target's database, so that
@@ -191,8 +189,8 @@ pub trait Target {
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>>;
 
     /// Applies rows of one part and moves the ledger to `entry`, in one transaction. `versions`
-    /// and `keys` are those of the rows. A row loses against a newer row or tombstone that the
-    /// target has. A [`Cell::Large`](crate::model::cell::Cell) is read from [`RowSource::large`] in
+    /// and `keys` are those of the rows. A row loses against a newer row of its key, and against a
+    /// newer tombstone that concerns its chain ([`Standing`]); what loses against another chain's row is noted beside it. A [`Cell::Large`](crate::model::cell::Cell) is read from [`RowSource::large`] in
     /// pieces, while its row wins.
     ///
     /// # Errors

@@ -26,6 +26,14 @@ impl Scope {
             Self::BusinessUnit(unit) => Some(unit),
         }
     }
+
+    /// From its text: `all`, or a GUID as this crate spells it.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "all" {
+            return Some(Self::All);
+        }
+        Guid::parse(text).ok().filter(|unit| unit.to_string().eq_ignore_ascii_case(text)).map(Self::BusinessUnit)
+    }
 }
 
 impl From<Option<Guid>> for Scope {

@@ -46,6 +46,7 @@ impl<'b> Applier<'b> {
         let plan = Arc::new(ColumnPlan::rows(&columns, &table.key_column)?);
         let spec = TargetSpec {
             table: table.name.clone(),
+            scope: table.scope.0,
             target: backend.target_name(target_of(table, options)?)?,
             columns,
             key_column: table.key_column.clone(),
@@ -166,7 +167,10 @@ impl<'b> Applier<'b> {
             let Some(batch) = place.skip(batch) else { return Ok(()) };
             let rows = BatchRows::new(plan.clone(), batch)?;
             let tombstones = (0..rows.rows())
-                .map(|row| Ok(TombstoneRow { key: rows.key(row)?, version: rows.version(row, true)? }))
+                .map(|row| {
+                    let (key, version) = (rows.key(row)?, rows.version(row, true)?);
+                    Ok(TombstoneRow { key, version, reason: rows.reason(row)? })
+                })
                 .collect::<Result<Vec<_>>>()?;
             let count = tombstones.len() as u64;
             let entry = self.entry(backend, file, place.advance(count))?;

@@ -4,11 +4,12 @@
 use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
 use super::run::{Fits, Opened, Work};
-use crate::backend::{Backend, Standing, TargetFit};
+use crate::backend::{Backend, TargetFit};
 use crate::bundle::FileRole;
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
 use std::path::PathBuf;
 
@@ -86,7 +87,7 @@ fn check_rows(
     for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
         report.rows += 1;
         let there = content.next_if(|(at, _)| *at == nth).and_then(|(_, content)| content);
-        let Standing { row, tombstone } = standing[nth];
+        let (row, tombstone) = (standing[nth].row, standing[nth].tombstone(work.spec().scope));
         let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
         match (row, there) {
             (Some(row), _) if row > *version => report.outranked += 1,
@@ -113,9 +114,13 @@ fn check_tombstones(
     report: &mut CheckReport,
 ) -> Result<()> {
     let standing = backend.standing(work.spec(), fit, &some.keys)?;
-    for ((key, version), standing) in some.keys.iter().zip(&some.versions).zip(standing) {
+    let scope = Some(work.spec().scope);
+    for (nth, standing) in standing.iter().enumerate() {
         report.tombstones += 1;
-        if standing.row.is_some_and(|row| *version > row) {
+        let (key, version) = (&some.keys[nth], &some.versions[nth]);
+        // A row of another chain stays where its key left this one.
+        let is_concerned = some.reason(nth)? == DeletionReason::Deleted || standing.row_scope == scope;
+        if is_concerned && standing.row.is_some_and(|row| *version > row) {
             report.note(CheckFinding::new(CheckKind::NotRemoved, work, *key, None));
         }
     }

@@ -7,6 +7,7 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use arrow::array::{Array, AsArray as _, RecordBatch};
@@ -42,6 +43,14 @@ impl PartKeys<'_> {
     /// The content hashes of the n-th row, in the order of the fields that were wanted.
     pub fn hashes(&self, nth: usize) -> Vec<Option<Sha256>> {
         self.hashes.iter().map(|column| column[self.range.start + nth]).collect()
+    }
+
+    /// Why the n-th tombstone stands.
+    ///
+    /// # Errors
+    /// Verification: a reason that is none; Internal, if these are rows.
+    pub fn reason(&self, nth: usize) -> Result<DeletionReason> {
+        self.rows.reason(self.range.start + nth)
     }
 
     /// A value of the n-th row; NULL if there is no such column.

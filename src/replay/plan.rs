@@ -3,7 +3,7 @@
 //! A later bundle competes with what an earlier one would have written, so what stands under each
 //! key is read from the target once and kept beside it, in a temporary file.
 
-use super::keys::{Wanted, each_key};
+use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{PlannedTable, ReplayOptions};
 use super::run::{Opened, Work, admit};
 use crate::backend::{Backend, Ranks, Standing, open_ranks};
@@ -11,7 +11,8 @@ use crate::bundle::{FileInfo, FileRole};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::version::Version;
+use crate::model::run::Scope;
+use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,11 +78,11 @@ fn plan_part(
     let part = (work.bundle, work.table, file);
     each_key(part, Wanted { from, ..Wanted::default() }, monitor, |some| {
         let before = standing(work, &some.keys, backend, ranks)?;
-        for ((key, version), before) in some.keys.iter().zip(&some.versions).zip(before) {
+        for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.
-            let mut standing = ranks.get(*key)?.unwrap_or(before);
-            decide(&mut standing, *version, planned);
-            ranks.put(*key, standing)?;
+            let mut standing = ranks.get(some.keys[nth])?.unwrap_or(before);
+            decide(&mut standing, (work.spec().scope, some, nth), planned)?;
+            ranks.put(some.keys[nth], &standing)?;
         }
         Ok(())
     })
@@ -100,23 +101,27 @@ fn standing(work: &Work<'_>, keys: &[Guid], backend: &mut dyn Backend, ranks: &m
 }
 
 /// Rules 14 and 15, as a target decides.
-fn decide(standing: &mut Standing, version: Version, planned: &mut PlannedTable) {
+fn decide(
+    standing: &mut Standing,
+    (scope, some, nth): (Scope, &PartKeys<'_>, usize),
+    planned: &mut PlannedTable,
+) -> Result<()> {
+    let version = some.versions[nth];
     if version.tombstone {
+        let is_removed = match some.reason(nth)? {
+            DeletionReason::Deleted => standing.take_deletion(version),
+            DeletionReason::LeftScope => standing.take_leaving(scope, version),
+        };
         planned.tombstones += 1;
-        if standing.row.is_some_and(|row| version > row) {
-            standing.row = None;
-            planned.removed += 1;
-        }
-        standing.tombstone = standing.tombstone.max(Some(version));
-        return;
+        planned.removed += u64::from(is_removed);
+        return Ok(());
     }
     planned.rows += 1;
-    if standing.row.is_some_and(|row| row >= version) || standing.tombstone.is_some_and(|dead| dead >= version) {
-        planned.outranked += 1;
-        return;
+    let stood = standing.row.is_some();
+    match (standing.take_row(scope, version), stood) {
+        (false, _) => planned.outranked += 1,
+        (true, false) => planned.inserted += 1,
+        (true, true) => planned.replaced += 1,
     }
-    match standing.row.replace(version) {
-        None => planned.inserted += 1,
-        Some(_) => planned.replaced += 1,
-    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod model;
 mod order;
 mod place;
 mod refused;
+mod scopes;
 mod series;
 mod standing;
 mod target;
@@ -43,6 +44,10 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         a_plan_and_a_replay_refuse_what_would_keep_rows_out,
         a_row_that_a_trigger_ignores_is_not_counted_but_named,
         a_table_of_another_schema_has_its_place,
+    }
+    scopes {
+        rule_17_what_left_one_chain_stays_where_another_has_it,
+        rule_17_whatever_the_order_of_several_chains_what_stands_in_the_source_stands,
     }
     target {
         rule_14_the_latest_version_stands_whatever_came_first,

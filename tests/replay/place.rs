@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every table that a test makes in a target, beside those of the ledger.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "Files",
     "T",
     "Texts",
@@ -23,6 +23,8 @@ const TABLES: [&str; 12] = [
     "BlobDeltaTombstone",
     "BlobDeltaReplayBundle",
     "BlobDeltaReplayRow",
+    "BlobDeltaReplayRun",
+    "BlobDeltaReplayOther",
     "BlobDeltaReplayDisplaced",
     "Standing",
     "ReferralAttachment",

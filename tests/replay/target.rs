@@ -9,7 +9,8 @@ use blobdelta::model::column::{Column, DELTA_MODIFIED_ON};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
-use blobdelta::model::slice::ReadLimits;
+use blobdelta::model::run::Scope;
+use blobdelta::model::slice::{DeletionReason, ReadLimits};
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::version::Version;
 use std::io::Read;
@@ -54,6 +55,7 @@ impl CellSink for Seen {
 pub fn spec(into: &Into, table: &str) -> TargetSpec {
     TargetSpec {
         table: TableName::parse("Src.dbo.T").unwrap(),
+        scope: Scope::All,
         target: TableName::new(&into.database, "dbo", table).unwrap(),
         columns: vec![
             Column::new("bytes", SqlType::VarBinary(None), true),
@@ -129,7 +131,7 @@ pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     let backend = &mut *backend;
     let bury = |backend: &mut dyn Backend, root, modified| {
-        let tombstone = TombstoneRow { key: key(1), version: version(modified) };
+        let tombstone = TombstoneRow { key: key(1), version: version(modified), reason: DeletionReason::Deleted };
         backend.apply_tombstones(&spec, &[tombstone], &entry(&spec, root, 1, true)).unwrap()
     };
     assert_eq!(bury(backend, 1, Some(50)), 0);

@@ -9,6 +9,7 @@ use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
+use blobdelta::model::run::Scope;
 use blobdelta::model::time::{TICKS_PER_DAY, Timestamp};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ const MOST_TRIES: usize = 5;
 fn spec() -> TargetSpec {
     TargetSpec {
         table: TableName::parse("Src.dbo.Docs").unwrap(),
+        scope: Scope::All,
         target: TableName::parse("Copy.dbo.Docs").unwrap(),
         columns: Vec::new(),
         key_column: "stream_id".into(),

@@ -6,75 +6,21 @@
 
 use super::sandbox::copy_all;
 use super::session::{Session, failed, quote};
+use super::standing::{Lookup, prepare, standing_sql, version_of};
 use super::types;
-use crate::backend::fit::{Clash, is_run_column, rank};
+use crate::backend::fit::{Clash, is_run_column};
 use crate::backend::obstacles::ignored;
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
-use crate::model::column::{Column, DELTA_MODIFIED_ON};
+use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{OptionalExtension as _, Row, Statement, ToSql};
+use rusqlite::{Statement, ToSql};
 
-const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
-const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 const DISPLACED: &str = include_str!("../../../sql/sqlite/replay_displaced.sql");
-
-/// A query over the rows of a target, as `t`: their marks, rowid and key. Its first parameter is
-/// the configured table. Where there is no ledger, there are no marks beside the table.
-fn standing_sql(session: &Session, spec: &TargetSpec, fit: &TargetFit, has_ledger: bool, condition: &str) -> String {
-    let (target, key) = (session.quoted(&spec.target), quote(&spec.key_column));
-    let (marks, beside) = if fit.has_marks {
-        (format!("t.{DELTA_MODIFIED_ON}, t.{DELTA_RUN_STARTED_AT}, t.{DELTA_RUN_ID}"), String::new())
-    } else if has_ledger {
-        let rows = session.in_schema(spec, "{Schema}.BlobDeltaReplayRow");
-        let beside = format!(" LEFT JOIN {rows} AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
-        ("m.ModifiedOn, m.RunStartedAt, m.RunId".to_owned(), beside)
-    } else {
-        ("NULL, NULL, NULL".to_owned(), String::new())
-    };
-    format!("SELECT {marks}, t.rowid, t.{key} FROM {target} AS t{beside} WHERE {condition}")
-}
-
-fn version_of(row: &Row<'_>) -> rusqlite::Result<Version> {
-    Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?))
-}
-
-/// What stands under a key.
-pub(super) struct Lookup<'c> {
-    table: String,
-    row: Statement<'c>,
-    tombstone: Option<Statement<'c>>,
-}
-
-impl<'c> Lookup<'c> {
-    pub(super) fn new(session: &'c Session, spec: &TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
-        let key = quote(&spec.key_column);
-        let tombstone = has_ledger.then(|| prepare(session, &session.in_schema(spec, TOMBSTONE_READ))).transpose()?;
-        let row = prepare(session, &standing_sql(session, spec, fit, has_ledger, &format!("t.{key} = ?2")))?;
-        Ok(Self { table: spec.table.to_string(), row, tombstone })
-    }
-
-    /// The row's rowid and rank.
-    pub(super) fn row(&mut self, key: Guid) -> Result<Option<(i64, Version)>> {
-        let found = self.row.query_row((&self.table, key), |row| Ok((row.get(3)?, version_of(row)?))).optional();
-        found.map_err(|error| failed("look up what stands in the target", error))
-    }
-
-    pub(super) fn tombstone(&mut self, key: Guid) -> Result<Option<Version>> {
-        let Some(tombstone) = &mut self.tombstone else { return Ok(None) };
-        let buried = |row: &Row<'_>| Ok(Version { tombstone: true, ..version_of(row)? });
-        let found = tombstone.query_row((&self.table, key), buried).optional();
-        found.map_err(|error| failed("look up a tombstone", error))
-    }
-}
-
-fn prepare<'c>(session: &'c Session, sql: &str) -> Result<Statement<'c>> {
-    session.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
-}
 
 /// A unique index that a coming row may run into.
 struct Unique<'c> {
@@ -143,9 +89,10 @@ impl<'c> Applier<'c> {
     /// What one row did.
     pub(super) fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
         let version = Version { tombstone: false, ..*version };
-        let loses = self.lookup.row(key)?.is_some_and(|(_, standing)| standing >= version)
-            || self.lookup.tombstone(key)?.is_some_and(|tombstone| tombstone >= version);
-        if loses {
+        let before = self.lookup.standing(key)?;
+        let mut after = before.clone();
+        if !after.take_row(self.spec.scope, version) {
+            self.lookup.note(key, &before, &after)?;
             return Ok(Applied::default());
         }
         let mut displaced = 0;
@@ -162,6 +109,7 @@ impl<'c> Applier<'c> {
                 }
             }
         }
+        self.lookup.note(key, &before, &after)?;
         self.write(rows, row, key, version)?;
         Ok(Applied { written: 1, displaced })
     }
@@ -187,21 +135,23 @@ impl<'c> Applier<'c> {
         let failed = |error| failed("look for a row with the same unique values", error);
         let mut found = unique.clash.raw_query();
         let Some(row) = found.next().map_err(failed)? else { return Ok(None) };
-        let standing = (row.get(4).map_err(failed)?, version_of(row).map_err(failed)?);
+        let standing = (row.get(5).map_err(failed)?, version_of(row).map_err(failed)?);
         Ok(Some(Clash { coming, standing, index: unique.index.clone() }))
     }
 
     /// Removes a row, if it stands, and buries it at its rank, so that an older version of it that
     /// comes late does not rise again.
-    fn displace(&self, (loser, version): (Guid, Version), winner: Guid, index: &str) -> Result<()> {
+    fn displace(&mut self, (loser, version): (Guid, Version), winner: Guid, index: &str) -> Result<()> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
         let (root, at) = (self.entry.root_sha256.to_string(), self.entry.applied_at);
         let rank = (modified_on, run_started_at, run_id);
         let displaced = self.session.in_schema(self.spec, DISPLACED);
         let row = (&self.spec.table, loser, rank.0, rank.1, rank.2, winner, index, root, at);
         self.session.execute(&displaced, row)?;
-        let buried = self.session.in_schema(self.spec, TOMBSTONE_WRITE);
-        self.session.execute(&buried, (&self.spec.table, loser, rank.0, rank.1, rank.2))?;
+        let before = self.lookup.standing(loser)?;
+        let mut after = before.clone();
+        after.take_deletion(version);
+        self.lookup.note(loser, &before, &after)?;
         self.session.remove_row(self.spec, loser).map(drop)
     }
 
@@ -234,7 +184,7 @@ impl<'c> Applier<'c> {
         if large.is_empty() {
             return Ok(());
         }
-        let Some((row_id, _)) = self.lookup.row(key)? else {
+        let Some(row_id) = self.lookup.rowid(key)? else {
             return Err(Error::internal("a row that was just written is not there"));
         };
         for (at, column, bytes) in large {

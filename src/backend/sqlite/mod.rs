@@ -39,6 +39,7 @@ mod servers;
 mod session;
 mod slices;
 mod sql;
+mod standing;
 mod start;
 mod survey;
 mod take;

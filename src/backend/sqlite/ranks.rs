@@ -2,12 +2,13 @@
 
 use super::temporary;
 use crate::backend::ranks::Ranks;
-use crate::backend::target::Standing;
+use crate::backend::standing::{Entry, Standing};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::model::run::Scope;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/ranks_schema.sql");
 
@@ -27,38 +28,54 @@ impl RankStore {
     }
 }
 
-fn version(row: &Row<'_>, at: usize, tombstone: bool) -> rusqlite::Result<Option<Version>> {
-    let Some(run_id) = row.get::<_, Option<Guid>>(at + 2)? else { return Ok(None) };
-    let modified_on = row.get::<_, Option<i64>>(at)?.and_then(Timestamp::from_ticks);
-    let run_started_at = Timestamp::from_ticks(row.get(at + 1)?).unwrap_or(Timestamp::MIN);
-    Ok(Some(Version { modified_on, tombstone, run_started_at, run_id }))
+/// How an entry is kept: its kind, and its scope or nothing.
+fn kept(entry: Entry) -> (u8, Option<Scope>) {
+    match entry {
+        Entry::Row(scope) => (0, scope),
+        Entry::Deleted => (1, None),
+        Entry::Left(scope) => (2, Some(scope)),
+        Entry::Other(scope) => (3, Some(scope)),
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<(Entry, Version)> {
+    let scope: Option<Scope> = row.get(1)?;
+    let entry = match (row.get::<_, u8>(0)?, scope) {
+        (0, scope) => Entry::Row(scope),
+        (2, Some(scope)) => Entry::Left(scope),
+        (3, Some(scope)) => Entry::Other(scope),
+        _ => Entry::Deleted,
+    };
+    let modified_on = row.get::<_, Option<i64>>(2)?.and_then(Timestamp::from_ticks);
+    let run_started_at = Timestamp::from_ticks(row.get(3)?).unwrap_or(Timestamp::MIN);
+    Ok((entry, Version { modified_on, tombstone: false, run_started_at, run_id: row.get(4)? }))
 }
 
 impl Ranks for RankStore {
     fn get(&mut self, key: Guid) -> Result<Option<Standing>> {
-        let ask = "SELECT RowModified, RowStarted, RowRun, TombstoneModified, TombstoneStarted, TombstoneRun
-                   FROM rank WHERE Key = ?1";
+        let ask = "SELECT Kind, nullif(Scope, ''), Modified, Started, Run FROM rank WHERE Key = ?1";
         let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
-        let read = |row: &Row<'_>| Ok(Standing { row: version(row, 0, false)?, tombstone: version(row, 3, true)? });
-        ask.query_row([key], read).optional().map_err(failed)
+        let mut standing = Standing::default();
+        let mut is_known = false;
+        for found in ask.query_map([key], entry).map_err(failed)? {
+            let (entry, version) = found.map_err(failed)?;
+            standing.put(entry, version);
+            is_known = true;
+        }
+        Ok(is_known.then_some(standing))
     }
 
-    fn put(&mut self, key: Guid, standing: Standing) -> Result<()> {
-        let mut put =
-            self.connection.prepare_cached("REPLACE INTO rank VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)").map_err(failed)?;
-        let modified = |version: Option<Version>| version.and_then(|version| version.modified_on).map(Timestamp::ticks);
-        let started = |version: Option<Version>| version.map(|version| version.run_started_at.ticks());
-        let run = |version: Option<Version>| version.map(|version| version.run_id);
-        let (row, tombstone) = (standing.row, standing.tombstone);
-        let values = params![
-            key,
-            modified(row),
-            started(row),
-            run(row),
-            modified(tombstone),
-            started(tombstone),
-            run(tombstone)
-        ];
-        put.execute(values).map(drop).map_err(failed)
+    fn put(&mut self, key: Guid, standing: &Standing) -> Result<()> {
+        let mut forget = self.connection.prepare_cached("DELETE FROM rank WHERE Key = ?1").map_err(failed)?;
+        forget.execute([key]).map_err(failed)?;
+        let put = "INSERT INTO rank VALUES (?1, ?2, coalesce(?3, ''), ?4, ?5, ?6)";
+        let mut put = self.connection.prepare_cached(put).map_err(failed)?;
+        for (entry, version) in standing.entries() {
+            let (kind, scope) = kept(entry);
+            let modified = version.modified_on.map(Timestamp::ticks);
+            let values = params![key, kind, scope, modified, version.run_started_at.ticks(), version.run_id];
+            put.execute(values).map_err(failed)?;
+        }
+        Ok(())
     }
 }

@@ -4,11 +4,12 @@
 //! ledger in it: a crash leaves a batch applied and noted, or neither. A row or a tombstone is written only if its
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
-use super::apply::{Applier, Lookup};
+use super::apply::Applier;
 use super::made::Made;
 use super::sandbox::create_table_sql;
 use super::series::Series;
 use super::session::{SCHEMA as SCHEMA_NAME, Session, failed, quote};
+use super::standing::Lookup;
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::obstacles::ignored;
 use crate::backend::{
@@ -21,13 +22,14 @@ use crate::model::column::Column;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
 use rusqlite::Row;
+use std::collections::BTreeSet;
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/replay_schema.sql");
 const LEDGER_READ: &str = include_str!("../../../sql/sqlite/replay_ledger_read.sql");
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlite/replay_ledger_move.sql");
-const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlite/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.sql");
 const BUNDLE_GAP: &str = "UPDATE {Schema}.BlobDeltaReplayBundle SET Gap = ?3 WHERE TableName = ?1 AND RootSha256 = ?2";
@@ -132,6 +134,7 @@ impl Target for Session {
         }
         let applied = self.transact_in_series("apply rows", |session| {
             session.move_ledger(spec, entry, keys.len())?;
+            session.note_runs(spec, versions)?;
             let fit = session.fit(spec)?;
             let mut applier = Applier::new(session, spec, &fit, entry)?;
             let mut applied = Applied::default();
@@ -146,23 +149,26 @@ impl Target for Session {
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
-        let write = self.in_schema(spec, TOMBSTONE_WRITE);
         let applied = self.transact_in_series("apply tombstones", |session| {
             session.move_ledger(spec, entry, tombstones.len())?;
             let fit = session.fit(spec)?;
-            let mut standing = Lookup::new(session, spec, &fit, true)?;
+            let mut lookup = Lookup::new(session, spec, &fit, true)?;
             let mut removed = 0;
-            for TombstoneRow { key, version } in tombstones {
-                let version = Version { tombstone: true, ..*version };
-                if standing.row(*key)?.is_some_and(|(_, row)| version > row) {
+            for TombstoneRow { key, version, reason } in tombstones {
+                let before = lookup.standing(*key)?;
+                let mut after = before.clone();
+                let is_removed = match reason {
+                    DeletionReason::Deleted => after.take_deletion(*version),
+                    DeletionReason::LeftScope => after.take_leaving(spec.scope, *version),
+                };
+                lookup.note(*key, &before, &after)?;
+                if is_removed {
                     match session.remove_row(spec, *key)? {
                         0 => return Err(ignored("removed").key(key)),
                         gone => removed += gone,
                     }
-                }
-                if standing.tombstone(*key)?.is_none_or(|kept| version > kept) {
-                    let Version { modified_on, run_started_at, run_id, .. } = version;
-                    session.execute(&write, (&spec.table, key, modified_on, run_started_at, run_id))?;
+                } else if let Some(row) = after.row.filter(|_| after.row != before.row) {
+                    lookup.mark(&fit, *key, row)?;
                 }
             }
             Ok((removed, tombstones.len() as u64 * TOMBSTONE_BYTES))
@@ -219,12 +225,7 @@ impl Target for Session {
 
     fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
         let mut lookup = Lookup::new(self, spec, fit, self.has_ledger(spec)?)?;
-        keys.iter()
-            .map(|key| {
-                let row = lookup.row(*key)?.map(|(_, version)| version);
-                Ok(Standing { row, tombstone: lookup.tombstone(*key)? })
-            })
-            .collect()
+        keys.iter().map(|key| lookup.standing(*key)).collect()
     }
 
     fn standing_content(
@@ -315,6 +316,14 @@ impl Session {
             }
         }
         Ok(indexes)
+    }
+
+    /// Notes whose rows the runs took that these versions are of.
+    fn note_runs(&self, spec: &TargetSpec, versions: &[Version]) -> Result<()> {
+        let runs: BTreeSet<Guid> = versions.iter().map(|version| version.run_id).collect();
+        let note = "INSERT OR IGNORE INTO {Schema}.BlobDeltaReplayRun (TableName, RunId, Scope) VALUES (?1, ?2, ?3)";
+        let note = self.in_schema(spec, note);
+        runs.iter().try_for_each(|run| self.execute(&note, (&spec.table, run, spec.scope)).map(drop))
     }
 
     /// Removes a row with its mark. Returns how many there were.

@@ -16,9 +16,11 @@ use crate::backend::obstacles::ignored;
 use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec, TombstoneRow};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
-use crate::model::column::Column;
+use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
 use crate::model::variant::Variant;
 use crate::model::version::Version;
@@ -27,6 +29,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
+const REPLACED: &str = include_str!("../../../sql/sqlserver/replay_replaced.sql");
+const OUTRANKS: &str = include_str!("../../../sql/sqlserver/replay_outranks.sql");
+const LEAVINGS: &str = include_str!("../../../sql/sqlserver/replay_leavings.sql");
 const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
 /// Stands around the name of a staged sql_variant in the statements of a plan; no name has it.
 const VARIANT: &str = "\0";
@@ -40,6 +45,7 @@ const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 /// See the module's text. Names are those of the target's catalog; its database is in use.
 pub(super) struct Plan {
     table: TableName,
+    scope: Scope,
     columns: Vec<Column>,
     fit: TargetFit,
     displacing: Displacing,
@@ -49,10 +55,12 @@ pub(super) struct Plan {
     /// Names the target among the locks of its database.
     lock: String,
     losers: String,
+    replaced: String,
     write: String,
     /// Where values may have lost characters on their way into a code page.
     lost: Option<String>,
     tombstones: String,
+    leavings: String,
     /// Where the target has triggers: which row does not stand although it was written.
     ignored: Option<String>,
 }
@@ -70,7 +78,7 @@ impl Plan {
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
         let view = standing_view(spec, &fit, true);
-        let fill = |sql: &str| filled(sql, &[("Target", &target), ("Key", &key), ("Standing", &view)]);
+        let fill = |sql: &str| filled_for(sql, &fit, (&target, &key, &view));
         let columns = spec.columns.iter().cloned().enumerate();
         let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
         // What the target computes is staged all the same: a unique index may hold it.
@@ -89,14 +97,17 @@ impl Plan {
         }
         Self {
             table: spec.table.clone(),
+            scope: spec.scope,
             columns: spec.columns.clone(),
             displacing: Displacing::new(spec, &fit, found, indexes, staged),
             lost: lost_characters(&target, &key, &carried, found, &fit),
             in_pieces,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
             losers: fill(LOSERS),
+            replaced: fill(REPLACED),
             write: write(&target, &key, &values),
             tombstones: fill(TOMBSTONES),
+            leavings: fill(LEAVINGS),
             ignored: has_triggers.then(|| fill(if fit.has_marks { IGNORED_RANKS } else { IGNORED })),
             carried,
             fit,
@@ -110,7 +121,7 @@ impl Plan {
 
     /// Whether it was made for this.
     pub(super) fn is_for(&self, spec: &TargetSpec) -> bool {
-        self.table == spec.table && self.columns == spec.columns
+        self.table == spec.table && self.scope == spec.scope && self.columns == spec.columns
     }
 
     /// Waits until no other replay writes this target, for this transaction.
@@ -139,8 +150,10 @@ impl Plan {
         let staged = latest(keys.iter().zip(versions).map(|(key, version)| (*key, *version)), false);
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
-        client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table))?;
+        let scope = self.scope.to_string();
+        client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table).with(&*scope))?;
         let displaced = self.displacing.settle(client, spec, entry)?;
+        client.execute("note what is replaced", Sql::new(&self.replaced).with(&self.table).with(&*scope))?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;
         let written = count(client.row("write rows", Sql::new(self.write_of(rows)?))?)?;
         if let Some(sql) = &self.ignored
@@ -158,12 +171,22 @@ impl Plan {
 
     /// Stages tombstones, keeps them, and removes the rows that they beat. Returns how many.
     pub(super) fn bury(&self, client: &mut Client, tombstones: &[TombstoneRow]) -> Result<u64> {
-        let staged = latest(tombstones.iter().map(|tombstone| (tombstone.key, tombstone.version)), true);
-        let carried = Carried { columns: Vec::new() };
-        client.batch("make the staging table", &carried.create())?;
-        carried.load(client, &Nothing, &staged)?;
-        let removed = count(client.row("apply tombstones", Sql::new(&self.tombstones).with(&self.table))?)?;
-        client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
+        let mut removed = 0;
+        for (reason, script) in
+            [(DeletionReason::Deleted, &self.tombstones), (DeletionReason::LeftScope, &self.leavings)]
+        {
+            let some = tombstones.iter().filter(|tombstone| tombstone.reason == reason);
+            let staged = latest(some.map(|tombstone| (tombstone.key, tombstone.version)), true);
+            if staged.is_empty() {
+                continue;
+            }
+            let carried = Carried { columns: Vec::new() };
+            client.batch("make the staging table", &carried.create())?;
+            carried.load(client, &Nothing, &staged)?;
+            let sql = Sql::new(script).with(&self.table).with(self.scope.to_string());
+            removed += count(client.row("apply tombstones", sql)?)?;
+            client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
+        }
         Ok(removed)
     }
 
@@ -191,6 +214,32 @@ impl Plan {
             .key(fields.must(1, Fields::guid)?)
             .hint("give the column the collation of the source, or make it nvarchar, or use another database"))
     }
+}
+
+/// A script of a replay with the names of one target.
+fn filled_for(sql: &str, fit: &TargetFit, (target, key, view): (&str, &str, &str)) -> String {
+    let outranks = |a: &str, b: &str| filled(OUTRANKS, &[("A", a), ("B", b)]);
+    let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(quote);
+    let beside = ["ModifiedOn", "RunStartedAt", "RunId"].map(str::to_owned);
+    let marks = if fit.has_marks { &own } else { &beside };
+    let others = "(SELECT o.stream_id AS k, o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr \
+                  FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1)";
+    let values = [
+        ("Target", target),
+        ("Key", key),
+        ("Standing", view),
+        ("StagedOutranksStanding", &outranks("s", "t")),
+        ("StagedOutranksNoted", &outranks("s", "n")),
+        ("OtherOutranksOther", &outranks("b", "a")),
+        ("Others", others),
+        ("Marks", if fit.has_marks { target } else { "dbo.BlobDeltaReplayRow" }),
+        ("MarkKey", if fit.has_marks { key } else { "stream_id" }),
+        ("IsOfTable", if fit.has_marks { "1 = 1" } else { "t.TableName = @P1" }),
+        ("Modified", &marks[0]),
+        ("Started", &marks[1]),
+        ("Run", &marks[2]),
+    ];
+    filled(sql, &values)
 }
 
 /// Keys and tombstones have no values.

@@ -7,20 +7,23 @@ use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, STAGE};
 use super::values::Fields;
 use crate::backend::fit::rank;
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Standing, StandingContent, TargetFit, TargetSpec};
+use crate::backend::standing::{Entry, Standing};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, StandingContent, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::run::Scope;
 use crate::model::version::Version;
 use std::collections::HashMap;
 
 const STANDING: &str = include_str!("../../../sql/sqlserver/replay_standing.sql");
 
-/// No tombstones, where there is no table of them.
-const NO_TOMBSTONES: &str = "(SELECT CONVERT(nvarchar(400), NULL) AS TableName, CONVERT(uniqueidentifier, NULL) AS \
-                             stream_id, CONVERT(datetime2(7), NULL) AS DeletedOn, CONVERT(datetime2(7), NULL) AS \
-                             RunStartedAt, CONVERT(uniqueidentifier, NULL) AS RunId WHERE 1 = 0)";
+/// Nothing beside the rows, where there are no tables for it.
+const NOTHING: &str = "(SELECT CONVERT(nvarchar(400), NULL) AS TableName, CONVERT(uniqueidentifier, NULL) AS stream_id, \
+                       CONVERT(nvarchar(36), NULL) AS Scope, CONVERT(datetime2(7), NULL) AS DeletedOn, \
+                       CONVERT(datetime2(7), NULL) AS ModifiedOn, CONVERT(datetime2(7), NULL) AS RunStartedAt, \
+                       CONVERT(uniqueidentifier, NULL) AS RunId WHERE 1 = 0)";
 
 /// The quoted target, in its own database.
 pub(super) fn target_name(spec: &TargetSpec) -> String {
@@ -64,19 +67,28 @@ impl Session {
         keys: &[Guid],
     ) -> Result<Vec<Standing>> {
         let has_ledger = self.has_ledger()?;
-        let tombstones = if has_ledger { "dbo.[BlobDeltaTombstone]" } else { NO_TOMBSTONES };
+        let of = |table: &'static str| if has_ledger { table } else { NOTHING };
         let view = standing_view(spec, fit, has_ledger);
-        let sql = filled(STANDING, &[("Standing", &view), ("Tombstones", tombstones)]);
-        let sql = Sql::new(sql).with(&spec.table);
-        let mut found = HashMap::new();
+        let tables = [
+            ("Standing", view.as_str()),
+            ("Runs", of("dbo.BlobDeltaReplayRun")),
+            ("Tombstones", of("dbo.BlobDeltaTombstone")),
+            ("Others", of("dbo.BlobDeltaReplayOther")),
+        ];
+        let sql = Sql::new(filled(STANDING, &tables)).with(&spec.table);
+        let mut found: HashMap<Guid, Standing> = HashMap::new();
         self.ask_of_keys("look up what stands in the target", keys, sql, |key, fields| {
-            let row = fields.guid(1)?.map(|_| version_at(fields, 2)).transpose()?;
-            let buried = fields.guid(5)?.map(|_| version_at(fields, 6)).transpose()?;
-            let tombstone = buried.map(|version| Version { tombstone: true, ..version });
-            found.insert(key, Standing { row, tombstone });
+            let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
+            let entry = match (kind, Scope::parse(scope)) {
+                (0, scope) => Entry::Row(scope),
+                (3, Some(scope)) => Entry::Other(scope),
+                (_, Some(scope)) => Entry::Left(scope),
+                (_, None) => Entry::Deleted,
+            };
+            found.entry(key).or_default().put(entry, version_at(fields, 3)?);
             Ok(())
         })?;
-        Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
+        Ok(keys.iter().map(|key| found.get(key).cloned().unwrap_or_default()).collect())
     }
 
     /// See [`Target::standing_content`](crate::backend::Target::standing_content), likewise.

@@ -14,9 +14,9 @@ use super::sql::{Sql, literal, quote};
 use super::unique::UniqueIndex;
 use super::values::Fields;
 use crate::backend::fit::{fit, not_unique, target_columns};
+use crate::backend::standing::Standing;
 use crate::backend::target::{
-    Applied, AppliedBundle, JobDatabase, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec,
-    TombstoneRow,
+    Applied, AppliedBundle, JobDatabase, LedgerEntry, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;

@@ -99,8 +99,10 @@ pub struct Made {
     /// The run that the rows say.
     pub row_run: u8,
     pub tombstones: Vec<(Guid, i64)>,
-    /// Of all tombstones.
+    /// Of these.
     pub reason: &'static str,
+    /// Tombstones of keys that left the scope.
+    pub left: Vec<(Guid, i64)>,
     pub absent: Vec<(Guid, Option<Guid>)>,
     pub spoil: fn(&mut Manifest),
     /// The bundle before it.
@@ -121,6 +123,7 @@ impl Made {
             row_run: run,
             tombstones: Vec::new(),
             reason: "Deleted",
+            left: Vec::new(),
             absent: Vec::new(),
             spoil: |_| {},
             previous: None,
@@ -197,10 +200,15 @@ impl Made {
     fn write_tombstones(&self, stage: &TableStage) -> Vec<FileInfo> {
         let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
-        let rows = self.tombstones.iter().map(|(key, deleted)| {
-            vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null, Cell::Text(self.reason)]
-        });
-        write_part(stage, FileRole::Tombstones, plan, stamp, rows.collect())
+        let row = |(key, deleted): &(Guid, i64), reason| {
+            (*key, vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null, Cell::Text(reason)])
+        };
+        let left = self.left.iter().map(|left| row(left, "LeftScope"));
+        let mut rows: Vec<_> = self.tombstones.iter().map(|deleted| row(deleted, self.reason)).chain(left).collect();
+        if !self.left.is_empty() {
+            rows.sort_by_key(|(key, _)| *key);
+        }
+        write_part(stage, FileRole::Tombstones, plan, stamp, rows.into_iter().map(|(_, row)| row).collect())
     }
 
     fn write_absent(&self, stage: &TableStage) -> Vec<FileInfo> {
@@ -221,7 +229,7 @@ impl Made {
             children: count(&|row| row.step == 3),
             early: count(&|row| row.early),
             late: count(&is_late),
-            tombstones: self.tombstones.len() as u64,
+            tombstones: (self.tombstones.len() + self.left.len()) as u64,
             ..TableCounts::default()
         }
     }

@@ -1,0 +1,4 @@
+-- What other chains than the row's have of a key.
+SELECT ModifiedOn, RunStartedAt, RunId, Scope
+FROM {Schema}.BlobDeltaReplayOther
+WHERE TableName = ?1 AND stream_id = ?2;

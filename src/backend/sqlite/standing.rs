@@ -1,0 +1,171 @@
+//! What an embedded target has under a key, looked up and noted entry by entry, in the transaction of a batch.
+
+use super::session::{Session, failed, quote};
+use crate::backend::fit::rank;
+use crate::backend::standing::{Entry, Standing};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
+use crate::error::Result;
+use crate::model::column::DELTA_MODIFIED_ON;
+use crate::model::id::Guid;
+use crate::model::run::Scope;
+use crate::model::version::Version;
+use rusqlite::{Row, Statement};
+
+const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
+const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
+const OTHER_READ: &str = include_str!("../../../sql/sqlite/replay_other_read.sql");
+const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.sql");
+const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
+
+/// A query over the rows of a target, as `t`: their marks, the scope of their chain, rowid and key. Its first
+/// parameter is the configured table. Where there is no ledger, there are no marks beside the table, and no scopes.
+pub(super) fn standing_sql(
+    session: &Session,
+    spec: &TargetSpec,
+    fit: &TargetFit,
+    has_ledger: bool,
+    condition: &str,
+) -> String {
+    let (target, key) = (session.quoted(&spec.target), quote(&spec.key_column));
+    let schema = session.schema_of(&spec.target.db);
+    let beside = format!(" LEFT JOIN {schema}.BlobDeltaReplayRow AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
+    let ([modified, started, run], beside) = match (fit.has_marks, has_ledger) {
+        (true, _) => ([DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{name}")), ""),
+        (false, true) => (["m.ModifiedOn", "m.RunStartedAt", "m.RunId"].map(str::to_owned), beside.as_str()),
+        (false, false) => (["NULL"; 3].map(str::to_owned), ""),
+    };
+    let scope = match has_ledger {
+        true => {
+            format!("(SELECT r.Scope FROM {schema}.BlobDeltaReplayRun AS r WHERE r.TableName = ?1 AND r.RunId = {run})")
+        }
+        false => "NULL".to_owned(),
+    };
+    format!(
+        "SELECT {modified}, {started}, {run}, {scope}, t.rowid, t.{key} FROM {target} AS t{beside} WHERE {condition}"
+    )
+}
+
+pub(super) fn version_of(row: &Row<'_>) -> rusqlite::Result<Version> {
+    Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+pub(super) fn prepare<'c>(session: &'c Session, sql: &str) -> Result<Statement<'c>> {
+    session.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
+}
+
+/// What stands under a key.
+pub(super) struct Lookup<'c> {
+    session: &'c Session,
+    spec: &'c TargetSpec,
+    table: String,
+    row: Statement<'c>,
+    /// Where there is a ledger.
+    beside: Option<Beside<'c>>,
+}
+
+struct Beside<'c> {
+    tombstones: Statement<'c>,
+    others: Statement<'c>,
+    /// Whether other chains have delivered anything at all.
+    has_others: bool,
+}
+
+impl<'c> Lookup<'c> {
+    pub(super) fn new(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
+        let table = spec.table.to_string();
+        let beside = || {
+            let any = "SELECT EXISTS (SELECT 1 FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1)";
+            Ok(Beside {
+                tombstones: prepare(session, &session.in_schema(spec, TOMBSTONE_READ))?,
+                others: prepare(session, &session.in_schema(spec, OTHER_READ))?,
+                has_others: session.query_one(&session.in_schema(spec, any), [&table])?,
+            })
+        };
+        let beside = has_ledger.then(beside).transpose()?;
+        let condition = format!("t.{} = ?2", quote(&spec.key_column));
+        let row = prepare(session, &standing_sql(session, spec, fit, has_ledger, &condition))?;
+        Ok(Self { session, spec, table, row, beside })
+    }
+
+    /// The row's rowid, where there is one.
+    pub(super) fn rowid(&mut self, key: Guid) -> Result<Option<i64>> {
+        let mut rows = self.row.query((&self.table, key)).map_err(unread)?;
+        rows.next().map_err(unread)?.map(|row| row.get(4)).transpose().map_err(unread)
+    }
+
+    /// Everything under a key.
+    pub(super) fn standing(&mut self, key: Guid) -> Result<Standing> {
+        let mut standing = Standing::default();
+        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?), version_of(row)?));
+        put_all(&mut standing, &mut self.row, (&self.table, key), row)?;
+        let Some(Beside { tombstones, others, has_others }) = &mut self.beside else { return Ok(standing) };
+        let tombstone = |row: &Row<'_>| {
+            let scope: Option<Scope> = row.get(3)?;
+            Ok((scope.map_or(Entry::Deleted, Entry::Left), version_of(row)?))
+        };
+        put_all(&mut standing, tombstones, (&self.table, key), tombstone)?;
+        if *has_others {
+            let other = |row: &Row<'_>| Ok((Entry::Other(row.get(3)?), version_of(row)?));
+            put_all(&mut standing, others, (&self.table, key), other)?;
+        }
+        Ok(standing)
+    }
+
+    /// Notes what changed beside the row of a key.
+    pub(super) fn note(&mut self, key: Guid, before: &Standing, after: &Standing) -> Result<()> {
+        let stood = |entry: &(Entry, Version)| before.entries().any(|before| before == *entry);
+        for (entry, version) in after.entries().filter(|entry| !stood(entry)) {
+            let (sql, scope) = match entry {
+                Entry::Row(_) => continue,
+                Entry::Deleted => (TOMBSTONE_WRITE, None),
+                Entry::Left(scope) => (TOMBSTONE_WRITE, Some(scope)),
+                Entry::Other(scope) => (OTHER_WRITE, Some(scope)),
+            };
+            if let (OTHER_WRITE, Some(beside)) = (sql, &mut self.beside) {
+                beside.has_others = true;
+            }
+            let Version { modified_on, run_started_at, run_id, .. } = version;
+            let row = (&self.table, key, scope, modified_on, run_started_at, run_id);
+            self.session.execute(&self.session.in_schema(self.spec, sql), row)?;
+        }
+        for scope in before.others.keys().filter(|scope| !after.others.contains_key(scope)) {
+            let sql =
+                "DELETE FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1 AND stream_id = ?2 AND Scope = ?3";
+            self.session.execute(&self.session.in_schema(self.spec, sql), (&self.table, key, scope))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the row of a key another rank, and leaves its values alone.
+    pub(super) fn mark(&self, fit: &TargetFit, key: Guid, version: Version) -> Result<()> {
+        let Version { modified_on, run_started_at, run_id, .. } = version;
+        if !fit.has_marks {
+            let row = (&self.table, key, modified_on, run_started_at, run_id);
+            return self.session.execute(&self.session.in_schema(self.spec, ROW_WRITE), row).map(drop);
+        }
+        let target = self.session.quoted(&self.spec.target);
+        let sql = format!(
+            "UPDATE {target} SET {DELTA_MODIFIED_ON} = ?2, {DELTA_RUN_STARTED_AT} = ?3, {DELTA_RUN_ID} = ?4
+             WHERE {} = ?1",
+            quote(&self.spec.key_column)
+        );
+        self.session.execute(&sql, (key, modified_on, run_started_at, run_id)).map(drop)
+    }
+}
+
+fn put_all(
+    standing: &mut Standing,
+    statement: &mut Statement<'_>,
+    asked: (&String, Guid),
+    entry: impl FnMut(&Row<'_>) -> rusqlite::Result<(Entry, Version)>,
+) -> Result<()> {
+    for found in statement.query_map(asked, entry).map_err(unread)? {
+        let (entry, version) = found.map_err(unread)?;
+        standing.put(entry, version);
+    }
+    Ok(())
+}
+
+fn unread(error: rusqlite::Error) -> crate::error::Error {
+    failed("look up what stands in the target", error)
+}

@@ -1,0 +1,225 @@
+//! One target that receives the chain of all units and those of two units, in every order, late and twice: what
+//! stands in the source, and was handed out, stands in the end.
+//!
+//! The source is played key by key: rows are stamped, move between units with a stamp or without, are deleted and come
+//! back. Each chain runs in weeks of its own, and hands out what its window holds, what left its unit and what was
+//! deleted, as runs do.
+
+use crate::made::{Made, Row, key};
+use crate::replay::place::{Into, Place};
+use blobdelta::bundle::Manifest;
+use blobdelta::bundle::manifest::ScopeText;
+use blobdelta::model::id::Guid;
+use blobdelta::model::run::Scope;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::{check, plan};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+const KEYS: u8 = 3;
+const WEEKS: usize = 5;
+const UNITS: [u8; 2] = [0xA0, 0xB0];
+
+/// What happens to one key in one week.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Nothing,
+    /// It is stamped in this unit; it comes to be, or moves there, if it was elsewhere.
+    Stamp(usize),
+    /// It moves to this unit and keeps its stamp.
+    Move(usize),
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+struct History {
+    /// Week by week, key by key.
+    changes: Vec<Vec<Change>>,
+    /// Which chains run at the end of a week: all units, and each unit. In the last week all do.
+    runs: Vec<[bool; 3]>,
+    /// In which order bundles come.
+    order: Vec<prop::sample::Index>,
+}
+
+fn histories() -> impl Strategy<Value = History> {
+    let change = prop_oneof![
+        2 => Just(Change::Nothing),
+        3 => (0..2_usize).prop_map(Change::Stamp),
+        2 => (0..2_usize).prop_map(Change::Move),
+        1 => Just(Change::Delete),
+    ];
+    let changes = prop::collection::vec(prop::collection::vec(change, usize::from(KEYS)), WEEKS);
+    let runs = prop::collection::vec(any::<[bool; 3]>(), WEEKS);
+    let order = prop::collection::vec(any::<prop::sample::Index>(), 6);
+    (changes, runs, order).prop_map(|(changes, runs, order)| History { changes, runs, order })
+}
+
+#[derive(Clone, Copy)]
+struct Live {
+    unit: usize,
+    stamp: i64,
+}
+
+/// One chain: what it has handed out.
+#[derive(Default)]
+struct Chain {
+    end: i64,
+    shipped: BTreeMap<u8, i64>,
+}
+
+#[derive(Default)]
+struct Source {
+    rows: BTreeMap<u8, Live>,
+    /// When each key was last deleted.
+    deleted: BTreeMap<u8, i64>,
+    chains: [Chain; 3],
+    bundles: Vec<Made>,
+}
+
+impl Source {
+    fn change(&mut self, nth: u8, change: Change, now: i64) {
+        match change {
+            Change::Stamp(unit) => drop(self.rows.insert(nth, Live { unit, stamp: now })),
+            Change::Move(unit) => {
+                self.rows.entry(nth).and_modify(|row| row.unit = unit).or_insert(Live { unit, stamp: now }).unit = unit
+            }
+            Change::Delete => {
+                if self.rows.remove(&nth).is_some() {
+                    self.deleted.insert(nth, now);
+                }
+            }
+            Change::Nothing => {}
+        }
+    }
+
+    /// A run of one chain, with the window since its last one.
+    fn run(&mut self, which: usize, now: i64) {
+        let chain = &mut self.chains[which];
+        let run = u8::try_from(self.bundles.len()).unwrap() + 1;
+        let mut made = Made::new(run, 1000 + i64::from(run), (chain.end, now));
+        made.spoil = SPOILS[which];
+        let is_in = |row: &Live| which == 0 || row.unit == which - 1;
+        for (nth, row) in self.rows.iter().filter(|(_, row)| is_in(row) && row.stamp >= chain.end) {
+            made.rows.push(Row::root(*nth, Some(row.stamp), &[*nth, u8::try_from(row.stamp).unwrap()]));
+            chain.shipped.insert(*nth, row.stamp);
+        }
+        let left = |nth: &u8| self.rows.get(nth).filter(|row| !is_in(row));
+        let gone: Vec<u8> = chain.shipped.keys().copied().collect();
+        for nth in gone {
+            if let Some(row) = left(&nth) {
+                made.left.push((key(nth), row.stamp.max(chain.shipped[&nth])));
+                chain.shipped.remove(&nth);
+            } else if !self.rows.contains_key(&nth) {
+                made.tombstones.push((key(nth), self.deleted[&nth]));
+                chain.shipped.remove(&nth);
+            }
+        }
+        made.sort();
+        chain.end = now;
+        self.bundles.push(made);
+    }
+
+    /// What has to stand where all bundles came: the rows that some chain has.
+    fn due(&self) -> BTreeMap<Guid, Option<Vec<u8>>> {
+        let held: BTreeSet<u8> = self.chains.iter().flat_map(|chain| chain.shipped.keys().copied()).collect();
+        let row = |nth: u8| (key(nth), Some(vec![nth, u8::try_from(self.rows[&nth].stamp).unwrap()]));
+        held.into_iter().map(row).collect()
+    }
+}
+
+const SPOILS: [fn(&mut Manifest); 3] =
+    [|_| {}, |manifest| of_unit(manifest, UNITS[0]), |manifest| of_unit(manifest, UNITS[1])];
+
+fn of_unit(manifest: &mut Manifest, unit: u8) {
+    manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(unit)));
+}
+
+fn played(history: &History) -> Source {
+    let mut source = Source::default();
+    for (week, changes) in (0_i64..).zip(&history.changes) {
+        for (nth, change) in (1..).zip(changes) {
+            source.change(nth, *change, week * 10 + i64::from(nth));
+        }
+        let is_last = week as usize + 1 == WEEKS;
+        for which in 0..3 {
+            if is_last || history.runs[week as usize][which] {
+                source.run(which, week * 10 + 9);
+            }
+        }
+    }
+    source
+}
+
+pub fn rule_17_whatever_the_order_of_several_chains_what_stands_in_the_source_stands(place: &Place) {
+    let cases = if place.server.is_some() { 2 } else { 40 };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let checked = TestRunner::new(config).run(&histories(), |history| {
+        try_orders(place, &history);
+        Ok(())
+    });
+    checked.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn try_orders(place: &Place, history: &History) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = played(history);
+    let paths: Vec<PathBuf> = source.bundles.iter().map(|made| made.write(folder.path())).collect();
+    // Some come twice, and then each once, from another one on and backwards.
+    let some = history.order.iter().map(|index| index.index(paths.len()));
+    let first = history.order[0].index(paths.len());
+    let all = (0..paths.len()).map(|nth| (paths.len() + first - nth) % paths.len());
+    let order: Vec<PathBuf> = some.chain(all).map(|nth| paths[nth].clone()).collect();
+    let name = if place.server.is_some() { "Into".to_owned() } else { Guid::random().short() };
+    let into = place.target(&name);
+    for path in &order {
+        apply(&into, path);
+    }
+    assert_eq!(into.standing(), source.due(), "{order:?}");
+    let report = check(&paths, &mut *into.open().unwrap(), &into.options(true), &Silent).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+/// Applies a bundle, and holds what was planned against what was done.
+fn apply(into: &Into, path: &PathBuf) {
+    let bundle = std::slice::from_ref(path);
+    let planned = plan(bundle, &mut *into.open().unwrap(), &into.options(true), &Silent).unwrap();
+    let report = into.apply(bundle, true).unwrap();
+    let done = &report.bundles[0].tables[0];
+    assert_eq!(
+        (planned[0].inserted + planned[0].replaced, planned[0].removed),
+        (done.written, done.removed),
+        "{path:?}"
+    );
+}
+
+/// A bundle of a chain, with one row or one key that left it.
+fn small(place: &Place, run: u8, which: usize, row: Option<i64>, left: Option<i64>) -> PathBuf {
+    let mut made = Made::new(run, 1000 + i64::from(run), (0, 500));
+    made.spoil = SPOILS[which];
+    made.rows.extend(row.map(|stamp| Row::root(1, Some(stamp), &[u8::try_from(stamp).unwrap()])));
+    made.left.extend(left.map(|stamp| (key(1), stamp)));
+    made.write(place.folder())
+}
+
+pub fn rule_17_what_left_one_chain_stays_where_another_has_it(place: &Place) {
+    let (all, unit) = (small(place, 1, 0, Some(5), None), small(place, 2, 1, Some(5), None));
+    // It moved without a stamp: the tombstone ties with the row, in the chain of that unit alone.
+    let left = small(place, 3, 1, None, Some(5));
+    let other = small(place, 4, 2, None, Some(400));
+    for order in [[&all, &unit, &left, &other], [&unit, &left, &other, &all], [&left, &other, &all, &unit]] {
+        let into = place.target(if place.server.is_some() { "Into" } else { "into" });
+        order.iter().for_each(|path| apply(&into, path));
+        assert_eq!(into.standing(), BTreeMap::from([(key(1), Some(vec![5]))]), "{order:?}");
+        if place.server.is_none() {
+            std::fs::remove_dir_all(place.folder().join("into")).unwrap();
+        }
+    }
+    // What only that unit's chain delivered goes with it, and comes back with a later stamp.
+    let into = place.target(if place.server.is_some() { "Into" } else { "alone" });
+    [&unit, &left].iter().for_each(|path| apply(&into, path));
+    assert_eq!(into.standing(), BTreeMap::new());
+    apply(&into, &small(place, 5, 1, Some(6), None));
+    assert_eq!(into.standing(), BTreeMap::from([(key(1), Some(vec![6]))]));
+}
