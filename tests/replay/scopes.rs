@@ -181,17 +181,18 @@ fn try_orders(place: &Place, history: &History) {
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
-/// Applies a bundle, and holds what was planned against what was done.
+/// Applies a bundle, and holds what was planned against what was done; on a server, where each takes its time, a plan
+/// is held so by `standing`.
 fn apply(into: &Into, path: &PathBuf) {
     let bundle = std::slice::from_ref(path);
-    let planned = plan(bundle, &mut *into.open().unwrap(), &into.options(true), &Silent).unwrap();
+    let is_embedded = into.at.starts_with("sqlite:");
+    let planned = is_embedded.then(|| plan(bundle, &mut *into.open().unwrap(), &into.options(true), &Silent).unwrap());
     let report = into.apply(bundle, true).unwrap();
     let done = &report.bundles[0].tables[0];
-    assert_eq!(
-        (planned[0].inserted + planned[0].replaced, planned[0].removed),
-        (done.written, done.removed),
-        "{path:?}"
-    );
+    if let Some(planned) = planned {
+        let planned = (planned[0].inserted + planned[0].replaced, planned[0].removed);
+        assert_eq!(planned, (done.written, done.removed), "{path:?}");
+    }
 }
 
 /// A bundle of a chain, with one row or one key that left it.
