@@ -386,6 +386,7 @@ impl RowSource for Rows {
 fn target(columns: &[Column]) -> TargetSpec {
     TargetSpec {
         table: files(),
+        scope: Scope::All,
         target: name("Copy.dbo.Files"),
         columns: columns.to_vec(),
         key_column: "stream_id".into(),
@@ -412,7 +413,10 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
     tried(session.ledger(spec, root()));
     tried(session.apply_rows(spec, &rows(), &keys, &[version; 2], &entry));
     let tombstone = Version { tombstone: true, ..version };
-    tried(session.apply_tombstones(spec, &keys.map(|key| TombstoneRow { key, version: tombstone }), &entry));
+    for reason in [DeletionReason::Deleted, DeletionReason::LeftScope] {
+        let tombstones = keys.map(|key| TombstoneRow { key, version: tombstone, reason });
+        tried(session.apply_tombstones(spec, &tombstones, &entry));
+    }
     tried(session.applied_bundles(spec));
     let bundle = AppliedBundle {
         source_id: key(),
