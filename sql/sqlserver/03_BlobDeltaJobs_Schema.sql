@@ -12,7 +12,14 @@
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
-IF DB_ID(N'BlobDeltaJobs') IS NULL CREATE DATABASE BlobDeltaJobs;
+-- Where it is made here, readers see the last committed row and wait for no writer: a batch holds the row of its
+-- table's lease until it commits. A database that is there is left as it is, and doctor tells of it; the history of
+-- backups is there on every server that has ALTER DATABASE.
+IF DB_ID(N'BlobDeltaJobs') IS NULL
+BEGIN
+    CREATE DATABASE BlobDeltaJobs;
+    IF OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL EXEC (N'ALTER DATABASE BlobDeltaJobs SET READ_COMMITTED_SNAPSHOT ON');
+END;
 GO
 USE BlobDeltaJobs;
 GO
@@ -131,6 +138,11 @@ GO
 -- From version 3.
 IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'MetadataFilter') IS NULL
     ALTER TABLE dbo.BlobDeltaTableConfig ADD MetadataFilter nvarchar(2000) NULL;
+GO
+-- What a login does not see of a table and a DBA has accepted by name, with commas between: Db.schema.Table whose rows
+-- are filtered, Db.schema.Table.Column that is masked.
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedHidden') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedHidden nvarchar(4000) NULL;
 GO
 -- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
 -- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take. LeaseOwner is the caller's own token:
@@ -280,7 +292,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaRunScript', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaRunScript (
         RunId      uniqueidentifier NOT NULL,
         TableName  nvarchar(400) NOT NULL,
-        ScriptName nvarchar(64) NOT NULL,
+        -- 40 characters, because a clustered key may have 900 bytes.
+        ScriptName nvarchar(40) NOT NULL,
         SqlText    nvarchar(max) NOT NULL,
         CONSTRAINT PK_BlobDeltaRunScript PRIMARY KEY (RunId, TableName, ScriptName)
     );

@@ -11,7 +11,7 @@
 -- the window: exclude keys in BlobDeltaExcludedKey instead. Placeholders:
 --   {SourceTable} {TargetTable} {MetadataTable} {BusinessUnitTable}  tables, three-part
 --   {SliceSchema}                  the slice's database and schema dbo
---   {SourceHint}                   WITH (READCOMMITTEDLOCK) for a FileTable, else nothing
+--   {SourceHint}                   WITH (READCOMMITTEDLOCK) for a FileTable and for a view, else nothing
 --   {KeyColumn} {PathColumn} {ParentPathColumn} {MetadataIdColumn} {MetadataModifiedOnCol}
 --   {MetadataBusinessUnitCol} {BusinessUnitIdColumn}                 columns
 --   {ParentPath} {BusinessUnit}    s.<parent path>, m.<business unit>, or a NULL where there is none
@@ -197,7 +197,7 @@ WHERE (f.MetadataRows > 0 OR (f.IsPending = 1 AND @BusinessUnitId IS NULL AND NO
     AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = f.stream_id
     )
-OPTION (MAXDOP {MaxDOP});'
+OPTION (RECOMPILE, MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'WindowQueue');
 GO
 INSERT INTO dbo.BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)

@@ -21,10 +21,6 @@
 -- RunId and LeaseEpoch still are the caller's, which also locks that row until the commit; and the
 -- slice's marker row has to name the run. Names go into dynamic SQL only as the catalog spells
 -- them, through QUOTENAME; values only as parameters.
---
--- Not executed yet: usp_BlobDelta_OldestTransaction beyond its answer "may not look" (the DMVs of
--- rule 2), hierarchyid paths, FileTables (READCOMMITTEDLOCK), SET NOEXEC in the check of versions, and
--- everything on Microsoft SQL Server. The rest ran on another server that speaks T-SQL.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
@@ -137,7 +133,21 @@ BEGIN
         N'EXEC dbo.usp_BlobDelta_AddServer (or blobdelta deploy --moved); if this is a copy, EXEC dbo.usp_BlobDelta_BecomeOwnSource ',
         N'(or blobdelta deploy --copied), which makes it a source of its own');
     SET @Message = REPLACE(@Message, N'%', N'%%');
-    THROW 51000, @Message, 1;
+    EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Throw', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Throw AS RETURN 0');
+GO
+-- An error of ours whose text holds names: THROW takes a % in it for the beginning of a format.
+ALTER PROCEDURE dbo.usp_BlobDelta_Throw
+    @Number int,
+    @Message nvarchar(2000)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET @Message = REPLACE(@Message, N'%', N'%%');
+    THROW @Number, @Message, 1;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
@@ -151,7 +161,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Db nvarchar(128), @Object int, @Objects nvarchar(max), @Sql nvarchar(max);
-    CREATE TABLE #Object (DbName nvarchar(128) NOT NULL, ObjectId int NULL);
+    CREATE TABLE #Object (DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, ObjectId int NULL);
     INSERT INTO #Object (DbName, ObjectId)
     SELECT d.name, OBJECT_ID(QUOTENAME(d.name) + N'.' + QUOTENAME(p.SchemaName) + N'.' + QUOTENAME(p.TableName))
     FROM (
@@ -218,7 +228,7 @@ BEGIN
     IF @Name IS NULL
     BEGIN
         SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF OBJECT_ID(N'tempdb..#BlobDeltaCatalog') IS NOT NULL
     BEGIN
@@ -247,7 +257,7 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
     BEGIN
         SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
 GO
@@ -347,9 +357,130 @@ BEGIN
     BEGIN
         SET @Message = CONCAT(N'the MetadataFilter ', REPLACE(@Message, N'%', N'%%'),
             N'; write Column=value[,value...], values with commas or quotes in single quotes');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     SET @Condition = CONCAT(N'(m.', QUOTENAME(@Column), N' IN (', @Values, N'))');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListHidden', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListHidden AS RETURN 0');
+GO
+-- Rule 25: what this login does not see of a table or view as it is, into #Hidden of the caller: columns that are masked
+-- for it, columns under Always Encrypted, and tables whose rows a security policy filters. A view shows what lies below it,
+-- if the login may look that up. Policies that a login may not see are not told; doctor says where that is so.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListHidden
+    @Role nvarchar(20),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Sql nvarchar(max), @Object int, @Found int = 1, @IsView int;
+    SET @Object = OBJECT_ID(QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table));
+    CREATE TABLE #Below (ObjectId int NOT NULL PRIMARY KEY);
+    INSERT INTO #Below (ObjectId) SELECT @Object WHERE @Object IS NOT NULL;
+    SET @IsView = CASE WHEN OBJECT_ID(QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table), N'V') IS NULL THEN 0 ELSE 1 END;
+    IF @IsView = 1 AND HAS_PERMS_BY_NAME(QUOTENAME(@Db) + N'.sys.sql_expression_dependencies', N'OBJECT', N'SELECT') = 1
+    BEGIN
+        SET @Sql = REPLACE(N'INSERT INTO #Below (ObjectId)
+            SELECT DISTINCT d.referenced_id FROM {Db}.sys.sql_expression_dependencies AS d
+            INNER JOIN #Below AS b ON b.ObjectId = d.referencing_id
+            WHERE d.referenced_id IS NOT NULL AND d.referenced_database_name IS NULL
+                AND NOT EXISTS (SELECT 1 FROM #Below AS k WHERE k.ObjectId = d.referenced_id);
+            SET @Found = @@ROWCOUNT;', N'{Db}', QUOTENAME(@Db));
+        WHILE @Found > 0 EXEC sp_executesql @Sql, N'@Found int OUTPUT', @Found = @Found OUTPUT;
+    END;
+    -- The right to see a masked column is one of the database; since SQL Server 2022 also of a schema, a table or a column.
+    SET @Sql = REPLACE(N'INSERT INTO #Hidden (Role, Name, ColumnName, Kind)
+        SELECT @Role, CONCAT(@Db, N''.'', s.name, N''.'', o.name, N''.'', c.name), c.name,
+            CASE WHEN c.encryption_type IS NOT NULL THEN N''encrypted'' ELSE N''masked'' END
+        FROM {Db}.sys.columns AS c
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN #Below AS b ON b.ObjectId = c.object_id
+        WHERE c.encryption_type IS NOT NULL OR (
+            c.is_masked = 1 AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(@Db), N''DATABASE'', N''UNMASK''), 0) = 0
+            AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(@Db) + N''.'' + QUOTENAME(s.name) + N''.'' + QUOTENAME(o.name), N''OBJECT'', N''UNMASK'', c.name, N''COLUMN''), 0) = 0
+        )', N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@Role nvarchar(20), @Db nvarchar(128)', @Role = @Role, @Db = @Db;
+    IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'security_predicates') RETURN 0;
+    -- A filter holds for everybody, sysadmin too.
+    SET @Sql = REPLACE(N'INSERT INTO #Hidden (Role, Name, ColumnName, Kind)
+        SELECT DISTINCT @Role, CONCAT(@Db, N''.'', s.name, N''.'', o.name), NULL, N''filtered''
+        FROM {Db}.sys.security_predicates AS p
+        INNER JOIN {Db}.sys.security_policies AS y ON y.object_id = p.object_id
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = p.target_object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN #Below AS b ON b.ObjectId = p.target_object_id
+        WHERE y.is_enabled = 1 AND p.predicate_type = 0', N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@Role nvarchar(20), @Db nvarchar(128)', @Role = @Role, @Db = @Db;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckHidden', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckHidden AS RETURN 0');
+GO
+-- Rule 25: refuses a table of which this login does not see all, unless AcceptedHidden names what it does not see. The
+-- columns by which keys, stamps, units and places are known cannot be accepted: a mask makes them one and the same.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckHidden
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Role nvarchar(20), @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Nth int = 1,
+        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000);
+    CREATE TABLE #Hidden (
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(700) COLLATE DATABASE_DEFAULT NOT NULL,
+        ColumnName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, Kind nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL
+    );
+    WHILE @Nth <= 3
+    BEGIN
+        SELECT
+            @Role = CASE @Nth WHEN 1 THEN N'Source' WHEN 2 THEN N'Metadata' ELSE N'Unit' END,
+            @Db = CASE @Nth WHEN 1 THEN SourceDb WHEN 2 THEN MetadataDb ELSE BusinessUnitDb END,
+            @Schema = CASE @Nth WHEN 1 THEN SourceSchema WHEN 2 THEN MetadataSchema ELSE COALESCE(BusinessUnitSchema, N'dbo') END,
+            @Table = CASE @Nth WHEN 1 THEN SourceTable WHEN 2 THEN MetadataTable ELSE BusinessUnitTable END,
+            @Accepted = CONCAT(N',', REPLACE(AcceptedHidden, N', ', N','), N',')
+        FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+        IF @Db IS NOT NULL AND @Table IS NOT NULL EXEC dbo.usp_BlobDelta_ListHidden @Role, @Db, @Schema, @Table;
+        SET @Nth = @Nth + 1;
+    END;
+    IF NOT EXISTS (SELECT 1 FROM #Hidden) RETURN 0;
+    -- Of metadata and units a few columns are read, of the source all.
+    DELETE h FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
+    WHERE h.ColumnName IS NOT NULL AND (
+        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N'')))
+        OR (h.Role = N'Unit' AND h.ColumnName <> COALESCE(c.BusinessUnitIdColumn, N''))
+    );
+    SET @Name = (
+        SELECT MIN(h.Name) FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
+        WHERE h.ColumnName IS NOT NULL AND (
+            h.Kind = N'encrypted' OR h.Role <> N'Source'
+            OR h.ColumnName IN (c.KeyColumn, COALESCE(c.PathColumn, N''), COALESCE(c.ParentPathColumn, N''))
+        )
+    );
+    IF @Name IS NOT NULL
+    BEGIN
+        SET @Kind = (SELECT MIN(Kind) FROM #Hidden WHERE Name = @Name);
+        SET @Message = CONCAT(@TableName, N': ', @Name, N' is ', @Kind, N' for this login, and the column is needed as it is; ', CASE @Kind
+            WHEN N'encrypted' THEN N'values under Always Encrypted cannot be copied on the server: let SourceTable or MetadataTable name a view without the column'
+            ELSE N'let this login see it: GRANT UNMASK TO ' + QUOTENAME(SUSER_SNAME())
+        END);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Names = N'';
+    SET @Name = (SELECT MIN(Name) FROM #Hidden WHERE CHARINDEX(CONCAT(N',', Name, N','), @Accepted) = 0);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        SET @Kind = (SELECT MIN(Kind) FROM #Hidden WHERE Name = @Name);
+        IF LEN(@Names) < 800 SET @Names = CONCAT(@Names, CASE WHEN @Names = N'' THEN N'' ELSE N',' END, @Name);
+        SET @Message = CONCAT(@Message, CASE WHEN @Message IS NULL THEN N'' ELSE N'; ' END, @Name, CASE @Kind WHEN N'filtered' THEN N' has its rows filtered' ELSE N' is masked' END);
+        SET @Name = (SELECT MIN(Name) FROM #Hidden WHERE CHARINDEX(CONCAT(N',', Name, N','), @Accepted) = 0 AND Name > @Name);
+    END;
+    IF @Names = N'' RETURN 0;
+    SET @Message = CONCAT(@TableName, N': this login does not see all of it: ', LEFT(@Message, 700), N'. Let it see (GRANT UNMASK; a predicate that lets it by), or accept it by name: blobdelta table set "',
+        @TableName, N'" "AcceptedHidden=', @Names, N'", and every manifest says so');
+    EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ListPlaceholders', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListPlaceholders AS RETURN 0');
@@ -392,22 +523,22 @@ BEGIN
     IF @SourceName IS NULL
     BEGIN
         SET @Message = CONCAT(N'the table ', @TableName, N' is not configured in BlobDeltaTableConfig');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF @IsUtc = 0 AND @SafetyBufferMinutes < 120
     BEGIN
         SET @Message = CONCAT(@TableName, N': a table in local time needs SafetyBufferMinutes of 120 at least, because one hour of a year comes twice');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF (@PathColumn IS NULL AND @ParentPathColumn IS NOT NULL)
     BEGIN
         SET @Message = CONCAT(@TableName, N': ParentPathColumn needs PathColumn');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF @MetadataBusinessUnitCol IS NOT NULL AND (@UnitDb IS NULL OR @UnitName IS NULL OR @BusinessUnitIdColumn IS NULL)
     BEGIN
         SET @Message = CONCAT(@TableName, N': MetadataBusinessUnitCol needs BusinessUnitDb, BusinessUnitTable and BusinessUnitIdColumn');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
     EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @MetadataDb, @MetadataSchema, @MetadataName;
@@ -452,6 +583,12 @@ BEGIN
             THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
         WHEN @IdType NOT IN (N'uniqueidentifier', N'char', N'varchar', N'nchar', N'nvarchar', N'binary', N'varbinary')
             THEN CONCAT(N'MetadataIdColumn names ', @MetadataIdColumn, N', which is ', @IdType, N' and cannot hold the keys of the source')
+        WHEN @IdType <> N'uniqueidentifier'
+            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier, or no index on it can be used and a text that is none ends a run late')
+        WHEN @OfUnitType <> N'uniqueidentifier'
+            THEN CONCAT(N'MetadataBusinessUnitCol ', @MetadataBusinessUnitCol, N' is ', @OfUnitType, N', and has to be uniqueidentifier')
+        WHEN @UnitIdType <> N'uniqueidentifier'
+            THEN CONCAT(N'BusinessUnitIdColumn ', @BusinessUnitIdColumn, N' is ', @UnitIdType, N', and has to be uniqueidentifier')
         WHEN @Own IS NOT NULL THEN CONCAT(N'the source has a column ', @Own, N', a name that the slice needs for itself')
         WHEN @BadPath IS NOT NULL
             THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type or uniqueidentifier')
@@ -459,9 +596,10 @@ BEGIN
     IF @Message IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': ', @Message);
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
+    EXEC dbo.usp_BlobDelta_CheckHidden @TableName;
     IF @WithTarget = 1
     BEGIN
         EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
@@ -475,7 +613,7 @@ BEGIN
         IF @DeltaColumns < 6
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice table lacks a Delta column; let usp_BlobDelta_MakeSlice make it');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Name = (
             SELECT MAX(t.Name) FROM #Column AS t
@@ -484,12 +622,15 @@ BEGIN
                     SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name = t.Name AND s.MaxLength = t.MaxLength
                         AND s.NumberPrecision = t.NumberPrecision AND s.NumberScale = t.NumberScale
                         AND (s.TypeName = t.TypeName OR (s.TypeName = N'timestamp' AND t.TypeName = N'binary'))
+                        -- Another code page would lose letters.
+                        AND (s.TypeName NOT IN (N'char', N'varchar', N'text') OR s.CollationName = t.CollationName
+                            OR COLLATIONPROPERTY(s.CollationName, 'CodePage') = COLLATIONPROPERTY(t.CollationName, 'CodePage'))
                 )
         );
         IF @Name IS NOT NULL
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type there; drop the slice table when it is packed, and make it anew');
-            THROW 51000, @Message, 1;
+            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type or code page there; drop the slice table when it is packed, and make it anew');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Lacks = (
             SELECT COUNT(*) FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
@@ -498,7 +639,7 @@ BEGIN
         IF @Lacks > 0
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
         SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
@@ -518,8 +659,12 @@ BEGIN
             SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
         END;
     END;
-    SET @Sql = REPLACE(N'SELECT @IsFileTable = MAX(CAST(t.is_filetable AS int)) FROM {Db}.sys.tables AS t
-        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.name = @Table AND s.name = @Schema',
+    -- A view hands its hints on to whatever lies below it, which this login may not be allowed to look up.
+    SET @Sql = REPLACE(N'SELECT @IsFileTable = MAX(CASE WHEN o.type = ''V'' THEN 1 ELSE CAST(t.is_filetable AS int) END)
+        FROM {Db}.sys.objects AS o
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        LEFT JOIN {Db}.sys.tables AS t ON t.object_id = o.object_id
+        WHERE o.name = @Table AND s.name = @Schema AND o.type IN (''U'', ''V'')',
         N'{Db}', QUOTENAME(@SourceDb));
     EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Schema nvarchar(128), @IsFileTable int OUTPUT',
         @Table = @SourceName, @Schema = @SourceSchema, @IsFileTable = @IsFileTable OUTPUT;
@@ -572,12 +717,12 @@ BEGIN
     SET XACT_ABORT ON;
     SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
     CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
     );
-    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
     EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, @WithTarget;
     SELECT
         @SourceTable = MAX(CASE WHEN Name = N'SourceTable' THEN Value END),
@@ -660,19 +805,19 @@ BEGIN
         IF @Close = 0
         BEGIN
             SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one in line ', @Line);
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Name = SUBSTRING(@Text, @Open + 1, @Close - @Open - 1);
         IF NOT EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Name)
         BEGIN
             SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'} in line ', @Line, N'; script 04 lists those that there are');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
         IF @Value IS NULL
         BEGIN
             SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'} in line ', @Line, N', which the configuration of this table leaves empty');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Filled = CONCAT(@Filled, @Before, @Value);
         SET @Text = SUBSTRING(@Text, @Close + 1, 1000000000);
@@ -923,7 +1068,8 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
             WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
-        );');
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
     -- Rule 15: LoggedAt selects, DeletedOn competes. A key that left a scope (rule 17) is told to that scope
     -- alone; on a tie the deletion outranks it. The runs of a business unit tell deletions of what they have handed
@@ -1009,7 +1155,8 @@ BEGIN
             WHERE d.TableName = @TableName AND (o.DeltaModifiedOn IS NULL OR o.DeltaModifiedOn <= d.DeletedOn)
         ), CHAR(125)
     )
-    FROM {TargetTable} AS t;');
+    FROM {TargetTable} AS t
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'RefreshParents', 1, 0, N'
     -- A parent that came to the source after its child was copied.
     UPDATE t SET DeltaParentKey = s.{KeyColumn}
@@ -1235,7 +1382,7 @@ BEGIN
     IF (SELECT COUNT(*) FROM #Script) < CASE WHEN @IsTree = 1 THEN 5 ELSE 2 END
     BEGIN
         SET @Message = CONCAT(@TableName, N': a template is missing in BlobDeltaStepScript or BlobDeltaQueuePopulationScript; run script 04, which puts the shared ones back');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
     SELECT ScriptName, 0, ScriptText FROM #Own
@@ -1301,14 +1448,14 @@ BEGIN
     SET XACT_ABORT ON;
     DECLARE @Dop int;
     CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
     );
-    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
-    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
-    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
+    CREATE TABLE #Own (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    CREATE TABLE #Script (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
     SET @Dop = COALESCE((SELECT MaxDOP FROM dbo.BlobDeltaRun WHERE RunId = @RunId), 0);
     EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 1, @Dop;
     EXEC dbo.usp_BlobDelta_ListOwnScripts;
@@ -1341,7 +1488,7 @@ BEGIN
     IF @Sql IS NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' was not prepared; start the table first');
-        THROW 51001, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
     END;
     SELECT
         @Excluded = c.ExcludedStreamId, @Start = t.WindowStart, @End = t.WindowEnd, @Unit = r.BusinessUnitId,
@@ -1385,7 +1532,7 @@ BEGIN
     IF @State IS NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': the slice table has no marker row, so nothing was deleted from it; usp_BlobDelta_MakeSlice marks empty slices');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
 GO
@@ -1438,7 +1585,7 @@ BEGIN
     IF @@ROWCOUNT = 0
     BEGIN
         SET @Message = CONCAT(@TableName, N': the lease was lost to another run or resume; nothing more was written');
-        THROW 51003, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
     IF @State IS NOT NULL
     BEGIN
@@ -1447,7 +1594,7 @@ BEGIN
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice is ', @Found, N' and holds run ', CONVERT(nvarchar(36), @Holder),
                 N'; nothing was written. A run whose slice was taken is never resumed or packed: start a new run');
-            THROW 51003, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
         END;
     END;
 END;
@@ -1469,7 +1616,7 @@ BEGIN
     BEGIN
         SET @Message = CONCAT(N'run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' was resumed by somebody else since attempt ', @Attempt,
             N' of it began; nothing more was written. Let that one end it');
-        THROW 51003, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
 END;
 GO
@@ -1543,7 +1690,7 @@ BEGIN
         SET @Message = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ',
             CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end. If it died, go on with it: run --resume ', LOWER(CONVERT(nvarchar(36), @Holder)),
             N' (@ResumeRunId), or take it over: --take-over ', LOWER(CONVERT(nvarchar(36), @Holder)), N' (@TakeOver)');
-        THROW 51002, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51002, @Message;
     END;
 END;
 GO
@@ -1650,7 +1797,7 @@ BEGIN
         SET @Message = CONCAT(N'the server''s clock says ', CONVERT(nvarchar(27), @Now, 126), N'Z, but the last run started at ',
             CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes. If it was wrong in the last run, let the next one',
             N' that is not refused go back with --from (@WindowFrom) to the true time of that run, less the buffer');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
 GO
@@ -1670,7 +1817,7 @@ BEGIN
     )
     BEGIN
         SET @Message = CONCAT(@TableName, N': this table has no business units, so no run for ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'; set MetadataBusinessUnitCol, or run it for all');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
 GO
@@ -1717,7 +1864,7 @@ BEGIN
     -- One reading of both clocks; the offset is of whole minutes.
     SET @Utc = dbo.ufn_BlobDelta_UtcNow();
     SET @Local = DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, @Utc, dbo.ufn_BlobDelta_LocalNow()) / 60.0, 0)), @Utc);
-    CREATE TABLE #Chosen (TableName nvarchar(400) NOT NULL PRIMARY KEY);
+    CREATE TABLE #Chosen (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
     -- A run for one unit over all tables leaves out those that have no units, and its steps tell so.
     INSERT INTO #Chosen (TableName)
     SELECT TableName FROM dbo.BlobDeltaTableConfig
@@ -1731,25 +1878,25 @@ BEGIN
             WHEN @TableName IS NULL THEN N'no active table is configured; add one in BlobDeltaTableConfig'
             ELSE CONCAT(@TableName, N': this table is not configured in BlobDeltaTableConfig')
         END;
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
     CREATE TABLE #BlobDeltaCatalog (
-        DbName nvarchar(128) NOT NULL, ObjectId int NOT NULL, Ordinal int NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, ObjectId int NOT NULL, Ordinal int NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL, PRIMARY KEY (DbName, ObjectId, Ordinal)
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, PRIMARY KEY (DbName, ObjectId, Ordinal)
     );
     CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
     );
-    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
-    CREATE TABLE #Own (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
-    CREATE TABLE #Script (ScriptName nvarchar(64) NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) NOT NULL);
-    CREATE TABLE #Filled (TableName nvarchar(400) NOT NULL, ScriptName nvarchar(64) NOT NULL, ScriptText nvarchar(max) NOT NULL);
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
+    CREATE TABLE #Own (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    CREATE TABLE #Script (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    CREATE TABLE #Filled (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
     EXEC dbo.usp_BlobDelta_ReadCatalog;
     EXEC dbo.usp_BlobDelta_ListOwnScripts;
     SET @Table = (SELECT MIN(TableName) FROM #Chosen);
@@ -1791,7 +1938,7 @@ BEGIN
     IF @BusinessUnitId IS NOT NULL AND @Known = 0
     BEGIN
         SET @Message = CONCAT(N'no configured table has the business unit ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N' in its scope');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -2008,7 +2155,7 @@ BEGIN
     IF @RunStart IS NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': this table is not part of the run, or not configured any more');
-        THROW 51001, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
     END;
     EXEC dbo.usp_BlobDelta_CheckScope @TableName, @Unit;
     EXEC dbo.usp_BlobDelta_TakeLease @RunId, @TableName, @LeaseSeconds, @LeaseEpoch OUTPUT, @OwnerToken, @Attempt, @TakeOver, @TookOver OUTPUT;
@@ -2025,7 +2172,7 @@ BEGIN
         IF @WindowEnd IS NOT NULL AND (@Holder IS NULL OR @Holder <> @RunId)
         BEGIN
             SET @Message = CONCAT(@TableName, N': the slice was taken by run ', CONVERT(nvarchar(36), @Holder), N'; nothing was written, start a new run');
-            THROW 51003, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
         END;
         IF @WindowEnd IS NOT NULL AND @QueuedKeys IS NOT NULL
         BEGIN
@@ -2063,11 +2210,11 @@ BEGIN
         IF @State = N'Complete' AND @Require = 1
         BEGIN
             SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first: blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' --out FOLDER');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
             @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Message OUTPUT;
-        IF @Message IS NOT NULL THROW 51004, @Message, 1;
+        IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51004, @Message;
         IF @State IN (N'Complete', N'Packed') AND EXISTS (
             SELECT 1 FROM dbo.BlobDeltaRun AS h
             WHERE h.RunId = @Holder AND COALESCE(CONVERT(nvarchar(36), h.BusinessUnitId), N'') = COALESCE(CONVERT(nvarchar(36), @Unit), N'')
@@ -2086,10 +2233,21 @@ BEGIN
             ActiveTransactionFloor = @Oldest, LagOnly = @LagOnly, RootsSeq = 0, ChildrenSeq = 0, QueuedKeys = NULL
         WHERE RunId = @RunId AND TableName = @TableName;
         EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Filling';
-        DELETE FROM dbo.BlobDeltaWindowQueue WHERE TableName = @TableName;
         DELETE FROM dbo.BlobDeltaRunScript WHERE TableName = @TableName AND RunId <> @RunId;
         DELETE FROM dbo.BlobDeltaMissingParentsQueue WHERE TableName = @TableName AND RunId = @RunId;
         COMMIT TRANSACTION;
+        -- The queues of earlier runs go in chunks, each behind the fence: no statement takes so many locks that the whole
+        -- table is locked, and in between the lease's row is free.
+        SET @Rows = 1;
+        WHILE @Rows > 0
+        BEGIN
+            BEGIN TRANSACTION;
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+            DELETE TOP (2000) FROM dbo.BlobDeltaWindowQueue
+            WHERE TableName = @TableName AND RunId IN (SELECT t.RunId FROM dbo.BlobDeltaRunTable AS t WHERE t.TableName = @TableName);
+            SET @Rows = @@ROWCOUNT;
+            COMMIT TRANSACTION;
+        END;
         SET @Rows = 1;
         WHILE @Rows > 0
         BEGIN
@@ -2126,7 +2284,7 @@ BEGIN
         IF @Json IS NOT NULL
         BEGIN
             SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
         IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
@@ -2219,7 +2377,7 @@ BEGIN
         IF @Json IS NOT NULL
         BEGIN
             SET @Message = REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @BusinessUnitId;
         SET @Sql = (
@@ -2316,14 +2474,14 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @IsTree bit, @Key uniqueidentifier,
-        @Script nvarchar(64), @First bigint, @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000), @Scope nvarchar(36);
+        @Script nvarchar(64), @First bigint, @Last bigint, @Number int, @Total bigint, @Unused bigint, @Json nvarchar(4000), @Scope nvarchar(36), @Turn int = 0;
     IF @Step NOT IN (1, 2, 3) THROW 51001, N'steps are 1 Roots, 2 MissingParents, 3 Children', 1;
     SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
     IF @IsTree = 0 AND @Step > 1 THROW 51001, N'a flat table has step 1 alone', 1;
     SELECT @Keys = 0, @Rows = 0;
     CREATE TABLE #Batch (
         stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, WasHeldBack int NOT NULL DEFAULT 0,
-        IsPending int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) NULL
+        IsPending int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) COLLATE DATABASE_DEFAULT NULL
     );
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -2362,7 +2520,7 @@ BEGIN
             IF @Key IS NOT NULL
             BEGIN
                 SET @Message = CONCAT(@TableName, N': the row ', LOWER(CONVERT(nvarchar(36), @Key)), N' has a cycle or 512 levels of parents above it; mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey');
-                THROW 51000, @Message, 1;
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
         SET @Script = CONCAT(N'Step', @Step);
@@ -2373,11 +2531,19 @@ BEGIN
         ELSE
         BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchStates', @Step, @BatchSize;
+            -- A row that was committed between the two statements is there for the second alone: it is taken now.
+            WHILE @Turn < 5 AND EXISTS (SELECT 1 FROM #Batch WHERE State IS NULL)
+            BEGIN
+                SET @Turn = @Turn + 1;
+                EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, @Script, @Step, @BatchSize, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+                SET @Rows = @Rows + @Unused;
+                EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchStates', @Step, @BatchSize;
+            END;
             SET @Key = (SELECT MIN(stream_id) FROM #Batch WHERE State IS NULL);
             IF @Key IS NOT NULL
             BEGIN
                 SET @Message = CONCAT(@TableName, N': the script of step ', @Step, N' left out a row that is in the window, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; a script may not filter rows, exclude keys in BlobDeltaExcludedKey, with a reason');
-                THROW 51000, @Message, 1;
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
             -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
             -- would else go through all of it, once a row of the batch. What rarely happens is asked for first.
@@ -2486,13 +2652,13 @@ BEGIN
             IF @Key IS NOT NULL
             BEGIN
                 SET @Message = CONCAT(@TableName, N': rows were moved while the slice was filled, and stand in a cycle now, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; run the table again');
-                THROW 51000, @Message, 1;
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectTree', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
             IF @Json IS NOT NULL
             BEGIN
                 SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
-                THROW 51000, @Message, 1;
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
         SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
@@ -2518,7 +2684,7 @@ BEGIN
         IF @Unmarked > 0 OR @InSlice <> @Copied
         BEGIN
             SET @Message = CONCAT(@TableName, N': the sums do not fit: ', @Unmarked, N' keys have not ended, ', @Copied, N' were copied, ', @InSlice, N' stand in the slice; go on with a resume');
-            THROW 51005, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51005, @Message;
         END;
         -- Rule 17: its scope has had what was copied.
         IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope)
@@ -2589,7 +2755,7 @@ BEGIN
     BEGIN
         SET @Message = CONCAT(@TableName, N': the slice is ', @State, N' and holds run ', LOWER(CONVERT(nvarchar(36), @Holder)),
             N'; it cannot be read for this run. A run whose slice was taken is never packed: start a new run');
-        THROW 51003, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
 END;
 GO
@@ -2612,10 +2778,10 @@ BEGIN
     IF @Limit IS NULL OR @Limit < 1 THROW 51001, N'@Limit is a number of rows, 1 at least', 1;
     EXEC dbo.usp_BlobDelta_PassSlice @RunId, @TableName, @LeaseEpoch;
     CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
     );
     SELECT @Db = TargetDb, @Schema = TargetSchema, @Table = TargetTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @Db, @Schema, @Table;
@@ -2675,7 +2841,7 @@ BEGIN
     IF @Recorded IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': this table run is recorded already, in another bundle, with the root digest ', @Recorded, N'; nothing was written');
-        THROW 51003, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
     EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
     INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt, ShipTo)
@@ -2783,7 +2949,7 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND PackNumber = @PackNumber)
     BEGIN
         SET @Message = CONCAT(N'run ', CONVERT(nvarchar(36), @RunId), N' has no bundle ', @PackNumber, N'; nothing was written');
-        THROW 51001, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
     END;
     UPDATE dbo.BlobDeltaBundle SET ShipTo = @ShipTo, ShippedAt = NULL WHERE RunId = @RunId AND PackNumber = @PackNumber;
 END;
@@ -2924,15 +3090,27 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Waiting bigint = 1, @Turn int = 0, @Message nvarchar(2000);
+    DECLARE @Waiting bigint = 1, @Turn int = 0, @Tries int, @Message nvarchar(2000);
     WHILE @Waiting > 0
     BEGIN
-        EXEC dbo.usp_BlobDelta_QueueMissingParents @RunId, @TableName, @LeaseEpoch, @Waiting OUTPUT;
+        SET @Tries = 1;
+        WHILE @Tries > 0
+        BEGIN
+            BEGIN TRY
+                EXEC dbo.usp_BlobDelta_QueueMissingParents @RunId, @TableName, @LeaseEpoch, @Waiting OUTPUT;
+                SET @Tries = 0;
+            END TRY
+            BEGIN CATCH
+                IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+                IF ERROR_NUMBER() NOT IN (1204, 1205, 1222) OR @Tries >= 5 THROW;
+                SET @Tries = @Tries + 1;
+            END CATCH;
+        END;
         SET @Turn = @Turn + 1;
         IF @Waiting > 0 AND @Turn > 512
         BEGIN
             SET @Message = CONCAT(@TableName, N': after many passes rows still lack parents that the source has; run the table when the source is quieter');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         IF @Waiting > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @TableName, @LeaseEpoch, 2, @BatchSize;
     END;
@@ -2961,7 +3139,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Table nvarchar(400), @Epoch bigint, @IsComplete bit, @Queued bigint, @IsTree bit, @Number int, @Status nvarchar(20),
-        @Message nvarchar(4000), @Failed int, @Tables int, @Script nvarchar(1000), @Attempt int = 1;
+        @Message nvarchar(4000), @Failed int, @Tables int, @Script nvarchar(1000), @Attempt int = 1, @Tries int;
     IF @TakeOver IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @TakeOver)
         THROW 51001, N'there is no run of the number that is to be taken over', 1;
     -- A run of its own, also where the caller's variable still holds the last one's RunId.
@@ -2981,8 +3159,20 @@ BEGIN
     BEGIN
         BEGIN TRY
             SELECT @Epoch = NULL, @Queued = NULL, @IsComplete = 0;
-            EXEC dbo.usp_BlobDelta_StartTable @RunId, @Table, @LeaseSeconds, @Epoch OUTPUT, @Queued OUTPUT, @IsComplete OUTPUT,
-                @Attempt = @Attempt, @TakeOver = @TakeOver;
+            SET @Tries = 1;
+            WHILE @Tries > 0
+            BEGIN
+                BEGIN TRY
+                    EXEC dbo.usp_BlobDelta_StartTable @RunId, @Table, @LeaseSeconds, @Epoch OUTPUT, @Queued OUTPUT, @IsComplete OUTPUT,
+                        @Attempt = @Attempt, @TakeOver = @TakeOver;
+                    SET @Tries = 0;
+                END TRY
+                BEGIN CATCH
+                    IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+                    IF ERROR_NUMBER() NOT IN (1204, 1205, 1222) OR @Tries >= 5 THROW;
+                    SET @Tries = @Tries + 1;
+                END CATCH;
+            END;
             IF @IsComplete = 1
                 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @Table, @Epoch;
             ELSE
@@ -2996,7 +3186,19 @@ BEGIN
                     EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize;
                     EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
                 END;
-                EXEC dbo.usp_BlobDelta_FinishTable @RunId, @Table, @Epoch;
+                SET @Tries = 1;
+                WHILE @Tries > 0
+                BEGIN
+                    BEGIN TRY
+                        EXEC dbo.usp_BlobDelta_FinishTable @RunId, @Table, @Epoch;
+                        SET @Tries = 0;
+                    END TRY
+                    BEGIN CATCH
+                        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+                        IF ERROR_NUMBER() NOT IN (1204, 1205, 1222) OR @Tries >= 5 THROW;
+                        SET @Tries = @Tries + 1;
+                    END CATCH;
+                END;
             END;
         END TRY
         BEGIN CATCH
@@ -3074,6 +3276,10 @@ BEGIN
     BEGIN
         SET @Sql = N'CREATE DATABASE ' + QUOTENAME(@Db);
         EXEC (@Sql);
+        -- A slice can be made again, so its log is not kept. The history of backups is there on every server that has
+        -- ALTER DATABASE; a managed instance keeps every log.
+        SET @Sql = N'ALTER DATABASE ' + QUOTENAME(@Db) + N' SET RECOVERY SIMPLE';
+        IF OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL AND CONVERT(int, SERVERPROPERTY(N'EngineEdition')) <> 8 EXEC (@Sql);
     END;
     SET @Db = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
     -- The marker row of a slice table goes by its name, without its schema.
@@ -3082,7 +3288,7 @@ BEGIN
         FROM dbo.BlobDeltaTableConfig
         WHERE TableName <> @TableName AND TargetDb = @Db AND TargetTable = @Table AND TargetSchema <> @Schema
     );
-    IF @Message IS NOT NULL THROW 51000, @Message, 1;
+    IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     -- Every server makes tables in the database that is used; the second USE leads back.
     IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaSlice]') IS NULL
     BEGIN
@@ -3137,10 +3343,10 @@ BEGIN
         SET @Create = N'CREATE SCHEMA ' + QUOTENAME(@Schema);
         EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Create nvarchar(300)', @Schema = @Schema, @Create = @Create;
         CREATE TABLE #Column (
-            Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-            TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+            Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+            TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
             NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-            CollationName nvarchar(128) NULL
+            CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
         );
         EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
         -- Small columns first, then the Delta columns, then the large ones.
@@ -3177,7 +3383,7 @@ BEGIN
                 IF @Type IS NULL
                 BEGIN
                     SET @Message = CONCAT(@TableName, N': the type of the source column ', @Name, N' cannot be carried');
-                    THROW 51000, @Message, 1;
+                    EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
                 END;
                 IF @Large = @Pass
                     SET @Columns = CONCAT(@Columns, CASE WHEN @Columns = N'' THEN N'
@@ -3214,7 +3420,7 @@ BEGIN
     IF @Found > 0
     BEGIN
         SET @Message = CONCAT(@TableName, N': the slice table holds rows, and no marker row says that they are ours; if they can go, empty the table and call this again');
-        THROW 51000, @Message, 1;
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     SET @Sql = CONCAT(N'INSERT INTO ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice (TargetTable, TableName, SourceId, State) VALUES (@Table, @TableName, @Source, N''Empty'')');
     EXEC sp_executesql @Sql, N'@Table nvarchar(128), @TableName nvarchar(400), @Source uniqueidentifier', @Table = @Table, @TableName = @TableName, @Source = @Source;

@@ -156,12 +156,12 @@ BEGIN
             @Lost bigint OUTPUT, @ChildOf bigint OUTPUT, @ChildLost bigint OUTPUT, @UnitOf bigint OUTPUT, @UnitKnown bigint OUTPUT,
             @WithoutStamp bigint OUTPUT, @Future bigint OUTPUT, @Unknown bigint OUTPUT';
     CREATE TABLE #Column (
-        Role nvarchar(20) NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) NOT NULL, SchemaName nvarchar(128) NOT NULL,
-        TableName nvarchar(128) NOT NULL, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
         NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) NULL
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
     );
-    CREATE TABLE #Placeholder (Name nvarchar(64) NOT NULL PRIMARY KEY, Value nvarchar(max) NULL);
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
     EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 0;
     SELECT
         @Bad = CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END, @WithDeletions = IncludeDeletions,
@@ -279,8 +279,8 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     CREATE TABLE #Advice (
-        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(800) NOT NULL,
-        Finding nvarchar(4000) NOT NULL, WhatToDo nvarchar(4000) NULL
+        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) COLLATE DATABASE_DEFAULT NOT NULL, Subject nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL,
+        Finding nvarchar(4000) COLLATE DATABASE_DEFAULT NOT NULL, WhatToDo nvarchar(4000) COLLATE DATABASE_DEFAULT NULL
     );
     EXEC dbo.usp_BlobDelta_LookAtData @TableName;
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
@@ -333,6 +333,15 @@ BEGIN
         -- What else would be found follows from this.
         RETURN 0;
     END CATCH;
+    -- Rule 25: what a login may not see of the catalog, nobody can refuse.
+    IF COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(@SourceDb), N'DATABASE', N'VIEW DEFINITION'), 0) = 0
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @TableName, CONCAT(N'whether a security policy of ', @SourceDb, N' filters rows from this login cannot be seen'),
+            CONCAT(N'USE ', QUOTENAME(@SourceDb), N'; GRANT VIEW DEFINITION TO ', QUOTENAME(SUSER_SNAME()), N'; for views also: GRANT SELECT ON sys.sql_expression_dependencies TO ', QUOTENAME(SUSER_SNAME())));
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND AcceptedHidden <> N'')
+        INSERT INTO #Advice (Severity, Subject, Finding)
+        SELECT N'warning', @TableName, CONCAT(N'accepted as not seen, and so not in its bundles as it is: ', AcceptedHidden)
+        FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     BEGIN TRY
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
         IF @State = N'Complete' AND @Require = 1
@@ -357,12 +366,27 @@ BEGIN
     IF @Hint <> N''
     BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding)
-        SELECT N'ok', @TableName, CONCAT(N'the source is a FileTable, read ', @Hint, N'; READ_COMMITTED_SNAPSHOT of ', d.name, N' is ', CASE WHEN d.is_read_committed_snapshot_on = 1 THEN N'on' ELSE N'off' END)
+        SELECT N'ok', @TableName, CONCAT(N'the source is a FileTable or a view, read ', @Hint, N'; READ_COMMITTED_SNAPSHOT of ', d.name, N' is ', CASE WHEN d.is_read_committed_snapshot_on = 1 THEN N'on' ELSE N'off' END)
         FROM sys.databases AS d WHERE d.database_id = DB_ID(@SourceDb);
         IF EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE (TableName = @TableName OR TableName IS NULL) AND ScriptText LIKE N'%{SourceTable}%' AND ScriptText NOT LIKE N'%{SourceHint}%')
             OR EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE (TableName = @TableName OR TableName IS NULL) AND ScriptText LIKE N'%{SourceTable}%' AND ScriptText NOT LIKE N'%{SourceHint}%')
             INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
             VALUES (N'warning', @TableName, N'a template reads {SourceTable} without {SourceHint}, which fails for a FileTable under READ_COMMITTED_SNAPSHOT', N'write {SourceHint} behind {SourceTable} and its alias');
+    END;
+    -- A file that somebody has open on the share holds a lock on its row; what is written there is in no transaction.
+    IF @Hint <> N'' AND EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_filestream_non_transacted_handles')
+    BEGIN
+        BEGIN TRY
+            SET @Sql = N'SELECT @Level = COUNT(*) FROM sys.dm_filestream_non_transacted_handles AS h WHERE h.database_id = DB_ID(@Db)';
+            EXEC sp_executesql @Sql, N'@Db nvarchar(128), @Level int OUTPUT', @Db = @SourceDb, @Level = @Level OUTPUT;
+            IF @Level > 0
+                INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+                VALUES (N'warning', @TableName, CONCAT(@Level, N' files of ', @SourceDb, N' are open on its share: a batch waits for such a row, and a write by the share is in no transaction that rule 2 could see'),
+                    CONCAT(N'see SELECT * FROM sys.dm_filestream_non_transacted_handles; run when they are closed, and keep SafetyBufferMinutes above the longest that a file is open'));
+        END TRY
+        BEGIN CATCH
+            INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'warning', @TableName, CONCAT(N'which files are open on the share cannot be told: ', ERROR_MESSAGE()));
+        END CATCH;
     END;
     -- Exact comparison of datetime with datetime2 begins with level 130.
     SET @Level = (SELECT d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID());
@@ -468,8 +492,12 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Collation nvarchar(128), @Own nvarchar(128), @Level int, @Sql nvarchar(max), @Free bigint, @Total bigint, @Subject nvarchar(200) = CONCAT(N'database ', @Db);
-    SELECT @Collation = d.collation_name, @Level = d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db);
+    DECLARE @Collation nvarchar(128), @Own nvarchar(128), @Temporary nvarchar(128), @Level int, @Sql nvarchar(max), @Free bigint, @Total bigint,
+        @IsSlice bit, @Recovery nvarchar(60), @Versioned bit, @Subject nvarchar(200) = CONCAT(N'database ', @Db);
+    SELECT @Collation = d.collation_name, @Level = d.compatibility_level, @IsSlice = CASE WHEN EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaTableConfig AS c WHERE DB_ID(c.TargetDb) = d.database_id
+        ) THEN 1 ELSE 0 END, @Recovery = d.recovery_model_desc, @Versioned = d.is_read_committed_snapshot_on
+    FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db);
     SET @Own = (SELECT d.collation_name FROM sys.databases AS d WHERE d.database_id = DB_ID());
     IF @Collation = @Own
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @Subject, CONCAT(N'collation ', @Collation));
@@ -477,6 +505,19 @@ BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'warning', @Subject, CONCAT(N'collation ', COALESCE(@Collation, N'unknown'), N', and the job database has ', @Own),
             N'nothing for the shared templates; where one of your own compares text of both, it needs COLLATE DATABASE_DEFAULT');
+    SET @Temporary = (SELECT d.collation_name FROM sys.databases AS d WHERE d.database_id = DB_ID(N'tempdb'));
+    IF @Db = DB_NAME() AND @Temporary <> @Own
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @Subject, CONCAT(N'temporary tables have the collation ', @Temporary, N', and the job database has ', @Own),
+            N'nothing for the shared templates; in one of your own, text of a temporary table needs COLLATE DATABASE_DEFAULT');
+    IF @Db = DB_NAME() AND @Versioned = 0
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @Subject, N'READ_COMMITTED_SNAPSHOT is off: status, doctor and --plan wait for a batch that is at work',
+            CONCAT(N'when nothing runs: ALTER DATABASE ', QUOTENAME(@Db), N' SET READ_COMMITTED_SNAPSHOT ON'));
+    IF @IsSlice = 1 AND @Recovery <> N'SIMPLE'
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', @Subject, CONCAT(N'recovery model ', @Recovery, N': every row of a slice stands in its log until that is backed up, as much as the blobs have'),
+            CONCAT(N'a slice can be made again from its source: ALTER DATABASE ', QUOTENAME(@Db), N' SET RECOVERY SIMPLE, unless your backups need its log'));
     IF @Level >= 130
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @Subject, CONCAT(N'compatibility level ', @Level));
     ELSE
@@ -495,7 +536,8 @@ BEGIN
         EXEC sp_executesql @Sql, N'@Db nvarchar(128), @Free bigint OUTPUT, @Total bigint OUTPUT', @Db = @Db, @Free = @Free OUTPUT, @Total = @Total OUTPUT;
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (CASE WHEN @Free >= @Total / 10 THEN N'ok' ELSE N'warning' END, @Subject,
-            COALESCE(CONCAT(N'its fullest volume has ' + CONVERT(nvarchar(20), @Free / 1048576), N' MiB free of ' + CONVERT(nvarchar(20), @Total / 1048576)), N'how much space is free cannot be told'),
+            COALESCE(N'its fullest volume has ' + CONVERT(nvarchar(20), @Free / 1048576) + N' MiB free of ' + CONVERT(nvarchar(20), @Total / 1048576),
+                N'how much space is free cannot be told: the server says nothing of its volumes'),
             CASE WHEN @Free < @Total / 10 THEN N'make room: a first full load needs as much as the blobs have' END);
     END TRY
     BEGIN CATCH
@@ -517,11 +559,11 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: what it finds wrong would end it.', 1;
     DECLARE @Db nvarchar(128), @Table nvarchar(400);
     CREATE TABLE #Advice (
-        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) NOT NULL, Subject nvarchar(800) NOT NULL,
-        Finding nvarchar(4000) NOT NULL, WhatToDo nvarchar(4000) NULL
+        Nr int IDENTITY(1, 1) NOT NULL PRIMARY KEY, Severity nvarchar(10) COLLATE DATABASE_DEFAULT NOT NULL, Subject nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL,
+        Finding nvarchar(4000) COLLATE DATABASE_DEFAULT NOT NULL, WhatToDo nvarchar(4000) COLLATE DATABASE_DEFAULT NULL
     );
     EXEC dbo.usp_BlobDelta_LookAtServer;
-    CREATE TABLE #Database (Name nvarchar(128) NOT NULL PRIMARY KEY);
+    CREATE TABLE #Database (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
     INSERT INTO #Database (Name)
     SELECT DISTINCT d.name
     FROM sys.databases AS d
@@ -539,7 +581,7 @@ BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'warning', N'tables', N'no active table is configured', N'blobdelta table add, or an INSERT into BlobDeltaTableConfig');
     -- Of a table that is not active, and whose source is not there, nothing is to be said: script 04 seeds two.
-    CREATE TABLE #Looked (TableName nvarchar(400) NOT NULL PRIMARY KEY);
+    CREATE TABLE #Looked (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
     INSERT INTO #Looked (TableName)
     SELECT TableName FROM dbo.BlobDeltaTableConfig
     WHERE IsActive = 1

@@ -49,7 +49,7 @@ BEGIN
     SET @RunningSince = DATEADD(day, -30, @Now);
     DELETE FROM #Doomed;
     CREATE TABLE #Marker (RunId uniqueidentifier NOT NULL);
-    CREATE TABLE #SliceDb (Name nvarchar(128) NOT NULL PRIMARY KEY);
+    CREATE TABLE #SliceDb (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
     INSERT INTO #SliceDb (Name)
     SELECT DISTINCT d.name
     FROM dbo.BlobDeltaTableConfig AS c INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb);
@@ -59,7 +59,7 @@ BEGIN
         IF COALESCE(HAS_DBACCESS(@Db), 0) = 0
         BEGIN
             SET @Message = CONCAT(N'this login may not enter ', @Db, N', so nobody can tell which runs its slices hold; nothing more was removed');
-            THROW 51000, @Message, 1;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         IF OBJECT_ID(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaSlice]') IS NOT NULL
         BEGIN
@@ -158,7 +158,7 @@ BEGIN
     CREATE TABLE #Doomed (RunId uniqueidentifier NOT NULL PRIMARY KEY);
     -- In the order of deleting: without its rows in BlobDeltaRunTable nobody can resume a run, and as long as the
     -- header is there the next call finds what this one left.
-    CREATE TABLE #Pruned (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) NOT NULL, RowsFound bigint NOT NULL, RowsGone bigint NOT NULL);
+    CREATE TABLE #Pruned (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, RowsFound bigint NOT NULL, RowsGone bigint NOT NULL);
     INSERT INTO #Pruned (Nr, JobTable, RowsFound, RowsGone) VALUES
         (1, N'BlobDeltaRunTable', 0, 0), (2, N'BlobDeltaRunScript', 0, 0), (3, N'BlobDeltaRunStep', 0, 0), (4, N'BlobDeltaWindowQueue', 0, 0),
         (5, N'BlobDeltaMissingParentsQueue', 0, 0), (6, N'BlobDeltaHeldBackKey', 0, 0), (7, N'BlobDeltaBundle', 0, 0),
@@ -206,7 +206,7 @@ BEGIN
     END;
     -- What was logged before the oldest run of its table that stays, less its buffer, is in bundles, and no run
     -- that could be asked for takes it again. A table without a completed run keeps all.
-    CREATE TABLE #Floor (TableName nvarchar(400) NOT NULL PRIMARY KEY, Since datetime2(7) NOT NULL);
+    CREATE TABLE #Floor (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Since datetime2(7) NOT NULL);
     INSERT INTO #Floor (TableName, Since)
     SELECT p.TableName, DATEADD(minute, -CASE WHEN p.Buffer > COALESCE(c.SafetyBufferMinutes, 0) THEN p.Buffer ELSE COALESCE(c.SafetyBufferMinutes, 0) END, p.Oldest)
     FROM (

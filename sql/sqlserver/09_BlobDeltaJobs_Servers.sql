@@ -43,8 +43,8 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Old uniqueidentifier, @Own uniqueidentifier = NEWID(), @TableName nvarchar(400), @Db nvarchar(128),
         @Table nvarchar(128), @Slice nvarchar(400), @Marked int, @Nr int = 0, @JobTable nvarchar(128), @Sql nvarchar(max);
-    CREATE TABLE #Slice (TableName nvarchar(400) NOT NULL, Slice nvarchar(400) NOT NULL, Outcome nvarchar(200) NOT NULL, NeedsAttention bit NOT NULL);
-    CREATE TABLE #Forgotten (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) NOT NULL);
+    CREATE TABLE #Slice (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, Slice nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, Outcome nvarchar(200) COLLATE DATABASE_DEFAULT NOT NULL, NeedsAttention bit NOT NULL);
+    CREATE TABLE #Forgotten (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL);
     INSERT INTO #Forgotten (Nr, JobTable) VALUES
         (1, N'BlobDeltaBundle'), (2, N'BlobDeltaBusinessUnitWatermark'), (3, N'BlobDeltaHeldBackKey'), (4, N'BlobDeltaMissingParentsQueue'),
         (5, N'BlobDeltaRunStep'), (6, N'BlobDeltaRunScript'), (7, N'BlobDeltaRunTable'), (8, N'BlobDeltaRun'), (9, N'BlobDeltaShippedKey'),

@@ -16,7 +16,7 @@
 --
 -- It refuses, before anything is written: a slice that its run had not completed (unless @TableName
 -- names another table of it); a target that lacks a column, has a narrower one or one of another
--- type, or whose key is not unique. Do not run it beside another merge into the same tables.
+-- type, or whose key is not unique, or that is a FileTable. Do not run it beside another merge into the same tables.
 --
 -- Not executed yet on Microsoft SQL Server, and so not on hierarchyid, nor on a FileTable as a target:
 -- everything here ran on another server that speaks T-SQL.
@@ -53,19 +53,21 @@ SET @Here = QUOTENAME(DB_NAME());
 IF @Slice IS NULL OR @Target IS NULL
 BEGIN
     SET @Message = CONCAT(N'there is no database ', CASE WHEN @Slice IS NULL THEN @SliceDb ELSE @TargetDb END, N', or this login may not see it; set @SliceDb and @TargetDb at the top');
+    SET @Message = REPLACE(@Message, N'%', N'%%');
     THROW 51000, @Message, 1;
 END;
 IF OBJECT_ID(@Slice + N'.[dbo].[BlobDeltaSlice]') IS NULL OR OBJECT_ID(@Slice + N'.[dbo].[BlobDeltaDeletion]') IS NULL
 BEGIN
     SET @Message = CONCAT(@SliceDb, N' is no slice database: it lacks dbo.BlobDeltaSlice or dbo.BlobDeltaDeletion');
+    SET @Message = REPLACE(@Message, N'%', N'%%');
     THROW 51000, @Message, 1;
 END;
 
 -- What the slice holds. A table that no run ever filled is passed over.
 CREATE TABLE #Marker (
-    Nr int NOT NULL PRIMARY KEY, TargetTable nvarchar(128) NOT NULL, TableName nvarchar(400) NOT NULL, SourceId uniqueidentifier NOT NULL,
+    Nr int NOT NULL PRIMARY KEY, TargetTable nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, SourceId uniqueidentifier NOT NULL,
     RunId uniqueidentifier NULL, RunStartedAt datetime2(7) NULL, WindowStart datetime2(7) NULL, WindowEnd datetime2(7) NULL,
-    Scope nvarchar(36) NOT NULL, State nvarchar(20) NOT NULL
+    Scope nvarchar(36) COLLATE DATABASE_DEFAULT NOT NULL, State nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL
 );
 SET @Sql = REPLACE(N'
     INSERT INTO #Marker (Nr, TargetTable, TableName, SourceId, RunId, RunStartedAt, WindowStart, WindowEnd, Scope, State)
@@ -76,6 +78,7 @@ EXEC sp_executesql @Sql, N'@TableName nvarchar(400)', @TableName = @TableName;
 IF NOT EXISTS (SELECT 1 FROM #Marker)
 BEGIN
     SET @Message = CONCAT(N'the marker table of ', @SliceDb, N' names no slice', N' of ' + @TableName, N'; nothing was done');
+    SET @Message = REPLACE(@Message, N'%', N'%%');
     THROW 51000, @Message, 1;
 END;
 SET @Nr = (SELECT MIN(Nr) FROM #Marker WHERE State NOT IN (N'Complete', N'Packed') OR RunId IS NULL OR RunStartedAt IS NULL);
@@ -83,21 +86,22 @@ IF @Nr IS NOT NULL
 BEGIN
     SELECT @Message = CONCAT(TableName, N': the slice is ', State, N', its run had not ended when this copy was made; nothing was done. Ask for a copy that is Complete or Packed')
     FROM #Marker WHERE Nr = @Nr;
+    SET @Message = REPLACE(@Message, N'%', N'%%');
     THROW 51000, @Message, 1;
 END;
 
 -- How each table goes into its target: decided for all of them before anything is written.
 CREATE TABLE #Plan (
-    Nr int NOT NULL PRIMARY KEY, FromTable nvarchar(800) NOT NULL, IntoTable nvarchar(800) NOT NULL, KeyColumn nvarchar(300) NOT NULL,
-    Sets nvarchar(max) NOT NULL, TargetColumns nvarchar(max) NOT NULL, SliceColumns nvarchar(max) NOT NULL
+    Nr int NOT NULL PRIMARY KEY, FromTable nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL, IntoTable nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL, KeyColumn nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,
+    Sets nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, TargetColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, SliceColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL
 );
 CREATE TABLE #Column (
-    Ordinal int NOT NULL PRIMARY KEY, Name nvarchar(128) NOT NULL, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL,
-    NumberPrecision int NOT NULL, NumberScale int NOT NULL, TargetName nvarchar(128) NULL, TargetType nvarchar(128) NULL,
+    Ordinal int NOT NULL PRIMARY KEY, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
+    NumberPrecision int NOT NULL, NumberScale int NOT NULL, TargetName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, TargetType nvarchar(128) COLLATE DATABASE_DEFAULT NULL,
     TargetLength int NULL, TargetPrecision int NULL, TargetScale int NULL, IsComputed int NULL, IsIdentity int NULL
 );
 CREATE TABLE #There (
-    Name nvarchar(128) NOT NULL PRIMARY KEY, TypeName nvarchar(128) NOT NULL, MaxLength int NOT NULL, NumberPrecision int NOT NULL,
+    Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL, NumberPrecision int NOT NULL,
     NumberScale int NOT NULL, IsComputed int NOT NULL, IsIdentity int NOT NULL
 );
 SET @Nr = (SELECT MIN(Nr) FROM #Marker);
@@ -116,6 +120,7 @@ BEGIN
     IF @Found <> 1
     BEGIN
         SET @Message = CONCAT(@Name, N': ', @SliceDb, N' holds ', @Found, N' slice tables named ', @SliceTable, N', and has to hold one');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     SET @From = @Slice + N'.' + QUOTENAME(@SliceSchema) + N'.' + QUOTENAME(@SliceTable);
@@ -126,6 +131,16 @@ BEGIN
     IF OBJECT_ID(@Into) IS NULL
     BEGIN
         SET @Message = CONCAT(@Name, N': there is no table ', @Into, N'; make it first, the DDL of the slice table does');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
+        THROW 51000, @Message, 1;
+    END;
+    -- A FileTable has the columns that it has, so it cannot keep the three.
+    SET @Sql = REPLACE(N'SELECT @Found = COUNT(*) FROM {Target}.sys.tables AS t WHERE t.object_id = OBJECT_ID(@Into) AND t.is_filetable = 1', N'{Target}', @Target);
+    EXEC sp_executesql @Sql, N'@Into nvarchar(800), @Found int OUTPUT', @Into = @Into, @Found = @Found OUTPUT;
+    IF @Found > 0
+    BEGIN
+        SET @Message = CONCAT(@Name, N': ', @Into, N' is a FileTable, whose columns are fixed, so it cannot remember where its rows came from. Apply the slice to a plain table; or replay the bundle with blobdelta replay, which keeps that in a table beside it');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     -- The key: the slice table's primary key.
@@ -140,6 +155,7 @@ BEGIN
     IF @Found <> 1
     BEGIN
         SET @Message = CONCAT(@Name, N': the slice table has no primary key of one column');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     -- A row replaces the row of its key, so the key alone has to be unique in the target.
@@ -158,6 +174,7 @@ BEGIN
     IF @Found = 0
     BEGIN
         SET @Message = CONCAT(@Name, N': no index of ', @Into, N' is unique on ', @KeyName, N' alone; CREATE UNIQUE INDEX UX_BlobDelta_Key ON ', @Into, N' (', QUOTENAME(@KeyName), N')');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     DELETE FROM #Column;
@@ -197,12 +214,14 @@ BEGIN
     IF @Sql <> N''
     BEGIN
         SET @Message = CONCAT(@Name, N': ', @Into, N' cannot remember where its rows came from; ALTER TABLE ', @Into, N' ADD ', SUBSTRING(@Sql, 3, 200));
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     SET @Column = (SELECT MIN(Name) FROM #Column WHERE TargetName IS NULL);
     IF @Column IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@Name, N': ', @Into, N' lacks the column ', @Column, N' of the slice; add it');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     -- The server fills them by itself.
@@ -215,11 +234,13 @@ BEGIN
     IF @Column IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@Name, N': the column ', @Column, N' of ', @Into, N' is narrower than that of the slice, of another type, or an identity, so a value could not come as it is; change it');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     IF NOT EXISTS (SELECT 1 FROM #Column WHERE Name = @KeyName)
     BEGIN
         SET @Message = CONCAT(@Name, N': the key ', @KeyName, N' is computed in ', @Into);
+        SET @Message = REPLACE(@Message, N'%', N'%%');
         THROW 51000, @Message, 1;
     END;
     SELECT @Sets = N'', @Columns = N'', @Values = N'';
@@ -276,7 +297,7 @@ BEGIN
 END;
 
 CREATE TABLE #Outcome (
-    Nr int NOT NULL PRIMARY KEY, TableName nvarchar(400) NOT NULL, RunId uniqueidentifier NOT NULL, Outcome nvarchar(1000) NOT NULL,
+    Nr int NOT NULL PRIMARY KEY, TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, RunId uniqueidentifier NOT NULL, Outcome nvarchar(1000) COLLATE DATABASE_DEFAULT NOT NULL,
     RowsUpdated bigint NULL, RowsInserted bigint NULL, RowsRemoved bigint NULL, Tombstones bigint NULL
 );
 CREATE TABLE #Key (Nr bigint NOT NULL PRIMARY KEY, k uniqueidentifier NOT NULL UNIQUE, Depth int NOT NULL);
@@ -330,8 +351,8 @@ BEGIN
             SET @Removed = @@ROWCOUNT;
             UPDATE b SET DeletedOn = d.DeletedOn, RunStartedAt = @RunStart, RunId = @RunId
             FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
-            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = b.stream_id AND d.TableName = b.TableName
-            WHERE b.TableName = @Name AND (
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = b.stream_id
+            WHERE b.TableName = @Name AND d.TableName = @Name AND (
                 b.DeletedOn IS NULL
                 OR d.DeletedOn > b.DeletedOn
                 OR (
@@ -350,7 +371,7 @@ BEGIN
             SELECT d.TableName, d.stream_id, d.DeletedOn, @RunStart, @RunId
             FROM {Slice}.[dbo].[BlobDeltaDeletion] AS d
             WHERE d.TableName = @Name AND NOT EXISTS (
-                SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b WHERE b.TableName = d.TableName AND b.stream_id = d.stream_id
+                SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b WHERE b.TableName = @Name AND b.stream_id = d.stream_id
             );
             SET @Tombstones = @Tombstones + @@ROWCOUNT;',
             N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key);

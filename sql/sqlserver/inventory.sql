@@ -20,5 +20,5 @@ FROM (
     GROUP BY m.[{MetadataIdColumn}]
     ORDER BY m.[{MetadataIdColumn}]
 ) AS k
-LEFT JOIN [{SourceTable}] AS s ON s.[{KeyColumn}] = k.stream_id
+LEFT JOIN [{SourceTable}] AS s [{SourceHint}] ON s.[{KeyColumn}] = k.stream_id
 ORDER BY k.stream_id;

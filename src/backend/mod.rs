@@ -39,7 +39,7 @@ pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
 pub use servers::Servers;
 pub use slices::{Slices, TableReport};
-pub use sqlserver::{Address, Credentials};
+pub use sqlserver::{AccessToken, Address, Credentials};
 pub use standing::Standing;
 pub use target::{
     Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, StandingContent, Target,

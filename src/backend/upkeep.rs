@@ -83,11 +83,12 @@ pub trait Upkeep {
     /// Config, if the configuration does not fit the catalog; Database.
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>>;
 
-    /// Whether this instance can back up databases, asked before a run begins that will want it.
+    /// Whether this instance can back up these databases to a folder or container, and this login may; asked
+    /// before a run begins that will want it.
     ///
     /// # Errors
     /// Config, saying why not and what to do instead.
-    fn check_backup(&mut self) -> Result<()>;
+    fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()>;
 
     /// Backs up a slice database to a file of the server and has the server verify it. Every
     /// table in it must still be held under its fence.

@@ -193,6 +193,10 @@ pub struct TableInfo {
     pub columns: Vec<ColumnInfo>,
     /// Units new in scope, whose older rows no run has taken.
     pub new_business_units: Vec<Guid>,
+    /// What the login that captured the rows did not see, and was accepted by name: columns that are masked, tables whose
+    /// rows are filtered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_hidden: Vec<String>,
     /// The file of the slice's DDL.
     pub schema_file: String,
     /// The table's files under `data/`, by path.

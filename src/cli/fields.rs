@@ -62,6 +62,7 @@ pub const FIELDS: &[Field] = &[
     field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
     field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),
+    field!("AcceptedHidden", accepted_hidden, |text| optional(text, listed), show_optional),
     field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
 ];
 
@@ -75,6 +76,18 @@ fn filter(text: &str) -> Result<String> {
 
 fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Names with commas between, as the job database holds them.
+fn listed(text: &str) -> Result<String> {
+    const MOST: usize = 4000;
+    let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let list = names.join(",");
+    if list.encode_utf16().count() <= MOST {
+        Ok(list)
+    } else {
+        Err(Error::usage("these names have more than 4000 characters"))
+    }
 }
 
 fn minutes(text: &str) -> Result<u32> {

@@ -1,17 +1,20 @@
 //! Connections from the command line, and the secrets that never stand on it.
 
-use crate::backend::{Connection, Credentials};
+use crate::backend::{AccessToken, Connection, Credentials};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
 const PASSWORD: &str = "BLOBDELTA_PASSWORD";
 const ACCESS_TOKEN: &str = "BLOBDELTA_ACCESS_TOKEN";
+const ACCESS_TOKEN_FILE: &str = "BLOBDELTA_ACCESS_TOKEN_FILE";
+const ACCESS_TOKEN_COMMAND: &str = "BLOBDELTA_ACCESS_TOKEN_COMMAND";
 
 /// How to log in to a server.
 #[derive(clap::Args, Debug)]
 pub struct Login {
     /// Take the password of a SQL login from the first line of this file, instead of from
-    /// BLOBDELTA_PASSWORD; a token of Microsoft Entra ID is taken from BLOBDELTA_ACCESS_TOKEN
+    /// BLOBDELTA_PASSWORD; a token of Microsoft Entra ID is taken from BLOBDELTA_ACCESS_TOKEN, or at every login
+    /// from the file that BLOBDELTA_ACCESS_TOKEN_FILE names or the command in BLOBDELTA_ACCESS_TOKEN_COMMAND
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -42,8 +45,19 @@ impl Login {
             }
             None => secret(PASSWORD)?,
         };
-        Ok(Credentials { password, access_token: secret(ACCESS_TOKEN)? })
+        Ok(Credentials { password, access_token: access_token()? })
     }
+}
+
+/// A token, or where one is had: a long run outlives one.
+fn access_token() -> Result<Option<AccessToken>> {
+    if let Some(command) = secret(ACCESS_TOKEN_COMMAND)? {
+        return Ok(Some(AccessToken::Command(command)));
+    }
+    if let Some(file) = secret(ACCESS_TOKEN_FILE)? {
+        return Ok(Some(AccessToken::File(file.into())));
+    }
+    Ok(secret(ACCESS_TOKEN)?.map(AccessToken::Value))
 }
 
 /// A secret from the environment; none if the variable is empty.

@@ -166,6 +166,8 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.previous = first.previous;
     let units: BTreeSet<Guid> = parts.iter().flat_map(|(_, table)| table.new_business_units.clone()).collect();
     info.new_business_units = units.into_iter().collect();
+    let hidden: BTreeSet<String> = parts.iter().flat_map(|(_, table)| table.accepted_hidden.clone()).collect();
+    info.accepted_hidden = hidden.into_iter().collect();
     let kept = [
         (&mut info.counts.roots, counts.roots),
         (&mut info.counts.missing_parents, counts.missing_parents),

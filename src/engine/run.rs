@@ -78,9 +78,6 @@ pub fn run(
     backend.check_deployed()?;
     backend.check_server()?;
     backend.limit_memory(options.pack.memory.databases_alone())?;
-    if options.backup_slice.is_some() {
-        backend.check_backup()?;
-    }
     let resumed = options.resume.map(|id| backend.run(id)).transpose()?;
     if let Some(dead) = options.take_over {
         backend.take_over(dead)?;
@@ -90,6 +87,11 @@ pub fn run(
     }
     let selection = resumed.as_ref().map_or_else(|| options.request.selection(), Run::selection);
     let (tables, left_out) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
+    if let Some(place) = &options.backup_slice {
+        let databases: std::collections::BTreeSet<String> =
+            tables.iter().map(|table| table.target.db.clone()).collect();
+        backend.check_backup(&databases.into_iter().collect::<Vec<_>>(), place)?;
+    }
     if options.resume.is_none() {
         check_from(backend, &options.request, &tables)?;
     }

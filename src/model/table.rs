@@ -64,6 +64,9 @@ pub struct TableConfig {
     pub accepted_orphan_percent: u8,
     /// Which rows of the metadata count, as [`MetadataFilter`] has it; all of them without one.
     pub metadata_filter: Option<String>,
+    /// What the login does not see of source, metadata and units and is accepted, by name with commas between:
+    /// `Db.schema.Table` whose rows are filtered, `Db.schema.Table.Column` that is masked. Of servers alone.
+    pub accepted_hidden: Option<String>,
 }
 
 impl TableConfig {
@@ -91,6 +94,7 @@ impl TableConfig {
             is_active: true,
             include_deletions: true,
             require_bundle: Some(true),
+            accepted_hidden: None,
             accepted_absent_percent: 50,
             accepted_orphan_percent: 50,
             metadata_filter: None,
@@ -105,6 +109,11 @@ impl TableConfig {
     /// Rule 10: whether a complete slice may only be emptied after it was packed.
     pub fn requires_bundle(&self) -> bool {
         self.require_bundle == Some(true)
+    }
+
+    /// The names of [`TableConfig::accepted_hidden`].
+    pub fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.accepted_hidden.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty())
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.

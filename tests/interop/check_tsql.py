@@ -52,6 +52,7 @@ def values(tree, units, filetable):
             if units
             else "(@BusinessUnitId IS NULL)"
         ),
+        "MetadataFilter": "m.[Kind] IN (N'a', N'b')" if units else "1 = 1",
         "TargetColumns": "[stream_id], [file_stream]",
         "SourceColumns": "s.[stream_id], s.[file_stream]",
         "AncestorColumns": "s.[stream_id], CASE WHEN f.IsForeign = 0 THEN s.[file_stream] END",

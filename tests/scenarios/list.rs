@@ -3,8 +3,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, destinations, failures, give_up, history, leases, names, places, procedures, prune, reconcile, scopes,
-    servers, shipping, slices, suspect, takes, tree, types, units, upkeep, values,
+    bundles, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune, reconcile,
+    scopes, servers, shipping, slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -240,4 +240,7 @@ pub const SERVER_ALONE: &[(&str, Scenario)] = list![Scenario: procedures {
     the_scripts_run_again_on_what_is_there_and_change_nothing,
     a_table_is_added_by_plain_insert,
     a_table_of_another_schema_has_its_own_slice,
+}
+hidden {
+    rule_25_what_a_login_does_not_see_is_refused_by_name_unless_it_is_accepted,
 }];

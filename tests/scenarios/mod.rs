@@ -15,6 +15,7 @@ mod bundles;
 mod destinations;
 mod failures;
 mod give_up;
+mod hidden;
 mod history;
 mod leases;
 mod names;

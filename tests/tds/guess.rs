@@ -119,6 +119,7 @@ fn guessed(expression: &str) -> (Type, Datum) {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     match name {
         "ExcludedStreamId" | "BusinessUnitId" | "BusinessUnit" => (Type::Guid, Datum::Null),
+        "OutFolder" => (Type::NVarChar(Some(256)), Datum::Null),
         "KeyColumn" => text("stream_id"),
         "PathColumn" => text("path_locator"),
         "ParentPathColumn" => text("parent_path_locator"),
@@ -130,7 +131,7 @@ fn guessed(expression: &str) -> (Type, Datum) {
         "NewBusinessUnits" => text("[]"),
         _ if ends(&["Schema"]) => text("dbo"),
         _ if ends(&["Sha256"]) => text(&"0".repeat(64)),
-        "k" | "vr" | "g" | "stream_id" | "LeaseOwner" | "SourceId" | "Child" | "Parent" => guid,
+        "k" | "vr" | "g" | "TookOver" | "stream_id" | "LeaseOwner" | "SourceId" | "Child" | "Parent" => guid,
         _ if ends(&["RunId"]) => guid,
         "vm" | "vs" | "Utc" | "Local" | "ModifiedOn" | "DeletedOn" => time,
         _ if ends(&["At", "AtLocal", "Start", "End", "Floor", "Before", "After", "Baseline", "WindowFrom"]) => time,
@@ -138,7 +139,21 @@ fn guessed(expression: &str) -> (Type, Datum) {
         _ if name.contains("Is") || name.starts_with("Include") || name.starts_with("Require") => number,
         "LagOnly" | "Processed" | "Complete" | "n" | "Rows" | "Keys" | "Waiting" | "Version" | "Moved" | "Result"
         | "Written" | "Removed" => number,
-        _ if ends(&["Number", "Minutes", "Seconds", "Epoch", "Size", "DOP", "Processed", "Keys", "Percent"]) => number,
+        _ if ends(&[
+            "Number",
+            "Attempt",
+            "Minutes",
+            "Seconds",
+            "Epoch",
+            "Size",
+            "DOP",
+            "Processed",
+            "Keys",
+            "Percent",
+        ]) =>
+        {
+            number
+        }
         "" if ["CONVERT(nvarchar", "LOWER("].iter().any(|start| expression.starts_with(start)) => text("stream_id"),
         "" if expression.starts_with("HASHBYTES") => (Type::VarBinary(Some(32)), Datum::Bytes(vec![0; 32])),
         "" if expression.contains("datetime2") || expression.contains("DATETIME") => time,

@@ -84,6 +84,18 @@ pub fn versions() -> Reply {
     Reply::rows(&[("Script", Type::NVarChar(Some(256))), ("Version", Type::Int(4))], &rows)
 }
 
+/// To back up, and to verify.
+pub fn rights() -> Reply {
+    let columns = [("", Type::Int(4)), ("", Type::Int(4)), ("", Type::NVarChar(Some(256)))];
+    Reply::rows(&columns, &[vec![Datum::Int(1), Datum::Int(1), Datum::Text("[blobdelta]".into())]])
+}
+
+/// One that is known, and is this one.
+pub fn servers() -> Reply {
+    let columns = [("", Type::NVarChar(Some(256))), ("", Type::NVarChar(Some(256))), ("", Type::Int(4))];
+    Reply::rows(&columns, &[vec![Datum::Text("DB1".into()), Datum::Text("DB1".into()), Datum::Int(1)]])
+}
+
 /// The moment whose digits are asked for.
 pub fn exact_time() -> Reply {
     Reply::rows(&[("", Type::DateTime2(7))], &[vec![Datum::DateTime2(739_616, 1_234_567)]])

@@ -6,7 +6,7 @@
 
 use crate::tds::endpoint::Endpoint;
 use crate::tds::plausible::{
-    CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, trigger, versions,
+    CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, rights, servers, trigger, versions,
 };
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
@@ -17,6 +17,7 @@ use blobdelta::backend::{
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
 use blobdelta::model::column::Column;
+use blobdelta::model::destination::{BundleForm, Destination, Seal};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
@@ -90,12 +91,17 @@ fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<Str
     endpoint.answers("COUNT_BIG(*) FROM #BlobDeltaStage", [Reply::number(2)]);
     endpoint.answers("SELECT Script, Version", [versions()]);
     endpoint.answers("'2026-01-01T00:00:00.1234567'", [exact_time()]);
+    endpoint.answers("AS Edition", [Reply::number(8)]);
+    endpoint.answers("AS IsVerifier", [rights()]);
+    endpoint.answers("BlobDeltaKnownServer AS", [servers()]);
     endpoint.answers("SELECT TOP (1) s.k, s.vm", [clash(), Reply::done(0)]);
     if is_new {
         endpoint.answers("v.WRITE(0x00", [Reply::error(102, 15, "Incorrect syntax near '('.")]);
         endpoint.answers("FROM [Copy].sys.objects AS o", [Reply::done(0)]);
         endpoint.answers("SELECT PreviousRootSha256", [Reply::done(0)]);
         endpoint.answers("SET Reason = ", [Reply::done(0)]);
+        endpoint.answers("UPDATE dbo.BlobDeltaTableConfig SET", [Reply::done(0)]);
+        endpoint.answers("usp_BlobDelta_FailTable", [Reply::error(1105, 17, "The log is full.")]);
     }
     let options = OpenOptions { create: true, connections: if is_new { 2 } else { 1 }, ..OpenOptions::default() };
     if let Ok(mut session) = endpoint.connection().open(&options) {
@@ -168,6 +174,8 @@ fn of_setting_up(session: &mut dyn Backend) {
     tried(session.deploy());
     tried(session.check_deployed());
     tried(session.create_database("New"));
+    tried(session.add_server());
+    tried(session.become_own_source());
 }
 
 fn of_tables(session: &mut dyn Backend) {
@@ -178,6 +186,8 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.source_columns(&config()));
     tried(session.pend_key(&files(), key(), None, "asked for"));
     tried(session.exclude_key(&files(), key(), "unreadable"));
+    tried(session.include_key(&files(), key()));
+    tried(session.named_keys(&files(), 10));
     let reason = DeletionReason::Deleted;
     let deletion = Deletion { key: key(), deleted_on: now(), business_unit: None, reason };
     tried(session.log_deletion(&files(), &deletion));
@@ -188,6 +198,8 @@ fn of_runs(session: &mut dyn Backend) {
     tried(session.run_tables(key()));
     tried(session.run_steps(key()));
     tried(session.watermarks());
+    tried(session.unit_watermarks());
+    tried(session.pending());
     tried(session.missing_parents(key()));
     tried(session.bundles(key()));
     tried(session.unshipped());
@@ -231,6 +243,9 @@ fn of_a_run(session: &mut dyn Backend) {
 }
 
 fn of_bundles(session: &mut dyn Backend) {
+    let seal = Seal { signed_by: None, encrypted_to: BTreeSet::new() };
+    let told = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
+    tried(session.record_destination(key(), &told));
     let record = BundleRecord {
         run_id: key(),
         table: files(),
@@ -280,7 +295,8 @@ fn of_inventory(session: &mut dyn Backend) {
 
 fn of_upkeep(session: &mut dyn Backend) {
     tried(session.doctor());
-    tried(session.check_backup());
+    tried(session.look_at_data(&config()));
+    tried(session.check_backup(&["S_Delta".into()], "https://account.blob.core.windows.net/slices"));
     for path in ["D:\\slice.bak", "https://account.blob.core.windows.net/slices/slice.bak"] {
         tried(session.backup(&[fence()], "S_Delta", path, &mut |_| {}));
     }

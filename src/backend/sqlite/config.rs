@@ -261,6 +261,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         is_active: bit(24)?,
         include_deletions: bit(25)?,
         require_bundle: row.get(26).map_err(broken)?,
+        accepted_hidden: None,
         accepted_absent_percent: row.get(27).map_err(broken)?,
         accepted_orphan_percent: row.get(28).map_err(broken)?,
         metadata_filter: optional(29)?,

@@ -59,6 +59,11 @@ impl Jobs for Session {
 
     fn save_table(&mut self, table: &TableConfig) -> Result<()> {
         self.source_id()?;
+        if table.accepted_hidden.is_some() {
+            return Err(Error::usage("an embedded instance hides nothing from anybody")
+                .table(&table.name)
+                .column("AcceptedHidden"));
+        }
         self.check_config(table)?;
         self.make_slice(table)?;
         self.prepared.remove(&table.name);

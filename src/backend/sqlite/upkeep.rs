@@ -29,14 +29,14 @@ impl Upkeep for Session {
         self.data_advice(&prepared)
     }
 
-    fn check_backup(&mut self) -> Result<()> {
+    fn check_backup(&mut self, _: &[String], _: &str) -> Result<()> {
         Err(Error::config("an embedded instance has no BACKUP").file(&self.folder).hint(
             "leave --backup-slice out: the slice is a SQLite file of its own, which can be copied when no run is at work",
         ))
     }
 
     fn backup(&mut self, _: &[Fence], _: &str, _: &str, _: &mut dyn FnMut(u8)) -> Result<BackupRecord> {
-        self.check_backup()?;
+        self.check_backup(&[], "")?;
         Err(Error::internal("an embedded instance was asked for a backup"))
     }
 

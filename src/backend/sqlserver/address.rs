@@ -1,11 +1,12 @@
 //! Which server is meant: connection strings, and what a login needs. Secrets stay in here.
 
-use crate::error::{Error, Result};
-use connection_string::{AdoNetString, JdbcString};
-use std::collections::HashMap;
+use super::browser;
+use super::keywords::{Keyword, Keywords, names_server, unreadable};
+use crate::error::{Error, Kind, Result};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tiberius::{AuthMethod, Config};
+use tiberius::{AuthMethod, Config, EncryptionLevel};
 
 /// The largest that TDS allows (MS-TDS 2.2.6.4), and the fastest by measure.
 const PACKET_BYTES: u32 = 32_767;
@@ -16,13 +17,65 @@ pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// So long a server may say nothing in the middle of a statement, unless the string says otherwise.
 const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
 
+const DEFAULT_PORT: u16 = 1433;
+
 /// What a login needs beside the connection string, so that no secret has to stand in one.
 #[derive(Clone, Default)]
 pub struct Credentials {
     /// The password of a SQL login.
     pub password: Option<String>,
     /// An access token of Microsoft Entra ID for `https://database.windows.net/`.
-    pub access_token: Option<String>,
+    pub access_token: Option<AccessToken>,
+}
+
+/// Where a token comes from. One is good for about an hour, so that a long run needs new ones: a file is read, and a
+/// command run, at every login.
+#[derive(Clone)]
+pub enum AccessToken {
+    /// The token itself.
+    Value(String),
+    /// The first line of a file, which something else keeps fresh.
+    File(PathBuf),
+    /// What a command of the system's shell prints.
+    Command(String),
+}
+
+impl AccessToken {
+    fn read(&self) -> Result<String> {
+        let text = match self {
+            Self::Value(token) => token.clone(),
+            Self::File(file) => {
+                std::fs::read_to_string(file).map_err(|error| Error::io("read the access token in", file, error))?
+            }
+            Self::Command(command) => printed(command)?,
+        };
+        let token = text.lines().next().unwrap_or_default().trim();
+        match (token.is_empty(), self) {
+            (false, _) => Ok(token.to_owned()),
+            (true, Self::File(file)) => Err(Error::usage("the file of the access token has no first line").file(file)),
+            (true, _) => Err(Error::usage("the access token is empty")),
+        }
+    }
+}
+
+/// What a command prints. It is the user's own, and so is what it says on stderr.
+fn printed(command: &str) -> Result<String> {
+    let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let done = std::process::Command::new(shell).args([flag, command]).stderr(std::process::Stdio::inherit()).output();
+    let done = done.map_err(|error| Error::io("run the command for an access token with", Path::new(shell), error))?;
+    if !done.status.success() {
+        return Err(Error::new(Kind::Database, format!("the command for an access token failed: {}", done.status))
+            .hint("run it by hand; it has to print the token alone"));
+    }
+    String::from_utf8(done.stdout).map_err(|_| Error::usage("the command for an access token prints no text"))
+}
+
+/// How to log in.
+#[derive(Clone)]
+enum Way {
+    Password(String, String),
+    Token(AccessToken),
+    Integrated,
 }
 
 /// A server and a login, understood from an ADO.NET or JDBC connection string. TLS with
@@ -30,6 +83,10 @@ pub struct Credentials {
 #[derive(Clone)]
 pub struct Address {
     config: Config,
+    host: String,
+    /// The port, or the named instance that has one.
+    port: std::result::Result<u16, String>,
+    way: Way,
     shown: String,
     silence: Option<Duration>,
     warnings: Vec<&'static str>,
@@ -39,41 +96,35 @@ impl Address {
     /// Understands a connection string.
     ///
     /// # Errors
-    /// Usage: no server, a value that cannot be read, or no way to log in.
+    /// Usage: no server, a keyword that is not known or a value that cannot be read, or no way to log in.
     pub fn parse(text: &str, credentials: &Credentials) -> Result<Self> {
         let is_jdbc = text.trim_start().to_ascii_lowercase().starts_with("jdbc:");
-        let values = values_of(text, is_jdbc)?;
-        let config = if is_jdbc { Config::from_jdbc_string(text) } else { Config::from_ado_string(text) };
-        // The driver's message may quote the string, and with it the password.
-        let mut config = config.map_err(|_| unreadable("a value of it is not one that is known"))?;
-        let user = first(&values, &["user id", "uid", "user", "username"]);
-        let password = credentials.password.as_deref().or(first(&values, &["password", "pwd"]));
-        let integrated = first(&values, &["integratedsecurity", "integrated security", "trusted_connection"])
-            .is_some_and(|value| ["true", "yes", "sspi"].contains(&value.to_ascii_lowercase().as_str()));
-        match (&credentials.access_token, user, password) {
-            (Some(token), _, _) => config.authentication(AuthMethod::aad_token(token)),
-            (None, Some(user), Some(password)) => config.authentication(AuthMethod::sql_server(user, password)),
-            (None, Some(user), None) => {
-                return Err(Error::usage(format!("there is no password for the login {user}"))
-                    .hint("set BLOBDELTA_PASSWORD, or name a file with --password-file"));
-            }
-            (None, None, _) if integrated => integrated_login(&mut config)?,
-            (None, None, _) => {
-                return Err(Error::usage("the connection string names no login").hint(
-                    "add User ID=…, or set BLOBDELTA_ACCESS_TOKEN, or write Integrated Security=true where this \
-                     program was built for Kerberos",
-                ));
-            }
+        let keywords = Keywords::parse(text, is_jdbc)?;
+        let (host, port) = place_of(&keywords)?;
+        let mut config = Config::new();
+        config.host(&host);
+        encrypt(&mut config, &keywords)?;
+        if let Some(database) = keywords.get(Keyword::Database) {
+            config.database(database);
+        }
+        config.application_name(keywords.get(Keyword::Application).unwrap_or("blobdelta"));
+        match keywords.get(Keyword::Intent).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("readwrite") => {}
+            Some("readonly") => config.readonly(true),
+            Some(_) => return Err(unreadable("Application Intent is ReadWrite or ReadOnly")),
+        }
+        config.multi_subnet_failover(keywords.is_on(Keyword::MultiSubnet, "MultiSubnetFailover")?);
+        if keywords.get(Keyword::ColumnEncryption).is_some_and(|value| !value.eq_ignore_ascii_case("disabled")) {
+            return Err(unreadable("Column Encryption Setting: values under Always Encrypted cannot be read here"));
         }
         config.packet_size(PACKET_BYTES);
         config.handshake_timeout(Some(LOGIN_TIMEOUT));
         // Batches and scans may take hours; what watches over them is in `client`.
         config.command_timeout(None);
-        if first(&values, &["application name", "applicationname"]).is_none() {
-            config.application_name("blobdelta");
-        }
-        let shown = shown(&config, &values, user);
-        Ok(Self { warnings: warnings_of(&values), silence: silence_of(&values)?, config, shown })
+        let way = way_of(&keywords, credentials)?;
+        let shown = shown(&host, &port, &keywords);
+        let (warnings, silence) = (warnings_of(&keywords)?, silence_of(&keywords)?);
+        Ok(Self { config, host, port, way, shown, silence, warnings })
     }
 
     /// What is unsafe about this connection, in words.
@@ -81,8 +132,22 @@ impl Address {
         &self.warnings
     }
 
-    pub(super) fn config(&self) -> Config {
-        self.config.clone()
+    /// What the driver needs for one login: a token is had anew, and a named instance asked for its port.
+    ///
+    /// # Errors
+    /// Usage or Io: the token cannot be had; Database: nobody tells the port.
+    pub(super) fn config(&self) -> Result<Config> {
+        let mut config = self.config.clone();
+        config.port(match &self.port {
+            Ok(port) => *port,
+            Err(instance) => browser::port_of(&self.host, browser::PORT, instance)?,
+        });
+        match &self.way {
+            Way::Password(user, password) => config.authentication(AuthMethod::sql_server(user, password)),
+            Way::Token(token) => config.authentication(AuthMethod::aad_token(token.read()?)),
+            Way::Integrated => integrated_login(&mut config)?,
+        }
+        Ok(config)
     }
 
     /// So long the server may say nothing: `Command Timeout` or `queryTimeout` in seconds, of which 0 is
@@ -93,51 +158,109 @@ impl Address {
 
     /// Whether a text is meant to be a connection string of SQL Server.
     pub fn is_one(text: &str) -> bool {
-        let lower = text.trim_start().to_ascii_lowercase();
-        lower.starts_with("jdbc:") || ["server", "data source"].iter().any(|key| has_key(&lower, key))
+        let is_server = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| names_server(name));
+        text.trim_start().to_ascii_lowercase().starts_with("jdbc:") || text.split(';').any(is_server)
     }
 }
 
-fn has_key(text: &str, key: &str) -> bool {
-    text.split(';').any(|pair| pair.split('=').next().is_some_and(|name| name.trim() == key))
+/// Host and port, or host and named instance.
+fn place_of(keywords: &Keywords) -> Result<(String, std::result::Result<u16, String>)> {
+    let server = keywords.get(Keyword::Server).ok_or_else(|| unreadable("it names no server"))?;
+    let lower = server.to_ascii_lowercase();
+    if lower.starts_with("(localdb)") {
+        return Err(unreadable("LocalDB is reached by its own protocol alone; name a server that listens on TCP"));
+    }
+    let server = match lower.split_once(':') {
+        Some(("tcp", _)) => server[4..].trim(),
+        Some((other @ ("np" | "lpc" | "admin"), _)) => {
+            return Err(unreadable(&format!(
+                "{other}: is a protocol that this program does not speak; write tcp:HOST,PORT"
+            )));
+        }
+        _ => server,
+    };
+    let number =
+        |text: &str| text.trim().parse::<u16>().map_err(|_| unreadable("the port is not a number up to 65535"));
+    let (server, port) = match server.split_once(',') {
+        Some((server, port)) => (server.trim(), Some(number(port)?)),
+        None => (server, keywords.get(Keyword::Port).map(number).transpose()?),
+    };
+    let (host, instance) = match server.split_once('\\') {
+        Some((host, instance)) => (host.trim(), Some(instance.trim())),
+        None => (server, keywords.get(Keyword::Instance)),
+    };
+    let host = if ["(local)", "."].contains(&host.to_ascii_lowercase().as_str()) { "localhost" } else { host };
+    if host.is_empty() {
+        return Err(unreadable("it names no server"));
+    }
+    // The default instance has its own name.
+    let instance = instance.filter(|instance| !instance.is_empty() && !instance.eq_ignore_ascii_case("MSSQLSERVER"));
+    // A port says it all, as it does for Microsoft's drivers.
+    let port = match (port, instance) {
+        (Some(port), _) => Ok(port),
+        (None, Some(instance)) => Err(instance.to_owned()),
+        (None, None) => Ok(DEFAULT_PORT),
+    };
+    Ok((host.to_owned(), port))
 }
 
-fn silence_of(values: &HashMap<String, String>) -> Result<Option<Duration>> {
-    let Some(text) = first(values, &["command timeout", "commandtimeout", "querytimeout"]) else {
+fn encrypt(config: &mut Config, keywords: &Keywords) -> Result<()> {
+    config.encryption(match keywords.get(Keyword::Encrypt).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("true" | "yes" | "mandatory" | "1") => EncryptionLevel::Required,
+        Some("strict") => EncryptionLevel::Strict,
+        Some("false" | "no" | "optional" | "0") => EncryptionLevel::Off,
+        Some("danger_plaintext") => EncryptionLevel::NotSupported,
+        Some(_) => {
+            return Err(unreadable(
+                "Encrypt is Mandatory (true, yes), Strict, Optional (false, no) or DANGER_PLAINTEXT",
+            ));
+        }
+    });
+    let trusted = keywords.is_on(Keyword::Trust, "TrustServerCertificate")?;
+    match keywords.get(Keyword::TrustCa) {
+        Some(_) if trusted => {
+            return Err(unreadable("TrustServerCertificate=true checks nothing, so no authority goes with it"));
+        }
+        Some(file) => config.trust_cert_ca(file),
+        None if trusted => config.trust_cert(),
+        None => {}
+    }
+    Ok(())
+}
+
+fn way_of(keywords: &Keywords, credentials: &Credentials) -> Result<Way> {
+    if let Some(token) = &credentials.access_token {
+        return Ok(Way::Token(token.clone()));
+    }
+    let way = keywords.get(Keyword::Authentication).map(|way| way.to_ascii_lowercase().replace(' ', ""));
+    if let Some(way) = way.filter(|way| !["sqlpassword", "notspecified"].contains(&way.as_str())) {
+        return Err(Error::usage(format!("the connection string asks for Authentication {way:?}, of which this program knows tokens alone"))
+            .hint("set BLOBDELTA_ACCESS_TOKEN_COMMAND to a command that prints one, such as: az account get-access-token --resource https://database.windows.net/ --query accessToken --output tsv"));
+    }
+    let password = credentials.password.as_deref().or(keywords.get(Keyword::Password));
+    match (keywords.get(Keyword::User), password) {
+        (Some(user), Some(password)) => Ok(Way::Password(user.to_owned(), password.to_owned())),
+        (Some(user), None) => Err(Error::usage(format!("there is no password for the login {user}"))
+            .hint("set BLOBDELTA_PASSWORD, or name a file with --password-file")),
+        (None, _) if keywords.is_on(Keyword::Integrated, "Integrated Security")? => {
+            integrated_login(&mut Config::new())?;
+            Ok(Way::Integrated)
+        }
+        (None, _) => Err(Error::usage("the connection string names no login").hint(
+            "add User ID=…, or set BLOBDELTA_ACCESS_TOKEN, or write Integrated Security=true where this \
+             program was built for Kerberos",
+        )),
+    }
+}
+
+fn silence_of(keywords: &Keywords) -> Result<Option<Duration>> {
+    let Some(text) = keywords.get(Keyword::CommandTimeout) else {
         return Ok(Some(SILENCE));
     };
-    match text.trim().parse::<u32>() {
+    match text.parse::<u32>() {
         Ok(seconds) => Ok((seconds > 0).then(|| Duration::from_secs(seconds.into()))),
         Err(_) => Err(unreadable("Command Timeout is not a number of seconds")),
     }
-}
-
-fn unreadable(why: &str) -> Error {
-    Error::usage(format!("the connection string cannot be read: {why}")).hint(
-        "write Server=tcp:HOST,PORT;User ID=LOGIN;Encrypt=true, with quotes around a value that holds a semicolon, \
-         or jdbc:sqlserver://HOST:PORT;user=LOGIN",
-    )
-}
-
-fn values_of(text: &str, is_jdbc: bool) -> Result<HashMap<String, String>> {
-    let mut pairs: HashMap<String, String> = if is_jdbc {
-        let parsed: JdbcString = text.trim().parse().map_err(|_| unreadable("it is not of the form of JDBC"))?;
-        let mut pairs = parsed.properties().clone();
-        pairs.extend(parsed.server_name().map(|server| ("server".to_owned(), server.to_owned())));
-        pairs
-    } else {
-        let parsed: AdoNetString = text.trim().parse().map_err(|_| unreadable("it is not of the form of ADO.NET"))?;
-        parsed.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
-    pairs = pairs.into_iter().map(|(key, value)| (key.trim().to_ascii_lowercase(), value)).collect();
-    if first(&pairs, &["server", "data source"]).is_none_or(|server| server.trim().is_empty()) {
-        return Err(unreadable("it names no server"));
-    }
-    Ok(pairs)
-}
-
-fn first<'a>(values: &'a HashMap<String, String>, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| values.get(*key)).map(String::as_str)
 }
 
 /// Kerberos on Unix, the process's own account on Windows.
@@ -153,17 +276,20 @@ fn integrated_login(_: &mut Config) -> Result<()> {
         .hint("build it with --features kerberos, or use a SQL login or an access token"))
 }
 
-fn shown(config: &Config, values: &HashMap<String, String>, user: Option<&str>) -> String {
-    let mut shown = format!("Server={}", config.get_addr().replace(':', ","));
-    if let Some(database) = first(values, &["database", "initial catalog", "databasename"]) {
+fn shown(host: &str, port: &std::result::Result<u16, String>, keywords: &Keywords) -> String {
+    let mut shown = match port {
+        Ok(port) => format!("Server={host},{port}"),
+        Err(instance) => format!("Server={host}\\{instance}"),
+    };
+    if let Some(database) = keywords.get(Keyword::Database) {
         shown.push_str(&format!(";Database={database}"));
     }
-    if let Some(user) = user {
+    if let Some(user) = keywords.get(Keyword::User) {
         shown.push_str(&format!(";User ID={user}"));
     }
     // Without these the same string would not connect.
     for (key, name) in TOLD_OPTIONS {
-        if let Some(value) = first(values, &[key]).filter(|value| !value.contains([';', '\'', '"'])) {
+        if let Some(value) = keywords.get(key).filter(|value| !value.contains([';', '\'', '"'])) {
             shown.push_str(&format!(";{name}={value}"));
         }
     }
@@ -171,26 +297,23 @@ fn shown(config: &Config, values: &HashMap<String, String>, user: Option<&str>) 
 }
 
 /// Options of TLS, which are no secrets.
-const TOLD_OPTIONS: [(&str, &str); 3] = [
-    ("encrypt", "Encrypt"),
-    ("trustservercertificate", "TrustServerCertificate"),
-    ("trustservercertificateca", "TrustServerCertificateCA"),
+const TOLD_OPTIONS: [(Keyword, &str); 3] = [
+    (Keyword::Encrypt, "Encrypt"),
+    (Keyword::Trust, "TrustServerCertificate"),
+    (Keyword::TrustCa, "TrustServerCertificateCA"),
 ];
 
-fn warnings_of(values: &HashMap<String, String>) -> Vec<&'static str> {
-    let is = |key: &str, wanted: &[&str]| {
-        first(values, &[key]).is_some_and(|value| wanted.contains(&value.to_ascii_lowercase().as_str()))
-    };
+fn warnings_of(keywords: &Keywords) -> Result<Vec<&'static str>> {
     let mut warnings = Vec::new();
-    if is("encrypt", &["danger_plaintext"]) {
-        warnings.push("the connection is not encrypted, not even the password");
-    } else if is("encrypt", &["false", "no", "optional"]) {
-        warnings.push("only the login is encrypted, the data are not");
+    match keywords.get(Keyword::Encrypt).map(str::to_ascii_lowercase).as_deref() {
+        Some("danger_plaintext") => warnings.push("the connection is not encrypted, not even the password"),
+        Some("false" | "no" | "optional" | "0") => warnings.push("only the login is encrypted, the data are not"),
+        _ => {}
     }
-    if is("trustservercertificate", &["true", "yes"]) {
+    if keywords.is_on(Keyword::Trust, "TrustServerCertificate")? {
         warnings.push("the server's certificate is not checked, so anybody on the way can read along");
     }
-    warnings
+    Ok(warnings)
 }
 
 /// The server and the login, without secrets.
@@ -232,10 +355,19 @@ mod tests {
             ("User ID=sa;Password=secret1", "names no server"),
             ("Server=x;User ID=sa", "no password for the login sa"),
             ("Server=x", "names no login"),
-            ("Server=x;User ID=sa;Password=secret1;Encrypt=perhaps", "a value of it"),
+            ("Server=x;User ID=sa;Password=secret1;Encrypt=perhaps", "Encrypt is Mandatory"),
+            (
+                "Server=x;User ID=sa;Password=secret1;Trust Server Certificate=maybe",
+                "TrustServerCertificate is \"maybe\"",
+            ),
+            ("Server=np:x;User ID=sa;Password=secret1", "write tcp:HOST,PORT"),
+            ("Server=(localdb)\\MSSQLLocalDB;User ID=sa;Password=secret1", "LocalDB"),
+            ("Server=x;Authentication=Active Directory Default", "BLOBDELTA_ACCESS_TOKEN_COMMAND"),
+            ("Server=x;User ID=sa;Password=secret1;Colour=blue", "\"colour\" is not known"),
         ] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains(why) && !error.contains("secret1"), "{error}");
+            let error = parse(text).unwrap_err();
+            let error = format!("{error} {error:#?}");
+            assert!(error.to_lowercase().contains(&why.to_lowercase()) && !error.contains("secret1"), "{error}");
         }
     }
 
@@ -256,5 +388,42 @@ mod tests {
         let address = parse("Server=x;User ID=a;Password=b;Encrypt=DANGER_PLAINTEXT;TrustServerCertificate=true");
         assert_eq!(address.unwrap().warnings().len(), 2);
         assert!(Address::is_one("Data Source=x;User ID=y") && !Address::is_one("sqlite:server=x"));
+    }
+
+    #[test]
+    fn strings_as_they_are_pasted_from_tools_are_understood() {
+        let ssms = "Data Source=db.example;Initial Catalog=X;Persist Security Info=False;User ID=sa;Password=p;Pooling=False;\
+                    Multiple Active Result Sets=False;Encrypt=Mandatory;Trust Server Certificate=True;Application Name=\"SSMS\";\
+                    Application Intent=ReadWrite;Command Timeout=0";
+        let portal = "Server=tcp:db.example,1433;Initial Catalog=X;Persist Security Info=False;User ID=sa;Password=p;\
+                      MultipleActiveResultSets=False;Encrypt=True;TrustServerCertificate=False;Connection Timeout=30;";
+        let jdbc = "jdbc:sqlserver://db.example:1433;database=X;user=sa;password=p;encrypt=true;trustServerCertificate=false;\
+                    hostNameInCertificate=*.example;loginTimeout=30;";
+        for (text, warnings) in [(ssms, 1), (portal, 0), (jdbc, 0)] {
+            let address = parse(text).unwrap();
+            assert_eq!(address.to_string(), "Server=db.example,1433;Database=X;User ID=sa");
+            assert_eq!(address.warnings().len(), warnings, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_named_instance_has_a_port_of_its_own() {
+        let shown = |server: &str| parse(&format!("Addr={server};Uid=a;Pwd=b")).unwrap().to_string();
+        assert_eq!(shown("DB1\\SALES"), "Server=DB1\\SALES;User ID=a");
+        assert_eq!(shown("DB1\\SALES,51433"), "Server=DB1,51433;User ID=a");
+        assert_eq!(shown(".\\MSSQLSERVER"), "Server=localhost,1433;User ID=a");
+    }
+
+    #[test]
+    fn a_token_is_had_anew_for_every_login() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "first\n").unwrap();
+        let token = AccessToken::File(file.clone());
+        assert_eq!(token.read().unwrap(), "first");
+        std::fs::write(&file, "second\n").unwrap();
+        assert_eq!(token.read().unwrap(), "second");
+        assert_eq!(AccessToken::Command("echo third".into()).read().unwrap(), "third");
+        assert!(AccessToken::Command("exit 3".into()).read().unwrap_err().to_string().contains("failed"));
     }
 }

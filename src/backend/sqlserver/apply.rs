@@ -310,9 +310,11 @@ fn converted(there: SqlType, value: &str) -> String {
     match there {
         // Becomes an expression of the base types of a batch ([`Plan::write_of`]).
         T::Variant => format!("{VARIANT}{value}{VARIANT}"),
-        T::HierarchyId | T::Geography | T::Geometry | T::Text | T::NText | T::Image | T::Xml => {
+        T::HierarchyId | T::Geography | T::Geometry | T::Text | T::NText | T::Image => {
             format!("CONVERT({there}, {value})")
         }
+        // Style 1 keeps text that is white space alone.
+        T::Xml => format!("CONVERT(xml, {value}, 1)"),
         // Staged as text, of no more digits than the target has.
         T::Decimal { .. } | T::Money | T::SmallMoney => format!("CONVERT({there}, {value})"),
         _ => value.to_owned(),

@@ -28,6 +28,25 @@ pub(super) fn resolve(client: &mut Client, table: &TableName) -> Result<String> 
     find(client, table)?.map(|found| quoted(&found)).ok_or_else(|| missing(table))
 }
 
+/// What stands behind a source and its alias: a FileTable is read under locks, or reading fails under
+/// READ_COMMITTED_SNAPSHOT; and a view hands its hints on to what lies below it.
+pub(super) fn read_hint(client: &mut Client, table: &TableName) -> Result<&'static str> {
+    let db = quote(&table.db);
+    let sql = Sql::new(format!(
+        "SELECT MAX(CASE WHEN o.type = 'V' THEN 1 ELSE CONVERT(int, t.is_filetable) END)
+         FROM {db}.sys.objects AS o
+         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
+         LEFT JOIN {db}.sys.tables AS t ON t.object_id = o.object_id
+         WHERE o.type IN ('U', 'V') AND s.name = "
+    ))
+    .bind(&table.schema)
+    .then(" AND o.name = ")
+    .bind(&table.table);
+    let row = client.row("read the catalog", sql)?;
+    let is_locked = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1);
+    Ok(if is_locked { "WITH (READCOMMITTEDLOCK)" } else { "" })
+}
+
 /// Whether there is such a table or view.
 pub(super) fn has_table(client: &mut Client, table: &TableName) -> Result<bool> {
     Ok(find(client, table)?.is_some())

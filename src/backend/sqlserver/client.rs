@@ -108,9 +108,10 @@ impl Client {
         if self.link.is_some() {
             return Ok(());
         }
-        let (address, watch) = (self.address.clone(), Watch { silence: None, ..self.watch });
+        let config = self.address.config()?;
+        let watch = Watch { silence: None, ..self.watch };
         let opened = self.runtime.block_on(watch.over(async {
-            let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(&address)).await;
+            let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(config)).await;
             waited.unwrap_or_else(|_| {
                 Err(Tds::Io { kind: IoErrorKind::TimedOut, message: "no answer within 30 seconds".into() })
             })
@@ -412,8 +413,7 @@ fn pause(tried: u32) -> Duration {
     (FIRST_PAUSE * 2_u32.pow(tried.min(6))).mul_f64(0.5 + jitter)
 }
 
-async fn open(address: &Address) -> Result<Link, Tds> {
-    let mut config = address.config();
+async fn open(mut config: tiberius::Config) -> Result<Link, Tds> {
     // Azure answers a login with the address of another gateway; once is what the protocol knows.
     for _ in 0..2 {
         let tcp = TcpStream::connect(config.get_addr()).await?;

@@ -11,7 +11,7 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -42,6 +42,7 @@ const COLUMNS: [&str; 30] = [
     "AcceptedAbsentPercent",
     "AcceptedOrphanPercent",
     "MetadataFilter",
+    "AcceptedHidden",
 ];
 
 impl Session {
@@ -156,7 +157,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 30] {
+fn values_of(table: &TableConfig) -> [Value<'_>; 31] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -189,6 +190,7 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 30] {
         i32::from(table.accepted_absent_percent).into(),
         i32::from(table.accepted_orphan_percent).into(),
         table.metadata_filter.as_ref().into(),
+        table.accepted_hidden.as_ref().into(),
     ]
 }
 
@@ -228,6 +230,7 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         accepted_absent_percent: number_at(fields, 27)?,
         accepted_orphan_percent: number_at(fields, 28)?,
         metadata_filter: optional(29)?,
+        accepted_hidden: optional(30)?,
         name: table,
     })
 }

@@ -130,6 +130,16 @@ pub(super) fn not_connected(server: &str, error: Tds) -> Error {
             let text = format!("{what}: {} (error {})", token.message().trim_end(), token.code());
             Error::new(Kind::Database, text).hint(hint)
         }
+        // It hung up before it showed a certificate.
+        Tds::Tls(why) if ["EOF", "reset", "closed"].iter().any(|word| why.contains(word)) => Error::new(
+            Kind::Database,
+            what,
+        )
+        .caused_by(error)
+        .hint(
+            "the server closed the connection when TLS was to begin: see that host and port are those of SQL Server, \
+                 that it is up, and in its error log which version of TLS it takes",
+        ),
         Tds::Tls(_) => Error::new(Kind::Database, what).caused_by(error).hint(
             "the server's certificate was not accepted: have it renewed, or name the authority that signed it with \
              TrustServerCertificateCA=FILE; TrustServerCertificate=true skips the check, on networks that you trust",
@@ -155,5 +165,12 @@ mod tests {
         assert_eq!(trouble(&Tds::Utf16), Trouble::Final);
         assert_eq!(trouble_of_login(&lost), Trouble::Lost);
         assert!(is_refusal(18456) && is_refusal(18488) && !is_refusal(18401) && !is_refusal(17187));
+    }
+
+    #[test]
+    fn who_hangs_up_before_the_certificate_is_not_told_to_renew_it() {
+        let hint = |why: &str| format!("{:?}", not_connected("Server=x", Tds::Tls(why.into())));
+        assert!(!hint("unexpected EOF").contains("certificate") && hint("unexpected EOF").contains("error log"));
+        assert!(hint("self-signed certificate in certificate chain").contains("was not accepted"));
     }
 }

@@ -29,17 +29,17 @@ pub(super) fn push_value<'a>(sql: &mut Sql<'a>, sql_type: SqlType, cell: Cell<'a
         return push_variant(sql, &variant);
     }
     let value = Value(param(sql_type, cell));
-    let of_clr = match sql_type {
-        SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => value.0.is_some(),
-        _ => false,
+    let converted = match sql_type {
+        SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => value.0.is_some().then_some(")"),
+        // Style 1 keeps text that is white space alone.
+        SqlType::Xml => value.0.is_some().then_some(", 1)"),
+        _ => None,
     };
-    if of_clr {
+    if converted.is_some() {
         sql.push_text(&format!("CONVERT({sql_type}, "));
     }
     sql.push(value);
-    if of_clr {
-        sql.push_text(")");
-    }
+    sql.push_text(converted.unwrap_or_default());
 }
 
 fn push_variant<'a>(sql: &mut Sql<'a>, variant: &Variant<'a>) {

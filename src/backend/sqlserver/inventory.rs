@@ -58,7 +58,9 @@ impl Inventory for Session {
 
     fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
         let source = catalog::resolve(&mut self.client, &table.source)?;
-        let sql = filled(REMAINS, &[("SourceTable", &source), ("KeyColumn", &quote(&table.key_column))]);
+        let hint = catalog::read_hint(&mut self.client, &table.source)?;
+        let values = [("SourceTable", source.as_str()), ("SourceHint", hint), ("KeyColumn", &quote(&table.key_column))];
+        let sql = filled(REMAINS, &values);
         let mut found = HashMap::new();
         self.ask_of_keys("look for rows of the source", keys, Sql::new(sql).with(&table.name), |key, fields| {
             let is_there = fields.must(1, Fields::number)? != 0;
@@ -75,12 +77,13 @@ impl Inventory for Session {
         keys: &[Guid],
     ) -> Result<Vec<Option<Vec<Option<Sha256>>>>> {
         let source = catalog::resolve(&mut self.client, &table.source)?;
+        let hint = catalog::read_hint(&mut self.client, &table.source)?;
         let hash =
             |column: &Column| format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), {}))", of("t", &column.name));
         let hashes: String = columns.iter().map(hash).collect();
         let key = of("t", &table.key_column);
         let sql = Sql::new(format!(
-            "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t ON {key} = s.k ORDER BY s.n"
+            "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t {hint} ON {key} = s.k ORDER BY s.n"
         ));
         let mut found = HashMap::new();
         self.ask_of_keys("hash what the source has", keys, sql, |key, fields| {
@@ -143,6 +146,7 @@ impl Session {
         let path = path.map_or("NULL".to_owned(), |path| selected(path.sql_type, &of("s", &path.name)));
         let values = [
             ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
+            ("SourceHint", &catalog::read_hint(&mut self.client, &table.source)?.to_owned()),
             ("MetadataTable", &catalog::resolve(&mut self.client, &table.metadata)?),
             ("KeyColumn", &quote(&table.key_column)),
             ("MetadataIdColumn", &quote(&table.metadata_id_column)),

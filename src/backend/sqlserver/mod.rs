@@ -12,6 +12,7 @@
 mod abilities;
 mod address;
 mod apply;
+mod browser;
 mod catalog;
 mod client;
 mod config;
@@ -22,6 +23,7 @@ mod insert;
 mod inventory;
 mod jobs;
 mod keys;
+mod keywords;
 mod lanes;
 mod large;
 mod made;
@@ -41,5 +43,5 @@ mod upkeep;
 mod values;
 mod watch;
 
-pub use address::{Address, Credentials};
+pub use address::{AccessToken, Address, Credentials};
 pub use session::Session;

@@ -74,7 +74,7 @@ impl Displacing {
             }
             let (mut standing, mut among) = (Vec::new(), Vec::new());
             for column in columns {
-                let coming = staged(column, "s")?;
+                let coming = collated(found, column, staged(column, "s")?);
                 standing.push(equal(column, &format!("t.{}", quote(column)), &coming));
                 among.push(equal(column, &staged(column, "o")?, &coming));
             }
@@ -131,6 +131,17 @@ impl Displacing {
         let script = if is_coming || standing_is_staged { &self.staged } else { &self.standing };
         let sql = Sql::new(script).with(&spec.table).with(loser).with(winner).with(&*clash.index);
         client.execute("displace a row", sql.with(entry.root_sha256.to_string())).map(drop)
+    }
+}
+
+/// What is staged has the collation of temporary tables; what the index takes for equal is for the column's own to say.
+fn collated(found: &[Column], column: &str, value: String) -> String {
+    let collation = named(found, column).and_then(|column| column.collation.as_deref());
+    let is_name =
+        |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match collation.filter(is_name) {
+        Some(collation) => format!("{value} COLLATE {collation}"),
+        None => value,
     }
 }
 

@@ -48,17 +48,19 @@ impl Upkeep for Session {
         rows.iter().map(|row| advice(&Fields::of(row))).collect()
     }
 
-    fn check_backup(&mut self) -> Result<()> {
-        // Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
-        // (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
-        let sql = "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
-            AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL THEN 1 ELSE 0 END";
-        let row = self.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
-        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
-            Some(1) => Ok(()),
-            _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
-                .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
+    fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()> {
+        let edition = self.edition_with_backup()?;
+        if edition == MANAGED_INSTANCE && !place.starts_with("https://") {
+            return Err(Error::config("a managed instance backs up to Azure Blob Storage alone, not to a file")
+                .hint("name a container: --backup-slice https://ACCOUNT.blob.core.windows.net/CONTAINER, with a credential of that name"));
         }
+        for database in databases {
+            self.check_backup_rights(database)?;
+            if edition == MANAGED_INSTANCE {
+                self.check_encryption(database)?;
+            }
+        }
+        Ok(())
     }
 
     fn backup(
@@ -122,6 +124,9 @@ impl Upkeep for Session {
     }
 }
 
+/// SERVERPROPERTY, EngineEdition.
+const MANAGED_INSTANCE: i64 = 8;
+
 /// BACKUP, and RESTORE VERIFYONLY. A managed instance writes to a URL alone.
 fn statements(database: &str, path: &str, compresses: bool) -> (String, String) {
     let kind = if path.starts_with("https://") { "URL" } else { "DISK" };
@@ -151,11 +156,74 @@ impl Session {
         Fields::of(&row).must(0, Fields::time)
     }
 
-    /// Express has no compression.
+    /// Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
+    /// (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
+    fn edition_with_backup(&mut self) -> Result<i64> {
+        let sql = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS Edition WHERE
+            CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
+            AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL";
+        let row = self.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
+        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+            Some(edition) => Ok(edition),
+            _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
+                .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
+        }
+    }
+
+    /// BACKUP needs its own right in the slice's database, RESTORE VERIFYONLY that to make one
+    /// (<https://learn.microsoft.com/sql/t-sql/statements/restore-statements-verifyonly-transact-sql>).
+    fn check_backup_rights(&mut self, database: &str) -> Result<()> {
+        let sql = Sql::new(
+            "SELECT HAS_PERMS_BY_NAME(QUOTENAME(@P1), N'DATABASE', N'BACKUP DATABASE') AS IsAllowed,
+            CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'CREATE ANY DATABASE') = 1
+                OR HAS_PERMS_BY_NAME(N'master', N'DATABASE', N'CREATE DATABASE') = 1 THEN 1 ELSE 0 END AS IsVerifier,
+            QUOTENAME(SUSER_SNAME()) AS LoginName WHERE DB_ID(",
+        )
+        .bind(database)
+        .then(") IS NOT NULL");
+        let Some(row) = self.client.row("ask for the rights to back up", sql)? else { return Ok(()) };
+        let fields = Fields::of(&row);
+        let login = fields.text(2)?.unwrap_or("LOGIN");
+        if fields.number(0)? != Some(1) {
+            return Err(Error::config(format!("this login may not back up {database}"))
+                .hint(format!("USE {}; GRANT BACKUP DATABASE TO {login}", quote(database))));
+        }
+        if fields.number(1)? != Some(1) {
+            return Err(Error::config(
+                "this login may not verify a backup: RESTORE VERIFYONLY needs the right to make databases",
+            )
+            .hint(format!("USE master; GRANT CREATE ANY DATABASE TO {login}")));
+        }
+        Ok(())
+    }
+
+    /// Under a key that the service manages, a managed instance refuses COPY_ONLY (error 41922). Who may not look is
+    /// told by the server itself, later.
+    fn check_encryption(&mut self, database: &str) -> Result<()> {
+        let sql = Sql::new(
+            "SELECT COUNT(*) FROM sys.dm_database_encryption_keys AS k
+            WHERE k.encryption_state <> 0 AND k.encryptor_type = N'CERTIFICATE' AND k.database_id = DB_ID(",
+        )
+        .bind(database)
+        .then(")");
+        let row = self.client.row("ask for the encryption of a database", sql).ok().flatten();
+        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+            Some(keys) if keys > 0 => Err(Error::config(format!(
+                "{database} is encrypted with a key that the service manages, and a managed instance backs up no such database"
+            ))
+            .hint(format!("ALTER DATABASE {} SET ENCRYPTION OFF, or encrypt it with a key of your own; or leave --backup-slice out", quote(database)))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Express (4) and Web have no compression of backups.
     fn compresses(&mut self) -> Result<bool> {
-        let sql = Sql::new("SELECT CONVERT(int, SERVERPROPERTY('EngineEdition'))");
+        let sql = Sql::new(
+            "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) = 4
+            OR CONVERT(bigint, SERVERPROPERTY('EditionID')) = 1293598313 THEN 0 ELSE 1 END AS IsCompressing",
+        );
         let row = self.client.row("ask for the server's edition", sql)?;
-        Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() != Some(4))
+        Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1))
     }
 
     fn sizes(&mut self, database: &str) -> Result<(Option<u64>, Option<u64>)> {

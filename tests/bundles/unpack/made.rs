@@ -202,6 +202,7 @@ fn manifest(
         counts,
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: Vec::new(),
+        accepted_hidden: Vec::new(),
         schema_file: format!("schema/{folder}.sql"),
         files,
     };

@@ -264,6 +264,7 @@ impl Made {
             counts: self.counts(),
             columns: plan.columns().iter().enumerate().map(info).collect(),
             new_business_units: Vec::new(),
+            accepted_hidden: Vec::new(),
             schema_file: format!("schema/{folder}.sql"),
             files,
         };
