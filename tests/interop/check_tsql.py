@@ -11,6 +11,8 @@ What is parsed:
     `BLOBDELTA_STATEMENTS=FOLDER cargo test --test suite -- tds::all_that_the_program_sends`.
 Files with `[{Name}]` are filled by the program, and so come with FOLDER.
 
+Beside it three rules of the server: clustered keys of 900 bytes, the collation of temporary tables, a % in THROW.
+
 What this cannot find: a function, option value or system view that a version does not have (ScriptDom knows the grammar of a
 version, not its names), a name that is spelled wrong, and a lone wrong word at the beginning of a batch, which is the call of a
 procedure. That each run can fail is tried at its beginning, with a misspelt keyword.
@@ -148,8 +150,48 @@ def check_placeholders():
         sys.exit(f"placeholders of the engine that are not known here: {engine - here}; here alone: {here - engine}")
 
 
+def definitions(text, head):
+    """The bodies of CREATE TABLE, brackets balanced."""
+    for found in re.finditer(head, text):
+        depth, at = 1, found.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[at], 0)
+            at += 1
+        yield found.group(1), re.sub(r"--[^\n]*", "", text[found.end() : at - 1])
+
+
+def key_bytes(body):
+    """The most that a clustered key of a table can have, or None where nothing says that it has one."""
+    sizes = {"uniqueidentifier": 16, "bigint": 8, "int": 4, "smallint": 2, "tinyint": 1, "bit": 1, "datetime2(7)": 8}
+    of = {}
+    for name, kind in re.findall(r"(?:^|,)\s*\[?(\w+)\]?\s+(\w+(?:\(\w+\))?)", body):
+        length = re.fullmatch(r"(n?)(?:var)?(?:char|binary)\((\d+)\)", kind)
+        of[name] = int(length.group(2)) * (2 if length.group(1) else 1) if length else sizes.get(kind, 0)
+    key = re.search(r"PRIMARY KEY (?:CLUSTERED )?\(([^)]*)\)", body)
+    return sum(of[column.strip(" []")] for column in key.group(1).split(",")) if key else None
+
+
+def check_what_no_grammar_says():
+    """Rules of the server that hold for each script and that its grammar knows nothing of."""
+    wrong = []
+    for script in sorted(SCRIPTS.glob("*.sql")):
+        text = script.read_text(encoding="utf-8")
+        for table, body in definitions(text, r"CREATE TABLE (?:dbo\.)?(\w+) \("):
+            if (key_bytes(body) or 0) > 900:
+                wrong.append(f"{script.name}: the clustered key of {table} may have {key_bytes(body)} bytes, of 900")
+        for table, body in definitions(text, r"CREATE TABLE (#\w+) \("):
+            for column in re.findall(r"(\w+ n?(?:var)?char\(\w+\))(?! COLLATE)", body):
+                wrong.append(f"{script.name}: {column} of {table} has the collation of tempdb: COLLATE DATABASE_DEFAULT")
+        for found in re.finditer(r"THROW (@Number|5\d{4}), @Message", text):
+            if "%%" not in text[max(0, found.start() - 400) : found.start()]:
+                wrong.append(f"{script.name}: THROW takes a % of a name for a format: usp_BlobDelta_Throw, or double it")
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
 def main():
     check_placeholders()
+    check_what_no_grammar_says()
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
     found = list(pieces(folder))
     everything = "\nGO\n".join(text for _, text in found)
