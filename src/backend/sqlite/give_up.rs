@@ -80,9 +80,9 @@ impl Session {
         Ok(())
     }
 
-    /// Pending keys that the run took are pending again, what it told to have left a unit is to be told again, and
-    /// units that it told as new are. Held-back
-    /// keys of the run before, and logged deletions, come by themselves: that run is the previous one again.
+    /// Pending keys that the run took are pending again; what it told to have left a unit, and units that it
+    /// told as new, are told again. Held-back keys of the run before, and logged deletions, come by
+    /// themselves: that run is the previous one again.
     fn ask_again(&self, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
         self.execute(
             "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
