@@ -1874,7 +1874,7 @@ BEGIN
     BEGIN
         SET @Message = CASE
             WHEN @TableName IS NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE IsActive = 1)
-                THEN N'no active table has business units; set MetadataBusinessUnitCol where one has'
+                THEN CONCAT(N'no active table has business units, so no run for ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'; set MetadataBusinessUnitCol where one has')
             WHEN @TableName IS NULL THEN N'no active table is configured; add one in BlobDeltaTableConfig'
             ELSE CONCAT(@TableName, N': this table is not configured in BlobDeltaTableConfig')
         END;

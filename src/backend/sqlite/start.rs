@@ -44,7 +44,7 @@ impl Session {
             return Err(Error::config("this table is not configured").table(name).hint(hint));
         }
         if chosen.is_empty() && is_any_active {
-            return Err(Error::config("no active table has business units")
+            return Err(Error::config(format!("no active table has business units, so no run for {}", request.scope))
                 .hint("set MetadataBusinessUnitCol of the tables that have, with `table set`"));
         }
         if chosen.is_empty() {
