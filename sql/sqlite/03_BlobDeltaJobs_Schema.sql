@@ -181,10 +181,10 @@ CREATE TABLE IF NOT EXISTS BlobDeltaHeldBackKey (
 -- one row for each scope that has a watermark.
 CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
     TableName TEXT COLLATE NOCASE NOT NULL,
-    Scope     TEXT NOT NULL DEFAULT '',
+    Scope     TEXT NOT NULL DEFAULT '' CHECK (Scope IN ('', 'all') OR (length(Scope) = 36 AND Scope = lower(Scope))),
     stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
     Reason    TEXT NOT NULL,
-    CreatedAt TEXT NOT NULL,
+    CreatedAt TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f0000')),
     PRIMARY KEY (TableName, Scope, stream_id)
 ) WITHOUT ROWID;
 
@@ -204,7 +204,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaExcludedKey (
     TableName TEXT COLLATE NOCASE NOT NULL,
     stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
     Reason    TEXT NOT NULL,
-    CreatedAt TEXT NOT NULL,
+    CreatedAt TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f0000')),
     PRIMARY KEY (TableName, stream_id)
 ) WITHOUT ROWID;
 

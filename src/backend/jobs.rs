@@ -77,8 +77,8 @@ pub struct PendingRecord {
     pub scope: Option<Scope>,
     /// How many keys.
     pub keys: u64,
-    /// Since when the first of them waits, UTC.
-    pub since: Timestamp,
+    /// Since when the first of them waits, UTC, where whoever asked for it wrote a time.
+    pub since: Option<Timestamp>,
 }
 
 /// A row of `BlobDeltaMissingParentsQueue`.

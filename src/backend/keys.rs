@@ -36,8 +36,8 @@ pub struct KeyRecord {
     pub state: KeyState,
     /// Why.
     pub reason: String,
-    /// When, UTC.
-    pub created_at: Timestamp,
+    /// When, UTC, where whoever wrote it down wrote a time.
+    pub created_at: Option<Timestamp>,
 }
 
 /// The tables of the job database whose rows are of one configured table, and go with it. What tells what

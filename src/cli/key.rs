@@ -106,12 +106,7 @@ fn said(table: &TableName, key: Guid, state: &str, what: &str) -> Answer {
 fn list(args: &ListArgs) -> Result<Answer> {
     let mut table = Table::new(&["Key", "State", "Reason", "CreatedAt"]);
     for one in args.instance.open(false)?.named_keys(&args.table, args.limit)? {
-        table.push([
-            one.key.to_string().into(),
-            one.state.as_str().into(),
-            one.reason.into(),
-            utc(Some(one.created_at)),
-        ]);
+        table.push([one.key.to_string().into(), one.state.as_str().into(), one.reason.into(), utc(one.created_at)]);
     }
     let text = if table.is_empty() { "no key of this table is excluded or asked for\n".into() } else { table.text() };
     Ok(Answer::done(text, json!({"table": args.table, "keys": table.json()})))

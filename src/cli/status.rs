@@ -108,7 +108,7 @@ fn pending(backend: &mut dyn Backend) -> Result<Table> {
     let mut table = Table::new(&["TableName", "Scope", "Keys", "Since"]);
     for waiting in backend.pending()? {
         let scope = waiting.scope.map_or_else(String::new, |scope| scope.to_string());
-        table.push([waiting.table.to_string().into(), scope.into(), waiting.keys.into(), utc(Some(waiting.since))]);
+        table.push([waiting.table.to_string().into(), scope.into(), waiting.keys.into(), utc(waiting.since)]);
     }
     Ok(table)
 }

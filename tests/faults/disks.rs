@@ -90,6 +90,7 @@ impl Case {
         for name in self.inside {
             site.move_into(name, "small");
         }
+        site.tell_moved();
         let named = |arg: &&str| match *arg {
             "FIRST" => site.bundles("out")[0].clone(),
             "TAR" => site.bundles(".")[0].clone(),

@@ -372,6 +372,7 @@ pub fn campaign(work: Work, site: &Site) {
         let ended = work.act(&place, &disk);
         drop(disk);
         power.lose(loss);
+        place.tell_moved();
         work.check(&place, &context);
         let bundles: BTreeSet<String> = place.bundles("out").into_iter().collect();
         assert!(recorded(&place).is_subset(&bundles), "{context}: recorded and not there: {bundles:?}");

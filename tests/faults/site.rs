@@ -115,8 +115,13 @@ impl Site {
 
     /// Another folder is another server, which the job database has to be told.
     fn moved(self) -> Self {
-        open(&self.path("source")).add_server().unwrap();
+        self.tell_moved();
         self
+    }
+
+    /// The same of a folder that was put there anew.
+    pub fn tell_moved(&self) {
+        open(&self.path("source")).add_server().unwrap();
     }
 
     /// After a full load, with changes that the next run takes.

@@ -1,6 +1,7 @@
 //! [`Jobs`] on the embedded instance.
 
 use super::session::Session;
+use super::sql::Noted;
 use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
@@ -175,7 +176,7 @@ impl Jobs for Session {
             |row| {
                 let scope: String = row.get(1)?;
                 let scope = if scope.is_empty() { None } else { Some(scope.parse().map_err(broken)?) };
-                Ok(PendingRecord { table: row.get(0)?, scope, keys: row.get(2)?, since: row.get(3)? })
+                Ok(PendingRecord { table: row.get(0)?, scope, keys: row.get(2)?, since: row.get::<_, Noted>(3)?.0 })
             },
         )
     }

@@ -2,6 +2,7 @@
 
 use super::finish::{from_json, to_json};
 use super::session::Session;
+use super::sql::Noted;
 use crate::backend::jobs::Jobs as _;
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
 use crate::error::Result;
@@ -30,7 +31,7 @@ impl Keys for Session {
                 key: row.get(0)?,
                 state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },
                 reason: row.get(2)?,
-                created_at: row.get(3)?,
+                created_at: row.get::<_, Noted>(3)?.0,
             })
         })
     }

@@ -2,6 +2,7 @@
 
 use super::prepared::Prepared;
 use super::session::Session;
+use super::sql::Noted;
 use super::template::Parameters;
 use crate::error::Result;
 use crate::model::run::{Scope, TableRun};
@@ -98,6 +99,6 @@ impl Session {
     /// How many keys wait for this scope, and since when the first of them does, UTC.
     pub(super) fn pending_keys(&self, table: &TableConfig, scope: Scope) -> Result<(u64, Option<Timestamp>)> {
         let sql = "SELECT count(*), min(CreatedAt) FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2";
-        self.query_row(sql, (&table.name, scope.to_string()), |row| Ok((row.get(0)?, row.get(1)?)))
+        self.query_row(sql, (&table.name, scope.to_string()), |row| Ok((row.get(0)?, row.get::<_, Noted>(1)?.0)))
     }
 }

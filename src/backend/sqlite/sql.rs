@@ -29,6 +29,15 @@ impl FromSql for Timestamp {
     }
 }
 
+/// A time that is told and decides nothing, in a table that is also written by hand: what is none is not told.
+pub(super) struct Noted(pub Option<Timestamp>);
+
+impl FromSql for Noted {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(value.as_str().ok().and_then(|text| Timestamp::parse_exact(text.as_bytes()))))
+    }
+}
+
 impl ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Owned(Value::Text(self.to_string())))

@@ -214,7 +214,7 @@ impl Jobs for Session {
                 table: table_at(fields, 0)?,
                 scope: if scope.is_empty() { None } else { Some(scope.parse()?) },
                 keys: number_at(fields, 2)?,
-                since: fields.must(3, Fields::time)?,
+                since: Some(fields.must(3, Fields::time)?),
             })
         })
     }

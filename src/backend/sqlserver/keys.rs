@@ -61,6 +61,6 @@ fn record(fields: &Fields<'_>) -> Result<KeyRecord> {
         key: fields.must(0, Fields::guid)?,
         state: if is_excluded { KeyState::Excluded } else { KeyState::Pending },
         reason: text_at(fields, 2)?,
-        created_at: fields.must(3, Fields::time)?,
+        created_at: Some(fields.must(3, Fields::time)?),
     })
 }
