@@ -179,8 +179,12 @@ impl Error {
         self
     }
 
-    /// Adds the reason.
+    /// Adds the reason. What could not be read because of a disk, a network or a right says nothing of the bundle: where that is the
+    /// reason, it is no finding of a verification.
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        if self.inner.kind == Kind::Verification && is_of_reading(&source) {
+            self.inner.kind = Kind::Io;
+        }
         self.inner.source = Some(Box::new(source));
         self
     }
@@ -209,6 +213,25 @@ impl Error {
     pub fn what_to_do(&self) -> Option<&str> {
         self.inner.hint.as_deref()
     }
+}
+
+/// Whether something below failed to read, and not to understand.
+fn is_of_reading(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == Kind::Io) {
+            return true;
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            // Its own source is that of what it wraps.
+            let wrapped = io.get_ref().is_some_and(|inner| is_of_reading(inner));
+            if io.raw_os_error().is_some() || wrapped {
+                return true;
+            }
+        }
+        at = error.source();
+    }
+    false
 }
 
 fn io_hint(source: &std::io::Error) -> Option<String> {
@@ -285,6 +308,18 @@ mod tests {
             "this column is not in the source (table Db.dbo.T, column ModifiedOn): the disk is gone; \
              correct it with table set"
         );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_no_finding() {
+        let net = || Error::new(Kind::Io, "the store does not answer");
+        let unread = |source| Error::verification("this part cannot be decoded").caused_by(source).kind();
+        assert_eq!(unread(std::io::Error::other(net())), Kind::Io);
+        assert_eq!(unread(std::io::Error::other(std::io::Error::other(net()))), Kind::Io);
+        assert_eq!(unread(std::io::Error::from_raw_os_error(5)), Kind::Io);
+        let wrong = || Error::verification("the archive was changed");
+        assert_eq!(unread(std::io::Error::other(wrong())), Kind::Verification);
+        assert_eq!(unread(std::io::Error::from(std::io::ErrorKind::InvalidData)), Kind::Verification);
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
 ];
 
 /// The scripts of a job database on SQL Server.
-pub const SQLSERVER_DEPLOY: [Script; 6] = [
+pub const SQLSERVER_DEPLOY: [Script; 7] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 4,
@@ -142,7 +142,31 @@ pub const SQLSERVER_DEPLOY: [Script; 6] = [
         is_engine: false,
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
+    Script {
+        name: "10_BlobDeltaJobs_Rights.sql",
+        version: 1,
+        is_engine: false,
+        text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Rights.sql"),
+    },
 ];
+
+/// The shared templates of a server: name, text, as the script that seeds them has them.
+pub fn sqlserver_templates() -> Vec<(&'static str, String)> {
+    let seed = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("04_")).map_or("", |script| script.text);
+    let of_insert = |insert: &'static str| {
+        // SELECT NULL[, number], N'name', N'text' WHERE …; a quote in a text is doubled.
+        let rest = insert.split_once("SELECT NULL,")?.1.split_once("N'")?.1;
+        let (name, rest) = rest.split_once("', N'")?;
+        let (text, _) = rest.split_once("'\nWHERE NOT EXISTS")?;
+        Some((name, text.replace("''", "'")))
+    };
+    let inserts = ["INSERT INTO dbo.BlobDeltaStepScript", "INSERT INTO dbo.BlobDeltaQueuePopulationScript"];
+    batches(seed)
+        .iter()
+        .filter(|batch| inserts.iter().any(|insert| batch.text.contains(insert)))
+        .filter_map(|batch| of_insert(batch.text))
+        .collect()
+}
 
 /// What every embedded slice database holds; `{Schema}` is filled in.
 pub const SQLITE_SLICE_SCHEMA: &str = include_str!("../sql/sqlite/slice_schema.sql");
@@ -226,6 +250,28 @@ pub mod sqlite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_templates_of_a_server_are_found_in_their_script() {
+        let found = sqlserver_templates();
+        let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["Roots", "MissingParentsBatch", "Children", "WindowQueue", "MissingParents"]);
+        assert!(found.iter().all(|(_, text)| text.starts_with("--") && text.len() > 500 && !text.contains("''s")));
+    }
+
+    /// A table that stands in neither list could not be written by a run, or be written by who may not.
+    #[test]
+    fn every_table_of_a_server_is_a_runner_s_or_the_deployer_s() {
+        let text = |start: &str| SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with(start)).unwrap().text;
+        let made = text("03_").split("CREATE TABLE dbo.").skip(1).filter_map(|rest| rest.split([' ', '(']).next());
+        for table in made {
+            assert_eq!(
+                text("10_").matches(&format!("N'{table}'")).count(),
+                1,
+                "{table} in 10_BlobDeltaJobs_Rights.sql"
+            );
+        }
+    }
 
     #[test]
     fn a_script_is_cut_at_lines_of_go_alone() {

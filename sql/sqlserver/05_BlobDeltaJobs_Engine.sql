@@ -256,7 +256,8 @@ BEGIN
         @Role = @Role, @Name = @Name, @Schema = @Schema, @Table = @Table;
     IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
     BEGIN
-        SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it');
+        SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it',
+            CASE WHEN @Role = N'Target' THEN N'; a slice table that was dropped is made again by blobdelta deploy, or usp_BlobDelta_MakeSlice' ELSE N'' END);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
@@ -612,7 +613,11 @@ BEGIN
         FROM #Column;
         IF @DeltaColumns < 6
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the slice table lacks a Delta column; let usp_BlobDelta_MakeSlice make it');
+            SET @Message = CASE
+                WHEN COALESCE(@DeltaColumns, 0) = 0
+                    THEN CONCAT(@TableName, N': ', @TargetTable, N' is no slice of ours, it has none of its columns; give the slice another TargetTable (blobdelta table set), or rename that table')
+                ELSE CONCAT(@TableName, N': the slice table ', @TargetTable, N' lacks a Delta column; when what it holds is packed, drop it, and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again')
+            END;
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Name = (
@@ -629,7 +634,7 @@ BEGIN
         );
         IF @Name IS NOT NULL
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type or code page there; drop the slice table when it is packed, and make it anew');
+            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type or code page there; drop the slice table when it is packed, and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         SET @Lacks = (

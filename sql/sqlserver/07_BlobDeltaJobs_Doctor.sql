@@ -64,6 +64,18 @@ BEGIN
     IF @Has = 1 RETURN 0;
     SET @Missing = @Missing + 1;
     IF @Has IS NULL AND @Needed <> N'SELECT' RETURN 0;
+    -- Who administers the server sees every table there is: a GRANT on one that is not there helps nobody.
+    IF @Has IS NULL AND COALESCE(IS_SRVROLEMEMBER(N'sysadmin'), 0) = 1
+    BEGIN
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        SELECT @Bad, @TableName, CONCAT(N'there is no table ', @Name), CASE
+            WHEN c.TargetDb = @Db AND (c.TargetTable = @Table OR @Table IN (N'BlobDeltaSlice', N'BlobDeltaDeletion'))
+                THEN CONCAT(N'blobdelta deploy, or EXEC dbo.usp_BlobDelta_MakeSlice N''', REPLACE(@TableName, N'''', N''''''), N''', which make it again')
+            ELSE N'correct its row in BlobDeltaTableConfig, with blobdelta table set'
+        END
+        FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName;
+        RETURN 0;
+    END;
     INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
     VALUES (@Bad, @TableName, CONCAT(N'this login lacks ', @Needed, N' on ', @Name, CASE WHEN @Has IS NULL THEN N', or there is no such table' ELSE N'' END),
         CONCAT(N'USE ', QUOTENAME(@Db), N'; GRANT ', @Needed, N' ON ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' TO ', @Login));
@@ -412,6 +424,96 @@ BEGIN
     EXEC dbo.usp_BlobDelta_LookAtData @TableName;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtJobRights', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtJobRights AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: which rights this login lacks in the job database, and who may write what is the deployer's.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtJobRights
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Login nvarchar(300) = QUOTENAME(SUSER_SNAME()), @Lacks nvarchar(400), @Wider nvarchar(400), @IsAdmin bit;
+    IF OBJECT_ID(N'dbo.usp_BlobDelta_ListTables', N'P') IS NULL
+    BEGIN
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', N'rights in BlobDeltaJobs', N'there is no role for the account that runs', N'run script 10_BlobDeltaJobs_Rights.sql, or blobdelta deploy');
+        RETURN 0;
+    END;
+    CREATE TABLE #Kind (Name nvarchar(128) NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
+    EXEC dbo.usp_BlobDelta_ListTables;
+    DELETE FROM #Kind WHERE OBJECT_ID(N'dbo.' + Name) IS NULL;
+    SET @IsAdmin = CASE WHEN COALESCE(IS_SRVROLEMEMBER(N'sysadmin'), 0) = 1 OR COALESCE(IS_MEMBER(N'db_owner'), 0) = 1 THEN 1 ELSE 0 END;
+    -- Filled scripts write these as the caller, so the right to execute is not enough.
+    SET @Lacks = (
+        SELECT MIN(Name) FROM #Kind
+        WHERE IsDeployers = 0 AND 0 IN (
+            COALESCE(HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'SELECT'), 0), COALESCE(HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'INSERT'), 0),
+            COALESCE(HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'UPDATE'), 0), COALESCE(HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'DELETE'), 0)
+        )
+    );
+    IF @Lacks IS NULL AND COALESCE(HAS_PERMS_BY_NAME(N'dbo.usp_BlobDelta_StartTable', N'OBJECT', N'EXECUTE'), 0) = 0
+        SET @Lacks = N'usp_BlobDelta_StartTable';
+    IF @Lacks IS NOT NULL
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'error', N'rights in BlobDeltaJobs', CONCAT(N'this login lacks a right on ', @Lacks, N' that a run needs'),
+            CONCAT(N'USE BlobDeltaJobs; ALTER ROLE BlobDeltaRunner ADD MEMBER ', @Login, N' (its user there); if it is one, run script 10_BlobDeltaJobs_Rights.sql again'));
+    ELSE
+        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'rights in BlobDeltaJobs', N'what a run needs');
+    SET @Wider = (
+        SELECT MIN(Name) FROM #Kind
+        WHERE IsDeployers = 1 AND 1 IN (
+            HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'INSERT'), HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'UPDATE'),
+            HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'DELETE'), HAS_PERMS_BY_NAME(N'dbo.' + Name, N'OBJECT', N'ALTER')
+        )
+    );
+    IF @IsAdmin = 1
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'ok', N'rights in BlobDeltaJobs', N'this login administers the job database, which deploying and adding tables need',
+            N'let runs be a login of their own, a member of BlobDeltaRunner: this one carries out whatever a script template says');
+    ELSE IF @Wider IS NOT NULL
+        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+        VALUES (N'warning', N'rights in BlobDeltaJobs', CONCAT(N'this login may write ', @Wider, N', which is the deployer''s: what stands there is carried out with the rights of whoever runs next'),
+            CONCAT(N'USE BlobDeltaJobs; REVOKE INSERT, UPDATE, DELETE, ALTER, CONTROL ON SCHEMA::dbo FROM ', @Login, N'; ALTER ROLE BlobDeltaRunner ADD MEMBER ', @Login));
+    -- Everybody else, where the catalog tells: roles of the database, and rights on the database, its schema or one of these tables.
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    SELECT N'warning', N'rights in BlobDeltaJobs', CONCAT(m.name, N' is a member of ', r.name, N', and may write or change script templates and configuration'),
+        CONCAT(N'if it is not a deployer: USE BlobDeltaJobs; ALTER ROLE ', QUOTENAME(r.name), N' DROP MEMBER ', QUOTENAME(m.name))
+    FROM sys.database_role_members AS x
+    INNER JOIN sys.database_principals AS r ON r.principal_id = x.role_principal_id
+    INNER JOIN sys.database_principals AS m ON m.principal_id = x.member_principal_id
+    WHERE r.name IN (N'db_datawriter', N'db_ddladmin', N'db_securityadmin') AND m.name <> N'dbo';
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    SELECT N'warning', N'rights in BlobDeltaJobs',
+        CONCAT(u.name, N' has ', p.permission_name, N' on ', CASE p.class WHEN 0 THEN N'the database' WHEN 3 THEN N'schema dbo' ELSE OBJECT_NAME(p.major_id) END,
+            N', and may write or change script templates and configuration'),
+        CONCAT(N'if it is not a deployer: USE BlobDeltaJobs; REVOKE ', p.permission_name,
+            CASE p.class WHEN 0 THEN N'' WHEN 3 THEN N' ON SCHEMA::dbo' ELSE CONCAT(N' ON dbo.', QUOTENAME(OBJECT_NAME(p.major_id))) END, N' FROM ', QUOTENAME(u.name))
+    FROM sys.database_permissions AS p
+    INNER JOIN sys.database_principals AS u ON u.principal_id = p.grantee_principal_id
+    WHERE p.state IN (N'G', N'W') AND p.permission_name IN (N'INSERT', N'UPDATE', N'DELETE', N'ALTER', N'CONTROL', N'TAKE OWNERSHIP', N'ALTER ANY SCHEMA')
+        AND u.name <> N'dbo'
+        AND (p.class = 0 OR (p.class = 3 AND p.major_id = SCHEMA_ID(N'dbo'))
+            OR (p.class = 1 AND OBJECT_NAME(p.major_id) IN (SELECT k.Name FROM #Kind AS k WHERE k.IsDeployers = 1)));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtTemplates', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtTemplates AS RETURN 0');
+GO
+-- For usp_BlobDelta_Doctor: script templates that one table has for itself. Whether the shared ones are as they were shipped, the
+-- program tells, which has their texts.
+ALTER PROCEDURE dbo.usp_BlobDelta_LookAtTemplates
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+    SELECT N'warning', s.TableName, CONCAT(N'the script ', s.ScriptName, N' of this table alone stands in place of the shared one'),
+        N'see that it is yours; the row of BlobDeltaStepScript or BlobDeltaQueuePopulationScript can be deleted'
+    FROM (
+        SELECT TableName, ScriptName FROM dbo.BlobDeltaStepScript WHERE TableName IS NOT NULL
+        UNION ALL SELECT TableName, QueueName FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NOT NULL
+    ) AS s;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtServer', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtServer AS RETURN 0');
 GO
 -- For usp_BlobDelta_Doctor: versions of the scripts, rights in the job database and on the server, clock.
@@ -420,7 +522,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Utc datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @Local datetime2(7) = dbo.ufn_BlobDelta_LocalNow(), @Last datetime2(7), @Missing nvarchar(200),
+    DECLARE @Utc datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @Local datetime2(7) = dbo.ufn_BlobDelta_LocalNow(), @Last datetime2(7),
         @Login nvarchar(300) = QUOTENAME(SUSER_SNAME());
     INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
     SELECT
@@ -434,6 +536,7 @@ BEGIN
         UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 1
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 1
+        UNION ALL SELECT N'10_BlobDeltaJobs_Rights.sql', 1
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     IF EXISTS (
@@ -446,20 +549,8 @@ BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'error', N'server', CONCAT(N'the job database does not know ', dbo.ufn_BlobDelta_ServerIdentity(), N': it moved, or is a copy, and every run is refused'),
             N'blobdelta deploy --moved (EXEC dbo.usp_BlobDelta_AddServer) where the original moved here; blobdelta deploy --copied (EXEC dbo.usp_BlobDelta_BecomeOwnSource) where this is a copy');
-    -- Templates run as the caller, so the right to execute is not enough.
-    SET @Missing = CONCAT(
-        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'SELECT') = 1 THEN N'' ELSE N', SELECT' END,
-        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'INSERT') = 1 THEN N'' ELSE N', INSERT' END,
-        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'UPDATE') = 1 THEN N'' ELSE N', UPDATE' END,
-        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'DELETE') = 1 THEN N'' ELSE N', DELETE' END,
-        CASE WHEN HAS_PERMS_BY_NAME(N'dbo', N'SCHEMA', N'EXECUTE') = 1 THEN N'' ELSE N', EXECUTE' END
-    );
-    IF @Missing = N''
-        INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'rights in BlobDeltaJobs', N'SELECT, INSERT, UPDATE, DELETE and EXECUTE on schema dbo');
-    ELSE
-        INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-        VALUES (N'error', N'rights in BlobDeltaJobs', CONCAT(N'on schema dbo this login lacks ', SUBSTRING(@Missing, 3, 200)),
-            CONCAT(N'USE BlobDeltaJobs; GRANT ', SUBSTRING(@Missing, 3, 200), N' ON SCHEMA::dbo TO ', @Login));
+    EXEC dbo.usp_BlobDelta_LookAtJobRights;
+    EXEC dbo.usp_BlobDelta_LookAtTemplates;
     IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'dm_tran_database_transactions')
         INSERT INTO #Advice (Severity, Subject, Finding)
         VALUES (N'warning', N'open transactions', N'this server does not show them: a window ends at the buffer alone, and the manifest says lag_only');

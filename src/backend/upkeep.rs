@@ -112,3 +112,17 @@ pub trait Upkeep {
     /// Database.
     fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>>;
 }
+
+/// What is to be said of a shared template that is, or is not, as this program ships it.
+pub(super) fn template_advice(name: &str, is_shipped: bool) -> Advice {
+    let subject = format!("shared script {name}");
+    if is_shipped {
+        return Advice { severity: Severity::Ok, subject, finding: "is as it was shipped".into(), what_to_do: None };
+    }
+    Advice {
+        severity: Severity::Warning,
+        subject,
+        finding: "is not as this program ships it, and runs of every table without one of its own carry it out".into(),
+        what_to_do: Some("see that whoever changed it may; delete its row and run deploy to have ours back".into()),
+    }
+}

@@ -8,7 +8,7 @@ use super::render::{self, bytes, clean, counted, reasons};
 use super::table::Table;
 use crate::chain::{self, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, Survey};
 use crate::durable::{Local, write_file};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::links::Span;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_MINUTE, TICKS_PER_SECOND};
 use crate::model::window::Window;
@@ -56,7 +56,8 @@ pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }
     let exit = match (survey.broken.is_empty(), survey.has_gap(), survey.has_misfit()) {
-        // What is broken may be what is missing.
+        // What is broken may be what is missing; of what could not be read nothing is known.
+        (false, _, _) if survey.broken.iter().all(|broken| broken.error.kind() == Kind::Io) => Exit::Failed,
         (false, _, _) => Exit::Verification,
         (true, true, _) => Exit::ChainGap,
         (true, false, true) => Exit::Verification,

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::render::{bytes, clean};
 use super::verify::allowed_signers;
 use crate::durable::Local;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::Monitor;
 use crate::ship::{self, ReceiveOptions};
@@ -30,6 +30,9 @@ pub struct ReceiveArgs {
     /// The folder into which they come
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    /// A place without any bundle is none to be told of: what is shipped there may still be to come
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
     /// ssh-keygen's allowed signers
     #[arg(long, value_name = "FILE")]
@@ -42,7 +45,7 @@ pub struct ReceiveArgs {
 /// Receives bundles.
 ///
 /// # Errors
-/// As [`ship::receive`]; what was received before stays.
+/// As [`ship::receive`]; what was received before stays. Usage, if there is no bundle at all, unless that is allowed.
 pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let source = Location::parse(&args.source)?;
     let signers = args.signer.as_deref().map(allowed_signers).transpose()?;
@@ -56,6 +59,12 @@ pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
         objects.push(json!({
             "name": one.name, "bundle": place, "root_sha256": one.root_sha256, "stood": one.stood, "bytes": one.bytes,
         }));
+    }
+    if received.is_empty() && !args.allow_empty {
+        return Err(Error::usage("there is no bundle with a marker at this place").file(source.to_string()).hint(
+            "check the address; a bundle without a marker was not shipped to its end. --allow-empty is for a place that may still \
+             be empty",
+        ));
     }
     if received.is_empty() {
         text += &format!("there is no bundle with a marker at {}\n", clean(&source.to_string()));

@@ -30,9 +30,12 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
     for path in &named(&args.bundles)? {
         let report = verify::verify_with(path, &options, monitor)?;
-        if !report.is_good() {
-            exit = Exit::Verification;
-        }
+        // One that is wrong is what must not be missed.
+        exit = match (report.is_good(), report.is_unread(), exit) {
+            (true, _, exit) | (_, true, exit @ Exit::Verification) => exit,
+            (_, true, _) => Exit::Failed,
+            _ => Exit::Verification,
+        };
         text += &report_text(path, level, &report);
         objects.push(object(path, level, &report));
     }
@@ -87,12 +90,20 @@ fn kind_name(kind: FindingKind) -> String {
     name
 }
 
+fn verdict(report: &Report) -> &'static str {
+    match (report.is_good(), report.is_unread()) {
+        (true, _) => "good",
+        (false, true) => "COULD NOT BE READ, so nothing is said of it",
+        (false, false) => "NOT TO BE USED",
+    }
+}
+
 /// One line for the bundle, one for each finding.
 pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
     let mut text = format!(
         "{}: {}  ({}: {}, {}{})\n",
         clean(&path.display().to_string()),
-        if report.is_good() { "good" } else { "NOT TO BE USED" },
+        verdict(report),
         level_name(level),
         counted(report.files, "file", "files"),
         bytes(report.bytes),
@@ -131,6 +142,7 @@ fn object(path: &Path, level: Level, report: &Report) -> Value {
     json!({
         "bundle": path.display().to_string(),
         "good": report.is_good(),
+        "unread": report.is_unread(),
         "level": level_name(level),
         "contents_hashed": level != Level::Quick,
         "root_sha256": report.root_sha256,

@@ -1,7 +1,7 @@
 //! What a verification says.
 
 use crate::bundle::signature::SignedBy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 
 /// How far a verification goes; each level does what the one before does.
@@ -56,7 +56,7 @@ pub enum FindingKind {
     BadManifest,
     /// The manifest and the lists of hashes do not name the same files.
     ListsDisagree,
-    /// A file cannot be read from the disk.
+    /// A file cannot be read: a disk, a network, a right. Nothing is said of what it holds.
     Unreadable,
     /// A signature is there and was not checked.
     SignatureNotChecked,
@@ -119,8 +119,9 @@ impl Finding {
         Self { kind, severity: Severity::Error, file: file.map(str::to_owned), detail: detail.into() }
     }
 
-    /// An error that something below reported.
+    /// An error that something below reported. What could not be read is [`FindingKind::Unreadable`], whatever was looked for.
     pub fn of(kind: FindingKind, file: Option<&str>, error: &Error) -> Self {
+        let kind = if error.kind() == Kind::Io { FindingKind::Unreadable } else { kind };
         let mut detail = error.what().to_owned();
         let place = error.place();
         for (name, value) in [("column", &place.column), ("key", &place.key)] {
@@ -164,6 +165,12 @@ impl Report {
     /// Whether the bundle may be used.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity < Severity::Error)
+    }
+
+    /// Whether nothing is known to be wrong, but not all of it could be read: it may be good.
+    pub fn is_unread(&self) -> bool {
+        let mut wrong = self.findings.iter().filter(|finding| finding.severity == Severity::Error).peekable();
+        wrong.peek().is_some() && wrong.all(|finding| finding.kind == FindingKind::Unreadable)
     }
 
     /// Adds a finding. A broken bundle has few kinds of wrong, but may have each in every row.

@@ -61,8 +61,7 @@ fn check_file(
         Ok(checked) => checked,
         Err(error) if error.kind() == Kind::Cancelled => return Err(error),
         Err(error) => {
-            let kind = if error.kind() == Kind::Io { K::Unreadable } else { K::ChangedPayloadFile };
-            report.add(Finding::of(kind, Some(&file.path), &error));
+            report.add(Finding::of(K::ChangedPayloadFile, Some(&file.path), &error));
             return Ok(());
         }
     };

@@ -4,7 +4,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     bundles, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune, reconcile,
-    scopes, servers, shipping, slices, suspect, takes, tree, types, units, upkeep, values,
+    scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -38,6 +38,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
         rule_30_a_table_saved_under_another_spelling_is_the_same_table,
         rule_30_what_others_write_under_another_spelling_counts,
+    }
+    slice_tables {
+        a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_told,
+        a_foreign_table_under_the_slice_s_name_is_called_that,
+        doctor_tells_changed_templates_and_those_of_one_table,
     }
     slices {
         rule_8_a_second_run_is_told_who_holds_the_lease,

@@ -26,6 +26,7 @@ mod reconcile;
 mod scopes;
 mod servers;
 mod shipping;
+mod slice_tables;
 mod slices;
 mod suspect;
 mod takes;

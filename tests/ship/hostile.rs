@@ -60,8 +60,15 @@ impl Hostile {
         hostile
     }
 
-    /// Calls a command on it, and gives what it told.
+    /// Calls a command on it that is to be refused, and gives what it told.
     fn refused(&self, args: &[&str]) -> String {
+        let (code, told) = self.called(args);
+        assert!(matches!(code, Some(1..=3)), "{code:?}: {told}");
+        told
+    }
+
+    /// Calls a command on it, and gives its code and what it told.
+    fn called(&self, args: &[&str]) -> (Option<i32>, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
         let started = Instant::now();
@@ -72,12 +79,11 @@ impl Hostile {
         command.env("AWS_SESSION_TOKEN", "secret-token");
         let done = command.output().unwrap();
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
-        let told = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(matches!(done.status.code(), Some(1..=3)), "{:?}: {told}", done.status);
+        let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         assert!(told.len() < 4_000, "{} bytes were told", told.len());
         assert_eq!(std::fs::read_dir(dir.path().join("in")).unwrap().count(), 0, "{told}");
         assert!(self.sent.load(Ordering::SeqCst) < MANY_BYTES / 4, "it read on");
-        told
+        (done.status.code(), told)
     }
 }
 
@@ -180,6 +186,46 @@ fn more_than_was_asked_for() {
     store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
 }
 
+/// Lists a bundle with its marker; what is in it lies in an archive tier.
+fn archived(head: &str, out: &mut dyn Write, _: u16) -> std::io::Result<()> {
+    const BUNDLE: &str = "weekly/20261122T180000Z-1b4e28ba-1.bundle";
+    let first = head.lines().next().unwrap_or_default();
+    let marker = format!("{BUNDLE}.complete");
+    if first.contains("list-type") {
+        let objects = object(&marker, 65) + &object(&format!("{BUNDLE}/tagmanifest-sha256.txt"), 100);
+        return whole(out, "200 OK", "", &page(&objects, None));
+    }
+    let about = "ETag: \"x\"\r\nLast-Modified: Sun, 22 Nov 2026 18:00:00 GMT\r\n";
+    match (first.contains(".complete"), first.starts_with("HEAD")) {
+        (true, true) => {
+            write!(out, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 65\r\n{about}\r\n")
+        }
+        (true, false) => {
+            let more = format!("Content-Range: bytes 0-64/65\r\n{about}");
+            whole(out, "206 Partial Content", &more, &format!("{}\n", "0".repeat(64)))
+        }
+        _ => whole(out, "403 Forbidden", "", "<Error><Code>InvalidObjectState</Code></Error>"),
+    }
+}
+
+fn what_could_not_be_read_is_not_called_bad() {
+    let url = "s3://b/weekly/20261122T180000Z-1b4e28ba-1.bundle";
+    for command in [&["verify", url][..], &["chain", url], &["replay", url, "--into", "sqlite:in"]] {
+        let (code, told) = Hostile::new(archived, 0).called(command);
+        assert_eq!(code, Some(1), "{command:?}: {told}");
+        assert!(!told.contains("NOT TO BE USED"), "{told}");
+    }
+}
+
+fn a_place_that_holds_nothing_is_told() {
+    let empty: Answer = |_, out, _| whole(out, "200 OK", "", &page("", None));
+    let receive = ["receive", "s3://b/weekly", "--out", "in"];
+    let (code, told) = Hostile::new(empty, 0).called(&receive);
+    assert!(code == Some(2) && told.contains("--allow-empty"), "{code:?}: {told}");
+    let (code, told) = Hostile::new(empty, 0).called(&[&receive[..], &["--allow-empty"]].concat());
+    assert_eq!(code, Some(0), "{told}");
+}
+
 fn nonsense_is_no_empty_place() {
     let answers: [Answer; 4] = [
         |_, out, _| whole(out, "200 OK", "", ""),
@@ -197,7 +243,7 @@ fn nonsense_is_no_empty_place() {
 
 /// Adds the cases.
 pub fn add_to(list: &mut List) {
-    let cases: [(&str, fn()); 7] = [
+    let cases: [(&str, fn()); 9] = [
         ("a_list_without_an_end", a_list_without_an_end),
         ("an_error_without_an_end", an_error_without_an_end),
         ("pages_without_an_end", pages_without_an_end),
@@ -205,6 +251,8 @@ pub fn add_to(list: &mut List) {
         ("a_redirect_to_another_host", a_redirect_to_another_host),
         ("more_than_was_asked_for", more_than_was_asked_for),
         ("nonsense_is_no_empty_place", nonsense_is_no_empty_place),
+        ("what_could_not_be_read_is_not_called_bad", what_could_not_be_read_is_not_called_bad),
+        ("a_place_that_holds_nothing_is_told", a_place_that_holds_nothing_is_told),
     ];
     for (name, case) in cases {
         list.add(&format!("hostile::{name}"), None, case);

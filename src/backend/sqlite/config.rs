@@ -120,6 +120,12 @@ impl Session {
     pub(super) fn carried_columns(&self, table: &TableConfig) -> Result<Vec<Column>> {
         let source = self.check_config(table)?;
         let slice = self.table_columns(&table.target).map_err(|error| error.table(&table.name))?;
+        if !slice.iter().any(|column| is_delta_name(&column.name)) {
+            let text = format!("{} is no slice of ours, it has none of its columns", table.target);
+            return Err(Error::config(text)
+                .table(&table.name)
+                .hint("give the slice another TargetTable with `table set`, or rename that table"));
+        }
         for (name, _, _) in DELTA_COLUMNS {
             found(&slice, name, "the slice table").map_err(|error| error.table(&table.name).column(name))?;
         }
@@ -130,7 +136,7 @@ impl Session {
             if from.sql_type != column.sql_type {
                 let text = format!("the slice has {}, the source {}", column.sql_type, from.sql_type);
                 let error = Error::config(text).table(&table.name).column(&column.name);
-                return Err(error.hint("drop the slice table when it is packed, and let `table set` make it anew"));
+                return Err(error.hint("drop the slice table when it is packed, and let `deploy` make it again"));
             }
         }
         for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {

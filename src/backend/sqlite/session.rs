@@ -188,11 +188,13 @@ impl Session {
 
     /// The quoted name of a table, checked against the catalog.
     pub(super) fn resolve(&self, table: &TableName) -> Result<String> {
-        let missing = |what: String| Err(Error::config(what).hint("correct it with `table set`, or create it"));
+        let hint =
+            "correct it with `table set`, or create it; a slice table that was dropped is made again by `deploy`";
+        let missing = |what: String| Err(Error::config(what).hint(hint));
         if !self.has_database(&table.db) {
             return missing(format!("there is no database {:?} (for {table})", table.db));
         }
-        if table.schema != SCHEMA {
+        if !table.schema.eq_ignore_ascii_case(SCHEMA) {
             return missing(format!(
                 "an embedded database has the schema dbo alone, not {:?} (for {table})",
                 table.schema

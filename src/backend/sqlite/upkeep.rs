@@ -3,10 +3,11 @@
 use super::session::{Session, failed};
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{Pruned, Retention};
-use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
+use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
+use crate::scripts;
 
 impl Upkeep for Session {
     fn limit_memory(&mut self, bytes: u64) -> Result<()> {
@@ -18,6 +19,8 @@ impl Upkeep for Session {
 
     fn doctor(&mut self) -> Result<Vec<Advice>> {
         let mut found = vec![self.server_advice()?, self.clock_advice()?];
+        found.extend(self.template_advices()?);
+        found.extend(self.open_files());
         for table in self.tables()? {
             found.extend(self.table_advice(&table));
         }
@@ -75,6 +78,44 @@ impl Session {
             ),
             _ => advice(Severity::Ok, "clock", now.rfc3339_utc(), None),
         })
+    }
+
+    /// Shared templates, and those that one table has for itself.
+    fn template_advices(&self) -> Result<Vec<Advice>> {
+        let sql = "SELECT TableName, ScriptName, ScriptText FROM BlobDeltaStepScript
+                   UNION ALL SELECT TableName, QueueName, ScriptText FROM BlobDeltaQueuePopulationScript";
+        let rows: Vec<(Option<String>, String, String)> =
+            self.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let steps = scripts::SQLITE_STEP_TEMPLATES.into_iter().map(|(_, name, text)| (name, text));
+        let is_there = |name: &str, text: &str| {
+            rows.iter().any(|(table, found, script)| table.is_none() && found == name && script == text)
+        };
+        let shared = steps.chain(scripts::SQLITE_QUEUE_TEMPLATES);
+        let mut found: Vec<Advice> = shared.map(|(name, text)| template_advice(name, is_there(name, text))).collect();
+        for (table, name, _) in rows {
+            let Some(table) = table else { continue };
+            let text = format!("the script {name} of this table alone stands in place of the shared one");
+            let todo = "see that it is yours; its row can be deleted";
+            found.push(advice(Severity::Warning, table, text, Some(todo)));
+        }
+        Ok(found)
+    }
+
+    /// Whoever may write the job database may write what a run carries out.
+    #[cfg(unix)]
+    fn open_files(&self) -> Option<Advice> {
+        use std::os::unix::fs::PermissionsExt as _;
+        const GROUP_AND_OTHERS: u32 = 0o022;
+        let file = self.folder.join(format!("{}.sqlite", self.options.main_database));
+        let mode = std::fs::metadata(&file).ok()?.permissions().mode();
+        let text = "other accounts may write the job database, and with it what a run carries out";
+        let todo = format!("chmod go-w {}", file.display());
+        (mode & GROUP_AND_OTHERS != 0).then(|| advice(Severity::Warning, "rights", text, Some(&todo)))
+    }
+
+    #[cfg(not(unix))]
+    fn open_files(&self) -> Option<Advice> {
+        None
     }
 
     fn table_advice(&mut self, table: &TableConfig) -> Vec<Advice> {

@@ -54,7 +54,7 @@ pub(super) fn has_table(client: &mut Client, table: &TableName) -> Result<bool> 
 
 fn missing(table: &TableName) -> Error {
     Error::config(format!("there is no table {table}, or this login may not see it"))
-        .hint("correct it with `table set`, create it, or grant SELECT on it")
+        .hint("correct it with `table set`, create it, or grant SELECT on it; a slice table that was dropped is made again by `deploy`")
 }
 
 fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {

@@ -6,10 +6,11 @@ use super::session::Session;
 use super::sql::{Sql, literal, quote};
 use super::values::Fields;
 use crate::backend::prune::{Pruned, Retention};
-use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
+use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
+use crate::scripts;
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(500);
@@ -35,7 +36,9 @@ impl Upkeep for Session {
         self.check_script("07_BlobDeltaJobs_Doctor.sql")?;
         let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
         let rows = rows.map_err(|error| self.name_script(error))?;
-        rows.iter().map(|row| advice(&Fields::of(row))).collect()
+        let mut found: Vec<Advice> = rows.iter().map(|row| advice(&Fields::of(row))).collect::<Result<_>>()?;
+        found.extend(self.changed_templates()?);
+        Ok(found)
     }
 
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
@@ -150,6 +153,24 @@ fn percent_complete(client: &mut Client, session: i64) -> Option<u8> {
 }
 
 impl Session {
+    /// Shared templates that are not as they were shipped.
+    fn changed_templates(&mut self) -> Result<Vec<Advice>> {
+        let sql = "SELECT ScriptName, ScriptText FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL
+            UNION ALL SELECT QueueName, ScriptText FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL";
+        let rows = self.client.rows("read the shared templates", Sql::new(sql))?;
+        let mut found = Vec::new();
+        for (name, shipped) in scripts::sqlserver_templates() {
+            let mut is_it = false;
+            for row in &rows {
+                let fields = Fields::of(row);
+                let text = fields.text(1)?.unwrap_or_default().replace("\r\n", "\n");
+                is_it |= fields.text(0)? == Some(name) && text == shipped;
+            }
+            found.push(template_advice(name, is_it));
+        }
+        Ok(found)
+    }
+
     fn utc_now(&mut self) -> Result<crate::model::time::Timestamp> {
         let row = self.client.row("read the clock", Sql::new("SELECT SYSUTCDATETIME()"))?;
         let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
