@@ -259,6 +259,29 @@ mod tests {
         assert!(found.iter().all(|(_, text)| text.starts_with("--") && text.len() > 500 && !text.contains("''s")));
     }
 
+    /// What the program calls, and only that, is granted to the account that runs.
+    #[test]
+    fn every_procedure_that_the_program_calls_is_a_door_or_the_deployer_s() {
+        let of_deployer = [
+            "usp_BlobDelta_MakeSlice",
+            "usp_BlobDelta_ResolveTableConfig",
+            "usp_BlobDelta_Prune",
+            "usp_BlobDelta_AddServer",
+            "usp_BlobDelta_BecomeOwnSource",
+        ];
+        let rights = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("10_")).unwrap().text;
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlserver");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            for rest in text.split("dbo.usp_BlobDelta_").skip(1) {
+                let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+                let name = format!("usp_BlobDelta_{name}");
+                let is_door = rights.contains(&format!("N'{name}'"));
+                assert!(is_door != of_deployer.contains(&name.as_str()), "{name} in 10_BlobDeltaJobs_Rights.sql");
+            }
+        }
+    }
+
     /// A table that stands in neither list could not be written by a run, or be written by who may not.
     #[test]
     fn every_table_of_a_server_is_a_runner_s_or_the_deployer_s() {

@@ -62,17 +62,19 @@ BEGIN
 END;
 DROP TABLE #Kind;
 -- The doors of a run. What they call is not granted: it would write for its caller whatever that one hands it. Left out are those of
--- the deployer: usp_BlobDelta_MakeSlice, usp_BlobDelta_ResolveTableConfig and usp_BlobDelta_Prune.
+-- the deployer: usp_BlobDelta_MakeSlice, usp_BlobDelta_ResolveTableConfig, usp_BlobDelta_Prune, usp_BlobDelta_AddServer and
+-- usp_BlobDelta_BecomeOwnSource.
 CREATE TABLE #Door (Name nvarchar(128) NOT NULL PRIMARY KEY);
 INSERT INTO #Door (Name)
 SELECT N'ufn_BlobDelta_UtcNow' UNION ALL SELECT N'ufn_BlobDelta_LocalNow' UNION ALL SELECT N'ufn_BlobDelta_TableName'
+UNION ALL SELECT N'ufn_BlobDelta_ServerIdentity' UNION ALL SELECT N'ufn_BlobDelta_DatabaseGuid'
 UNION ALL SELECT N'usp_BlobDelta_RunOperator' UNION ALL SELECT N'usp_BlobDelta_Run' UNION ALL SELECT N'usp_BlobDelta_StartRun'
 UNION ALL SELECT N'usp_BlobDelta_ResumeRun' UNION ALL SELECT N'usp_BlobDelta_FinishRun' UNION ALL SELECT N'usp_BlobDelta_PlanTable'
 UNION ALL SELECT N'usp_BlobDelta_StartTable' UNION ALL SELECT N'usp_BlobDelta_QueueMissingParents' UNION ALL SELECT N'usp_BlobDelta_RunBatch'
 UNION ALL SELECT N'usp_BlobDelta_FinishTable' UNION ALL SELECT N'usp_BlobDelta_FailTable' UNION ALL SELECT N'usp_BlobDelta_TakeLease'
 UNION ALL SELECT N'usp_BlobDelta_RenewLease' UNION ALL SELECT N'usp_BlobDelta_ReleaseLease' UNION ALL SELECT N'usp_BlobDelta_PassSlice'
 UNION ALL SELECT N'usp_BlobDelta_AbsentParents' UNION ALL SELECT N'usp_BlobDelta_RecordBundle' UNION ALL SELECT N'usp_BlobDelta_OweShipment'
-UNION ALL SELECT N'usp_BlobDelta_RecordShipment' UNION ALL SELECT N'usp_BlobDelta_ScriptAtWork' UNION ALL SELECT N'usp_BlobDelta_GiveUp'
+UNION ALL SELECT N'usp_BlobDelta_RecordDestination' UNION ALL SELECT N'usp_BlobDelta_RecordShipment' UNION ALL SELECT N'usp_BlobDelta_ScriptAtWork' UNION ALL SELECT N'usp_BlobDelta_GiveUp'
 UNION ALL SELECT N'usp_BlobDelta_Doctor' UNION ALL SELECT N'usp_BlobDelta_LookAtSamples';
 SET @Name = (SELECT MIN(Name) FROM #Door WHERE OBJECT_ID(N'dbo.' + Name) IS NOT NULL);
 WHILE @Name IS NOT NULL
