@@ -63,10 +63,10 @@ BEGIN
     SET @Has = HAS_PERMS_BY_NAME(@Name, N'OBJECT', @Needed);
     IF @Has = 1 RETURN 0;
     SET @Missing = @Missing + 1;
-    IF @Has IS NULL AND @Needed <> N'SELECT' RETURN 0;
     -- Who administers the server sees every table there is: a GRANT on one that is not there helps nobody.
-    IF @Has IS NULL AND COALESCE(IS_SRVROLEMEMBER(N'sysadmin'), 0) = 1
+    IF (@Has IS NULL OR OBJECT_ID(@Name) IS NULL) AND COALESCE(IS_SRVROLEMEMBER(N'sysadmin'), 0) = 1
     BEGIN
+        IF @Needed <> N'SELECT' RETURN 0;
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         SELECT @Bad, @TableName, CONCAT(N'there is no table ', @Name), CASE
             WHEN c.TargetDb = @Db AND (c.TargetTable = @Table OR @Table IN (N'BlobDeltaSlice', N'BlobDeltaDeletion'))
@@ -76,6 +76,7 @@ BEGIN
         FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName;
         RETURN 0;
     END;
+    IF @Has IS NULL AND @Needed <> N'SELECT' RETURN 0;
     INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
     VALUES (@Bad, @TableName, CONCAT(N'this login lacks ', @Needed, N' on ', @Name, CASE WHEN @Has IS NULL THEN N', or there is no such table' ELSE N'' END),
         CONCAT(N'USE ', QUOTENAME(@Db), N'; GRANT ', @Needed, N' ON ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N' TO ', @Login));
