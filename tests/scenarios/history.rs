@@ -42,6 +42,13 @@ enum Op {
         parent: u32,
         bytes: u8,
     },
+    /// Metadata, two runs that wait for its blob, and the blob, when its stamp lies in no window any more.
+    Late {
+        key: u32,
+        bytes: u8,
+        unit: u8,
+        of: (usize, usize),
+    },
     /// Another unit, without a stamp.
     Reassign {
         key: u32,
@@ -99,10 +106,12 @@ fn op() -> impl Strategy<Value = Op> {
     let unit = || prop_oneof![4 => Just(A), 3 => Just(B), 1 => Just(X)];
     let put = (1..=KEYS, 0..=KEYS, any::<u8>(), unit());
     let blob = (1..=KEYS, 0..=KEYS, any::<u8>());
+    let late = (1..=KEYS, any::<u8>(), unit(), (0_usize..3, 0_usize..3));
     prop_oneof![
         8 => put.prop_map(|(key, parent, bytes, unit)| Op::Put { key, parent, bytes, unit }),
         4 => (1..=KEYS, unit()).prop_map(|(key, unit)| Op::Stamp { key, unit }),
         3 => blob.prop_map(|(key, parent, bytes)| Op::Blob { key, parent, bytes }),
+        2 => late.prop_map(|(key, bytes, unit, of)| Op::Late { key, bytes, unit, of }),
         2 => (1..=KEYS, unit()).prop_map(|(key, unit)| Op::Reassign { key, unit }),
         1 => (1..=KEYS, 0_usize..4).prop_map(|(key, of)| Op::Ask { key, of }),
         2 => (1..=KEYS, 0..=KEYS).prop_map(|(key, parent)| Op::Move { key, parent }),
@@ -222,6 +231,7 @@ impl History {
                     self.bring(*key, *parent, *bytes);
                 }
             }
+            Op::Late { key, bytes, unit, of } => self.come_late(*key, *bytes, *unit, [of.0, of.1]),
             Op::Reassign { key, unit } => self.reassign(*key, *unit),
             Op::Ask { key: number, of } => {
                 let table = self.world.table.name.clone();
@@ -277,6 +287,23 @@ impl History {
         row.metadata = Some(Metadata { modified, is_latest, unit: letter });
         self.note_scopes(number, &before);
         self.unseen.retain(|(_, other)| *other != number);
+    }
+
+    fn come_late(&mut self, number: u32, bytes: u8, letter: u8, of: [usize; 2]) {
+        self.delete(number);
+        if self.rows.contains_key(&number) {
+            return;
+        }
+        self.stamp_row(number, letter);
+        self.now += 600;
+        for of in of {
+            self.now += 1;
+            self.set_clock();
+            self.run(scopes()[of]);
+        }
+        self.now += 600;
+        self.set_clock();
+        self.bring(number, 0, bytes);
     }
 
     fn reassign(&mut self, number: u32, letter: u8) {
