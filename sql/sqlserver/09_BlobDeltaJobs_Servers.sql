@@ -100,6 +100,57 @@ BEGIN
     SELECT TableName, Slice, Outcome, NeedsAttention FROM #Slice ORDER BY TableName;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_AdoptBundle', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AdoptBundle AS RETURN 0');
+GO
+-- Records one table of a bundle that was published before this job database was restored from a backup, with its run; the
+-- next bundle of the chain follows it. To be called for the bundles of a chain from the oldest on, with the watermark after
+-- the last of them. The scope's watermark goes back to that, if it stands behind it, and never forward: what the lost job
+-- database knew beside it (keys that waited for their blobs, keys held back) is in no bundle. Can be repeated.
+ALTER PROCEDURE dbo.usp_BlobDelta_AdoptBundle
+    @TableName nvarchar(400),
+    @Scope nvarchar(36),
+    @RunId uniqueidentifier,
+    @RunType nvarchar(20),
+    @RequestedBy nvarchar(256),
+    @RunStartedAt datetime2(7),
+    @BusinessUnitId uniqueidentifier = NULL,
+    @PackNumber int,
+    @RootSha256 nvarchar(64),
+    @PreviousRootSha256 nvarchar(64) = NULL,
+    @Name nvarchar(256),
+    @Folder nvarchar(2000),
+    @Watermark datetime2(7)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    EXEC dbo.usp_BlobDelta_CheckServer;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        INSERT INTO dbo.BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status, TableName,
+            BusinessUnitId, BatchSize, MaxDOP)
+        SELECT @RunId, @RunType, @RequestedBy, @RunStartedAt, @RunStartedAt, @RunStartedAt, N'Completed',
+            CASE WHEN @RunType = N'SingleTable' THEN @TableName END, @BusinessUnitId, 1, 0
+        WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
+        DELETE FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName;
+        INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt)
+        VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, dbo.ufn_BlobDelta_UtcNow());
+        IF @Scope = N'all'
+            UPDATE dbo.BlobDeltaHighWatermark SET LastHighWaterModifiedOn = @Watermark
+            WHERE TableName = @TableName AND LastHighWaterModifiedOn > @Watermark;
+        ELSE
+            UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = @Watermark
+            WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND LastHighWaterModifiedOn > @Watermark;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
 UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
 WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 1;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)

@@ -1,6 +1,6 @@
 //! The job database: configuration, and what the monitoring queries show.
 
-use super::servers::Servers;
+use super::servers::{AdoptedBundle, ChainRecord, Servers};
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -300,6 +300,20 @@ pub trait Jobs {
     /// # Errors
     /// Database.
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>>;
+
+    /// The bundles of a chain (rule 16) of which there is a record, the last one first.
+    ///
+    /// # Errors
+    /// Database.
+    fn chain_records(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>>;
+
+    /// Records bundles of a chain, oldest first, that were published before the job database was restored
+    /// from a backup: the next bundle follows the last of them. The scope's watermark goes back to that of the
+    /// last, if it stands behind it, and never forward. Can be repeated.
+    ///
+    /// # Errors
+    /// Database.
+    fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()>;
 
     /// The bundles of a run, by pack number and table.
     ///

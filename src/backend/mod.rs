@@ -37,7 +37,7 @@ pub use keys::{KeyRecord, KeyState, Keys};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
-pub use servers::Servers;
+pub use servers::{AdoptedBundle, ChainRecord, Servers};
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
 pub use standing::Standing;

@@ -1,6 +1,43 @@
-//! [`Servers`]: on which server a job database stands, and on which it may (rule 28).
+//! [`Servers`]: on which server a job database stands, and on which it may (rule 28); and what it
+//! knows of its chains.
 
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::time::Timestamp;
+
+/// A bundle of a chain that the job database has a record of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainRecord {
+    /// Its run.
+    pub run_id: Guid,
+    /// When that started, UTC.
+    pub run_started_at: Timestamp,
+    /// Root digest of the bundle.
+    pub root_sha256: Sha256,
+    /// The bundle's name.
+    pub name: String,
+}
+
+/// One table of a bundle that was published by a job database which is lost, as its manifest tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "field for field of the manifest, see manifests/FORMAT.md")]
+pub struct AdoptedBundle {
+    pub run_id: Guid,
+    pub run_type: String,
+    pub requested_by: String,
+    pub run_started_at: Timestamp,
+    pub business_unit: Option<Guid>,
+    pub pack_number: u32,
+    pub root_sha256: Sha256,
+    pub previous_root_sha256: Option<Sha256>,
+    /// The bundle's name.
+    pub name: String,
+    /// Where it stands: a folder or a URL.
+    pub folder: String,
+    /// The scope's watermark after its run.
+    pub watermark: Timestamp,
+}
 
 /// Where a job database stands, and which places it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

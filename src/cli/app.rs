@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
     match &args.command {
         Command::Demo(demo) => demo::run(demo, args.json, progress),
-        Command::Deploy(args) => deploy::run(args),
+        Command::Deploy(args) => deploy::run(args, progress),
         Command::Doctor(args) => doctor::run(args),
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),

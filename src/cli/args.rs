@@ -178,7 +178,8 @@ every run is refused, until it is said what happened: --moved or --copied.
 Examples:
   blobdelta deploy --connection sqlite:./instance --create
   blobdelta deploy --moved --connection sqlite:./moved
-  blobdelta deploy --copied --connection sqlite:./copy_for_tests")]
+  blobdelta deploy --copied --connection sqlite:./copy_for_tests
+  blobdelta deploy --adopt s3://acme-deltas/weekly --connection sqlite:./restored")]
 pub struct DeployArgs {
     #[command(flatten)]
     pub instance: Instance,
@@ -193,6 +194,10 @@ pub struct DeployArgs {
     /// runs, watermarks and bundles, and ships nothing of what the original owed. Its first run is a full load
     #[arg(long)]
     pub copied: bool,
+    /// The job database was restored from a backup: go on behind the bundles of its source in this
+    /// folder, or at this destination, that it does not know; they are verified. What they took is taken once more
+    #[arg(long, value_name = "PLACE", conflicts_with = "copied")]
+    pub adopt: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]

@@ -2,23 +2,31 @@
 
 use super::answer::Answer;
 use super::args::DeployArgs;
+use super::render::clean;
 use super::table::Table;
 use crate::backend::{Backend, DeployStep, Servers};
+use crate::engine::{self, Adoption};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use crate::monitor::Monitor;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Creates or upgrades the job database.
 ///
 /// # Errors
 /// Usage, if the folder is not there; as [`crate::backend::Jobs::deploy`].
-pub fn run(args: &DeployArgs) -> Result<Answer> {
+pub fn run(args: &DeployArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if let (false, Some(folder)) = (args.create, args.instance.missing_folder()?) {
         return Err(Error::usage("there is no such folder, so no instance to deploy to")
             .file(folder)
             .hint("check its name; to make a new embedded instance there, add --create"));
     }
     let mut backend = args.instance.open(true)?;
-    let steps = steps(args, backend.as_mut())?;
+    let mut steps = steps(args, backend.as_mut())?;
+    if let Some(place) = &args.adopt {
+        steps.extend(adopted(&engine::adopt(backend.as_mut(), place, monitor)?, place));
+    }
     let source_id = backend.source_id()?;
     let mut table = Table::new(&["Name", "Outcome", "NeedsAttention"]);
     for step in &steps {
@@ -46,6 +54,22 @@ fn steps(args: &DeployArgs, backend: &mut dyn Backend) -> Result<Vec<DeployStep>
     }
     steps.extend(backend.deploy()?);
     Ok(steps)
+}
+
+/// What was taken over, a line a bundle and table.
+fn adopted(adoptions: &[Adoption], place: &Path) -> Vec<DeployStep> {
+    let step = |name: String, outcome: String| DeployStep { name, outcome, needs_attention: false };
+    if adoptions.is_empty() {
+        let outcome = "holds no bundle of this source that the job database does not know";
+        return vec![step(clean(&place.display().to_string()), outcome.to_owned())];
+    }
+    let of_chain = |one: &Adoption| {
+        let (table, scope) = (one.table.to_string(), one.scope);
+        let outcome = move |root: &Sha256| format!("the chain of {table}, {scope}, goes on behind it: {root}");
+        let steps = one.bundles.iter().map(|(path, root)| step(clean(&path.display().to_string()), outcome(root)));
+        steps.collect::<Vec<_>>()
+    };
+    adoptions.iter().flat_map(of_chain).collect()
 }
 
 /// Where the job database stands, for programs.

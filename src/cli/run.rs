@@ -44,6 +44,13 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         pack,
         lease_seconds: args.lease_minutes * SECONDS_PER_MINUTE,
     };
+    if let Some(destination) = &options.pack.ship_to {
+        let selection = match options.resume {
+            Some(id) => backend.run(id)?.selection(),
+            None => options.request.selection(),
+        };
+        shipping::check_destination(backend.as_mut(), &selection, destination, monitor)?;
+    }
     let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
     let mut answer =
         Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) };

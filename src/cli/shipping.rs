@@ -10,12 +10,16 @@ use crate::durable::Local;
 use crate::engine::{self, Shipment};
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::ship_command;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::run::Selection;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::ship::{self, ShipOptions};
 use crate::store::Location;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Where bundles are shipped.
 #[derive(clap::Args, Debug)]
@@ -61,10 +65,52 @@ pub struct Shipping {
 pub fn ship_owed(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
     match engine::owed(backend, selection) {
         Ok(owed) => {
-            let shipments = engine::ship_owed(backend, owed.own, &mut |bundle| deliver(bundle, monitor), monitor);
+            let mut forks = forks(backend, &owed.own, monitor);
+            let mut deliver = |bundle: &OwedBundle| match forks.remove(&(bundle.run_id, bundle.pack_number)) {
+                Some(fork) => Err(fork),
+                None => deliver(bundle, monitor),
+            };
+            let shipments = engine::ship_owed(backend, owed.own, &mut deliver, monitor);
             Shipping { shipments: Some(shipments), left: owed.of_others, error: None }
         }
         Err(error) => Shipping { shipments: Some(Vec::new()), left: Vec::new(), error: Some(error) },
+    }
+}
+
+/// Rule 28: those that would be a second successor at their destinations. A destination that cannot be looked
+/// at is told by shipping there.
+fn forks(backend: &mut dyn Backend, owed: &[OwedBundle], monitor: &dyn Monitor) -> BTreeMap<(Guid, u32), Error> {
+    let mut forks = BTreeMap::new();
+    for bundle in owed {
+        let Ok(records) = backend.bundles(bundle.run_id) else { continue };
+        let own: Vec<_> = records.into_iter().filter(|record| record.pack_number == bundle.pack_number).collect();
+        let Some(scope) = own.first().map(|record| record.scope) else { continue };
+        let tables: Vec<TableName> = own.into_iter().map(|record| record.table).collect();
+        if let Ok(Some(fork)) = engine::find_fork(backend, &tables, scope, Path::new(&bundle.ship_to), monitor) {
+            forks.insert((bundle.run_id, bundle.pack_number), fork);
+        }
+    }
+    forks
+}
+
+/// Rule 28, before a run begins: that what it makes may be added at its destination. One that cannot be looked at
+/// now is told, and looked at again before anything is shipped there.
+///
+/// # Errors
+/// Config, with the command that mends it.
+pub fn check_destination(
+    backend: &mut dyn Backend,
+    selection: &Selection,
+    destination: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    match engine::find_fork_of(backend, selection, Path::new(destination), monitor) {
+        Ok(fork) => fork.map_or(Ok(()), Err),
+        Err(error) if error.kind() == Kind::Cancelled => Err(error),
+        Err(error) => {
+            monitor.event(Event::Warning(&format!("{destination} cannot be looked at before the run: {error}")));
+            Ok(())
+        }
     }
 }
 

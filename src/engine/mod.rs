@@ -10,6 +10,7 @@
 //! 4. a bundle is published, then recorded, then the leases are released;
 //! 5. what is to be shipped is shipped after that ([`ship_owed`]): a slow network must not hold a lease.
 
+mod adopt;
 mod backup;
 mod export;
 mod give_up;
@@ -17,11 +18,14 @@ mod leases;
 mod options;
 mod owed;
 mod pack;
+mod roots;
 mod route;
 mod run;
 
+pub use adopt::{Adoption, adopt};
 pub use give_up::give_up;
 pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, Waiver};
 pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed};
 pub use pack::pack;
+pub use roots::{find_fork, find_fork_of};
 pub use run::{plan, run};

@@ -3,6 +3,7 @@
 use super::export::write_bundle;
 use super::leases::Leases;
 use super::options::{PackOptions, PackReport};
+use super::roots::find_fork;
 use super::route::{Route, not_packed};
 use crate::backend::{Backend, BundleRecord, PackState};
 use crate::bundle::{BundleName, Published, sweep_staging};
@@ -159,6 +160,8 @@ impl Packer<'_> {
     /// Writes a bundle. Whoever takes over an expired lease sweeps what its holder had staged, and that
     /// is what the holder is to hear, not that a folder is gone.
     fn publish(&mut self, run: &Run, fences: &[Fence], number: u32, route: &Route) -> Result<Published> {
+        let tables: Vec<TableName> = fences.iter().map(|fence| fence.table.clone()).collect();
+        find_fork(self.backend, &tables, run.scope, &route.out, self.monitor)?.map_or(Ok(()), Err)?;
         write_bundle(self, run, fences, number, route).map_err(|error| {
             if error.kind() != Kind::Io {
                 return error;

@@ -4,6 +4,7 @@ use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
 use super::pack::{Packed, Packer, check_out, release_all, sweep, take_all};
+use super::roots::find_fork_of;
 use super::route;
 use crate::backend::{Backend, PackState};
 use crate::convert::ColumnPlan;
@@ -103,6 +104,7 @@ pub fn run(
                 Some(run) => options.pack.destination_of(run, out)?,
                 None => options.pack.destination(out)?,
             });
+            find_fork_of(backend, &selection, out, monitor)?.map_or(Ok(()), Err)?;
             sweep(backend, out, disk, monitor)?;
         }
         None => refuse_without_bundle(&tables)?,

@@ -4,7 +4,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     bundles, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune, reconcile,
-    scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values,
+    roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -136,6 +136,14 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_19_a_slice_of_a_run_that_nobody_knows_can_be_given_up,
         rule_19_only_what_the_run_holds_is_given_up,
         rule_19_a_run_that_is_gone_on_with_leaves_what_was_given_up,
+    }
+    roots {
+        rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published,
+        rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over,
+        rule_28_what_others_and_vandals_have_there_is_passed_by,
+        rule_28_a_bundle_of_another_root_under_our_name_is_told,
+        rule_28_one_chain_is_not_held_against_another,
+        rule_28_nothing_is_taken_over_across_a_gap,
     }
     servers {
         rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is,

@@ -23,6 +23,7 @@ mod places;
 mod procedures;
 mod prune;
 mod reconcile;
+mod roots;
 mod scopes;
 mod servers;
 mod shipping;

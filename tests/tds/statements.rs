@@ -11,8 +11,8 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AppliedBundle, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention, TargetFit, TargetSpec,
-    TombstoneRow,
+    AdoptedBundle, AppliedBundle, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention, TargetFit,
+    TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
@@ -173,6 +173,9 @@ fn of_setting_up(session: &mut dyn Backend) {
     tried(session.now());
     tried(session.deploy());
     tried(session.check_deployed());
+    tried(session.servers());
+    tried(session.add_server());
+    tried(session.become_own_source());
     tried(session.create_database("New"));
     tried(session.add_server());
     tried(session.become_own_source());
@@ -261,6 +264,21 @@ fn of_bundles(session: &mut dyn Backend) {
     };
     tried(session.record_bundle(&[(fence(), record)]));
     tried(session.previous_root(&files(), unit(), key()));
+    tried(session.chain_records(&files(), unit()));
+    let adopted = AdoptedBundle {
+        run_id: key(),
+        run_type: "AllTables".into(),
+        requested_by: "test".into(),
+        run_started_at: now(),
+        business_unit: Some(key()),
+        pack_number: 1,
+        root_sha256: root(),
+        previous_root_sha256: Some(root()),
+        name: "b".into(),
+        folder: "f".into(),
+        watermark: now(),
+    };
+    tried(session.adopt_bundles(&files(), unit(), &[adopted]));
     tried(session.table_report(key(), &files()));
     tried(session.table_errors(key()));
 }

@@ -6,7 +6,7 @@ use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
-use crate::backend::servers::Servers;
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Servers};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -43,6 +43,14 @@ impl Jobs for Session {
     fn become_own_source(&mut self) -> Result<Vec<DeployStep>> {
         self.source_id()?;
         self.become_another_source()
+    }
+
+    fn chain_records(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
+        self.read_chain(table, scope)
+    }
+
+    fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
+        self.transact("take bundles over", |session| session.adopt_all(table, scope, bundles))
     }
 
     fn check_deployed(&mut self) -> Result<()> {
@@ -316,7 +324,7 @@ fn read_step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
     })
 }
 
-fn broken(error: Error) -> rusqlite::Error {
+pub(super) fn broken(error: Error) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
 }
 

@@ -12,6 +12,7 @@
 //! **Storage.** A declared type is the T-SQL type followed by the SQLite storage that keeps it
 //! lossless, such as `datetime2(7) TEXT` or `uniqueidentifier BLOB` (see [`types`]).
 
+mod adopted;
 mod apply;
 mod batch;
 mod config;

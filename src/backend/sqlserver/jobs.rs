@@ -9,7 +9,7 @@ use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
 };
-use crate::backend::servers::Servers;
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Servers};
 use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
@@ -54,6 +54,14 @@ impl Jobs for Session {
     fn become_own_source(&mut self) -> Result<Vec<DeployStep>> {
         self.source_id()?;
         self.become_another_source()
+    }
+
+    fn chain_records(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
+        self.read_chain(table, scope)
+    }
+
+    fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
+        self.adopt_all(table, scope, bundles)
     }
 
     fn check_deployed(&mut self) -> Result<()> {

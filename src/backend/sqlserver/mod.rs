@@ -11,6 +11,7 @@
 
 mod abilities;
 mod address;
+mod adopted;
 mod apply;
 mod browser;
 mod catalog;

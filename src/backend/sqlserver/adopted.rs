@@ -1,0 +1,59 @@
+//! What a job database knows of a chain, and what it takes over of one that it published before it was
+//! restored from a backup.
+
+use super::client::Client;
+use super::jobs::text_at;
+use super::session::Session;
+use super::values::Fields;
+use crate::backend::servers::{AdoptedBundle, ChainRecord};
+use crate::error::Result;
+use crate::model::digest::Sha256;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+
+impl Session {
+    pub(super) fn read_chain(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
+        let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.Name, b.Scope
+            FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
+        let all = self.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
+            let record = ChainRecord {
+                run_id: fields.must(0, Fields::guid)?,
+                run_started_at: fields.must(1, Fields::time)?,
+                root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+                name: text_at(fields, 3)?,
+            };
+            Ok((text_at(fields, 4)?, record))
+        })?;
+        let scope = scope.to_string();
+        Ok(all.into_iter().filter(|(of, _)| *of == scope).map(|(_, record)| record).collect())
+    }
+
+    pub(super) fn adopt_all(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
+        self.check_script("09_BlobDeltaJobs_Servers.sql")?;
+        let Some(last) = bundles.last() else { return Ok(()) };
+        for one in bundles {
+            let inputs = || {
+                vec![
+                    ("TableName", table.into()),
+                    ("Scope", scope.to_string().into()),
+                    ("RunId", one.run_id.into()),
+                    ("RunType", (&one.run_type).into()),
+                    ("RequestedBy", (&one.requested_by).into()),
+                    ("RunStartedAt", one.run_started_at.into()),
+                    ("BusinessUnitId", one.business_unit.into()),
+                    ("PackNumber", one.pack_number.into()),
+                    ("RootSha256", one.root_sha256.to_string().into()),
+                    ("PreviousRootSha256", one.previous_root_sha256.map(|root| root.to_string()).into()),
+                    ("Name", (&one.name).into()),
+                    ("Folder", (&one.folder).into()),
+                    ("Watermark", last.watermark.into()),
+                ]
+            };
+            self.disk().before_commit("take bundles over")?;
+            let adopt =
+                |client: &mut Client| client.call("take a bundle over", "dbo.usp_BlobDelta_AdoptBundle", inputs(), &[]);
+            self.client.unit(adopt)?;
+        }
+        Ok(())
+    }
+}

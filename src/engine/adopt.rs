@@ -1,0 +1,175 @@
+//! [`adopt`]: a job database that was restored from a backup goes on behind what it had published.
+//!
+//! The bundles of its source at a place that it does not know are verified, every file of them, and
+//! recorded, so that the next bundle follows the last of them. The watermark is never moved forward: what the
+//! lost job database knew beside it (keys that waited for their blobs, keys held back, what a unit was handed)
+//! is in no bundle, so the next run takes the same windows once more, which receivers see as an overlap.
+
+use super::roots::{oldest, open};
+use crate::backend::{AdoptedBundle, Backend};
+use crate::bundle::manifest::{BundleKind, Manifest};
+use crate::bundle::{Bundle, BundleName, Container, Identities, places, threads};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::name::TableName;
+use crate::model::run::Scope;
+use crate::model::time::Timestamp;
+use crate::monitor::{Event, Monitor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What was taken over of one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adoption {
+    /// The table.
+    pub table: TableName,
+    /// Whose rows.
+    pub scope: Scope,
+    /// The bundles that are recorded now, oldest first: where they stand, and their root digests.
+    pub bundles: Vec<(PathBuf, Sha256)>,
+}
+
+/// A bundle of this source at the place.
+struct Found {
+    path: PathBuf,
+    root_sha256: Sha256,
+    manifest: Manifest,
+}
+
+impl Found {
+    fn order(&self) -> (Timestamp, Guid, u32) {
+        let run = &self.manifest.run;
+        (run.started_at.0, run.run_id, run.pack_number)
+    }
+}
+
+/// Records what stands at a place, a folder or a URL, and is unknown, chain by chain.
+///
+/// # Errors
+/// ChainGap, where the bundles there do not join on to what the job database knows; Verification, for one
+/// that is not whole; Usage, Config or Io, if the place cannot be listed; Database; Cancelled. What was
+/// recorded before stays, and the call can be repeated.
+pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Adoption>> {
+    backend.check_deployed()?;
+    backend.check_server()?;
+    let found = look(backend.source_id()?, place, monitor)?;
+    let configured: BTreeSet<TableName> = backend.tables()?.into_iter().map(|table| table.name).collect();
+    let mut chains: BTreeMap<(TableName, Scope), Vec<&Found>> = BTreeMap::new();
+    for one in &found {
+        for part in one.manifest.tables.iter().filter(|part| configured.contains(&part.name)) {
+            chains.entry((part.name.clone(), part.scope.0)).or_default().push(one);
+        }
+    }
+    let (mut adoptions, mut verified) = (Vec::new(), BTreeSet::new());
+    for ((table, scope), found) in chains {
+        let unknown = unknown(backend, &table, scope, &found).map_err(|error| error.table(&table))?;
+        for one in &unknown {
+            if verified.insert(one.root_sha256) {
+                check_whole(one, monitor)?;
+            }
+        }
+        if unknown.is_empty() {
+            continue;
+        }
+        let bundles = unknown.iter().filter_map(|one| adopted(one, &table, scope, place)).collect::<Vec<_>>();
+        backend.adopt_bundles(&table, scope, &bundles).map_err(|error| error.table(&table))?;
+        let bundles = unknown.iter().map(|one| (one.path.clone(), one.root_sha256)).collect();
+        adoptions.push(Adoption { table, scope, bundles });
+    }
+    Ok(adoptions)
+}
+
+/// The bundles of this source, oldest run first.
+fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for one in places(&[place.to_owned()])? {
+        monitor.check()?;
+        let name = one.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if BundleName::of_file(&name).is_none() {
+            continue;
+        }
+        let Some(bundle) = open(&one.path, monitor)? else { continue };
+        let (root_sha256, manifest) = (bundle.root_sha256(), bundle.manifest().clone());
+        if manifest.run.source_id == source_id {
+            found.push(Found { path: one.path, root_sha256, manifest });
+        }
+    }
+    found.sort_by_key(Found::order);
+    Ok(found)
+}
+
+/// What follows the newest bundle there that is known, each linked to what is known by then.
+fn unknown<'f>(
+    backend: &mut dyn Backend,
+    table: &TableName,
+    scope: Scope,
+    found: &[&'f Found],
+) -> Result<Vec<&'f Found>> {
+    let records = backend.chain_records(table, scope)?;
+    let mut known: BTreeSet<Sha256> = records.iter().map(|record| record.root_sha256).collect();
+    let last_known = found.iter().rposition(|one| known.contains(&one.root_sha256));
+    let after = match (last_known, oldest(&records)) {
+        (Some(last), _) => last + 1,
+        // What is older than all that we still hold was pruned from our records.
+        (None, Some(oldest)) => found.partition_point(|one| one.manifest.run.started_at.0 < oldest),
+        (None, None) => 0,
+    };
+    let (mut unknown, mut compacted) = (Vec::new(), None);
+    for one in found.iter().skip(after) {
+        if one.manifest.kind == BundleKind::Compacted {
+            // It stands for the bundles that it was made from. Where those are gone it is what the next follows.
+            let is_new = one.manifest.inputs.iter().any(|root| !known.contains(root));
+            known.extend(&one.manifest.inputs);
+            compacted = is_new.then_some(*one);
+            continue;
+        }
+        compacted = None;
+        let part = one.manifest.tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
+        let previous = part.and_then(|part| part.previous).map(|previous| previous.root_sha256);
+        let joins = previous.map_or(known.is_empty(), |previous| known.contains(&previous));
+        if !joins {
+            let what =
+                "this bundle follows one that neither stands there nor is known; nothing of this chain was taken over";
+            return Err(Error::new(Kind::ChainGap, what)
+                .file(&one.path)
+                .hint("bring the bundles between back to that place; `blobdelta chain` shows what is missing"));
+        }
+        known.insert(one.root_sha256);
+        unknown.push(*one);
+    }
+    unknown.extend(compacted);
+    Ok(unknown)
+}
+
+/// That every file of a bundle is there, and of its hash.
+fn check_whole(one: &Found, monitor: &dyn Monitor) -> Result<()> {
+    let files = || one.manifest.tables.iter().flat_map(|table| &table.files);
+    let (name, bytes) = (one.path.display().to_string(), files().map(|file| file.bytes).sum());
+    monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
+    let checked = Container::open(&one.path, &Identities::default()).and_then(Bundle::open_in).and_then(|bundle| {
+        bundle.check_file_set()?;
+        let checked = bundle.check_files(&files().collect::<Vec<_>>(), threads(), monitor);
+        checked.into_iter().collect::<Result<Vec<_>>>().map(drop)
+    });
+    monitor.event(Event::WorkFinished);
+    checked
+}
+
+fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Option<AdoptedBundle> {
+    let part = one.manifest.tables.iter().find(|part| part.name == *table && part.scope.0 == scope)?;
+    let run = &one.manifest.run;
+    Some(AdoptedBundle {
+        run_id: run.run_id,
+        run_type: run.run_type.clone(),
+        requested_by: run.requested_by.clone(),
+        run_started_at: run.started_at.0,
+        business_unit: run.business_unit,
+        pack_number: run.pack_number,
+        root_sha256: one.root_sha256,
+        previous_root_sha256: part.previous.map(|previous| previous.root_sha256),
+        name: one.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        folder: place.display().to_string(),
+        watermark: part.window.watermark_after,
+    })
+}

@@ -1,0 +1,164 @@
+//! [`find_fork`]: the newest bundle of a chain at the place where the next one is to go, held against
+//! the job database (rule 28).
+//!
+//! A job database that was restored from a backup knows less than it has published. What it publishes
+//! next would follow a bundle that has a successor already, and the chain would have two ends. So the
+//! newest bundle of each chain that stands at the place has to be one that the job database knows: by
+//! its record, or by its run, where a process died between publishing and recording.
+//!
+//! The place is listed once, and looked through from the newest name on until each chain was decided: a
+//! bundle with a recorded name costs one small read, another one its tag files.
+
+use crate::backend::{Backend, ChainRecord};
+use crate::bundle::layout::TAG_LIST;
+use crate::bundle::manifest::{BundleKind, Manifest};
+use crate::bundle::{Bundle, BundleName, Container, Identities, places};
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Sha256;
+use crate::model::name::TableName;
+use crate::model::run::{Scope, Selection};
+use crate::model::time::Timestamp;
+use crate::monitor::{Event, Monitor};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A list of tag files is no longer.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+
+/// Why nothing may be added at `place`, a folder or a URL, to the chains of these tables and this scope; `None`
+/// where their newest bundles there are ours. What cannot be opened is told and passed by, and so is
+/// what other sources have there.
+///
+/// # Errors
+/// Usage, Config or Io, if the place cannot be listed; Database; Cancelled.
+pub fn find_fork(
+    backend: &mut dyn Backend,
+    tables: &[TableName],
+    scope: Scope,
+    place: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Option<Error>> {
+    // The list comes first: whatever was published before it has its run in the job database.
+    let mut names = Vec::new();
+    for found in places(&[place.to_owned()])? {
+        let name = found.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        names.extend(BundleName::of_file(&name).map(|name| (name, found.path)));
+    }
+    names.sort_by(|(a, _), (b, _)| b.as_str().cmp(a.as_str()));
+    let source_id = backend.source_id()?;
+    let mut undecided = BTreeMap::new();
+    for table in tables {
+        undecided.insert(table.clone(), backend.chain_records(table, scope)?);
+    }
+    for (name, path) in names {
+        monitor.check()?;
+        // What is older than all that we still hold of a chain was pruned from our records.
+        undecided.retain(|_, records| oldest(records).is_none_or(|oldest| *name.as_str() >= *oldest.compact_utc()));
+        if undecided.is_empty() {
+            break;
+        }
+        let is_it = |record: &ChainRecord| BundleName::of_file(&record.name).as_ref() == Some(&name);
+        if let Some(record) = undecided.values().flatten().find(|record| is_it(record)) {
+            if root_at(&path).is_some_and(|root| root != record.root_sha256) {
+                return Ok(Some(forked(
+                    &path,
+                    place,
+                    "it has another root digest than the one that was recorded under this name",
+                )));
+            }
+            undecided.retain(|_, records| !records.iter().any(is_it));
+            continue;
+        }
+        let Some(bundle) = open(&path, monitor)? else { continue };
+        let manifest = bundle.manifest();
+        if manifest.run.source_id != source_id {
+            continue;
+        }
+        for part in manifest.tables.iter().filter(|part| part.scope.0 == scope) {
+            let Some(records) = undecided.remove(&part.name) else { continue };
+            if let Some(why) = stranger(backend, manifest, &records)? {
+                return Ok(Some(forked(&path, place, why).table(&part.name)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The same of the tables that a run of this selection takes.
+///
+/// # Errors
+/// As [`find_fork`]; Config, for a table that is not configured.
+pub fn find_fork_of(
+    backend: &mut dyn Backend,
+    selection: &Selection,
+    place: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Option<Error>> {
+    let tables = match &selection.table {
+        Some(name) => vec![backend.table(name)?.name],
+        None => backend.tables()?.into_iter().filter(|table| table.is_active).map(|table| table.name).collect(),
+    };
+    find_fork(backend, &tables, selection.scope, place, monitor)
+}
+
+/// Why a bundle of this chain is none that the job database made, if it is none.
+fn stranger(backend: &mut dyn Backend, manifest: &Manifest, records: &[ChainRecord]) -> Result<Option<&'static str>> {
+    if manifest.kind == BundleKind::Compacted {
+        let is_made_of_ours = records.iter().any(|record| manifest.inputs.contains(&record.root_sha256));
+        let newest = records.iter().map(|record| record.run_started_at).max();
+        return Ok(match is_made_of_ours && newest >= Some(manifest.run.started_at.0) {
+            true => None,
+            false => Some("it was compacted from bundles that the job database does not know"),
+        });
+    }
+    let run = manifest.run.run_id;
+    if records.iter().any(|record| record.run_id == run) {
+        return Ok(Some("its run is recorded with another bundle"));
+    }
+    match backend.run(run) {
+        // It was published, and whoever did it died before he recorded it.
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == Kind::Usage => Ok(Some("the job database does not know its run")),
+        Err(error) => Err(error),
+    }
+}
+
+/// When the oldest run began of which a record is still held.
+pub(super) fn oldest(records: &[ChainRecord]) -> Option<Timestamp> {
+    records.iter().map(|record| record.run_started_at).min()
+}
+
+fn forked(path: &Path, place: &Path, why: &str) -> Error {
+    let what = format!("the newest bundle of this chain there is none of this job database: {why}; nothing was added");
+    Error::config(what).file(path).hint(format!(
+        "was the job database restored from a backup? `blobdelta deploy --adopt {}` verifies the bundles there, and \
+         goes on behind them; if they are none of this source's business, choose another place",
+        quoted(place)
+    ))
+}
+
+/// A path as it is typed in a shell.
+fn quoted(place: &Path) -> String {
+    let text = place.display().to_string();
+    let is_plain = |at: char| at.is_ascii_alphanumeric() || "/._-:@%+=,~".contains(at);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// The root digest of what stands there; `None` where it cannot be read, or is encrypted.
+fn root_at(path: &Path) -> Option<Sha256> {
+    let container = Container::open(path, &Identities::default()).ok()?;
+    container.read(TAG_LIST, MAX_LIST_BYTES).ok().map(|list| Sha256::of(&list))
+}
+
+/// Opens a bundle, whose tag files are hashed; `None`, and told, where it cannot be opened.
+pub(super) fn open(path: &Path, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
+    match Container::open(path, &Identities::default()).and_then(Bundle::open_in) {
+        Ok(bundle) => Ok(Some(bundle)),
+        Err(error) if error.kind() == Kind::Cancelled => Err(error),
+        Err(error) => {
+            let told = format!("{} cannot be held against the chain, and is passed by: {error}", path.display());
+            monitor.event(Event::Warning(&told));
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Rule 28: before anything is added to a chain, its newest bundle at the place is held against ours. A job
+//! database that was restored from a backup would give the chain a second end.
+
+use crate::made::{Made, Row};
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, World, minute, unit};
+use blobdelta::bundle::Bundle;
+use blobdelta::chain::survey;
+use blobdelta::engine;
+use blobdelta::error::{Error, Kind};
+use blobdelta::model::id::Guid;
+use blobdelta::model::run::Scope;
+use blobdelta::model::slice::SliceState;
+use blobdelta::monitor::Silent;
+
+/// Three weeks, of which the job database knows the first alone: it was restored from the backup after it.
+/// In the second a key was without its blob.
+struct Restored {
+    world: World,
+    runs: Vec<Guid>,
+}
+
+fn restored(on: &Instance) -> Restored {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    let mut runs = vec![world.run(1000).run.id];
+    world.put(2, None, b"two", 1100, A);
+    world.stamp(3, 1150, A);
+    runs.push(world.run(2000).run.id);
+    world.put(4, None, b"four", 2100, A);
+    runs.push(world.run(3000).run.id);
+    for run in &runs[1..] {
+        forget(&mut world, *run);
+    }
+    let end = minute(1000 - 240);
+    world.script(
+        &format!("UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaPendingKey"),
+        &format!("UPDATE dbo.BlobDeltaHighWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM dbo.BlobDeltaPendingKey"),
+    );
+    Restored { world, runs }
+}
+
+fn forget(world: &mut World, run: Guid) {
+    let tables = [
+        "BlobDeltaBundle",
+        "BlobDeltaRunStep",
+        "BlobDeltaRunTable",
+        "BlobDeltaHeldBackKey",
+        "BlobDeltaWindowQueue",
+        "BlobDeltaRun",
+    ];
+    let hex: String = run.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sqlite: Vec<String> =
+        tables.iter().map(|table| format!("DELETE FROM {table} WHERE RunId = x'{hex}'")).collect();
+    let tsql: Vec<String> =
+        tables.iter().map(|table| format!("DELETE FROM dbo.{table} WHERE RunId = '{run}'")).collect();
+    world.script(&sqlite.join(";"), &tsql.join(";"));
+}
+
+fn assert_fork(error: &Error, why: &str) {
+    assert_eq!(error.kind(), Kind::Config, "{error}");
+    assert!(error.to_string().contains(why), "{error}");
+    assert!(error.what_to_do().unwrap().contains("deploy --adopt "), "{error:?}");
+}
+
+pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published(on: &Instance) {
+    let Restored { mut world, runs } = restored(on);
+    world.blob(3, None, b"late");
+    world.put(5, None, b"five", 3100, A);
+    world.at(4000);
+    let (options, out) = (world.options(), world.out());
+    let error = world.run_with(&options).unwrap_err();
+    assert_fork(&error, "does not know its run");
+    assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1, "nothing was begun");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 3, "nothing was added");
+    let before = world.mark().last_high_water;
+    let adopted = engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    assert_eq!((adopted.len(), adopted[0].bundles.len()), (1, 2), "{adopted:?}");
+    assert_eq!(world.mark().last_high_water, before, "what the lost one knew beside its bundles is taken once more");
+    let known: Vec<Guid> = world.backend.recent_runs(10).unwrap().into_iter().map(|run| run.id).collect();
+    assert_eq!(known, [runs[2], runs[1], runs[0]]);
+    let report = world.run(4000);
+    let bundle = Bundle::open(&report.bundles[0]).unwrap();
+    let previous = bundle.manifest().tables[0].previous.unwrap().root_sha256;
+    assert_eq!(Some(&previous), adopted[0].bundles.last().map(|(_, root)| root));
+    assert_eq!(world.numbers(), [2, 3, 4, 5], "the blob that came late is not lost");
+    let all = survey(&[out.clone()], &Default::default(), &Silent).unwrap();
+    assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
+    assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty(), "it can be said again");
+}
+
+/// A job database that went on alone, and has a newer bundle of its own than the chain there.
+pub fn rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over(on: &Instance) {
+    let Restored { mut world, .. } = restored(on);
+    let elsewhere = world.dir.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let mut options = world.options();
+    options.out = Some(elsewhere.clone());
+    world.put(5, None, b"five", 3100, A);
+    world.at(5000);
+    world.run_with(&options).unwrap();
+    world.at(6000);
+    let (own, out) = (world.options(), world.out());
+    assert_fork(&world.run_with(&own).unwrap_err(), "does not know its run");
+    engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    assert_eq!(world.mark().last_high_water, Some(minute(3000 - 240)), "its own stands in no bundle there");
+    world.run(6000);
+    assert!(world.numbers().contains(&5), "{:?}", world.numbers());
+    let all = survey(&[out], &Default::default(), &Silent).unwrap();
+    assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
+}
+
+pub fn rule_28_what_others_and_vandals_have_there_is_passed_by(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    world.run(1000);
+    let out = world.out();
+    // Newer than all of ours: another source's, and one that is none.
+    let mut foreign = Made::new(9, 70_000_000_000_000_000, (500, 900));
+    foreign.rows = vec![Row::root(40, Some(600), b"foreign")];
+    foreign.write(&out);
+    let hostile = out.join("99991231T000000Z-deadbeef-1.bundle");
+    std::fs::create_dir(&hostile).unwrap();
+    std::fs::write(hostile.join("tagmanifest-sha256.txt"), "nonsense").unwrap();
+    world.run(2000);
+}
+
+pub fn rule_28_a_bundle_of_another_root_under_our_name_is_told(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    world.run(1000);
+    let root = "a".repeat(64);
+    world.script(
+        &format!("UPDATE BlobDeltaBundle SET RootSha256 = '{root}'"),
+        &format!("UPDATE dbo.BlobDeltaBundle SET RootSha256 = '{root}'"),
+    );
+    world.at(2000);
+    let options = world.options();
+    assert_fork(&world.run_with(&options).unwrap_err(), "another root digest");
+}
+
+pub fn rule_28_one_chain_is_not_held_against_another(on: &Instance) {
+    let Restored { mut world, .. } = restored(on);
+    // That of a unit was never begun, and has no second end.
+    let report = world.run_unit(4000, A);
+    assert_eq!(report.bundles.len(), 1);
+    let error = engine::find_fork(
+        &mut *world.backend,
+        &[world.table.name.clone()],
+        Scope::BusinessUnit(unit(B)),
+        &world.dir.path().join("out"),
+        &Silent,
+    );
+    assert!(error.unwrap().is_none());
+    assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().state, SliceState::Packed);
+}
+
+pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
+    let Restored { mut world, .. } = restored(on);
+    let out = world.out();
+    let mut names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    std::fs::rename(&names[1], world.dir.path().join("away")).unwrap();
+    let error = engine::adopt(&mut *world.backend, &out, &Silent).unwrap_err();
+    assert_eq!(error.kind(), Kind::ChainGap, "{error}");
+    std::fs::rename(world.dir.path().join("away"), &names[1]).unwrap();
+    // One that is damaged is not gone on behind.
+    std::fs::remove_file(a_part(&names[2])).unwrap();
+    assert_eq!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap_err().kind(), Kind::Verification);
+    assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1);
+}
+
+fn a_part(bundle: &std::path::Path) -> std::path::PathBuf {
+    let table = std::fs::read_dir(bundle.join("data")).unwrap().next().unwrap().unwrap().path();
+    std::fs::read_dir(table).unwrap().next().unwrap().unwrap().path()
+}
