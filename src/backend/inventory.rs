@@ -31,8 +31,23 @@ pub struct InventoryRow {
 pub struct Remains {
     /// Whether the source has its row.
     pub is_there: bool,
+    /// The greatest ModifiedOn of its metadata rows, whatever their scope, in the table's clock.
+    pub modified_on: Option<Timestamp>,
     /// The latest DeletedOn that was logged of it.
     pub deleted_on: Option<Timestamp>,
+    /// The latest that was logged of its leaving the scope that was asked for.
+    pub left_on: Option<Timestamp>,
+}
+
+/// What is counted over a whole table, and no run or scan of keys finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WholeTable {
+    /// Rows of the source without any metadata row: no window takes them.
+    pub without_metadata: u64,
+    /// Deletions in the log; 0 says that nobody logs any.
+    pub logged_deletions: u64,
+    /// Of them, those that are dated after now.
+    pub future_deletions: u64,
 }
 
 /// See the module's text. Nothing is changed.
@@ -57,11 +72,17 @@ pub trait Inventory {
     /// Database.
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
 
-    /// What is left of these keys.
+    /// What is left of these keys; of leaving, what was logged of this scope.
     ///
     /// # Errors
     /// As [`Inventory::inventory`].
-    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>>;
+    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>>;
+
+    /// What is counted over the whole table; `now` is in the table's clock.
+    ///
+    /// # Errors
+    /// As [`Inventory::inventory`].
+    fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable>;
 
     /// The hashes of these columns of the source's rows, values hashed where they lie; nothing for a
     /// key without a row.

@@ -42,7 +42,7 @@ pub struct ReconcileArgs {
     /// Make what is missing, older, moved or of another content pending for the next run
     #[arg(long)]
     pub pend: bool,
-    /// Write what is gone, or out of the scope it was sent in, to the deletion log
+    /// Write what is gone, or left the scope it was sent in, to the deletion log, each with its reason
     #[arg(long)]
     pub log_deletions: bool,
     #[command(flatten)]
@@ -95,7 +95,8 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
         for (kind, count) in &report.counts {
             text.push_str(&format!("{}: {} {}: {}\n", report.table, number(*count), kind.as_str(), kind.what_to_do()));
         }
-        let done = [(report.pended, "made pending"), (report.deletions, "logged as deleted")];
+        text.push_str(&whole_text(report));
+        let done = [(report.pended, "made pending"), (report.deletions, "written to the deletion log")];
         for (count, what) in done.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("{}: {} {what}\n", report.table, number(count)));
         }
@@ -107,6 +108,19 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
         (false, _) => "the bundles do not hold what the source has\n",
     });
     text
+}
+
+/// What was counted over the whole table.
+fn whole_text(report: &TableReport) -> String {
+    let whole = &report.whole;
+    let (lost, future) = (whole.without_metadata, whole.future_deletions);
+    let told = [
+        (lost > 0, lost, "rows of the source without any metadata row: no run takes them"),
+        (future > 0, future, "deletions dated in the future: correct DeletedOn in BlobDeltaDeletionLog"),
+        (whole.logged_deletions == 0, 0, "deletions were ever logged; rows that are gone stay with receivers"),
+    ];
+    let lines = told.iter().filter(|(is_told, ..)| *is_told);
+    lines.map(|(_, count, what)| format!("{}: {} {what}\n", report.table, number(*count))).collect()
 }
 
 fn findings(reports: &[TableReport]) -> Table {
@@ -139,6 +153,9 @@ fn object(report: &TableReport) -> Value {
         "excluded": report.excluded,
         "logged": report.logged,
         "counts": counts,
+        "without_metadata": report.whole.without_metadata,
+        "logged_deletions": report.whole.logged_deletions,
+        "future_deletions": report.whole.future_deletions,
         "findings": findings(std::slice::from_ref(report)).json(),
         "pended": report.pended,
         "deletions": report.deletions,

@@ -17,31 +17,33 @@ use crate::replay::{PartKeys, Wanted, each_key};
 /// Rows of this step came because something lies under them.
 const MISSING_PARENTS: i64 = 2;
 
-/// Which bundles count: those of this source and table, over all units or for this one.
-pub(super) struct Chain<'a> {
+/// Which bundles count: those of this source and table, of these chains.
+pub(super) struct Chains<'a> {
     pub(super) source_id: Guid,
     pub(super) table: &'a TableName,
-    pub(super) unit: Option<Guid>,
+    pub(super) scopes: &'a [Scope],
 }
 
-impl Chain<'_> {
+impl Chains<'_> {
     fn has(&self, bundle: &Bundle, table: &TableInfo) -> bool {
-        let in_scope = match table.scope.0 {
-            Scope::All => true,
-            Scope::BusinessUnit(unit) => self.unit == Some(unit),
-        };
-        in_scope && table.name == *self.table && bundle.manifest().run.source_id == self.source_id
+        self.scopes.contains(&table.scope.0)
+            && table.name == *self.table
+            && bundle.manifest().run.source_id == self.source_id
     }
 }
 
-/// Puts the latest version of each key into a store. Says how many bundles have something of the chain.
+/// Puts the latest version of each key into a store. Says how many bundles have something of them.
 ///
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
-pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<(Box<dyn Holdings>, u64)> {
+pub(super) fn gather(
+    bundles: &[Bundle],
+    chains: &Chains<'_>,
+    monitor: &dyn Monitor,
+) -> Result<(Box<dyn Holdings>, u64)> {
     let mut holdings = open_holdings()?;
     let mut count = 0;
-    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chain.has(bundle, table)) {
+    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chains.has(bundle, table)) {
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });

@@ -1,5 +1,6 @@
 //! What is asked of a reconciliation, and what it answers.
 
+use crate::backend::WholeTable;
 use crate::bundle::Identities;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -20,7 +21,7 @@ pub struct ReconcileOptions {
     pub content: bool,
     /// Whether what is missing, older, moved or of another content becomes pending for the next run.
     pub pend: bool,
-    /// Whether what is gone or out of scope is written to the deletion log.
+    /// Whether what is gone or left the scope is written to the deletion log, each with its reason.
     pub log_deletions: bool,
     /// What opens encrypted archives.
     pub identities: Identities,
@@ -41,10 +42,12 @@ pub enum FindingKind {
     Buried,
     /// The bundles have the row, and the source has it no more.
     Gone,
-    /// The source has the row still, out of the scope in which it was sent.
-    OutOfScope,
+    /// The source has the row still, and not in the scope in which it was sent any more.
+    LeftScope,
     /// The bundles have a later ModifiedOn than the source.
     StampedBack,
+    /// The same, with another content.
+    WentBack,
     /// A row without ModifiedOn, which no window takes.
     NullModifiedOn,
     /// A row whose ModifiedOn lies in the future, which no window takes until then.
@@ -61,8 +64,9 @@ impl FindingKind {
             Self::OtherContent => "other-content",
             Self::Buried => "buried",
             Self::Gone => "gone",
-            Self::OutOfScope => "out-of-scope",
+            Self::LeftScope => "left-scope",
             Self::StampedBack => "stamped-back",
+            Self::WentBack => "went-back",
             Self::NullModifiedOn => "null-modified-on",
             Self::FutureModifiedOn => "future-modified-on",
         }
@@ -78,11 +82,6 @@ impl FindingKind {
         matches!(self, Self::Missing | Self::Older | Self::Moved | Self::OtherContent)
     }
 
-    /// Whether a logged deletion mends it.
-    pub fn can_be_deleted(self) -> bool {
-        matches!(self, Self::Gone | Self::OutOfScope)
-    }
-
     /// What to do.
     pub fn what_to_do(self) -> &'static str {
         match self {
@@ -90,8 +89,17 @@ impl FindingKind {
                 "--pend has the next run take these rows once more"
             }
             Self::Buried => "the deletion log names rows that stand; a new ModifiedOn brings them back",
-            Self::Gone | Self::OutOfScope => "--log-deletions writes them to the deletion log for the next run",
-            Self::StampedBack => "ModifiedOn was set back; consumers keep the later version",
+            Self::Gone => {
+                "--log-deletions logs them as deleted for the next run; if the source was restored, mend it first"
+            }
+            Self::LeftScope => "--log-deletions has the next run tell the receivers of this scope, and nobody else",
+            Self::StampedBack => {
+                "ModifiedOn was set back, or the source restored; consumers keep the later version, --content compares it"
+            }
+            Self::WentBack => {
+                "the source went back in time and consumers keep what it had; give these rows a new ModifiedOn, and the \
+                 next run brings them"
+            }
             Self::NullModifiedOn | Self::FutureModifiedOn => "correct ModifiedOn at the source, or exclude the keys",
         }
     }
@@ -133,6 +141,8 @@ pub struct TableReport {
     pub logged: u64,
     /// How often each kind was found.
     pub counts: BTreeMap<FindingKind, u64>,
+    /// What no scan of keys finds, of the whole table.
+    pub whole: WholeTable,
     /// The first twenty of each kind.
     pub findings: Vec<Finding>,
     /// Keys that were made pending.
@@ -154,6 +164,7 @@ impl TableReport {
             excluded: 0,
             logged: 0,
             counts: BTreeMap::new(),
+            whole: WholeTable::default(),
             findings: Vec::new(),
             pended: 0,
             deletions: 0,

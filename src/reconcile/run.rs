@@ -1,8 +1,8 @@
 //! One reconciliation, table by table.
 
-use super::bundles::{Chain, content_of, gather};
+use super::bundles::{Chains, content_of, gather};
 use super::options::{Finding, FindingKind, ReconcileOptions, TableReport};
-use crate::backend::{Backend, Holding, Holdings, InventoryRow};
+use crate::backend::{Backend, Holding, Holdings, InventoryRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -45,8 +45,7 @@ pub fn reconcile(
     let source_id = backend.source_id()?;
     let mut reports = Vec::new();
     for table in &tables {
-        let chain = Chain { source_id, table: &table.name, unit: options.unit };
-        let report = Reconciler::new(table, &chain, &bundles, backend, options, monitor).and_then(Reconciler::run);
+        let report = Reconciler::new(table, source_id, &bundles, backend, options, monitor).and_then(Reconciler::run);
         reports.push(report.map_err(|error| error.table(&table.name))?);
     }
     Ok(reports)
@@ -57,7 +56,11 @@ struct Reconciler<'a> {
     backend: &'a mut dyn Backend,
     options: &'a ReconcileOptions,
     monitor: &'a dyn Monitor,
+    scope: Scope,
+    /// What the chain of all units and that of the scope hold.
     holdings: Box<dyn Holdings>,
+    /// What that of a business unit holds by itself, which is what its own receivers have.
+    own: Option<Box<dyn Holdings>>,
     /// In the table's clock.
     now: Timestamp,
     /// The columns whose content bundles hash, in their order.
@@ -68,27 +71,30 @@ struct Reconciler<'a> {
 impl<'a> Reconciler<'a> {
     fn new(
         table: &'a TableConfig,
-        chain: &Chain<'_>,
+        source_id: Guid,
         bundles: &[Bundle],
         backend: &'a mut dyn Backend,
         options: &'a ReconcileOptions,
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
-        let scope = options.unit.map_or(Scope::All, Scope::BusinessUnit);
+        let scope = Scope::from(options.unit);
         let mut report = TableReport::new(&table.name, backend.reached(&table.name, scope)?);
-        let (holdings, count) = gather(bundles, chain, monitor)?;
+        let of = |scopes: &[Scope]| gather(bundles, &Chains { source_id, table: &table.name, scopes }, monitor);
+        let (holdings, count) = of(&[Scope::All, scope])?;
+        let own = options.unit.map(|_| of(&[scope])).transpose()?.map(|(own, _)| own);
         report.bundles = count;
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
+        report.whole = backend.whole_table(table, now)?;
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary());
-        Ok(Self { table, backend, options, monitor, holdings, now, hashed, report })
+        Ok(Self { table, backend, options, monitor, scope, holdings, own, now, hashed, report })
     }
 
     fn run(mut self) -> Result<TableReport> {
         let name = self.table.name.to_string();
         self.monitor.event(Event::WorkStarted { what: "reconcile", name: &name, rows: None, bytes: None });
-        let done = self.source_side().and_then(|()| self.bundle_side());
+        let done = self.source_side().and_then(|()| self.bundle_side()).and_then(|()| self.own_side());
         self.monitor.event(Event::WorkFinished);
         done.map(|()| self.report)
     }
@@ -105,6 +111,9 @@ impl<'a> Reconciler<'a> {
             for row in &page {
                 if let Some(holding) = self.compare(row)? {
                     same.push((row, holding));
+                }
+                if let Some(own) = &mut self.own {
+                    own.see(row.key)?;
                 }
             }
             self.compare_content(&same)?;
@@ -131,7 +140,7 @@ impl<'a> Reconciler<'a> {
         if !row.is_there {
             // Metadata without its row: nothing to send, unless it was sent before.
             match holding.filter(|holding| !holding.version.tombstone) {
-                Some(holding) => self.left(row.key, holding, FindingKind::Gone)?,
+                Some(holding) => self.gone(row.key, holding, Remains::default())?,
                 None => self.report.not_due += 1,
             }
             return Ok(None);
@@ -143,6 +152,9 @@ impl<'a> Reconciler<'a> {
         let is_due = self.report.reached.is_some_and(|reached| modified_on < reached)
             && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline);
         let Some(kind) = self.kind(row, modified_on, holding) else { return Ok(holding) };
+        if kind == FindingKind::StampedBack && self.options.content {
+            return Ok(holding);
+        }
         // What the bundles have wrong of an older version does not matter before the newer one is due.
         if !is_due {
             self.report.not_due += 1;
@@ -170,16 +182,23 @@ impl<'a> Reconciler<'a> {
     }
 
     fn compare_content(&mut self, same: &[(&InventoryRow, Holding)]) -> Result<()> {
-        if !self.options.content || self.hashed.is_empty() {
+        if !self.options.content {
             self.report.equal += same.len() as u64;
             return Ok(());
         }
         let keys: Vec<Guid> = same.iter().map(|(row, _)| row.key).collect();
-        let found = self.backend.source_content(self.table, &self.hashed, &keys)?;
+        let found = match self.hashed.is_empty() {
+            true => vec![None; keys.len()],
+            false => self.backend.source_content(self.table, &self.hashed, &keys)?,
+        };
         for ((row, holding), hashes) in same.iter().zip(found) {
-            match hashes.is_none_or(|hashes| content_of(&hashes) == holding.content) {
-                true => self.report.equal += 1,
-                false => self.find(FindingKind::OtherContent, row, Some(*holding))?,
+            let is_same = hashes.is_none_or(|hashes| content_of(&hashes) == holding.content);
+            let is_back = holding.version.modified_on > row.modified_on;
+            match (is_same, is_back) {
+                (true, false) => self.report.equal += 1,
+                (true, true) => self.find(FindingKind::StampedBack, row, Some(*holding))?,
+                (false, true) => self.find(FindingKind::WentBack, row, Some(*holding))?,
+                (false, false) => self.find(FindingKind::OtherContent, row, Some(*holding))?,
             }
         }
         Ok(())
@@ -197,43 +216,89 @@ impl<'a> Reconciler<'a> {
         Ok(())
     }
 
-    /// Every key that the bundles have and the source did not name.
+    /// Every key that the bundles have and the source did not name in this scope.
     fn bundle_side(&mut self) -> Result<()> {
         let mut after = None;
-        loop {
+        while let Some(page) = next_page(self.holdings.as_mut(), &mut after)? {
             self.monitor.check()?;
-            let page = self.holdings.unseen(after, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(*last);
-            let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
-            let remains = self.backend.remains(self.table, &keys)?;
-            if remains.len() != keys.len() {
-                return Err(Error::internal("the source did not answer for every key"));
-            }
-            for ((key, holding), remains) in page.into_iter().zip(remains) {
+            let remains = self.remains(&page)?;
+            for ((key, holding), remains) in page.iter().zip(remains) {
                 // Another unit's rows come as ancestors, and stay so.
                 let is_foreign = self.options.unit.is_some_and(|unit| holding.unit.is_some_and(|other| other != unit));
-                if remains.deleted_on.is_some() && remains.deleted_on >= holding.version.modified_on {
-                    self.report.logged += 1;
-                } else if !remains.is_there {
-                    self.left(key, holding, FindingKind::Gone)?;
-                } else if !holding.is_ancestor && !is_foreign {
-                    self.left(key, holding, FindingKind::OutOfScope)?;
+                if !remains.is_there {
+                    self.gone(*key, *holding, remains)?;
+                } else if !holding.is_ancestor && !is_foreign && self.own.is_none() {
+                    self.left_scope(*key, *holding, remains)?;
                 }
             }
-            self.monitor.event(Event::WorkDone { rows: keys.len() as u64, bytes: 0 });
+            self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
+        }
+        Ok(())
+    }
+
+    /// Every key that receivers of one business unit have, and the source did not name in it: what the chain of all
+    /// units says of it concerns others.
+    fn own_side(&mut self) -> Result<()> {
+        let Some(mut own) = self.own.take() else { return Ok(()) };
+        let mut after = None;
+        while let Some(page) = next_page(own.as_mut(), &mut after)? {
+            self.monitor.check()?;
+            let remains = self.remains(&page)?;
+            for ((key, holding), remains) in page.iter().zip(remains) {
+                if remains.is_there && !holding.is_ancestor {
+                    self.left_scope(*key, *holding, remains)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remains(&mut self, page: &[(Guid, Holding)]) -> Result<Vec<Remains>> {
+        let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
+        let remains = self.backend.remains(self.table, self.scope, &keys)?;
+        match remains.len() == keys.len() {
+            true => Ok(remains),
+            false => Err(Error::internal("the source did not answer for every key")),
         }
     }
 
-    /// A row that should go.
-    fn left(&mut self, key: Guid, holding: Holding, kind: FindingKind) -> Result<()> {
-        self.report.note(Finding { kind, key, at_source: None, in_bundles: holding.version.modified_on });
-        if self.options.log_deletions && kind.can_be_deleted() {
-            let deletion =
-                Deletion { key, deleted_on: self.now, business_unit: holding.unit, reason: DeletionReason::Deleted };
+    fn gone(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
+        let held = holding.version.modified_on;
+        if remains.deleted_on.is_some() && remains.deleted_on >= held {
+            self.report.logged += 1;
+            return Ok(());
+        }
+        self.report.note(Finding { kind: FindingKind::Gone, key, at_source: None, in_bundles: held });
+        let (reason, business_unit) = (DeletionReason::Deleted, holding.unit);
+        self.log(Deletion { key, deleted_on: self.now, business_unit, reason })
+    }
+
+    fn left_scope(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
+        let held = holding.version.modified_on;
+        if remains.left_on.is_some() && remains.left_on >= held {
+            self.report.logged += 1;
+            return Ok(());
+        }
+        let (kind, at_source) = (FindingKind::LeftScope, remains.modified_on);
+        self.report.note(Finding { kind, key, at_source, in_bundles: held });
+        // A row that comes back later wins, also one that was stamped before now and is committed after it.
+        let deleted_on = held.max(at_source.map(|at_source| at_source.min(self.now))).unwrap_or(self.now);
+        let (reason, business_unit) = (DeletionReason::LeftScope, self.options.unit);
+        self.log(Deletion { key, deleted_on, business_unit, reason })
+    }
+
+    fn log(&mut self, deletion: Deletion) -> Result<()> {
+        if self.options.log_deletions {
             self.backend.log_deletion(&self.table.name, &deletion)?;
             self.report.deletions += 1;
         }
         Ok(())
     }
+}
+
+/// The next keys of a store that nobody saw and that are not deleted.
+fn next_page(holdings: &mut dyn Holdings, after: &mut Option<Guid>) -> Result<Option<Vec<(Guid, Holding)>>> {
+    let page = holdings.unseen(*after, PAGE)?;
+    *after = page.last().map(|(key, _)| *key);
+    Ok((!page.is_empty()).then_some(page))
 }

@@ -154,6 +154,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         what_runs_took_is_reconciled,
         each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can,
         a_business_unit_is_reconciled_with_its_own_runs,
+        rule_17_what_left_a_unit_is_no_deletion_for_anybody_else,
+        a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared,
     }
     failures {
         one_table_of_several_fails_alone,

@@ -2,6 +2,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, minute, unit};
+use blobdelta::backend::WholeTable;
+use blobdelta::model::slice::DeletionReason;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport, reconcile};
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub fn what_runs_took_is_reconciled(on: &Instance) {
     let before = reconciled(&mut world, &ReconcileOptions::default());
     assert!(before.is_good(), "{before:?}");
     assert_eq!((before.logged, before.not_due), (1, 2), "{before:?}");
+    let whole = WholeTable { without_metadata: 1, logged_deletions: 1, future_deletions: 0 };
+    assert_eq!(before.whole, whole);
     world.run(2000);
     let all = ReconcileOptions { content: true, ..ReconcileOptions::default() };
     let report = reconciled(&mut world, &all);
@@ -82,7 +86,7 @@ pub fn each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can(on: &Inst
         (K::Moved, vec![4]),
         (K::Buried, vec![7]),
         (K::Gone, vec![5]),
-        (K::OutOfScope, vec![6]),
+        (K::LeftScope, vec![6]),
         (K::StampedBack, vec![11]),
         (K::NullModifiedOn, vec![8]),
         (K::FutureModifiedOn, vec![9]),
@@ -119,4 +123,64 @@ pub fn a_business_unit_is_reconciled_with_its_own_runs(on: &Instance) {
     // Who has the bundles of one unit alone lacks what only a run over all units brings.
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert_eq!((report.reached, report.not_due), (None, 2));
+}
+
+/// What the tombstones of the run's slice say: the number of each key, and why.
+fn tombstones(run: &blobdelta::engine::RunReport) -> Vec<(u32, DeletionReason)> {
+    let bundle = blobdelta::bundle::Bundle::open(&run.bundles[0]).unwrap();
+    let table = &bundle.manifest().tables[0];
+    let mut found = Vec::new();
+    for file in table.files_of(blobdelta::bundle::FileRole::Tombstones) {
+        let each = |some: &blobdelta::replay::PartKeys<'_>| {
+            for (nth, key) in some.keys.iter().enumerate() {
+                let number = u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
+                found.push((number, some.reason(nth).unwrap()));
+            }
+            Ok(())
+        };
+        blobdelta::replay::each_key((&bundle, table, file), Default::default(), &Silent, each).unwrap();
+    }
+    found
+}
+
+pub fn rule_17_what_left_a_unit_is_no_deletion_for_anybody_else(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"moves", 10, A);
+    world.put(2, None, b"stays", 10, B);
+    world.put(3, None, b"goes", 10, A);
+    world.run(1000);
+    world.run_unit(1010, A);
+    world.stamp(1, 10, B);
+    world.remove(3);
+    let of_a = ReconcileOptions { unit: Some(unit(A)), log_deletions: true, ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &of_a);
+    let due = BTreeMap::from([(FindingKind::LeftScope, vec![1]), (FindingKind::Gone, vec![3])]);
+    assert_eq!((numbers(&report), report.deletions), (due, 2));
+    let again = reconciled(&mut world, &of_a);
+    assert_eq!((again.deletions, again.logged), (0, 2), "{again:?}");
+    let all = world.run(2000);
+    assert_eq!(tombstones(&all), [(3, DeletionReason::Deleted)], "the row that moved stands");
+    let of_unit = world.run_unit(2010, A);
+    let due = [(1, DeletionReason::LeftScope), (3, DeletionReason::Deleted)];
+    assert_eq!(tombstones(&of_unit), due);
+    for options in [&of_a, &ReconcileOptions::default()] {
+        let report = reconciled(&mut world, options);
+        assert!(report.counts.is_empty(), "{report:?}");
+    }
+}
+
+pub fn a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"written over by the restore", 50, A);
+    world.put(2, None, b"the same", 50, A);
+    world.run(1000);
+    world.put(1, None, b"as it was before", 20, A);
+    world.stamp(2, 20, A);
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert!(report.is_good(), "{report:?}");
+    assert_eq!(numbers(&report), BTreeMap::from([(FindingKind::StampedBack, vec![1, 2])]));
+    let content = ReconcileOptions { content: true, ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &content);
+    let due = BTreeMap::from([(FindingKind::StampedBack, vec![2]), (FindingKind::WentBack, vec![1])]);
+    assert_eq!((numbers(&report), report.is_good()), (due, false));
 }

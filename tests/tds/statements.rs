@@ -306,7 +306,10 @@ fn of_inventory(session: &mut dyn Backend) {
         tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, after, 100));
     }
     tried(session.reached(&files(), unit()));
-    tried(session.remains(&config(), &keys()));
+    for scope in [Scope::All, Scope::BusinessUnit(key())] {
+        tried(session.remains(&config(), scope, &keys()));
+    }
+    tried(session.whole_table(&config(), now()));
     let columns = [Column::new("file_stream", SqlType::VarBinary(None), true)];
     tried(session.source_content(&config(), &columns, &keys()));
 }

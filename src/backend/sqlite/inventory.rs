@@ -2,7 +2,7 @@
 
 use super::session::{Session, failed, quote};
 use super::template::{Parameters, Placeholders};
-use crate::backend::inventory::{Inventory, InventoryRow, Remains};
+use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
 use crate::error::Result;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -13,6 +13,8 @@ use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use rusqlite::types::{Value, ValueRef};
 
+const REMAINS: &str = include_str!("../../../sql/sqlite/engine/inventory_remains.sql");
+const WHOLE: &str = include_str!("../../../sql/sqlite/engine/inventory_whole.sql");
 const INVENTORY: &str = include_str!("../../../sql/sqlite/engine/inventory.sql");
 
 /// What a parameter holds of a key.
@@ -72,15 +74,32 @@ impl Inventory for Session {
         self.query_one(sql, (table, unit))
     }
 
-    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let (source, key_column) = (self.resolve(&table.source)?, quote(&table.key_column));
-        let is_there = format!("SELECT EXISTS (SELECT 1 FROM {source} WHERE {key_column} = ?1)");
-        let deleted = "SELECT max(DeletedOn) FROM BlobDeltaDeletionLog WHERE TableName = ?1 AND stream_id = ?2";
-        let remains = |key: &Guid| {
-            let deleted_on = self.query_one(deleted, (&table.name, key))?;
-            Ok(Remains { is_there: self.query_one(&is_there, [key])?, deleted_on })
-        };
-        keys.iter().map(remains).collect()
+    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>> {
+        let sql = Placeholders::new(self, table, &[])?.fill("inventory_remains", REMAINS)?;
+        keys.iter()
+            .map(|key| {
+                let asked = (&table.name, key, scope.business_unit());
+                self.query_row(&sql, asked, |row| {
+                    Ok(Remains {
+                        is_there: row.get(0)?,
+                        modified_on: row.get(1)?,
+                        deleted_on: row.get(2)?,
+                        left_on: row.get(3)?,
+                    })
+                })
+            })
+            .collect()
+    }
+
+    fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
+        let sql = Placeholders::new(self, table, &[])?.fill("inventory_whole", WHOLE)?;
+        self.query_row(&sql, (&table.name, now), |row| {
+            Ok(WholeTable {
+                without_metadata: row.get(0)?,
+                logged_deletions: row.get(1)?,
+                future_deletions: row.get(2)?,
+            })
+        })
     }
 
     fn source_content(

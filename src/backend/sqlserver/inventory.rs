@@ -7,7 +7,7 @@ use super::staging::STAGE;
 use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
 use crate::backend::fit::named;
-use crate::backend::inventory::{Inventory, InventoryRow, Remains};
+use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::Column;
@@ -22,6 +22,7 @@ use std::collections::HashMap;
 
 const INVENTORY: &str = include_str!("../../../sql/sqlserver/inventory.sql");
 const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
+const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
 
 impl Inventory for Session {
     fn inventory(
@@ -56,18 +57,31 @@ impl Inventory for Session {
         Ok(marks.into_iter().flatten().max())
     }
 
-    fn remains(&mut self, table: &TableConfig, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let source = catalog::resolve(&mut self.client, &table.source)?;
-        let hint = catalog::read_hint(&mut self.client, &table.source)?;
-        let values = [("SourceTable", source.as_str()), ("SourceHint", hint), ("KeyColumn", &quote(&table.key_column))];
-        let sql = filled(REMAINS, &values);
+    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>> {
+        let text = self.of_tables(REMAINS, table)?;
+        let unit = scope.business_unit();
+        let of_scope = if unit.is_some() { "d.BusinessUnit = @P2" } else { "d.BusinessUnit IS NULL" };
+        let mut sql = Sql::new(filled(&text, &[("OfScope", of_scope)])).with(&table.name);
+        if let Some(unit) = unit {
+            sql = sql.with(unit);
+        }
         let mut found = HashMap::new();
-        self.ask_of_keys("look for rows of the source", keys, Sql::new(sql).with(&table.name), |key, fields| {
+        self.ask_of_keys("look for rows of the source", keys, sql, |key, fields| {
             let is_there = fields.must(1, Fields::number)? != 0;
-            found.insert(key, Remains { is_there, deleted_on: fields.time(2)? });
+            let (modified_on, deleted_on, left_on) = (fields.time(2)?, fields.time(3)?, fields.time(4)?);
+            found.insert(key, Remains { is_there, modified_on, deleted_on, left_on });
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
+    }
+
+    fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
+        let sql = Sql::new(self.of_tables(WHOLE, table)?).with(&table.name).with(now);
+        let row = self.client.unit(|client| client.row("count over the whole table", sql.clone()))?;
+        let row = row.ok_or_else(|| Error::internal("the server did not count"))?;
+        let fields = Fields::of(&row);
+        let count = |at| fields.must(at, Fields::number).map(i64::unsigned_abs);
+        Ok(WholeTable { without_metadata: count(0)?, logged_deletions: count(1)?, future_deletions: count(2)? })
     }
 
     fn source_content(
@@ -96,6 +110,19 @@ impl Inventory for Session {
 }
 
 impl Session {
+    /// A script with the names of a table and its metadata.
+    fn of_tables(&mut self, text: &str, table: &TableConfig) -> Result<String> {
+        let values = [
+            ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
+            ("MetadataTable", &catalog::resolve(&mut self.client, &table.metadata)?),
+            ("SourceHint", &catalog::read_hint(&mut self.client, &table.source)?.to_owned()),
+            ("KeyColumn", &quote(&table.key_column)),
+            ("MetadataIdColumn", &quote(&table.metadata_id_column)),
+            ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+        ];
+        Ok(filled(text, &values.map(|(name, value)| (name, value.as_str()))))
+    }
+
     /// Which rows of the metadata table, AS m, count: the server makes the condition, as for its scripts.
     fn filter_condition(&mut self, table: &TableConfig) -> Result<String> {
         if table.metadata_filter.is_none() {
