@@ -9,6 +9,10 @@
 -- overlap, and may come late. Deletions are kept in dbo.BlobDeltaTombstone, so that one that came
 -- before its row still wins; what was applied stands in dbo.BlobDeltaSliceApplied.
 --
+-- A key that left the business unit of the slice (Reason LeftScope) is no deletion: its row goes if slices of that
+-- unit brought it, and slices of no other unit, nor of all of them, were ever applied to the table. Else it stays,
+-- because this script cannot know whether another one brought it too, and the outcome says so.
+--
 -- A table of the slice goes into the table of the same schema and name as its source; where the target
 -- database has none, into that of the slice table. It needs the columns of the slice table (computed
 -- columns are left alone), and three that say where a row came from: DeltaModifiedOn,
@@ -45,7 +49,7 @@ DECLARE
     @RunStart datetime2(7), @WindowStart datetime2(7), @WindowEnd datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Found int,
     @Ordinal int, @Column nvarchar(128), @Quoted nvarchar(300), @Sets nvarchar(max), @Columns nvarchar(max), @Values nvarchar(max),
     @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
-    @Removed bigint, @Tombstones bigint, @Rows bigint, @End datetime2(7), @Outcome nvarchar(1000);
+    @Removed bigint, @Tombstones bigint, @Stays bigint, @Others int, @Rows bigint, @End datetime2(7), @Outcome nvarchar(1000);
 
 SELECT @Slice = QUOTENAME(d.name) FROM sys.databases AS d WHERE d.database_id = DB_ID(@SliceDb);
 SELECT @Target = QUOTENAME(d.name) FROM sys.databases AS d WHERE d.database_id = DB_ID(@TargetDb);
@@ -271,10 +275,15 @@ BEGIN
     CREATE TABLE dbo.BlobDeltaTombstone (
         TableName    nvarchar(400) NOT NULL,
         stream_id    uniqueidentifier NOT NULL,
+        Scope        nvarchar(36) NOT NULL,
+        Reason       nvarchar(20) NOT NULL,
         DeletedOn    datetime2(7) NULL,
         RunStartedAt datetime2(7) NOT NULL,
         RunId        uniqueidentifier NOT NULL,
-        CONSTRAINT PK_BlobDeltaTombstone PRIMARY KEY (TableName, stream_id)
+        CONSTRAINT PK_BlobDeltaTombstone PRIMARY KEY (TableName, stream_id, Scope),
+        CONSTRAINT CK_BlobDeltaTombstone_Reason CHECK (
+            (Reason = N''Deleted'' AND Scope = N'''') OR (Reason = N''LeftScope'' AND Scope <> N'''')
+        )
     );
     USE ', @Here, N';');
     EXEC sp_executesql @Sql;
@@ -305,24 +314,27 @@ SET @Nr = (SELECT MIN(Nr) FROM #Marker);
 WHILE @Nr IS NOT NULL
 BEGIN
     SELECT @Name = m.TableName, @Source = m.SourceId, @RunId = m.RunId, @RunStart = m.RunStartedAt, @WindowStart = m.WindowStart,
-        @WindowEnd = m.WindowEnd, @Scope = m.Scope, @From = p.FromTable, @Into = p.IntoTable, @Key = p.KeyColumn,
+        @WindowEnd = m.WindowEnd, @Scope = LOWER(m.Scope), @From = p.FromTable, @Into = p.IntoTable, @Key = p.KeyColumn,
         @Sets = p.Sets, @Columns = p.TargetColumns, @Values = p.SliceColumns
     FROM #Marker AS m INNER JOIN #Plan AS p ON p.Nr = m.Nr WHERE m.Nr = @Nr;
     -- Another window of the same table and scope stood before, and this one begins after its end: one is missing.
     SET @Sql = REPLACE(N'
-        SELECT @Found = SUM(CASE WHEN a.RunId = @RunId THEN 1 ELSE 0 END), @End = MAX(CASE WHEN a.RunId <> @RunId THEN a.WindowEnd END)
+        SELECT
+            @Found = SUM(CASE WHEN a.RunId = @RunId THEN 1 ELSE 0 END),
+            @End = MAX(CASE WHEN a.RunId <> @RunId AND a.Scope = @Scope THEN a.WindowEnd END),
+            @Others = SUM(CASE WHEN a.Scope <> @Scope THEN 1 ELSE 0 END)
         FROM {Target}.[dbo].[BlobDeltaSliceApplied] AS a
-        WHERE a.TableName = @Name AND a.SourceId = @Source AND a.Scope = @Scope', N'{Target}', @Target);
-    EXEC sp_executesql @Sql, N'@RunId uniqueidentifier, @Name nvarchar(400), @Source uniqueidentifier, @Scope nvarchar(36), @Found int OUTPUT, @End datetime2(7) OUTPUT',
-        @RunId = @RunId, @Name = @Name, @Source = @Source, @Scope = @Scope, @Found = @Found OUTPUT, @End = @End OUTPUT;
-    SELECT @Updated = 0, @Inserted = 0, @Removed = 0, @Tombstones = 0;
+        WHERE a.TableName = @Name AND a.SourceId = @Source', N'{Target}', @Target);
+    EXEC sp_executesql @Sql, N'@RunId uniqueidentifier, @Name nvarchar(400), @Source uniqueidentifier, @Scope nvarchar(36), @Found int OUTPUT, @End datetime2(7) OUTPUT, @Others int OUTPUT',
+        @RunId = @RunId, @Name = @Name, @Source = @Source, @Scope = @Scope, @Found = @Found OUTPUT, @End = @End OUTPUT, @Others = @Others OUTPUT;
+    SELECT @Updated = 0, @Inserted = 0, @Removed = 0, @Tombstones = 0, @Stays = 0;
     IF @Found > 0
         INSERT INTO #Outcome (Nr, TableName, RunId, Outcome) VALUES (@Nr, @Name, @RunId, N'was applied before; nothing was done');
     ELSE
     BEGIN
         SET @Beaten = REPLACE(REPLACE(N'EXISTS (
             SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS d
-            WHERE d.TableName = @Name AND d.stream_id = s.{Key} AND (s.DeltaModifiedOn IS NULL OR d.DeletedOn >= s.DeltaModifiedOn)
+            WHERE d.TableName = @Name AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (s.DeltaModifiedOn IS NULL OR d.DeletedOn >= s.DeltaModifiedOn)
         )', N'{Target}', @Target), N'{Key}', @Key);
         SET @Wins = N'(
             s.DeltaModifiedOn > t.DeltaModifiedOn
@@ -347,12 +359,22 @@ BEGIN
             DELETE t
             FROM {Into} AS t
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
-            WHERE t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn;
+            WHERE d.Reason = N''Deleted'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
             SET @Removed = @@ROWCOUNT;
+            SELECT @Stays = COUNT(*)
+            FROM {Into} AS t
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
+            WHERE @Others > 0 AND d.Reason = N''LeftScope'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
+            DELETE t
+            FROM {Into} AS t
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
+            INNER JOIN {Target}.[dbo].[BlobDeltaSliceApplied] AS a ON a.RunId = t.DeltaRunId AND a.TableName = @Name AND a.Scope = @Scope
+            WHERE COALESCE(@Others, 0) = 0 AND d.Reason = N''LeftScope'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
+            SET @Removed = @Removed + @@ROWCOUNT;
             UPDATE b SET DeletedOn = d.DeletedOn, RunStartedAt = @RunStart, RunId = @RunId
             FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = b.stream_id
-            WHERE b.TableName = @Name AND d.TableName = @Name AND (
+            WHERE b.TableName = @Name AND d.TableName = @Name AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END AND (
                 b.DeletedOn IS NULL
                 OR d.DeletedOn > b.DeletedOn
                 OR (
@@ -367,17 +389,19 @@ BEGIN
                 )
             );
             SET @Tombstones = @@ROWCOUNT;
-            INSERT INTO {Target}.[dbo].[BlobDeltaTombstone] (TableName, stream_id, DeletedOn, RunStartedAt, RunId)
-            SELECT d.TableName, d.stream_id, d.DeletedOn, @RunStart, @RunId
+            INSERT INTO {Target}.[dbo].[BlobDeltaTombstone] (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
+            SELECT d.TableName, d.stream_id, CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END, d.Reason, d.DeletedOn, @RunStart, @RunId
             FROM {Slice}.[dbo].[BlobDeltaDeletion] AS d
             WHERE d.TableName = @Name AND NOT EXISTS (
-                SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b WHERE b.TableName = @Name AND b.stream_id = d.stream_id
+                SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
+                WHERE b.TableName = @Name AND b.stream_id = d.stream_id
+                    AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END
             );
             SET @Tombstones = @Tombstones + @@ROWCOUNT;',
             N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key);
         BEGIN TRANSACTION;
-        EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Removed bigint OUTPUT, @Tombstones bigint OUTPUT',
-            @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Removed = @Removed OUTPUT, @Tombstones = @Tombstones OUTPUT;
+        EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36), @Others int, @Removed bigint OUTPUT, @Tombstones bigint OUTPUT, @Stays bigint OUTPUT',
+            @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope, @Others = @Others, @Removed = @Removed OUTPUT, @Tombstones = @Tombstones OUTPUT, @Stays = @Stays OUTPUT;
         COMMIT TRANSACTION;
         -- Then the rows that win, parents before children: a batch is of one depth.
         DELETE FROM #Key;
@@ -387,7 +411,7 @@ BEGIN
             FROM ', @From, N' AS s
             LEFT JOIN ', @Into, N' AS t ON t.', @Key, N' = s.', @Key, N'
             WHERE (t.', @Key, N' IS NULL OR ', @Wins, N') AND NOT ', @Beaten);
-        EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7)', @Name = @Name, @RunId = @RunId, @RunStart = @RunStart;
+        EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36)', @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope;
         SET @Sql = CONCAT(N'
             UPDATE t SET ', @Sets, N'
             FROM ', @Into, N' AS t
@@ -408,8 +432,8 @@ BEGIN
             SET @Depth = (SELECT Depth FROM #Key WHERE Nr = @After + 1);
             SET @To = (SELECT MAX(Nr) FROM #Key WHERE Nr > @After AND Nr <= @After + @BatchSize AND Depth = @Depth);
             BEGIN TRANSACTION;
-            EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @After bigint, @To bigint, @Updated bigint OUTPUT, @Inserted bigint OUTPUT',
-                @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @After = @After, @To = @To, @Updated = @Updated OUTPUT, @Inserted = @Inserted OUTPUT;
+            EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36), @After bigint, @To bigint, @Updated bigint OUTPUT, @Inserted bigint OUTPUT',
+                @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope, @After = @After, @To = @To, @Updated = @Updated OUTPUT, @Inserted = @Inserted OUTPUT;
             COMMIT TRANSACTION;
             SET @After = @To;
         END;
@@ -422,6 +446,8 @@ BEGIN
             WHEN @End < @WindowStart THEN CONCAT(N'applied; a slice is missing before it: nothing is here from ', CONVERT(nvarchar(27), @End, 126), N' to ', CONVERT(nvarchar(27), @WindowStart, 126))
             ELSE N'applied'
         END;
+        IF @Stays > 0
+            SET @Outcome = CONCAT(@Outcome, N'; ', @Stays, N' rows left the scope of this slice and stay, for slices of another scope were applied to this table');
         INSERT INTO #Outcome (Nr, TableName, RunId, Outcome, RowsUpdated, RowsInserted, RowsRemoved, Tombstones)
         VALUES (@Nr, @Name, @RunId, @Outcome, @Updated, @Inserted, @Removed, @Tombstones);
     END;
