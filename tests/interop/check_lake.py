@@ -41,6 +41,13 @@ def by_the_rules(folder):
     return {key: found for key, (rank, found) in best.items() if not rank[2]}, tombstones
 
 
+def unrun():
+    """Documents beside the page that print a query over parts: nobody would run it."""
+    root = PAGE.parents[1]
+    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("sql/**/*.md")]
+    return [page for page in pages if any(call in page.read_text("utf-8") for call in ("read_parquet", "scan_parquet"))]
+
+
 def block(language, nth):
     return PAGE.read_text("utf-8").split("## 5. ")[1].split(f"```{language}\n")[nth].split("```")[0]
 
@@ -73,6 +80,9 @@ def main():
     parser.add_argument("compacted", type=pathlib.Path)
     parser.add_argument("--engine", action="append", choices=["duckdb", "polars", "spark"])
     args = parser.parse_args()
+    if printed := unrun():
+        print(f"WRONG: queries that are not run here: {printed}", file=sys.stderr)
+        return 1
     due, tombstones = by_the_rules(args.bundles)
     compacted = {}
     for path in args.compacted.glob("*.bundle/data/t*-ReferralAttachment/part-*.parquet"):
