@@ -241,7 +241,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaQueuePopulationScript (
 CREATE UNIQUE INDEX IF NOT EXISTS UX_BlobDeltaQueuePopulationScript
     ON BlobDeltaQueuePopulationScript (coalesce(TableName, '') COLLATE NOCASE, QueueName);
 
--- Rule 15. LoggedAt is set by whoever logs, from the server's clock, UTC. Of a key that LeftScope (rule 17)
+-- Rule 15. LoggedAt is when it is logged, by the server's clock, UTC, and best left to its default: an entry that
+-- says it was logged before the last run is taken by no run but one with --from. Of a key that LeftScope (rule 17)
 -- BusinessUnit is the unit that it left, NULL where it left the scope of all units.
 CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     DeletionId   INTEGER PRIMARY KEY,
@@ -249,7 +250,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     stream_id    BLOB NOT NULL CHECK (length(stream_id) = 16),
     DeletedOn    TEXT NOT NULL CHECK (length(DeletedOn) = 27),
     BusinessUnit BLOB NULL,
-    LoggedAt     TEXT NOT NULL CHECK (length(LoggedAt) = 27),
+    LoggedAt     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f0000')) CHECK (length(LoggedAt) = 27),
     Reason       TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);

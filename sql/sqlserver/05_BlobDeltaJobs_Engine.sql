@@ -1288,9 +1288,13 @@ BEGIN
             AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
-    -- Rule 12: the units that a completed run over all units has seen.
-    UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 1
-    WHERE TableName = @TableName AND BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u);
+    -- Rule 12: the units that a completed run over all units has seen. One that is away, and comes back, is new again:
+    -- its changes of meanwhile lie in no window.
+    UPDATE dbo.BlobDeltaBusinessUnitWatermark
+    SET IsKnownToAllRuns = CASE
+        WHEN BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u) THEN 1 ELSE 0
+    END
+    WHERE TableName = @TableName;
     INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
     SELECT DISTINCT @TableName, u.{BusinessUnitIdColumn}, 1
     FROM {BusinessUnitTable} AS u

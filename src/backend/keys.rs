@@ -41,11 +41,10 @@ pub struct KeyRecord {
 }
 
 /// The tables of the job database whose rows are of one configured table, and go with it. What tells what
-/// was done stays: runs, their steps and tables, bundles and logged deletions.
-pub(super) const OF_TABLE: [&str; 10] = [
+/// was done stays: runs, their steps and tables, bundles, what units were handed, and logged deletions.
+pub(super) const OF_TABLE: [&str; 9] = [
     "BlobDeltaHeldBackKey",
     "BlobDeltaPendingKey",
-    "BlobDeltaShippedKey",
     "BlobDeltaExcludedKey",
     "BlobDeltaMissingParentsQueue",
     "BlobDeltaWindowQueue",

@@ -8,7 +8,6 @@ use super::table::Table;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
 use crate::error::Unfinished;
-use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Status, TableCounts};
 use serde_json::{Value, json};
@@ -156,16 +155,17 @@ fn new_units_text(report: &RunReport) -> String {
     let mut table = Table::new(&["NewBusinessUnit", "Load its older rows with"]);
     for outcome in &report.tables {
         for unit in &outcome.new_business_units {
-            table.push([unit.to_string().into(), load_command(&outcome.table, *unit).into()]);
+            table.push([unit.to_string().into(), load_command(&outcome.table).into()]);
         }
     }
     if table.is_empty() { String::new() } else { format!("{}\n", table.text()) }
 }
 
-/// Rule 12: the command that loads a business unit from the beginning of time.
-fn load_command(table: &TableName, unit: Guid) -> String {
+/// Rule 12: the command that brings the older rows of a new unit to the receivers of all units. A run for the
+/// unit would bring them to that unit's own chain alone.
+fn load_command(table: &TableName) -> String {
     let name = table.shell_word();
-    format!("blobdelta run --table {name} --business-unit {unit} --from 0001-01-01 --out FOLDER")
+    format!("blobdelta run --table {name} --from 0001-01-01 --out FOLDER")
 }
 
 /// For programs.
@@ -186,7 +186,7 @@ fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
     let units: Vec<Value> = outcome
         .new_business_units
         .iter()
-        .map(|unit| json!({"business_unit": unit, "command": load_command(&outcome.table, *unit)}))
+        .map(|unit| json!({"business_unit": unit, "command": load_command(&outcome.table)}))
         .collect();
     json!({
         "table": outcome.table,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn rule_12_the_command_can_be_pasted_into_a_shell() {
         let table = TableName::parse("D.s.[it's a $HOME]").unwrap();
-        let command = load_command(&table, Guid::from_bytes([1; 16]));
+        let command = load_command(&table);
         assert!(command.contains(r"--table 'D.s.it'\''s a $HOME' "), "{command}");
     }
 }

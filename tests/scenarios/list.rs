@@ -72,6 +72,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,
         rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it,
+        rule_12_a_unit_that_comes_back_is_new_again,
         rule_12_a_unit_that_nobody_knows_is_refused,
         rule_15_logged_at_selects_and_deleted_on_competes,
         rule_15_the_latest_deletion_of_a_key_is_taken,
@@ -193,6 +194,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     }
     upkeep {
         a_table_is_removed_with_what_was_kept_for_it,
+        a_table_that_is_removed_and_added_tells_a_unit_what_is_gone,
         a_table_that_is_at_work_or_not_packed_is_removed_by_force_alone,
         rule_21_the_data_says_whether_the_configuration_means_it,
         rule_20_the_doctor_counts_what_no_window_will_take,

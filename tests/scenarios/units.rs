@@ -40,6 +40,22 @@ pub fn rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it(on: &Ins
     assert!(report.tables[0].new_business_units.is_empty());
 }
 
+/// What changed while it was away lies in no window of all units.
+pub fn rule_12_a_unit_that_comes_back_is_new_again(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"of A", 10, A);
+    world.run(5000);
+    assert!(world.backend.delete(&name("Src.dbo.Units"), ("Id", unit(A))).unwrap());
+    world.put(2, None, b"while it was away", 5100, A);
+    for at in [10_000, 20_000] {
+        assert!(world.run(at).tables[0].new_business_units.is_empty());
+    }
+    world.unit_in_scope(A);
+    let report = world.run(30_000);
+    assert_eq!(report.tables[0].new_business_units, [unit(A)]);
+    assert!(world.run(40_000).tables[0].new_business_units.is_empty());
+}
+
 pub fn rule_12_a_unit_that_nobody_knows_is_refused(on: &Instance) {
     let mut world = World::new(on);
     let mut options = world.options();

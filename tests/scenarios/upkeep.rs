@@ -24,6 +24,20 @@ pub fn a_table_is_removed_with_what_was_kept_for_it(on: &Instance) {
     assert_eq!(world.mark().last_high_water, None);
 }
 
+/// The chain goes on, so what it handed out is not forgotten.
+pub fn a_table_that_is_removed_and_added_tells_a_unit_what_is_gone(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    let _ = world.run_unit(1000, A);
+    world.remove(1);
+    world.at(1100);
+    world.log_deletion(1, 1100);
+    world.backend.remove_table(&name("Src.dbo.Docs"), false).unwrap();
+    world.backend.save_table(&world.table.clone()).unwrap();
+    let report = world.run_unit(9000, A);
+    assert_eq!(report.tables[0].counts.as_ref().unwrap().tombstones, 1);
+}
+
 pub fn a_table_that_is_at_work_or_not_packed_is_removed_by_force_alone(on: &Instance) {
     let mut world = World::new(on);
     let table = name("Src.dbo.Docs");

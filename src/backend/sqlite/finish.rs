@@ -132,6 +132,14 @@ impl Session {
                 let prepared = self.prepared.get(table);
                 let units = prepared.filter(|prepared| prepared.config.metadata_business_unit_column.is_some());
                 let Some(prepared) = units else { return Ok(()) };
+                // One that is away, and comes back, is new again: its changes of meanwhile lie in no window.
+                let sql = prepared.placeholders.fill(
+                    "away_units",
+                    "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0 WHERE TableName = ?1
+                     AND BusinessUnitId NOT IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u
+                                                WHERE u.{BusinessUnitIdColumn} IS NOT NULL)",
+                )?;
+                self.execute(&sql, [table])?;
                 let sql = prepared.placeholders.fill(
                     "known_units",
                     "INSERT INTO BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
