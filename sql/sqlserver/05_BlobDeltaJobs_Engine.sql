@@ -1111,7 +1111,7 @@ BEGIN
         N'',"without_stamp":'', (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}),
         N'',"without_key":'', (SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} IS NULL)
             + (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} IS NULL),
-        N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName),
+        N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''),
         N'',"future_deletions":'', (
             SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
         ), CHAR(125)

@@ -45,7 +45,7 @@ SELECT
     (
         SELECT count(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
     ) AS WithoutStamp,
-    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName) AS LoggedDeletions,
+    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
     (
         SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
     ) AS FutureDeletions;
