@@ -5,6 +5,13 @@ ALTER TABLE BlobDeltaTableConfig
     ADD COLUMN AcceptedAbsentPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100);
 ALTER TABLE BlobDeltaTableConfig
     ADD COLUMN AcceptedOrphanPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100);
+-- Who is at a run; and what it was told of its bundle: nobody knows of those that were.
+ALTER TABLE BlobDeltaRun ADD COLUMN Attempt INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE BlobDeltaRun ADD COLUMN OutFolder TEXT NULL;
+ALTER TABLE BlobDeltaRun ADD COLUMN ShipTo TEXT NULL;
+ALTER TABLE BlobDeltaRun ADD COLUMN SignedBy TEXT NULL;
+ALTER TABLE BlobDeltaRun ADD COLUMN EncryptedTo TEXT NULL;
+ALTER TABLE BlobDeltaRun ADD COLUMN BundleForm TEXT NULL CHECK (BundleForm IN ('Folder', 'Archive'));
 ALTER TABLE BlobDeltaRunTable ADD COLUMN NewestModifiedOn TEXT NULL;
 ALTER TABLE BlobDeltaDeletionLog
     ADD COLUMN Reason TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'));

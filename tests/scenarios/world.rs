@@ -38,6 +38,12 @@ pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLU
     ALTER TABLE BlobDeltaBusinessUnitWatermark DROP COLUMN LastRunCompletedAt;
     ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
     ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
+    ALTER TABLE BlobDeltaRun DROP COLUMN Attempt;
+    ALTER TABLE BlobDeltaRun DROP COLUMN OutFolder;
+    ALTER TABLE BlobDeltaRun DROP COLUMN ShipTo;
+    ALTER TABLE BlobDeltaRun DROP COLUMN SignedBy;
+    ALTER TABLE BlobDeltaRun DROP COLUMN EncryptedTo;
+    ALTER TABLE BlobDeltaRun DROP COLUMN BundleForm;
     ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
     ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 3 WHERE Script LIKE '03%';";
