@@ -714,8 +714,7 @@ ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
     @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
     @SafetyBufferMinutes int = NULL OUTPUT,
     @SourceHint nvarchar(60) = NULL OUTPUT,
-    @WithTarget bit = 1,
-    @MetadataFilter nvarchar(4000) = NULL OUTPUT
+    @WithTarget bit = 1
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -742,8 +741,7 @@ BEGIN
         @MetadataModifiedOnCol = MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END),
         @MetadataBusinessUnitCol = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END),
         @BusinessUnitIdColumn = MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END),
-        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END),
-        @MetadataFilter = MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END)
+        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END)
     FROM #Placeholder;
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;

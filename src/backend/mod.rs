@@ -6,6 +6,7 @@
 
 mod connect;
 mod extract;
+mod filter;
 mod fit;
 mod holdings;
 mod inventory;

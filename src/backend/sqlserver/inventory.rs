@@ -6,6 +6,7 @@ use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
 use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
+use crate::backend::filter::{Dialect, condition};
 use crate::backend::fit::named;
 use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
 use crate::error::{Error, Result};
@@ -21,6 +22,8 @@ use crate::model::time::Timestamp;
 use std::collections::HashMap;
 
 const INVENTORY: &str = include_str!("../../../sql/sqlserver/inventory.sql");
+const DIALECT: Dialect =
+    Dialect { always: "1 = 1", column: |name| of("m", name), guid: |guid| format!("'{guid}'"), text: "N" };
 const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
 const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
 
@@ -123,19 +126,14 @@ impl Session {
         Ok(filled(text, &values.map(|(name, value)| (name, value.as_str()))))
     }
 
-    /// Which rows of the metadata table, AS m, count: the server makes the condition, as for its scripts.
+    /// Which rows of the metadata table, AS m, count. The procedures read the filter by themselves; whoever
+    /// reconciles may not call what they call for it.
     fn filter_condition(&mut self, table: &TableConfig) -> Result<String> {
-        if table.metadata_filter.is_none() {
-            return Ok("1 = 1".into());
-        }
-        let inputs = || vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
-        let doing = "read the filter of a table";
-        let found = self.client.unit(|client| {
-            let output = [("MetadataFilter", "nvarchar(4000)")];
-            client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs(), &output)
-        })?;
-        let row = found.ok_or_else(|| Error::internal("the server gave no filter").table(&table.name))?;
-        Fields::of(&row).must(0, Fields::text).map(str::to_owned)
+        let columns = match &table.metadata_filter {
+            Some(_) => catalog::columns(&mut self.client, &table.metadata)?,
+            None => Vec::new(),
+        };
+        condition(table, &columns, &DIALECT)
     }
 
     fn path_type(&mut self, table: &TableConfig) -> Result<Option<Column>> {

@@ -1,0 +1,99 @@
+//! A table's `MetadataFilter` as a condition of SQL, for either kind of instance.
+
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::filter::MetadataFilter;
+use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
+use crate::model::table::TableConfig;
+
+/// How an instance writes what a condition is made of.
+pub(super) struct Dialect {
+    /// What is always true.
+    pub(super) always: &'static str,
+    /// A column of `m`, quoted.
+    pub(super) column: fn(&str) -> String,
+    /// A uniqueidentifier.
+    pub(super) guid: fn(Guid) -> String,
+    /// What stands before the quotes of a text.
+    pub(super) text: &'static str,
+}
+
+/// Whether a row of the metadata table, AS m, counts; `columns` are the table's.
+///
+/// # Errors
+/// Config, for a column that is not there, or a value that its type cannot have.
+pub(super) fn condition(table: &TableConfig, columns: &[Column], dialect: &Dialect) -> Result<String> {
+    let Some(text) = &table.metadata_filter else { return Ok(dialect.always.into()) };
+    let at = |error: Error| error.table(&table.name).column("MetadataFilter");
+    let filter = MetadataFilter::parse(text).map_err(at)?;
+    let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(&filter.column)).ok_or_else(|| {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        at(Error::config(format!("the metadata table has no column {}", filter.column))
+            .hint(format!("it has: {}", names.join(", "))))
+    })?;
+    let values = filter.values.iter().map(|value| literal(column, value, dialect));
+    let values = values.collect::<Result<Vec<_>>>().map_err(at)?;
+    Ok(format!("({} IN ({}))", (dialect.column)(&column.name), values.join(", ")))
+}
+
+/// The one place where a value of a configuration becomes SQL.
+fn literal(column: &Column, value: &str, dialect: &Dialect) -> Result<String> {
+    let wrong = || Error::config(format!("{value:?} is no value of the column {}, {}", column.name, column.sql_type));
+    let integer = |least: i64, most: i64| {
+        let found = value.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
+        found.map(|number| number.to_string()).ok_or_else(wrong)
+    };
+    match column.sql_type {
+        SqlType::Bit => match value.to_ascii_lowercase().as_str() {
+            "1" | "true" => Ok("1".into()),
+            "0" | "false" => Ok("0".into()),
+            _ => Err(wrong()),
+        },
+        SqlType::TinyInt => integer(0, u8::MAX.into()),
+        SqlType::SmallInt => integer(i16::MIN.into(), i16::MAX.into()),
+        SqlType::Int => integer(i32::MIN.into(), i32::MAX.into()),
+        SqlType::BigInt => integer(i64::MIN, i64::MAX),
+        SqlType::UniqueIdentifier => Guid::parse(value).map(dialect.guid).map_err(|_| wrong()),
+        SqlType::Char(most) | SqlType::NChar(most) | SqlType::VarChar(Some(most)) | SqlType::NVarChar(Some(most)) => {
+            if value.contains('\0') || value.encode_utf16().count() > usize::from(most) {
+                return Err(wrong());
+            }
+            Ok(format!("{}'{}'", dialect.text, value.replace('\'', "''")))
+        }
+        other => Err(Error::config(format!("a filter cannot be of the column {}, {other}", column.name))
+            .hint("it can be of whole numbers, bit, texts with a length and uniqueidentifier")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_never_more_than_a_value() {
+        let dialect = Dialect {
+            always: "1 = 1",
+            column: |name| format!("m.[{name}]"),
+            guid: |guid| format!("'{guid}'"),
+            text: "N",
+        };
+        let of = |sql_type, value| literal(&Column::new("c", sql_type, true), value, &dialect);
+        let text = SqlType::NVarChar(Some(20));
+        assert_eq!(of(text, "it's') OR 1 --").unwrap(), "N'it''s'') OR 1 --'");
+        assert_eq!(of(SqlType::TinyInt, "255").unwrap(), "255");
+        assert_eq!(of(SqlType::Bit, "True").unwrap(), "1");
+        for (sql_type, value) in [
+            (SqlType::TinyInt, "256"),
+            (SqlType::Int, "1 OR 1"),
+            (SqlType::Bit, "2"),
+            (SqlType::UniqueIdentifier, "x"),
+            (text, "a\0b"),
+            (SqlType::NVarChar(Some(2)), "abc"),
+            (SqlType::VarBinary(Some(9)), "1"),
+            (SqlType::NVarChar(None), "a"),
+        ] {
+            assert!(of(sql_type, value).is_err(), "{sql_type} {value:?}");
+        }
+    }
+}
