@@ -84,7 +84,7 @@ pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_pub
     let previous = bundle.manifest().tables[0].previous.unwrap().root_sha256;
     assert_eq!(Some(&previous), adopted[0].bundles.last().map(|(_, root)| root));
     assert_eq!(world.numbers(), [2, 3, 4, 5], "the blob that came late is not lost");
-    let all = survey(&[out.clone()], &Default::default(), &Silent).unwrap();
+    let all = survey(std::slice::from_ref(&out), &Default::default(), &Silent).unwrap();
     assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
     assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty(), "it can be said again");
 }
