@@ -169,8 +169,8 @@ impl<'a> Sending<'a> {
             .hint("see who else works on that place, and ship the bundle again, which sends what is missing"))
     }
 
-    /// It has its marker and its files. What a crash left between marker and claim goes, and a
-    /// signature that was made meanwhile is put beside the list that it signs.
+    /// It has its marker and its files. What dead processes left beside it goes, and a signature that was
+    /// made meanwhile is put beside the list that it signs.
     fn stood(mut self) -> Result<Shipped> {
         let name = &self.shipment.name;
         self.shipped = Shipped { stood: true, files_skipped: 0, bytes_skipped: 0, ..self.shipped };
@@ -180,6 +180,7 @@ impl<'a> Sending<'a> {
             }
         }
         self.sign(name)?;
+        self.store.settle(name)?;
         let claim = format!("{name}.shipping");
         if self.store.head(&claim)?.is_some() {
             Claim::take(self.store, self.at, name, self.shipment.root_sha256)?.release()?;
