@@ -6,9 +6,10 @@
 //! - no key whose deletion was logged and shipped stands there, unless it came back later;
 //! - what left its unit before the unit's last run is not there, unless a child of it is;
 //! - no blob is there of a row that never was in its scope;
+//! - and `reconcile` misses nothing in the bundles that is there;
 //! - every published bundle passes `verify --deep`.
 
-use super::{History, Metadata, scopes};
+use super::{History, Metadata, Row, scopes};
 use crate::scenarios::world::{key, minute};
 use blobdelta::bundle::Bundle;
 use blobdelta::error::Result;
@@ -18,6 +19,7 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::run::Scope;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
+use blobdelta::reconcile::{FindingKind, ReconcileOptions, reconcile};
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::{Level, verify};
 use std::collections::BTreeMap;
@@ -73,21 +75,40 @@ impl History {
             self.check_rows(scope, *end, &target);
             self.check_deleted(scope, *end, &target);
             self.check_foreign(scope, *end, &target);
+            self.check_reconciled(scope, *end);
+        }
+    }
+
+    /// Whether a row has to be with the receivers of a scope, as it is in the source.
+    fn is_due(&self, scope: Scope, number: u32, row: &Row, end: End) -> bool {
+        let (Some((_, came)), Some(metadata)) = (&row.blob, &row.metadata) else { return false };
+        row.is_in(scope)
+            && !self.unseen.contains(&(scope, number))
+            && minute(metadata.modified) < end.0
+            && *came < end.1
+    }
+
+    fn check_reconciled(&mut self, scope: Scope, end: End) {
+        let bundles = self.bundles();
+        let options = ReconcileOptions { unit: scope.business_unit(), content: true, ..ReconcileOptions::default() };
+        let report = reconcile(&bundles, &mut *self.world.backend, &options, &Silent).unwrap().remove(0);
+        let is_lack = |kind| matches!(kind, FindingKind::Missing | FindingKind::Older | FindingKind::OtherContent);
+        for finding in report.findings.iter().filter(|finding| is_lack(finding.kind)) {
+            let number = u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
+            let row = &self.rows[&number];
+            let is_latest = row.metadata.as_ref().is_some_and(|metadata| metadata.is_latest);
+            assert!(!is_latest || !self.is_due(scope, number, row, end), "{scope}: {finding:?}");
         }
     }
 
     /// Nothing is missing, and nothing differs.
     fn check_rows(&self, scope: Scope, end: End, target: &BTreeMap<Guid, TargetRow>) {
-        for (number, row) in self.rows.iter().filter(|(_, row)| row.is_in(scope)) {
-            let (Some((bytes, came)), Some(Metadata { modified, is_latest, .. })) = (&row.blob, &row.metadata) else {
+        for (number, row) in self.rows.iter().filter(|(number, row)| self.is_due(scope, **number, row, end)) {
+            let (Some((bytes, _)), Some(Metadata { modified, is_latest, .. })) = (&row.blob, &row.metadata) else {
                 continue;
             };
-            let place = (scope, *number);
-            if self.unseen.contains(&place) || minute(*modified) >= end.0 || *came >= end.1 {
-                continue;
-            }
             let found = target.get(&key(*number));
-            let has_gone = self.deleted.contains_key(number) || self.left.contains_key(&place);
+            let has_gone = self.deleted.contains_key(number) || self.left.contains_key(&(scope, *number));
             if !is_latest && (found.is_some() || has_gone) {
                 continue;
             }
