@@ -440,7 +440,7 @@ BEGIN
         VALUES (N'warning', N'rights in BlobDeltaJobs', N'there is no role for the account that runs', N'run script 10_BlobDeltaJobs_Rights.sql, or blobdelta deploy');
         RETURN 0;
     END;
-    CREATE TABLE #Kind (Name nvarchar(128) NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
+    CREATE TABLE #Kind (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
     EXEC dbo.usp_BlobDelta_ListTables;
     DELETE FROM #Kind WHERE OBJECT_ID(N'dbo.' + Name) IS NULL;
     SET @IsAdmin = CASE WHEN COALESCE(IS_SRVROLEMEMBER(N'sysadmin'), 0) = 1 OR COALESCE(IS_MEMBER(N'db_owner'), 0) = 1 THEN 1 ELSE 0 END;

@@ -51,7 +51,7 @@ GO
 GRANT SELECT ON SCHEMA::dbo TO BlobDeltaRunner;
 GO
 DECLARE @Name nvarchar(128), @Sql nvarchar(400);
-CREATE TABLE #Kind (Name nvarchar(128) NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
+CREATE TABLE #Kind (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
 EXEC dbo.usp_BlobDelta_ListTables;
 SET @Name = (SELECT MIN(Name) FROM #Kind WHERE IsDeployers = 0 AND OBJECT_ID(N'dbo.' + Name) IS NOT NULL);
 WHILE @Name IS NOT NULL
@@ -64,7 +64,7 @@ DROP TABLE #Kind;
 -- The doors of a run. What they call is not granted: it would write for its caller whatever that one hands it. Left out are those of
 -- the deployer: usp_BlobDelta_MakeSlice, usp_BlobDelta_ResolveTableConfig, usp_BlobDelta_Prune, usp_BlobDelta_AddServer and
 -- usp_BlobDelta_BecomeOwnSource.
-CREATE TABLE #Door (Name nvarchar(128) NOT NULL PRIMARY KEY);
+CREATE TABLE #Door (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
 INSERT INTO #Door (Name)
 SELECT N'ufn_BlobDelta_UtcNow' UNION ALL SELECT N'ufn_BlobDelta_LocalNow' UNION ALL SELECT N'ufn_BlobDelta_TableName'
 UNION ALL SELECT N'ufn_BlobDelta_ServerIdentity' UNION ALL SELECT N'ufn_BlobDelta_DatabaseGuid'
