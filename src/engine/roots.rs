@@ -20,7 +20,7 @@ use crate::model::run::{Scope, Selection};
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A list of tag files is no longer.
 const MAX_LIST_BYTES: u64 = 64 << 20;
@@ -50,18 +50,18 @@ pub fn find_fork(
     for table in tables {
         undecided.insert(table.clone(), backend.chain_records(table, scope)?);
     }
-    for (name, path) in names {
+    for (name, path) in &names {
         monitor.check()?;
         // What is older than all that we still hold of a chain was pruned from our records.
         undecided.retain(|_, records| oldest(records).is_none_or(|oldest| *name.as_str() >= *oldest.compact_utc()));
         if undecided.is_empty() {
             break;
         }
-        let is_it = |record: &ChainRecord| BundleName::of_file(&record.name).as_ref() == Some(&name);
+        let is_it = |record: &ChainRecord| BundleName::of_file(&record.name).as_ref() == Some(name);
         if let Some(record) = undecided.values().flatten().find(|record| is_it(record)) {
-            if root_at(&path).is_some_and(|root| root != record.root_sha256) {
+            if root_at(path).is_some_and(|root| root != record.root_sha256) {
                 return Ok(Some(forked(
-                    &path,
+                    path,
                     place,
                     "it has another root digest than the one that was recorded under this name",
                 )));
@@ -69,15 +69,16 @@ pub fn find_fork(
             undecided.retain(|_, records| !records.iter().any(is_it));
             continue;
         }
-        let Some(bundle) = open(&path, monitor)? else { continue };
+        let Some(bundle) = open(path, monitor)? else { continue };
         let manifest = bundle.manifest();
         if manifest.run.source_id != source_id {
             continue;
         }
         for part in manifest.tables.iter().filter(|part| part.scope.0 == scope) {
             let Some(records) = undecided.remove(&part.name) else { continue };
-            if let Some(why) = stranger(backend, manifest, &records)? {
-                return Ok(Some(forked(&path, place, why).table(&part.name)));
+            let mut is_followed = || is_followed(&names, (&part.name, scope), bundle.root_sha256(), &records, monitor);
+            if let Some(why) = stranger(backend, manifest, &records, &mut is_followed)? {
+                return Ok(Some(forked(path, place, why).table(&part.name)));
             }
         }
     }
@@ -102,12 +103,16 @@ pub fn find_fork_of(
 }
 
 /// Why a bundle of this chain is none that the job database made, if it is none.
-fn stranger(backend: &mut dyn Backend, manifest: &Manifest, records: &[ChainRecord]) -> Result<Option<&'static str>> {
-    let newest = records.iter().map(|record| record.run_started_at).max();
-    let is_behind_ours = newest >= Some(manifest.run.started_at.0);
+fn stranger(
+    backend: &mut dyn Backend,
+    manifest: &Manifest,
+    records: &[ChainRecord],
+    is_followed: &mut dyn FnMut() -> Result<bool>,
+) -> Result<Option<&'static str>> {
     if manifest.kind == BundleKind::Compacted {
         let is_made_of_ours = records.iter().any(|record| manifest.inputs.contains(&record.root_sha256));
-        return Ok(match is_made_of_ours && is_behind_ours {
+        let newest = records.iter().map(|record| record.run_started_at).max();
+        return Ok(match is_made_of_ours && newest >= Some(manifest.run.started_at.0) {
             true => None,
             false => Some("it was compacted from bundles that the job database does not know"),
         });
@@ -119,11 +124,41 @@ fn stranger(backend: &mut dyn Backend, manifest: &Manifest, records: &[ChainReco
     match backend.run(run) {
         // It was published, and whoever did it died before he recorded it.
         Ok(_) => Ok(None),
-        // Its run was pruned: names tell runs of one second apart by their ids alone.
-        Err(error) if error.kind() == Kind::Usage && is_behind_ours => Ok(None),
-        Err(error) if error.kind() == Kind::Usage => Ok(Some("the job database does not know its run")),
+        // Its run was pruned, where one of ours follows it: names tell runs of one second apart by their ids alone.
+        Err(error) if error.kind() == Kind::Usage => {
+            Ok((!is_followed()?).then_some("the job database does not know its run"))
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the links of bundles at the place lead from one that is recorded to this one.
+fn is_followed(
+    names: &[(BundleName, PathBuf)],
+    (table, scope): (&TableName, Scope),
+    root: Sha256,
+    records: &[ChainRecord],
+    monitor: &dyn Monitor,
+) -> Result<bool> {
+    let mut links = BTreeMap::new();
+    for (_, path) in names {
+        monitor.check()?;
+        let Some(bundle) = open(path, monitor)? else { continue };
+        let part = bundle.manifest().tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
+        links.extend(part.and_then(|part| Some((bundle.root_sha256(), part.previous.as_ref()?.root_sha256))));
+    }
+    let leads_to_it = |record: &ChainRecord| {
+        let mut at = Some(record.root_sha256);
+        for _ in 0..=links.len() {
+            match at {
+                Some(here) if here == root => return true,
+                Some(here) => at = links.get(&here).copied(),
+                None => return false,
+            }
+        }
+        false
+    };
+    Ok(records.iter().any(leads_to_it))
 }
 
 /// When the oldest run began of which a record is still held.
