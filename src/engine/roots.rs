@@ -48,17 +48,20 @@ pub fn find_fork(
     let source_id = backend.source_id()?;
     let mut undecided = BTreeMap::new();
     for table in tables {
-        undecided.insert(table.clone(), backend.chain_records(table, scope)?);
+        undecided.insert(table.clone(), Undecided { records: backend.chain_records(table, scope)?, until: None });
     }
     for (name, path) in &names {
         monitor.check()?;
         // What is older than all that we still hold of a chain was pruned from our records.
-        undecided.retain(|_, records| oldest(records).is_none_or(|oldest| *name.as_str() >= *oldest.compact_utc()));
+        undecided.retain(|_, chain| {
+            oldest(&chain.records).is_none_or(|oldest| *name.as_str() >= *oldest.compact_utc())
+                && chain.until.as_deref().is_none_or(|second| name.as_str().starts_with(second))
+        });
         if undecided.is_empty() {
             break;
         }
         let is_it = |record: &ChainRecord| BundleName::of_file(&record.name).as_ref() == Some(name);
-        if let Some(record) = undecided.values().flatten().find(|record| is_it(record)) {
+        if let Some(record) = undecided.values().flat_map(|chain| &chain.records).find(|record| is_it(record)) {
             if root_at(path).is_some_and(|root| root != record.root_sha256) {
                 return Ok(Some(forked(
                     path,
@@ -66,7 +69,8 @@ pub fn find_fork(
                     "it has another root digest than the one that was recorded under this name",
                 )));
             }
-            undecided.retain(|_, records| !records.iter().any(is_it));
+            let found = undecided.values_mut().filter(|chain| chain.records.iter().any(is_it));
+            found.for_each(|chain| chain.until = Some(second_of(name)));
             continue;
         }
         let Some(bundle) = open(path, monitor)? else { continue };
@@ -75,7 +79,9 @@ pub fn find_fork(
             continue;
         }
         for part in manifest.tables.iter().filter(|part| part.scope.0 == scope) {
-            let Some(records) = undecided.remove(&part.name) else { continue };
+            let Some(chain) = undecided.get_mut(&part.name) else { continue };
+            chain.until = Some(second_of(name));
+            let records = chain.records.clone();
             let mut is_followed = || is_followed(&names, (&part.name, scope), bundle.root_sha256(), &records, monitor);
             if let Some(why) = stranger(backend, manifest, &records, &mut is_followed)? {
                 return Ok(Some(forked(path, place, why).table(&part.name)));
@@ -100,6 +106,19 @@ pub fn find_fork_of(
         None => backend.tables()?.into_iter().filter(|table| table.is_active).map(|table| table.name).collect(),
     };
     find_fork(backend, &tables, selection.scope, place, monitor)
+}
+
+/// A chain whose newest bundle at the place was not found yet.
+struct Undecided {
+    records: Vec<ChainRecord>,
+    /// The second of the one that was found. Names tell runs of one second apart by their ids alone, so that all of them
+    /// are looked at.
+    until: Option<String>,
+}
+
+/// When the run of a bundle began, as its name says it.
+fn second_of(name: &BundleName) -> String {
+    name.as_str().chars().take_while(|at| *at != '-').collect()
 }
 
 /// Why a bundle of this chain is none that the job database made, if it is none.
