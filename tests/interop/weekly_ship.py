@@ -278,6 +278,7 @@ def main(binary, folder):
         copy = folder / f"{name}-demo"
         shutil.copytree(demo, copy)
         relocate(copy, demo)
+        Caller(binary, None)("deploy", "--moved", "--connection", f"sqlite:{copy / 'source'}")
         store = Store(name, folder / f"{name}-server")
         try:
             call = Caller(binary, store)
