@@ -171,6 +171,8 @@ struct History {
     seen: BTreeSet<(Scope, u32)>,
     /// When a key left a scope, in true time.
     left: BTreeMap<(Scope, u32), i64>,
+    /// When a folder last lost a child, in true time.
+    loosened: BTreeMap<u32, i64>,
     /// Keys that came into a scope without a stamp, which no window can see.
     unseen: BTreeSet<(Scope, u32)>,
 }
@@ -193,6 +195,7 @@ impl History {
             started: BTreeMap::new(),
             seen: BTreeSet::new(),
             left: BTreeMap::new(),
+            loosened: BTreeMap::new(),
             unseen: BTreeSet::new(),
         }
     }
@@ -337,7 +340,11 @@ impl History {
 
     fn delete(&mut self, number: u32) {
         let has_child = self.rows.values().any(|row| row.parent == Some(number));
-        if !has_child && self.rows.remove(&number).is_some() {
+        if has_child {
+            return;
+        }
+        if let Some(row) = self.rows.remove(&number) {
+            self.loosened.extend(row.parent.map(|parent| (parent, self.now)));
             self.world.remove(number);
             self.world.log_deletion(number, self.stamp());
             let is_latest = self.note_stamp(number);
@@ -358,7 +365,10 @@ impl History {
             return;
         };
         self.world.blob(moved, parent, &bytes);
-        self.rows.entry(moved).and_modify(|row| row.parent = parent);
+        if let Some(row) = self.rows.get_mut(&moved) {
+            self.loosened.extend(row.parent.map(|parent| (parent, self.now)));
+            row.parent = parent;
+        }
         self.stamp_row(moved, metadata.unit);
         let mut below = vec![moved];
         while let Some(folder) = below.pop() {

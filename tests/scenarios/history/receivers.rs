@@ -140,19 +140,22 @@ impl History {
                 continue;
             }
             // A row that came before its window is waited for.
-            if row.metadata.is_none() || found.modified >= Some(end.0) || self.holds(scope, *number, target) {
+            if row.metadata.is_none() || found.modified >= Some(end.0) || self.holds(scope, *number, end, target) {
                 continue;
             }
             panic!("{scope}: key {number} left it, and stands");
         }
     }
 
-    /// Whether something below the key is in scope there, or waits to go.
-    fn holds(&self, scope: Scope, folder: u32, target: &BTreeMap<Guid, TargetRow>) -> bool {
+    /// Whether something below the key is in scope there, or waits to go, or was below it at the scope's last run.
+    fn holds(&self, scope: Scope, folder: u32, end: End, target: &BTreeMap<Guid, TargetRow>) -> bool {
+        if self.loosened.get(&folder).is_some_and(|at| *at >= end.1) {
+            return true;
+        }
         let below = self.rows.iter().filter(|(_, row)| row.parent == Some(folder));
-        below
-            .filter_map(|(number, row)| Some((*number, row, target.get(&key(*number))?)))
-            .any(|(number, row, found)| row.is_in(scope) || found.bytes.is_some() || self.holds(scope, number, target))
+        below.filter_map(|(number, row)| Some((*number, row, target.get(&key(*number))?))).any(
+            |(number, row, found)| row.is_in(scope) || found.bytes.is_some() || self.holds(scope, number, end, target),
+        )
     }
 
     fn window_ends(&mut self) -> BTreeMap<Scope, End> {
