@@ -53,6 +53,11 @@ pub fn pack(
     packer.backend.record_destination(run_id, &told)?;
     let run = Run { destination: Some(told), ..run };
     let packed = packer.pack_left(&run, &unpacked, &route)?;
+    if packed.bundle.is_none() && packed.failed.is_empty() {
+        // Somebody else packed it all in the meantime.
+        let states = packer.backend.run_tables(run_id)?;
+        return packer.repack(&run, &states, &route);
+    }
     Ok(PackReport { bundles: packed.bundle.into_iter().collect(), failed: packed.failed })
 }
 
@@ -107,7 +112,8 @@ pub(super) struct Packed {
 }
 
 impl Packer<'_> {
-    /// Packs tables of a run that has ended, under leases that are taken for it.
+    /// Packs tables of a run that has ended, under leases that are taken for it. What somebody else packed
+    /// before they could be taken is no failure, and in none of the lists.
     pub(super) fn pack_left(&mut self, run: &Run, tables: &[TableName], route: &Route) -> Result<Packed> {
         let (mut fences, mut failed) = (Vec::new(), Vec::new());
         for table in tables {
@@ -119,12 +125,21 @@ impl Packer<'_> {
                 Err(error) => failed.push((table.clone(), error.run(run.id).table(table))),
             }
         }
-        let packed = self.pack(run, fences.clone(), route);
+        let packed = self.still_unpacked(run, &mut fences).and_then(|()| self.pack(run, fences.clone(), route));
         let released = release_all(self.backend, self.leases, &fences);
         let mut packed = packed?;
         released?;
         packed.failed.extend(failed);
         Ok(packed)
+    }
+
+    /// Lets go of what is in a bundle by now. What is to be packed was read before its lease was taken, and
+    /// another process may have packed it in between.
+    pub(super) fn still_unpacked(&mut self, run: &Run, fences: &mut Vec<Fence>) -> Result<()> {
+        let states = self.backend.run_tables(run.id)?;
+        let is_done = |fence: &mut Fence| !states.contains(&(fence.table.clone(), PackState::Unpacked));
+        let done: Vec<Fence> = fences.extract_if(.., is_done).collect();
+        release_all(self.backend, self.leases, &done)
     }
 
     /// Packs slices whose leases are held, and records the bundle. A table that cannot be packed costs

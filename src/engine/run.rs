@@ -284,7 +284,9 @@ impl Running<'_> {
         }
         let unpacked = completed.iter().filter(|(_, state)| *state == PackState::Unpacked);
         let tables: Vec<&TableName> = unpacked.map(|(table, _)| table).collect();
-        take_all(self.backend, self.leases, run.id, &tables)
+        let mut fences = take_all(self.backend, self.leases, run.id, &tables)?;
+        self.packer().still_unpacked(run, &mut fences)?;
+        Ok(fences)
     }
 
     /// Packs what this run completed, and backs it up if that was asked for; gives the tables that could

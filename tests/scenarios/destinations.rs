@@ -194,6 +194,38 @@ pub fn rule_18_a_run_of_one_table_packs_nothing_of_the_others(on: &Instance) {
     assert_eq!(world.backend.run_tables(second).unwrap()[0].1, PackState::SliceGone);
 }
 
+/// Somebody else packs a leftover while a run is about to.
+struct PackedMeanwhile(std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Monitor for PackedMeanwhile {
+    fn event(&self, event: Event<'_>) {
+        if matches!(event, Event::Note(note) if note.starts_with("packing what run"))
+            && let Some(pack) = self.0.lock().unwrap().take()
+        {
+            pack();
+        }
+    }
+}
+
+/// What is to be packed is read before its lease is taken.
+pub fn rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice(on: &Instance) {
+    let mut world = planted(on);
+    let options = told(&world, "all", None, None);
+    let left = stopped(&mut world, 1000, &options);
+    world.at(2000);
+    let (open, same, disk) = (world.place.opener(), options.clone(), Arc::clone(&world.disk));
+    let pack = move || {
+        let out = same.out.clone().unwrap();
+        engine::pack(&mut *open(), left, &out, &same.pack, 600, &*disk, &Silent).unwrap();
+    };
+    let monitor = PackedMeanwhile(std::sync::Mutex::new(Some(Box::new(pack))));
+    let report = engine::run(&mut *world.backend, &options, &*Arc::clone(&world.disk), &monitor).unwrap();
+    assert!(monitor.0.lock().unwrap().is_none(), "it was packed in between");
+    assert_eq!((report.run.status, report.bundles.len()), (Status::Completed, 1));
+    assert_eq!(world.backend.bundles(left).unwrap().len(), 1);
+    assert_eq!(scopes(options.out.as_ref().unwrap()), [None, None], "one bundle a run");
+}
+
 pub fn rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alone(on: &Instance) {
     let mut world = planted(on);
     world.table.require_bundle = Some(false);

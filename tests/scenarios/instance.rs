@@ -59,6 +59,20 @@ impl Place {
         }
     }
 
+    /// Opens a session wherever it is called, on another thread as well.
+    pub fn opener(&self) -> Box<dyn FnOnce() -> Session + Send> {
+        match self {
+            Self::Embedded { folder, clock } => {
+                let (connection, clock) = (Connection::Embedded(folder.clone()), Arc::<ManualClock>::clone(clock));
+                Box::new(move || Session::own(&connection, &OpenOptions { clock, ..OpenOptions::default() }))
+            }
+            Self::Server(server) => {
+                let connection = server.connection.clone();
+                Box::new(move || Session::own(&connection, &OpenOptions::default()))
+            }
+        }
+    }
+
     /// A session that reads slices over several connections, where there is a network.
     pub fn open_over(&self, connections: usize) -> Session {
         let options = OpenOptions { connections, ..OpenOptions::default() };

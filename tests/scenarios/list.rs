@@ -123,6 +123,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_18_a_leftover_whose_folder_is_gone_stays_until_somebody_packs_it,
         rule_18_a_run_of_the_same_tables_and_units_takes_what_the_last_one_left_with_it,
         rule_18_a_run_of_one_table_packs_nothing_of_the_others,
+        rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice,
         rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alone,
         rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted,
         rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder,
