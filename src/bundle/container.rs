@@ -1,12 +1,14 @@
 //! [`Container`]: where the files of a bundle lie, a folder or an archive, here or at a destination,
 //! behind one way of listing and opening them.
 
+use super::access::{Access, Distrust, Policy};
 use super::archive::{self, Archive, Identities};
 use super::content::Content;
 use super::folder::{self, Entry};
-use super::layout::{BUNDLE_SUFFIX, BundleName};
+use super::layout::{BUNDLE_SUFFIX, BundleName, SIGNATURE};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
+use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
 use crate::durable::{Disk, Local, Sharing};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -24,6 +26,7 @@ pub struct Container {
     form: Form,
     /// The root digest that the marker beside it says, at a destination.
     marker: Option<Sha256>,
+    policy: Arc<Policy>,
 }
 
 enum Form {
@@ -42,12 +45,13 @@ impl Container {
     /// Usage, if there is nothing, something that is neither, or no identity that opens it;
     /// Verification, for an archive in another form than the one it can have; Config, for a place
     /// that cannot be reached so; Io.
-    pub fn open(path: &Path, identities: &Identities) -> Result<Self> {
+    pub fn open(path: &Path, access: &Access) -> Result<Self> {
         let opened = match Location::of_path(path)? {
-            Some(url) => Self::at(path, &url, identities),
-            None => Self::form(path, identities).map(|form| Self::new(path, form)),
+            Some(url) => Self::at(path, &url, &access.identities),
+            None => Self::form(path, &access.identities).map(|form| Self::new(path, form)),
         };
-        opened.map_err(|error| error.file(path))
+        let opened = opened.map_err(|error| error.file(path))?;
+        Ok(Self { policy: Arc::clone(&access.policy), ..opened })
     }
 
     /// A folder that is known to be one, and lies beneath this disk.
@@ -56,7 +60,7 @@ impl Container {
     }
 
     fn new(path: &Path, form: Form) -> Self {
-        Self { path: path.to_owned(), at: path.to_owned(), form, marker: None }
+        Self { path: path.to_owned(), at: path.to_owned(), form, marker: None, policy: Arc::default() }
     }
 
     fn at(path: &Path, url: &Location, identities: &Identities) -> Result<Self> {
@@ -66,7 +70,7 @@ impl Container {
         let marker = (!is_encrypted).then_some(remote.marker);
         if let Some(at) = url.folder() {
             let form = Self::form(at, identities)?;
-            return Ok(Self { path: path.to_owned(), at: at.to_owned(), form, marker });
+            return Ok(Self { at: at.to_owned(), marker, ..Self::new(path, form) });
         }
         let form = if remote.name.ends_with(BUNDLE_SUFFIX) {
             let entries = remote.entries()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
@@ -74,7 +78,7 @@ impl Container {
         } else {
             Self::archive(remote.archive()?, identities)?
         };
-        Ok(Self { path: path.to_owned(), at: path.to_owned(), form, marker })
+        Ok(Self { marker, ..Self::new(path, form) })
     }
 
     fn form(path: &Path, identities: &Identities) -> Result<Form> {
@@ -123,6 +127,32 @@ impl Container {
             .file(&self.path)
             .hint("do not use it; ship the bundle again, under another destination")),
         }
+    }
+
+    /// Who has to vouch for what is in it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Holds the list of tag files against what is asked; gives who signed it, where that was asked.
+    ///
+    /// # Errors
+    /// Verification, where it is not believed; Io.
+    pub(super) fn vouched(&self, tag_list: &[u8]) -> Result<Option<SignedBy>> {
+        if self.policy.asks_nothing() {
+            return Ok(None);
+        }
+        let signature = self.signature()?;
+        self.policy.check(tag_list, signature.as_deref()).map_err(Distrust::into_error)
+    }
+
+    /// The signature beside the list of tag files, if there is one. It was not checked.
+    ///
+    /// # Errors
+    /// Verification, if it is over 64 KiB long or no regular file; Io.
+    pub fn signature(&self) -> Result<Option<Vec<u8>>> {
+        let is_there = self.entries()?.iter().any(|entry| entry.path == SIGNATURE);
+        is_there.then(|| self.read(SIGNATURE, MAX_SIGNATURE_BYTES)).transpose()
     }
 
     /// Where it stands.

@@ -5,6 +5,8 @@
 //! whatever offset and length are asked for, because offsets come from hostile footers.
 
 use super::block::Block;
+use super::pinned::Pins;
+use crate::durable::is_ours_alone;
 use crate::error::Result;
 use crate::model::digest::{Hasher, Sha256};
 use bytes::Bytes;
@@ -18,6 +20,11 @@ use std::sync::Arc;
 pub(super) trait ReadAt: Send + Sync {
     /// Reads some bytes from `offset` on; 0 only at the end, or for an empty buffer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Whether nobody else can change it between one read and the next.
+    fn is_steady(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(unix)]
@@ -25,12 +32,20 @@ impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(self, buffer, offset)
     }
+
+    fn is_steady(&self) -> bool {
+        is_ours_alone(self)
+    }
 }
 
 #[cfg(windows)]
 impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
+    }
+
+    fn is_steady(&self) -> bool {
+        is_ours_alone(self)
     }
 }
 
@@ -62,6 +77,17 @@ impl Content {
     /// How many bytes there are, or should be: a file may have become shorter.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether nobody else can change it between one read and the next.
+    pub(super) fn is_steady(&self) -> bool {
+        self.source.is_steady()
+    }
+
+    /// The same bytes as those that were added to the pins, from the first to the last.
+    pub(super) fn pinned(self, pins: Pins) -> Self {
+        let source = Arc::new(pins.pin(self.source, self.start, self.bytes));
+        Self { source, start: 0, bytes: self.bytes }
     }
 
     /// Reads from `offset` in the range to its end.

@@ -36,6 +36,7 @@
 //! let bytes = bundle.read_blob(info, 2 << 30, monitor)?;
 //! ```
 
+mod access;
 mod archive;
 mod blob;
 mod block;
@@ -56,6 +57,7 @@ mod page_pool;
 mod pages;
 mod part;
 mod part_read;
+mod pinned;
 mod publish;
 mod read;
 mod remote;
@@ -67,6 +69,7 @@ mod staging;
 mod thrift;
 mod version;
 
+pub use access::{Access, Distrust, Policy, parse_roots};
 pub use archive::{Identities, Recipients};
 pub use blob::{BlobReader, BlobWriter, StoredBlob};
 pub use container::Container;
@@ -76,7 +79,7 @@ pub use layout::{BundleName, TableFolder};
 pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
 pub use part::{PartOptions, PartWriter, threads};
 pub use part_read::{PartRead, PartReader};
-pub use publish::{Form, Published, archive, extract, fetch_sealed};
+pub use publish::{Form, Published, archive, check_sealed, extract, fetch_sealed};
 pub use read::{Bundle, CheckedFile};
 pub use remote::{marked, marker_of, read_marker};
 pub use schema_sql::{create_table, quote_tsql};

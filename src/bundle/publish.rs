@@ -5,6 +5,7 @@
 //! between rename and record, the next run packs the same bytes, finds the name taken, checks
 //! every byte of what stands there, and adopts it.
 
+use super::access::Access;
 use super::archive::{self, Recipients, Sink};
 use super::container::Container;
 use super::content::Content;
@@ -14,7 +15,7 @@ use super::remote::Remote;
 use super::staged::{Sealed, sync_folders};
 use super::staging::{Staging, is_abandoned, sweep_staging};
 use crate::durable::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
 use crate::store::Location;
@@ -171,13 +172,19 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
     Ok(published(bundle, path, adopted))
 }
 
-/// Publishes an encrypted archive that stands at a destination, as it is: nobody looks into it. Its
-/// hash is the one of the marker. Gives its path and whether it stood there already.
+/// Publishes an encrypted archive that stands at a destination, as it is. Its hash is the one of the marker;
+/// nobody looks into it, unless somebody has to vouch for what is in it. Gives its path and whether it stood there already.
 ///
 /// # Errors
-/// Usage, if another file stands under the name, or no marker is at the destination; Verification,
-/// if it is not the one of the marker; Io; Cancelled.
-pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &dyn Monitor) -> Result<(PathBuf, bool)> {
+/// Usage, if another file stands under the name, no marker is at the destination, or somebody has to vouch
+/// and no identity opens it; Verification, if it is not the one of the marker, or not as asked; Io; Cancelled.
+pub fn fetch_sealed(
+    url: &Location,
+    access: &Access,
+    disk: &dyn Disk,
+    out_dir: &Path,
+    monitor: &dyn Monitor,
+) -> Result<(PathBuf, bool)> {
     let remote = Remote::open(url)?;
     let path = out_dir.join(&remote.name);
     let on_block = |block: &[u8]| {
@@ -188,6 +195,7 @@ pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &d
         let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
         let hashed = Content::new(Arc::new(file), 0, bytes).hash(&mut |_| monitor.check());
         if hashed.map_err(|error| Error::io("read", &path, error))??.1 == remote.marker {
+            check_sealed(&path, access, monitor)?;
             return Ok((path, true));
         }
         return Err(Error::usage("another file stands under the archive's name; nothing was overwritten")
@@ -209,10 +217,26 @@ pub fn fetch_sealed(url: &Location, disk: &dyn Disk, out_dir: &Path, monitor: &d
     }
     out.sync()?;
     drop(out);
+    check_sealed(&staging.path, access, monitor)?;
     disk.rename(&staging.path, &path)?;
     staging.keep = true;
     disk.sync_dir(out_dir)?;
     Ok((path, false))
+}
+
+/// Holds what is in an encrypted archive against what is asked of it, if anything is.
+///
+/// # Errors
+/// Usage, if no identity opens it; Verification; Io; Cancelled.
+pub fn check_sealed(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<()> {
+    if access.policy.asks_nothing() {
+        return Ok(());
+    }
+    let container = Container::open(path, access).map_err(|error| match error.kind() {
+        Kind::Usage => error.hint("nobody can vouch for what cannot be looked into: name --identity too"),
+        _ => error,
+    })?;
+    Bundle::open_in(container)?.check_whole(monitor)
 }
 
 /// Removes what attempts at this bundle left that died.
@@ -296,9 +320,6 @@ fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result
         let what = format!("its root digest is {}, and not {root_sha256}", twin.root_sha256());
         return Err(foreign(Error::verification(what)));
     }
-    twin.check_file_set().map_err(foreign)?;
-    for file in twin.manifest().tables.iter().flat_map(|table| &table.files) {
-        twin.check_file(file, monitor).map_err(foreign)?;
-    }
+    twin.check_whole(monitor).map_err(foreign)?;
     Ok(twin)
 }

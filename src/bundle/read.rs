@@ -6,7 +6,7 @@
 //! through [`CheckedFile`] alone, which exists only after the file's bytes were hashed in this
 //! process.
 
-use super::archive::Identities;
+use super::access::{Access, Distrust};
 use super::blob::BlobReader;
 use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
@@ -16,7 +16,9 @@ use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
-use super::signature::MAX_SIGNATURE_BYTES;
+use super::part::threads;
+use super::pinned::Pins;
+use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
 use super::staged::{BAGIT_DECLARATION, tag_path};
 use crate::durable::EntryKind;
 use crate::error::{Error, Result};
@@ -32,6 +34,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Bundle {
     container: Container,
     root_sha256: Sha256,
+    signed_by: Option<SignedBy>,
     tags: Vec<Checksum>,
     payload: Vec<Checksum>,
     manifest: Manifest,
@@ -58,16 +61,17 @@ impl CheckedFile {
 }
 
 impl Bundle {
-    /// Opens a folder or an archive that is not encrypted; see [`Bundle::open_in`].
+    /// Opens a folder or an archive that is not encrypted, for which nobody has to vouch: one of our own; see
+    /// [`Bundle::open_in`].
     ///
     /// # Errors
     /// As [`Container::open`] and [`Bundle::open_in`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_in(Container::open(path, &Identities::default())?)
+        Self::open_in(Container::open(path, &Access::default())?)
     }
 
-    /// Opens a bundle. Its tag files are hashed and hold together, its manifest is readable and
-    /// names the files that the list of payload files names. Payload files are not looked at.
+    /// Opens a bundle. Who is asked to vouch for it does; its tag files are hashed and hold together, its manifest
+    /// is readable and names the files that the list of payload files names. Payload files are not looked at.
     ///
     /// # Errors
     /// Verification, with the file; Io.
@@ -82,6 +86,7 @@ impl Bundle {
             .map_err(|error| error.hint("a bundle has a tagmanifest-sha256.txt; check the path"))?;
         let root_sha256 = Sha256::of(&list);
         container.check_marker(root_sha256)?;
+        let signed_by = container.vouched(&list)?;
         let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
         let declaration = tag_bytes(&container, &tags, BAGIT_TXT)?;
         if declaration != BAGIT_DECLARATION.as_bytes() {
@@ -96,7 +101,8 @@ impl Bundle {
         let manifest = Manifest::from_bytes(&tag_bytes(&container, &tags, MANIFEST_JSON)?)
             .map_err(|error| error.file(container.place(MANIFEST_JSON)))?;
         container.check_claims(&manifest)?;
-        let bundle = Self { container, root_sha256, tags, payload, manifest };
+        container.policy().check_scope(signed_by.as_ref(), &manifest).map_err(Distrust::into_error)?;
+        let bundle = Self { container, root_sha256, signed_by, tags, payload, manifest };
         bundle.check_lists()?;
         Ok(bundle)
     }
@@ -126,8 +132,7 @@ impl Bundle {
     /// # Errors
     /// Verification, if it is over 64 KiB long or no regular file; Io.
     pub fn signature(&self) -> Result<Option<Vec<u8>>> {
-        let is_there = self.container.entries()?.iter().any(|entry| entry.path == SIGNATURE);
-        is_there.then(|| self.container.read(SIGNATURE, MAX_SIGNATURE_BYTES)).transpose()
+        self.container.signature()
     }
 
     /// A small file, unchecked.
@@ -141,6 +146,11 @@ impl Bundle {
     /// The hash of `tagmanifest-sha256.txt`.
     pub fn root_sha256(&self) -> Sha256 {
         self.root_sha256
+    }
+
+    /// Who vouches for it, where that was asked.
+    pub fn signed_by(&self) -> Option<&SignedBy> {
+        self.signed_by.as_ref()
     }
 
     /// Its manifest.
@@ -199,6 +209,16 @@ impl Bundle {
         }
     }
 
+    /// Whether it holds exactly its files, and the bytes of each are those of its lists.
+    ///
+    /// # Errors
+    /// Verification, with the first file that is wrong; Io; Cancelled.
+    pub fn check_whole(&self, monitor: &dyn Monitor) -> Result<()> {
+        self.check_file_set()?;
+        let files: Vec<&FileInfo> = self.manifest.tables.iter().flat_map(|table| &table.files).collect();
+        self.check_files(&files, threads(), monitor).into_iter().try_for_each(|checked| checked.map(drop))
+    }
+
     /// All files, in the order in which they stand in an archive, with the hashes that the lists
     /// say; of the signature none is known.
     pub(super) fn files(&self) -> Result<Vec<(&str, Option<Sha256>)>> {
@@ -251,7 +271,11 @@ impl Bundle {
             let what = format!("this file has {} bytes where the manifest says {}", content.bytes(), info.bytes);
             return Err(Error::verification(what).file(&path));
         }
+        let mut pins = (!content.is_steady()).then(Pins::new);
         let hashed = content.hash(&mut |block| {
+            if let Some(pins) = &mut pins {
+                pins.add(block);
+            }
             monitor.event(Event::WorkDone { rows: 0, bytes: block.len() as u64 });
             monitor.check()
         });
@@ -259,6 +283,10 @@ impl Bundle {
         if sha256 != info.sha256 {
             return Err(changed(path));
         }
+        let content = match pins {
+            Some(pins) => content.pinned(pins),
+            None => content,
+        };
         Ok(CheckedFile { content, path, info: info.clone() })
     }
 

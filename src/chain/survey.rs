@@ -2,7 +2,7 @@
 
 use super::arrange::arrange;
 use super::model::{Broken, ChainLink, Member, Survey};
-use crate::bundle::{Bundle, Container, FileInfo, FileRole, Identities, Place, TableInfo, places};
+use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Place, TableInfo, places};
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Link};
 use crate::model::digest::Sha256;
@@ -17,13 +17,13 @@ use std::path::PathBuf;
 /// # Errors
 /// Usage: a path that is not there, an encrypted archive that was named and that no identity
 /// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
-pub fn survey(paths: &[PathBuf], identities: &Identities, monitor: &dyn Monitor) -> Result<Survey> {
+pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Survey> {
     let places = places(paths)?;
     let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
     let mut known: BTreeSet<Sha256> = BTreeSet::new();
     for Place { path, is_named } in places {
         monitor.check()?;
-        let bundle = match Container::open(&path, identities).and_then(Bundle::open_in) {
+        let bundle = match Container::open(&path, access).and_then(Bundle::open_in) {
             Ok(bundle) => bundle,
             // No identity opens it. What was named has to be opened; in a folder, much may lie.
             Err(error) if error.kind() == Kind::Usage && !is_named => {

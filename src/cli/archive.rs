@@ -1,8 +1,8 @@
 //! `archive` and `extract`: a bundle published once more, in its other form.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
 use super::args::{ArchiveArgs, ExtractArgs};
-use super::bundles::KeyArgs;
 use super::render::{bytes, clean};
 use crate::bundle::{self, Bundle, Container, Form, Published, Recipients};
 use crate::durable::Local;
@@ -23,7 +23,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let beside = args.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let out = args.out.as_deref().unwrap_or(beside);
-    publish(&args.bundle, &args.keys, "archive", monitor, |bundle| {
+    publish(&args.bundle, &args.access, "archive", monitor, |bundle| {
         bundle::archive(bundle, &Local, out, form.recipients(), monitor)
     })
 }
@@ -33,17 +33,19 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// # Errors
 /// As [`bundle::extract`].
 pub fn extract(args: &ExtractArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    publish(&args.bundle, &args.keys, "extract", monitor, |bundle| bundle::extract(bundle, &Local, &args.out, monitor))
+    publish(&args.bundle, &args.access, "extract", monitor, |bundle| {
+        bundle::extract(bundle, &Local, &args.out, monitor)
+    })
 }
 
 fn publish(
     path: &Path,
-    keys: &KeyArgs,
+    access: &AccessArgs,
     what: &str,
     monitor: &dyn Monitor,
     publish: impl FnOnce(&Bundle) -> Result<Published>,
 ) -> Result<Answer> {
-    let bundle = Bundle::open_in(Container::open(path, &keys.read()?)?)?;
+    let bundle = Bundle::open_in(Container::open(path, &access.read()?)?)?;
     let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
     monitor.event(Event::WorkStarted {
         what,

@@ -1,6 +1,7 @@
 //! The arguments, and the help that a database administrator reads.
 
-use super::bundles::{FormArgs, KeyArgs, PackingArgs, PartArgs, ThreadArgs};
+use super::access::AccessArgs;
+use super::bundles::{FormArgs, PackingArgs, PartArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::key::KeyCommand;
 use super::login::Login;
@@ -18,7 +19,6 @@ use super::unpack::UnpackArgs;
 use super::waiver::WaiverArgs;
 use crate::backend::{Backend, Connection, OpenOptions};
 use crate::error::{Error, Result};
-use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
@@ -304,7 +304,7 @@ pub struct InspectArgs {
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -327,7 +327,7 @@ pub struct ArchiveArgs {
     #[arg(long, value_name = "RECIPIENT")]
     pub encrypt_to: Vec<String>,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -351,7 +351,7 @@ pub struct CompactArgs {
     #[command(flatten)]
     pub sign: SignArgs,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -367,7 +367,7 @@ pub struct ExtractArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -390,17 +390,10 @@ pub struct VerifyArgs {
     /// Check every row too: content hashes, window, order, keys, parents
     #[arg(long)]
     pub deep: bool,
-    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
-    /// ssh-keygen's allowed signers
-    #[arg(long, value_name = "FILE")]
-    pub signer: Option<PathBuf>,
-    /// Refuse a bundle that has another root digest; one bundle only
-    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
-    pub root_sha256: Option<Sha256>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,8 +1,8 @@
-//! What commands on bundles have in common: which bundles, what opens them, and in which form one
-//! is published.
+//! What commands on bundles have in common: which bundles, and in which form one is
+//! published.
 
 use super::sign::SignArgs;
-use crate::bundle::{Form, Identities, PartOptions, Recipients, places, threads};
+use crate::bundle::{Form, PartOptions, Recipients, places, threads};
 use crate::engine::{PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
@@ -148,23 +148,5 @@ pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             .file(folder)
             .hint("name a folder that holds folders that end in .bundle, or archives that end in .bundle.tar")),
         _ => Ok(found),
-    }
-}
-
-/// What opens encrypted archives.
-#[derive(clap::Args, Debug)]
-pub struct KeyArgs {
-    /// A file of identities, as age-keygen writes it, that opens encrypted archives; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
-}
-
-impl KeyArgs {
-    /// Reads the identities.
-    ///
-    /// # Errors
-    /// As [`Identities::read`].
-    pub fn read(&self) -> Result<Identities> {
-        Identities::read(&self.identity)
     }
 }

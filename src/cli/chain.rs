@@ -1,7 +1,7 @@
 //! `chain`: what bundles cover.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
-use super::bundles::KeyArgs;
 use super::exit::Exit;
 use super::json::error_object;
 use super::render::{self, bytes, clean, counted, reasons};
@@ -43,7 +43,7 @@ pub struct ChainArgs {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 /// Tells the chains of bundles.
@@ -51,7 +51,7 @@ pub struct ChainArgs {
 /// # Errors
 /// As [`chain::survey`]; Io, if the picture cannot be written.
 pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let survey = chain::survey(&args.places, &args.keys.read()?, monitor)?;
+    let survey = chain::survey(&args.places, &args.access.read()?, monitor)?;
     if let Some(file) = &args.svg {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }

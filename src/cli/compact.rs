@@ -21,8 +21,8 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
         signer: args.sign.signer()?,
         ..CompactOptions::of(args.parts.memory.memory(), args.parts.options())
     };
-    let identities = args.keys.read()?;
-    let open = |path| Bundle::open_in(Container::open(path, &identities)?);
+    let access = args.access.read()?;
+    let open = |path| Bundle::open_in(Container::open(path, &access)?);
     let bundles = named(&args.bundles)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
     let of = counted(bundles.len() as u64, "bundle", "bundles");
     let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;

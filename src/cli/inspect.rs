@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 /// # Errors
 /// As [`Bundle::open`].
 pub fn run(args: &InspectArgs) -> Result<Answer> {
-    let bundle = Bundle::open_in(Container::open(&args.bundle, &args.keys.read()?)?)?;
+    let bundle = Bundle::open_in(Container::open(&args.bundle, &args.access.read()?)?)?;
     let manifest = bundle.manifest();
     let root = bundle.root_sha256();
     let document: Value = serde_json::to_value(manifest)

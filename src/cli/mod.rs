@@ -3,6 +3,7 @@
 //! A command opens what it needs, calls the library and gives back one [`answer::Answer`]; this
 //! module prints it as text or as one JSON document. Progress goes to stderr.
 
+mod access;
 mod again;
 mod allocator;
 mod answer;

@@ -1,5 +1,6 @@
 //! `prune`: an end of what is kept, of runs in the job database or of bundles at a destination.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
 use super::args::Instance;
 use super::prune_destination;
@@ -39,6 +40,8 @@ pub struct PruneArgs {
     #[arg(long, value_name = "N", requires = "destination", value_parser = clap::value_parser!(u32).range(1..=5200))]
     pub keep_weeks: Option<u32>,
     #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
     pub instance: Instance,
     #[command(flatten)]
     pub keep: KeepArgs,
@@ -72,7 +75,8 @@ impl From<KeepArgs> for Retention {
 pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
     match (&args.destination, args.keep_weeks) {
         (Some(destination), Some(keep_weeks)) => {
-            prune_destination::run(destination, PruneOptions { keep_weeks, is_plan: args.plan }, monitor)
+            let options = PruneOptions { keep_weeks, is_plan: args.plan, access: args.access.read()? };
+            prune_destination::run(destination, &options, monitor)
         }
         _ => job_database(&args.instance, args.keep.into(), args.plan),
     }

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 ///
 /// # Errors
 /// As [`ship::prune`].
-pub fn run(destination: &str, options: PruneOptions, monitor: &dyn Monitor) -> Result<Answer> {
+pub fn run(destination: &str, options: &PruneOptions, monitor: &dyn Monitor) -> Result<Answer> {
     let pruned = ship::prune(&Location::parse(destination)?, options, &Local, monitor)?;
     let removed = |one: &ship::Removed| {
         json!({

@@ -1,13 +1,12 @@
 //! `receive`.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
 use super::render::{bytes, clean};
-use super::verify::allowed_signers;
 use crate::durable::Local;
 use crate::error::{Error, Result};
-use crate::model::digest::Sha256;
 use crate::monitor::Monitor;
-use crate::ship::{self, ReceiveOptions};
+use crate::ship;
 use crate::store::Location;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -33,13 +32,8 @@ pub struct ReceiveArgs {
     /// A place without any bundle is none to be told of: what is shipped there may still be to come
     #[arg(long)]
     pub allow_empty: bool,
-    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
-    /// ssh-keygen's allowed signers
-    #[arg(long, value_name = "FILE")]
-    pub signer: Option<PathBuf>,
-    /// Refuse a bundle that has another root digest; one bundle only
-    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
-    pub root_sha256: Option<Sha256>,
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// Receives bundles.
@@ -48,9 +42,7 @@ pub struct ReceiveArgs {
 /// As [`ship::receive`]; what was received before stays. Usage, if there is no bundle at all, unless that is allowed.
 pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let source = Location::parse(&args.source)?;
-    let signers = args.signer.as_deref().map(allowed_signers).transpose()?;
-    let options = ReceiveOptions { signers, root_sha256: args.root_sha256 };
-    let received = ship::receive(&source, &args.out, &options, &Local, monitor)?;
+    let received = ship::receive(&source, &args.out, &args.access.read()?, &Local, monitor)?;
     let (mut text, mut objects) = (String::new(), Vec::new());
     for one in &received {
         let place = one.path.display().to_string();

@@ -1,8 +1,9 @@
 //! `reconcile`.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
 use super::args::Instance;
-use super::bundles::{KeyArgs, named};
+use super::bundles::named;
 use super::exit::Exit;
 use super::render::number;
 use super::table::Table;
@@ -46,7 +47,7 @@ pub struct ReconcileArgs {
     #[arg(long)]
     pub log_deletions: bool,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 /// Holds the source against bundles.
@@ -61,7 +62,7 @@ pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
         content: args.content,
         pend: args.pend,
         log_deletions: args.log_deletions,
-        identities: args.keys.read()?,
+        access: args.access.read()?,
     };
     let reports = reconcile::reconcile(&named(&args.bundles)?, backend.as_mut(), &options, monitor)?;
     let is_good = reports.iter().all(TableReport::is_good);

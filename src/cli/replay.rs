@@ -1,7 +1,8 @@
 //! `replay`.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
-use super::bundles::{KeyArgs, MemoryArgs, named};
+use super::bundles::{MemoryArgs, named};
 use super::exit::Exit;
 use super::login::Login;
 use super::render::{clean, number};
@@ -61,7 +62,7 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub memory: MemoryArgs,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 /// Applies bundles in the order of their chains, each once; or says what that would do, or whether
@@ -77,7 +78,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         allow_gap: args.allow_gap,
         into_source: args.into_source,
         displace: args.displace,
-        identities: args.keys.read()?,
+        access: args.access.read()?,
         memory: args.memory.memory(),
     };
     let bundles = named(&args.bundles)?;

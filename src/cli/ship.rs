@@ -1,5 +1,6 @@
 //! `ship`.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
 use super::bundles::named;
 use super::render::{bytes, clean, counted};
@@ -33,6 +34,8 @@ pub struct ShipArgs {
     /// Bundles: their folders or archives, or a folder that holds bundles; then the destination
     #[arg(value_name = "BUNDLE… DESTINATION", required = true, num_args = 2..)]
     pub places: Vec<String>,
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// Ships bundles, one after the other.
@@ -45,9 +48,10 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
         None => (Vec::new(), &String::new()),
     };
     let destination = Location::parse(destination)?;
+    let options = ShipOptions { access: args.access.read()? };
     let (mut text, mut objects) = (String::new(), Vec::new());
     for path in named(&bundles)? {
-        let shipped = ship::ship(&path, &destination, &ShipOptions::default(), &Local, monitor)?;
+        let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;
         text += &told(&shipped);
         objects.push(object(&shipped));
     }

@@ -1,7 +1,8 @@
 //! `unpack`: the values of bundles as files.
 
+use super::access::AccessArgs;
 use super::answer::Answer;
-use super::bundles::{KeyArgs, named};
+use super::bundles::named;
 use super::render::{bytes, clean, counted};
 use crate::durable::Local;
 use crate::error::Result;
@@ -55,7 +56,7 @@ pub struct UnpackArgs {
     #[arg(long, value_name = "COLUMN")]
     pub blob_column: Option<String>,
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub access: AccessArgs,
 }
 
 /// Writes the files. The listing is gathered only if it was asked for.
@@ -70,7 +71,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         filters: args.filters.clone(),
         name_column: args.name_column.clone(),
         blob_column: args.blob_column.clone(),
-        identities: args.keys.read()?,
+        access: args.access.read()?,
         ..UnpackOptions::new(&args.out)
     };
     let mut listing: Vec<Value> = Vec::new();

@@ -5,14 +5,12 @@ use super::args::VerifyArgs;
 use super::bundles::named;
 use super::exit::Exit;
 use super::render::{bytes, clean, counted};
-use crate::bundle::signature::{AllowedSigners, SignedBy};
-use crate::error::{Error, Result};
+use crate::bundle::signature::SignedBy;
+use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::verify::{self, FindingKind, Level, Options, Report, Severity, Trust};
+use crate::verify::{self, FindingKind, Level, Options, Report, Severity};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 /// Verifies bundles, one after the other.
@@ -25,8 +23,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         (_, true) => Level::Deep,
         _ => Level::Default,
     };
-    let (identities, threads) = (args.keys.read()?, args.threads.count());
-    let options = Options { identities, trust: trust(args)?, threads, ..Options::new(level) };
+    let options = Options { access: args.access.read()?, threads: args.threads.count(), ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
     for path in &named(&args.bundles)? {
         let report = verify::verify_with(path, &options, monitor)?;
@@ -40,27 +37,6 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         objects.push(object(path, level, &report));
     }
     Ok(Answer { text, json: json!({"bundles": objects}), exit })
-}
-
-fn trust(args: &VerifyArgs) -> Result<Trust> {
-    if args.root_sha256.is_some() && args.bundles.len() > 1 {
-        return Err(Error::usage("--root-sha256 is the root digest of one bundle, and several are named")
-            .hint("verify them one by one"));
-    }
-    let signers = args.signer.as_deref().map(allowed_signers).transpose()?;
-    Ok(Trust { signers, root_sha256: args.root_sha256 })
-}
-
-/// Reads a file of allowed signers.
-///
-/// # Errors
-/// Io; as [`AllowedSigners::parse`].
-pub fn allowed_signers(path: &Path) -> Result<AllowedSigners> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| Error::io("open the allowed signers in", path, error))?;
-    let read = file.take(AllowedSigners::MAX_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Error::io("read the allowed signers in", path, error))?;
-    AllowedSigners::parse(&bytes).map_err(|error| error.file(path))
 }
 
 fn level_name(level: Level) -> &'static str {

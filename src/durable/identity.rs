@@ -1,7 +1,8 @@
-//! [`folder_identity`]: which folder of this machine one is, whatever its path.
+//! [`folder_identity`]: which folder of this machine one is, whatever its path; [`is_ours_alone`]: whether anybody
+//! else can write a file.
 
 use crate::error::{Error, Result};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -29,6 +30,21 @@ fn number(metadata: &Metadata) -> String {
 #[cfg(not(unix))]
 fn number(_: &Metadata) -> String {
     "-".to_owned()
+}
+
+/// Whether an open file can be written by its owner alone, and that is who we are, or root.
+#[cfg(unix)]
+pub fn is_ours_alone(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = file.metadata() else { return false };
+    let is_ours = metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw();
+    is_ours && metadata.mode() & 0o022 == 0
+}
+
+/// Nothing is known of that here.
+#[cfg(not(unix))]
+pub fn is_ours_alone(_: &File) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod point;
 pub use beneath::{Beneath, Sharing, remove_ours};
 pub use entry::{Entry, EntryKind};
 pub use faulty::{Fault, Faulty, When};
-pub use identity::folder_identity;
+pub use identity::{folder_identity, is_ours_alone};
 pub use local::{Local, keep_private};
 
 use crate::error::Result;

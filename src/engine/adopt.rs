@@ -8,7 +8,7 @@
 use super::roots::{oldest, open};
 use crate::backend::{AdoptedBundle, Backend};
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Bundle, BundleName, Container, Identities, places, threads};
+use crate::bundle::{Access, Bundle, BundleName, Container, places, threads};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -147,7 +147,7 @@ fn check_whole(one: &Found, monitor: &dyn Monitor) -> Result<()> {
     let files = || one.manifest.tables.iter().flat_map(|table| &table.files);
     let (name, bytes) = (one.path.display().to_string(), files().map(|file| file.bytes).sum());
     monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
-    let checked = Container::open(&one.path, &Identities::default()).and_then(Bundle::open_in).and_then(|bundle| {
+    let checked = Container::open(&one.path, &Access::default()).and_then(Bundle::open_in).and_then(|bundle| {
         bundle.check_file_set()?;
         let checked = bundle.check_files(&files().collect::<Vec<_>>(), threads(), monitor);
         checked.into_iter().collect::<Result<Vec<_>>>().map(drop)

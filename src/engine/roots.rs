@@ -12,7 +12,7 @@
 use crate::backend::{Backend, ChainRecord};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Bundle, BundleName, Container, Identities, places};
+use crate::bundle::{Access, Bundle, BundleName, Container, places};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
@@ -203,13 +203,13 @@ fn quoted(place: &Path) -> String {
 
 /// The root digest of what stands there; `None` where it cannot be read, or is encrypted.
 fn root_at(path: &Path) -> Option<Sha256> {
-    let container = Container::open(path, &Identities::default()).ok()?;
+    let container = Container::open(path, &Access::default()).ok()?;
     container.read(TAG_LIST, MAX_LIST_BYTES).ok().map(|list| Sha256::of(&list))
 }
 
 /// Opens a bundle, whose tag files are hashed; `None`, and told, where it cannot be opened.
 pub(super) fn open(path: &Path, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
-    match Container::open(path, &Identities::default()).and_then(Bundle::open_in) {
+    match Container::open(path, &Access::default()).and_then(Bundle::open_in) {
         Ok(bundle) => Ok(Some(bundle)),
         Err(error) if error.kind() == Kind::Cancelled => Err(error),
         Err(error) => {

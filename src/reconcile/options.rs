@@ -1,7 +1,7 @@
 //! What is asked of a reconciliation, and what it answers.
 
 use crate::backend::WholeTable;
-use crate::bundle::Identities;
+use crate::bundle::Access;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
@@ -24,7 +24,7 @@ pub struct ReconcileOptions {
     /// Whether what is gone or left the scope is written to the deletion log, each with its reason.
     pub log_deletions: bool,
     /// What opens encrypted archives.
-    pub identities: Identities,
+    pub access: Access,
 }
 
 /// How the source and the bundles can differ.

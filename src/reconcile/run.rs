@@ -35,7 +35,7 @@ pub fn reconcile(
     if options.pend || options.log_deletions {
         backend.check_server()?;
     }
-    let open = |path: &PathBuf| Bundle::open_in(Container::open(path, &options.identities)?);
+    let open = |path: &PathBuf| Bundle::open_in(Container::open(path, &options.access)?);
     let bundles = bundles.iter().map(open).collect::<Result<Vec<_>>>()?;
     bundles.iter().try_for_each(Bundle::check_file_set)?;
     let tables = match &options.table {

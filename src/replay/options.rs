@@ -1,7 +1,7 @@
 //! What is asked of a replay, and what it answers.
 
 use super::run::Work;
-use crate::bundle::{Bundle, Identities, TableInfo};
+use crate::bundle::{Access, Bundle, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::memory::Memory;
@@ -25,7 +25,7 @@ pub struct ReplayOptions {
     /// side, the older is removed.
     pub displace: bool,
     /// What opens encrypted archives.
-    pub identities: Identities,
+    pub access: Access,
     /// What it may take of memory, and twice the largest value that lies in its row on top.
     pub memory: Memory,
 }

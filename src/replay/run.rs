@@ -5,7 +5,7 @@ use super::chain::{Gap, Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
 use crate::backend::{Backend, TargetFit, TargetSpec};
-use crate::bundle::{Bundle, Container, FileRole, Identities, TableInfo};
+use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::digest::Sha256;
@@ -60,7 +60,7 @@ impl Work<'_> {
 impl Opened {
     /// Opens bundles, and checks that their files are those that their lists name.
     pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions) -> Result<Self> {
-        let bundles = open(bundles, &options.identities)?;
+        let bundles = open(bundles, &options.access)?;
         bundles.iter().try_for_each(Bundle::check_file_set)?;
         Ok(Self(bundles))
     }
@@ -230,17 +230,17 @@ impl Outcomes {
 /// # Errors
 /// As [`replay`], for bundles that cannot be opened.
 pub fn target_database(bundles: &[PathBuf], options: &ReplayOptions) -> Result<String> {
-    let first = open(bundles, &options.identities)?.into_iter().find_map(|bundle| {
+    let first = open(bundles, &options.access)?.into_iter().find_map(|bundle| {
         let table = bundle.manifest().tables.first()?;
         Some(target_of(table, options).map(|target| target.db))
     });
     first.unwrap_or_else(|| Err(Error::verification("no bundle has a table")))
 }
 
-fn open(bundles: &[PathBuf], identities: &Identities) -> Result<Vec<Bundle>> {
+fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
     if bundles.is_empty() {
         return Err(Error::usage("there is no bundle to replay")
             .hint("name at least one folder that ends in .bundle, or archive that ends in .bundle.tar"));
     }
-    bundles.iter().map(|path| Bundle::open_in(Container::open(path, identities)?)).collect()
+    bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect()
 }

@@ -13,5 +13,5 @@ mod shipment;
 mod there;
 
 pub use prune::{PruneOptions, Pruned, Removed, prune};
-pub use receive::{ReceiveOptions, Received, receive};
+pub use receive::{Received, receive};
 pub use send::{ShipOptions, Shipped, ship};

@@ -9,9 +9,7 @@
 //! the bundle is there or not there, and the next prune removes the rest.
 
 use crate::bundle::manifest::BundleKind;
-use crate::bundle::{
-    Bundle, BundleName, Container, FileInfo, Identities, Manifest, Place, marker_of, places, read_marker, threads,
-};
+use crate::bundle::{Access, Bundle, BundleName, Container, FileInfo, Manifest, Place, marker_of, places, read_marker};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
@@ -30,12 +28,14 @@ const MINUTES_A_WEEK: u32 = 7 * 24 * 60;
 const PRUNING_SUFFIX: &str = ".pruning";
 
 /// What is pruned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PruneOptions {
     /// Bundles whose run started within so many weeks before that of the newest one there are kept.
     pub keep_weeks: u32,
     /// Nothing is removed, and nothing is hashed: what would be removed if what stands for it is whole.
     pub is_plan: bool,
+    /// Who has to vouch for what is there, and for what stands for what goes.
+    pub access: Access,
 }
 
 /// What a prune did, or would do.
@@ -85,14 +85,14 @@ struct Found {
 /// # Errors
 /// Config, for a place that cannot be reached so; Verification, for a bundle there that cannot be
 /// opened: nothing is removed beside it; Io; Cancelled.
-pub fn prune(destination: &Location, options: PruneOptions, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<Pruned> {
+pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<Pruned> {
     let destination = destination.as_url()?;
     let store = store::open(&destination, disk)?;
     let mut pruned = Pruned::default();
     if !options.is_plan {
         pruned.finished = finish(store.as_ref(), &destination)?;
     }
-    let found = look(&destination, &mut pruned, monitor)?;
+    let found = look(&destination, &options.access, &mut pruned, monitor)?;
     let Some(newest) = found.iter().map(|one| one.started_at).max() else { return Ok(pruned) };
     let oldest = newest.minus_minutes(options.keep_weeks.saturating_mul(MINUTES_A_WEEK));
     let mut whole = BTreeMap::new();
@@ -102,7 +102,7 @@ pub fn prune(destination: &Location, options: PruneOptions, disk: &dyn Disk, mon
             pruned.young += 1;
             continue;
         }
-        match cover(one, &found, &mut whole, options.is_plan, monitor)? {
+        match cover(one, &found, &mut whole, options, monitor)? {
             Ok(cover) => due.push((one, cover)),
             Err(why) => pruned.kept.push((one.path.clone(), why)),
         }
@@ -123,7 +123,7 @@ pub fn prune(destination: &Location, options: PruneOptions, disk: &dyn Disk, mon
 }
 
 /// Opens all that are there; tag files are hashed, parts are not read.
-fn look(destination: &Location, pruned: &mut Pruned, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+fn look(destination: &Location, access: &Access, pruned: &mut Pruned, monitor: &dyn Monitor) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for Place { path, .. } in places(&[destination.to_string().into()])? {
         monitor.check()?;
@@ -131,7 +131,7 @@ fn look(destination: &Location, pruned: &mut Pruned, monitor: &dyn Monitor) -> R
             pruned.sealed.push(path);
             continue;
         }
-        let bundle = open(&path).map_err(|error| {
+        let bundle = open(&path, access).map_err(|error| {
             error.hint("a bundle there cannot be opened, so nothing was removed: mend or remove it first")
         })?;
         found.push(Found::of(path, &bundle));
@@ -139,8 +139,8 @@ fn look(destination: &Location, pruned: &mut Pruned, monitor: &dyn Monitor) -> R
     Ok(found)
 }
 
-fn open(path: &std::path::Path) -> Result<Bundle> {
-    Bundle::open_in(Container::open(path, &Identities::default())?)
+fn open(path: &std::path::Path, access: &Access) -> Result<Bundle> {
+    Bundle::open_in(Container::open(path, access)?)
 }
 
 impl Found {
@@ -184,7 +184,7 @@ fn cover<'a>(
     one: &Found,
     all: &'a [Found],
     whole: &mut BTreeMap<Sha256, bool>,
-    is_plan: bool,
+    options: &PruneOptions,
     monitor: &dyn Monitor,
 ) -> Result<Result<&'a Found, String>> {
     let mut covers: Vec<&Found> = all.iter().filter(|other| other.stands_for(one)).collect();
@@ -196,7 +196,7 @@ fn cover<'a>(
     for cover in covers {
         let is_whole = match whole.get(&cover.root_sha256) {
             Some(is_whole) => *is_whole,
-            None => is_plan || is_whole(cover, monitor)?,
+            None => options.is_plan || is_whole(cover, &options.access, monitor)?,
         };
         whole.insert(cover.root_sha256, is_whole);
         if is_whole {
@@ -207,13 +207,11 @@ fn cover<'a>(
 }
 
 /// Whether every file of a bundle is there, and of its hash.
-fn is_whole(one: &Found, monitor: &dyn Monitor) -> Result<bool> {
+fn is_whole(one: &Found, access: &Access, monitor: &dyn Monitor) -> Result<bool> {
     monitor.event(Event::WorkStarted { what: "verify", name: &one.name, rows: None, bytes: Some(one.bytes) });
-    let checked = open(&one.path).and_then(|bundle| {
-        bundle.check_file_set()?;
-        let files: Vec<_> = bundle.manifest().tables.iter().flat_map(|table| &table.files).collect();
-        let checked = bundle.check_files(&files, threads(), monitor).into_iter().collect::<Result<Vec<_>>>();
-        checked.map(|_| bundle.root_sha256() == one.root_sha256)
+    let checked = open(&one.path, access).and_then(|bundle| {
+        bundle.check_whole(monitor)?;
+        Ok(bundle.root_sha256() == one.root_sha256)
     });
     monitor.event(Event::WorkFinished);
     match checked {

@@ -12,7 +12,7 @@ use super::marker;
 use super::shipment::Shipment;
 use super::there::{Depth, foreign, is_as_due, is_whole, objects, path_in};
 use crate::bundle::layout::SIGNATURE;
-use crate::bundle::{Outgoing, marker_of, read_marker};
+use crate::bundle::{Access, Outgoing, marker_of, read_marker};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
@@ -23,8 +23,10 @@ use std::path::{Path, PathBuf};
 
 /// How a bundle is shipped.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ShipOptions {}
+pub struct ShipOptions {
+    /// Who has to vouch for the bundle.
+    pub access: Access,
+}
 
 /// A bundle that is at its destination, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +63,7 @@ pub fn ship(
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<Shipped> {
-    let ShipOptions {} = options;
-    let shipment = Shipment::open(bundle, monitor)?;
+    let shipment = Shipment::open(bundle, &options.access, monitor)?;
     let store = store::open(destination, disk)?;
     monitor.event(Event::WorkStarted {
         what: "ship",

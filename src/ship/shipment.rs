@@ -1,6 +1,6 @@
 //! [`Shipment`]: what is sent for a bundle, a bag file by file or an archive as it is.
 
-use crate::bundle::{Bundle, BundleName, Container, Identities, Outgoing, threads};
+use crate::bundle::{Access, Bundle, BundleName, Container, Outgoing, check_sealed};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::monitor::Monitor;
@@ -32,7 +32,7 @@ impl Shipment {
     ///
     /// # Errors
     /// Usage, if there is no bundle; Verification, if it is not what it says; Io; Cancelled.
-    pub(super) fn open(path: &Path, monitor: &dyn Monitor) -> Result<Self> {
+    pub(super) fn open(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Self> {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if file_name.ends_with(".age") && path.is_file() {
             if BundleName::of_file(&file_name).is_none() {
@@ -42,14 +42,13 @@ impl Shipment {
                 .file(path)
                 .hint("give it the name that `blobdelta archive` gave it: <name>.bundle.tar.age"));
             }
+            check_sealed(path, access, monitor)?;
             return Self::of_file(path, file_name, None, monitor);
         }
-        let bundle = Bundle::open_in(Container::open(path, &Identities::default())?)?;
+        let bundle = Bundle::open_in(Container::open(path, access)?)?;
         let name = bundle.manifest().bundle_name().to_string();
         if path.is_file() {
-            bundle.check_file_set()?;
-            let files: Vec<_> = bundle.manifest().tables.iter().flat_map(|table| &table.files).collect();
-            bundle.check_files(&files, threads(), &Quiet(monitor)).into_iter().collect::<Result<Vec<_>>>()?;
+            bundle.check_whole(&Quiet(monitor))?;
             return Self::of_file(path, format!("{name}.tar"), Some(bundle.root_sha256()), monitor);
         }
         let outgoing = bundle.outgoing()?;

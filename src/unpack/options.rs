@@ -1,6 +1,6 @@
 //! What is asked of an unpacking, and what it answers.
 
-use crate::bundle::Identities;
+use crate::bundle::Access;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -54,7 +54,7 @@ pub struct UnpackOptions {
     /// The column of values; if `None`, `file_stream`, or else the only one of a large binary type.
     pub blob_column: Option<String>,
     /// What opens encrypted archives.
-    pub identities: Identities,
+    pub access: Access,
     /// Versions that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
 }
@@ -70,7 +70,7 @@ impl UnpackOptions {
             filters: Vec::new(),
             name_column: None,
             blob_column: None,
-            identities: Identities::default(),
+            access: Access::default(),
             keys_per_pass: 1_000_000,
         }
     }

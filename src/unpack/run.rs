@@ -101,7 +101,7 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
     let mut seen = HashSet::new();
     let mut bundles: Vec<Bundle> = Vec::new();
     for path in paths {
-        let bundle = Bundle::open_in(Container::open(path, &options.identities)?)?;
+        let bundle = Bundle::open_in(Container::open(path, &options.access)?)?;
         bundle.check_file_set()?;
         let source = |bundle: &Bundle| bundle.manifest().run.source_id;
         if bundles.first().is_some_and(|first| source(first) != source(&bundle)) {

@@ -70,7 +70,9 @@ pub enum FindingKind {
     SignerNotAllowed,
     /// The signature fits, but its key may not sign any more, or not yet.
     SignerExpired,
-    /// The root digest is not the one that was asked for, or that the marker at a destination says.
+    /// The signature fits, but its key may not speak for this source or one of these tables.
+    SignerOutOfScope,
+    /// The root digest is none of those that were asked for, or not the one that the marker at a destination says.
     WrongRoot,
     /// A part is not Parquet, or its footer disagrees with the manifest.
     BadPart,

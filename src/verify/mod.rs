@@ -16,4 +16,3 @@ mod trust;
 
 pub use finding::{Finding, FindingKind, Level, Report, Severity};
 pub use run::{Options, verify, verify_with};
-pub use trust::Trust;

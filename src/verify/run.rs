@@ -3,10 +3,9 @@
 use super::finding::{Finding, FindingKind as K, Level, Report};
 use super::reading::Checked;
 use super::rows::data_path;
-use super::trust::Trust;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
-use crate::bundle::{Bundle, Container, Identities, threads};
+use crate::bundle::{Access, Bundle, Container, threads};
 use crate::error::{Kind, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
@@ -16,10 +15,8 @@ use std::path::Path;
 pub struct Options {
     /// How far it goes.
     pub level: Level,
-    /// What opens an encrypted archive.
-    pub identities: Identities,
-    /// Who has to vouch for the bundle.
-    pub trust: Trust,
+    /// What opens an encrypted archive, and who has to vouch for the bundle.
+    pub access: Access,
     /// Keys that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
     /// Files that are hashed, and row groups that are decoded, at once, at most.
@@ -29,8 +26,7 @@ pub struct Options {
 impl Options {
     /// As far as `level` says, and the defaults.
     pub fn new(level: Level) -> Self {
-        let (identities, trust) = (Identities::default(), Trust::default());
-        Self { level, identities, trust, keys_per_pass: 1_000_000, threads: threads() }
+        Self { level, access: Access::default(), keys_per_pass: 1_000_000, threads: threads() }
     }
 }
 
@@ -51,7 +47,7 @@ pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report
 /// Cancelled.
 pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Report> {
     let mut report = Report::default();
-    let container = match Container::open(path, &options.identities) {
+    let container = match Container::open(path, &options.access) {
         Ok(container) => container,
         Err(error) if error.kind() == Kind::Verification => {
             let file = error.place().file.as_deref().filter(|file| Path::new(file) != path).map(str::to_owned);
@@ -60,7 +56,7 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
         }
         Err(error) => return Err(error),
     };
-    if !structure::check(&container, &options.trust, &mut report)? {
+    if !structure::check(&container, &mut report)? {
         return Ok(report);
     }
     let bundle = match Bundle::open_in(container) {

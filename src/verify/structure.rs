@@ -3,7 +3,7 @@
 //! is wrong.
 
 use super::finding::{Finding, FindingKind as K, Report};
-use super::trust::{self, Trust};
+use super::trust;
 use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_TAG_BYTES: u64 = 64 << 20;
 
 /// Checks the frame. Returns whether the bundle can be opened.
-pub(super) fn check(container: &Container, trust: &Trust, report: &mut Report) -> Result<bool> {
+pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> {
     let entries = container.entries()?;
     let mut files = BTreeMap::new();
     for entry in &entries {
@@ -36,7 +36,7 @@ pub(super) fn check(container: &Container, trust: &Trust, report: &mut Report) -
     let frame = Frame { container, files };
     let Some(tag_list) = frame.read(TAG_LIST, K::NotABundle, report) else { return Ok(false) };
     report.root_sha256 = Some(Sha256::of(&tag_list));
-    if !trust::check(container, &tag_list, frame.files.get(SIGNATURE).copied(), trust, report) {
+    if !trust::check(container, &tag_list, frame.files.get(SIGNATURE).copied(), report) {
         return Ok(false);
     }
     let Some(tags) = parse_list(&tag_list, TAG_LIST, check_tag_path, report) else { return Ok(false) };
@@ -49,6 +49,9 @@ pub(super) fn check(container: &Container, trust: &Trust, report: &mut Report) -
     let Some(manifest) = sound.get(MANIFEST_JSON).and_then(|bytes| parse_manifest(bytes, report)) else {
         return Ok(false);
     };
+    if !trust::check_scope(container, &manifest, report) {
+        return Ok(false);
+    }
     if let Err(error) = container.check_claims(&manifest) {
         report.add(Finding::of(K::WrongName, None, &error));
     }

@@ -2,8 +2,8 @@
 
 use crate::damage::tally;
 use blobdelta::bundle::checksums::Checksum;
-use blobdelta::bundle::list;
 use blobdelta::bundle::signature::AllowedSigners;
+use blobdelta::bundle::{Policy, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
@@ -11,6 +11,7 @@ use blobdelta::verify::{FindingKind, Level, Options, Severity, verify_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub const TAG_LIST: &str = "tagmanifest-sha256.txt";
 pub const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
@@ -34,7 +35,8 @@ pub fn options(is_signed: bool) -> Options {
     let mut options = Options::new(Level::Default);
     if is_signed {
         let signers = fs::read(fixtures().join("allowed_signers")).unwrap();
-        options.trust.signers = Some(AllowedSigners::parse(&signers).unwrap());
+        let policy = Policy { signers: Some(AllowedSigners::parse(&signers).unwrap()), ..Policy::default() };
+        options.access.policy = Arc::new(policy);
     }
     options
 }

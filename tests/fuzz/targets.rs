@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each program that is fuzzed calls one of them")]
 
 use blobdelta::bundle::checksums;
-use blobdelta::bundle::{Bundle, Container, Identities, Manifest, list};
+use blobdelta::bundle::{Access, Bundle, Container, Manifest, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
@@ -32,7 +32,7 @@ pub fn archive(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let path = folder.path().join("archive");
     std::fs::write(&path, bytes).expect("a file can be written");
-    if let Ok(container) = Container::open(&path, &Identities::default()) {
+    if let Ok(container) = Container::open(&path, &Access::default()) {
         let size: u64 = container.entries().expect("an archive lists its files").iter().map(|entry| entry.bytes).sum();
         assert!(size < bytes.len() as u64, "a file lies in another");
         let _ = Bundle::open_in(container);

@@ -1,12 +1,12 @@
 //! What needs no server: destinations that are folders.
 
 use crate::made::{Content, Made, Row};
-use blobdelta::bundle::{Bundle, Container, Form, Identities, Recipients, archive, list as entries, places};
+use blobdelta::bundle::{Access, Bundle, Container, Form, Recipients, archive, list as entries, places};
 use blobdelta::chain::survey;
 use blobdelta::durable::Local;
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{ReceiveOptions, Received, ShipOptions, Shipped, receive, ship};
+use blobdelta::ship::{Received, ShipOptions, Shipped, receive, ship};
 use blobdelta::store::Location;
 use blobdelta::verify::{FindingKind, Level, verify};
 use std::fs;
@@ -59,7 +59,7 @@ impl Site {
     }
 
     pub fn receive(&self) -> Result<Vec<Received>> {
-        receive(&self.drop(), &self.path("in"), &ReceiveOptions::default(), &Local, &Silent)
+        receive(&self.drop(), &self.path("in"), &Access::default(), &Local, &Silent)
     }
 
     pub fn found(&self) -> Vec<FindingKind> {
@@ -261,7 +261,7 @@ pub fn what_has_no_marker_is_not_there(site: &Site) {
     let all = PathBuf::from(site.drop().to_string());
     assert!(places(&[all]).unwrap().is_empty());
     assert_eq!(site.receive().unwrap(), []);
-    assert_eq!(Container::open(&site.url(), &Identities::default()).err().unwrap().kind(), Kind::Usage);
+    assert_eq!(Container::open(&site.url(), &Access::default()).err().unwrap().kind(), Kind::Usage);
     assert_eq!(names(&site.path("in")), [] as [&str; 0]);
 }
 
@@ -309,7 +309,7 @@ pub fn looking_reads_no_part(site: &Site) {
     // What is not there cannot be read.
     fs::remove_dir_all(site.there("data")).unwrap();
     assert_eq!(Bundle::open(&site.url()).unwrap().manifest().tables.len(), 1);
-    let all = survey(&[site.drop().to_string().into()], &Identities::default(), &Silent).unwrap();
+    let all = survey(&[site.drop().to_string().into()], &Access::default(), &Silent).unwrap();
     assert_eq!((all.members.len(), all.broken.len(), all.chains.len()), (2, 0, 1));
     assert!(site.found().contains(&FindingKind::MissingFile));
 }

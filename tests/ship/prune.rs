@@ -4,7 +4,7 @@ use crate::List;
 use crate::made::{Made, Row};
 use crate::ship::crashes::{assert_whole, faults};
 use crate::ship::folders::{Site, names};
-use blobdelta::bundle::{Bundle, Identities};
+use blobdelta::bundle::{Access, Bundle};
 use blobdelta::chain::survey;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::{Disk, Faulty, Local, When};
@@ -55,7 +55,8 @@ impl Weeks {
     }
 
     fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
-        prune(&self.site.drop(), PruneOptions { keep_weeks: 1, is_plan }, disk, &Silent)
+        let options = PruneOptions { keep_weeks: 1, is_plan, access: Access::default() };
+        prune(&self.site.drop(), &options, disk, &Silent)
     }
 
     /// The names of bundles with a marker, and that nothing else lies there.
@@ -69,7 +70,7 @@ impl Weeks {
 
     /// The chain has no gap, and reaches from the first week to the last.
     fn assert_chain(&self, at: &str) {
-        let found = survey(&[self.site.drop().to_string().into()], &Identities::default(), &Silent).unwrap();
+        let found = survey(&[self.site.drop().to_string().into()], &Access::default(), &Silent).unwrap();
         let chain = &found.chains[0];
         // In the order of links, a bundle whose own first ones went stands before the one that stands for them.
         let span = chain.span();

@@ -13,10 +13,7 @@ pub const TESTS: &[Test] = &[
     ("a_run_signs_and_verify_says_who", a_run_signs_and_verify_says_who),
     ("a_bundle_that_is_not_vouched_for_is_refused", a_bundle_that_is_not_vouched_for_is_refused),
     ("nothing_is_parsed_after_a_bad_signature", nothing_is_parsed_after_a_bad_signature),
-    (
-        "a_root_digest_from_elsewhere_is_held_against_one_bundle",
-        a_root_digest_from_elsewhere_is_held_against_one_bundle,
-    ),
+    ("a_root_digest_from_elsewhere_is_held_against_a_bundle", a_root_digest_from_elsewhere_is_held_against_a_bundle),
     ("the_key_is_opened_before_anything_else", the_key_is_opened_before_anything_else),
     ("a_passphrase_or_an_agent_opens_the_key", a_passphrase_or_an_agent_opens_the_key),
     ("allowed_signers_that_cannot_be_understood_are_an_error", allowed_signers_that_cannot_be_understood_are_an_error),
@@ -171,10 +168,10 @@ fn nothing_is_parsed_after_a_bad_signature() {
     fs::write(bundle.join("tagmanifest-sha256.txt"), "no list").unwrap();
     signing.assert_refused(&bundle, "bad_signature");
     let (code, kinds, _) = signing.found(&bundle, &["--root-sha256", &"0".repeat(64)]);
-    assert_eq!((code, kinds), (3, vec!["wrong_root".to_owned(), "signature_not_checked".to_owned()]));
+    assert_eq!((code, kinds), (3, vec!["signature_not_checked".to_owned(), "wrong_root".to_owned()]));
 }
 
-fn a_root_digest_from_elsewhere_is_held_against_one_bundle() {
+fn a_root_digest_from_elsewhere_is_held_against_a_bundle() {
     let signing = Signing::new();
     let bundle = signing.signed_run();
     let (_, _, document) = signing.found(&bundle, &[]);
@@ -183,11 +180,9 @@ fn a_root_digest_from_elsewhere_is_held_against_one_bundle() {
     let (code, kinds, _) = signing.found(&bundle, &["--signer", "allowed", "--root-sha256", &"0".repeat(64)]);
     assert_eq!((code, kinds), (3, vec!["wrong_root".to_owned()]));
     let path = bundle.display().to_string();
-    for args in [
-        &["verify", &path, "--root-sha256", &root.to_uppercase()][..],
-        &["verify", &path, "--root-sha256", "12"],
-        &["verify", &path, &path, "--root-sha256", &root],
-    ] {
+    for args in
+        [&["verify", &path, "--root-sha256", &root.to_uppercase()][..], &["verify", &path, "--root-sha256", "12"]]
+    {
         let ended = signing.call(&[], args);
         assert_eq!(ended.code, 2, "{ended:?}");
     }

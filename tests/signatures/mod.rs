@@ -7,6 +7,7 @@
 mod adoption;
 mod armour;
 mod bundles;
+mod doors;
 mod keys;
 mod lines;
 mod signer;
@@ -23,7 +24,9 @@ pub fn list() -> List {
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| !keys::is_installed(program)).collect();
     let skipped = (!missing.is_empty() && !is_ci).then(|| format!("{} cannot be run", missing.join(", ")));
     let mut list = List::new("signatures");
-    for (name, test) in [armour::TESTS, lines::TESTS, signer::TESTS, bundles::TESTS, adoption::TESTS].concat() {
+    for (name, test) in
+        [armour::TESTS, lines::TESTS, signer::TESTS, bundles::TESTS, doors::TESTS, adoption::TESTS].concat()
+    {
         list.add(name, skipped.clone(), test);
     }
     list

@@ -123,6 +123,7 @@ pub(in crate::bundle) fn decrypt(content: Content, identities: &Identities) -> R
         let what = format!("the header of this encrypted archive has no end within {MAX_HEADER_BYTES} bytes");
         return Err(Error::verification(what).hint("it was changed, or made for more than some hundred recipients"));
     }
+    let is_steady = content.is_steady();
     let decryptor = age::Decryptor::new(content.reader(0)).map_err(|error| changed().caused_by(error))?;
     let known = identities.0.iter().map(|identity| identity as &dyn age::Identity);
     let mut stream = decryptor.decrypt(known).map_err(|error| match error {
@@ -131,7 +132,7 @@ pub(in crate::bundle) fn decrypt(content: Content, identities: &Identities) -> R
         other => changed().caused_by(other),
     })?;
     let bytes = stream.seek(SeekFrom::End(0)).map_err(|error| changed().caused_by(error))?;
-    Ok((Decrypted { stream: Mutex::new(stream), bytes }, bytes))
+    Ok((Decrypted { stream: Mutex::new(stream), bytes, is_steady }, bytes))
 }
 
 /// Whether the header ends where a header may: its last line begins with `---` and holds a MAC
@@ -148,6 +149,7 @@ fn has_short_header(content: &Content) -> io::Result<bool> {
 pub(in crate::bundle) struct Decrypted {
     stream: Mutex<age::stream::StreamReader<ContentReader>>,
     bytes: u64,
+    is_steady: bool,
 }
 
 impl ReadAt for Decrypted {
@@ -158,6 +160,10 @@ impl ReadAt for Decrypted {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         stream.seek(SeekFrom::Start(offset))?;
         stream.read(buffer)
+    }
+
+    fn is_steady(&self) -> bool {
+        self.is_steady
     }
 }
 

@@ -9,10 +9,12 @@ mod agent;
 mod allowed;
 mod armour;
 mod check;
+mod scope;
 mod signer;
 mod validity;
 
 pub use allowed::AllowedSigners;
 pub use armour::{MAX_SIGNATURE_BYTES, NAMESPACE};
 pub use check::{Refusal, SignedBy, check};
+pub use scope::SignerScope;
 pub use signer::Signer;

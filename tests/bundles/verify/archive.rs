@@ -1,7 +1,7 @@
 //! The archive form: one for each bundle, read as the folder is, and refused in any other form.
 
 use super::made::Made;
-use blobdelta::bundle::{Bundle, Form, Identities, Recipients, archive, extract, list};
+use blobdelta::bundle::{Access, Bundle, Form, Identities, Recipients, archive, extract, list};
 use blobdelta::durable::Local;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::{FindingKind as K, Level, Options, Report, verify, verify_with};
@@ -146,7 +146,10 @@ fn an_encrypted_archive_opens_for_its_recipients_alone() {
     let sealed = blobdelta::bundle::archive(&opened, &Local, folder.path(), form.recipients(), &Silent).unwrap();
     assert_eq!(sealed.path(), archive.with_extension("tar.age"));
     let none = Identities::default();
-    let options = |identities: &Identities| Options { identities: identities.clone(), ..Options::new(Level::Deep) };
+    let options = |identities: &Identities| Options {
+        access: Access { identities: identities.clone(), ..Access::default() },
+        ..Options::new(Level::Deep)
+    };
     let read = |identities| verify_with(sealed.path(), &options(identities), &Silent);
     assert_eq!(read(&own).unwrap(), verify(&bundle, Level::Deep, &Silent).unwrap());
     assert!(read(&other).unwrap_err().to_string().contains("none of the identities opens this archive"));

@@ -1,0 +1,76 @@
+//! What commands that act on bundles ask of them: what opens one, and who has to vouch for it.
+
+use crate::bundle::signature::{AllowedSigners, SignerScope};
+use crate::bundle::{Access, Identities, Policy, parse_roots};
+use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// No file of root digests is larger: a million lines.
+const MAX_ROOTS_BYTES: u64 = 128 << 20;
+
+/// How bundles are opened, and who has to vouch for them; asked of each bundle before anything of it is used.
+#[derive(clap::Args, Debug, Default)]
+pub struct AccessArgs {
+    /// A file of identities, as age-keygen writes it, that opens encrypted archives; may be repeated
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
+    /// ssh-keygen's allowed signers
+    #[arg(long, value_name = "FILE", env = "BLOBDELTA_SIGNER")]
+    signer: Option<PathBuf>,
+    /// Refuse a bundle whose signer may not speak for its source and each of its tables by this file; a line is:
+    /// FINGERPRINT-OR-PRINCIPAL SOURCE-ID-OR-* TABLE[, TABLE…]
+    #[arg(long, value_name = "FILE", requires = "signer", env = "BLOBDELTA_SIGNER_SCOPE")]
+    signer_scope: Option<PathBuf>,
+    /// Refuse a bundle that has another root digest; may be repeated, then one of them counts
+    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
+    root_sha256: Vec<Sha256>,
+    /// Refuse a bundle whose root digest stands in no line of this file
+    #[arg(long, value_name = "FILE", env = "BLOBDELTA_ROOTS")]
+    roots: Option<PathBuf>,
+}
+
+impl AccessArgs {
+    /// Reads the files that are named.
+    ///
+    /// # Errors
+    /// Usage, for a file that cannot be understood; Io.
+    pub fn read(&self) -> Result<Access> {
+        let signers = self.signer.as_deref().map(|path| {
+            let bytes = read(path, "the allowed signers", AllowedSigners::MAX_BYTES)?;
+            AllowedSigners::parse(&bytes).map_err(|error| error.file(path))
+        });
+        let scope = self.signer_scope.as_deref().map(|path| {
+            let bytes = read(path, "what signers may speak for", SignerScope::MAX_BYTES)?;
+            SignerScope::parse(&bytes).map_err(|error| error.file(path))
+        });
+        let policy = Policy { signers: signers.transpose()?, scope: scope.transpose()?, roots: self.all_roots()? };
+        Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy) })
+    }
+
+    fn all_roots(&self) -> Result<Option<BTreeSet<Sha256>>> {
+        let mut roots: BTreeSet<Sha256> = self.root_sha256.iter().copied().collect();
+        if let Some(path) = &self.roots {
+            let bytes = read(path, "the root digests", MAX_ROOTS_BYTES)?;
+            let text = String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= MAX_ROOTS_BYTES);
+            let text = text
+                .ok_or_else(|| Error::usage("this file of root digests is not UTF-8, or is over 128 MiB").file(path))?;
+            roots.extend(parse_roots(&text).map_err(|error| error.file(path))?);
+        }
+        Ok((!roots.is_empty()).then_some(roots))
+    }
+}
+
+/// A file that the user named, up to one byte more than it may have, which its parser refuses.
+fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| Error::io(&format!("open {what} in"), path, error))?;
+    let read = file.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io(&format!("read {what} in"), path, error))?;
+    Ok(bytes)
+}
