@@ -237,12 +237,18 @@ pub mod sqlite {
     pub const LEFT_STAYS: &str = include_str!("../sql/sqlite/engine/left_stays.sql");
     /// Rule 15: deletions of the window into the slice.
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
+    /// Rule 15: what the slice says of deletions, noted.
+    pub const TOLD_DELETIONS: &str = include_str!("../sql/sqlite/engine/told_deletions.sql");
     /// What the slice holds, counted.
     pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
     /// Runs that nothing needs any more.
     pub const PRUNE_DOOMED: &str = include_str!("../sql/sqlite/engine/prune_doomed.sql");
     /// From when on each table's logged deletions stay.
     pub const PRUNE_DELETIONS: &str = include_str!("../sql/sqlite/engine/prune_deletions.sql");
+    /// Whom a table's logged deletions have to have been told.
+    pub const PRUNE_SCOPES: &str = include_str!("../sql/sqlite/engine/prune_scopes.sql");
+    /// Which of them were, a condition.
+    pub const PRUNE_TOLD: &str = include_str!("../sql/sqlite/engine/prune_told.sql");
     /// Rule 7: parents that the slice lacks.
     pub const ABSENT_PARENTS: &str = include_str!("../sql/sqlite/engine/absent_parents.sql");
 }

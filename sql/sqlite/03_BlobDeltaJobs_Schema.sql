@@ -241,9 +241,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaQueuePopulationScript (
 CREATE UNIQUE INDEX IF NOT EXISTS UX_BlobDeltaQueuePopulationScript
     ON BlobDeltaQueuePopulationScript (coalesce(TableName, '') COLLATE NOCASE, QueueName);
 
--- Rule 15. LoggedAt is when it is logged, by the server's clock, UTC, and best left to its default: an entry that
--- says it was logged before the last run is taken by no run but one with --from. Of a key that LeftScope (rule 17)
--- BusinessUnit is the unit that it left, NULL where it left the scope of all units.
+-- Rule 15. LoggedAt is when it is logged, by the server's clock, UTC: run --from takes again what was logged since
+-- then, and pruning keeps what is younger than the oldest run. Of a key that LeftScope (rule 17) BusinessUnit is the
+-- unit that it left, NULL where it left the scope of all units.
 CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     DeletionId   INTEGER PRIMARY KEY,
     TableName    TEXT COLLATE NOCASE NOT NULL,
@@ -255,6 +255,19 @@ CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);
+
+-- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
+-- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
+-- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
+CREATE TABLE IF NOT EXISTS BlobDeltaToldDeletion (
+    TableName  TEXT COLLATE NOCASE NOT NULL,
+    Scope      TEXT NOT NULL,
+    stream_id  BLOB NOT NULL,
+    IsDeletion INTEGER NOT NULL,
+    DeletedOn  TEXT NOT NULL,
+    RunId      BLOB NOT NULL,
+    PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
+) WITHOUT ROWID;
 
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
 -- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.

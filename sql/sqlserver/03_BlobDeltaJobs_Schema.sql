@@ -447,8 +447,9 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'UX_BlobDeltaQueuePopulationScript');
 END;
 GO
--- Rule 15. LoggedAt is the server's clock at logging, UTC; DeletedOn is in the table's clock. Of a key that
--- LeftScope (rule 17) BusinessUnit is the unit that it left, NULL where it left the scope of all units.
+-- Rule 15. LoggedAt is the server's clock at logging, UTC: @WindowFrom takes again what was logged since then, and
+-- pruning keeps what is younger than the oldest run. DeletedOn is in the table's clock. Of a key that LeftScope (rule 17)
+-- BusinessUnit is the unit that it left, NULL where it left the scope of all units.
 IF OBJECT_ID(N'dbo.BlobDeltaDeletionLog', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaDeletionLog (
         DeletionId   bigint IDENTITY(1, 1) NOT NULL,
@@ -480,6 +481,20 @@ BEGIN
     CREATE INDEX IX_BlobDeltaDeletionLog_Key ON dbo.BlobDeltaDeletionLog (TableName, stream_id);
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaDeletionLog_Key');
 END;
+GO
+-- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
+-- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
+-- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
+IF OBJECT_ID(N'dbo.BlobDeltaToldDeletion', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaToldDeletion (
+        TableName  nvarchar(400) NOT NULL,
+        Scope      nvarchar(36) NOT NULL,
+        stream_id  uniqueidentifier NOT NULL,
+        IsDeletion bit NOT NULL,
+        DeletedOn  datetime2(7) NOT NULL,
+        RunId      uniqueidentifier NOT NULL,
+        CONSTRAINT PK_BlobDeltaToldDeletion PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
+    );
 GO
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
 -- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.

@@ -1074,9 +1074,11 @@ BEGIN
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
-    -- Rule 15: LoggedAt selects, DeletedOn competes. A key that left a scope (rule 17) is told to that scope
-    -- alone; on a tie the deletion outranks it. The runs of a business unit tell deletions of what they have handed
-    -- out, whatever unit the log names.
+    -- Rule 15: an entry is due until this scope has told a deletion of its key that is as late or later; DeletedOn
+    -- competes. LoggedAt has no say, but that a run which goes back takes again what was logged since then. A key that
+    -- left a scope (rule 17) is told to that scope alone; on a tie the deletion outranks it. The runs of a business unit
+    -- tell deletions of what they have handed out, whatever unit the log names. What is dated too late is not told
+    -- (rule 27).
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
     FROM (
@@ -1084,7 +1086,13 @@ BEGIN
             l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt, l.Reason,
             ROW_NUMBER() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest
         FROM dbo.BlobDeltaDeletionLog AS l
-        WHERE l.TableName = @TableName AND l.LoggedAt >= @DeletionsFrom
+        WHERE l.TableName = @TableName AND l.DeletedOn <= DATEADD(day, 1, @RunStart)
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = l.stream_id
+                    AND t.IsDeletion = CASE l.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
+                    AND (@DeletionsFrom IS NULL OR l.LoggedAt < @DeletionsFrom)
+            )
             AND (
                 (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
@@ -1095,6 +1103,16 @@ BEGIN
             )
     ) AS d
     WHERE d.Newest = 1;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ToldDeletions', 0, 0, N'
+    -- Rule 15: what this slice says was deleted, or left, its scope has been told.
+    INSERT INTO dbo.BlobDeltaToldDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
+    SELECT @TableName, @Scope, d.stream_id, CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END, d.DeletedOn, @RunId
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+            AND t.IsDeletion = CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn = d.DeletedOn
+    );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
     -- Rule 6: keys with a metadata row in the window that no run of this scope takes; a row that the table''s
     -- filter leaves out is not told.
@@ -1112,6 +1130,10 @@ BEGIN
         N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''),
         N'',"future_deletions":'', (
             SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
+        ),
+        (
+            SELECT CONCAT(N'',"withheld_deletions":'', COUNT(*), N'',"withheld_deletion":'' + CONVERT(nvarchar(20), MIN(d.DeletionId)))
+            FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > DATEADD(day, 1, @RunStart)
         ), CHAR(125)
     )
     FROM (
@@ -1887,6 +1909,18 @@ BEGIN
         END;
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
+    -- It sets windows back; a time that is yet to come means another one. Each table reads it in its own clock.
+    SET @Table = (
+        SELECT MIN(k.TableName) FROM #Chosen AS k
+        INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = k.TableName
+        WHERE @WindowFrom > CASE WHEN c.ModifiedOnIsUtc = 1 THEN @Utc ELSE @Local END
+    );
+    IF @Table IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@Table, N': @WindowFrom ', CONVERT(nvarchar(27), @WindowFrom, 126), N' lies in the future, it is ',
+            CONVERT(nvarchar(27), @Utc, 126), N'Z now; name the time from which on changes are to be taken once more');
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+    END;
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
     CREATE TABLE #BlobDeltaCatalog (
         DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, ObjectId int NOT NULL, Ordinal int NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
@@ -2046,9 +2080,9 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Buffer int, @Baseline datetime2(7), @PreviousStart datetime2(7), @Session int, @Scope nvarchar(36),
+    DECLARE @Buffer int, @Baseline datetime2(7), @IsUtc bit, @Session int, @Scope nvarchar(36),
         @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
-    SELECT @Buffer = SafetyBufferMinutes, @Baseline = InitialBaseline FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SELECT @Buffer = SafetyBufferMinutes, @Baseline = InitialBaseline, @IsUtc = ModifiedOnIsUtc FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SELECT @Watermark = NULL, @PreviousRunId = NULL, @Blocked = NULL,
         @Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all');
     IF @BusinessUnitId IS NULL
@@ -2058,7 +2092,7 @@ BEGIN
             SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark
             WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId
         );
-    SELECT TOP (1) @PreviousRunId = t.RunId, @PreviousStart = r.RunStartedAt
+    SELECT TOP (1) @PreviousRunId = t.RunId
     FROM dbo.BlobDeltaRunTable AS t
     INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
     WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.Status = N'Completed'
@@ -2079,8 +2113,11 @@ BEGIN
     END;
     IF @WindowFrom < @WindowStart SET @WindowStart = @WindowFrom;
     IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
-    SET @DeletionsFrom = COALESCE(DATEADD(minute, -@Buffer, @PreviousStart), @Begin);
-    IF @WindowFrom < @DeletionsFrom SET @DeletionsFrom = @WindowFrom;
+    -- LoggedAt is UTC; no local time is a day away from it.
+    SET @DeletionsFrom = CASE
+        WHEN @IsUtc = 1 OR @WindowFrom < CONVERT(datetime2(7), '0001-01-02') THEN @WindowFrom
+        ELSE DATEADD(day, -1, @WindowFrom)
+    END;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ExpandPending', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ExpandPending AS RETURN 0');
@@ -2358,6 +2395,12 @@ BEGIN
     SELECT @Excluded = ExcludedStreamId, @Require = RequireBundle, @IsUtc = ModifiedOnIsUtc
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SET @RunStart = CASE WHEN @IsUtc = 1 THEN @Utc ELSE dbo.ufn_BlobDelta_LocalNow() END;
+    IF @WindowFrom > @RunStart
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': @WindowFrom ', CONVERT(nvarchar(27), @WindowFrom, 126), N' lies in the future, it is ',
+            CONVERT(nvarchar(27), @RunStart, 126), N' now; name the time from which on changes are to be taken once more');
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+    END;
     -- Before the transaction, which an error would end.
     BEGIN TRY
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
@@ -2672,6 +2715,8 @@ BEGIN
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         -- Rule 17: what the slice hands out is noted, and receivers of a business unit are told what left it.
+        -- Before it, what was logged stands in the slice: what has come back is settled too.
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
         IF @Unit IS NOT NULL
         BEGIN
@@ -2679,6 +2724,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftTold';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
         END;
         -- Rule 3: every key has ended, and what was copied stands in the slice.
         SELECT
@@ -2862,9 +2908,9 @@ GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_GiveUp', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_GiveUp AS RETURN 0');
 GO
 -- Rule 19: gives up a complete slice that is in no bundle, and releases its lease. The scope's watermark goes back
--- to where it was before the run, where it still is the run's; pending keys that the run took, and units that it told as
--- new, are asked for and told again. Held-back keys of the run before, and logged deletions, come by themselves:
--- that run is the previous one again. The marker names no run; the rows go when the next run fills the slice. Of
+-- to where it was before the run, where it still is the run's; pending keys that the run took, logged deletions, and
+-- units that it told as new, are asked for and told again. Held-back keys of the run before come by themselves: that run
+-- is the previous one again. The marker names no run; the rows go when the next run fills the slice. Of
 -- a run that is not known any more the marker alone is changed.
 ALTER PROCEDURE dbo.usp_BlobDelta_GiveUp
     @RunId uniqueidentifier,
@@ -2911,6 +2957,7 @@ BEGIN
                 SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
                 WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
             );
+        DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it told to have left a unit is to be told again.
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c

@@ -204,8 +204,8 @@ BEGIN
             SET @Nr = @Nr + 1;
         END;
     END;
-    -- What was logged before the oldest run of its table that stays, less its buffer, is in bundles, and no run
-    -- that could be asked for takes it again. A table without a completed run keeps all.
+    -- What was logged before the oldest run of its table that stays, less its buffer, is taken again by no run that
+    -- could be asked for. A table without a completed run keeps all.
     CREATE TABLE #Floor (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Since datetime2(7) NOT NULL);
     INSERT INTO #Floor (TableName, Since)
     SELECT p.TableName, DATEADD(minute, -CASE WHEN p.Buffer > COALESCE(c.SafetyBufferMinutes, 0) THEN p.Buffer ELSE COALESCE(c.SafetyBufferMinutes, 0) END, p.Oldest)
@@ -218,18 +218,48 @@ BEGIN
         HAVING SUM(CASE WHEN t.Status = N'Completed' THEN 1 ELSE 0 END) > 0
     ) AS p
     LEFT JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = p.TableName;
-    IF @PlanOnly = 1
-        UPDATE #Pruned SET RowsGone = (
-            SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
-            WHERE d.LoggedAt < f.Since
-        ) WHERE Nr = 9;
+    -- And only what every scope that has to be told of it was told, by a run before its newest, whose slice may yet be
+    -- given up.
+    CREATE TABLE #Scope (TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, Scope nvarchar(36) COLLATE DATABASE_DEFAULT NOT NULL, BusinessUnitId uniqueidentifier NULL, RunId uniqueidentifier NOT NULL);
+    INSERT INTO #Scope (TableName, Scope, BusinessUnitId, RunId)
+    SELECT n.TableName, n.Scope, n.BusinessUnitId, n.RunId
+    FROM (
+        SELECT t.TableName, t.Scope, r.BusinessUnitId, t.RunId,
+            ROW_NUMBER() OVER (PARTITION BY t.TableName, t.Scope ORDER BY r.RunStartedAt DESC, t.RunId DESC) AS Nr
+        FROM dbo.BlobDeltaRunTable AS t
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+        WHERE t.Status = N'Completed'
+    ) AS n
+    WHERE n.Nr = 1;
+    CREATE TABLE #Told (DeletionId bigint NOT NULL PRIMARY KEY);
+    INSERT INTO #Told (DeletionId)
+    SELECT d.DeletionId
+    FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
+    WHERE d.LoggedAt < f.Since AND NOT EXISTS (
+        SELECT 1 FROM #Scope AS s
+        WHERE s.TableName = d.TableName
+            AND (
+                (d.Reason = N'Deleted' AND (s.BusinessUnitId IS NULL OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = d.TableName AND k.BusinessUnitId = s.BusinessUnitId AND k.stream_id = d.stream_id
+                )))
+                OR (d.Reason = N'LeftScope' AND d.BusinessUnit = s.BusinessUnitId)
+                OR (d.Reason = N'LeftScope' AND d.BusinessUnit IS NULL AND s.BusinessUnitId IS NULL)
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = d.TableName AND t.Scope = s.Scope AND t.stream_id = d.stream_id
+                    AND t.IsDeletion = CASE d.Reason WHEN N'Deleted' THEN 1 ELSE 0 END AND t.DeletedOn >= d.DeletedOn
+                    AND t.RunId <> s.RunId
+            )
+    );
+    IF @PlanOnly = 1 UPDATE #Pruned SET RowsGone = (SELECT COUNT_BIG(*) FROM #Told) WHERE Nr = 9;
     SET @Rows = CASE WHEN @PlanOnly = 1 THEN 0 ELSE 1 END;
     WHILE @Rows > 0
     BEGIN
         DELETE FROM dbo.BlobDeltaDeletionLog WHERE DeletionId IN (
-            SELECT TOP (@MostRows) d.DeletionId
-            FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
-            WHERE d.LoggedAt < f.Since
+            SELECT TOP (@MostRows) t.DeletionId FROM #Told AS t
+            INNER JOIN dbo.BlobDeltaDeletionLog AS d ON d.DeletionId = t.DeletionId
         );
         SET @Rows = @@ROWCOUNT;
         UPDATE #Pruned SET RowsGone = RowsGone + @Rows WHERE Nr = 9;

@@ -48,7 +48,7 @@ BEGIN
     INSERT INTO #Forgotten (Nr, JobTable) VALUES
         (1, N'BlobDeltaBundle'), (2, N'BlobDeltaBusinessUnitWatermark'), (3, N'BlobDeltaHeldBackKey'), (4, N'BlobDeltaMissingParentsQueue'),
         (5, N'BlobDeltaRunStep'), (6, N'BlobDeltaRunScript'), (7, N'BlobDeltaRunTable'), (8, N'BlobDeltaRun'), (9, N'BlobDeltaShippedKey'),
-        (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer');
+        (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer'), (12, N'BlobDeltaToldDeletion');
     SET @Old = (SELECT SourceId FROM dbo.BlobDeltaSource);
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -79,7 +79,7 @@ BEGIN
             FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
             SET @TableName = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @TableName);
         END;
-        WHILE @Nr < 11
+        WHILE @Nr < 12
         BEGIN
             SET @Nr = @Nr + 1;
             SET @JobTable = (SELECT JobTable FROM #Forgotten WHERE Nr = @Nr);
@@ -137,6 +137,8 @@ BEGIN
         DELETE FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName;
         INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt)
         VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, dbo.ufn_BlobDelta_UtcNow());
+        -- What this job database told since it left that chain is not in it.
+        DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND IsDeletion = 1;
         IF @Scope = N'all'
             UPDATE dbo.BlobDeltaHighWatermark SET LastHighWaterModifiedOn = @Watermark
             WHERE TableName = @TableName AND LastHighWaterModifiedOn > @Watermark;

@@ -39,7 +39,8 @@ BEGIN
     INSERT INTO #Kind (Name, IsDeployers)
     SELECT N'BlobDeltaBusinessUnitWatermark', 0 UNION ALL SELECT N'BlobDeltaRunTable', 0 UNION ALL SELECT N'BlobDeltaWindowQueue', 0
     UNION ALL SELECT N'BlobDeltaHeldBackKey', 0 UNION ALL SELECT N'BlobDeltaPendingKey', 0 UNION ALL SELECT N'BlobDeltaExcludedKey', 0
-    UNION ALL SELECT N'BlobDeltaMissingParentsQueue', 0 UNION ALL SELECT N'BlobDeltaDeletionLog', 0 UNION ALL SELECT N'BlobDeltaShippedKey', 0;
+    UNION ALL SELECT N'BlobDeltaMissingParentsQueue', 0 UNION ALL SELECT N'BlobDeltaDeletionLog', 0 UNION ALL SELECT N'BlobDeltaShippedKey', 0
+    UNION ALL SELECT N'BlobDeltaToldDeletion', 0;
     -- These alone the procedures write; and the first seven say how a run is done, or where.
     INSERT INTO #Kind (Name, IsDeployers)
     SELECT N'BlobDeltaTableConfig', 1 UNION ALL SELECT N'BlobDeltaStepScript', 1 UNION ALL SELECT N'BlobDeltaQueuePopulationScript', 1

@@ -1,6 +1,7 @@
 -- What is left of the keys in #BlobDeltaStage: the source's row, its greatest stamp in whatever scope, and the latest
--- that was logged of its deletion, and of its leaving a scope: of the unit that [{OfScope}] names, or of all. @P1 is
--- the configured table.
+-- that is logged, and that the next run tells: of its deletion, and of its leaving the scope @P2, which [{OfScope}] names as
+-- the log does. One of a business unit is told of deletions by the runs over all units too, and by its own where they
+-- had handed the key out, by [{OfUnit}]. @P1 is the configured table, @P3 the latest time that a run would tell.
 SELECT
     k.n,
     CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = k.k) THEN 1 ELSE 0 END AS IsThere,
@@ -10,11 +11,31 @@ SELECT
     ) AS ModifiedOn,
     (
         SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
-        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'Deleted'
+        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'Deleted' AND d.DeletedOn <= @P3 AND (
+            NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @P1 AND t.Scope = N'all' AND t.stream_id = k.k AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
+            )
+            OR (
+                EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS u
+                    WHERE u.TableName = @P1 AND [{OfUnit}] AND u.stream_id = k.k
+                )
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                    WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 1
+                        AND t.DeletedOn >= d.DeletedOn
+                )
+            )
+        )
     ) AS DeletedOn,
     (
         SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
-        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'LeftScope' AND [{OfScope}]
+        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'LeftScope' AND [{OfScope}] AND d.DeletedOn <= @P3
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
+            )
     ) AS LeftOn
 FROM #BlobDeltaStage AS k
 ORDER BY k.n;

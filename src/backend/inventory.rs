@@ -33,9 +33,9 @@ pub struct Remains {
     pub is_there: bool,
     /// The greatest ModifiedOn of its metadata rows, whatever their scope, in the table's clock.
     pub modified_on: Option<Timestamp>,
-    /// The latest DeletedOn that was logged of it.
+    /// The latest DeletedOn that is logged of it and that the next run tells.
     pub deleted_on: Option<Timestamp>,
-    /// The latest that was logged of its leaving the scope that was asked for.
+    /// The latest that is logged of its leaving the scope that was asked for, and that the next run tells.
     pub left_on: Option<Timestamp>,
 }
 
@@ -72,11 +72,12 @@ pub trait Inventory {
     /// Database.
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
 
-    /// What is left of these keys; of leaving, what was logged of this scope.
+    /// What is left of these keys, and what the next run of this scope that starts at `now`, in the table's clock,
+    /// tells of them; of one of a business unit, the next run over all units counts too.
     ///
     /// # Errors
     /// As [`Inventory::inventory`].
-    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>>;
+    fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
 
     /// What is counted over the whole table; `now` is in the table's clock.
     ///

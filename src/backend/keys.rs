@@ -42,7 +42,7 @@ pub struct KeyRecord {
 
 /// The tables of the job database whose rows are of one configured table, and go with it. What tells what
 /// was done stays: runs, their steps and tables, bundles, what units were handed, and logged deletions.
-pub(super) const OF_TABLE: [&str; 9] = [
+pub(super) const OF_TABLE: [&str; 10] = [
     "BlobDeltaHeldBackKey",
     "BlobDeltaPendingKey",
     "BlobDeltaExcludedKey",
@@ -50,6 +50,7 @@ pub(super) const OF_TABLE: [&str; 9] = [
     "BlobDeltaWindowQueue",
     "BlobDeltaStepScript",
     "BlobDeltaQueuePopulationScript",
+    "BlobDeltaToldDeletion",
     "BlobDeltaBusinessUnitWatermark",
     "BlobDeltaHighWatermark",
 ];

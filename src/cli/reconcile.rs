@@ -97,7 +97,11 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
             text.push_str(&format!("{}: {} {}: {}\n", report.table, number(*count), kind.as_str(), kind.what_to_do()));
         }
         text.push_str(&whole_text(report));
-        let done = [(report.pended, "made pending"), (report.deletions, "written to the deletion log")];
+        let done = [
+            (report.logged, "logged, not shipped yet: the next run takes it"),
+            (report.pended, "made pending"),
+            (report.deletions, "written to the deletion log"),
+        ];
         for (count, what) in done.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("{}: {} {what}\n", report.table, number(count)));
         }

@@ -110,7 +110,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn told(counts: &TableCounts) -> [(&'static str, u64); 12] {
+fn told(counts: &TableCounts) -> [(&'static str, u64); 13] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),
@@ -124,6 +124,7 @@ fn told(counts: &TableCounts) -> [(&'static str, u64); 12] {
         ("buried", counts.buried),
         ("logged deletions", counts.logged_deletions),
         ("future deletions", counts.future_deletions),
+        ("withheld deletions", counts.withheld_deletions),
     ]
 }
 
@@ -144,6 +145,12 @@ fn notes(counts: &TableCounts) -> Vec<String> {
     }
     if counts.future_deletions > 0 {
         notes.push("deletions are dated in the future: correct DeletedOn in BlobDeltaDeletionLog".to_owned());
+    }
+    if let Some(id) = counts.withheld_deletion {
+        notes.push(format!(
+            "deletions are dated more than 24 hours ahead, and are told to nobody until DeletedOn is corrected: the first \
+             is DeletionId {id}"
+        ));
     }
     if counts.logged_deletions == 0 {
         notes.push("no deletion of this table is logged; rows that are gone stay with receivers".to_owned());

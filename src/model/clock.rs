@@ -1,7 +1,7 @@
 //! Clocks. The engine asks the database server for the time, never the machine it runs on;
 //! the embedded instance is its own server and takes a [`Clock`].
 
-use super::time::Timestamp;
+use super::time::{TICKS_PER_DAY, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
@@ -13,6 +13,16 @@ pub enum ClockKind {
     Utc,
     /// The server's local time, in which one hour of the year comes twice.
     Local,
+}
+
+impl ClockKind {
+    /// A time in UTC that is not later than this one in the table's clock: no local time is a day away from it.
+    pub fn not_after_utc(self, at: Timestamp) -> Timestamp {
+        match self {
+            Self::Utc => at,
+            Self::Local => at.plus_ticks(-TICKS_PER_DAY),
+        }
+    }
 }
 
 /// One reading of a server's clock, both ways.

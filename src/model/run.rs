@@ -301,6 +301,12 @@ pub struct TableCounts {
     pub logged_deletions: u64,
     /// Of them, those that are dated after the run's start.
     pub future_deletions: u64,
+    /// Of those, the ones that are dated more than 24 hours after it, and are told to nobody until that is corrected
+    /// (rule 27).
+    pub withheld_deletions: u64,
+    /// The DeletionId of the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld_deletion: Option<i64>,
     /// Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older
     /// now: the source was restored, or stamps were set back.
     pub older_now: u64,

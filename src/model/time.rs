@@ -60,6 +60,12 @@ impl Timestamp {
         ticks.div_ceil(TICKS_PER_MINUTE.unsigned_abs())
     }
 
+    /// Rule 27: the latest time that may stand in what a run hands out that starts now.
+    #[must_use]
+    pub fn latest_told(self) -> Self {
+        self.plus_ticks(TICKS_PER_DAY)
+    }
+
     /// Later by this many ticks (earlier, if negative), kept within the range.
     #[must_use]
     pub fn plus_ticks(self, ticks: i64) -> Self {

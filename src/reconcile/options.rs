@@ -137,7 +137,7 @@ pub struct TableReport {
     pub pending: u64,
     /// Keys that are never captured.
     pub excluded: u64,
-    /// Keys whose deletion is logged already, for the next run.
+    /// Keys whose deletion, or leaving, is logged and not shipped yet: the next run takes it.
     pub logged: u64,
     /// How often each kind was found.
     pub counts: BTreeMap<FindingKind, u64>,

@@ -248,6 +248,10 @@ impl<'a> Reconciler<'a> {
                 if remains.is_there && !holding.is_ancestor {
                     self.left_scope(*key, *holding, remains)?;
                 }
+                // Receivers of all units may have been told, which the others do not hear of.
+                if !remains.is_there && self.holdings.see(*key)?.is_some_and(|holding| holding.version.tombstone) {
+                    self.gone(*key, *holding, remains)?;
+                }
             }
         }
         Ok(())
@@ -255,7 +259,11 @@ impl<'a> Reconciler<'a> {
 
     fn remains(&mut self, page: &[(Guid, Holding)]) -> Result<Vec<Remains>> {
         let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
-        let remains = self.backend.remains(self.table, self.scope, &keys)?;
+        let mut remains = self.backend.remains(self.table, self.scope, self.now, &keys)?;
+        if !self.table.include_deletions {
+            // No run tells what is logged.
+            remains.iter_mut().for_each(|one| (one.deleted_on, one.left_on) = (None, None));
+        }
         match remains.len() == keys.len() {
             true => Ok(remains),
             false => Err(Error::internal("the source did not answer for every key")),

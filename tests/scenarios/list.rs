@@ -3,8 +3,9 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune, reconcile,
-    roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values,
+    bundles, deletions, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune,
+    reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep,
+    values,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -74,11 +75,20 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it,
         rule_12_a_unit_that_comes_back_is_new_again,
         rule_12_a_unit_that_nobody_knows_is_refused,
-        rule_15_logged_at_selects_and_deleted_on_competes,
+        rule_15_what_is_logged_late_is_told_once_and_deleted_on_competes,
         rule_15_the_latest_deletion_of_a_key_is_taken,
         rule_15_deletions_are_left_out_where_the_table_says_so,
         rule_16_a_chain_is_of_one_scope,
         a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it,
+    }
+    deletions {
+        rule_15_an_entry_is_due_until_a_scope_has_told_it_whatever_its_logged_at,
+        rule_15_a_log_that_begins_anew_and_an_entry_that_is_corrected_are_told,
+        rule_15_what_was_logged_before_anybody_told_deletions_is_due,
+        rule_15_a_run_that_dies_or_is_given_up_has_told_nothing,
+        rule_15_pruning_keeps_what_a_scope_has_yet_to_be_told,
+        rule_15_a_unit_that_has_not_been_told_what_all_units_were_is_reconciled_so,
+        rule_27_a_deletion_that_is_dated_too_late_is_told_to_nobody_until_it_is_corrected,
     }
     scopes {
         rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it,

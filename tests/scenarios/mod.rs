@@ -12,6 +12,7 @@ pub mod session;
 pub mod world;
 
 mod bundles;
+mod deletions;
 mod destinations;
 mod failures;
 mod give_up;

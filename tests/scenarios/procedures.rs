@@ -8,6 +8,7 @@ use crate::scenarios::world::{A, B, BUFFER, World, key, minute, name, unit};
 use blobdelta::backend::PackState;
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::error::Kind;
+use blobdelta::model::clock::ClockKind;
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Status, Step};
 use blobdelta::monitor::Silent;
@@ -119,7 +120,27 @@ pub fn what_an_operator_gets_wrong_is_told_and_nothing_is_written(on: &Instance)
         let error = world.backend.execute_script(&format!("EXEC dbo.usp_BlobDelta_RunOperator {call}")).unwrap_err();
         assert!(error.to_string().contains(says), "{call}: {error}");
     }
-    assert!(world.backend.recent_runs(1).unwrap().is_empty());
+    // Windows go back, in each table's own clock. What the program would refuse is refused here.
+    world.at(1000);
+    world.local_time_is_ahead_by(-60);
+    for (clock, from, is_refused) in
+        [(ClockKind::Utc, 1001, true), (ClockKind::Local, 941, true), (ClockKind::Local, 940, false)]
+    {
+        world.table.clock = clock;
+        world.backend.save_table(&world.table.clone()).unwrap();
+        let call = format!("EXEC dbo.usp_BlobDelta_Run @TableName = N'Src.dbo.Docs', @WindowFrom = '{}'", minute(from));
+        let outcome = world.backend.execute_script(&call);
+        assert_eq!(outcome.is_err(), is_refused, "{clock:?} {from}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert!(error.to_string().contains("lies in the future"), "{error}");
+            let plan = format!(
+                "EXEC dbo.usp_BlobDelta_PlanTable @TableName = N'Src.dbo.Docs', @WindowFrom = '{}'",
+                minute(from)
+            );
+            assert!(world.backend.execute_script(&plan).unwrap_err().to_string().contains("lies in the future"));
+            assert!(world.backend.recent_runs(1).unwrap().is_empty());
+        }
+    }
 }
 
 pub fn one_table_of_several_fails_alone_in_the_procedures_too(on: &Instance) {

@@ -73,7 +73,7 @@ fn deletions(world: &mut World) -> Vec<Deletion> {
     deletions
 }
 
-pub fn rule_15_logged_at_selects_and_deleted_on_competes(on: &Instance) {
+pub fn rule_15_what_is_logged_late_is_told_once_and_deleted_on_competes(on: &Instance) {
     let mut world = World::new(on);
     world.run(1000);
     world.at(1500);

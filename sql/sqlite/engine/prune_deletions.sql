@@ -1,6 +1,6 @@
 -- For each table with a completed run, the start of its oldest run that stays, and the longest buffer
--- that any of them had or the next one will have. What was logged before the one less the other is in
--- bundles, and no run that could be asked for (`--from` a time that is still known) takes it again.
+-- that any of them had or the next one will have. What was logged before the one less the other is taken again by
+-- no run that could be asked for (`--from` a time that is still known).
 SELECT
     t.TableName,
     min(r.RunStartedAt),

@@ -48,4 +48,10 @@ SELECT
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
     (
         SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
-    ) AS FutureDeletions;
+    ) AS FutureDeletions,
+    (
+        SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @Latest
+    ) AS WithheldDeletions,
+    (
+        SELECT min(d.DeletionId) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @Latest
+    ) AS WithheldDeletion;

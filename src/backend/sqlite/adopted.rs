@@ -54,6 +54,11 @@ impl Session {
             )?;
         }
         let Some(last) = bundles.last() else { return Ok(()) };
+        // What this job database told since it left that chain is not in it.
+        self.execute(
+            "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
+            (table, scope.to_string()),
+        )?;
         let lower = "SET LastHighWaterModifiedOn = ?2 WHERE TableName = ?1 AND LastHighWaterModifiedOn > ?2";
         match scope {
             Scope::All => self.execute(&format!("UPDATE BlobDeltaHighWatermark {lower}"), (table, last.watermark))?,

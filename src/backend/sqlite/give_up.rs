@@ -81,14 +81,18 @@ impl Session {
     }
 
     /// Pending keys that the run took are pending again; what it told to have left a unit, and units that it
-    /// told as new, are told again. Held-back keys of the run before, and logged deletions, come by
-    /// themselves: that run is the previous one again.
+    /// told as new, and logged deletions, are told again. Held-back keys of the run before come by themselves: that run
+    /// is the previous one again.
     fn ask_again(&self, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
         self.execute(
             "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
              SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'",
             (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
+        )?;
+        self.execute(
+            "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+            (&fence.table, moved.scope.to_string(), fence.run_id),
         )?;
         if let Scope::BusinessUnit(unit) = moved.scope {
             let slice = self.schema_of(&table.target.db);

@@ -74,11 +74,11 @@ impl Inventory for Session {
         self.query_one(sql, (table, unit))
     }
 
-    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>> {
+    fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
         let sql = Placeholders::new(self, table, &[])?.fill("inventory_remains", REMAINS)?;
         keys.iter()
             .map(|key| {
-                let asked = (&table.name, key, scope.business_unit());
+                let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
                 self.query_row(&sql, asked, |row| {
                     Ok(Remains {
                         is_there: row.get(0)?,

@@ -39,7 +39,9 @@ const DELETIONS: &str = "BlobDeltaDeletionLog";
 
 const TEMPORARY: &str = "
     CREATE TEMP TABLE IF NOT EXISTS PruneDoomed (RunId BLOB NOT NULL PRIMARY KEY);
-    CREATE TEMP TABLE IF NOT EXISTS PruneMarker (RunId BLOB NOT NULL PRIMARY KEY);";
+    CREATE TEMP TABLE IF NOT EXISTS PruneMarker (RunId BLOB NOT NULL PRIMARY KEY);
+    CREATE TEMP TABLE IF NOT EXISTS PruneScope (
+        TableName TEXT COLLATE NOCASE NOT NULL, Scope TEXT NOT NULL, BusinessUnitId BLOB NULL, RunId BLOB NOT NULL);";
 
 impl Session {
     pub(super) fn prune_job_database(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
@@ -60,8 +62,9 @@ impl Session {
             }
             let mut logged = 0;
             for (table, before) in session.deletion_floors()? {
-                let sql = "SELECT count(*) FROM BlobDeltaDeletionLog WHERE TableName = ?1 AND LoggedAt < ?2";
-                logged += session.query_one::<u64>(sql, (table, before))?;
+                let sql =
+                    format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_TOLD);
+                logged += session.query_one::<u64>(&sql, (None::<u64>, table, before))?;
             }
             note(&mut all, DELETIONS, logged);
             planned = Some(all);
@@ -90,7 +93,7 @@ impl Session {
             self.prune_rows(&mut all, RUNS, "RunId", "RunId IN temp.PruneDoomed", None)?;
         }
         for floor in self.deletion_floors()? {
-            self.prune_rows(&mut all, DELETIONS, "DeletionId", "TableName = ?2 AND LoggedAt < ?3", Some(floor))?;
+            self.prune_rows(&mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_TOLD, Some(floor))?;
         }
         Ok(all)
     }
@@ -159,7 +162,10 @@ impl Session {
         Ok(())
     }
 
+    /// Before when logged deletions of each table may go, and in temp.PruneScope whom they have to have been told.
     fn deletion_floors(&self) -> Result<Vec<(String, Timestamp)>> {
+        self.execute("DELETE FROM temp.PruneScope", [])?;
+        self.execute(scripts::sqlite::PRUNE_SCOPES, [])?;
         self.query_all(scripts::sqlite::PRUNE_DELETIONS, [], |row| {
             let oldest: Timestamp = row.get(1)?;
             Ok((row.get(0)?, oldest.minus_minutes(row.get(2)?)))

@@ -25,7 +25,7 @@ impl Session {
         let mut found = Vec::new();
         let mut wrong = Vec::new();
         // A run would fail of these, so that nothing else is to be seen behind them.
-        wrong.extend(self.survey(prepared).err());
+        wrong.extend(self.survey(prepared, Scope::All).err());
         wrong.extend(Suspicion::Absent.of_sample(config, self.sample_keys(prepared, &parameters)?));
         if config.is_tree() {
             wrong.extend(Suspicion::Orphan.of_sample(config, self.sample_tree(prepared, &parameters)?));

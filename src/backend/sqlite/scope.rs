@@ -58,6 +58,8 @@ impl Session {
             self.run_script(name, &sql, &parameters)
         };
         let (table, slice) = (&prepared.config.name, self.schema_of(&prepared.config.target.db));
+        // Here what was logged stands in the slice: what has come back is settled too.
+        run("told_deletions", scripts::TOLD_DELETIONS)?;
         let logged = format!(
             "SELECT EXISTS (SELECT 1 FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
         );
@@ -93,7 +95,7 @@ impl Session {
             ),
             (table, unit),
         )?;
-        Ok(())
+        run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
     }
 
     /// How many keys wait for this scope, and since when the first of them does, UTC.

@@ -10,7 +10,7 @@ use crate::model::table::TableConfig;
 
 /// What the original did, and a copy forgets. Of what others keep by table nothing is left that a chain
 /// goes on with.
-const FORGOTTEN: [&str; 10] = [
+const FORGOTTEN: [&str; 11] = [
     "BlobDeltaBundle",
     "BlobDeltaBusinessUnitWatermark",
     "BlobDeltaHeldBackKey",
@@ -19,6 +19,7 @@ const FORGOTTEN: [&str; 10] = [
     "BlobDeltaRunTable",
     "BlobDeltaRun",
     "BlobDeltaShippedKey",
+    "BlobDeltaToldDeletion",
     "BlobDeltaWindowQueue",
     "BlobDeltaKnownServer",
 ];

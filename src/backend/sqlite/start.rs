@@ -23,7 +23,8 @@ pub(super) struct Beginning {
     window: Window,
     watermark: Option<Timestamp>,
     previous_run_id: Option<Guid>,
-    deletions_from: Timestamp,
+    /// What was logged since then, UTC, is told again.
+    deletions_from: Option<Timestamp>,
 }
 
 impl Session {
@@ -113,11 +114,11 @@ impl Session {
             )?,
         }
         .flatten();
-        let previous: Option<(Guid, Timestamp)> = self.query_optional(
-            "SELECT t.RunId, r.RunStartedAt FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+        let previous_run_id: Option<Guid> = self.query_optional(
+            "SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
              WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1",
             (&table.name, scope.to_string()),
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| row.get(0),
         )?;
         let window = Window::compute(&WindowInputs {
             run_start: started.of(table.clock),
@@ -129,13 +130,8 @@ impl Session {
             oldest_open_transaction: None,
             clock: table.clock,
         });
-        let since = previous.map_or(Timestamp::MIN, |(_, started)| started.minus_minutes(table.safety_buffer_minutes));
-        Ok(Beginning {
-            window,
-            watermark,
-            previous_run_id: previous.map(|(run, _)| run),
-            deletions_from: from.map_or(since, |from| from.min(since)),
-        })
+        let deletions_from = from.map(|from| table.clock.not_after_utc(from));
+        Ok(Beginning { window, watermark, previous_run_id, deletions_from })
     }
 
     /// Fills the queue as a run would, counts it, and rolls everything back.
@@ -156,7 +152,7 @@ impl Session {
         let rolled_back = Error::internal("rolled back");
         let mut planned = None;
         let outcome = self.transact("plan", |session| {
-            let without_key = session.survey(&prepared)?;
+            let without_key = session.survey(&prepared, request.scope)?;
             let keys = session.queue_window(&prepared, request.scope, &parameters)?;
             let suspect = session.suspect_keys(&prepared, &parameters).err().map(|error| error.to_string());
             let mut counts = session.told(&prepared, &parameters)?;
@@ -280,7 +276,8 @@ impl Session {
         known: TableCounts,
     ) -> Result<u64> {
         let table = &prepared.config;
-        parameters.push(("@DeletionsFrom", Value::Text(beginning.deletions_from.to_string())));
+        let from = beginning.deletions_from.map_or(Value::Null, |from| Value::Text(from.to_string()));
+        parameters.push(("@DeletionsFrom", from));
         self.transact("queue the window's keys", |session| {
             session.pass(fence)?;
             // What runs of this scope before the previous one held back has been looked at. What that one
@@ -290,7 +287,7 @@ impl Session {
                      SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
                 (&table.name, beginning.previous_run_id, run.scope.to_string()),
             )?;
-            let without_key = session.survey(prepared)?;
+            let without_key = session.survey(prepared, run.scope)?;
             let queued = session.queue_window(prepared, run.scope, &parameters)?;
             session.suspect_keys(prepared, &parameters)?;
             if queued > MANY_KEYS {

@@ -13,6 +13,7 @@ use super::types::{self, shown};
 use super::values::way_out;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::model::run::Scope;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use rusqlite::types::ValueRef;
@@ -26,12 +27,12 @@ impl Session {
     ///
     /// # Errors
     /// Config, with the key, for the first value that is none of its kind.
-    pub(super) fn survey(&self, prepared: &Prepared) -> Result<u64> {
+    pub(super) fn survey(&self, prepared: &Prepared, scope: Scope) -> Result<u64> {
         let excluded = self.excluded_keys(&prepared.config)?;
         self.check_stamps(prepared, &excluded)?;
         self.check_units(prepared)?;
         if prepared.config.include_deletions {
-            self.check_deletions(&prepared.config)?;
+            self.check_deletions(&prepared.config, scope)?;
         }
         Ok(self.check_metadata_keys(prepared)? + self.check_source_keys(prepared, &excluded)?)
     }
@@ -165,13 +166,17 @@ impl Session {
         })
     }
 
-    /// Rule 15 selects by one time of an entry and competes by the other; both have to be one.
-    fn check_deletions(&self, table: &TableConfig) -> Result<()> {
-        let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog
-                   WHERE TableName = ?1";
+    /// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
+    /// was looked at then.
+    fn check_deletions(&self, table: &TableConfig, scope: Scope) -> Result<()> {
+        let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog AS l
+                   WHERE TableName = ?1 AND NOT EXISTS (
+                       SELECT 1 FROM BlobDeltaToldDeletion AS t
+                       WHERE t.TableName = ?1 AND t.Scope IN ('all', ?2) AND t.stream_id = l.stream_id
+                           AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn)";
         let broken = |error| failed("look at the deletion log", error).table(&table.name);
         let mut statement = self.cached(sql).map_err(broken)?;
-        let mut rows = statement.query([&table.name]).map_err(broken)?;
+        let mut rows = statement.query((&table.name, scope.to_string())).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
             let columns = [("stream_id", 1), ("BusinessUnit", 2), ("DeletedOn", 3), ("LoggedAt", 4)];
             for (column, at) in columns {

@@ -27,6 +27,8 @@ impl Session {
             counts.without_stamp = row.get(4).map_err(failed)?;
             counts.logged_deletions = row.get(5).map_err(failed)?;
             counts.future_deletions = row.get(6).map_err(failed)?;
+            counts.withheld_deletions = row.get(7).map_err(failed)?;
+            counts.withheld_deletion = row.get(8).map_err(failed)?;
         }
         Ok(counts)
     }

@@ -60,11 +60,13 @@ impl Inventory for Session {
         Ok(marks.into_iter().flatten().max())
     }
 
-    fn remains(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<Remains>> {
+    fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
         let text = self.of_tables(REMAINS, table)?;
         let unit = scope.business_unit();
-        let of_scope = if unit.is_some() { "d.BusinessUnit = @P2" } else { "d.BusinessUnit IS NULL" };
-        let mut sql = Sql::new(filled(&text, &[("OfScope", of_scope)])).with(&table.name);
+        let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
+        let of_unit = if unit.is_some() { "u.BusinessUnitId = @P4" } else { "1 = 0" };
+        let text = filled(&text, &[("OfScope", of_scope), ("OfUnit", of_unit)]);
+        let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_told());
         if let Some(unit) = unit {
             sql = sql.with(unit);
         }
