@@ -287,3 +287,21 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     UNIQUE (RunId, TableName)
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaBundle_Chain ON BlobDeltaBundle (TableName, Scope, BundleId);
+
+-- Rule 18: places that are others', and that rows of this scope ('all', or a business unit as text) may come to all
+-- the same, because somebody said so by name.
+CREATE TABLE IF NOT EXISTS BlobDeltaSharedPlace (
+    Place     TEXT NOT NULL,
+    Scope     TEXT NOT NULL,
+    AllowedAt TEXT NOT NULL,
+    PRIMARY KEY (Place, Scope)
+) WITHOUT ROWID;
+
+-- What a run's bundles were to be shipped to, and are not any more, because somebody took it back by name.
+CREATE TABLE IF NOT EXISTS BlobDeltaWaivedShipment (
+    WaivedId   INTEGER PRIMARY KEY,
+    RunId      BLOB NOT NULL,
+    PackNumber INTEGER NOT NULL,
+    ShipTo     TEXT NOT NULL,
+    WaivedAt   TEXT NOT NULL
+);

@@ -529,6 +529,28 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaBundle_Chain');
 END;
 GO
+-- Rule 18: places that are others', and that rows of this scope ('all', or a business unit as text) may come to all
+-- the same, because somebody said so by name.
+IF OBJECT_ID(N'dbo.BlobDeltaSharedPlace', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaSharedPlace (
+        SharedId  bigint IDENTITY(1, 1) NOT NULL,
+        Place     nvarchar(2000) NOT NULL,
+        Scope     nvarchar(36) NOT NULL,
+        AllowedAt datetime2(7) NOT NULL CONSTRAINT DF_BlobDeltaSharedPlace_AllowedAt DEFAULT SYSUTCDATETIME(),
+        CONSTRAINT PK_BlobDeltaSharedPlace PRIMARY KEY (SharedId)
+    );
+GO
+-- What a run's bundles were to be shipped to, and are not any more, because somebody took it back by name.
+IF OBJECT_ID(N'dbo.BlobDeltaWaivedShipment', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaWaivedShipment (
+        WaivedId   bigint IDENTITY(1, 1) NOT NULL,
+        RunId      uniqueidentifier NOT NULL,
+        PackNumber int NOT NULL,
+        ShipTo     nvarchar(2000) NOT NULL,
+        WaivedAt   datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaWaivedShipment PRIMARY KEY (WaivedId)
+    );
+GO
 UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
 WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)

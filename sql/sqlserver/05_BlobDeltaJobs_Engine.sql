@@ -3008,6 +3008,32 @@ BEGIN
     UPDATE dbo.BlobDeltaBundle SET ShipTo = @ShipTo, ShippedAt = NULL WHERE RunId = @RunId AND PackNumber = @PackNumber;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_WaiveShipments', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_WaiveShipments AS RETURN 0');
+GO
+-- What the bundles of a run owe to destinations is owed no more; it is recorded what was waived, and when.
+ALTER PROCEDURE dbo.usp_BlobDelta_WaiveShipments
+    @RunId uniqueidentifier
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        INSERT INTO dbo.BlobDeltaWaivedShipment (RunId, PackNumber, ShipTo, WaivedAt)
+        SELECT DISTINCT RunId, PackNumber, ShipTo, dbo.ufn_BlobDelta_UtcNow()
+        FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND ShipTo IS NOT NULL AND ShippedAt IS NULL;
+        UPDATE dbo.BlobDeltaBundle SET ShipTo = NULL WHERE RunId = @RunId AND ShipTo IS NOT NULL AND ShippedAt IS NULL;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordShipment', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RecordShipment AS RETURN 0');
 GO
 -- Notes that a bundle stands whole at the destination that it was owed to. No lease is asked for: a slow network must

@@ -48,7 +48,8 @@ BEGIN
     INSERT INTO #Forgotten (Nr, JobTable) VALUES
         (1, N'BlobDeltaBundle'), (2, N'BlobDeltaBusinessUnitWatermark'), (3, N'BlobDeltaHeldBackKey'), (4, N'BlobDeltaMissingParentsQueue'),
         (5, N'BlobDeltaRunStep'), (6, N'BlobDeltaRunScript'), (7, N'BlobDeltaRunTable'), (8, N'BlobDeltaRun'), (9, N'BlobDeltaShippedKey'),
-        (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer'), (12, N'BlobDeltaToldDeletion');
+        (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer'), (12, N'BlobDeltaToldDeletion'), (13, N'BlobDeltaSharedPlace'),
+        (14, N'BlobDeltaWaivedShipment');
     SET @Old = (SELECT SourceId FROM dbo.BlobDeltaSource);
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -79,7 +80,7 @@ BEGIN
             FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
             SET @TableName = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @TableName);
         END;
-        WHILE @Nr < 12
+        WHILE @Nr < 14
         BEGIN
             SET @Nr = @Nr + 1;
             SET @JobTable = (SELECT JobTable FROM #Forgotten WHERE Nr = @Nr);

@@ -40,13 +40,14 @@ BEGIN
     SELECT N'BlobDeltaBusinessUnitWatermark', 0 UNION ALL SELECT N'BlobDeltaRunTable', 0 UNION ALL SELECT N'BlobDeltaWindowQueue', 0
     UNION ALL SELECT N'BlobDeltaHeldBackKey', 0 UNION ALL SELECT N'BlobDeltaPendingKey', 0 UNION ALL SELECT N'BlobDeltaExcludedKey', 0
     UNION ALL SELECT N'BlobDeltaMissingParentsQueue', 0 UNION ALL SELECT N'BlobDeltaDeletionLog', 0 UNION ALL SELECT N'BlobDeltaShippedKey', 0
-    UNION ALL SELECT N'BlobDeltaToldDeletion', 0;
+    UNION ALL SELECT N'BlobDeltaToldDeletion', 0 UNION ALL SELECT N'BlobDeltaSharedPlace', 0;
     -- These alone the procedures write; and the first seven say how a run is done, or where.
     INSERT INTO #Kind (Name, IsDeployers)
     SELECT N'BlobDeltaTableConfig', 1 UNION ALL SELECT N'BlobDeltaStepScript', 1 UNION ALL SELECT N'BlobDeltaQueuePopulationScript', 1
     UNION ALL SELECT N'BlobDeltaRunScript', 1 UNION ALL SELECT N'BlobDeltaSource', 1 UNION ALL SELECT N'BlobDeltaKnownServer', 1
     UNION ALL SELECT N'BlobDeltaSchemaVersion', 1 UNION ALL SELECT N'BlobDeltaIndexMade', 1 UNION ALL SELECT N'BlobDeltaHighWatermark', 1
-    UNION ALL SELECT N'BlobDeltaRun', 1 UNION ALL SELECT N'BlobDeltaRunStep', 1 UNION ALL SELECT N'BlobDeltaBundle', 1;
+    UNION ALL SELECT N'BlobDeltaRun', 1 UNION ALL SELECT N'BlobDeltaRunStep', 1 UNION ALL SELECT N'BlobDeltaBundle', 1
+    UNION ALL SELECT N'BlobDeltaWaivedShipment', 1;
 END;
 GO
 GRANT SELECT ON SCHEMA::dbo TO BlobDeltaRunner;
@@ -75,7 +76,7 @@ UNION ALL SELECT N'usp_BlobDelta_StartTable' UNION ALL SELECT N'usp_BlobDelta_Qu
 UNION ALL SELECT N'usp_BlobDelta_FinishTable' UNION ALL SELECT N'usp_BlobDelta_FailTable' UNION ALL SELECT N'usp_BlobDelta_TakeLease'
 UNION ALL SELECT N'usp_BlobDelta_RenewLease' UNION ALL SELECT N'usp_BlobDelta_ReleaseLease' UNION ALL SELECT N'usp_BlobDelta_PassSlice'
 UNION ALL SELECT N'usp_BlobDelta_AbsentParents' UNION ALL SELECT N'usp_BlobDelta_RecordBundle' UNION ALL SELECT N'usp_BlobDelta_OweShipment'
-UNION ALL SELECT N'usp_BlobDelta_RecordDestination' UNION ALL SELECT N'usp_BlobDelta_RecordShipment' UNION ALL SELECT N'usp_BlobDelta_ScriptAtWork' UNION ALL SELECT N'usp_BlobDelta_GiveUp'
+UNION ALL SELECT N'usp_BlobDelta_WaiveShipments' UNION ALL SELECT N'usp_BlobDelta_RecordDestination' UNION ALL SELECT N'usp_BlobDelta_RecordShipment' UNION ALL SELECT N'usp_BlobDelta_ScriptAtWork' UNION ALL SELECT N'usp_BlobDelta_GiveUp'
 UNION ALL SELECT N'usp_BlobDelta_Doctor' UNION ALL SELECT N'usp_BlobDelta_LookAtSamples';
 SET @Name = (SELECT MIN(Name) FROM #Door WHERE OBJECT_ID(N'dbo.' + Name) IS NOT NULL);
 WHILE @Name IS NOT NULL

@@ -4,6 +4,7 @@ use super::jobs::WatermarkRecord;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
 use crate::model::slice::{SliceMarker, SliceState};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
@@ -34,6 +35,8 @@ pub struct KeyRecord {
     pub key: Guid,
     /// What was said.
     pub state: KeyState,
+    /// Whose runs it waits for; `None`: everybody's, as an exclusion is.
+    pub scope: Option<Scope>,
     /// Why.
     pub reason: String,
     /// When, UTC, where whoever wrote it down wrote a time.
@@ -63,11 +66,12 @@ pub trait Keys {
     /// Config, if the table is not configured; Database.
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool>;
 
-    /// The keys of a table that somebody or a run spoke of, the excluded ones first, so many at most.
+    /// The keys of a table that somebody or a run spoke of, the excluded ones first, so many at most; with a scope,
+    /// those that are said of it or of every scope.
     ///
     /// # Errors
     /// Config, if the table is not configured; Database.
-    fn named_keys(&mut self, table: &TableName, limit: u32) -> Result<Vec<KeyRecord>>;
+    fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>>;
 
     /// Removes a configured table, with its watermarks and with what runs have yet to do for it. Its slice
     /// table is left as it is.

@@ -13,6 +13,7 @@ mod inventory;
 mod jobs;
 mod keys;
 mod obstacles;
+mod places;
 mod prune;
 mod ranks;
 mod sandbox;
@@ -35,6 +36,7 @@ pub use jobs::{
     UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys};
+pub use places::{PlaceRecord, Places};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
@@ -50,6 +52,6 @@ pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 
 /// One open session on an instance.
-pub trait Backend: Jobs + Keys + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
+pub trait Backend: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
 
-impl<T: Jobs + Keys + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}
+impl<T: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}

@@ -68,6 +68,7 @@ mod staged;
 mod staging;
 mod thrift;
 mod version;
+mod whose;
 
 pub use access::{Access, Distrust, Policy, parse_roots};
 pub use archive::{Identities, Recipients};
@@ -87,3 +88,4 @@ pub use send::Outgoing;
 pub use staged::{Sealed, Staged, TableStage};
 pub use staging::{Scratch, Swept, is_abandoned, sweep_staging};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
+pub use whose::{Scopes, check_coming, not_theirs, not_theirs_there, open_or_pass, scopes_of, scopes_text};

@@ -24,6 +24,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let beside = args.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let out = args.out.as_deref().unwrap_or(beside);
     publish(&args.bundle, &args.access, "archive", monitor, |bundle| {
+        args.place.check([bundle.manifest()].into_iter(), out, monitor)?;
         bundle::archive(bundle, &Local, out, form.recipients(), monitor)
     })
 }
@@ -34,6 +35,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// As [`bundle::extract`].
 pub fn extract(args: &ExtractArgs, monitor: &dyn Monitor) -> Result<Answer> {
     publish(&args.bundle, &args.access, "extract", monitor, |bundle| {
+        args.place.check([bundle.manifest()].into_iter(), &args.out, monitor)?;
         bundle::extract(bundle, &Local, &args.out, monitor)
     })
 }

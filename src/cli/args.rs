@@ -16,7 +16,7 @@ use super::sign::SignArgs;
 use super::signals;
 use super::table_args::TableCommand;
 use super::unpack::UnpackArgs;
-use super::waiver::WaiverArgs;
+use super::waiver::{PlaceArgs, WaiverArgs};
 use crate::backend::{Backend, Connection, OpenOptions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -232,7 +232,8 @@ pub struct StatusArgs {
 #[command(after_help = "\
 A run packs first what an earlier one left unpacked: into its own --out where that one took the same
 tables and units, else where that one was told; and with the signer and recipients that it was told
-alone. Where it may not, the table is not taken, and the command that packs it is told. A table that
+alone. Where it may not, the table is not taken, and the command that packs it is told. A folder or
+destination of one business unit takes no bundle of another, or of all (--shared-place allows it). A table that
 fails keeps its watermark and the others go on; what was left is taken by the next run. Without
 --table all active tables are taken. A run for one business unit never moves the watermark of the table.
 
@@ -327,6 +328,8 @@ pub struct ArchiveArgs {
     #[arg(long, value_name = "RECIPIENT")]
     pub encrypt_to: Vec<String>,
     #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -351,6 +354,8 @@ pub struct CompactArgs {
     #[command(flatten)]
     pub sign: SignArgs,
     #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -366,6 +371,8 @@ pub struct ExtractArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     #[command(flatten)]
     pub access: AccessArgs,
 }

@@ -24,6 +24,7 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let access = args.access.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &access)?);
     let bundles = named(&args.bundles)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    args.place.check(bundles.iter().map(Bundle::manifest), &args.out, monitor)?;
     let of = counted(bundles.len() as u64, "bundle", "bundles");
     let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;
     let place = published.path().display().to_string();

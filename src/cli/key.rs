@@ -4,9 +4,11 @@ use super::answer::Answer;
 use super::args::Instance;
 use super::json::utc;
 use super::table::Table;
+use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -20,8 +22,8 @@ pub enum KeyCommand {
     Exclude(ReasonArgs),
     /// Take an exclusion back: the next run of every scope takes the row
     Include(KeyArgs),
-    /// Have the next run of every scope take a row once more
-    Pend(ReasonArgs),
+    /// Have the next run of every scope, or of one business unit, take a row once more
+    Pend(PendArgs),
     /// Show the keys of a table that are excluded or asked for
     List(ListArgs),
 }
@@ -37,6 +39,19 @@ pub struct ReasonArgs {
     /// Why, for those who find it later
     #[arg(long, value_name = "TEXT")]
     reason: String,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  blobdelta key pend Files.dbo.Attachment 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
+      --business-unit 0b1d6f0e-7c1a-4d8e-9f2b-3a4c5d6e7f80 --reason 'their copy is damaged'")]
+pub struct PendArgs {
+    #[command(flatten)]
+    named: ReasonArgs,
+    /// Ask the runs of this business unit alone
+    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
+    business_unit: Option<Guid>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -58,6 +73,9 @@ pub struct ListArgs {
     /// The configured table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     table: TableName,
+    /// Show what waits for the runs of this business unit, and what is said of every scope
+    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
+    business_unit: Option<Guid>,
     /// Show so many at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     limit: u32,
@@ -90,9 +108,15 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
             Ok(said(table, *key, "Included", "the next run of every scope takes this row"))
         }
         KeyCommand::Pend(args) => {
-            let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = args;
-            instance.open(false)?.pend_key(table, *key, None, reason)?;
-            Ok(said(table, *key, "Pending", "the next run of every scope takes this row"))
+            let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = &args.named;
+            let mut backend = instance.open(false)?;
+            let scope = args.business_unit.map(Scope::BusinessUnit);
+            scope.map_or(Ok(()), |scope| check_units(backend.as_mut(), table, scope))?;
+            backend.pend_key(table, *key, scope, reason)?;
+            let whose = args.business_unit.map_or("every scope".to_owned(), |unit| format!("business unit {unit}"));
+            let mut answer = said(table, *key, "Pending", &format!("the next run of {whose} takes this row"));
+            answer.json["scope"] = scope.map(|scope| scope.to_string()).into();
+            Ok(answer)
         }
         KeyCommand::List(args) => list(args),
     }
@@ -103,10 +127,31 @@ fn said(table: &TableName, key: Guid, state: &str, what: &str) -> Answer {
     Answer::done(format!("{table}  {key}: {what}\n"), json)
 }
 
+/// Rows of a table without units are in no unit's scope.
+fn check_units(backend: &mut dyn Backend, table: &TableName, scope: Scope) -> Result<()> {
+    match backend.table(table)?.has_scope(scope) {
+        true => Ok(()),
+        false => Err(Error::usage("this table has no business units, so no run of one takes rows of it")
+            .table(table)
+            .hint("leave --business-unit out")),
+    }
+}
+
+/// A scope that is empty is every scope.
 fn list(args: &ListArgs) -> Result<Answer> {
-    let mut table = Table::new(&["Key", "State", "Reason", "CreatedAt"]);
-    for one in args.instance.open(false)?.named_keys(&args.table, args.limit)? {
-        table.push([one.key.to_string().into(), one.state.as_str().into(), one.reason.into(), utc(one.created_at)]);
+    let mut table = Table::new(&["Key", "State", "Scope", "Reason", "CreatedAt"]);
+    let mut backend = args.instance.open(false)?;
+    let wanted = args.business_unit.map(Scope::BusinessUnit);
+    wanted.map_or(Ok(()), |scope| check_units(backend.as_mut(), &args.table, scope))?;
+    for one in backend.named_keys(&args.table, wanted, args.limit)? {
+        let scope = one.scope.map(|scope| scope.to_string());
+        table.push([
+            one.key.to_string().into(),
+            one.state.as_str().into(),
+            scope.into(),
+            one.reason.into(),
+            utc(one.created_at),
+        ]);
     }
     let text = if table.is_empty() { "no key of this table is excluded or asked for\n".into() } else { table.text() };
     Ok(Answer::done(text, json!({"table": args.table, "keys": table.json()})))

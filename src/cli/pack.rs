@@ -27,6 +27,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 A run that was told to sign or to encrypt is packed by a call that names a key and recipients, or
 leaves them out by name. With --ship, the bundles of a run that was packed already are shipped from
 where they were published; they are owed to this destination then, and no longer to the one before it.
+With --waive-shipment, they are owed to none.
 
 With --give-up, slices of the run that are in no bundle never will be: their watermarks go back to where
 they were before the run, and the next run of the same units takes all that they held again.
@@ -43,8 +44,12 @@ pub struct PackArgs {
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub run: Guid,
     /// The folder in which the bundle is published
-    #[arg(long, value_name = "FOLDER", required_unless_present = "give_up")]
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["give_up", "waive_shipment"])]
     pub out: Option<PathBuf>,
+    /// What the bundles of the run owe to destinations is owed no more, and nothing is shipped: for a destination
+    /// that never will be there, or receivers who are to have nothing
+    #[arg(long, conflicts_with_all = ["out", "give_up", "archive", "sign_key", "ship_to"])]
+    pub waive_shipment: bool,
     /// Give the slices up instead: the next run takes what they held
     #[arg(long, conflicts_with_all = ["out", "archive", "sign_key", "ship_to"])]
     pub give_up: bool,
@@ -74,6 +79,9 @@ pub fn run(args: &PackArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
     args.take_over.map_or(Ok(()), |dead| backend.take_over(dead))?;
+    if args.waive_shipment {
+        return waive(args, backend.as_mut());
+    }
     match &args.out {
         Some(out) if !args.give_up => pack(args, out, &options, backend.as_mut(), monitor),
         _ => give_up(args, backend.as_mut()),
@@ -88,6 +96,10 @@ fn pack(
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     let seconds = args.lease_minutes * SECONDS_PER_MINUTE;
+    let selection = backend.run(args.run)?.selection();
+    if let Some(destination) = &options.ship_to {
+        shipping::check_others(backend, &selection, destination, options.waive.place, monitor)?;
+    }
     let owed = match &options.ship_to {
         Some(destination) => engine::owe(backend, args.run, destination)?,
         None => Vec::new(),
@@ -97,7 +109,6 @@ fn pack(
         false => PackReport { bundles: owed, failed: Vec::new() },
     };
     let mut answer = told(args, &report);
-    let selection = backend.run(args.run)?.selection();
     if options.ship_to.is_some() {
         shipping::ship_owed(backend, &selection, monitor).tell(&mut answer);
     } else {
@@ -130,6 +141,17 @@ fn exit_of_report(report: &PackReport) -> Exit {
         Some(first) if codes.iter().all(|code| code == first) => *first,
         Some(_) => Exit::Failed,
     }
+}
+
+fn waive(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
+    let destinations = engine::waive(backend, args.run)?;
+    let text = match destinations.as_slice() {
+        [] => format!("run {} owes nothing\n", args.run),
+        some => {
+            format!("run {} owes nothing any more; it owed its bundles to {}\n", args.run, clean(&some.join(" and ")))
+        }
+    };
+    Ok(Answer::done(text, json!({"run": args.run, "waived": destinations})))
 }
 
 fn give_up(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {

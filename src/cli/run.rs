@@ -49,7 +49,7 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
             Some(id) => backend.run(id)?.selection(),
             None => options.request.selection(),
         };
-        shipping::check_destination(backend.as_mut(), &selection, destination, monitor)?;
+        shipping::check_destination(backend.as_mut(), &selection, destination, options.pack.waive.place, monitor)?;
     }
     let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
     let mut answer =

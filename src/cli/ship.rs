@@ -4,6 +4,8 @@ use super::access::AccessArgs;
 use super::answer::Answer;
 use super::bundles::named;
 use super::render::{bytes, clean, counted};
+use super::waiver::PlaceArgs;
+use crate::bundle::{Bundle, open_or_pass};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -24,7 +26,8 @@ Parts go first, tag files next, a marker <name>.complete last: a bundle without 
 What is there with the right hash is not sent again, so that repeating the command goes on where
 it stopped. Of a bundle that stands there, names and sizes are looked at (hashes, where the store
 keeps them), and what is missing or wrong is sent again. A name that another bundle has is an error;
-nothing is overwritten.
+nothing is overwritten. Where bundles of one business unit stand, those of others, or of all, are refused
+(--shared-place allows it).
 
 Examples:
   blobdelta ship ./bundles/20261122T180000Z-6f1c2a34-1.bundle s3://acme-deltas/weekly
@@ -34,6 +37,8 @@ pub struct ShipArgs {
     /// Bundles: their folders or archives, or a folder that holds bundles; then the destination
     #[arg(value_name = "BUNDLE… DESTINATION", required = true, num_args = 2..)]
     pub places: Vec<String>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     #[command(flatten)]
     pub access: AccessArgs,
 }
@@ -50,12 +55,22 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let destination = Location::parse(destination)?;
     let options = ShipOptions { access: args.access.read()? };
     let (mut text, mut objects) = (String::new(), Vec::new());
-    for path in named(&bundles)? {
+    let bundles = named(&bundles)?;
+    check_place(args, &bundles, &destination, monitor)?;
+    for path in bundles {
         let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;
         text += &told(&shipped);
         objects.push(object(&shipped));
     }
     Ok(Answer::done(text, json!({"bundles": objects})))
+}
+
+/// Rule 18, before the first of them is sent. What is encrypted cannot be opened here, and is told.
+fn check_place(args: &ShipArgs, bundles: &[PathBuf], destination: &Location, monitor: &dyn Monitor) -> Result<()> {
+    let access = args.access.read()?;
+    let opened = bundles.iter().map(|path| open_or_pass(path, &access, monitor)).collect::<Result<Vec<_>>>()?;
+    let place = destination.folder().map_or_else(|| PathBuf::from(destination.to_string()), PathBuf::from);
+    args.place.check(opened.iter().flatten().map(Bundle::manifest), &place, monitor)
 }
 
 fn told(shipped: &Shipped) -> String {

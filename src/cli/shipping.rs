@@ -9,7 +9,7 @@ use crate::bundle::Bundle;
 use crate::durable::Local;
 use crate::engine::{self, Shipment};
 use crate::error::{Error, Kind, Result};
-use crate::model::destination::ship_command;
+use crate::model::destination::{ship_command, waive_command};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Selection;
@@ -17,7 +17,7 @@ use crate::monitor::{Event, Monitor};
 use crate::ship::{self, ShipOptions};
 use crate::store::Location;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -77,7 +77,7 @@ pub fn ship_owed(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn
     }
 }
 
-/// Rule 28: those that would be a second successor at their destinations. A destination that cannot be looked
+/// Rules 18 and 28: those whose destinations are others', and those that would be a second successor there. A destination that cannot be looked
 /// at is told by shipping there.
 fn forks(backend: &mut dyn Backend, owed: &[OwedBundle], monitor: &dyn Monitor) -> BTreeMap<(Guid, u32), Error> {
     let mut forks = BTreeMap::new();
@@ -86,9 +86,10 @@ fn forks(backend: &mut dyn Backend, owed: &[OwedBundle], monitor: &dyn Monitor) 
         let own: Vec<_> = records.into_iter().filter(|record| record.pack_number == bundle.pack_number).collect();
         let Some(scope) = own.first().map(|record| record.scope) else { continue };
         let tables: Vec<TableName> = own.into_iter().map(|record| record.table).collect();
-        if let Ok(Some(fork)) = engine::find_fork(backend, &tables, scope, Path::new(&bundle.ship_to), monitor) {
-            forks.insert((bundle.run_id, bundle.pack_number), fork);
-        }
+        let place = Path::new(&bundle.ship_to);
+        let others = engine::find_others(backend, scope, place, Some(bundle.run_id), monitor).ok().flatten();
+        let why = others.or_else(|| engine::find_fork(backend, &tables, scope, place, monitor).ok().flatten());
+        forks.extend(why.map(|why| ((bundle.run_id, bundle.pack_number), why)));
     }
     forks
 }
@@ -97,21 +98,45 @@ fn forks(backend: &mut dyn Backend, owed: &[OwedBundle], monitor: &dyn Monitor) 
 /// now is told, and looked at again before anything is shipped there.
 ///
 /// # Errors
-/// Config, with the command that mends it.
+/// Config, with the command that mends it; Usage, for a place that is others' (rule 18).
 pub fn check_destination(
     backend: &mut dyn Backend,
     selection: &Selection,
     destination: &str,
+    is_shared: bool,
     monitor: &dyn Monitor,
 ) -> Result<()> {
+    check_others(backend, selection, destination, is_shared, monitor)?;
     match engine::find_fork_of(backend, selection, Path::new(destination), monitor) {
         Ok(fork) => fork.map_or(Ok(()), Err),
-        Err(error) if error.kind() == Kind::Cancelled => Err(error),
-        Err(error) => {
-            monitor.event(Event::Warning(&format!("{destination} cannot be looked at before the run: {error}")));
-            Ok(())
-        }
+        Err(error) => passed_by(error, destination, monitor),
     }
+}
+
+/// Rule 18, before anything is owed to a destination: that it is not others'.
+///
+/// # Errors
+/// Usage, with what to type.
+pub fn check_others(
+    backend: &mut dyn Backend,
+    selection: &Selection,
+    destination: &str,
+    is_shared: bool,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let place = Path::new(destination);
+    match engine::find_others(backend, selection.scope, place, None, monitor) {
+        Ok(others) => engine::refuse_or_share(backend, others, selection.scope, place, is_shared),
+        Err(error) => passed_by(error, destination, monitor),
+    }
+}
+
+fn passed_by(error: Error, destination: &str, monitor: &dyn Monitor) -> Result<()> {
+    if error.kind() == Kind::Cancelled {
+        return Err(error);
+    }
+    monitor.event(Event::Warning(&format!("{destination} cannot be looked at before the run: {error}")));
+    Ok(())
 }
 
 /// What is owed, where nothing is to be shipped now.
@@ -157,12 +182,25 @@ impl Shipping {
         }
         if self.has_failed() {
             text += "what was not shipped is kept: the next `run --ship` of the same tables and units tries it again\n";
+            for run in self.failed_runs() {
+                let _ = writeln!(text, "  or, if nobody is to have it, take it back with: {}", waive_command(run));
+            }
         }
         for owed in &self.left {
             let (name, to) = (clean(&owed.name), clean(&owed.ship_to));
-            let _ = writeln!(text, "owed, not tried by this call: {name} to {to}\n  ship it with: {}", command(owed));
+            let _ = writeln!(
+                text,
+                "owed, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
+                command(owed),
+                waive_command(owed.run_id)
+            );
         }
         text
+    }
+
+    fn failed_runs(&self) -> BTreeSet<Guid> {
+        let failed = self.shipments.iter().flatten().filter(|shipment| shipment.error.is_some());
+        failed.map(|shipment| shipment.bundle.run_id).collect()
     }
 
     fn has_failed(&self) -> bool {
@@ -203,6 +241,7 @@ fn owed_object(owed: &OwedBundle) -> Value {
         "root_sha256": owed.root_sha256,
         "ship_to": owed.ship_to,
         "command": command(owed),
+        "waive_command": waive_command(owed.run_id),
     })
 }
 

@@ -9,7 +9,7 @@ use super::shipping;
 use super::table::Table;
 use crate::backend::{Backend, PackState};
 use crate::error::Result;
-use crate::model::destination::{Destination, pack_command};
+use crate::model::destination::{Destination, pack_command, waive_command};
 use crate::model::id::Guid;
 use crate::model::run::Run;
 use crate::model::slice::SliceState;
@@ -114,7 +114,8 @@ fn pending(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 fn owed(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo", "ShippedBy"]);
+    let mut table =
+        Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo", "ShippedBy", "WaivedBy"]);
     for bundle in backend.unshipped()? {
         let command = shipping::command(&bundle);
         table.push([
@@ -125,6 +126,7 @@ fn owed(backend: &mut dyn Backend) -> Result<Table> {
             bundle.root_sha256.to_string().into(),
             bundle.ship_to.into(),
             command.into(),
+            waive_command(bundle.run_id).into(),
         ]);
     }
     Ok(table)

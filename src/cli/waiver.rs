@@ -1,8 +1,36 @@
-//! `--unsigned` and `--unencrypted`: leaving out by name what a run was told.
+//! `--unsigned`, `--unencrypted` and `--shared-place`: what is done by name alone.
 
+use crate::bundle::{Manifest, check_coming};
 use crate::engine::Waiver;
+use crate::error::Result;
+use crate::monitor::Monitor;
+use std::path::Path;
 
-/// What is left out of what a run was told that is packed or gone on with.
+/// Whose rows may come where (rule 18).
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct PlaceArgs {
+    /// Whoever reads the folder or destination may have these rows too, though bundles of other business units go
+    /// there. Once is enough
+    #[arg(long)]
+    shared_place: bool,
+}
+
+impl PlaceArgs {
+    /// That bundles may come to a place by what stands there, unless it is said by name.
+    ///
+    /// # Errors
+    /// Usage, if they may not; what a place gives that cannot be listed.
+    pub fn check<'a>(
+        &self,
+        coming: impl Iterator<Item = &'a Manifest>,
+        place: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        if self.shared_place { Ok(()) } else { check_coming(coming, place, monitor) }
+    }
+}
+
+/// What is left out of what a run was told that is packed or gone on with; and whose rows may come where.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct WaiverArgs {
     /// Publish without a signature what a run by its number (pack --run, run --resume) was told to sign
@@ -11,11 +39,13 @@ pub struct WaiverArgs {
     /// Publish in plain what a run by its number (pack --run, run --resume) was told to encrypt
     #[arg(long, conflicts_with = "encrypt_to")]
     unencrypted: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 impl WaiverArgs {
     /// The same for the engine.
     pub fn waiver(&self) -> Waiver {
-        Waiver { signature: self.unsigned, encryption: self.unencrypted }
+        Waiver { signature: self.unsigned, encryption: self.unencrypted, place: self.place.shared_place }
     }
 }

@@ -5,10 +5,10 @@
 //! lost job database knew beside it (keys that waited for their blobs, keys held back, what a unit was handed)
 //! is in no bundle, so the next run takes the same windows once more, which receivers see as an overlap.
 
-use super::roots::{oldest, open};
+use super::roots::oldest;
 use crate::backend::{AdoptedBundle, Backend};
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, places, threads};
+use crate::bundle::{Access, Bundle, BundleName, Container, open_or_pass, places, threads};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -16,6 +16,7 @@ use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
+use crate::store::Location;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -89,7 +90,7 @@ fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Foun
         if BundleName::of_file(&name).is_none() {
             continue;
         }
-        let Some(bundle) = open(&one.path, monitor)? else { continue };
+        let Some(bundle) = open_or_pass(&one.path, &Access::default(), monitor)? else { continue };
         let (root_sha256, manifest) = (bundle.root_sha256(), bundle.manifest().clone());
         if manifest.run.source_id == source_id {
             found.push(Found { path: one.path, root_sha256, manifest });
@@ -169,7 +170,14 @@ fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Option
         root_sha256: one.root_sha256,
         previous_root_sha256: part.previous.map(|previous| previous.root_sha256),
         name: one.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        folder: place.display().to_string(),
+        folder: folder_of(place),
         watermark: part.window.watermark_after,
     })
+}
+
+/// From the root on, as a bundle that was published is recorded.
+fn folder_of(place: &Path) -> String {
+    let is_url = Location::of_path(place).is_ok_and(|url| url.is_some());
+    let absolute = if is_url { place.to_owned() } else { std::path::absolute(place).unwrap_or(place.to_owned()) };
+    absolute.display().to_string()
 }

@@ -29,14 +29,16 @@ pub struct PackOptions {
     pub waive: Waiver,
 }
 
-/// Rule 18: nothing goes out unsigned or in plain that was to be signed or encrypted, unless somebody
-/// says so by name.
+/// Rule 18: nothing goes out unsigned or in plain that was to be signed or encrypted, or to a place that is others',
+/// unless somebody says so by name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waiver {
     /// Publish it without a signature.
     pub signature: bool,
     /// Publish it in plain.
     pub encryption: bool,
+    /// Publish and ship it where rows of others go.
+    pub place: bool,
 }
 
 impl Default for PackOptions {

@@ -11,8 +11,10 @@
 //! It is called when the leases are released. What ships is a hook, because a destination is no
 //! business of the engine.
 
+use super::place::find_recorded_others;
 use crate::backend::{Backend, OwedBundle, PackState};
 use crate::error::{Error, Kind, Result};
+use crate::model::destination::waive_command;
 use crate::model::id::Guid;
 use crate::model::run::Selection;
 use crate::model::shell::word;
@@ -91,11 +93,12 @@ pub fn ship_owed(
 /// packed, or it has no bundle.
 ///
 /// # Errors
-/// Usage, if there is no such run; Config, if the job database is too old; Database.
+/// Usage, if there is no such run, or the destination is others' (rule 18); Config, if the job database is too old; Database.
 pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result<Vec<PathBuf>> {
     backend.check_deployed()?;
     backend.check_server()?;
-    backend.run(run_id)?;
+    let scope = backend.run(run_id)?.scope;
+    find_recorded_others(backend, scope, Path::new(destination))?.map_or(Ok(()), Err)?;
     if backend.run_tables(run_id)?.iter().any(|(_, state)| *state == PackState::Unpacked) {
         return Ok(Vec::new());
     }
@@ -107,6 +110,17 @@ pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result
         backend.owe_shipment(run_id, *number, destination)?;
     }
     Ok(published.into_values().collect())
+}
+
+/// What the bundles of a run owe to destinations is owed no more; gives those.
+///
+/// # Errors
+/// Usage, if there is no such run; Config, if the job database is too old; Database.
+pub fn waive(backend: &mut dyn Backend, run_id: Guid) -> Result<Vec<String>> {
+    backend.check_deployed()?;
+    backend.check_server()?;
+    backend.run(run_id)?;
+    backend.waive_shipments(run_id)
 }
 
 /// Without the destination: with it, what was published would be looked for there again.
@@ -122,8 +136,9 @@ fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
             .file(&path)
             .hint(format!(
                 "put it back there; or, while its slices stand, write it there again with: {}; \
-                 or, if nobody is to have it, set ShipTo to NULL in BlobDeltaBundle",
-                pack_again(bundle)
+                 or, if nobody is to have it, take it back with: {}",
+                pack_again(bundle),
+                waive_command(bundle.run_id)
             )));
     }
     if unreachable.contains(&bundle.ship_to) {

@@ -3,8 +3,9 @@
 use super::export::write_bundle;
 use super::leases::Leases;
 use super::options::{PackOptions, PackReport};
+use super::place::check_destination;
 use super::roots::find_fork;
-use super::route::{Route, not_packed};
+use super::route::{Route, held_by_itself, not_packed};
 use crate::backend::{Backend, BundleRecord, PackState};
 use crate::bundle::{BundleName, Published, sweep_staging};
 use crate::durable::Disk;
@@ -40,6 +41,7 @@ pub fn pack(
     backend.check_server()?;
     let run = backend.run(run_id)?;
     let told = options.destination_of(&run, out)?;
+    check_destination(backend, run.scope, out, &told, options.waive.place, monitor)?;
     sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
     let mut packer = Packer { backend, leases: &leases, options, disk, monitor };
@@ -122,7 +124,10 @@ impl Packer<'_> {
                     self.leases.hold(&fence);
                     fences.push(fence);
                 }
-                Err(error) => failed.push((table.clone(), error.run(run.id).table(table))),
+                Err(error) => {
+                    let error = self.of_holder(run, table, error)?;
+                    failed.push((table.clone(), error.run(run.id).table(table)));
+                }
             }
         }
         let packed = self.still_unpacked(run, &mut fences).and_then(|()| self.pack(run, fences.clone(), route));
@@ -131,6 +136,13 @@ impl Packer<'_> {
         released?;
         packed.failed.extend(failed);
         Ok(packed)
+    }
+
+    /// A lease that could not be taken, with the command that works where the run itself holds it.
+    fn of_holder(&mut self, run: &Run, table: &TableName, error: Error) -> Result<Error> {
+        let is_own = error.kind() == Kind::LeaseHeld
+            && self.backend.watermarks()?.iter().any(|mark| mark.table == *table && mark.lease_run_id == Some(run.id));
+        Ok(if is_own { held_by_itself(run, error) } else { error })
     }
 
     /// Lets go of what is in a bundle by now. What is to be packed was read before its lease was taken, and

@@ -12,13 +12,13 @@
 use crate::backend::{Backend, ChainRecord};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, places};
+use crate::bundle::{Access, BundleName, Container, open_or_pass, places};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Selection};
 use crate::model::time::Timestamp;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Monitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ pub fn find_fork(
             found.for_each(|chain| chain.until = Some(second_of(name)));
             continue;
         }
-        let Some(bundle) = open(path, monitor)? else { continue };
+        let Some(bundle) = open_or_pass(path, &Access::default(), monitor)? else { continue };
         let manifest = bundle.manifest();
         if manifest.run.source_id != source_id {
             continue;
@@ -162,7 +162,7 @@ fn is_followed(
     let mut links = BTreeMap::new();
     for (_, path) in names {
         monitor.check()?;
-        let Some(bundle) = open(path, monitor)? else { continue };
+        let Some(bundle) = open_or_pass(path, &Access::default(), monitor)? else { continue };
         let part = bundle.manifest().tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
         links.extend(part.and_then(|part| Some((bundle.root_sha256(), part.previous.as_ref()?.root_sha256))));
     }
@@ -205,17 +205,4 @@ fn quoted(place: &Path) -> String {
 fn root_at(path: &Path) -> Option<Sha256> {
     let container = Container::open(path, &Access::default()).ok()?;
     container.read(TAG_LIST, MAX_LIST_BYTES).ok().map(|list| Sha256::of(&list))
-}
-
-/// Opens a bundle, whose tag files are hashed; `None`, and told, where it cannot be opened.
-pub(super) fn open(path: &Path, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
-    match Container::open(path, &Access::default()).and_then(Bundle::open_in) {
-        Ok(bundle) => Ok(Some(bundle)),
-        Err(error) if error.kind() == Kind::Cancelled => Err(error),
-        Err(error) => {
-            let told = format!("{} cannot be held against the chain, and is passed by: {error}", path.display());
-            monitor.event(Event::Warning(&told));
-            Ok(None)
-        }
-    }
 }

@@ -5,10 +5,10 @@ use super::options::PackOptions;
 use super::pack::check_out;
 use crate::bundle::Form;
 use crate::error::{Error, Kind, Result};
-use crate::model::destination::{BundleForm, Destination, Seal, give_up_command, pack_command};
+use crate::model::destination::{BundleForm, Destination, Seal, give_up_command, pack_command, resume_command};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Run, Selection};
+use crate::model::run::{Run, Selection, Status};
 use std::path::{Path, PathBuf};
 
 /// Where one bundle goes.
@@ -131,7 +131,22 @@ pub(super) fn not_packed(run: &Run, table: &TableName, error: Error) -> Error {
 pub(super) fn kept_back(left: Guid, run: Option<&Run>, table: &TableName, error: &Error) -> Error {
     let command = run.map_or_else(|| pack_command(left, None), to_type);
     let text = format!("the complete slice of run {left} could not be packed first, and was not emptied: {error}");
-    Error::new(kind_of_a_slice(error.kind()), text).table(table).hint(ways(command, left, table))
+    let ways = match error.kind() {
+        // Before its lease is over nothing else works.
+        Kind::LeaseHeld => error.what_to_do().map_or_else(|| command.clone(), str::to_owned),
+        _ => ways(command, left, table),
+    };
+    Error::new(kind_of_a_slice(error.kind()), text).table(table).hint(ways)
+}
+
+/// The lease of a run's own complete slice is held by that run: it is packing it, or it died. What goes on with it
+/// depends on how far it came.
+pub(super) fn held_by_itself(run: &Run, error: Error) -> Error {
+    let command = match run.status {
+        Status::Completed => format!("{} --take-over {}", to_type(run), run.id),
+        _ => resume_command(run.id, run.destination.as_ref()),
+    };
+    error.hint(format!("wait for it to end; if it died, go on with it: {command}"))
 }
 
 fn ways(command: String, run: Guid, table: &TableName) -> String {

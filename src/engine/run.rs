@@ -4,6 +4,7 @@ use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
 use super::pack::{Packed, Packer, check_out, release_all, sweep, take_all};
+use super::place::check_destination;
 use super::roots::find_fork_of;
 use super::route;
 use crate::backend::{Backend, PackState};
@@ -100,10 +101,12 @@ pub fn run(
     match &options.out {
         Some(out) => {
             check_out(out)?;
-            told = Some(match &resumed {
+            let destination = match &resumed {
                 Some(run) => options.pack.destination_of(run, out)?,
                 None => options.pack.destination(out)?,
-            });
+            };
+            check_destination(backend, selection.scope, out, &destination, options.pack.waive.place, monitor)?;
+            told = Some(destination);
             find_fork_of(backend, &selection, out, monitor)?.map_or(Ok(()), Err)?;
             sweep(backend, out, disk, monitor)?;
         }

@@ -85,9 +85,19 @@ pub fn pack_command(run: Guid, told: Option<&Destination>) -> String {
     format!("blobdelta pack --run {run}{}", options(told))
 }
 
+/// The command that goes on with a run that did not complete, as it was told.
+pub fn resume_command(run: Guid, told: Option<&Destination>) -> String {
+    format!("blobdelta run --resume {run}{}", options(told))
+}
+
 /// The command that ships what a run published in this folder and owes to a destination.
 pub fn ship_command(run: Guid, folder: &str, ship_to: &str) -> String {
     format!("blobdelta pack --run {run} --out {} --ship {}", word(folder), word(ship_to))
+}
+
+/// The command that takes back what the bundles of a run owe to destinations.
+pub fn waive_command(run: Guid) -> String {
+    format!("blobdelta pack --run {run} --waive-shipment")
 }
 
 /// The command that gives up the slice of a table that a run left.

@@ -17,18 +17,16 @@ use crate::replay::{PartKeys, Wanted, each_key};
 /// Rows of this step came because something lies under them.
 const MISSING_PARENTS: i64 = 2;
 
-/// Which bundles count: those of this source and table, of these chains.
-pub(super) struct Chains<'a> {
+/// Which bundles count (rule 16).
+pub(super) struct Chain<'a> {
     pub(super) source_id: Guid,
     pub(super) table: &'a TableName,
-    pub(super) scopes: &'a [Scope],
+    pub(super) scope: Scope,
 }
 
-impl Chains<'_> {
+impl Chain<'_> {
     fn has(&self, bundle: &Bundle, table: &TableInfo) -> bool {
-        self.scopes.contains(&table.scope.0)
-            && table.name == *self.table
-            && bundle.manifest().run.source_id == self.source_id
+        table.scope.0 == self.scope && table.name == *self.table && bundle.manifest().run.source_id == self.source_id
     }
 }
 
@@ -36,14 +34,10 @@ impl Chains<'_> {
 ///
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
-pub(super) fn gather(
-    bundles: &[Bundle],
-    chains: &Chains<'_>,
-    monitor: &dyn Monitor,
-) -> Result<(Box<dyn Holdings>, u64)> {
+pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<(Box<dyn Holdings>, u64)> {
     let mut holdings = open_holdings()?;
     let mut count = 0;
-    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chains.has(bundle, table)) {
+    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chain.has(bundle, table)) {
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });

@@ -1,6 +1,6 @@
 //! One reconciliation, table by table.
 
-use super::bundles::{Chains, content_of, gather};
+use super::bundles::{Chain, content_of, gather};
 use super::options::{Finding, FindingKind, ReconcileOptions, TableReport};
 use crate::backend::{Backend, Holding, Holdings, InventoryRow, Remains};
 use crate::bundle::{Bundle, Container};
@@ -57,10 +57,8 @@ struct Reconciler<'a> {
     options: &'a ReconcileOptions,
     monitor: &'a dyn Monitor,
     scope: Scope,
-    /// What the chain of all units and that of the scope hold.
+    /// What the chain of the scope holds, which is what its receivers have: those of a unit have nothing of all units' chain.
     holdings: Box<dyn Holdings>,
-    /// What that of a business unit holds by itself, which is what its own receivers have.
-    own: Option<Box<dyn Holdings>>,
     /// In the table's clock.
     now: Timestamp,
     /// The columns whose content bundles hash, in their order.
@@ -79,22 +77,20 @@ impl<'a> Reconciler<'a> {
     ) -> Result<Self> {
         let scope = Scope::from(options.unit);
         let mut report = TableReport::new(&table.name, backend.reached(&table.name, scope)?);
-        let of = |scopes: &[Scope]| gather(bundles, &Chains { source_id, table: &table.name, scopes }, monitor);
-        let (holdings, count) = of(&[Scope::All, scope])?;
-        let own = options.unit.map(|_| of(&[scope])).transpose()?.map(|(own, _)| own);
+        let (holdings, count) = gather(bundles, &Chain { source_id, table: &table.name, scope }, monitor)?;
         report.bundles = count;
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
         report.whole = backend.whole_table(table, now)?;
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary());
-        Ok(Self { table, backend, options, monitor, scope, holdings, own, now, hashed, report })
+        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report })
     }
 
     fn run(mut self) -> Result<TableReport> {
         let name = self.table.name.to_string();
         self.monitor.event(Event::WorkStarted { what: "reconcile", name: &name, rows: None, bytes: None });
-        let done = self.source_side().and_then(|()| self.bundle_side()).and_then(|()| self.own_side());
+        let done = self.source_side().and_then(|()| self.bundle_side());
         self.monitor.event(Event::WorkFinished);
         done.map(|()| self.report)
     }
@@ -111,9 +107,6 @@ impl<'a> Reconciler<'a> {
             for row in &page {
                 if let Some(holding) = self.compare(row)? {
                     same.push((row, holding));
-                }
-                if let Some(own) = &mut self.own {
-                    own.see(row.key)?;
                 }
             }
             self.compare_content(&same)?;
@@ -223,36 +216,13 @@ impl<'a> Reconciler<'a> {
             self.monitor.check()?;
             let remains = self.remains(&page)?;
             for ((key, holding), remains) in page.iter().zip(remains) {
-                // Another unit's rows come as ancestors, and stay so.
-                let is_foreign = self.options.unit.is_some_and(|unit| holding.unit.is_some_and(|other| other != unit));
                 if !remains.is_there {
                     self.gone(*key, *holding, remains)?;
-                } else if !holding.is_ancestor && !is_foreign && self.own.is_none() {
+                } else if !holding.is_ancestor {
                     self.left_scope(*key, *holding, remains)?;
                 }
             }
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
-        }
-        Ok(())
-    }
-
-    /// Every key that receivers of one business unit have, and the source did not name in it: what the chain of all
-    /// units says of it concerns others.
-    fn own_side(&mut self) -> Result<()> {
-        let Some(mut own) = self.own.take() else { return Ok(()) };
-        let mut after = None;
-        while let Some(page) = next_page(own.as_mut(), &mut after)? {
-            self.monitor.check()?;
-            let remains = self.remains(&page)?;
-            for ((key, holding), remains) in page.iter().zip(remains) {
-                if remains.is_there && !holding.is_ancestor {
-                    self.left_scope(*key, *holding, remains)?;
-                }
-                // Receivers of all units may have been told, which the others do not hear of.
-                if !remains.is_there && self.holdings.see(*key)?.is_some_and(|holding| holding.version.tombstone) {
-                    self.gone(*key, *holding, remains)?;
-                }
-            }
         }
         Ok(())
     }

@@ -47,6 +47,10 @@ fn a_key_is_excluded_taken_back_and_asked_for() {
     world.good(&["key", "pend", DOCS, key, "--reason", "asked for by the receiver"]);
     assert!(world.good(&["key", "list", DOCS]).stdout.contains("asked for by the receiver"));
     assert_eq!(world.call(&["key", "include", DOCS, key]).code, 2);
+    assert_eq!(world.good(&["key", "list", DOCS, "--json"]).json()["keys"][0]["Scope"], serde_json::Value::Null);
+    // Rows of a table without units are in no unit's scope.
+    let of_unit = ["key", "pend", DOCS, key, "--business-unit", key, "--reason", "x"];
+    assert_eq!(world.call(&of_unit).code, 2);
 }
 
 #[test]

@@ -50,6 +50,25 @@ fn a_run_that_could_not_ship_says_so_with_a_code_of_its_own_and_the_next_one_shi
     assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
 }
 
+/// What is told can be typed.
+fn typed(world: &World, command: &str) -> Value {
+    let words: Vec<&str> = command.split_whitespace().skip(1).chain(["--json"]).collect();
+    world.good(&words).json()
+}
+
+#[test]
+fn what_is_owed_to_a_destination_that_never_will_be_there_is_taken_back() {
+    let world = World::new();
+    let ended = world.call(&["run", "--out", &world.out(), "--ship", "never"]);
+    assert_eq!(ended.code, 7, "{ended:?}");
+    let owed = world.good(&["status", "--json"]).json()["unshipped"][0].clone();
+    let command = owed["WaivedBy"].as_str().unwrap();
+    assert!(ended.stdout.contains(command), "{command}: {}", ended.stdout);
+    assert_eq!(typed(&world, command)["waived"][0], world.path("never").display().to_string());
+    assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
+    assert_eq!(typed(&world, command)["waived"], Value::Array(Vec::new()));
+}
+
 #[test]
 fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
     let world = World::new();

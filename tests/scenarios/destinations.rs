@@ -49,6 +49,7 @@ pub fn told(world: &World, folder: &str, letter: Option<u8>, ship_to: Option<&st
     std::fs::create_dir_all(&out).unwrap();
     let mut options = world.options();
     options.request.scope = Scope::from(letter.map(unit));
+    options.pack.waive.place = false;
     options.pack.ship_to = ship_to.map(str::to_owned);
     options.out = Some(out);
     options

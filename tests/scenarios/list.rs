@@ -5,7 +5,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     bundles, deletions, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune,
     reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep,
-    values,
+    values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -141,6 +141,14 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_19_a_slice_that_cannot_be_packed_costs_its_table_alone,
         rule_19_a_run_whose_own_slice_cannot_be_packed_says_so_and_goes_on_when_it_can,
     }
+    whose {
+        rule_18_a_folder_of_one_unit_takes_no_row_of_another_or_of_all,
+        rule_18_a_run_is_packed_into_no_folder_of_others,
+        rule_18_a_place_that_is_shared_by_name_stays_so,
+        rule_18_a_place_of_all_units_takes_everything,
+        rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is,
+        what_can_never_be_shipped_is_waived_by_name_and_stays_recorded,
+    }
     give_up {
         rule_19_after_giving_up_the_next_run_brings_all_that_the_run_had_settled,
         rule_19_giving_up_the_first_load_leaves_a_table_that_was_never_loaded,
@@ -166,6 +174,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         what_runs_took_is_reconciled,
         each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can,
         a_business_unit_is_reconciled_with_its_own_runs,
+        rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has,
         rule_17_what_left_a_unit_is_no_deletion_for_anybody_else,
         a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared,
     }

@@ -9,6 +9,7 @@ mod list;
 pub mod read;
 pub mod server;
 pub mod session;
+mod whose;
 pub mod world;
 
 mod bundles;

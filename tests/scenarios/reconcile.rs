@@ -3,6 +3,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::backend::WholeTable;
+use blobdelta::model::run::Scope;
 use blobdelta::model::slice::DeletionReason;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport, reconcile};
@@ -123,6 +124,29 @@ pub fn a_business_unit_is_reconciled_with_its_own_runs(on: &Instance) {
     // Who has the bundles of one unit alone lacks what only a run over all units brings.
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert_eq!((report.reached, report.not_due), (None, 2));
+}
+
+/// Bundles of all units are not a unit's: what they brought, its receivers have not.
+pub fn rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"a", 10, A);
+    let lost = world.run_unit(1000, A).bundles.remove(0);
+    world.put(2, None, b"b", 1100, A);
+    world.run_unit(2000, A);
+    world.run(3000);
+    let pending = ReconcileOptions { unit: Some(unit(A)), pend: true, ..ReconcileOptions::default() };
+    assert_eq!(reconciled(&mut world, &pending).equal, 2);
+    std::fs::remove_dir_all(lost).unwrap();
+    let report = reconciled(&mut world, &pending);
+    let kinds: Vec<(FindingKind, u64)> = report.counts.iter().map(|(kind, count)| (*kind, *count)).collect();
+    assert_eq!((kinds, report.equal, report.pended), (vec![(FindingKind::Missing, 1)], 1, 1), "{report:?}");
+    let table = world.table.name.clone();
+    let named = world.backend.named_keys(&table, Some(Scope::BusinessUnit(unit(A))), 9).unwrap();
+    assert_eq!((named.len(), named[0].scope), (1, Some(Scope::BusinessUnit(unit(A)))));
+    assert!(world.backend.named_keys(&table, Some(Scope::BusinessUnit(unit(B))), 9).unwrap().is_empty());
+    assert!(world.backend.named_keys(&table, Some(Scope::All), 9).unwrap().is_empty());
+    world.run_unit(4000, A);
+    assert!(reconciled(&mut world, &pending).is_good());
 }
 
 /// What the tombstones of the run's slice say: the number of each key, and why.

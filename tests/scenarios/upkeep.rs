@@ -20,7 +20,7 @@ pub fn a_table_is_removed_with_what_was_kept_for_it(on: &Instance) {
     assert_eq!(world.numbers(), [1], "the slice is left as it is");
     assert_eq!(world.backend.remove_table(&table, false).unwrap_err().kind(), Kind::Config);
     world.backend.save_table(&world.table.clone()).unwrap();
-    assert!(world.backend.named_keys(&table, 10).unwrap().is_empty());
+    assert!(world.backend.named_keys(&table, None, 10).unwrap().is_empty());
     assert_eq!(world.mark().last_high_water, None);
 }
 

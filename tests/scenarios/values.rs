@@ -365,12 +365,12 @@ pub fn rule_6_an_exclusion_that_is_taken_back_brings_the_row(on: &Instance) {
     world.backend.exclude_key(&table, key(2), "unreadable").unwrap();
     world.run(1000);
     assert_eq!(world.numbers(), [1]);
-    let named = world.backend.named_keys(&table, 10).unwrap();
+    let named = world.backend.named_keys(&table, None, 10).unwrap();
     assert_eq!((named.len(), named[0].key, named[0].state), (1, key(2), KeyState::Excluded));
     assert!(world.backend.include_key(&table, key(2)).unwrap());
-    assert_eq!(world.backend.named_keys(&table, 10).unwrap()[0].state, KeyState::Pending);
+    assert_eq!(world.backend.named_keys(&table, None, 10).unwrap()[0].state, KeyState::Pending);
     world.run(2000);
     assert_eq!(world.numbers(), [2], "though its stamp {} lies before the window", minute(10));
-    assert!(world.backend.named_keys(&table, 10).unwrap().is_empty());
+    assert!(world.backend.named_keys(&table, None, 10).unwrap().is_empty());
     assert!(!world.backend.include_key(&table, key(2)).unwrap());
 }

@@ -8,7 +8,7 @@ use crate::scenarios::read::{COLUMNS, Rows, SliceRow};
 use crate::scenarios::session::Session;
 use blobdelta::backend::{DeployStep, WatermarkRecord};
 use blobdelta::durable::{Disk, Faulty, Local};
-use blobdelta::engine::{self, PackOptions, RunOptions, RunReport};
+use blobdelta::engine::{self, PackOptions, RunOptions, RunReport, Waiver};
 use blobdelta::error::Result;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
@@ -274,7 +274,8 @@ impl World {
             take_over: None,
             out: Some(self.out()),
             backup_slice: None,
-            pack: PackOptions::default(),
+            // One folder for all units: no receiver reads in it.
+            pack: PackOptions { waive: Waiver { place: true, ..Waiver::default() }, ..PackOptions::default() },
             lease_seconds: 600,
         }
     }

@@ -190,7 +190,7 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.pend_key(&files(), key(), None, "asked for"));
     tried(session.exclude_key(&files(), key(), "unreadable"));
     tried(session.include_key(&files(), key()));
-    tried(session.named_keys(&files(), 10));
+    tried(session.named_keys(&files(), None, 10));
     let reason = DeletionReason::Deleted;
     let deletion = Deletion { key: key(), deleted_on: now(), business_unit: None, reason };
     tried(session.log_deletion(&files(), &deletion));

@@ -8,7 +8,7 @@ use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Fence, TableCounts};
+use crate::model::run::{Fence, Scope, TableCounts};
 use crate::model::table::TableConfig;
 
 impl Keys for Session {
@@ -20,18 +20,20 @@ impl Keys for Session {
         Ok(removed > 0)
     }
 
-    fn named_keys(&mut self, table: &TableName, limit: u32) -> Result<Vec<KeyRecord>> {
+    fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
         self.table(table)?;
-        let sql = "SELECT stream_id, 1, Reason, CreatedAt FROM BlobDeltaExcludedKey WHERE TableName = ?1
+        let sql = "SELECT stream_id, 1, Reason, CreatedAt, '' FROM BlobDeltaExcludedKey WHERE TableName = ?1
                    UNION ALL
-                   SELECT stream_id, 0, Reason, CreatedAt FROM BlobDeltaPendingKey WHERE TableName = ?1
-                   ORDER BY 2 DESC, 1 LIMIT ?2";
-        self.query_all(sql, (table, limit), |row| {
+                   SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
+                   WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
+                   ORDER BY 2 DESC, 1, 5 LIMIT ?2";
+        self.query_all(sql, (table, limit, scope.map(|scope| scope.to_string())), |row| {
             Ok(KeyRecord {
                 key: row.get(0)?,
                 state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },
                 reason: row.get(2)?,
                 created_at: row.get::<_, Noted>(3)?.0,
+                scope: Scope::parse(&row.get::<_, String>(4)?),
             })
         })
     }

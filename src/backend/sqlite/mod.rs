@@ -29,6 +29,7 @@ mod lease;
 mod made;
 mod obstacles;
 mod pieces;
+mod places;
 mod prepared;
 mod prune;
 mod ranks;

@@ -10,7 +10,7 @@ use crate::model::table::TableConfig;
 
 /// What the original did, and a copy forgets. Of what others keep by table nothing is left that a chain
 /// goes on with.
-const FORGOTTEN: [&str; 11] = [
+const FORGOTTEN: [&str; 13] = [
     "BlobDeltaBundle",
     "BlobDeltaBusinessUnitWatermark",
     "BlobDeltaHeldBackKey",
@@ -18,8 +18,10 @@ const FORGOTTEN: [&str; 11] = [
     "BlobDeltaRunStep",
     "BlobDeltaRunTable",
     "BlobDeltaRun",
+    "BlobDeltaSharedPlace",
     "BlobDeltaShippedKey",
     "BlobDeltaToldDeletion",
+    "BlobDeltaWaivedShipment",
     "BlobDeltaWindowQueue",
     "BlobDeltaKnownServer",
 ];

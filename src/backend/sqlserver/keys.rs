@@ -10,6 +10,7 @@ use crate::backend::slices::Slices as _;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::model::run::Scope;
 
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
@@ -20,19 +21,23 @@ impl Keys for Session {
         self.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
     }
 
-    fn named_keys(&mut self, table: &TableName, limit: u32) -> Result<Vec<KeyRecord>> {
+    fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
         self.table(table)?;
-        let columns = "k.stream_id, {state} AS IsExcluded, k.Reason, k.CreatedAt";
-        let select = |list: &str, state: &str| {
-            format!("SELECT {} FROM dbo.{list} AS k WHERE k.TableName = ", columns.replace("{state}", state))
+        let columns = "k.stream_id, {state} AS IsExcluded, k.Reason, k.CreatedAt, {scope} AS Scope";
+        let select = |list: &str, state: &str, scope: &str| {
+            let columns = columns.replace("{state}", state).replace("{scope}", scope);
+            format!("SELECT {columns} FROM dbo.{list} AS k WHERE k.TableName = ")
         };
-        let sql = Sql::new(format!("SELECT TOP ({limit}) n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt FROM ("))
-            .then(&select("BlobDeltaExcludedKey", "1"))
-            .bind(table.to_string())
-            .then(" UNION ALL ")
-            .then(&select("BlobDeltaPendingKey", "0"))
-            .bind(table.to_string())
-            .then(") AS n ORDER BY n.IsExcluded DESC, n.stream_id");
+        let sql =
+            Sql::new(format!("SELECT TOP ({limit}) n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt, n.Scope FROM ("))
+                .then(&select("BlobDeltaExcludedKey", "1", "CAST(N'' AS nvarchar(36))"))
+                .bind(table.to_string())
+                .then(" UNION ALL ")
+                .then(&select("BlobDeltaPendingKey", "0", "k.Scope"))
+                .bind(table.to_string())
+                .then(" AND k.Scope IN (N'', ISNULL(")
+                .bind(scope.map(|scope| scope.to_string()))
+                .then(", k.Scope)) ) AS n ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope");
         let rows = self.client.unit(|client| client.rows("list keys", sql.clone()))?;
         rows.iter().map(|row| record(&Fields::of(row))).collect()
     }
@@ -60,6 +65,7 @@ fn record(fields: &Fields<'_>) -> Result<KeyRecord> {
     Ok(KeyRecord {
         key: fields.must(0, Fields::guid)?,
         state: if is_excluded { KeyState::Excluded } else { KeyState::Pending },
+        scope: Scope::parse(&text_at(fields, 4)?),
         reason: text_at(fields, 2)?,
         created_at: Some(fields.must(3, Fields::time)?),
     })

@@ -30,6 +30,7 @@ mod large;
 mod made;
 mod obstacles;
 mod page;
+mod places;
 mod sandbox;
 mod servers;
 mod session;

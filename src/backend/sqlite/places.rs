@@ -1,0 +1,54 @@
+//! [`Places`] on the embedded instance.
+
+use super::jobs::broken;
+use super::session::Session;
+use crate::backend::places::{PlaceRecord, Places};
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::run::Scope;
+
+const RECORDS: &str = include_str!("../../../sql/sqlite/places.sql");
+
+impl Places for Session {
+    fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
+        self.query_all(RECORDS, [], |row| {
+            let (unit, scope): (Option<Guid>, Option<String>) = (row.get(2)?, row.get(3)?);
+            let scope = scope.as_deref().map_or(Some(Scope::from(unit)), Scope::parse);
+            Ok(PlaceRecord {
+                place: row.get(0)?,
+                run_id: row.get(1)?,
+                scope: scope.ok_or_else(|| broken(Error::config("a scope is neither `all` nor a business unit")))?,
+            })
+        })
+    }
+
+    fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {
+        self.transact("allow a place", |session| {
+            session.execute(
+                "INSERT OR IGNORE INTO BlobDeltaSharedPlace (Place, Scope, AllowedAt) VALUES (?1, ?2, ?3)",
+                (place, scope.to_string(), session.server_time().utc),
+            )
+        })?;
+        Ok(())
+    }
+
+    fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
+        self.transact("waive shipments", |session| {
+            let owed = "FROM BlobDeltaBundle WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL";
+            let destinations =
+                session.query_all(&format!("SELECT DISTINCT ShipTo {owed} ORDER BY 1"), [run_id], |row| row.get(0))?;
+            session.execute(
+                &format!(
+                    "INSERT INTO BlobDeltaWaivedShipment (RunId, PackNumber, ShipTo, WaivedAt)
+                     SELECT DISTINCT RunId, PackNumber, ShipTo, ?2 {owed}"
+                ),
+                (run_id, session.server_time().utc),
+            )?;
+            session.execute(
+                "UPDATE BlobDeltaBundle SET ShipTo = NULL WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL",
+                [run_id],
+            )?;
+            Ok(destinations)
+        })
+    }
+}

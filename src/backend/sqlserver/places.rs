@@ -1,0 +1,57 @@
+//! [`Places`] on a server.
+
+use super::client::Client;
+use super::jobs::text_at;
+use super::session::{JOB_DATABASE, Session};
+use super::sql::Sql;
+use super::values::Fields;
+use crate::backend::places::{PlaceRecord, Places};
+use crate::error::{Error, Result};
+use crate::model::id::Guid;
+use crate::model::run::Scope;
+
+const RECORDS: &str = include_str!("../../../sql/sqlserver/places.sql");
+const SHARE: &str = include_str!("../../../sql/sqlserver/places_share.sql");
+
+impl Places for Session {
+    fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
+        self.client.use_database(JOB_DATABASE)?;
+        let rows = self.client.unit(|client| client.rows("read whose places are", Sql::new(RECORDS)))?;
+        let record = |fields: Fields<'_>| {
+            let scope = match fields.text(3)? {
+                Some(text) => Scope::parse(text)
+                    .ok_or_else(|| Error::config(format!("{text} is neither `all` nor a business unit")))?,
+                None => Scope::from(fields.guid(2)?),
+            };
+            Ok(PlaceRecord { place: text_at(&fields, 0)?, run_id: fields.guid(1)?, scope })
+        };
+        rows.iter().map(|row| record(Fields::of(row))).collect()
+    }
+
+    fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {
+        self.client.use_database(JOB_DATABASE)?;
+        let share = Sql::new("DECLARE @Place nvarchar(2000) = ")
+            .bind(place)
+            .then(", @Scope nvarchar(36) = ")
+            .bind(scope.to_string())
+            .then(";\n")
+            .then(SHARE);
+        self.client.unit(|client| client.execute("allow a place", share.clone())).map(drop)
+    }
+
+    fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
+        self.client.use_database(JOB_DATABASE)?;
+        let owed = self.list(
+            "read what a run owes",
+            "SELECT DISTINCT ShipTo FROM dbo.BlobDeltaBundle WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL AND RunId = ",
+            run_id,
+            " ORDER BY ShipTo",
+            |fields| text_at(fields, 0),
+        )?;
+        let inputs = || vec![("RunId", run_id.into())];
+        let waive =
+            |client: &mut Client| client.call("waive shipments", "dbo.usp_BlobDelta_WaiveShipments", inputs(), &[]);
+        self.client.unit(waive)?;
+        Ok(owed)
+    }
+}
