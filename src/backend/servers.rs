@@ -15,6 +15,8 @@ pub struct ChainRecord {
     pub run_started_at: Timestamp,
     /// Root digest of the bundle.
     pub root_sha256: Sha256,
+    /// That of the bundle before it.
+    pub previous_root_sha256: Option<Sha256>,
     /// The bundle's name.
     pub name: String,
 }

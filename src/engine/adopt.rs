@@ -108,7 +108,8 @@ fn unknown<'f>(
     found: &[&'f Found],
 ) -> Result<Vec<&'f Found>> {
     let records = backend.chain_records(table, scope)?;
-    let mut known: BTreeSet<Sha256> = records.iter().map(|record| record.root_sha256).collect();
+    let mut known: BTreeSet<Sha256> =
+        records.iter().flat_map(|record| [Some(record.root_sha256), record.previous_root_sha256]).flatten().collect();
     let last_known = found.iter().rposition(|one| known.contains(&one.root_sha256));
     let after = match (last_known, oldest(&records)) {
         (Some(last), _) => last + 1,

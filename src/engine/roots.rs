@@ -151,7 +151,8 @@ fn stranger(
     }
 }
 
-/// Whether the links of bundles at the place lead from one that is recorded to this one.
+/// Whether links lead from a bundle that is recorded to this one: those of bundles at the place, and the records' own,
+/// because what follows it may still be owed to that place.
 fn is_followed(
     names: &[(BundleName, PathBuf)],
     (table, scope): (&TableName, Scope),
@@ -159,7 +160,8 @@ fn is_followed(
     records: &[ChainRecord],
     monitor: &dyn Monitor,
 ) -> Result<bool> {
-    let mut links = BTreeMap::new();
+    let link_of = |record: &ChainRecord| Some((record.root_sha256, record.previous_root_sha256?));
+    let mut links: BTreeMap<Sha256, Sha256> = records.iter().filter_map(link_of).collect();
     for (_, path) in names {
         monitor.check()?;
         let Some(bundle) = open_or_pass(path, &Access::default(), monitor)? else { continue };

@@ -163,6 +163,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_28_what_others_and_vandals_have_there_is_passed_by,
         rule_28_a_bundle_of_another_root_under_our_name_is_told,
         rule_28_one_chain_is_not_held_against_another,
+        rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it,
         rule_28_nothing_is_taken_over_across_a_gap,
     }
     servers {

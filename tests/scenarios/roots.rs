@@ -155,6 +155,20 @@ pub fn rule_28_one_chain_is_not_held_against_another(on: &Instance) {
     assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().state, SliceState::Packed);
 }
 
+/// The clock was set back, so that the name of what follows is older; it is still owed to that place.
+pub fn rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    let first = world.run(1000).run.id;
+    let second = world.run(990).bundles.remove(0);
+    std::fs::rename(&second, world.dir.path().join("not yet shipped")).unwrap();
+    forget(&mut world, first);
+    let (table, out) = (world.table.name.clone(), world.out());
+    let fork = engine::find_fork(&mut *world.backend, &[table], Scope::All, &out, &Silent).unwrap();
+    assert!(fork.is_none(), "{fork:?}");
+    assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty());
+}
+
 pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
     let Restored { mut world, .. } = restored(on);
     let out = world.out();

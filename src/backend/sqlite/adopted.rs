@@ -12,7 +12,7 @@ use crate::model::run::Scope;
 impl Session {
     pub(super) fn read_chain(&self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
         self.query_all(
-            "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.Name
+            "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name
              FROM BlobDeltaBundle AS b INNER JOIN BlobDeltaRun AS r ON r.RunId = b.RunId
              WHERE b.TableName = ?1 AND b.Scope = ?2 ORDER BY b.BundleId DESC",
             (table, scope.to_string()),
@@ -21,7 +21,11 @@ impl Session {
                     run_id: row.get(0)?,
                     run_started_at: row.get(1)?,
                     root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
-                    name: row.get(3)?,
+                    previous_root_sha256: row
+                        .get::<_, Option<String>>(3)?
+                        .map(|text| Sha256::parse(&text).map_err(broken))
+                        .transpose()?,
+                    name: row.get(4)?,
                 })
             },
         )

@@ -13,16 +13,17 @@ use crate::model::run::Scope;
 
 impl Session {
     pub(super) fn read_chain(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-        let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.Name, b.Scope
+        let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name, b.Scope
             FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
         let all = self.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
             let record = ChainRecord {
                 run_id: fields.must(0, Fields::guid)?,
                 run_started_at: fields.must(1, Fields::time)?,
                 root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
-                name: text_at(fields, 3)?,
+                previous_root_sha256: fields.text(3)?.map(Sha256::parse).transpose()?,
+                name: text_at(fields, 4)?,
             };
-            Ok((text_at(fields, 4)?, record))
+            Ok((text_at(fields, 5)?, record))
         })?;
         let scope = scope.to_string();
         Ok(all.into_iter().filter(|(of, _)| *of == scope).map(|(_, record)| record).collect())
