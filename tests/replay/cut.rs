@@ -4,7 +4,10 @@
 use crate::made::Made;
 use crate::replay::bundles::large;
 use crate::replay::place::{Into, Place};
+use blobdelta::backend::OpenOptions;
 use blobdelta::error::Kind;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::replay;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -175,7 +178,10 @@ pub fn a_replay_that_lost_its_server_is_taken_up_where_it_was(place: &Place) {
     for at in [50, 94, 97].map(|percent| bytes / 100 * percent) {
         let into = place.target("Into");
         let (through, _relay) = relayed(&into, Cut::FromByte(at));
-        assert_eq!(through.apply(&bundle, false).unwrap_err().kind(), Kind::Database, "{at} of {bytes}");
+        // It doesn't come back, however long one waits for it.
+        let mut lost = through.open_with(OpenOptions { reconnect: Duration::ZERO, ..OpenOptions::default() }).unwrap();
+        let error = replay(&bundle, &mut *lost, &through.options(false), &Silent).unwrap_err();
+        assert_eq!(error.kind(), Kind::Database, "{at} of {bytes}: {error}");
         let report = into.apply(&bundle, false).unwrap();
         assert_eq!(into.standing(), due, "{at} of {bytes}");
         resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);

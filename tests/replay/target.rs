@@ -174,12 +174,12 @@ pub fn a_target_that_would_cut_values_is_refused(place: &Place) {
     // The key is not unique by itself.
     let key = Column::new("other", SqlType::UniqueIdentifier, false);
     spec.target.table = "NoKey".into();
-    let columns = [&spec.columns[..], &[key]].concat();
+    spec.columns.push(key);
     let own = [
         Column::new("DeltaRunStartedAt", SqlType::DateTime2(7), true),
         Column::new("DeltaRunId", SqlType::UniqueIdentifier, true),
     ];
-    backend.create_table(&spec.target, &[&columns[..], &own].concat(), "other", &[]).unwrap();
+    backend.create_table(&spec.target, &[&spec.columns[..], &own].concat(), "other", &[]).unwrap();
     let error = into.open().unwrap().prepare_target(&spec, false).unwrap_err();
     assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("id")));
 }
