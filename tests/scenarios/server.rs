@@ -1,7 +1,8 @@
 //! A server on which the scenarios run, one after the other: its databases are made once and stay,
 //! so that what was granted on them stays too, and are emptied for each world.
 //!
-//! Databases: `BlobDeltaJobs`, `Src`, `Meta`, `Src_Delta` and `Copy`, `CopyA`, `CopyB`. A server that holds anything
+//! Databases: `BlobDeltaJobs`, `Src`, `Meta`, `Src_Delta` and those of receivers: `Copy`, `CopyA`, `CopyB`,
+//! `CopyAllAndA`, `CopyAAndB`. A server that holds anything
 //! else under these names is refused before anything of it is touched. A test that makes a database
 //! of another name has it noted first, so that what it leaves if it dies is dropped by the next, and
 //! nothing else is.
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 const CLOCK: &str = "BlobDeltaJobs.dbo.ScenarioClock";
 
 /// What may hold tables of a world, beside the job database.
-const DATABASES: [&str; 6] = ["Src", "Meta", "Src_Delta", "Copy", "CopyA", "CopyB"];
+const DATABASES: [&str; 8] = ["Src", "Meta", "Src_Delta", "Copy", "CopyA", "CopyB", "CopyAllAndA", "CopyAAndB"];
 
 /// See the module's text.
 pub struct Server {
@@ -125,7 +126,7 @@ fn prepare(connection: &Connection) -> Result<i64> {
 /// Errs where a table is configured that is not the scenarios', or where a database of theirs has
 /// tables on a server that they never ran on.
 fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
-    let why = "the scenarios empty the databases BlobDeltaJobs, Src, Meta, Src_Delta, Copy, CopyA and CopyB, and on this server";
+    let why = "the scenarios empty the databases BlobDeltaJobs, Src, Meta, Src_Delta and Copy…, and on this server";
     control.execute_script(&format!(
         "IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaTableConfig') IS NOT NULL EXEC (N'
          IF EXISTS (

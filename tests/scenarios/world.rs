@@ -72,7 +72,8 @@ pub struct World {
     pub backend: Session,
     pub table: TableConfig,
     pub place: Place,
-    paths: BTreeMap<u32, Vec<u8>>,
+    /// Of each table by its name.
+    paths: BTreeMap<(String, u32), Vec<u8>>,
 }
 
 /// A folder that goes with the test; in memory where there is such a place, because a thousand
@@ -203,11 +204,16 @@ impl World {
         self.place.finest_ticks()
     }
 
+    /// Where a row of the source lies, or lay last.
+    pub fn path_of(&self, number: u32) -> Option<Vec<u8>> {
+        self.paths.get(&(self.table.source.table.clone(), number)).cloned()
+    }
+
     /// A row of the source without metadata.
     pub fn blob(&mut self, number: u32, parent: Option<u32>, bytes: &[u8]) {
-        let above = parent.map(|parent| self.paths.get(&parent).cloned().unwrap_or_else(|| vec![0xEE; 4]));
+        let above = parent.map(|parent| self.path_of(parent).unwrap_or_else(|| vec![0xEE; 4]));
         let path = [above.clone().unwrap_or_default(), number.to_be_bytes().to_vec()].concat();
-        self.paths.insert(number, path.clone());
+        self.paths.insert((self.table.source.table.clone(), number), path.clone());
         let text = format!("file {number}");
         let row = vec![
             Cell::Guid(key(number)),

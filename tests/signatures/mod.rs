@@ -8,7 +8,7 @@ mod adoption;
 mod armour;
 mod bundles;
 mod doors;
-mod keys;
+pub mod keys;
 mod lines;
 mod signer;
 

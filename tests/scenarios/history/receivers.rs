@@ -1,17 +1,20 @@
-//! Who receives the bundles of a history, one a scope: all units, A, B. After the bundles of its scope are
-//! replayed into a receiver's database, in any order,
+//! Who receives the bundles of a history, each from the places of the scopes that it is fed with alone: all units, A,
+//! B, and databases that two chains share. What must hold:
 //!
-//! - a key in its scope whose ModifiedOn lies before its scope's last WindowEnd, and whose blob came before its
-//!   scope's last run, is there as it is in the source;
-//! - no key whose deletion was logged and shipped stands there, unless it came back later;
-//! - what left its unit before the unit's last run is not there, unless a child of it is;
-//! - no blob is there of a row that never was in its scope;
-//! - and `reconcile` misses nothing in the bundles that is there;
-//! - every published bundle passes `verify --deep`.
+//! - a folder and a destination hold bundles of their own scope alone, each whole, and sealed as its run was told;
+//! - a chain has no gap;
+//! - a key in one of a receiver's scopes whose ModifiedOn lies before that scope's last WindowEnd, and whose blob
+//!   came before that scope's last run, is there as it is in the source (a missing row, or one that differs);
+//! - no key whose deletion was logged and handed out stands there, unless it came back later;
+//! - what left its unit before the unit's last run is not there, unless a child of it is, or another chain of the
+//!   receiver has it (a foreign row);
+//! - no blob is there of a row that never was in its scopes;
+//! - `reconcile` finds in the bundles of a scope what its receiver lacks, and nothing else.
 
-use super::{History, Metadata, Row, scopes};
+use super::rows::{Metadata, Row, Rows};
+use super::{History, SCOPES, scopes, seals};
 use crate::scenarios::world::{key, minute};
-use blobdelta::bundle::Bundle;
+use blobdelta::bundle::{Bundle, Container, places};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
@@ -19,163 +22,118 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::run::Scope;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
-use blobdelta::reconcile::{FindingKind, ReconcileOptions, reconcile};
+use blobdelta::reconcile::{Finding, FindingKind, ReconcileOptions, TableReport, reconcile};
 use blobdelta::replay::{ReplayOptions, replay};
-use blobdelta::verify::{Level, verify};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-/// The last WindowEnd of a scope, and its last start in true time, of runs that are in a bundle.
+/// The last WindowEnd of a scope, and its last start in true time, of runs whose bundles are there.
 type End = (Timestamp, i64);
 
-/// The databases of the receivers, in the order of [`scopes`].
-const DATABASES: [&str; 3] = ["Copy", "CopyA", "CopyB"];
+/// Each receiver's database, and the scopes that it is fed with.
+const RECEIVERS: [(&str, &[usize]); 5] =
+    [("Copy", &[0]), ("CopyA", &[1]), ("CopyB", &[2]), ("CopyAllAndA", &[0, 1]), ("CopyAAndB", &[1, 2])];
+
+/// One table of one receiver.
+struct Received<'a> {
+    source: &'a Rows,
+    /// Of the scopes that it is fed with, those of which something came.
+    ends: Vec<(Scope, End)>,
+    target: BTreeMap<Guid, TargetRow>,
+    database: &'static str,
+}
 
 impl History {
-    pub(super) fn bundles(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.world.out()).unwrap();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
-        paths.sort();
-        paths
+    fn bundles(&self, of: usize) -> Vec<PathBuf> {
+        places(&[self.place(of)]).unwrap().into_iter().map(|found| found.path).collect()
     }
 
-    /// Each bundle to the receiver of its scope.
-    pub(super) fn replay(&self, bundles: Vec<PathBuf>) {
-        let mut of_scope: BTreeMap<Scope, Vec<PathBuf>> = BTreeMap::new();
-        for bundle in bundles {
-            let scope = Scope::from(Bundle::open(&bundle).unwrap().manifest().run.business_unit);
-            of_scope.entry(scope).or_default().push(bundle);
+    fn replay(&self, database: &str, bundles: Vec<PathBuf>, allow_gap: bool) {
+        if bundles.is_empty() {
+            return;
         }
-        for (scope, database) in scopes().into_iter().zip(DATABASES) {
-            let Some(bundles) = of_scope.get(&scope) else { continue };
-            let options = ReplayOptions {
-                database: Some(database.into()),
-                create: true,
-                allow_gap: true,
-                into_source: true,
-                ..ReplayOptions::default()
-            };
-            replay(bundles, &mut *self.world.target(), &options, &Silent).unwrap();
+        let options = ReplayOptions {
+            database: Some(database.into()),
+            create: true,
+            allow_gap,
+            into_source: true,
+            access: seals::access(),
+            ..ReplayOptions::default()
+        };
+        replay(&bundles, &mut *self.world.target(), &options, &Silent).unwrap();
+    }
+
+    /// To each receiver some of its bundles.
+    pub(super) fn replay_some(&self, picks: &[u8]) {
+        for (database, fed) in RECEIVERS {
+            let bundles: Vec<PathBuf> = fed.iter().flat_map(|of| self.bundles(*of)).collect();
+            let chosen = picks.iter().filter_map(|pick| bundles.get(usize::from(*pick) % bundles.len().max(1)));
+            self.replay(database, chosen.cloned().collect(), true);
         }
     }
 
-    /// Everything that is published is replayed, and held against the map.
+    /// Everything that was handed out is replayed, and held against the map.
     pub(super) fn check(&mut self) {
-        let bundles = self.bundles();
-        for bundle in &bundles {
-            let report = verify(bundle, Level::Deep, &Silent).unwrap();
-            assert!(report.findings.is_empty(), "{}: {:?}", bundle.display(), report.findings);
-        }
-        self.replay(bundles);
-        let ends = self.window_ends();
-        for (scope, database) in scopes().into_iter().zip(DATABASES) {
-            let Some(end) = ends.get(&scope) else { continue };
-            let target = self.read_target(database);
-            self.check_rows(scope, *end, &target);
-            self.check_deleted(scope, *end, &target);
-            self.check_foreign(scope, *end, &target);
-            self.check_reconciled(scope, *end);
-        }
-    }
-
-    /// Whether a row has to be with the receivers of a scope, as it is in the source.
-    fn is_due(&self, scope: Scope, number: u32, row: &Row, end: End) -> bool {
-        let (Some((_, came)), Some(metadata)) = (&row.blob, &row.metadata) else { return false };
-        row.is_in(scope)
-            && !self.unseen.contains(&(scope, number))
-            && minute(metadata.modified) < end.0
-            && *came < end.1
-    }
-
-    fn check_reconciled(&mut self, scope: Scope, end: End) {
-        let bundles = self.bundles();
-        let options = ReconcileOptions { unit: scope.business_unit(), content: true, ..ReconcileOptions::default() };
-        let report = reconcile(&bundles, &mut *self.world.backend, &options, &Silent).unwrap().remove(0);
-        let is_lack = |kind| matches!(kind, FindingKind::Missing | FindingKind::Older | FindingKind::OtherContent);
-        for finding in report.findings.iter().filter(|finding| is_lack(finding.kind)) {
-            let number = u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
-            let row = &self.rows[&number];
-            let is_latest = row.metadata.as_ref().is_some_and(|metadata| metadata.is_latest);
-            assert!(!is_latest || !self.is_due(scope, number, row, end), "{scope}: {finding:?}");
-        }
-    }
-
-    /// Nothing is missing, and nothing differs.
-    fn check_rows(&self, scope: Scope, end: End, target: &BTreeMap<Guid, TargetRow>) {
-        for (number, row) in self.rows.iter().filter(|(number, row)| self.is_due(scope, **number, row, end)) {
-            let (Some((bytes, _)), Some(Metadata { modified, is_latest, .. })) = (&row.blob, &row.metadata) else {
-                continue;
-            };
-            let found = target.get(&key(*number));
-            let has_gone = self.deleted.contains_key(number) || self.left.contains_key(&(scope, *number));
-            if !is_latest && (found.is_some() || has_gone) {
-                continue;
-            }
-            let found = found.unwrap_or_else(|| panic!("{scope}: key {number} was missed"));
-            assert_eq!(found.bytes.as_deref(), Some(&bytes[..]), "{scope}: bytes of key {number}");
-            assert_eq!(found.modified, Some(minute(*modified)), "{scope}: ModifiedOn of key {number}");
-            if let Some(parent) = row.parent.filter(|parent| self.rows.contains_key(parent)) {
-                assert_eq!(found.parent, Some(key(parent)), "{scope}: parent of key {number}");
+        let ends: Vec<_> = (0..SCOPES).map(|of| self.check_places(of)).collect();
+        let mut sources = std::mem::take(&mut self.tables);
+        for (database, fed) in RECEIVERS {
+            let bundles: Vec<PathBuf> = fed.iter().flat_map(|of| self.bundles(*of)).collect();
+            self.replay(database, bundles.clone(), false);
+            let reports = if fed.len() == 1 { self.reconcile(&bundles, scopes()[fed[0]]) } else { Vec::new() };
+            for source in &mut sources {
+                let name = &source.config.name;
+                let ends = fed.iter().filter_map(|of| Some((scopes()[*of], *ends[*of].get(name)?))).collect::<Vec<_>>();
+                if ends.is_empty() {
+                    continue;
+                }
+                self.world.table = source.config.clone();
+                let received = Received { source, ends, target: self.read_target(database, name), database };
+                received.check_rows();
+                received.check_deleted();
+                received.check_foreign();
+                let report = reports.iter().find(|report| report.table == *name);
+                report.into_iter().for_each(|report| received.check_reconciled(report, &self.world));
             }
         }
+        self.tables = sources;
     }
 
-    fn check_deleted(&self, scope: Scope, end: End, target: &BTreeMap<Guid, TargetRow>) {
-        for (number, (at, is_latest)) in self.deleted.iter().filter(|(number, _)| !self.rows.contains_key(number)) {
-            if *is_latest && *at < end.1 {
-                assert!(!target.contains_key(&key(*number)), "{scope}: key {number} was deleted, and stands");
+    /// What was published and shipped of a scope is its own, whole and sealed. Gives how far its bundles reach.
+    fn check_places(&mut self, of: usize) -> BTreeMap<TableName, End> {
+        let delivered = self.bundles(of);
+        let published = places(&[self.folder(of)]).unwrap().into_iter().map(|found| found.path);
+        let all: BTreeSet<PathBuf> = published.chain(delivered.iter().cloned()).collect();
+        for path in &all {
+            if !self.verified.contains(path) {
+                let run = open(path).manifest().run.clone();
+                assert_eq!(Scope::from(run.business_unit), scopes()[of], "{} is another's", path.display());
+                self.told[&run.run_id].seal.check(path);
+                self.verified.insert(path.clone());
             }
         }
-    }
-
-    /// Nothing is there that is another's.
-    fn check_foreign(&self, scope: Scope, end: End, target: &BTreeMap<Guid, TargetRow>) {
-        for (number, row) in self.rows.iter().filter(|(_, row)| !row.is_in(scope)) {
-            let Some(found) = target.get(&key(*number)).filter(|found| found.bytes.is_some()) else { continue };
-            let place = (scope, *number);
-            assert!(self.seen.contains(&place), "{scope}: key {number} never was in it, and stands whole");
-            // Only its own runs tell a unit what left it; nobody tells all units.
-            if scope == Scope::All || self.left.get(&place).is_none_or(|at| *at >= end.1) {
-                continue;
-            }
-            // A row that came before its window is waited for.
-            if row.metadata.is_none() || found.modified >= Some(end.0) || self.holds(scope, *number, end, target) {
-                continue;
-            }
-            panic!("{scope}: key {number} left it, and stands");
-        }
-    }
-
-    /// Whether something below the key is in scope there, or waits to go, or was below it at the scope's last run.
-    fn holds(&self, scope: Scope, folder: u32, end: End, target: &BTreeMap<Guid, TargetRow>) -> bool {
-        if self.loosened.get(&folder).is_some_and(|at| *at >= end.1) {
-            return true;
-        }
-        let below = self.rows.iter().filter(|(_, row)| row.parent == Some(folder));
-        below.filter_map(|(number, row)| Some((*number, row, target.get(&key(*number))?))).any(
-            |(number, row, found)| row.is_in(scope) || found.bytes.is_some() || self.holds(scope, number, end, target),
-        )
-    }
-
-    fn window_ends(&mut self) -> BTreeMap<Scope, End> {
         let mut ends = BTreeMap::new();
-        for run in self.world.backend.recent_runs(1000).unwrap() {
-            if self.world.backend.bundles(run.id).unwrap().is_empty() {
-                continue;
+        for path in delivered {
+            let bundle = open(&path);
+            let started = self.told[&bundle.manifest().run.run_id].started;
+            for table in &bundle.manifest().tables {
+                let end = ends.entry(table.name.clone()).or_insert((Timestamp::MIN, i64::MIN));
+                *end = (end.0.max(table.window.end), end.1.max(started));
             }
-            let report = self.world.backend.table_report(run.id, &self.world.table.name.clone()).unwrap();
-            let end = ends.entry(run.scope).or_insert((Timestamp::MIN, i64::MIN));
-            *end = (end.0.max(report.window.end), end.1.max(self.started[&run.id]));
         }
         ends
     }
 
-    fn read_target(&self, database: &str) -> BTreeMap<Guid, TargetRow> {
+    fn reconcile(&mut self, bundles: &[PathBuf], scope: Scope) -> Vec<TableReport> {
+        let (unit, access) = (scope.business_unit(), seals::access());
+        let options = ReconcileOptions { unit, content: true, access, ..ReconcileOptions::default() };
+        reconcile(bundles, &mut *self.world.backend, &options, &Silent).unwrap()
+    }
+
+    fn read_target(&self, database: &str, source: &TableName) -> BTreeMap<Guid, TargetRow> {
         let mut target = self.world.target();
-        let table = TableName::new(database, "dbo", "Docs").unwrap();
+        let table = TableName::new(database, "dbo", &source.table).unwrap();
         let all = target.columns(&table).unwrap();
-        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey"];
+        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", "path_locator"];
         let columns: Vec<_> =
             wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
         let mut rows = TargetRows::default();
@@ -184,11 +142,145 @@ impl History {
     }
 }
 
+fn open(path: &Path) -> Bundle {
+    Bundle::open_in(Container::open(path, &seals::access()).unwrap()).unwrap()
+}
+
+/// Whether a row has to be with the receivers of a scope, as it is in the source.
+fn is_due(source: &Rows, (scope, end): (Scope, End), number: u32, row: &Row) -> bool {
+    let (Some((_, came)), Some(metadata)) = (&row.blob, &row.metadata) else { return false };
+    row.is_in(scope) && !source.unseen.contains(&(scope, number)) && minute(metadata.modified) < end.0 && *came < end.1
+}
+
+impl Received<'_> {
+    fn place(&self, scope: Scope, number: u32) -> String {
+        format!("{}.{}, {scope}, key {number}", self.database, self.source.config.name.table)
+    }
+
+    /// Nothing is missing, and nothing differs.
+    fn check_rows(&self) {
+        for (scope, end) in &self.ends {
+            let rows = self.source.rows.iter();
+            for (number, row) in rows.filter(|(number, row)| is_due(self.source, (*scope, *end), **number, row)) {
+                self.check_row(*scope, *number, row);
+            }
+        }
+    }
+
+    fn check_row(&self, scope: Scope, number: u32, row: &Row) {
+        let (Some((bytes, _)), Some(Metadata { modified, is_latest, .. })) = (&row.blob, &row.metadata) else {
+            return;
+        };
+        let (found, place) = (self.target.get(&key(number)), self.place(scope, number));
+        let has_gone = self.source.deleted.contains_key(&number) || self.source.left.contains_key(&(scope, number));
+        if !is_latest && (found.is_some() || has_gone) {
+            return;
+        }
+        let found = found.unwrap_or_else(|| panic!("{place}: missing"));
+        assert_eq!(found.bytes.as_deref(), Some(&bytes[..]), "{place}: bytes differ");
+        assert_eq!(found.modified, Some(minute(*modified)), "{place}: ModifiedOn differs");
+        if let Some(parent) = row.parent.filter(|parent| self.source.rows.contains_key(parent)) {
+            assert_eq!(found.parent, Some(key(parent)), "{place}: the parent differs");
+        }
+    }
+
+    fn check_deleted(&self) {
+        let gone = self.source.deleted.iter().filter(|(number, _)| !self.source.rows.contains_key(number));
+        for (number, (at, is_latest)) in gone {
+            if *is_latest && self.ends.iter().all(|(_, end)| *at < end.1) {
+                let place = self.place(self.ends[0].0, *number);
+                assert!(!self.target.contains_key(&key(*number)), "{place}: it was deleted, and stands");
+            }
+        }
+    }
+
+    /// Nothing is there that is another's.
+    fn check_foreign(&self) {
+        for (number, row) in &self.source.rows {
+            let Some(found) = self.target.get(&key(*number)).filter(|found| found.bytes.is_some()) else { continue };
+            if !self.ends.iter().any(|(scope, end)| self.may_stand((*scope, *end), *number, row, found)) {
+                panic!("{}: it is none of theirs, and stands whole", self.place(self.ends[0].0, *number));
+            }
+        }
+    }
+
+    fn may_stand(&self, (scope, end): (Scope, End), number: u32, row: &Row, found: &TargetRow) -> bool {
+        let place = (scope, number);
+        if row.is_in(scope) {
+            return true;
+        }
+        if !self.source.seen.contains(&place) {
+            return false;
+        }
+        // Only its own runs tell a unit what left it; nobody tells all units.
+        scope == Scope::All
+            || self.source.left.get(&place).is_none_or(|at| *at >= end.1)
+            // A row that came before its window is waited for.
+            || row.metadata.is_none()
+            || found.modified >= Some(end.0)
+            || self.holds(scope, number, end)
+    }
+
+    /// Whether something below the key is in scope there, or waits to go, or was below it at the scope's last run.
+    fn holds(&self, scope: Scope, folder: u32, end: End) -> bool {
+        if self.source.loosened.get(&folder).is_some_and(|at| *at >= end.1) {
+            return true;
+        }
+        let below = self.source.rows.iter().filter(|(_, row)| row.parent == Some(folder));
+        below
+            .filter_map(|(number, row)| Some((*number, row, self.target.get(&key(*number))?)))
+            .any(|(number, row, found)| row.is_in(scope) || found.bytes.is_some() || self.holds(scope, number, end))
+    }
+
+    /// What `reconcile` says of the bundles is what a comparison of source and receiver says.
+    fn check_reconciled(&self, report: &TableReport, world: &crate::scenarios::world::World) {
+        let [(scope, end)] = self.ends[..] else { return };
+        let is_lack = |kind| {
+            use FindingKind::{Buried, Missing, Moved, Older, OtherContent};
+            matches!(kind, Missing | Older | Moved | OtherContent | Buried)
+        };
+        let differs = |number: u32, row: &Row| {
+            let found = self.target.get(&key(number));
+            let (bytes, modified) = (row.blob.as_ref().map(|blob| &blob.0), row.metadata.as_ref().map(|m| m.modified));
+            found.is_none_or(|found| {
+                found.bytes.as_ref() != bytes
+                    || found.modified != modified.map(minute)
+                    || found.path != world.path_of(number)
+            })
+        };
+        let number_of = |finding: &Finding| u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
+        for finding in report.findings.iter().filter(|finding| is_lack(finding.kind)) {
+            let (number, place) = (number_of(finding), self.place(scope, number_of(finding)));
+            let row = &self.source.rows[&number];
+            assert!(differs(number, row), "{place}: {finding:?}, and is there as in the source");
+            let is_latest = row.metadata.as_ref().is_some_and(|metadata| metadata.is_latest);
+            let is_due = is_due(self.source, (scope, end), number, row);
+            assert!(!is_latest || finding.kind == FindingKind::Moved || !is_due, "{place}: {finding:?}");
+        }
+        for finding in report.findings.iter().filter(|f| matches!(f.kind, FindingKind::Gone | FindingKind::LeftScope)) {
+            let place = self.place(scope, number_of(finding));
+            assert!(self.target.contains_key(&finding.key), "{place}: {finding:?}, and is not there");
+        }
+        let is_named = |number: u32| report.findings.iter().any(|finding| finding.key == key(number));
+        let unnamed = self.source.rows.iter().filter(|(number, row)| {
+            let modified = row.metadata.as_ref().map(|metadata| minute(metadata.modified));
+            row.is_in(scope)
+                && row.blob.is_some()
+                && modified < report.reached
+                && differs(**number, row)
+                && !is_named(**number)
+        });
+        let unnamed: Vec<u32> = unnamed.map(|(number, _)| *number).collect();
+        assert!(unnamed.len() as u64 <= report.pending, "{}: {unnamed:?} differ: {report:?}", self.place(scope, 0));
+    }
+}
+
 #[derive(Default)]
 struct TargetRow {
     bytes: Option<Vec<u8>>,
     modified: Option<Timestamp>,
     parent: Option<Guid>,
+    path: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -205,6 +297,7 @@ impl CellSink for TargetRows {
             (1, Cell::Bytes(bytes)) => self.row.bytes = Some(bytes.to_vec()),
             (2, Cell::DateTime(at)) => self.row.modified = Some(at),
             (3, Cell::Guid(parent)) => self.row.parent = Some(parent),
+            (4, Cell::Bytes(path)) => self.row.path = Some(path.to_vec()),
             _ => {}
         }
         Ok(())

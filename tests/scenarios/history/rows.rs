@@ -1,0 +1,241 @@
+//! What the source holds of one table, and whose it is.
+
+use super::scopes;
+use crate::scenarios::world::{World, X, config, unit};
+use blobdelta::model::clock::ClockKind;
+use blobdelta::model::run::Scope;
+use blobdelta::model::table::TableConfig;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens to a key.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// Inserts the row, or changes its bytes; under this parent, if it is there.
+    Put { parent: u32, bytes: u8, unit: u8 },
+    /// Metadata alone: that of a blob that is still to come or came before it, or another unit, stamped.
+    Stamp { unit: u8 },
+    /// A blob alone, where there is none.
+    Blob { parent: u32, bytes: u8 },
+    /// Another unit, without a stamp.
+    Reassign { unit: u8 },
+    /// Another parent, stamped; what lies below it gets new paths and no stamp.
+    Move { parent: u32 },
+    /// It goes, and its deletion is logged.
+    Delete,
+}
+
+pub(super) fn change(keys: u32) -> impl Strategy<Value = Change> {
+    let unit = super::letter;
+    prop_oneof![
+        8 => (0..=keys, any::<u8>(), unit()).prop_map(|(parent, bytes, unit)| Change::Put { parent, bytes, unit }),
+        4 => unit().prop_map(|unit| Change::Stamp { unit }),
+        3 => (0..=keys, any::<u8>()).prop_map(|(parent, bytes)| Change::Blob { parent, bytes }),
+        2 => unit().prop_map(|unit| Change::Reassign { unit }),
+        2 => (0..=keys).prop_map(|parent| Change::Move { parent }),
+        2 => Just(Change::Delete),
+    ]
+}
+
+/// A key of the source, of its metadata, or of both.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) parent: Option<u32>,
+    /// And when it came, in true time.
+    pub(super) blob: Option<(Vec<u8>, i64)>,
+    pub(super) metadata: Option<Metadata>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Metadata {
+    pub(super) modified: i64,
+    /// Whether its key never had a greater stamp.
+    pub(super) is_latest: bool,
+    pub(super) unit: u8,
+}
+
+impl Row {
+    pub(super) fn is_in(&self, scope: Scope) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| match scope {
+            Scope::All => metadata.unit != X,
+            Scope::BusinessUnit(one) => unit(metadata.unit) == one,
+        })
+    }
+}
+
+/// A moment in true time, and what the clock of a table says.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: i64,
+    pub(super) stamp: i64,
+}
+
+/// See the module's text.
+pub(super) struct Rows {
+    pub(super) config: TableConfig,
+    pub(super) rows: BTreeMap<u32, Row>,
+    /// When a deletion was logged, in true time, and whether it is the latest stamp of its key.
+    pub(super) deleted: BTreeMap<u32, (i64, bool)>,
+    /// The greatest stamp of each key. A change under a clock that was set back may have a lesser one,
+    /// and loses against what was shipped before it: latest is what `ModifiedOn` says (rule 14).
+    stamps: BTreeMap<u32, i64>,
+    /// Keys that were ever in a scope; of all units, those also that were ever without metadata, which an
+    /// ancestor may be.
+    pub(super) seen: BTreeSet<(Scope, u32)>,
+    /// When a key left a scope, in true time.
+    pub(super) left: BTreeMap<(Scope, u32), i64>,
+    /// When a folder last lost a child, in true time.
+    pub(super) loosened: BTreeMap<u32, i64>,
+    /// Keys that came into a scope without a stamp, which no window can see.
+    pub(super) unseen: BTreeSet<(Scope, u32)>,
+}
+
+impl Rows {
+    /// An empty table, configured.
+    pub(super) fn new(world: &mut World, table: &str, clock: ClockKind) -> Self {
+        let mut config = config(table);
+        config.clock = clock;
+        // Blobs that come late are no sign of a wrong configuration here.
+        (config.accepted_absent_percent, config.accepted_orphan_percent) = (100, 100);
+        world.backend.save_table(&config).unwrap();
+        Self {
+            config,
+            rows: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            left: BTreeMap::new(),
+            loosened: BTreeMap::new(),
+            unseen: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn change(&mut self, world: &mut World, at: Moment, key: u32, change: &Change) {
+        world.table = self.config.clone();
+        match *change {
+            Change::Put { parent, bytes, unit } => {
+                self.bring(world, at, key, parent, bytes);
+                self.stamp(world, at, key, unit);
+            }
+            Change::Stamp { unit } => self.stamp(world, at, key, unit),
+            Change::Blob { parent, bytes } => {
+                if self.rows.get(&key).is_none_or(|row| row.blob.is_none()) {
+                    self.bring(world, at, key, parent, bytes);
+                }
+            }
+            Change::Reassign { unit } => self.reassign(world, at, key, unit),
+            Change::Move { parent } => self.move_to(world, at, key, self.parent_of(parent)),
+            Change::Delete => self.delete(world, at, key),
+        }
+    }
+
+    /// Notes a stamp of a key; whether it is greater than all before.
+    fn note_stamp(&mut self, key: u32, stamp: i64) -> bool {
+        let highest = self.stamps.entry(key).or_insert(i64::MIN);
+        let is_latest = stamp > *highest;
+        *highest = stamp.max(*highest);
+        is_latest
+    }
+
+    /// Whoever has a blob may be a parent.
+    fn parent_of(&self, number: u32) -> Option<u32> {
+        Some(number).filter(|parent| self.rows.get(parent).is_some_and(|row| row.blob.is_some()))
+    }
+
+    /// A blob comes, or has other bytes; one that is there stays where it is.
+    fn bring(&mut self, world: &mut World, at: Moment, number: u32, parent: u32, bytes: u8) {
+        let standing = self.rows.get(&number).filter(|row| row.blob.is_some());
+        let came = standing.and_then(|row| row.blob.as_ref()).map_or(at.now, |blob| blob.1);
+        let parent =
+            standing.map_or_else(|| self.parent_of(parent).filter(|parent| *parent != number), |row| row.parent);
+        let bytes = vec![bytes; 5];
+        world.blob(number, parent, &bytes);
+        let row = self.rows.entry(number).or_insert(Row { parent, blob: None, metadata: None });
+        (row.parent, row.blob) = (parent, Some((bytes, came)));
+        if row.metadata.is_none() {
+            self.seen.insert((Scope::All, number));
+        }
+    }
+
+    /// The row's metadata is written, as of a unit, with a stamp.
+    fn stamp(&mut self, world: &mut World, at: Moment, number: u32, letter: u8) {
+        let (modified, is_latest) = (at.stamp, self.note_stamp(number, at.stamp));
+        world.stamp(number, modified, letter);
+        let row = self.rows.entry(number).or_insert(Row { parent: None, blob: None, metadata: None });
+        let before = row.clone();
+        row.metadata = Some(Metadata { modified, is_latest, unit: letter });
+        self.note_scopes(at, number, &before);
+        self.unseen.retain(|(_, other)| *other != number);
+    }
+
+    fn reassign(&mut self, world: &mut World, at: Moment, number: u32, letter: u8) {
+        let Some(row) = self.rows.get_mut(&number) else { return };
+        let before = row.clone();
+        let Some(metadata) = &mut row.metadata else { return };
+        metadata.unit = letter;
+        world.stamp(number, metadata.modified, letter);
+        self.note_scopes(at, number, &before);
+    }
+
+    /// Which scopes a key has come into or left by what was done to its metadata.
+    fn note_scopes(&mut self, at: Moment, number: u32, before: &Row) {
+        let row = &self.rows[&number];
+        for scope in scopes() {
+            let place = (scope, number);
+            match (before.is_in(scope), row.is_in(scope)) {
+                (false, true) => {
+                    self.seen.insert(place);
+                    self.unseen.insert(place);
+                }
+                (true, false) => {
+                    self.left.insert(place, at.now);
+                    self.unseen.remove(&place);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn delete(&mut self, world: &mut World, at: Moment, number: u32) {
+        let has_child = self.rows.values().any(|row| row.parent == Some(number));
+        if has_child {
+            return;
+        }
+        if let Some(row) = self.rows.remove(&number) {
+            self.loosened.extend(row.parent.map(|parent| (parent, at.now)));
+            world.remove(number);
+            world.log_deletion(number, at.stamp);
+            let is_latest = self.note_stamp(number, at.stamp);
+            self.deleted.insert(number, (at.now, is_latest));
+            self.unseen.retain(|(_, other)| *other != number);
+        }
+    }
+
+    fn move_to(&mut self, world: &mut World, at: Moment, moved: u32, parent: Option<u32>) {
+        let mut above = parent;
+        while let Some(next) = above {
+            if next == moved {
+                return;
+            }
+            above = self.rows.get(&next).and_then(|row| row.parent);
+        }
+        let Some(Row { blob: Some((bytes, _)), metadata: Some(metadata), .. }) = self.rows.get(&moved).cloned() else {
+            return;
+        };
+        world.blob(moved, parent, &bytes);
+        if let Some(row) = self.rows.get_mut(&moved) {
+            self.loosened.extend(row.parent.map(|parent| (parent, at.now)));
+            row.parent = parent;
+        }
+        self.stamp(world, at, moved, metadata.unit);
+        let mut below = vec![moved];
+        while let Some(folder) = below.pop() {
+            for (child, row) in self.rows.iter().filter(|(_, row)| row.parent == Some(folder)) {
+                if let Some((bytes, _)) = &row.blob {
+                    world.blob(*child, Some(folder), bytes);
+                    below.push(*child);
+                }
+            }
+        }
+    }
+}
