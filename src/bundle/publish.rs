@@ -3,7 +3,8 @@
 //! A folder or archive with the final name is always whole: it comes there by one rename, after
 //! all its files and folders were synced, and a rename never replaces anything. Where a crash came
 //! between rename and record, the next run packs the same bytes, finds the name taken, checks
-//! every byte of what stands there, and adopts it.
+//! every byte of what stands there, and adopts it; an encrypted archive, which it cannot look into, is kept under
+//! another name first.
 
 use super::access::Access;
 use super::archive::{self, Recipients, Sink};
@@ -13,10 +14,11 @@ use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
 use super::remote::Remote;
 use super::staged::{Sealed, sync_folders};
-use super::staging::{Staging, is_abandoned, sweep_staging};
+use super::staging::{Staging, is_abandoned, open_out_dir, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::monitor::{Event, Monitor};
 use crate::store::Location;
 use std::collections::BTreeSet;
@@ -141,6 +143,23 @@ pub fn archive(
     let path = out_dir.join(file_name);
     let adopted = settle(&mut staging, out_dir, &path, &Own::of(bundle)?, monitor)?;
     Ok(published(bundle, path, adopted))
+}
+
+/// Keeps an encrypted archive that stands under a bundle's name, and that nobody recorded, under another name: a
+/// process died between rename and record, and nobody here can look into it to adopt it. Gives that name.
+///
+/// # Errors
+/// Usage, if the output folder is not a folder; Io.
+pub fn set_sealed_aside(disk: &dyn Disk, out_dir: &Path, name: &BundleName) -> Result<Option<PathBuf>> {
+    let file_name = archive::file_name(name, true);
+    let (disk, path) = (open_out_dir(disk, out_dir)?, out_dir.join(&file_name));
+    if disk.look(&path)?.is_none() {
+        return Ok(None);
+    }
+    let kept = out_dir.join(format!("{file_name}.unrecorded-{}", Guid::random().short()));
+    disk.rename(&path, &kept)?;
+    disk.sync_dir(out_dir)?;
+    Ok(Some(kept))
 }
 
 /// Publishes a bundle once more, as a folder in `out_dir`: what makes an archive a folder again.

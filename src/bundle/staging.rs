@@ -166,7 +166,7 @@ pub fn is_abandoned(disk: &dyn Disk, path: &Path) -> bool {
 }
 
 /// The output folder by its handle.
-fn open_out_dir(disk: &dyn Disk, out_dir: &Path) -> Result<Arc<dyn Disk>> {
+pub(super) fn open_out_dir(disk: &dyn Disk, out_dir: &Path) -> Result<Arc<dyn Disk>> {
     if !out_dir.is_dir() {
         return Err(Error::usage("the output folder is not there, or is not a folder")
             .file(out_dir)

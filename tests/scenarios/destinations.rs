@@ -4,7 +4,8 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, name, unit};
 use blobdelta::backend::PackState;
-use blobdelta::bundle::{Bundle, Form, Recipients};
+use blobdelta::bundle::{Bundle, Form, Recipients, places};
+use blobdelta::durable::{Faulty, When};
 use blobdelta::engine::{self, RunOptions, RunReport, Waiver};
 use blobdelta::error::{Kind, Result, Unfinished};
 use blobdelta::model::id::Guid;
@@ -282,6 +283,34 @@ pub fn rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted(on: &Instance)
     let record = world.backend.bundles(left).unwrap().remove(0);
     assert_eq!(record.folder, path_text(&sealed));
     assert!(record.name.ends_with(".tar.age"), "{}", record.name);
+}
+
+/// It died between rename and record, and nobody can look into what it published.
+pub fn rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself(on: &Instance) {
+    let dies = |when: When| {
+        let mut world = planted(on);
+        let sealed = encrypted(told(&world, "sealed", None, None));
+        world.at(1000);
+        let disk = Faulty::new(when);
+        world.fail_with(&disk);
+        let _ = world.run_with(&sealed);
+        world.restart();
+        (world, sealed, disk.count())
+    };
+    let count = dies(When::Never).2;
+    let published = |options: &RunOptions| places(&[options.out.clone().unwrap()]).unwrap().len();
+    let died = (1..=count).rev().map(|at| dies(When::CrashAt(at))).find_map(|(mut world, sealed, _)| {
+        let run = world.backend.recent_runs(1).unwrap().remove(0).id;
+        let is_it = published(&sealed) == 1 && world.backend.bundles(run).unwrap().is_empty();
+        is_it.then_some((world, sealed, run))
+    });
+    let (mut world, sealed, run) = died.unwrap();
+    let report = run_at(&mut world, 2000, &sealed);
+    assert_eq!((report.run.status, report.bundles.len(), published(&sealed)), (Status::Completed, 2, 2));
+    assert_eq!(world.backend.bundles(run).unwrap().len(), 1);
+    let all = std::fs::read_dir(sealed.out.unwrap()).unwrap();
+    let kept = all.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".age.unrecorded-"));
+    assert_eq!(kept.count(), 1, "nothing is thrown away");
 }
 
 pub fn rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder(on: &Instance) {

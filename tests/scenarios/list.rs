@@ -136,6 +136,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice,
         rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alone,
         rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted,
+        rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself,
         rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder,
         rule_10_a_bundle_is_required_from_the_first_one_on_unless_somebody_said_no,
         rule_19_a_slice_that_cannot_be_packed_costs_its_table_alone,
