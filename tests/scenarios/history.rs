@@ -108,7 +108,7 @@ struct Call {
 impl Call {
     /// As the weekly job of a scope makes it.
     fn usual(of: usize) -> Self {
-        Self { of, table: None, seal: [Seal::Signed, Seal::SignedByAnother, Seal::Plain][of], from: None }
+        Self { of, table: None, seal: [Seal::Signed, Seal::Encrypted, Seal::Plain][of], from: None }
     }
 }
 
@@ -130,7 +130,7 @@ fn letter() -> impl Strategy<Value = u8> {
 
 fn call() -> impl Strategy<Value = Call> {
     let table = prop_oneof![4 => Just(None), 1 => (0..TABLES.len()).prop_map(Some)];
-    let other = prop_oneof![Just(Seal::Plain), Just(Seal::Signed), Just(Seal::SignedByAnother)];
+    let other = prop_oneof![Just(Seal::Plain), Just(Seal::Signed), Just(Seal::SignedByAnother), Just(Seal::Encrypted)];
     let seal = prop_oneof![6 => Just(None), 1 => other.prop_map(Some)];
     let from = prop_oneof![8 => Just(None), 1 => (1_i64..2000).prop_map(Some)];
     (0..SCOPES, table, seal, from).prop_map(|(of, table, seal, from)| {
