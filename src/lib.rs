@@ -21,7 +21,7 @@
 //! | 1 | `durable`, `scripts`, `monitor`, `pool` |
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
-//! | 4 | `links` |
+//! | 4 | `links`, `conform` |
 //! | 5 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
 //! | 6 | `demo`, `reconcile` |
 //! | 7 | `cli` |
@@ -41,6 +41,7 @@ pub mod bundle;
 pub mod chain;
 pub mod cli;
 pub mod compact;
+pub mod conform;
 pub mod convert;
 pub mod demo;
 pub mod durable;

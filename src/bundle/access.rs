@@ -21,6 +21,15 @@ pub struct Access {
     pub identities: Identities,
     /// Who has to vouch.
     pub policy: Arc<Policy>,
+    /// Whether a bundle may say that its run is still to come: only where it is looked at, and nothing follows from it.
+    pub allows_future: bool,
+}
+
+impl Access {
+    /// To a bundle that we made ourselves, by a clock that need not be the one of this machine.
+    pub fn own() -> Self {
+        Self { allows_future: true, ..Self::default() }
+    }
 }
 
 /// Who has to vouch for a bundle; all that is asked has to hold.

@@ -57,7 +57,7 @@ pub(super) fn content(manifest: &Manifest) -> Result<()> {
         if !names.insert(&table.name) {
             return Err(Error::verification("the table comes twice").table(&table.name));
         }
-        check_table(table).map_err(|error| error.table(&table.name))?;
+        check_table(table).and_then(|()| check_times(manifest, table)).map_err(|error| error.table(&table.name))?;
     }
     Ok(())
 }
@@ -78,6 +78,25 @@ fn check_table(table: &TableInfo) -> Result<()> {
     check_columns(table)?;
     check_files(table, &folder)?;
     check_counts(table)
+}
+
+/// Rule 27. What would lie later silences every gap after it.
+fn check_times(manifest: &Manifest, table: &TableInfo) -> Result<()> {
+    let window = &table.window;
+    let latest = window.latest_of(manifest.run.started_at.0);
+    let times = [
+        ("window.start", Some(window.start)),
+        ("window.end", Some(window.end)),
+        ("window.active_transaction_floor", window.active_transaction_floor),
+        ("window.watermark_before", window.watermark_before),
+        ("window.watermark_after", Some(window.watermark_after)),
+    ];
+    match times.into_iter().find(|(_, at)| at.is_some_and(|at| at > latest)) {
+        Some((name, _)) => {
+            Err(Error::verification(format!("{name} is later than the start of the run and a day ({latest})")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_columns(table: &TableInfo) -> Result<()> {

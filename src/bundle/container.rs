@@ -5,12 +5,13 @@ use super::access::{Access, Distrust, Policy};
 use super::archive::{self, Archive, Identities};
 use super::content::Content;
 use super::folder::{self, Entry};
-use super::layout::{BUNDLE_SUFFIX, BundleName, SIGNATURE};
+use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
 use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
 use crate::durable::{Disk, Local, Sharing};
 use crate::error::{Error, Result};
+use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::digest::Sha256;
 use crate::store::Location;
 use std::fs::File;
@@ -27,6 +28,7 @@ pub struct Container {
     /// The root digest that the marker beside it says, at a destination.
     marker: Option<Sha256>,
     policy: Arc<Policy>,
+    allows_future: bool,
 }
 
 enum Form {
@@ -51,16 +53,23 @@ impl Container {
             None => Self::form(path, &access.identities).map(|form| Self::new(path, form)),
         };
         let opened = opened.map_err(|error| error.file(path))?;
-        Ok(Self { policy: Arc::clone(&access.policy), ..opened })
+        Ok(Self { policy: Arc::clone(&access.policy), allows_future: access.allows_future, ..opened })
     }
 
-    /// A folder that is known to be one, and lies beneath this disk.
+    /// A folder that we made ourselves, and that lies beneath this disk.
     pub(super) fn folder(disk: Arc<dyn Disk>, path: &Path) -> Self {
-        Self::new(path, Form::Folder(disk))
+        Self { allows_future: true, ..Self::new(path, Form::Folder(disk)) }
     }
 
     fn new(path: &Path, form: Form) -> Self {
-        Self { path: path.to_owned(), at: path.to_owned(), form, marker: None, policy: Arc::default() }
+        Self {
+            path: path.to_owned(),
+            at: path.to_owned(),
+            form,
+            marker: None,
+            policy: Arc::default(),
+            allows_future: false,
+        }
     }
 
     fn at(path: &Path, url: &Location, identities: &Identities) -> Result<Self> {
@@ -132,6 +141,22 @@ impl Container {
     /// Who has to vouch for what is in it.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Rule 27: no run is still to come, by the clock of this machine and a day.
+    ///
+    /// # Errors
+    /// Verification.
+    pub fn check_clock(&self, manifest: &Manifest) -> Result<()> {
+        if self.allows_future || !manifest.is_to_come(SystemClock.now().utc) {
+            return Ok(());
+        }
+        let at = manifest.run.started_at.0;
+        Err(Error::verification(format!("this bundle says that its run began at {at}, which is still to come"))
+            .file(self.place(MANIFEST_JSON))
+            .hint(
+                "is the clock of this machine right? If it is, the clock of the sender was not: do not use this bundle",
+            ))
     }
 
     /// Holds the list of tag files against what is asked; gives who signed it, where that was asked.

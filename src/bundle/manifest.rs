@@ -15,7 +15,7 @@ use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{Scope, TableCounts};
 use crate::model::sqltype::SqlType;
-use crate::model::time::Timestamp;
+use crate::model::time::{TICKS_PER_MINUTE, Timestamp};
 use crate::model::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +258,16 @@ impl WindowInfo {
     pub fn window(&self) -> Window {
         Window { start: self.start, end: self.end, clock: self.clock }
     }
+
+    /// Rule 27: the latest that anything can be that a run captured which began at this moment, UTC; in `clock`: a
+    /// day later, and where the clock is a local one, as much more as local time is ahead of UTC anywhere.
+    pub fn latest_of(&self, run_started_at: Timestamp) -> Timestamp {
+        let hours = match self.clock {
+            ClockKind::Utc => 24,
+            ClockKind::Local => 24 + 14,
+        };
+        run_started_at.plus_ticks(hours * 60 * TICKS_PER_MINUTE)
+    }
 }
 
 /// A column of the slice.
@@ -424,6 +434,12 @@ impl TableInfo {
 }
 
 impl Manifest {
+    /// Whether its run began, or ended, more than a day later than now, UTC.
+    pub fn is_to_come(&self, now: Timestamp) -> bool {
+        let latest = now.plus_ticks(24 * 60 * TICKS_PER_MINUTE);
+        self.run.started_at.0 > latest || self.run.completed_at.is_some_and(|at| at.0 > latest)
+    }
+
     /// The name of the bundle.
     pub fn bundle_name(&self) -> BundleName {
         BundleName::new(self.run.started_at.0, self.run.run_id, self.run.pack_number)

@@ -152,10 +152,22 @@ impl PartReader {
     ///
     /// # Errors
     /// Verification; what `work` says, after which nothing more is read.
-    pub fn each(self, mut work: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    pub fn each(self, work: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        self.each_made(Ok, work)
+    }
+
+    /// The same, where the thread that decodes also makes something of each batch.
+    ///
+    /// # Errors
+    /// As [`PartReader::each`], and what `make` says.
+    pub fn each_made<T: Send>(
+        self,
+        mut make: impl FnMut(RecordBatch) -> Result<T> + Send,
+        mut work: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
         std::thread::scope(|scope| {
             let (decoded, batches) = sync_channel(0);
-            scope.spawn(move || self.into_iter().try_for_each(|batch| decoded.send(batch)));
+            scope.spawn(move || self.into_iter().try_for_each(|batch| decoded.send(batch.and_then(&mut make))));
             batches.into_iter().try_for_each(|batch| work(batch?))
         })
     }

@@ -67,7 +67,7 @@ impl Bundle {
     /// # Errors
     /// As [`Container::open`] and [`Bundle::open_in`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_in(Container::open(path, &Access::default())?)
+        Self::open_in(Container::open(path, &Access::own())?)
     }
 
     /// Opens a bundle. Who is asked to vouch for it does; its tag files are hashed and hold together, its manifest
@@ -101,6 +101,7 @@ impl Bundle {
         let manifest = Manifest::from_bytes(&tag_bytes(&container, &tags, MANIFEST_JSON)?)
             .map_err(|error| error.file(container.place(MANIFEST_JSON)))?;
         container.check_claims(&manifest)?;
+        container.check_clock(&manifest)?;
         container.policy().check_scope(signed_by.as_ref(), &manifest).map_err(Distrust::into_error)?;
         let bundle = Self { container, root_sha256, signed_by, tags, payload, manifest };
         bundle.check_lists()?;
@@ -326,6 +327,18 @@ impl Bundle {
             }
             _ => Err(Error::verification("this file is not one value").file(&file.path)),
         }
+    }
+
+    /// Whether a file in `blob/` holds the value that its name says: hashed, decompressed and hashed again.
+    ///
+    /// # Errors
+    /// Verification; Io; Cancelled.
+    pub fn check_blob(&self, info: &FileInfo, monitor: &dyn Monitor) -> Result<()> {
+        let mut value = self.open_blob(self.check_file(info, monitor)?)?;
+        let read = std::io::copy(&mut value, &mut std::io::sink());
+        read.map(drop).map_err(|error| {
+            Error::verification("this value cannot be read").file(self.place(&info.path)).caused_by(error)
+        })
     }
 
     /// A whole value in `blob/`: opened, hashed, decompressed and checked. `most` bounds its

@@ -220,7 +220,7 @@ impl TableStage {
         BlobWriter::create(self.disk.as_ref(), &self.root, &self.folder, &mut self.blobs, options)
     }
 
-    /// Takes a value over the inline limit as it lies in another bundle, once.
+    /// Takes a value over the inline limit as it lies in another bundle, once, if it is the value that its name says.
     ///
     /// # Errors
     /// Verification, if it is no value, or its bytes are not those of that bundle's lists; Io.
@@ -231,6 +231,7 @@ impl TableStage {
         if self.blobs.contains_key(&content) {
             return Ok(());
         }
+        from.check_blob(info, monitor)?;
         let path = PayloadPath { folder: self.folder.clone(), file: PayloadFile::Blob(content) }.to_string();
         let at = self.root.join(&path);
         if self.blobs.is_empty() {

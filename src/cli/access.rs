@@ -50,7 +50,7 @@ impl AccessArgs {
             SignerScope::parse(&bytes).map_err(|error| error.file(path))
         });
         let policy = Policy { signers: signers.transpose()?, scope: scope.transpose()?, roots: self.all_roots()? };
-        Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy) })
+        Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy), allows_future: false })
     }
 
     fn all_roots(&self) -> Result<Option<BTreeSet<Sha256>>> {

@@ -2,6 +2,7 @@
 
 use crate::backend::{Kept, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
+use crate::conform::{RowRules, TombstoneRules, TombstoneWalk, Walk, first_of};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
@@ -32,6 +33,9 @@ pub(super) struct Stream<'b> {
     places: VecDeque<u64>,
     asked_from: Option<u64>,
     batch: Option<(BatchRows, usize)>,
+    /// How far its rows, or its tombstones, were held against their manifest.
+    rows: Walk,
+    tombstones: TombstoneWalk,
 }
 
 impl<'b> Stream<'b> {
@@ -54,6 +58,8 @@ impl<'b> Stream<'b> {
             places: VecDeque::new(),
             asked_from: Some(0),
             batch: None,
+            rows: Walk::default(),
+            tombstones: TombstoneWalk::default(),
         }
     }
 
@@ -90,12 +96,30 @@ impl<'b> Stream<'b> {
             let mask = self.mask(end, versions)?;
             self.at = end;
             if mask.true_count() > 0 {
-                let batch = self.shifted(filtered(&batch, &mask)?)?;
+                let batch = filtered(&batch, &mask)?;
+                self.hold(&batch)?;
+                let batch = self.shifted(batch)?;
                 self.batch = Some((BatchRows::new(self.plan.clone(), batch)?, 0));
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Holds rows that are kept against what their manifest says; that they stand in order is seen where they are merged.
+    fn hold(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut rows = BatchRows::new(self.plan.clone(), batch.clone())?;
+        if self.kept.tombstones {
+            let rules = TombstoneRules::new(self.bundle, self.table);
+            return first_of(self.bundle, |tell| {
+                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut self.tombstones, tell))
+            });
+        }
+        for large in rows.large_refs()? {
+            rows.supply_size(&large, 0);
+        }
+        let rules = RowRules::new(self.bundle, self.table, &self.plan)?;
+        first_of(self.bundle, |tell| rules.batch(&rows, &mut self.rows, tell))
     }
 
     /// Goes `rows` rows on in the batch; whether there is one there.

@@ -3,6 +3,7 @@
 use super::inputs::Parts;
 use crate::backend::{VersionEntry, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::conform::{Keys, first_of};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
@@ -32,9 +33,9 @@ struct Survey<'a> {
 impl Survey<'_> {
     fn files(&mut self, role: FileRole) -> Result<()> {
         let plan = Arc::new(self.plan(role)?);
-        let mut place = 0;
+        let (mut place, mut keys) = (0, Keys::default());
         for file in self.table.files_of(role) {
-            self.file(file, &plan, &mut place)?;
+            self.file(file, &plan, &mut place, &mut keys)?;
         }
         Ok(())
     }
@@ -52,12 +53,13 @@ impl Survey<'_> {
         ColumnPlan::rows(&columns, &self.table.key_column)
     }
 
-    fn file(&mut self, file: &FileInfo, plan: &Arc<ColumnPlan>, place: &mut u64) -> Result<()> {
+    fn file(&mut self, file: &FileInfo, plan: &Arc<ColumnPlan>, place: &mut u64, keys: &mut Keys) -> Result<()> {
         let checked = self.bundle.check_file(file, self.monitor)?;
         let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let read = PartRead { columns: Some(names), ..PartRead::default() };
         for batch in self.bundle.open_part(checked, &read)? {
             let rows = BatchRows::new(plan.clone(), batch?)?;
+            first_of(self.bundle, |tell| keys.add(&rows.keys()?, tell))?;
             let entries = (0..rows.rows())
                 .zip(*place..)
                 .map(|(row, place)| self.entry(&rows, row, place, file.role == FileRole::Tombstones))

@@ -90,7 +90,7 @@ fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Foun
         if BundleName::of_file(&name).is_none() {
             continue;
         }
-        let Some(bundle) = open_or_pass(&one.path, &Access::default(), monitor)? else { continue };
+        let Some(bundle) = open_or_pass(&one.path, &Access::own(), monitor)? else { continue };
         let (root_sha256, manifest) = (bundle.root_sha256(), bundle.manifest().clone());
         if manifest.run.source_id == source_id {
             found.push(Found { path: one.path, root_sha256, manifest });

@@ -73,7 +73,7 @@ pub fn find_fork(
             found.for_each(|chain| chain.until = Some(second_of(name)));
             continue;
         }
-        let Some(bundle) = open_or_pass(path, &Access::default(), monitor)? else { continue };
+        let Some(bundle) = open_or_pass(path, &Access::own(), monitor)? else { continue };
         let manifest = bundle.manifest();
         if manifest.run.source_id != source_id {
             continue;
@@ -164,7 +164,7 @@ fn is_followed(
     let mut links: BTreeMap<Sha256, Sha256> = records.iter().filter_map(link_of).collect();
     for (_, path) in names {
         monitor.check()?;
-        let Some(bundle) = open_or_pass(path, &Access::default(), monitor)? else { continue };
+        let Some(bundle) = open_or_pass(path, &Access::own(), monitor)? else { continue };
         let part = bundle.manifest().tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
         links.extend(part.and_then(|part| Some((bundle.root_sha256(), part.previous.as_ref()?.root_sha256))));
     }
@@ -205,6 +205,6 @@ fn quoted(place: &Path) -> String {
 
 /// The root digest of what stands there; `None` where it cannot be read, or is encrypted.
 fn root_at(path: &Path) -> Option<Sha256> {
-    let container = Container::open(path, &Access::default()).ok()?;
+    let container = Container::open(path, &Access::own()).ok()?;
     container.read(TAG_LIST, MAX_LIST_BYTES).ok().map(|list| Sha256::of(&list))
 }

@@ -4,11 +4,13 @@ use super::chain::{Gap, noted};
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
+use crate::conform::{Keys, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
+use arrow::array::RecordBatch;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -96,11 +98,14 @@ impl<'b> Applier<'b> {
                 && !ledger.get(&file.path).is_some_and(|entry| entry.complete)
         };
         let due: Vec<&FileInfo> = self.table.files.iter().filter(is_due).collect();
+        let mut held = Held::default();
         self.each_checked(&due, monitor, |file, checked| {
             let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
             match file.role {
-                FileRole::Tombstones => self.tombstones(backend, (file, checked), from, &mut done, monitor),
-                _ => self.rows(backend, (file, checked), from, &mut done, monitor),
+                FileRole::Tombstones => {
+                    self.tombstones(backend, (file, checked), from, (&mut held, &mut done), monitor)
+                }
+                _ => self.rows(backend, (file, checked), from, (&mut held, &mut done), monitor),
             }
         })?;
         backend.note_bundles(&self.spec, &noted(self.bundle, self.table, gap))?;
@@ -126,18 +131,14 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        done: &mut TableOutcome,
+        (held, done): (&mut Held, &mut TableOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let mut place = Place::after(from, file);
-        self.open(checked, &self.plan)?.each(|batch| {
+        let (mut place, mut skip) = (Place::after(from, file), from);
+        let make = |batch| self.held_rows(batch, &mut skip, held);
+        self.open(checked, &self.plan)?.each_made(make, |rows| {
             monitor.check()?;
-            let Some(batch) = place.skip(batch) else { return Ok(()) };
-            let mut rows = BatchRows::new(self.plan.clone(), batch)?;
-            for large in rows.large_refs()? {
-                let bytes = self.blob(&large.reference)?.content_bytes;
-                rows.supply_size(&large, bytes.unwrap_or(0));
-            }
+            let Some(rows) = rows else { return Ok(()) };
             let (keys, versions) = (rows.keys()?, rows.versions()?);
             let count = rows.rows() as u64;
             let entry = self.entry(backend, file, place.advance(count))?;
@@ -152,19 +153,50 @@ impl<'b> Applier<'b> {
         place.check_end()
     }
 
+    /// The rows of a batch that are not applied yet. All of it are held against what the manifest says, on the
+    /// thread that decodes them.
+    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut Held) -> Result<Option<BatchRows>> {
+        let rows = self.with_sizes(batch.clone())?;
+        let rules = RowRules::new(self.bundle, self.table, &self.plan)?;
+        first_of(self.bundle, |tell| {
+            held.keys.add(&rows.keys()?, tell)?;
+            rules.batch(&rows, &mut held.rows, tell)
+        })?;
+        match left_of(batch, skip) {
+            Some(left) if left.num_rows() == rows.rows() => Ok(Some(rows)),
+            Some(left) => self.with_sizes(left).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A batch whose values in `blob/` have sizes.
+    fn with_sizes(&self, batch: RecordBatch) -> Result<BatchRows> {
+        let mut rows = BatchRows::new(self.plan.clone(), batch)?;
+        for large in rows.large_refs()? {
+            let bytes = self.blob(&large.reference)?.content_bytes;
+            rows.supply_size(&large, bytes.unwrap_or(0));
+        }
+        Ok(rows)
+    }
+
     fn tombstones(
         &self,
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        done: &mut TableOutcome,
+        (held, done): (&mut Held, &mut TableOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
-        let mut place = Place::after(from, file);
+        let rules = TombstoneRules::new(self.bundle, self.table);
+        let (mut place, mut skip) = (Place::after(from, file), from);
         self.open(checked, &plan)?.each(|batch| {
             monitor.check()?;
-            let Some(batch) = place.skip(batch) else { return Ok(()) };
+            let rows = BatchRows::new(plan.clone(), batch.clone())?;
+            first_of(self.bundle, |tell| {
+                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut held.tombstones, tell))
+            })?;
+            let Some(batch) = left_of(batch, &mut skip) else { return Ok(()) };
             let rows = BatchRows::new(plan.clone(), batch)?;
             let tombstones = (0..rows.rows())
                 .map(|row| {
@@ -209,25 +241,32 @@ impl<'b> Applier<'b> {
     }
 }
 
+/// How far the rows of a table were held against its manifest.
+#[derive(Default)]
+struct Held {
+    keys: Keys,
+    rows: Walk,
+    tombstones: TombstoneWalk,
+}
+
+/// What is left of a batch, of which so many rows are to be left out.
+fn left_of(batch: RecordBatch, skip: &mut u64) -> Option<RecordBatch> {
+    let rows = batch.num_rows() as u64;
+    let skipped = (*skip).min(rows);
+    *skip -= skipped;
+    let left = usize::try_from(rows - skipped).unwrap_or(0);
+    (left > 0).then(|| batch.slice(batch.num_rows() - left, left))
+}
+
 /// How far a part is applied. Batches may be cut otherwise than when it was begun.
 struct Place {
     rows: u64,
-    skip: u64,
     due: u64,
 }
 
 impl Place {
     fn after(from: u64, file: &FileInfo) -> Self {
-        Self { rows: from, skip: from, due: file.rows.unwrap_or(0) }
-    }
-
-    /// The rows of a batch that are not applied yet.
-    fn skip(&mut self, batch: arrow::array::RecordBatch) -> Option<arrow::array::RecordBatch> {
-        let rows = batch.num_rows() as u64;
-        let skipped = self.skip.min(rows);
-        self.skip -= skipped;
-        let left = usize::try_from(rows - skipped).unwrap_or(0);
-        (left > 0).then(|| batch.slice(batch.num_rows() - left, left))
+        Self { rows: from, due: file.rows.unwrap_or(0) }
     }
 
     fn advance(&mut self, rows: u64) -> u64 {

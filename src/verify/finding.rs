@@ -1,6 +1,7 @@
 //! What a verification says.
 
 use crate::bundle::signature::SignedBy;
+use crate::conform::Deviation;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 
@@ -94,12 +95,27 @@ pub enum FindingKind {
     WrongCount,
     /// A row is from another run.
     WrongRun,
+    /// A time is later than the start of the run and a day (rule 27).
+    InTheFuture,
     /// A parent is neither in the bundle nor listed as absent.
     MissingParent,
     /// A row is not deeper than its parent.
     WrongDepth,
     /// A row is listed as one without parent, and is not there.
     WrongAbsentParent,
+}
+
+impl From<Deviation> for FindingKind {
+    fn from(deviation: Deviation) -> Self {
+        match deviation {
+            Deviation::WrongContentHash => Self::WrongContentHash,
+            Deviation::OutOfOrder => Self::OutOfOrder,
+            Deviation::DuplicateKey => Self::DuplicateKey,
+            Deviation::OutsideWindow => Self::OutsideWindow,
+            Deviation::WrongRun => Self::WrongRun,
+            Deviation::InTheFuture => Self::InTheFuture,
+        }
+    }
 }
 
 /// One thing that is wrong.

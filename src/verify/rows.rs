@@ -4,11 +4,11 @@
 
 use super::finding::{Finding, FindingKind as K, Report};
 use super::reading::{Checked, Rows};
-use super::stretch::{Columns, Look, Place, Stretch, Tally, out_of_order};
-use crate::bundle::manifest::BundleKind;
+use super::stretch::{Look, Stretch};
 use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo};
+use crate::conform::{Place, RowRules, Tally, TombstoneRules, TombstoneWalk, Walk};
 use crate::convert::ColumnPlan;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::model::cell::RowSource as _;
 use crate::monitor::{Event, Monitor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,11 +33,14 @@ pub(super) fn check(
 ) -> Result<bool> {
     let blobs = check_blobs(files.bundle, table, report, monitor)?;
     let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
-    let Some(columns) = Columns::find(&plan, table) else {
-        report.add(Finding::new(K::BadManifest, Some(&data_path(table)), "the table lacks columns of the format"));
-        return Ok(false);
+    let rules = match RowRules::new(files.bundle, table, &plan) {
+        Ok(rules) => rules,
+        Err(error) => {
+            report.add(Finding::of(K::BadManifest, Some(&data_path(table)), &error));
+            return Ok(false);
+        }
     };
-    let look = Look { bundle: files.bundle, table, plan, columns, blobs, monitor };
+    let look = Look { table, plan, rules, blobs, monitor };
     let mut pass =
         Pass { look: &look, threads, due: Vec::new(), tally: Tally::default(), last: None, broken: None, report };
     for file in table.files_of(FileRole::Rows) {
@@ -83,12 +86,7 @@ fn check_blobs(
 ) -> Result<BTreeMap<String, AtomicBool>> {
     let mut unused = BTreeMap::new();
     for file in table.files_of(FileRole::Blob) {
-        let read = bundle.check_file(file, monitor).and_then(|checked| {
-            let mut value = bundle.open_blob(checked)?;
-            std::io::copy(&mut value, &mut std::io::sink())
-                .map_err(|error| Error::verification("this value cannot be read").caused_by(error))
-        });
-        match read {
+        match bundle.check_blob(file, monitor) {
             Err(error) if error.kind() == Kind::Cancelled => return Err(error),
             Err(error) => report.add(Finding::of(K::BadBlob, Some(&file.path), &error)),
             Ok(_) => {}
@@ -157,13 +155,14 @@ impl<'a> Pass<'a> {
         if self.is_broken(file) {
             return Ok(());
         }
-        if let (Some(last), Some((first, key))) = (&self.last, &stretch.first)
+        let Walk { first, last, tally } = stretch.walk;
+        if let (Some(last), Some((first, key))) = (&self.last, &first)
             && last >= first
         {
-            self.report.add(out_of_order(*key, file));
+            self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), Walk::out_of_order(*key)));
         }
-        self.last = stretch.last.or(self.last.take());
-        self.tally.add(&stretch.tally);
+        self.last = last.or(self.last.take());
+        self.tally.add(&tally);
         self.report.absorb_rows(stretch.report);
         let read = read.and_then(|()| self.report.check_hope());
         self.end(file, read)
@@ -207,30 +206,15 @@ fn tombstones(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let plan = Arc::new(ColumnPlan::tombstones(&table.key_column)?);
-    let manifest = files.bundle.manifest();
-    let (run, is_delta) = (&manifest.run, manifest.kind == BundleKind::Delta);
-    let mut last = None;
+    let (rules, mut walk) = (TombstoneRules::new(files.bundle, table), TombstoneWalk::default());
     files.open(file, &plan, true, monitor)?.each(|batch| {
         for row in 0..batch.rows() {
-            let (key, version) = match batch.key(row).and_then(|key| Ok((key, batch.version(row, true)?))) {
-                Ok(found) => found,
-                Err(error) => {
-                    report.add(Finding::of(K::BadRow, Some(&file.path), &error));
-                    continue;
-                }
-            };
-            let sorted_by = table.key_order.sort_key(key);
-            if last.is_some_and(|last| last >= sorted_by) {
-                let kind = if last == Some(sorted_by) { K::DuplicateKey } else { K::OutOfOrder };
-                report.add(Finding::new(kind, Some(&file.path), format!("the tombstone of key {key}")));
-            }
-            if is_delta && (version.run_id, version.run_started_at) != (run.run_id, run.started_at.0) {
-                report.add(Finding::new(K::WrongRun, Some(&file.path), format!("the tombstone of key {key}")));
-            }
-            if let Err(error) = batch.reason(row) {
+            let looked = rules.tombstone((&batch, row), &mut walk, &mut |deviation, detail| {
+                report.add(Finding::new(deviation.into(), Some(&file.path), detail));
+            });
+            if let Err(error) = looked {
                 report.add(Finding::of(K::BadRow, Some(&file.path), &error));
             }
-            last = Some(sorted_by);
         }
         report.rows += batch.rows() as u64;
         report.check_hope()?;

@@ -52,6 +52,10 @@ pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> 
     if !trust::check_scope(container, &manifest, report) {
         return Ok(false);
     }
+    if let Err(error) = container.check_clock(&manifest) {
+        report.add(Finding::of(K::InTheFuture, Some(MANIFEST_JSON), &error));
+        return Ok(false);
+    }
     if let Err(error) = container.check_claims(&manifest) {
         report.add(Finding::of(K::WrongName, None, &error));
     }

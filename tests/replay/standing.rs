@@ -103,16 +103,14 @@ pub fn a_row_in_the_way_is_named_or_displaced(place: &Place) {
 
 pub fn of_two_rows_in_each_other_s_way_the_later_stands_in_any_order(place: &Place) {
     let both = |reversed: bool| {
-        let mut made = Made::new(5, 5000, (0, 500));
+        // The later one of the two stands first in its bundle, or last.
+        let mut made = Made::new(if reversed { 6 } else { 5 }, 5000, (0, 500));
+        let (old, new) = if reversed { (30, 20) } else { (10, 20) };
         made.rows = vec![
-            Row { path: vec![1], ..Row::root(10, Some(100), b"old") },
-            Row { path: vec![1], ..Row::root(20, Some(200), b"new") },
+            Row { path: vec![1], ..Row::root(old, Some(100), b"old") },
+            Row { path: vec![1], ..Row::root(new, Some(200), b"new") },
         ];
-        if reversed {
-            made.run = 6;
-            made.row_run = 6;
-            made.rows.reverse();
-        }
+        made.sort();
         vec![made.write(place.folder())]
     };
     let apart = [bundle(place, 1, 10, 1, 100), bundle(place, 2, 20, 1, 200)];

@@ -36,6 +36,7 @@ mod ranks;
 mod samples;
 mod sandbox;
 mod scope;
+mod seen;
 mod series;
 mod servers;
 mod session;
@@ -56,5 +57,6 @@ mod versions;
 
 pub use holdings::HoldingStore;
 pub use ranks::RankStore;
+pub use seen::SeenStore;
 pub use session::{JOB_DATABASE, Session};
 pub use versions::VersionStore;

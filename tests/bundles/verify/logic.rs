@@ -1,9 +1,15 @@
 //! Bundles whose hashes are right and whose content is wrong: each in one way, each found as
 //! that, and as nothing else.
 
-use super::made::{Content, Made, Row, key};
+use super::made::{self, Content, Made, Row, key};
+use blobdelta::backend::{Connection, OpenOptions};
+use blobdelta::bundle::{Access, Bundle, Container};
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::Local;
+use blobdelta::error::Kind;
 use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::FindingKind as K;
 use blobdelta::verify::{FindingKind, Level, Options, Report, Severity, verify, verify_with};
 use std::collections::BTreeSet;
@@ -29,6 +35,35 @@ fn deep(made: &mut Made) -> Report {
     whole
 }
 
+/// What is rejected row by row is neither replayed nor compacted: it is found in the pass that applies it.
+fn is_applied(made: &Made, is_good: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made.write(folder.path());
+    let target = Connection::Embedded(folder.path().join("target"));
+    let open = OpenOptions { create: true, main_database: made::table_name().db, ..OpenOptions::default() };
+    let options = ReplayOptions { create: true, ..ReplayOptions::default() };
+    let replayed = replay(std::slice::from_ref(&path), &mut *target.open(&open).unwrap(), &options, &Silent);
+    let mut after = Made::new(9, 2000, (500, 900));
+    after.rows = vec![Row::root(100, Some(600), b"after")];
+    let key_order = Bundle::open(&path).unwrap().manifest().tables[0].key_order;
+    if key_order == KeyOrder::SqlServer {
+        after.spoil = |manifest| manifest.tables[0].key_order = KeyOrder::SqlServer;
+    }
+    let bundles = [path, after.write(folder.path())].map(|path| Bundle::open(&path).unwrap()).into();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let compacted = compact(bundles, &Local, &out, &CompactOptions::default(), &Silent);
+    for (what, refused) in [("replay", replayed.err()), ("compact", compacted.err())] {
+        match refused {
+            None => assert!(is_good, "{what} applied it"),
+            Some(error) => assert!(!is_good && error.kind() == Kind::Verification, "{what}: {error}"),
+        }
+    }
+}
+
+/// What concerns other rows than the one that is applied is not looked for there.
+const OF_ALL_ROWS: [FindingKind; 4] = [K::WrongCount, K::MissingParent, K::WrongAbsentParent, K::WrongDepth];
+
 fn kinds(report: &Report) -> BTreeSet<FindingKind> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
@@ -39,6 +74,9 @@ fn expect(change: impl FnOnce(&mut Made), due: &[FindingKind]) {
     let report = deep(&mut made);
     assert_eq!(kinds(&report), due.iter().copied().collect(), "{:?}", report.findings);
     assert!(report.findings.iter().all(|finding| finding.severity == Severity::Error && finding.file.is_some()));
+    if !due.iter().any(|kind| OF_ALL_ROWS.contains(kind)) {
+        is_applied(&made, due.is_empty());
+    }
 }
 
 #[test]
@@ -158,4 +196,28 @@ fn values_are_what_their_hashes_say() {
 #[test]
 fn rows_of_another_run_are_found() {
     expect(|made| made.row_run = 2, &[K::WrongRun]);
+}
+
+/// Rule 27: nothing is later than a day after the run's start.
+#[test]
+fn what_lies_in_the_future_is_found() {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    let early = |modified: i64| move |made: &mut Made| made.row(6).modified = Some(modified);
+    expect(early(1000 + DAY), &[]);
+    expect(early(1001 + DAY), &[K::InTheFuture]);
+    expect(|made| made.tombstones[1].1 = 1000 + DAY, &[]);
+    expect(|made| made.tombstones[1].1 = 1001 + DAY, &[K::InTheFuture]);
+    expect(|made| made.row(2).modified = Some(1001 + DAY), &[K::InTheFuture]);
+}
+
+#[test]
+fn a_run_in_the_future_is_refused_before_any_part_is_read() {
+    let mut made = Made::sample();
+    // In the year 9893.
+    made.started = 9899 * 365 * 24 * 60 * 60 * 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let report = verify(&made.write(folder.path()), Level::Quick, &Silent).unwrap();
+    assert_eq!(kinds(&report), BTreeSet::from([K::InTheFuture]), "{:?}", report.findings);
+    let error = Container::open(&made.write(folder.path()), &Access::default()).and_then(Bundle::open_in).err();
+    assert!(error.unwrap().to_string().contains("still to come"));
 }

@@ -152,6 +152,8 @@ fn a_manifest_that_contradicts_itself_is_refused() {
         ("\"folder\":\"t001-", "\"folder\":\"t002-"),
         ("\"interval\":\"[start,end)\"", "\"interval\":\"[start,end]\""),
         ("\"start\":\"0001", "\"start\":\"9999"),
+        ("\"end\":\"2", "\"end\":\"9"),
+        ("\"watermark_after\":\"2", "\"watermark_after\":\"9"),
         ("\"lag_only\":true", "\"lag_only\":false"),
         ("\"roots\":1", "\"roots\":2"),
         ("\"tombstones\":1", "\"tombstones\":9"),

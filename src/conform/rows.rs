@@ -1,0 +1,246 @@
+//! [`RowRules`]: what holds of each row of a table.
+
+use super::deviation::Deviation as D;
+use crate::bundle::manifest::BundleKind;
+use crate::bundle::{Bundle, TableInfo};
+use crate::convert::{BatchRows, ColumnPlan};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, RowSource as _};
+use crate::model::column::{DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::run::Step;
+use crate::model::version::Version;
+use std::borrow::Cow;
+
+/// Where a row stands: depth, path, and what its key is sorted by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    depth: i64,
+    path: Vec<u8>,
+    sorted_by: [u8; 16],
+}
+
+/// Rows of each kind.
+#[derive(Default)]
+pub struct Tally {
+    /// Rows by step; 0 for what is none.
+    pub steps: [u64; 4],
+    /// Rows that are marked so.
+    pub early: u64,
+    /// Rows of steps 1 and 3 from before the window, or without a stamp.
+    pub late: u64,
+}
+
+impl Tally {
+    /// Takes those of another.
+    pub fn add(&mut self, other: &Self) {
+        self.steps.iter_mut().zip(other.steps).for_each(|(sum, steps)| *sum += steps);
+        self.early += other.early;
+        self.late += other.late;
+    }
+}
+
+/// How far rows were looked at, one after the other.
+#[derive(Default)]
+pub struct Walk {
+    /// Where they begin, with which key.
+    pub first: Option<(Place, Guid)>,
+    /// Where the row before stands; at the end, the last one.
+    pub last: Option<Place>,
+    /// Rows of each kind.
+    pub tally: Tally,
+}
+
+/// What holds of each row of a table; shared by those who look at its rows side by side.
+pub struct RowRules<'b> {
+    bundle: &'b Bundle,
+    table: &'b TableInfo,
+    step: usize,
+    depth: usize,
+    early: usize,
+    path: Option<usize>,
+    hashed: Vec<usize>,
+}
+
+impl<'b> RowRules<'b> {
+    /// Those of a table, for batches of a plan of all its columns.
+    ///
+    /// # Errors
+    /// Verification: the table lacks columns of the format.
+    pub fn new(bundle: &'b Bundle, table: &'b TableInfo, plan: &ColumnPlan) -> Result<Self> {
+        let index = |name: &str| {
+            plan.index_of(name).ok_or_else(|| Error::verification("the table lacks columns of the format").column(name))
+        };
+        let planned = plan.planned().iter().take(plan.columns().len()).enumerate();
+        Ok(Self {
+            bundle,
+            table,
+            step: index(DELTA_STEP)?,
+            depth: index(DELTA_DEPTH)?,
+            early: index(DELTA_EARLY)?,
+            path: table.path_column.as_ref().and_then(|path| plan.index_of(path)),
+            hashed: planned.filter(|(_, column)| column.content_sha256.is_some()).map(|(at, _)| at).collect(),
+        })
+    }
+
+    /// Looks at the next row of a batch whose large values were supplied, or their sizes. A value that lies in `blob/` is
+    /// taken for what its name says, which is held against its bytes by whoever reads it.
+    ///
+    /// # Errors
+    /// Verification: values that no row can have.
+    pub fn row(
+        &self,
+        (batch, row): (&BatchRows, usize),
+        walk: &mut Walk,
+        tell: &mut dyn FnMut(D, String),
+    ) -> Result<()> {
+        let key = batch.key(row)?;
+        for column in &self.hashed {
+            self.content(batch, (row, *column), key, tell)?;
+        }
+        let int = |column| match batch.cell(row, column)? {
+            Cell::Int(value) => Ok(value),
+            _ => Err(Error::verification("a Delta column is NULL").key(key)),
+        };
+        let (step, depth) = (int(self.step)?, int(self.depth)?);
+        let early = matches!(batch.cell(row, self.early)?, Cell::Bool(true));
+        let version = batch.version(row, false)?;
+        check_run(self.bundle, key, &version, tell);
+        check_times(self.bundle, self.table, key, &version, tell);
+        self.place_in_window((key, step, early), &version, &mut walk.tally, tell);
+        let key_order = self.table.key_order;
+        let path = match self.path.map(|path| batch.cell(row, path)).transpose()? {
+            Some(Cell::Bytes(path)) => Cow::from(path),
+            Some(Cell::Text(path)) => Cow::from(path.as_bytes()),
+            Some(Cell::Guid(path)) => Cow::from(key_order.sort_key(path).to_vec()),
+            _ => Cow::from(&[]),
+        };
+        walk.place_in_order(key, (depth, &path, key_order.sort_key(key)), tell);
+        Ok(())
+    }
+
+    /// Looks at the next rows of a batch, one after the other, where all rows before them were looked at by this walk.
+    ///
+    /// # Errors
+    /// As [`RowRules::row`].
+    pub fn batch(&self, batch: &BatchRows, walk: &mut Walk, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        (0..batch.rows()).try_for_each(|row| self.row((batch, row), walk, tell))?;
+        let counts = &self.table.counts;
+        if walk.tally.late > counts.late || walk.tally.early > counts.early {
+            let detail = "more rows lie outside of the window than the manifest says";
+            tell(D::OutsideWindow, detail.to_owned());
+        }
+        Ok(())
+    }
+
+    fn content(
+        &self,
+        batch: &BatchRows,
+        (row, column): (usize, usize),
+        key: Guid,
+        tell: &mut dyn FnMut(D, String),
+    ) -> Result<()> {
+        let said = batch.content_sha256(row, column)?;
+        let found = match batch.cell(row, column)? {
+            Cell::Null => None,
+            Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
+            _ => batch
+                .blob_ref(row, column)?
+                .and_then(|reference| Sha256::parse(reference.strip_prefix("blob/")?.strip_suffix(".zst")?).ok()),
+        };
+        if said != found {
+            let name = &batch.plan().columns()[column].name;
+            let detail = format!("column {name}, key {key}: {said:?} is said, the value is {found:?}");
+            tell(D::WrongContentHash, detail);
+        }
+        Ok(())
+    }
+
+    fn place_in_window(
+        &self,
+        (key, step, early): (Guid, i64, bool),
+        version: &Version,
+        tally: &mut Tally,
+        tell: &mut dyn FnMut(D, String),
+    ) {
+        // What was early for one of the runs of a compacted bundle may lie in the window of all.
+        let is_delta = self.bundle.manifest().kind == BundleKind::Delta;
+        let counted = usize::try_from(step).ok().filter(|step| (1..=3).contains(step));
+        tally.steps[counted.unwrap_or(0)] += 1;
+        tally.early += u64::from(early);
+        let window = self.table.window.window();
+        let is_of_window = step != i64::from(Step::MissingParents.number());
+        let is_right = match version.modified_on {
+            Some(at) if early => (at >= window.end || !is_delta) && is_of_window,
+            None if early => false,
+            _ if !is_of_window => true,
+            Some(at) if at >= window.start => at < window.end,
+            // Before the window, or without a stamp: as many as came by name.
+            _ => {
+                tally.late += 1;
+                true
+            }
+        };
+        if !is_right {
+            let stamp = version.modified_on.map_or("NULL".to_owned(), |at| at.to_string());
+            let detail = format!("key {key}: {stamp} is not where [{}, {}) allows it", window.start, window.end);
+            tell(D::OutsideWindow, detail);
+        }
+    }
+}
+
+impl Walk {
+    /// What is said of a row that stands before the one before it, or is that one.
+    pub fn out_of_order(key: Guid) -> String {
+        format!("the row of key {key} does not stand after the row before it")
+    }
+
+    fn place_in_order(
+        &mut self,
+        key: Guid,
+        (depth, path, sorted_by): (i64, &[u8], [u8; 16]),
+        tell: &mut dyn FnMut(D, String),
+    ) {
+        let Some(last) = &mut self.last else {
+            let place = || Place { depth, path: path.to_vec(), sorted_by };
+            (self.first, self.last) = (Some((place(), key)), Some(place()));
+            return;
+        };
+        if (last.depth, last.path.as_slice(), last.sorted_by) >= (depth, path, sorted_by) {
+            tell(D::OutOfOrder, Self::out_of_order(key));
+        }
+        // In place: a path of a hostile part may be as large as a page.
+        last.path.clear();
+        last.path.extend_from_slice(path);
+        (last.depth, last.sorted_by) = (depth, sorted_by);
+    }
+}
+
+/// A delta has rows of its own run alone; a compacted bundle has those of runs that began no later than its last.
+pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, tell: &mut dyn FnMut(D, String)) {
+    let manifest = bundle.manifest();
+    let run = &manifest.run;
+    let is_right = match manifest.kind {
+        BundleKind::Delta => (version.run_id, version.run_started_at) == (run.run_id, run.started_at.0),
+        BundleKind::Compacted => version.run_started_at <= run.started_at.0,
+    };
+    if !is_right {
+        tell(D::WrongRun, format!("key {key} says run {} of {}", version.run_id, version.run_started_at));
+    }
+}
+
+/// Rule 27: no stamp is later than the start of its run and a day.
+pub(super) fn check_times(
+    bundle: &Bundle,
+    table: &TableInfo,
+    key: Guid,
+    version: &Version,
+    tell: &mut dyn FnMut(D, String),
+) {
+    let latest = table.window.latest_of(version.run_started_at.min(bundle.manifest().run.started_at.0));
+    if let Some(at) = version.modified_on.filter(|at| *at > latest) {
+        let detail = format!("key {key}: {at} is later than its run's start and a day ({latest})");
+        tell(D::InTheFuture, detail);
+    }
+}
