@@ -8,8 +8,8 @@ use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::table_args::TableCommand;
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, inspect, key, pack, prune, receive, reconcile, replay,
-    run, ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, demo, deploy, doctor, folders, inspect, key, pack, prune, receive, reconcile,
+    replay, run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
@@ -36,6 +36,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
+    folders::check(&args.command)?;
     match &args.command {
         Command::Demo(demo) => demo::run(demo, args.json, progress),
         Command::Deploy(args) => deploy::run(args, progress),

@@ -18,6 +18,7 @@ mod deploy;
 mod doctor;
 mod exit;
 mod fields;
+mod folders;
 mod inspect;
 mod json;
 mod key;

@@ -9,9 +9,10 @@ use super::render::{clean, number};
 use super::signals;
 use super::table::Table;
 use crate::backend::OpenOptions;
+use crate::bundle::scopes_text;
 use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::replay::{self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, TableOutcome};
+use crate::replay::{self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, TableOutcome, TargetScopes};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -98,9 +99,20 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         return Ok(checked(&replay::check(&bundles, backend.as_mut(), &options, monitor)?, &into));
     }
     let report = replay::replay(&bundles, backend.as_mut(), &options, monitor)?;
-    let text = report.bundles.iter().map(bundle_text).collect();
+    let text: String = report.bundles.iter().map(bundle_text).collect();
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();
-    Ok(Answer::done(text, json!({"into": into, "bundles": bundles})))
+    let scopes: String = report.scopes.iter().map(mingled).collect();
+    let of_tables = |of: &TargetScopes| json!({"table": of.table, "target": of.target.to_string(), "scopes": of.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()});
+    let tables: Vec<Value> = report.scopes.iter().map(of_tables).collect();
+    Ok(Answer::done(text + &scopes, json!({"into": into, "bundles": bundles, "scopes": tables})))
+}
+
+/// A table in which rows of several scopes meet.
+fn mingled(of: &TargetScopes) -> String {
+    match of.scopes.len() {
+        0 | 1 => String::new(),
+        some => format!("{}: rows of {some} scopes: {}\n", of.target, scopes_text(&of.scopes)),
+    }
 }
 
 fn planned(tables: &[PlannedTable], into: &str) -> Answer {

@@ -32,6 +32,11 @@ pub struct ShippingArgs {
 }
 
 impl ShippingArgs {
+    /// The destination as it was typed.
+    pub fn given(&self) -> Option<&str> {
+        self.ship_to.as_deref()
+    }
+
     /// The destination as it is recorded. A folder is recorded from the root on, because the next run
     /// may be called from elsewhere.
     ///

@@ -4,6 +4,7 @@ use super::access::AccessArgs;
 use super::answer::Answer;
 use super::bundles::named;
 use super::render::{bytes, clean, counted};
+use crate::bundle::{Access, Scopes, open_or_pass, scopes_of, scopes_text};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -80,7 +81,9 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
             listing.push(object(written));
         }
     };
-    let report = unpack::unpack(&named(&args.bundles)?, &options, &Local, monitor, &mut told)?;
+    let bundles = named(&args.bundles)?;
+    let report = unpack::unpack(&bundles, &options, &Local, monitor, &mut told)?;
+    let scopes = scopes(&bundles, &options.access, monitor)?;
     let mut text = format!(
         "{}: {} with {}, {}\n",
         clean(&args.out.display().to_string()),
@@ -97,7 +100,11 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
             let _ = writeln!(text, "  {}", counted(count, one, many));
         }
     }
+    if scopes.len() > 1 {
+        let _ = writeln!(text, "  rows of {} scopes: {}", scopes.len(), scopes_text(&scopes));
+    }
     let json = json!({
+        "scopes": scopes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "out": args.out.display().to_string(),
         "files": report.files,
         "folders": report.folders,
@@ -108,6 +115,15 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         "written": listing,
     });
     Ok(Answer::done(text, json))
+}
+
+/// Whose rows were taken together.
+fn scopes(bundles: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Scopes> {
+    let mut scopes = Scopes::new();
+    for path in bundles {
+        scopes.extend(open_or_pass(path, access, monitor)?.iter().flat_map(|bundle| scopes_of(bundle.manifest())));
+    }
+    Ok(scopes)
 }
 
 fn object(written: &Written<'_>) -> Value {

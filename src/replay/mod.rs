@@ -15,11 +15,13 @@ mod keys;
 mod options;
 mod plan;
 mod run;
+mod scopes;
 
 pub use check::check;
 pub use keys::{PartKeys, Wanted, each_key};
 pub use options::{
     BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableOutcome,
+    TargetScopes,
 };
 pub use plan::plan;
 pub use run::{replay, target_database};

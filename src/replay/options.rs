@@ -1,7 +1,7 @@
 //! What is asked of a replay, and what it answers.
 
 use super::run::Work;
-use crate::bundle::{Access, Bundle, TableInfo};
+use crate::bundle::{Access, Bundle, Scopes, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::memory::Memory;
@@ -78,6 +78,19 @@ impl BundleOutcome {
 pub struct ReplayReport {
     /// The bundles.
     pub bundles: Vec<BundleOutcome>,
+    /// Whose rows each table holds now.
+    pub scopes: Vec<TargetScopes>,
+}
+
+/// Whose rows a table of a target holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetScopes {
+    /// The configured table of the source.
+    pub table: TableName,
+    /// The table that was written.
+    pub target: TableName,
+    /// The scopes of the chains that came into it, now and before.
+    pub scopes: Scopes,
 }
 
 /// What a replay would do with one table of a bundle.

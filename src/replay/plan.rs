@@ -6,6 +6,7 @@
 use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{PlannedTable, ReplayOptions};
 use super::run::{Opened, Work, admit};
+use super::scopes;
 use crate::backend::{Backend, Ranks, Standing, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
 use crate::error::Result;
@@ -31,6 +32,7 @@ pub fn plan(
     let opened = Opened::open(bundles, options)?;
     let mut works = opened.works(backend, options)?;
     admit(&mut works, backend, options)?;
+    scopes::tell(&works, backend, monitor)?;
     let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
     let mut planned = Vec::new();
     for work in &works {

@@ -4,6 +4,7 @@ use super::apply::{Applier, target_of};
 use super::chain::{Gap, Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
+use super::scopes;
 use crate::backend::{Backend, TargetFit, TargetSpec};
 use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo};
 use crate::error::{Error, Result};
@@ -145,6 +146,7 @@ fn apply_all(
 ) -> Result<ReplayReport> {
     let mut works = opened.works(backend, options)?;
     let renoted = admit(&mut works, backend, options)?;
+    let scopes = scopes::tell(&works, backend, monitor)?;
     backend.limit_memory(options.memory.databases())?;
     let one_of = if backend.shares_transactions() { SHARING_BATCH_ONE_OF } else { BATCH_ONE_OF };
     let mut fits = Fits::new();
@@ -163,7 +165,7 @@ fn apply_all(
     for Renoted { spec, root, gap } in renoted {
         backend.note_gap(&spec, root, gap.as_deref())?;
     }
-    Ok(report.0)
+    Ok(ReplayReport { scopes, ..report.0 })
 }
 
 /// Holds what comes against what stands, and changes nothing: each work gets its fit, where its target is
@@ -214,7 +216,7 @@ struct Outcomes(ReplayReport, BTreeMap<Sha256, usize>);
 
 impl Outcomes {
     fn add(&mut self, bundle: &Bundle, tables: Vec<TableOutcome>) {
-        let Self(ReplayReport { bundles }, places) = self;
+        let Self(ReplayReport { bundles, .. }, places) = self;
         let root_sha256 = bundle.root_sha256();
         let place = *places.entry(root_sha256).or_insert_with(|| {
             bundles.push(BundleOutcome { path: bundle.path().to_owned(), root_sha256, tables: Vec::new() });

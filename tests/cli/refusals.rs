@@ -192,3 +192,37 @@ fn a_mistyped_folder_is_no_new_instance() {
     let listed = world.good(&["table", "list", "--connection", &nowhere, "--json"]).json();
     assert_eq!(listed["tables"], serde_json::Value::Array(Vec::new()), "nobody configured any");
 }
+
+#[test]
+fn nothing_is_made_in_an_instance_or_in_a_bundle() {
+    let world = World::new();
+    let bundle =
+        world.good(&["run", "--out", &world.out(), "--json"]).json()["bundles"][0].as_str().unwrap().to_owned();
+    let run = world.good(&["status", "--json"]).json()["runs"][0]["RunId"].as_str().unwrap().to_owned();
+    let into_bundle = format!("sqlite:{bundle}/copy");
+    std::fs::create_dir(world.path("source/inside")).unwrap();
+    for folder in ["source", "source/inside", "source/new", bundle.as_str(), &format!("{bundle}/data")] {
+        for args in [
+            &["run", "--out", folder][..],
+            &["run", "--out", "out", "--ship", folder],
+            &["pack", "--run", &run, "--out", folder],
+            &["compact", &bundle, "--out", folder],
+            &["archive", &bundle, "--out", folder],
+            &["extract", &bundle, "--out", folder],
+            &["unpack", &bundle, "--out", folder],
+            &["receive", "out", "--out", folder],
+            &["ship", &bundle, folder],
+        ] {
+            refused(&world, args, 2, &["nothing was written"]);
+        }
+        let demo = world.call_on("", &["demo", "--dir", folder]);
+        assert!(demo.code == 2 && demo.stderr.contains("nothing was written"), "{demo:?}");
+    }
+    for into in ["sqlite:source/inside", "sqlite:source/new", into_bundle.as_str()] {
+        let ended = world.call_on("", &["replay", &bundle, "--into", into, "--create"]);
+        assert!(ended.code == 2 && ended.stderr.contains("nothing was written"), "{ended:?}");
+        let ended = world.call_on(into, &["deploy", "--create"]);
+        assert!(ended.code == 2 || into == "sqlite:source/inside", "{ended:?}");
+    }
+    assert_eq!(world.good(&["status", "--json"]).json()["runs"].as_array().unwrap().len(), 1, "no run was begun");
+}

@@ -48,6 +48,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
     scopes {
         rule_17_what_left_one_chain_stays_where_another_has_it,
         rule_17_whatever_the_order_of_several_chains_what_stands_in_the_source_stands,
+        rule_18_a_target_of_one_unit_that_gets_rows_of_others_says_so_once,
     }
     target {
         rule_14_the_latest_version_stands_whatever_came_first,

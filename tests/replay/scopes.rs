@@ -11,7 +11,7 @@ use blobdelta::bundle::Manifest;
 use blobdelta::bundle::manifest::ScopeText;
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::Scope;
-use blobdelta::monitor::Silent;
+use blobdelta::monitor::{Event, Monitor, Silent};
 use blobdelta::replay::{check, plan};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -193,6 +193,40 @@ fn apply(into: &Into, path: &PathBuf) {
         let planned = (planned[0].inserted + planned[0].replaced, planned[0].removed);
         assert_eq!(planned, (done.written, done.removed), "{path:?}");
     }
+}
+
+/// What a replay warns of.
+#[derive(Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl Monitor for Warnings {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+    }
+}
+
+pub fn rule_18_a_target_of_one_unit_that_gets_rows_of_others_says_so_once(place: &Place) {
+    let (unit, more) = (small(place, 1, 1, Some(5), None), small(place, 2, 0, Some(6), None));
+    let into = place.target(if place.server.is_some() { "Into" } else { "mingled" });
+    let alone = into.apply(std::slice::from_ref(&unit), true).unwrap();
+    assert_eq!(alone.scopes[0].scopes.len(), 1);
+    let warned = || {
+        let told = Warnings::default();
+        plan(std::slice::from_ref(&more), &mut *into.open().unwrap(), &into.options(true), &told).unwrap();
+        told.0.into_inner().unwrap()
+    };
+    for _ in 0..2 {
+        let told = warned();
+        assert_eq!(told.len(), 1, "a plan changes nothing: {told:?}");
+        let of = format!("rows of business unit {} alone", key(UNITS[0]));
+        assert!(told[0].contains(&of) && told[0].contains("those of all business units"), "{told:?}");
+    }
+    let report = into.apply(std::slice::from_ref(&more), true).unwrap();
+    let scopes: Vec<Scope> = report.scopes[0].scopes.iter().copied().collect();
+    assert_eq!(scopes, [Scope::All, Scope::BusinessUnit(key(UNITS[0]))]);
+    assert_eq!(warned(), Vec::<String>::new(), "said once");
 }
 
 /// A bundle of a chain, with one row or one key that left it.

@@ -3,9 +3,11 @@
 use crate::scenarios::destinations::{pack, stopped, told};
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, unit};
+use blobdelta::bundle::{Bundle, check_coming};
 use blobdelta::engine::{self, RunOptions};
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::run::{Run, Scope};
+use blobdelta::monitor::Silent;
 use std::path::{Path, PathBuf};
 
 const DROP_A: &str = "s3://a/weekly";
@@ -128,10 +130,17 @@ pub fn rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is(on: &Ins
     }
     refused(&mut world, 2000, "brought", None, None);
     refused(&mut world, 2000, "brought", Some(B), None);
+    // Whoever has no job database looks at what stands there.
+    let of_b = told(&world, "b", Some(B), None);
+    run_at(&mut world, 3000, &of_b);
+    let opened = |folder: &Path| Bundle::open(&names(folder)[0]).unwrap();
+    let (own, foreign) = (opened(&folder), opened(of_b.out.as_ref().unwrap()));
+    let check = |bundle: &Bundle| check_coming([bundle.manifest()].into_iter(), &folder, &Silent);
+    assert!(check(&own).is_ok());
+    is_refusal(&check(&foreign).unwrap_err());
     let others = |world: &mut World, letter: u8| {
         let scope = Scope::BusinessUnit(unit(letter));
-        let silent = &blobdelta::monitor::Silent;
-        engine::find_others(&mut *world.backend, scope, &folder, None, silent).unwrap().is_some()
+        engine::find_others(&mut *world.backend, scope, &folder, None, &Silent).unwrap().is_some()
     };
     assert_eq!([A, B].map(|letter| others(&mut world, letter)), [false, true]);
 }
