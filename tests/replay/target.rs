@@ -113,6 +113,11 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
     assert_eq!(put(backend, &spec, 3, 60, &[9; 300_000]), 1);
     assert_eq!(put(backend, &spec, 4, 60, &[8; 300_000]), 0);
     assert!(standing(backend, &spec) == [[9; 300_000]]);
+    // NULL is least, whenever it was captured and whenever it comes.
+    let unstamped = Version { run_started_at: at(9), ..version(None) };
+    let rows = Rows(vec![(key(1), None, vec![7])]);
+    let applied = backend.apply_rows(&spec, &rows, &[key(1)], &[unstamped], &entry(&spec, 5, 1, true)).unwrap();
+    assert_eq!(applied.written, 0, "a row without ModifiedOn that came late");
     // A later run wins a tie, and then the greater RunId in RFC order, which is not the server's.
     let (low, high) =
         ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
