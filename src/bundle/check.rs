@@ -2,6 +2,7 @@
 //! does not contradict itself.
 
 use super::canonical::Json;
+use super::compacted::compacted_run_id;
 use super::layout::{PayloadFile, PayloadPath, TableFolder};
 use super::manifest::{BundleKind, ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
 use super::version::{FORMAT_URI_BASE, FormatVersion};
@@ -46,6 +47,9 @@ pub(super) fn content(manifest: &Manifest) -> Result<()> {
     }
     if !manifest.inputs.is_sorted_by(|a, b| a < b) {
         return Err(Error::verification("the inputs do not ascend"));
+    }
+    if manifest.kind == BundleKind::Compacted && manifest.run.run_id != compacted_run_id(&manifest.inputs) {
+        return Err(Error::verification("the run id of this compacted bundle does not follow from its inputs"));
     }
     let mut names = HashSet::new();
     for pair in manifest.tables.windows(2) {

@@ -24,8 +24,9 @@ business unit, one that can be resumed, has to be packed or shipped, the last on
 a chain.
 
 With DESTINATION, a folder or URL to which bundles were shipped: removes bundles for which a compacted
-one that stands there, whole and verified, lists their root digests. What no compacted bundle stands
-for is kept, however old it is.
+one stands there that lists their root digests and holds each of their keys: both are read before
+anything goes. With --signer or --roots, whoever is asked has to vouch for all that is there. What no
+compacted bundle stands for is kept, however old it is.
 
 Examples:
   blobdelta prune --connection sqlite:./instance --plan

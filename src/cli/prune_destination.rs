@@ -27,6 +27,7 @@ pub fn run(destination: &str, options: &PruneOptions, monitor: &dyn Monitor) -> 
         "removed": pruned.removed.iter().map(removed).collect::<Vec<_>>(),
         "kept_old": pruned.kept.iter().map(|(path, why)| json!({"place": path.display().to_string(), "why": why})).collect::<Vec<_>>(),
         "sealed": pruned.sealed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+        "future": pruned.future.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "young": pruned.young,
         "finished": pruned.finished,
     });
@@ -48,6 +49,10 @@ fn text(pruned: &Pruned, is_plan: bool) -> String {
     }
     for path in &pruned.sealed {
         let _ = writeln!(text, "kept {}, which is encrypted", clean(&path.display().to_string()));
+    }
+    for path in &pruned.future {
+        let _ =
+            writeln!(text, "kept {}, whose run is still to come, by its manifest", clean(&path.display().to_string()));
     }
     let sum = pruned.removed.iter().map(|one| one.bytes).sum();
     let _ = writeln!(

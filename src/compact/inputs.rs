@@ -1,10 +1,10 @@
 //! Whether bundles can be one, and what the manifest of that one says.
 
 use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
-use crate::bundle::{Bundle, BundleName, Manifest, TableInfo};
+use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
 use crate::error::{Error, Kind, Result};
 use crate::links::{Fault, Link, Span, judge, tables_in_order};
-use crate::model::digest::{Hasher, Sha256};
+use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::TableCounts;
@@ -125,10 +125,8 @@ pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
             BundleKind::Compacted => bundle.manifest().inputs.clone(),
         })
         .collect();
-    let mut hasher = Hasher::default();
-    inputs.iter().for_each(|input| hasher.update(input.as_bytes()));
     let run = RunInfo {
-        run_id: id_of(hasher.finish()),
+        run_id: compacted_run_id(&inputs),
         pack_number: 1,
         producer: Producer::this(),
         completed_at: bundles.iter().filter_map(|bundle| bundle.manifest().run.completed_at).max(),
@@ -140,15 +138,6 @@ pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
 /// The name of the bundle that a run like this makes.
 pub(super) fn name_of(run: &RunInfo) -> BundleName {
     BundleName::new(run.started_at.0, run.run_id, run.pack_number)
-}
-
-/// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
-fn id_of(digest: Sha256) -> Guid {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.as_bytes()[..16]);
-    bytes[6] = bytes[6] & 0x0F | 0x80;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    Guid::from_bytes(bytes)
 }
 
 /// The manifest's table: the union of the windows, and the rest as the last bundle says it.

@@ -2,6 +2,7 @@
 
 use crate::backend::{Holding, Holdings, open_holdings};
 use crate::bundle::{Bundle, FileRole, TableInfo};
+use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::Result;
 use crate::links::tables_in_order;
@@ -12,7 +13,6 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::monitor::{Event, Monitor};
-use crate::replay::{PartKeys, Wanted, each_key};
 
 /// Rows of this step came because something lies under them.
 const MISSING_PARENTS: i64 = 2;

@@ -1,11 +1,11 @@
 //! Whether a target holds what bundles say: ranks and content hashes compared where the rows are,
 //! without moving a value.
 
-use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
 use super::run::{Fits, Opened, Work};
 use crate::backend::{Backend, TargetFit};
 use crate::bundle::FileRole;
+use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;

@@ -11,14 +11,12 @@ mod apply;
 mod chain;
 mod check;
 mod guard;
-mod keys;
 mod options;
 mod plan;
 mod run;
 mod scopes;
 
 pub use check::check;
-pub use keys::{PartKeys, Wanted, each_key};
 pub use options::{
     BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableOutcome,
     TargetScopes,

@@ -3,12 +3,12 @@
 //! A later bundle competes with what an earlier one would have written, so what stands under each
 //! key is read from the target once and kept beside it, in a temporary file.
 
-use super::keys::{PartKeys, Wanted, each_key};
 use super::options::{PlannedTable, ReplayOptions};
 use super::run::{Opened, Work, admit};
 use super::scopes;
 use crate::backend::{Backend, Ranks, Standing, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
+use crate::conform::{PartKeys, Wanted, each_key};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;

@@ -5,6 +5,7 @@
 //! there; nothing under a name that somebody else's bundle has is ever overwritten.
 
 mod claim;
+mod cover;
 mod marker;
 mod prune;
 mod receive;

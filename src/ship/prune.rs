@@ -1,17 +1,19 @@
 //! [`prune`]: old bundles at a destination go, where a compacted one stands for them.
 //!
 //! A bundle is removed only if another one there lists its root digest (a compacted one: all those
-//! that it lists itself), spans its windows in the same chains, and is whole, every file of it hashed
-//! in this call; so no tombstone is lost and no link breaks of what stays. What nobody stands for is
-//! kept, however old.
+//! that it lists itself), spans its windows in the same chains, and holds each of its keys, in a version at least
+//! as late, both of them read in this call ([`super::cover`]); so no tombstone is lost and no link breaks of what stays.
+//! What nobody stands for is kept, however old.
 //!
 //! `<name>.pruning` is put, the marker goes, then the objects, then `<name>.pruning`: after a crash
 //! the bundle is there or not there, and the next prune removes the rest.
 
+use super::cover;
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Access, Bundle, BundleName, Container, FileInfo, Manifest, Place, marker_of, places, read_marker};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -49,6 +51,8 @@ pub struct Pruned {
     pub young: u64,
     /// Encrypted ones, into which nobody can look; they stay.
     pub sealed: Vec<PathBuf>,
+    /// Those that say that their run is still to come (rule 27); they are as if they were not there, and stay.
+    pub future: Vec<PathBuf>,
     /// Names at which an earlier prune had died; they are finished.
     pub finished: Vec<String>,
 }
@@ -95,19 +99,9 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
     let found = look(&destination, &options.access, &mut pruned, monitor)?;
     let Some(newest) = found.iter().map(|one| one.started_at).max() else { return Ok(pruned) };
     let oldest = newest.minus_minutes(options.keep_weeks.saturating_mul(MINUTES_A_WEEK));
-    let mut whole = BTreeMap::new();
-    let mut due = Vec::new();
-    for one in &found {
-        if one.started_at >= oldest {
-            pruned.young += 1;
-            continue;
-        }
-        match cover(one, &found, &mut whole, options, monitor)? {
-            Ok(cover) => due.push((one, cover)),
-            Err(why) => pruned.kept.push((one.path.clone(), why)),
-        }
-    }
-    for (one, cover) in due {
+    let (young, old): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|one| one.started_at >= oldest);
+    pruned.young = young.len() as u64;
+    for (one, cover) in covered(&old, &found, options, &mut pruned, monitor)? {
         if !options.is_plan {
             monitor.check()?;
             remove(store.as_ref(), one)?;
@@ -131,9 +125,15 @@ fn look(destination: &Location, access: &Access, pruned: &mut Pruned, monitor: &
             pruned.sealed.push(path);
             continue;
         }
-        let bundle = open(&path, access).map_err(|error| {
+        let access = Access { allows_future: true, ..access.clone() };
+        let bundle = open(&path, &access).map_err(|error| {
             error.hint("a bundle there cannot be opened, so nothing was removed: mend or remove it first")
         })?;
+        // It makes no other one old, and stands for none.
+        if bundle.manifest().is_to_come(SystemClock.now().utc) {
+            pruned.future.push(path);
+            continue;
+        }
         found.push(Found::of(path, &bundle));
     }
     Ok(found)
@@ -178,49 +178,77 @@ impl Found {
     }
 }
 
-/// The one that stands for an old one, whole; or why there is none. The largest is taken, which no
-/// other stands for.
-fn cover<'a>(
-    one: &Found,
+/// The old ones for which another one stands that was read and holds all that they hold, in their order; why the
+/// others are kept is noted. The largest is taken, which no other stands for.
+fn covered<'a>(
+    old: &[&'a Found],
     all: &'a [Found],
-    whole: &mut BTreeMap<Sha256, bool>,
     options: &PruneOptions,
+    pruned: &mut Pruned,
     monitor: &dyn Monitor,
-) -> Result<Result<&'a Found, String>> {
-    let mut covers: Vec<&Found> = all.iter().filter(|other| other.stands_for(one)).collect();
-    covers.sort_by_key(|cover| std::cmp::Reverse((cover.inputs.len(), cover.root_sha256)));
-    let Some(first) = covers.first() else {
-        return Ok(Err("no compacted bundle there lists its root digest".into()));
-    };
-    let why = format!("{} stands for it, and is not whole", first.name);
-    for cover in covers {
-        let is_whole = match whole.get(&cover.root_sha256) {
-            Some(is_whole) => *is_whole,
-            None => options.is_plan || is_whole(cover, &options.access, monitor)?,
-        };
-        whole.insert(cover.root_sha256, is_whole);
-        if is_whole {
-            return Ok(Ok(cover));
+) -> Result<Vec<(&'a Found, &'a Found)>> {
+    let mut refused: BTreeMap<Sha256, String> = BTreeMap::new();
+    loop {
+        let mut due: Vec<(&Found, &Found)> = Vec::new();
+        let mut kept = Vec::new();
+        for one in old {
+            let mut covers: Vec<&Found> = all.iter().filter(|other| other.stands_for(one)).collect();
+            covers.sort_by_key(|cover| std::cmp::Reverse((cover.inputs.len(), cover.root_sha256)));
+            match covers.iter().find(|cover| !refused.contains_key(&cover.root_sha256)) {
+                Some(cover) => due.push((one, cover)),
+                None => {
+                    let why = covers.first().and_then(|cover| Some((cover, refused.get(&cover.root_sha256)?)));
+                    let none = "no compacted bundle there lists its root digest".to_owned();
+                    let why = why.map_or(none, |(cover, why)| format!("{} does not stand for it: {why}", cover.name));
+                    kept.push((one.path.clone(), why));
+                }
+            }
+        }
+        let before = refused.len();
+        if !options.is_plan {
+            refuse(&due, &options.access, &mut refused, monitor)?;
+        }
+        if refused.len() == before {
+            pruned.kept.extend(kept);
+            return Ok(due);
         }
     }
-    Ok(Err(why))
 }
 
-/// Whether every file of a bundle is there, and of its hash.
-fn is_whole(one: &Found, access: &Access, monitor: &dyn Monitor) -> Result<bool> {
-    monitor.event(Event::WorkStarted { what: "verify", name: &one.name, rows: None, bytes: Some(one.bytes) });
-    let checked = open(&one.path, access).and_then(|bundle| {
-        bundle.check_whole(monitor)?;
-        Ok(bundle.root_sha256() == one.root_sha256)
-    });
-    monitor.event(Event::WorkFinished);
-    match checked {
-        Err(error) if error.kind() == Kind::Verification => {
-            monitor.event(Event::Warning(&format!("{}: {error}", one.name)));
-            Ok(false)
-        }
-        other => other,
+/// Reads what stands for others, and them, and notes of which it is not true.
+fn refuse(
+    due: &[(&Found, &Found)],
+    access: &Access,
+    refused: &mut BTreeMap<Sha256, String>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let mut by_cover: BTreeMap<Sha256, (&Found, Vec<&Found>)> = BTreeMap::new();
+    for (one, cover) in due {
+        by_cover.entry(cover.root_sha256).or_insert((cover, Vec::new())).1.push(one);
     }
+    for (root, (found, others)) in by_cover {
+        let bytes = others.iter().map(|one| one.bytes).sum::<u64>() + found.bytes;
+        monitor.event(Event::WorkStarted { what: "verify", name: &found.name, rows: None, bytes: Some(bytes) });
+        let checked = open_again(found, access).and_then(|bundle| {
+            let others = others.iter().map(|one| open_again(one, access)).collect::<Result<Vec<_>>>()?;
+            cover::check(&bundle, &others, monitor)
+        });
+        monitor.event(Event::WorkFinished);
+        match checked {
+            Err(error) if error.kind() == Kind::Verification => _ = refused.insert(root, error.to_string()),
+            checked => checked?,
+        }
+    }
+    Ok(())
+}
+
+/// The bundle that was found, and no other that has come in its place.
+fn open_again(one: &Found, access: &Access) -> Result<Bundle> {
+    let bundle = open(&one.path, access)?;
+    if bundle.root_sha256() == one.root_sha256 {
+        return Ok(bundle);
+    }
+    Err(Error::verification("another bundle has come in its place").file(&one.path))
 }
 
 fn remove(store: &dyn Store, one: &Found) -> Result<()> {

@@ -155,14 +155,14 @@ fn tombstones(run: &blobdelta::engine::RunReport) -> Vec<(u32, DeletionReason)> 
     let table = &bundle.manifest().tables[0];
     let mut found = Vec::new();
     for file in table.files_of(blobdelta::bundle::FileRole::Tombstones) {
-        let each = |some: &blobdelta::replay::PartKeys<'_>| {
+        let each = |some: &blobdelta::conform::PartKeys<'_>| {
             for (nth, key) in some.keys.iter().enumerate() {
                 let number = u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
                 found.push((number, some.reason(nth).unwrap()));
             }
             Ok(())
         };
-        blobdelta::replay::each_key((&bundle, table, file), Default::default(), &Silent, each).unwrap();
+        blobdelta::conform::each_key((&bundle, table, file), Default::default(), &Silent, each).unwrap();
     }
     found
 }

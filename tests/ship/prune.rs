@@ -20,6 +20,8 @@ pub fn add_to(list: &mut List) {
     add("what_a_compacted_bundle_lists_goes", what_is_listed_goes);
     add("what_nobody_stands_for_stays", what_nobody_stands_for_stays);
     add("a_compacted_bundle_that_is_not_whole_stands_for_nothing", not_whole);
+    add("a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
+    add("a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
 }
@@ -125,7 +127,65 @@ fn not_whole() {
     std::fs::write(part, bytes).unwrap();
     let pruned = weeks.prune(false, &Local).unwrap();
     assert_eq!((pruned.removed.len(), weeks.there().len()), (0, 7));
-    assert!(pruned.kept.iter().any(|(_, why)| why.contains("is not whole")), "{:?}", pruned.kept);
+    assert!(pruned.kept.iter().any(|(_, why)| why.contains("does not stand for it")), "{:?}", pruned.kept);
+}
+
+/// What somebody makes who can write there: a compacted bundle by its manifest, that lists genuine roots.
+fn a_claim_is_no_cover() {
+    let weeks = Weeks::new();
+    let root = |nth: usize| Bundle::open(&weeks.bundles[nth]).unwrap().root_sha256();
+    let forge = |weeks_in: usize, change: &dyn Fn(&mut Made)| {
+        let mut made = Made::new(4, 4 * WEEK_MICROS, (WEEK_MICROS, 4 * WEEK_MICROS));
+        made.inputs = (0..weeks_in).map(root).collect();
+        made.inputs.sort();
+        let stamp = |nth: u8| i64::from(nth) * WEEK_MICROS - 1;
+        made.rows = (2..5).map(|nth| Row::root(nth, Some(stamp(nth)), &[nth])).collect();
+        made.tombstones = (2..5).map(|nth| (crate::made::key(100 + nth), stamp(nth) - 1)).collect();
+        change(&mut made);
+        made.write(&weeks.site.path("in"))
+    };
+    type Forged = (&'static str, usize, fn(&mut Made));
+    let forged: [Forged; 5] = [
+        ("does not have", 3, |made| made.rows.clear()),
+        ("does not have", 3, |made| _ = made.rows.pop()),
+        ("does not have", 3, |made| _ = made.tombstones.pop()),
+        ("an older version", 3, |made| made.rows[1].modified = Some(2 * WEEK_MICROS)),
+        ("another content", 1, |made| {
+            (made.started, made.row_run, made.end) = (2 * WEEK_MICROS, 2, 2 * WEEK_MICROS);
+            made.rows.truncate(1);
+            made.rows[0].content = crate::made::Content::Inline(b"forged".to_vec());
+            made.tombstones.truncate(1);
+        }),
+    ];
+    for (why, weeks_in, change) in forged {
+        let path = forge(weeks_in, &change);
+        weeks.site.ship(&path).unwrap();
+        let pruned = weeks.prune(false, &Local).unwrap();
+        assert_eq!((pruned.removed.len(), weeks.there().len()), (0, 7), "{why}");
+        assert!(pruned.kept.iter().any(|(_, told)| told.contains(why)), "{why}: {:?}", pruned.kept);
+        let there = weeks.site.path("drop").join(name(&path));
+        std::fs::remove_dir_all(&there).unwrap();
+        std::fs::remove_file(weeks.site.path("drop").join(name(&path) + ".complete")).unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+    // And a run id of the forger's choice is no bundle at all.
+    let mut manifest = Bundle::open(&weeks.compacted(3)).unwrap().manifest().clone();
+    manifest.run.run_id = crate::made::key(9);
+    assert!(manifest.to_bytes().is_err());
+}
+
+fn the_future() {
+    let weeks = Weeks::new();
+    let far = 9899 * 365 * 24 * 3600 * 1_000_000;
+    let future = Made::new(200, far, (far - WEEK_MICROS, far)).write(&weeks.site.path("made"));
+    // What ships it looks at the clock too: somebody else put it there.
+    let there = weeks.site.path("drop").join(name(&future));
+    copy(&future, &there);
+    let marker = Bundle::open(&future).unwrap().root_sha256().to_string() + "\n";
+    std::fs::write(weeks.site.path("drop").join(name(&future) + ".complete"), marker).unwrap();
+    let pruned = weeks.prune(false, &Local).unwrap();
+    assert_eq!((pruned.removed.len(), pruned.young, pruned.kept.len()), (0, 2, 4), "{pruned:?}");
+    assert_eq!(pruned.future.iter().map(|path| name(path)).collect::<Vec<_>>(), [name(&future)]);
 }
 
 fn the_larger_stays() {

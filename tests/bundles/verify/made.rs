@@ -5,7 +5,7 @@ use blobdelta::bundle::manifest::{
 };
 use blobdelta::bundle::{
     BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage,
-    create_table,
+    compacted_run_id, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -107,6 +107,8 @@ pub struct Made {
     pub spoil: fn(&mut Manifest),
     /// The bundle before it.
     pub previous: Option<Sha256>,
+    /// Those that it says it was compacted from, ascending.
+    pub inputs: Vec<Sha256>,
     /// Rows of a row group.
     pub rows_in_group: usize,
 }
@@ -127,6 +129,7 @@ impl Made {
             absent: Vec::new(),
             spoil: |_| {},
             previous: None,
+            inputs: Vec::new(),
             rows_in_group: usize::MAX,
         }
     }
@@ -167,7 +170,7 @@ impl Made {
 
     /// Writes and publishes it.
     pub fn write(&self, out: &Path) -> PathBuf {
-        let mut staged = Staged::create(&Local, out, BundleName::new(at(self.started), key(self.run), 1)).unwrap();
+        let mut staged = Staged::create(&Local, out, BundleName::new(at(self.started), self.run_id(), 1)).unwrap();
         let ddl = create_table(&table_name(), &columns(), "stream_id").unwrap();
         let mut stage = staged.add_table(&table_name(), &ddl).unwrap();
         let mut files = self.write_rows(&mut stage);
@@ -177,6 +180,10 @@ impl Made {
         let mut manifest = self.manifest(&folder, stage.finish(files));
         (self.spoil)(&mut manifest);
         staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
+    }
+
+    fn run_id(&self) -> Guid {
+        if self.inputs.is_empty() { key(self.run) } else { compacted_run_id(&self.inputs) }
     }
 
     fn write_rows(&self, stage: &mut TableStage) -> Vec<FileInfo> {
@@ -269,7 +276,7 @@ impl Made {
             files,
         };
         let run = RunInfo {
-            run_id: key(self.run),
+            run_id: self.run_id(),
             run_type: "AllTables".into(),
             business_unit: None,
             requested_by: "a test".into(),
@@ -283,8 +290,8 @@ impl Made {
             format: FormatVersion::CURRENT.uri(),
             format_version: FormatVersion::CURRENT,
             requires: Vec::new(),
-            kind: BundleKind::Delta,
-            inputs: Vec::new(),
+            kind: if self.inputs.is_empty() { BundleKind::Delta } else { BundleKind::Compacted },
+            inputs: self.inputs.clone(),
             run,
             rules: Rules::default(),
             tables: vec![table],
