@@ -235,7 +235,13 @@ pub mod sqlite {
     pub const LEFT_SCOPE: &str = include_str!("../sql/sqlite/engine/left_scope.sql");
     /// Rule 17: of them, those with children that have not.
     pub const LEFT_STAYS: &str = include_str!("../sql/sqlite/engine/left_stays.sql");
-    /// Rule 15: deletions of the window into the slice.
+    /// Rule 17: of those, what comes once more without its blob.
+    pub const LEFT_BEHIND: &str = include_str!("../sql/sqlite/engine/left_behind.sql");
+    /// Rule 17: what receivers have the whole row of no more.
+    pub const LEFT_BARE: &str = include_str!("../sql/sqlite/engine/left_bare.sql");
+    /// Rule 7: ancestors without a stamp, and what they have to pass.
+    pub const ANCESTOR_STAMPS: &str = include_str!("../sql/sqlite/engine/ancestor_stamps.sql");
+    /// Rule 15: deletions that are due into the slice.
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
     /// Rule 15: what the slice says of deletions, noted.
     pub const TOLD_DELETIONS: &str = include_str!("../sql/sqlite/engine/told_deletions.sql");

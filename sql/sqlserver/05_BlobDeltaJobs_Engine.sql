@@ -1245,49 +1245,128 @@ BEGIN
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
     );');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 1, N'
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
     -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
     -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
-    -- ancestor that came without its blobs is told to nobody, and holds nothing above it in its place.
+    -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
-    INSERT INTO #Left (stream_id, IsWhole, LeftOn)
-    SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, @WindowStart)
+    DELETE FROM #Left;
+    -- IsPassed: whoever else has the row has it by a later stamp, so that what this scope is told of it outranks nothing
+    -- there.
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
+    SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
+        CASE
+            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                > COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')) THEN 1
+            ELSE 0
+        END
     FROM dbo.BlobDeltaShippedKey AS k
     WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
         AND (k.IsWhole = 0 OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
         AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
-    INSERT INTO #Left (stream_id, IsWhole, LeftOn)
-    SELECT d.stream_id, 1, d.DeletedOn
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
+    SELECT d.stream_id, 1, d.DeletedOn, CASE WHEN @BusinessUnitId IS NULL THEN 1 ELSE 0 END
     FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
         AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id);');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 1, N'
-    -- Rules 7 and 17: what left a business unit stays at its receivers while one of its children does; one level a
-    -- turn, and each turn takes a key out at least.
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
+    -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
+    -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
+    -- counts that has not left.
     DECLARE @Left bigint = (SELECT COUNT(*) FROM #Left);
     WHILE @Left > 0
     BEGIN
-        DELETE FROM #Left WHERE stream_id IN (
+        UPDATE #Left SET Stays = 1 WHERE Stays = 0 AND stream_id IN (
             SELECT l.stream_id
             FROM #Left AS l
             INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = l.stream_id
             INNER JOIN {SourceTable} AS c {SourceHint} ON c.{ParentPathColumn} = p.{PathColumn}
-            INNER JOIN dbo.BlobDeltaShippedKey AS k
-                ON k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
-            WHERE NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn})
+            WHERE l.Stays = 0 AND NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn} AND o.Stays = 0)
+                AND (@BusinessUnitId IS NULL OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
+                ))
         );
         SET @Left = @@ROWCOUNT;
     END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBehind', 1, 0, N'
+    -- Rules 7 and 17: what left a scope and stays for what lies below it comes once more, as an ancestor of
+    -- another unit comes.
+    INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
+    SELECT @RunId, @TableName, l.stream_id, NULL, 0, @Now
+    FROM #Left AS l
+    WHERE l.Stays = 1 AND l.IsWhole = 1 AND l.IsPassed = 1 AND (@ExcludedStreamId IS NULL OR l.stream_id <> @ExcludedStreamId)
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = l.stream_id AND {InScope})
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = l.stream_id
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = l.stream_id
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AncestorStamps', 1, 0, N'
+    -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it
+    -- before. First what it was handed, where the ancestor is in this scope no more, and the time at which somebody
+    -- logged that it left: on a tie the later run wins. Then what it was told to be rid of, which a row has to pass, by
+    -- a microsecond, which every server keeps. One that came before its window waits, as in LeftScope. And whoever has
+    -- the row of another scope keeps it: the greatest stamp of its metadata has to be greater.
+    CREATE TABLE #Stamp (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Handed datetime2(7) NULL, Logged datetime2(7) NULL, Told datetime2(7) NULL, Newest datetime2(7) NULL);
+    INSERT INTO #Stamp (stream_id, Handed, Logged, Told, Newest)
+    SELECT
+        t.{KeyColumn},
+        (
+            SELECT k.ModifiedOn FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
+                AND t.DeltaBusinessUnit IS NULL
+                AND (k.IsWhole = 0 OR (
+                    (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+                    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+                ))
+        ),
+        (
+            SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
+            WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
+        ),
+        (
+            SELECT DATEADD(microsecond, 1, MAX(d.DeletedOn)) FROM dbo.BlobDeltaToldDeletion AS d
+            WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn}
+        ),
+        (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
+    UPDATE #Stamp SET Handed = Logged WHERE Logged IS NOT NULL AND (Handed IS NULL OR Handed < Logged);
+    UPDATE #Stamp SET Handed = Told WHERE Told IS NOT NULL AND (Handed IS NULL OR Handed < Told);
+    UPDATE t SET DeltaModifiedOn = s.Handed
+    FROM {TargetTable} AS t
+    INNER JOIN #Stamp AS s ON s.stream_id = t.{KeyColumn}
+    WHERE s.Handed IS NOT NULL AND (@BusinessUnitId IS NULL OR s.Newest > s.Handed);
+    DROP TABLE #Stamp;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBare', 0, 1, N'
+    -- Rule 17: of what left a business unit, and comes in this slice as an ancestor of another unit that wins there, its
+    -- receivers have the whole row no more.
+    UPDATE k SET IsWhole = 0
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole = 1
+        AND (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+        AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
+        AND (k.ModifiedOn IS NULL OR t.DeltaModifiedOn >= k.ModifiedOn);');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftWhole', 0, 1, N'
+    -- Where the slice is given up: what it brought without its blob stands whole at receivers that never had it.
+    UPDATE k SET IsWhole = 1
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
     -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more.
     DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName AND Reason = N''LeftScope'';
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, l.stream_id, l.LeftOn, @BusinessUnitId, @Now, N''LeftScope''
     FROM #Left AS l
-    WHERE l.IsWhole = 1 AND NOT EXISTS (
+    WHERE l.Stays = 0 AND (l.IsWhole = 1 OR l.IsPassed = 1) AND NOT EXISTS (
         SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = l.stream_id
     );
     DELETE FROM dbo.BlobDeltaShippedKey
@@ -2302,6 +2381,7 @@ BEGIN
         END;
         -- Rules 3 to 6, 12 and 15: the queue, and what is told.
         CREATE TABLE #Unit (BusinessUnitId uniqueidentifier NOT NULL PRIMARY KEY);
+        CREATE TABLE #Left (stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsWhole bit NOT NULL, LeftOn datetime2(7) NOT NULL, Stays bit NOT NULL DEFAULT 0, IsPassed bit NOT NULL);
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptyDeletions', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -2332,6 +2412,15 @@ BEGIN
         END;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
         IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
+        -- Rule 17: folders that left the scope and stay there come once more, without their blobs.
+        IF EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND ParentPathColumn IS NOT NULL
+        )
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBehind';
+        END;
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Told', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         SET @Units = N'';
         IF @Unit IS NULL AND @Watermark IS NOT NULL AND @HasUnits = 1
@@ -2677,7 +2766,7 @@ BEGIN
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
         @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
-    CREATE TABLE #Left (stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsWhole bit NOT NULL, LeftOn datetime2(7) NOT NULL);
+    CREATE TABLE #Left (stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsWhole bit NOT NULL, LeftOn datetime2(7) NOT NULL, Stays bit NOT NULL DEFAULT 0, IsPassed bit NOT NULL);
     BEGIN TRY
         BEGIN TRANSACTION;
         SET @Counts = (
@@ -2715,11 +2804,13 @@ BEGIN
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         -- Rule 17: what the slice hands out is noted, and receivers of a business unit are told what left it.
-        -- Before it, what was logged stands in the slice: what has come back is settled too.
+        IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AncestorStamps';
+        -- Before LeftBack, what was logged stands in the slice: what has come back is settled too.
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
         IF @Unit IS NOT NULL
         BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBare';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedKeys';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
@@ -2970,7 +3061,10 @@ BEGIN
                 WHERE k.TableName = @TableName AND k.BusinessUnitId = @Unit AND k.stream_id = d.stream_id
             )', N'{Db}', QUOTENAME(@Db));
         IF @Unit IS NOT NULL
+        BEGIN
             EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Unit uniqueidentifier', @TableName = @TableName, @Unit = @Unit;
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftWhole';
+        END;
         UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
         WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
         UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
@@ -3258,11 +3352,14 @@ BEGIN
             ELSE
             BEGIN
                 SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @Table);
-                -- Where no key was queued there is nothing to copy, and nothing that could lack a parent.
+                -- Where no key was queued there is nothing to copy but folders that left a scope and stay there (rule 17).
                 IF @Queued > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize;
+                IF @Queued > 0 OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue WHERE RunId = @RunId AND TableName = @Table AND Processed = 0
+                )
+                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
                 IF @Queued > 0 AND @IsTree = 1
                 BEGIN
-                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
                     EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize;
                     EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
                 END;

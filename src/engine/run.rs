@@ -428,13 +428,15 @@ impl Running<'_> {
             return Ok(self.backend.table_report(run.id, &table.name)?.counts);
         }
         self.monitor.check()?;
-        // Where no key was queued there is nothing to copy, and nothing that could lack a parent.
-        if table_run.queued_keys == 0 {
-            return self.backend.finish_table(table_run, keep_lease);
+        // Where no key was queued there is nothing to copy but folders that left a scope and stay there (rule 17).
+        let is_idle = table_run.queued_keys == 0;
+        if !is_idle {
+            self.step(table_run, Step::Roots, run.batch_size)?;
         }
-        self.step(table_run, Step::Roots, run.batch_size)?;
         if table.is_tree() {
             self.missing_parents(table_run, run.batch_size)?;
+        }
+        if table.is_tree() && !is_idle {
             self.step(table_run, Step::Children, run.batch_size)?;
             // Rule 7: what step 3 copied may have parents that nobody has asked for yet.
             self.missing_parents(table_run, run.batch_size)?;

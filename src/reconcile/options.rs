@@ -30,7 +30,7 @@ pub struct ReconcileOptions {
 /// How the source and the bundles can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
-    /// A row that was due is in no bundle.
+    /// A row that was due is in no bundle, or came without its blob alone.
     Missing,
     /// The bundles have an earlier ModifiedOn.
     Older,

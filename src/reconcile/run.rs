@@ -167,6 +167,11 @@ impl<'a> Reconciler<'a> {
         if held < Some(modified_on) {
             return Some(FindingKind::Older);
         }
+        // It left its unit, was handed out once more without its blob, and has come back without a stamp.
+        let has_units = self.table.metadata_business_unit_column.is_some();
+        if has_units && holding.is_ancestor && holding.unit.is_none() && held.is_some() {
+            return Some(FindingKind::Missing);
+        }
         if held > Some(modified_on) {
             return Some(FindingKind::StampedBack);
         }

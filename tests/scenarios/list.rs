@@ -3,9 +3,9 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, deletions, destinations, failures, give_up, hidden, history, leases, names, places, procedures, prune,
-    reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep,
-    values, whose,
+    bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders, names, places,
+    procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types,
+    units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -100,11 +100,17 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_keys_that_wait_cost_no_later_run_anything,
         rule_17_a_run_of_a_unit_moves_no_mark_of_the_table,
         rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone,
-        rule_17_a_folder_that_left_a_unit_stays_while_a_child_of_it_does,
         rule_17_a_unit_is_told_deletions_of_what_it_has_had,
         rule_17_to_have_left_one_unit_is_no_deletion_for_all,
         a_filter_says_which_metadata_counts,
         a_filter_that_says_nothing_is_refused,
+    }
+    left_folders {
+        rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does,
+        rule_17_a_folder_comes_bare_once_others_have_it_by_a_later_stamp,
+        rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again,
+        rule_17_a_folder_is_bare_once_that_was_handed_out,
+        rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,
     }
     bundles {
         rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen,

@@ -20,6 +20,7 @@ mod give_up;
 mod hidden;
 mod history;
 mod leases;
+mod left_folders;
 mod names;
 mod places;
 mod procedures;

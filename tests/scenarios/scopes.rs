@@ -318,27 +318,6 @@ pub fn rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone(on: &Instance) 
     assert_eq!((world.numbers(), told(&mut world)), (vec![1], vec![]), "it came back");
 }
 
-pub fn rule_17_a_folder_that_left_a_unit_stays_while_a_child_of_it_does(on: &Instance) {
-    let mut world = World::new(on);
-    world.put(1, None, b"above", 10, A);
-    world.put(2, Some(1), b"folder", 10, A);
-    world.put(3, Some(2), b"file", 10, A);
-    let _ = run(&mut world, 1000, of(A));
-    world.stamp(1, 1100, B);
-    world.stamp(2, 1100, B);
-    let _ = run(&mut world, 9000, of(A));
-    assert_eq!(told(&mut world), [], "the file needs both");
-    world.put(4, Some(2), b"another file", 9100, A);
-    world.stamp(3, 9100, B);
-    let _ = run(&mut world, 20_000, of(A));
-    assert_eq!(world.numbers(), [1, 2, 4], "and so does the new one");
-    assert_eq!(told(&mut world), [(3, DeletionReason::LeftScope, minute(10))]);
-    world.stamp(4, 20_100, B);
-    let _ = run(&mut world, 30_000, of(A));
-    let numbers: Vec<u32> = told(&mut world).into_iter().map(|one| one.0).collect();
-    assert_eq!(numbers, [1, 2, 4], "nothing of A is left below");
-}
-
 pub fn rule_17_a_unit_is_told_deletions_of_what_it_has_had(on: &Instance) {
     let mut world = World::new(on);
     for (number, letter) in [(1, A), (2, B), (3, A)] {

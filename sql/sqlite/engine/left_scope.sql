@@ -1,10 +1,15 @@
 -- Rule 17: keys that a business unit's runs have handed out, and that are not in its scope any more, into
 -- "#Left"; and those that somebody has logged as having left it. What stands in this slice is needed. An
--- ancestor that came without its blobs is told to nobody, and holds nothing above it in its place.
+-- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
 -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
 -- A row that came before its window may come again by the next one, so it is asked for then.
-INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn)
-SELECT k.stream_id, k.IsWhole, coalesce(k.ModifiedOn, @WindowStart)
+-- IsPassed: whoever else has the row has it by a later stamp, so that what this scope is told of it outranks nothing there.
+INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn, IsPassed)
+SELECT
+    k.stream_id, k.IsWhole, coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000'),
+    coalesce((
+        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
+    ) > coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000'), 0)
 FROM BlobDeltaShippedKey AS k
 WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
     AND NOT (k.IsWhole AND coalesce(k.ModifiedOn >= @WindowEnd, 0))
@@ -12,6 +17,6 @@ WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
     AND (NOT k.IsWhole OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
     AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
 UNION ALL
-SELECT d.stream_id, 1, d.DeletedOn
+SELECT d.stream_id, 1, d.DeletedOn, @BusinessUnitId IS NULL
 FROM {SliceSchema}.BlobDeltaDeletion AS d
 WHERE d.TableName = @TableName AND d.Reason = 'LeftScope';

@@ -1,13 +1,14 @@
--- Rules 7 and 17: what left a business unit stays at its receivers while one of its children does; one level a turn.
+-- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn. What the
+-- receivers of all units have is not kept, so that there any child counts that has not left.
 -- CROSS JOIN keeps SQLite to this order of tables: from the keys that left down to their children.
-DELETE FROM "#Left" WHERE stream_id IN (
+UPDATE "#Left" SET Stays = 1 WHERE NOT Stays AND stream_id IN (
     SELECT l.stream_id
     FROM "#Left" AS l
     CROSS JOIN {SourceTable} AS p ON p.{KeyColumn} = l.stream_id
     CROSS JOIN {SourceTable} AS c ON c.{ParentPathColumn} = p.{PathColumn}
-    WHERE c.{KeyColumn} NOT IN (SELECT o.stream_id FROM "#Left" AS o)
-        AND EXISTS (
+    WHERE NOT l.Stays AND c.{KeyColumn} NOT IN (SELECT o.stream_id FROM "#Left" AS o WHERE NOT o.Stays)
+        AND (@BusinessUnitId IS NULL OR EXISTS (
             SELECT 1 FROM BlobDeltaShippedKey AS k
             WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
-        )
+        ))
 );

@@ -1,7 +1,7 @@
 //! Giving up a complete slice that is in no bundle: what its run settled is open again (rule 19).
 
 use super::finish::from_json;
-use super::session::Session;
+use super::session::{Session, quote};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Scope};
@@ -101,6 +101,16 @@ impl Session {
                     "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
                      SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
                      WHERE TableName = ?1 AND Reason = 'LeftScope'"
+                ),
+                (&fence.table, unit),
+            )?;
+            // What it brought without its blob stands whole at receivers that never had it.
+            let target = self.resolve(&table.target)?;
+            self.execute(
+                &format!(
+                    "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id IN (
+                         SELECT {} FROM {target} WHERE DeltaStep = 2 AND DeltaBusinessUnit IS NULL)",
+                    quote(&table.key_column)
                 ),
                 (&fence.table, unit),
             )?;

@@ -1,14 +1,18 @@
 //! Rule 17: what the runs of one scope settle for themselves alone.
 
 use super::prepared::Prepared;
-use super::session::Session;
+use super::session::{Session, failed};
 use super::sql::Noted;
 use super::template::Parameters;
 use crate::error::Result;
+use crate::model::id::Guid;
 use crate::model::run::{Scope, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::sqlite as scripts;
+
+/// By so many ticks a row passes a tombstone, which wins a tie: a microsecond, which every server keeps.
+const PASSES: i64 = 10;
 
 impl Session {
     /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks
@@ -50,6 +54,56 @@ impl Session {
         Ok(())
     }
 
+    /// Which keys left a scope, and which of them stay for what lies below them.
+    fn find_what_left(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+        let run = |name: &str, text: &str| {
+            let sql = prepared.placeholders.fill(name, text)?;
+            self.run_script(name, &sql, parameters)
+        };
+        self.execute("DELETE FROM temp.\"#Left\"", [])?;
+        run("left_scope", scripts::LEFT_SCOPE)?;
+        let mut stay = u64::from(prepared.config.is_tree());
+        while stay > 0 {
+            // Each turn takes a key out at least.
+            stay = run("left_stays", scripts::LEFT_STAYS)?;
+        }
+        Ok(())
+    }
+
+    /// With the queue: folders that left a scope and stay there come once more, without their blobs.
+    pub(super) fn queue_left_behind(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+        if !prepared.config.is_tree() {
+            return Ok(());
+        }
+        self.find_what_left(prepared, parameters)?;
+        let sql = prepared.placeholders.fill("left_behind", scripts::LEFT_BEHIND)?;
+        self.run_script("left_behind", &sql, parameters).map(drop)
+    }
+
+    /// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
+    fn stamp_ancestors(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+        let broken = |error| failed("stamp ancestors", error);
+        let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
+        let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
+        let mut statement = self.prepare_script("ancestor_stamps", &sql, parameters)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(broken)? {
+            let handed: Option<Timestamp> = row.get(1).map_err(broken)?;
+            let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
+                (row.get(2).map_err(broken)?, row.get(3).map_err(broken)?);
+            let newest: Option<Timestamp> = row.get(4).map_err(broken)?;
+            let stamp = handed.max(logged).max(told.map(|told| told.plus_ticks(PASSES)));
+            // Whoever has the row of another scope keeps it.
+            if let Some(stamp) = stamp.filter(|stamp| scope == Scope::All || newest > Some(*stamp)) {
+                stamps.push((row.get(0).map_err(broken)?, stamp));
+            }
+        }
+        drop(rows);
+        let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = ?1";
+        let update = prepared.placeholders.fill("ancestor_stamps", update)?;
+        stamps.iter().try_for_each(|stamp| self.execute(&update, *stamp).map(drop))
+    }
+
     /// With the slice complete: what it hands out is noted, and receivers of a business unit are told what left it.
     pub(super) fn tell_what_left(&self, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
         let parameters = prepared.parameters(&self.given(table_run, 0, 0)?);
@@ -57,6 +111,7 @@ impl Session {
             let sql = prepared.placeholders.fill(name, text)?;
             self.run_script(name, &sql, &parameters)
         };
+        self.stamp_ancestors(prepared, table_run.scope, &parameters)?;
         let (table, slice) = (&prepared.config.name, self.schema_of(&prepared.config.target.db));
         // Here what was logged stands in the slice: what has come back is settled too.
         run("told_deletions", scripts::TOLD_DELETIONS)?;
@@ -67,14 +122,9 @@ impl Session {
             run("left_back", scripts::LEFT_BACK)?;
         }
         let Scope::BusinessUnit(unit) = table_run.scope else { return Ok(()) };
+        run("left_bare", scripts::LEFT_BARE)?;
         run("shipped_keys", scripts::SHIPPED_KEYS)?;
-        self.execute("DELETE FROM temp.\"#Left\"", [])?;
-        run("left_scope", scripts::LEFT_SCOPE)?;
-        let mut stay = u64::from(prepared.config.is_tree());
-        while stay > 0 {
-            // Each turn takes a key out at least.
-            stay = run("left_stays", scripts::LEFT_STAYS)?;
-        }
+        self.find_what_left(prepared, &parameters)?;
         self.execute(
             &format!("DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'"),
             [table],
@@ -84,7 +134,7 @@ impl Session {
             &format!(
                 "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
                      (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
-                 SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE IsWhole"
+                 SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE NOT Stays AND (IsWhole OR IsPassed)"
             ),
             (table, unit, self.server_time().utc),
         )?;

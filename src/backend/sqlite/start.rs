@@ -298,6 +298,7 @@ impl Session {
             if table.include_deletions && session.query_one(logged, [&table.name])? {
                 session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
             }
+            session.queue_left_behind(prepared, &parameters)?;
             let counts = TableCounts {
                 without_key,
                 older_now: known.older_now,

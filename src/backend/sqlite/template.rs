@@ -185,7 +185,8 @@ impl Session {
                        Place, ParentPath
                    );
                    CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (
-                       stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL
+                       stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL,
+                       Stays INTEGER NOT NULL DEFAULT 0, IsPassed INTEGER NOT NULL
                    ) WITHOUT ROWID;
                    CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
                        ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL

@@ -1,0 +1,200 @@
+//! Folders that leave a business unit while something of it lies in them, and those that nothing needs any more; rules 7,
+//! 14 and 17.
+
+use crate::scenarios::deletions::{found, number, reconciled};
+use crate::scenarios::destinations::stopped;
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, B, World, X, minute, unit};
+use blobdelta::engine;
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::run::Scope;
+use blobdelta::model::slice::DeletionReason;
+use blobdelta::model::time::Timestamp;
+use blobdelta::monitor::Silent;
+use blobdelta::reconcile::{FindingKind, ReconcileOptions};
+use blobdelta::replay::{ReplayOptions, replay};
+use std::collections::BTreeMap;
+
+/// By so much a row passes a tombstone.
+const PASSES: i64 = 10;
+
+/// What left the unit by the slice that stands: numbers and times.
+fn left(world: &mut World) -> Vec<(u32, Timestamp)> {
+    let last = world.backend.recent_runs(1).unwrap().remove(0);
+    let fence = world.backend.take_lease(last.id, &world.table.name.clone(), 60).unwrap();
+    let told = world.backend.read_deletions(&fence, None, 100).unwrap();
+    world.backend.release_leases(&[fence]).unwrap();
+    assert!(told.iter().all(|one| one.reason == DeletionReason::LeftScope));
+    told.into_iter().map(|one| (number(one.key), one.deleted_on)).collect()
+}
+
+/// Rows of the slice that came as ancestors without their blobs, and their stamps.
+fn bare(world: &mut World) -> Vec<(u32, Option<Timestamp>)> {
+    let rows = world.slice();
+    let bare = rows.iter().filter(|(_, row)| row.step == 2 && row.bytes.is_none());
+    bare.map(|(key, row)| (number(*key), row.modified)).collect()
+}
+
+/// Whose rows receivers of A have, and which of them whole, after all bundles of A in their order.
+fn received(world: &World) -> Vec<(u32, bool)> {
+    let bundles: Vec<_> = std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let options = ReplayOptions {
+        database: Some("Copy".into()),
+        create: true,
+        allow_gap: true,
+        into_source: true,
+        ..ReplayOptions::default()
+    };
+    let mut target = world.target();
+    replay(&bundles, &mut *target, &options, &Silent).unwrap();
+    let table = crate::scenarios::world::name("Copy.dbo.Docs");
+    let all = target.columns(&table).unwrap();
+    let columns: Vec<_> = ["stream_id", "file_stream"]
+        .iter()
+        .map(|name| all.iter().find(|column| column.name == *name).unwrap().clone())
+        .collect();
+    let mut rows = Rows::default();
+    target.scan(&table, &columns, "stream_id", &mut rows).unwrap();
+    rows.done.into_iter().collect()
+}
+
+#[derive(Default)]
+struct Rows {
+    done: BTreeMap<u32, bool>,
+    row: (u32, bool),
+}
+
+impl CellSink for Rows {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> blobdelta::error::Result<()> {
+        match cell {
+            Cell::Guid(key) if column == 0 => self.row.0 = number(key),
+            cell => self.row.1 = cell != Cell::Null,
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> blobdelta::error::Result<()> {
+        self.done.insert(self.row.0, self.row.1);
+        Ok(())
+    }
+}
+
+fn left_scope(world: &mut World) -> Vec<u32> {
+    let of_a = ReconcileOptions { unit: Some(unit(A)), ..ReconcileOptions::default() };
+    found(&reconciled(world, &of_a), FindingKind::LeftScope)
+}
+
+pub fn rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"above", 10, A);
+    world.put(2, Some(1), b"folder", 10, A);
+    world.put(3, Some(2), b"file", 10, A);
+    let _ = world.run_unit(1000, A);
+    world.stamp(1, 1100, B);
+    world.stamp(2, 1100, B);
+    world.at(1200);
+    assert_eq!(left_scope(&mut world), [1, 2]);
+    let _ = world.run_unit(9000, A);
+    assert_eq!(left(&mut world), [], "the file needs both");
+    assert_eq!(bare(&mut world), [(1, Some(minute(10))), (2, Some(minute(10)))], "and neither's blob");
+    assert_eq!(received(&world), [(1, false), (2, false), (3, true)]);
+    assert_eq!(left_scope(&mut world), [] as [u32; 0]);
+    let _ = world.run_unit(9010, A);
+    assert_eq!(world.numbers(), [] as [u32; 0], "once");
+    world.put(4, Some(2), b"another file", 9100, A);
+    world.stamp(3, 9100, B);
+    let _ = world.run_unit(20_000, A);
+    assert_eq!(world.numbers(), [1, 2, 4], "and so does the new one");
+    assert_eq!(left(&mut world), [(3, minute(10))]);
+    world.stamp(4, 20_100, B);
+    let _ = world.run_unit(30_000, A);
+    assert_eq!(left(&mut world), [(1, minute(10)), (2, minute(10)), (4, minute(9100))], "nothing of A is left below");
+    assert_eq!(received(&world), []);
+    world.put(5, Some(2), b"a later file", 30_100, A);
+    let _ = world.run_unit(40_000, A);
+    let passed = Some(minute(10).plus_ticks(PASSES));
+    assert_eq!(bare(&mut world), [(1, passed), (2, passed)], "above what A was told");
+    assert_eq!(received(&world), [(1, false), (2, false), (5, true)]);
+    world.stamp(2, 40_100, A);
+    let _ = world.run_unit(50_000, A);
+    assert_eq!(received(&world), [(1, false), (2, true), (5, true)], "it came back");
+}
+
+pub fn rule_17_a_folder_comes_bare_once_others_have_it_by_a_later_stamp(on: &Instance) {
+    // Without a later stamp others, who have it whole by this one, could lose it: it stays as it is, and is told.
+    for modified in [Some(minute(10)), Some(minute(5)), None] {
+        let mut world = World::new(on);
+        world.put(1, None, b"folder", 10, A);
+        world.put(2, Some(1), b"file", 10, A);
+        let _ = world.run_unit(1000, A);
+        world.stamp_as(1, 1, modified, Some(B));
+        let _ = world.run_unit(9000, A);
+        assert_eq!((bare(&mut world), received(&world)), (vec![], vec![(1, true), (2, true)]), "{modified:?}");
+        assert_eq!(left_scope(&mut world), [1], "{modified:?}");
+    }
+    for modified in [Some(minute(2000)), Some(minute(99_999))] {
+        let mut world = World::new(on);
+        world.put(1, None, b"folder", 10, A);
+        world.put(2, Some(1), b"file", 10, A);
+        let _ = world.run_unit(1000, A);
+        world.stamp_as(1, 1, modified, Some(B));
+        let _ = world.run_unit(9000, A);
+        assert_eq!(bare(&mut world), [(1, Some(minute(10)))], "{modified:?}");
+        assert_eq!(received(&world), [(1, false), (2, true)], "{modified:?}");
+        assert_eq!(left_scope(&mut world), [] as [u32; 0], "{modified:?}");
+    }
+}
+
+pub fn rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again(on: &Instance) {
+    let mut world = World::new(on);
+    world.blob(1, None, b"without metadata");
+    world.put(2, Some(1), b"folder of b", 10, B);
+    world.put(3, Some(2), b"file", 10, A);
+    let _ = world.run_unit(1000, A);
+    assert_eq!(bare(&mut world), [(1, None), (2, None)], "whoever has the whole row keeps it");
+    world.stamp(3, 1100, B);
+    let _ = world.run_unit(9000, A);
+    assert_eq!(left(&mut world), [(2, Timestamp::MIN), (3, minute(10))], "whose stamp nobody knows, stays");
+    assert_eq!(received(&world), [(1, false)]);
+    world.put(4, Some(2), b"another file", 9100, A);
+    let _ = world.run_unit(20_000, A);
+    assert_eq!(bare(&mut world), [(1, None), (2, Some(Timestamp::MIN.plus_ticks(PASSES)))]);
+    assert_eq!(received(&world), [(1, false), (2, false), (4, true)]);
+}
+
+pub fn rule_17_a_folder_is_bare_once_that_was_handed_out(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"folder", 10, A);
+    world.put(2, Some(1), b"file", 10, A);
+    let _ = world.run_unit(1000, A);
+    world.stamp(1, 1100, B);
+    let mut options = world.options();
+    options.request.scope = Scope::BusinessUnit(unit(A));
+    let given_up = stopped(&mut world, 9000, &options);
+    engine::give_up(&mut *world.backend, given_up, None, 600).unwrap();
+    let _ = world.run_unit(9010, A);
+    assert_eq!(bare(&mut world), [(1, Some(minute(10)))]);
+    assert_eq!(received(&world), [(1, false), (2, true)]);
+}
+
+pub fn rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"above", 10, A);
+    world.put(2, Some(1), b"folder", 10, A);
+    world.put(3, Some(2), b"file", 10, A);
+    world.put(4, None, b"by itself", 10, A);
+    let _ = world.run(1000);
+    // Nobody but a reconciliation sees what left the scope of all units.
+    for (number, modified) in [(1, 1100), (2, 10), (4, 10)] {
+        world.stamp(number, modified, X);
+    }
+    world.at(1200);
+    let log = ReconcileOptions { log_deletions: true, ..ReconcileOptions::default() };
+    assert_eq!(found(&reconciled(&mut world, &log), FindingKind::LeftScope), [1, 2, 4]);
+    let _ = world.run(9000);
+    assert_eq!(left(&mut world), [(4, minute(10))]);
+    assert_eq!(bare(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(received(&world), [(1, false), (2, false), (3, true)]);
+    let report = reconciled(&mut world, &log);
+    assert_eq!((report.counts.len(), report.logged), (0, 0), "{report:?}");
+}
