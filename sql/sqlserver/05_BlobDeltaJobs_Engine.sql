@@ -1331,7 +1331,12 @@ BEGIN
             WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
         ),
         (
-            SELECT DATEADD(microsecond, 1, MAX(d.DeletedOn)) FROM dbo.BlobDeltaToldDeletion AS d
+            -- Not every server adds to the first of all times.
+            SELECT CASE
+                WHEN MAX(d.DeletedOn) = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+                ELSE DATEADD(microsecond, 1, MAX(d.DeletedOn))
+            END
+            FROM dbo.BlobDeltaToldDeletion AS d
             WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn}
         ),
         (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})

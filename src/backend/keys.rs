@@ -1,6 +1,7 @@
 //! Keys that an operator spoke of by name: excluded, or asked for.
 
 use super::jobs::WatermarkRecord;
+use super::upkeep::{Advice, Severity};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -43,6 +44,41 @@ pub struct KeyRecord {
     pub created_at: Option<Timestamp>,
 }
 
+/// A name in a table that people fill by hand, of no table that is configured: no run heeds what stands under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownName {
+    /// The table of the job database.
+    pub list: String,
+    /// The name, as it stands there.
+    pub name: String,
+    /// Rows under it.
+    pub entries: u64,
+}
+
+impl UnknownName {
+    /// What is wrong, for people.
+    pub fn finding(&self) -> String {
+        let (entries, list, name) = (self.entries, &self.list, &self.name);
+        format!("{entries} entries of {list} name no configured table: {name}")
+    }
+
+    /// What to do.
+    pub fn what_to_do(&self) -> &'static str {
+        "no run heeds them: write TableName as `blobdelta table list` shows it (Db.schema.table, no brackets or quotes), \
+         configure the table, or delete them"
+    }
+
+    /// The same for the doctor.
+    pub fn advice(&self) -> Advice {
+        Advice {
+            severity: Severity::Warning,
+            subject: format!("names in {}", self.list),
+            finding: self.finding(),
+            what_to_do: Some(self.what_to_do().into()),
+        }
+    }
+}
+
 /// The tables of the job database whose rows are of one configured table, and go with it. What tells what
 /// was done stays: runs, their steps and tables, bundles, what units were handed, and logged deletions.
 pub(super) const OF_TABLE: [&str; 10] = [
@@ -72,6 +108,12 @@ pub trait Keys {
     /// # Errors
     /// Config, if the table is not configured; Database.
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>>;
+
+    /// What stands in the tables that people fill by hand under names of tables that are not configured.
+    ///
+    /// # Errors
+    /// Database.
+    fn unknown_names(&mut self) -> Result<Vec<UnknownName>>;
 
     /// Removes a configured table, with its watermarks and with what runs have yet to do for it. Its slice
     /// table is left as it is.

@@ -36,7 +36,7 @@ pub use jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
-pub use keys::{KeyRecord, KeyState, Keys};
+pub use keys::{KeyRecord, KeyState, Keys, UnknownName};
 pub use places::{PlaceRecord, Places};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};

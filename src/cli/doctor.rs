@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::table::Table;
-use crate::backend::{Advice, Severity};
+use crate::backend::{Advice, Severity, UnknownName};
 use crate::error::Result;
 use serde_json::json;
 
@@ -14,7 +14,9 @@ use serde_json::json;
 /// As [`crate::backend::Upkeep::doctor`].
 pub fn run(args: &DoctorArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
-    let advice = backend.doctor()?;
+    let mut advice = backend.doctor()?;
+    // Where there is no job database yet, the doctor has said so.
+    advice.extend(backend.unknown_names().unwrap_or_default().iter().map(UnknownName::advice));
     let table = advice_table(&advice);
     let count = |severity| advice.iter().filter(|one| one.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -188,7 +188,13 @@ mod tests {
             attempt: 1,
             destination: None,
         };
-        RunReport { run, tables: outcomes.iter().map(outcome).collect(), left_out: Vec::new(), bundles: Vec::new() }
+        RunReport {
+            run,
+            tables: outcomes.iter().map(outcome).collect(),
+            left_out: Vec::new(),
+            bundles: Vec::new(),
+            unknown_names: Vec::new(),
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use super::answer::Answer;
 use super::args::StatusArgs;
 use super::deploy::server_object;
 use super::json::{table_time, text, utc};
-use super::render::error_text;
+use super::render::{clean, error_text};
 use super::shipping;
+use super::summary::unknown_names;
 use super::table::Table;
 use crate::backend::{Backend, PackState};
 use crate::error::Result;
@@ -56,7 +57,12 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
             &owed,
         );
     }
+    let unknown = backend.unknown_names()?;
+    for one in &unknown {
+        text += &format!("{}\n  {}\n", clean(&one.finding()), one.what_to_do());
+    }
     let json = json!({
+        "unknown_names": unknown_names(&unknown),
         "runs": runs.json(),
         "watermarks": watermarks.json(),
         "business_unit_watermarks": units.json(),

@@ -5,6 +5,7 @@ use super::json::error_object;
 use super::render::{clean, counted, error_text, window, window_bounds};
 use super::run::run_object;
 use super::table::Table;
+use crate::backend::UnknownName;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
 use crate::error::Unfinished;
@@ -31,6 +32,9 @@ pub fn text(report: &RunReport) -> String {
     }
     for table in &report.left_out {
         let _ = writeln!(text, "{table}  left out: it has no business units\n");
+    }
+    for unknown in &report.unknown_names {
+        let _ = writeln!(text, "{}\n  {}\n", clean(&unknown.finding()), unknown.what_to_do());
     }
     text += &new_units_text(report);
     if let Some(command) = go_on_with(report) {
@@ -175,6 +179,11 @@ fn load_command(table: &TableName) -> String {
     format!("blobdelta run --table {name} --from 0001-01-01 --out FOLDER")
 }
 
+/// See [`UnknownName`].
+pub fn unknown_names(names: &[UnknownName]) -> Value {
+    names.iter().map(|one| json!({"list": one.list, "name": one.name, "entries": one.entries})).collect()
+}
+
 /// For programs.
 pub fn json(report: &RunReport) -> Value {
     let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
@@ -182,6 +191,7 @@ pub fn json(report: &RunReport) -> Value {
     let object = |table: &TableOutcome| table_object(table, absent.get(&table.table).copied());
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
     json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles,
+        "unknown_names": unknown_names(&report.unknown_names),
         "go_on_with": go_on_with(report)})
 }
 

@@ -1,5 +1,6 @@
 //! What is asked of the engine, and what it answers.
 
+use crate::backend::UnknownName;
 use crate::bundle::signature::Signer;
 use crate::bundle::{Form, PartOptions};
 use crate::error::Error;
@@ -97,6 +98,8 @@ pub struct RunReport {
     pub left_out: Vec<TableName>,
     /// Bundles that were published, those of earlier runs first.
     pub bundles: Vec<PathBuf>,
+    /// What others wrote under names of no configured table.
+    pub unknown_names: Vec<UnknownName>,
 }
 
 /// What a pack did.

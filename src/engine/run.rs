@@ -269,7 +269,14 @@ impl Running<'_> {
                 self.finish(&run, &outcomes)?;
             }
         }
-        Ok(RunReport { run: self.backend.run(run.id)?, tables: outcomes, left_out: Vec::new(), bundles: self.bundles })
+        let unknown_names = self.backend.unknown_names()?;
+        Ok(RunReport {
+            run: self.backend.run(run.id)?,
+            tables: outcomes,
+            left_out: Vec::new(),
+            bundles: self.bundles,
+            unknown_names,
+        })
     }
 
     fn finish(&mut self, run: &Run, outcomes: &[TableOutcome]) -> Result<Status> {

@@ -39,6 +39,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
         rule_30_a_table_saved_under_another_spelling_is_the_same_table,
         rule_30_what_others_write_under_another_spelling_counts,
+        rule_30_what_others_write_of_a_table_that_is_not_configured_is_told,
     }
     slice_tables {
         a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_told,

@@ -75,3 +75,42 @@ pub fn rule_30_what_others_write_under_another_spelling_counts(on: &Instance) {
     let report = world.run(3000);
     assert_eq!(report.tables[0].counts.as_ref().unwrap().late, 0, "and the key that was copied waits no more");
 }
+
+pub fn rule_30_what_others_write_of_a_table_that_is_not_configured_is_told(on: &Instance) {
+    let mut world = World::new(on);
+    assert_eq!(world.run(1000).unknown_names, []);
+    let hex = |number: u32| key(number).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let odd = "[Src].[dbo].[Docs]";
+    let now = minute(900);
+    let rows = |prefix: &str, quote: &dyn Fn(u32) -> String| {
+        format!(
+            "INSERT INTO {prefix}BlobDeltaDeletionLog (TableName, stream_id, DeletedOn) VALUES ('{odd}', {one}, '{now}');
+             INSERT INTO {prefix}BlobDeltaDeletionLog (TableName, stream_id, DeletedOn) VALUES ('{odd}', {two}, '{now}');
+             INSERT INTO {prefix}BlobDeltaDeletionLog (TableName, stream_id, DeletedOn) VALUES ('{TYPED}', {two}, '{now}');
+             INSERT INTO {prefix}BlobDeltaPendingKey (TableName, stream_id, Reason) VALUES ('Src.dbo.Docs ', {one}, 'asked');
+             INSERT INTO {prefix}BlobDeltaExcludedKey (TableName, stream_id, Reason) VALUES ('Docs', {one}, 'poison');
+             INSERT INTO {prefix}BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText) VALUES ('\"Docs\"', 1, 'x', 'y');
+             INSERT INTO {prefix}BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText) VALUES ('dbo.Docs', 'WindowQueue', 'y');",
+            one = quote(1),
+            two = quote(2),
+        )
+    };
+    let embedded = rows("", &|number| format!("x'{}'", hex(number)));
+    world.script(&embedded, &rows("dbo.", &|number| format!("'{}'", key(number))));
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].counts.as_ref().unwrap().tombstones, 1, "another case of the letters is no other name");
+    let told: Vec<_> =
+        report.unknown_names.iter().map(|one| (one.list.as_str(), one.name.trim_end(), one.entries)).collect();
+    let mut due = vec![
+        ("BlobDeltaDeletionLog", odd, 2),
+        ("BlobDeltaExcludedKey", "Docs", 1),
+        ("BlobDeltaQueuePopulationScript", "dbo.Docs", 1),
+        ("BlobDeltaStepScript", "\"Docs\"", 1),
+    ];
+    // Blanks at the end are nothing to a server.
+    if world.is_embedded() {
+        due.insert(2, ("BlobDeltaPendingKey", "Src.dbo.Docs", 1));
+    }
+    assert_eq!(told, due);
+    assert_eq!(world.backend.unknown_names().unwrap(), report.unknown_names);
+}

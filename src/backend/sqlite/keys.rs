@@ -4,12 +4,14 @@ use super::finish::{from_json, to_json};
 use super::session::Session;
 use super::sql::Noted;
 use crate::backend::jobs::Jobs as _;
-use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
+use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Scope, TableCounts};
 use crate::model::table::TableConfig;
+
+const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlite/engine/unknown_names.sql");
 
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
@@ -35,6 +37,12 @@ impl Keys for Session {
                 created_at: row.get::<_, Noted>(3)?.0,
                 scope: Scope::parse(&row.get::<_, String>(4)?),
             })
+        })
+    }
+
+    fn unknown_names(&mut self) -> Result<Vec<UnknownName>> {
+        self.query_all(UNKNOWN_NAMES, [], |row| {
+            Ok(UnknownName { list: row.get(0)?, name: row.get(1)?, entries: row.get(2)? })
         })
     }
 

@@ -5,12 +5,14 @@ use super::session::Session;
 use super::sql::Sql;
 use super::values::Fields;
 use crate::backend::jobs::Jobs as _;
-use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, check_removal};
+use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::backend::slices::Slices as _;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+
+const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlserver/unknown_names.sql");
 
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
@@ -40,6 +42,15 @@ impl Keys for Session {
                 .then(", k.Scope)) ) AS n ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope");
         let rows = self.client.unit(|client| client.rows("list keys", sql.clone()))?;
         rows.iter().map(|row| record(&Fields::of(row))).collect()
+    }
+
+    fn unknown_names(&mut self) -> Result<Vec<UnknownName>> {
+        let rows = self.client.unit(|client| client.rows("look for names", Sql::new(UNKNOWN_NAMES)))?;
+        let unknown = |fields: &Fields<'_>| {
+            let entries = fields.must(2, Fields::number)?.unsigned_abs();
+            Ok(UnknownName { list: text_at(fields, 0)?, name: text_at(fields, 1)?, entries })
+        };
+        rows.iter().map(|row| unknown(&Fields::of(row))).collect()
     }
 
     fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()> {

@@ -1,0 +1,17 @@
+-- What stands in the tables that people fill by hand under names of tables that are not configured: no run heeds it.
+SELECT n.ListName, n.TableName, n.Entries
+FROM (
+    SELECT N'BlobDeltaDeletionLog' AS ListName, TableName, COUNT(*) AS Entries FROM dbo.BlobDeltaDeletionLog GROUP BY TableName
+    UNION ALL
+    SELECT N'BlobDeltaExcludedKey' AS ListName, TableName, COUNT(*) AS Entries FROM dbo.BlobDeltaExcludedKey GROUP BY TableName
+    UNION ALL
+    SELECT N'BlobDeltaPendingKey' AS ListName, TableName, COUNT(*) AS Entries FROM dbo.BlobDeltaPendingKey GROUP BY TableName
+    UNION ALL
+    SELECT N'BlobDeltaQueuePopulationScript' AS ListName, TableName, COUNT(*) AS Entries FROM dbo.BlobDeltaQueuePopulationScript GROUP BY TableName
+    UNION ALL
+    SELECT N'BlobDeltaStepScript' AS ListName, TableName, COUNT(*) AS Entries FROM dbo.BlobDeltaStepScript GROUP BY TableName
+) AS n
+WHERE n.TableName IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM dbo.BlobDeltaTableConfig AS c WHERE LOWER(c.TableName) = LOWER(n.TableName)
+)
+ORDER BY n.ListName, n.TableName;
