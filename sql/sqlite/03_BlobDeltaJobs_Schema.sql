@@ -254,7 +254,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     Reason       TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);
-CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);
+-- All that says of an entry whether its scopes have been told of it: no row is read for those that have.
+CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id, Reason, DeletedOn);
 
 -- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
