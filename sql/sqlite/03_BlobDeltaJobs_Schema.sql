@@ -254,8 +254,10 @@ CREATE TABLE IF NOT EXISTS BlobDeltaDeletionLog (
     Reason       TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletionLog (TableName, LoggedAt);
--- All that says of an entry whether its scopes have been told of it: no row is read for those that have.
-CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id, Reason, DeletedOn);
+-- All that says of an entry whether its scopes have been told of it: no row is read for those that have. In place of one
+-- over the keys alone.
+DROP INDEX IF EXISTS IX_BlobDeltaDeletionLog_Key;
+CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Due ON BlobDeltaDeletionLog (TableName, stream_id, Reason, DeletedOn);
 
 -- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:

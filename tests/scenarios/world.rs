@@ -45,6 +45,8 @@ pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLU
     ALTER TABLE BlobDeltaRun DROP COLUMN EncryptedTo;
     ALTER TABLE BlobDeltaRun DROP COLUMN BundleForm;
     ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
+    DROP INDEX IX_BlobDeltaDeletionLog_Due;
+    CREATE INDEX IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);
     ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
     UPDATE BlobDeltaSchemaVersion SET Version = 3 WHERE Script LIKE '03%';";
 
