@@ -25,13 +25,13 @@ pub(crate) fn number(key: Guid) -> u32 {
 
 /// An entry as a DBA writes one, with a number of its own if it has to be a certain one.
 pub(crate) fn entry(world: &mut World, id: Option<u32>, of_key: u32, deleted: Timestamp, logged: i64) {
-    let logged = minute(logged);
+    let (table, logged) = (world.table.name.to_string(), minute(logged));
     let hex: String = key(of_key).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let id_text = id.map_or("NULL".to_owned(), |id| id.to_string());
     let on_server = |columns: &str, values: &str| {
         format!(
             "INSERT INTO dbo.BlobDeltaDeletionLog ({columns}TableName, stream_id, DeletedOn, LoggedAt)
-             VALUES ({values}N'Src.dbo.Docs', '{}', '{deleted}', '{logged}');",
+             VALUES ({values}N'{table}', '{}', '{deleted}', '{logged}');",
             key(of_key)
         )
     };
@@ -45,7 +45,7 @@ pub(crate) fn entry(world: &mut World, id: Option<u32>, of_key: u32, deleted: Ti
     world.script(
         &format!(
             "INSERT INTO BlobDeltaDeletionLog (DeletionId, TableName, stream_id, DeletedOn, LoggedAt)
-             VALUES ({id_text}, 'Src.dbo.Docs', x'{hex}', '{deleted}', '{logged}')"
+             VALUES ({id_text}, '{table}', x'{hex}', '{deleted}', '{logged}')"
         ),
         &tsql,
     );

@@ -4,7 +4,7 @@
 //! late and metadata that comes late, rows that change their business unit with a stamp or without one. Operators
 //! ([`calls`]) run all units and each of two, both tables or one, each scope with a folder and a destination of its
 //! own, now and then sealed otherwise; runs end before they pack, die at the n-th durable operation, or find the
-//! disk full there; what they leave is packed by the next run of any scope, by hand, gone on with, or given up;
+//! disk full there; a call that names another scope's place is refused; what they leave is packed by the next run of any scope, by hand, gone on with, or given up;
 //! destinations cannot be reached for a while. Receivers take any bundles in any order, also twice. Clocks are
 //! wrong: the server's goes forward and back by an hour, and that of a table, which may be local time, by its hour
 //! of summer too.
@@ -68,6 +68,12 @@ enum Op {
     Pack(usize, Fate),
     /// Gives up what a run left.
     GiveUp(usize),
+    /// Names a place that is another scope's: a folder or a destination of a run, or a folder for what a run left.
+    Astray {
+        of: usize,
+        to: usize,
+        by: Slip,
+    },
     /// The destination of a scope cannot be reached, or can be again.
     Outage {
         of: usize,
@@ -124,6 +130,14 @@ enum Fate {
     Dies(u64),
 }
 
+/// Which option names the wrong place.
+#[derive(Clone, Copy, Debug)]
+enum Slip {
+    RunOut,
+    RunShip,
+    PackOut,
+}
+
 fn letter() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(A), 3 => Just(B), 1 => Just(X)]
 }
@@ -150,6 +164,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 fn op() -> impl Strategy<Value = Op> {
     let (table, key) = (|| 0..TABLES.len(), || 1..=KEYS);
+    let slip = prop_oneof![Just(Slip::RunOut), Just(Slip::RunShip), Just(Slip::PackOut)];
     let late = (table(), key(), any::<u8>(), letter(), (0..SCOPES, 0..SCOPES));
     prop_oneof![
         21 => (table(), key(), change(KEYS)).prop_map(|(table, key, change)| Op::Change { table, key, change }),
@@ -159,6 +174,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::Resume),
         1 => (any::<usize>(), fate()).prop_map(|(nth, fate)| Op::Pack(nth, fate)),
         1 => any::<usize>().prop_map(Op::GiveUp),
+        2 => (0..SCOPES, 0..SCOPES, slip).prop_map(|(of, to, by)| Op::Astray { of, to, by }),
         1 => (0..SCOPES, any::<bool>()).prop_map(|(of, is_down)| Op::Outage { of, is_down }),
         1 => proptest::collection::vec(any::<u8>(), 1..5).prop_map(|picks| Op::Replay { picks }),
         3 => (1_i64..600).prop_map(|minutes| Op::Wait { minutes }),
@@ -218,7 +234,7 @@ impl History {
         match op {
             Op::Change { table, key, change } => self.change(*table, *key, change),
             Op::Late { table, key, bytes, unit, of } => {
-                self.change(*table, *key, &Change::Delete);
+                self.change(*table, *key, &Change::Delete { logged: None });
                 if !self.tables[*table].rows.contains_key(key) {
                     self.come_late(*table, *key, *bytes, *unit, [of.0, of.1]);
                 }
@@ -231,6 +247,7 @@ impl History {
             Op::Resume(nth) => self.resume(*nth),
             Op::Pack(nth, fate) => self.pack(*nth, *fate),
             Op::GiveUp(nth) => self.give_up(*nth),
+            Op::Astray { of, to, by } => self.go_astray(*of, *to, *by),
             Op::Outage { of, is_down } => self.down[*of] = *is_down,
             Op::Replay { picks } => self.replay_some(picks),
             Op::Wait { minutes } => self.now += minutes,

@@ -1,7 +1,7 @@
 //! What operators do, and what each call may end as: runs, whole or ended half-way, what they left packed, given up
 //! or gone on with, and shipping.
 
-use super::{Call, Fate, History, SCOPES, Seal, scopes};
+use super::{Call, Fate, History, SCOPES, Seal, Slip, scopes};
 use crate::scenarios::destinations::StopsPacking;
 use crate::scenarios::world::minute;
 use blobdelta::backend::PackState;
@@ -181,6 +181,36 @@ impl History {
         packed.unwrap();
         let selection = self.world.backend.run(run).unwrap().selection();
         self.ship(&selection);
+    }
+
+    /// A place of a unit takes that unit's bundles alone: a call that names it for others is refused, and begins nothing.
+    pub(super) fn go_astray(&mut self, of: usize, to: usize, by: Slip) {
+        let of_unit: Vec<Guid> = self.told.iter().filter(|(_, told)| told.of == to).map(|(run, _)| *run).collect();
+        let is_known = of_unit.iter().any(|run| self.world.backend.run(*run).is_ok());
+        if of == to || to == 0 || !is_known || (matches!(by, Slip::RunShip) && !self.ships) {
+            return;
+        }
+        let runs = self.world.backend.recent_runs(1000).unwrap().len();
+        let (folder, place) = (self.folder(to), self.place(to).to_str().unwrap().to_owned());
+        let mut options = self.options(of, Call::usual(of).seal);
+        let error = match by {
+            Slip::PackOut => {
+                let left = self.leftovers();
+                let mut told = left.iter().map(|(run, _)| (*run, self.told[run]));
+                let Some((run, told)) = told.find(|(_, told)| told.of != to) else { return };
+                let pack = self.options(told.of, told.seal).pack;
+                engine::pack(&mut *self.world.backend, run, &folder, &pack, 600, &Local, &Silent).unwrap_err()
+            }
+            Slip::RunOut | Slip::RunShip => {
+                match by {
+                    Slip::RunOut => options.out = Some(folder),
+                    _ => options.pack.ship_to = Some(place),
+                }
+                engine::run(&mut *self.world.backend, &options, &Local, &Silent).unwrap_err()
+            }
+        };
+        assert_eq!(error.kind(), Kind::Usage, "{by:?}: {error}");
+        assert_eq!(self.world.backend.recent_runs(1000).unwrap().len(), runs, "{by:?}");
     }
 
     /// Gives up what a run left.

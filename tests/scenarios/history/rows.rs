@@ -1,7 +1,8 @@
 //! What the source holds of one table, and whose it is.
 
 use super::scopes;
-use crate::scenarios::world::{World, X, config, unit};
+use crate::scenarios::deletions::entry;
+use crate::scenarios::world::{World, X, config, minute, unit};
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::run::Scope;
 use blobdelta::model::table::TableConfig;
@@ -21,8 +22,8 @@ pub(super) enum Change {
     Reassign { unit: u8 },
     /// Another parent, stamped; what lies below it gets new paths and no stamp.
     Move { parent: u32 },
-    /// It goes, and its deletion is logged.
-    Delete,
+    /// It goes, and its deletion is logged; by others so long before or after, as their entry says.
+    Delete { logged: Option<i64> },
 }
 
 pub(super) fn change(keys: u32) -> impl Strategy<Value = Change> {
@@ -33,7 +34,8 @@ pub(super) fn change(keys: u32) -> impl Strategy<Value = Change> {
         3 => (0..=keys, any::<u8>()).prop_map(|(parent, bytes)| Change::Blob { parent, bytes }),
         2 => unit().prop_map(|unit| Change::Reassign { unit }),
         2 => (0..=keys).prop_map(|parent| Change::Move { parent }),
-        2 => Just(Change::Delete),
+        2 => prop_oneof![3 => Just(None), 1 => (-20_000_i64..20_000).prop_map(Some)]
+            .prop_map(|logged| Change::Delete { logged }),
     ]
 }
 
@@ -125,7 +127,7 @@ impl Rows {
             }
             Change::Reassign { unit } => self.reassign(world, at, key, unit),
             Change::Move { parent } => self.move_to(world, at, key, self.parent_of(parent)),
-            Change::Delete => self.delete(world, at, key),
+            Change::Delete { logged } => self.delete(world, at, key, logged),
         }
     }
 
@@ -196,7 +198,7 @@ impl Rows {
         }
     }
 
-    fn delete(&mut self, world: &mut World, at: Moment, number: u32) {
+    fn delete(&mut self, world: &mut World, at: Moment, number: u32, logged: Option<i64>) {
         let has_child = self.rows.values().any(|row| row.parent == Some(number));
         if has_child {
             return;
@@ -204,7 +206,10 @@ impl Rows {
         if let Some(row) = self.rows.remove(&number) {
             self.loosened.extend(row.parent.map(|parent| (parent, at.now)));
             world.remove(number);
-            world.log_deletion(number, at.stamp);
+            match logged {
+                None => world.log_deletion(number, at.stamp),
+                Some(minutes) => entry(world, None, number, minute(at.stamp), at.stamp + minutes),
+            }
             let is_latest = self.note_stamp(number, at.stamp);
             self.deleted.insert(number, (at.now, is_latest));
             self.unseen.retain(|(_, other)| *other != number);
