@@ -6,8 +6,8 @@
 //! - a key in one of a receiver's scopes whose ModifiedOn lies before that scope's last WindowEnd, and whose blob
 //!   came before that scope's last run, is there as it is in the source (a missing row, or one that differs);
 //! - no key whose deletion was logged and handed out stands there, unless it came back later;
-//! - what left its unit before the unit's last run is not there, unless a child of it is, or another chain of the
-//!   receiver has it (a foreign row);
+//! - what left its unit before the unit's last run is not there, or without its blob, where a child of it is; unless
+//!   another chain of the receiver has it (a foreign row);
 //! - no blob is there of a row that never was in its scopes;
 //! - `reconcile` finds in the bundles of a scope what its receiver lacks, and nothing else.
 
@@ -218,18 +218,6 @@ impl Received<'_> {
             // A row that came before its window is waited for.
             || row.metadata.is_none()
             || found.modified >= Some(end.0)
-            || self.holds(scope, number, end)
-    }
-
-    /// Whether something below the key is in scope there, or waits to go, or was below it at the scope's last run.
-    fn holds(&self, scope: Scope, folder: u32, end: End) -> bool {
-        if self.source.loosened.get(&folder).is_some_and(|at| *at >= end.1) {
-            return true;
-        }
-        let below = self.source.rows.iter().filter(|(_, row)| row.parent == Some(folder));
-        below
-            .filter_map(|(number, row)| Some((*number, row, self.target.get(&key(*number))?)))
-            .any(|(number, row, found)| row.is_in(scope) || found.bytes.is_some() || self.holds(scope, number, end))
     }
 
     /// What `reconcile` says of the bundles is what a comparison of source and receiver says.

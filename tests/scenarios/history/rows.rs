@@ -86,8 +86,6 @@ pub(super) struct Rows {
     pub(super) seen: BTreeSet<(Scope, u32)>,
     /// When a key left a scope, in true time.
     pub(super) left: BTreeMap<(Scope, u32), i64>,
-    /// When a folder last lost a child, in true time.
-    pub(super) loosened: BTreeMap<u32, i64>,
     /// Keys that came into a scope without a stamp, which no window can see.
     pub(super) unseen: BTreeSet<(Scope, u32)>,
 }
@@ -107,7 +105,6 @@ impl Rows {
             stamps: BTreeMap::new(),
             seen: BTreeSet::new(),
             left: BTreeMap::new(),
-            loosened: BTreeMap::new(),
             unseen: BTreeSet::new(),
         }
     }
@@ -203,8 +200,7 @@ impl Rows {
         if has_child {
             return;
         }
-        if let Some(row) = self.rows.remove(&number) {
-            self.loosened.extend(row.parent.map(|parent| (parent, at.now)));
+        if self.rows.remove(&number).is_some() {
             world.remove(number);
             match logged {
                 None => world.log_deletion(number, at.stamp),
@@ -229,7 +225,6 @@ impl Rows {
         };
         world.blob(moved, parent, &bytes);
         if let Some(row) = self.rows.get_mut(&moved) {
-            self.loosened.extend(row.parent.map(|parent| (parent, at.now)));
             row.parent = parent;
         }
         self.stamp(world, at, moved, metadata.unit);
