@@ -5,8 +5,9 @@ use super::answer::Answer;
 use super::render::{bytes, clean};
 use crate::durable::Local;
 use crate::error::{Error, Result};
+use crate::model::clock::{Clock as _, SystemClock};
 use crate::monitor::Monitor;
-use crate::ship;
+use crate::ship::{self, ReceiveOptions};
 use crate::store::Location;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -16,6 +17,9 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Every byte is checked on its way, against the bundle's lists and its marker. A bundle that is in
 FOLDER already is not fetched again; what has no marker at the source is not there.
+
+FOLDER remembers the newest bundle of each chain that came from a place. Where the place does not show
+it any more, nor a compacted bundle that lists it, that is an error (3): it withholds what it had.
 
 Examples:
   blobdelta receive s3://acme-deltas/weekly --out ./bundles
@@ -32,6 +36,12 @@ pub struct ReceiveArgs {
     /// A place without any bundle is none to be told of: what is shipped there may still be to come
     #[arg(long)]
     pub allow_empty: bool,
+    /// Hash every file of what is in FOLDER already, too; else its names, sizes and tag files are checked
+    #[arg(long)]
+    pub check_all: bool,
+    /// Fail unless the newest bundle of each chain there is of a run of the last DAYS days
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub not_older_than: Option<u32>,
     #[command(flatten)]
     pub access: AccessArgs,
 }
@@ -42,7 +52,13 @@ pub struct ReceiveArgs {
 /// As [`ship::receive`]; what was received before stays. Usage, if there is no bundle at all, unless that is allowed.
 pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let source = Location::parse(&args.source)?;
-    let received = ship::receive(&source, &args.out, &args.access.read()?, &Local, monitor)?;
+    let now = SystemClock.now().utc;
+    let options = ReceiveOptions {
+        access: args.access.read()?,
+        check_all: args.check_all,
+        not_before: args.not_older_than.map(|days| now.minus_minutes(days * 24 * 60)),
+    };
+    let received = ship::receive(&source, &args.out, &options, &Local, monitor)?;
     let (mut text, mut objects) = (String::new(), Vec::new());
     for one in &received {
         let place = one.path.display().to_string();

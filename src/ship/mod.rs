@@ -7,6 +7,7 @@
 mod claim;
 mod cover;
 mod marker;
+mod memory;
 mod prune;
 mod receive;
 mod send;
@@ -14,5 +15,5 @@ mod shipment;
 mod there;
 
 pub use prune::{PruneOptions, Pruned, Removed, prune};
-pub use receive::{Received, receive};
+pub use receive::{ReceiveOptions, Received, receive};
 pub use send::{ShipOptions, Shipped, ship};

@@ -4,6 +4,7 @@
 //! lists, the list of tag files against the marker; then it gets its name by one rename. What a
 //! crash leaves is swept by the next one, which fetches that bundle from its start.
 
+use super::memory::{Memory, Shown, manifest_of};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
     self, Access, Bundle, Container, FileInfo, fetch_sealed, is_abandoned, places, read_marker, sweep_staging,
@@ -11,6 +12,7 @@ use crate::bundle::{
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
 use crate::store::{self, Location};
 use std::path::{Path, PathBuf};
@@ -30,32 +32,67 @@ pub struct Received {
     pub bytes: u64,
 }
 
+/// What is asked of a place and its bundles.
+#[derive(Clone, Debug, Default)]
+pub struct ReceiveOptions {
+    /// What opens a bundle, and who has to vouch for it.
+    pub access: Access,
+    /// Whether every file is hashed of what stands in the folder already; else that of a bundle that was named.
+    pub check_all: bool,
+    /// When the run of the newest bundle of each chain there may have started at the earliest, UTC.
+    pub not_before: Option<Timestamp>,
+}
+
 /// Takes the bundle that `source` names, or all that are there, in the order of their names; ends at
-/// the first that fails, because those after it build on it.
+/// the first that fails, because those after it build on it. Of a place, it then looks whether what was received from
+/// there before is still there.
 ///
 /// # Errors
 /// Usage: no such folder, another bundle stands in it under the name of one; Verification: one is
-/// not what its lists or its marker say, or not signed as asked; Config, for a place that cannot be
-/// reached so; Io; Cancelled.
+/// not what its lists or its marker say, or not signed as asked, or the place withholds what it showed before, or is
+/// too old; Config, for a place that cannot be reached so; Io; Cancelled.
 pub fn receive(
     source: &Location,
     out_dir: &Path,
-    access: &Access,
+    options: &ReceiveOptions,
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Received>> {
     sweep_staging(disk, out_dir, &|_, path| is_abandoned(disk, path))?;
-    let found = places(&[source.as_url()?.to_string().into()])?;
+    let source = source.as_url()?.to_string();
+    let found = places(&[source.clone().into()])?;
+    let is_named = found.iter().any(|place| place.is_named);
+    let (mut memory, mut shown) = (Memory::read(out_dir)?, Shown::default());
     let mut received = Vec::new();
     for place in found {
         monitor.check()?;
         let url = Location::parse(&place.path.to_string_lossy())?;
-        received.push(one(&url, out_dir, access, disk, monitor).map_err(|error| error.file(&place.path))?);
+        let is_whole = is_named || options.check_all;
+        let one =
+            one(&url, out_dir, (&options.access, is_whole), disk, monitor).map_err(|error| error.file(&place.path))?;
+        let manifest = manifest_of(&one.path, &options.access)?;
+        shown.add(one.root_sha256, manifest.as_ref());
+        if !is_named {
+            memory.note(&source, (&one.name, one.root_sha256), manifest.as_ref());
+        }
+        received.push(one);
     }
+    if !is_named {
+        // What was seen newer stays remembered where the place rolled back.
+        memory.check(&source, &shown)?;
+        memory.write(disk)?;
+    }
+    options.not_before.map_or(Ok(()), |not_before| shown.check_fresh(not_before))?;
     Ok(received)
 }
 
-fn one(url: &Location, out_dir: &Path, access: &Access, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<Received> {
+fn one(
+    url: &Location,
+    out_dir: &Path,
+    (access, is_whole): (&Access, bool),
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<Received> {
     let (at, name) = url.parent().ok_or_else(|| Error::internal("a bundle without a name"))?;
     let store = store::open(&at, disk)?;
     let root_sha256 = read_marker(store.as_ref(), &at, &name)?
@@ -71,7 +108,7 @@ fn one(url: &Location, out_dir: &Path, access: &Access, disk: &dyn Disk, monitor
         return Ok(Received { name, path, root_sha256, stood, bytes });
     }
     if path.symlink_metadata().is_ok() {
-        return stands(name, path, root_sha256, access, monitor);
+        return stands(name, path, root_sha256, (access, is_whole), monitor);
     }
     let bundle = Bundle::open_in(Container::open(Path::new(&url.to_string()), access)?)?;
     let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
@@ -85,12 +122,13 @@ fn one(url: &Location, out_dir: &Path, access: &Access, disk: &dyn Disk, monitor
     Ok(Received { name, path, root_sha256, stood: published.adopted(), bytes: published.payload_bytes() })
 }
 
-/// Something stands under the name: the same bundle, whole and as asked, or an error.
+/// Something stands under the name: the same bundle, as asked and with its exact files, and their hashes where that
+/// is asked too; or an error.
 fn stands(
     name: String,
     path: PathBuf,
     root_sha256: Sha256,
-    access: &Access,
+    (access, is_whole): (&Access, bool),
     monitor: &dyn Monitor,
 ) -> Result<Received> {
     let other = || {
@@ -101,7 +139,8 @@ fn stands(
     if bundle.root_sha256() != root_sha256 {
         return Err(other().file(path));
     }
-    Bundle::open_in(Container::open(&path, access)?)?.check_whole(monitor)?;
+    let bundle = Bundle::open_in(Container::open(&path, access)?)?;
+    if is_whole { bundle.check_whole(monitor) } else { bundle.check_file_set() }?;
     let bytes = |file: &FileInfo| file.bytes;
     let bytes = bundle.manifest().tables.iter().flat_map(|table| &table.files).map(bytes).sum();
     Ok(Received { name, path, root_sha256, stood: true, bytes })

@@ -5,10 +5,10 @@
 use crate::List;
 use crate::faults::is_full;
 use crate::ship::folders::{Site, assert_same, names};
-use blobdelta::bundle::{Access, places};
+use blobdelta::bundle::places;
 use blobdelta::durable::{Fault, Faulty, When};
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{ShipOptions, receive, ship};
+use blobdelta::ship::{ReceiveOptions, ShipOptions, receive, ship};
 use blobdelta::verify::{Level, verify};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn shipping() {
 fn receiving() {
     let site = Site::new();
     site.ship(&site.bundle).unwrap();
-    let options = Access::default();
+    let options = ReceiveOptions::default();
     let counting = Faulty::new(When::Never);
     receive(&site.drop(), &site.path("in"), &options, &counting, &Silent).unwrap();
     assert!(counting.count() > 20, "{}", counting.count());

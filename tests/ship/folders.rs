@@ -6,7 +6,7 @@ use blobdelta::chain::survey;
 use blobdelta::durable::Local;
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{Received, ShipOptions, Shipped, receive, ship};
+use blobdelta::ship::{ReceiveOptions, Received, ShipOptions, Shipped, receive, ship};
 use blobdelta::store::Location;
 use blobdelta::verify::{FindingKind, Level, verify};
 use std::fs;
@@ -59,7 +59,7 @@ impl Site {
     }
 
     pub fn receive(&self) -> Result<Vec<Received>> {
-        receive(&self.drop(), &self.path("in"), &Access::default(), &Local, &Silent)
+        receive(&self.drop(), &self.path("in"), &ReceiveOptions::default(), &Local, &Silent)
     }
 
     pub fn found(&self) -> Vec<FindingKind> {
@@ -83,6 +83,11 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// What lies in the folder of a receiver, beside what it remembers.
+pub fn in_folder(folder: &Path) -> Vec<String> {
+    names(folder).into_iter().filter(|name| name != ".blobdelta-received.json").collect()
+}
+
 pub fn assert_same(one: &Path, other: &Path) {
     let (all, others) = (entries(&Local, one).unwrap(), entries(&Local, other).unwrap());
     assert_eq!(all, others);
@@ -102,7 +107,7 @@ pub fn what_arrives_is_what_was_shipped(site: &Site) {
     assert_eq!((received.len(), received[0].root_sha256, received[0].stood), (1, root, false));
     assert_same(&site.bundle, &received[0].path);
     assert!(site.receive().unwrap()[0].stood);
-    assert_eq!(names(&site.path("in")), [site.name()]);
+    assert_eq!(in_folder(&site.path("in")), [site.name()]);
 }
 
 pub fn an_archive_arrives_as_it_is(site: &Site) {
@@ -125,8 +130,9 @@ pub fn an_archive_arrives_as_it_is(site: &Site) {
         bytes[at] ^= 1;
         fs::write(site.path("drop").join(&name), bytes).unwrap();
         assert_eq!(site.receive().unwrap_err().kind(), Kind::Verification);
-        assert_eq!(names(&site.path("in")), [] as [&str; 0]);
+        assert_eq!(in_folder(&site.path("in")), [] as [&str; 0]);
         fs::remove_file(site.path("drop").join(name + ".complete")).unwrap();
+        fs::remove_file(site.path("in").join(".blobdelta-received.json")).unwrap();
     }
 }
 
@@ -262,7 +268,7 @@ pub fn what_has_no_marker_is_not_there(site: &Site) {
     assert!(places(&[all]).unwrap().is_empty());
     assert_eq!(site.receive().unwrap(), []);
     assert_eq!(Container::open(&site.url(), &Access::default()).err().unwrap().kind(), Kind::Usage);
-    assert_eq!(names(&site.path("in")), [] as [&str; 0]);
+    assert_eq!(in_folder(&site.path("in")), [] as [&str; 0]);
 }
 
 pub fn a_changed_object_is_found_and_not_received(site: &Site) {
@@ -273,7 +279,7 @@ pub fn a_changed_object_is_found_and_not_received(site: &Site) {
     fs::write(&part, bytes).unwrap();
     assert_eq!(site.found(), [FindingKind::ChangedPayloadFile]);
     assert_eq!(site.receive().unwrap_err().kind(), Kind::Verification);
-    assert_eq!(names(&site.path("in")), [] as [&str; 0]);
+    assert_eq!(in_folder(&site.path("in")), [] as [&str; 0]);
 }
 
 pub fn a_marker_of_another_bundle_is_found(site: &Site) {

@@ -10,7 +10,7 @@ use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::{Disk, Faulty, Local, When};
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{PruneOptions, Pruned, prune};
+use blobdelta::ship::{PruneOptions, Pruned, ReceiveOptions, prune, receive};
 use std::path::{Path, PathBuf};
 
 const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -22,6 +22,8 @@ pub fn add_to(list: &mut List) {
     add("a_compacted_bundle_that_is_not_whole_stands_for_nothing", not_whole);
     add("a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
     add("a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
+    add("a_place_that_withholds_what_it_showed_is_told", withheld);
+    add("a_place_whose_newest_bundle_is_too_old_is_told", too_old);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
 }
@@ -172,6 +174,49 @@ fn a_claim_is_no_cover() {
     let mut manifest = Bundle::open(&weeks.compacted(3)).unwrap().manifest().clone();
     manifest.run.run_id = crate::made::key(9);
     assert!(manifest.to_bytes().is_err());
+}
+
+fn receive_all(weeks: &Weeks, not_before: Option<i64>) -> Result<usize> {
+    let out = weeks.site.path("received");
+    std::fs::create_dir_all(&out).unwrap();
+    let options = ReceiveOptions { not_before: not_before.map(crate::made::at), ..ReceiveOptions::default() };
+    receive(&weeks.site.drop(), &out, &options, &Local, &Silent).map(|received| received.len())
+}
+
+/// The owner of a store shows an older state of it; nothing in that is wrong.
+fn withheld() {
+    let weeks = Weeks::new();
+    assert_eq!(receive_all(&weeks, None).unwrap(), 6);
+    let drop = weeks.site.path("drop");
+    let (newest, aside) = (name(&weeks.bundles[5]) + ".complete", weeks.site.path("aside"));
+    std::fs::rename(drop.join(&newest), &aside).unwrap();
+    for _ in 0..2 {
+        let error = receive_all(&weeks, None).unwrap_err();
+        assert_eq!(error.kind(), Kind::Verification, "{error}");
+        assert!(error.to_string().contains("withholds it"), "{error}");
+    }
+    // Another folder has never seen it, and another place is another one.
+    let elsewhere = weeks.site.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    assert!(receive(&weeks.site.drop(), &elsewhere, &ReceiveOptions::default(), &Local, &Silent).is_ok());
+    std::fs::rename(aside, drop.join(&newest)).unwrap();
+    assert_eq!(receive_all(&weeks, None).unwrap(), 6);
+    // A compacted bundle that lists it stands for it; an older one that went is no matter.
+    weeks.compacted(6);
+    for nth in [0, 5] {
+        std::fs::remove_file(drop.join(name(&weeks.bundles[nth]) + ".complete")).unwrap();
+    }
+    assert_eq!(receive_all(&weeks, None).unwrap(), 5);
+    // A memory that is none is told.
+    std::fs::write(weeks.site.path("received").join(".blobdelta-received.json"), "{").unwrap();
+    assert_eq!(receive_all(&weeks, None).unwrap_err().kind(), Kind::Config);
+}
+
+fn too_old() {
+    let weeks = Weeks::new();
+    assert_eq!(receive_all(&weeks, Some(7 * WEEK_MICROS)).unwrap(), 6);
+    let error = receive_all(&weeks, Some(7 * WEEK_MICROS + 1)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Verification, "{error}");
 }
 
 fn the_future() {

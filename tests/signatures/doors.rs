@@ -169,7 +169,7 @@ fn what_is_received_already() {
     assert_eq!(signing.call(&[], &["receive", "drop", "--out", "made", "--signer", "others"]).code, 3);
     let ended = signing.good(&["receive", "drop", "--out", "made", "--signer", "allowed"]);
     assert!(ended.stdout.contains("stood there already"), "{ended:?}");
-    // What stands there is looked at whole: its tag files are as they were.
+    // What stands there is looked at whole where it is named, or where that is asked: its tag files are as they were.
     let bundle = fs::read_dir(signing.world.path("made")).unwrap().map(|entry| entry.unwrap().path());
     let bundle = bundle.filter(|path| path.extension().is_some_and(|end| end == "bundle")).last().unwrap();
     let table = fs::read_dir(bundle.join("data")).unwrap().next().unwrap().unwrap().path();
@@ -178,6 +178,9 @@ fn what_is_received_already() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&part, bytes).unwrap();
-    let ended = signing.call(&[], &["receive", "drop", "--out", "made"]);
-    assert!(ended.code == 3 && ended.stderr.contains("part-00000.parquet"), "{ended:?}");
+    let named = format!("drop/{}", bundle.file_name().unwrap().display());
+    for door in [&["receive", "drop", "--check-all", "--out", "made"][..], &["receive", &named, "--out", "made"]] {
+        let ended = signing.call(&[], door);
+        assert!(ended.code == 3 && ended.stderr.contains("part-00000.parquet"), "{ended:?}");
+    }
 }

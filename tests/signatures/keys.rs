@@ -4,6 +4,7 @@ use blobdelta::bundle::signature::{AllowedSigners, NAMESPACE, Refusal, SignedBy,
 use blobdelta::error::{Error, Result};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -101,7 +102,8 @@ impl Agent {
         let process = command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
         let agent = Self { process, socket };
         for _ in 0..500 {
-            if agent.socket.exists() {
+            // The file is there before anybody listens.
+            if UnixStream::connect(&agent.socket).is_ok() {
                 return agent;
             }
             std::thread::sleep(Duration::from_millis(20));
