@@ -56,6 +56,9 @@ pub struct UnpackArgs {
     /// The column of values; without it `file_stream`, or the only one of a large binary type
     #[arg(long, value_name = "COLUMN")]
     pub blob_column: Option<String>,
+    /// With --latest, go on where bundles are missing between: what they hold, deletions too, is then not here
+    #[arg(long, requires = "latest")]
+    pub allow_gap: bool,
     #[command(flatten)]
     pub access: AccessArgs,
 }
@@ -72,6 +75,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         filters: args.filters.clone(),
         name_column: args.name_column.clone(),
         blob_column: args.blob_column.clone(),
+        allow_gap: args.allow_gap,
         access: args.access.read()?,
         ..UnpackOptions::new(&args.out)
     };

@@ -2,8 +2,8 @@
 
 use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
-use crate::error::{Error, Kind, Result};
-use crate::links::{Fault, Link, Span, judge, tables_in_order};
+use crate::error::{Error, Result};
+use crate::links::{check_whole, tables_in_order};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -56,34 +56,9 @@ pub(super) fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
 /// # Errors
 /// Usage: bundles of several scopes; Config: a table whose columns changed; ChainGap.
 pub(super) fn check(tables: &BTreeMap<TableName, Parts<'_>>) -> Result<()> {
-    tables
-        .iter()
-        .try_for_each(|(name, parts)| alike(parts).and_then(|()| whole(parts)).map_err(|error| error.table(name)))
-}
-
-/// Whether nothing is missing between the first and the last.
-fn whole(parts: &Parts<'_>) -> Result<()> {
-    let links: Vec<Link> = parts.iter().map(|(bundle, table)| Link::of(bundle, table)).collect();
-    let judgement = judge(&links.iter().collect::<Vec<_>>());
-    let missing = judgement.faults.iter().find_map(|(nth, fault)| match fault {
-        Fault::PreviousIsMissing(root) => {
-            Some((*nth, format!("a bundle of this chain is missing before this one: its root digest is {root}")))
-        }
-        // It may begin anywhere: what was before the first is before the compacted one too. A second start
-        // and a fork come of a job database that was set back, and have what is in their windows.
-        _ => None,
-    });
-    let gap = judgement.gaps.first().map(|gap| {
-        let Span { start, end } = gap.span;
-        (gap.before, format!("bundles of this chain are missing: it ends at {start}, and this one starts at {end}"))
-    });
-    match missing.or(gap) {
-        Some((nth, what)) => {
-            let error = Error::new(Kind::ChainGap, what).file(parts[nth].0.path());
-            Err(error.hint("name the bundles between as well"))
-        }
-        None => Ok(()),
-    }
+    tables.iter().try_for_each(|(name, parts)| {
+        alike(parts).and_then(|()| check_whole(parts.iter().copied())).map_err(|error| error.table(name))
+    })
 }
 
 fn alike(parts: &Parts<'_>) -> Result<()> {

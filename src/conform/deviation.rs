@@ -16,6 +16,8 @@ pub enum Deviation {
     OutsideWindow,
     /// The row is from another run.
     WrongRun,
+    /// The row is another business unit's than the bundle's.
+    WrongUnit,
     /// A time is later than any can be (rule 27).
     InTheFuture,
 }

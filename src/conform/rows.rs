@@ -6,10 +6,10 @@ use crate::bundle::{Bundle, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::column::{DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::model::run::Step;
+use crate::model::run::{Scope, Step};
 use crate::model::version::Version;
 use std::borrow::Cow;
 
@@ -60,6 +60,7 @@ pub struct RowRules<'b> {
     depth: usize,
     early: usize,
     path: Option<usize>,
+    unit: usize,
     hashed: Vec<usize>,
 }
 
@@ -80,6 +81,7 @@ impl<'b> RowRules<'b> {
             depth: index(DELTA_DEPTH)?,
             early: index(DELTA_EARLY)?,
             path: table.path_column.as_ref().and_then(|path| plan.index_of(path)),
+            unit: index(DELTA_BUSINESS_UNIT)?,
             hashed: planned.filter(|(_, column)| column.content_sha256.is_some()).map(|(at, _)| at).collect(),
         })
     }
@@ -106,6 +108,7 @@ impl<'b> RowRules<'b> {
         let (step, depth) = (int(self.step)?, int(self.depth)?);
         let early = matches!(batch.cell(row, self.early)?, Cell::Bool(true));
         let version = batch.version(row, false)?;
+        self.check_unit((batch, row), (key, step), tell)?;
         check_run(self.bundle, key, &version, tell);
         check_times(self.bundle, self.table, key, &version, tell);
         self.place_in_window((key, step, early), &version, &mut walk.tally, tell);
@@ -153,6 +156,32 @@ impl<'b> RowRules<'b> {
             let name = &batch.plan().columns()[column].name;
             let detail = format!("column {name}, key {key}: {said:?} is said, the value is {found:?}");
             tell(D::WrongContentHash, detail);
+        }
+        Ok(())
+    }
+
+    /// The rows of a business unit's bundle are that unit's, and of the ancestors that they need no other one's content comes
+    /// along (rules 7 and 12).
+    fn check_unit(
+        &self,
+        (batch, row): (&BatchRows, usize),
+        (key, step): (Guid, i64),
+        tell: &mut dyn FnMut(D, String),
+    ) -> Result<()> {
+        let Scope::BusinessUnit(unit) = self.table.scope.0 else { return Ok(()) };
+        let found = match batch.cell(row, self.unit)? {
+            Cell::Guid(found) if found == unit => return Ok(()),
+            Cell::Guid(found) => format!("business unit {found}"),
+            _ => "no business unit".to_owned(),
+        };
+        let is_ancestor = step == i64::from(Step::MissingParents.number());
+        let has_content = |column: &usize| match batch.content_sha256(row, *column)? {
+            None => Ok(false),
+            Some(content) => Ok(content != Sha256::of(&[])),
+        };
+        let content = self.hashed.iter().map(has_content).collect::<Result<Vec<bool>>>()?;
+        if !is_ancestor || content.contains(&true) {
+            tell(D::WrongUnit, format!("key {key} is of {found}, in a bundle of business unit {unit}"));
         }
         Ok(())
     }

@@ -15,7 +15,9 @@ mod model;
 mod order;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use judge::{Fault, Gap, Judgement, judge};
 pub use model::{ChainId, Link, RunRank, Span};
 pub use order::{Ordered, in_order, tables_in_order};
+pub use whole::check_whole;

@@ -10,7 +10,7 @@ use crate::bundle::{
     self, Access, Bundle, Container, FileInfo, fetch_sealed, is_abandoned, places, read_marker, sweep_staging,
 };
 use crate::durable::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
@@ -140,7 +140,12 @@ fn stands(
         return Err(other().file(path));
     }
     let bundle = Bundle::open_in(Container::open(&path, access)?)?;
-    if is_whole { bundle.check_whole(monitor) } else { bundle.check_file_set() }?;
+    let checked = if is_whole { bundle.check_whole(monitor) } else { bundle.check_file_set() };
+    checked.map_err(|error| match error.kind() {
+        Kind::Verification => error
+            .hint(format!("it was damaged since it was received: move {} away, and receive it again", path.display())),
+        _ => error,
+    })?;
     let bytes = |file: &FileInfo| file.bytes;
     let bytes = bundle.manifest().tables.iter().flat_map(|table| &table.files).map(bytes).sum();
     Ok(Received { name, path, root_sha256, stood: true, bytes })

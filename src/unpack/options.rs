@@ -53,7 +53,9 @@ pub struct UnpackOptions {
     pub name_column: Option<String>,
     /// The column of values; if `None`, `file_stream`, or else the only one of a large binary type.
     pub blob_column: Option<String>,
-    /// What opens encrypted archives.
+    /// Whether bundles may be missing between those that are taken together.
+    pub allow_gap: bool,
+    /// What opens encrypted archives, and who has to vouch.
     pub access: Access,
     /// Versions that are held at a time; the default of a million takes some 100 MB.
     pub keys_per_pass: u64,
@@ -70,6 +72,7 @@ impl UnpackOptions {
             filters: Vec::new(),
             name_column: None,
             blob_column: None,
+            allow_gap: false,
             access: Access::default(),
             keys_per_pass: 1_000_000,
         }

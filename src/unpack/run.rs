@@ -12,7 +12,7 @@ use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::links::tables_in_order;
+use crate::links::{check_whole, tables_in_order};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -30,7 +30,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// Usage: several bundles without `latest`, or of several sources; a folder that is not empty; a
-/// table, column or key that is not there. Verification, with the file; Io; Cancelled.
+/// table, column or key that is not there. ChainGap, unless it is allowed; Verification, with the file; Io; Cancelled.
 pub fn unpack(
     bundles: &[PathBuf],
     options: &UnpackOptions,
@@ -48,6 +48,12 @@ pub fn unpack(
     }
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
         return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
+    }
+    if options.latest && !options.allow_gap {
+        let all = tables.values().flatten().map(|source| (source.bundle, source.table));
+        check_whole(all).map_err(|error| {
+            error.hint("name the bundles between as well, or let it be: --allow-gap; what they hold is then not here")
+        })?;
     }
     let rows = tables.values().map(|sources| {
         let files = sources.iter().flat_map(|source| source.table.files_of(FileRole::Rows));

@@ -95,6 +95,8 @@ pub enum FindingKind {
     WrongCount,
     /// A row is from another run.
     WrongRun,
+    /// A row is of another business unit than the table's scope says.
+    WrongUnit,
     /// A time is later than the start of the run and a day (rule 27).
     InTheFuture,
     /// A parent is neither in the bundle nor listed as absent.
@@ -113,6 +115,7 @@ impl From<Deviation> for FindingKind {
             Deviation::DuplicateKey => Self::DuplicateKey,
             Deviation::OutsideWindow => Self::OutsideWindow,
             Deviation::WrongRun => Self::WrongRun,
+            Deviation::WrongUnit => Self::WrongUnit,
             Deviation::InTheFuture => Self::InTheFuture,
         }
     }

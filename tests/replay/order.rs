@@ -3,7 +3,7 @@
 use crate::made::{Made, Row, table_name};
 use crate::replay::place::{Into, Place};
 use blobdelta::bundle::Bundle;
-use blobdelta::bundle::manifest::{BundleKind, Manifest};
+use blobdelta::bundle::manifest::Manifest;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
@@ -108,10 +108,12 @@ pub fn a_chain_that_forks_is_told_and_circles_are_refused(place: &Place) {
     let into = place.target("New");
     into.apply(&[first, second], false).unwrap();
     assert_eq!(into.apply(&[fork], false).unwrap().bundles[0].tables[0].told.len(), 1);
-    let circle = after_root(place, 6, (0, 10), Some(Sha256::of(b"itself")), |manifest| {
-        (manifest.kind, manifest.inputs) = (BundleKind::Compacted, vec![Sha256::of(b"another"), Sha256::of(b"itself")]);
-        manifest.inputs.sort();
-    });
+    let mut circle = Made::new(6, 6000, (0, 10));
+    circle.rows = vec![Row::root(6, Some(9), &[6])];
+    circle.previous = Some(Sha256::of(b"itself"));
+    circle.inputs = vec![Sha256::of(b"another"), Sha256::of(b"itself")];
+    circle.inputs.sort();
+    let circle = circle.write(place.folder());
     let error = into.apply(&[circle], true).unwrap_err();
     assert!(error.kind() == Kind::Verification && error.to_string().contains("circle"), "{error}");
 }

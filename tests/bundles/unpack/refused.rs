@@ -2,7 +2,10 @@
 
 use super::made::{Content, Row, key};
 use super::{Place, TABLE, files};
+use blobdelta::bundle::Bundle;
+use blobdelta::durable::Local;
 use blobdelta::error::Kind;
+use blobdelta::monitor::Silent;
 use blobdelta::unpack::{Filter, UnpackOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,4 +92,33 @@ fn what_is_not_there_is_a_wrong_argument() {
     // Deleted after all.
     assert_eq!(kind(&place, &both, &UnpackOptions { latest: true, key: Some(key(1)), ..options() }), Kind::Usage);
     assert!(!place.out().exists());
+}
+
+/// A bundle that is missing between others may hold the deletion, or the later version, of a row.
+#[test]
+fn the_latest_is_not_taken_over_a_gap_unless_it_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut previous = None;
+    let bundles: Vec<PathBuf> = (1..4_u8)
+        .map(|run| {
+            let start = i64::from(run) * 100;
+            let mut made = crate::verify::made::Made::new(run, 1000 * i64::from(run), (start, start + 100));
+            made.rows = vec![crate::verify::made::Row::root(run, Some(start), &[run])];
+            made.previous = previous;
+            let path = made.write(folder.path());
+            previous = Some(Bundle::open(&path).unwrap().root_sha256());
+            path
+        })
+        .collect();
+    let unpack = |bundles: &[PathBuf], out: &str, allow_gap: bool| {
+        let options = UnpackOptions { latest: true, allow_gap, ..UnpackOptions::new(folder.path().join(out)) };
+        blobdelta::unpack::unpack(bundles, &options, &Local, &Silent, &mut |_| {})
+    };
+    let ends = [bundles[0].clone(), bundles[2].clone()];
+    let error = unpack(&ends, "refused", false).unwrap_err();
+    assert_eq!(error.kind(), Kind::ChainGap, "{error}");
+    assert!(!folder.path().join("refused").exists());
+    assert_eq!(unpack(&ends, "allowed", true).unwrap().files, 2);
+    assert_eq!(unpack(&bundles, "whole", false).unwrap().files, 3);
+    assert_eq!(unpack(&bundles[1..], "later", false).unwrap().files, 2, "a chain may begin anywhere");
 }

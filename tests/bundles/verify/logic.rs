@@ -3,11 +3,13 @@
 
 use super::made::{self, Content, Made, Row, key};
 use blobdelta::backend::{Connection, OpenOptions};
+use blobdelta::bundle::manifest::{Manifest, ScopeText};
 use blobdelta::bundle::{Access, Bundle, Container};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
 use blobdelta::model::id::{Guid, KeyOrder};
+use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::verify::FindingKind as K;
@@ -46,6 +48,11 @@ fn is_applied(made: &Made, is_good: bool) {
     let mut after = Made::new(9, 2000, (500, 900));
     after.rows = vec![Row::root(100, Some(600), b"after")];
     let key_order = Bundle::open(&path).unwrap().manifest().tables[0].key_order;
+    let scope = Bundle::open(&path).unwrap().manifest().tables[0].scope.0;
+    if scope != Scope::All {
+        after.spoil = |manifest| manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(0xA)));
+        after.rows.clear();
+    }
     if key_order == KeyOrder::SqlServer {
         after.spoil = |manifest| manifest.tables[0].key_order = KeyOrder::SqlServer;
     }
@@ -196,6 +203,28 @@ fn values_are_what_their_hashes_say() {
 #[test]
 fn rows_of_another_run_are_found() {
     expect(|made| made.row_run = 2, &[K::WrongRun]);
+}
+
+/// The rows of one unit's bundle are relabelled as another's; ancestors may be anybody's, without their content.
+#[test]
+fn rows_of_another_business_unit_are_found() {
+    let relabelled: fn(&mut Manifest) = |manifest| {
+        manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(0xA)));
+        manifest.run.business_unit = Some(key(0xA));
+    };
+    expect(|made| made.spoil = relabelled, &[K::WrongUnit]);
+    let ancestors = |content: &'static [u8]| {
+        move |made: &mut Made| {
+            made.spoil = relabelled;
+            made.rows.retain(|row| row.step == 2);
+            made.absent.clear();
+            if !content.is_empty() {
+                made.rows[0].content = Content::Inline(content.to_vec());
+            }
+        }
+    };
+    expect(ancestors(b""), &[]);
+    expect(ancestors(b"another's"), &[K::WrongUnit]);
 }
 
 /// Rule 27: nothing is later than a day after the run's start.

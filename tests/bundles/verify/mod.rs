@@ -7,5 +7,5 @@ mod damage;
 mod forge;
 mod guard;
 mod logic;
-mod made;
+pub mod made;
 mod malice;
