@@ -90,4 +90,4 @@ pub use send::Outgoing;
 pub use staged::{Sealed, Staged, TableStage};
 pub use staging::{Scratch, Swept, is_abandoned, sweep_staging};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
-pub use whose::{Scopes, check_coming, not_theirs, not_theirs_there, open_or_pass, scopes_of, scopes_text};
+pub use whose::{Scopes, check_coming, not_theirs, not_theirs_there, open_or_pass, scopes_of, scopes_text, standing};

@@ -3,6 +3,7 @@
 use super::access::AccessArgs;
 use super::answer::Answer;
 use super::render::{bytes, clean};
+use super::waiver::PlaceArgs;
 use crate::durable::Local;
 use crate::error::{Error, Result};
 use crate::model::clock::{Clock as _, SystemClock};
@@ -43,6 +44,8 @@ pub struct ReceiveArgs {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub not_older_than: Option<u32>,
     #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -56,6 +59,7 @@ pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = ReceiveOptions {
         access: args.access.read()?,
         check_all: args.check_all,
+        shared_place: args.place.is_shared(),
         not_before: args.not_older_than.map(|days| now.minus_minutes(days * 24 * 60)),
     };
     let received = ship::receive(&source, &args.out, &options, &Local, monitor)?;

@@ -16,6 +16,11 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Whether it was said.
+    pub fn is_shared(&self) -> bool {
+        self.shared_place
+    }
+
     /// That bundles may come to a place by what stands there, unless it is said by name.
     ///
     /// # Errors

@@ -7,14 +7,17 @@
 use super::memory::{Memory, Shown, manifest_of};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
-    self, Access, Bundle, Container, FileInfo, fetch_sealed, is_abandoned, places, read_marker, sweep_staging,
+    self, Access, Bundle, Container, FileInfo, Place, Scopes, fetch_sealed, is_abandoned, not_theirs_there, places,
+    read_marker, scopes_of, standing, sweep_staging,
 };
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
 use crate::store::{self, Location};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A bundle that is in the folder.
@@ -39,6 +42,8 @@ pub struct ReceiveOptions {
     pub access: Access,
     /// Whether every file is hashed of what stands in the folder already; else that of a bundle that was named.
     pub check_all: bool,
+    /// Whether rows of other scopes than those that the folder holds may come into it (rule 18).
+    pub shared_place: bool,
     /// When the run of the newest bundle of each chain there may have started at the earliest, UTC.
     pub not_before: Option<Timestamp>,
 }
@@ -62,6 +67,9 @@ pub fn receive(
     let source = source.as_url()?.to_string();
     let found = places(&[source.clone().into()])?;
     let is_named = found.iter().any(|place| place.is_named);
+    if !options.shared_place {
+        check_folder(&found, out_dir, &options.access, monitor)?;
+    }
     let (mut memory, mut shown) = (Memory::read(out_dir)?, Shown::default());
     let mut received = Vec::new();
     for place in found {
@@ -84,6 +92,27 @@ pub fn receive(
     }
     options.not_before.map_or(Ok(()), |not_before| shown.check_fresh(not_before))?;
     Ok(received)
+}
+
+/// Rule 18: into a folder that holds one business unit's bundles of a source no others of it come. What is encrypted
+/// cannot be looked into.
+fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn Monitor) -> Result<()> {
+    let mut coming: BTreeMap<Guid, Scopes> = BTreeMap::new();
+    for place in found {
+        let name = place.path.to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
+        if name.ends_with(".age") || out_dir.join(&name).symlink_metadata().is_ok() {
+            continue;
+        }
+        monitor.check()?;
+        let bundle = Bundle::open_in(Container::open(&place.path, access)?).map_err(|error| error.file(&place.path))?;
+        coming.entry(bundle.manifest().run.source_id).or_default().extend(scopes_of(bundle.manifest()));
+    }
+    for (source, scopes) in &coming {
+        let is_new = standing(*source, out_dir, monitor)?.is_empty();
+        let refused = if is_new { None } else { not_theirs_there(*source, scopes, out_dir, monitor)? };
+        refused.map_or(Ok(()), Err)?;
+    }
+    Ok(())
 }
 
 fn one(

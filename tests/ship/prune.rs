@@ -1,14 +1,16 @@
 //! Pruning a destination: what may go, what stays, and a crash at every operation of it.
 
 use crate::List;
-use crate::made::{Made, Row};
+use crate::made::{Made, Row, key};
 use crate::ship::crashes::{assert_whole, faults};
 use crate::ship::folders::{Site, names};
+use blobdelta::bundle::manifest::{Manifest, ScopeText};
 use blobdelta::bundle::{Access, Bundle};
 use blobdelta::chain::survey;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::{Disk, Faulty, Local, When};
 use blobdelta::error::{Kind, Result};
+use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{PruneOptions, Pruned, ReceiveOptions, prune, receive};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ pub fn add_to(list: &mut List) {
     add("a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
     add("a_place_that_withholds_what_it_showed_is_told", withheld);
     add("a_place_whose_newest_bundle_is_too_old_is_told", too_old);
+    add("no_other_unit_s_rows_are_received_into_a_unit_s_folder", of_other_units);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
 }
@@ -41,7 +44,7 @@ impl Weeks {
             let at = i64::from(nth) * WEEK_MICROS;
             let mut made = Made::new(nth, at, (at - WEEK_MICROS, at));
             made.rows = vec![Row::root(nth, Some(at - 1), &[nth])];
-            made.tombstones = vec![(crate::made::key(100 + nth), at - 2)];
+            made.tombstones = vec![(key(100 + nth), at - 2)];
             made.write(&site.path("made"))
         };
         let bundles: Vec<_> = (2..8).map(week).collect();
@@ -142,7 +145,7 @@ fn a_claim_is_no_cover() {
         made.inputs.sort();
         let stamp = |nth: u8| i64::from(nth) * WEEK_MICROS - 1;
         made.rows = (2..5).map(|nth| Row::root(nth, Some(stamp(nth)), &[nth])).collect();
-        made.tombstones = (2..5).map(|nth| (crate::made::key(100 + nth), stamp(nth) - 1)).collect();
+        made.tombstones = (2..5).map(|nth| (key(100 + nth), stamp(nth) - 1)).collect();
         change(&mut made);
         made.write(&weeks.site.path("in"))
     };
@@ -172,7 +175,7 @@ fn a_claim_is_no_cover() {
     }
     // And a run id of the forger's choice is no bundle at all.
     let mut manifest = Bundle::open(&weeks.compacted(3)).unwrap().manifest().clone();
-    manifest.run.run_id = crate::made::key(9);
+    manifest.run.run_id = key(9);
     assert!(manifest.to_bytes().is_err());
 }
 
@@ -217,6 +220,39 @@ fn too_old() {
     assert_eq!(receive_all(&weeks, Some(7 * WEEK_MICROS)).unwrap(), 6);
     let error = receive_all(&weeks, Some(7 * WEEK_MICROS + 1)).unwrap_err();
     assert_eq!(error.kind(), Kind::Verification, "{error}");
+}
+
+fn of_unit(manifest: &mut Manifest, letter: u8) {
+    manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(letter)));
+}
+
+/// Rule 18, at the receiver's door.
+fn of_other_units() {
+    let site = Site::new();
+    let week = |nth: u8, spoil: fn(&mut Manifest)| {
+        let mut made = Made::new(nth, i64::from(nth) * 1000, (0, 500));
+        made.spoil = spoil;
+        made.write(&site.path("made"))
+    };
+    let bundles =
+        [week(2, |manifest| of_unit(manifest, 0xA)), week(3, |manifest| of_unit(manifest, 0xB)), week(4, |_| {})];
+    let [one, other, all] = bundles;
+    let folder = site.path("units");
+    std::fs::create_dir(&folder).unwrap();
+    let receive = |shared_place| {
+        let options = ReceiveOptions { shared_place, ..ReceiveOptions::default() };
+        receive(&site.drop(), &folder, &options, &Local, &Silent).map(|received| received.len())
+    };
+    site.ship(&one).unwrap();
+    assert_eq!(receive(false).unwrap(), 1);
+    for (nth, stranger) in [other, all].into_iter().enumerate() {
+        site.ship(&stranger).unwrap();
+        let error = receive(false).unwrap_err();
+        assert!(error.kind() == Kind::Usage && error.to_string().contains("--shared-place"), "{error}");
+        assert!(!folder.join(name(&stranger)).exists(), "nothing was received");
+        assert_eq!(receive(true).unwrap(), nth + 2);
+        assert_eq!(receive(false).unwrap(), nth + 2, "it was said once");
+    }
 }
 
 fn the_future() {
