@@ -280,6 +280,7 @@ mod tests {
             "usp_BlobDelta_Prune",
             "usp_BlobDelta_AddServer",
             "usp_BlobDelta_AdoptBundle",
+            "usp_BlobDelta_AdoptKeys",
             "usp_BlobDelta_BecomeOwnSource",
         ];
         let rights = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("10_")).unwrap().text;

@@ -154,6 +154,42 @@ BEGIN
     END CATCH;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_AdoptKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AdoptKeys AS RETURN 0');
+GO
+-- Rule 17: keeps what a bundle that is taken over brought the receivers of a business unit, as the run that shipped it did, so that
+-- the unit's next run tells deletions of it, and what left; nothing is lowered. With @HasLeft the bundle told that the keys left
+-- the unit. The keys stand in #BlobDeltaStage of the caller (k, and vm, their DeltaModifiedOn), each once. Can be repeated.
+ALTER PROCEDURE dbo.usp_BlobDelta_AdoptKeys
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier,
+    @HasLeft bit,
+    @IsWhole bit
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    IF @HasLeft = 1
+    BEGIN
+        DELETE FROM dbo.BlobDeltaShippedKey
+        WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (SELECT s.k FROM #BlobDeltaStage AS s);
+        RETURN 0;
+    END;
+    UPDATE k SET
+        ModifiedOn = CASE WHEN k.ModifiedOn >= s.vm OR s.vm IS NULL THEN k.ModifiedOn ELSE s.vm END,
+        IsWhole = CASE WHEN @IsWhole = 1 THEN 1 ELSE k.IsWhole END
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN #BlobDeltaStage AS s ON s.k = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId;
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @BusinessUnitId, s.k, s.vm, @IsWhole
+    FROM #BlobDeltaStage AS s
+    WHERE NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = s.k
+    );
+END;
+GO
 UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
 WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 1;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)

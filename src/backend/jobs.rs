@@ -1,6 +1,6 @@
 //! The job database: configuration, and what the monitoring queries show.
 
-use super::servers::{AdoptedBundle, ChainRecord, Servers};
+use super::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -12,6 +12,7 @@ use crate::model::run::{Run, Scope};
 use crate::model::slice::Deletion;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use crate::model::version::Version;
 use std::path::{Path, PathBuf};
 
 /// One thing that [`Jobs::deploy`] did or found done.
@@ -314,6 +315,14 @@ pub trait Jobs {
     /// # Errors
     /// Database.
     fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()>;
+
+    /// Keeps what such a bundle handed out to a business unit, so that the unit's next run tells deletions of it and
+    /// what left; or that it told that the keys left. To be called for bundles from the oldest on, with each key once
+    /// a call. Can be repeated.
+    ///
+    /// # Errors
+    /// Database.
+    fn adopt_keys(&mut self, table: &TableName, unit: Guid, handed: Handed, keys: &[(Guid, Version)]) -> Result<()>;
 
     /// The bundles of a run, by pack number and table.
     ///

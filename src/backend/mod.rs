@@ -42,7 +42,7 @@ pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};
 pub use sandbox::Sandbox;
 pub use seen::{SeenKeys, open_seen_keys};
-pub use servers::{AdoptedBundle, ChainRecord, Servers};
+pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
 pub use standing::Standing;

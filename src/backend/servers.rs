@@ -41,6 +41,17 @@ pub struct AdoptedBundle {
     pub watermark: Timestamp,
 }
 
+/// What a bundle brought the receivers of a business unit of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// The row.
+    Whole,
+    /// The row without its blob: an ancestor out of the unit's scope.
+    WithoutBlob,
+    /// That it left the unit.
+    Left,
+}
+
 /// Where a job database stands, and which places it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Servers {

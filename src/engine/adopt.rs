@@ -6,19 +6,27 @@
 //! is in no bundle, so the next run takes the same windows once more, which receivers see as an overlap.
 
 use super::roots::oldest;
-use crate::backend::{AdoptedBundle, Backend};
+use crate::backend::{AdoptedBundle, Backend, Handed};
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, open_or_pass, places, threads};
+use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_pass, places, threads};
+use crate::conform::{PartKeys, Wanted, each_key};
 use crate::error::{Error, Kind, Result};
+use crate::model::cell::Cell;
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
+use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use crate::store::Location;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// Rows of this step came because something lies under them.
+const MISSING_PARENTS: i64 = 2;
 
 /// What was taken over of one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +72,21 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> 
     }
     let (mut adoptions, mut verified) = (Vec::new(), BTreeSet::new());
     for ((table, scope), found) in chains {
-        let unknown = unknown(backend, &table, scope, &found).map_err(|error| error.table(&table))?;
-        for one in &unknown {
+        let Unknown { added, links: unknown } =
+            unknown(backend, &table, scope, &found).map_err(|error| error.table(&table))?;
+        for one in &added {
             if verified.insert(one.root_sha256) {
                 check_whole(one, monitor)?;
             }
         }
         if unknown.is_empty() {
             continue;
+        }
+        if let Scope::BusinessUnit(unit) = scope {
+            // Before they are recorded: who dies between the two finds them unknown still.
+            for one in &added {
+                keep_keys(backend, one, &table, unit, monitor).map_err(|error| error.table(&table))?;
+            }
         }
         let bundles = unknown.iter().filter_map(|one| adopted(one, &table, scope, place)).collect::<Vec<_>>();
         backend.adopt_bundles(&table, scope, &bundles).map_err(|error| error.table(&table))?;
@@ -100,13 +115,16 @@ fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Foun
     Ok(found)
 }
 
+/// What of a chain stands at the place, and is not known.
+struct Unknown<'f> {
+    /// What the chain has with them, oldest first; also what a compacted bundle has of bundles that are gone.
+    added: Vec<&'f Found>,
+    /// Of them, those that are recorded.
+    links: Vec<&'f Found>,
+}
+
 /// What follows the newest bundle there that is known, each linked to what is known by then.
-fn unknown<'f>(
-    backend: &mut dyn Backend,
-    table: &TableName,
-    scope: Scope,
-    found: &[&'f Found],
-) -> Result<Vec<&'f Found>> {
+fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found: &[&'f Found]) -> Result<Unknown<'f>> {
     let records = backend.chain_records(table, scope)?;
     let mut known: BTreeSet<Sha256> =
         records.iter().flat_map(|record| [Some(record.root_sha256), record.previous_root_sha256]).flatten().collect();
@@ -117,13 +135,14 @@ fn unknown<'f>(
         (None, Some(oldest)) => found.partition_point(|one| one.manifest.run.started_at.0 < oldest),
         (None, None) => 0,
     };
-    let (mut unknown, mut compacted) = (Vec::new(), None);
+    let (mut added, mut links, mut compacted) = (Vec::new(), Vec::new(), None);
     for one in found.iter().skip(after) {
         if one.manifest.kind == BundleKind::Compacted {
             // It stands for the bundles that it was made from. Where those are gone it is what the next follows.
             let is_new = one.manifest.inputs.iter().any(|root| !known.contains(root));
             known.extend(&one.manifest.inputs);
             compacted = is_new.then_some(*one);
+            added.extend(compacted);
             continue;
         }
         compacted = None;
@@ -138,10 +157,11 @@ fn unknown<'f>(
                 .hint("bring the bundles between back to that place; `blobdelta chain` shows what is missing"));
         }
         known.insert(one.root_sha256);
-        unknown.push(*one);
+        added.push(*one);
+        links.push(*one);
     }
-    unknown.extend(compacted);
-    Ok(unknown)
+    links.extend(compacted);
+    Ok(Unknown { added, links })
 }
 
 /// That every file of a bundle is there, and of its hash.
@@ -156,6 +176,50 @@ fn check_whole(one: &Found, monitor: &dyn Monitor) -> Result<()> {
     });
     monitor.event(Event::WorkFinished);
     checked
+}
+
+/// Rule 17: what a bundle handed out to a business unit, and what it told to have left, as its run kept it. A key that was
+/// deleted stays known, as after a run: a row may have outranked the deletion.
+fn keep_keys(
+    backend: &mut dyn Backend,
+    one: &Found,
+    table: &TableName,
+    unit: Guid,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let bundle = Bundle::open_in(Container::open(&one.path, &Access::own())?)?;
+    let is_of = |part: &&TableInfo| part.name == *table && part.scope.0 == Scope::BusinessUnit(unit);
+    let Some(part) = bundle.manifest().tables.iter().find(is_of) else { return Ok(()) };
+    let columns = [DELTA_STEP, DELTA_BUSINESS_UNIT];
+    for role in [FileRole::Rows, FileRole::Tombstones] {
+        let is_rows = role == FileRole::Rows;
+        let wanted = if is_rows { Wanted { columns: &columns, ..Wanted::default() } } else { Wanted::default() };
+        for file in part.files_of(role) {
+            each_key((&bundle, part, file), wanted, monitor, |some| {
+                let mut kept: [(Handed, Vec<(Guid, Version)>); 3] =
+                    [Handed::Whole, Handed::WithoutBlob, Handed::Left].map(|handed| (handed, Vec::new()));
+                for (nth, key) in some.keys.iter().enumerate() {
+                    let handed = if is_rows { Some(handed(some, nth)?) } else { left(some, nth)? };
+                    let of = kept.iter_mut().find(|(of, _)| Some(*of) == handed);
+                    of.into_iter().for_each(|(_, keys)| keys.push((*key, some.versions[nth])));
+                }
+                let mut kept = kept.iter().filter(|(_, keys)| !keys.is_empty());
+                kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, unit, *handed, keys))
+            })
+            .map_err(|error| error.file(&one.path))?;
+        }
+    }
+    Ok(())
+}
+
+fn handed(some: &PartKeys<'_>, nth: usize) -> Result<Handed> {
+    let is_ancestor = some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS);
+    let is_foreign = some.cell(nth, DELTA_BUSINESS_UNIT)? == Cell::Null;
+    Ok(if is_ancestor && is_foreign { Handed::WithoutBlob } else { Handed::Whole })
+}
+
+fn left(some: &PartKeys<'_>, nth: usize) -> Result<Option<Handed>> {
+    Ok((some.reason(nth)? == DeletionReason::LeftScope).then_some(Handed::Left))
 }
 
 fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Option<AdoptedBundle> {

@@ -167,6 +167,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     }
     roots {
         rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published,
+        rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles,
         rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over,
         rule_28_what_others_and_vandals_have_there_is_passed_by,
         rule_28_a_bundle_of_another_root_under_our_name_is_told,
@@ -255,6 +256,7 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
         rule_20_a_key_of_the_metadata_that_is_none_fails_the_table,
         rule_20_business_units_and_logged_deletions_are_values_too,
     }
+    reconcile { rule_20_a_time_that_is_none_is_named_by_its_key_unless_that_is_excluded }
     // A server's journal is its own.
     upkeep { a_source_keeps_its_journal_mode_and_an_idle_reader_is_no_lock }
     // A server copies values of any size by itself.

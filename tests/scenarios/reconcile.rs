@@ -11,9 +11,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 fn reconciled(world: &mut World, options: &ReconcileOptions) -> TableReport {
+    tried(world, options).unwrap()
+}
+
+fn tried(world: &mut World, options: &ReconcileOptions) -> blobdelta::error::Result<TableReport> {
     let entries = std::fs::read_dir(world.out()).unwrap();
     let bundles: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    reconcile(&bundles, &mut *world.backend, options, &Silent).unwrap().remove(0)
+    reconcile(&bundles, &mut *world.backend, options, &Silent).map(|mut reports| reports.remove(0))
 }
 
 fn numbers(report: &TableReport) -> BTreeMap<FindingKind, Vec<u32>> {
@@ -150,7 +154,7 @@ pub fn rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has(on: &Instan
 }
 
 /// What the tombstones of the run's slice say: the number of each key, and why.
-fn tombstones(run: &blobdelta::engine::RunReport) -> Vec<(u32, DeletionReason)> {
+pub fn tombstones(run: &blobdelta::engine::RunReport) -> Vec<(u32, DeletionReason)> {
     let bundle = blobdelta::bundle::Bundle::open(&run.bundles[0]).unwrap();
     let table = &bundle.manifest().tables[0];
     let mut found = Vec::new();
@@ -207,4 +211,46 @@ pub fn a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared(on: &I
     let report = reconciled(&mut world, &content);
     let due = BTreeMap::from([(FindingKind::StampedBack, vec![2]), (FindingKind::WentBack, vec![1])]);
     assert_eq!((numbers(&report), report.is_good()), (due, false));
+}
+
+/// A time that is none stops nobody where its key is excluded; else it is named by its key, as a run does.
+pub fn rule_20_a_time_that_is_none_is_named_by_its_key_unless_that_is_excluded(on: &Instance) {
+    let mut world = World::new(on);
+    for number in 1..=3 {
+        world.put(number, None, b"row", 10, A);
+    }
+    let _ = world.run(1000);
+    let table = world.table.name.clone();
+    let (all, odd) = (ReconcileOptions::default(), "'2026-02-30T00:00:00.0000000'");
+    let hex = |number| format!("x'{}'", key(number).to_string().replace('-', ""));
+    let spoil = |world: &mut World, number: u32| {
+        let sql = format!("UPDATE Meta.Docs SET ModifiedOn = {odd} WHERE Id = {}", hex(number));
+        world.backend.execute_script(&sql).unwrap();
+    };
+    let named = |world: &mut World, number: u32, says: &str| {
+        let error = tried(world, &all).unwrap_err();
+        assert_eq!(error.place().key, Some(key(number).to_string()), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.what_to_do().is_some(), "{error}");
+    };
+    spoil(&mut world, 2);
+    named(&mut world, 2, "is no time of the form");
+    world.backend.exclude_key(&table, key(2), "no stamp").unwrap();
+    let report = reconciled(&mut world, &all);
+    assert_eq!((report.is_good(), report.equal, report.excluded), (true, 2, 1), "{report:?}");
+    // Out of scope it is looked for from the bundles' side.
+    let sql = format!("UPDATE Meta.Docs SET BusinessUnit = NULL WHERE Id IN ({}, {})", hex(1), hex(2));
+    world.backend.execute_script(&sql).unwrap();
+    assert_eq!(numbers(&reconciled(&mut world, &all)), BTreeMap::from([(FindingKind::LeftScope, vec![1, 2])]));
+    spoil(&mut world, 1);
+    named(&mut world, 1, "is no time of the form");
+    world.backend.exclude_key(&table, key(1), "no stamp").unwrap();
+    world.remove(3);
+    world.log_deletion(3, 1100);
+    world.backend.execute_script("UPDATE BlobDeltaDeletionLog SET DeletedOn = '2026-01-00T12:00:00.0000000'").unwrap();
+    named(&mut world, 3, "the entry 1 of BlobDeltaDeletionLog");
+    // Where no run tells what is logged, no entry is looked at.
+    world.table.include_deletions = false;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(numbers(&reconciled(&mut world, &all))[&FindingKind::Gone], [3]);
 }

@@ -3,14 +3,15 @@
 
 use crate::made::{Made, Row};
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, B, World, minute, unit};
+use crate::scenarios::reconcile::tombstones;
+use crate::scenarios::world::{A, B, World, key, minute, unit};
 use blobdelta::bundle::Bundle;
 use blobdelta::chain::survey;
 use blobdelta::engine;
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::Scope;
-use blobdelta::model::slice::SliceState;
+use blobdelta::model::slice::{DeletionReason, SliceState};
 use blobdelta::monitor::Silent;
 
 /// Three weeks, of which the job database knows the first alone: it was restored from the backup after it.
@@ -87,6 +88,47 @@ pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_pub
     let all = survey(std::slice::from_ref(&out), &Default::default(), &Silent).unwrap();
     assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
     assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty(), "it can be said again");
+}
+
+/// Of what came after the backup its table of shipped keys knows nothing.
+pub fn rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    let _ = world.run_unit(1000, A);
+    for number in [2, 3, 6] {
+        world.put(number, None, b"of A", 1100, A);
+    }
+    world.put(4, None, b"folder of B", 1100, B);
+    world.put(5, Some(4), b"of A", 1100, A);
+    let mut lost = vec![world.run_unit(2000, A)];
+    world.stamp(6, 2100, B);
+    lost.push(world.run_unit(3000, A));
+    assert_eq!(tombstones(&lost[1]), [(6, DeletionReason::LeftScope)]);
+    lost.iter().for_each(|run| forget(&mut world, run.run.id));
+    let (end, hex) = (minute(1000 - 240), key(1).to_string().replace('-', ""));
+    world.script(
+        &format!(
+            "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaToldDeletion;
+             DELETE FROM BlobDeltaShippedKey WHERE stream_id <> x'{hex}'"
+        ),
+        &format!(
+            "UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM dbo.BlobDeltaToldDeletion;
+             DELETE FROM dbo.BlobDeltaShippedKey WHERE stream_id <> '{}'",
+            key(1)
+        ),
+    );
+    let out = world.out();
+    let adopted = engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    assert_eq!((adopted.len(), adopted[0].bundles.len()), (1, 2), "{adopted:?}");
+    world.remove(2);
+    world.log_deletion(2, 3100);
+    world.stamp(3, 3100, B);
+    world.stamp(5, 3100, B);
+    let run = world.run_unit(4000, A);
+    let mut told = tombstones(&run);
+    told.sort_by_key(|(number, _)| *number);
+    let left = |number| (number, DeletionReason::LeftScope);
+    assert_eq!(told, [(2, DeletionReason::Deleted), left(3), left(4), left(5)], "6 was told to have left before");
 }
 
 /// A job database that went on alone, and has a newer bundle of its own than the chain there.

@@ -3,11 +3,15 @@
 
 use super::jobs::broken;
 use super::session::Session;
-use crate::backend::servers::{AdoptedBundle, ChainRecord};
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
 use crate::error::Result;
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::version::Version;
+
+const KEEP: &str = include_str!("../../../sql/sqlite/engine/adopt_key.sql");
 
 impl Session {
     pub(super) fn read_chain(&self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
@@ -71,6 +75,25 @@ impl Session {
                 (table, last.watermark, unit),
             )?,
         };
+        Ok(())
+    }
+
+    pub(super) fn keep_adopted(
+        &self,
+        table: &TableName,
+        unit: Guid,
+        handed: Handed,
+        keys: &[(Guid, Version)],
+    ) -> Result<()> {
+        let left = "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id = ?3";
+        for (key, version) in keys {
+            match handed {
+                Handed::Left => self.execute(left, (table, unit, key))?,
+                Handed::Whole | Handed::WithoutBlob => {
+                    self.execute(KEEP, (table, unit, key, version.modified_on, handed == Handed::Whole))?
+                }
+            };
+        }
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! What the source of an embedded instance has.
 
 use super::session::{Session, failed, quote};
+use super::sql::Noted;
+use super::survey::{is_stamp_or_null, odd_stamp};
 use super::template::{Parameters, Placeholders};
 use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
 use crate::error::Result;
@@ -49,12 +51,17 @@ impl Inventory for Session {
                 ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
                 _ => None,
             };
+            let (id, stamp) = (row.get_ref(0).map_err(read)?, row.get_ref(1).map_err(read)?);
+            let is_excluded = row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false);
+            if !is_excluded && !is_stamp_or_null(stamp) {
+                return Err(odd_stamp(table, stamp, id));
+            }
             found.push(InventoryRow {
                 key: row.get(0).map_err(read)?,
-                modified_on: row.get(1).map_err(read)?,
+                modified_on: row.get::<_, Noted>(1).map_err(read)?.0,
                 is_there: row.get(2).map_err(read)?,
                 is_pending: row.get(3).map_err(read)?,
-                is_excluded: row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false),
+                is_excluded,
                 path,
             });
         }
@@ -76,19 +83,7 @@ impl Inventory for Session {
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
         let sql = Placeholders::new(self, table, &[])?.fill("inventory_remains", REMAINS)?;
-        keys.iter()
-            .map(|key| {
-                let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
-                self.query_row(&sql, asked, |row| {
-                    Ok(Remains {
-                        is_there: row.get(0)?,
-                        modified_on: row.get(1)?,
-                        deleted_on: row.get(2)?,
-                        left_on: row.get(3)?,
-                    })
-                })
-            })
-            .collect()
+        keys.iter().map(|key| self.remains_of(&sql, table, scope, now, *key)).collect()
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
@@ -117,5 +112,31 @@ impl Inventory for Session {
             found.push(row.then(|| columns.iter().map(hash).collect::<Result<_>>()).transpose()?);
         }
         Ok(found)
+    }
+}
+
+impl Session {
+    fn remains_of(&self, sql: &str, table: &TableConfig, scope: Scope, now: Timestamp, key: Guid) -> Result<Remains> {
+        let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
+        let (remains, odd_stamp, is_odd_log) = self.query_row(sql, asked, |row| {
+            let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
+            let is_odd_log = !is_stamp_or_null(row.get_ref(2)?) || !is_stamp_or_null(row.get_ref(3)?);
+            let remains = Remains {
+                is_there: row.get(0)?,
+                modified_on: row.get::<_, Noted>(1)?.0,
+                deleted_on: row.get::<_, Noted>(2)?.0,
+                left_on: row.get::<_, Noted>(3)?.0,
+            };
+            Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
+        })?;
+        if let Some(error) = odd_stamp
+            && !self.excluded_keys(table)?.contains(&key)
+        {
+            return Err(error);
+        }
+        if is_odd_log && table.include_deletions {
+            self.check_deletions(table, scope)?;
+        }
+        Ok(remains)
     }
 }

@@ -6,7 +6,7 @@ use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
-use crate::backend::servers::{AdoptedBundle, ChainRecord, Servers};
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
 use crate::model::column::Column;
@@ -17,6 +17,7 @@ use crate::model::name::TableName;
 use crate::model::run::{Run, Scope, Status};
 use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
+use crate::model::version::Version;
 use rusqlite::Row;
 
 impl Jobs for Session {
@@ -51,6 +52,10 @@ impl Jobs for Session {
 
     fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
         self.transact("take bundles over", |session| session.adopt_all(table, scope, bundles))
+    }
+
+    fn adopt_keys(&mut self, table: &TableName, unit: Guid, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
+        self.transact("take keys over", |session| session.keep_adopted(table, unit, handed, keys))
     }
 
     fn check_deployed(&mut self) -> Result<()> {

@@ -37,7 +37,7 @@ impl Session {
         Ok(self.check_metadata_keys(prepared)? + self.check_source_keys(prepared, &excluded)?)
     }
 
-    fn excluded_keys(&self, table: &TableConfig) -> Result<HashSet<Guid>> {
+    pub(super) fn excluded_keys(&self, table: &TableConfig) -> Result<HashSet<Guid>> {
         let sql = "SELECT stream_id FROM BlobDeltaExcludedKey WHERE TableName = ?1";
         let listed: Vec<Option<Guid>> =
             self.query_all(sql, [&table.name], |row| Ok(row.get_ref(0)?.as_blob().ok().and_then(types::guid)))?;
@@ -74,7 +74,6 @@ impl Session {
         if !odd {
             return Ok(());
         }
-        let (table, column) = (&prepared.config.name, &prepared.config.metadata_modified_on_column);
         let with_keys = "SELECT m.{MetadataModifiedOnCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m";
         self.look_at(prepared, what, with_keys, |row| {
             let (stamp, id) = (row.get_ref(0)?, row.get_ref(1)?);
@@ -82,14 +81,7 @@ impl Session {
             if is_stamp_or_null(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
                 return Ok(Ok(()));
             }
-            let error = Error::config(format!("the ModifiedOn {} is no time of the form {FORM}", shown(stamp)));
-            let error = error.column(column);
-            Ok(Err(match key {
-                Some(key) => error.key(key).hint(format!("write it in this form, or {}", way_out(table, key))),
-                None => error
-                    .key(shown(id))
-                    .hint("write it in this form: any other lies in no window, and the change would be missed"),
-            }))
+            Ok(Err(odd_stamp(&prepared.config, stamp, id)))
         })
     }
 
@@ -168,7 +160,7 @@ impl Session {
 
     /// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
     /// was looked at then.
-    fn check_deletions(&self, table: &TableConfig, scope: Scope) -> Result<()> {
+    pub(super) fn check_deletions(&self, table: &TableConfig, scope: Scope) -> Result<()> {
         let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog AS l
                    WHERE TableName = ?1 AND NOT EXISTS (
                        SELECT 1 FROM BlobDeltaToldDeletion AS t
@@ -202,10 +194,22 @@ impl Session {
     }
 }
 
+/// A stamp that is none, of the key `id` of the metadata.
+pub(super) fn odd_stamp(config: &TableConfig, stamp: ValueRef<'_>, id: ValueRef<'_>) -> Error {
+    let error = Error::config(format!("the ModifiedOn {} is no time of the form {FORM}", shown(stamp)));
+    let error = error.table(&config.name).column(&config.metadata_modified_on_column);
+    match id.as_blob().ok().and_then(types::guid) {
+        Some(key) => error.key(key).hint(format!("write it in this form, or {}", way_out(&config.name, key))),
+        None => error
+            .key(shown(id))
+            .hint("write it in this form: any other lies in no window, and the change would be missed"),
+    }
+}
+
 fn is_guid_or_null(value: ValueRef<'_>) -> bool {
     matches!(value, ValueRef::Null) || matches!(value, ValueRef::Blob(bytes) if bytes.len() == 16)
 }
 
-fn is_stamp_or_null(value: ValueRef<'_>) -> bool {
+pub(super) fn is_stamp_or_null(value: ValueRef<'_>) -> bool {
     matches!(value, ValueRef::Null) || matches!(value, ValueRef::Text(text) if Timestamp::parse_exact(text).is_some())
 }

@@ -1,15 +1,19 @@
 //! What a job database knows of a chain, and what it takes over of one that it published before it was
 //! restored from a backup.
 
+use super::apply::{Nothing, latest};
 use super::client::Client;
 use super::jobs::text_at;
 use super::session::Session;
+use super::staging::{Carried, STAGE};
 use super::values::Fields;
-use crate::backend::servers::{AdoptedBundle, ChainRecord};
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
 use crate::error::Result;
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::version::Version;
 
 impl Session {
     pub(super) fn read_chain(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
@@ -56,5 +60,29 @@ impl Session {
             self.client.unit(adopt)?;
         }
         Ok(())
+    }
+
+    pub(super) fn keep_adopted(
+        &mut self,
+        table: &TableName,
+        unit: Guid,
+        handed: Handed,
+        keys: &[(Guid, Version)],
+    ) -> Result<()> {
+        self.check_script("09_BlobDeltaJobs_Servers.sql")?;
+        let staged = latest(keys.iter().copied(), false);
+        let carried = Carried { columns: Vec::new() };
+        self.client.transact("take keys over", |client: &mut Client| {
+            client.batch("make the staging table", &carried.create())?;
+            carried.load(client, &Nothing, &staged)?;
+            let inputs = vec![
+                ("TableName", table.into()),
+                ("BusinessUnitId", unit.into()),
+                ("HasLeft", (handed == Handed::Left).into()),
+                ("IsWhole", (handed == Handed::Whole).into()),
+            ];
+            client.call("take keys over", "dbo.usp_BlobDelta_AdoptKeys", inputs, &[])?;
+            client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
 };
-use crate::backend::servers::{AdoptedBundle, ChainRecord, Servers};
+use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use crate::backend::slices::Slices as _;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ServerTime;
@@ -21,6 +21,7 @@ use crate::model::name::TableName;
 use crate::model::run::{Run, Scope, Status};
 use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
+use crate::model::version::Version;
 
 /// A session that replays has no job database, and one before `deploy` no function yet.
 const NOW: &str =
@@ -62,6 +63,10 @@ impl Jobs for Session {
 
     fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
         self.adopt_all(table, scope, bundles)
+    }
+
+    fn adopt_keys(&mut self, table: &TableName, unit: Guid, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
+        self.keep_adopted(table, unit, handed, keys)
     }
 
     fn check_deployed(&mut self) -> Result<()> {
