@@ -138,6 +138,7 @@ fn make_bundles_of_format_1() {
     let first = sample.write(&folder());
     let mut other = Made { run: 2, row_run: 2, started: 2000, ..Made::sample() };
     other.rows_in_group = 3;
+    other.unit = Some(key(0xB0));
     other.reason = "LeftScope";
     other.spoil = |manifest| {
         manifest

@@ -213,6 +213,8 @@ fn rows_of_another_business_unit_are_found() {
         manifest.run.business_unit = Some(key(0xA));
     };
     expect(|made| made.spoil = relabelled, &[K::WrongUnit]);
+    expect(|made| (made.spoil, made.unit) = (relabelled, Some(key(0xB))), &[K::WrongUnit]);
+    expect(|made| (made.spoil, made.unit) = (relabelled, Some(key(0xA))), &[]);
     let ancestors = |content: &'static [u8]| {
         move |made: &mut Made| {
             made.spoil = relabelled;

@@ -105,6 +105,8 @@ pub struct Made {
     pub left: Vec<(Guid, i64)>,
     pub absent: Vec<(Guid, Option<Guid>)>,
     pub spoil: fn(&mut Manifest),
+    /// The business unit of all rows.
+    pub unit: Option<Guid>,
     /// The bundle before it.
     pub previous: Option<Sha256>,
     /// Those that it says it was compacted from, ascending.
@@ -128,6 +130,7 @@ impl Made {
             left: Vec::new(),
             absent: Vec::new(),
             spoil: |_| {},
+            unit: None,
             previous: None,
             inputs: Vec::new(),
             rows_in_group: usize::MAX,
@@ -193,7 +196,7 @@ impl Made {
         let mut builder = BatchBuilder::new(plan(), stamp);
         for rows in self.rows.chunks(self.rows_in_group) {
             for row in rows {
-                push(&mut builder, row);
+                push(&mut builder, row, self.unit);
                 if let Some(slot) = builder.pending_large().first().copied() {
                     let (reference, sha) = place(stage, row, &options);
                     builder.resolve_large(slot, &reference, sha).unwrap();
@@ -315,7 +318,7 @@ fn plan() -> Arc<ColumnPlan> {
     Arc::new(ColumnPlan::rows(&columns(), "stream_id").unwrap())
 }
 
-fn push(builder: &mut BatchBuilder, row: &Row) {
+fn push(builder: &mut BatchBuilder, row: &Row, unit: Option<Guid>) {
     let content = match &row.content {
         Content::Null => Cell::Null,
         Content::Inline(bytes) => Cell::Bytes(bytes),
@@ -328,7 +331,7 @@ fn push(builder: &mut BatchBuilder, row: &Row) {
         row.parent_path.as_deref().map_or(Cell::Null, Cell::Bytes),
         content,
         row.modified.map_or(Cell::Null, |modified| Cell::DateTime(at(modified))),
-        Cell::Null,
+        unit.map_or(Cell::Null, Cell::Guid),
         Cell::Int(row.step),
         Cell::Int(row.depth),
         row.parent.map_or(Cell::Null, Cell::Guid),
