@@ -10,6 +10,7 @@
 //! 4. a bundle is published, then recorded, then the leases are released;
 //! 5. what is to be shipped is shipped after that ([`ship_owed`]): a slow network must not hold a lease.
 
+mod admission;
 mod adopt;
 mod backup;
 mod export;

@@ -1,5 +1,6 @@
 //! `run`: pack what is unpacked, extract every table, pack.
 
+use super::admission::admit;
 use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableOutcome};
@@ -8,7 +9,6 @@ use super::place::check_destination;
 use super::roots::find_fork_of;
 use super::route;
 use crate::backend::{Backend, PackState};
-use crate::convert::ColumnPlan;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result, Unfinished};
 use crate::model::destination::{Destination, pack_command};
@@ -374,7 +374,7 @@ impl Running<'_> {
 
     fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
         let started = self.backend.table(&table).and_then(|config| {
-            self.check_columns(&config)?;
+            admit(self.backend, run, &config, self.options)?;
             self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started))
         });
         let (config, table_run) = match started {
@@ -413,15 +413,6 @@ impl Running<'_> {
                 })
             }
         }
-    }
-
-    /// Rule 19: columns that no bundle could have are told before anything is copied.
-    fn check_columns(&mut self, table: &TableConfig) -> Result<()> {
-        if self.options.out.is_none() {
-            return Ok(());
-        }
-        let columns = self.backend.slice_columns(table)?;
-        ColumnPlan::rows(&columns, &table.key_column).map(drop)
     }
 
     fn steps(&mut self, run: &Run, table: &TableConfig, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {

@@ -1,11 +1,11 @@
 //! Whose slice it is: rules 8 to 11.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, BUFFER, World, key, minute};
+use crate::scenarios::world::{A, BUFFER, World, key, minute, unit};
 use blobdelta::backend::PackState;
-use blobdelta::engine::{self, PackOptions};
+use blobdelta::engine::{self, PackOptions, RunOptions};
 use blobdelta::error::Kind;
-use blobdelta::model::run::{Status, Step};
+use blobdelta::model::run::{Scope, Status, Step};
 use blobdelta::model::slice::SliceState;
 use blobdelta::monitor::Silent;
 
@@ -93,6 +93,32 @@ pub fn rule_9_every_batch_checks_whose_the_slice_is(on: &Instance) {
         assert_eq!(error.kind(), Kind::Superseded, "{error}");
     }
     assert!(world.slice().is_empty());
+}
+
+pub fn rule_9_a_run_that_a_later_one_of_its_scope_has_passed_is_not_gone_on_with(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    world.at(1000);
+    let dead = world.start_run();
+    let later = world.run(9000);
+    let mark = world.mark().last_high_water;
+    world.at(9010);
+    let options = RunOptions { resume: Some(dead.id), ..world.options() };
+    let report = world.run_with(&options).unwrap();
+    let outcome = &report.tables[0];
+    let error = outcome.error.as_ref().unwrap();
+    assert_eq!((outcome.status, report.bundles.len()), (Status::Superseded, 0), "{error}");
+    assert!(error.to_string().contains("a later run has taken this table"), "{error}");
+    assert_eq!(world.mark().last_high_water, mark);
+    assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().run_id, Some(later.run.id));
+    // One of another scope has passed nobody.
+    let mut unit_alone = world.options();
+    unit_alone.request.scope = Scope::BusinessUnit(unit(A));
+    world.at(9020);
+    let dead = world.backend.start_run(&unit_alone.request, None).unwrap();
+    world.run(19_000);
+    unit_alone.resume = Some(dead.id);
+    assert_eq!(world.run_with(&unit_alone).unwrap().tables[0].status, Status::Completed);
 }
 
 pub fn rule_9_without_a_marker_row_nothing_is_deleted(on: &Instance) {

@@ -1,0 +1,47 @@
+//! What a table's part of a run is refused for before its lease is taken.
+
+use super::options::RunOptions;
+use crate::backend::Backend;
+use crate::convert::ColumnPlan;
+use crate::error::{Error, Kind, Result};
+use crate::model::run::{Run, Scope};
+use crate::model::table::TableConfig;
+
+/// Whether this run may begin with a table, or go on with it.
+///
+/// # Errors
+/// Config, for a column that no bundle could have (rule 19); Superseded; Database.
+pub(super) fn admit(backend: &mut dyn Backend, run: &Run, table: &TableConfig, options: &RunOptions) -> Result<()> {
+    if options.out.is_some() {
+        let columns = backend.slice_columns(table)?;
+        ColumnPlan::rows(&columns, &table.key_column)?;
+    }
+    if options.resume.is_some() { refuse_passed(backend, run, table) } else { Ok(()) }
+}
+
+/// Rule 9: a run that a later one of its scope has passed has nothing left to take, and what it would hand out is
+/// bounded by its own start (rule 27), which what has been handed out since is not.
+fn refuse_passed(backend: &mut dyn Backend, run: &Run, table: &TableConfig) -> Result<()> {
+    let reached = match run.scope {
+        Scope::All => {
+            let marks = backend.watermarks()?;
+            marks.into_iter().find(|mark| mark.table == table.name).and_then(|mark| mark.last_high_water)
+        }
+        Scope::BusinessUnit(unit) => {
+            let marks = backend.unit_watermarks()?;
+            marks
+                .into_iter()
+                .find(|mark| mark.table == table.name && mark.unit == unit)
+                .map(|mark| mark.last_high_water)
+        }
+    };
+    let started = run.started_at.of(table.clock);
+    match reached.filter(|reached| *reached > started) {
+        None => Ok(()),
+        Some(reached) => Err(Error::new(
+            Kind::Superseded,
+            format!("a later run has taken this table up to {reached}, and this one started at {started}"),
+        )
+        .hint("nothing of this run is left to take; a fresh run goes on, with --from where it is to cover time again")),
+    }
+}
