@@ -82,7 +82,7 @@ pub use layout::{BundleName, TableFolder};
 pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
 pub use part::{PartOptions, PartWriter, threads};
 pub use part_read::{PartRead, PartReader};
-pub use publish::{Form, Published, archive, check_sealed, extract, fetch_sealed, set_sealed_aside};
+pub use publish::{Form, Published, archive, check_sealed, extract, fetch_sealed, set_unrecorded_aside};
 pub use read::{Bundle, CheckedFile};
 pub use remote::{marked, marker_of, read_marker};
 pub use schema_sql::{create_table, quote_tsql};

@@ -3,8 +3,8 @@
 //! A folder or archive with the final name is always whole: it comes there by one rename, after
 //! all its files and folders were synced, and a rename never replaces anything. Where a crash came
 //! between rename and record, the next run packs the same bytes, finds the name taken, checks
-//! every byte of what stands there, and adopts it; an encrypted archive, which it cannot look into, is kept under
-//! another name first.
+//! every byte of what stands there, and adopts it. Where that is not the same, or is encrypted, it is kept under
+//! another name.
 
 use super::access::Access;
 use super::archive::{self, Recipients, Sink};
@@ -145,15 +145,25 @@ pub fn archive(
     Ok(published(bundle, path, adopted))
 }
 
-/// Keeps an encrypted archive that stands under a bundle's name, and that nobody recorded, under another name: a
-/// process died between rename and record, and nobody here can look into it to adopt it. Gives that name.
+/// Keeps under another name what stands where a bundle of a run is to be published, and that nobody recorded: a
+/// process died between rename and record, and what it published is not what is packed now (of fewer tables, say), or
+/// is encrypted, so that nobody here can tell. Gives that name; nothing, if what stands there is another run's.
 ///
 /// # Errors
 /// Usage, if the output folder is not a folder; Io.
-pub fn set_sealed_aside(disk: &dyn Disk, out_dir: &Path, name: &BundleName) -> Result<Option<PathBuf>> {
-    let file_name = archive::file_name(name, true);
+pub fn set_unrecorded_aside(
+    disk: &dyn Disk,
+    out_dir: &Path,
+    (name, run): (&BundleName, Guid),
+    form: &Form,
+) -> Result<Option<PathBuf>> {
+    let file_name = match form {
+        Form::Folder => name.to_string(),
+        Form::Archive | Form::Encrypted(_) => archive::file_name(name, form.recipients().is_some()),
+    };
     let (disk, path) = (open_out_dir(disk, out_dir)?, out_dir.join(&file_name));
-    if disk.look(&path)?.is_none() {
+    let is_own = || Bundle::open(&path).is_ok_and(|bundle| bundle.manifest().run.run_id == run);
+    if disk.look(&path)?.is_none() || (form.recipients().is_none() && !is_own()) {
         return Ok(None);
     }
     let kept = out_dir.join(format!("{file_name}.unrecorded-{}", Guid::random().short()));

@@ -7,7 +7,7 @@ use super::place::check_destination;
 use super::roots::find_fork;
 use super::route::{Route, held_by_itself, not_packed};
 use crate::backend::{Backend, BundleRecord, PackState};
-use crate::bundle::{BundleName, Published, set_sealed_aside, sweep_staging};
+use crate::bundle::{BundleName, Published, set_unrecorded_aside, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
@@ -159,7 +159,6 @@ impl Packer<'_> {
     pub(super) fn pack(&mut self, run: &Run, mut fences: Vec<Fence>, route: &Route) -> Result<Packed> {
         let mut failed = Vec::new();
         let number = self.backend.bundles(run.id)?.iter().map(|record| record.pack_number).max().unwrap_or(0) + 1;
-        self.set_sealed_aside(run, number, route)?;
         while !fences.is_empty() {
             match self.publish(run, &fences, number, route) {
                 Ok(published) => {
@@ -167,6 +166,7 @@ impl Packer<'_> {
                     let bundle = Some(published.path().to_owned());
                     return Ok(Packed { bundle, fences, failed });
                 }
+                Err(error) if error.kind() == Kind::Usage && self.make_room(run, number, route)? => {}
                 Err(error) => match fences.iter().position(|fence| is_of_table_alone(&error, fence)) {
                     None => return Err(error),
                     Some(at) => failed.push(self.leave(run, fences.remove(at), error)?),
@@ -176,20 +176,19 @@ impl Packer<'_> {
         Ok(Packed { failed, ..Packed::default() })
     }
 
-    /// What was encrypted, published and not recorded makes room for the same bundle.
-    fn set_sealed_aside(&self, run: &Run, number: u32, route: &Route) -> Result<()> {
-        if route.form.recipients().is_none() {
-            return Ok(());
-        }
+    /// What this run published and nobody recorded makes room for what could not be published beside it. Says whether
+    /// there was such a thing.
+    fn make_room(&self, run: &Run, number: u32, route: &Route) -> Result<bool> {
         let name = BundleName::new(run.started_at.utc, run.id, number);
-        if let Some(kept) = set_sealed_aside(self.disk, &route.out, &name)? {
+        let kept = set_unrecorded_aside(self.disk, &route.out, (&name, run.id), &route.form)?;
+        if let Some(kept) = &kept {
             self.monitor.event(Event::Warning(&format!(
-                "an encrypted archive stood under the name of {name}, and nobody had recorded it: whoever published it died \
-                 first. It cannot be looked into, and is kept as {}; the bundle is made again",
+                "another bundle stood under the name {name}, and nobody had recorded it: whoever published it died first. It \
+                 is kept as {}; the bundle is made again",
                 kept.display()
             )));
         }
-        Ok(())
+        Ok(kept.is_some())
     }
 
     /// Logs that a table was not packed, before any bundle says so, and lets its lease go.

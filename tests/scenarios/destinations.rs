@@ -285,32 +285,58 @@ pub fn rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted(on: &Instance)
     assert!(record.name.ends_with(".tar.age"), "{}", record.name);
 }
 
-/// It died between rename and record, and nobody can look into what it published.
-pub fn rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself(on: &Instance) {
+/// A run that died between the rename of its bundle and the record.
+fn unrecorded(on: &Instance, options: impl Fn(&mut World) -> RunOptions) -> (World, RunOptions, Guid) {
     let dies = |when: When| {
         let mut world = planted(on);
-        let sealed = encrypted(told(&world, "sealed", None, None));
+        let options = options(&mut world);
         world.at(1000);
         let disk = Faulty::new(when);
         world.fail_with(&disk);
-        let _ = world.run_with(&sealed);
+        let _ = world.run_with(&options);
         world.restart();
-        (world, sealed, disk.count())
+        (world, options, disk.count())
     };
     let count = dies(When::Never).2;
-    let published = |options: &RunOptions| places(&[options.out.clone().unwrap()]).unwrap().len();
-    let died = (1..=count).rev().map(|at| dies(When::CrashAt(at))).find_map(|(mut world, sealed, _)| {
+    let died = (1..=count).rev().map(|at| dies(When::CrashAt(at))).find_map(|(mut world, options, _)| {
         let run = world.backend.recent_runs(1).unwrap().remove(0).id;
-        let is_it = published(&sealed) == 1 && world.backend.bundles(run).unwrap().is_empty();
-        is_it.then_some((world, sealed, run))
+        let is_it = published(&options) == 1 && world.backend.bundles(run).unwrap().is_empty();
+        is_it.then_some((world, options, run))
     });
-    let (mut world, sealed, run) = died.unwrap();
+    died.unwrap()
+}
+
+fn published(options: &RunOptions) -> usize {
+    places(&[options.out.clone().unwrap()]).unwrap().len()
+}
+
+/// How many are kept under another name: nothing is thrown away.
+fn set_aside(options: &RunOptions) -> usize {
+    let all = std::fs::read_dir(options.out.as_ref().unwrap()).unwrap();
+    all.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".unrecorded-")).count()
+}
+
+/// Nobody can look into what it published.
+pub fn rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself(on: &Instance) {
+    let (mut world, sealed, run) = unrecorded(on, |world| encrypted(told(world, "sealed", None, None)));
     let report = run_at(&mut world, 2000, &sealed);
     assert_eq!((report.run.status, report.bundles.len(), published(&sealed)), (Status::Completed, 2, 2));
-    assert_eq!(world.backend.bundles(run).unwrap().len(), 1);
-    let all = std::fs::read_dir(sealed.out.unwrap()).unwrap();
-    let kept = all.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".age.unrecorded-"));
-    assert_eq!(kept.count(), 1, "nothing is thrown away");
+    assert_eq!((world.backend.bundles(run).unwrap().len(), set_aside(&sealed)), (1, 1));
+}
+
+/// The next run packs one of its two tables.
+pub fn rule_18_a_bundle_of_more_tables_that_nobody_recorded_makes_room(on: &Instance) {
+    let (mut world, mut one, run) = unrecorded(on, |world| {
+        world.add_table("Other");
+        told(world, "all", None, None)
+    });
+    one.request.table = Some(world.table.name.clone());
+    let report = run_at(&mut world, 2000, &one);
+    assert_eq!((report.run.status, report.bundles.len(), published(&one)), (Status::Completed, 2, 2));
+    assert_eq!((world.backend.bundles(run).unwrap().len(), set_aside(&one)), (1, 1));
+    one.request.table = None;
+    assert_eq!(run_at(&mut world, 3000, &one).run.status, Status::Completed);
+    assert_eq!((world.backend.bundles(run).unwrap().len(), published(&one)), (2, 4));
 }
 
 pub fn rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder(on: &Instance) {

@@ -216,7 +216,8 @@ const BEFORE_TSQL: [&str; 9] = [
     "ALTER TABLE dbo.BlobDeltaTableConfig DROP COLUMN MetadataFilter",
     "DROP TABLE dbo.BlobDeltaPendingKey",
     "CREATE TABLE dbo.BlobDeltaPendingKey (TableName nvarchar(400) NOT NULL, stream_id uniqueidentifier NOT NULL,
-        Reason nvarchar(1000) NOT NULL, CreatedAt datetime2(7) NOT NULL,
+        Reason nvarchar(1000) NOT NULL,
+        CreatedAt datetime2(7) NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_CreatedAt DEFAULT SYSUTCDATETIME(),
         CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, stream_id))",
     "UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%' OR Script LIKE '04%'",
 ];
