@@ -135,7 +135,8 @@ fn relayed(into: &Into, cut: Cut) -> (Into, Relay) {
 /// A bundle of two parts, one batch each.
 fn small() -> Made {
     let mut made = Made::sample();
-    made.tombstones.push((made.rows[0].key, 9_000));
+    // In the order of keys.
+    made.tombstones.insert(0, (made.rows[0].key, 9_000));
     made
 }
 
