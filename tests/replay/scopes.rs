@@ -99,7 +99,7 @@ impl Source {
         let chain = &mut self.chains[which];
         let run = u8::try_from(self.bundles.len()).unwrap() + 1;
         let mut made = Made::new(run, 1000 + i64::from(run), (chain.end, now));
-        made.spoil = SPOILS[which];
+        (made.spoil, made.unit) = (SPOILS[which], which.checked_sub(1).map(|unit| key(UNITS[unit])));
         let is_in = |row: &Live| which == 0 || row.unit == which - 1;
         for (nth, row) in self.rows.iter().filter(|(_, row)| is_in(row) && row.stamp >= chain.end) {
             made.rows.push(Row::root(*nth, Some(row.stamp), &[*nth, u8::try_from(row.stamp).unwrap()]));
@@ -232,7 +232,7 @@ pub fn rule_18_a_target_of_one_unit_that_gets_rows_of_others_says_so_once(place:
 /// A bundle of a chain, with one row or one key that left it.
 fn small(place: &Place, run: u8, which: usize, row: Option<i64>, left: Option<i64>) -> PathBuf {
     let mut made = Made::new(run, 1000 + i64::from(run), (0, 500));
-    made.spoil = SPOILS[which];
+    (made.spoil, made.unit) = (SPOILS[which], which.checked_sub(1).map(|unit| key(UNITS[unit])));
     made.rows.extend(row.map(|stamp| Row::root(1, Some(stamp), &[u8::try_from(stamp).unwrap()])));
     made.left.extend(left.map(|stamp| (key(1), stamp)));
     made.write(place.folder())

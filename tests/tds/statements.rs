@@ -191,6 +191,10 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.exclude_key(&files(), key(), "unreadable"));
     tried(session.include_key(&files(), key()));
     tried(session.named_keys(&files(), None, 10));
+    tried(session.unknown_names());
+    tried(session.place_records());
+    tried(session.share_place("s3://everybody/weekly", unit()));
+    tried(session.waive_shipments(key()));
     let reason = DeletionReason::Deleted;
     let deletion = Deletion { key: key(), deleted_on: now(), business_unit: None, reason };
     tried(session.log_deletion(&files(), &deletion));
