@@ -59,6 +59,8 @@ MAY_LACK = {
     "logged_deletions",
     "older_now",
     "went_back_minutes",
+    "withheld_deletion",
+    "withheld_deletions",
     "without_key",
     "without_stamp",
 }
