@@ -69,7 +69,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 4,
+        version: 5,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -108,7 +108,7 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
 pub const SQLSERVER_DEPLOY: [Script; 7] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 4,
+        version: 5,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -120,31 +120,31 @@ pub const SQLSERVER_DEPLOY: [Script; 7] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 5,
+        version: 6,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 1,
+        version: 2,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
     Script {
         name: "08_BlobDeltaJobs_Prune.sql",
-        version: 1,
+        version: 2,
         is_engine: false,
         text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     },
     Script {
         name: "09_BlobDeltaJobs_Servers.sql",
-        version: 1,
+        version: 2,
         is_engine: false,
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
     Script {
         name: "10_BlobDeltaJobs_Rights.sql",
-        version: 1,
+        version: 2,
         is_engine: false,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Rights.sql"),
     },
@@ -327,11 +327,44 @@ mod tests {
         }
     }
 
+    /// What of a script makes something: a comment may be mended without a new version.
+    fn made(script: &Script) -> String {
+        let lines = script.text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// A job database of before is refused by its number alone, so a script that makes something else has another
+    /// number: what each made under its present one is recorded.
     #[test]
-    fn the_first_line_of_a_script_says_its_version() {
-        for script in SQLSERVER_DEPLOY {
-            let first = script.text.lines().next().unwrap_or_default();
-            assert!(first.ends_with(&format!("Version {}.", script.version)), "{}: {first}", script.name);
+    fn a_script_that_makes_something_else_has_another_version() {
+        let recorded = include_str!("../sql/versions.sha256");
+        let embedded = SQLITE_DEPLOY.iter().map(|script| ("sqlite", script));
+        for (folder, script) in embedded.chain(SQLSERVER_DEPLOY.iter().map(|script| ("sqlserver", script))) {
+            let (name, version) = (format!("{folder}/{}", script.name), script.version);
+            let line = format!("{}  {name} {version}", Sha256::of(made(script).as_bytes()));
+            let of_version = recorded.lines().find(|line| line.ends_with(&format!("  {name} {version}")));
+            assert!(
+                of_version.is_none_or(|found| found == line),
+                "{name} makes something else than version {version} did. Raise its version: in src/scripts.rs, in its first \
+                 line and wherever else it names its own, and in 07_BlobDeltaJobs_Doctor.sql (and that one's too)"
+            );
+            assert!(of_version.is_some(), "a new version: echo '{line}' >> sql/versions.sha256");
+        }
+    }
+
+    #[test]
+    fn a_script_says_its_version_wherever_it_names_it() {
+        for Script { name, version, text, .. } in SQLSERVER_DEPLOY {
+            let first = text.lines().next().unwrap_or_default();
+            assert!(first.ends_with(&format!("Version {version}.")), "{name}: {first}");
+            for said in [
+                format!("WHERE Script = N'{name}' AND Version > {version})"),
+                format!("WHERE Script = N'{name}' AND Version <= {version};"),
+                format!("SET Version = {version}, Sha256 = N''"),
+                format!("\nSELECT N'{name}', {version}\n"),
+            ] {
+                assert_eq!(text.matches(&said).count(), 1, "{name}: {said}");
+            }
         }
     }
 

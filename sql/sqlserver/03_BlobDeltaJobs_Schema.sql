@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs and its tables. Version 4.
+-- 03: the job database BlobDeltaJobs and its tables. Version 5.
 --
 -- Can be run again at any time, on any earlier state of itself, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
@@ -33,7 +33,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -551,10 +551,10 @@ IF OBJECT_ID(N'dbo.BlobDeltaWaivedShipment', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaWaivedShipment PRIMARY KEY (WaivedId)
     );
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 4
+SELECT N'03_BlobDeltaJobs_Schema.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 1.
+-- 07: a look at the whole deployment. Version 2.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,13 +7,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 4)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 6)
 BEGIN
     RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -531,13 +531,13 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 4 AS Version
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 5 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 3
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 5
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
-        UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 1
-        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 1
-        UNION ALL SELECT N'10_BlobDeltaJobs_Rights.sql', 1
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 6
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 2
+        UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 2
+        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 2
+        UNION ALL SELECT N'10_BlobDeltaJobs_Rights.sql', 2
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     IF EXISTS (
@@ -692,10 +692,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 1
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

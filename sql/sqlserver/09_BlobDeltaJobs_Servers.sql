@@ -1,4 +1,4 @@
--- 09: moves and copies of a job database. Version 1.
+-- 09: moves and copies of a job database. Version 2.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
 -- (usp_BlobDelta_CheckServer in script 05). usp_BlobDelta_AddServer says that it moved;
@@ -8,7 +8,7 @@ SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 09_BlobDeltaJobs_Servers.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -190,10 +190,10 @@ BEGIN
     );
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'09_BlobDeltaJobs_Servers.sql', 1
+SELECT N'09_BlobDeltaJobs_Servers.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: the role of the account that runs. Version 1.
+-- 10: the role of the account that runs. Version 2.
 --
 -- BlobDeltaRunner may start, resume, pack and look at runs, ask for keys, exclude them and log deletions. It may not write what
 -- says how a run is done: configuration, script templates, prepared scripts, the source's identity. Those are the deployer's:
@@ -13,13 +13,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version > 1)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version > 2)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Rights.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 4)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 6)
 BEGIN
     RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -87,10 +87,10 @@ BEGIN
 END;
 DROP TABLE #Door;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 1, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version <= 1;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Rights.sql', 1
+SELECT N'10_BlobDeltaJobs_Rights.sql', 2
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Rights.sql');
 GO
 SET NOEXEC OFF;

@@ -134,6 +134,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_shipment_counts_for_the_destination_that_it_went_to_alone,
         a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do,
         a_job_database_of_the_version_before_is_refused_and_then_upgraded,
+        a_job_database_without_the_newest_tables_is_refused_by_its_number,
     }
     destinations {
         rule_18_what_all_units_left_never_reaches_the_folder_of_one,

@@ -248,3 +248,22 @@ pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &In
     assert_eq!(record(&mut world, run).shipped_at, Some(minute(2000)));
     assert!(!world.deploy()[0].outcome.starts_with("upgraded"), "it can be deployed again");
 }
+
+/// Of before what was told, shared and waived was kept, as a run of then had left it.
+const WITHOUT_TOLD: &str =
+    "DROP TABLE BlobDeltaToldDeletion; DROP TABLE BlobDeltaSharedPlace; DROP TABLE BlobDeltaWaivedShipment; 
+    UPDATE BlobDeltaSchemaVersion SET Version = Version - 1 WHERE Script LIKE '03%' OR Script LIKE '05%'";
+
+pub fn a_job_database_without_the_newest_tables_is_refused_by_its_number(on: &Instance) {
+    let mut world = planted(on);
+    world.run(1000);
+    let statements = WITHOUT_TOLD.split("; ").map(|statement| statement.replace(['\n'], " "));
+    statements.for_each(|statement| world.script(&statement, &statement));
+    world.restart();
+    world.at(2000);
+    let error = try_to_run(&mut world, FIRST).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("is older than this program"), "{error}");
+    assert_eq!(world.deploy()[0].outcome, "upgraded");
+    try_to_run(&mut world, FIRST).unwrap();
+}
