@@ -33,10 +33,14 @@ pub struct Remains {
     pub is_there: bool,
     /// The greatest ModifiedOn of its metadata rows, whatever their scope, in the table's clock.
     pub modified_on: Option<Timestamp>,
-    /// The latest DeletedOn that is logged of it and that the next run tells.
+    /// Whether the runs of the scope know that they handed it out; of all units always.
+    pub is_handed: bool,
+    /// The latest DeletedOn that is logged of it and that the next run of the scope tells.
     pub deleted_on: Option<Timestamp>,
-    /// The latest that is logged of its leaving the scope that was asked for, and that the next run tells.
+    /// The latest that is logged of its leaving the scope, and that the next run of the scope tells.
     pub left_on: Option<Timestamp>,
+    /// The latest of its leaving the scope that was told.
+    pub told_on: Option<Timestamp>,
 }
 
 /// What is counted over a whole table, and no run or scan of keys finds.
@@ -65,15 +69,20 @@ pub trait Inventory {
         most: u32,
     ) -> Result<Vec<InventoryRow>>;
 
-    /// Where the last completed window of this scope ended; one of a business unit is also reached by
-    /// the runs over all units.
+    /// Where the last completed window of this scope ended.
     ///
     /// # Errors
     /// Database.
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
 
+    /// Whether a configured table has this business unit in its table of units, so that there can be a run for it.
+    ///
+    /// # Errors
+    /// Database.
+    fn has_unit(&mut self, unit: Guid) -> Result<bool>;
+
     /// What is left of these keys, and what the next run of this scope that starts at `now`, in the table's clock,
-    /// tells of them; of one of a business unit, the next run over all units counts too.
+    /// tells of them, if it tells what is logged.
     ///
     /// # Errors
     /// As [`Inventory::inventory`].

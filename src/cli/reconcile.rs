@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::monitor::Monitor;
-use crate::reconcile::{self, FindingKind, ReconcileOptions, TableReport};
+use crate::reconcile::{self, FindingKind, NotTold, ReconcileOptions, TableReport};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -94,10 +94,12 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
     }
     for report in reports {
         for (kind, count) in &report.counts {
-            text.push_str(&format!("{}: {} {}: {}\n", report.table, number(*count), kind.as_str(), kind.what_to_do()));
+            let what_to_do = report.what_to_do(*kind);
+            text.push_str(&format!("{}: {} {}: {what_to_do}\n", report.table, number(*count), kind.as_str()));
         }
         text.push_str(&whole_text(report));
         let done = [
+            (report.foreign_bundles, "bundles of another source passed by: they say nothing of this one"),
             (report.logged, "logged, not shipped yet: the next run takes it"),
             (report.pended, "made pending"),
             (report.deletions, "written to the deletion log"),
@@ -151,12 +153,17 @@ fn object(report: &TableReport) -> Value {
         "table": report.table.to_string(),
         "before": report.reached.map(|reached| reached.to_string()),
         "bundles": report.bundles,
+        "foreign_bundles": report.foreign_bundles,
         "keys": report.keys,
         "equal": report.equal,
         "not_due": report.not_due,
         "pending": report.pending,
         "excluded": report.excluded,
         "logged": report.logged,
+        "not_told": report.not_told.map(|why| match why {
+            NotTold::DeletionsAreOff => "deletions-are-off",
+            NotTold::UnitIsGone(_) => "unit-is-gone",
+        }),
         "counts": counts,
         "without_metadata": report.whole.without_metadata,
         "logged_deletions": report.whole.logged_deletions,

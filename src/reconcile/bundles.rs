@@ -25,28 +25,43 @@ pub(super) struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    fn has(&self, bundle: &Bundle, table: &TableInfo) -> bool {
-        table.scope.0 == self.scope && table.name == *self.table && bundle.manifest().run.source_id == self.source_id
+    fn is_of_source(&self, bundle: &Bundle) -> bool {
+        bundle.manifest().run.source_id == self.source_id
     }
 }
 
-/// Puts the latest version of each key into a store. Says how many bundles have something of them.
+/// The latest versions of a chain, and how many bundles were looked at for them.
+pub(super) struct Gathered {
+    pub(super) holdings: Box<dyn Holdings>,
+    /// Those that have something of the chain.
+    pub(super) bundles: u64,
+    /// Those that have a table of this name, and are of another source.
+    pub(super) foreign: u64,
+}
+
+/// Puts the latest version of each key into a store.
 ///
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
-pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<(Box<dyn Holdings>, u64)> {
-    let mut holdings = open_holdings()?;
-    let mut count = 0;
-    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(bundle, table)| chain.has(bundle, table)) {
+pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
+    let mut gathered = Gathered { holdings: open_holdings()?, bundles: 0, foreign: 0 };
+    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(_, table)| table.name == *chain.table) {
+        if !chain.is_of_source(bundle) {
+            gathered.foreign += 1;
+            continue;
+        }
+        if table.scope.0 != chain.scope {
+            continue;
+        }
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-        let taken = take(bundle, table, holdings.as_mut(), monitor);
+        let taken = take(bundle, table, gathered.holdings.as_mut(), monitor);
         monitor.event(Event::WorkFinished);
         taken.map_err(|error| error.file(bundle.path()))?;
-        count += 1;
+        gathered.bundles += 1;
     }
-    Ok((holdings, count))
+    Ok(gathered)
 }
 
 fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor: &dyn Monitor) -> Result<()> {

@@ -9,5 +9,5 @@ mod bundles;
 mod options;
 mod run;
 
-pub use options::{Finding, FindingKind, ReconcileOptions, TableReport};
+pub use options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
 pub use run::reconcile;

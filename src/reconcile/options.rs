@@ -27,6 +27,15 @@ pub struct ReconcileOptions {
     pub access: Access,
 }
 
+/// Why no run tells the receivers of a scope what is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTold {
+    /// The table's `IncludeDeletions` is 0.
+    DeletionsAreOff,
+    /// No configured table has this unit in its table of units any more, so its runs are refused.
+    UnitIsGone(Guid),
+}
+
 /// How the source and the bundles can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
@@ -82,8 +91,8 @@ impl FindingKind {
         matches!(self, Self::Missing | Self::Older | Self::Moved | Self::OtherContent)
     }
 
-    /// What to do.
-    pub fn what_to_do(self) -> &'static str {
+    /// What to do, where the runs of the scope tell what is logged.
+    fn what_to_do(self) -> &'static str {
         match self {
             Self::Missing | Self::Older | Self::Moved | Self::OtherContent => {
                 "--pend has the next run take these rows once more"
@@ -127,6 +136,8 @@ pub struct TableReport {
     pub reached: Option<Timestamp>,
     /// Bundles that hold something of it.
     pub bundles: u64,
+    /// Bundles with a table of this name of another source, which say nothing of this one.
+    pub foreign_bundles: u64,
     /// Keys in scope that were looked at.
     pub keys: u64,
     /// Of them, keys of which the bundles have the source's version.
@@ -139,6 +150,8 @@ pub struct TableReport {
     pub excluded: u64,
     /// Keys whose deletion, or leaving, is logged and not shipped yet: the next run takes it.
     pub logged: u64,
+    /// Why no run takes what is logged; then it explains no difference.
+    pub not_told: Option<NotTold>,
     /// How often each kind was found.
     pub counts: BTreeMap<FindingKind, u64>,
     /// What no scan of keys finds, of the whole table.
@@ -157,12 +170,14 @@ impl TableReport {
             table: table.clone(),
             reached,
             bundles: 0,
+            foreign_bundles: 0,
             keys: 0,
             equal: 0,
             not_due: 0,
             pending: 0,
             excluded: 0,
             logged: 0,
+            not_told: None,
             counts: BTreeMap::new(),
             whole: WholeTable::default(),
             findings: Vec::new(),
@@ -174,6 +189,23 @@ impl TableReport {
     /// Whether a consumer of the bundles has nothing wrong.
     pub fn is_good(&self) -> bool {
         !self.counts.keys().any(|kind| kind.is_wrong())
+    }
+
+    /// What to do about a kind of finding.
+    pub fn what_to_do(&self, kind: FindingKind) -> String {
+        match (kind, self.not_told) {
+            (FindingKind::Gone | FindingKind::LeftScope, Some(NotTold::UnitIsGone(unit))) => format!(
+                "no run tells their receivers, for no configured table has this unit in its table of units any more: put \
+                 it back there, `blobdelta run --business-unit {unit}`, and take it out again; what still is the unit's \
+                 then stays with them"
+            ),
+            (FindingKind::Gone | FindingKind::LeftScope, Some(NotTold::DeletionsAreOff)) => format!(
+                "no run tells what is logged of this table: `blobdelta table set {} IncludeDeletions=1`, and \
+                 --log-deletions, if the source was not restored",
+                self.table.shell_word()
+            ),
+            _ => kind.what_to_do().to_owned(),
+        }
     }
 
     pub(super) fn note(&mut self, finding: Finding) {

@@ -1,7 +1,7 @@
 //! One reconciliation, table by table.
 
 use super::bundles::{Chain, content_of, gather};
-use super::options::{Finding, FindingKind, ReconcileOptions, TableReport};
+use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
 use crate::backend::{Backend, Holding, Holdings, InventoryRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ use std::path::PathBuf;
 
 /// Keys of a page.
 const PAGE: u32 = 1000;
+/// By so many ticks a leaving is later than one that was told: a microsecond, which every server keeps.
+const PASSES: i64 = 10;
 /// What stands in `BlobDeltaPendingKey` for it.
 const REASON: &str = "reconcile: ";
 
@@ -64,6 +66,8 @@ struct Reconciler<'a> {
     /// The columns whose content bundles hash, in their order.
     hashed: Vec<Column>,
     report: TableReport,
+    /// Keys of the page whose metadata stands, and whose row is gone.
+    lost: Vec<(Guid, Holding)>,
 }
 
 impl<'a> Reconciler<'a> {
@@ -77,14 +81,19 @@ impl<'a> Reconciler<'a> {
     ) -> Result<Self> {
         let scope = Scope::from(options.unit);
         let mut report = TableReport::new(&table.name, backend.reached(&table.name, scope)?);
-        let (holdings, count) = gather(bundles, &Chain { source_id, table: &table.name, scope }, monitor)?;
-        report.bundles = count;
+        let gathered = gather(bundles, &Chain { source_id, table: &table.name, scope }, monitor)?;
+        (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);
+        report.not_told = match options.unit {
+            Some(unit) if !backend.has_unit(unit)? => Some(NotTold::UnitIsGone(unit)),
+            _ => (!table.include_deletions).then_some(NotTold::DeletionsAreOff),
+        };
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
         report.whole = backend.whole_table(table, now)?;
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary());
-        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report })
+        let (holdings, lost) = (gathered.holdings, Vec::new());
+        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report, lost })
     }
 
     fn run(mut self) -> Result<TableReport> {
@@ -110,6 +119,10 @@ impl<'a> Reconciler<'a> {
                 }
             }
             self.compare_content(&same)?;
+            let lost = std::mem::take(&mut self.lost);
+            for ((key, holding), remains) in lost.iter().zip(self.remains(&lost)?) {
+                self.gone(*key, *holding, remains)?;
+            }
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
         }
     }
@@ -133,7 +146,7 @@ impl<'a> Reconciler<'a> {
         if !row.is_there {
             // Metadata without its row: nothing to send, unless it was sent before.
             match holding.filter(|holding| !holding.version.tombstone) {
-                Some(holding) => self.gone(row.key, holding, Remains::default())?,
+                Some(holding) => self.lost.push((row.key, holding)),
                 None => self.report.not_due += 1,
             }
             return Ok(None);
@@ -234,11 +247,7 @@ impl<'a> Reconciler<'a> {
 
     fn remains(&mut self, page: &[(Guid, Holding)]) -> Result<Vec<Remains>> {
         let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
-        let mut remains = self.backend.remains(self.table, self.scope, self.now, &keys)?;
-        if !self.table.include_deletions {
-            // No run tells what is logged.
-            remains.iter_mut().for_each(|one| (one.deleted_on, one.left_on) = (None, None));
-        }
+        let remains = self.backend.remains(self.table, self.scope, self.now, &keys)?;
         match remains.len() == keys.len() {
             true => Ok(remains),
             false => Err(Error::internal("the source did not answer for every key")),
@@ -247,31 +256,42 @@ impl<'a> Reconciler<'a> {
 
     fn gone(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
         let held = holding.version.modified_on;
-        if remains.deleted_on.is_some() && remains.deleted_on >= held {
-            self.report.logged += 1;
-            return Ok(());
-        }
-        self.report.note(Finding { kind: FindingKind::Gone, key, at_source: None, in_bundles: held });
-        let (reason, business_unit) = (DeletionReason::Deleted, holding.unit);
-        self.log(Deletion { key, deleted_on: self.now, business_unit, reason })
+        // The runs of a unit tell deletions of what they know to have handed out; of other keys, what left it.
+        let deletion = match remains.is_handed {
+            true => {
+                Deletion { key, deleted_on: self.now, business_unit: holding.unit, reason: DeletionReason::Deleted }
+            }
+            // A row whose blob comes late has the stamp of its metadata: only what was handed out is outranked.
+            false => self.leaving(key, held, remains),
+        };
+        let finding = Finding { kind: FindingKind::Gone, key, at_source: None, in_bundles: held };
+        self.note_or_logged(finding, remains.deleted_on.max(remains.left_on), deletion)
     }
 
     fn left_scope(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
-        let held = holding.version.modified_on;
-        if remains.left_on.is_some() && remains.left_on >= held {
+        let (held, at_source) = (holding.version.modified_on, remains.modified_on);
+        let finding = Finding { kind: FindingKind::LeftScope, key, at_source, in_bundles: held };
+        // A row that comes back later wins, also one that was stamped before now and is committed after it.
+        let outranks = held.max(at_source.map(|at_source| at_source.min(self.now)));
+        self.note_or_logged(finding, remains.left_on, self.leaving(key, outranks, remains))
+    }
+
+    /// What to log of a key that left the scope. Where its leaving was told, and is in none of the bundles, it is told again.
+    fn leaving(&self, key: Guid, outranks: Option<Timestamp>, remains: Remains) -> Deletion {
+        let told = remains.told_on.map(|told| told.plus_ticks(PASSES));
+        let deleted_on = outranks.unwrap_or(self.now).max(told.unwrap_or(Timestamp::MIN));
+        Deletion { key, deleted_on, business_unit: self.options.unit, reason: DeletionReason::LeftScope }
+    }
+
+    /// What is logged explains a difference where the next run tells it; and nothing is logged twice.
+    fn note_or_logged(&mut self, finding: Finding, logged: Option<Timestamp>, deletion: Deletion) -> Result<()> {
+        let is_logged = logged.is_some() && logged >= finding.in_bundles;
+        if is_logged && self.report.not_told.is_none() {
             self.report.logged += 1;
             return Ok(());
         }
-        let (kind, at_source) = (FindingKind::LeftScope, remains.modified_on);
-        self.report.note(Finding { kind, key, at_source, in_bundles: held });
-        // A row that comes back later wins, also one that was stamped before now and is committed after it.
-        let deleted_on = held.max(at_source.map(|at_source| at_source.min(self.now))).unwrap_or(self.now);
-        let (reason, business_unit) = (DeletionReason::LeftScope, self.options.unit);
-        self.log(Deletion { key, deleted_on, business_unit, reason })
-    }
-
-    fn log(&mut self, deletion: Deletion) -> Result<()> {
-        if self.options.log_deletions {
+        self.report.note(finding);
+        if self.options.log_deletions && !is_logged {
             self.backend.log_deletion(&self.table.name, &deletion)?;
             self.report.deletions += 1;
         }

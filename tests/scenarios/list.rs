@@ -5,7 +5,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders, names, places,
     procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types,
-    units, upkeep, values, whose,
+    units, untold, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -182,6 +182,13 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is,
         rule_28_what_moved_goes_on_and_is_known_in_both_places,
         rule_28_a_copy_becomes_a_source_of_its_own_and_continues_nothing,
+    }
+    untold {
+        rule_17_nothing_that_is_logged_explains_what_a_unit_that_is_gone_has,
+        rule_17_what_a_unit_does_not_know_to_have_handed_out_is_told_as_left,
+        rule_17_a_leaving_that_was_told_in_a_bundle_that_is_lost_is_told_again,
+        rule_15_what_no_run_tells_is_logged_once_and_explains_nothing,
+        rule_16_bundles_of_another_source_are_told_and_say_nothing,
     }
     reconcile {
         what_runs_took_is_reconciled,

@@ -37,6 +37,7 @@ mod takes;
 mod tree;
 mod types;
 mod units;
+mod untold;
 mod upkeep;
 mod values;
 

@@ -70,15 +70,16 @@ impl Inventory for Session {
 
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
         let sql = "SELECT max(LastHighWaterModifiedOn) FROM (
-                       SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1
+                       SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1 AND ?2 IS NULL
                        UNION ALL
                        SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
                        WHERE TableName = ?1 AND BusinessUnitId = ?2)";
-        let unit = match scope {
-            Scope::All => None,
-            Scope::BusinessUnit(unit) => Some(unit),
-        };
-        self.query_one(sql, (table, unit))
+        self.query_one(sql, (table, scope.business_unit()))
+    }
+
+    fn has_unit(&mut self, unit: Guid) -> Result<bool> {
+        let tables: Vec<TableConfig> = self.configured_tables()?.into_iter().filter(|table| table.is_active).collect();
+        self.knows_unit(&tables, unit)
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
@@ -120,12 +121,14 @@ impl Session {
         let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
         let (remains, odd_stamp, is_odd_log) = self.query_row(sql, asked, |row| {
             let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
-            let is_odd_log = !is_stamp_or_null(row.get_ref(2)?) || !is_stamp_or_null(row.get_ref(3)?);
+            let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
             let remains = Remains {
                 is_there: row.get(0)?,
                 modified_on: row.get::<_, Noted>(1)?.0,
-                deleted_on: row.get::<_, Noted>(2)?.0,
-                left_on: row.get::<_, Noted>(3)?.0,
+                is_handed: row.get(2)?,
+                deleted_on: row.get::<_, Noted>(3)?.0,
+                left_on: row.get::<_, Noted>(4)?.0,
+                told_on: row.get::<_, Noted>(5)?.0,
             };
             Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
         })?;

@@ -61,6 +61,15 @@ impl Session {
     }
 
     fn check_unit(&self, tables: &[TableConfig], unit: Guid) -> Result<()> {
+        match self.knows_unit(tables, unit)? {
+            true => Ok(()),
+            false => Err(Error::config(format!("no configured table has the business unit {unit} in its scope"))
+                .hint("look the unit up in the table of business units")),
+        }
+    }
+
+    /// Whether one of these tables has the unit in its table of units.
+    pub(super) fn knows_unit(&self, tables: &[TableConfig], unit: Guid) -> Result<bool> {
         for table in tables {
             let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
                 continue;
@@ -68,11 +77,10 @@ impl Session {
             let Ok(units) = self.resolve(units) else { continue };
             let sql = format!("SELECT EXISTS (SELECT 1 FROM {units} WHERE {} = ?1)", super::session::quote(id));
             if self.query_one(&sql, [unit])? {
-                return Ok(());
+                return Ok(true);
             }
         }
-        Err(Error::config(format!("no configured table has the business unit {unit} in its scope"))
-            .hint("look the unit up in the table of business units"))
+        Ok(false)
     }
 
     /// Rule 1: a clock that stands before the last run's start by more than the buffer.

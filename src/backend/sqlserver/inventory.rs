@@ -26,6 +26,9 @@ const DIALECT: Dialect =
     Dialect { always: "1 = 1", column: |name| of("m", name), guid: |guid| format!("'{guid}'"), text: "N" };
 const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
 const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
+/// Whether a unit's runs know that they handed a staged key out.
+const HANDED_TO_UNIT: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u \
+                              WHERE u.TableName = @P1 AND u.BusinessUnitId = @P4 AND u.stream_id = k.k)";
 
 impl Inventory for Session {
     fn inventory(
@@ -48,24 +51,40 @@ impl Inventory for Session {
     }
 
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
-        let all = "SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = ";
-        let mut sql = Sql::new(all).bind(table);
+        let from = match scope {
+            Scope::All => "dbo.BlobDeltaHighWatermark",
+            Scope::BusinessUnit(_) => "dbo.BlobDeltaBusinessUnitWatermark",
+        };
+        let mut sql = Sql::new(format!("SELECT LastHighWaterModifiedOn FROM {from} WHERE TableName = ")).bind(table);
         if let Scope::BusinessUnit(unit) = scope {
-            let one = " UNION ALL SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark \
-                       WHERE TableName = @P1 AND BusinessUnitId = ";
-            sql = sql.then(one).bind(unit);
+            sql = sql.then(" AND BusinessUnitId = ").bind(unit);
         }
         let rows = self.client.unit(|client| client.rows("read a watermark", sql.clone()))?;
         let marks = rows.iter().map(|row| Fields::of(row).time(0)).collect::<Result<Vec<_>>>()?;
         Ok(marks.into_iter().flatten().max())
     }
 
+    fn has_unit(&mut self, unit: Guid) -> Result<bool> {
+        for table in self.configured_tables()?.into_iter().filter(|table| table.is_active) {
+            let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
+                continue;
+            };
+            let Ok(units) = catalog::resolve(&mut self.client, units) else { continue };
+            let sql = Sql::new(format!("SELECT COUNT(*) FROM {units} AS u WHERE {} = ", of("u", id))).bind(unit);
+            let row = self.client.unit(|client| client.row("look for a business unit", sql.clone()))?;
+            if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|count| count > Some(0))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
         let text = self.of_tables(REMAINS, table)?;
         let unit = scope.business_unit();
         let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
-        let of_unit = if unit.is_some() { "u.BusinessUnitId = @P4" } else { "1 = 0" };
-        let text = filled(&text, &[("OfScope", of_scope), ("OfUnit", of_unit)]);
+        let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
+        let text = filled(&text, &[("OfScope", of_scope), ("IsHanded", is_handed)]);
         let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_told());
         if let Some(unit) = unit {
             sql = sql.with(unit);
@@ -73,8 +92,9 @@ impl Inventory for Session {
         let mut found = HashMap::new();
         self.ask_of_keys("look for rows of the source", keys, sql, |key, fields| {
             let is_there = fields.must(1, Fields::number)? != 0;
-            let (modified_on, deleted_on, left_on) = (fields.time(2)?, fields.time(3)?, fields.time(4)?);
-            found.insert(key, Remains { is_there, modified_on, deleted_on, left_on });
+            let (modified_on, is_handed) = (fields.time(2)?, fields.must(3, Fields::number)? != 0);
+            let (deleted_on, left_on, told_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
+            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, told_on });
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
