@@ -1,8 +1,8 @@
 -- What was noted before stays; a bundle that had come in another gets its own window.
 INSERT INTO {Schema}.BlobDeltaReplayBundle
     (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt,
-     PreviousRootSha256, IsOtherSource)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+     PreviousRootSha256, IsOtherSource, SourceTable)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 ON CONFLICT (TableName, RootSha256) DO UPDATE
 SET WindowStart = excluded.WindowStart, WindowEnd = excluded.WindowEnd, Gap = excluded.Gap,
     WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt,

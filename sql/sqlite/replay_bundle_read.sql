@@ -1,4 +1,5 @@
-SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256, PreviousRootSha256, IsOtherSource
+SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256, PreviousRootSha256, IsOtherSource,
+    SourceTable
 FROM {Schema}.BlobDeltaReplayBundle
 WHERE TableName = ?1
 ORDER BY WindowStart, RootSha256;

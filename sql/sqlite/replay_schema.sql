@@ -1,5 +1,5 @@
 -- What a database that bundles are replayed into holds beside its tables. {Schema} is the
--- attached database.
+-- attached database. TableName is the table here, as [schema].[table], whatever bundles call the one that its rows are of.
 
 -- How far each part of each bundle was applied; moves in the transaction that applies rows.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayLedger (
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaTombstone (
 
 -- Rule 17: the scope of each run whose rows came, and so that of each row.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRun (
-    TableName "nvarchar(400) TEXT" NOT NULL,
+    TableName "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     RunId     uniqueidentifier BLOB NOT NULL,
     Scope     "nvarchar(36) TEXT" NOT NULL,
     PRIMARY KEY (TableName, RunId)
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRun (
 -- Rule 17, where a table receives several chains: the latest version of a row that another chain than the
 -- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayOther (
-    TableName    "nvarchar(400) TEXT" NOT NULL,
+    TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
     Scope        "nvarchar(36) TEXT" NOT NULL,
     ModifiedOn   "datetime2(7) TEXT" NULL,
@@ -49,11 +49,13 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayOther (
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
 -- of which only the root digest is known. Gap says what is missing before a bundle, where that
--- was allowed; it goes when what was missing has come.
+-- was allowed; it goes when what was missing has come. IsOtherSource says that a bundle was the first of another source,
+-- or of another table, than what the table had, and that was allowed by name.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
     TableName        "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     RootSha256       "char(64) TEXT" NOT NULL,
     SourceId         uniqueidentifier BLOB NOT NULL,
+    SourceTable      "nvarchar(400) TEXT" NOT NULL,
     Scope            "nvarchar(36) TEXT" NOT NULL,
     PreviousRootSha256 "char(64) TEXT" NULL,
     WindowStart      "datetime2(7) TEXT" NULL,

@@ -48,7 +48,7 @@ DECLARE
     @From nvarchar(800), @Into nvarchar(800), @Key nvarchar(300), @KeyName nvarchar(128), @Source uniqueidentifier, @RunId uniqueidentifier,
     @RunStart datetime2(7), @WindowStart datetime2(7), @WindowEnd datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Found int,
     @Ordinal int, @Column nvarchar(128), @Quoted nvarchar(300), @Sets nvarchar(max), @Columns nvarchar(max), @Values nvarchar(max),
-    @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
+    @Here nvarchar(1700), @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
     @Removed bigint, @Tombstones bigint, @Stays bigint, @Others int, @Rows bigint, @End datetime2(7), @Outcome nvarchar(1000);
 
 SELECT @Slice = QUOTENAME(d.name) FROM sys.databases AS d WHERE d.database_id = DB_ID(@SliceDb);
@@ -332,10 +332,12 @@ BEGIN
         INSERT INTO #Outcome (Nr, TableName, RunId, Outcome) VALUES (@Nr, @Name, @RunId, N'was applied before; nothing was done');
     ELSE
     BEGIN
-        SET @Beaten = REPLACE(REPLACE(N'EXISTS (
+        -- Tombstones go by the table that is written, as those of a replay do.
+        SET @Here = N'N''' + REPLACE(SUBSTRING(@Into, LEN(@Target) + 2, 800), N'''', N'''''') + N'''';
+        SET @Beaten = REPLACE(REPLACE(REPLACE(N'EXISTS (
             SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS d
-            WHERE d.TableName = @Name AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (s.DeltaModifiedOn IS NULL OR d.DeletedOn >= s.DeltaModifiedOn)
-        )', N'{Target}', @Target), N'{Key}', @Key);
+            WHERE d.TableName = {Here} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (s.DeltaModifiedOn IS NULL OR d.DeletedOn >= s.DeltaModifiedOn)
+        )', N'{Target}', @Target), N'{Key}', @Key), N'{Here}', @Here);
         SET @Wins = N'(
             s.DeltaModifiedOn > t.DeltaModifiedOn
             OR (s.DeltaModifiedOn IS NOT NULL AND t.DeltaModifiedOn IS NULL)
@@ -355,7 +357,7 @@ BEGIN
             )
         )';
         -- Deletions first: they are kept for good, and remove what they beat.
-        SET @Sql = REPLACE(REPLACE(REPLACE(REPLACE(N'
+        SET @Sql = REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(N'
             DELETE t
             FROM {Into} AS t
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
@@ -374,7 +376,7 @@ BEGIN
             UPDATE b SET DeletedOn = d.DeletedOn, RunStartedAt = @RunStart, RunId = @RunId
             FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = b.stream_id
-            WHERE b.TableName = @Name AND d.TableName = @Name AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END AND (
+            WHERE b.TableName = {Here} AND d.TableName = @Name AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END AND (
                 b.DeletedOn IS NULL
                 OR d.DeletedOn > b.DeletedOn
                 OR (
@@ -390,15 +392,15 @@ BEGIN
             );
             SET @Tombstones = @@ROWCOUNT;
             INSERT INTO {Target}.[dbo].[BlobDeltaTombstone] (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
-            SELECT d.TableName, d.stream_id, CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END, d.Reason, d.DeletedOn, @RunStart, @RunId
+            SELECT {Here}, d.stream_id, CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END, d.Reason, d.DeletedOn, @RunStart, @RunId
             FROM {Slice}.[dbo].[BlobDeltaDeletion] AS d
             WHERE d.TableName = @Name AND NOT EXISTS (
                 SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
-                WHERE b.TableName = @Name AND b.stream_id = d.stream_id
+                WHERE b.TableName = {Here} AND b.stream_id = d.stream_id
                     AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END
             );
             SET @Tombstones = @Tombstones + @@ROWCOUNT;',
-            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key);
+            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key), N'{Here}', @Here);
         BEGIN TRANSACTION;
         EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36), @Others int, @Removed bigint OUTPUT, @Tombstones bigint OUTPUT, @Stays bigint OUTPUT',
             @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope, @Others = @Others, @Removed = @Removed OUTPUT, @Tombstones = @Tombstones OUTPUT, @Stays = @Stays OUTPUT;

@@ -7,11 +7,11 @@ SET WindowStart = CONVERT(datetime2(7), NULLIF(@P5, N'')), WindowEnd = CONVERT(d
 WHERE TableName = @P1 AND RootSha256 = CONVERT(char(64), @P2) AND WindowEnd IS NULL AND @P6 <> N'';
 INSERT INTO dbo.BlobDeltaReplayBundle
     (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt,
-     PreviousRootSha256, IsOtherSource)
+     PreviousRootSha256, IsOtherSource, SourceTable)
 SELECT
     @P1, CONVERT(char(64), @P2), @P3, @P4, CONVERT(datetime2(7), NULLIF(@P5, N'')),
     CONVERT(datetime2(7), NULLIF(@P6, N'')), NULLIF(@P7, N''), CONVERT(char(64), NULLIF(@P8, N'')), SYSUTCDATETIME(),
-    CONVERT(char(64), NULLIF(@P9, N'')), @P10
+    CONVERT(char(64), NULLIF(@P9, N'')), @P10, @P11
 WHERE NOT EXISTS (
     SELECT 1 FROM dbo.BlobDeltaReplayBundle AS b
     WHERE b.TableName = @P1 AND b.RootSha256 = CONVERT(char(64), @P2)

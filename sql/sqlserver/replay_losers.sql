@@ -1,4 +1,4 @@
--- Rule 14: drops the staged rows that lose against what the target has, @P1 being the configured table and @P2 the
+-- Rule 14: drops the staged rows that lose against what the target has, @P1 being the target, as [schema].[table], and @P2 the
 -- scope of the chain that they are of. What stays in #BlobDeltaStage is written.
 -- Rule 17: a tombstone of a scope concerns rows of its own chain alone; a tombstone wins a tie, whatever the runs.
 DELETE s

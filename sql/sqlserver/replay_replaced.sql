@@ -1,5 +1,5 @@
 -- Rule 17: before the rows in #BlobDeltaStage are written over what stands: the version of a row of another chain
--- stays with that chain. @P1 is the configured table, @P2 the scope of the rows that come.
+-- stays with that chain. @P1 is the target, as [schema].[table], @P2 the scope of the rows that come.
 IF EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun WHERE TableName = @P1 AND Scope <> @P2)
 BEGIN
     DELETE o

@@ -1,5 +1,5 @@
 -- What a database that bundles are replayed into holds beside its tables. Run in that database;
--- can be run again.
+-- can be run again. TableName is the table here, as [schema].[table], whatever bundles call the one that its rows are of.
 
 -- How far each part of each bundle was applied; moves in the transaction that applies rows.
 -- Not clustered: the key may be longer than the 900 bytes of a clustered one.
@@ -56,12 +56,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayOther', N'U') IS NULL
 
 -- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
 -- of which only the root digest is known. Gap says what is missing before a bundle, where that
--- was allowed; it goes when what was missing has come.
+-- was allowed; it goes when what was missing has come. IsOtherSource says that a bundle was the first of another source,
+-- or of another table, than what the table had, and that was allowed by name.
 IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaReplayBundle (
         TableName          nvarchar(400) NOT NULL,
         RootSha256         char(64) NOT NULL,
         SourceId           uniqueidentifier NOT NULL,
+        SourceTable        nvarchar(400) NOT NULL,
         Scope              nvarchar(36) NOT NULL,
         PreviousRootSha256 char(64) NULL,
         WindowStart        datetime2(7) NULL,

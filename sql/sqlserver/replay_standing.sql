@@ -1,6 +1,6 @@
 -- What the target has under the keys in #BlobDeltaStage, an entry a line: the row (Kind 0) with the scope of its chain,
--- the tombstones (1; that of its deletion has no scope), and what other chains have of the key (3). @P1 is the
--- configured table.
+-- the tombstones (1; that of its deletion has no scope), and what other chains have of the key (3). @P1 is the target,
+-- as [schema].[table].
 SELECT s.n, 0 AS Kind, (SELECT r.Scope FROM [{Runs}] AS r WHERE r.TableName = @P1 AND r.RunId = v.vr) AS Scope, v.vm, v.vs, v.vr
 FROM #BlobDeltaStage AS s
 INNER JOIN [{Standing}] AS v ON v.k = s.k

@@ -1,5 +1,5 @@
 -- Rules 14 and 15: removes the rows that staged deletions beat, of whatever chain, says how many, and keeps the
--- tombstones that are later than those kept before. @P1 is the configured table.
+-- tombstones that are later than those kept before. @P1 is the target, as [schema].[table].
 DECLARE @removed bigint;
 DELETE t
 FROM [{Target}] AS t

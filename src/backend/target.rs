@@ -15,7 +15,8 @@ use crate::model::version::Version;
 /// A table to replay into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSpec {
-    /// The configured table of the source: what ledger and tombstones go by.
+    /// The configured table of the source, as its bundles name it. Nothing in the target goes by it but the
+    /// question of whose rows these are.
     pub table: TableName,
     /// The scope of the chain whose rows come.
     pub scope: Scope,
@@ -32,6 +33,15 @@ pub struct TargetSpec {
     pub displace: bool,
     /// Whether tombstones come, which delete rows.
     pub removes: bool,
+}
+
+impl TargetSpec {
+    /// What ledger, notes, tombstones and marks go by: the table that is written, as it is called in its database,
+    /// whatever the bundles say that its rows are of.
+    pub fn here(&self) -> String {
+        let part = |name: &str| format!("[{}]", name.replace(']', "]]"));
+        format!("{}.{}", part(&self.target.schema), part(&self.target.table))
+    }
 }
 
 /// How a table that is there takes the rows.
@@ -81,6 +91,8 @@ pub struct Applied {
 pub struct AppliedBundle {
     /// The source of its chain.
     pub source_id: Guid,
+    /// The table of that source.
+    pub table: TableName,
     /// The scope of its chain.
     pub scope: String,
     /// Its root digest.
@@ -91,7 +103,8 @@ pub struct AppliedBundle {
     pub window: Option<(Timestamp, Timestamp)>,
     /// Why it does not follow what the target had of its chain, where that was allowed.
     pub gap: Option<String>,
-    /// Whether that is because it is of another source than what the target had.
+    /// Whether it was the first of another source, or of another of its tables, than what the target had, and that was
+    /// allowed.
     pub is_other_source: bool,
     /// The bundle that it came in, if it was compacted into another.
     pub within: Option<Sha256>,
@@ -116,8 +129,6 @@ pub const DELTA_RUN_ID: &str = "DeltaRunId";
 pub struct LedgerEntry {
     /// Root digest of the bundle.
     pub root_sha256: Sha256,
-    /// The table.
-    pub table: TableName,
     /// The part's path in the bundle.
     pub part: String,
     /// Rows of the part that are applied.
@@ -151,13 +162,13 @@ pub trait Target {
     /// Config, before anything is written: no such table, or a missing or narrower column.
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit>;
 
-    /// The table that a table of a bundle is replayed into, where not all schemas are there.
+    /// The table that a table of a bundle is replayed into, as this instance calls it, whatever name leads there;
+    /// as it is asked for, where it is not there yet.
     ///
     /// # Errors
-    /// Config: a name that is too long then.
-    fn target_name(&self, table: TableName) -> Result<TableName> {
-        Ok(table)
-    }
+    /// Config: what is never a target ([`check_target`](super::check_target)), by the name that is asked for and by
+    /// that of what stands there: databases of the server's and of ours, and tables of ours; what stands there and is no table; or a name that is too long here.
+    fn resolve_target(&mut self, table: TableName) -> Result<TableName>;
 
     /// The job databases of the instance that a database stands in.
     ///

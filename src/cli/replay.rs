@@ -5,14 +5,17 @@ use super::answer::Answer;
 use super::bundles::{MemoryArgs, named};
 use super::exit::Exit;
 use super::login::Login;
-use super::render::{clean, number};
+use super::out::clean;
+use super::render::number;
 use super::signals;
 use super::table::Table;
-use crate::backend::OpenOptions;
+use crate::backend::{Connection, OpenOptions};
 use crate::bundle::scopes_text;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::replay::{self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, TableOutcome, TargetScopes};
+use crate::replay::{
+    self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, SourceTable, TableOutcome, TargetScopes,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,7 +38,7 @@ pub struct ReplayArgs {
     pub into: String,
     #[command(flatten)]
     pub login: Login,
-    /// The database to replay into; that of the source unless given
+    /// The database to replay into; needed on a server, and in a folder that of the source unless given
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
     /// Create the database and its tables where they are missing
@@ -45,6 +48,10 @@ pub struct ReplayArgs {
     /// target keeps a note of it (BlobDeltaReplayBundle)
     #[arg(long)]
     pub allow_gap: bool,
+    /// Apply rows of this table of a source to a target that has those of another: GUID/Database.schema.Table. Repeat it
+    /// for several
+    #[arg(long, value_name = "SOURCE", value_parser = SourceTable::parse)]
+    pub also_from: Vec<SourceTable>,
     /// Replay into the instance that the bundles come from, or into a table that is captured there: rows
     /// of the source are overwritten
     #[arg(long)]
@@ -77,11 +84,18 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         database: args.database.clone(),
         create: args.create,
         allow_gap: args.allow_gap,
+        also_from: args.also_from.clone(),
         into_source: args.into_source,
         displace: args.displace,
         access: args.access.read()?,
         memory: args.memory.memory(),
     };
+    if matches!(connection, Connection::Server(_)) && args.database.is_none() {
+        return Err(Error::usage(
+            "a replay into a server needs --database: it is never the bundles that say which one",
+        )
+        .hint("name the database to write with --database, and add --create if it is to be made"));
+    }
     let bundles = named(&args.bundles)?;
     let main_database = replay::target_database(&bundles, &options)?;
     let create = args.create && !args.plan;
@@ -102,7 +116,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let text: String = report.bundles.iter().map(bundle_text).collect();
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();
     let scopes: String = report.scopes.iter().map(mingled).collect();
-    let of_tables = |of: &TargetScopes| json!({"table": of.table, "target": of.target.to_string(), "scopes": of.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()});
+    let of_tables = |of: &TargetScopes| json!({"target": of.target.to_string(), "scopes": of.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()});
     let tables: Vec<Value> = report.scopes.iter().map(of_tables).collect();
     Ok(Answer::done(text + &scopes, json!({"into": into, "bundles": bundles, "scopes": tables})))
 }

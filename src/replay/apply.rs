@@ -41,7 +41,7 @@ impl<'b> Applier<'b> {
     pub(super) fn new(
         bundle: &'b Bundle,
         table: &'b TableInfo,
-        backend: &dyn Backend,
+        target: TableName,
         options: &ReplayOptions,
     ) -> Result<Self> {
         let columns = table.model_columns()?;
@@ -49,7 +49,7 @@ impl<'b> Applier<'b> {
         let spec = TargetSpec {
             table: table.name.clone(),
             scope: table.scope.0,
-            target: backend.target_name(target_of(table, options)?)?,
+            target,
             columns,
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
@@ -69,11 +69,12 @@ impl<'b> Applier<'b> {
         &self.spec
     }
 
-    /// Applies what the ledger does not have yet, and notes the bundle.
+    /// Applies what the ledger does not have yet, and notes the bundle, with what is missing before it and whether it is
+    /// the first of another source.
     pub(super) fn apply(
         &self,
         backend: &mut dyn Backend,
-        gap: Option<&Gap>,
+        whence: (Option<&Gap>, bool),
         monitor: &dyn Monitor,
     ) -> Result<TableOutcome> {
         let ledger: BTreeMap<String, LedgerEntry> = backend
@@ -90,7 +91,7 @@ impl<'b> Applier<'b> {
             removed: 0,
             displaced: 0,
             skipped: self.skipped.clone(),
-            gap: gap.map(Gap::to_string),
+            gap: whence.0.map(Gap::to_string),
             told: Vec::new(),
         };
         let is_due = |file: &&FileInfo| {
@@ -108,7 +109,7 @@ impl<'b> Applier<'b> {
                 _ => self.rows(backend, (file, checked), from, (&mut held, &mut done), monitor),
             }
         })?;
-        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, gap))?;
+        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence))?;
         Ok(done)
     }
 
@@ -232,7 +233,6 @@ impl<'b> Applier<'b> {
     fn entry(&self, backend: &mut dyn Backend, file: &FileInfo, rows: u64) -> Result<LedgerEntry> {
         Ok(LedgerEntry {
             root_sha256: self.bundle.root_sha256(),
-            table: self.table.name.clone(),
             part: file.path.clone(),
             rows,
             complete: Some(rows) == file.rows,

@@ -1,6 +1,8 @@
 //! What is missing before the bundles that come, held against what the target has (rules 16 and 22).
 
+use super::options::ReplayOptions;
 use super::run::Work;
+use super::sources;
 use crate::backend::{AppliedBundle, Backend, TargetSpec};
 use crate::bundle::{Bundle, TableInfo};
 use crate::error::{Error, Kind, Result};
@@ -24,8 +26,6 @@ pub(super) enum Gap {
     Foreign { previous: Sha256 },
     /// The same, and it is the first of its chain that comes here.
     NotTheStart { previous: Sha256 },
-    /// The target has bundles of another source.
-    OtherSource { source_id: Guid },
 }
 
 impl fmt::Display for Gap {
@@ -44,9 +44,6 @@ impl fmt::Display for Gap {
                      was never applied here"
                 )
             }
-            Self::OtherSource { source_id } => {
-                write!(f, "the target has rows of another source, {source_id}, under the same name")
-            }
         }
     }
 }
@@ -62,9 +59,6 @@ impl Gap {
             Self::NotTheStart { .. } => {
                 "replay the chain from its start, or from a compacted bundle that begins with it; or allow the gap \
                  with --allow-gap, and all that was never changed since is missing here"
-            }
-            Self::OtherSource { .. } => {
-                "replay into another database, or allow it with --allow-gap if both are one table by intention"
             }
         }
     }
@@ -82,26 +76,38 @@ pub(super) struct Renoted {
 /// have to change once all of it is applied: a gap that is filled then, or one that nobody saw.
 ///
 /// # Errors
-/// ChainGap, for the first with one, unless it is allowed; Database.
-pub(super) fn settle(works: &mut [Work<'_>], backend: &mut dyn Backend, allow_gap: bool) -> Result<Vec<Renoted>> {
-    let mut by_target: BTreeMap<(TableName, TableName), Vec<usize>> = BTreeMap::new();
+/// For the first with one: Config, where it is of another source than the target's rows; ChainGap; unless that is allowed.
+/// Database.
+pub(super) fn settle(
+    works: &mut [Work<'_>],
+    backend: &mut dyn Backend,
+    options: &ReplayOptions,
+) -> Result<Vec<Renoted>> {
+    let mut by_target: BTreeMap<TableName, Vec<usize>> = BTreeMap::new();
     for (nth, work) in works.iter().enumerate() {
-        by_target.entry((work.spec().table.clone(), work.spec().target.clone())).or_default().push(nth);
+        by_target.entry(work.spec().target.clone()).or_default().push(nth);
     }
     let mut renoted = Vec::new();
     let mut refused: Option<(usize, Error)> = None;
+    let mut refuse = |nth: usize, error: Error| {
+        if refused.as_ref().is_none_or(|(first, _)| nth < *first) {
+            refused = Some((nth, error));
+        }
+    };
     for nths in by_target.into_values() {
         let Some(spec) = nths.first().map(|nth| works[*nth].spec().clone()) else { continue };
         let applied = backend.applied_bundles(&spec)?;
-        sources(works, &nths, &applied);
+        if let Err((nth, error)) = sources::check(works, &nths, &applied, &options.also_from) {
+            refuse(nth, error);
+            continue;
+        }
         for (nth, root, gap) in Table::new(works, &nths, &applied)?.judge(works) {
             let text = gap.as_ref().map(Gap::to_string);
-            if let (Some(gap), false) = (gap, allow_gap) {
-                let error = Error::new(Kind::ChainGap, gap.to_string()).table(&spec.table).hint(gap.hint());
+            if let (Some(gap), false) = (gap, options.allow_gap) {
                 let bundle = nth.unwrap_or(nths[0]);
-                if refused.as_ref().is_none_or(|(first, _)| bundle < *first) {
-                    refused = Some((bundle, error.file(works[bundle].bundle.path())));
-                }
+                let work = &works[bundle];
+                let error = Error::new(Kind::ChainGap, gap.to_string()).table(&work.table.name).hint(gap.hint());
+                refuse(bundle, error.file(work.bundle.path()));
             }
             if nth.is_none() {
                 renoted.push(Renoted { spec: spec.clone(), root, gap: text });
@@ -111,22 +117,6 @@ pub(super) fn settle(works: &mut [Work<'_>], backend: &mut dyn Backend, allow_ga
     match refused {
         Some((_, error)) => Err(error),
         None => Ok(renoted),
-    }
-}
-
-/// Finds bundles of a source of which the target has nothing, while it has those of another.
-fn sources(works: &mut [Work<'_>], nths: &[usize], applied: &[AppliedBundle]) {
-    let roots: BTreeSet<Sha256> = applied.iter().map(|applied| applied.root_sha256).collect();
-    let mut known: BTreeSet<Guid> =
-        applied.iter().filter(|applied| applied.window.is_some()).map(|applied| applied.source_id).collect();
-    for nth in nths {
-        let work = &mut works[*nth];
-        let source_id = work.bundle.manifest().run.source_id;
-        let other = known.first().filter(|_| !known.contains(&source_id));
-        if !roots.contains(&work.bundle.root_sha256()) {
-            work.gap = other.map(|other| Gap::OtherSource { source_id: *other });
-        }
-        known.insert(source_id);
     }
 }
 
@@ -144,7 +134,6 @@ struct Table<'a>(BTreeMap<ChainId, Vec<(Link, Whose<'a>)>>);
 impl<'a> Table<'a> {
     fn new(works: &[Work<'_>], nths: &[usize], applied: &'a [AppliedBundle]) -> Result<Self> {
         let mut links: BTreeMap<ChainId, Vec<_>> = BTreeMap::new();
-        let Some(table) = nths.first().map(|nth| &works[*nth].spec().table) else { return Ok(Self(links)) };
         let mut within: BTreeMap<Sha256, Vec<Sha256>> = BTreeMap::new();
         for bundle in applied {
             if let Some(whole) = bundle.within {
@@ -153,7 +142,7 @@ impl<'a> Table<'a> {
         }
         let mut roots = BTreeSet::new();
         for bundle in applied {
-            if let Some(link) = applied_link(table, bundle, within.remove(&bundle.root_sha256).unwrap_or_default())? {
+            if let Some(link) = applied_link(bundle, within.remove(&bundle.root_sha256).unwrap_or_default())? {
                 roots.insert(link.root);
                 links.entry(link.chain.clone()).or_default().push((link, Whose::Applied(bundle)));
             }
@@ -195,13 +184,13 @@ impl<'a> Table<'a> {
                     Whose::Coming(work) => {
                         let work = (&mut works[*work], *work);
                         work.0.told.extend(told.remove(&nth).unwrap_or_default());
-                        work.0.gap = work.0.gap.take().or(gap);
-                        if let Some(gap) = &work.0.gap {
+                        if let Some(gap) = &gap {
                             found.push((Some(work.1), link.root, Some(gap.clone())));
                         }
+                        work.0.gap = gap;
                     }
-                    // One that was allowed stays allowed, and that it is of another source holds for good.
-                    Whose::Applied(applied) if applied.gap.is_some() != gap.is_some() && !applied.is_other_source => {
+                    // One that was allowed stays allowed.
+                    Whose::Applied(applied) if applied.gap.is_some() != gap.is_some() => {
                         found.push((None, link.root, gap));
                     }
                     Whose::Applied(_) => {}
@@ -213,14 +202,14 @@ impl<'a> Table<'a> {
 }
 
 /// The link of a bundle that was applied whole; none of one that came in another.
-fn applied_link(table: &TableName, applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<Link>> {
+fn applied_link(applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<Link>> {
     let Some((start, end)) = applied.window else { return Ok(None) };
     let scope = match applied.scope.as_str() {
         "all" => Scope::All,
         unit => Scope::BusinessUnit(Guid::parse(unit)?),
     };
     Ok(Some(Link {
-        chain: ChainId { table: table.clone(), scope, source_id: applied.source_id },
+        chain: ChainId { table: applied.table.clone(), scope, source_id: applied.source_id },
         root: applied.root_sha256,
         previous: applied.previous,
         inputs,
@@ -231,15 +220,20 @@ fn applied_link(table: &TableName, applied: &AppliedBundle, inputs: Vec<Sha256>)
 }
 
 /// What the target notes of a bundle once it is applied: itself, and what was compacted into it.
-pub(super) fn noted(bundle: &Bundle, table: &TableInfo, gap: Option<&Gap>) -> Vec<AppliedBundle> {
+pub(super) fn noted(
+    bundle: &Bundle,
+    table: &TableInfo,
+    (gap, is_other_source): (Option<&Gap>, bool),
+) -> Vec<AppliedBundle> {
     let whole = AppliedBundle {
         source_id: bundle.manifest().run.source_id,
+        table: table.name.clone(),
         scope: table.scope.0.to_string(),
         root_sha256: bundle.root_sha256(),
         previous: table.previous.map(|previous| previous.root_sha256),
         window: Some((table.window.start, table.window.end)),
         gap: gap.map(Gap::to_string),
-        is_other_source: matches!(gap, Some(Gap::OtherSource { .. })),
+        is_other_source,
         within: None,
     };
     let within = |input: &Sha256| AppliedBundle {

@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod run;
 mod scopes;
+mod sources;
 
 pub use check::check;
 pub use options::{
@@ -23,3 +24,4 @@ pub use options::{
 };
 pub use plan::plan;
 pub use run::{replay, target_database};
+pub use sources::SourceTable;

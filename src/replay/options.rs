@@ -1,6 +1,7 @@
 //! What is asked of a replay, and what it answers.
 
 use super::run::Work;
+use super::sources::SourceTable;
 use crate::bundle::{Access, Bundle, Scopes, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -16,9 +17,10 @@ pub struct ReplayOptions {
     pub database: Option<String>,
     /// Whether missing databases and tables may be created.
     pub create: bool,
-    /// Whether a bundle may be applied though one before it is missing, or it is of another source;
-    /// the target keeps that with the bundle.
+    /// Whether a bundle may be applied though one before it is missing; the target keeps that with the bundle.
     pub allow_gap: bool,
+    /// Tables of sources whose rows may come into a target that has those of another.
+    pub also_from: Vec<SourceTable>,
     /// Whether the target may be the instance that bundles come from, or a table that is captured.
     pub into_source: bool,
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by
@@ -85,8 +87,6 @@ pub struct ReplayReport {
 /// Whose rows a table of a target holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetScopes {
-    /// The configured table of the source.
-    pub table: TableName,
     /// The table that was written.
     pub target: TableName,
     /// The scopes of the chains that came into it, now and before.

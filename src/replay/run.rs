@@ -5,7 +5,7 @@ use super::chain::{Gap, Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
 use super::scopes;
-use crate::backend::{Backend, TargetFit, TargetSpec};
+use crate::backend::{Backend, TargetFit, TargetSpec, check_target};
 use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
@@ -27,6 +27,8 @@ pub(super) struct Work<'b> {
     pub(super) fit: Option<TargetFit>,
     /// What is missing before it.
     pub(super) gap: Option<Gap>,
+    /// Whether it is the first of another source than the target's rows, and that is allowed.
+    pub(super) is_other_source: bool,
     /// What else there is to tell of its place.
     pub(super) told: Vec<String>,
 }
@@ -53,7 +55,7 @@ impl Work<'_> {
     }
 
     fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
-        let done = self.applier.apply(backend, self.gap.as_ref(), monitor)?;
+        let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), monitor)?;
         Ok(TableOutcome { told: self.told.clone(), ..done })
     }
 }
@@ -69,13 +71,20 @@ impl Opened {
     /// Their tables, in the order in which they are applied (rule 22).
     ///
     /// # Errors
-    /// Verification: links that lead in a circle; Config: a name that no catalog could hold.
-    pub(super) fn works(&self, backend: &dyn Backend, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
+    /// Verification: links that lead in a circle; Config: a name that no catalog could hold, or of what is never a target.
+    pub(super) fn works(&self, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
+        let mut targets: BTreeMap<TableName, TableName> = BTreeMap::new();
         let works = tables_in_order(&self.0)?
             .into_iter()
             .map(|(bundle, table)| {
-                let applier = Applier::new(bundle, table, backend, options)?;
-                Ok(Work { bundle, table, applier, fit: None, gap: None, told: Vec::new() })
+                let asked = target_of(table, options)?;
+                let target = match targets.get(&asked) {
+                    Some(target) => target.clone(),
+                    None => backend.resolve_target(asked.clone()).map_err(|error| error.file(bundle.path()))?,
+                };
+                targets.insert(asked, target.clone());
+                let applier = Applier::new(bundle, table, target, options)?;
+                Ok(Work { bundle, table, applier, fit: None, gap: None, is_other_source: false, told: Vec::new() })
             })
             .collect::<Result<Vec<_>>>()?;
         let deleting = works.iter().filter(|work| work.spec().removes).map(|work| work.spec().target.clone());
@@ -89,7 +98,7 @@ impl Opened {
 }
 
 /// Asks about each target once, and not again for each bundle.
-pub(super) struct Fits<T>(BTreeMap<(TableName, TableName), (TargetSpec, T)>);
+pub(super) struct Fits<T>(BTreeMap<TableName, (TargetSpec, T)>);
 
 impl<T: Clone> Fits<T> {
     pub(super) fn new() -> Self {
@@ -97,12 +106,11 @@ impl<T: Clone> Fits<T> {
     }
 
     pub(super) fn of(&mut self, spec: &TargetSpec, ask: impl FnOnce() -> Result<T>) -> Result<T> {
-        let place = (spec.table.clone(), spec.target.clone());
-        if let Some((_, fit)) = self.0.get(&place).filter(|(known, _)| known == spec) {
+        if let Some((_, fit)) = self.0.get(&spec.target).filter(|(known, _)| known == spec) {
             return Ok(fit.clone());
         }
         let fit = ask()?;
-        self.0.insert(place, (spec.clone(), fit.clone()));
+        self.0.insert(spec.target.clone(), (spec.clone(), fit.clone()));
         Ok(fit)
     }
 }
@@ -188,7 +196,7 @@ pub(super) fn admit(
         }
     }
     guard::check(works, backend, options)?;
-    settle(works, backend, options.allow_gap)
+    settle(works, backend, options)
 }
 
 /// Tables of one bundle that stand in a row.
@@ -230,11 +238,12 @@ impl Outcomes {
 /// first table, as it is asked for or as the source has it.
 ///
 /// # Errors
-/// As [`replay`], for bundles that cannot be opened.
+/// As [`replay`], for bundles that cannot be opened, and for a name of what is never a target.
 pub fn target_database(bundles: &[PathBuf], options: &ReplayOptions) -> Result<String> {
     let first = open(bundles, &options.access)?.into_iter().find_map(|bundle| {
         let table = bundle.manifest().tables.first()?;
-        Some(target_of(table, options).map(|target| target.db))
+        let target = target_of(table, options).and_then(|target| check_target(&target).map(|()| target.db));
+        Some(target.map_err(|error| error.file(bundle.path())))
     });
     first.unwrap_or_else(|| Err(Error::verification("no bundle has a table")))
 }

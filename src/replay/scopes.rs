@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 /// Whose rows each target has, and will have. One that had those of one business unit alone is warned of.
 pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Vec<TargetScopes>> {
-    let mut found: BTreeMap<(TableName, TableName), (Scopes, Scopes)> = BTreeMap::new();
+    let mut found: BTreeMap<TableName, (Scopes, Scopes)> = BTreeMap::new();
     for work in works {
         let spec = work.spec();
-        let key = (spec.table.clone(), spec.target.clone());
+        let key = spec.target.clone();
         if !found.contains_key(&key) {
             let applied = backend.applied_bundles(spec)?;
             let held: Scopes = applied.iter().filter_map(|bundle| Scope::parse(&bundle.scope)).collect();
@@ -26,7 +26,7 @@ pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn 
         }
     }
     let mut told = Vec::new();
-    for ((table, target), (before, after)) in found {
+    for (target, (before, after)) in found {
         if before.len() == 1 && !before.contains(&Scope::All) && before != after {
             monitor.event(Event::Warning(&format!(
                 "{target} held rows of {} alone, and gets those of {} from now on: whoever reads it sees both",
@@ -34,7 +34,7 @@ pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn 
                 scopes_text(&after.difference(&before).copied().collect())
             )));
         }
-        told.push(TargetScopes { table, target, scopes: after });
+        told.push(TargetScopes { target, scopes: after });
     }
     Ok(told)
 }

@@ -4,6 +4,7 @@
 //! With `BLOBDELTA_TEST_SQLSERVER=<connection string>` on that server too, in databases of its own
 //! whose names begin with `Replay_`; without it these are reported as skipped, by name and count.
 
+mod attacks;
 mod bundles;
 mod compact;
 pub mod cut;
@@ -25,6 +26,16 @@ use std::sync::PoisonError;
 type Case = fn(&Place);
 
 const ON_BOTH: &[(&str, Case)] = list![Case:
+    attacks {
+        attack_a_second_source_does_not_write_over_the_first_one_s_rows,
+        attack_another_name_for_the_same_source_table_is_no_other_target,
+        attack_two_source_tables_that_lead_to_one_target_are_told_apart,
+        attack_deletions_of_another_source_remove_nothing,
+        attack_a_gap_behind_an_allowed_source_is_still_a_gap,
+        attack_tables_and_databases_of_ours_and_of_the_server_are_never_targets,
+        attack_a_view_is_no_target,
+        attack_databases_of_ours_are_no_targets_under_another_name,
+    }
     bundles {
         values_inline_and_in_blob_arrive_whole_and_once,
         a_gap_is_refused_and_a_late_older_bundle_is_not,
@@ -66,7 +77,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         a_plan_says_what_a_replay_then_does,
         a_check_finds_what_was_changed_since,
         what_a_gap_allowed_is_kept_with_the_bundle,
-        a_bundle_of_another_source_or_after_a_stranger_is_refused,
+        a_bundle_after_a_stranger_is_refused,
     }
     values {
         every_size_arrives_whole,
@@ -79,6 +90,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
 ];
 
 const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
+    attacks { attack_no_spelling_and_no_link_makes_two_targets_of_one }
     series {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,

@@ -1,6 +1,6 @@
 //! Rule 22: in which order bundles are applied, where a chain begins, and what fills a gap.
 
-use crate::made::{Made, Row, table_name};
+use crate::made::{Made, Row};
 use crate::replay::place::{Into, Place};
 use blobdelta::bundle::Bundle;
 use blobdelta::bundle::manifest::Manifest;
@@ -42,7 +42,7 @@ fn three(place: &Place) -> [PathBuf; 3] {
 }
 
 fn gaps(into: &Into) -> Vec<Option<String>> {
-    let spec = blobdelta::backend::TargetSpec { table: table_name(), ..crate::replay::target::spec(into, "Files") };
+    let spec = crate::replay::target::spec(into, "Files");
     into.open().unwrap().applied_bundles(&spec).unwrap().into_iter().map(|noted| noted.gap).collect()
 }
 

@@ -69,10 +69,9 @@ pub fn spec(into: &Into, table: &str) -> TargetSpec {
     }
 }
 
-pub fn entry(spec: &TargetSpec, root: u8, rows: u64, complete: bool) -> LedgerEntry {
+pub fn entry(root: u8, rows: u64, complete: bool) -> LedgerEntry {
     LedgerEntry {
         root_sha256: Sha256::from_bytes([root; 32]),
-        table: spec.table.clone(),
         part: "data/part".into(),
         rows,
         complete,
@@ -86,7 +85,7 @@ pub fn version(modified: Option<i64>) -> Version {
 
 fn put(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {
     let rows = Rows(vec![(key(1), Some(modified), bytes.to_vec())]);
-    backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(spec, root, 1, true)).unwrap().written
+    backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(root, 1, true)).unwrap().written
 }
 
 fn standing(backend: &mut dyn Backend, spec: &TargetSpec) -> Vec<Vec<u8>> {
@@ -116,7 +115,7 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
     // NULL is least, whenever it was captured and whenever it comes.
     let unstamped = Version { run_started_at: at(9), ..version(None) };
     let rows = Rows(vec![(key(1), None, vec![7])]);
-    let applied = backend.apply_rows(&spec, &rows, &[key(1)], &[unstamped], &entry(&spec, 5, 1, true)).unwrap();
+    let applied = backend.apply_rows(&spec, &rows, &[key(1)], &[unstamped], &entry(5, 1, true)).unwrap();
     assert_eq!(applied.written, 0, "a row without ModifiedOn that came late");
     // A later run wins a tie, and then the greater RunId in RFC order, which is not the server's.
     let (low, high) =
@@ -126,7 +125,7 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
     for (nth, (started, run_id, due)) in (10..).zip(ties) {
         let version = Version { run_started_at: at(started), run_id, ..version(Some(60)) };
         let rows = Rows(vec![(key(1), Some(60), vec![nth])]);
-        let entry = entry(&spec, nth, 1, true);
+        let entry = entry(nth, 1, true);
         assert_eq!(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap().written, due, "tie {nth}");
     }
     assert_eq!(standing(backend, &spec), [[12]]);
@@ -137,7 +136,7 @@ pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
     let backend = &mut *backend;
     let bury = |backend: &mut dyn Backend, root, modified| {
         let tombstone = TombstoneRow { key: key(1), version: version(modified), reason: DeletionReason::Deleted };
-        backend.apply_tombstones(&spec, &[tombstone], &entry(&spec, root, 1, true)).unwrap()
+        backend.apply_tombstones(&spec, &[tombstone], &entry(root, 1, true)).unwrap()
     };
     assert_eq!(bury(backend, 1, Some(50)), 0);
     assert_eq!(bury(backend, 2, Some(30)), 0);
@@ -154,7 +153,7 @@ pub fn a_batch_out_of_its_place_changes_nothing(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     let rows = Rows(vec![(key(1), None, vec![1])]);
     let apply = |backend: &mut dyn Backend, at, complete| {
-        backend.apply_rows(&spec, &rows, &[key(1)], &[version(Some(9))], &entry(&spec, 1, at, complete))
+        backend.apply_rows(&spec, &rows, &[key(1)], &[version(Some(9))], &entry(1, at, complete))
     };
     assert_eq!(apply(&mut *backend, 2, false).unwrap_err().kind(), Kind::Internal);
     assert!(standing(&mut *backend, &spec).is_empty());
@@ -194,6 +193,7 @@ pub fn what_was_noted_of_a_bundle_stays(place: &Place) {
     assert_eq!(backend.applied_bundles(&spec).unwrap(), []);
     let noted = |root, window, gap: Option<&str>, within| AppliedBundle {
         source_id: key(3),
+        table: spec.table.clone(),
         scope: "all".into(),
         root_sha256: Sha256::from_bytes([root; 32]),
         window,
@@ -222,6 +222,6 @@ pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {
     let stamps = [5_i64, 7, 6];
     let rows = Rows(stamps.iter().map(|stamp| (key(1), Some(*stamp), stamp.to_be_bytes().to_vec())).collect());
     let versions = stamps.map(|stamp| version(Some(stamp)));
-    backend.apply_rows(&spec, &rows, &[key(1); 3], &versions, &entry(&spec, 1, 3, true)).unwrap();
+    backend.apply_rows(&spec, &rows, &[key(1); 3], &versions, &entry(1, 3, true)).unwrap();
     assert_eq!(standing(&mut *backend, &spec), [7_i64.to_be_bytes()]);
 }

@@ -137,7 +137,7 @@ pub fn every_type_comes_back_as_it_went(place: &Place) {
     let mut backend = into.open().unwrap();
     backend.prepare_target(&spec, true).unwrap();
     let (keys, versions) = ([key(1), key(2), key(3)], [version(Some(7)); 3]);
-    let written = backend.apply_rows(&spec, &rows, &keys, &versions, &entry(&spec, 1, 3, true)).unwrap().written;
+    let written = backend.apply_rows(&spec, &rows, &keys, &versions, &entry(1, 3, true)).unwrap().written;
     assert_eq!(written, 3);
     // A second session finds the table as it was made.
     into.open().unwrap().prepare_target(&spec, false).unwrap();
@@ -160,7 +160,7 @@ pub fn a_text_is_never_changed_in_silence(place: &Place) {
     backend.prepare_target(&spec, true).unwrap();
     let mut apply = |root, text| {
         let rows = Rows(vec![vec![Cell::Text(text), Cell::Guid(key(root)), Cell::Null]]);
-        backend.apply_rows(&spec, &rows, &[key(root)], &[version(None)], &entry(&spec, root, 1, true))
+        backend.apply_rows(&spec, &rows, &[key(root)], &[version(None)], &entry(root, 1, true))
     };
     assert_eq!(apply(1, "abc ").unwrap().written, 1);
     let is_kept = match apply(2, "名前") {

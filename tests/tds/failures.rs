@@ -47,6 +47,7 @@ fn read(session: &mut dyn Backend) -> Result<Option<Timestamp>> {
 fn write(session: &mut dyn Backend) -> Result<()> {
     let bundle = AppliedBundle {
         source_id: Guid::from_bytes([7; 16]),
+        table: spec().table,
         scope: "all".into(),
         root_sha256: Sha256::of(b"x"),
         window: Some((Timestamp::MIN, end())),

@@ -140,3 +140,9 @@ pub fn keys_in_order() -> Reply {
         .collect();
     Reply::rows(&[("g", Type::Guid)], &rows)
 }
+
+/// A database that is nobody's, and what stands in it under a name.
+pub fn named_database() -> Reply {
+    let (text, number) = (Type::NVarChar(Some(256)), Type::Int(4));
+    Reply::rows(&[("", text), ("", number)], &[vec![Datum::Text("Copy".into()), Datum::Int(0)]])
+}

@@ -6,7 +6,8 @@
 
 use crate::tds::endpoint::Endpoint;
 use crate::tds::plausible::{
-    CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, rights, servers, trigger, versions,
+    CATALOG, MARKED, ODD, OLD, catalog, clash, exact_time, indexes, keys_in_order, named_database, rights, servers,
+    trigger, versions,
 };
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
@@ -91,6 +92,7 @@ fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<Str
     endpoint.answers("COUNT_BIG(*) FROM #BlobDeltaStage", [Reply::number(2)]);
     endpoint.answers("SELECT Script, Version", [versions()]);
     endpoint.answers("'2026-01-01T00:00:00.1234567'", [exact_time()]);
+    endpoint.answers("DB_NAME(DB_ID(", [named_database()]);
     endpoint.answers("AS Edition", [Reply::number(8)]);
     endpoint.answers("AS IsVerifier", [rights()]);
     endpoint.answers("BlobDeltaKnownServer AS", [servers()]);
@@ -441,7 +443,6 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
     let version = Version { modified_on: Some(now()), tombstone: false, run_started_at: now(), run_id: key() };
     let entry = LedgerEntry {
         root_sha256: root(),
-        table: files(),
         part: "data/t001-files/part-00000.parquet".into(),
         rows: 2,
         complete: true,
@@ -449,6 +450,7 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
     };
     let fit = TargetFit { has_marks: false, skipped: Vec::new() };
     let keys = keys();
+    tried(session.resolve_target(spec.target.clone()));
     tried(session.inspect_target(spec));
     tried(session.prepare_target(spec, true));
     tried(session.ledger(spec, root()));
@@ -461,6 +463,7 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
     tried(session.applied_bundles(spec));
     let bundle = AppliedBundle {
         source_id: key(),
+        table: files(),
         scope: "all".into(),
         root_sha256: root(),
         window: Some((now(), now())),

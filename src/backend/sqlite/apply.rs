@@ -34,6 +34,7 @@ struct Unique<'c> {
 pub(super) struct Applier<'c> {
     session: &'c Session,
     spec: &'c TargetSpec,
+    here: String,
     entry: &'c LedgerEntry,
     has_marks: bool,
     /// Whether values can be written in pieces; SQLite opens none in a table with computed columns,
@@ -74,6 +75,7 @@ impl<'c> Applier<'c> {
         Ok(Self {
             session,
             spec,
+            here: spec.here(),
             entry,
             has_marks: fit.has_marks,
             opens_blobs: session.opens_blobs(&spec.target)?,
@@ -126,7 +128,7 @@ impl<'c> Applier<'c> {
         let bind = |statement: &mut Statement<'_>, nth: usize, value: &dyn ToSql| {
             statement.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
         };
-        bind(&mut unique.clash, 1, &self.spec.table)?;
+        bind(&mut unique.clash, 1, &self.here)?;
         bind(&mut unique.clash, 2, &coming.0)?;
         for (place, (at, column)) in unique.columns.iter().enumerate() {
             let cell = rows.cell(row, *at).map_err(|error| error.column(&column.name))?;
@@ -146,7 +148,7 @@ impl<'c> Applier<'c> {
         let (root, at) = (self.entry.root_sha256.to_string(), self.entry.applied_at);
         let rank = (modified_on, run_started_at, run_id);
         let displaced = self.session.in_schema(self.spec, DISPLACED);
-        let row = (&self.spec.table, loser, rank.0, rank.1, rank.2, winner, index, root, at);
+        let row = (&self.here, loser, rank.0, rank.1, rank.2, winner, index, root, at);
         self.session.execute(&displaced, row)?;
         let before = self.lookup.standing(loser)?;
         let mut after = before.clone();
@@ -175,7 +177,7 @@ impl<'c> Applier<'c> {
             self.bind(self.carried.len() + 1, run_started_at)?;
             self.bind(self.carried.len() + 2, run_id)?;
         } else {
-            let mark = self.mark.execute((&self.spec.table, key, modified_on, run_started_at, run_id));
+            let mark = self.mark.execute((&self.here, key, modified_on, run_started_at, run_id));
             mark.map_err(|error| failed("note the rank of a row", error))?;
         }
         if self.upsert.raw_execute().map_err(|error| failed("write a row", error))? == 0 {

@@ -56,7 +56,7 @@ impl Session {
         let noted = "SELECT EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayLedger WHERE TableName = ?1)
                      OR EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayBundle WHERE TableName = ?1)";
         let rows = format!("SELECT EXISTS (SELECT * FROM {})", self.quoted(&spec.target));
-        Ok(self.query_one(&rows, [])? || self.query_one(&self.in_schema(spec, noted), [&spec.table])?)
+        Ok(self.query_one(&rows, [])? || self.query_one(&self.in_schema(spec, noted), [spec.here()])?)
     }
 
     /// Removes the file of a database that holds nothing.

@@ -33,6 +33,7 @@ mod places;
 mod prepared;
 mod prune;
 mod ranks;
+mod resolved;
 mod samples;
 mod sandbox;
 mod scope;

@@ -2,6 +2,7 @@
 
 use super::made::Made;
 use super::prepared::Prepared;
+use super::resolved::spelled;
 use super::series::Series;
 use super::types;
 use crate::backend::connect::{OpenOptions, broken_off};
@@ -80,6 +81,8 @@ impl Session {
             let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
             options.disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
         }
+        let main_database = spelled(folder, &options.main_database);
+        let options = &OpenOptions { main_database, ..options.clone() };
         let main = file_of(folder, &options.main_database)?;
         if !options.create && !main.is_file() {
             let text = format!("there is no database {} in this embedded instance", options.main_database);
@@ -179,6 +182,11 @@ impl Session {
     /// The same for one that is not attached any more.
     pub(super) fn forget_database(&mut self, name: &str) {
         self.databases.retain(|known| !known.eq_ignore_ascii_case(name));
+    }
+
+    /// The attached databases, the main one first.
+    pub(super) fn databases(&self) -> impl Iterator<Item = &str> {
+        self.databases.iter().map(String::as_str)
     }
 
     /// Whether this database is attached; names compare without case, as in SQLite.

@@ -18,7 +18,7 @@ const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.s
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 
 /// A query over the rows of a target, as `t`: their marks, the scope of their chain, rowid and key. Its first
-/// parameter is the configured table. Where there is no ledger, there are no marks beside the table, and no scopes.
+/// parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table, and no scopes.
 pub(super) fn standing_sql(
     session: &Session,
     spec: &TargetSpec,
@@ -72,7 +72,7 @@ struct Beside<'c> {
 
 impl<'c> Lookup<'c> {
     pub(super) fn new(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
-        let table = spec.table.to_string();
+        let table = spec.here();
         let beside = || {
             let any = "SELECT EXISTS (SELECT 1 FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1)";
             Ok(Beside {

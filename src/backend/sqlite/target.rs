@@ -8,7 +8,7 @@ use super::apply::Applier;
 use super::made::Made;
 use super::sandbox::create_table_sql;
 use super::series::Series;
-use super::session::{SCHEMA as SCHEMA_NAME, Session, failed, quote};
+use super::session::{Session, failed, quote};
 use super::standing::Lookup;
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::obstacles::ignored;
@@ -74,12 +74,8 @@ impl Target for Session {
         Ok(found.unwrap_or(TargetFit { has_marks: true, skipped: Vec::new() }))
     }
 
-    /// There is one schema: what is in another has its name before that of the table.
-    fn target_name(&self, table: TableName) -> Result<TableName> {
-        match table.schema.eq_ignore_ascii_case(SCHEMA_NAME) {
-            true => TableName::new(&table.db, SCHEMA_NAME, &table.table),
-            false => TableName::new(&table.db, SCHEMA_NAME, &format!("{}.{}", table.schema, table.table)),
-        }
+    fn resolve_target(&mut self, table: TableName) -> Result<TableName> {
+        self.resolved(&table)
     }
 
     fn job_databases(&mut self, database: &str) -> Result<Vec<JobDatabase>> {
@@ -109,10 +105,9 @@ impl Target for Session {
             return Ok(Vec::new());
         }
         let sql = self.in_schema(spec, LEDGER_READ);
-        self.query_all(&sql, (root.to_string(), &spec.table), |row| {
+        self.query_all(&sql, (root.to_string(), spec.here()), |row| {
             Ok(LedgerEntry {
                 root_sha256: root,
-                table: spec.table.clone(),
                 part: row.get(0)?,
                 rows: row.get::<_, i64>(1)?.unsigned_abs(),
                 complete: row.get(2)?,
@@ -196,21 +191,21 @@ impl Target for Session {
         if !self.has_ledger(spec)? {
             return Ok(Vec::new());
         }
-        self.query_all(&self.in_schema(spec, BUNDLE_READ), [&spec.table], applied_bundle)
+        self.query_all(&self.in_schema(spec, BUNDLE_READ), [spec.here()], applied_bundle)
     }
 
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
         let sql = self.in_schema(spec, BUNDLE_NOTE);
         self.transact_in_series("note applied bundles", |session| {
-            let now = session.server_time().utc;
+            let (now, here) = (session.server_time().utc, spec.here());
             for bundle in bundles {
-                let AppliedBundle { source_id, scope, window, gap, is_other_source, .. } = bundle;
+                let AppliedBundle { source_id, scope, window, gap, is_other_source, table, .. } = bundle;
                 let (start, end) = (window.map(|(start, _)| start), window.map(|(_, end)| end));
                 let text = |root: Option<Sha256>| root.map(|root| root.to_string());
                 let roots = (bundle.root_sha256.to_string(), text(bundle.previous), text(bundle.within));
                 let (root, previous, within) = roots;
                 let noted =
-                    (&spec.table, root, source_id, scope, start, end, gap, within, now, previous, is_other_source);
+                    (&here, root, source_id, scope, start, end, gap, within, now, previous, is_other_source, table);
                 session.execute(&sql, noted)?;
             }
             Ok(((), 0))
@@ -219,7 +214,7 @@ impl Target for Session {
 
     fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
         let sql = self.in_schema(spec, BUNDLE_GAP);
-        self.transact("note what is missing", |session| session.execute(&sql, (&spec.table, root.to_string(), gap)))?;
+        self.transact("note what is missing", |session| session.execute(&sql, (spec.here(), root.to_string(), gap)))?;
         Ok(())
     }
 
@@ -262,6 +257,7 @@ fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
         within: row.get::<_, Option<String>>(6)?.map(|text| digest(6, text)).transpose()?,
         previous: row.get::<_, Option<String>>(7)?.map(|text| digest(7, text)).transpose()?,
         is_other_source: row.get(8)?,
+        table: row.get(9)?,
     })
 }
 
@@ -322,8 +318,8 @@ impl Session {
     fn note_runs(&self, spec: &TargetSpec, versions: &[Version]) -> Result<()> {
         let runs: BTreeSet<Guid> = versions.iter().map(|version| version.run_id).collect();
         let note = "INSERT OR IGNORE INTO {Schema}.BlobDeltaReplayRun (TableName, RunId, Scope) VALUES (?1, ?2, ?3)";
-        let note = self.in_schema(spec, note);
-        runs.iter().try_for_each(|run| self.execute(&note, (&spec.table, run, spec.scope)).map(drop))
+        let (note, here) = (self.in_schema(spec, note), spec.here());
+        runs.iter().try_for_each(|run| self.execute(&note, (&here, run, spec.scope)).map(drop))
     }
 
     /// Removes a row with its mark. Returns how many there were.
@@ -331,7 +327,7 @@ impl Session {
         let delete = format!("DELETE FROM {} WHERE {} = ?1", self.quoted(&spec.target), quote(&spec.key_column));
         let forget =
             self.in_schema(spec, "DELETE FROM {Schema}.BlobDeltaReplayRow WHERE TableName = ?1 AND stream_id = ?2");
-        self.execute(&forget, (&spec.table, key))?;
+        self.execute(&forget, (spec.here(), key))?;
         self.execute(&delete, [key])
     }
 
@@ -374,7 +370,7 @@ impl Session {
         let root = entry.root_sha256.to_string();
         let moved = self.execute(
             &self.in_schema(spec, LEDGER_MOVE),
-            (root, &entry.table, &entry.part, after, entry.complete, before, entry.applied_at),
+            (root, spec.here(), &entry.part, after, entry.complete, before, entry.applied_at),
         )?;
         if moved == 1 {
             return Ok(());

@@ -18,7 +18,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::id::Guid;
-use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
@@ -44,7 +43,8 @@ const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
 pub(super) struct Plan {
-    table: TableName,
+    /// [`TargetSpec::here`].
+    here: String,
     scope: Scope,
     columns: Vec<Column>,
     fit: TargetFit,
@@ -96,7 +96,7 @@ impl Plan {
             values.push((spelled(DELTA_RUN_ID), "s.vr".into()));
         }
         Self {
-            table: spec.table.clone(),
+            here: spec.here(),
             scope: spec.scope,
             columns: spec.columns.clone(),
             displacing: Displacing::new(spec, &fit, found, indexes, staged),
@@ -121,7 +121,7 @@ impl Plan {
 
     /// Whether it was made for this.
     pub(super) fn is_for(&self, spec: &TargetSpec) -> bool {
-        self.table == spec.table && self.scope == spec.scope && self.columns == spec.columns
+        self.here == spec.here() && self.scope == spec.scope && self.columns == spec.columns
     }
 
     /// Waits until no other replay writes this target, for this transaction.
@@ -151,9 +151,9 @@ impl Plan {
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
         let scope = self.scope.to_string();
-        client.execute("decide which rows win", Sql::new(&self.losers).with(&self.table).with(&*scope))?;
+        client.execute("decide which rows win", Sql::new(&self.losers).with(&*self.here).with(&*scope))?;
         let displaced = self.displacing.settle(client, spec, entry)?;
-        client.execute("note what is replaced", Sql::new(&self.replaced).with(&self.table).with(&*scope))?;
+        client.execute("note what is replaced", Sql::new(&self.replaced).with(&*self.here).with(&*scope))?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;
         let written = count(client.row("write rows", Sql::new(self.write_of(rows)?))?)?;
         if let Some(sql) = &self.ignored
@@ -163,7 +163,7 @@ impl Plan {
         }
         self.check_characters(client)?;
         if !self.fit.has_marks {
-            client.execute("keep the ranks of rows", Sql::new(MARKS).with(&self.table))?;
+            client.execute("keep the ranks of rows", Sql::new(MARKS).with(&*self.here))?;
         }
         client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
         Ok(Applied { written, displaced })
@@ -183,7 +183,7 @@ impl Plan {
             let carried = Carried { columns: Vec::new() };
             client.batch("make the staging table", &carried.create())?;
             carried.load(client, &Nothing, &staged)?;
-            let sql = Sql::new(script).with(&self.table).with(self.scope.to_string());
+            let sql = Sql::new(script).with(&*self.here).with(self.scope.to_string());
             removed += count(client.row("apply tombstones", sql)?)?;
             client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
         }

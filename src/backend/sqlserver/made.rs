@@ -32,7 +32,7 @@ impl Session {
                     AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayBundle WHERE TableName = @P1)
                     DROP TABLE {target};"
             ));
-            let sql = sql.with(&spec.table);
+            let sql = sql.with(spec.here());
             let doing = "remove a table that nothing came into";
             self.in_target(spec, |session| session.client.execute(doing, sql).map(drop))?;
         }

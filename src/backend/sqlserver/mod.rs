@@ -31,6 +31,7 @@ mod made;
 mod obstacles;
 mod page;
 mod places;
+mod resolved;
 mod sandbox;
 mod servers;
 mod session;

@@ -30,7 +30,7 @@ pub(super) fn target_name(spec: &TargetSpec) -> String {
     format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table))
 }
 
-/// The rows of a target as `k` with their marks `vm`, `vs`, `vr`; @P1 is the configured table.
+/// The rows of a target as `k` with their marks `vm`, `vs`, `vr`; @P1 is [`TargetSpec::here`].
 pub(super) fn standing_view(spec: &TargetSpec, fit: &TargetFit, has_ledger: bool) -> String {
     let (target, key) = (target_name(spec), quote(&spec.key_column));
     let marks = |[modified, started, run]: [&str; 3]| {
@@ -75,7 +75,7 @@ impl Session {
             ("Tombstones", of("dbo.BlobDeltaTombstone")),
             ("Others", of("dbo.BlobDeltaReplayOther")),
         ];
-        let sql = Sql::new(filled(STANDING, &tables)).with(&spec.table);
+        let sql = Sql::new(filled(STANDING, &tables)).with(spec.here());
         let mut found: HashMap<Guid, Standing> = HashMap::new();
         self.ask_of_keys("look up what stands in the target", keys, sql, |key, fields| {
             let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
@@ -113,7 +113,7 @@ impl Session {
              INNER JOIN {view} AS v ON v.k = s.k WHERE @P1 <> N'' ORDER BY s.n"
         ));
         let mut found = HashMap::new();
-        self.ask_of_keys("hash what stands in the target", keys, sql.with(&spec.table), |key, fields| {
+        self.ask_of_keys("hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
             let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();
             let sha256 = (0..columns.len()).map(hash).collect::<Result<_>>()?;
             found.insert(key, StandingContent { version: version_at(fields, 1)?, sha256 });

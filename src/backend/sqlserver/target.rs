@@ -9,6 +9,7 @@ use super::catalog;
 use super::client::Client;
 use super::made::Made;
 use super::obstacles;
+use super::resolved;
 use super::session::Session;
 use super::sql::{Sql, literal, quote};
 use super::unique::UniqueIndex;
@@ -23,6 +24,7 @@ use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use std::sync::Arc;
@@ -55,6 +57,10 @@ impl Target for Session {
         prepared.map_err(|error| error.table(&spec.target))
     }
 
+    fn resolve_target(&mut self, table: TableName) -> Result<TableName> {
+        resolved::target(&mut self.client, table)
+    }
+
     fn job_databases(&mut self, _: &str) -> Result<Vec<JobDatabase>> {
         self.job_database()
     }
@@ -77,9 +83,9 @@ impl Target for Session {
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
         self.in_ledger(spec, |session| {
-            let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(&spec.table);
+            let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(spec.here());
             let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
-            rows.iter().map(|row| ledger_entry(spec, root, &Fields::of(row))).collect()
+            rows.iter().map(|row| ledger_entry(root, &Fields::of(row))).collect()
         })
     }
 
@@ -105,7 +111,7 @@ impl Target for Session {
 
     fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
         self.in_ledger(spec, |session| {
-            let sql = Sql::new(BUNDLE_READ).with(&spec.table);
+            let sql = Sql::new(BUNDLE_READ).with(spec.here());
             let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
             rows.iter().map(|row| applied_bundle(&Fields::of(row))).collect()
         })
@@ -123,7 +129,7 @@ impl Target for Session {
     fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
         self.in_target(spec, |session| {
             let sql =
-                Sql::new(BUNDLE_GAP).with(&spec.table).with(root.to_string()).with(gap.unwrap_or_default().to_owned());
+                Sql::new(BUNDLE_GAP).with(spec.here()).with(root.to_string()).with(gap.unwrap_or_default().to_owned());
             session.client.unit(|client| client.execute("note what is missing", sql.clone()).map(drop))
         })
     }
@@ -294,9 +300,9 @@ impl Session {
             session.client.transact(doing, |client| {
                 tries += 1;
                 plan.take_turn(client)?;
-                if move_ledger(client, entry, rows)? {
+                if move_ledger(client, spec, entry, rows)? {
                     done = work(&plan, client)?;
-                } else if tries == 1 || !stands_at(client, entry)? {
+                } else if tries == 1 || !stands_at(client, spec, entry)? {
                     return Err(out_of_place(entry, rows));
                 }
                 Ok(done)
@@ -306,10 +312,9 @@ impl Session {
     }
 }
 
-fn ledger_entry(spec: &TargetSpec, root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
+fn ledger_entry(root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
         root_sha256: root,
-        table: spec.table.clone(),
         part: fields.must(0, Fields::text)?.to_owned(),
         rows: fields.must(1, Fields::number)?.unsigned_abs(),
         complete: fields.must(2, Fields::number)? != 0,
@@ -318,19 +323,19 @@ fn ledger_entry(spec: &TargetSpec, root: Sha256, fields: &Fields<'_>) -> Result<
 }
 
 /// Whether the ledger stood where these rows begin, and stands where they end now.
-fn move_ledger(client: &mut Client, entry: &LedgerEntry, rows: usize) -> Result<bool> {
+fn move_ledger(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry, rows: usize) -> Result<bool> {
     let count = |_| Error::internal("a part has more rows than can be counted");
     let after = i64::try_from(entry.rows).map_err(count)?;
     let before =
         after - i64::try_from(rows).map_err(|_| Error::internal("a batch has more rows than can be counted"))?;
-    let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(&entry.table).with(&entry.part);
+    let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(spec.here()).with(&entry.part);
     let sql = sql.with(after).with(entry.complete).with(before).with(entry.applied_at);
     let row = client.row("move the ledger", sql)?;
     Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? == Some(1))
 }
 
-fn stands_at(client: &mut Client, entry: &LedgerEntry) -> Result<bool> {
-    let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(&entry.table);
+fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<bool> {
+    let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(spec.here());
     for row in client.rows("read the ledger", sql)? {
         let fields = Fields::of(&row);
         if fields.must(0, Fields::text)? == entry.part {
@@ -356,13 +361,14 @@ fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {
         within: fields.text(6)?.map(Sha256::parse).transpose()?,
         previous: fields.text(7)?.map(Sha256::parse).transpose()?,
         is_other_source: fields.must(8, Fields::number)? != 0,
+        table: TableName::parse(fields.must(9, Fields::text)?)?,
     })
 }
 
 fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
     let shown = |value: Option<String>| value.unwrap_or_default();
     Sql::new(BUNDLE_NOTE)
-        .with(&spec.table)
+        .with(spec.here())
         .with(bundle.root_sha256.to_string())
         .with(bundle.source_id)
         .with(bundle.scope.clone())
@@ -372,6 +378,7 @@ fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
         .with(shown(bundle.within.map(|root| root.to_string())))
         .with(shown(bundle.previous.map(|root| root.to_string())))
         .with(bundle.is_other_source)
+        .with(&bundle.table)
 }
 
 /// The type of a column in a target that is created: its own, or plain bytes where the server

@@ -129,7 +129,7 @@ impl Displacing {
         let is_coming = loser == clash.coming.0;
         let winner = if is_coming { clash.standing.0 } else { clash.coming.0 };
         let script = if is_coming || standing_is_staged { &self.staged } else { &self.standing };
-        let sql = Sql::new(script).with(&spec.table).with(loser).with(winner).with(&*clash.index);
+        let sql = Sql::new(script).with(spec.here()).with(loser).with(winner).with(&*clash.index);
         client.execute("displace a row", sql.with(entry.root_sha256.to_string())).map(drop)
     }
 }
@@ -148,7 +148,7 @@ fn collated(found: &[Column], column: &str, value: String) -> String {
 impl Unique {
     fn clash(&self, client: &mut Client, spec: &TargetSpec, sql: &str) -> Result<Option<Clash>> {
         let doing = "look for rows with the same unique values";
-        let Some(row) = client.row(doing, Sql::new(sql).with(&spec.table))? else { return Ok(None) };
+        let Some(row) = client.row(doing, Sql::new(sql).with(spec.here()))? else { return Ok(None) };
         let fields = Fields::of(&row);
         let key = |at| fields.must(at, Fields::guid);
         let clash = Clash {
