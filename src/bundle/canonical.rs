@@ -8,7 +8,8 @@
 
 use crate::error::{Error, Result};
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::cell::Cell;
 use std::fmt;
 
 /// The most bytes of a manifest or of a list of hashes.
@@ -16,54 +17,68 @@ pub const MAX_BYTES: u64 = 64 << 20;
 const MAX_DEPTH: u8 = 16;
 const MAX_INTEGER: i64 = (1 << 53) - 1;
 
-/// A parsed value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Json {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Text(String),
-    Array(Vec<Json>),
-    Object(BTreeMap<String, Json>),
-}
-
-impl Json {
-    /// A member of an object.
-    pub(super) fn get(&self, key: &str) -> Option<&Json> {
-        if let Self::Object(members) = self { members.get(key) } else { None }
-    }
-
-    /// The text of a string.
-    pub(super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Null => out.extend_from_slice(b"null"),
-            Self::Bool(bit) => out.extend_from_slice(if *bit { b"true" } else { b"false" }),
-            Self::Integer(value) => out.extend_from_slice(value.to_string().as_bytes()),
-            Self::Text(text) => write_text(text, out),
-            Self::Array(items) => {
-                out.push(b'[');
-                for (nth, item) in items.iter().enumerate() {
-                    separate(nth, out);
-                    item.write(out);
-                }
-                out.push(b']');
+/// Writes a value of our own, its keys sorted.
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<()> {
+    match value {
+        Value::Null | Value::Bool(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Number(number) if number.as_i64().is_some_and(|value| value.abs() <= MAX_INTEGER) => {
+            out.extend_from_slice(number.to_string().as_bytes());
+        }
+        Value::Number(number) => return Err(Error::internal(format!("the manifest would hold the number {number}"))),
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (nth, item) in items.iter().enumerate() {
+                separate(nth, out);
+                write(item, out)?;
             }
-            Self::Object(members) => {
-                out.push(b'{');
-                for (nth, (key, value)) in members.iter().enumerate() {
-                    separate(nth, out);
-                    write_text(key, out);
-                    out.push(b':');
-                    value.write(out);
-                }
-                out.push(b'}');
+            out.push(b']');
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (nth, (key, value)) in members.into_iter().enumerate() {
+                separate(nth, out);
+                write_text(key, out);
+                out.push(b':');
+                write(value, out)?;
             }
+            out.push(b'}');
         }
     }
+    Ok(())
+}
+
+/// A list of at most so many entries: a longer one is refused at its first entry too many.
+///
+/// # Errors
+/// Those of the format, and a list that is longer.
+pub(super) fn few<'de, const MOST: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Few<const MOST: usize, T>(std::marker::PhantomData<T>);
+    impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Few<MOST, T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MOST} entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == MOST {
+                    return Err(serde::de::Error::custom(format!("a list has more than {MOST} entries")));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(Few::<MOST, T>(std::marker::PhantomData))
 }
 
 fn separate(nth: usize, out: &mut Vec<u8>) {
@@ -92,37 +107,36 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 
 /// The canonical bytes of anything that serializes.
 pub(super) fn to_bytes<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    let internal = |error| Error::internal("the manifest cannot be written as JSON").caused_by(error);
-    let loose = serde_json::to_string(value).map_err(internal)?;
-    let tree = serde_json::from_str::<Checked>(&loose).map_err(internal)?.0;
-    let mut out = Vec::with_capacity(loose.len() + 1);
-    tree.write(&mut out);
+    let value = serde_json::to_value(value)
+        .map_err(|error| Error::internal("the manifest cannot be written as JSON").caused_by(error))?;
+    let mut out = Vec::new();
+    write(&value, &mut out)?;
     out.push(b'\n');
     Ok(out)
 }
 
-/// Parses canonical bytes.
+/// Holds bytes against the canonical form, value by value, and keeps none of them: what a manifest claims to hold costs
+/// nothing yet.
 ///
 /// # Errors
 /// Verification: whatever the module's text forbids.
-pub(super) fn parse(bytes: &[u8]) -> Result<Json> {
+pub(super) fn check(bytes: &[u8]) -> Result<()> {
     let bad = |why: &str| Error::verification(format!("the manifest is not canonical JSON: {why}"));
     if bytes.len() as u64 > MAX_BYTES {
         return Err(bad("it is over 64 MiB long"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| bad("it is not UTF-8").caused_by(error))?;
-    let parsed = serde_json::from_str::<Checked>(text);
-    let tree = parsed.map_err(|error| Error::verification("the manifest is not canonical JSON").caused_by(error))?.0;
-    let mut again = Vec::with_capacity(bytes.len());
-    tree.write(&mut again);
-    again.push(b'\n');
-    if again != bytes {
-        return Err(bad("its keys are not sorted, or it is not in the one form that a content has"));
+    let form = Form { rest: Cell::new(bytes) };
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let walked = Walk { form: &form, levels: 0 }.deserialize(&mut parser).and_then(|()| parser.end());
+    walked.map_err(|error| Error::verification("the manifest is not canonical JSON").caused_by(error))?;
+    if form.rest.get() != b"\n" {
+        return Err(bad("it does not end in one line feed"));
     }
-    Ok(tree)
+    Ok(())
 }
 
-/// Bytes that [`parse`] let through, as a type. Fields that the type does not have are ignored.
+/// Bytes that [`check`] let through, as a type. Fields that the type does not have are ignored.
 ///
 /// # Errors
 /// Verification: a field that is missing or of another type.
@@ -131,84 +145,128 @@ pub(super) fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         .map_err(|error| Error::verification("the manifest does not have the fields it should").caused_by(error))
 }
 
-struct Checked(Json);
+/// What is left of the bytes that are held against the one form.
+struct Form<'b> {
+    rest: Cell<&'b [u8]>,
+}
 
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Depth(0).deserialize(deserializer).map(Self)
+impl Form<'_> {
+    fn takes<E: serde::de::Error>(&self, written: &[u8]) -> Result<(), E> {
+        match self.rest.get().strip_prefix(written) {
+            Some(rest) => {
+                self.rest.set(rest);
+                Ok(())
+            }
+            None => Err(E::custom("its keys are not sorted, or it is not in the one form that a content has")),
+        }
+    }
+
+    fn takes_text<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
+        let mut written = Vec::with_capacity(text.len() + 2);
+        write_text(text, &mut written);
+        self.takes(&written)
     }
 }
 
+/// One value of it, so many levels down.
 #[derive(Clone, Copy)]
-struct Depth(u8);
+struct Walk<'f, 'b> {
+    form: &'f Form<'b>,
+    levels: u8,
+}
 
-impl<'de> DeserializeSeed<'de> for Depth {
-    type Value = Json;
+impl Walk<'_, '_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.levels >= MAX_DEPTH {
+            return Err(E::custom(format!("it is over {MAX_DEPTH} levels deep")));
+        }
+        Ok(Self { levels: self.levels + 1, ..self })
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Depth {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.0 >= MAX_DEPTH {
-            return Err(E::custom(format!("it is over {MAX_DEPTH} levels deep")));
-        }
-        Ok(Self(self.0 + 1))
-    }
-}
-
-impl<'de> Visitor<'de> for Depth {
-    type Value = Json;
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value of canonical JSON: no floats, integers within 2^53-1")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.form.takes(b"null")
     }
 
-    fn visit_bool<E>(self, bit: bool) -> Result<Json, E> {
-        Ok(Json::Bool(bit))
+    fn visit_bool<E: serde::de::Error>(self, bit: bool) -> Result<(), E> {
+        self.form.takes(if bit { b"true" } else { b"false" })
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json, E> {
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
         if !(-MAX_INTEGER..=MAX_INTEGER).contains(&value) {
             return Err(E::custom(format!("the integer {value} is beyond 2^53-1")));
         }
-        Ok(Json::Integer(value))
+        self.form.takes(value.to_string().as_bytes())
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json, E> {
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
         self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.form.takes_text(text)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let deeper = self.deeper()?;
-        let mut out = Vec::new();
-        while let Some(item) = items.next_element_seed(deeper)? {
-            out.push(item);
+        self.form.takes(b"[")?;
+        // What stands between two of them is held when it is known that another comes.
+        let mut between: &[u8] = b"";
+        while items.next_element_seed(After { between, walk: deeper })?.is_some() {
+            between = b",";
         }
-        Ok(Json::Array(out))
+        self.form.takes(b"]")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let deeper = self.deeper()?;
-        let mut out = BTreeMap::new();
+        self.form.takes(b"{")?;
+        let mut last: Option<String> = None;
         while let Some(key) = members.next_key::<String>()? {
-            let value = members.next_value_seed(deeper)?;
-            if out.contains_key(&key) {
-                return Err(serde::de::Error::custom(format!("the key {key:.80?} comes twice")));
+            match &last {
+                Some(last) if *last == key => {
+                    return Err(serde::de::Error::custom(format!("the key {key:.80?} comes twice")));
+                }
+                Some(last) if *last > key => return Err(serde::de::Error::custom("its keys are not sorted")),
+                Some(_) => self.form.takes(b",")?,
+                None => {}
             }
-            out.insert(key, value);
+            self.form.takes_text(&key)?;
+            self.form.takes(b":")?;
+            members.next_value_seed(deeper)?;
+            last = Some(key);
         }
-        Ok(Json::Object(out))
+        self.form.takes(b"}")
+    }
+}
+
+/// A value behind what stands between it and the one before.
+struct After<'a, 'f, 'b> {
+    between: &'a [u8],
+    walk: Walk<'f, 'b>,
+}
+
+impl<'de> DeserializeSeed<'de> for After<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.walk.form.takes(self.between)?;
+        self.walk.deserialize(deserializer)
     }
 }
 
@@ -224,7 +282,7 @@ mod tests {
         let bytes = to_bytes(&tree).unwrap();
         let due = "{\"B\":{},\"a\":\"\\u0007\\u001f\\\"\\\\\\b\\t\\n\\f\\r/é\u{7f}😀\",\"b\":[1,-2,null,true]}\n";
         assert_eq!(std::str::from_utf8(&bytes).unwrap(), due);
-        assert!(parse(&bytes).is_ok());
+        assert!(check(&bytes).is_ok());
     }
 
     #[test]
@@ -251,18 +309,18 @@ mod tests {
             deep.as_bytes(),
         ];
         for bytes in bad {
-            assert!(parse(bytes).is_err(), "{:?}", String::from_utf8_lossy(bytes));
+            assert!(check(bytes).is_err(), "{:?}", String::from_utf8_lossy(bytes));
         }
         let deepest = format!("{}{}\n", "[".repeat(16), "]".repeat(16));
-        assert!(parse(deepest.as_bytes()).is_ok());
-        assert!(parse(b"9007199254740991\n").is_ok());
+        assert!(check(deepest.as_bytes()).is_ok());
+        assert!(check(b"9007199254740991\n").is_ok());
     }
 
     proptest! {
         #[test]
         fn any_text_comes_back(text in "\\PC*|[\\x00-\\x7f]{0,40}", number in -MAX_INTEGER..=MAX_INTEGER) {
             let bytes = to_bytes(&(text.clone(), number)).unwrap();
-            parse(&bytes).unwrap();
+            check(&bytes).unwrap();
             prop_assert_eq!(typed::<(String, i64)>(&bytes).unwrap(), (text, number));
         }
     }

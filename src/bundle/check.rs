@@ -1,25 +1,66 @@
 //! What a manifest must be beyond its fields: a version that is understood, and content that
 //! does not contradict itself.
 
-use super::canonical::Json;
+use super::canonical;
 use super::compacted::compacted_run_id;
 use super::layout::{PayloadFile, PayloadPath, TableFolder};
 use super::manifest::{BundleKind, ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
 use super::version::{FORMAT_URI_BASE, FormatVersion};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::model::name::check_length;
 use crate::model::sqltype::SqlType;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::HashSet;
+
+/// Each table of a compacted bundle notes all of its inputs, here and in targets.
+const MOST_INPUTS_OF_TABLES: usize = 1_000_000;
 
 /// Requirements that this program knows: none so far.
 const KNOWN_REQUIREMENTS: [&str; 0] = [];
 
+/// What says whether a manifest can be read, whatever else it holds.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format: Loose,
+    #[serde(default)]
+    format_version: Loose,
+    #[serde(deserialize_with = "canonical::few::<100, _, _>")]
+    requires: Vec<Loose>,
+}
+
+/// A text, or anything else.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Default for Loose {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
+}
+
+impl Loose {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 /// Whether this program can read a manifest at all; looked at before anything else of it.
-pub(super) fn version(tree: &Json) -> Result<()> {
-    let format = tree.get("format").and_then(Json::text);
+pub(super) fn version(bytes: &[u8]) -> Result<()> {
+    let Head { format, format_version, requires } = canonical::typed(bytes)?;
+    let format = format.text();
     let major = format.and_then(|format| format.strip_prefix(FORMAT_URI_BASE)).ok_or_else(|| {
         Error::verification(format!("this is not the manifest of a bundle: its format is {format:.80?}"))
     })?;
-    let version = tree.get("format_version").and_then(Json::text).unwrap_or("");
+    let version = format_version.text().unwrap_or("");
     let version = FormatVersion::try_from(version.to_owned())?;
     version.check_readable_by(FormatVersion::CURRENT)?;
     if major != version.major.to_string() {
@@ -27,9 +68,6 @@ pub(super) fn version(tree: &Json) -> Result<()> {
             "format {major:.40?} and format_version {version} contradict each other"
         )));
     }
-    let Some(Json::Array(requires)) = tree.get("requires") else {
-        return Err(Error::verification("the manifest has no array \"requires\""));
-    };
     let unknown = requires.iter().find(|entry| !entry.text().is_some_and(|text| KNOWN_REQUIREMENTS.contains(&text)));
     let Some(unknown) = unknown else { return Ok(()) };
     let name = unknown.text().unwrap_or("not a text");
@@ -44,6 +82,11 @@ pub(super) fn content(manifest: &Manifest) -> Result<()> {
     }
     if (manifest.kind == BundleKind::Delta) != manifest.inputs.is_empty() {
         return Err(Error::verification("kind and inputs contradict each other"));
+    }
+    if manifest.inputs.len() * manifest.tables.len() > MOST_INPUTS_OF_TABLES {
+        return Err(Error::verification(
+            "it lists more bundles that were compacted into it, table by table, than any has",
+        ));
     }
     if !manifest.inputs.is_sorted_by(|a, b| a < b) {
         return Err(Error::verification("the inputs do not ascend"));
@@ -104,7 +147,14 @@ fn check_times(manifest: &Manifest, table: &TableInfo) -> Result<()> {
 }
 
 fn check_columns(table: &TableInfo) -> Result<()> {
+    let mut names = HashSet::new();
     for info in &table.columns {
+        check_length(&info.name).map_err(|error| error.of_kind(Kind::Verification))?;
+        // Servers and readers that compare without case would see one column where there are two.
+        if !names.insert(info.name.to_lowercase()) {
+            return Err(Error::verification("two columns have names that differ in case alone, or not at all")
+                .column(&info.name));
+        }
         let column = info.to_column()?;
         // What a type's declaration says twice must be said alike.
         let (length, precision, scale) = super::manifest::facets(column.sql_type);

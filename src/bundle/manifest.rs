@@ -4,6 +4,7 @@
 //! there is one byte form for one content (`canonical`), and nothing of it is believed before
 //! its version, its limits and its paths were checked (`check`).
 
+use super::canonical::few;
 use super::layout::{BundleName, TableFolder};
 use super::version::FormatVersion;
 use super::{canonical, check};
@@ -27,19 +28,23 @@ pub struct Manifest {
     /// The version of the format.
     pub format_version: FormatVersion,
     /// What a reader must know to read this bundle rightly; unknown entries are refused.
+    #[serde(deserialize_with = "few::<100, _, _>")]
     pub requires: Vec<String>,
     /// What the bundle was made from.
     pub kind: BundleKind,
     /// Root digests of the deltas that a compacted bundle was made from, directly or by way of
     /// other compacted bundles, ascending; none in a delta.
+    #[serde(deserialize_with = "few::<20_000, _, _>")]
     pub inputs: Vec<Sha256>,
     /// The run.
     pub run: RunInfo,
     /// The rules that a consumer needs.
     pub rules: Rules,
     /// The tables, by folder.
+    #[serde(deserialize_with = "few::<10_000, _, _>")]
     pub tables: Vec<TableInfo>,
     /// Tables of the run that are not here because they failed.
+    #[serde(deserialize_with = "few::<10_000, _, _>")]
     pub failed_tables: Vec<FailedTable>,
 }
 
@@ -127,6 +132,7 @@ pub struct LatestRule {
     /// Rows are versions of one row if this column is equal.
     pub key: String,
     /// The winner is the first in this order.
+    #[serde(deserialize_with = "few::<100, _, _>")]
     pub order: Vec<String>,
     /// Where a NULL `DeltaModifiedOn` stands.
     pub null_modified_on: String,
@@ -190,16 +196,19 @@ pub struct TableInfo {
     /// What there is to tell.
     pub counts: TableCounts,
     /// The slice's columns, in order.
+    #[serde(deserialize_with = "few::<4_096, _, _>")]
     pub columns: Vec<ColumnInfo>,
     /// Units new in scope, whose older rows no run has taken.
+    #[serde(deserialize_with = "few::<100_000, _, _>")]
     pub new_business_units: Vec<Guid>,
     /// What the login that captured the rows did not see, and was accepted by name: columns that are masked, tables whose
     /// rows are filtered.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<10_000, _, _>")]
     pub accepted_hidden: Vec<String>,
     /// The file of the slice's DDL.
     pub schema_file: String,
     /// The table's files under `data/`, by path.
+    #[serde(deserialize_with = "few::<300_000, _, _>")]
     pub files: Vec<FileInfo>,
 }
 
@@ -470,8 +479,8 @@ impl Manifest {
     /// Verification: see `canonical` and `check`; a version or a requirement that this program
     /// does not know says which is needed.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let tree = canonical::parse(bytes)?;
-        check::version(&tree)?;
+        canonical::check(bytes)?;
+        check::version(bytes)?;
         let manifest: Self = canonical::typed(bytes)?;
         check::content(&manifest)?;
         Ok(manifest)

@@ -175,19 +175,21 @@ impl Bundle {
     /// # Errors
     /// Verification, with the first file that is wrong.
     pub fn check_file_set(&self) -> Result<()> {
+        let holds = |lines: &[Checksum], folder: &str| {
+            let inside = format!("{folder}/");
+            let at = lines.partition_point(|line| line.path < inside);
+            lines.get(at).is_some_and(|line| line.path.starts_with(&inside))
+        };
         let mut due: BTreeSet<&str> = self.tags.iter().chain(&self.payload).map(|line| line.path.as_str()).collect();
         due.insert(TAG_LIST);
         for entry in self.container.entries()? {
             let bad = |what: &str| Err(Error::verification(what).file(self.place(&entry.path)));
             match entry.kind {
                 EntryKind::Other => return bad("a link or a special file in a bundle"),
-                EntryKind::Folder => {
-                    let holds = |path: &str| path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('/'));
-                    let mut all = self.tags.iter().chain(&self.payload);
-                    if !all.any(|line| holds(&line.path)) {
-                        return bad("a folder that the bundle's lists do not know");
-                    }
+                EntryKind::Folder if !holds(&self.tags, &entry.path) && !holds(&self.payload, &entry.path) => {
+                    return bad("a folder that the bundle's lists do not know");
                 }
+                EntryKind::Folder => {}
                 EntryKind::File if entry.path == SIGNATURE => {
                     if entry.bytes > MAX_SIGNATURE_BYTES {
                         return bad("a signature of over 64 KiB");
@@ -255,7 +257,8 @@ impl Bundle {
     /// The manifest's entry for a path.
     pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
         let folder = path.strip_prefix("data/")?.split('/').next()?;
-        let table = self.manifest.tables.iter().find(|table| table.folder == folder)?;
+        let tables = &self.manifest.tables;
+        let table = &tables[tables.binary_search_by(|table| table.folder.as_str().cmp(folder)).ok()?];
         let at = table.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
         table.files.get(at)
     }

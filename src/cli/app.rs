@@ -8,13 +8,12 @@ use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::table_args::TableCommand;
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, folders, inspect, key, pack, prune, receive, reconcile,
-    replay, run, ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, demo, deploy, doctor, folders, inspect, key, out, pack, prune, receive,
+    reconcile, replay, run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
 use clap::Parser as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// The whole program.
@@ -28,7 +27,7 @@ pub fn main() -> ExitCode {
     let progress = Progress::new(args.log_format == LogFormat::Json);
     match signals::listen().and_then(|()| dispatch(&args, &progress)) {
         Ok(answer) => {
-            let text = if args.json { format!("{}\n", answer.json) } else { answer.text };
+            let text = if args.json { format!("{}\n", out::json(&answer.json)) } else { answer.text };
             print(&text, answer.exit).into()
         }
         Err(error) => tell(&error, args.json).into(),
@@ -74,24 +73,23 @@ fn refuse(refused: &clap::Error) -> Exit {
         let what = text.trim().trim_start_matches("error: ").to_owned();
         return tell(&Error::usage(what), true);
     }
-    let _ = refused.print();
+    _ = out::tell(&refused.render().to_string());
     Exit::Usage
 }
 
 fn tell(error: &Error, json: bool) -> Exit {
     if json {
-        return print(&format!("{}\n", error_document(error)), exit_of(error));
+        return print(&format!("{}\n", out::json(&error_document(error))), exit_of(error));
     }
-    eprint!("{}", error_text(error));
+    _ = out::tell(&error_text(error));
     exit_of(error)
 }
 
 /// Prints to stdout. A reader that went away is no failure; a full disk is.
 fn print(text: &str, exit: Exit) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out::print(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("error: cannot write to stdout: {error}");
+            out::tell_line(&format!("error: cannot write to stdout: {error}"));
             Exit::Failed
         }
         _ => exit,

@@ -3,7 +3,8 @@
 use super::access::AccessArgs;
 use super::answer::Answer;
 use super::args::{ArchiveArgs, ExtractArgs};
-use super::render::{bytes, clean};
+use super::out::clean;
+use super::render::bytes;
 use crate::bundle::{self, Bundle, Container, Form, Published, Recipients};
 use crate::durable::Local;
 use crate::error::Result;

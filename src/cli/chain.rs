@@ -4,7 +4,8 @@ use super::access::AccessArgs;
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
-use super::render::{self, bytes, clean, counted, reasons};
+use super::out::{self, clean};
+use super::render::{self, bytes, counted, reasons};
 use super::table::Table;
 use crate::chain::{self, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, Survey};
 use crate::durable::{Local, write_file};
@@ -63,18 +64,7 @@ pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
         (true, false, true) => Exit::Verification,
         (true, false, false) => Exit::Done,
     };
-    Ok(Answer { text: text(&survey, terminal_width()), json: document(&survey), exit })
-}
-
-#[cfg(unix)]
-fn terminal_width() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(PLAIN_WIDTH)
-}
-
-#[cfg(not(unix))]
-fn terminal_width() -> usize {
-    PLAIN_WIDTH
+    Ok(Answer { text: text(&survey, out::width().unwrap_or(PLAIN_WIDTH)), json: document(&survey), exit })
 }
 
 fn text(survey: &Survey, width: usize) -> String {

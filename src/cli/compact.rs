@@ -3,7 +3,8 @@
 use super::answer::Answer;
 use super::args::CompactArgs;
 use super::bundles::named;
-use super::render::{bytes, clean, counted};
+use super::out::clean;
+use super::render::{bytes, counted};
 use crate::bundle::{Bundle, Container};
 use crate::compact::{self, CompactOptions};
 use crate::durable::Local;

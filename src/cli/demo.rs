@@ -2,13 +2,13 @@
 
 use super::answer::Answer;
 use super::args::DemoArgs;
+use super::out;
 use super::samples;
 use crate::demo::{self, DemoOptions, DemoReport};
 use crate::durable::{Disk, Local};
 use crate::error::Result;
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
-use std::io::Write as _;
 
 /// Plays the demo, telling each step as it comes: on stdout, or on stderr with `--json`.
 ///
@@ -31,8 +31,8 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
 fn tell(line: &str, to_stderr: bool) {
     let line = format!("{line}\n");
     let _ = match to_stderr {
-        true => std::io::stderr().write_all(line.as_bytes()),
-        false => std::io::stdout().write_all(line.as_bytes()),
+        true => out::tell(&line),
+        false => out::print(&line),
     };
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::args::DeployArgs;
-use super::render::clean;
+use super::out::clean;
 use super::table::Table;
 use crate::backend::{Backend, DeployStep, Servers};
 use crate::engine::{self, Adoption};

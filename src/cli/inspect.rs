@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::args::InspectArgs;
-use super::render::{bytes, clean, counted};
+use super::out::clean;
+use super::render::{bytes, counted};
 use super::table::Table;
 use crate::bundle::manifest::ColumnInfo;
 use crate::bundle::{Bundle, Container, FileRole, Manifest, TableInfo};

@@ -23,6 +23,7 @@ mod inspect;
 mod json;
 mod key;
 mod login;
+mod out;
 mod pack;
 mod progress;
 mod prune;

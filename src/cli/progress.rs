@@ -2,14 +2,14 @@
 //! JSON lines if asked for. It never touches stdout.
 
 use super::json::error_object;
+use super::out::{clean, json, tell_line, tells_a_terminal};
 use super::rate::Rate;
-use super::render::{clean, counted, number, window, window_bounds};
+use super::render::{counted, number, window, window_bounds};
 use super::signals;
 use crate::model::clock::{Clock, SystemClock};
 use crate::monitor::{Event, Monitor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
-use std::io::IsTerminal as _;
+use serde_json::{Value, json as object};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ struct Work {
 impl Progress {
     /// JSON lines, or what fits stderr.
     pub fn new(json_lines: bool) -> Self {
-        let form = match (json_lines, std::io::stderr().is_terminal()) {
+        let form = match (json_lines, tells_a_terminal()) {
             (true, _) => Form::Json,
             (false, true) => Form::Bar,
             (false, false) => Form::Lines,
@@ -52,11 +52,11 @@ impl Progress {
     /// One line for people, or `event` for programs.
     fn tell(&self, work: Option<&Work>, text: &str, event: Value) {
         match self.form {
-            Form::Json => eprintln!("{}", stamped(event)),
-            Form::Lines => eprintln!("{}  {}", now(), clean(text)),
+            Form::Json => tell_line(&json(&stamped(event))),
+            Form::Lines => tell_line(&format!("{}  {}", now(), clean(text))),
             Form::Bar => match work {
-                Some(work) => work.bar.suspend(|| eprintln!("{}", clean(text))),
-                None => eprintln!("{}", clean(text)),
+                Some(work) => work.bar.suspend(|| tell_line(&clean(text))),
+                None => tell_line(&clean(text)),
             },
         }
     }
@@ -86,7 +86,7 @@ impl Progress {
         } else if work.told.elapsed() >= LINE_EVERY {
             work.told = Instant::now();
             let line = work.rate.line(elapsed);
-            let event = json!({
+            let event = object!({
                 "event": "progress", "work": work.name, "rows": work.rate.rows_before + work.rate.rows,
                 "all_rows": work.rate.all_rows, "bytes": work.rate.bytes, "all_bytes": work.rate.all_bytes,
                 "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -150,32 +150,32 @@ fn described(event: Event<'_>) -> (String, Value) {
     match event {
         Event::RunStarted { run, tables } => {
             let tables_text = counted(u64::try_from(tables).unwrap_or(u64::MAX), "table", "tables");
-            (format!("run {run}: {tables_text}"), json!({"event": "run_started", "run": run, "tables": tables}))
+            (format!("run {run}: {tables_text}"), object!({"event": "run_started", "run": run, "tables": tables}))
         }
         Event::TableStarted { table, window: bounds, keys, ended } => {
             let (start, end) = window_bounds(bounds);
             let more = if ended > 0 { format!(", {} of them ended before", number(ended)) } else { String::new() };
             let text = format!("{table}: window {}, {}{more}", window(bounds), counted(keys, "key", "keys"));
-            let fields = json!({"event": "table_started", "table": table, "window_start": start,
+            let fields = object!({"event": "table_started", "table": table, "window_start": start,
                 "window_end": end, "keys": keys, "ended": ended});
             (text, fields)
         }
         Event::TableFinished { table, counts } => {
             let text = format!("{table}: slice complete, {}", counted(counts.rows(), "row", "rows"));
-            (text, json!({"event": "table_finished", "table": table, "counts": counts}))
+            (text, object!({"event": "table_finished", "table": table, "counts": counts}))
         }
         Event::TableFailed { table, error } => (
             format!("{table}: {error}"),
-            json!({"event": "table_failed", "table": table, "error": error_object(error)}),
+            object!({"event": "table_failed", "table": table, "error": error_object(error)}),
         ),
         Event::Published { path } => {
             let path = path.display().to_string();
-            (format!("published {path}"), json!({"event": "published", "path": path}))
+            (format!("published {path}"), object!({"event": "published", "path": path}))
         }
-        Event::Warning(text) => (format!("warning: {text}"), json!({"event": "warning", "text": text})),
-        Event::Note(text) => (text.to_owned(), json!({"event": "note", "text": text})),
+        Event::Warning(text) => (format!("warning: {text}"), object!({"event": "warning", "text": text})),
+        Event::Note(text) => (text.to_owned(), object!({"event": "note", "text": text})),
         Event::Batch { .. } | Event::WorkStarted { .. } | Event::WorkDone { .. } | Event::WorkFinished => {
-            (String::new(), json!({"event": "progress"}))
+            (String::new(), object!({"event": "progress"}))
         }
     }
 }

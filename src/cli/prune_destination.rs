@@ -1,7 +1,8 @@
 //! `prune DESTINATION`.
 
 use super::answer::Answer;
-use super::render::{bytes, clean, counted};
+use super::out::clean;
+use super::render::{bytes, counted};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::Monitor;

@@ -2,7 +2,8 @@
 
 use super::access::AccessArgs;
 use super::answer::Answer;
-use super::render::{bytes, clean};
+use super::out::clean;
+use super::render::bytes;
 use super::waiver::PlaceArgs;
 use crate::durable::Local;
 use crate::error::{Error, Result};

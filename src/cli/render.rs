@@ -2,15 +2,11 @@
 
 use super::again;
 use super::exit::Exit;
+use super::out::clean;
 use crate::error::Error;
 use crate::model::clock::ClockKind;
 use crate::model::window::Window;
 use std::error::Error as _;
-
-/// Text from outside, without what could steer a terminal: control characters become spaces.
-pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
 
 /// An error in up to five lines: what, where, why, what to do, and what goes on.
 pub fn error_text(error: &Error) -> String {

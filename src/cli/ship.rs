@@ -3,7 +3,8 @@
 use super::access::AccessArgs;
 use super::answer::Answer;
 use super::bundles::named;
-use super::render::{bytes, clean, counted};
+use super::out::clean;
+use super::render::{bytes, counted};
 use super::waiver::PlaceArgs;
 use crate::bundle::{Bundle, open_or_pass};
 use crate::durable::Local;

@@ -3,7 +3,8 @@
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
-use super::render::{clean, error_text};
+use super::out::clean;
+use super::render::error_text;
 use crate::backend::{Backend, OwedBundle};
 use crate::bundle::Bundle;
 use crate::durable::Local;

@@ -2,7 +2,8 @@
 
 use super::again;
 use super::json::error_object;
-use super::render::{clean, counted, error_text, window, window_bounds};
+use super::out::clean;
+use super::render::{counted, error_text, window, window_bounds};
 use super::run::run_object;
 use super::table::Table;
 use crate::backend::UnknownName;

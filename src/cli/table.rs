@@ -1,6 +1,6 @@
 //! [`Table`]: rows under named columns, printed aligned or as JSON objects from the same cells.
 
-use super::render::clean;
+use super::out::clean;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 

@@ -3,7 +3,8 @@
 use super::access::AccessArgs;
 use super::answer::Answer;
 use super::bundles::named;
-use super::render::{bytes, clean, counted};
+use super::out::clean;
+use super::render::{bytes, counted};
 use crate::bundle::{Access, Scopes, open_or_pass, scopes_of, scopes_text};
 use crate::durable::Local;
 use crate::error::Result;

@@ -204,8 +204,11 @@ fn key_index(columns: &[Column], key_column: &str) -> Result<usize> {
 
 fn check_names(columns: &[Column]) -> Result<()> {
     let mut seen = HashSet::new();
-    match columns.iter().find(|column| !seen.insert(column.name.as_str())) {
-        Some(twice) => Err(Error::config("two columns of one name").column(&twice.name)),
+    // Of two that differ in case alone, readers that compare without it would see one.
+    match columns.iter().find(|column| !seen.insert(column.name.to_lowercase())) {
+        Some(twice) => Err(Error::config("two columns have names that differ in case alone, or not at all")
+            .column(&twice.name)
+            .hint("rename one of them in the source, or leave it out of the slice table")),
         None => Ok(()),
     }
 }

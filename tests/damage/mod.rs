@@ -7,6 +7,7 @@
 mod archives;
 mod bits;
 mod bundle;
+mod claims;
 mod files;
 mod lists;
 mod manifests;
@@ -26,6 +27,17 @@ fn tally(class: &str, is_rejected: bool) {
     *rejected += u64::from(is_rejected);
 }
 
+type Case = fn();
+
+const ATTACKS: &[(&str, Case)] = list![Case:
+    claims {
+        attack_a_list_of_a_manifest_without_measure_is_refused,
+        attack_parts_that_are_only_claimed_are_refused,
+        attack_inputs_times_tables_are_bounded_too,
+        attack_column_names_that_differ_in_case_alone_are_refused,
+    }
+];
+
 /// The list of this folder.
 pub fn list() -> List {
     let mut list = List::new("damage");
@@ -38,6 +50,9 @@ pub fn list() -> List {
     add("lists_with_other_paths", lists::other_paths);
     add("manifests_in_another_form", manifests::other_forms);
     add("manifests_that_contradict_the_lists", manifests::of_another_bundle);
+    for (name, case) in ATTACKS {
+        add(name, *case);
+    }
     add("archives_with_members_of_another_kind", archives::members);
     add("archives_cut_off_and_extended", archives::lengths);
     add("a_random_thousand_bits", bits::a_random_thousand);
