@@ -9,7 +9,7 @@ use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
 use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
-use crate::durable::{Disk, Local, Sharing};
+use crate::durable::{Disk, EntryKind, Local, Sharing};
 use crate::error::{Error, Result};
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::digest::Sha256;
@@ -34,8 +34,15 @@ pub struct Container {
 enum Form {
     /// Reached from a handle of the folder, or of one above it.
     Folder(Arc<dyn Disk>),
-    Archive(Archive),
+    Archive(Archive, Seal),
     Objects(Remote, Objects),
+}
+
+/// How an archive was kept from those who are not meant.
+#[derive(Clone, Copy)]
+enum Seal {
+    Plain,
+    Age,
 }
 
 impl Container {
@@ -56,6 +63,16 @@ impl Container {
         Ok(Self { policy: Arc::clone(&access.policy), allows_future: access.allows_future, ..opened })
     }
 
+    /// The same for a path beneath a folder that is held: a link there is not followed.
+    ///
+    /// # Errors
+    /// As [`Container::open`]; Verification, for a link.
+    pub fn open_beneath(disk: &dyn Disk, path: &Path, access: &Access) -> Result<Self> {
+        let form = Self::form_beneath(disk, path, &access.identities).map_err(|error| error.file(path))?;
+        let policy = Arc::clone(&access.policy);
+        Ok(Self { policy, allows_future: access.allows_future, ..Self::new(path, form) })
+    }
+
     /// A folder that we made ourselves, and that lies beneath this disk.
     pub(super) fn folder(disk: Arc<dyn Disk>, path: &Path) -> Self {
         Self { allows_future: true, ..Self::new(path, Form::Folder(disk)) }
@@ -65,10 +82,10 @@ impl Container {
         Self {
             path: path.to_owned(),
             at: path.to_owned(),
-            form,
             marker: None,
             policy: Arc::default(),
             allows_future: false,
+            form,
         }
     }
 
@@ -77,9 +94,10 @@ impl Container {
         let is_encrypted = remote.name.ends_with(".age");
         // What the marker of an encrypted archive says is the hash of the file, and not the root.
         let marker = (!is_encrypted).then_some(remote.marker);
-        if let Some(at) = url.folder() {
-            let form = Self::form(at, identities)?;
-            return Ok(Self { at: at.to_owned(), marker, ..Self::new(path, form) });
+        if let Some(folder) = remote.location.folder() {
+            let at = folder.join(&remote.name);
+            let form = Self::form_beneath(Local.beneath(folder, Sharing::Ours)?.as_ref(), &at, identities)?;
+            return Ok(Self { at, marker, ..Self::new(path, form) });
         }
         let form = if remote.name.ends_with(BUNDLE_SUFFIX) {
             let entries = remote.entries()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
@@ -90,11 +108,18 @@ impl Container {
         Ok(Self { marker, ..Self::new(path, form) })
     }
 
+    fn form_beneath(disk: &dyn Disk, path: &Path, identities: &Identities) -> Result<Form> {
+        match disk.look(path)?.map(|found| found.kind) {
+            None => Err(neither("nowhere")),
+            Some(EntryKind::Folder) => Ok(Form::Folder(Arc::from(disk.beneath(path, Sharing::Ours)?))),
+            Some(_) => {
+                let (file, bytes) = disk.read(path)?.ok_or_else(|| missing(path.to_owned()))?;
+                Self::archive(Content::new(Arc::new(file), 0, bytes), identities)
+            }
+        }
+    }
+
     fn form(path: &Path, identities: &Identities) -> Result<Form> {
-        let neither = |what: &str| {
-            Error::usage(format!("there is no such bundle: this is {what}"))
-                .hint("name a folder that ends in .bundle, or an archive that ends in .bundle.tar or .bundle.tar.age")
-        };
         let metadata = match path.metadata() {
             Ok(metadata) if metadata.is_dir() => {
                 return Local.beneath(path, Sharing::Ours).map(|disk| Form::Folder(Arc::from(disk)));
@@ -116,10 +141,10 @@ impl Container {
         read.map_err(|error| Error::new(crate::error::Kind::Io, "cannot read this archive").caused_by(error))?;
         if !archive::is_encrypted(&start) {
             let bytes = content.bytes();
-            return Archive::open(content.into_source(), bytes).map(Form::Archive);
+            return Ok(Form::Archive(Archive::open(content.into_source(), bytes)?, Seal::Plain));
         }
         let (source, bytes) = archive::decrypt(content, identities)?;
-        Archive::open(Arc::new(source), bytes).map(Form::Archive)
+        Ok(Form::Archive(Archive::open(Arc::new(source), bytes)?, Seal::Age))
     }
 
     /// Whether the bundle is the one that the marker beside it says; where it is not at a
@@ -197,7 +222,7 @@ impl Container {
     pub fn entries(&self) -> Result<Vec<Entry>> {
         match &self.form {
             Form::Folder(disk) => folder::list(disk.as_ref(), &self.at),
-            Form::Archive(archive) => Ok(archive.entries()),
+            Form::Archive(archive, _) => Ok(archive.entries()),
             Form::Objects(_, objects) => Ok(objects.values().cloned().collect()),
         }
     }
@@ -214,7 +239,7 @@ impl Container {
                 let name = self.path.file_name().and_then(|name| name.to_str());
                 (name.and_then(BundleName::parse), None)
             }
-            Form::Archive(archive) => (Some(archive.name().clone()), Some(archive.modified())),
+            Form::Archive(archive, _) => (Some(archive.name().clone()), Some(archive.modified())),
         };
         let own = manifest.bundle_name();
         if let Some(name) = name.filter(|name| *name != own) {
@@ -234,6 +259,11 @@ impl Container {
         matches!(self.form, Form::Folder(_))
     }
 
+    /// Whether only who has an identity can look into it.
+    pub fn was_encrypted(&self) -> bool {
+        matches!(self.form, Form::Archive(_, Seal::Age))
+    }
+
     /// Opens a file; `file` is a path that the grammar of paths let through.
     ///
     /// # Errors
@@ -248,7 +278,7 @@ impl Container {
                 let entry = objects.get(file).ok_or_else(|| missing(self.place(file)))?;
                 Ok(remote.content(entry))
             }
-            Form::Archive(archive) => archive.content(file).ok_or_else(|| missing(self.place(file))),
+            Form::Archive(archive, _) => archive.content(file).ok_or_else(|| missing(self.place(file))),
         }
     }
 
@@ -266,6 +296,11 @@ impl Container {
         read.map_err(|error| read_failed(&self.place(file), error))?;
         Ok(bytes)
     }
+}
+
+fn neither(what: &str) -> Error {
+    Error::usage(format!("there is no such bundle: this is {what}"))
+        .hint("name a folder that ends in .bundle, or an archive that ends in .bundle.tar or .bundle.tar.age")
 }
 
 /// A file that a list names and that is not there.

@@ -14,15 +14,14 @@ use super::layout::{BundleName, SIGNATURE};
 use super::read::Bundle;
 use super::remote::Remote;
 use super::staged::{Sealed, sync_folders};
-use super::staging::{Staging, is_abandoned, open_out_dir, sweep_staging};
-use crate::durable::Disk;
+use super::staging::{Staging, open_out_dir, sweep_staging};
+use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::monitor::{Event, Monitor};
 use crate::store::Location;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,7 +161,7 @@ pub fn set_unrecorded_aside(
         Form::Archive | Form::Encrypted(_) => archive::file_name(name, form.recipients().is_some()),
     };
     let (disk, path) = (open_out_dir(disk, out_dir)?, out_dir.join(&file_name));
-    let is_own = || Bundle::open(&path).is_ok_and(|bundle| bundle.manifest().run.run_id == run);
+    let is_own = || own_at(disk.as_ref(), &path).is_ok_and(|bundle| bundle.manifest().run.run_id == run);
     if disk.look(&path)?.is_none() || (form.recipients().is_none() && !is_own()) {
         return Ok(None);
     }
@@ -220,11 +219,11 @@ pub fn fetch_sealed(
         monitor.event(Event::WorkDone { rows: 0, bytes: block.len() as u64 });
         monitor.check()
     };
-    if let Ok(file) = File::open(&path) {
-        let bytes = file.metadata().map_err(|error| Error::io("read", &path, error))?.len();
+    let beneath = open_out_dir(disk, out_dir)?;
+    if let Some((file, bytes)) = beneath.read(&path)? {
         let hashed = Content::new(Arc::new(file), 0, bytes).hash(&mut |_| monitor.check());
         if hashed.map_err(|error| Error::io("read", &path, error))??.1 == remote.marker {
-            check_sealed(&path, access, monitor)?;
+            check_sealed_by(|| Container::open_beneath(beneath.as_ref(), &path, access), access, monitor)?;
             return Ok((path, true));
         }
         return Err(Error::usage("another file stands under the archive's name; nothing was overwritten")
@@ -246,10 +245,10 @@ pub fn fetch_sealed(
     }
     out.sync()?;
     drop(out);
-    check_sealed(&staging.path, access, monitor)?;
-    disk.rename(&staging.path, &path)?;
+    check_sealed_by(|| Container::open_beneath(beneath.as_ref(), &staging.path, access), access, monitor)?;
+    staging.disk.rename(&staging.path, &path)?;
     staging.keep = true;
-    disk.sync_dir(out_dir)?;
+    staging.disk.sync_dir(out_dir)?;
     Ok((path, false))
 }
 
@@ -258,14 +257,40 @@ pub fn fetch_sealed(
 /// # Errors
 /// Usage, if no identity opens it; Verification; Io; Cancelled.
 pub fn check_sealed(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<()> {
+    check_sealed_by(|| Container::open(path, access), access, monitor)
+}
+
+fn check_sealed_by(open: impl FnOnce() -> Result<Container>, access: &Access, monitor: &dyn Monitor) -> Result<()> {
     if access.policy.asks_nothing() {
         return Ok(());
     }
-    let container = Container::open(path, access).map_err(|error| match error.kind() {
+    let container = open().map_err(|error| match error.kind() {
         Kind::Usage => error.hint("nobody can vouch for what cannot be looked into: name --identity too"),
         _ => error,
     })?;
     Bundle::open_in(container)?.check_whole(monitor)
+}
+
+/// Whether bundles may come to lie in this form: what was encrypted is published in plain only if that is
+/// allowed, and is told then.
+///
+/// # Errors
+/// Usage, if it is not allowed.
+pub fn check_plain<'b>(
+    mut bundles: impl Iterator<Item = &'b Bundle>,
+    form: &Form,
+    allows_plain: bool,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let sealed = bundles.find(|bundle| bundle.was_encrypted()).filter(|_| form.recipients().is_none());
+    let Some(bundle) = sealed else { return Ok(()) };
+    if allows_plain {
+        monitor.event(Event::Warning("what was encrypted is published in plain, as was allowed"));
+        return Ok(());
+    }
+    Err(Error::usage("this bundle is encrypted, and what is made of it would be plain")
+        .file(bundle.path())
+        .hint("name who is to read it, --encrypt-to age1… (of compact with --archive), or allow it with --allow-plain"))
 }
 
 /// Removes what attempts at this bundle left that died.
@@ -304,8 +329,8 @@ fn settle(staging: &mut Staging, out_dir: &Path, path: &Path, own: &Own, monitor
             staging.keep = true;
             false
         }
-        Err(_) if path.symlink_metadata().is_ok() => {
-            let twin = check_twin(path, own.root_sha256, monitor)?;
+        Err(_) if staging.disk.look(path)?.is_some() => {
+            let twin = check_twin(staging.disk.as_ref(), path, own.root_sha256, monitor)?;
             sign_twin(&twin, own, staging)?;
             true
         }
@@ -337,14 +362,19 @@ fn sign_twin(twin: &Bundle, own: &Own, staging: &Staging) -> Result<()> {
     }
 }
 
-fn check_twin(path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result<Bundle> {
+/// A bundle in the output folder for which nobody has to vouch: one of our own. No link to one.
+fn own_at(disk: &dyn Disk, path: &Path) -> Result<Bundle> {
+    Bundle::open_in(Container::open_beneath(disk, path, &Access::own())?)
+}
+
+fn check_twin(disk: &dyn Disk, path: &Path, root_sha256: Sha256, monitor: &dyn Monitor) -> Result<Bundle> {
     let foreign = |error: Error| {
         Error::usage("something foreign stands under the bundle's name; nothing was overwritten")
             .file(path)
             .caused_by(error)
             .hint("move it out of the output folder, or choose another one, then pack again")
     };
-    let twin = Bundle::open(path).map_err(foreign)?;
+    let twin = own_at(disk, path).map_err(foreign)?;
     if twin.root_sha256() != root_sha256 {
         let what = format!("its root digest is {}, and not {root_sha256}", twin.root_sha256());
         return Err(foreign(Error::verification(what)));

@@ -118,6 +118,11 @@ impl Bundle {
         self.container.is_folder()
     }
 
+    /// Whether only who has an identity can look into it.
+    pub fn was_encrypted(&self) -> bool {
+        self.container.was_encrypted()
+    }
+
     /// How a file of the bundle is called in messages.
     pub(super) fn place(&self, file: &str) -> PathBuf {
         self.container.place(file)

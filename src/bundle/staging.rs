@@ -9,17 +9,13 @@ use super::blob;
 use super::layout::{
     BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
 };
-use crate::durable::{Disk, DurableFile, EntryKind, Sharing, remove_ours};
+use crate::durable::{Disk, DurableFile, EntryKind, Sharing, remove_ours, staging_base, staging_name};
 use crate::error::{Error, Result};
-use crate::model::id::Guid;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 const STAGING_MARK: &str = ".staging-";
-/// Nobody takes longer between making a folder and holding it.
-const IN_THE_MAKING: Duration = Duration::from_secs(60);
 
 /// A staging folder or file, removed when dropped unless it was let go.
 pub(super) struct Staging {
@@ -28,7 +24,7 @@ pub(super) struct Staging {
     pub(super) path: PathBuf,
     pub(super) is_folder: bool,
     pub(super) keep: bool,
-    /// Says to other processes that somebody works here ([`is_abandoned`]).
+    /// Says to other processes that somebody works here ([`crate::durable::is_abandoned`]).
     alive: Option<File>,
 }
 
@@ -39,8 +35,7 @@ impl Staging {
     /// Usage, if the output folder is not a folder.
     pub(super) fn new(disk: &dyn Disk, out_dir: &Path, file_name: &str, is_folder: bool) -> Result<Self> {
         let disk = open_out_dir(disk, out_dir)?;
-        let random: String = Guid::random().to_string().chars().filter(char::is_ascii_hexdigit).take(16).collect();
-        let path = out_dir.join(format!(".{file_name}{STAGING_MARK}{random}"));
+        let path = out_dir.join(staging_name(file_name, STAGING_MARK));
         Ok(Self { disk, path, is_folder, keep: false, alive: None })
     }
 
@@ -125,7 +120,7 @@ impl std::fmt::Display for Swept {
 }
 
 /// Removes staging folders and files from an output folder; `is_dead` says of each whether nobody
-/// packs under that name, or works at that path ([`is_abandoned`]), any more. Touches nothing else.
+/// packs under that name, or works at that path ([`crate::durable::is_abandoned`]), any more. Touches nothing else.
 ///
 /// # Errors
 /// Usage, if the output folder is not a folder; Io.
@@ -152,19 +147,6 @@ pub fn sweep_staging(
     Ok(swept)
 }
 
-/// Whether nobody works any more in a staging folder or on a staging file. Who does holds an advisory
-/// lock, which ends with the process, however that ends; where the file system has none, nothing is
-/// abandoned. What is empty may have been made this moment, and not be held yet.
-pub fn is_abandoned(disk: &dyn Disk, path: &Path) -> bool {
-    let Ok(Some(found)) = disk.look(path) else { return false };
-    let is_empty = match found.kind {
-        EntryKind::Folder => disk.list(path).is_ok_and(|entries| entries.is_empty()),
-        _ => found.bytes == 0,
-    };
-    let is_old = found.modified.is_some_and(|at| at.elapsed().is_ok_and(|age| age > IN_THE_MAKING));
-    (!is_empty || is_old) && disk.hold(path).is_some()
-}
-
 /// The output folder by its handle.
 pub(super) fn open_out_dir(disk: &dyn Disk, out_dir: &Path) -> Result<Arc<dyn Disk>> {
     if !out_dir.is_dir() {
@@ -183,7 +165,7 @@ pub(super) fn remove_staged(disk: &dyn Disk, folder: &Path, prefix: &str) -> Res
 
 /// Whether a file is one of a bundle that is whole or in the making, by the grammar of its path; also
 /// in a folder of bundles ([`Scratch`]).
-fn is_of_bundle(path: &str) -> bool {
+pub fn is_of_bundle(path: &str) -> bool {
     let path = match path.split_once('/') {
         Some((first, below)) if BundleName::parse(first).is_some() || staging_of(first).is_some() => below,
         _ => path,
@@ -199,9 +181,8 @@ fn is_of_bundle(path: &str) -> bool {
 
 /// The bundle that a staging folder (true) or file (false) was to become.
 fn staging_of(file_name: &str) -> Option<(BundleName, bool)> {
-    let (name, random) = file_name.strip_prefix('.')?.split_once(STAGING_MARK)?;
-    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bundle = BundleName::of_file(name).filter(|_| is_random)?;
+    let name = staging_base(file_name, STAGING_MARK)?;
+    let bundle = BundleName::of_file(name)?;
     let is_folder = name == bundle.as_str();
     Some((bundle, is_folder))
 }

@@ -26,6 +26,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let out = args.out.as_deref().unwrap_or(beside);
     publish(&args.bundle, &args.access, "archive", monitor, |bundle| {
         args.place.check([bundle.manifest()].into_iter(), out, monitor)?;
+        bundle::check_plain([bundle].into_iter(), &form, args.plain.allow_plain, monitor)?;
         bundle::archive(bundle, &Local, out, form.recipients(), monitor)
     })
 }

@@ -1,7 +1,7 @@
 //! The arguments, and the help that a database administrator reads.
 
 use super::access::AccessArgs;
-use super::bundles::{FormArgs, PackingArgs, PartArgs, ThreadArgs};
+use super::bundles::{FormArgs, PackingArgs, PartArgs, PlainArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::key::KeyCommand;
 use super::login::Login;
@@ -328,6 +328,8 @@ pub struct ArchiveArgs {
     #[arg(long, value_name = "RECIPIENT")]
     pub encrypt_to: Vec<String>,
     #[command(flatten)]
+    pub plain: PlainArgs,
+    #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
     pub access: AccessArgs,
@@ -349,6 +351,8 @@ pub struct CompactArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub form: FormArgs,
+    #[command(flatten)]
+    pub plain: PlainArgs,
     #[command(flatten)]
     pub parts: PartArgs,
     #[command(flatten)]

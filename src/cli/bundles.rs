@@ -34,6 +34,14 @@ impl FormArgs {
     }
 }
 
+/// What may become of encrypted bundles.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct PlainArgs {
+    /// Publish what was encrypted in plain, too; else that is refused
+    #[arg(long)]
+    pub allow_plain: bool,
+}
+
 /// How much of the machine's memory is taken.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {

@@ -19,6 +19,7 @@ use serde_json::json;
 pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = CompactOptions {
         form: args.form.form()?,
+        allows_plain: args.plain.allow_plain,
         signer: args.sign.signer()?,
         ..CompactOptions::of(args.parts.memory.memory(), args.parts.options())
     };

@@ -31,6 +31,7 @@ pub fn run(destination: &str, options: &PruneOptions, monitor: &dyn Monitor) -> 
         "future": pruned.future.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "young": pruned.young,
         "finished": pruned.finished,
+        "left": pruned.left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
     });
     Ok(Answer::done(text(&pruned, options.is_plan), json))
 }
@@ -54,6 +55,13 @@ fn text(pruned: &Pruned, is_plan: bool) -> String {
     for path in &pruned.future {
         let _ =
             writeln!(text, "kept {}, whose run is still to come, by its manifest", clean(&path.display().to_string()));
+    }
+    for path in &pruned.left {
+        let path = clean(&path.display().to_string());
+        let _ = writeln!(
+            text,
+            "left {path}\n  it came among the files of a bundle that went, and is none of them; look at it"
+        );
     }
     let sum = pruned.removed.iter().map(|one| one.bytes).sum();
     let _ = writeln!(

@@ -14,6 +14,8 @@ pub struct CompactOptions {
     pub parts: PartOptions,
     /// Whether a folder or an archive is published.
     pub form: Form,
+    /// Whether what was encrypted may be published in plain.
+    pub allows_plain: bool,
     /// Who signs the bundle.
     pub signer: Option<Arc<Signer>>,
     /// Bundles that are read side by side, at least 2: each holds a batch, and pages being decoded.
@@ -29,7 +31,7 @@ impl Default for CompactOptions {
 impl CompactOptions {
     /// A folder, unsigned, within `memory`.
     pub fn of(memory: Memory, parts: PartOptions) -> Self {
-        let options = Self { memory, parts, form: Form::Folder, signer: None, side_by_side: 8 };
+        let options = Self { memory, parts, form: Form::Folder, allows_plain: false, signer: None, side_by_side: 8 };
         let memory_bytes = memory.pipeline() - options.reading_bytes();
         Self { parts: PartOptions { memory_bytes, ..parts }, ..options }
     }

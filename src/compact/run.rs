@@ -2,9 +2,9 @@
 
 use super::options::CompactOptions;
 use super::{inputs, table};
-use crate::bundle::{Bundle, Form, Published, Scratch, Staged, is_abandoned, sweep_staging};
+use crate::bundle::{Bundle, Form, Published, Scratch, Staged, check_plain, sweep_staging};
 use crate::convert::RunStamp;
-use crate::durable::Disk;
+use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
@@ -27,6 +27,7 @@ pub fn compact(
         return Err(Error::usage("there is nothing to compact: fewer than two different bundles were named"));
     }
     // Everything that can be refused is refused before anything is written.
+    check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     inputs::check(&inputs::tables(&bundles)?)?;
     for bundle in &bundles {
         bundle.check_file_set()?;

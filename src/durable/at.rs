@@ -7,8 +7,20 @@ use super::entry::{Entry, EntryKind};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The permission bits of what is made in a folder that is shared with others, from that folder's own.
+/// Whether our group may read what this process makes; said once, when it begins.
+static WITH_GROUP: AtomicBool = AtomicBool::new(false);
+
+/// From here on what this process makes is to be read by its user's group too, or not.
+pub(super) fn let_group_read(may: bool) {
+    WITH_GROUP.store(may, Ordering::Relaxed);
+}
+
+/// What a folder hands on of itself: its group, where it has that bit, and what its group and others may do.
+const HANDED_ON: u32 = 0o2077;
+
+/// The permission bits of what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Modes {
     /// Of files.
@@ -18,9 +30,17 @@ pub(super) struct Modes {
 }
 
 impl Modes {
-    /// Ours, and what the folder gives to its group and to others.
+    /// Ours, and what a folder that is shared with others gives to its group and to them.
     pub(super) fn of_folder(mode: u32) -> Self {
-        Self { file: 0o600 | (mode & 0o066), folder: 0o700 | (mode & 0o077) }
+        Self { file: 0o600 | (mode & 0o066), folder: 0o700 | (mode & HANDED_ON) }
+    }
+
+    /// Ours alone, or to be read by our group too; the umask can take from that and give nothing.
+    fn own() -> Self {
+        match WITH_GROUP.load(Ordering::Relaxed) {
+            true => Self { file: 0o640, folder: 0o750 },
+            false => Self { file: 0o600, folder: 0o700 },
+        }
     }
 }
 
@@ -39,9 +59,6 @@ mod unix {
     use std::path::Path;
     use std::time::{Duration, UNIX_EPOCH};
 
-    /// Before the umask, which takes the group's away unless it was told otherwise.
-    const FILE_MODE: u32 = 0o640;
-    const FOLDER_MODE: u32 = 0o750;
     const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     /// A name in a folder.
@@ -88,7 +105,7 @@ mod unix {
     }
 
     pub(in super::super) fn create_dir(at: &At<'_>) -> io::Result<()> {
-        mkdirat(at.folder(), at.name, Mode::from_raw_mode(FOLDER_MODE))?;
+        mkdirat(at.folder(), at.name, Mode::from_raw_mode(Modes::own().folder))?;
         if let Some(modes) = at.modes {
             let made = open_folder(at.folder(), at.name)?;
             fchmod(made, Mode::from_raw_mode(modes.folder))?;
@@ -98,7 +115,7 @@ mod unix {
 
     pub(in super::super) fn create(at: &At<'_>) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(at.folder(), at.name, flags, Mode::from_raw_mode(FILE_MODE))?;
+        let file = openat(at.folder(), at.name, flags, Mode::from_raw_mode(Modes::own().file))?;
         if let Some(modes) = at.modes {
             fchmod(&file, Mode::from_raw_mode(modes.file))?;
         }

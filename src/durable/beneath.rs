@@ -22,7 +22,7 @@ type Handle = PathBuf;
 /// Who may read what is made below a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// Whoever the process's umask lets.
+    /// Its user alone, or the user's group too ([`super::keep_private`]), whatever the umask.
     Ours,
     /// Group and others as the folder itself lets them: a drop folder.
     AsFolder,
@@ -147,7 +147,9 @@ impl Beneath {
 pub(super) fn regular(file: File, path: &Path) -> Result<(File, u64)> {
     let metadata = file.metadata().map_err(|error| Error::io("read", path, error))?;
     if !metadata.is_file() {
-        return Err(Error::verification("this is no regular file").file(path));
+        return Err(Error::verification("this is no regular file")
+            .file(path)
+            .hint("look who put it there, and remove it; whoever can write in this folder can do it again"));
     }
     Ok((file, metadata.len()))
 }
@@ -157,6 +159,11 @@ pub(super) fn refused(operation: &str, path: &Path, error: io::Error) -> Error {
     if !at::is_in_the_way(&error) {
         return Error::io(operation, path, error);
     }
+    in_the_way(path)
+}
+
+/// What is told of a link, or anything else that is none of ours, where a file or folder of ours has to be.
+pub fn in_the_way(path: &Path) -> Error {
     Error::verification(
         "a link, or something else that is not ours, stands in the way; it was not followed, and nothing was changed",
     )
@@ -305,13 +312,13 @@ mod tests {
 
     #[test]
     fn a_drop_folder_says_who_may_read_what_is_put_there() {
-        for (mode, file, folder) in [(0o700, 0o600, 0o700), (0o770, 0o660, 0o770), (0o2775, 0o664, 0o775)] {
+        for (mode, file, folder) in [(0o700, 0o600, 0o700), (0o770, 0o660, 0o770), (0o2775, 0o664, 0o2775)] {
             let ground = ground();
             fs::set_permissions(&ground.root, fs::Permissions::from_mode(mode)).unwrap();
             let disk = Local.beneath(&ground.root, Sharing::AsFolder).unwrap();
             write(disk.as_ref(), &ground.root.join("new"));
             disk.create_dir(&ground.root.join("below")).unwrap();
-            let mode_of = |name: &str| fs::metadata(ground.root.join(name)).unwrap().permissions().mode() & 0o777;
+            let mode_of = |name: &str| fs::metadata(ground.root.join(name)).unwrap().permissions().mode() & 0o7777;
             assert_eq!((mode_of("new"), mode_of("below")), (file, folder), "{mode:o}");
         }
     }

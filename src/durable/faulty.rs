@@ -209,6 +209,10 @@ impl Disk for Faulty {
         self.inner.hold(path)
     }
 
+    fn lock(&self, path: &Path) -> Result<Option<File>> {
+        self.inner.lock(path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         self.at("create", path)?;
         self.inner.create_dir(path)

@@ -5,14 +5,18 @@ use super::beneath::{Beneath, Sharing, refused, regular};
 use super::entry::Entry;
 use super::point::{reached, reached_statement};
 use super::{Disk, DurableFile, Refusal};
-use crate::error::{Error, Result};
-use std::fs::File;
+use crate::error::{Error, Kind, Result};
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What others do while they hold a folder takes moments.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +120,11 @@ impl Disk for Local {
         at::open(&At::path(path)).ok().filter(|file| file.try_lock().is_ok())
     }
 
+    fn lock(&self, path: &Path) -> Result<Option<File>> {
+        let opened = at::open(&At::path(path)).map_err(|error| Error::io("open", path, error))?;
+        wait_for(opened, path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         reached("create a folder");
         at::create_dir(&At::path(path)).map_err(|error| Error::io("create", path, error))
@@ -191,6 +200,11 @@ impl Disk for Beneath {
         self.on(path, at::open).ok().filter(|file| file.try_lock().is_ok())
     }
 
+    fn lock(&self, path: &Path) -> Result<Option<File>> {
+        let opened = self.on(path, at::open).map_err(|error| refused("open", path, error))?;
+        wait_for(opened, path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         reached("create a folder");
         self.on(path, at::create_dir).map_err(|error| refused("create", path, error))
@@ -238,9 +252,31 @@ impl Disk for Beneath {
     }
 }
 
+/// Waits until nobody else holds it.
+fn wait_for(file: File, path: &Path) -> Result<Option<File>> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            // The file system has no locks.
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(BETWEEN_TRIES),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(
+                    Kind::Io,
+                    "somebody else has held this for a minute, so nothing was changed there",
+                )
+                .file(path)
+                .hint("see who works there (`fuser`, `lsof`), and repeat this"));
+            }
+        }
+    }
+}
+
 /// From here on what this process makes is for its user alone, or to be read by the user's group too;
 /// in a drop folder its own bits decide ([`Sharing::AsFolder`]). Databases that SQLite makes are meant too.
 pub fn keep_private(with_group: bool) {
+    at::let_group_read(with_group);
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(if with_group { 0o027 } else { 0o077 }));
     // On Windows the folder's access list decides, which is inherited.

@@ -15,12 +15,14 @@ mod faulty;
 mod identity;
 mod local;
 mod point;
+mod staging;
 
-pub use beneath::{Beneath, Sharing, remove_ours};
+pub use beneath::{Beneath, Sharing, in_the_way, remove_ours};
 pub use entry::{Entry, EntryKind};
 pub use faulty::{Fault, Faulty, When};
 pub use identity::{folder_identity, is_ours_alone};
 pub use local::{Local, keep_private};
+pub use staging::{is_abandoned, make_held, staging_base, staging_name};
 
 use crate::error::Result;
 use std::fs::File;
@@ -81,6 +83,13 @@ pub trait Disk: Send + Sync {
     /// Holds a file or folder by an advisory lock, until the value is dropped or the process ends, however
     /// it ends. `None`, if somebody else holds it, it is not there, or the file system has no locks.
     fn hold(&self, path: &Path) -> Option<File>;
+
+    /// The same, after waiting for whoever else holds it; a minute at most, because what is done under such
+    /// a lock takes moments. `None`, if the file system has no locks.
+    ///
+    /// # Errors
+    /// Io, if somebody else holds it for longer, or it is not there; as [`Disk::look`].
+    fn lock(&self, path: &Path) -> Result<Option<File>>;
 
     /// Creates a folder that is not there yet.
     ///

@@ -13,6 +13,19 @@ use serde::{Deserialize, Serialize};
 /// More than a claim with an upload for each file of the largest bundle.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// The path of the claim of a bundle.
+pub(super) fn claim_of(name: &str) -> String {
+    format!("{name}.shipping")
+}
+
+/// After the name of a bundle that is being removed.
+pub(super) const PRUNING_SUFFIX: &str = ".pruning";
+
+/// The path of the note that a bundle is being removed.
+pub(super) fn pruning_of(name: &str) -> String {
+    format!("{name}{PRUNING_SUFFIX}")
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Content {
     root_sha256: Sha256,
@@ -37,11 +50,27 @@ pub(super) struct Claim<'a> {
 impl<'a> Claim<'a> {
     /// Claims a name. Uploads that a dead process left under it are ended.
     ///
+    /// Whoever removes a bundle notes that first and then looks for a claim; this is claimed first and then
+    /// looks for such a note: of two that meet, one at least goes away.
+    ///
     /// # Errors
-    /// Usage, if it is claimed for another root digest; Verification, for a claim that cannot be
+    /// Usage, if it is claimed for another root digest, or being removed; Verification, for a claim that cannot be
     /// read; Io.
     pub(super) fn take(store: &'a dyn Store, at: &Location, name: &str, root_sha256: Sha256) -> Result<Self> {
-        let path = format!("{name}.shipping");
+        let own = Self::create(store, at, name, root_sha256)?;
+        if store.head(&pruning_of(name))?.is_none() {
+            return Ok(own);
+        }
+        if !own.is_resumed {
+            own.release()?;
+        }
+        Err(Error::usage("this bundle is being removed there by a prune, or one died on it; nothing was sent")
+            .file(at.join(&pruning_of(name)))
+            .hint(format!("ship it later, or let a prune end what was begun: blobdelta prune {at} --keep-weeks 5200")))
+    }
+
+    fn create(store: &'a dyn Store, at: &Location, name: &str, root_sha256: Sha256) -> Result<Self> {
+        let path = claim_of(name);
         let mut own = Self { store, path, content: Content { root_sha256, uploads: Vec::new() }, is_resumed: false };
         let found = match own.found(at)? {
             None if store.create(&own.path, &own.bytes()?)? => return Ok(own),

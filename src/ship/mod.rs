@@ -6,6 +6,7 @@
 
 mod claim;
 mod cover;
+mod gone;
 mod marker;
 mod memory;
 mod prune;

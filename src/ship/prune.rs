@@ -5,12 +5,13 @@
 //! as late, both of them read in this call ([`super::cover`]); so no tombstone is lost and no link breaks of what stays.
 //! What nobody stands for is kept, however old.
 //!
-//! `<name>.pruning` is put, the marker goes, then the objects, then `<name>.pruning`: after a crash
-//! the bundle is there or not there, and the next prune removes the rest.
+//! How a bundle goes, and what never goes with it: [`super::gone`].
 
 use super::cover;
+use super::gone::{self, Outcome};
+use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::manifest::BundleKind;
-use crate::bundle::{Access, Bundle, BundleName, Container, FileInfo, Manifest, Place, marker_of, places, read_marker};
+use crate::bundle::{Access, Bundle, Container, FileInfo, Manifest, Place, places};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock as _, SystemClock};
@@ -21,13 +22,11 @@ use crate::model::run::Scope;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use crate::monitor::{Event, Monitor};
-use crate::store::{self, Location, Store};
+use crate::store::{self, Location};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const MINUTES_A_WEEK: u32 = 7 * 24 * 60;
-/// After the name of a bundle that is being removed.
-const PRUNING_SUFFIX: &str = ".pruning";
 
 /// What is pruned.
 #[derive(Clone, Debug)]
@@ -55,6 +54,8 @@ pub struct Pruned {
     pub future: Vec<PathBuf>,
     /// Names at which an earlier prune had died; they are finished.
     pub finished: Vec<String>,
+    /// What came among the files of a bundle while it went, and is none of its own; it stays.
+    pub left: Vec<PathBuf>,
 }
 
 /// A bundle that went.
@@ -94,7 +95,9 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
     let store = store::open(&destination, disk)?;
     let mut pruned = Pruned::default();
     if !options.is_plan {
-        pruned.finished = finish(store.as_ref(), &destination)?;
+        let finished = gone::finish(store.as_ref(), &destination)?;
+        pruned.finished = finished.names;
+        pruned.left = finished.left;
     }
     let found = look(&destination, &options.access, &mut pruned, monitor)?;
     let Some(newest) = found.iter().map(|one| one.started_at).max() else { return Ok(pruned) };
@@ -104,7 +107,15 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
     for (one, cover) in covered(&old, &found, options, &mut pruned, monitor)? {
         if !options.is_plan {
             monitor.check()?;
-            remove(store.as_ref(), one)?;
+            let files = open_again(one, &options.access)?.outgoing()?.into_iter().map(|file| file.path);
+            let files = if one.is_archive() { vec![String::new()] } else { files.collect() };
+            match gone::remove(store.as_ref(), &destination, (&one.name, one.root_sha256), &files)? {
+                Outcome::Kept(why) => {
+                    pruned.kept.push((one.path.clone(), why.to_owned()));
+                    continue;
+                }
+                Outcome::Removed(left) => pruned.left.extend(left),
+            }
         }
         pruned.removed.push(Removed {
             path: one.path.clone(),
@@ -158,6 +169,10 @@ impl Found {
             bytes: tables.iter().flat_map(|table| &table.files).map(bytes).sum(),
             parts: tables.iter().map(|table| (table.name.clone(), table.scope.0, table.window.window())).collect(),
         }
+    }
+
+    fn is_archive(&self) -> bool {
+        !self.name.ends_with(BUNDLE_SUFFIX)
     }
 
     /// Whether this one holds all that `other` holds. Of two that hold the same, one does.
@@ -249,32 +264,4 @@ fn open_again(one: &Found, access: &Access) -> Result<Bundle> {
         return Ok(bundle);
     }
     Err(Error::verification("another bundle has come in its place").file(&one.path))
-}
-
-fn remove(store: &dyn Store, one: &Found) -> Result<()> {
-    let pruning = format!("{}{PRUNING_SUFFIX}", one.name);
-    store.create(&pruning, &super::marker::to_bytes(one.root_sha256))?;
-    store.delete(&marker_of(&one.name))?;
-    store.remove(&one.name)?;
-    store.delete(&pruning)
-}
-
-/// Goes on where an earlier prune died.
-fn finish(store: &dyn Store, at: &Location) -> Result<Vec<String>> {
-    let mut finished = Vec::new();
-    for object in store.names()? {
-        let Some(name) = object.path.strip_suffix(PRUNING_SUFFIX) else { continue };
-        if BundleName::of_file(name).is_none() {
-            return Err(Error::verification("this is not the name of a bundle").file(at.join(&object.path)));
-        }
-        // With its marker it is there, and is looked at like any other. With a claim it is being
-        // shipped anew.
-        let is_there = read_marker(store, at, name)?.is_some() || store.head(&format!("{name}.shipping"))?.is_some();
-        if !is_there {
-            store.remove(name)?;
-        }
-        store.delete(&object.path)?;
-        finished.push(name.to_owned());
-    }
-    Ok(finished)
 }

@@ -7,10 +7,10 @@
 use super::memory::{Memory, Shown, manifest_of};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
-    self, Access, Bundle, Container, FileInfo, Place, Scopes, fetch_sealed, is_abandoned, not_theirs_there, places,
-    read_marker, scopes_of, standing, sweep_staging,
+    self, Access, Bundle, Container, FileInfo, Place, Scopes, fetch_sealed, not_theirs_there, places, read_marker,
+    scopes_of, standing, sweep_staging,
 };
-use crate::durable::Disk;
+use crate::durable::{Disk, Sharing, is_abandoned};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -70,15 +70,16 @@ pub fn receive(
     if !options.shared_place {
         check_folder(&found, out_dir, &options.access, monitor)?;
     }
-    let (mut memory, mut shown) = (Memory::read(out_dir)?, Shown::default());
+    let (mut memory, mut shown) = (Memory::read(disk, out_dir)?, Shown::default());
+    let beneath = disk.beneath(out_dir, Sharing::Ours)?;
+    let into = Into { disk, beneath: beneath.as_ref(), out_dir };
     let mut received = Vec::new();
     for place in found {
         monitor.check()?;
         let url = Location::parse(&place.path.to_string_lossy())?;
         let is_whole = is_named || options.check_all;
-        let one =
-            one(&url, out_dir, (&options.access, is_whole), disk, monitor).map_err(|error| error.file(&place.path))?;
-        let manifest = manifest_of(&one.path, &options.access)?;
+        let one = one(&url, into, (&options.access, is_whole), monitor).map_err(|error| error.file(&place.path))?;
+        let manifest = manifest_of(into.beneath, &one.path, &options.access)?;
         shown.add(one.root_sha256, manifest.as_ref());
         if !is_named {
             memory.note(&source, (&one.name, one.root_sha256), manifest.as_ref());
@@ -87,8 +88,7 @@ pub fn receive(
     }
     if !is_named {
         // What was seen newer stays remembered where the place rolled back.
-        memory.check(&source, &shown)?;
-        memory.write(disk)?;
+        memory.settle(&source, &shown)?;
     }
     options.not_before.map_or(Ok(()), |not_before| shown.check_fresh(not_before))?;
     Ok(received)
@@ -115,11 +115,19 @@ fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn 
     Ok(())
 }
 
+/// The folder that is received into.
+#[derive(Clone, Copy)]
+struct Into<'a> {
+    disk: &'a dyn Disk,
+    /// The same, held at the folder.
+    beneath: &'a dyn Disk,
+    out_dir: &'a Path,
+}
+
 fn one(
     url: &Location,
-    out_dir: &Path,
+    Into { disk, beneath, out_dir }: Into<'_>,
     (access, is_whole): (&Access, bool),
-    disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<Received> {
     let (at, name) = url.parent().ok_or_else(|| Error::internal("a bundle without a name"))?;
@@ -136,8 +144,8 @@ fn one(
         let (path, stood) = fetched?;
         return Ok(Received { name, path, root_sha256, stood, bytes });
     }
-    if path.symlink_metadata().is_ok() {
-        return stands(name, path, root_sha256, (access, is_whole), monitor);
+    if beneath.look(&path)?.is_some() {
+        return stands(name, (beneath, path), root_sha256, (access, is_whole), monitor);
     }
     let bundle = Bundle::open_in(Container::open(Path::new(&url.to_string()), access)?)?;
     let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
@@ -155,7 +163,7 @@ fn one(
 /// is asked too; or an error.
 fn stands(
     name: String,
-    path: PathBuf,
+    (beneath, path): (&dyn Disk, PathBuf),
     root_sha256: Sha256,
     (access, is_whole): (&Access, bool),
     monitor: &dyn Monitor,
@@ -164,11 +172,12 @@ fn stands(
         Error::usage("another bundle stands in the folder under this name; nothing was overwritten")
             .hint("move it away, or choose another folder")
     };
-    let bundle = Bundle::open(&path).map_err(|error| other().file(&path).caused_by(error))?;
+    let open = |access: &Access| Container::open_beneath(beneath, &path, access).and_then(Bundle::open_in);
+    let bundle = open(&Access::own()).map_err(|error| other().file(&path).caused_by(error))?;
     if bundle.root_sha256() != root_sha256 {
         return Err(other().file(path));
     }
-    let bundle = Bundle::open_in(Container::open(&path, access)?)?;
+    let bundle = open(access)?;
     let checked = if is_whole { bundle.check_whole(monitor) } else { bundle.check_file_set() };
     checked.map_err(|error| match error.kind() {
         Kind::Verification => error

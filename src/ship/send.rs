@@ -7,17 +7,17 @@
 //! A bundle that has its marker is looked at before it is said to stand there. Where a file of it is
 //! missing or wrong, the marker goes first, then what is wrong is sent again.
 
-use super::claim::Claim;
+use super::claim::{Claim, claim_of};
 use super::marker;
 use super::shipment::Shipment;
 use super::there::{Depth, foreign, is_as_due, is_whole, objects, path_in};
 use crate::bundle::layout::SIGNATURE;
-use crate::bundle::{Access, Outgoing, marker_of, read_marker};
+use crate::bundle::{Access, Outgoing, is_of_bundle, marker_of, read_marker};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
-use crate::store::{self, Location, Store, Upload, Watch};
+use crate::store::{self, Location, Stage, Store, Upload, Watch};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -117,8 +117,8 @@ impl<'a> Sending<'a> {
         };
         match self.fill(is_marked) {
             Ok(claim) => {
-                marker::put(self.store, self.at, name, root)?;
                 claim.release()?;
+                self.sweep()?;
                 Ok(self.shipped)
             }
             // Somebody who ships the same bundle was faster, and put away what this one worked on.
@@ -137,9 +137,9 @@ impl<'a> Sending<'a> {
         is_as_due(self.store, self.at, self.shipment, depth, self.monitor)
     }
 
-    /// Claims the name and sends what is missing under it. A marker stands with its exact files alone, so
-    /// that of a damaged bundle goes first; its root said that what lies there is this bundle's, and may
-    /// be overwritten.
+    /// Claims the name, sends what is missing under it, and puts the marker. A marker stands with its exact
+    /// files alone, so that of a damaged bundle goes first; its root said that what lies there is this bundle's, and
+    /// may be overwritten.
     fn fill(&mut self, is_marked: bool) -> Result<Claim<'a>> {
         let name = &self.shipment.name;
         let mut claim = Claim::take(self.store, self.at, name, self.shipment.root_sha256)?;
@@ -148,11 +148,12 @@ impl<'a> Sending<'a> {
             self.store.delete(&marker_of(name))?;
             self.shipped.mended = true;
         }
-        match self.send(&mut claim).and_then(|()| self.settle()) {
+        match self.stage().and_then(|stage| self.send(&mut claim, &stage).and_then(|()| self.settle(stage))) {
             Ok(()) => Ok(claim),
             Err(error) => {
                 // A name under which something foreign lies is not ours to keep.
-                if !claim.is_resumed && self.shipped.files_sent == 0 && error.kind() == Kind::Usage {
+                let is_foreign = matches!(error.kind(), Kind::Usage | Kind::Verification);
+                if !claim.is_resumed && self.shipped.files_sent == 0 && is_foreign {
                     let _ = claim.release();
                 }
                 Err(error)
@@ -160,13 +161,24 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn settle(&self) -> Result<()> {
-        self.store.settle(&self.shipment.name)?;
-        if self.is_as_due(Depth::Sizes)? {
-            return Ok(());
+    /// Where the files are put. An archive is one, and has its name as soon as it is whole.
+    fn stage(&self) -> Result<Stage> {
+        let name = &self.shipment.name;
+        if self.shipment.is_bag() { self.store.stage(name) } else { Ok(Stage::in_place(name)) }
+    }
+
+    /// Gives what was sent its name, looks whether all of it is there, and puts the marker: at one place one ship or
+    /// prune after the other.
+    fn settle(&self, stage: Stage) -> Result<()> {
+        let name = &self.shipment.name;
+        let _alone = self.store.alone()?;
+        let is_own = self.store.settle(name, stage)?;
+        // What somebody else put under the name is read before it gets a marker.
+        if self.is_as_due(if is_own { Depth::Sizes } else { Depth::Bytes })? {
+            return marker::put(self.store, self.at, name, self.shipment.root_sha256);
         }
         Err(Error::new(Kind::Io, "what was put there does not lie there any more; the marker was not put")
-            .file(self.at.join(&self.shipment.name))
+            .file(self.at.join(name))
             .hint("see who else works on that place, and ship the bundle again, which sends what is missing"))
     }
 
@@ -180,13 +192,35 @@ impl<'a> Sending<'a> {
                 self.skipped(file);
             }
         }
-        self.sign(name)?;
-        self.store.settle(name)?;
-        let claim = format!("{name}.shipping");
-        if self.store.head(&claim)?.is_some() {
-            Claim::take(self.store, self.at, name, self.shipment.root_sha256)?.release()?;
+        let signature = self.shipment.outgoing().iter().find(|file| self.is_signature(file));
+        let stands = |file| self.store.head(&path_in(self.shipment, name, file)).map(|head| head.is_some());
+        let is_signed = signature.map_or(Ok(true), stands)?;
+        let claim = match is_signed && self.store.head(&claim_of(name))?.is_none() {
+            true => None,
+            false => Some(Claim::take(self.store, self.at, name, self.shipment.root_sha256)?),
+        };
+        let alone = if is_signed { None } else { Some(self.store.alone()?) };
+        if alone.is_some() && read_marker(self.store, self.at, name)? != Some(self.shipment.root_sha256) {
+            return Err(Error::new(Kind::Io, "the bundle has gone there meanwhile; its signature was not put")
+                .file(self.at.join(name))
+                .hint("see who else works on that place, and ship the bundle again"));
         }
+        self.sign(name)?;
+        drop(alone);
+        claim.map_or(Ok(()), Claim::release)?;
+        self.sweep()?;
         Ok(self.shipped)
+    }
+
+    /// What dead ships of the bundle left goes, but for what is none of ours, which is told.
+    fn sweep(&self) -> Result<()> {
+        for path in self.store.sweep(&self.shipment.name, &is_of_bundle)? {
+            self.monitor.event(Event::Warning(&format!(
+                "left {}: it stands in the place of something of ours, and is none of ours; look at it and remove it by hand",
+                path.display()
+            )));
+        }
+        Ok(())
     }
 
     fn is_signature(&self, file: &Outgoing) -> bool {
@@ -215,13 +249,12 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    fn send(&mut self, claim: &mut Claim<'_>) -> Result<()> {
-        let (store, shipment) = (self.store, self.shipment);
-        let folder = store.staging(&shipment.name);
-        let mut there = objects(store, shipment, &folder)?;
+    fn send(&mut self, claim: &mut Claim<'_>, stage: &Stage) -> Result<()> {
+        let (store, shipment, folder) = (self.store, self.shipment, stage.folder());
+        let mut there = objects(store, shipment, folder)?;
         let mut due = Vec::new();
         for file in shipment.outgoing().iter().filter(|file| !self.is_signature(file)) {
-            let path = path_in(shipment, &folder, file);
+            let path = path_in(shipment, folder, file);
             match there.remove(&path) {
                 Some(bytes) if bytes == file.bytes && is_whole(store, &path, file, self.monitor)? => {
                     due.push((path, file, Stands::Whole))
@@ -230,31 +263,28 @@ impl<'a> Sending<'a> {
                 None => due.push((path, file, Stands::Not)),
             }
         }
-        if claim.is_resumed {
-            // A signature may have been made there.
-            there.remove(&format!("{folder}/{SIGNATURE}"));
-        } else {
-            let wrong = due.iter().find(|(.., stands)| *stands == Stands::Wrong).map(|(path, ..)| path);
-            if let Some(path) = there.keys().next().or(wrong) {
-                return Err(foreign(self.at, path));
-            }
-        }
-        for path in there.keys() {
-            store.delete(path)?;
+        // A signature may have been made there.
+        there.remove(&format!("{folder}/{SIGNATURE}"));
+        // What a dead ship of this bundle left that is not as it is due may be replaced; what no list names is not ours.
+        let is_ours = claim.is_resumed || folder != shipment.name;
+        let wrong = due.iter().find(|(.., stands)| *stands == Stands::Wrong && !is_ours).map(|(path, ..)| path);
+        if let Some(path) = there.keys().next().or(wrong) {
+            return Err(foreign(self.at, path));
         }
         for (path, file, stands) in due {
             match stands {
                 Stands::Whole => self.skipped(file),
-                Stands::Wrong | Stands::Not => self.upload(&path, file, claim)?,
+                Stands::Wrong => self.upload(&path, file, claim, true)?,
+                Stands::Not => self.upload(&path, file, claim, false)?,
             }
         }
-        self.sign(&folder)
+        self.sign(folder)
     }
 
-    fn upload(&mut self, path: &str, file: &Outgoing, claim: &mut Claim<'_>) -> Result<()> {
+    fn upload(&mut self, path: &str, file: &Outgoing, claim: &mut Claim<'_>, replaces: bool) -> Result<()> {
         self.monitor.check()?;
         let mut source = self.shipment.raw(file)?;
-        let upload = Upload { path, bytes: file.bytes, sha256: file.sha256, source: &mut source };
+        let upload = Upload { path, bytes: file.bytes, sha256: file.sha256, replaces, source: &mut source };
         self.store.upload(upload, &mut Heard { claim, monitor: self.monitor })?;
         claim.ended(path);
         self.shipped.files_sent += 1;

@@ -20,6 +20,8 @@ pub(super) enum Depth {
     /// The hashes, too, that were recorded with the objects, and where none was, the bytes of tag files;
     /// payload is not read.
     Hashes,
+    /// Payload as well, where no hash was recorded with it.
+    Bytes,
 }
 
 /// The path at the destination of a file of a bundle that lies under `folder`.
@@ -73,6 +75,7 @@ fn has_hash(store: &dyn Store, path: &str, file: &Outgoing, depth: Depth, monito
     let is_tag = !file.path.is_empty() && !file.path.starts_with("data/");
     match depth {
         Depth::Sizes => Ok(true),
+        Depth::Bytes => is_whole(store, path, file, monitor),
         Depth::Hashes if is_tag => is_whole(store, path, file, monitor),
         Depth::Hashes => Ok(recorded(store, path)?.is_none_or(|sha256| sha256 == file.sha256)),
     }
@@ -106,7 +109,7 @@ pub(super) fn is_whole(store: &dyn Store, path: &str, file: &Outgoing, monitor: 
 
 /// Something lies there that is not the bundle's.
 pub(super) fn foreign(at: &Location, path: &str) -> Error {
-    Error::usage("something foreign lies under the bundle's name; nothing was overwritten")
+    Error::usage("something foreign lies under the bundle's name; it was left, and nothing was overwritten")
         .file(at.join(path))
-        .hint("remove what lies under the name, or ship to another destination")
+        .hint("look who put it there, and remove it; or ship to another destination")
 }

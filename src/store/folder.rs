@@ -1,216 +1,270 @@
 //! [`Folder`]: a folder as a place of bundles: a drop folder, a mounted share.
 //!
-//! Files are made under names that start with a dot, synced, and renamed; the files of a bundle are
-//! put together under such a name too, so that a reader who knows nothing of markers sees no half
-//! bundle either. Nothing is recorded with a file: whoever wants its hash reads it.
+//! Whoever owns it, or may write in it, can put anything under any name of ours, at any moment. So all of it
+//! is reached from one handle of the folder, no link below that is followed, and what is found in the place of
+//! a file or folder of ours is told and left.
+//!
+//! Nothing half has a name that a reader takes for a bundle's: files are made under names that start with
+//! a dot, synced, and renamed, and the files of a bundle are put together in a folder of such a name. These names
+//! are each process's own ([`staging_name`]). A rename replaces nothing but a file that is known to be a damaged one of the
+//! same bundle. Nothing is recorded with a file: whoever wants its hash reads it.
 
-use super::{Head, Object, Store, Upload, Watch, upload};
-use crate::durable::{Disk, DurableFile, remove_ours, write_file};
+use super::{Alone, Head, Object, Stage, Store, Upload, Watch, upload};
+use crate::durable::{
+    Disk, DurableFile, Entry, EntryKind, Sharing, in_the_way, make_held, remove_ours, staging_base, staging_name,
+};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
-use crate::model::id::Guid;
 use bytes::Bytes;
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Deeper than any bundle in a folder.
 const MAX_DEPTH: usize = 8;
 const BLOCK_BYTES: usize = 256 << 10;
+/// One file on its way.
 const SENDING: &str = ".sending-";
+/// A bundle that is put together.
+const SHIPPING: &str = ".shipping-";
+/// A bundle that is being removed.
+const REMOVING: &str = ".removing-";
 
 /// See the module's text.
-pub(super) struct Folder<'d> {
-    disk: &'d dyn Disk,
+pub(super) struct Folder {
+    /// Beneath the folder.
+    disk: Box<dyn Disk>,
     root: PathBuf,
 }
 
-impl<'d> Folder<'d> {
-    pub(super) fn new(disk: &'d dyn Disk, root: &Path) -> Self {
-        Self { disk, root: root.to_owned() }
+/// A file that is made under a name of its own.
+struct Made {
+    path: PathBuf,
+    file: Box<dyn DurableFile>,
+    _held: Option<File>,
+}
+
+impl Folder {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Config, if there is no such folder; Io.
+    pub(super) fn open(disk: &dyn Disk, root: &Path) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(Error::config("there is no such folder to ship to or to receive from")
+                .file(root)
+                .hint("make it first, or mount what is mounted there"));
+        }
+        Ok(Self { disk: disk.beneath(root, Sharing::AsFolder)?, root: root.to_owned() })
     }
 
     fn at(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// A name beside the bundles under which one file is made, and that nobody else takes. What a
-    /// crash leaves there is removed by whoever settles the same bundle.
-    fn temporary(&self, path: &str) -> PathBuf {
-        let first = path.split('/').next().unwrap_or(path).trim_start_matches('.');
-        self.root.join(format!(".{first}{SENDING}{}", Guid::random()))
+    /// A regular file; `None`, if nothing stands there.
+    fn file(&self, path: &str) -> Result<Option<Entry>> {
+        let at = self.at(path);
+        match self.disk.look(&at)? {
+            Some(found) if found.kind != EntryKind::File => Err(in_the_way(&at)),
+            found => Ok(found),
+        }
     }
 
-    /// Removes what a dead process left on the way to `name`.
-    fn sweep(&self, name: &str) -> Result<()> {
-        let failed = |error| Error::io("list", &self.root, error);
-        let own = format!(".{name}");
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let is_left =
-                entry.file_name().to_str().is_some_and(|file| file.starts_with(&own) && file.contains(SENDING));
-            if is_left {
-                self.disk.remove_file(&entry.path())?;
-            }
+    /// A folder; `None`, if nothing stands there.
+    fn folder(&self, path: &str) -> Result<Option<Entry>> {
+        let at = self.at(path);
+        match self.disk.look(&at)? {
+            Some(found) if found.kind != EntryKind::Folder => Err(in_the_way(&at)),
+            found => Ok(found),
         }
-        Ok(())
+    }
+
+    /// Makes a file beside the bundles, on the way to `path`.
+    fn make(&self, path: &str) -> Result<Made> {
+        let first = path.split('/').next().unwrap_or(path).trim_start_matches('.');
+        let name = || self.root.join(staging_name(first, SENDING));
+        let (path, file, held) = make_held(self.disk.as_ref(), name, |path| self.disk.create(path))?;
+        Ok(Made { path, file, _held: held })
     }
 
     /// Makes the folders that a path lies in.
     fn make_folders(&self, path: &str) -> Result<()> {
-        self.check_root()?;
         let mut above = self.root.clone();
-        for part in path.rsplit_once('/').map_or("", |(folders, _)| folders).split('/').filter(|part| !part.is_empty())
-        {
+        let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
             let folder = above.join(part);
-            if !folder.is_dir() {
-                self.disk.create_dir(&folder)?;
-                self.disk.sync_dir(&above)?;
+            match self.disk.look(&folder)? {
+                Some(found) if found.kind == EntryKind::Folder => {}
+                Some(_) => return Err(in_the_way(&folder)),
+                None => self.make_one(&folder, &above)?,
             }
             above = folder;
         }
         Ok(())
     }
 
-    fn check_root(&self) -> Result<()> {
-        if self.root.is_dir() {
-            return Ok(());
+    fn make_one(&self, folder: &Path, above: &Path) -> Result<()> {
+        match self.disk.create_dir(folder) {
+            Ok(()) => self.disk.sync_dir(above),
+            // Somebody who ships the same bundle was faster.
+            Err(_) if self.disk.look(folder)?.is_some_and(|found| found.kind == EntryKind::Folder) => Ok(()),
+            Err(error) => Err(error),
         }
-        Err(Error::config("there is no such folder to ship to or to receive from")
-            .file(&self.root)
-            .hint("make it first, or mount what is mounted there"))
     }
 
-    /// Gives a file its name, over one that may be there. At no time there is none, so that nobody who
-    /// ships the same bundle at the same time finds that one missing which he has just put there.
-    fn put(&self, from: &Path, path: &str) -> Result<()> {
-        if let Err(error) = self.disk.replace(from, &self.at(path)) {
-            // Best effort: it is removed by the next ship.
-            let _ = self.disk.remove_file(from);
-            return Err(error);
+    /// Gives a file that was made its name; says whether it has it. If not, something else has it.
+    fn put(&self, made: Made, path: &str, replaces: bool) -> Result<bool> {
+        let to = self.at(path);
+        // A file that has to go is replaced, so that whoever ships the same bundle at the same time never misses one
+        // that he has just put there.
+        let replaces = replaces && self.file(path)?.is_some();
+        let put = if replaces { self.disk.replace(&made.path, &to) } else { self.disk.rename(&made.path, &to) };
+        if let Err(error) = put {
+            // Best effort: it is swept by the next ship.
+            let _ = self.disk.remove_file(&made.path);
+            return if self.disk.look(&to)?.is_some() { Ok(false) } else { Err(error) };
         }
-        self.sync_above(path)
+        self.disk.sync_dir(to.parent().unwrap_or(&self.root))?;
+        Ok(true)
     }
 
-    fn sync_above(&self, path: &str) -> Result<()> {
-        self.disk.sync_dir(self.at(path).parent().unwrap_or(&self.root))
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<Made> {
+        let mut made = self.make(path)?;
+        io::Write::write_all(&mut made.file, bytes).map_err(|error| Error::io("write", &made.path, error))?;
+        made.file.sync()?;
+        Ok(made)
     }
 
     fn walk(&self, folder: &Path, prefix: &str, depth: usize, found: &mut Vec<Object>) -> Result<()> {
-        let failed = |error| Error::io("list", folder, error);
         if depth > MAX_DEPTH {
             return Err(Error::verification("the folder is deeper than any bundle").file(folder));
         }
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-            let metadata = entry.metadata().map_err(failed)?;
-            if metadata.is_dir() {
-                self.walk(&entry.path(), &path, depth + 1, found)?;
-            } else {
-                found.push(Object { path, bytes: metadata.len() });
+        for entry in self.disk.list(folder)? {
+            let (path, at) = (format!("{prefix}/{}", entry.text()), folder.join(&entry.name));
+            match entry.kind {
+                EntryKind::Folder => self.walk(&at, &path, depth + 1, found)?,
+                EntryKind::File => found.push(Object { path, bytes: entry.bytes }),
+                EntryKind::Other => return Err(in_the_way(&at)),
             }
         }
         Ok(())
     }
-}
 
-impl Store for Folder<'_> {
-    fn names(&self) -> Result<Vec<Object>> {
-        self.check_root()?;
-        let failed = |error| Error::io("list", &self.root, error);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let metadata = entry.metadata().map_err(failed)?;
-            if metadata.is_file() && !name.starts_with('.') {
-                found.push(Object { path: name, bytes: metadata.len() });
+    /// A folder of a bundle that a dead process left; it is ours from now on.
+    fn left_behind(&self, name: &str) -> Result<Option<Stage>> {
+        for entry in self.disk.list(&self.root)? {
+            let folder = entry.text();
+            if entry.kind != EntryKind::Folder || staging_base(&folder, SHIPPING) != Some(name) {
+                continue;
+            }
+            let held = self.disk.hold(&self.at(&folder));
+            // Whoever held it until now may have given it its name.
+            if held.is_some() && self.folder(&folder)?.is_some() {
+                return Ok(Some(Stage { folder, _held: held }));
             }
         }
+        Ok(None)
+    }
+
+    fn sweep_one(&self, entry: &Entry, is_of_bundle: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+        let path = self.root.join(&entry.name);
+        if entry.kind == EntryKind::Other {
+            return Ok(vec![path]);
+        }
+        if self.disk.hold(&path).is_none() {
+            return Ok(Vec::new());
+        }
+        match entry.kind {
+            EntryKind::Folder => remove_ours(self.disk.as_ref(), &path, is_of_bundle),
+            _ => self.disk.remove_file(&path).map(|()| Vec::new()),
+        }
+    }
+}
+
+/// Whether a name is one of ours on the way to a bundle: its own, or that of its marker and the like.
+fn is_on_the_way(file_name: &str, name: &str) -> bool {
+    let of_folder = [SHIPPING, REMOVING].iter().any(|mark| staging_base(file_name, mark) == Some(name));
+    let of_file = staging_base(file_name, SENDING).and_then(|base| base.strip_prefix(name));
+    of_folder || of_file.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl Store for Folder {
+    fn names(&self) -> Result<Vec<Object>> {
+        let files = self.disk.list(&self.root)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
+        let objects = files.map(|entry| Object { path: entry.text(), bytes: entry.bytes });
+        let mut found: Vec<Object> = objects.filter(|object| !object.path.starts_with('.')).collect();
         found.sort();
         Ok(found)
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Object>> {
-        self.check_root()?;
         let (at, mut found) = (self.at(folder), Vec::new());
-        if at.is_dir() {
-            self.walk(&at, folder, 1, &mut found)?;
-            found.sort();
+        match self.disk.look(&at)?.map(|entry| entry.kind) {
+            Some(EntryKind::Folder) => self.walk(&at, folder, 1, &mut found)?,
+            Some(EntryKind::Other) => return Err(in_the_way(&at)),
+            Some(EntryKind::File) | None => {}
         }
+        found.sort();
         Ok(found)
     }
 
     fn head(&self, path: &str) -> Result<Option<Head>> {
-        match self.at(path).symlink_metadata() {
-            Ok(found) if found.is_file() => Ok(Some(Head { bytes: found.len(), sha256: None })),
-            Ok(_) => Err(Error::usage("something else than a file stands here").file(self.at(path))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("look at", &self.at(path), error)),
-        }
+        Ok(self.file(path)?.map(|found| Head { bytes: found.bytes, sha256: None }))
     }
 
     fn read(&self, path: &str, offset: u64, bytes: u64) -> Result<Bytes> {
         let at = self.at(path);
+        let failed = |error| Error::io("read", &at, error);
+        let (mut file, _) = self.disk.read(&at)?.ok_or_else(|| failed(io::Error::from(io::ErrorKind::NotFound)))?;
         let mut content = Vec::new();
-        let read = File::open(&at).and_then(|mut file| {
-            file.seek(SeekFrom::Start(offset))?;
-            file.take(bytes).read_to_end(&mut content)
-        });
-        read.map_err(|error| Error::io("read", &at, error))?;
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(bytes).read_to_end(&mut content));
+        read.map_err(failed)?;
         Ok(content.into())
     }
 
     fn get(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
-        match self.head(path)? {
-            Some(_) => self.read(path, 0, most).map(Some),
-            None => Ok(None),
-        }
+        let at = self.at(path);
+        let Some((file, _)) = self.disk.read(&at)? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(most).read_to_end(&mut content).map_err(|error| Error::io("read", &at, error))?;
+        Ok(Some(content.into()))
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool> {
         self.make_folders(path)?;
         let is_same = || Ok(self.get(path, bytes.len() as u64 + 1)?.is_some_and(|there| there == bytes));
-        let to = self.at(path);
-        if to.symlink_metadata().is_ok() {
+        if self.file(path)?.is_some() {
             return is_same();
         }
-        let from = self.temporary(path);
-        write_file(self.disk, &from, bytes)?;
-        match self.disk.rename(&from, &to) {
-            Ok(()) => self.sync_above(path).map(|()| true),
-            // Somebody was faster.
-            Err(_) if to.symlink_metadata().is_ok() => {
-                // Best effort: whoever was faster may have removed it.
-                let _ = self.disk.remove_file(&from);
-                is_same()
-            }
-            Err(error) => Err(error),
-        }
+        // If not, somebody was faster.
+        if self.put(self.write(path, bytes)?, path, false)? { Ok(true) } else { is_same() }
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        let from = self.temporary(path);
-        write_file(self.disk, &from, bytes)?;
-        self.put(&from, path)
+        let is_put = self.put(self.write(path, bytes)?, path, true)?;
+        if is_put { Ok(()) } else { Err(in_the_way(&self.at(path))) }
     }
 
     fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()> {
-        let Upload { path, bytes, sha256, source } = upload;
+        let Upload { path, bytes, sha256, replaces, source } = upload;
         self.make_folders(path)?;
-        let from = self.temporary(path);
-        let mut file = self.disk.create(&from)?;
-        let written = copy(source, file.as_mut(), path, &from, watch)
+        let mut made = self.make(path)?;
+        let written = copy(source, made.file.as_mut(), path, &made.path, watch)
             .and_then(|read| upload::check(path, read, (bytes, sha256)))
-            .and_then(|()| file.sync());
-        drop(file);
+            .and_then(|()| made.file.sync());
         if let Err(error) = written {
-            // Best effort: it is removed by the next ship.
-            let _ = self.disk.remove_file(&from);
+            // Best effort: it is swept by the next ship.
+            let _ = self.disk.remove_file(&made.path);
             return Err(error);
         }
-        self.put(&from, path)
+        if self.put(made, path, replaces)? || hash_of(self, path)? == (bytes, sha256) {
+            return Ok(());
+        }
+        Err(Error::usage("something foreign has come in the place of a file of the bundle; it was left")
+            .file(self.at(path))
+            .hint("see who else writes there, and remove it; or ship to another destination"))
     }
 
     fn abort(&self, _: &str, _: &str) -> Result<()> {
@@ -218,65 +272,104 @@ impl Store for Folder<'_> {
     }
 
     fn delete(&self, path: &str) -> Result<()> {
-        let at = self.at(path);
-        if at.symlink_metadata().is_err() {
+        if self.file(path)?.is_none() {
             return Ok(());
         }
-        if let Err(error) = self.disk.remove_file(&at)
-            && at.symlink_metadata().is_ok()
+        if let Err(error) = self.disk.remove_file(&self.at(path))
+            && self.file(path)?.is_some()
         {
             return Err(error);
         }
-        // Stores have no folders: those that are empty now go too.
-        let mut above = at.parent();
-        while let Some(folder) = above.filter(|folder| *folder != self.root && folder.starts_with(&self.root)) {
-            let is_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-            if !is_empty {
-                return self.disk.sync_dir(folder);
+        self.disk.sync_dir(&self.root)
+    }
+
+    fn alone(&self) -> Result<Alone> {
+        Ok(Alone { _held: self.disk.lock(&self.root)? })
+    }
+
+    fn stage(&self, name: &str) -> Result<Stage> {
+        if self.folder(name)?.is_some() {
+            return Ok(Stage::in_place(name));
+        }
+        if let Some(left) = self.left_behind(name)? {
+            return Ok(left);
+        }
+        let new = || self.root.join(staging_name(name, SHIPPING));
+        let (path, (), held) = make_held(self.disk.as_ref(), new, |path| self.disk.create_dir(path))?;
+        self.disk.sync_dir(&self.root)?;
+        let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Stage { folder, _held: held })
+    }
+
+    fn settle(&self, name: &str, stage: Stage) -> Result<bool> {
+        if stage.folder == name {
+            return Ok(true);
+        }
+        let (staged, to) = (self.at(&stage.folder), self.at(name));
+        match self.disk.rename(&staged, &to) {
+            Ok(()) => self.disk.sync_dir(&self.root).map(|()| true),
+            // What was put into the stage is swept.
+            Err(_) if self.disk.look(&to)?.is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_aside(&self, name: &str) -> Result<Stage> {
+        let at = self.at(name);
+        match self.disk.look(&at)?.map(|found| found.kind) {
+            Some(EntryKind::Other) => Err(in_the_way(&at)),
+            Some(EntryKind::File) | None => Ok(Stage::in_place(name)),
+            Some(EntryKind::Folder) => {
+                // Held before it has that name, so that nobody takes it for left.
+                let held = self.disk.hold(&at);
+                let folder = staging_name(name, REMOVING);
+                self.disk.rename(&at, &self.at(&folder))?;
+                self.disk.sync_dir(&self.root)?;
+                Ok(Stage { folder, _held: held })
             }
-            self.disk.remove_dir(folder)?;
-            above = folder.parent();
         }
-        self.disk.sync_dir(&self.root)
     }
 
-    fn remove(&self, name: &str) -> Result<()> {
-        let (at, aside) = (self.at(name), self.at(&format!(".{name}.removing")));
-        self.sweep(name)?;
-        if at.is_file() {
-            return self.delete(name);
-        }
-        // A reader who knows nothing of markers sees no half of it.
-        if at.is_dir() && !aside.exists() {
-            self.disk.rename(&at, &aside)?;
-            self.disk.sync_dir(&self.root)?;
-        }
-        if aside.exists() {
-            remove_ours(self.disk, &aside, &|_| true)?;
-        }
-        self.disk.sync_dir(&self.root)
+    fn remove(&self, stage: &Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+        let at = self.at(&stage.folder);
+        let is_listed: HashSet<&str> = files.iter().map(String::as_str).collect();
+        let left = match self.disk.look(&at)?.map(|found| found.kind) {
+            Some(EntryKind::File) if is_listed.contains("") => self.disk.remove_file(&at).map(|()| Vec::new())?,
+            Some(EntryKind::Folder) => remove_ours(self.disk.as_ref(), &at, &|path| is_listed.contains(path))?,
+            Some(EntryKind::File | EntryKind::Other) => vec![at],
+            None => Vec::new(),
+        };
+        self.disk.sync_dir(&self.root)?;
+        Ok(left)
     }
 
-    fn staging(&self, name: &str) -> String {
-        // A file is put in its place by one rename anyway, and so is what stands there already.
-        if self.at(name).is_dir() { name.to_owned() } else { staging_of(name) }
-    }
-
-    fn settle(&self, name: &str) -> Result<()> {
-        let (staged, to) = (self.at(&staging_of(name)), self.at(name));
-        if staged.is_dir() && to.symlink_metadata().is_err() {
-            self.disk.rename(&staged, &to)?;
-        } else if staged.is_dir() {
-            // Somebody who shipped the same bundle was faster; what was put there since is of no use.
-            remove_ours(self.disk, &staged, &|_| true)?;
+    fn sweep(&self, name: &str, is_of_bundle: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+        let mut left = Vec::new();
+        for entry in self.disk.list(&self.root)? {
+            if is_on_the_way(&entry.text(), name) {
+                left.extend(self.sweep_one(&entry, is_of_bundle)?);
+            }
         }
-        self.sweep(name)?;
-        self.disk.sync_dir(&self.root)
+        self.disk.sync_dir(&self.root)?;
+        Ok(left)
     }
 }
 
-fn staging_of(name: &str) -> String {
-    format!(".{name}.shipping")
+/// Length and hash of what has a path; nothing has none.
+fn hash_of(folder: &Folder, path: &str) -> Result<(u64, Sha256)> {
+    let at = folder.at(path);
+    let (mut hasher, mut bytes, mut block) = (Hasher::default(), 0, vec![0; BLOCK_BYTES]);
+    if let Some((mut file, _)) = folder.disk.read(&at)? {
+        loop {
+            let read = file.read(&mut block).map_err(|error| Error::io("read", &at, error))?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&block[..read]);
+            bytes += read as u64;
+        }
+    }
+    Ok((bytes, hasher.finish()))
 }
 
 fn copy(

@@ -3,7 +3,8 @@
 //! A [`Location`] names such a place; [`open`] gives its [`Store`], in which objects lie under paths
 //! from there on. Object stores are reached through the `object_store` crate on a thread of its own
 //! ([`engine`]); together with the backend of SQL Server this is the only place where Tokio lives.
-//! A folder is written through [`crate::durable`], so that a crash leaves no half object.
+//! A folder is written through [`crate::durable`], so that a crash leaves no half object, and is reached from one
+//! handle of it, so that whoever else can write there leads nothing elsewhere.
 //!
 //! What holds for each store: an object is whole or not there; [`Store::create`] never replaces one;
 //! a secret is in no location, no message and no log; every wait, retry and buffer has a bound.
@@ -25,7 +26,9 @@ use crate::durable::Disk;
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use bytes::Bytes;
+use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An object in a list.
@@ -54,6 +57,9 @@ pub struct Upload<'a> {
     pub bytes: u64,
     /// Its hash, which is recorded with it, and without which it does not come into being.
     pub sha256: Sha256,
+    /// Whether what has its path was looked at, is known to be a file of the bundle that is not as it is due, and may
+    /// be replaced. A folder replaces nothing else; a store cannot tell.
+    pub replaces: bool,
     /// Its content.
     pub source: &'a mut dyn Read,
 }
@@ -120,11 +126,11 @@ pub trait Store: Send + Sync {
     /// Io.
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()>;
 
-    /// Makes an object, over one that may be there, after its hash was found to be the one that is
-    /// due. In parts, if it is large.
+    /// Makes an object, after its hash was found to be the one that is due. In parts, if it is large.
     ///
     /// # Errors
-    /// Verification, for another hash or length; Io; whatever `watch` says.
+    /// Verification, for another hash or length; Usage, where something else has its path by now; Io;
+    /// whatever `watch` says.
     fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()>;
 
     /// Ends an upload that somebody left behind; fine if there is none.
@@ -139,40 +145,102 @@ pub trait Store: Send + Sync {
     /// Io.
     fn delete(&self, path: &str) -> Result<()>;
 
-    /// Removes all that lies under a name, or is it; fine if there is nothing.
+    /// Whoever puts a marker, or takes one away, does it alone, with what has to be true of it: a
+    /// folder is held until the value is dropped. A store has no locks; there claims have to do.
+    ///
+    /// # Errors
+    /// Io, if somebody else holds it for a minute.
+    fn alone(&self) -> Result<Alone> {
+        Ok(Alone::default())
+    }
+
+    /// Where the files of `name` are put before [`Store::settle`]: a store with folders shows nothing under
+    /// a final name that is not whole, and gives each process a folder of its own, or one that a dead
+    /// process left. What stands under the name already is completed there.
+    ///
+    /// # Errors
+    /// Verification, if a link, or anything but a folder, has the name; Io.
+    fn stage(&self, name: &str) -> Result<Stage> {
+        Ok(Stage::in_place(name))
+    }
+
+    /// Gives what was put into a stage its name, and says whether that is what has the name now. If not,
+    /// somebody else was faster, or put something there.
     ///
     /// # Errors
     /// Io.
-    fn remove(&self, name: &str) -> Result<()> {
-        for object in self.list(name)? {
-            self.delete(&object.path)?;
+    fn settle(&self, name: &str, stage: Stage) -> Result<bool> {
+        Ok(stage.folder == name)
+    }
+
+    /// Takes what has a name out of the sight of readers, to be removed.
+    ///
+    /// # Errors
+    /// As [`Store::stage`].
+    fn set_aside(&self, name: &str) -> Result<Stage> {
+        Ok(Stage::in_place(name))
+    }
+
+    /// Removes files of a stage by their paths in it, in this order, and gives what else lies there. An
+    /// archive, which is one object, has an empty path.
+    ///
+    /// # Errors
+    /// Io.
+    fn remove(&self, stage: &Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+        for file in files {
+            self.delete(&stage.path(file))?;
         }
-        self.delete(name)
+        Ok(self.list(&stage.folder)?.into_iter().map(|object| object.path.into()).collect())
     }
 
-    /// The folder under which the files of `name` are to be put before [`Store::settle`]: a store
-    /// with folders shows nothing under a final name that is not whole.
-    fn staging(&self, name: &str) -> String {
-        name.to_owned()
-    }
-
-    /// Gives what was put under [`Store::staging`] its name.
+    /// Removes what dead processes left on the way to a name: files that `is_of_bundle` takes, by their paths in the
+    /// bundle. Gives what else lies there, and stays.
     ///
     /// # Errors
     /// Io.
-    fn settle(&self, name: &str) -> Result<()> {
-        let _ = name;
-        Ok(())
+    fn sweep(&self, name: &str, is_of_bundle: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+        let _ = (name, is_of_bundle);
+        Ok(Vec::new())
     }
 }
 
-/// Opens a location. Nothing is sent yet; `disk` is where a folder is written.
+/// See [`Store::alone`].
+#[derive(Debug, Default)]
+pub struct Alone {
+    _held: Option<File>,
+}
+
+/// The folder at a store in which a process works on a bundle; it is the process's own until the value is dropped.
+#[derive(Debug)]
+pub struct Stage {
+    folder: String,
+    _held: Option<File>,
+}
+
+impl Stage {
+    /// The bundle's own name.
+    pub fn in_place(name: &str) -> Self {
+        Self { folder: name.to_owned(), _held: None }
+    }
+
+    /// The path of a file of the bundle; an empty one is that of an archive.
+    pub fn path(&self, file: &str) -> String {
+        if file.is_empty() { self.folder.clone() } else { format!("{}/{file}", self.folder) }
+    }
+
+    /// The folder, from the location on.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+}
+
+/// Opens a location. Nothing is sent yet; `disk` is where a folder lies.
 ///
 /// # Errors
-/// Config: an environment that cannot work, such as a profile that is not there.
-pub fn open<'d>(location: &Location, disk: &'d dyn Disk) -> Result<Arc<dyn Store + 'd>> {
+/// Config: no such folder, or an environment that cannot work, such as a profile that is not there.
+pub fn open(location: &Location, disk: &dyn Disk) -> Result<Arc<dyn Store>> {
     match location.folder() {
-        Some(path) => Ok(Arc::new(folder::Folder::new(disk, path))),
+        Some(path) => Ok(Arc::new(folder::Folder::open(disk, path)?)),
         None => Ok(Arc::new(cloud::Cloud::open(location)?)),
     }
 }

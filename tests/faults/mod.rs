@@ -18,7 +18,7 @@ mod rows;
 mod secrets;
 mod server;
 mod signals;
-mod site;
+pub mod site;
 mod soak;
 mod work;
 
@@ -73,7 +73,7 @@ fn is_slice() -> bool {
 }
 
 /// How many random moments are tried.
-fn moments(slice: u32, full: u32) -> u32 {
+pub fn moments(slice: u32, full: u32) -> u32 {
     match budget() {
         Budget::Slice => slice,
         Budget::Points(points) => points,

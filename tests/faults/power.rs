@@ -265,6 +265,10 @@ impl Disk for Power {
         Local.hold(path)
     }
 
+    fn lock(&self, path: &Path) -> Result<Option<File>> {
+        Local.lock(path)
+    }
+
     fn create_dir(&self, path: &Path) -> Result<()> {
         let mut state = self.operation("create", path)?;
         Local.create_dir(path)?;

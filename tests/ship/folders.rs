@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// Another bundle of the same name.
-    fn other(&self) -> PathBuf {
+    pub fn other(&self) -> PathBuf {
         let mut made = Made::sample();
         made.row(1).content = Content::Inline(b"another".to_vec());
         fs::create_dir(self.path("other")).unwrap();
@@ -154,6 +154,9 @@ pub fn a_ship_goes_on_where_it_was(site: &Site) {
     fs::write(site.there(changed), "x".repeat(bytes(changed) as usize)).unwrap();
     fs::remove_file(site.there(removed)).unwrap();
     fs::write(site.there("data/stray"), "left by somebody").unwrap();
+    let refused = site.ship(&site.bundle).unwrap_err();
+    assert!(refused.what().contains("foreign"), "what no list names is none of ours: {refused}");
+    fs::remove_file(site.there("data/stray")).unwrap();
     let resumed = site.ship(&site.bundle).unwrap();
     assert_eq!((resumed.files_sent, resumed.bytes_sent), (2, due));
     assert_eq!(resumed.bytes_skipped, whole.bytes_sent - due);

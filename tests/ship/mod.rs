@@ -1,9 +1,11 @@
 //! Bundles at destinations, and on their way there.
 
+mod attacks;
 mod crashes;
 mod folders;
 mod hostile;
 mod http;
+mod pairs;
 mod proxy;
 mod prune;
 mod remote;
@@ -43,10 +45,12 @@ pub fn list() -> List {
     for (name, case) in ON_FOLDERS {
         list.add(&format!("folder::{name}"), None, || case(&Site::new()));
     }
+    attacks::add_to(&mut list);
     crashes::add_to(&mut list);
     together::add_to(&mut list);
     hostile::add_to(&mut list);
     remote::add_to(&mut list);
     prune::add_to(&mut list);
+    pairs::add_to(&mut list);
     list
 }

@@ -32,13 +32,13 @@ pub fn add_to(list: &mut List) {
 }
 
 /// Six weeks, at their destination.
-struct Weeks {
-    site: Site,
-    bundles: Vec<PathBuf>,
+pub struct Weeks {
+    pub site: Site,
+    pub bundles: Vec<PathBuf>,
 }
 
 impl Weeks {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let site = Site::new();
         let week = |nth: u8| {
             let at = i64::from(nth) * WEEK_MICROS;
@@ -53,12 +53,17 @@ impl Weeks {
     }
 
     /// Compacts the first of them, and ships that.
-    fn compacted(&self, first: usize) -> PathBuf {
+    pub fn compacted(&self, first: usize) -> PathBuf {
         let bundles = self.bundles[..first].iter().map(|path| Bundle::open(path).unwrap()).collect();
         let out = self.site.path("in");
         let made = compact(bundles, &Local, &out, &CompactOptions::default(), &Silent).unwrap();
         self.site.ship(made.path()).unwrap();
         made.path().to_owned()
+    }
+
+    /// The name of the first of them.
+    pub fn first(&self) -> String {
+        name(&self.bundles[0])
     }
 
     fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
@@ -283,7 +288,7 @@ fn the_larger_stays() {
 }
 
 /// Copies a folder; nothing of it has to survive a loss of power.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for name in names(from) {
         let (from, to) = (from.join(&name), to.join(&name));

@@ -9,10 +9,11 @@ use crate::ship::folders::{Site, assert_same, names};
 use blobdelta::durable::{Disk, DurableFile, Entry, Faulty, Local, Sharing, When};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{ShipOptions, ship};
+use blobdelta::ship::{ShipOptions, Shipped, ship};
 use std::fs::File;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub fn add_to(list: &mut List) {
     list.add("two_ships_at_once_leave_no_marker_without_a_file", None, || play(|_| ()));
@@ -20,90 +21,112 @@ pub fn add_to(list: &mut List) {
 }
 
 /// Does something else before its n-th operation, and may die so many operations after it.
-struct Interrupted<'a> {
+#[derive(Clone)]
+struct Interrupted {
+    shared: Arc<Shared>,
+    inner: Arc<dyn Disk>,
+}
+
+struct Shared {
     at: u64,
     lives: Option<u64>,
     count: AtomicU64,
-    act: &'a (dyn Fn() + Sync),
+    is_done: AtomicBool,
+    /// Where the other one works: while this one holds it, the other one waits, and acts a little later.
+    folder: PathBuf,
+    act: Box<dyn Fn() + Send + Sync>,
 }
 
-impl<'a> Interrupted<'a> {
-    fn new(at: u64, lives: Option<u64>, act: &'a (dyn Fn() + Sync)) -> Self {
-        Self { at, lives, count: AtomicU64::new(0), act }
+impl Interrupted {
+    fn new(at: u64, lives: Option<u64>, folder: PathBuf, act: impl Fn() + Send + Sync + 'static) -> Self {
+        let (count, is_done) = (AtomicU64::new(0), AtomicBool::new(false));
+        let shared = Shared { at, lives, count, is_done, folder, act: Box::new(act) };
+        Self { shared: Arc::new(shared), inner: Arc::new(Local) }
+    }
+
+    fn count(&self) -> u64 {
+        self.shared.count.load(Ordering::SeqCst)
     }
 
     fn reached(&self, path: &Path) -> Result<()> {
-        let nth = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        if nth == self.at {
-            (self.act)();
+        let Shared { at, lives, count, is_done, folder, act } = &*self.shared;
+        let nth = count.fetch_add(1, Ordering::SeqCst) + 1;
+        if nth >= *at && !is_done.load(Ordering::SeqCst) && Local.hold(folder).is_some() {
+            is_done.store(true, Ordering::SeqCst);
+            act();
         }
-        match self.lives {
-            Some(lives) if nth >= self.at + lives => Err(Error::new(Kind::Io, "it has died").file(path)),
+        match lives {
+            Some(lives) if nth >= at + lives => Err(Error::new(Kind::Io, "it has died").file(path)),
             _ => Ok(()),
         }
     }
 }
 
-impl Disk for Interrupted<'_> {
-    /// What is done beneath is not counted, and so not interrupted.
+impl Disk for Interrupted {
     fn beneath(&self, root: &Path, sharing: Sharing) -> Result<Box<dyn Disk>> {
-        Local.beneath(root, sharing)
+        let inner = Arc::from(self.inner.beneath(root, sharing)?);
+        Ok(Box::new(Self { shared: Arc::clone(&self.shared), inner }))
     }
 
     fn look(&self, path: &Path) -> Result<Option<Entry>> {
-        Local.look(path)
+        self.inner.look(path)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>> {
-        Local.list(path)
+        self.inner.list(path)
     }
 
     fn read(&self, path: &Path) -> Result<Option<(File, u64)>> {
-        Local.read(path)
+        self.inner.read(path)
     }
 
     fn hold(&self, path: &Path) -> Option<File> {
-        Local.hold(path)
+        self.inner.hold(path)
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<File>> {
+        self.reached(path)?;
+        self.inner.lock(path)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
         self.reached(path)?;
-        Local.create_dir(path)
+        self.inner.create_dir(path)
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn DurableFile>> {
         self.reached(path)?;
-        Local.create(path)
+        self.inner.create(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.reached(to)?;
-        Local.rename(from, to)
+        self.inner.rename(from, to)
     }
 
     fn replace(&self, from: &Path, to: &Path) -> Result<()> {
         self.reached(to)?;
-        Local.replace(from, to)
+        self.inner.replace(from, to)
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
         self.reached(path)?;
-        Local.sync_dir(path)
+        self.inner.sync_dir(path)
     }
 
     fn sync_tree(&self, path: &Path) -> Result<()> {
         self.reached(path)?;
-        Local.sync_tree(path)
+        self.inner.sync_tree(path)
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
         self.reached(path)?;
-        Local.remove_file(path)
+        self.inner.remove_file(path)
     }
 
     fn remove_dir(&self, path: &Path) -> Result<()> {
         self.reached(path)?;
-        Local.remove_dir(path)
+        self.inner.remove_dir(path)
     }
 }
 
@@ -113,23 +136,28 @@ fn damage(site: &Site) {
     std::fs::remove_file(site.there("data/t001-Files/part-00000.parquet")).unwrap();
 }
 
+fn send(site: &Site, disk: &dyn Disk) -> Result<Shipped> {
+    ship(&site.bundle, &site.drop(), &ShipOptions::default(), disk, &Silent)
+}
+
+/// An empty place, prepared; says whether it still is.
+fn begin(site: &Site, prepare: fn(&Site)) -> bool {
+    std::fs::remove_dir_all(site.path("drop")).unwrap();
+    std::fs::create_dir(site.path("drop")).unwrap();
+    prepare(site);
+    names(&site.path("drop")).is_empty()
+}
+
 fn play(prepare: fn(&Site)) {
-    let site = Site::new();
-    let send = |disk: &dyn Disk| ship(&site.bundle, &site.drop(), &ShipOptions::default(), disk, &Silent);
-    let begin = || {
-        std::fs::remove_dir_all(site.path("drop")).unwrap();
-        std::fs::create_dir(site.path("drop")).unwrap();
-        prepare(&site);
-        names(&site.path("drop")).is_empty()
-    };
-    let (nothing, counting) = (|| (), Faulty::new(When::Never));
-    let alone = Interrupted::new(u64::MAX, None, &nothing);
-    let is_new = begin();
-    send(&alone).unwrap();
-    begin();
-    send(&counting).unwrap();
-    let (first, other) = (alone.count.load(Ordering::SeqCst), counting.count());
-    assert!(first > 10 && other > first, "{first}, {other}");
+    let site = Arc::new(Site::new());
+    let counting = Faulty::new(When::Never);
+    let alone = Interrupted::new(u64::MAX, None, site.path("drop"), || ());
+    let is_new = begin(&site, prepare);
+    send(&site, &alone).unwrap();
+    begin(&site, prepare);
+    send(&site, &counting).unwrap();
+    let (first, other) = (alone.count(), counting.count());
+    assert!(first > 10 && other > 10, "{first}, {other}");
     // By default a slice, in which each moment of both has its turn.
     let step = if is_full() { 1 } else { 29 };
     let deaths = (1..=first).flat_map(|at| (1..=other).map(move |dies| (at, When::CrashAt(dies), None))).step_by(step);
@@ -138,30 +166,39 @@ fn play(prepare: fn(&Site)) {
     let moments = (1..=first).step_by(if is_new && !is_full() { 5 } else { 1 }).flat_map(lives);
     for (at, when, lives) in deaths.chain(moments) {
         let context = format!("the other one at {at} of {first}: {when:?} of {other}; this one: {lives:?}");
-        // A damaged bundle stands there as it stood until somebody has begun to mend it.
-        let assert_standing = || if is_new { assert_whole(site.drop().to_string().into(), &context) } else { 1 };
-        begin();
-        let act = || {
-            let died = send(&Faulty::new(when));
-            assert!(died.is_ok() || when != When::Never, "{context}: {:?}", died.err());
-            assert_standing();
-        };
-        let ended = send(&Interrupted::new(at, lives, &act));
-        match &ended {
-            Ok(_) => assert_eq!(assert_whole(site.drop().to_string().into(), &context), 1, "{context}"),
-            // One whose work was put away by one that died after it is told, and ships again.
-            Err(error) => {
-                let may_fail = when != When::Never || lives.is_some();
-                assert!(error.kind() == Kind::Io && may_fail, "{context}: {error}");
-            }
-        }
-        // What the other one left whole stays whole, or is not there, whatever becomes of this one.
-        if when == When::Never {
-            assert_whole(site.drop().to_string().into(), &context);
-        }
-        assert_standing();
+        begin(&site, prepare);
+        meet(&site, is_new, (at, when, lives), &context);
         site.ship(&site.bundle).unwrap();
         assert_same(&site.bundle, &site.there(""));
         assert_eq!(names(&site.path("drop")), [site.name(), site.name() + ".complete"], "{context}");
     }
+}
+
+fn meet(site: &Arc<Site>, is_new: bool, (at, when, lives): (u64, When, Option<u64>), context: &str) {
+    let place = |site: &Site| PathBuf::from(site.drop().to_string());
+    // A damaged bundle stands there as it stood until somebody has begun to mend it.
+    let assert_standing = move |site: &Site, context: &str| {
+        if is_new {
+            assert_whole(place(site), context);
+        }
+    };
+    let (other, told) = (Arc::clone(site), context.to_owned());
+    let act = move || {
+        let died = send(&other, &Faulty::new(when));
+        assert!(died.is_ok() || when != When::Never, "{told}: {:?}", died.err());
+        assert_standing(&other, &told);
+    };
+    match &send(site, &Interrupted::new(at, lives, site.path("drop"), act)) {
+        Ok(_) => assert_eq!(assert_whole(place(site), context), 1, "{context}"),
+        // One whose work was put away by one that died after it is told, and ships again.
+        Err(error) => {
+            let may_fail = when != When::Never || lives.is_some();
+            assert!(error.kind() == Kind::Io && may_fail, "{context}: {error}");
+        }
+    }
+    // What the other one left whole stays whole, or is not there, whatever becomes of this one.
+    if when == When::Never {
+        assert_whole(place(site), context);
+    }
+    assert_standing(site, context);
 }

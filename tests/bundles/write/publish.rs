@@ -1,11 +1,9 @@
 //! One content, one sequence of bytes; whole under its final name, or not there at all.
 
 use super::sample::{LARGE, RUN_ID, key, publish, seal, started_at};
-use blobdelta::bundle::{
-    Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, Swept, is_abandoned, list, sweep_staging,
-};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, Swept, list, sweep_staging};
 use blobdelta::convert::{BatchRows, ColumnPlan};
-use blobdelta::durable::{Fault, Faulty, Local, When};
+use blobdelta::durable::{Fault, Faulty, Local, When, is_abandoned};
 use blobdelta::error::Kind;
 use blobdelta::model::cell::{Cell, RowSource};
 use blobdelta::model::digest::Sha256;
