@@ -149,7 +149,7 @@ mod tests {
             "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
              contents were not hashed: names, sizes and tag files alone were checked (verify without --quick hashes every \
              file)\n  \
-             error wrong_size: data/t001-a/part-00000.parquet: 5 bytes \n"
+             error wrong_size: data/t001-a/part-00000.parquet: 5 bytes\\u{1b}\n"
         );
         assert_eq!(object(Path::new("x.bundle"), Level::Quick, &report)["findings"][0]["kind"], "wrong_size");
     }
