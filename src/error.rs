@@ -76,6 +76,7 @@ struct Inner {
     what: String,
     place: Place,
     hint: Option<String>,
+    server_number: Option<u32>,
     unfinished: Option<Unfinished>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -86,8 +87,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind; `what` is a whole clause without a full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        let inner =
-            Inner { kind, what: what.into(), place: Place::default(), hint: None, unfinished: None, source: None };
+        let inner = Inner {
+            kind,
+            what: what.into(),
+            place: Place::default(),
+            hint: None,
+            server_number: None,
+            unfinished: None,
+            source: None,
+        };
         Self { inner: Box::new(inner) }
     }
 
@@ -173,6 +181,12 @@ impl Error {
         self
     }
 
+    /// Adds the number under which a server knows the error.
+    pub fn server_number(mut self, number: u32) -> Self {
+        self.inner.server_number = Some(number);
+        self
+    }
+
     /// Adds what was begun and is to be gone on with.
     pub fn unfinished(mut self, what: Unfinished) -> Self {
         self.inner.unfinished.get_or_insert(what);
@@ -202,6 +216,11 @@ impl Error {
     /// Where it failed.
     pub fn place(&self) -> &Place {
         &self.inner.place
+    }
+
+    /// The number that a server gave (sys.messages of SQL Server).
+    pub fn number_of_server(&self) -> Option<u32> {
+        self.inner.server_number
     }
 
     /// What was begun and is to be gone on with, by a command that only the caller can spell.

@@ -96,6 +96,14 @@ impl Connection {
         }
     }
 
+    /// The same server, by a SQL login; `None` of an embedded instance, which has no logins.
+    pub fn as_login(&self, user: &str, password: &str) -> Option<Self> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Server(address) => Some(Self::Server(Box::new(address.as_login(user, password)))),
+        }
+    }
+
     /// Opens a session.
     ///
     /// # Errors

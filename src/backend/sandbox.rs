@@ -89,9 +89,16 @@ pub trait Sandbox {
         from: &mut dyn Read,
     ) -> Result<()>;
 
-    /// Runs statements of the server's own dialect; for tests.
+    /// Runs statements of the server's own dialect.
     ///
     /// # Errors
     /// Database.
     fn execute_script(&mut self, sql: &str) -> Result<()>;
+
+    /// Runs a batch of the server's own dialect, and gives the first value of its last result, which has to be a text;
+    /// `None` if that is NULL or there is no row.
+    ///
+    /// # Errors
+    /// Database.
+    fn ask(&mut self, sql: &str) -> Result<Option<String>>;
 }

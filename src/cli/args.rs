@@ -424,9 +424,13 @@ pub struct DemoArgs {
     #[arg(long, value_name = "FOLDER", default_value = "blobdelta-demo")]
     pub dir: PathBuf,
     /// Play on this server instead of embedded instances: source, slices and the replayed copy are
-    /// databases there, which must not hold anything of the demo yet
+    /// databases there, none of which may be there yet. Then it tries what this server has (hierarchyid, FileTables, masks,
+    /// open transactions, backups and more), says what was executed and what the server lacks, and drops what it made
     #[arg(long, value_name = "CONNECTION")]
     pub into: Option<String>,
+    /// Keep what was made on the server, and the bundles
+    #[arg(long, requires = "into")]
+    pub keep: bool,
     #[command(flatten)]
     pub login: Login,
     /// Let so many weeks of changes follow the full load, each with a run at its end

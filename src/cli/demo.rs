@@ -2,10 +2,11 @@
 
 use super::answer::Answer;
 use super::args::DemoArgs;
+use super::exit::Exit;
 use super::out;
 use super::samples;
-use crate::demo::{self, DemoOptions, DemoReport};
-use crate::durable::{Disk, Local};
+use crate::demo::{self, DemoOptions, DemoReport, Outcome, Played, ServerReport};
+use crate::durable::{Disk, Local, remove_tree};
 use crate::error::Result;
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
@@ -18,13 +19,21 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
     let shipped = args.from.is_none() && args.rows.is_none();
     let from = args.from.clone().unwrap_or_else(|| args.dir.join("files"));
     let into = args.into.as_deref().map(|text| args.login.connection(text)).transpose()?;
-    let options = DemoOptions { from, dir: args.dir.clone(), into, rows: args.rows, weeks: args.weeks };
+    let (dir, weeks, keep) = (args.dir.clone(), args.weeks, args.keep);
+    let options = DemoOptions { from, dir, into, rows: args.rows, weeks, keep };
+    let is_new = args.dir.symlink_metadata().is_err();
     if shipped {
         options.check()?;
         write_samples(&Local, &options)?;
     }
-    let report = demo::run_demo(&options, &|line| tell(line, to_stderr), monitor)?;
-    Ok(Answer::done(String::new(), object(&report)))
+    let played = demo::run_demo(&options, &|line| tell(line, to_stderr), monitor);
+    if args.into.is_some() && !args.keep && is_new {
+        remove_tree(&Local, &args.dir)?;
+    }
+    let report = played?;
+    let failed = report.server.as_ref().is_some_and(|server| !server.is_good());
+    let exit = if failed { Exit::Failed } else { Exit::Done };
+    Ok(Answer { text: String::new(), json: object(&report), exit })
 }
 
 /// A reader that went away does not end the demo.
@@ -62,5 +71,21 @@ fn object(report: &DemoReport) -> Value {
             "last_tenth_micros_a_row": pace.last_micros,
         })
     });
-    json!({"bundles": bundles, "comparison": comparison, "pace": pace})
+    json!({"bundles": bundles, "comparison": comparison, "pace": pace, "server": report.server.as_ref().map(server)})
+}
+
+/// What was tried on a server: what README's table of what was executed where is made of.
+fn server(report: &ServerReport) -> Value {
+    let steps: Vec<Value> = report.steps.iter().map(step).collect();
+    json!({"version": report.version, "steps": steps, "left": report.left})
+}
+
+fn step(played: &Played) -> Value {
+    match &played.outcome {
+        Outcome::Executed(figure) => json!({"step": played.name, "outcome": "executed", "figure": figure}),
+        Outcome::NotHere(why) => json!({"step": played.name, "outcome": "not_on_this_server", "why": why}),
+        Outcome::Failed { statement, number, text } => json!({
+            "step": played.name, "outcome": "failed", "statement": statement, "number": number, "text": text,
+        }),
+    }
 }

@@ -13,9 +13,11 @@ mod pages;
 mod plant;
 mod rows;
 mod script;
+mod server;
 mod stage;
 mod walk;
 
 pub use compare::Comparison;
 pub use options::{DemoOptions, DemoReport, Pace};
 pub use script::run_demo;
+pub use server::{Outcome, Played, ServerReport};

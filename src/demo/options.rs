@@ -1,6 +1,7 @@
 //! What is asked of the demo, and what it answers.
 
 use super::compare::Comparison;
+use super::server::ServerReport;
 use crate::backend::Connection;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -12,12 +13,15 @@ pub struct DemoOptions {
     pub from: PathBuf,
     /// Where everything is left: `source/`, `bundles/`, `target/`. Missing, or empty.
     pub dir: PathBuf,
-    /// A server to play on instead of embedded instances in `dir`; nothing of the demo may stand there.
+    /// A server to play on instead of embedded instances in `dir`; nothing of the demo may stand there, and nothing of it
+    /// does at the end unless it is to be kept.
     pub into: Option<Connection>,
     /// So many small rows instead of the files, and a full load alone: for measuring.
     pub rows: Option<u64>,
     /// Weeks of changes after the full load, each with a run at its end.
     pub weeks: u32,
+    /// Whether what is made on a server stays there.
+    pub keep: bool,
 }
 
 /// What the demo did.
@@ -29,6 +33,8 @@ pub struct DemoReport {
     pub comparison: Option<Comparison>,
     /// With `rows`: how long a row took.
     pub pace: Option<Pace>,
+    /// On a server: what of it was tried.
+    pub server: Option<ServerReport>,
 }
 
 /// How long a row takes as a run goes on.

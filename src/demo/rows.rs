@@ -54,7 +54,7 @@ pub(super) fn measure(
             last_micros / first_micros
         ));
     }
-    Ok(DemoReport { bundles: report.bundles, comparison: None, pace })
+    Ok(DemoReport { bundles: report.bundles, comparison: None, pace, server: None })
 }
 
 fn plant(source: &mut dyn Backend, rows: u64, monitor: &dyn Monitor) -> Result<()> {

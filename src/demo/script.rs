@@ -6,6 +6,7 @@ use super::names::{self, TABLES};
 use super::options::{DemoOptions, DemoReport, Folders};
 use super::plant::plant;
 use super::rows::measure;
+use super::server::{Outcome, Played, check_free, clear, play_all};
 use super::stage::{Stage, quoted};
 use super::walk::{Walked, walk};
 use crate::backend::Backend;
@@ -51,15 +52,39 @@ pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Mo
     let walked = if options.rows.is_none() { Some(walk(&options.from)?) } else { None };
     let folders = Folders::of(&options.dir);
     let stage = Stage::new(options, &folders);
+    if stage.is_server() {
+        check_free(&stage)?;
+    }
     if !options.dir.is_dir() {
         Local.create_dir(&options.dir)?;
     }
     Local.create_dir(&folders.bundles)?;
-    match (options.rows, walked) {
+    let play = Play { options, stage: &stage, folders: &folders, teller: &teller, monitor };
+    let played = match (options.rows, walked) {
         (Some(rows), _) => measure(rows, &stage, &folders, &teller, monitor),
-        (None, Some(walked)) => Play { options, stage, folders, teller, monitor }.play(walked),
+        (None, Some(walked)) if stage.is_server() => play.play_on_server(walked),
+        (None, Some(walked)) => play.play(walked),
         (None, None) => Err(Error::internal("the folder was not read")),
+    };
+    match stage.is_server() {
+        true => cleared(played, &stage, options.keep, &teller),
+        false => played,
     }
+}
+
+/// What the demo made on a server is dropped, however it ended, unless it is to be kept.
+fn cleared(played: Result<DemoReport>, stage: &Stage, keep: bool, teller: &Teller<'_>) -> Result<DemoReport> {
+    let backup = played.as_ref().ok().and_then(|report| report.server.as_ref()?.backup.clone());
+    let left =
+        if keep { vec!["all that the demo made, as --keep asks".into()] } else { clear(stage, backup.as_deref()) };
+    for one in &left {
+        teller.say(format!("   left on the server: {one}"));
+    }
+    let mut report = played?;
+    if let Some(server) = &mut report.server {
+        server.left = left;
+    }
+    Ok(report)
 }
 
 /// A run over all tables, with bundles.
@@ -108,9 +133,9 @@ fn shown(path: &Path) -> String {
 
 struct Play<'a> {
     options: &'a DemoOptions,
-    stage: Stage,
-    folders: Folders,
-    teller: Teller<'a>,
+    stage: &'a Stage,
+    folders: &'a Folders,
+    teller: &'a Teller<'a>,
     monitor: &'a dyn Monitor,
 }
 
@@ -136,8 +161,23 @@ impl Play<'_> {
         self.verify(&bundles)?;
         let mut target = self.replay(&bundles)?;
         let comparison = self.compare(&mut *source, &mut *target, &former)?;
-        self.teller.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
-        Ok(DemoReport { bundles, comparison: Some(comparison), pace: None })
+        if self.options.keep || !self.stage.is_server() {
+            self.teller.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
+        }
+        Ok(DemoReport { bundles, comparison: Some(comparison), pace: None, server: None })
+    }
+
+    /// The play, and then what the server has.
+    fn play_on_server(&self, walked: Walked) -> Result<DemoReport> {
+        let mut report = self.play(walked)?;
+        let mut server = play_all(self.stage, &self.folders.bundles, self.teller, self.monitor)?;
+        let equal = report.comparison.as_ref().map_or(0, |comparison| comparison.due);
+        let figure = format!("{} bundles, {equal} rows equal in every column", report.bundles.len());
+        server
+            .steps
+            .insert(0, Played { name: "a full load, deltas, verify, replay", outcome: Outcome::Executed(figure) });
+        report.server = Some(server);
+        Ok(report)
     }
 
     fn connection(&self) -> String {

@@ -4,10 +4,10 @@
 //! there everything plays now, with a safety buffer of nothing, and stamps a millionth of a second
 //! apart.
 
-use super::names::{self, TABLES};
+use super::names;
 use super::options::{DemoOptions, Folders};
 use crate::backend::{Backend, Connection, OpenOptions};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::clock::{Clock, ManualClock, SystemClock};
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
@@ -70,7 +70,6 @@ impl Stage {
     pub(super) fn open_in_the_past(&self) -> Result<(Box<dyn Backend>, Timestamp)> {
         let Some(clock) = &self.clock else {
             let mut source = self.open()?;
-            self.check_is_free(&mut *source)?;
             let now = source.now()?.utc;
             return Ok((source, now));
         };
@@ -82,6 +81,21 @@ impl Stage {
     /// When the run after so many weeks plays on an embedded instance.
     fn run_at(&self, week: u32, now: Timestamp) -> Timestamp {
         now.plus_ticks(-i64::from(self.weeks.saturating_sub(week)) * WEEK_TICKS)
+    }
+
+    /// Whether the demo plays on a server.
+    pub(super) fn is_server(&self) -> bool {
+        self.clock.is_none()
+    }
+
+    /// A session in no database of the demo's.
+    pub(super) fn open_outside(&self) -> Result<Box<dyn Backend>> {
+        self.connection.open(&OpenOptions { main_database: "master".into(), ..OpenOptions::default() })
+    }
+
+    /// The server, by another login.
+    pub(super) fn as_login(&self, user: &str, password: &str) -> Option<Connection> {
+        self.connection.as_login(user, password)
     }
 
     /// Moves the instance's clock to the run after so many weeks.
@@ -155,32 +169,6 @@ impl Stage {
             (None, _) => "now".into(),
             (Some(_), 1) => "a week ago by the instance's clock".into(),
             (Some(_), weeks) => format!("{weeks} weeks ago by the instance's clock"),
-        }
-    }
-
-    /// A server may be somebody's: nothing of the demo may stand there, and no other table may be
-    /// configured, because a run takes them all.
-    fn check_is_free(&self, source: &mut dyn Backend) -> Result<()> {
-        let mut made = vec![names::units()?];
-        for table in 0..TABLES.len() {
-            let config = names::config(table)?;
-            made.extend([config.source, config.target, config.metadata, self.target(table)?]);
-        }
-        for table in made {
-            if source.columns(&table).is_ok() {
-                return Err(Error::usage("something stands there already; the demo overwrites nothing")
-                    .table(&table)
-                    .hint("drop the demo's databases, or name another server"));
-            }
-        }
-        // Without a job database nothing is configured.
-        let configured = source.tables().unwrap_or_default();
-        let own = |name: &TableName| (0..TABLES.len()).any(|table| names::source(table).is_ok_and(|own| own == *name));
-        match configured.iter().find(|table| table.is_active && !own(&table.name)) {
-            None => Ok(()),
-            Some(table) => Err(Error::usage("another table is configured on this server, and a run would take it too")
-                .table(&table.name)
-                .hint("name a server of your own for the demo")),
         }
     }
 }

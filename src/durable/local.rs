@@ -327,6 +327,21 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_tree_that_is_removed_takes_nothing_along_that_a_link_in_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
+        std::fs::create_dir_all(tree.join("a/b")).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("kept"), b"x").unwrap();
+        std::fs::write(tree.join("a/b/file"), b"x").unwrap();
+        std::os::unix::fs::symlink(&other, tree.join("a/link")).unwrap();
+        crate::durable::remove_tree(&Local, &tree).unwrap();
+        assert!(!tree.exists() && other.join("kept").exists());
+        crate::durable::remove_tree(&Local, &tree).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn what_a_sync_met_on_its_way_is_told_by_the_next() {
         // A pipe takes bytes, and cannot be synced.
         let (_reader, writer) = io::pipe().unwrap();

@@ -180,3 +180,26 @@ pub fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).map_err(|error| crate::error::Error::io("write", path, error))?;
     file.sync()
 }
+
+/// Removes a folder and all that is in it; links go, and are not followed. Nothing is an error where there is nothing.
+///
+/// # Errors
+/// As [`Disk::look`]; Io.
+pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> Result<()> {
+    let mut folders = match disk.look(folder)? {
+        Some(_) => vec![folder.to_owned()],
+        None => Vec::new(),
+    };
+    let mut nth = 0;
+    while let Some(at) = folders.get(nth).cloned() {
+        for entry in disk.list(&at)? {
+            let path = at.join(&entry.name);
+            match entry.kind {
+                EntryKind::Folder => folders.push(path),
+                EntryKind::File | EntryKind::Other => disk.remove_file(&path)?,
+            }
+        }
+        nth += 1;
+    }
+    folders.iter().rev().try_for_each(|folder| disk.remove_dir(folder))
+}

@@ -91,3 +91,39 @@ fn every_command_that_the_demo_prints_works_when_it_is_typed() {
         assert!(done.status.success(), "{command}: {done:?}");
     }
 }
+
+/// A server without any database of ours: the demo makes them and drops them again.
+const EMPTY_SERVER: &str = "BLOBDELTA_TEST_EMPTY_SQLSERVER";
+
+#[test]
+fn on_a_server_the_demo_says_what_it_has_and_leaves_nothing() {
+    let Ok(server) = std::env::var(EMPTY_SERVER) else {
+        println!("SKIPPED: {EMPTY_SERVER} names no server");
+        return;
+    };
+    let world = World::bare();
+    // The second finds nothing of the first.
+    for _ in 0..2 {
+        let ended = world.call(&["demo", "--into", &server, "--dir", "demo", "--json"]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let said = ended.json();
+        println!("{said:#}");
+        let steps = said["server"]["steps"].as_array().unwrap();
+        let of = |outcome| steps.iter().filter(|step| step["outcome"] == outcome).count();
+        assert_eq!(of("executed") + of("not_on_this_server"), steps.len(), "{said}");
+        // What every server has that speaks T-SQL.
+        for step in
+            ["a flat table, to a bundle and back", "the engine called by T-SQL alone", "sql_variant", "apply_slice.sql"]
+        {
+            assert!(steps.iter().any(|one| one["step"] == step && one["outcome"] == "executed"), "{step}: {said}");
+        }
+        assert!(said["server"]["left"].as_array().unwrap().is_empty(), "{said}");
+        assert!(!world.path("demo").exists());
+    }
+}
+
+#[test]
+fn what_is_kept_is_kept_on_a_server() {
+    let ended = World::bare().call(&["demo", "--keep"]);
+    assert!(ended.code == 2 && ended.stderr.contains("--into"), "{ended:?}");
+}

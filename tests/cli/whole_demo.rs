@@ -13,7 +13,14 @@ fn fixtures() -> PathBuf {
 #[test]
 fn the_demo_on_the_fixtures_ends_equal_and_leaves_two_bundles() {
     let folder = tempfile::tempdir().unwrap();
-    let options = DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: None, weeks: 1 };
+    let options = DemoOptions {
+        from: fixtures(),
+        dir: folder.path().join("demo"),
+        into: None,
+        rows: None,
+        weeks: 1,
+        keep: false,
+    };
     let lines = Mutex::new(Vec::new());
     let narrator = |line: &str| lines.lock().unwrap().push(line.to_owned());
     let report = match run_demo(&options, &narrator, &Silent) {
@@ -43,6 +50,7 @@ fn the_demo_never_writes_into_the_folder_that_it_reads() {
         into: None,
         rows: None,
         weeks: 1,
+        keep: false,
     };
     let error = run_demo(&options, &|_| {}, &Silent).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
@@ -52,8 +60,14 @@ fn the_demo_never_writes_into_the_folder_that_it_reads() {
 #[test]
 fn many_small_rows_are_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        DemoOptions { from: fixtures(), dir: folder.path().join("demo"), into: None, rows: Some(12_000), weeks: 1 };
+    let options = DemoOptions {
+        from: fixtures(),
+        dir: folder.path().join("demo"),
+        into: None,
+        rows: Some(12_000),
+        weeks: 1,
+        keep: false,
+    };
     let report = run_demo(&options, &|_| {}, &Silent).unwrap();
     assert_eq!(report.bundles.len(), 1);
     assert!(report.pace.unwrap().batches > 20);

@@ -121,7 +121,7 @@ def executed(script, text):
 
 
 def pieces(folder):
-    for script in sorted(SCRIPTS.glob("*.sql")):
+    for script in sorted(SCRIPTS.rglob("*.sql")):
         text = script.read_text(encoding="utf-8")
         if "[{" in text:
             continue

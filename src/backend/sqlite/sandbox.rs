@@ -12,6 +12,7 @@ use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
+use rusqlite::OptionalExtension as _;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::io::{Read, Write};
 
@@ -151,6 +152,11 @@ impl Sandbox for Session {
 
     fn execute_script(&mut self, sql: &str) -> Result<()> {
         self.execute_batch(sql).map_err(|error| failed("run a script", error))
+    }
+
+    fn ask(&mut self, sql: &str) -> Result<Option<String>> {
+        let asked = self.connection.query_row(sql, (), |row| row.get(0)).optional();
+        Ok(asked.map_err(|error| failed("ask the instance", error))?.flatten())
     }
 }
 

@@ -127,6 +127,11 @@ impl Address {
         Ok(Self { config, host, port, way, shown, silence, warnings })
     }
 
+    /// The same server, by a SQL login.
+    pub(in crate::backend) fn as_login(&self, user: &str, password: &str) -> Self {
+        Self { way: Way::Password(user.to_owned(), password.to_owned()), ..self.clone() }
+    }
+
     /// What is unsafe about this connection, in words.
     pub fn warnings(&self) -> &[&'static str] {
         &self.warnings

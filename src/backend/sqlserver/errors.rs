@@ -91,13 +91,14 @@ fn answered(doing: &str, token: &TokenError) -> Error {
         _ => None,
     };
     if let Some(kind) = ours {
-        return Error::new(kind, message);
+        return Error::new(kind, message).server_number(token.code());
     }
     let mut place = format!("error {}", token.code());
     if !token.procedure().is_empty() {
         place.push_str(&format!(", procedure {}", token.procedure()));
     }
-    let error = Error::new(Kind::Database, format!("cannot {doing}: {message} ({place}, line {})", token.line()));
+    let error = Error::new(Kind::Database, format!("cannot {doing}: {message} ({place}, line {})", token.line()))
+        .server_number(token.code());
     match hint(token.code()) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -128,7 +129,7 @@ pub(super) fn not_connected(server: &str, error: Tds) -> Error {
                 _ => "see the server's error log",
             };
             let text = format!("{what}: {} (error {})", token.message().trim_end(), token.code());
-            Error::new(Kind::Database, text).hint(hint)
+            Error::new(Kind::Database, text).server_number(token.code()).hint(hint)
         }
         // It hung up before it showed a certificate.
         Tds::Tls(why) if ["EOF", "reset", "closed"].iter().any(|word| why.contains(word)) => Error::new(

@@ -6,6 +6,7 @@ use super::large::{self, Place};
 use super::page::Reading;
 use super::session::Session;
 use super::sql::{Sql, literal, quote, quoted};
+use super::values::Fields;
 use crate::backend::sandbox::Sandbox;
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
@@ -134,13 +135,20 @@ impl Sandbox for Session {
         self.targets.clear();
         scripts::batches(sql).iter().try_for_each(|batch| self.client.batch("run a script", batch.text))
     }
+
+    fn ask(&mut self, sql: &str) -> Result<Option<String>> {
+        self.cursor = None;
+        let row = self.client.row("ask the server", Sql::new(sql))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Fields::of(&row).text(0)?.map(str::to_owned))
+    }
 }
 
 impl Session {
     /// Runs statements in another database, where names of three parts are not taken.
     fn in_database(&mut self, db: &str, doing: &str, sql: &str) -> Result<()> {
         let row = self.client.row(doing, Sql::new("SELECT DB_NAME()"))?;
-        let home = row.map(|row| super::values::Fields::of(&row).must(0, super::values::Fields::text).map(quote));
+        let home = row.map(|row| Fields::of(&row).must(0, Fields::text).map(quote));
         let home = home.transpose()?.unwrap_or_else(|| quote("master"));
         let done = self.client.batch(doing, &format!("USE {}; {sql}", quote(db)));
         let back = self.client.batch(doing, &format!("USE {home}"));
