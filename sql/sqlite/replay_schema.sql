@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRun (
 ) WITHOUT ROWID;
 
 -- Rule 17, where a table receives several chains: the latest version of a row that another chain than the
--- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it.
+-- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it, without its large
+-- values where the other has it without them (IsPart).
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayOther (
     TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayOther (
     ModifiedOn   "datetime2(7) TEXT" NULL,
     RunStartedAt "datetime2(7) TEXT" NOT NULL,
     RunId        uniqueidentifier BLOB NOT NULL,
+    IsPart       bit INTEGER NOT NULL,
     PRIMARY KEY (TableName, stream_id, Scope)
 ) WITHOUT ROWID;
 

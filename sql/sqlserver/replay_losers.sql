@@ -11,28 +11,43 @@ INSERT INTO dbo.BlobDeltaReplayRun (TableName, RunId, Scope)
 SELECT DISTINCT @P1, s.vr, @P2
 FROM #BlobDeltaStage AS s
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r WHERE r.TableName = @P1 AND r.RunId = s.vr);
--- Rule 17, where the table receives several chains: what loses against a row of another one, or against one that came
--- by another way, is noted beside it, and what wins leaves the version that it replaces to the chain that wrote it.
+-- First within the chain,
+DELETE s
+FROM #BlobDeltaStage AS s
+INNER JOIN [{Standing}] AS t ON t.k = s.k
+WHERE NOT [{StagedOutranksStanding}] AND [{IsOfChain}];
+-- then, where the table receives several, between them.
 IF EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun WHERE TableName = @P1 AND Scope <> @P2)
 BEGIN
+    DELETE s
+    FROM #BlobDeltaStage AS s
+    INNER JOIN [{Others}] AS o ON o.k = s.k
+    WHERE o.Scope = @P2 AND NOT [{StagedOutranksOwn}];
     DELETE o
     FROM dbo.BlobDeltaReplayOther AS o
     INNER JOIN #BlobDeltaStage AS s ON s.k = o.stream_id
-    WHERE o.TableName = @P1 AND o.Scope = @P2
-      AND EXISTS (
-        SELECT 1 FROM (SELECT o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr) AS n WHERE [{StagedOutranksNoted}]
-      );
-    INSERT INTO dbo.BlobDeltaReplayOther (TableName, stream_id, Scope, ModifiedOn, RunStartedAt, RunId)
-    SELECT @P1, s.k, @P2, s.vm, s.vs, s.vr
+    WHERE o.TableName = @P1 AND o.Scope = @P2;
+    -- What comes without its large values leaves the row to a chain that has the whole one by the same time,
+    UPDATE t
+    SET [{Modified}] = a.vm, [{Started}] = a.vs, [{Run}] = a.vr
+    FROM [{Marks}] AS t
+    INNER JOIN #BlobDeltaStage AS s ON t.[{MarkKey}] = s.k
+    INNER JOIN [{Others}] AS a ON a.k = s.k
+    WHERE [{IsOfTable}] AND [{OtherOutranksStaged}]
+      AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = s.k AND [{IsOfChain}])
+      AND NOT EXISTS (SELECT 1 FROM [{Others}] AS b WHERE b.k = a.k AND [{OtherOutranksOther}]);
+    DELETE o
+    FROM dbo.BlobDeltaReplayOther AS o
+    INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
+    WHERE o.TableName = @P1 AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = s.k AND t.vr = o.RunId);
+    -- and what loses against the row of another chain, or against one that came by another way, is noted beside it.
+    INSERT INTO dbo.BlobDeltaReplayOther (TableName, stream_id, Scope, ModifiedOn, RunStartedAt, RunId, IsPart)
+    SELECT @P1, s.k, @P2, s.vm, s.vs, s.vr, [{StagedIsPart}]
     FROM #BlobDeltaStage AS s
     INNER JOIN [{Standing}] AS t ON t.k = s.k
-    WHERE NOT [{StagedOutranksStanding}]
-      AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r WHERE r.TableName = @P1 AND r.RunId = t.vr AND r.Scope = @P2)
-      AND NOT EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1 AND o.stream_id = s.k AND o.Scope = @P2
-      );
+    WHERE NOT [{StagedOutranksOtherChain}] AND NOT [{IsOfChain}];
 END;
 DELETE s
 FROM #BlobDeltaStage AS s
 INNER JOIN [{Standing}] AS t ON t.k = s.k
-WHERE NOT [{StagedOutranksStanding}];
+WHERE NOT [{StagedOutranksOtherChain}] AND NOT [{IsOfChain}];

@@ -42,7 +42,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayRun', N'U') IS NULL
     );
 
 -- Rule 17, where a table receives several chains: the latest version of a row that another chain than the
--- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it.
+-- row's own has delivered. A row that leaves the scope of its chain stays as long as another has it, without its large
+-- values where the other has it without them (IsPart).
 IF OBJECT_ID(N'dbo.BlobDeltaReplayOther', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaReplayOther (
         TableName    nvarchar(400) NOT NULL,
@@ -51,6 +52,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayOther', N'U') IS NULL
         ModifiedOn   datetime2(7) NULL,
         RunStartedAt datetime2(7) NOT NULL,
         RunId        uniqueidentifier NOT NULL,
+        IsPart       bit NOT NULL,
         CONSTRAINT PK_BlobDeltaReplayOther PRIMARY KEY (TableName, stream_id, Scope)
     );
 

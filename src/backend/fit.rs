@@ -27,6 +27,13 @@ pub(super) fn target_columns(spec: &TargetSpec) -> Vec<Column> {
     columns
 }
 
+/// The columns of large values that the target takes: a row without any of them is a part
+/// ([`ChainVersion`](super::standing::ChainVersion)).
+pub(super) fn large_columns<'c>(spec: &'c TargetSpec, fit: &'c TargetFit) -> impl Iterator<Item = (usize, &'c Column)> {
+    let is_large = |column: &Column| column.sql_type.is_large() && !fit.skipped.contains(&column.name);
+    spec.columns.iter().enumerate().filter(move |(_, column)| is_large(column))
+}
+
 /// The column of this name among those that were found.
 pub(super) fn named<'c>(found: &'c [Column], name: &str) -> Option<&'c Column> {
     found.iter().find(|there| there.name.eq_ignore_ascii_case(name))

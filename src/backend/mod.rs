@@ -47,7 +47,7 @@ pub use seen::{SeenKeys, open_seen_keys};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
-pub use standing::Standing;
+pub use standing::{ChainVersion, Standing};
 pub use target::{
     Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, StandingContent, Target,
     TargetFit, TargetSpec, TombstoneRow,

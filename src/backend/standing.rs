@@ -2,18 +2,39 @@
 //!
 //! A target may receive several chains of one table, say that of all units and that of one. A key has one row in
 //! it, whoever delivered it, so beside the row stand the versions that other chains have delivered: where the
-//! row leaves the scope of the chain that wrote it, it stays as long as another chain has it too. Whatever the
-//! order in which bundles come, what stands at the end is the latest version that some chain holds.
+//! row leaves the scope of the chain that wrote it, it stays as long as another chain has it too, and without its
+//! blobs where that chain has it without them. Whatever the order in which bundles come, what stands at the end is
+//! the latest version that some chain holds.
 
 use crate::model::run::Scope;
 use crate::model::version::Version;
 use std::collections::BTreeMap;
 
+/// The latest version that a chain has of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainVersion {
+    /// Its rank within the chain.
+    pub version: Version,
+    /// Whether it has no large value: an ancestor that came without its blobs, or a row that has none.
+    pub is_part: bool,
+}
+
+impl ChainVersion {
+    /// Rule 14 between chains: of two of one ModifiedOn the whole row wins, whichever run is later.
+    fn outranks(&self, other: &Self) -> bool {
+        let rank = |held: &Self| {
+            let Version { modified_on, tombstone, run_started_at, run_id } = held.version;
+            (modified_on, tombstone, !held.is_part, run_started_at, run_id)
+        };
+        rank(self) > rank(other)
+    }
+}
+
 /// See the module's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The row's rank; the least that there is, if it came by another way.
-    pub row: Option<Version>,
+    pub row: Option<ChainVersion>,
     /// The scope of the chain that wrote the row, where that is known.
     pub row_scope: Option<Scope>,
     /// The latest deletion of the key: it outranks rows of every chain.
@@ -21,33 +42,57 @@ pub struct Standing {
     /// When the key last left a scope: outranks rows of that chain alone.
     pub left: BTreeMap<Scope, Version>,
     /// The latest version of other chains than the row's. Each is later than the tombstones that concern it, and
-    /// no later than the row; there is none where no row stands.
-    pub others: BTreeMap<Scope, Version>,
+    /// does not outrank the row; there is none where no row stands.
+    pub others: BTreeMap<Scope, ChainVersion>,
 }
 
 impl Standing {
+    /// The rank of the row.
+    pub fn version(&self) -> Option<Version> {
+        self.row.map(|row| row.version)
+    }
+
     /// The latest tombstone that concerns rows of a chain.
     pub fn tombstone(&self, scope: Scope) -> Option<Version> {
         self.deleted.max(self.left.get(&scope).copied())
     }
 
-    /// A row comes. Returns whether it is to be written.
-    pub fn take_row(&mut self, scope: Scope, version: Version) -> bool {
-        let version = Version { tombstone: false, ..version };
-        if self.tombstone(scope) >= Some(version) {
+    /// A row comes. Returns whether it is to be written. If it is not, what stands may be another chain's by now.
+    pub fn take_row(&mut self, scope: Scope, held: ChainVersion) -> bool {
+        let held = ChainVersion { version: Version { tombstone: false, ..held.version }, ..held };
+        if self.tombstone(scope) >= Some(held.version) {
             return false;
         }
-        if self.row >= Some(version) {
-            if self.row_scope != Some(scope) {
-                keep(&mut self.others, scope, version);
-            }
+        let is_own = self.row_scope == Some(scope);
+        let before = if is_own { self.row } else { self.others.get(&scope).copied() };
+        if before.is_some_and(|before| before.version >= held.version) {
             return false;
         }
-        if let (Some(before), Some(of)) = (self.row, self.row_scope.filter(|of| *of != scope)) {
-            keep(&mut self.others, of, before);
+        let Some(row) = self.row.filter(|_| !is_own) else {
+            // Of its own chain, or the first.
+            (self.row, self.row_scope) = (Some(held), Some(scope));
+            return !self.give_to_heir();
+        };
+        if !held.outranks(&row) {
+            self.others.insert(scope, held);
+            return false;
         }
         self.others.remove(&scope);
-        (self.row, self.row_scope) = (Some(version), Some(scope));
+        self.others.extend(self.row_scope.map(|of| (of, row)));
+        (self.row, self.row_scope) = (Some(held), Some(scope));
+        true
+    }
+
+    /// Another chain has a version that outranks the row, or there is no row: what stands becomes that chain's.
+    fn give_to_heir(&mut self) -> bool {
+        let best = self.others.iter().reduce(|best, other| if other.1.outranks(best.1) { other } else { best });
+        let heir = best.map(|(of, held)| (*of, *held));
+        let Some((of, heir)) = heir.filter(|(_, heir)| self.row.is_none_or(|row| heir.outranks(&row))) else {
+            return false;
+        };
+        self.others.remove(&of);
+        self.others.extend(self.row_scope.zip(self.row));
+        (self.row, self.row_scope) = (Some(heir), Some(of));
         true
     }
 
@@ -55,58 +100,49 @@ impl Standing {
     pub fn take_deletion(&mut self, version: Version) -> bool {
         let version = Version { tombstone: true, ..version };
         self.deleted = self.deleted.max(Some(version));
-        self.others.retain(|_, other| *other > version);
-        self.remove_row_if(|row, _| row < version)
+        self.others.retain(|_, other| other.version > version);
+        let is_lost = self.version().is_some_and(|row| row < version);
+        if is_lost {
+            (self.row, self.row_scope) = (None, None);
+        }
+        is_lost
     }
 
     /// The key left a scope. Returns whether its row is to be removed; a row that another chain has too stays,
-    /// with that chain's rank.
+    /// with that chain's rank, and without its blobs where that chain has it without them.
     pub fn take_leaving(&mut self, scope: Scope, version: Version) -> bool {
         let version = Version { tombstone: true, ..version };
-        keep(&mut self.left, scope, version);
-        self.others.retain(|of, other| *of != scope || *other > version);
-        let is_lost = self.row_scope == Some(scope) && self.row.is_some_and(|row| row < version);
-        let heir = self.others.iter().map(|(of, other)| (*other, *of)).max().filter(|_| is_lost);
-        let Some((other, of)) = heir else { return self.remove_row_if(|_, _| is_lost) };
-        self.others.remove(&of);
-        (self.row, self.row_scope) = (Some(other), Some(of));
-        false
-    }
-
-    fn remove_row_if(&mut self, is_lost: impl FnOnce(Version, Option<Scope>) -> bool) -> bool {
-        let lost = self.row.is_some_and(|row| is_lost(row, self.row_scope));
-        if lost {
-            (self.row, self.row_scope) = (None, None);
+        let left = self.left.entry(scope).or_insert(version);
+        *left = version.max(*left);
+        self.others.retain(|of, other| *of != scope || other.version > version);
+        if self.row_scope != Some(scope) || self.version().is_none_or(|row| row > version) {
+            return false;
         }
-        lost
+        (self.row, self.row_scope) = (None, None);
+        !self.give_to_heir()
     }
-}
-
-fn keep(latest: &mut BTreeMap<Scope, Version>, scope: Scope, version: Version) {
-    let kept = latest.entry(scope).or_insert(version);
-    *kept = version.max(*kept);
 }
 
 /// One entry of a [`Standing`], as stores keep them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// The row, and the scope of its chain where that is known.
-    Row(Option<Scope>),
+    /// The row, the scope of its chain where that is known, and whether it is a part.
+    Row(Option<Scope>, bool),
     /// The deletion.
     Deleted,
     /// The tombstone of a scope that the key left.
     Left(Scope),
-    /// What another chain has of it.
-    Other(Scope),
+    /// What another chain has of it, and whether that is a part.
+    Other(Scope, bool),
 }
 
 impl Standing {
     /// All entries.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Entry, Version)> {
-        let row = self.row.map(|row| (Entry::Row(self.row_scope), row));
+        let row = self.row.map(|row| (Entry::Row(self.row_scope, row.is_part), row.version));
         let deleted = self.deleted.map(|deleted| (Entry::Deleted, deleted));
         let left = self.left.iter().map(|(scope, version)| (Entry::Left(*scope), *version));
-        let others = self.others.iter().map(|(scope, version)| (Entry::Other(*scope), *version));
+        let others = self.others.iter().map(|(scope, held)| (Entry::Other(*scope, held.is_part), held.version));
         row.into_iter().chain(deleted).chain(left).chain(others)
     }
 
@@ -115,10 +151,10 @@ impl Standing {
         let tombstone = matches!(entry, Entry::Deleted | Entry::Left(_));
         let version = Version { tombstone, ..version };
         match entry {
-            Entry::Row(scope) => (self.row, self.row_scope) = (Some(version), scope),
+            Entry::Row(scope, is_part) => (self.row, self.row_scope) = (Some(ChainVersion { version, is_part }), scope),
             Entry::Deleted => self.deleted = Some(version),
             Entry::Left(scope) => drop(self.left.insert(scope, version)),
-            Entry::Other(scope) => drop(self.others.insert(scope, version)),
+            Entry::Other(scope, is_part) => drop(self.others.insert(scope, ChainVersion { version, is_part })),
         }
     }
 }

@@ -65,9 +65,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
 }
 
 fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor: &dyn Monitor) -> Result<()> {
-    let plan = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?;
-    let hash_fields: Vec<String> =
-        (0..plan.columns().len()).filter_map(|at| plan.companion_names(at)[2].map(str::to_owned)).collect();
+    let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
     let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT];
     columns.extend(table.path_column.as_deref());
     let rows = Wanted { columns: &columns, hash_fields: &hash_fields, ..Wanted::default() };

@@ -79,7 +79,8 @@ fn check_rows(
 ) -> Result<()> {
     let standing = backend.standing(work.spec(), fit, &some.keys)?;
     // Content is hashed for those rows alone that stand as they came.
-    let same: Vec<usize> = (0..some.keys.len()).filter(|nth| standing[*nth].row == Some(some.versions[*nth])).collect();
+    let same: Vec<usize> =
+        (0..some.keys.len()).filter(|nth| standing[*nth].version() == Some(some.versions[*nth])).collect();
     let keys: Vec<_> = same.iter().map(|nth| some.keys[*nth]).collect();
     let columns: Vec<usize> = hashed.iter().map(|(at, _)| *at).collect();
     let content = backend.standing_content(work.spec(), fit, &columns, &keys)?;
@@ -87,7 +88,7 @@ fn check_rows(
     for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
         report.rows += 1;
         let there = content.next_if(|(at, _)| *at == nth).and_then(|(_, content)| content);
-        let (row, tombstone) = (standing[nth].row, standing[nth].tombstone(work.spec().scope));
+        let (row, tombstone) = (standing[nth].version(), standing[nth].tombstone(work.spec().scope));
         let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
         match (row, there) {
             (Some(row), _) if row > *version => report.outranked += 1,
@@ -120,7 +121,7 @@ fn check_tombstones(
         let (key, version) = (&some.keys[nth], &some.versions[nth]);
         // A row of another chain stays where its key left this one.
         let is_concerned = some.reason(nth)? == DeletionReason::Deleted || standing.row_scope == scope;
-        if is_concerned && standing.row.is_some_and(|row| *version > row) {
+        if is_concerned && standing.version().is_some_and(|row| *version > row) {
             report.note(CheckFinding::new(CheckKind::NotRemoved, work, *key, None));
         }
     }

@@ -6,9 +6,10 @@
 use super::options::{PlannedTable, ReplayOptions};
 use super::run::{Opened, Work, admit};
 use super::scopes;
-use crate::backend::{Backend, Ranks, Standing, open_ranks};
+use crate::backend::{Backend, ChainVersion, Ranks, Standing, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
 use crate::conform::{PartKeys, Wanted, each_key};
+use crate::convert::ColumnPlan;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -78,7 +79,11 @@ fn plan_part(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let part = (work.bundle, work.table, file);
-    each_key(part, Wanted { from, ..Wanted::default() }, monitor, |some| {
+    let hash_fields = match file.role {
+        FileRole::Rows => ColumnPlan::rows(&work.table.model_columns()?, &work.table.key_column)?.hash_fields(),
+        _ => Vec::new(),
+    };
+    each_key(part, Wanted { from, hash_fields: &hash_fields, ..Wanted::default() }, monitor, |some| {
         let before = standing(work, &some.keys, backend, ranks)?;
         for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.
@@ -120,7 +125,10 @@ fn decide(
     }
     planned.rows += 1;
     let stood = standing.row.is_some();
-    match (standing.take_row(scope, version), stood) {
+    // Large texts have no hash: a row of them alone is taken for a whole one.
+    let hashes = some.hashes(nth);
+    let is_part = !hashes.is_empty() && hashes.iter().all(Option::is_none);
+    match (standing.take_row(scope, ChainVersion { version, is_part }), stood) {
         (false, _) => planned.outranked += 1,
         (true, false) => planned.inserted += 1,
         (true, true) => planned.replaced += 1,

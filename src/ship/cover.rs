@@ -87,9 +87,7 @@ fn each_version(
     monitor: &dyn Monitor,
     take: &mut dyn FnMut(Guid, Held) -> Result<()>,
 ) -> Result<()> {
-    let plan = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?;
-    let hash_fields: Vec<String> =
-        (0..plan.columns().len()).filter_map(|at| plan.companion_names(at)[2].map(str::to_owned)).collect();
+    let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
     for file in &table.files {
         let wanted = match file.role {
             FileRole::Rows => Wanted { hash_fields: &hash_fields, ..Wanted::default() },

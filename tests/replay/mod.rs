@@ -63,6 +63,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
     }
     target {
         rule_14_the_latest_version_stands_whatever_came_first,
+        rule_14_between_chains_the_whole_row_wins_and_what_is_left_is_what_its_chain_has,
         rule_15_a_tombstone_that_came_first_still_wins,
         a_batch_out_of_its_place_changes_nothing,
         a_target_that_would_cut_values_is_refused,

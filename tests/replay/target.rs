@@ -15,7 +15,7 @@ use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::version::Version;
 use std::io::Read;
 
-/// Rows of a key, a stamp and bytes, which come as a large value.
+/// Rows of a key, a stamp and bytes, which come as a large value; no bytes are NULL.
 struct Rows(Vec<(Guid, Option<i64>, Vec<u8>)>);
 
 impl RowSource for Rows {
@@ -26,6 +26,7 @@ impl RowSource for Rows {
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
         let (key, modified, bytes) = &self.0[row];
         Ok(match column {
+            0 if bytes.is_empty() => Cell::Null,
             0 => Cell::Large(bytes.len() as u64),
             1 => Cell::Guid(*key),
             _ => modified.map_or(Cell::Null, |modified| Cell::DateTime(at(modified))),
@@ -41,9 +42,10 @@ struct Seen(Vec<Vec<u8>>);
 
 impl CellSink for Seen {
     fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
-        if let Cell::Bytes(bytes) = cell {
-            self.0.push(bytes.to_vec());
-        }
+        self.0.push(match cell {
+            Cell::Bytes(bytes) => bytes.to_vec(),
+            _ => Vec::new(),
+        });
         Ok(())
     }
 
@@ -224,4 +226,56 @@ pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {
     let versions = stamps.map(|stamp| version(Some(stamp)));
     backend.apply_rows(&spec, &rows, &[key(1); 3], &versions, &entry(1, 3, true)).unwrap();
     assert_eq!(standing(&mut *backend, &spec), [7_i64.to_be_bytes()]);
+}
+
+/// Two chains of one key: what each hands out, in the order of its runs. A row is its stamp and its bytes, and without
+/// bytes an ancestor that came without its blob.
+const SHARED: [(u8, u8, i64, Option<&[u8]>); 5] = [
+    (0xA, 1, 20, Some(b"whole")),
+    (0xB, 2, 20, Some(b"whole")),
+    (0xA, 3, 20, Some(b"")),
+    (0xB, 4, 20, None),
+    (0xA, 5, 30, Some(b"again")),
+];
+
+fn hand_out(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, nth: usize) {
+    let (of, run, stamp, bytes) = SHARED[nth];
+    let spec = TargetSpec { scope: Scope::BusinessUnit(key(of)), ..spec.clone() };
+    let version = Version { run_started_at: at(run.into()), run_id: key(run), ..version(Some(stamp)) };
+    let entry = entry(root, 1, true);
+    match bytes {
+        Some(bytes) => {
+            let rows = Rows(vec![(key(1), Some(stamp), bytes.to_vec())]);
+            drop(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap());
+        }
+        None => {
+            let left = TombstoneRow { key: key(1), version, reason: DeletionReason::LeftScope };
+            backend.apply_tombstones(&spec, &[left], &entry).unwrap();
+        }
+    }
+}
+
+pub fn rule_14_between_chains_the_whole_row_wins_and_what_is_left_is_what_its_chain_has(place: &Place) {
+    let (mut backend, spec, _) = prepared(place);
+    // In which order they come, and what stands then.
+    let orders: [(&[usize], &[&[u8]]); 8] = [
+        (&[0, 1, 2], &[b"whole"]),
+        (&[2, 1], &[b"whole"]),
+        (&[1, 2], &[b"whole"]),
+        (&[0, 2], &[b""]),
+        (&[0, 1, 2, 3], &[b""]),
+        (&[1, 3, 0, 2], &[b""]),
+        (&[2, 1, 3], &[b""]),
+        (&[3, 2, 0, 1, 4], &[b"again"]),
+    ];
+    for (root, (order, due)) in (1..).step_by(10).zip(orders) {
+        let spec = TargetSpec { table: TableName::new("Src", "dbo", &format!("T{root}")).unwrap(), ..spec.clone() };
+        let target = TableName { table: format!("T{root}"), ..spec.target.clone() };
+        let spec = TargetSpec { target, ..spec };
+        backend.prepare_target(&spec, true).unwrap();
+        for (at, nth) in (0..).zip(order) {
+            hand_out(&mut *backend, &spec, root + at, *nth);
+        }
+        assert_eq!(standing(&mut *backend, &spec), due, "{order:?}");
+    }
 }

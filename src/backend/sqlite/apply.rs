@@ -8,9 +8,9 @@ use super::sandbox::copy_all;
 use super::session::{Session, failed, quote};
 use super::standing::{Lookup, prepare, standing_sql, version_of};
 use super::types;
-use crate::backend::fit::{Clash, is_run_column};
+use crate::backend::fit::{Clash, is_run_column, large_columns};
 use crate::backend::obstacles::ignored;
-use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
+use crate::backend::{Applied, ChainVersion, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
@@ -36,7 +36,7 @@ pub(super) struct Applier<'c> {
     spec: &'c TargetSpec,
     here: String,
     entry: &'c LedgerEntry,
-    has_marks: bool,
+    fit: &'c TargetFit,
     /// Whether values can be written in pieces; SQLite opens none in a table with computed columns,
     /// so a large value is held whole there.
     opens_blobs: bool,
@@ -77,7 +77,7 @@ impl<'c> Applier<'c> {
             spec,
             here: spec.here(),
             entry,
-            has_marks: fit.has_marks,
+            fit,
             opens_blobs: session.opens_blobs(&spec.target)?,
             lookup: Lookup::new(session, spec, fit, true)?,
             upsert: prepare(session, &sql)?,
@@ -93,8 +93,9 @@ impl<'c> Applier<'c> {
         let version = Version { tombstone: false, ..*version };
         let before = self.lookup.standing(key)?;
         let mut after = before.clone();
-        if !after.take_row(self.spec.scope, version) {
+        if !after.take_row(self.spec.scope, ChainVersion { version, is_part: self.is_part(rows, row)? }) {
             self.lookup.note(key, &before, &after)?;
+            self.lookup.hand_over(self.fit, key, &before, &after)?;
             return Ok(Applied::default());
         }
         let mut displaced = 0;
@@ -114,6 +115,20 @@ impl<'c> Applier<'c> {
         self.lookup.note(key, &before, &after)?;
         self.write(rows, row, key, version)?;
         Ok(Applied { written: 1, displaced })
+    }
+
+    /// Whether a row comes without any large value.
+    fn is_part(&self, rows: &dyn RowSource, row: usize) -> Result<bool> {
+        let mut large = large_columns(self.spec, self.fit).peekable();
+        if large.peek().is_none() {
+            return Ok(false);
+        }
+        for (at, column) in large {
+            if !matches!(rows.cell(row, at).map_err(|error| error.column(&column.name))?, Cell::Null) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A row that stands and has the values of this one in a unique index.
@@ -173,7 +188,7 @@ impl<'c> Applier<'c> {
             self.bind(nth + 1, value)?;
         }
         let Version { modified_on, run_started_at, run_id, .. } = version;
-        if self.has_marks {
+        if self.fit.has_marks {
             self.bind(self.carried.len() + 1, run_started_at)?;
             self.bind(self.carried.len() + 2, run_id)?;
         } else {

@@ -1,7 +1,7 @@
 //! What an embedded target has under a key, looked up and noted entry by entry, in the transaction of a batch.
 
 use super::session::{Session, failed, quote};
-use crate::backend::fit::rank;
+use crate::backend::fit::{large_columns, rank};
 use crate::backend::standing::{Entry, Standing};
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::version::Version;
-use rusqlite::{Row, Statement};
+use rusqlite::{Params, Row, Statement};
 
 const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
 const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
@@ -17,8 +17,9 @@ const OTHER_READ: &str = include_str!("../../../sql/sqlite/replay_other_read.sql
 const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.sql");
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 
-/// A query over the rows of a target, as `t`: their marks, the scope of their chain, rowid and key. Its first
-/// parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table, and no scopes.
+/// A query over the rows of a target, as `t`: their marks, the scope of their chain, rowid, key, and whether they are
+/// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table,
+/// and no scopes.
 pub(super) fn standing_sql(
     session: &Session,
     spec: &TargetSpec,
@@ -40,8 +41,12 @@ pub(super) fn standing_sql(
         }
         false => "NULL".to_owned(),
     };
+    let absent = large_columns(spec, fit).map(|(_, column)| format!("t.{} IS NULL", quote(&column.name)));
+    let absent: Vec<String> = absent.collect();
+    let is_part = if absent.is_empty() { "0".to_owned() } else { absent.join(" AND ") };
     format!(
-        "SELECT {modified}, {started}, {run}, {scope}, t.rowid, t.{key} FROM {target} AS t{beside} WHERE {condition}"
+        "SELECT {modified}, {started}, {run}, {scope}, t.rowid, t.{key}, {is_part}
+         FROM {target} AS t{beside} WHERE {condition}"
     )
 }
 
@@ -96,7 +101,7 @@ impl<'c> Lookup<'c> {
     /// Everything under a key.
     pub(super) fn standing(&mut self, key: Guid) -> Result<Standing> {
         let mut standing = Standing::default();
-        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?), version_of(row)?));
+        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?, row.get(6)?), version_of(row)?));
         put_all(&mut standing, &mut self.row, (&self.table, key), row)?;
         let Some(Beside { tombstones, others, has_others }) = &mut self.beside else { return Ok(standing) };
         let tombstone = |row: &Row<'_>| {
@@ -105,7 +110,7 @@ impl<'c> Lookup<'c> {
         };
         put_all(&mut standing, tombstones, (&self.table, key), tombstone)?;
         if *has_others {
-            let other = |row: &Row<'_>| Ok((Entry::Other(row.get(3)?), version_of(row)?));
+            let other = |row: &Row<'_>| Ok((Entry::Other(row.get(3)?, row.get(4)?), version_of(row)?));
             put_all(&mut standing, others, (&self.table, key), other)?;
         }
         Ok(standing)
@@ -115,18 +120,19 @@ impl<'c> Lookup<'c> {
     pub(super) fn note(&mut self, key: Guid, before: &Standing, after: &Standing) -> Result<()> {
         let stood = |entry: &(Entry, Version)| before.entries().any(|before| before == *entry);
         for (entry, version) in after.entries().filter(|entry| !stood(entry)) {
-            let (sql, scope) = match entry {
-                Entry::Row(_) => continue,
-                Entry::Deleted => (TOMBSTONE_WRITE, None),
-                Entry::Left(scope) => (TOMBSTONE_WRITE, Some(scope)),
-                Entry::Other(scope) => (OTHER_WRITE, Some(scope)),
-            };
-            if let (OTHER_WRITE, Some(beside)) = (sql, &mut self.beside) {
-                beside.has_others = true;
-            }
             let Version { modified_on, run_started_at, run_id, .. } = version;
-            let row = (&self.table, key, scope, modified_on, run_started_at, run_id);
-            self.session.execute(&self.session.in_schema(self.spec, sql), row)?;
+            let rank = (modified_on, run_started_at, run_id);
+            match entry {
+                Entry::Row(..) => {}
+                Entry::Deleted => {
+                    self.write(TOMBSTONE_WRITE, (&self.table, key, None::<Scope>, rank.0, rank.1, rank.2))?
+                }
+                Entry::Left(scope) => self.write(TOMBSTONE_WRITE, (&self.table, key, scope, rank.0, rank.1, rank.2))?,
+                Entry::Other(scope, is_part) => {
+                    self.beside.iter_mut().for_each(|beside| beside.has_others = true);
+                    self.write(OTHER_WRITE, (&self.table, key, scope, rank.0, rank.1, rank.2, is_part))?;
+                }
+            }
         }
         for scope in before.others.keys().filter(|scope| !after.others.contains_key(scope)) {
             let sql =
@@ -136,8 +142,27 @@ impl<'c> Lookup<'c> {
         Ok(())
     }
 
-    /// Gives the row of a key another rank, and leaves its values alone.
-    pub(super) fn mark(&self, fit: &TargetFit, key: Guid, version: Version) -> Result<()> {
+    fn write(&self, sql: &str, row: impl Params) -> Result<()> {
+        self.session.execute(&self.session.in_schema(self.spec, sql), row).map(drop)
+    }
+
+    /// The row of a key is another chain's by now: it gets that one's rank, and loses its large values where that one
+    /// has it without them. Its other values are left alone.
+    pub(super) fn hand_over(&self, fit: &TargetFit, key: Guid, before: &Standing, after: &Standing) -> Result<()> {
+        let (Some(from), Some(to)) = (before.row, after.row) else { return Ok(()) };
+        if from == to {
+            return Ok(());
+        }
+        if to.is_part && !from.is_part {
+            let sets = large_columns(self.spec, fit).map(|(_, column)| format!("{} = NULL", quote(&column.name)));
+            let (target, sets) = (self.session.quoted(&self.spec.target), sets.collect::<Vec<_>>().join(", "));
+            let sql = format!("UPDATE {target} SET {sets} WHERE {} = ?1", quote(&self.spec.key_column));
+            self.session.execute(&sql, [key])?;
+        }
+        self.mark(fit, key, to.version)
+    }
+
+    fn mark(&self, fit: &TargetFit, key: Guid, version: Version) -> Result<()> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
         if !fit.has_marks {
             let row = (&self.table, key, modified_on, run_started_at, run_id);

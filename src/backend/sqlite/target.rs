@@ -162,8 +162,8 @@ impl Target for Session {
                         0 => return Err(ignored("removed").key(key)),
                         gone => removed += gone,
                     }
-                } else if let Some(row) = after.row.filter(|_| after.row != before.row) {
-                    lookup.mark(&fit, *key, row)?;
+                } else {
+                    lookup.hand_over(&fit, *key, &before, &after)?;
                 }
             }
             Ok((removed, tombstones.len() as u64 * TOMBSTONE_BYTES))
@@ -233,7 +233,7 @@ impl Target for Session {
         let columns: Vec<&Column> = columns.iter().map(|at| &spec.columns[*at]).collect();
         let standing = self.standing(spec, fit, keys)?;
         let content = |(key, standing): (&Guid, Standing)| {
-            let Some(version) = standing.row else { return Ok(None) };
+            let Some(version) = standing.version() else { return Ok(None) };
             let hash = |column: &&Column| self.content_sha256(&spec.target, (&spec.key_column, *key), column);
             Ok(Some(StandingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
         };

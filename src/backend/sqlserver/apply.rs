@@ -8,7 +8,7 @@
 use super::client::Client;
 use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, STAGE, Staged};
-use super::standing::{standing_view, target_name};
+use super::standing::{is_part, standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
 use super::values::{Fields, is_text, made_variant};
 use crate::backend::fit::{is_run_column, named};
@@ -39,6 +39,12 @@ const IGNORED: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)";
 const IGNORED_RANKS: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k AND t.DeltaRunId = s.vr)";
+/// What other chains than the row's have.
+const OTHERS: &str = "(SELECT o.stream_id AS k, o.Scope, o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr, \
+                      CONVERT(int, o.IsPart) AS vp FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1)";
+/// Whether the row `t` was written by the chain that comes.
+const IS_OF_CHAIN: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r \
+                           WHERE r.TableName = @P1 AND r.RunId = t.vr AND r.Scope = @P2)";
 const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
@@ -78,9 +84,10 @@ impl Plan {
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
         let view = standing_view(spec, &fit, true);
-        let fill = |sql: &str| filled_for(sql, &fit, (&target, &key, &view));
         let columns = spec.columns.iter().cloned().enumerate();
         let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
+        let large: Vec<(usize, String)> = carried.large(spec, &fit).map(|(nth, name)| (nth, spelled(name))).collect();
+        let fill = |sql: &str| filled_for(sql, &fit, (&target, &key, &view), &large);
         // What the target computes is staged all the same: a unique index may hold it.
         let staged = |name: &str, alias: &str| {
             let nth = carried.columns.iter().position(|(_, column)| column.name.eq_ignore_ascii_case(name))?;
@@ -216,22 +223,47 @@ impl Plan {
     }
 }
 
-/// A script of a replay with the names of one target.
-fn filled_for(sql: &str, fit: &TargetFit, (target, key, view): (&str, &str, &str)) -> String {
-    let outranks = |a: &str, b: &str| filled(OUTRANKS, &[("A", a), ("B", b)]);
+/// A script of a replay with the names of one target; `large` are its columns of large values, by their place in the
+/// staging table.
+fn filled_for(
+    sql: &str,
+    fit: &TargetFit,
+    (target, key, view): (&str, &str, &str),
+    large: &[(usize, String)],
+) -> String {
+    let staged_is_part = is_part(large.iter().map(|(nth, _)| format!("s.c{nth}")));
+    let between = |a: &str, a_part: &str, b: &str, b_part: &str| {
+        filled(OUTRANKS, &[("APart", a_part), ("BPart", b_part), ("A", a), ("B", b)])
+    };
+    let within = |a: &str, b: &str| between(a, "0", b, "0");
+    let other_outranks_other = between("b", "b.vp", "a", "a.vp");
+    let sets: Vec<String> = large.iter().map(|(_, name)| format!("{name} = NULL")).collect();
+    let strip = match sets.is_empty() {
+        true => String::new(),
+        false => format!(
+            "UPDATE t SET {} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k
+             INNER JOIN {OTHERS} AS a ON a.k = s.k
+             WHERE a.vp = 1 AND NOT EXISTS (SELECT 1 FROM {OTHERS} AS b WHERE b.k = a.k AND {other_outranks_other});",
+            sets.join(", ")
+        ),
+    };
     let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(quote);
     let beside = ["ModifiedOn", "RunStartedAt", "RunId"].map(str::to_owned);
     let marks = if fit.has_marks { &own } else { &beside };
-    let others = "(SELECT o.stream_id AS k, o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr \
-                  FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1)";
     let values = [
         ("Target", target),
         ("Key", key),
         ("Standing", view),
-        ("StagedOutranksStanding", &outranks("s", "t")),
-        ("StagedOutranksNoted", &outranks("s", "n")),
-        ("OtherOutranksOther", &outranks("b", "a")),
-        ("Others", others),
+        ("StagedOutranksStanding", &within("s", "t")),
+        ("StagedOutranksOwn", &within("s", "o")),
+        ("StagedOutranksNoted", &within("s", "n")),
+        ("StagedOutranksOtherChain", &between("s", &staged_is_part, "t", "t.vp")),
+        ("OtherOutranksStaged", &between("a", "a.vp", "s", &staged_is_part)),
+        ("OtherOutranksOther", &other_outranks_other),
+        ("StagedIsPart", &staged_is_part),
+        ("IsOfChain", IS_OF_CHAIN),
+        ("Strip", &strip),
+        ("Others", OTHERS),
         ("Marks", if fit.has_marks { target } else { "dbo.BlobDeltaReplayRow" }),
         ("MarkKey", if fit.has_marks { key } else { "stream_id" }),
         ("IsOfTable", if fit.has_marks { "1 = 1" } else { "t.TableName = @P1" }),

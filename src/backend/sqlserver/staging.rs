@@ -14,6 +14,8 @@ use super::client::Client;
 use super::large::{self, Place};
 use super::sql::{Sql, Value};
 use super::values::{Fields, is_text, param};
+use crate::backend::fit::large_columns;
+use crate::backend::{TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
@@ -63,6 +65,18 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// Those of large values that the target takes: their place in the staging table, and their name.
+    pub(super) fn large<'c>(
+        &'c self,
+        spec: &'c TargetSpec,
+        fit: &'c TargetFit,
+    ) -> impl Iterator<Item = (usize, &'c str)> {
+        large_columns(spec, fit).filter_map(|(at, column)| {
+            let nth = self.columns.iter().position(|(index, _)| *index == at)?;
+            Some((nth, column.name.as_str()))
+        })
+    }
+
     /// The statement that makes the staging table.
     pub(super) fn create(&self) -> String {
         let mut sql = format!("CREATE TABLE {STAGE} ({VERSION_COLUMNS}");

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, STAGE};
 use super::values::Fields;
-use crate::backend::fit::rank;
+use crate::backend::fit::{large_columns, rank};
 use crate::backend::standing::{Entry, Standing};
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, StandingContent, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
@@ -23,18 +23,21 @@ const STANDING: &str = include_str!("../../../sql/sqlserver/replay_standing.sql"
 const NOTHING: &str = "(SELECT CONVERT(nvarchar(400), NULL) AS TableName, CONVERT(uniqueidentifier, NULL) AS stream_id, \
                        CONVERT(nvarchar(36), NULL) AS Scope, CONVERT(datetime2(7), NULL) AS DeletedOn, \
                        CONVERT(datetime2(7), NULL) AS ModifiedOn, CONVERT(datetime2(7), NULL) AS RunStartedAt, \
-                       CONVERT(uniqueidentifier, NULL) AS RunId WHERE 1 = 0)";
+                       CONVERT(uniqueidentifier, NULL) AS RunId, CONVERT(bit, 0) AS IsPart WHERE 1 = 0)";
 
 /// The quoted target, in its own database.
 pub(super) fn target_name(spec: &TargetSpec) -> String {
     format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table))
 }
 
-/// The rows of a target as `k` with their marks `vm`, `vs`, `vr`; @P1 is [`TargetSpec::here`].
+/// The rows of a target as `k` with their marks `vm`, `vs`, `vr`, and whether they have no large value, `vp`; @P1 is
+/// [`TargetSpec::here`].
 pub(super) fn standing_view(spec: &TargetSpec, fit: &TargetFit, has_ledger: bool) -> String {
     let (target, key) = (target_name(spec), quote(&spec.key_column));
+    let is_part = is_part(large_columns(spec, fit).map(|(_, column)| format!("t.{}", quote(&column.name))));
     let marks = |[modified, started, run]: [&str; 3]| {
-        format!("SELECT t.{key} AS k, {modified} AS vm, {started} AS vs, {run} AS vr FROM {target} AS t")
+        let columns = format!("t.{key} AS k, {modified} AS vm, {started} AS vs, {run} AS vr");
+        format!("SELECT {columns}, {is_part} AS vp FROM {target} AS t")
     };
     if fit.has_marks {
         let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{}", quote(name)));
@@ -48,6 +51,15 @@ pub(super) fn standing_view(spec: &TargetSpec, fit: &TargetFit, has_ledger: bool
         "({} LEFT JOIN dbo.BlobDeltaReplayRow AS m ON m.TableName = @P1 AND m.stream_id = t.{key})",
         marks(["m.ModifiedOn", "m.RunStartedAt", "m.RunId"])
     )
+}
+
+/// Whether none of these values is there, 1 or 0.
+pub(super) fn is_part(large: impl Iterator<Item = String>) -> String {
+    let absent: Vec<String> = large.map(|value| format!("{value} IS NULL")).collect();
+    match absent.is_empty() {
+        true => "0".to_owned(),
+        false => format!("CASE WHEN {} THEN 1 ELSE 0 END", absent.join(" AND ")),
+    }
 }
 
 impl Session {
@@ -79,9 +91,10 @@ impl Session {
         let mut found: HashMap<Guid, Standing> = HashMap::new();
         self.ask_of_keys("look up what stands in the target", keys, sql, |key, fields| {
             let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
+            let is_part = fields.must(6, Fields::number)? != 0;
             let entry = match (kind, Scope::parse(scope)) {
-                (0, scope) => Entry::Row(scope),
-                (3, Some(scope)) => Entry::Other(scope),
+                (0, scope) => Entry::Row(scope, is_part),
+                (3, Some(scope)) => Entry::Other(scope, is_part),
                 (_, Some(scope)) => Entry::Left(scope),
                 (_, None) => Entry::Deleted,
             };
