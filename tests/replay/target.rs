@@ -246,7 +246,7 @@ fn hand_out(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, nth: usize) 
     match bytes {
         Some(bytes) => {
             let rows = Rows(vec![(key(1), Some(stamp), bytes.to_vec())]);
-            drop(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap());
+            let _ = backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap();
         }
         None => {
             let left = TombstoneRow { key: key(1), version, reason: DeletionReason::LeftScope };
