@@ -1,4 +1,4 @@
--- 05: the engine. Version 7.
+-- 05: the engine. Version 8.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 7)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 8)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -49,6 +49,14 @@ IF OBJECT_ID(N'dbo.ufn_BlobDelta_LocalNow', N'FN') IS NULL
 BEGIN
     RETURN DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, SYSUTCDATETIME(), SYSDATETIME()) / 60.0, 0)), dbo.ufn_BlobDelta_UtcNow());
 END');
+GO
+-- The most bytes that a value of a slice can have; a file of a FileTable may have more.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_LargestValue', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_LargestValue() RETURNS bigint AS BEGIN RETURN 2147483647; END');
+GO
+-- Whether an error says that a lock was waited for too long.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_IsLocked', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_IsLocked(@Number int) RETURNS bit AS BEGIN RETURN CASE WHEN @Number = 1222 THEN 1 ELSE 0 END; END');
 GO
 -- Rule 30: a table's name is the same in any case of its letters, under every collation. The door of each procedure that is
 -- called with one: from there on the name is as it is configured. One that is not configured is left as it is.
@@ -507,7 +515,7 @@ BEGIN
         @ModifiedOnType nvarchar(128), @OfUnitType nvarchar(128), @UnitIdType nvarchar(128), @Own nvarchar(128), @BadPath nvarchar(128),
         @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
         @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
-        @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @Ordinal int,
+        @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
         @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
@@ -658,6 +666,7 @@ BEGIN
             BEGIN
                 SET @AncestorColumns = @AncestorColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END
                     + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
+                IF @IsLarge = 1 SET @RowBytes = @RowBytes + N' + COALESCE(CONVERT(bigint, DATALENGTH(s.' + @Quoted + N')), 0)';
                 SET @SourceColumns = @SourceColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
                 SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
             END;
@@ -673,6 +682,9 @@ BEGIN
         N'{Db}', QUOTENAME(@SourceDb));
     EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Schema nvarchar(128), @IsFileTable int OUTPUT',
         @Table = @SourceName, @Schema = @SourceSchema, @IsFileTable = @IsFileTable OUTPUT;
+    -- What a FileTable keeps in the row is known without its file.
+    IF @IsFileTable = 1 AND EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = N'cached_file_size' AND IsComputed = 1)
+        SET @RowBytes = N'COALESCE(s.[cached_file_size], 0)';
     INSERT INTO #Placeholder (Name, Value) VALUES
         (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
         (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
@@ -691,7 +703,7 @@ BEGIN
         END),
         (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
-        (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
+        (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
@@ -922,6 +934,28 @@ BEGIN
     );
     UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey;
     DROP TABLE #Parent;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchSizes', 0, 0, N'
+    -- A batch ends with the row that reaches @BatchSize, here a number of bytes: each is one transaction, and is in the log as a whole.
+    CREATE TABLE #Size (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NOT NULL, Bytes bigint NOT NULL);
+    INSERT INTO #Size (stream_id, Seq, Bytes)
+    SELECT b.stream_id, COALESCE(b.Seq, 0), COALESCE(MAX({RowBytes}), 0)
+    FROM #Batch AS b
+    LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
+    GROUP BY b.stream_id, b.Seq;
+    -- No column of a slice holds these: they are left, each for itself.
+    UPDATE #Batch SET State = N''TooLarge''
+    WHERE @Step <> 2 AND stream_id IN (SELECT z.stream_id FROM #Size AS z WHERE z.Bytes > dbo.ufn_BlobDelta_LargestValue());
+    DELETE FROM #Batch
+    WHERE stream_id IN (
+        SELECT w.stream_id
+        FROM (
+            SELECT z.stream_id, SUM(z.Bytes) OVER (ORDER BY z.Seq, z.stream_id ROWS UNBOUNDED PRECEDING) - z.Bytes AS BytesBefore
+            FROM #Size AS z
+            WHERE @Step = 2 OR z.Bytes <= dbo.ufn_BlobDelta_LargestValue()
+        ) AS w
+        WHERE w.BytesBefore >= @BatchSize
+    );
+    DROP TABLE #Size;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchStates', 0, 0, N'
     -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
     UPDATE #Batch SET State = CASE
@@ -1205,6 +1239,9 @@ BEGIN
             SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
             WHERE c.DeltaDepth <> p.DeltaDepth + 1
         );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'TruncateSlice', 0, 0, N'
+    -- At once and with hardly any log, where this login may (ALTER) and no foreign key or indexed view hangs on the table.
+    TRUNCATE TABLE {TargetTable};');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptySlice', 0, 0, N'
     DELETE TOP (@BatchSize) FROM {TargetTable};
     SET @Rows = @@ROWCOUNT;');
@@ -1452,7 +1489,7 @@ BEGIN
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
         @Unit nvarchar(max), @InScope nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
-        @AncestorColumns nvarchar(max), @Dop nvarchar(max);
+        @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max);
     -- One that stands for nothing stays as it is, and is told below.
     SELECT
         @IsTree = MAX(CASE WHEN Name = N'ParentPathColumn' AND Value IS NOT NULL THEN 1 ELSE 0 END),
@@ -1478,6 +1515,7 @@ BEGIN
         @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
         @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
         @AncestorColumns = COALESCE(MAX(CASE WHEN Name = N'AncestorColumns' THEN Value END), N'{AncestorColumns}'),
+        @RowBytes = COALESCE(MAX(CASE WHEN Name = N'RowBytes' THEN Value END), N'{RowBytes}'),
         @Dop = COALESCE(MAX(CASE WHEN Name = N'MaxDOP' THEN Value END), N'{MaxDOP}')
     FROM #Placeholder;
     DELETE FROM #Script;
@@ -1513,8 +1551,8 @@ BEGIN
             N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
             N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
         UPDATE #Script SET ScriptText =
-            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-            N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{RowBytes}', @RowBytes), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
             N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
             N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
     END;
@@ -2379,6 +2417,18 @@ BEGIN
             SET @Rows = @@ROWCOUNT;
             COMMIT TRANSACTION;
         END;
+        BEGIN TRY
+            BEGIN TRANSACTION;
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'TruncateSlice';
+            COMMIT TRANSACTION;
+        END TRY
+        BEGIN CATCH
+            IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+            -- Ours is about the fence. Whatever else keeps the table from being truncated does not keep its rows from being deleted.
+            IF ERROR_NUMBER() >= 50000 AND ERROR_NUMBER() < 60000 THROW;
+            EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+        END CATCH;
         SET @Rows = 1;
         WHILE @Rows > 0
         BEGIN
@@ -2601,23 +2651,27 @@ BEGIN
     END CATCH;
 END;
 GO
-IF OBJECT_ID(N'dbo.usp_BlobDelta_RunBatch', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunBatch AS RETURN 0');
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CopyBatch', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CopyBatch AS RETURN 0');
 GO
--- The next batch of a step, in one transaction with the marks of its keys and its row in
--- BlobDeltaRunStep. A step is done when @Keys is 0.
-ALTER PROCEDURE dbo.usp_BlobDelta_RunBatch
+-- The next batch of a step, in one transaction with the marks of its keys and its row in BlobDeltaRunStep. With @Reason
+-- nothing is copied: its keys are left for a later run, which is told why.
+ALTER PROCEDURE dbo.usp_BlobDelta_CopyBatch
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseEpoch bigint,
     @Step int,
     @BatchSize int,
-    @Keys bigint = NULL OUTPUT,
-    @Rows bigint = NULL OUTPUT
+    @BatchBytes int,
+    @IsHasty bit,
+    @Reason nvarchar(1000),
+    @Keys bigint OUTPUT,
+    @Rows bigint OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    SET LOCK_TIMEOUT 60000;
+    -- Which of its rows somebody holds is looked for without waiting long for each.
+    IF @IsHasty = 1 SET LOCK_TIMEOUT 2000; ELSE SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @After bigint, @Started datetime2(7) = dbo.ufn_BlobDelta_UtcNow(), @IsTree bit, @Key uniqueidentifier,
@@ -2630,6 +2684,7 @@ BEGIN
         stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, WasHeldBack int NOT NULL DEFAULT 0,
         IsPending int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) COLLATE DATABASE_DEFAULT NULL
     );
+    CREATE TABLE #Later (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, Reason nvarchar(1000) COLLATE DATABASE_DEFAULT NOT NULL);
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
@@ -2655,13 +2710,20 @@ BEGIN
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.State IS NULL
                 ORDER BY q.Seq;
         END;
+        IF @Reason IS NULL AND EXISTS (SELECT 1 FROM #Batch)
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchSizes', @Step, @BatchBytes, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
         SET @Keys = (SELECT COUNT(*) FROM #Batch);
         IF @Keys = 0
         BEGIN
             COMMIT TRANSACTION;
             RETURN 0;
         END;
-        IF @IsTree = 1
+        SELECT @First = MIN(Seq), @Last = MAX(Seq) FROM #Batch;
+        INSERT INTO #Later (stream_id, Seq, Reason)
+        SELECT stream_id, Seq, COALESCE(@Reason, CONCAT(N'It is larger than the ', dbo.ufn_BlobDelta_LargestValue(), N' bytes that a column holds'))
+        FROM #Batch WHERE @Reason IS NOT NULL OR State = N'TooLarge';
+        DELETE FROM #Batch WHERE @Reason IS NOT NULL OR State = N'TooLarge';
+        IF @IsTree = 1 AND EXISTS (SELECT 1 FROM #Batch)
         BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchParents', @Step, @BatchSize, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
             IF @Key IS NOT NULL
@@ -2671,7 +2733,8 @@ BEGIN
             END;
         END;
         SET @Script = CONCAT(N'Step', @Step);
-        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, @Script, @Step, @BatchSize, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        IF EXISTS (SELECT 1 FROM #Batch)
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, @Script, @Step, @BatchSize, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Step = 2
             UPDATE dbo.BlobDeltaMissingParentsQueue SET Processed = 1
             WHERE RunId = @RunId AND TableName = @TableName AND stream_id IN (SELECT b.stream_id FROM #Batch AS b);
@@ -2694,7 +2757,6 @@ BEGIN
             END;
             -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
             -- would else go through all of it, once a row of the batch. What rarely happens is asked for first.
-            SELECT @First = MIN(Seq), @Last = MAX(Seq) FROM #Batch;
             SET @Scope = (SELECT Scope FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
             UPDATE q SET State = CASE b.State WHEN N'Absent' THEN N'Gone' ELSE b.State END
             FROM dbo.BlobDeltaWindowQueue AS q
@@ -2732,6 +2794,23 @@ BEGIN
                         WHERE d.TableName = @TableName AND d.stream_id = b.stream_id AND d.Reason = N'Deleted'
                             AND d.DeletedOn >= COALESCE(q.ModifiedOn, d.DeletedOn)
                     );
+            IF EXISTS (SELECT 1 FROM #Later)
+            BEGIN
+                UPDATE q SET State = N'Gone'
+                FROM dbo.BlobDeltaWindowQueue AS q
+                INNER JOIN #Later AS l ON l.Seq = q.Seq
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.Seq >= @First AND q.Seq <= @Last;
+                UPDATE p SET Reason = l.Reason
+                FROM dbo.BlobDeltaPendingKey AS p
+                INNER JOIN #Later AS l ON l.stream_id = p.stream_id
+                WHERE p.TableName = @TableName AND p.Scope = @Scope;
+                INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+                SELECT @TableName, @Scope, l.stream_id, l.Reason, @Started FROM #Later AS l
+                WHERE NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+                    WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = l.stream_id
+                );
+            END;
             UPDATE dbo.BlobDeltaRunTable
             SET RootsSeq = CASE WHEN @Step = 1 AND @Last > RootsSeq THEN @Last ELSE RootsSeq END,
                 ChildrenSeq = CASE WHEN @Step = 3 AND @Last > ChildrenSeq THEN @Last ELSE ChildrenSeq END
@@ -2749,6 +2828,53 @@ BEGIN
         IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
         THROW;
     END CATCH;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunBatch', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunBatch AS RETURN 0');
+GO
+-- The next batch of a step: so many rows, or the row that reaches @BatchBytes. A step is done when @Keys is 0. A row that
+-- somebody holds (a document that is open on the share) keeps nobody else: the batch is halved until it is found, and is left
+-- for a later run. Where a hundred are held, the table is, and the error stands.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunBatch
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @LeaseEpoch bigint,
+    @Step int,
+    @BatchSize int,
+    @Keys bigint = NULL OUTPUT,
+    @Rows bigint = NULL OUTPUT,
+    @BatchBytes int = 268435456
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    DECLARE @Size int = @BatchSize, @IsHasty bit = 0, @Script nvarchar(500), @Held bigint, @Number int,
+        @Reason nvarchar(1000) = N'Another session holds its row; it was not waited for any longer';
+    WHILE @Size > 0
+    BEGIN
+        BEGIN TRY
+            EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+            EXEC dbo.usp_BlobDelta_CopyBatch @RunId, @TableName, @LeaseEpoch, @Step, @Size, @BatchBytes, @IsHasty, NULL, @Keys OUTPUT, @Rows OUTPUT;
+            RETURN 0;
+        END TRY
+        BEGIN CATCH
+            SET @Number = ERROR_NUMBER();
+            IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+            SET @Script = CONVERT(nvarchar(500), SESSION_CONTEXT(N'BlobDeltaScript'));
+            -- A lock of the job database's own is not of a row; without its folder a row is not whole.
+            IF dbo.ufn_BlobDelta_IsLocked(@Number) = 0 OR @Script IS NULL OR @Step = 2 THROW;
+            SET @Held = (
+                SELECT COUNT(*) FROM dbo.BlobDeltaPendingKey AS p
+                INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = @RunId AND p.CreatedAt >= r.RunStartedAt
+                WHERE p.TableName = @TableName AND p.Reason = @Reason
+            );
+            IF @Size = 1 AND @Held >= 100 THROW;
+            SELECT @Size = @Size / 2, @IsHasty = 1;
+        END CATCH;
+    END;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+    EXEC dbo.usp_BlobDelta_CopyBatch @RunId, @TableName, @LeaseEpoch, @Step, 1, @BatchBytes, 0, @Reason, @Keys OUTPUT, @Rows OUTPUT;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FinishTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FinishTable AS RETURN 0');
@@ -3236,7 +3362,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RunStep
     @TableName nvarchar(400),
     @LeaseEpoch bigint,
     @Step int,
-    @BatchSize int
+    @BatchSize int,
+    @BatchBytes int
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -3248,7 +3375,7 @@ BEGIN
         WHILE @Tries > 0
         BEGIN
             BEGIN TRY
-                EXEC dbo.usp_BlobDelta_RunBatch @RunId, @TableName, @LeaseEpoch, @Step, @BatchSize, @Keys OUTPUT, @Rows OUTPUT;
+                EXEC dbo.usp_BlobDelta_RunBatch @RunId, @TableName, @LeaseEpoch, @Step, @BatchSize, @Keys OUTPUT, @Rows OUTPUT, @BatchBytes;
                 SET @Tries = 0;
             END TRY
             BEGIN CATCH
@@ -3267,7 +3394,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RunParents
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
     @LeaseEpoch bigint,
-    @BatchSize int
+    @BatchSize int,
+    @BatchBytes int
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -3294,7 +3422,7 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': after many passes rows still lack parents that the source has; run the table when the source is quieter');
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
-        IF @Waiting > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @TableName, @LeaseEpoch, 2, @BatchSize;
+        IF @Waiting > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @TableName, @LeaseEpoch, 2, @BatchSize, @BatchBytes;
     END;
 END;
 GO
@@ -3312,7 +3440,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_Run
     @LeaseSeconds int = 600,
     @ResumeRunId uniqueidentifier = NULL,
     @RunId uniqueidentifier = NULL OUTPUT,
-    @TakeOver uniqueidentifier = NULL
+    @TakeOver uniqueidentifier = NULL,
+    @BatchBytes int = 268435456
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -3361,15 +3490,15 @@ BEGIN
             BEGIN
                 SET @IsTree = (SELECT CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END FROM dbo.BlobDeltaTableConfig WHERE TableName = @Table);
                 -- Where no key was queued there is nothing to copy but folders that left a scope and stay there (rule 17).
-                IF @Queued > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize;
+                IF @Queued > 0 EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 1, @BatchSize, @BatchBytes;
                 IF @Queued > 0 OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue WHERE RunId = @RunId AND TableName = @Table AND Processed = 0
                 )
-                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
+                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize, @BatchBytes;
                 IF @Queued > 0 AND @IsTree = 1
                 BEGIN
-                    EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize;
-                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize;
+                    EXEC dbo.usp_BlobDelta_RunStep @RunId, @Table, @Epoch, 3, @BatchSize, @BatchBytes;
+                    EXEC dbo.usp_BlobDelta_RunParents @RunId, @Table, @Epoch, @BatchSize, @BatchBytes;
                 END;
                 SET @Tries = 1;
                 WHILE @Tries > 0
@@ -3416,7 +3545,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RunOperator
     @TableName nvarchar(400) = NULL,
     @BatchSize int = 500,
     @MaxDOP int = 2,
-    @BusinessUnitId uniqueidentifier = NULL
+    @BusinessUnitId uniqueidentifier = NULL,
+    @BatchBytes int = 268435456
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -3426,7 +3556,7 @@ BEGIN
     IF @Mode = N'SingleTable' AND @TableName IS NULL THROW 51001, N'@Mode SingleTable needs @TableName', 1;
     IF @Mode = N'AllTables' SET @TableName = NULL;
     EXEC dbo.usp_BlobDelta_Run @TableName = @TableName, @BatchSize = @BatchSize, @MaxDOP = @MaxDOP,
-        @BusinessUnitId = @BusinessUnitId, @RunId = @RunId OUTPUT;
+        @BusinessUnitId = @BusinessUnitId, @RunId = @RunId OUTPUT, @BatchBytes = @BatchBytes;
     SELECT @RunId AS RunId;
 END;
 GO
@@ -3612,10 +3742,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 7;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 8;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 7
+SELECT N'05_BlobDeltaJobs_Engine.sql', 8
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

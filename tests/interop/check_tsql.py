@@ -58,6 +58,7 @@ def values(tree, units, filetable):
         "TargetColumns": "[stream_id], [file_stream]",
         "SourceColumns": "s.[stream_id], s.[file_stream]",
         "AncestorColumns": "s.[stream_id], CASE WHEN f.IsForeign = 0 THEN s.[file_stream] END",
+        "RowBytes": "COALESCE(s.[cached_file_size], 0)" if filetable else "0 + COALESCE(CONVERT(bigint, DATALENGTH(s.[file_stream])), 0)",
         "MaxDOP": "2",
     }
 

@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders, names, places,
+    batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders, names, places,
     procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types,
     units, untold, upkeep, values, whose,
 };
@@ -284,7 +284,14 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
 ];
 
 /// What is about the procedures called without this program.
-pub const SERVER_ALONE: &[(&str, Scenario)] = list![Scenario: procedures {
+pub const SERVER_ALONE: &[(&str, Scenario)] = list![Scenario:
+batches {
+    a_batch_ends_with_the_row_that_reaches_its_bytes,
+    a_value_that_no_column_holds_is_left_by_its_key_and_the_rest_ships,
+    a_row_that_somebody_holds_is_left_by_its_key_and_the_rest_ships,
+    a_slice_that_cannot_be_truncated_is_emptied_row_by_row,
+}
+procedures {
     a_run_of_the_procedures_alone_is_packed_by_the_program,
     the_procedures_and_the_program_fill_the_same_slice,
     a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice,

@@ -12,6 +12,7 @@ pub mod session;
 mod whose;
 pub mod world;
 
+mod batches;
 mod bundles;
 mod deletions;
 mod destinations;
