@@ -182,6 +182,8 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
     sweep_attempts(disk, out_dir, &name)?;
     let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
     staging.make_folder()?;
+    // Nothing is reached by its path from here on, where somebody may have put a link.
+    let disk = Arc::clone(&staging.disk);
     let mut folders = BTreeSet::new();
     for (file, due) in bundle.files()? {
         for (at, _) in file.match_indices('/') {
@@ -194,7 +196,7 @@ pub fn extract(bundle: &Bundle, disk: &dyn Disk, out_dir: &Path, monitor: &dyn M
         bundle.copy_file(file, due, &mut out, &path, monitor)?;
         out.sync()?;
     }
-    sync_folders(disk, &staging.path)?;
+    sync_folders(disk.as_ref(), &staging.path)?;
     let path = out_dir.join(name.as_str());
     let adopted = settle(&mut staging, out_dir, &path, &Own::of(bundle)?, monitor)?;
     Ok(published(bundle, path, adopted))

@@ -18,9 +18,9 @@ use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
 use super::read::Bundle;
 use super::signature::Signer;
-use super::staging::{Staging, remove_staged};
-use crate::durable::{Disk, EntryKind, write_file};
-use crate::error::{Error, Result};
+use super::staging::{Staging, is_of_bundle, remove_staged};
+use crate::durable::{Disk, EntryKind, in_the_way, write_file};
+use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use crate::monitor::Monitor;
@@ -83,7 +83,8 @@ impl Staged {
     /// manifest must name exactly the files that were written.
     ///
     /// # Errors
-    /// Io; as [`Signer::sign`]; Internal, if manifest and files differ or there is no table.
+    /// Io; as [`Signer::sign`]; Verification, if somebody else put something among the files; Internal, if manifest and
+    /// files differ or there is no table.
     pub fn finish(self, manifest: &Manifest) -> Result<Sealed> {
         if manifest.tables.is_empty() {
             return Err(Error::internal("a bundle without a table was to be published"));
@@ -143,13 +144,20 @@ impl Staged {
             if entry.kind == EntryKind::Folder {
                 continue;
             }
+            let at = self.staging.path.join(&entry.path);
             match due.remove(entry.path.as_str()) {
                 Some(bytes) if bytes.is_none_or(|bytes| bytes == entry.bytes) => {}
-                _ => return Err(Error::internal("a file that was written is not in the manifest").file(&entry.path)),
+                None if entry.kind == EntryKind::File && is_of_bundle(&entry.path) => {
+                    return Err(Error::internal("a file that was written is not in the manifest").file(&entry.path));
+                }
+                // Whoever else can write in the output folder has been here.
+                _ => return Err(in_the_way(&at)),
             }
         }
         match due.first_key_value() {
-            Some((missing, _)) => Err(Error::internal("a file of the manifest was not written").file(missing)),
+            Some((missing, _)) => Err(Error::new(Kind::Io, "a file of the bundle has gone while it was made")
+                .file(self.staging.path.join(missing))
+                .hint("see who else writes in the output folder, or choose another one, and repeat this")),
             None => Ok(()),
         }
     }

@@ -92,6 +92,11 @@ impl Scratch {
     pub fn path(&self) -> &Path {
         &self.0.path
     }
+
+    /// The disk from which it is reached, whatever is put in its place.
+    pub fn disk(&self) -> &dyn Disk {
+        self.0.disk.as_ref()
+    }
 }
 
 /// What a dead process left, and what became of it.

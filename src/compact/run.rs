@@ -2,7 +2,7 @@
 
 use super::options::CompactOptions;
 use super::{inputs, table};
-use crate::bundle::{Bundle, Form, Published, Scratch, Staged, check_plain, sweep_staging};
+use crate::bundle::{Access, Bundle, Container, Form, Published, Scratch, Staged, check_plain, sweep_staging};
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
@@ -43,8 +43,9 @@ pub fn compact(
     while let (true, Some(between)) = (bundles.len() > most, &between) {
         let rest = bundles.split_off(most);
         let plain = CompactOptions { form: Form::Folder, signer: None, ..options.clone() };
-        let first = write(&bundles, disk, between.path(), &plain, monitor)?;
-        bundles = [Bundle::open(first.path())?].into_iter().chain(rest).collect();
+        let first = write(&bundles, between.disk(), between.path(), &plain, monitor)?;
+        let container = Container::open_beneath(between.disk(), first.path(), &Access::own())?;
+        bundles = [Bundle::open_in(container)?].into_iter().chain(rest).collect();
     }
     write(&bundles, disk, out_dir, options, monitor)
 }

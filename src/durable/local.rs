@@ -284,6 +284,19 @@ pub fn keep_private(with_group: bool) {
     let _ = with_group;
 }
 
+/// Makes an empty file that its user alone may read (or the group too, [`keep_private`]), whatever the umask, for
+/// who is going to fill it by other ways than a [`Disk`]: SQLite, whose journals get the rights of their database.
+/// One that is there stays as it is.
+///
+/// # Errors
+/// Io.
+pub fn make_private(path: &Path) -> Result<()> {
+    match at::create(&At::path(path)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// One call for the file system, where there is such a call: a sync for each of many small files
 /// takes longer than writing them.
 #[cfg(target_os = "linux")]
@@ -323,6 +336,21 @@ mod tests {
         Local.remove_dir(&b).unwrap();
         Local.rename(&a, &b).unwrap();
         assert!(b.is_dir() && !a.exists());
+    }
+
+    /// Whatever the umask of whoever uses the library: it takes nothing from these, and adds nothing.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_is_for_its_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, inner, database) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+        Local.create(&file).unwrap();
+        Local.create_dir(&inner).unwrap();
+        make_private(&database).unwrap();
+        make_private(&database).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&file), mode(&inner), mode(&database)), (0o600, 0o700, 0o600));
     }
 
     #[cfg(unix)]

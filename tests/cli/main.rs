@@ -12,6 +12,8 @@ mod copies;
 mod demo;
 mod leftovers;
 mod memory;
+#[cfg(unix)]
+mod modes;
 mod reconciled;
 mod refusals;
 mod replays;

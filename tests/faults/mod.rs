@@ -11,6 +11,7 @@ mod disks;
 mod ground;
 mod kills;
 mod names;
+mod neighbour;
 mod operations;
 mod power;
 mod races;
@@ -120,6 +121,14 @@ pub fn list() -> List {
     add("every_operation_of_an_unpacking_fails_once", operations::unpack);
     add("every_operation_of_an_archive_fails_once", operations::archive);
     add("every_operation_of_an_extraction_fails_once", operations::extract);
+    add("attack_a_neighbour_between_any_two_steps_of_a_ship", neighbour::of_ship);
+    add("attack_a_neighbour_between_any_two_steps_of_a_ship_that_mends", neighbour::of_mend);
+    add("attack_a_neighbour_between_any_two_steps_of_a_prune", neighbour::of_prune);
+    add("attack_a_neighbour_between_any_two_steps_of_a_receive", neighbour::of_receive);
+    add("attack_a_neighbour_between_any_two_steps_of_an_extraction", neighbour::of_extract);
+    add("attack_a_neighbour_between_any_two_steps_of_an_archive", neighbour::of_archive);
+    add("attack_a_neighbour_between_any_two_steps_of_a_compaction", neighbour::of_compact);
+    add("attack_a_neighbour_between_any_two_steps_of_an_unpacking", neighbour::of_unpack);
     list.add_on_demand("a_long_soak_in_this_process", soak::in_this_process);
     let names: (_, fn()) = ("hostile_names_on_a_server", names::hostile_names_on_a_server);
     for (name, case) in server::CASES.into_iter().chain([names]) {

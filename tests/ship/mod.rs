@@ -2,12 +2,12 @@
 
 mod attacks;
 mod crashes;
-mod folders;
+pub mod folders;
 mod hostile;
 mod http;
 mod pairs;
 mod proxy;
-mod prune;
+pub mod prune;
 mod remote;
 mod servers;
 mod together;

@@ -6,7 +6,7 @@ use super::resolved::spelled;
 use super::series::Series;
 use super::types;
 use crate::backend::connect::{OpenOptions, broken_off};
-use crate::durable::{Disk, Refusal};
+use crate::durable::{Disk, Refusal, make_private};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ServerTime};
 use crate::model::column::Column;
@@ -89,6 +89,7 @@ impl Session {
             return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
         }
         if !main.exists() {
+            make_private(&main)?;
             made.databases.push(options.main_database.clone());
         }
         // The flag counts for databases that are attached too, and `table add` makes a slice's.
@@ -140,6 +141,9 @@ impl Session {
         let file = file_of(&self.folder, name)?;
         let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
         let is_new = !file.exists();
+        if is_new {
+            make_private(&file)?;
+        }
         let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
         self.connection.execute(&attach, [path]).map_err(|error| {
             failed("attach a database", error)
