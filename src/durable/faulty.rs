@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What the disk does at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,8 +209,8 @@ impl Disk for Faulty {
         self.inner.hold(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<Option<File>> {
-        self.inner.lock(path)
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
+        self.inner.lock(path, patience)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {

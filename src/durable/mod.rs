@@ -28,7 +28,10 @@ use crate::error::Result;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// How long is waited for those who put a few names in a folder in order, which takes moments.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file that was created by [`Disk::create`] and is being written.
 pub trait DurableFile: Write + Send {
@@ -84,12 +87,12 @@ pub trait Disk: Send + Sync {
     /// it ends. `None`, if somebody else holds it, it is not there, or the file system has no locks.
     fn hold(&self, path: &Path) -> Option<File>;
 
-    /// The same, after waiting for whoever else holds it; a minute at most, because what is done under such
-    /// a lock takes moments. `None`, if the file system has no locks.
+    /// The same, after waiting for whoever else holds it, but no longer than that. `None`, if the file system has
+    /// no locks.
     ///
     /// # Errors
     /// Io, if somebody else holds it for longer, or it is not there; as [`Disk::look`].
-    fn lock(&self, path: &Path) -> Result<Option<File>>;
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>>;
 
     /// Creates a folder that is not there yet.
     ///

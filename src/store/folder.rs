@@ -11,7 +11,8 @@
 
 use super::{Alone, Head, Object, Stage, Store, Upload, Watch, upload};
 use crate::durable::{
-    Disk, DurableFile, Entry, EntryKind, Sharing, in_the_way, make_held, remove_ours, staging_base, staging_name,
+    Disk, DurableFile, Entry, EntryKind, PATIENCE, Sharing, in_the_way, make_held, remove_ours, staging_base,
+    staging_name,
 };
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -284,7 +285,7 @@ impl Store for Folder {
     }
 
     fn alone(&self) -> Result<Alone> {
-        Ok(Alone { _held: self.disk.lock(&self.root)? })
+        Ok(Alone { _held: self.disk.lock(&self.root, PATIENCE)? })
     }
 
     fn stage(&self, name: &str) -> Result<Stage> {

@@ -1,9 +1,10 @@
 //! [`OutFolder`]: the folder that an unpacking writes into.
 
 use crate::durable::{Disk, EntryKind, Sharing};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 /// See the module's text. It is empty, or not there yet, and no link. It is made when something is written, held
 /// against another unpacking, and everything in it is reached from its handle, so that whoever can
@@ -59,10 +60,14 @@ impl<'a> OutFolder<'a> {
         if !self.check_empty()? {
             self.above.create_dir(self.path)?;
         }
-        let held = self.above.hold(self.path);
-        // Where there are locks, whoever writes into it holds it, and what it holds was looked at under the lock.
+        let another = || refused(self.path, "another unpacking writes into this folder");
+        let held = self.above.lock(self.path, Duration::ZERO).map_err(|error| match error.kind() {
+            Kind::Io => another().caused_by(error),
+            _ => error,
+        })?;
+        // Where there are locks, whoever writes into it holds it, and what it holds is looked at under the lock.
         if !self.above.list(self.path)?.is_empty() {
-            return Err(refused(self.path, "another unpacking writes into this folder"));
+            return Err(another());
         }
         Ok(Opened { disk: self.above.beneath(self.path, Sharing::Ours)?, _held: held })
     }

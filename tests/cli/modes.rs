@@ -46,6 +46,14 @@ fn make(world: &World, folder: &str, mode: u32) {
     std::fs::set_permissions(world.path(folder), std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// Whoever uses the library has a umask of their own.
+#[test]
+fn attack_others_read_a_database_that_the_library_made() {
+    let world = World::bare();
+    world.backend().create_database("Src").unwrap();
+    assert_modes(&world.path("source"), (0o600, 0o700), 2);
+}
+
 /// Bundles in each form, received and unpacked files, databases of instances that are new.
 #[test]
 fn attack_others_read_what_is_made() {

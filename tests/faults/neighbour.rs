@@ -22,6 +22,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const DIARY: &str = "diary.txt";
 const PRECIOUS: &str = "nobody else's";
@@ -166,9 +167,9 @@ impl Disk for Watched {
         self.inner.hold(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<Option<File>> {
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
         self.step(path);
-        self.inner.lock(path)
+        self.inner.lock(path, patience)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -289,7 +290,9 @@ impl Work {
             Self::Compact => {
                 let all = names(&dir.join("drop")).into_iter().filter(|name| name.ends_with(".bundle")).take(3);
                 let all = all.map(|name| Bundle::open(&dir.join("drop").join(name))).collect::<Result<_>>()?;
-                compact(all, disk, &into, &CompactOptions::default(), &Silent).map(drop)
+                // With intermediate bundles.
+                let options = CompactOptions { side_by_side: 2, ..CompactOptions::default() };
+                compact(all, disk, &into, &options, &Silent).map(drop)
             }
             Self::Unpack => {
                 let options = UnpackOptions::new(into.join("files"));

@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What becomes of names and bytes that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,8 +265,8 @@ impl Disk for Power {
         Local.hold(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<Option<File>> {
-        Local.lock(path)
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
+        Local.lock(path, patience)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {

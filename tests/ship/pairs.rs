@@ -11,7 +11,10 @@ use crate::ship::crashes::assert_whole;
 use crate::ship::folders::{Site, in_folder, names};
 use crate::ship::prune::{Weeks, copy};
 use crate::world::tree;
+use blobdelta::bundle::places;
+use blobdelta::monitor::Silent;
 use blobdelta::store::Location;
+use blobdelta::verify::{Level, verify};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -34,7 +37,7 @@ struct Pair {
     only_one: bool,
 }
 
-const PAIRS: [Pair; 15] = [
+const PAIRS: [Pair; 16] = [
     Pair::new("ship beside ship", ["ship made/ONE drop", "ship made/ONE drop"], one, has_one),
     Pair::new("a mend beside a mend", ["ship made/ONE drop", "ship made/ONE drop"], damaged, has_one),
     Pair::new(
@@ -59,6 +62,12 @@ const PAIRS: [Pair; 15] = [
         ["receive drop --out in", "receive drop --out in"],
         weeks_shipped,
         all_received,
+    ),
+    Pair::new(
+        "receive beside receive from elsewhere",
+        ["receive drop --out in", "receive elsewhere --out in"],
+        at_two_places,
+        both_remembered,
     ),
     Pair::new(
         "receive into where ship ships to",
@@ -184,9 +193,12 @@ impl Trial {
 
     /// At each place: markers have their files, and what readers see is whole.
     fn assert_whole(&self, context: &str) {
-        for place in ["drop", "in"] {
-            assert_whole(Location::of_folder(&self.path(place)).unwrap().to_string().into(), context);
-            assert_whole(self.path(place), context);
+        let urls = ["drop", "in"].map(|place| Location::of_folder(&self.path(place)).unwrap().to_string().into());
+        for place in urls.into_iter().chain([self.path("drop"), self.path("in")]) {
+            for found in places(&[place]).unwrap() {
+                let report = verify(&found.path, Level::Default, &Silent).unwrap();
+                assert!(report.is_good(), "{context}: {:?}", report.findings);
+            }
         }
     }
 
@@ -238,7 +250,6 @@ fn play(pair: &Pair) {
             let again = trial.command(line).output().unwrap();
             assert!(again.status.success(), "{context}: and again: {again:?}");
         }
-        trial.assert_whole(&context);
         assert_eq!(trial.litter(), [] as [String; 0], "{context}");
     }
 }
@@ -253,6 +264,12 @@ fn one_shipped() -> Ground {
     Ground::One(site)
 }
 
+fn at_two_places() -> Ground {
+    let ground = one_shipped();
+    copy(&ground.site().path("drop"), &ground.site().path("elsewhere"));
+    ground
+}
+
 fn damaged() -> Ground {
     let ground = one_shipped();
     std::fs::remove_file(ground.site().there("data/t001-Files/part-00000.parquet")).unwrap();
@@ -262,8 +279,7 @@ fn damaged() -> Ground {
 fn archived() -> Ground {
     let site = Site::new();
     let bundle = blobdelta::bundle::Bundle::open(&site.bundle).unwrap();
-    let silent = blobdelta::monitor::Silent;
-    blobdelta::bundle::archive(&bundle, &blobdelta::durable::Local, &site.path("made"), None, &silent).unwrap();
+    blobdelta::bundle::archive(&bundle, &blobdelta::durable::Local, &site.path("made"), None, &Silent).unwrap();
     Ground::One(site)
 }
 
@@ -317,6 +333,14 @@ fn one_root(trial: &Trial, ended: &[Output]) {
 fn all_received(trial: &Trial, ended: &[Output]) {
     if ended.iter().all(|one| one.status.success()) {
         assert_eq!(in_folder(&trial.path("in")).len(), 6, "{ended:?}");
+    }
+}
+
+/// What either saw is remembered.
+fn both_remembered(trial: &Trial, ended: &[Output]) {
+    if ended.iter().all(|one| one.status.success()) {
+        let memory = std::fs::read_to_string(trial.path("in").join(".blobdelta-received.json")).unwrap();
+        assert!(memory.contains("/drop\"") && memory.contains("/elsewhere\""), "{memory}: {ended:?}");
     }
 }
 

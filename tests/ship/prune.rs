@@ -66,13 +66,13 @@ impl Weeks {
         name(&self.bundles[0])
     }
 
-    fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
+    pub fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
         let options = PruneOptions { keep_weeks: 1, is_plan, access: Access::default() };
         prune(&self.site.drop(), &options, disk, &Silent)
     }
 
     /// The names of bundles with a marker, and that nothing else lies there.
-    fn there(&self) -> Vec<String> {
+    pub fn there(&self) -> Vec<String> {
         let all = names(&self.site.path("drop"));
         let marked: Vec<String> =
             all.iter().filter_map(|name| name.strip_suffix(".complete")).map(str::to_owned).collect();

@@ -6,6 +6,7 @@ use crate::List;
 use crate::faults::is_full;
 use crate::ship::crashes::assert_whole;
 use crate::ship::folders::{Site, assert_same, names};
+use crate::ship::prune::{Weeks, copy};
 use blobdelta::durable::{Disk, DurableFile, Entry, Faulty, Local, Sharing, When};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::monitor::Silent;
@@ -14,10 +15,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 pub fn add_to(list: &mut List) {
     list.add("two_ships_at_once_leave_no_marker_without_a_file", None, || play(|_| ()));
     list.add("two_mends_at_once_leave_no_marker_without_a_file", None, || play(damage));
+    list.add("a_prune_at_any_step_of_a_ship_leaves_no_marker_without_a_file", None, || beside_a_prune(false));
+    list.add("a_ship_at_any_step_of_a_prune_leaves_no_marker_without_a_file", None, || beside_a_prune(true));
+    list.add("attack_another_bundle_has_the_name_first", None, another_has_the_name);
 }
 
 /// Does something else before its n-th operation, and may die so many operations after it.
@@ -84,9 +89,9 @@ impl Disk for Interrupted {
         self.inner.hold(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<Option<File>> {
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
         self.reached(path)?;
-        self.inner.lock(path)
+        self.inner.lock(path, patience)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -201,4 +206,73 @@ fn meet(site: &Arc<Site>, is_new: bool, (at, when, lives): (u64, When, Option<u6
         assert_whole(place(site), context);
     }
     assert_standing(site, context);
+}
+
+/// A bundle that a compacted one stands for is shipped once more and pruned: one acts at each step of the other.
+fn beside_a_prune(is_ship_second: bool) {
+    let weeks = Arc::new(Weeks::new());
+    weeks.compacted(2);
+    let (there, before) = (weeks.site.path("drop"), weeks.site.path("before"));
+    std::fs::rename(&there, &before).unwrap();
+    // With it there, and with it gone: then it is sent whole.
+    for is_gone in [false, true] {
+        let begin = || {
+            let _ = std::fs::remove_dir_all(&there);
+            copy(&before, &there);
+            if is_gone {
+                std::fs::remove_dir_all(there.join(weeks.first())).unwrap();
+                std::fs::remove_file(there.join(weeks.first() + ".complete")).unwrap();
+            }
+        };
+        let act = |weeks: &Weeks, disk: &dyn Disk, is_ship: bool| match is_ship {
+            true => ship(&weeks.bundles[0], &weeks.site.drop(), &ShipOptions::default(), disk, &Silent).map(drop),
+            false => weeks.prune(false, disk).map(drop),
+        };
+        begin();
+        let alone = Interrupted::new(u64::MAX, None, there.clone(), || ());
+        act(&weeks, &alone, !is_ship_second).unwrap();
+        for at in (1..=alone.count()).step_by(if is_full() { 1 } else { 5 }) {
+            let context = format!("the other one at {at} of {}, gone: {is_gone}", alone.count());
+            begin();
+            let other = Arc::clone(&weeks);
+            let other = move || drop(act(&other, &Local, is_ship_second));
+            let ended = act(&weeks, &Interrupted::new(at, None, there.clone(), other), !is_ship_second);
+            if let Err(error) = &ended {
+                assert!(matches!(error.kind(), Kind::Usage | Kind::Io | Kind::Verification), "{context}: {error}");
+            }
+            assert_whole(weeks.site.drop().to_string().into(), &format!("{context}: {ended:?}"));
+            assert_whole(there.clone(), &context);
+            act(&weeks, &Local, true).unwrap();
+            act(&weeks, &Local, false).unwrap();
+            weeks.there();
+        }
+    }
+}
+
+/// Somebody gives a bundle of the same names and sizes, but not the same bytes, the name before we do.
+fn another_has_the_name() {
+    let site = Arc::new(Site::new());
+    let forged = site.path("forged");
+    copy(&site.bundle, &forged);
+    let part = forged.join("data/t001-Files/part-00000.parquet");
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(part, bytes).unwrap();
+    let alone = Interrupted::new(u64::MAX, None, site.path("drop"), || ());
+    send(&site, &alone).unwrap();
+    let mut refused = 0;
+    for at in 1..=alone.count() {
+        begin(&site, |_| ());
+        let (other, forged) = (Arc::clone(&site), forged.clone());
+        let act = move || {
+            let name = other.path("drop").join(other.name());
+            if !name.exists() {
+                copy(&forged, &name);
+            }
+        };
+        let ended = send(&site, &Interrupted::new(at, None, site.path("drop"), act));
+        assert_whole(Site::drop(&site).to_string().into(), &format!("at {at}: {ended:?}"));
+        refused += u32::from(ended.is_err());
+    }
+    assert!(refused > 10, "{refused} of {}", alone.count());
 }
