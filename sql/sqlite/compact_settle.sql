@@ -5,7 +5,7 @@ SELECT key, sort, parent, has_path, depth, input, place
 FROM (
     SELECT *, row_number() OVER (
         PARTITION BY key
-        ORDER BY modified IS NULL, modified DESC, tombstone DESC, started DESC, run DESC, input DESC
+        ORDER BY modified IS NULL, modified DESC, deleted DESC, started DESC, run DESC, tombstone DESC, input DESC
     ) AS nth
     FROM version
 )
@@ -44,7 +44,9 @@ JOIN placed ON placed.key = latest.key;
 INSERT INTO chosen (input, tombstone, shift, place)
 SELECT input, 1, 0, place
 FROM (
-    SELECT *, row_number() OVER (PARTITION BY key ORDER BY modified DESC, started DESC, run DESC, input DESC) AS nth
+    SELECT *, row_number() OVER (
+        PARTITION BY key ORDER BY modified DESC, deleted DESC, started DESC, run DESC, input DESC
+    ) AS nth
     FROM version
     WHERE tombstone = 1
 )

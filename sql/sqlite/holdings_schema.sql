@@ -1,4 +1,5 @@
--- The latest version of each key that bundles hold; times in ticks, NULL as -1.
+-- The latest version of each key that bundles hold; times in ticks, NULL as -1. Tombstone: 0 of a row, 1 of
+-- one that left its scope, 2 of one that was deleted.
 CREATE TABLE holding (
     Key        BLOB NOT NULL PRIMARY KEY,
     Modified   INTEGER NOT NULL,

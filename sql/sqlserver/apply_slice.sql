@@ -5,7 +5,8 @@
 -- time: each slice is applied once, and what was cut off goes on where it was.
 --
 -- What wins, for each key: the greatest DeltaModifiedOn, NULL being least; on a tie the run that started
--- later, then the greater RunId by its text; a deletion wins a tie against a row. So slices may
+-- later, then the greater RunId by its text; a deletion wins a tie against a row, and a key that left its unit one
+-- against the rows of earlier runs. So slices may
 -- overlap, and may come late. Deletions are kept in dbo.BlobDeltaTombstone, so that one that came
 -- before its row still wins; what was applied stands in dbo.BlobDeltaSliceApplied.
 --
@@ -336,7 +337,11 @@ BEGIN
         SET @Here = N'N''' + REPLACE(SUBSTRING(@Into, LEN(@Target) + 2, 800), N'''', N'''''') + N'''';
         SET @Beaten = REPLACE(REPLACE(REPLACE(N'EXISTS (
             SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS d
-            WHERE d.TableName = {Here} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (s.DeltaModifiedOn IS NULL OR d.DeletedOn >= s.DeltaModifiedOn)
+            WHERE d.TableName = {Here} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (
+                s.DeltaModifiedOn IS NULL
+                OR d.DeletedOn > s.DeltaModifiedOn
+                OR (d.DeletedOn = s.DeltaModifiedOn AND (d.Scope = N'''' OR d.RunStartedAt > @RunStart))
+            )
         )', N'{Target}', @Target), N'{Key}', @Key), N'{Here}', @Here);
         SET @Wins = N'(
             s.DeltaModifiedOn > t.DeltaModifiedOn
@@ -371,7 +376,11 @@ BEGIN
             FROM {Into} AS t
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
             INNER JOIN {Target}.[dbo].[BlobDeltaSliceApplied] AS a ON a.RunId = t.DeltaRunId AND a.TableName = @Name AND a.Scope = @Scope
-            WHERE COALESCE(@Others, 0) = 0 AND d.Reason = N''LeftScope'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
+            WHERE COALESCE(@Others, 0) = 0 AND d.Reason = N''LeftScope'' AND (
+                t.DeltaModifiedOn IS NULL
+                OR d.DeletedOn > t.DeltaModifiedOn
+                OR (d.DeletedOn = t.DeltaModifiedOn AND (t.DeltaRunStartedAt IS NULL OR t.DeltaRunStartedAt <= @RunStart))
+            );
             SET @Removed = @Removed + @@ROWCOUNT;
             UPDATE b SET DeletedOn = d.DeletedOn, RunStartedAt = @RunStart, RunId = @RunId
             FROM {Target}.[dbo].[BlobDeltaTombstone] AS b

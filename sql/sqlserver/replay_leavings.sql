@@ -18,7 +18,10 @@ WHERE NOT EXISTS (
 DELETE o
 FROM dbo.BlobDeltaReplayOther AS o
 INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
-WHERE o.TableName = @P1 AND o.Scope = @P2 AND (o.ModifiedOn IS NULL OR s.vm >= o.ModifiedOn);
+WHERE o.TableName = @P1 AND o.Scope = @P2
+  AND NOT EXISTS (
+    SELECT 1 FROM (SELECT o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr) AS n WHERE [{NotedOutranksStaged}]
+  );
 -- What stays staged are the keys of rows that lose.
 DELETE s
 FROM #BlobDeltaStage AS s
@@ -26,7 +29,7 @@ WHERE NOT EXISTS (
     SELECT 1
     FROM [{Standing}] AS v
     INNER JOIN dbo.BlobDeltaReplayRun AS r ON r.TableName = @P1 AND r.RunId = v.vr AND r.Scope = @P2
-    WHERE v.k = s.k AND (v.vm IS NULL OR s.vm >= v.vm)
+    WHERE v.k = s.k AND NOT [{StandingOutranksStaged}]
 );
 DELETE t
 FROM [{Target}] AS t

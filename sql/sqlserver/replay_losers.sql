@@ -1,12 +1,21 @@
 -- Rule 14: drops the staged rows that lose against what the target has, @P1 being the target, as [schema].[table], and @P2 the
 -- scope of the chain that they are of. What stays in #BlobDeltaStage is written.
--- Rule 17: a tombstone of a scope concerns rows of its own chain alone; a tombstone wins a tie, whatever the runs.
+-- A deletion wins a tie, whatever the runs. Rule 17: a tombstone of a scope concerns rows of its own chain alone, and
+-- wins a tie against earlier runs.
 DELETE s
 FROM #BlobDeltaStage AS s
 WHERE EXISTS (
     SELECT 1 FROM dbo.BlobDeltaTombstone AS d
-    WHERE d.TableName = @P1 AND d.stream_id = s.k AND d.Scope IN (N'', @P2) AND (s.vm IS NULL OR d.DeletedOn >= s.vm)
+    WHERE d.TableName = @P1 AND d.stream_id = s.k AND d.Scope = N'' AND (s.vm IS NULL OR d.DeletedOn >= s.vm)
 );
+DELETE s
+FROM #BlobDeltaStage AS s
+INNER JOIN (
+    SELECT d.stream_id AS k, d.DeletedOn AS vm, d.RunStartedAt AS vs, d.RunId AS vr
+    FROM dbo.BlobDeltaTombstone AS d
+    WHERE d.TableName = @P1 AND d.Scope = @P2
+) AS n ON n.k = s.k
+WHERE NOT [{StagedOutranksNoted}];
 INSERT INTO dbo.BlobDeltaReplayRun (TableName, RunId, Scope)
 SELECT DISTINCT @P1, s.vr, @P2
 FROM #BlobDeltaStage AS s

@@ -89,7 +89,7 @@ pub(super) fn unmarked() -> Version {
 pub(super) fn rank(modified_on: Option<Timestamp>, run_started_at: Option<Timestamp>, run_id: Option<Guid>) -> Version {
     Version {
         modified_on,
-        tombstone: false,
+        tombstone: None,
         run_started_at: run_started_at.unwrap_or(Timestamp::MIN),
         run_id: run_id.unwrap_or(Guid::from_bytes([0; 16])),
     }

@@ -7,6 +7,7 @@
 //! the latest version that some chain holds.
 
 use crate::model::run::Scope;
+use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
 use std::collections::BTreeMap;
 
@@ -23,8 +24,8 @@ impl ChainVersion {
     /// Rule 14 between chains: of two of one ModifiedOn the whole row wins, whichever run is later.
     fn outranks(&self, other: &Self) -> bool {
         let rank = |held: &Self| {
-            let Version { modified_on, tombstone, run_started_at, run_id } = held.version;
-            (modified_on, tombstone, !held.is_part, run_started_at, run_id)
+            let Version { modified_on, run_started_at, run_id, .. } = held.version;
+            (modified_on, !held.is_part, run_started_at, run_id)
         };
         rank(self) > rank(other)
     }
@@ -52,14 +53,14 @@ impl Standing {
         self.row.map(|row| row.version)
     }
 
-    /// The latest tombstone that concerns rows of a chain.
+    /// The tombstone that concerns rows of a chain and outranks most.
     pub fn tombstone(&self, scope: Scope) -> Option<Version> {
         self.deleted.max(self.left.get(&scope).copied())
     }
 
     /// A row comes. Returns whether it is to be written. If it is not, what stands may be another chain's by now.
     pub fn take_row(&mut self, scope: Scope, held: ChainVersion) -> bool {
-        let held = ChainVersion { version: Version { tombstone: false, ..held.version }, ..held };
+        let held = ChainVersion { version: Version { tombstone: None, ..held.version }, ..held };
         if self.tombstone(scope) >= Some(held.version) {
             return false;
         }
@@ -98,7 +99,7 @@ impl Standing {
 
     /// The key was deleted. Returns whether its row is to be removed.
     pub fn take_deletion(&mut self, version: Version) -> bool {
-        let version = Version { tombstone: true, ..version };
+        let version = Version { tombstone: Some(DeletionReason::Deleted), ..version };
         self.deleted = self.deleted.max(Some(version));
         self.others.retain(|_, other| other.version > version);
         let is_lost = self.version().is_some_and(|row| row < version);
@@ -111,7 +112,7 @@ impl Standing {
     /// The key left a scope. Returns whether its row is to be removed; a row that another chain has too stays,
     /// with that chain's rank, and without its blobs where that chain has it without them.
     pub fn take_leaving(&mut self, scope: Scope, version: Version) -> bool {
-        let version = Version { tombstone: true, ..version };
+        let version = Version { tombstone: Some(DeletionReason::LeftScope), ..version };
         let left = self.left.entry(scope).or_insert(version);
         *left = version.max(*left);
         self.others.retain(|of, other| *of != scope || other.version > version);
@@ -148,7 +149,11 @@ impl Standing {
 
     /// Puts an entry that was read into its place.
     pub(super) fn put(&mut self, entry: Entry, version: Version) {
-        let tombstone = matches!(entry, Entry::Deleted | Entry::Left(_));
+        let tombstone = match entry {
+            Entry::Deleted => Some(DeletionReason::Deleted),
+            Entry::Left(_) => Some(DeletionReason::LeftScope),
+            Entry::Row(..) | Entry::Other(..) => None,
+        };
         let version = Version { tombstone, ..version };
         match entry {
             Entry::Row(scope, is_part) => (self.row, self.row_scope) = (Some(ChainVersion { version, is_part }), scope),

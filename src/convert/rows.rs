@@ -112,6 +112,7 @@ impl BatchRows {
             },
             None => return Err(Error::verification("the rows have no such column").column(DELTA_MODIFIED_ON)),
         };
+        let tombstone = tombstone.then(|| self.reason(row)).transpose()?;
         Ok(Version { modified_on, tombstone, run_started_at: self.run_started_at(row)?, run_id: self.run_id(row)? })
     }
 

@@ -145,7 +145,7 @@ impl<'a> Reconciler<'a> {
         }
         if !row.is_there {
             // Metadata without its row: nothing to send, unless it was sent before.
-            match holding.filter(|holding| !holding.version.tombstone) {
+            match holding.filter(|holding| holding.version.tombstone.is_none()) {
                 Some(holding) => self.lost.push((row.key, holding)),
                 None => self.report.not_due += 1,
             }
@@ -173,8 +173,9 @@ impl<'a> Reconciler<'a> {
     fn kind(&self, row: &InventoryRow, modified_on: Timestamp, holding: Option<Holding>) -> Option<FindingKind> {
         let Some(holding) = holding else { return Some(FindingKind::Missing) };
         let held = holding.version.modified_on;
-        if holding.version.tombstone {
-            let is_later = held >= Some(modified_on);
+        if let Some(reason) = holding.version.tombstone {
+            // What left its scope and is in it again wins by a later run.
+            let is_later = held > Some(modified_on) || (reason == DeletionReason::Deleted && held == Some(modified_on));
             return Some(if is_later { FindingKind::Buried } else { FindingKind::Missing });
         }
         if held < Some(modified_on) {

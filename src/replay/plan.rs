@@ -114,7 +114,7 @@ fn decide(
     planned: &mut PlannedTable,
 ) -> Result<()> {
     let version = some.versions[nth];
-    if version.tombstone {
+    if version.tombstone.is_some() {
         let is_removed = match some.reason(nth)? {
             DeletionReason::Deleted => standing.take_deletion(version),
             DeletionReason::LeftScope => standing.take_leaving(scope, version),

@@ -32,20 +32,21 @@ def by_the_rules(folder):
     best, tombstones = {}, 0
     for kind, is_tombstone in [("part", False), ("deletes", True)]:
         for path in sorted(folder.glob(f"*.bundle/data/t*-ReferralAttachment/{kind}-*.parquet")):
-            for row in rows_of(path, RANK if is_tombstone else [*RANK, "DeltaContentSha256"]):
+            for row in rows_of(path, [*RANK, "DeltaReason" if is_tombstone else "DeltaContentSha256"]):
                 key, modified, started, run = (row[name] for name in RANK)
                 tombstones += is_tombstone
-                rank = (modified is not None, modified or 0, is_tombstone, started, raw(run))
+                is_deleted = row.get("DeltaReason") == "Deleted"
+                rank = (modified is not None, modified or 0, is_deleted, started, raw(run), is_tombstone)
                 if raw(key) not in best or best[raw(key)][0] < rank:
                     best[raw(key)] = (rank, (modified, raw(run), row.get("DeltaContentSha256")))
-    return {key: found for key, (rank, found) in best.items() if not rank[2]}, tombstones
+    return {key: found for key, (rank, found) in best.items() if not rank[-1]}, tombstones
 
 
 def unrun():
     """Documents beside the page that print a query over parts: nobody would run it."""
     root = PAGE.parents[1]
     pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("sql/**/*.md")]
-    return [page for page in pages if any(call in page.read_text("utf-8") for call in ("read_parquet", "scan_parquet"))]
+    return [page for page in pages if any(call in page.read_text("utf-8") for call in ("read_parquet", "scan_parquet", "QUALIFY"))]
 
 
 def block(language, nth):

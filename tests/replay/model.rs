@@ -3,6 +3,7 @@
 use crate::made::{Made, Row, at, key};
 use crate::replay::place::Place;
 use blobdelta::model::id::Guid;
+use blobdelta::model::slice::DeletionReason;
 use blobdelta::model::version::Version;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -82,7 +83,7 @@ fn note(model: &mut BTreeMap<Guid, (Version, Option<Vec<u8>>)>, made: &Made) {
     for (row_key, modified, value) in rows.chain(tombstones) {
         let version = Version {
             modified_on: modified.map(at),
-            tombstone: value.is_none(),
+            tombstone: value.is_none().then_some(DeletionReason::Deleted),
             run_started_at: at(made.started),
             run_id: key(made.run),
         };

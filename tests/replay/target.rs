@@ -82,7 +82,7 @@ pub fn entry(root: u8, rows: u64, complete: bool) -> LedgerEntry {
 }
 
 pub fn version(modified: Option<i64>) -> Version {
-    Version { modified_on: modified.map(at), tombstone: false, run_started_at: at(5), run_id: key(5) }
+    Version { modified_on: modified.map(at), tombstone: None, run_started_at: at(5), run_id: key(5) }
 }
 
 fn put(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {

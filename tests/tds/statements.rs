@@ -440,7 +440,7 @@ fn target(columns: &[Column]) -> TargetSpec {
 }
 
 fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
-    let version = Version { modified_on: Some(now()), tombstone: false, run_started_at: now(), run_id: key() };
+    let version = Version { modified_on: Some(now()), tombstone: None, run_started_at: now(), run_id: key() };
     let entry = LedgerEntry {
         root_sha256: root(),
         part: "data/t001-files/part-00000.parquet".into(),
@@ -455,9 +455,9 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
     tried(session.prepare_target(spec, true));
     tried(session.ledger(spec, root()));
     tried(session.apply_rows(spec, &rows(), &keys, &[version; 2], &entry));
-    let tombstone = Version { tombstone: true, ..version };
     for reason in [DeletionReason::Deleted, DeletionReason::LeftScope] {
-        let tombstones = keys.map(|key| TombstoneRow { key, version: tombstone, reason });
+        let tombstones =
+            keys.map(|key| TombstoneRow { key, version: Version { tombstone: Some(reason), ..version }, reason });
         tried(session.apply_tombstones(spec, &tombstones, &entry));
     }
     tried(session.applied_bundles(spec));

@@ -90,7 +90,7 @@ impl<'c> Applier<'c> {
 
     /// What one row did.
     pub(super) fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
-        let version = Version { tombstone: false, ..*version };
+        let version = Version { tombstone: None, ..*version };
         let before = self.lookup.standing(key)?;
         let mut after = before.clone();
         if !after.take_row(self.spec.scope, ChainVersion { version, is_part: self.is_part(rows, row)? }) {

@@ -5,6 +5,7 @@ use crate::backend::holdings::{Holding, Holdings};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -28,12 +29,21 @@ impl HoldingStore {
     }
 }
 
+/// Of a key: 0 a row, 1 that it left its scope, 2 that it was deleted.
+fn reason(kept: u8) -> Option<DeletionReason> {
+    match kept {
+        0 => None,
+        1 => Some(DeletionReason::LeftScope),
+        _ => Some(DeletionReason::Deleted),
+    }
+}
+
 /// From the column of `Modified` on.
 fn holding(row: &Row<'_>, at: usize) -> rusqlite::Result<Holding> {
     let digest = |at| row.get::<_, Option<[u8; 32]>>(at).map(|bytes| bytes.map(Sha256::from_bytes));
     let version = Version {
         modified_on: Timestamp::from_ticks(row.get(at)?),
-        tombstone: row.get(at + 1)?,
+        tombstone: reason(row.get(at + 1)?),
         run_started_at: Timestamp::from_ticks(row.get(at + 2)?).unwrap_or(Timestamp::MIN),
         run_id: row.get(at + 3)?,
     };
@@ -48,7 +58,7 @@ impl Holdings for HoldingStore {
         let row = params![
             key,
             version.modified_on.map_or(-1, Timestamp::ticks),
-            version.tombstone,
+            version.tombstone.map_or(0, |reason| if reason == DeletionReason::Deleted { 2 } else { 1 }),
             version.run_started_at.ticks(),
             version.run_id,
             is_ancestor,

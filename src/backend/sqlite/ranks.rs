@@ -48,7 +48,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<(Entry, Version)> {
     };
     let modified_on = row.get::<_, Option<i64>>(2)?.and_then(Timestamp::from_ticks);
     let run_started_at = Timestamp::from_ticks(row.get(3)?).unwrap_or(Timestamp::MIN);
-    Ok((entry, Version { modified_on, tombstone: false, run_started_at, run_id: row.get(4)? }))
+    Ok((entry, Version { modified_on, tombstone: None, run_started_at, run_id: row.get(4)? }))
 }
 
 impl Ranks for RankStore {

@@ -4,6 +4,7 @@ use super::temporary;
 use crate::backend::versions::{Kept, Orphan, SortKey, VersionEntry, Versions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::model::slice::DeletionReason;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 const SCHEMA: &str = include_str!("../../../sql/sqlite/compact_schema.sql");
@@ -35,13 +36,14 @@ impl Versions for VersionStore {
     fn add(&mut self, entries: &[VersionEntry]) -> Result<()> {
         let transaction = self.connection.transaction().map_err(failed)?;
         {
-            let insert = "INSERT INTO version VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            let insert = "INSERT INTO version VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
             let mut insert = transaction.prepare_cached(insert).map_err(failed)?;
             for entry in entries {
                 let version = &entry.version;
                 let row = params![
                     entry.input,
-                    version.tombstone,
+                    version.tombstone.is_some(),
+                    version.tombstone == Some(DeletionReason::Deleted),
                     signed(entry.place)?,
                     entry.key,
                     entry.sort,

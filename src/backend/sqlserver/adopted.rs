@@ -70,7 +70,7 @@ impl Session {
         keys: &[(Guid, Version)],
     ) -> Result<()> {
         self.check_script("09_BlobDeltaJobs_Servers.sql")?;
-        let staged = latest(keys.iter().copied(), false);
+        let staged = latest(keys.iter().copied(), None);
         let carried = Carried { columns: Vec::new() };
         self.client.transact("take keys over", |client: &mut Client| {
             client.batch("make the staging table", &carried.create())?;

@@ -154,7 +154,7 @@ impl Plan {
         (keys, versions): (&[Guid], &[Version]),
         entry: &LedgerEntry,
     ) -> Result<Applied> {
-        let staged = latest(keys.iter().zip(versions).map(|(key, version)| (*key, *version)), false);
+        let staged = latest(keys.iter().zip(versions).map(|(key, version)| (*key, *version)), None);
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
         let scope = self.scope.to_string();
@@ -183,7 +183,7 @@ impl Plan {
             [(DeletionReason::Deleted, &self.tombstones), (DeletionReason::LeftScope, &self.leavings)]
         {
             let some = tombstones.iter().filter(|tombstone| tombstone.reason == reason);
-            let staged = latest(some.map(|tombstone| (tombstone.key, tombstone.version)), true);
+            let staged = latest(some.map(|tombstone| (tombstone.key, tombstone.version)), Some(reason));
             if staged.is_empty() {
                 continue;
             }
@@ -257,6 +257,8 @@ fn filled_for(
         ("StagedOutranksStanding", &within("s", "t")),
         ("StagedOutranksOwn", &within("s", "o")),
         ("StagedOutranksNoted", &within("s", "n")),
+        ("NotedOutranksStaged", &within("n", "s")),
+        ("StandingOutranksStaged", &within("v", "s")),
         ("StagedOutranksOtherChain", &between("s", &staged_is_part, "t", "t.vp")),
         ("OtherOutranksStaged", &between("a", "a.vp", "s", &staged_is_part)),
         ("OtherOutranksOther", &other_outranks_other),
@@ -288,7 +290,7 @@ impl RowSource for Nothing {
 }
 
 /// Of each key the version that wins; the first of equals. In the order of the rows.
-pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: bool) -> Vec<Staged> {
+pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: Option<DeletionReason>) -> Vec<Staged> {
     let mut staged: Vec<Staged> = Vec::new();
     let mut places: HashMap<Guid, usize> = HashMap::new();
     for (row, (key, version)) in all.enumerate() {
@@ -413,13 +415,13 @@ mod tests {
     fn of_two_rows_of_one_key_the_later_version_is_staged() {
         let version = |ticks| Version {
             modified_on: Timestamp::from_ticks(ticks),
-            tombstone: false,
+            tombstone: None,
             run_started_at: Timestamp::MIN,
             run_id: Guid::from_bytes([0; 16]),
         };
         let key = |nth| Guid::from_bytes([nth; 16]);
         let all = [(key(1), version(5)), (key(2), version(1)), (key(1), version(7)), (key(2), version(1))];
-        let rows: Vec<usize> = latest(all.into_iter(), false).iter().map(|staged| staged.row).collect();
+        let rows: Vec<usize> = latest(all.into_iter(), None).iter().map(|staged| staged.row).collect();
         assert_eq!(rows, [1, 2]);
     }
 }

@@ -144,7 +144,7 @@ impl Session {
         sql: Sql<'_>,
         mut each: impl FnMut(Guid, &Fields<'_>) -> Result<()>,
     ) -> Result<()> {
-        let staged = latest(keys.iter().map(|key| (*key, crate::backend::fit::unmarked())), false);
+        let staged = latest(keys.iter().map(|key| (*key, crate::backend::fit::unmarked())), None);
         let carried = Carried { columns: Vec::new() };
         let rows = self.client.transact(doing, |client: &mut Client| {
             client.batch("make the staging table", &carried.create())?;

@@ -83,7 +83,7 @@ fn a_bundle_gives_back_what_was_put_in() {
     let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
     let rows: Vec<_> = part.map(|batch| BatchRows::new(plan.clone(), batch.unwrap()).unwrap()).collect();
     assert_eq!(rows[0].key(0).unwrap(), key(9));
-    assert!(rows[0].version(0, true).unwrap().tombstone);
+    assert!(rows[0].version(0, true).unwrap().tombstone.is_some());
 }
 
 #[test]
