@@ -120,13 +120,13 @@ pub const SQLSERVER_DEPLOY: [Script; 7] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 8,
+        version: 9,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 4,
+        version: 5,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
@@ -225,6 +225,8 @@ pub mod sqlite {
     pub const NEW_UNITS: &str = include_str!("../sql/sqlite/engine/new_units.sql");
     /// Rule 17: what everybody asked for is asked for by each scope.
     pub const EXPAND_PENDING: &str = include_str!("../sql/sqlite/engine/expand_pending.sql");
+    /// Rule 17: keys that left a business unit, and are in it again.
+    pub const BACK_AGAIN: &str = include_str!("../sql/sqlite/engine/back_again.sql");
     /// Rule 17: pending keys of a business unit that belong to another by now.
     pub const FOREIGN_PENDING: &str = include_str!("../sql/sqlite/engine/foreign_pending.sql");
     /// Rule 17: what a business unit's run hands out.

@@ -1,4 +1,4 @@
--- 05: the engine. Version 8.
+-- 05: the engine. Version 9.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 8)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 9)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1419,6 +1419,21 @@ BEGIN
         SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d
         WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
     );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BackAgain', 0, 1, N'
+    -- Rule 17: what left this business unit, was told so, and is in it again: with its old stamp it lies in no window.
+    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+    SELECT DISTINCT @TableName, @Scope, d.stream_id, N''it left its business unit, and is in it again'', @Now
+    FROM dbo.BlobDeltaToldDeletion AS d
+    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 0
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = d.stream_id
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+            WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = d.stream_id
+        )
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
     -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
     -- this unit''s to wait for. The runs of the other unit take it by its stamp.
@@ -2453,6 +2468,7 @@ BEGIN
         );
         EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
         EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @Unit;
+        IF @Unit IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BackAgain';
         IF @Unit IS NOT NULL AND EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
         )
@@ -2577,6 +2593,12 @@ BEGIN
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @BusinessUnitId;
+        SET @Sql = (
+            SELECT SqlText FROM dbo.BlobDeltaRunScript
+            WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'BackAgain' AND @BusinessUnitId IS NOT NULL
+        );
+        IF @Sql IS NOT NULL
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'BackAgain', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @Now = @Utc;
         SET @Sql = (
             SELECT SqlText FROM dbo.BlobDeltaRunScript
             WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'ForeignPending' AND @BusinessUnitId IS NOT NULL
@@ -3742,10 +3764,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 8;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 9;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 8
+SELECT N'05_BlobDeltaJobs_Engine.sql', 9
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

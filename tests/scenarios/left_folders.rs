@@ -198,3 +198,30 @@ pub fn rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing(on
     let report = reconciled(&mut world, &log);
     assert_eq!((report.counts.len(), report.logged), (0, 0), "{report:?}");
 }
+
+pub fn rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again(on: &Instance) {
+    let mut world = World::new(on);
+    for number in [1, 2, 3] {
+        world.put(number, None, b"of A", 10, A);
+    }
+    let _ = world.run_unit(1000, A);
+    // As under a filter or a table of units that was wrong for one run.
+    for number in [1, 2] {
+        world.stamp(number, 10, B);
+    }
+    let _ = world.run_unit(9000, A);
+    assert_eq!(left(&mut world), [(1, minute(10)), (2, minute(10))]);
+    assert_eq!(received(&world), [(3, true)]);
+    for number in [1, 2] {
+        world.stamp(number, 10, A);
+    }
+    world.at(9100);
+    let of_a = ReconcileOptions { unit: Some(unit(A)), ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &of_a);
+    assert_eq!(found(&report, FindingKind::Missing), [1, 2], "nothing outranks what a later run hands out");
+    let _ = world.run_unit(20_000, A);
+    assert_eq!((world.numbers(), left(&mut world)), (vec![1, 2], vec![]));
+    assert_eq!(received(&world), [(1, true), (2, true), (3, true)]);
+    let _ = world.run_unit(30_000, A);
+    assert_eq!(world.numbers(), [] as [u32; 0], "once");
+}

@@ -15,8 +15,8 @@ use crate::scripts::sqlite as scripts;
 const PASSES: i64 = 10;
 
 impl Session {
-    /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks
-    /// for, and what is another unit's by now waits for this one no more.
+    /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks for, what
+    /// came back to this unit without a stamp is asked for, and what is another unit's by now waits for this one no more.
     pub(super) fn settle_asked(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
         let table = &prepared.config.name;
         let waits = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
@@ -31,6 +31,10 @@ impl Session {
                          WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL))",
                 [table],
             )?;
+        }
+        if scope != Scope::All {
+            let sql = prepared.placeholders.fill("back_again", scripts::BACK_AGAIN)?;
+            self.run_script("back_again", &sql, parameters)?;
         }
         if scope != Scope::All && self.query_one(waits, (table, scope.to_string()))? {
             let sql = prepared.placeholders.fill("foreign_pending", scripts::FOREIGN_PENDING)?;
