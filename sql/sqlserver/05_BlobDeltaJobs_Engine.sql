@@ -1,4 +1,4 @@
--- 05: the engine. Version 9.
+-- 05: the engine. Version 10.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 9)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 10)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1031,8 +1031,8 @@ BEGIN
                 ) THEN 1
             ELSE 0
         END AS IsLost
-        FROM dbo.BlobDeltaWindowQueue AS q
-        WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 0 AND q.WasHeldBack = 0
+        FROM #Window AS q
+        WHERE q.IsPending = 0 AND q.WasHeldBack = 0
     ) AS k;
     IF @Lost * 100 > @Of * @Accepted
     BEGIN
@@ -1191,12 +1191,14 @@ BEGIN
             ) AS r
             GROUP BY r.stream_id
         ) AS w
-    ) AS k;
+    ) AS k
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- By this the next run sees whether the source went back in time.
     UPDATE dbo.BlobDeltaRunTable SET NewestModifiedOn = (
         SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
     )
-    WHERE RunId = @RunId AND TableName = @TableName;');
+    WHERE RunId = @RunId AND TableName = @TableName
+    OPTION (MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SliceCounts', 0, 0, N'
     -- What the slice holds. Late are rows of steps 1 and 3 before the window.
     SELECT @Json = CONCAT(
@@ -1580,6 +1582,8 @@ BEGIN
     END;
     UPDATE #Script SET ScriptText = CONCAT(ScriptText, N'
     SET @Rows = @@ROWCOUNT;') WHERE IsTemplate = 1;
+    -- The keys of a window are gathered beside the queue, where nobody waits for them, and are put into it in chunks.
+    UPDATE #Script SET ScriptText = REPLACE(ScriptText, N'dbo.BlobDeltaWindowQueue', N'#Window') WHERE ScriptName = N'WindowQueue';
 
     IF @CheckAll = 0
         UPDATE #Script SET IsTemplate = 0
@@ -2325,7 +2329,7 @@ BEGIN
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
         @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
-        @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint;
+        @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint, @After bigint;
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
     SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
@@ -2453,6 +2457,11 @@ BEGIN
             COMMIT TRANSACTION;
         END;
         -- Rules 3 to 6, 12 and 15: the queue, and what is told.
+        CREATE TABLE #Window (
+            RunId uniqueidentifier NOT NULL, TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, Step int NOT NULL, Seq bigint NOT NULL,
+            stream_id uniqueidentifier NOT NULL, ModifiedOn datetime2(7) NULL, WasHeldBack int NOT NULL DEFAULT 0, IsPending int NOT NULL DEFAULT 0,
+            State nvarchar(10) COLLATE DATABASE_DEFAULT NULL, PRIMARY KEY (Seq, Step)
+        );
         CREATE TABLE #Unit (BusinessUnitId uniqueidentifier NOT NULL PRIMARY KEY);
         CREATE TABLE #Left (stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsWhole bit NOT NULL, LeftOn datetime2(7) NOT NULL, Stays bit NOT NULL DEFAULT 0, IsPassed bit NOT NULL);
         BEGIN TRANSACTION;
@@ -2473,6 +2482,8 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
         )
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ForeignPending';
+        COMMIT TRANSACTION;
+        -- The scans of the whole window hold no lock of the job database's, the lease's least of all.
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Survey', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Json IS NULL
         BEGIN
@@ -2484,6 +2495,21 @@ BEGIN
             SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
+        -- No statement takes so many locks that the whole queue is locked, for which a run of another table would wait.
+        SET @After = COALESCE((SELECT MIN(Seq) FROM #Window), 0) - 1;
+        WHILE EXISTS (SELECT 1 FROM #Window WHERE Seq > @After)
+        BEGIN
+            BEGIN TRANSACTION;
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+            INSERT INTO dbo.BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
+            SELECT RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending FROM #Window
+            WHERE Seq > @After AND Seq <= @After + 2000;
+            COMMIT TRANSACTION;
+            SET @After = COALESCE((SELECT MIN(Seq) - 1 FROM #Window WHERE Seq > @After + 2000), 9223372036854770000);
+        END;
+        DROP TABLE #Window;
+        BEGIN TRANSACTION;
+        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
         IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
         -- Rule 17: folders that left the scope and stay there come once more, without their blobs.
@@ -2531,8 +2557,8 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_PlanTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PlanTable AS RETURN 0');
 GO
--- What a run of a table that started now would do, as one row; changes nothing. It fills the queue as a run
--- would, counts it, and rolls back. @Counts that cannot be known without copying are 0. Refused: why the
+-- What a run of a table that started now would do, as one row; changes nothing. It gathers the keys as a run
+-- would, beside the queue, and counts them. @Counts that cannot be known without copying are 0. Refused: why the
 -- run would not start. Until it ends, a start of the same table may have to wait for it.
 ALTER PROCEDURE dbo.usp_BlobDelta_PlanTable
     @TableName nvarchar(400),
@@ -2581,6 +2607,11 @@ BEGIN
     FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND IsRunning = 1 AND RunLeaseExpiresAt > @Utc;
     IF @Until IS NOT NULL
         SET @Refused = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ', CONVERT(nvarchar(27), @Until, 126), N'Z');
+    CREATE TABLE #Window (
+        RunId uniqueidentifier NOT NULL, TableName nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL, Step int NOT NULL, Seq bigint NOT NULL,
+        stream_id uniqueidentifier NOT NULL, ModifiedOn datetime2(7) NULL, WasHeldBack int NOT NULL DEFAULT 0, IsPending int NOT NULL DEFAULT 0,
+        State nvarchar(10) COLLATE DATABASE_DEFAULT NULL, PRIMARY KEY (Seq, Step)
+    );
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
@@ -2621,7 +2652,7 @@ BEGIN
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Told', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
-        SET @QueuedKeys = (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue WHERE RunId = @RunId AND TableName = @TableName);
+        SET @QueuedKeys = (SELECT COUNT(*) FROM #Window);
         SET @Counts = CONCAT(
             N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":0,', SUBSTRING(@Json, 2, LEN(@Json) - 2),
             N',"gone":0,"held_back":', (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
@@ -3764,10 +3795,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 9;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 10;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 9
+SELECT N'05_BlobDeltaJobs_Engine.sql', 10
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -95,3 +95,41 @@ pub fn a_slice_that_cannot_be_truncated_is_emptied_row_by_row(on: &Instance) {
     assert_eq!(report.tables[0].status, Status::Completed, "{:?}", report.tables[0].error);
     assert_eq!(world.numbers(), [2]);
 }
+
+/// Rows of the source and their metadata, made by the server.
+const MANY: &str = "INSERT INTO Src.dbo.Docs (stream_id, name, path_locator, file_stream)
+    SELECT NEWID(), N'one of many', CONVERT(varbinary(8), 1000000 + n.Nr), 0x01
+    FROM (
+        SELECT TOP (2100) ROW_NUMBER() OVER (ORDER BY a.n, b.n, c.n, d.n) AS Nr
+        FROM (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7) AS a
+        CROSS JOIN (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7) AS b
+        CROSS JOIN (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7) AS c
+        CROSS JOIN (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7) AS d
+    ) AS n;
+    INSERT INTO Meta.dbo.Docs (RowId, Id, ModifiedOn, BusinessUnit)
+    SELECT NEWID(), s.stream_id, m.ModifiedOn, m.BusinessUnit FROM Src.dbo.Docs AS s CROSS JOIN Meta.dbo.Docs AS m WHERE s.name = N'one of many'";
+
+pub fn a_queue_is_filled_in_chunks_and_a_plan_puts_nothing_into_it(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    world.backend.execute_script(MANY).unwrap();
+    world.at(1000);
+    let mut options = world.options();
+    options.request.batch_size = Some(1000);
+    let table = world.table.clone();
+    let planned = world.backend.plan_table(&options.request, &table).unwrap();
+    let queued = "SELECT CONVERT(nvarchar(20), COUNT(*)) FROM dbo.BlobDeltaWindowQueue";
+    let before = world.backend.ask(queued).unwrap();
+    let report = world.run_with(&options).unwrap();
+    assert_eq!((planned.keys, before.as_deref()), (2101, Some("0")));
+    assert_eq!(
+        report.tables[0].counts.as_ref().map(|counts| counts.rows()),
+        Some(2101),
+        "{:?}",
+        report.tables[0].error
+    );
+    assert_eq!(world.backend.ask(queued).unwrap().as_deref(), Some("2101"));
+    let direct = "SELECT MIN(TableName) FROM dbo.BlobDeltaRunScript
+        WHERE ScriptName = N'WindowQueue' AND CHARINDEX(N'BlobDeltaWindowQueue', SqlText) > 0";
+    assert_eq!(world.backend.ask(direct).unwrap(), None, "no single statement fills the queue");
+}

@@ -291,6 +291,7 @@ batches {
     a_value_that_no_column_holds_is_left_by_its_key_and_the_rest_ships,
     a_row_that_somebody_holds_is_left_by_its_key_and_the_rest_ships,
     a_slice_that_cannot_be_truncated_is_emptied_row_by_row,
+    a_queue_is_filled_in_chunks_and_a_plan_puts_nothing_into_it,
 }
 procedures {
     a_run_of_the_procedures_alone_is_packed_by_the_program,
