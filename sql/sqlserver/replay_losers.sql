@@ -1,5 +1,5 @@
 -- Rule 14: drops the staged rows that lose against what the target has, @P1 being the target, as [schema].[table], and @P2 the
--- scope of the chain that they are of. What stays in #BlobDeltaStage is written.
+-- scope of the chain that they are of. With @P3 = 1 a row that stands is written again by the run that it is of. What stays in #BlobDeltaStage is written.
 -- A deletion wins a tie, whatever the runs. Rule 17: a tombstone of a scope concerns rows of its own chain alone, and
 -- wins a tie against earlier runs.
 DELETE s
@@ -24,7 +24,7 @@ WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r WHERE r.TableName = 
 DELETE s
 FROM #BlobDeltaStage AS s
 INNER JOIN [{Standing}] AS t ON t.k = s.k
-WHERE NOT [{StagedOutranksStanding}] AND [{IsOfChain}];
+WHERE NOT [{StagedOutranksStanding}] AND [{IsOfChain}] AND (@P3 = 0 OR t.vr IS NULL OR t.vr <> s.vr);
 -- then, where the table receives several, between them.
 IF EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun WHERE TableName = @P1 AND Scope <> @P2)
 BEGIN

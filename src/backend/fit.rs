@@ -47,7 +47,7 @@ pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<Targ
     let hint = "add or widen the column in the target, or replay into another database";
     let is_there = |name: &str| named(found, name).is_some_and(|column| !column.computed);
     let has_marks = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].into_iter().all(is_there);
-    let mut fit = TargetFit { has_marks, skipped: Vec::new() };
+    let mut fit = TargetFit { has_marks, ..TargetFit::default() };
     for column in wanted {
         let Some(there) = named(found, &column.name) else {
             if !is_run_column(&column.name) && !is_delta(&column.name) {
@@ -57,8 +57,8 @@ pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<Targ
             continue;
         };
         let is_key = column.name.eq_ignore_ascii_case(key);
-        // What the target makes itself takes no values.
-        if there.computed && !is_key {
+        // What the target makes itself takes no values, nor one of the columns of the rank without the others.
+        if (there.computed || (is_run_column(&column.name) && !has_marks)) && !is_key {
             fit.skipped.push(column.name.clone());
             continue;
         }
@@ -76,7 +76,7 @@ pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<Targ
     Ok(fit)
 }
 
-fn is_delta(name: &str) -> bool {
+pub(super) fn is_delta(name: &str) -> bool {
     DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
 }
 
@@ -131,16 +131,23 @@ impl Clash {
     pub(super) fn older(&self, spec: &TargetSpec) -> Result<(Guid, Version)> {
         let ((coming, new), (standing, old)) = (self.coming, self.standing);
         if !spec.displace {
-            let text = format!(
-                "the unique index {} of the target keeps this row out: the row {standing} has its values",
-                self.index
-            );
-            return Err(Error::config(text).key(coming).hint(
-                "a row that was replaced under a new key while its deletion was never logged: log the deletion at the \
-                 source and replay that bundle too, or have the older row displaced with --displace",
-            ));
+            return Err(self.refused());
         }
         Ok(if (new, coming) < (old, standing) { self.coming } else { self.standing })
+    }
+}
+
+impl Clash {
+    /// Names both keys.
+    pub(super) fn refused(&self) -> Error {
+        let text = format!(
+            "the unique index {} of the target keeps this row out: the row {} has its values",
+            self.index, self.standing.0
+        );
+        Error::config(text).key(self.coming.0).hint(
+            "a row that was replaced under a new key while its deletion was never logged: log the deletion at the \
+             source and replay that bundle too, or have the older row displaced with --displace",
+        )
     }
 }
 
@@ -184,7 +191,7 @@ mod tests {
         let wanted = [column("key", false), column("a", false), column("c", true), column(DELTA_MODIFIED_ON, false)];
         let plain = [column("KEY", false), column("a", false), column("C", true), column("own", false)];
         let skipped = vec!["c".to_owned(), DELTA_MODIFIED_ON.to_owned()];
-        assert_eq!(fit(&plain, &wanted, "key").unwrap(), TargetFit { has_marks: false, skipped });
+        assert_eq!(fit(&plain, &wanted, "key").unwrap(), TargetFit { skipped, ..TargetFit::default() });
         let error = fit(&plain[..1], &wanted, "key").unwrap_err();
         assert_eq!(error.place().column.as_deref(), Some("a"));
         assert!(fit(&[column("key", true)], &wanted, "key").is_err());

@@ -18,6 +18,8 @@ pub(super) struct Obstacles {
     pub(super) foreign_keys: Vec<ForeignKey>,
     /// Triggers that are on.
     pub(super) triggers: Vec<Trigger>,
+    /// Whether a constraint of the table replaces rows, or leaves them out, in silence (SQLite's ON CONFLICT).
+    pub(super) is_silent: bool,
 }
 
 /// A column of a foreign key.
@@ -97,8 +99,15 @@ impl Obstacles {
                     format!("the foreign key {name} of {other} keeps rows of the target from being replaced or deleted")
                 }
             };
-            let hint = "switch it off for the replay (on a server: ALTER TABLE … NOCHECK CONSTRAINT …), or replay into another database";
+            let hint = "on a server switch it off for the replay (ALTER TABLE … NOCHECK CONSTRAINT …); on an embedded instance make the \
+                        table anew without it; or replay into another database";
             return Err(Error::config(what).column(column).hint(hint));
+        }
+        if self.is_silent && self.has_triggers() {
+            return Err(Error::config(
+                "a constraint of the target says ON CONFLICT REPLACE or IGNORE, so that rows could go in silence",
+            )
+            .hint("make it a plain constraint, or drop the triggers of the table for the replay: without them it is no obstacle"));
         }
         let refuses =
             |trigger: &&Trigger| (trigger.is_instead || trigger.may_abort) && (!trigger.is_on_delete || spec.removes);
@@ -107,8 +116,8 @@ impl Obstacles {
                 true => format!("the trigger {name} of the target does something else instead of what a replay writes"),
                 false => format!("the trigger {name} of the target may refuse rows"),
             };
-            let hint =
-                "switch it off for the replay (on a server: DISABLE TRIGGER … ON …), or replay into another database";
+            let hint = "on a server switch it off for the replay (DISABLE TRIGGER … ON …); on an embedded instance drop it and make it again \
+                 afterwards; or replay into another database";
             return Err(Error::config(what).hint(hint));
         }
         Ok(())
@@ -118,7 +127,7 @@ impl Obstacles {
 /// A row that a replay wrote, or removed, and that a trigger kept from it.
 pub(super) fn ignored(what: &str) -> Error {
     Error::config(format!("the row was not {what}: a trigger of the target ignored that"))
-        .hint("switch the trigger off for the replay; what was applied before stands")
+        .hint("switch the trigger off for the replay (on an embedded instance drop it); what was applied before stands")
 }
 
 /// The words of a statement in capitals, and signs by themselves: no comments, texts or quoted names.
@@ -178,8 +187,9 @@ mod tests {
             path_column: None,
             displace: false,
             removes,
+            repair: false,
         };
-        let fit = TargetFit { has_marks: false, skipped: Vec::new() };
+        let fit = TargetFit::default();
         obstacles.check(&spec, &fit).err().map(|error| format!("{error} {:?}", error.place().column))
     }
 

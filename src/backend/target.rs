@@ -33,6 +33,8 @@ pub struct TargetSpec {
     pub displace: bool,
     /// Whether tombstones come, which delete rows.
     pub removes: bool,
+    /// Whether a row that stands is written again by the run that it is of, whatever was done to it here.
+    pub repair: bool,
 }
 
 impl TargetSpec {
@@ -45,14 +47,16 @@ impl TargetSpec {
 }
 
 /// How a table that is there takes the rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetFit {
     /// Whether it keeps the rank of each row itself, in `DeltaModifiedOn`,
     /// [`DELTA_RUN_STARTED_AT`] and [`DELTA_RUN_ID`]; else `BlobDeltaReplayRow` does.
     pub has_marks: bool,
-    /// Columns of the rows that it does not take: those that it computes, and Delta columns that
-    /// it does not have.
+    /// Columns of the rows that it does not take: those that it computes, Delta columns that it does not have, and
+    /// columns of the rank where it lacks one of them.
     pub skipped: Vec<String>,
+    /// Why a large value has to be held whole to be written, where it has to.
+    pub needs_whole: Option<String>,
 }
 
 /// What a job database says of the instance that it stands in.
@@ -198,6 +202,12 @@ pub trait Target {
     /// # Errors
     /// Database.
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>>;
+
+    /// Forgets how far the table's parts of this bundle were applied, so that they are applied again.
+    ///
+    /// # Errors
+    /// Database.
+    fn forget_applied(&mut self, spec: &TargetSpec, root: Sha256) -> Result<()>;
 
     /// Applies rows of one part and moves the ledger to `entry`, in one transaction. `versions`
     /// and `keys` are those of the rows. A row loses against a newer row of its key, and against a

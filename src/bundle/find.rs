@@ -1,7 +1,7 @@
 //! Where bundles are, by the names of files alone.
 
 use super::layout::{BUNDLE_SUFFIX, BundleName, TAG_LIST};
-use super::remote::marked;
+use super::remote::{MARKER_SUFFIX, marked};
 use crate::durable::Local;
 use crate::error::{Error, Result};
 use crate::store::{self, Location};
@@ -56,9 +56,39 @@ fn is_bundle_folder(path: &Path) -> bool {
     is_called_one || path.join(TAG_LIST).exists()
 }
 
+/// What stands in the folders among `paths` and looks like a bundle, by its name or by what lies in it, without being
+/// called like one: [`places`] takes none of it.
+///
+/// # Errors
+/// Io.
+pub fn passed_by(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut passed = Vec::new();
+    for path in paths {
+        if Location::of_path(path)?.is_none() && path.is_dir() && !is_bundle_folder(path) {
+            passed.extend(listed(path)?.1);
+        }
+    }
+    Ok(passed)
+}
+
 fn inside(folder: &Path) -> Result<Vec<Place>> {
+    Ok(listed(folder)?.0.into_iter().map(|path| Place { path, is_named: false }).collect())
+}
+
+/// What is ours beside a bundle at a destination.
+const BESIDE: [&str; 3] = [MARKER_SUFFIX, ".shipping", ".pruning"];
+
+fn looks_like_a_bundle(path: &Path, name: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_called = name.contains(".bundle") || name.contains(".tar") || name.ends_with(".age");
+    let holds = || path.join(TAG_LIST).is_file() || path.join("manifest.json").is_file();
+    (is_called && !BESIDE.iter().any(|end| name.ends_with(end))) || holds()
+}
+
+/// The bundles in a folder, by their names, and what looks like some; both in the order of names.
+fn listed(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let failed = |error| Error::io("list", folder, error);
-    let mut paths = Vec::new();
+    let (mut paths, mut passed) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -69,8 +99,11 @@ fn inside(folder: &Path) -> Result<Vec<Place>> {
         let is_archive = [".bundle.tar", ".bundle.tar.age"].iter().any(|suffix| name.ends_with(suffix));
         if (name.ends_with(BUNDLE_SUFFIX) && path.is_dir()) || (is_archive && path.is_file()) {
             paths.push(path);
+        } else if looks_like_a_bundle(&path, &name) {
+            passed.push(path);
         }
     }
     paths.sort();
-    Ok(paths.into_iter().map(|path| Place { path, is_named: false }).collect())
+    passed.sort();
+    Ok((paths, passed))
 }

@@ -68,6 +68,7 @@ pub mod signature;
 mod staged;
 mod staging;
 mod thrift;
+mod told;
 mod version;
 mod whose;
 
@@ -89,5 +90,6 @@ pub use schema_sql::{create_table, quote_tsql};
 pub use send::Outgoing;
 pub use staged::{Sealed, Staged, TableStage};
 pub use staging::{Scratch, Swept, is_of_bundle, sweep_staging};
+pub use told::{failed_text, tell_failed, tell_passed_by};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
 pub use whose::{Scopes, check_coming, not_theirs, not_theirs_there, open_or_pass, scopes_of, scopes_text, standing};

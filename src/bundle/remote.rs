@@ -19,7 +19,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The end of a marker's name.
-const MARKER_SUFFIX: &str = ".complete";
+pub(super) const MARKER_SUFFIX: &str = ".complete";
 /// 64 digits and a line feed.
 const MARKER_BYTES: u64 = 65;
 /// What is fetched where somebody jumps to.

@@ -2,7 +2,9 @@
 
 use super::arrange::arrange;
 use super::model::{Broken, ChainLink, Member, Survey};
-use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Place, TableInfo, places};
+use crate::bundle::{
+    Access, Bundle, Container, FileInfo, FileRole, Place, TableInfo, places, tell_failed, tell_passed_by,
+};
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Link};
 use crate::model::digest::Sha256;
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 /// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
 pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Survey> {
     let places = places(paths)?;
+    tell_passed_by(paths, monitor)?;
     let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
     let mut known: BTreeSet<Sha256> = BTreeSet::new();
     for Place { path, is_named } in places {
@@ -40,6 +43,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
             survey.copies += 1;
             continue;
         }
+        tell_failed(&path, bundle.manifest(), monitor);
         let member = survey.members.len();
         survey.members.push(Member { path, root_sha256: bundle.root_sha256() });
         for table in &bundle.manifest().tables {

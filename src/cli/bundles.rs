@@ -2,10 +2,11 @@
 //! published.
 
 use super::sign::SignArgs;
-use crate::bundle::{Form, PartOptions, Recipients, places, threads};
+use crate::bundle::{Form, PartOptions, Recipients, places, tell_passed_by, threads};
 use crate::engine::{PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
+use crate::monitor::Monitor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -145,11 +146,12 @@ impl PackingArgs {
     }
 }
 
-/// The bundles that arguments name: each one itself, or all in a folder.
+/// The bundles that arguments name: each one itself, or all in a folder. What only looks like one there is told.
 ///
 /// # Errors
 /// Usage: nothing there, or a folder without a bundle; Io.
-pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub fn named(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
+    tell_passed_by(paths, monitor)?;
     let found: Vec<PathBuf> = places(paths)?.into_iter().map(|place| place.path).collect();
     match (found.is_empty(), paths.first()) {
         (true, Some(folder)) => Err(Error::usage("there is no bundle in this folder")

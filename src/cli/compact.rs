@@ -5,7 +5,7 @@ use super::args::CompactArgs;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
-use crate::bundle::{Bundle, Container};
+use crate::bundle::{Bundle, Container, tell_failed};
 use crate::compact::{self, CompactOptions};
 use crate::durable::Local;
 use crate::error::Result;
@@ -25,7 +25,8 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let access = args.access.read()?;
     let open = |path| Bundle::open_in(Container::open(path, &access)?);
-    let bundles = named(&args.bundles)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let bundles = named(&args.bundles, monitor)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
     args.place.check(bundles.iter().map(Bundle::manifest), &args.out, monitor)?;
     let of = counted(bundles.len() as u64, "bundle", "bundles");
     let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;

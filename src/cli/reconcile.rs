@@ -64,7 +64,7 @@ pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
         log_deletions: args.log_deletions,
         access: args.access.read()?,
     };
-    let reports = reconcile::reconcile(&named(&args.bundles)?, backend.as_mut(), &options, monitor)?;
+    let reports = reconcile::reconcile(&named(&args.bundles, monitor)?, backend.as_mut(), &options, monitor)?;
     let is_good = reports.iter().all(TableReport::is_good);
     let json = json!({"good": is_good, "tables": reports.iter().map(object).collect::<Vec<_>>()});
     let exit = if is_good { Exit::Done } else { Exit::Verification };

@@ -60,12 +60,16 @@ pub struct ReplayArgs {
     /// older and keep a note of it (BlobDeltaReplayDisplaced)
     #[arg(long)]
     pub displace: bool,
-    /// Say what would be applied, inserted, replaced and deleted; change nothing
+    /// Apply again what was applied before: rows that were changed or deleted in the target since, as --check finds them,
+    /// are then what the bundles say
     #[arg(long)]
+    pub repair: bool,
+    /// Say what would be applied, inserted, replaced and deleted; change nothing
+    #[arg(long, conflicts_with = "repair")]
     pub plan: bool,
     /// Compare what stands in the target with the bundles by content hash, computed where the rows
     /// are; change nothing. Exit code 3 if anything differs
-    #[arg(long, conflicts_with_all = ["plan", "create", "displace"])]
+    #[arg(long, conflicts_with_all = ["plan", "create", "displace", "repair"])]
     pub check: bool,
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -87,6 +91,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         also_from: args.also_from.clone(),
         into_source: args.into_source,
         displace: args.displace,
+        repair: args.repair,
         access: args.access.read()?,
         memory: args.memory.memory(),
     };
@@ -96,7 +101,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         )
         .hint("name the database to write with --database, and add --create if it is to be made"));
     }
-    let bundles = named(&args.bundles)?;
+    let bundles = named(&args.bundles, monitor)?;
     let main_database = replay::target_database(&bundles, &options)?;
     let create = args.create && !args.plan;
     let opened =
@@ -175,8 +180,8 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
 fn checked(report: &CheckReport, into: &str) -> Answer {
     let found: u64 = report.counts.values().sum();
     let mut text = format!(
-        "{} rows of the bundles: {} stand with the content that the bundle says, {} gave way to something later; \
-         {} tombstones; {} differences\n",
+        "{} rows of the bundles: {} stand at the rank and with the large binary values that the bundle says (other columns \
+         are not compared), {} gave way to something later; {} tombstones; {} differences\n",
         number(report.rows),
         number(report.equal),
         number(report.outranked),
@@ -195,7 +200,10 @@ fn checked(report: &CheckReport, into: &str) -> Answer {
     }
     if found > 0 {
         text.push_str(&format!("\n{}\n", shown.text()));
-        text.push_str("rows were changed or deleted here since, or these bundles were not all replayed\n");
+        text.push_str(
+            "rows were changed or deleted here since, or these bundles were not all replayed: replay them with --repair, \
+             and what they say stands again\n",
+        );
     }
     let counts: serde_json::Map<String, Value> =
         report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();

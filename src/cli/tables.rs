@@ -6,7 +6,9 @@ use super::fields;
 use super::table::Table;
 use super::table_args::{TableAddArgs, TableListArgs, TableRemoveArgs, TableSetArgs};
 use crate::backend::Backend;
+use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
+use crate::model::column::delta_columns;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
     if backend.tables()?.iter().any(|table| table.name == config.name) {
         return Err(Error::usage("this table is configured already").table(&config.name).hint("use table set"));
     }
+    check_names(backend.as_mut(), &config)?;
     backend.save_table(&config)?;
     saved(backend.as_mut(), &config.name, "added")
 }
@@ -35,6 +38,7 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let mut config = backend.table(&args.name)?;
     fields::set_all(&mut config, &args.settings)?;
+    check_names(backend.as_mut(), &config)?;
     backend.save_table(&config)?;
     saved(backend.as_mut(), &config.name, "changed")
 }
@@ -52,6 +56,20 @@ pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
         args.name
     );
     Ok(Answer::done(text, json!({"removed": args.name, "slice_table": target})))
+}
+
+/// That a bundle can name the source's columns beside its own. What else is wrong with them is said where the table is saved.
+fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
+    let Ok(mut columns) = backend.columns(&config.source) else { return Ok(()) };
+    if !columns.iter().any(|column| column.name == config.key_column) {
+        return Ok(());
+    }
+    columns.extend(delta_columns());
+    ColumnPlan::rows(&columns, &config.key_column).map(drop).map_err(|error| {
+        error.table(&config.name).hint(
+            "a bundle needs this name for itself: rename the column in the source, or name as its source a view without it",
+        )
+    })
 }
 
 /// The table as it is now, and what its data says of it.

@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
-use crate::bundle::{Access, Scopes, open_or_pass, scopes_of, scopes_text};
+use crate::bundle::{Access, Scopes, open_or_pass, scopes_of, scopes_text, tell_failed};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -86,7 +86,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
             listing.push(object(written));
         }
     };
-    let bundles = named(&args.bundles)?;
+    let bundles = named(&args.bundles, monitor)?;
     let report = unpack::unpack(&bundles, &options, &Local, monitor, &mut told)?;
     let scopes = scopes(&bundles, &options.access, monitor)?;
     let mut text = format!(
@@ -126,7 +126,10 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
 fn scopes(bundles: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Scopes> {
     let mut scopes = Scopes::new();
     for path in bundles {
-        scopes.extend(open_or_pass(path, access, monitor)?.iter().flat_map(|bundle| scopes_of(bundle.manifest())));
+        if let Some(bundle) = open_or_pass(path, access, monitor)? {
+            tell_failed(path, bundle.manifest(), monitor);
+            scopes.extend(scopes_of(bundle.manifest()));
+        }
     }
     Ok(scopes)
 }

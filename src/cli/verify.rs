@@ -26,7 +26,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let options = Options { access: args.access.read()?, threads: args.threads.count(), ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
-    for path in &named(&args.bundles)? {
+    for path in &named(&args.bundles, monitor)? {
         let report = verify::verify_with(path, &options, monitor)?;
         // One that is wrong is what must not be missed.
         exit = match (report.is_good(), report.is_unread(), exit) {

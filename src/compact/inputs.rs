@@ -1,6 +1,6 @@
 //! Whether bundles can be one, and what the manifest of that one says.
 
-use crate::bundle::manifest::{BundleKind, Producer, RunInfo};
+use crate::bundle::manifest::{BundleKind, FailedTable, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
 use crate::error::{Error, Result};
 use crate::links::{check_whole, tables_in_order};
@@ -144,6 +144,17 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     Ok(info)
 }
 
+/// The tables that failed in a run of the inputs, each as it failed last.
+fn failed_tables(bundles: &[Bundle]) -> Vec<FailedTable> {
+    let mut failed: BTreeMap<TableName, FailedTable> = BTreeMap::new();
+    let mut runs: Vec<&Manifest> = bundles.iter().map(Bundle::manifest).collect();
+    runs.sort_by_key(|manifest| (manifest.run.started_at, manifest.run.run_id));
+    for table in runs.into_iter().flat_map(|manifest| &manifest.failed_tables) {
+        failed.insert(table.table.clone(), table.clone());
+    }
+    failed.into_values().collect()
+}
+
 /// The whole manifest.
 pub(super) fn manifest(
     bundles: &[Bundle],
@@ -158,7 +169,7 @@ pub(super) fn manifest(
         inputs,
         run,
         tables,
-        failed_tables: Vec::new(),
+        failed_tables: failed_tables(bundles),
         requires: Vec::new(),
         ..last.manifest().clone()
     })

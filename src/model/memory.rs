@@ -9,6 +9,10 @@
 const MIB: u64 = 1 << 20;
 /// For the program itself: its code, and the stacks of its threads.
 const PROGRAM_BYTES: u64 = 24 * MIB;
+/// A value that is held whole is there as often: as it was read, as a parameter of its statement, and in its row.
+const WHOLE_COPIES: u64 = 4;
+/// SQLite holds no value that is larger, and neither does a server.
+const MOST_VALUE_BYTES: u64 = i32::MAX as u64;
 /// One part of so many is what an allocator holds and nobody uses.
 const SLACK_ONE_OF: u64 = 12;
 
@@ -49,6 +53,18 @@ impl Memory {
         self.free() / 5
     }
 
+    /// The largest value that may be held whole, in bytes.
+    pub fn whole_value(self) -> u64 {
+        (self.free() / WHOLE_COPIES).min(MOST_VALUE_BYTES)
+    }
+
+    /// The least, in whole MiB, in which a value of so many bytes may be held whole; nothing where none suffices.
+    pub fn for_whole_value(bytes: u64) -> Option<Self> {
+        let needed = (bytes * WHOLE_COPIES + PROGRAM_BYTES) / (SLACK_ONE_OF - 1) * SLACK_ONE_OF;
+        let memory = Self::of_mib(needed / MIB + 2);
+        (bytes <= MOST_VALUE_BYTES && memory.whole_value() >= bytes).then_some(memory)
+    }
+
     /// For rows on their way and what is made of them.
     pub fn pipeline(self) -> u64 {
         self.free() - self.databases()
@@ -64,6 +80,16 @@ impl Default for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_to_suffice_for_a_value_does() {
+        for bytes in [1, 60 * MIB, 1_000_000_007, MOST_VALUE_BYTES] {
+            let memory = Memory::for_whole_value(bytes).unwrap();
+            assert!(memory.whole_value() >= bytes);
+            assert!(memory.mib() <= Memory::LEAST_MIB || Memory::of_mib(memory.mib() - 4).whole_value() < bytes);
+        }
+        assert_eq!(Memory::for_whole_value(MOST_VALUE_BYTES + 1), None);
+    }
 
     #[test]
     fn shares_make_the_whole() {

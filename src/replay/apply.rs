@@ -54,6 +54,7 @@ impl<'b> Applier<'b> {
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
             displace: options.displace,
+            repair: options.repair,
             removes: table.files_of(FileRole::Tombstones).any(|file| file.rows != Some(0)),
         };
         let batch_bytes = PartRead::default().batch_bytes;
@@ -77,6 +78,9 @@ impl<'b> Applier<'b> {
         whence: (Option<&Gap>, bool),
         monitor: &dyn Monitor,
     ) -> Result<TableOutcome> {
+        if self.spec.repair {
+            backend.forget_applied(&self.spec, self.bundle.root_sha256())?;
+        }
         let ledger: BTreeMap<String, LedgerEntry> = backend
             .ledger(&self.spec, self.bundle.root_sha256())?
             .into_iter()

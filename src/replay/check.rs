@@ -27,7 +27,7 @@ pub fn check(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<CheckReport> {
-    let opened = Opened::open(bundles, options)?;
+    let opened = Opened::open(bundles, options, monitor)?;
     let mut report = CheckReport::default();
     let mut fits = Fits::new();
     for mut work in opened.works(backend, options)? {
@@ -45,7 +45,8 @@ fn check_table(
 ) -> Result<()> {
     let spec = work.spec();
     let Some(fit) = &work.fit else {
-        return Err(Error::config(format!("there is no table {}", spec.target)).hint("replay the bundles first"));
+        return Err(Error::config(format!("there is no table {}", spec.target))
+            .hint("replay the bundles first, with --create where it is to be made"));
     };
     let plan = ColumnPlan::rows(&spec.columns, &spec.key_column)?;
     let hashed: Vec<Hashed> = (0..spec.columns.len())
@@ -91,6 +92,7 @@ fn check_rows(
         let (row, tombstone) = (standing[nth].version(), standing[nth].tombstone(work.spec().scope));
         let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
         match (row, there) {
+            (Some(row), _) if row > *version && row.run_id == version.run_id => find(CheckKind::Ahead, None),
             (Some(row), _) if row > *version => report.outranked += 1,
             (Some(row), Some(there)) if row == *version => match first_other(&some.hashes(nth), &there.sha256) {
                 Some(other) => find(CheckKind::OtherContent, Some(&work.spec().columns[hashed[other].0].name)),

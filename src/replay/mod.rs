@@ -16,6 +16,7 @@ mod plan;
 mod run;
 mod scopes;
 mod sources;
+mod whole;
 
 pub use check::check;
 pub use options::{

@@ -26,6 +26,9 @@ pub struct ReplayOptions {
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by
     /// side, the older is removed.
     pub displace: bool,
+    /// Whether what was applied before is applied again, so that rows which were changed or deleted in the target since
+    /// are what the bundles say.
+    pub repair: bool,
     /// What opens encrypted archives.
     pub access: Access,
     /// What it may take of memory, and twice the largest value that lies in its row on top.
@@ -151,6 +154,8 @@ pub enum CheckKind {
     Missing,
     /// An older version of the row stands.
     Older,
+    /// The row is the one of the bundle's run, with a later ModifiedOn than it came with.
+    Ahead,
     /// The row stands with another content.
     OtherContent,
     /// A row stands that was deleted.
@@ -163,6 +168,7 @@ impl CheckKind {
         match self {
             Self::Missing => "missing",
             Self::Older => "older",
+            Self::Ahead => "ahead",
             Self::OtherContent => "other-content",
             Self::NotRemoved => "not-removed",
         }

@@ -30,7 +30,7 @@ pub fn plan(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<PlannedTable>> {
-    let opened = Opened::open(bundles, options)?;
+    let opened = Opened::open(bundles, options, monitor)?;
     let mut works = opened.works(backend, options)?;
     admit(&mut works, backend, options)?;
     scopes::tell(&works, backend, monitor)?;

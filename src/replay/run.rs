@@ -4,9 +4,9 @@ use super::apply::{Applier, target_of};
 use super::chain::{Gap, Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
-use super::scopes;
+use super::{scopes, whole};
 use crate::backend::{Backend, TargetFit, TargetSpec, check_target};
-use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo};
+use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo, tell_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::digest::Sha256;
@@ -62,8 +62,9 @@ impl Work<'_> {
 
 impl Opened {
     /// Opens bundles, and checks that their files are those that their lists name.
-    pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions) -> Result<Self> {
+    pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions, monitor: &dyn Monitor) -> Result<Self> {
         let bundles = open(bundles, &options.access)?;
+        bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
         bundles.iter().try_for_each(Bundle::check_file_set)?;
         Ok(Self(bundles))
     }
@@ -134,7 +135,7 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let done = Opened::open(bundles, options).and_then(|opened| apply_all(&opened, backend, options, monitor));
+    let done = Opened::open(bundles, options, monitor).and_then(|opened| apply_all(&opened, backend, options, monitor));
     match &done {
         Ok(_) => backend.keep_targets(),
         Err(_) => {
@@ -190,6 +191,7 @@ pub(super) fn admit(
     for work in works.iter_mut() {
         let spec = work.applier.spec();
         work.fit = fits.of(spec, || backend.inspect_target(spec))?;
+        whole::check(work, backend, options)?;
         if work.fit.is_none() && !options.create {
             return Err(Error::config(format!("there is no table {}", spec.target))
                 .hint("create it, or have it created with --create"));

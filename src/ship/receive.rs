@@ -8,7 +8,7 @@ use super::memory::{Memory, Shown, manifest_of};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
     self, Access, Bundle, Container, FileInfo, Place, Scopes, fetch_sealed, not_theirs_there, places, read_marker,
-    scopes_of, standing, sweep_staging,
+    scopes_of, standing, sweep_staging, tell_failed,
 };
 use crate::durable::{Disk, Sharing, is_abandoned};
 use crate::error::{Error, Kind, Result};
@@ -81,6 +81,7 @@ pub fn receive(
         let one = one(&url, into, (&options.access, is_whole), monitor).map_err(|error| error.file(&place.path))?;
         let manifest = manifest_of(into.beneath, &one.path, &options.access)?;
         shown.add(one.root_sha256, manifest.as_ref());
+        manifest.iter().for_each(|manifest| tell_failed(&one.path, manifest, monitor));
         if !is_named {
             memory.note(&source, (&one.name, one.root_sha256), manifest.as_ref());
         }

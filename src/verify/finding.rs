@@ -55,6 +55,8 @@ pub enum FindingKind {
     UnknownFormat,
     /// The manifest is not canonical, lacks something, or contradicts itself.
     BadManifest,
+    /// Tables failed in the run of the bundle, and are not in it.
+    FailedTables,
     /// The manifest and the lists of hashes do not name the same files.
     ListsDisagree,
     /// A file cannot be read: a disk, a network, a right. Nothing is said of what it holds.

@@ -1,11 +1,11 @@
 //! The order of checks.
 
-use super::finding::{Finding, FindingKind as K, Level, Report};
+use super::finding::{Finding, FindingKind as K, Level, Report, Severity};
 use super::reading::Checked;
 use super::rows::data_path;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
-use crate::bundle::{Access, Bundle, Container, threads};
+use crate::bundle::{Access, Bundle, Container, failed_text, threads};
 use crate::error::{Kind, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
@@ -70,6 +70,9 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
     if report.root_sha256 != Some(bundle.root_sha256()) {
         report.add(Finding::new(K::ChangedTagFile, Some(TAG_LIST), "it changed while the bundle was verified"));
         return Ok(report);
+    }
+    if let Some(failed) = failed_text(bundle.manifest()) {
+        report.add(Finding { severity: Severity::Notice, ..Finding::new(K::FailedTables, None, failed) });
     }
     if options.level == Level::Quick {
         return Ok(report);

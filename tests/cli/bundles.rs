@@ -120,3 +120,35 @@ fn a_gap_in_the_chain() {
     let again = replay(&[&first]);
     assert!(again.stdout.contains("nothing to do"), "{again:?}");
 }
+
+#[test]
+fn what_looks_like_a_bundle_and_is_none_by_its_name_is_told() {
+    let world = World::new();
+    let bundle = world.bundle();
+    let name = bundle.file_name().unwrap().to_string_lossy().into_owned();
+    world.good(&["run", "--out", &world.out()]);
+    for other in
+        [name.replace(".bundle", ".BUNDLE"), format!("{name} - Copy"), format!("{name}.tar.gz"), "2026".to_owned()]
+    {
+        let at = world.path("out").join(&other);
+        std::fs::rename(&bundle, &at).unwrap();
+        let out = world.out();
+        for args in [
+            &["verify", &out][..],
+            &["chain", &out],
+            &["replay", &out, "--into", "sqlite:target", "--create", "--allow-gap"],
+            &["unpack", &out, "--latest", "--allow-gap", "--out", "files"],
+            &["reconcile", "--bundles", &out],
+            &["ship", &out, "drop"],
+            &["compact", &out, "--out", "compacted"],
+        ] {
+            let ended = world.call(args);
+            assert!(
+                ended.stderr.contains(&format!("out/{other}: it looks like a bundle")),
+                "{args:?} {other}: {ended:?}"
+            );
+        }
+        let _ = std::fs::remove_dir_all(world.path("files"));
+        std::fs::rename(&at, &bundle).unwrap();
+    }
+}

@@ -226,3 +226,16 @@ fn nothing_is_made_in_an_instance_or_in_a_bundle() {
     }
     assert_eq!(world.good(&["status", "--json"]).json()["runs"].as_array().unwrap().len(), 1, "no run was begun");
 }
+
+#[test]
+fn a_column_that_a_bundle_needs_for_itself_is_refused_when_its_table_is_added() {
+    for name in ["DeltaRunId", "DeltaRunStartedAt", "DeltaBlobRef", "extra__ticks"] {
+        let world = World::bare();
+        world.plant(DOCS, blobdelta::model::sqltype::SqlType::DateTime2(7));
+        world.backend().execute_script(&format!("ALTER TABLE Src.Docs ADD COLUMN \"{name}\" \"int INTEGER\"")).unwrap();
+        world.good(&["deploy"]);
+        let refused = world.call(&["table", "add", DOCS, "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"]);
+        assert_eq!(refused.code, 2, "{name}: {refused:?}");
+        assert!(refused.stderr.contains("rename the column"), "{name}: {refused:?}");
+    }
+}

@@ -114,3 +114,28 @@ fn a_replay_that_is_refused_leaves_no_folder_and_no_table() {
     assert_eq!(world.call(&["replay", &last, "--into", "sqlite:target", "--database", "Copy", "--create"]).code, 5);
     assert!(crate::world::tree(&world.path("target")) == before);
 }
+
+#[test]
+fn a_column_of_the_source_that_is_named_as_the_rowid_leads_to_no_other_row() {
+    let world = World::bare();
+    world.plant(DOCS, blobdelta::model::sqltype::SqlType::NVarChar(Some(50)));
+    // Each row would be read as another one; 5 MB are copied in pieces.
+    let sql =
+        "CREATE TABLE Src.Docs2 (\"stream_id\" \"uniqueidentifier BLOB\" NOT NULL PRIMARY KEY, RowId \"int INTEGER\",
+            _rowid_ \"int INTEGER\", file_stream \"varbinary(max) BLOB\", path_locator \"varbinary(892) BLOB\" NOT NULL,
+            parent_path_locator \"varbinary(892) BLOB\");
+        INSERT INTO Src.Docs2 SELECT stream_id, 4 - rowid, 77, CAST(hex(stream_id) || hex(zeroblob(2500000)) AS blob),
+            path_locator, parent_path_locator FROM Src.Docs;
+        DROP TABLE Src.Docs; ALTER TABLE Src.Docs2 RENAME TO Docs;";
+    world.backend().execute_script(sql).unwrap();
+    world.good(&["deploy"]);
+    world.good(&["table", "add", DOCS, "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"]);
+    let bundle = world.bundle().display().to_string();
+    let replay = ["replay", &bundle, "--into", "sqlite:target", "--database", "Copy"];
+    world.good(&[&replay[..], &["--create"]].concat());
+    world.good(&[&replay[..], &["--check"]].concat());
+    world.good(&["reconcile", "--bundles", &world.out(), "--content"]);
+    let same = "CREATE TABLE Asked AS SELECT CASE WHEN count(*) = 3 THEN 1 ELSE abs(-9223372036854775808) END
+        FROM Docs WHERE substr(file_stream, 1, 32) = CAST(hex(stream_id) AS blob) AND length(file_stream) = 5000032";
+    target(&world).execute_script(same).unwrap();
+}

@@ -10,12 +10,14 @@ mod compact;
 pub mod cut;
 mod model;
 mod order;
+mod own;
 mod place;
 mod refused;
 mod scopes;
 mod series;
 mod standing;
 mod target;
+mod told;
 mod values;
 mod weeks;
 
@@ -48,6 +50,10 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note,
         a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start,
         a_chain_that_forks_is_told_and_circles_are_refused,
+    }
+    own {
+        a_table_that_was_dropped_is_filled_again,
+        what_was_changed_by_hand_is_what_the_bundles_say_after_a_repair,
     }
     refused {
         a_replay_into_the_source_is_refused_unless_it_is_meant,
@@ -92,6 +98,19 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
 
 const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
     attacks { attack_no_spelling_and_no_link_makes_two_targets_of_one }
+    own {
+        columns_named_as_the_rowid_lead_to_no_other_row,
+        whatever_looks_at_a_row_sees_its_large_value,
+        a_value_that_must_be_whole_and_does_not_fit_is_refused_before_anything_is_written,
+        a_type_whose_affinity_changes_values_is_refused_with_its_mend,
+        no_row_goes_by_a_constraint_s_own_clause,
+        rows_that_an_index_of_expressions_keeps_apart_are_named_or_displaced,
+        rows_that_swap_unique_values_stay_what_they_are,
+        columns_of_the_rank_without_the_others_are_told,
+        a_trigger_that_undoes_what_was_written_is_told,
+        a_failed_replay_drops_no_table_that_is_not_its_own,
+    }
+    told { tables_that_failed_are_told_by_whoever_takes_the_bundle }
     series {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,

@@ -68,6 +68,7 @@ pub fn spec(into: &Into, table: &str) -> TargetSpec {
         path_column: None,
         displace: false,
         removes: false,
+        repair: false,
     }
 }
 

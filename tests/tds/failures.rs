@@ -29,11 +29,20 @@ fn spec() -> TargetSpec {
         path_column: None,
         displace: false,
         removes: false,
+        repair: false,
     }
 }
 
-fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
+/// There are the table and its ledger.
+fn has_target(endpoint: &Endpoint) {
+    let names = [("", Type::NVarChar(Some(256))), ("", Type::NVarChar(Some(256)))];
+    let found = [vec![Datum::Text("dbo".into()), Datum::Text("Docs".into())]];
+    endpoint.answers("AND o.name = ", [Reply::rows(&names, &found)]);
     endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+}
+
+fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
+    has_target(endpoint);
     let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
     endpoint.connection().open(&options).unwrap()
 }
@@ -198,7 +207,7 @@ pub fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
 pub fn a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().mute(), found()]);
-    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    has_target(&endpoint);
     let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
     let mut session = endpoint.connection_with(";Command Timeout=1").open(&options).unwrap();
     let started = Instant::now();
@@ -217,7 +226,7 @@ pub fn a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again() {
 pub fn a_statement_that_is_to_be_given_up_is_left_at_once_and_the_next_is_done() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().mute(), found()]);
-    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    has_target(&endpoint);
     let options = OpenOptions { main_database: "Copy".into(), give_up: || true, ..OpenOptions::default() };
     let mut session = endpoint.connection().open(&options).unwrap();
     let error = read(&mut *session).unwrap_err();
@@ -255,7 +264,7 @@ pub fn a_server_that_fails_over_is_waited_for_as_long_as_was_said() {
 pub fn a_server_that_stays_away_is_told_with_what_to_do() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
-    endpoint.answers("OBJECT_ID(N'dbo.BlobDeltaReplayBundle')", [Reply::number(1)]);
+    has_target(&endpoint);
     let options =
         OpenOptions { main_database: "Copy".into(), reconnect: Duration::from_secs(3), ..OpenOptions::default() };
     let mut session = endpoint.connection().open(&options).unwrap();

@@ -436,6 +436,7 @@ fn target(columns: &[Column]) -> TargetSpec {
         path_column: Some("path_locator".into()),
         displace: true,
         removes: false,
+        repair: false,
     }
 }
 
@@ -448,12 +449,13 @@ fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
         complete: true,
         applied_at: now(),
     };
-    let fit = TargetFit { has_marks: false, skipped: Vec::new() };
+    let fit = TargetFit::default();
     let keys = keys();
     tried(session.resolve_target(spec.target.clone()));
     tried(session.inspect_target(spec));
     tried(session.prepare_target(spec, true));
     tried(session.ledger(spec, root()));
+    tried(session.forget_applied(spec, root()));
     tried(session.apply_rows(spec, &rows(), &keys, &[version; 2], &entry));
     for reason in [DeletionReason::Deleted, DeletionReason::LeftScope] {
         let tombstones =

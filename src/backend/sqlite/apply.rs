@@ -2,27 +2,27 @@
 //!
 //! A row is written only if its [`Version`] is greater than what stands under its key. Where the
 //! target has unique indexes beside the one on its key, a row that stands in the way is looked for
-//! before it is written, so that both keys can be named, or the older removed.
+//! before it is written, so that both keys can be named, or the older removed; of indexes over anything but plain columns
+//! that come, SQLite is asked.
 
-use super::sandbox::copy_all;
 use super::session::{Session, failed, quote};
 use super::standing::{Lookup, prepare, standing_sql, version_of};
 use super::types;
-use crate::backend::fit::{Clash, is_run_column, large_columns};
-use crate::backend::obstacles::ignored;
-use crate::backend::{Applied, ChainVersion, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec};
+use super::write::{Coming, RowWriter};
+use crate::backend::fit::{Clash, is_delta, large_columns};
+use crate::backend::{Applied, ChainVersion, LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::version::Version;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Statement, ToSql};
+use std::collections::{BTreeMap, HashMap};
 
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 const DISPLACED: &str = include_str!("../../../sql/sqlite/replay_displaced.sql");
 
-/// A unique index that a coming row may run into.
+/// A unique index of plain columns that a coming row may run into.
 struct Unique<'c> {
     index: String,
     /// Its columns: index among those that come, and the column.
@@ -37,17 +37,17 @@ pub(super) struct Applier<'c> {
     here: String,
     entry: &'c LedgerEntry,
     fit: &'c TargetFit,
-    /// Whether values can be written in pieces; SQLite opens none in a table with computed columns,
-    /// so a large value is held whole there.
-    opens_blobs: bool,
     lookup: Lookup<'c>,
-    upsert: Statement<'c>,
-    mark: Statement<'c>,
-    /// The columns that are written, by their index among those that come.
-    carried: Vec<(usize, &'c Column)>,
+    writer: RowWriter<'c>,
+    /// Notes the rank of a row, where the table does not.
+    mark: Option<Statement<'c>>,
     uniques: Vec<Unique<'c>>,
-    /// What was written, about.
-    pub(super) bytes: u64,
+    /// The columns that a row in the way gives up.
+    given_up: Vec<&'c Column>,
+    /// Where each key of the batch comes last, with its version; where rows may be displaced.
+    to_come: HashMap<Guid, (usize, Version)>,
+    /// The rows that were written, where triggers may do something with them.
+    written: Option<BTreeMap<Guid, Version>>,
 }
 
 impl<'c> Applier<'c> {
@@ -57,63 +57,90 @@ impl<'c> Applier<'c> {
         fit: &'c TargetFit,
         entry: &'c LedgerEntry,
     ) -> Result<Self> {
-        let is_written = |column: &&Column| !is_run_column(&column.name) && !fit.skipped.contains(&column.name);
-        let all = spec.columns.iter().enumerate();
-        let carried: Vec<(usize, &Column)> = all.filter(|(_, column)| is_written(column)).collect();
-        let run: &[&str] = if fit.has_marks { &[DELTA_RUN_STARTED_AT, DELTA_RUN_ID] } else { &[] };
-        let own = carried.iter().map(|(_, column)| column.name.as_str());
-        let names: Vec<String> = own.chain(run.iter().copied()).map(quote).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sets: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-        let sql = format!(
-            "INSERT INTO {} ({}) VALUES ({marks}) ON CONFLICT ({}) DO UPDATE SET {}",
-            session.quoted(&spec.target),
-            names.join(", "),
-            quote(&spec.key_column),
-            sets.join(", ")
-        );
+        let has_triggers = session.obstacles(spec)?.has_triggers();
+        let writer = RowWriter::new(session, spec, fit, has_triggers)?;
+        let mark = || prepare(session, &session.in_schema(spec, ROW_WRITE));
         Ok(Self {
             session,
             spec,
             here: spec.here(),
             entry,
             fit,
-            opens_blobs: session.opens_blobs(&spec.target)?,
             lookup: Lookup::new(session, spec, fit, true)?,
-            upsert: prepare(session, &sql)?,
-            mark: prepare(session, &session.in_schema(spec, ROW_WRITE))?,
-            carried,
+            mark: (!fit.has_marks).then(mark).transpose()?,
             uniques: uniques(session, spec, fit)?,
-            bytes: 0,
+            given_up: given_up(session, spec, &writer)?,
+            writer,
+            to_come: HashMap::new(),
+            written: has_triggers.then(BTreeMap::new),
         })
     }
 
+    /// Applies all rows of the batch. Gives what they did, and about how many bytes were written.
+    pub(super) fn apply_all(
+        mut self,
+        rows: &dyn RowSource,
+        keys: &[Guid],
+        versions: &[Version],
+    ) -> Result<(Applied, u64)> {
+        if self.spec.displace {
+            self.to_come = keys.iter().zip(versions).enumerate().map(|(row, (key, at))| (*key, (row, *at))).collect();
+        }
+        let mut applied = Applied::default();
+        for (row, (key, version)) in keys.iter().zip(versions).enumerate() {
+            let done = self.apply(rows, row, *key, version).map_err(|error| error.key(key))?;
+            applied.written += done.written;
+            applied.displaced += done.displaced;
+        }
+        for (key, version) in self.written.iter().flatten() {
+            if self.lookup.standing(*key)?.version() != Some(*version) {
+                return Err(Error::config(
+                    "a row that was written does not stand: a trigger of the target changed that",
+                )
+                .key(key)
+                .hint("drop the trigger for the replay, or replay into another database"));
+            }
+        }
+        Ok((applied, self.writer.bytes))
+    }
+
     /// What one row did.
-    pub(super) fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
+    fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
         let version = Version { tombstone: None, ..*version };
         let before = self.lookup.standing(key)?;
         let mut after = before.clone();
-        if !after.take_row(self.spec.scope, ChainVersion { version, is_part: self.is_part(rows, row)? }) {
+        let is_same = self.spec.repair && before.version().is_some_and(|row| row.run_id == version.run_id);
+        let held = ChainVersion { version, is_part: self.is_part(rows, row)? };
+        if !after.take_row(self.spec.scope, held) && !is_same {
             self.lookup.note(key, &before, &after)?;
             self.lookup.hand_over(self.fit, key, &before, &after)?;
             return Ok(Applied::default());
         }
-        let mut displaced = 0;
-        for nth in 0..self.uniques.len() {
-            let mut last = None;
-            while let Some(clash) = self.clash(rows, row, (key, version), nth)? {
-                clash.is_new(&mut last)?;
-                let (loser, lost) = clash.older(self.spec)?;
-                let winner = if loser == key { clash.standing.0 } else { key };
-                self.displace((loser, lost), winner, &clash.index)?;
-                displaced += 1;
-                if loser == key {
-                    return Ok(Applied { written: 0, displaced });
-                }
+        let coming = Coming { rows, row, key, version, stands: before.row.is_some() };
+        let (mut displaced, mut last) = (0, None);
+        while let Some(clash) = self.write_or_clash(&coming)? {
+            clash.is_new(&mut last)?;
+            if self.gives_way(row, &clash)? {
+                continue;
+            }
+            let (loser, lost) = clash.older(self.spec)?;
+            let winner = if loser == key { clash.standing.0 } else { key };
+            self.displace((loser, lost), winner, &clash.index)?;
+            displaced += 1;
+            if loser == key {
+                return Ok(Applied { written: 0, displaced });
             }
         }
         self.lookup.note(key, &before, &after)?;
-        self.write(rows, row, key, version)?;
+        if let Some(mark) = &mut self.mark {
+            let Version { modified_on, run_started_at, run_id, .. } = version;
+            let mark = mark.execute((&self.here, key, modified_on, run_started_at, run_id));
+            mark.map_err(|error| failed("note the rank of a row", error))?;
+        }
+        self.session.parked.borrow_mut().forget(key);
+        if let Some(written) = &mut self.written {
+            written.insert(key, version);
+        }
         Ok(Applied { written: 1, displaced })
     }
 
@@ -131,29 +158,44 @@ impl<'c> Applier<'c> {
         Ok(true)
     }
 
+    /// Writes a row, or says which row keeps it out.
+    fn write_or_clash(&mut self, coming: &Coming<'_>) -> Result<Option<Clash>> {
+        for nth in 0..self.uniques.len() {
+            if let Some(clash) = self.clash(coming, nth)? {
+                return Ok(Some(clash));
+            }
+        }
+        let Some(found) = self.writer.write(coming)? else { return Ok(None) };
+        let standing = self.lookup.standing(found.key)?.version();
+        let standing = standing.ok_or_else(|| Error::internal("a row that is in the way does not stand"))?;
+        let coming = (coming.key, coming.version);
+        Ok(Some(Clash { coming, standing: (found.key, standing), index: found.index }))
+    }
+
+    /// Whether the row that stands gives up its unique values for now, as it is to come with others. Where rows may be
+    /// displaced it has to come in this batch; else it is known at the end of the table.
+    fn gives_way(&self, row: usize, clash: &Clash) -> Result<bool> {
+        let (standing, version) = clash.standing;
+        let comes = self.to_come.get(&standing).is_some_and(|(at, coming)| *at > row && *coming > version);
+        Ok((comes || !self.spec.displace) && self.session.park(self.spec, &self.given_up, clash)?)
+    }
+
     /// A row that stands and has the values of this one in a unique index.
-    fn clash(
-        &mut self,
-        rows: &dyn RowSource,
-        row: usize,
-        coming: (Guid, Version),
-        nth: usize,
-    ) -> Result<Option<Clash>> {
+    fn clash(&mut self, coming: &Coming<'_>, nth: usize) -> Result<Option<Clash>> {
         let unique = &mut self.uniques[nth];
         let bind = |statement: &mut Statement<'_>, nth: usize, value: &dyn ToSql| {
             statement.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
         };
         bind(&mut unique.clash, 1, &self.here)?;
-        bind(&mut unique.clash, 2, &coming.0)?;
+        bind(&mut unique.clash, 2, &coming.key)?;
         for (place, (at, column)) in unique.columns.iter().enumerate() {
-            let cell = rows.cell(row, *at).map_err(|error| error.column(&column.name))?;
-            bind(&mut unique.clash, place + 3, &types::stored(column.sql_type, cell))?;
+            bind(&mut unique.clash, place + 3, &types::stored(column.sql_type, coming.cell(*at, column)?))?;
         }
         let failed = |error| failed("look for a row with the same unique values", error);
         let mut found = unique.clash.raw_query();
         let Some(row) = found.next().map_err(failed)? else { return Ok(None) };
-        let standing = (row.get(5).map_err(failed)?, version_of(row).map_err(failed)?);
-        Ok(Some(Clash { coming, standing, index: unique.index.clone() }))
+        let standing = (row.get(4).map_err(failed)?, version_of(row).map_err(failed)?);
+        Ok(Some(Clash { coming: (coming.key, coming.version), standing, index: unique.index.clone() }))
     }
 
     /// Removes a row, if it stands, and buries it at its rank, so that an older version of it that
@@ -169,104 +211,52 @@ impl<'c> Applier<'c> {
         let mut after = before.clone();
         after.take_deletion(version);
         self.lookup.note(loser, &before, &after)?;
+        if let Some(written) = &mut self.written {
+            written.remove(&loser);
+        }
         self.session.remove_row(self.spec, loser).map(drop)
     }
-
-    fn write(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: Version) -> Result<()> {
-        let mut large = Vec::new();
-        for nth in 0..self.carried.len() {
-            let (at, column) = self.carried[nth];
-            let cell = rows.cell(row, at).map_err(|error| error.column(&column.name))?;
-            let value = match cell {
-                Cell::Large(bytes) => {
-                    large.push((at, column, bytes));
-                    ToSqlOutput::ZeroBlob(bytes)
-                }
-                cell => types::stored(column.sql_type, cell),
-            };
-            self.bytes += bytes_of(&value);
-            self.bind(nth + 1, value)?;
-        }
-        let Version { modified_on, run_started_at, run_id, .. } = version;
-        if self.fit.has_marks {
-            self.bind(self.carried.len() + 1, run_started_at)?;
-            self.bind(self.carried.len() + 2, run_id)?;
-        } else {
-            let mark = self.mark.execute((&self.here, key, modified_on, run_started_at, run_id));
-            mark.map_err(|error| failed("note the rank of a row", error))?;
-        }
-        if self.upsert.raw_execute().map_err(|error| failed("write a row", error))? == 0 {
-            return Err(ignored("written"));
-        }
-        if large.is_empty() {
-            return Ok(());
-        }
-        let Some(row_id) = self.lookup.rowid(key)? else {
-            return Err(Error::internal("a row that was just written is not there"));
-        };
-        for (at, column, bytes) in large {
-            self.fill(rows, row, at, column, (row_id, bytes)).map_err(|error| error.column(&column.name))?;
-        }
-        Ok(())
-    }
-
-    fn fill(&self, rows: &dyn RowSource, row: usize, at: usize, column: &Column, into: (i64, u64)) -> Result<()> {
-        let (row_id, bytes) = into;
-        let mut from = rows.large(row, at)?;
-        let (table, name) = (self.session.quoted(&self.spec.target), quote(&column.name));
-        let is_text = types::declared(column.sql_type).ends_with("TEXT");
-        if self.opens_blobs {
-            if is_text {
-                let sql = format!("UPDATE {table} SET {name} = CAST({name} AS TEXT) WHERE rowid = ?1");
-                self.session.execute(&sql, [row_id])?;
-            }
-            return self.session.fill_blob(&self.spec.target, &column.name, row_id, bytes, &mut from);
-        }
-        let mut whole = Vec::new();
-        copy_all(&mut from, bytes, &mut whole)?;
-        let value = if is_text { "CAST(?2 AS TEXT)" } else { "?2" };
-        let sql = format!("UPDATE {table} SET {name} = {value} WHERE rowid = ?1");
-        self.session.execute(&sql, (row_id, whole)).map(drop)
-    }
-
-    fn bind(&mut self, nth: usize, value: impl ToSql) -> Result<()> {
-        self.upsert.raw_bind_parameter(nth, value).map_err(|error| failed("bind a value", error))
-    }
 }
 
-/// What a value takes in its row, about.
-fn bytes_of(value: &ToSqlOutput<'_>) -> u64 {
-    match value {
-        ToSqlOutput::Borrowed(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => bytes.len() as u64,
-        ToSqlOutput::Owned(Value::Blob(bytes)) => bytes.len() as u64,
-        ToSqlOutput::Owned(Value::Text(text)) => text.len() as u64,
-        ToSqlOutput::ZeroBlob(bytes) => *bytes,
-        _ => 8,
-    }
-}
-
-/// The unique indexes of a target that do not hold its key, and whose columns all come.
+/// The unique indexes of a target that do not hold its key, and are over plain columns that come.
 fn uniques<'c>(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit) -> Result<Vec<Unique<'c>>> {
     let key = quote(&spec.key_column);
     let mut uniques = Vec::new();
-    for (index, names) in session.unique_indexes(spec)? {
-        let is_key =
-            |name: &Option<String>| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&spec.key_column));
+    for index in session.unique_indexes(spec)? {
         let coming = |name: &Option<String>| {
             let name = name.as_ref()?;
-            spec.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
+            let is_written = |column: &Column| !fit.skipped.contains(&column.name);
+            let is_it = |column: &Column| column.name.eq_ignore_ascii_case(name) && is_written(column);
+            spec.columns.iter().enumerate().find(|(_, column)| is_it(column))
         };
-        let Some(columns) = names.iter().map(coming).collect::<Option<Vec<_>>>() else { continue };
-        if names.iter().any(is_key) {
-            continue;
-        }
+        let columns = index.columns.iter().map(coming).collect::<Option<Vec<_>>>();
+        let Some(columns) = columns.filter(|_| !index.is_partial && !index.holds(&spec.key_column)) else { continue };
         let equal = columns
             .iter()
             .enumerate()
             .map(|(nth, (_, column))| format!(" AND t.{} = ?{}", quote(&column.name), nth + 3));
         let condition = format!("t.{key} <> ?2{}", equal.collect::<String>());
         let clash = prepare(session, &standing_sql(session, spec, fit, true, &condition))?;
-        uniques.push(Unique { index, columns, clash });
+        uniques.push(Unique { index: index.name, columns, clash });
     }
     Ok(uniques)
+}
+
+/// The columns that come and that unique indexes beside that of the key are over. Of an expression it is not known what it
+/// is made of.
+fn given_up<'c>(session: &Session, spec: &TargetSpec, writer: &RowWriter<'c>) -> Result<Vec<&'c Column>> {
+    let indexes = session.unique_indexes(spec)?;
+    let indexes: Vec<_> = indexes.iter().filter(|index| !index.holds(&spec.key_column)).collect();
+    let carried = || writer.carried().filter(|column| !column.name.eq_ignore_ascii_case(&spec.key_column));
+    let is_plain = |name: &Option<String>| {
+        name.as_ref().is_some_and(|name| carried().any(|column| column.name.eq_ignore_ascii_case(name)))
+    };
+    let is_known = indexes.iter().all(|index| index.columns.iter().all(is_plain));
+    let is_over = |column: &&Column| indexes.iter().any(|index| index.holds(&column.name));
+    let is_small = |column: &&Column| !column.sql_type.is_large() && !is_delta(&column.name);
+    Ok(match (indexes.is_empty(), is_known) {
+        (true, _) => Vec::new(),
+        (false, true) => carried().filter(is_over).collect(),
+        (false, false) => carried().filter(|column| is_over(column) || is_small(column)).collect(),
+    })
 }

@@ -153,14 +153,7 @@ impl Session {
     /// What stands for the place of a row of the source: its rowid, under a name that no column has taken, or
     /// its key where it has none.
     pub(super) fn place_column(&self, table: &TableConfig) -> Result<String> {
-        let source = &table.source;
-        let columns = self.table_columns(source)?;
-        let is_free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-        let free = ["rowid", "_rowid_", "oid"].into_iter().find(is_free);
-        Ok(match free {
-            Some(name) if self.has_rowid(source)? => name.to_owned(),
-            _ => quote(&table.key_column),
-        })
+        Ok(self.rowid_of(&table.source)?.map_or_else(|| quote(&table.key_column), str::to_owned))
     }
 
     /// Creates the slice table from the source's columns. Within a transaction.

@@ -14,8 +14,8 @@ pub(super) struct Made {
     pub(super) folder: bool,
     pub(super) databases: Vec<String>,
     pub(super) tables: Vec<TargetSpec>,
-    /// The databases that got a ledger.
-    pub(super) ledgers: Vec<TargetSpec>,
+    /// Tables of a ledger, quoted, and of which target; those that stood before are somebody's.
+    pub(super) ledgers: Vec<(TargetSpec, Vec<String>)>,
 }
 
 impl Session {
@@ -30,10 +30,9 @@ impl Session {
                 self.transact("remove a table that nothing came into", |session| session.execute(&drop, []))?;
             }
         }
-        for spec in &made.ledgers {
-            let ledger: Vec<String> = self.ledger_tables(spec).collect();
+        for (_, ledger) in &made.ledgers {
             let mut is_used = false;
-            for table in &ledger {
+            for table in ledger {
                 is_used |= self.query_one::<bool>(&format!("SELECT EXISTS (SELECT * FROM {table})"), [])?;
             }
             if !is_used {

@@ -35,7 +35,13 @@ impl Session {
         let triggers = self.query_all(&sql, [&spec.target.table], |row| {
             Ok(trigger(row.get(0)?, &words(&row.get::<_, Option<String>>(1)?.unwrap_or_default())))
         })?;
-        Ok(Obstacles { needed, identities: Vec::new(), foreign_keys, triggers })
+        let made = "SELECT sql FROM {Schema}.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+        let made: Option<String> = self.query_one(&self.in_schema(spec, made), [&spec.target.table])?;
+        let clause = |three: &[String]| {
+            three[0] == "ON" && three[1] == "CONFLICT" && ["REPLACE", "IGNORE"].contains(&&*three[2])
+        };
+        let is_silent = words(&made.unwrap_or_default()).windows(3).any(clause);
+        Ok(Obstacles { needed, identities: Vec::new(), foreign_keys, triggers, is_silent })
     }
 }
 

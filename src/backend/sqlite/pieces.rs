@@ -11,6 +11,7 @@ use super::session::{Session, failed, quote};
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use rusqlite::OptionalExtension as _;
 
@@ -54,7 +55,7 @@ pub(super) fn large_bytes(columns: &[Column]) -> String {
 impl Session {
     pub(super) fn piecewise(&self, table: &TableConfig, columns: &[Column]) -> Result<Piecewise> {
         let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
-        if large.is_empty() || !self.opens_blobs(&table.source)? || !self.opens_blobs(&table.target)? {
+        if large.is_empty() || !self.opens_blobs(&table.source)? || self.needs_whole(&table.target)?.is_some() {
             return Ok(Piecewise::default());
         }
         Ok(Piecewise(large.into_iter().map(|column| column.name.clone()).collect()))
@@ -74,17 +75,18 @@ impl Session {
 
     fn fill_piece(&self, prepared: &Prepared, key: Guid, column: &str) -> Result<()> {
         let config = &prepared.config;
-        let standing = |table: &str| {
-            let text = format!(
-                "SELECT rowid, octet_length({0}) FROM {table} WHERE {{KeyColumn}} = ?1 AND {0} IS NOT NULL",
-                quote(column)
+        let standing = |table: &TableName| {
+            let Some(rowid) = self.rowid_of(table)? else { return Ok(None) };
+            let (name, by) = (quote(column), quote(&config.key_column));
+            let sql = format!(
+                "SELECT {rowid}, octet_length({name}) FROM {} WHERE {by} = ?1 AND {name} IS NOT NULL",
+                self.quoted(table)
             );
-            let sql = prepared.placeholders.fill("fill_piece", &text)?;
             let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
             let mut found = self.cached(&sql).map_err(|error| failed("look for a value", error))?;
             found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
         };
-        let (Some((into, room)), Some((from, bytes))) = (standing("{TargetTable}")?, standing("{SourceTable}")?) else {
+        let (Some((into, room)), Some((from, bytes))) = (standing(&config.target)?, standing(&config.source)?) else {
             return Ok(());
         };
         if room != bytes {

@@ -143,8 +143,13 @@ impl Sandbox for Session {
         let sql =
             format!("UPDATE {} SET {} = {value} WHERE {} = ?2", self.quoted(table), quote(&column.name), quote(key.0));
         self.transact("write a value", |session| {
+            let in_pieces = session.needs_whole(table)?.is_none();
+            let Some(row) = session.row_id(table, key)?.filter(|_| in_pieces) else {
+                let mut whole = Vec::new();
+                copy_all(from, bytes, &mut whole)?;
+                return session.execute(&sql, (whole, key.1)).map(drop);
+            };
             session.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.1))?;
-            let row = session.row_id(table, key)?;
             session.fill_blob(table, &column.name, row, bytes, from)
         })
         .map_err(|error| error.table(table).key(key.1).column(&column.name))
@@ -161,28 +166,6 @@ impl Sandbox for Session {
 }
 
 impl Session {
-    /// See [`Sandbox::read_value`].
-    pub(super) fn copy_value(
-        &self,
-        table: &TableName,
-        key: (&str, Guid),
-        column: &str,
-        out: &mut dyn Write,
-    ) -> Result<u64> {
-        let at = |error: Error| error.table(table).key(key.1).column(column);
-        let row = self.row_id(table, key).map_err(at)?;
-        let mut blob = self.open_blob(table, column, row, true).map_err(at)?;
-        let bytes = blob.len() as u64;
-        copy(&mut blob, bytes, out).map_err(at)?;
-        Ok(bytes)
-    }
-
-    fn row_id(&self, table: &TableName, key: (&str, Guid)) -> Result<i64> {
-        let sql = format!("SELECT rowid FROM {} WHERE {} = ?1", self.quoted(table), quote(key.0));
-        let found = self.query_optional(&sql, [key.1], |row| row.get(0))?;
-        found.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))
-    }
-
     pub(super) fn open_blob(
         &self,
         table: &TableName,
@@ -220,7 +203,7 @@ pub(super) fn copy_all(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> R
     }
 }
 
-fn copy(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
+pub(super) fn copy(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
     let mut block = vec![0; BLOCK_BYTES];
     let mut left = bytes;
     while left > 0 {

@@ -47,12 +47,14 @@ impl Session {
             Ok((value, bytes)) => {
                 let bytes = before.saturating_add(bytes);
                 self.series = Series::Open { bytes, since };
-                if bytes >= self.options.series_bytes || since.elapsed() >= MOST_TIME {
+                let is_due = bytes >= self.options.series_bytes || since.elapsed() >= MOST_TIME;
+                if is_due && self.parked.borrow().is_empty() {
                     self.commit_series(what)?;
                 }
                 Ok(value)
             }
             Err(error) => {
+                self.parked.take();
                 self.roll_back();
                 Err(error)
             }
@@ -68,7 +70,7 @@ impl Session {
         if self.connection.is_autocommit() {
             return Err(Error::internal("a transaction ended before it was committed"));
         }
-        let committed = self.commit(what);
+        let committed = self.check_parked().and_then(|()| self.commit(what));
         if committed.is_err() {
             self.roll_back();
         }

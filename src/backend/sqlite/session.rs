@@ -1,6 +1,7 @@
 //! One connection to an embedded instance.
 
 use super::made::Made;
+use super::parked::Parked;
 use super::prepared::Prepared;
 use super::resolved::spelled;
 use super::series::Series;
@@ -13,6 +14,7 @@ use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ffi, limits::Limit};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -49,7 +51,7 @@ const CACHE_KIB: i64 = 32 * 1024;
 /// of values of 64 KiB was copied in 1.6 s with pages of 16 KiB, and in 2.3 s with SQLite's own 4 KiB.
 const PAGE_BYTES: u32 = 16 * 1024;
 
-/// The most databases that SQLite can attach (SQLITE_MAX_ATTACHED as built).
+/// The most databases that SQLite can be built to attach (SQLITE_MAX_ATTACHED).
 const MAX_ATTACHED: i32 = 125;
 
 /// See the module's text.
@@ -64,6 +66,7 @@ pub struct Session {
     pub(super) taken_over: Option<Guid>,
     pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
     pub(super) series: Series,
+    pub(super) parked: RefCell<Parked>,
     pub(super) made: Made,
     databases: Vec<String>,
 }
@@ -86,7 +89,11 @@ impl Session {
         let main = file_of(folder, &options.main_database)?;
         if !options.create && !main.is_file() {
             let text = format!("there is no database {} in this embedded instance", options.main_database);
-            return Err(Error::config(text).file(folder).hint("check the folder, or create it with deploy"));
+            let hint = match options.main_database == JOB_DATABASE {
+                true => "check the folder, or create it with deploy",
+                false => "check the folder and the name; a replay creates it with --create",
+            };
+            return Err(Error::config(text).file(folder).hint(hint));
         }
         if !main.exists() {
             make_private(&main)?;
@@ -104,6 +111,7 @@ impl Session {
             taken_over: None,
             prepared: HashMap::new(),
             series: Series::Off,
+            parked: RefCell::default(),
             made,
             databases: Vec::new(),
         };
@@ -146,9 +154,10 @@ impl Session {
         }
         let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
         self.connection.execute(&attach, [path]).map_err(|error| {
-            failed("attach a database", error)
-                .file(&file)
-                .hint("an instance holds at most 125 databases, each a SQLite file")
+            let most = self.connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap_or(MAX_ATTACHED) + 1;
+            failed("attach a database", error).file(&file).hint(format!(
+                "a folder of databases, each a SQLite file, holds at most {most} with the SQLite that this program was built with"
+            ))
         })?;
         let schema = quote(name);
         let pragmas = format!(

@@ -18,10 +18,7 @@ use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use crate::scripts;
 use rusqlite::types::{Value, ValueRef};
-use std::io::{Read as _, Write};
-
-/// The pieces in which a large value is read.
-const PIECE_BYTES: usize = 256 * 1024;
+use std::io::Write;
 
 const READABLE: [SliceState; 2] = [SliceState::Complete, SliceState::Packed];
 
@@ -81,29 +78,9 @@ impl Slices for Session {
     fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64> {
         let prepared = self.prepared(&fence.table)?;
         self.own_slice(&prepared.config, fence, &READABLE)?;
-        let target = &prepared.config.target;
-        let placed = |error: Error| error.table(&fence.table).key(key).column(column);
-        let sql = format!("SELECT rowid FROM {} WHERE {} = ?1", prepared.target()?, quote(&prepared.config.key_column));
-        let row: i64 = self.query_one(&sql, [key]).map_err(placed)?;
-        let schema = self.schema_name(&target.db);
-        let mut value = self
-            .connection
-            .blob_open(schema, target.table.as_str(), column, row, true)
-            .map_err(|error| placed(failed("open a large value", error)))?;
-        let mut piece = vec![0; PIECE_BYTES];
-        let mut total = 0;
-        loop {
-            let count = value
-                .read(&mut piece)
-                .map_err(|error| placed(Error::internal("cannot read a large value").caused_by(error)))?;
-            if count == 0 {
-                return Ok(total);
-            }
-            out.write_all(&piece[..count]).map_err(|error| {
-                placed(Error::new(crate::error::Kind::Io, "cannot write a large value").caused_by(error))
-            })?;
-            total += count as u64;
-        }
+        let config = &prepared.config;
+        self.copy_value(&config.target, (&config.key_column, key), column, out)
+            .map_err(|error| error.table(&fence.table))
     }
 
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {

@@ -17,7 +17,7 @@ const OTHER_READ: &str = include_str!("../../../sql/sqlite/replay_other_read.sql
 const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.sql");
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 
-/// A query over the rows of a target, as `t`: their marks, the scope of their chain, rowid, key, and whether they are
+/// A query over the rows of a target, as `t`: their marks, the scope of their chain, key, and whether they are
 /// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table,
 /// and no scopes.
 pub(super) fn standing_sql(
@@ -45,7 +45,7 @@ pub(super) fn standing_sql(
     let absent: Vec<String> = absent.collect();
     let is_part = if absent.is_empty() { "0".to_owned() } else { absent.join(" AND ") };
     format!(
-        "SELECT {modified}, {started}, {run}, {scope}, t.rowid, t.{key}, {is_part}
+        "SELECT {modified}, {started}, {run}, {scope}, t.{key}, {is_part}
          FROM {target} AS t{beside} WHERE {condition}"
     )
 }
@@ -92,16 +92,10 @@ impl<'c> Lookup<'c> {
         Ok(Self { session, spec, table, row, beside })
     }
 
-    /// The row's rowid, where there is one.
-    pub(super) fn rowid(&mut self, key: Guid) -> Result<Option<i64>> {
-        let mut rows = self.row.query((&self.table, key)).map_err(unread)?;
-        rows.next().map_err(unread)?.map(|row| row.get(4)).transpose().map_err(unread)
-    }
-
     /// Everything under a key.
     pub(super) fn standing(&mut self, key: Guid) -> Result<Standing> {
         let mut standing = Standing::default();
-        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?, row.get(6)?), version_of(row)?));
+        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?, row.get(5)?), version_of(row)?));
         put_all(&mut standing, &mut self.row, (&self.table, key), row)?;
         let Some(Beside { tombstones, others, has_others }) = &mut self.beside else { return Ok(standing) };
         let tombstone = |row: &Row<'_>| {

@@ -10,6 +10,7 @@ use super::sandbox::create_table_sql;
 use super::series::Series;
 use super::session::{Session, failed, quote};
 use super::standing::Lookup;
+use super::types;
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::obstacles::ignored;
 use crate::backend::{
@@ -35,6 +36,21 @@ const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.s
 const BUNDLE_GAP: &str = "UPDATE {Schema}.BlobDeltaReplayBundle SET Gap = ?3 WHERE TableName = ?1 AND RootSha256 = ?2";
 const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");
 
+/// A unique index.
+pub(super) struct UniqueIndex {
+    pub(super) name: String,
+    pub(super) is_partial: bool,
+    /// Its columns; nothing for an expression.
+    pub(super) columns: Vec<Option<String>>,
+}
+
+impl UniqueIndex {
+    /// Whether it is over this column.
+    pub(super) fn holds(&self, column: &str) -> bool {
+        self.columns.iter().flatten().any(|name| name.eq_ignore_ascii_case(column))
+    }
+}
+
 /// What a tombstone takes, about.
 const TOMBSTONE_BYTES: u64 = 128;
 
@@ -49,11 +65,19 @@ impl Target for Session {
             self.resolve(&spec.target)?;
         }
         let schema = self.in_schema(spec, SCHEMA);
-        let has_ledger = self.has_ledger(spec)?;
+        let mut ledger = Vec::new();
+        for name in ledger_names() {
+            if !self.has_table(spec, name)? {
+                ledger.push(format!("{}.{name}", self.schema_of(&spec.target.db)));
+            }
+        }
         self.transact("prepare the target of a replay", |session| {
             session.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
             if found.is_some() {
                 return Ok(());
+            }
+            for ledger in session.ledger_tables(spec) {
+                session.execute(&format!("DELETE FROM {ledger} WHERE TableName = ?1"), [spec.here()])?;
             }
             let table = session.quoted(&spec.target);
             session.execute(&create_table_sql(&table, &wanted, &spec.key_column), [])?;
@@ -65,13 +89,13 @@ impl Target for Session {
             Ok(())
         })
         .map_err(|error| error.table(&spec.target))?;
-        if !has_ledger {
-            self.made.ledgers.push(spec.clone());
+        if !ledger.is_empty() {
+            self.made.ledgers.push((spec.clone(), ledger));
         }
         if found.is_none() {
             self.made.tables.push(spec.clone());
         }
-        Ok(found.unwrap_or(TargetFit { has_marks: true, skipped: Vec::new() }))
+        Ok(found.unwrap_or(TargetFit { has_marks: true, ..TargetFit::default() }))
     }
 
     fn resolve_target(&mut self, table: TableName) -> Result<TableName> {
@@ -101,7 +125,7 @@ impl Target for Session {
     }
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
-        if !self.has_ledger(spec)? {
+        if !self.has_applied(spec)? {
             return Ok(Vec::new());
         }
         let sql = self.in_schema(spec, LEDGER_READ);
@@ -113,6 +137,18 @@ impl Target for Session {
                 complete: row.get(2)?,
                 applied_at: row.get(3)?,
             })
+        })
+    }
+
+    fn forget_applied(&mut self, spec: &TargetSpec, root: Sha256) -> Result<()> {
+        if !self.has_applied(spec)? {
+            return Ok(());
+        }
+        let sql = "DELETE FROM {Schema}.BlobDeltaReplayLedger WHERE TableName = ?1 AND RootSha256 = ?2";
+        let sql = self.in_schema(spec, sql);
+        self.transact_in_series("forget what was applied", |session| {
+            session.execute(&sql, (spec.here(), root.to_string()))?;
+            Ok(((), 0))
         })
     }
 
@@ -131,14 +167,11 @@ impl Target for Session {
             session.move_ledger(spec, entry, keys.len())?;
             session.note_runs(spec, versions)?;
             let fit = session.fit(spec)?;
-            let mut applier = Applier::new(session, spec, &fit, entry)?;
-            let mut applied = Applied::default();
-            for (row, (key, version)) in keys.iter().zip(versions).enumerate() {
-                let done = applier.apply(rows, row, *key, version).map_err(|error| error.key(key))?;
-                applied.written += done.written;
-                applied.displaced += done.displaced;
+            let applied = Applier::new(session, spec, &fit, entry)?.apply_all(rows, keys, versions)?;
+            if matches!(session.series, Series::Off) {
+                session.check_parked()?;
             }
-            Ok((applied, applier.bytes))
+            Ok(applied)
         });
         applied.map_err(|error| error.table(&spec.target).file(&entry.part))
     }
@@ -188,7 +221,7 @@ impl Target for Session {
     }
 
     fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
-        if !self.has_ledger(spec)? {
+        if !self.has_applied(spec)? {
             return Ok(Vec::new());
         }
         self.query_all(&self.in_schema(spec, BUNDLE_READ), [spec.here()], applied_bundle)
@@ -196,7 +229,8 @@ impl Target for Session {
 
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
         let sql = self.in_schema(spec, BUNDLE_NOTE);
-        self.transact_in_series("note applied bundles", |session| {
+        let noted = self.transact_in_series("note applied bundles", |session| {
+            session.check_parked()?;
             let (now, here) = (session.server_time().utc, spec.here());
             for bundle in bundles {
                 let AppliedBundle { source_id, scope, window, gap, is_other_source, table, .. } = bundle;
@@ -209,7 +243,8 @@ impl Target for Session {
                 session.execute(&sql, noted)?;
             }
             Ok(((), 0))
-        })
+        });
+        noted.map_err(|error| error.table(&spec.target))
     }
 
     fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
@@ -239,6 +274,11 @@ impl Target for Session {
         };
         keys.iter().zip(standing).map(content).collect()
     }
+}
+
+fn ledger_names() -> impl Iterator<Item = &'static str> {
+    let names = SCHEMA.lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS {Schema}."));
+    names.filter_map(|rest| rest.split_whitespace().next())
 }
 
 fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
@@ -274,41 +314,48 @@ impl Session {
     }
 
     /// The tables of the ledger, quoted.
-    pub(super) fn ledger_tables(&self, spec: &TargetSpec) -> impl Iterator<Item = String> {
+    fn ledger_tables(&self, spec: &TargetSpec) -> impl Iterator<Item = String> {
         let schema = self.schema_of(&spec.target.db);
-        let names = SCHEMA.lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS {Schema}."));
-        names.filter_map(move |rest| Some(format!("{schema}.{}", rest.split_whitespace().next()?)))
+        ledger_names().map(move |name| format!("{schema}.{name}"))
+    }
+
+    /// Whether anything can have been applied: what a ledger says of a table that was dropped since, it says of none.
+    fn has_applied(&self, spec: &TargetSpec) -> Result<bool> {
+        Ok(self.has_ledger(spec)? && self.has_table(spec, &spec.target.table)?)
     }
 
     fn has_ledger(&self, spec: &TargetSpec) -> Result<bool> {
         Ok(self.has_database(&spec.target.db) && self.has_table(spec, "BlobDeltaReplayBundle")?)
     }
 
-    /// Whether SQLite can open a table's values for reading and writing in pieces.
-    pub(super) fn opens_blobs(&self, table: &TableName) -> Result<bool> {
-        Ok(self.has_rowid(table)? && !self.table_columns(table)?.iter().any(|column| column.computed))
-    }
-
-    /// Whether it is a table, and one whose rows have rowids.
-    pub(super) fn has_rowid(&self, table: &TableName) -> Result<bool> {
-        let sql = "SELECT coalesce(max(type = 'table' AND NOT wr), 0) FROM pragma_table_list(?1)
-                   WHERE schema = ?2 COLLATE NOCASE";
-        self.query_one(sql, (&table.table, self.schema_name(&table.db)))
-    }
-
     /// How the target takes the rows, as it is now.
     fn fit(&self, spec: &TargetSpec) -> Result<TargetFit> {
-        fit(&self.table_columns(&spec.target)?, &target_columns(spec), &spec.key_column)
+        let wanted = target_columns(spec);
+        let fit = fit(&self.table_columns(&spec.target)?, &wanted, &spec.key_column)?;
+        let of = (&spec.target.table, self.schema_name(&spec.target.db));
+        let declared = self.query_all("SELECT name, type FROM pragma_table_xinfo(?1, ?2)", of, |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        for column in wanted.iter().filter(|column| !fit.skipped.contains(&column.name)) {
+            let there = declared.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
+            if let Some((name, declared)) = there.filter(|(_, declared)| !types::keeps(declared, column.sql_type)) {
+                return Err(types::changes(&spec.target.table, name, declared, column.sql_type));
+            }
+        }
+        Ok(TargetFit { needs_whole: self.needs_whole(&spec.target)?, ..fit })
     }
 
-    /// Unique indexes of the target that are not partial, with their columns.
-    pub(super) fn unique_indexes(&self, spec: &TargetSpec) -> Result<Vec<(String, Vec<Option<String>>)>> {
+    /// Unique indexes of the target, with their columns.
+    pub(super) fn unique_indexes(&self, spec: &TargetSpec) -> Result<Vec<UniqueIndex>> {
         let of = (&spec.target.table, self.schema_name(&spec.target.db));
-        let mut indexes: Vec<(String, Vec<Option<String>>)> = Vec::new();
-        for (index, column) in self.query_all(UNIQUE_INDEXES, of, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
-            match indexes.last_mut().filter(|(last, _)| *last == index) {
-                Some((_, columns)) => columns.push(column),
-                None => indexes.push((index, vec![column])),
+        let mut indexes: Vec<UniqueIndex> = Vec::new();
+        let columns = self.query_all(UNIQUE_INDEXES, of, |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
+        })?;
+        for (name, column, is_partial) in columns {
+            match indexes.last_mut().filter(|last| last.name == name) {
+                Some(last) => last.columns.push(column),
+                None => indexes.push(UniqueIndex { name, is_partial, columns: vec![column] }),
             }
         }
         Ok(indexes)
@@ -328,6 +375,7 @@ impl Session {
         let forget =
             self.in_schema(spec, "DELETE FROM {Schema}.BlobDeltaReplayRow WHERE TableName = ?1 AND stream_id = ?2");
         self.execute(&forget, (spec.here(), key))?;
+        self.parked.borrow_mut().forget(key);
         self.execute(&delete, [key])
     }
 
@@ -343,23 +391,15 @@ impl Session {
             return Ok(None);
         }
         let mut hash = Hasher::default();
-        if self.opens_blobs(table)? {
-            self.copy_value(table, key, &column.name, &mut hash)?;
-        } else {
-            let sql = format!("SELECT {name} FROM {quoted} WHERE {key_column} = ?1");
-            self.query_row(&sql, [key.1], |row| {
-                hash.update(row.get_ref(0)?.as_bytes().unwrap_or_default());
-                Ok(())
-            })?;
-        }
+        self.copy_value(table, key, &column.name, &mut hash)?;
         Ok(Some(hash.finish()))
     }
 
     /// A row replaces the row of its key, so the key alone must be unique.
     fn check_unique_key(&self, spec: &TargetSpec) -> Result<()> {
         let is_key =
-            |name: &Option<String>| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&spec.key_column));
-        let unique = self.unique_indexes(spec)?.iter().any(|(_, columns)| columns.len() == 1 && is_key(&columns[0]));
+            |index: &UniqueIndex| !index.is_partial && index.columns.len() == 1 && index.holds(&spec.key_column);
+        let unique = self.unique_indexes(spec)?.iter().any(is_key);
         if unique { Ok(()) } else { Err(not_unique(spec)) }
     }
 

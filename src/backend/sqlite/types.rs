@@ -60,6 +60,56 @@ pub fn declared(sql_type: SqlType) -> String {
     format!("{sql_type} {storage}")
 }
 
+/// Whether a column that is declared so keeps what [`stored`] gives for a type, by SQLite's affinities
+/// (<https://www.sqlite.org/datatype3.html>, sections 3 and 3.1). Of texts, times are no numbers in any form, and stay what
+/// they are; blobs are changed nowhere.
+pub(super) fn keeps(declared: &str, coming: SqlType) -> bool {
+    use SqlType as T;
+    let upper = declared.to_ascii_uppercase();
+    let says = |words: &[&str]| words.iter().any(|word| upper.contains(word));
+    let is_integer = says(&["INT"]);
+    let is_text = !is_integer && says(&["CHAR", "CLOB", "TEXT"]);
+    let is_blob = !is_integer && !is_text && (says(&["BLOB"]) || upper.is_empty());
+    let is_real = !is_integer && !is_text && !is_blob && says(&["REAL", "FLOA", "DOUB"]);
+    match storage(coming) {
+        Storage::Blob => true,
+        Storage::Integer => !is_text && !is_real,
+        Storage::Real => is_real || is_blob,
+        Storage::Text => {
+            let is_time = matches!(
+                coming,
+                T::Date | T::Time(_) | T::DateTime | T::DateTime2(_) | T::SmallDateTime | T::DateTimeOffset(_)
+            );
+            is_text || is_blob || is_time
+        }
+    }
+}
+
+/// The refusal of a column that does not keep what comes, with the statements that mend it.
+pub(super) fn changes(table: &str, name: &str, declared: &str, coming: SqlType) -> Error {
+    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (table, old, new) = (quote(table), quote(&format!("{name} before")), quote(name));
+    let kept = quote(&self::declared(coming));
+    Error::config(format!(
+        "the target's column is declared {declared:?}, in which SQLite would change a {coming} that comes"
+    ))
+    .column(name)
+    .hint(format!(
+        "declare it with the storage behind its type: ALTER TABLE {table} RENAME COLUMN {new} TO {old}; ALTER TABLE \
+         {table} ADD COLUMN {new} {kept}; UPDATE {table} SET {new} = {old}; ALTER TABLE {table} DROP COLUMN {old};"
+    ))
+}
+
+/// SQL for a value of the storage of a type that no row has.
+pub(super) fn random(sql_type: SqlType) -> &'static str {
+    match storage(sql_type) {
+        Storage::Integer => "random()",
+        Storage::Real => "random() * 1.0",
+        Storage::Text => "hex(randomblob(16))",
+        Storage::Blob => "randomblob(16)",
+    }
+}
+
 /// The T-SQL type of a declared type; SQLite's own four are understood too.
 ///
 /// # Errors
@@ -187,5 +237,39 @@ pub(super) fn shown(value: ValueRef<'_>) -> String {
         ValueRef::Integer(value) => value.to_string(),
         ValueRef::Real(value) => value.to_string(),
         ValueRef::Null => "NULL".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_type_keeps_what_its_affinity_does_not_change() {
+        use SqlType as T;
+        let decimal = T::Decimal { precision: 28, scale: 4 };
+        for own in [decimal, T::Money, T::NVarChar(Some(9)), T::Bit, T::BigInt, T::Float, T::Xml, T::Image, T::Date] {
+            assert!(keeps(&declared(own), own), "{own}");
+        }
+        for (plain, coming) in [
+            ("decimal(28,4)", decimal),
+            ("money", T::Money),
+            ("nvarchar INTEGER", T::NVarChar(None)),
+            ("xml", T::Xml),
+            ("float INTEGER", T::Float),
+            ("bit REAL", T::Bit),
+            ("bit TEXT", T::Bit),
+        ] {
+            assert!(!keeps(plain, coming), "{plain}");
+        }
+        for (plain, coming) in [
+            ("uniqueidentifier", T::UniqueIdentifier),
+            ("datetime2(7)", T::DateTime2(7)),
+            ("bit", T::Bit),
+            ("nvarchar(50)", T::NVarChar(Some(50))),
+            ("varbinary(max)", T::VarBinary(None)),
+        ] {
+            assert!(keeps(plain, coming), "{plain}");
+        }
     }
 }

@@ -55,7 +55,7 @@ impl ValueCheck {
     pub(super) fn new(session: &Session, config: &TableConfig) -> Result<Self> {
         let columns = session.table_columns(&config.target)?;
         let target = session.resolve(&config.target)?;
-        let rowid = session.growing_rowid(&config.target, &columns)?;
+        let rowid = session.growing_rowid(&config.target)?;
         let cell = |column: &Column| {
             let name = format!("t.{}", quote(&column.name));
             match column.sql_type {
@@ -81,12 +81,10 @@ impl ValueCheck {
 
 impl Session {
     /// The name of the rowid where a row that is inserted has a greater one than all before it.
-    fn growing_rowid(&self, table: &TableName, columns: &[Column]) -> Result<Option<&'static str>> {
+    fn growing_rowid(&self, table: &TableName) -> Result<Option<&'static str>> {
         let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1, ?2) WHERE pk > 0)";
         let names_rows: bool = self.query_one(sql, (&table.table, self.schema_name(&table.db)))?;
-        let is_free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-        let free = ["rowid", "_rowid_", "oid"].into_iter().find(is_free);
-        Ok(if !names_rows && self.has_rowid(table)? { free } else { None })
+        Ok(if names_rows { None } else { self.rowid_of(table)? })
     }
 
     /// Where the rows of the batch that is to come will begin.

@@ -158,7 +158,8 @@ impl Plan {
         client.batch("make the staging table", &self.carried.create())?;
         let big = self.carried.load(client, rows, &staged)?;
         let scope = self.scope.to_string();
-        client.execute("decide which rows win", Sql::new(&self.losers).with(&*self.here).with(&*scope))?;
+        let losers = Sql::new(&self.losers).with(&*self.here).with(&*scope).with(i32::from(spec.repair));
+        client.execute("decide which rows win", losers)?;
         let displaced = self.displacing.settle(client, spec, entry)?;
         client.execute("note what is replaced", Sql::new(&self.replaced).with(&*self.here).with(&*scope))?;
         self.carried.fill(client, rows, &big, self.in_pieces)?;

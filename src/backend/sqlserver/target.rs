@@ -32,6 +32,7 @@ use std::sync::Arc;
 pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
 const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
 const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
+const FORGET: &str = include_str!("../../../sql/sqlserver/replay_forget.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_note.sql");
 const BUNDLE_GAP: &str = include_str!("../../../sql/sqlserver/replay_bundle_gap.sql");
@@ -86,6 +87,14 @@ impl Target for Session {
             let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(spec.here());
             let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
             rows.iter().map(|row| ledger_entry(root, &Fields::of(row))).collect()
+        })
+    }
+
+    fn forget_applied(&mut self, spec: &TargetSpec, root: Sha256) -> Result<()> {
+        self.in_ledger(spec, |session| {
+            let sql = "DELETE FROM dbo.BlobDeltaReplayLedger WHERE TableName = @P1 AND RootSha256 = @P2";
+            let sql = Sql::new(sql).with(spec.here()).with(root.to_string());
+            session.client.unit(|client| client.execute("forget what was applied", sql.clone()).map(drop))
         })
     }
 
@@ -173,9 +182,10 @@ impl Session {
         done
     }
 
-    /// The same, or nothing where there is no ledger yet.
+    /// The same, or nothing where there is no ledger yet, or no table: what a ledger says of one that was dropped since,
+    /// it says of none.
     fn in_ledger<T: Default>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
+        if !self.client.unit(|client| catalog::has_table(client, &spec.target))? {
             return Ok(T::default());
         }
         self.in_target(spec, |session| if session.has_ledger()? { work(session) } else { Ok(T::default()) })
@@ -261,6 +271,7 @@ impl Session {
         let schema = format!("IF SCHEMA_ID({name}) IS NULL EXEC ({})", literal(&create));
         self.client.transact(doing, |client| {
             client.batch("create the ledger", SCHEMA)?;
+            client.execute("forget a table that was dropped", Sql::new(FORGET).with(spec.here()))?;
             client.batch(doing, &schema)?;
             client.batch(doing, &table)?;
             index.iter().try_for_each(|index| client.batch("create an index on the path", index))

@@ -1,0 +1,3 @@
+ROLLBACK TO replay_probe;
+RELEASE replay_probe;
+PRAGMA recursive_triggers = OFF;

@@ -1,0 +1,43 @@
+//! What whoever takes bundles has to hear of them, whatever is done with them.
+
+use super::find::passed_by;
+use super::manifest::Manifest;
+use crate::error::Result;
+use crate::model::name::TableName;
+use crate::monitor::{Event, Monitor};
+use std::path::{Path, PathBuf};
+
+/// Which tables of its run a bundle lacks because they failed; nothing, if none did.
+pub fn failed_text(manifest: &Manifest) -> Option<String> {
+    let names: Vec<&TableName> = manifest.failed_tables.iter().map(|failed| &failed.table).collect();
+    let listed = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        1 => Some(format!("1 table failed in the run of this bundle, and what changed in it is not here: {listed}")),
+        some => Some(format!(
+            "{some} tables failed in the run of this bundle, and what changed in them is not here: {listed}"
+        )),
+    }
+}
+
+/// Warns of the tables that failed in the run of a bundle.
+pub fn tell_failed(path: &Path, manifest: &Manifest, monitor: &dyn Monitor) {
+    if let Some(failed) = failed_text(manifest) {
+        monitor.event(Event::Warning(&format!("{}: {failed}", path.display())));
+    }
+}
+
+/// Warns of what stands in the folders among `paths`, looks like a bundle, and is taken for none.
+///
+/// # Errors
+/// Io, for a folder that cannot be listed.
+pub fn tell_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()> {
+    for path in passed_by(paths)? {
+        monitor.event(Event::Warning(&format!(
+            "passed by {}: it looks like a bundle, but a bundle's name ends in .bundle, .bundle.tar or .bundle.tar.age, \
+             in small letters; if it is one, give it its own name, or move it away",
+            path.display()
+        )));
+    }
+    Ok(())
+}
