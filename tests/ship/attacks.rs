@@ -198,6 +198,10 @@ fn a_forged_claim() {
     fs::write(ground.site.there("data/diary.txt"), "mine").unwrap();
     ground.assert_refused(&ground.site.there("data/diary.txt"));
     assert_eq!(fs::read_to_string(ground.site.there("data/diary.txt")).unwrap(), "mine");
+    assert_eq!(
+        (names(&ground.site.there("")), names(&ground.site.there("data"))),
+        (vec!["data".into()], vec!["diary.txt".into()])
+    );
     ground.assert_no_marker();
 }
 

@@ -208,7 +208,7 @@ fn meet(site: &Arc<Site>, is_new: bool, (at, when, lives): (u64, When, Option<u6
     assert_standing(site, context);
 }
 
-/// A bundle that a compacted one stands for is shipped once more and pruned: one acts at each step of the other.
+/// A bundle that a compacted one stands for is shipped once more and pruned: others act at each step of the one.
 fn beside_a_prune(is_ship_second: bool) {
     let weeks = Arc::new(Weeks::new());
     weeks.compacted(2);
@@ -235,7 +235,13 @@ fn beside_a_prune(is_ship_second: bool) {
             let context = format!("the other one at {at} of {}, gone: {is_gone}", alone.count());
             begin();
             let other = Arc::clone(&weeks);
-            let other = move || drop(act(&other, &Local, is_ship_second));
+            // A second ship shares the claim of the first, and takes it away when it has ended: a prune then goes on.
+            let other = move || {
+                drop(act(&other, &Local, true));
+                if !is_ship_second {
+                    drop(act(&other, &Local, false));
+                }
+            };
             let ended = act(&weeks, &Interrupted::new(at, None, there.clone(), other), !is_ship_second);
             if let Err(error) = &ended {
                 assert!(matches!(error.kind(), Kind::Usage | Kind::Io | Kind::Verification), "{context}: {error}");
