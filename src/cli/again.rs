@@ -52,6 +52,24 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
     text
 }
 
+/// A command to type, with the connection that was typed for this one.
+pub fn connected(command: &str) -> String {
+    connected_of(command, std::env::args().skip(1))
+}
+
+fn connected_of(command: &str, mut typed: impl Iterator<Item = String>) -> String {
+    let given = typed.find_map(|argument| match argument.strip_prefix("--connection") {
+        Some("") => Some(None),
+        Some(rest) => rest.strip_prefix('=').map(|value| Some(value.to_owned())),
+        None => None,
+    });
+    let given = given.and_then(|value| value.or_else(|| typed.next()));
+    given.map_or_else(
+        || command.to_owned(),
+        |value| format!("{command} --connection {}", quoted(&without_secrets(&value))),
+    )
+}
+
 /// A password that was typed is not printed; the environment takes it.
 fn without_secrets(connection: &str) -> String {
     if !connection.to_ascii_lowercase().contains("password") && !connection.to_ascii_lowercase().contains("pwd") {
@@ -97,6 +115,14 @@ mod tests {
         let command = typed("run --out /b --backup-slice D:\\B --max-dop 4 --sign-key k", &pack);
         assert_eq!(command, "blobdelta pack --run R --out /b --sign-key k");
         assert_eq!(typed("run --no-bundle", &pack), "blobdelta pack --run R --out FOLDER");
+    }
+
+    #[test]
+    fn a_command_to_type_has_the_connection_that_was_typed() {
+        let told = |typed: &str| connected_of("blobdelta pack --run R", typed.split(' ').map(str::to_owned));
+        assert_eq!(told("status --connection sqlite:d"), "blobdelta pack --run R --connection sqlite:d");
+        assert_eq!(told("status --connection=sqlite:d --json"), "blobdelta pack --run R --connection sqlite:d");
+        assert_eq!(told("status --json"), "blobdelta pack --run R");
     }
 
     #[test]

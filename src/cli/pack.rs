@@ -1,5 +1,6 @@
 //! `pack`.
 
+use super::again::connected;
 use super::answer::Answer;
 use super::args::Instance;
 use super::bundles::PackingArgs;
@@ -170,6 +171,7 @@ fn give_up(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
             command += &format!(" --from {from}");
         }
         command += " --out FOLDER";
+        let command = connected(&command);
         let _ = writeln!(
             text,
             "gave up the slice of {table}: its watermark is back where it was before run {}\n  \

@@ -258,7 +258,9 @@ fn notes(outcome: &TableOutcome) -> String {
 fn bundle_text(bundle: &BundleOutcome) -> String {
     let path = clean(&bundle.path.display().to_string());
     if bundle.was_applied_before() {
-        return format!("{path}: nothing to do, it was applied before or holds no rows\n");
+        let told = |table: &TableOutcome| notes(&TableOutcome { skipped: Vec::new(), ..table.clone() });
+        let told: String = bundle.tables.iter().map(told).collect();
+        return format!("{path}: nothing to do, it was applied before or holds no rows\n{told}");
     }
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();

@@ -1,5 +1,6 @@
 //! `--ship` of `run` and `pack`: what is owed to destinations, shipped when the work is done.
 
+use super::again::connected;
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
@@ -158,7 +159,7 @@ pub fn look(backend: &mut dyn Backend, selection: &Selection) -> Shipping {
 
 /// The command that ships a bundle that is owed.
 pub fn command(owed: &OwedBundle) -> String {
-    ship_command(owed.run_id, &owed.folder, &owed.ship_to)
+    connected(&ship_command(owed.run_id, &owed.folder, &owed.ship_to))
 }
 
 fn deliver(owed: &OwedBundle, monitor: &dyn Monitor) -> Result<()> {
@@ -189,7 +190,11 @@ impl Shipping {
         if self.has_failed() {
             text += "what was not shipped is kept: the next `run --ship` of the same tables and units tries it again\n";
             for run in self.failed_runs() {
-                let _ = writeln!(text, "  or, if nobody is to have it, take it back with: {}", waive_command(run));
+                let _ = writeln!(
+                    text,
+                    "  or, if nobody is to have it, take it back with: {}",
+                    connected(&waive_command(run))
+                );
             }
         }
         for owed in &self.left {
@@ -198,7 +203,7 @@ impl Shipping {
                 text,
                 "owed, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
                 command(owed),
-                waive_command(owed.run_id)
+                connected(&waive_command(owed.run_id))
             );
         }
         text
@@ -247,7 +252,7 @@ fn owed_object(owed: &OwedBundle) -> Value {
         "root_sha256": owed.root_sha256,
         "ship_to": owed.ship_to,
         "command": command(owed),
-        "waive_command": waive_command(owed.run_id),
+        "waive_command": connected(&waive_command(owed.run_id)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! `status`: the monitoring queries of the job database, column for column.
 
+use super::again::connected;
 use super::answer::Answer;
 use super::args::StatusArgs;
 use super::deploy::server_object;
@@ -88,7 +89,7 @@ fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
                 config.name.to_string().into(),
                 id.to_string().into(),
                 marker.scope.to_string().into(),
-                pack_command(id, told.as_ref()).into(),
+                connected(&pack_command(id, told.as_ref())).into(),
             ]);
         }
     }
@@ -133,7 +134,7 @@ fn owed(backend: &mut dyn Backend) -> Result<Table> {
             bundle.root_sha256.to_string().into(),
             bundle.ship_to.into(),
             command.into(),
-            waive_command(bundle.run_id).into(),
+            connected(&waive_command(bundle.run_id)).into(),
         ]);
     }
     Ok(table)
@@ -199,7 +200,7 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     let told = destination(found.destination.as_ref());
     let mut tables = Table::new(&["TableName", "PackState", "PackedBy"]);
     for (name, state) in backend.run_tables(id)? {
-        let command = (state == PackState::Unpacked).then(|| pack_command(id, found.destination.as_ref()));
+        let command = (state == PackState::Unpacked).then(|| connected(&pack_command(id, found.destination.as_ref())));
         tables.push([name.to_string().into(), pack_state(state), text(command)]);
     }
     let steps = steps(backend, id)?;

@@ -177,7 +177,7 @@ fn new_units_text(report: &RunReport) -> String {
 /// unit would bring them to that unit's own chain alone.
 fn load_command(table: &TableName) -> String {
     let name = table.shell_word();
-    format!("blobdelta run --table {name} --from 0001-01-01 --out FOLDER")
+    again::connected(&format!("blobdelta run --table {name} --from 0001-01-01 --out FOLDER"))
 }
 
 /// See [`UnknownName`].

@@ -6,6 +6,7 @@ use crate::bundle::{Access, Bundle, Container, Form, Published, Scratch, Staged,
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
+use crate::links::tell_forks;
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
 
@@ -28,7 +29,9 @@ pub fn compact(
     }
     // Everything that can be refused is refused before anything is written.
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
-    inputs::check(&inputs::tables(&bundles)?)?;
+    let tables = inputs::tables(&bundles)?;
+    inputs::check(&tables)?;
+    tables.values().for_each(|parts| tell_forks(parts.iter().copied(), monitor));
     for bundle in &bundles {
         bundle.check_file_set()?;
     }

@@ -12,7 +12,7 @@ use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::links::{check_whole, tables_in_order};
+use crate::links::{check_whole, tables_in_order, tell_forks};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -48,6 +48,9 @@ pub fn unpack(
     }
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
         return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
+    }
+    if options.latest {
+        tell_forks(tables.values().flatten().map(|source| (source.bundle, source.table)), monitor);
     }
     if options.latest && !options.allow_gap {
         let all = tables.values().flatten().map(|source| (source.bundle, source.table));

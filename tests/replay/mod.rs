@@ -110,7 +110,10 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
         a_trigger_that_undoes_what_was_written_is_told,
         a_failed_replay_drops_no_table_that_is_not_its_own,
     }
-    told { tables_that_failed_are_told_by_whoever_takes_the_bundle }
+    told {
+        tables_that_failed_are_told_by_whoever_takes_the_bundle,
+        a_chain_that_forks_is_told_by_whoever_takes_it_together,
+    }
     series {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,

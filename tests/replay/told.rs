@@ -10,6 +10,7 @@ use blobdelta::durable::Local;
 use blobdelta::model::name::TableName;
 use blobdelta::monitor::{Event, Monitor, Silent};
 use blobdelta::replay::{check, plan, replay};
+use blobdelta::unpack::{UnpackOptions, unpack};
 use blobdelta::verify::{FindingKind, Level, Severity, verify};
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -29,8 +30,12 @@ impl Monitor for Warnings {
 impl Warnings {
     /// How often a failed table was told since.
     fn told(&self) -> usize {
-        let told = self.0.lock().unwrap().take();
-        told.iter().filter(|text| text.contains("1 table failed") && text.contains("Db.dbo.Broken")).count()
+        self.with("1 table failed in the run of this bundle, and what changed in it is not here: Db.dbo.Broken")
+    }
+
+    /// How many said this since.
+    fn with(&self, said: &str) -> usize {
+        self.0.lock().unwrap().take().iter().filter(|text| text.contains(said)).count()
     }
 }
 
@@ -72,4 +77,26 @@ pub fn tables_that_failed_are_told_by_whoever_takes_the_bundle(place: &Place) {
     let failed: Vec<String> = manifest.failed_tables.iter().map(|failed| failed.table.to_string()).collect();
     assert_eq!(failed, ["Db.dbo.Broken"]);
     assert_eq!(manifest.tables[0].name, table_name());
+}
+
+pub fn a_chain_that_forks_is_told_by_whoever_takes_it_together(place: &Place) {
+    let bundle = |run: u8, previous| {
+        let start = i64::from(run) * 100;
+        let mut made = Made { previous, ..Made::new(run, 10_000 + start, (start, start + 200)) };
+        made.rows = vec![Row::root(run, Some(start), &[run])];
+        made.write(place.folder())
+    };
+    let first = bundle(1, None);
+    let root = Some(Bundle::open(&first).unwrap().root_sha256());
+    let bundles = [first, bundle(2, root), bundle(3, root)];
+    let warnings = Warnings::default();
+    let out = place.folder().join("compacted");
+    std::fs::create_dir(&out).unwrap();
+    let opened = bundles.iter().map(|path| Bundle::open(path).unwrap()).collect();
+    let compacted = compact(opened, &Local, &out, &CompactOptions::default(), &warnings);
+    compacted.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(warnings.with("a job database was set back"), 1, "compact");
+    let options = UnpackOptions { latest: true, ..UnpackOptions::new(place.folder().join("files")) };
+    unpack(&bundles, &options, &Local, &warnings, &mut |_| {}).unwrap();
+    assert_eq!(warnings.with("a job database was set back"), 1, "unpack");
 }
