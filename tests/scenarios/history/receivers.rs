@@ -2,9 +2,10 @@
 //! B, and databases that two chains share. What must hold:
 //!
 //! - a folder and a destination hold bundles of their own scope alone, each whole, and sealed as its run was told;
-//! - a chain has no gap;
+//! - a chain has no gap, and where a bundle is left out that another one follows, it has one;
 //! - a key in one of a receiver's scopes whose ModifiedOn lies before that scope's last WindowEnd, and whose blob
 //!   came before that scope's last run, is there as it is in the source (a missing row, or one that differs);
+//! - so is every folder above such a row, with its blob or without;
 //! - no key whose deletion was logged and handed out stands there, unless it came back later;
 //! - what left its unit before the unit's last run is not there, or without its blob, where a child of it is; unless
 //!   another chain of the receiver has it (a foreign row);
@@ -15,15 +16,16 @@ use super::rows::{Metadata, Row, Rows};
 use super::{History, SCOPES, scopes, seals};
 use crate::scenarios::world::{key, minute};
 use blobdelta::bundle::{Bundle, Container, places};
-use blobdelta::error::Result;
+use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::Scope;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{Finding, FindingKind, ReconcileOptions, TableReport, reconcile};
-use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::replay::{ReplayOptions, plan, replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +81,9 @@ impl History {
         for (database, fed) in RECEIVERS {
             let bundles: Vec<PathBuf> = fed.iter().flat_map(|of| self.bundles(*of)).collect();
             self.replay(database, bundles.clone(), false);
+            if let [of] = fed {
+                self.check_gap(*of, &bundles);
+            }
             let reports = if fed.len() == 1 { self.reconcile(&bundles, scopes()[fed[0]]) } else { Vec::new() };
             for source in &mut sources {
                 let name = &source.config.name;
@@ -121,6 +126,26 @@ impl History {
             }
         }
         ends
+    }
+
+    /// By its links alone: windows overlap where runs follow each other soon.
+    fn check_gap(&self, of: usize, bundles: &[PathBuf]) {
+        let opened: Vec<Bundle> = bundles.iter().map(|path| open(path)).collect();
+        let tables = opened.iter().flat_map(|bundle| &bundle.manifest().tables);
+        let followed: BTreeSet<Sha256> =
+            tables.filter_map(|table| Some(table.previous.as_ref()?.root_sha256)).collect();
+        let Some(nth) = opened.iter().rposition(|bundle| followed.contains(&bundle.root_sha256())) else { return };
+        let rest: Vec<PathBuf> = [&bundles[..nth], &bundles[nth + 1..]].concat();
+        let options = ReplayOptions {
+            database: Some("CopyGap".into()),
+            create: true,
+            into_source: true,
+            access: seals::access(),
+            ..ReplayOptions::default()
+        };
+        let planned = plan(&rest, &mut *self.world.target(), &options, &Silent);
+        let kind = planned.as_ref().map_err(Error::kind).map(|_| ());
+        assert_eq!(kind, Err(Kind::ChainGap), "{}: {} was left out", scopes()[of], bundles[nth].display());
     }
 
     fn reconcile(&mut self, bundles: &[PathBuf], scope: Scope) -> Vec<TableReport> {
@@ -181,6 +206,16 @@ impl Received<'_> {
         assert_eq!(found.modified, Some(minute(*modified)), "{place}: ModifiedOn differs");
         if let Some(parent) = row.parent.filter(|parent| self.source.rows.contains_key(parent)) {
             assert_eq!(found.parent, Some(key(parent)), "{place}: the parent differs");
+        }
+        let mut above = row.parent;
+        while let Some((folder, of)) = above.and_then(|folder| Some((folder, self.source.rows.get(&folder)?))) {
+            // One that was deleted before may have come back by a clock that had been set back.
+            let may_lack = of.blob.is_none() || self.source.deleted.contains_key(&folder);
+            assert!(
+                may_lack || self.target.contains_key(&key(folder)),
+                "{place}: the folder {folder} above it is missing"
+            );
+            above = of.parent;
         }
     }
 
