@@ -1,4 +1,4 @@
--- 05: the engine. Version 10.
+-- 05: the engine. Version 11.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 10)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 11)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1003,7 +1003,7 @@ BEGIN
         );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
     -- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now:
-    -- a source that was restored.
+    -- a source that was restored. One that moved to another business unit has its newest stamp there.
     SET @Rows = (
         SELECT COUNT(*)
         FROM (
@@ -1014,7 +1014,7 @@ BEGIN
         ) AS n
         WHERE n.DeltaModifiedOn > (
             SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope}
+            WHERE m.{MetadataIdColumn} = n.stream_id
         )
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectKeys', 0, 0, N'
@@ -1193,9 +1193,10 @@ BEGIN
         ) AS w
     ) AS k
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
-    -- By this the next run sees whether the source went back in time.
+    -- By this the next run sees whether the source went back in time. Of whatever scope: a row that moves to another
+    -- business unit takes nothing back.
     UPDATE dbo.BlobDeltaRunTable SET NewestModifiedOn = (
-        SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+        SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart
     )
     WHERE RunId = @RunId AND TableName = @TableName
     OPTION (MAXDOP {MaxDOP});');
@@ -1861,8 +1862,8 @@ BEGIN
     IF @Taken = 0
     BEGIN
         SET @Message = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' holds the lease until ',
-            CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end. If it died, go on with it: run --resume ', LOWER(CONVERT(nvarchar(36), @Holder)),
-            N' (@ResumeRunId), or take it over: --take-over ', LOWER(CONVERT(nvarchar(36), @Holder)), N' (@TakeOver)');
+            CONVERT(nvarchar(27), @Until, 126), N'Z; wait for it to end. If it died, go on with it: `blobdelta run --resume ', LOWER(CONVERT(nvarchar(36), @Holder)),
+            N' --out FOLDER` (@ResumeRunId), or take it over: --take-over ', LOWER(CONVERT(nvarchar(36), @Holder)), N' (@TakeOver)');
         EXEC dbo.usp_BlobDelta_Throw 51002, @Message;
     END;
 END;
@@ -3795,10 +3796,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 10;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 11;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 10
+SELECT N'05_BlobDeltaJobs_Engine.sql', 11
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

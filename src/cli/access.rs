@@ -53,6 +53,28 @@ impl AccessArgs {
         Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy), allows_future: false })
     }
 
+    /// That none of these was typed, where none of them counts. What the environment says is said to other commands too.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn check_not_typed(&self, why: &str) -> Result<()> {
+        let is_typed = |path: &Option<PathBuf>, variable: &str| {
+            path.as_ref().is_some_and(|path| std::env::var_os(variable).is_none_or(|value| value != path.as_os_str()))
+        };
+        let typed = [
+            ("--identity", !self.identity.is_empty()),
+            ("--signer", is_typed(&self.signer, "BLOBDELTA_SIGNER")),
+            ("--signer-scope", is_typed(&self.signer_scope, "BLOBDELTA_SIGNER_SCOPE")),
+            ("--root-sha256", !self.root_sha256.is_empty()),
+            ("--roots", is_typed(&self.roots, "BLOBDELTA_ROOTS")),
+        ];
+        match typed.iter().find(|(_, is_typed)| *is_typed) {
+            None => Ok(()),
+            Some((option, _)) => Err(Error::usage(format!("{option} does not count here: {why}"))
+                .hint("name the DESTINATION whose bundles are to be looked at, or leave the option out")),
+        }
+    }
+
     fn all_roots(&self) -> Result<Option<BTreeSet<Sha256>>> {
         let mut roots: BTreeSet<Sha256> = self.root_sha256.iter().copied().collect();
         if let Some(path) = &self.roots {

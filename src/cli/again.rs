@@ -10,6 +10,8 @@ const OF_A_FRESH_RUN: [&str; 7] =
 const NOT_OF_PACK: [&str; 1] = ["--backup-slice"];
 /// Those of either without a value.
 const FLAGS_NOT_OF_PACK: [&str; 2] = ["--no-bundle", "--plan"];
+/// Commands that act on an instance.
+const OF_AN_INSTANCE: [&str; 9] = ["run", "pack", "table", "key", "deploy", "reconcile", "status", "doctor", "prune"];
 /// Where somebody else publishes.
 const FOLDER: &str = " --out FOLDER";
 
@@ -70,6 +72,23 @@ fn connected_of(command: &str, mut typed: impl Iterator<Item = String>) -> Strin
     )
 }
 
+/// A text for people, with that in each command between backticks that acts on an instance.
+pub fn connected_text(text: &str) -> String {
+    text_of(text, std::env::args().skip(1).collect())
+}
+
+fn text_of(text: &str, typed: Vec<String>) -> String {
+    let needs = |part: &str| {
+        let command = part.strip_prefix("blobdelta ").and_then(|rest| rest.split(' ').next());
+        command.is_some_and(|command| OF_AN_INSTANCE.contains(&command)) && !part.contains("--connection")
+    };
+    let parts = text.split('`').enumerate().map(|(nth, part)| match nth % 2 == 1 && needs(part) {
+        true => connected_of(part, typed.iter().cloned()),
+        false => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
 /// A password that was typed is not printed; the environment takes it.
 fn without_secrets(connection: &str) -> String {
     if !connection.to_ascii_lowercase().contains("password") && !connection.to_ascii_lowercase().contains("pwd") {
@@ -107,6 +126,17 @@ mod tests {
             "blobdelta run --resume R --connection sqlite:d --out /b --no-bundle --ship s3://x/y"
         );
         assert_eq!(typed("run --resume Q --out it's", &run), r"blobdelta run --resume R --out 'it'\''s'");
+    }
+
+    #[test]
+    fn a_command_in_a_hint_has_the_connection_that_was_typed() {
+        let hint = "pack it with `blobdelta pack --run R --out b`, or see `blobdelta chain b` and `deploy`";
+        let with = |typed: &str| text_of(hint, typed.split(' ').map(str::to_owned).collect());
+        let due = "pack it with `blobdelta pack --run R --out b --connection sqlite:d`, or see `blobdelta chain b` and `deploy`";
+        assert_eq!(with("run --connection sqlite:d --out b"), due);
+        assert_eq!(with("run --connection=sqlite:d"), due);
+        assert_eq!(with("run --out b"), hint, "it comes from the environment");
+        assert!(!with("run --connection Server=h;Password=secret").contains("secret"));
     }
 
     #[test]

@@ -385,7 +385,8 @@ pub struct ExtractArgs {
 #[command(after_help = "\
 Verification goes from the outside in: names; the signature or root digest, if asked for; sizes and
 the exact set of files; the hashes of the tag files; the manifest; all hashes; Parquet footers and row counts; with --deep every row. Nothing
-is parsed before its hash was checked. Exit code 3 says that something is wrong.
+is parsed before its hash was checked. Exit code 3 says that something is wrong. Of several good ones their chains are looked at
+too, as chain does: it then ends with 5 where there is a gap, with 3 where a link does not fit.
 
 Examples:
   blobdelta verify ./bundles/20261122T180000Z-6f1c2a34-1.bundle

@@ -56,15 +56,32 @@ pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if let Some(file) = &args.svg {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }
-    let exit = match (survey.broken.is_empty(), survey.has_gap(), survey.has_misfit()) {
+    let exit = exit_of(&survey);
+    Ok(Answer { text: text(&survey, out::width().unwrap_or(PLAIN_WIDTH)), json: document(&survey), exit })
+}
+
+/// What a survey ends with.
+pub fn exit_of(survey: &Survey) -> Exit {
+    match (survey.broken.is_empty(), survey.has_gap(), survey.has_misfit()) {
         // What is broken may be what is missing; of what could not be read nothing is known.
         (false, _, _) if survey.broken.iter().all(|broken| broken.error.kind() == Kind::Io) => Exit::Failed,
         (false, _, _) => Exit::Verification,
         (true, true, _) => Exit::ChainGap,
         (true, false, true) => Exit::Verification,
         (true, false, false) => Exit::Done,
+    }
+}
+
+/// What is missing between bundles, and which links do not fit, a line each.
+pub fn faults(survey: &Survey) -> Vec<String> {
+    let of = |chain: &Chain| {
+        let of = format!("{}, {}", chain.id.table, chain.id.scope);
+        let gaps =
+            chain.gaps.iter().map(|gap| format!("gap in {of}: {}: nothing here covers it", span_text(chain, *gap)));
+        let links = chain.misfits.iter().map(|misfit| format!("link in {of}: {}", misfit_text(survey, *misfit)));
+        gaps.chain(links).collect::<Vec<_>>()
     };
-    Ok(Answer { text: text(&survey, out::width().unwrap_or(PLAIN_WIDTH)), json: document(&survey), exit })
+    survey.chains.iter().flat_map(of).collect()
 }
 
 fn text(survey: &Survey, width: usize) -> String {

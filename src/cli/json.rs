@@ -31,7 +31,7 @@ pub fn error_object(error: &Error) -> Value {
         "what": error.what(),
         "place": place,
         "why": reasons(error),
-        "hint": error.what_to_do(),
+        "hint": error.what_to_do().map(again::connected_text),
         "go_on_with": error.what_is_unfinished().map(again::command),
         "exit_code": exit_of(error).code(),
     })

@@ -79,7 +79,10 @@ pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
             let options = PruneOptions { keep_weeks, is_plan: args.plan, access: args.access.read()? };
             prune_destination::run(destination, &options, monitor)
         }
-        _ => job_database(&args.instance, args.keep.into(), args.plan),
+        _ => {
+            args.access.check_not_typed("prune without DESTINATION removes nothing but rows of the job database")?;
+            job_database(&args.instance, args.keep.into(), args.plan)
+        }
     }
 }
 

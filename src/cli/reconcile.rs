@@ -1,6 +1,7 @@
 //! `reconcile`.
 
 use super::access::AccessArgs;
+use super::again;
 use super::answer::Answer;
 use super::args::Instance;
 use super::bundles::named;
@@ -94,7 +95,7 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
     }
     for report in reports {
         for (kind, count) in &report.counts {
-            let what_to_do = report.what_to_do(*kind);
+            let what_to_do = again::connected_text(&report.what_to_do(*kind));
             text.push_str(&format!("{}: {} {}: {what_to_do}\n", report.table, number(*count), kind.as_str()));
         }
         text.push_str(&whole_text(report));

@@ -19,7 +19,7 @@ pub fn error_text(error: &Error) -> String {
         text += &format!("  why:        {}\n", clean(&why));
     }
     if let Some(hint) = error.what_to_do() {
-        text += &format!("  what to do: {}\n", clean(hint));
+        text += &format!("  what to do: {}\n", clean(&again::connected_text(hint)));
     }
     if let Some(unfinished) = error.what_is_unfinished() {
         text += &format!("  go on with: {}\n", clean(&again::command(unfinished)));

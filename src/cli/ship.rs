@@ -6,7 +6,7 @@ use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
 use super::waiver::PlaceArgs;
-use crate::bundle::{Bundle, open_or_pass, tell_failed};
+use crate::bundle::{Access, Bundle, open_or_pass, tell_failed};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -57,7 +57,7 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = ShipOptions { access: args.access.read()? };
     let (mut text, mut objects) = (String::new(), Vec::new());
     let bundles = named(&bundles, monitor)?;
-    check_place(args, &bundles, &destination, monitor)?;
+    check_place(args, &options.access, &bundles, &destination, monitor)?;
     for path in bundles {
         let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;
         text += &told(&shipped);
@@ -67,9 +67,14 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
 }
 
 /// Rule 18, before the first of them is sent. What is encrypted cannot be opened here, and is told.
-fn check_place(args: &ShipArgs, bundles: &[PathBuf], destination: &Location, monitor: &dyn Monitor) -> Result<()> {
-    let access = args.access.read()?;
-    let opened = bundles.iter().map(|path| open_or_pass(path, &access, monitor)).collect::<Result<Vec<_>>>()?;
+fn check_place(
+    args: &ShipArgs,
+    access: &Access,
+    bundles: &[PathBuf],
+    destination: &Location,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let opened = bundles.iter().map(|path| open_or_pass(path, access, monitor)).collect::<Result<Vec<_>>>()?;
     opened.iter().flatten().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
     let place = destination.folder().map_or_else(|| PathBuf::from(destination.to_string()), PathBuf::from);
     args.place.check(opened.iter().flatten().map(Bundle::manifest), &place, monitor)

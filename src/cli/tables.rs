@@ -1,5 +1,6 @@
 //! `table add`, `table list`, `table set` and `table remove`.
 
+use super::again;
 use super::answer::Answer;
 use super::doctor::advice_table;
 use super::fields;
@@ -37,10 +38,20 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
 pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let mut config = backend.table(&args.name)?;
+    let filtered = config.metadata_filter.clone();
     fields::set_all(&mut config, &args.settings)?;
     check_names(backend.as_mut(), &config)?;
     backend.save_table(&config)?;
-    saved(backend.as_mut(), &config.name, "changed")
+    let mut answer = saved(backend.as_mut(), &config.name, "changed")?;
+    if filtered.is_some() && filtered != config.metadata_filter {
+        answer.text += &again::connected_text(&format!(
+            "\nrows that the filter left out until now are in no window that is still to come: \
+             `blobdelta run --table {} --from 0001-01-01 --out FOLDER` takes them, for each business unit that has runs \
+             with --business-unit too\n",
+            config.name.shell_word()
+        ));
+    }
+    Ok(answer)
 }
 
 /// Removes a configured table.

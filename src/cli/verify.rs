@@ -3,11 +3,13 @@
 use super::answer::Answer;
 use super::args::VerifyArgs;
 use super::bundles::named;
+use super::chain;
 use super::exit::Exit;
 use super::out::clean;
 use super::render::{bytes, counted};
 use crate::bundle::signature::SignedBy;
-use crate::error::Result;
+use crate::chain::survey;
+use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
 use crate::verify::{self, FindingKind, Level, Options, Report, Severity};
 use serde_json::{Value, json};
@@ -26,8 +28,17 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let options = Options { access: args.access.read()?, threads: args.threads.count(), ..Options::new(level) };
     let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
-    for path in &named(&args.bundles, monitor)? {
-        let report = verify::verify_with(path, &options, monitor)?;
+    let (paths, mut good) = (named(&args.bundles, monitor)?, Vec::new());
+    for path in &paths {
+        let report = match verify::verify_with(path, &options, monitor) {
+            // Of several, one for somebody else keeps none of the others.
+            Err(error) if error.kind() == Kind::Usage && paths.len() > 1 => {
+                let finding = verify::Finding::of(FindingKind::Unreadable, None, &error);
+                Report { findings: vec![finding], ..Report::default() }
+            }
+            other => other?,
+        };
+        good.extend(report.is_good().then(|| path.clone()));
         // One that is wrong is what must not be missed.
         exit = match (report.is_good(), report.is_unread(), exit) {
             (true, _, exit) | (_, true, exit @ Exit::Verification) => exit,
@@ -37,7 +48,14 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         text += &report_text(path, level, &report);
         objects.push(object(path, level, &report));
     }
-    Ok(Answer { text, json: json!({"bundles": objects}), exit })
+    let mut faults = Vec::new();
+    // Of what is missing in between something else may say why, where others are wrong.
+    if good.len() > 1 && good.len() == paths.len() {
+        let survey = survey(&good, &options.access, monitor)?;
+        (faults, exit) = (chain::faults(&survey), chain::exit_of(&survey));
+        faults.iter().for_each(|fault| text += &format!("{}\n", clean(fault)));
+    }
+    Ok(Answer { text, json: json!({"bundles": objects, "chain_faults": faults}), exit })
 }
 
 fn level_name(level: Level) -> &'static str {

@@ -10,6 +10,7 @@ use crate::backend::{Backend, BundleRecord, PackState};
 use crate::bundle::{BundleName, Published, set_unrecorded_aside, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::model::destination::resume_command;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Status};
@@ -246,7 +247,7 @@ impl Packer<'_> {
         for table in self.backend.record_bundle(&records)? {
             let note = format!(
                 "RequireBundle of {table} is 1 from now on: a slice of it is emptied only when it is in a bundle \
-                 (to go on without: blobdelta table set {table} RequireBundle=0)"
+                 (to go on without: `blobdelta table set {table} RequireBundle=0`)"
             );
             self.monitor.event(Event::Note(&note));
         }
@@ -303,11 +304,11 @@ fn is_of_table_alone(error: &Error, fence: &Fence) -> bool {
 fn nothing_to_pack(run: &Run, states: &[(TableName, PackState)]) -> Error {
     let has = |wanted: PackState| states.iter().any(|(_, state)| *state == wanted);
     let hint = if has(PackState::SliceGone) {
-        "a later run emptied its slices; a fresh run with --from covers the same time again"
+        "a later run emptied its slices; a fresh run with --from covers the same time again".to_owned()
     } else if has(PackState::GivenUp) {
-        "its slices were given up; a fresh run takes what they held"
+        "its slices were given up; a fresh run takes what they held".to_owned()
     } else {
-        "none of its tables is complete: go on with `run --resume`"
+        format!("none of its tables is complete: go on with `{}`", resume_command(run.id, run.destination.as_ref()))
     };
     Error::usage("this run has nothing that could be packed").run(run.id).hint(hint)
 }

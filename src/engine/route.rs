@@ -150,5 +150,5 @@ pub(super) fn held_by_itself(run: &Run, error: Error) -> Error {
 }
 
 fn ways(command: String, run: Guid, table: &TableName) -> String {
-    format!("pack it with: {command}; or give it up with: {}", give_up_command(run, table))
+    format!("pack it with `{command}`; or give it up with `{}`", give_up_command(run, table))
 }

@@ -125,3 +125,36 @@ fn a_run_that_was_set_back_is_replayed_after_the_run_that_it_follows() {
     assert_eq!(replay(&[&text(&back)], "sqlite:alone", &["--allow-gap"]).code, 0);
     assert_eq!(replay(&[&text(&second), &text(&first)], "sqlite:alone", &[]).code, 0);
 }
+
+#[test]
+fn verify_of_several_bundles_tells_what_their_chains_lack_and_ends_as_chain_does() {
+    for (buffer, code, says) in [(0, 5, "gap in "), (240, 3, "link in ")] {
+        let world = World::new();
+        let [first, second, third] = three(&world, buffer);
+        world.good(&["verify", &world.out()]);
+        let ends = [text(&first), text(&third)];
+        let ended = world.call(&["verify", &ends[0], &ends[1]]);
+        assert_eq!((ended.code, world.call(&["chain", &ends[0], &ends[1]]).code), (code, code), "{ended:?}");
+        assert!(ended.stdout.contains(says) && !ended.stdout.contains("NOT TO BE USED"), "{ended:?}");
+        let json = world.call(&["verify", &ends[0], &ends[1], "--json"]).json();
+        assert!(json["chain_faults"][0].as_str().unwrap().starts_with(says), "{json}");
+        // One is no chain to speak of, and what is wrong may be what is missing.
+        world.good(&["verify", &ends[1]]);
+        fs::remove_file(second.join("bagit.txt")).unwrap();
+        assert_eq!(world.call(&["verify", &world.out(), "--json"]).json()["chain_faults"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn an_archive_for_somebody_else_keeps_none_of_the_others_from_being_verified() {
+    let world = World::new();
+    let [first, ..] = three(&world, 0);
+    let other = age::x25519::Identity::generate().to_public().to_string();
+    world.good(&["archive", &text(&first), "--encrypt-to", &other]);
+    let archive = text(&first.with_extension("bundle.tar.age"));
+    let ended = world.call(&["verify", &world.out()]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.stdout.matches(": good").count(), 3, "{ended:?}");
+    assert_eq!(ended.stdout.matches("COULD NOT BE READ").count(), 1, "{ended:?}");
+    assert_eq!(world.call(&["verify", &archive]).code, 2, "by itself it is a wrong argument");
+}

@@ -42,7 +42,7 @@ fn a_slice_that_cannot_be_packed_is_told_everywhere_and_given_up_by_the_command_
     let packed = world.call(&["pack", "--run", &run, "--out", &world.out()]);
     assert_eq!(packed.code, 6, "{packed:?}");
     assert!(packed.stdout.contains(&format!("NOT PACKED {DOCS}")), "{packed:?}");
-    let give_up = hint.split("give it up with: ").nth(1).unwrap();
+    let give_up = hint.split("give it up with `").nth(1).unwrap().split('`').next().unwrap();
     let told = world.good(&words(give_up)).stdout;
     let next = told.split("such as: ").nth(1).unwrap().trim().replace("FOLDER", &world.out());
     let document = world.good(&[words(&next), vec!["--json"]].concat()).json();

@@ -86,3 +86,33 @@ pub fn large() -> Made {
     made.tombstones = vec![(made.rows[5].key, 8), (made.rows[6].key, 6)];
     made
 }
+
+/// Each of several sessions makes the target, where it is first, and writes what it has.
+pub fn replays_that_make_one_target_at_the_same_time_end_whole(place: &Place) {
+    let make = |run: u8| {
+        let mut made = Made::new(run, i64::from(run) * 1000, (i64::from(run) * 100, i64::from(run) * 100 + 100));
+        made.rows = vec![Row::root(run, Some(i64::from(run) * 100), &[run])];
+        made.write(place.folder())
+    };
+    let bundles: Vec<_> = (1..=4).map(make).collect();
+    for round in 0..5 {
+        let into = place.target(&format!("into{round}"));
+        let start = std::sync::Barrier::new(bundles.len());
+        std::thread::scope(|scope| {
+            let replays: Vec<_> = bundles
+                .iter()
+                .map(|bundle| {
+                    let (into, start) = (&into, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        into.apply(std::slice::from_ref(bundle), true).map(drop)
+                    })
+                })
+                .collect();
+            for replay in replays {
+                replay.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(into.standing().len(), bundles.len(), "round {round}");
+    }
+}

@@ -64,6 +64,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
     }
     scopes {
         rule_17_what_left_one_chain_stays_where_another_has_it,
+        rule_14_among_chains_the_whole_row_outranks_a_part_of_the_same_stamp,
         rule_17_whatever_the_order_of_several_chains_what_stands_in_the_source_stands,
         rule_18_a_target_of_one_unit_that_gets_rows_of_others_says_so_once,
     }
@@ -114,6 +115,7 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
         tables_that_failed_are_told_by_whoever_takes_the_bundle,
         a_chain_that_forks_is_told_by_whoever_takes_it_together,
     }
+    bundles { replays_that_make_one_target_at_the_same_time_end_whole }
     series {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,

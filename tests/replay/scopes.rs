@@ -5,7 +5,7 @@
 //! back. Each chain runs in weeks of its own, and hands out what its window holds, what left its unit and what was
 //! deleted, as runs do.
 
-use crate::made::{Made, Row, key};
+use crate::made::{Content, Made, Row, key};
 use crate::replay::place::{Into, Place};
 use blobdelta::bundle::Manifest;
 use blobdelta::bundle::manifest::ScopeText;
@@ -257,4 +257,60 @@ pub fn rule_17_what_left_one_chain_stays_where_another_has_it(place: &Place) {
     assert_eq!(into.standing(), BTreeMap::new());
     apply(&into, &small(place, 5, 1, Some(6), None));
     assert_eq!(into.standing(), BTreeMap::from([(key(1), Some(vec![6]))]));
+}
+
+/// One version of the key 1: of a chain, and whole, or an ancestor without its blob.
+fn version(place: &Place, run: u8, which: usize, is_whole: bool, stamp: Option<i64>) -> PathBuf {
+    let mut made = Made::new(run, 1000 + i64::from(run), (0, 500));
+    (made.spoil, made.unit) = (SPOILS[which], which.checked_sub(1).map(|unit| key(UNITS[unit])));
+    made.rows.push(if is_whole {
+        Row::root(1, stamp, b"whole")
+    } else {
+        Row { step: 2, content: Content::Null, ..Row::root(1, stamp, b"") }
+    });
+    made.write(place.folder())
+}
+
+/// All orders of some bundles.
+fn orders(paths: &[PathBuf]) -> Vec<Vec<PathBuf>> {
+    if paths.len() < 2 {
+        return vec![paths.to_vec()];
+    }
+    let with_first = |nth: usize| {
+        let mut rest = paths.to_vec();
+        let first = rest.remove(nth);
+        orders(&rest).into_iter().map(move |rest| [vec![first.clone()], rest].concat())
+    };
+    (0..paths.len()).flat_map(with_first).collect()
+}
+
+pub fn rule_14_among_chains_the_whole_row_outranks_a_part_of_the_same_stamp(place: &Place) {
+    const ALL: usize = 0;
+    const A: usize = 1;
+    const B: usize = 2;
+    // Run, chain, whether it is whole; and whether it is whole in the end.
+    type Versions = &'static [(u8, usize, bool)];
+    let cases: [(Versions, Option<i64>, bool); 6] = [
+        (&[(1, ALL, true), (2, B, false)], None, true),
+        (&[(1, ALL, true), (2, B, false)], Some(5), true),
+        (&[(1, A, true), (2, A, false)], Some(5), false),
+        (&[(1, ALL, true), (2, A, true), (3, A, false)], Some(5), true),
+        (&[(1, ALL, true), (2, A, true), (3, A, false), (4, ALL, false)], Some(5), false),
+        (&[(1, A, false), (2, B, false), (3, A, true)], Some(5), true),
+    ];
+    for (nth, (versions, stamp, is_whole)) in cases.into_iter().enumerate() {
+        // The same runs come again in the next case, as others.
+        let run = |run: u8| u8::try_from(nth).unwrap() * 10 + run;
+        let paths: Vec<PathBuf> =
+            versions.iter().map(|(nth, which, is_whole)| version(place, run(*nth), *which, *is_whole, stamp)).collect();
+        let all = orders(&paths);
+        let tried = if place.server.is_some() { all.len().div_ceil(3) } else { 1 };
+        for order in all.iter().step_by(tried) {
+            let name = if place.server.is_some() { "Into".to_owned() } else { Guid::random().short() };
+            let into = place.target(&name);
+            order.iter().for_each(|path| apply(&into, path));
+            let due = BTreeMap::from([(key(1), is_whole.then(|| b"whole".to_vec()))]);
+            assert_eq!(into.standing(), due, "case {nth}: {order:?}");
+        }
+    }
 }

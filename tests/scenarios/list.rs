@@ -172,6 +172,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     roots {
         rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published,
         rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles,
+        rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_nothing_back,
         rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over,
         rule_28_what_others_and_vandals_have_there_is_passed_by,
         rule_28_a_bundle_of_another_root_under_our_name_is_told,
@@ -232,6 +233,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table,
         rule_15_what_is_odd_about_deletions_is_told,
         a_source_that_went_back_in_time_is_told_and_does_not_fail,
+        a_unit_whose_newest_row_moves_to_another_one_did_not_go_back_in_time,
     }
     upkeep {
         a_table_is_removed_with_what_was_kept_for_it,

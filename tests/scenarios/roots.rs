@@ -2,6 +2,7 @@
 //! database that was restored from a backup would give the chain a second end.
 
 use crate::made::{Made, Row};
+use crate::scenarios::deletions::reconciled;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::reconcile::tombstones;
 use crate::scenarios::world::{A, B, World, key, minute, unit};
@@ -13,6 +14,7 @@ use blobdelta::model::id::Guid;
 use blobdelta::model::run::Scope;
 use blobdelta::model::slice::{DeletionReason, SliceState};
 use blobdelta::monitor::Silent;
+use blobdelta::reconcile::ReconcileOptions;
 
 /// Three weeks, of which the job database knows the first alone: it was restored from the backup after it.
 /// In the second a key was without its blob.
@@ -229,4 +231,35 @@ pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
 fn a_part(bundle: &std::path::Path) -> std::path::PathBuf {
     let table = std::fs::read_dir(bundle.join("data")).unwrap().next().unwrap().unwrap().path();
     std::fs::read_dir(table).unwrap().next().unwrap().unwrap().path()
+}
+
+/// What a lost job database had told is told again: under the same time, which changes nothing at receivers.
+pub fn rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_nothing_back(on: &Instance) {
+    let mut world = World::new(on);
+    for number in [1, 2] {
+        world.put(number, None, b"goes", 10, A);
+    }
+    let _ = world.run(1000);
+    world.remove(1);
+    world.remove(2);
+    world.log_deletion(1, 1100);
+    world.log_deletion(2, 1100);
+    let lost = world.run(2000);
+    let gone = [(1, DeletionReason::Deleted), (2, DeletionReason::Deleted)];
+    assert_eq!(tombstones(&lost), gone);
+    world.put(2, None, b"is back", 2100, A);
+    let last = world.run(3000);
+    for run in [&lost, &last] {
+        forget(&mut world, run.run.id);
+    }
+    let end = minute(1000 - 240);
+    let sql = format!(
+        "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaToldDeletion"
+    );
+    world.script(&sql, &sql);
+    let out = world.out();
+    engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    assert_eq!(tombstones(&world.run(4000)), gone, "once more, by the same time");
+    let report = reconciled(&mut world, &ReconcileOptions { content: true, ..ReconcileOptions::default() });
+    assert_eq!((report.counts.len(), report.equal), (0, 1), "what came back stands: {report:?}");
 }

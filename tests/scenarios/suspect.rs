@@ -3,7 +3,7 @@
 
 use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, World, minute};
+use crate::scenarios::world::{A, B, World, minute};
 use blobdelta::bundle::Bundle;
 use blobdelta::engine::RunReport;
 use blobdelta::error::Kind;
@@ -154,4 +154,16 @@ pub fn a_source_that_went_back_in_time_is_told_and_does_not_fail(on: &Instance) 
     assert_eq!((restored.older_now, restored.went_back_minutes), (1, 1300));
     let quiet = counts(&world.run(4000));
     assert_eq!((quiet.older_now, quiet.went_back_minutes), (0, 0), "told once, by the run that finds it");
+}
+
+/// Its stamps of before are in another unit, and nothing is older.
+pub fn a_unit_whose_newest_row_moves_to_another_one_did_not_go_back_in_time(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"old", 100, A);
+    world.put(2, None, b"two rows of metadata", 1500, A);
+    world.stamp_as(9, 2, Some(minute(100)), Some(A));
+    let _ = world.run_unit(2000, A);
+    world.stamp(2, 1500, B);
+    let moved = counts(&world.run_unit(3000, A));
+    assert_eq!((moved.older_now, moved.went_back_minutes), (0, 0));
 }

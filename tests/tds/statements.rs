@@ -312,6 +312,7 @@ fn of_inventory(session: &mut dyn Backend) {
         tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, after, 100));
     }
     tried(session.reached(&files(), unit()));
+    tried(session.has_unit(key()));
     for scope in [Scope::All, Scope::BusinessUnit(key())] {
         tried(session.remains(&config(), scope, now(), &keys()));
     }

@@ -1,5 +1,5 @@
 -- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now: a
--- source that was restored.
+-- source that was restored. One that moved to another business unit has its newest stamp there.
 SELECT count(*)
 FROM (
     SELECT t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
@@ -10,5 +10,5 @@ FROM (
 ) AS n
 WHERE n.DeltaModifiedOn > (
     SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope}
+    WHERE m.{MetadataIdColumn} = n.stream_id
 );

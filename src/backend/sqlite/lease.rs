@@ -130,7 +130,8 @@ impl Held {
         Error::new(Kind::LeaseHeld, format!("run {run} holds the lease until {}", until.rfc3339_utc()))
             .table(table)
             .hint(format!(
-                "wait for it to end. If it died, go on with it: `run --resume {run}`, or take it over: --take-over {run}"
+                "wait for it to end. If it died, go on with it: `blobdelta run --resume {run} --out FOLDER`, or take it over: \
+                 --take-over {run}"
             ))
     }
 }

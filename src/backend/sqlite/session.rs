@@ -79,7 +79,11 @@ impl Session {
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
         let mut made = Made { folder: options.create && !folder.is_dir(), ..Made::default() };
         if made.folder {
-            options.disk.create_dir(folder)?;
+            match options.disk.create_dir(folder) {
+                // Another session, which opens it too, was faster.
+                Err(_) if folder.is_dir() => made.folder = false,
+                done => done?,
+            }
             // What SQLite makes durable in it is only as safe as its own name.
             let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
             options.disk.sync_dir(parent.unwrap_or(Path::new(".")))?;

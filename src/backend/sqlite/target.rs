@@ -65,37 +65,41 @@ impl Target for Session {
             self.resolve(&spec.target)?;
         }
         let schema = self.in_schema(spec, SCHEMA);
-        let mut ledger = Vec::new();
-        for name in ledger_names() {
-            if !self.has_table(spec, name)? {
-                ledger.push(format!("{}.{name}", self.schema_of(&spec.target.db)));
-            }
-        }
-        self.transact("prepare the target of a replay", |session| {
-            session.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
-            if found.is_some() {
-                return Ok(());
-            }
-            for ledger in session.ledger_tables(spec) {
-                session.execute(&format!("DELETE FROM {ledger} WHERE TableName = ?1"), [spec.here()])?;
-            }
-            let table = session.quoted(&spec.target);
-            session.execute(&create_table_sql(&table, &wanted, &spec.key_column), [])?;
-            let Some(path) = &spec.path_column else { return Ok(()) };
-            let index = quote(&format!("IX_{}_Path", spec.target.table));
-            let schema = session.schema_of(&spec.target.db);
-            let on = quote(&spec.target.table);
-            session.execute(&format!("CREATE INDEX {schema}.{index} ON {on} ({})", quote(path)), [])?;
-            Ok(())
-        })
-        .map_err(|error| error.table(&spec.target))?;
+        // Another replay may make the same: what stands once the turn has come is its, and is not taken back here.
+        let (ledger, is_made) = self
+            .transact("prepare the target of a replay", |session| {
+                let mut ledger = Vec::new();
+                for name in ledger_names() {
+                    if !session.has_table(spec, name)? {
+                        ledger.push(format!("{}.{name}", session.schema_of(&spec.target.db)));
+                    }
+                }
+                session.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
+                if found.is_some() || session.has_table(spec, &spec.target.table)? {
+                    return Ok((ledger, false));
+                }
+                for ledger in session.ledger_tables(spec) {
+                    session.execute(&format!("DELETE FROM {ledger} WHERE TableName = ?1"), [spec.here()])?;
+                }
+                let table = session.quoted(&spec.target);
+                session.execute(&create_table_sql(&table, &wanted, &spec.key_column), [])?;
+                let Some(path) = &spec.path_column else { return Ok((ledger, true)) };
+                let index = quote(&format!("IX_{}_Path", spec.target.table));
+                let schema = session.schema_of(&spec.target.db);
+                let on = quote(&spec.target.table);
+                session.execute(&format!("CREATE INDEX {schema}.{index} ON {on} ({})", quote(path)), [])?;
+                Ok((ledger, true))
+            })
+            .map_err(|error| error.table(&spec.target))?;
         if !ledger.is_empty() {
             self.made.ledgers.push((spec.clone(), ledger));
         }
-        if found.is_none() {
+        if is_made {
             self.made.tables.push(spec.clone());
+            return Ok(TargetFit { has_marks: true, ..TargetFit::default() });
         }
-        Ok(found.unwrap_or(TargetFit { has_marks: true, ..TargetFit::default() }))
+        let found = found.map_or_else(|| self.inspect_target(spec), |found| Ok(Some(found)))?;
+        found.ok_or_else(|| Error::internal("a table that was just there is gone").table(&spec.target))
     }
 
     fn resolve_target(&mut self, table: TableName) -> Result<TableName> {

@@ -2,6 +2,7 @@
 
 use super::prepared::Prepared;
 use super::session::{Session, failed};
+use super::sql::Noted;
 use super::template::Parameters;
 use crate::backend::suspect::{SAMPLE_ROWS, Share, Suspicion};
 use crate::error::Result;
@@ -57,7 +58,7 @@ impl Session {
     ) -> Result<u64> {
         const OF_RUN: &str = "SELECT NewestModifiedOn FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
         let table = &prepared.config.name;
-        let newest: Option<Timestamp> = self.first(prepared, "newest", engine::NEWEST, parameters)?;
+        let newest = self.first::<Noted>(prepared, "newest", engine::NEWEST, parameters)?.and_then(|newest| newest.0);
         self.execute(
             "UPDATE BlobDeltaRunTable SET NewestModifiedOn = ?3 WHERE RunId = ?1 AND TableName = ?2",
             (run_id, table, newest),
