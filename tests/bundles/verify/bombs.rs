@@ -250,7 +250,7 @@ fn columns_whose_bytes_all_stand_in_one_row() {
 fn thousands_of_columns_with_a_value_each() {
     let mut part = rows(&[1; BATCH_ROWS as usize]);
     let column = |name: &str| Column::new(name, Kind::Long, true).same(&[0; 8], BATCH_ROWS);
-    let more = with_columns(&mut part, 6000, SqlType::BigInt, column);
+    let more = with_columns(&mut part, 4000, SqlType::BigInt, column);
     let folder = tempfile::tempdir().unwrap();
     let path = Made::sample().write(folder.path());
     install(&path, PART, &part, more);
