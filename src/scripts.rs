@@ -114,19 +114,19 @@ pub const SQLSERVER_DEPLOY: [Script; 7] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 3,
+        version: 4,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 11,
+        version: 12,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 7,
+        version: 8,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },

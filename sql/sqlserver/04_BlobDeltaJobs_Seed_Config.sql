@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the shared templates. Version 3.
+-- 04: the two tables of the design documents, and the shared templates. Version 4.
 --
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone.
 -- To get a shared template back as it is here, delete its row and run this script.
@@ -28,7 +28,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 3)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 4)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -79,7 +79,7 @@ OUTER APPLY (
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
     )))
-    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
+    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
     AND {ParentPath} IS NULL
     AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
@@ -137,7 +137,7 @@ OUTER APPLY (
 WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
     )))
-    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR b.WasHeldBack = 1)
+    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
     AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 3);
@@ -270,10 +270,10 @@ GROUP BY a.stream_id;
 DROP TABLE #Ancestor;'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'MissingParents');
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 3;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 3
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 4
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -9,7 +9,7 @@ use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope, TableCounts};
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition};
-use crate::model::table::TableConfig;
+use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use std::io::Write;
@@ -52,6 +52,12 @@ pub trait Slices {
     /// # Errors
     /// Config: no such table, or a type that cannot be carried.
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
+
+    /// The script templates that runs of a table carry out, and that are not as this program ships them.
+    ///
+    /// # Errors
+    /// Config: one is missing; Database.
+    fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>>;
 
     /// How the server sorts keys: the order of the rows, deletions and absent parents that it
     /// gives, wherever keys decide.

@@ -2,6 +2,7 @@
 
 use crate::backend::prune::{Pruned, Retention};
 use crate::error::Result;
+use crate::model::digest::Sha256;
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
@@ -114,15 +115,21 @@ pub trait Upkeep {
 }
 
 /// What is to be said of a shared template that is, or is not, as this program ships it.
-pub(super) fn template_advice(name: &str, is_shipped: bool) -> Advice {
+pub(super) fn template_advice(name: &str, shipped: &str, there: Option<&str>) -> Advice {
     let subject = format!("shared script {name}");
-    if is_shipped {
+    if there == Some(shipped) {
         return Advice { severity: Severity::Ok, subject, finding: "is as it was shipped".into(), what_to_do: None };
     }
     Advice {
         severity: Severity::Warning,
         subject,
-        finding: "is not as this program ships it, and runs of every table without one of its own carry it out".into(),
+        finding: match there {
+            Some(text) => format!(
+                "is not as this program ships it, and runs of every table without one of its own carry it out; its SHA-256 is {}",
+                Sha256::of(text.as_bytes())
+            ),
+            None => "is not there, so runs of tables without one of their own fail".to_owned(),
+        },
         what_to_do: Some("see that whoever changed it may; delete its row and run deploy to have ours back".into()),
     }
 }

@@ -16,6 +16,7 @@ use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{Scope, TableCounts};
 use crate::model::sqltype::SqlType;
+use crate::model::table::ChangedScript;
 use crate::model::time::{TICKS_PER_MINUTE, Timestamp};
 use crate::model::window::Window;
 use serde::{Deserialize, Serialize};
@@ -205,6 +206,9 @@ pub struct TableInfo {
     /// rows are filtered.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<10_000, _, _>")]
     pub accepted_hidden: Vec<String>,
+    /// Script templates that are not as the program ships them, which copied the rows: as they were at packing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<1_000, _, _>")]
+    pub changed_scripts: Vec<ChangedScript>,
     /// The file of the slice's DDL.
     pub schema_file: String,
     /// The table's files under `data/`, by path.

@@ -69,6 +69,10 @@ fn table_text(table: &TableInfo) -> String {
         let rows = if role == FileRole::Blob { files } else { rows };
         let _ = writeln!(text, "  {name:<14} {rows} in {}, {}", counted(files, "file", "files"), bytes(size));
     }
+    for script in &table.changed_scripts {
+        let _ =
+            writeln!(text, "  told       not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);
+    }
     let mut columns = Table::new(&["Column", "SqlType", "ArrowType", "Nullable"]);
     for ColumnInfo { name, sql_type, arrow_type, nullable, .. } in &table.columns {
         columns.push([name.clone().into(), sql_type.clone().into(), arrow_type.clone().into(), (*nullable).into()]);

@@ -132,6 +132,9 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.new_business_units = units.into_iter().collect();
     let hidden: BTreeSet<String> = parts.iter().flat_map(|(_, table)| table.accepted_hidden.clone()).collect();
     info.accepted_hidden = hidden.into_iter().collect();
+    let changed = parts.iter().flat_map(|(_, table)| &table.changed_scripts);
+    let changed: BTreeMap<_, _> = changed.map(|script| ((&script.name, script.sha256), script)).collect();
+    info.changed_scripts = changed.into_values().cloned().collect();
     let kept = [
         (&mut info.counts.roots, counts.roots),
         (&mut info.counts.missing_parents, counts.missing_parents),

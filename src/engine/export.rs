@@ -146,6 +146,7 @@ impl Exporter<'_> {
             counts: report.counts.clone(),
             columns: (0..columns.len()).map(info).collect(),
             new_business_units: report.new_business_units.clone(),
+            changed_scripts: self.backend.changed_scripts(&config)?,
             accepted_hidden: config.hidden().map(str::to_owned).collect(),
             schema_file: folder.schema_path(),
             files: stage.finish(files),

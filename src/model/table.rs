@@ -1,12 +1,14 @@
 //! A row of `BlobDeltaTableConfig`.
 
 use super::clock::ClockKind;
+use super::digest::Sha256;
 use super::filter::MetadataFilter;
 use super::id::Guid;
 use super::name::{TableName, check_identifier, check_length};
 use super::run::Scope;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The hour that comes twice when summer time ends, and once more for good measure: a table in
 /// local time needs at least this buffer (rule 1).
@@ -223,4 +225,13 @@ mod tests {
         table.path_column = Some(long(129));
         assert!(table.check().unwrap_err().to_string().contains("PathColumn"));
     }
+}
+
+/// A script template that is not as this program ships it, and that runs of a table carry out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedScript {
+    /// Its name, with whose it is.
+    pub name: String,
+    /// SHA-256 of its text, in UTF-8 with line feeds.
+    pub sha256: Sha256,
 }

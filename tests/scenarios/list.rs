@@ -3,9 +3,9 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders, names, places,
-    procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect, takes, tree, types,
-    units, untold, upkeep, values, whose,
+    attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders,
+    names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect,
+    takes, tree, types, units, untold, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -13,6 +13,10 @@ pub type Scenario = fn(&Instance);
 
 /// What holds on every instance.
 pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
+    attacks {
+        attack_a_stamp_of_the_year_9999_that_comes_in_between_is_in_no_bundle,
+        attack_a_script_that_is_not_the_shipped_one_is_told,
+    }
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,
         rule_1_a_clock_before_the_last_run_is_refused,
@@ -274,6 +278,12 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     upkeep { a_source_keeps_its_journal_mode_and_an_idle_reader_is_no_lock }
     // A server copies values of any size by itself.
     slices { values_that_are_copied_in_pieces_are_copied_whole }
+    // On a server it is a login's rights that hold.
+    attacks {
+        attack_a_script_does_no_more_than_read_and_fill_its_slice_and_its_queue,
+        attack_a_trigger_on_a_slice_writes_nothing_elsewhere,
+        attack_functions_that_reach_files_are_not_called,
+    }
     // A server has no rowids.
     slices { a_source_without_rowids_is_copied_as_any_other }
     places {

@@ -12,6 +12,7 @@ pub mod session;
 mod whose;
 pub mod world;
 
+mod attacks;
 mod batches;
 mod bundles;
 mod deletions;

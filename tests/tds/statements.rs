@@ -294,6 +294,7 @@ fn of_slices(session: &mut dyn Backend) {
     tried(session.slice_marker(&config()));
     tried(session.slice_columns(&config()));
     tried(session.key_order());
+    tried(session.changed_scripts(&config()));
     tried(session.read_slice(&fence(), None, limits, &mut Nowhere));
     let after = SlicePosition { depth: 1, path: vec![0x58], key: key() };
     tried(session.read_slice(&fence(), Some(&after), limits, &mut Nowhere));

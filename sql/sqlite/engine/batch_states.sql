@@ -1,4 +1,5 @@
--- How each key of the batch ended: Copied; HeldBack (re-stamped to the window's end or later);
+-- How each key of the batch ended: Copied; HeldBack (re-stamped to the window's end or later; one that was held back
+-- before, to a day after the run's start or later, rule 27);
 -- Moved (it is a child now, and step 3 takes it); Absent (metadata in scope, but no such row in
 -- the source); Gone (neither, or out of scope now). NULL: the template left it out, which is an
 -- error of the template.
@@ -7,7 +8,7 @@ UPDATE "#Batch" AS b SET State = CASE
     WHEN (
         SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
         WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
-    ) >= @WindowEnd AND NOT b.WasHeldBack THEN 'HeldBack'
+    ) >= iif(b.WasHeldBack, @Latest, @WindowEnd) THEN 'HeldBack'
     WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = b.stream_id) THEN
         CASE
             WHEN EXISTS (

@@ -28,7 +28,7 @@ CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
 WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = f.stream_id
     )))
-    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR f.WasHeldBack)
+    AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (f.WasHeldBack AND f.ModifiedOn < @Latest))
 -- What the slice has already. A statement that asked the slice for it would be kept in a temporary
 -- table, every blob of it, before its first row is written.
 ON CONFLICT ({KeyColumn}) DO NOTHING;

@@ -48,12 +48,12 @@ impl Session {
             if let Some(sql) = &prepared.batch_parents {
                 session.find_parents(&prepared, sql, &parameters)?;
             }
-            let (name, sql) = prepared
+            let template = prepared
                 .steps
                 .get(usize::from(step.number()) - 1)
                 .ok_or_else(|| Error::internal("a flat table has step 1 alone").table(&prepared.config.name))?;
             let last_row = session.last_row(&prepared)?;
-            let copied = session.run_script(name, sql, &parameters);
+            let copied = session.run_template(&prepared.config, template, &parameters);
             let rows = copied.map_err(|error| session.explain(&prepared, error))?;
             // A script of ours takes rows of the batch alone, each once, so that their number is proof enough.
             taken.is_all_copied = rows == taken.keys && prepared.is_ours(step);
@@ -62,7 +62,7 @@ impl Session {
             match step {
                 Step::MissingParents => session.mark_parents(table_run)?,
                 Step::Roots | Step::Children => {
-                    session.mark_keys(&prepared, table_run, (name, step), &taken, &parameters)?;
+                    session.mark_keys(&prepared, table_run, (&template.0, step), &taken, &parameters)?;
                 }
             }
             session.log_batch(table_run, step, rows, started)?;
@@ -123,7 +123,7 @@ impl Session {
     /// Rule 7: one pass of queueing ancestors. Returns how many wait now.
     pub(super) fn queue_parents(&mut self, table_run: &TableRun) -> Result<u64> {
         let prepared = self.prepared(&table_run.fence.table)?;
-        let Some((name, sql)) = &prepared.missing_parents else { return Ok(0) };
+        let Some(template) = &prepared.missing_parents else { return Ok(0) };
         let config = &prepared.config;
         // A parent that came to the source after its child was copied.
         let refresh = prepared.placeholders.fill(
@@ -146,7 +146,7 @@ impl Session {
                 session.execute(&refresh, [])?;
             }
             let parameters = prepared.parameters(&session.given(table_run, 0, 2)?);
-            session.run_script(name, sql, &parameters)?;
+            session.run_template(config, template, &parameters)?;
             session.query_one(
                 "SELECT count(*) FROM BlobDeltaMissingParentsQueue WHERE RunId = ?1 AND TableName = ?2 AND Processed = 0",
                 (table_run.fence.run_id, &table_run.fence.table),

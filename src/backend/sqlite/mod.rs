@@ -21,6 +21,7 @@ mod extract;
 mod filter;
 mod finish;
 mod give_up;
+mod guarded;
 mod holdings;
 mod inventory;
 mod jobs;

@@ -115,10 +115,9 @@ impl Session {
             placeholders,
         };
         self.create_batch_tables()?;
-        for (name, text) in
-            std::iter::once(&prepared.window_queue).chain(&prepared.missing_parents).chain(&prepared.steps)
+        for template in std::iter::once(&prepared.window_queue).chain(&prepared.missing_parents).chain(&prepared.steps)
         {
-            self.check_script(name, text).map_err(|error| error.table(&config.name))?;
+            self.check_template(config, template).map_err(|error| error.table(&config.name))?;
         }
         let prepared = Rc::new(prepared);
         self.prepared.insert(config.name.clone(), Rc::clone(&prepared));

@@ -1,5 +1,6 @@
 //! One connection to an embedded instance.
 
+use super::guarded::Guard;
 use super::made::Made;
 use super::parked::Parked;
 use super::prepared::Prepared;
@@ -68,6 +69,8 @@ pub struct Session {
     pub(super) series: Series,
     pub(super) parked: RefCell<Parked>,
     pub(super) made: Made,
+    /// What script templates may do.
+    pub(super) guard: Guard,
     databases: Vec<String>,
 }
 
@@ -117,8 +120,14 @@ impl Session {
             series: Series::Off,
             parked: RefCell::default(),
             made,
+            guard: Guard::default(),
             databases: Vec::new(),
         };
+        session
+            .guard
+            .clone()
+            .install(&mut session.connection)
+            .map_err(|error| failed("open the database", error).file(&main))?;
         session.attach_all()?;
         Ok(session)
     }

@@ -13,7 +13,7 @@ use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, SliceState};
-use crate::model::table::TableConfig;
+use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use crate::scripts;
@@ -29,6 +29,10 @@ impl Slices for Session {
 
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
         self.table_columns(&table.target)
+    }
+
+    fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
+        self.scripts_of_others(table)
     }
 
     fn key_order(&mut self) -> Result<KeyOrder> {

@@ -344,8 +344,7 @@ impl Session {
 
     fn queue_window(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<u64> {
         self.settle_asked(prepared, scope, parameters)?;
-        let (name, sql) = &prepared.window_queue;
-        self.run_script(name, sql, parameters)
+        self.run_template(&prepared.config, &prepared.window_queue, parameters)
     }
 
     fn run_filled(&self, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<u64> {

@@ -4,8 +4,10 @@ use super::pieces::{Piecewise, large_bytes};
 use super::session::{Session, failed, quote};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
+use crate::model::digest::Sha256;
 use crate::model::name::TableName;
-use crate::model::table::TableConfig;
+use crate::model::table::{ChangedScript, TableConfig};
+use crate::scripts;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
 
@@ -120,7 +122,22 @@ impl Placeholders {
 }
 
 impl Session {
-    /// Runs one filled statement with those of the parameters that it names. Returns the rows
+    /// Runs a filled template of a table, which may do what templates may. Returns the rows that it changed.
+    pub(super) fn run_template(
+        &self,
+        config: &TableConfig,
+        (script, sql): &(String, String),
+        parameters: &Parameters,
+    ) -> Result<u64> {
+        self.guarded(config, script, || {
+            let mut statement = self.prepare(sql).map_err(|error| script_failed(script, error))?;
+            bind(&mut statement, script, parameters)?;
+            let changed = statement.raw_execute().map_err(|error| script_failed(script, error))?;
+            Ok(changed as u64)
+        })
+    }
+
+    /// Runs one filled statement of ours with those of the parameters that it names. Returns the rows
     /// that it changed.
     pub(super) fn run_script(&self, script: &str, sql: &str, parameters: &Parameters) -> Result<u64> {
         let mut statement = self.prepare_script(script, sql, parameters)?;
@@ -136,16 +153,7 @@ impl Session {
         parameters: &Parameters,
     ) -> Result<rusqlite::CachedStatement<'_>> {
         let mut statement = self.cached(sql).map_err(|error| script_failed(script, error))?;
-        for index in 1..=statement.parameter_count() {
-            let name = statement.parameter_name(index).unwrap_or("?").to_owned();
-            let Some((_, value)) = parameters.iter().find(|(known, _)| *known == name) else {
-                let known: Vec<&str> = parameters.iter().map(|(known, _)| *known).collect();
-                return Err(Error::config(format!("the script {script} uses the unknown parameter {name}"))
-                    .script(script)
-                    .hint(format!("parameters are: {}", known.join(", "))));
-            };
-            statement.raw_bind_parameter(index, value).map_err(|error| script_failed(script, error))?;
-        }
+        bind(&mut statement, script, parameters)?;
         Ok(statement)
     }
 
@@ -171,9 +179,21 @@ impl Session {
         found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
     }
 
-    /// Has SQLite read a filled script, without running it.
-    pub(super) fn check_script(&self, script: &str, sql: &str) -> Result<()> {
-        self.prepare(sql).map(drop).map_err(|error| script_failed(script, error))
+    /// Has SQLite read a filled template, without running it.
+    pub(super) fn check_template(&self, config: &TableConfig, (script, sql): &(String, String)) -> Result<()> {
+        self.guarded(config, script, || self.prepare(sql).map(drop).map_err(|error| script_failed(script, error)))
+    }
+
+    /// The templates of a table that are not as some version of this program shipped them.
+    pub(super) fn scripts_of_others(&self, config: &TableConfig) -> Result<Vec<ChangedScript>> {
+        let is_tree = config.is_tree();
+        let steps = if is_tree { 1..=3 } else { 1..=1 };
+        let mut found = steps.map(|step| self.step_script(&config.name, step)).collect::<Result<Vec<_>>>()?;
+        for queue in ["WindowQueue", "MissingParents"].into_iter().take(1 + usize::from(is_tree)) {
+            found.push(self.queue_script(&config.name, queue)?);
+        }
+        let changed = found.into_iter().filter(|(_, text)| !scripts::was_shipped(text));
+        Ok(changed.map(|(name, text)| ChangedScript { name, sha256: Sha256::of(text.as_bytes()) }).collect())
     }
 
     /// The temporary tables that hold one batch. Outside of transactions: they live as long as
@@ -193,6 +213,21 @@ impl Session {
                    ) WITHOUT ROWID;";
         self.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
     }
+}
+
+/// Gives a statement those of the parameters that it names.
+fn bind(statement: &mut rusqlite::Statement<'_>, script: &str, parameters: &Parameters) -> Result<()> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).unwrap_or("?").to_owned();
+        let Some((_, value)) = parameters.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<&str> = parameters.iter().map(|(known, _)| *known).collect();
+            return Err(Error::config(format!("the script {script} uses the unknown parameter {name}"))
+                .script(script)
+                .hint(format!("parameters are: {}", known.join(", "))));
+        };
+        statement.raw_bind_parameter(index, value).map_err(|error| script_failed(script, error))?;
+    }
+    Ok(())
 }
 
 fn no_script(table: &TableName, which: &str) -> Error {

@@ -5,6 +5,7 @@ use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::scripts;
@@ -87,14 +88,18 @@ impl Session {
         let rows: Vec<(Option<String>, String, String)> =
             self.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let steps = scripts::SQLITE_STEP_TEMPLATES.into_iter().map(|(_, name, text)| (name, text));
-        let is_there = |name: &str, text: &str| {
-            rows.iter().any(|(table, found, script)| table.is_none() && found == name && script == text)
+        let there = |name: &str| {
+            let shared = rows.iter().find(|(table, found, _)| table.is_none() && found == name);
+            shared.map(|(_, _, text)| text.as_str())
         };
         let shared = steps.chain(scripts::SQLITE_QUEUE_TEMPLATES);
-        let mut found: Vec<Advice> = shared.map(|(name, text)| template_advice(name, is_there(name, text))).collect();
-        for (table, name, _) in rows {
+        let mut found: Vec<Advice> = shared.map(|(name, text)| template_advice(name, text, there(name))).collect();
+        for (table, name, text) in rows {
             let Some(table) = table else { continue };
-            let text = format!("the script {name} of this table alone stands in place of the shared one");
+            let sha256 = Sha256::of(text.as_bytes());
+            let text = format!(
+                "the script {name} of this table alone stands in place of the shared one; its SHA-256 is {sha256}"
+            );
             let todo = "see that it is yours; its row can be deleted";
             found.push(advice(Severity::Warning, table, text, Some(todo)));
         }

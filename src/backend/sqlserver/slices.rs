@@ -23,7 +23,7 @@ use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
 use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, SlicePosition, SliceState};
 use crate::model::sqltype::SqlType;
-use crate::model::table::TableConfig;
+use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::window::Window;
 use serde::de::DeserializeOwned;
 use std::io::Write;
@@ -47,6 +47,10 @@ impl Slices for Session {
         }
         self.columns.insert(table.target.clone(), columns.clone());
         Ok(columns)
+    }
+
+    fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
+        self.scripts_of_others(table)
     }
 
     fn key_order(&mut self) -> Result<KeyOrder> {

@@ -8,10 +8,13 @@ use super::values::Fields;
 use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
 use crate::model::run::Fence;
-use crate::model::table::TableConfig;
+use crate::model::table::{ChangedScript, TableConfig};
 use crate::scripts;
 use std::time::Duration;
+
+const CHANGED_SCRIPTS: &str = include_str!("../../../sql/sqlserver/changed_scripts.sql");
 
 const POLL: Duration = Duration::from_millis(500);
 
@@ -153,6 +156,25 @@ fn percent_complete(client: &mut Client, session: i64) -> Option<u8> {
 }
 
 impl Session {
+    /// The templates of a table that are not as this program ships them.
+    pub(super) fn scripts_of_others(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
+        let sql = Sql::new(CHANGED_SCRIPTS).with(&table.name);
+        let rows = self.client.unit(|client| client.rows("read the scripts of a table", sql.clone()))?;
+        let shipped = scripts::sqlserver_templates();
+        let mut found = Vec::new();
+        for row in &rows {
+            let fields = Fields::of(row);
+            let (name, text) =
+                (fields.must(0, Fields::text)?, fields.text(2)?.unwrap_or_default().replace("\r\n", "\n"));
+            if !shipped.iter().any(|(known, ours)| *known == name && *ours == text) {
+                let whose = fields.text(1)?.map_or(String::new(), |table| format!(" (of {table} alone)"));
+                found.push(ChangedScript { name: format!("{name}{whose}"), sha256: Sha256::of(text.as_bytes()) });
+            }
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+
     /// Shared templates that are not as they were shipped.
     fn changed_templates(&mut self) -> Result<Vec<Advice>> {
         let sql = "SELECT ScriptName, ScriptText FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL
@@ -160,13 +182,14 @@ impl Session {
         let rows = self.client.rows("read the shared templates", Sql::new(sql))?;
         let mut found = Vec::new();
         for (name, shipped) in scripts::sqlserver_templates() {
-            let mut is_it = false;
+            let mut there = None;
             for row in &rows {
                 let fields = Fields::of(row);
-                let text = fields.text(1)?.unwrap_or_default().replace("\r\n", "\n");
-                is_it |= fields.text(0)? == Some(name) && text == shipped;
+                if fields.text(0)? == Some(name) {
+                    there = fields.text(1)?.map(|text| text.replace("\r\n", "\n"));
+                }
             }
-            found.push(template_advice(name, is_it));
+            found.push(template_advice(name, &shipped, there.as_deref()));
         }
         Ok(found)
     }

@@ -203,6 +203,7 @@ fn manifest(
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: Vec::new(),
         accepted_hidden: Vec::new(),
+        changed_scripts: Vec::new(),
         schema_file: format!("schema/{folder}.sql"),
         files,
     };

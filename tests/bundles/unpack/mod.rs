@@ -106,7 +106,7 @@ fn rows_become_files_in_their_folders_with_their_times() {
 }
 
 #[test]
-fn hostile_and_reserved_names_and_collisions() {
+fn attack_hostile_and_reserved_names_and_collisions() {
     let place = Place::new();
     let names = [
         "../../evil",

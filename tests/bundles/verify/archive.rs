@@ -115,7 +115,7 @@ fn an_archive_of_another_program_is_refused() {
 }
 
 #[test]
-fn a_bundle_under_the_name_of_another_is_refused() {
+fn attack_a_bundle_under_the_name_of_another_is_refused() {
     let (folder, bundle, archive) = made();
     let later = folder.path().join("20301122T180000Z-1b4e28ba-1.bundle");
     fs::rename(&bundle, &later).unwrap();

@@ -76,7 +76,7 @@ fn changed_files_are_found_as_what_they_are() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_is_found_and_not_followed() {
+fn attack_a_link_is_found_and_not_followed() {
     let relink = |path: &Path| {
         fs::rename(path.join(PART), path.join("../moved")).unwrap();
         std::os::unix::fs::symlink("../../../moved", path.join(PART)).unwrap();
@@ -85,7 +85,7 @@ fn a_link_is_found_and_not_followed() {
 }
 
 #[test]
-fn lists_with_hostile_paths_are_not_believed() {
+fn attack_lists_with_hostile_paths_are_not_believed() {
     let tag_list = "tagmanifest-sha256.txt";
     for bad in ["../../etc/passwd", "/etc/passwd", "data/../x", "schema/t001-a.sql\0"] {
         let add = |path: &Path| {

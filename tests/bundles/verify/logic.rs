@@ -94,7 +94,7 @@ fn a_good_bundle_has_no_findings() {
 }
 
 #[test]
-fn rows_outside_of_the_window_are_found() {
+fn attack_rows_outside_of_the_window_are_found() {
     // The end does not belong to it.
     expect(|made| made.row(5).modified = Some(500), &[K::OutsideWindow]);
     // One more before the window than the manifest counts.
@@ -201,13 +201,13 @@ fn values_are_what_their_hashes_say() {
 }
 
 #[test]
-fn rows_of_another_run_are_found() {
+fn attack_rows_of_another_run_are_found() {
     expect(|made| made.row_run = 2, &[K::WrongRun]);
 }
 
 /// The rows of one unit's bundle are relabelled as another's; ancestors may be anybody's, without their content.
 #[test]
-fn rows_of_another_business_unit_are_found() {
+fn attack_rows_of_another_business_unit_are_found() {
     let relabelled: fn(&mut Manifest) = |manifest| {
         manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(0xA)));
         manifest.run.business_unit = Some(key(0xA));
@@ -231,7 +231,7 @@ fn rows_of_another_business_unit_are_found() {
 
 /// Rule 27: nothing is later than a day after the run's start.
 #[test]
-fn what_lies_in_the_future_is_found() {
+fn attack_what_lies_in_the_future_is_found() {
     const DAY: i64 = 24 * 60 * 60 * 1_000_000;
     let early = |modified: i64| move |made: &mut Made| made.row(6).modified = Some(modified);
     expect(early(1000 + DAY), &[]);
@@ -242,7 +242,7 @@ fn what_lies_in_the_future_is_found() {
 }
 
 #[test]
-fn a_run_in_the_future_is_refused_before_any_part_is_read() {
+fn attack_a_run_in_the_future_is_refused_before_any_part_is_read() {
     let mut made = Made::sample();
     // In the year 9893.
     made.started = 9899 * 365 * 24 * 60 * 60 * 1_000_000;

@@ -61,7 +61,7 @@ fn every_change_of_every_file_is_found() {
 
 #[cfg(unix)]
 #[test]
-fn links_and_strangers_are_refused() {
+fn attack_links_and_strangers_are_refused() {
     let (folder, path) = bundle();
     let part = path.join(PART);
     let outside = folder.path().join("outside");
@@ -91,7 +91,7 @@ fn links_and_strangers_are_refused() {
 }
 
 #[test]
-fn a_part_that_hides_behind_a_right_hash_is_refused() {
+fn attack_a_part_that_hides_behind_a_right_hash_is_refused() {
     let (_folder, path) = bundle();
     let bundle = Bundle::open(&path).unwrap();
     let info = bundle.file_info(PART).unwrap();
@@ -108,7 +108,7 @@ fn a_part_that_hides_behind_a_right_hash_is_refused() {
 }
 
 #[test]
-fn a_blob_that_is_not_what_it_says_is_refused() {
+fn attack_a_blob_that_is_not_what_it_says_is_refused() {
     let (_folder, path) = bundle();
     let bundle = Bundle::open(&path).unwrap();
     let table = &bundle.manifest().tables[0];

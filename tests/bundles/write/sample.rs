@@ -18,6 +18,7 @@ use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, TableCounts};
 use blobdelta::model::sqltype::SqlType;
+use blobdelta::model::table::ChangedScript;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
 use std::io::Write;
@@ -156,6 +157,7 @@ pub fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: vec![key(0xB1)],
         accepted_hidden: vec!["S.dbo.Files.Salary".into()],
+        changed_scripts: vec![ChangedScript { name: "Roots (step 1)".into(), sha256: Sha256::of(b"script") }],
         schema_file: format!("schema/{folder}.sql"),
         files,
     }
