@@ -13,6 +13,7 @@ macro_rules! list {
     };
 }
 
+mod attacks;
 mod damage;
 mod faults;
 mod programs;
@@ -31,6 +32,7 @@ mod made;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
@@ -111,6 +113,11 @@ fn main() -> ExitCode {
         trials.extend(list.trials.into_iter().chain(list.skipped.into_iter().map(|(trial, _)| trial)));
         tables.extend(list.table);
     }
+    let attacks: BTreeSet<String> = trials.iter().filter_map(|trial| attacks::attack(trial.name())).collect();
+    trials.push(Trial::test("attacks::the_page_and_the_tests_name_the_same", move || {
+        attacks::page_and_tests_agree(&attacks);
+        Ok(())
+    }));
     let done = libtest_mimic::run(&arguments, trials);
     tables.iter().for_each(|table| table());
     skipped.iter().for_each(|line| println!("{line}"));

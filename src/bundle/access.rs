@@ -10,6 +10,7 @@ use super::manifest::Manifest;
 use super::signature::{AllowedSigners, MAX_SIGNATURE_BYTES, Refusal, SignedBy, SignerScope, check};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +24,8 @@ pub struct Access {
     pub policy: Arc<Policy>,
     /// Whether a bundle may say that its run is still to come: only where it is looked at, and nothing follows from it.
     pub allows_future: bool,
+    /// When the run of the newest bundle of each chain that is named may have started at the earliest, UTC.
+    pub not_before: Option<Timestamp>,
 }
 
 impl Access {

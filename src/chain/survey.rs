@@ -3,7 +3,7 @@
 use super::arrange::arrange;
 use super::model::{Broken, ChainLink, Member, Survey};
 use crate::bundle::{
-    Access, Bundle, Container, FileInfo, FileRole, Place, TableInfo, places, tell_failed, tell_passed_by,
+    Access, Bundle, Container, FileInfo, FileRole, Newest, Place, TableInfo, places, tell_failed, tell_passed_by,
 };
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Link};
@@ -23,7 +23,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
     let places = places(paths)?;
     tell_passed_by(paths, monitor)?;
     let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
-    let mut known: BTreeSet<Sha256> = BTreeSet::new();
+    let (mut known, mut newest): (BTreeSet<Sha256>, Newest) = Default::default();
     for Place { path, is_named } in places {
         monitor.check()?;
         let bundle = match Container::open(&path, access).and_then(Bundle::open_in) {
@@ -44,6 +44,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
             continue;
         }
         tell_failed(&path, bundle.manifest(), monitor);
+        newest.add(bundle.manifest());
         let member = survey.members.len();
         survey.members.push(Member { path, root_sha256: bundle.root_sha256() });
         for table in &bundle.manifest().tables {
@@ -58,6 +59,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
         };
         return Err(Error::usage("there is no bundle that could be opened").hint(hint));
     }
+    newest.check(access.not_before)?;
     survey.chains.extend(links.into_iter().map(|(id, links)| arrange(id, links)));
     Ok(survey)
 }

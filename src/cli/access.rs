@@ -3,7 +3,9 @@
 use crate::bundle::signature::{AllowedSigners, SignerScope};
 use crate::bundle::{Access, Identities, Policy, parse_roots};
 use crate::error::{Error, Result};
+use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::digest::Sha256;
+use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
@@ -35,7 +37,31 @@ pub struct AccessArgs {
     roots: Option<PathBuf>,
 }
 
+/// How old what is named may be.
+#[derive(clap::Args, Debug, Default)]
+pub struct FreshArgs {
+    /// Fail unless the newest bundle of each chain that is named is of a run of the last DAYS days
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    not_older_than: Option<u32>,
+}
+
+impl FreshArgs {
+    /// When the run of the newest bundle of a chain may have started at the earliest, UTC.
+    pub fn not_before(&self) -> Option<Timestamp> {
+        let now = SystemClock.now().utc;
+        self.not_older_than.map(|days| now.minus_minutes(days * 24 * 60))
+    }
+}
+
 impl AccessArgs {
+    /// The same as [`AccessArgs::read`], of bundles that may not all be old.
+    ///
+    /// # Errors
+    /// As [`AccessArgs::read`].
+    pub fn read_fresh(&self, fresh: &FreshArgs) -> Result<Access> {
+        Ok(Access { not_before: fresh.not_before(), ..self.read()? })
+    }
+
     /// Reads the files that are named.
     ///
     /// # Errors
@@ -50,7 +76,7 @@ impl AccessArgs {
             SignerScope::parse(&bytes).map_err(|error| error.file(path))
         });
         let policy = Policy { signers: signers.transpose()?, scope: scope.transpose()?, roots: self.all_roots()? };
-        Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy), allows_future: false })
+        Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy), ..Access::default() })
     }
 
     /// That none of these was typed, where none of them counts. What the environment says is said to other commands too.

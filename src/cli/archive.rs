@@ -1,11 +1,10 @@
 //! `archive` and `extract`: a bundle published once more, in its other form.
 
-use super::access::AccessArgs;
 use super::answer::Answer;
 use super::args::{ArchiveArgs, ExtractArgs};
 use super::out::clean;
 use super::render::bytes;
-use crate::bundle::{self, Bundle, Container, Form, Published, Recipients};
+use crate::bundle::{self, Access, Bundle, Container, Form, Newest, Published, Recipients};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::{Event, Monitor};
@@ -24,7 +23,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let beside = args.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let out = args.out.as_deref().unwrap_or(beside);
-    publish(&args.bundle, &args.access, "archive", monitor, |bundle| {
+    publish(&args.bundle, &args.access.read_fresh(&args.fresh)?, "archive", monitor, |bundle| {
         args.place.check([bundle.manifest()].into_iter(), out, monitor)?;
         bundle::check_plain([bundle].into_iter(), &form, args.plain.allow_plain, monitor)?;
         bundle::archive(bundle, &Local, out, form.recipients(), monitor)
@@ -36,7 +35,7 @@ pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// # Errors
 /// As [`bundle::extract`].
 pub fn extract(args: &ExtractArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    publish(&args.bundle, &args.access, "extract", monitor, |bundle| {
+    publish(&args.bundle, &args.access.read_fresh(&args.fresh)?, "extract", monitor, |bundle| {
         args.place.check([bundle.manifest()].into_iter(), &args.out, monitor)?;
         bundle::extract(bundle, &Local, &args.out, monitor)
     })
@@ -44,12 +43,13 @@ pub fn extract(args: &ExtractArgs, monitor: &dyn Monitor) -> Result<Answer> {
 
 fn publish(
     path: &Path,
-    access: &AccessArgs,
+    access: &Access,
     what: &str,
     monitor: &dyn Monitor,
     publish: impl FnOnce(&Bundle) -> Result<Published>,
 ) -> Result<Answer> {
-    let bundle = Bundle::open_in(Container::open(path, &access.read()?)?)?;
+    let bundle = Bundle::open_in(Container::open(path, access)?)?;
+    Newest::of([bundle.manifest()]).check(access.not_before)?;
     let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
     monitor.event(Event::WorkStarted {
         what,

@@ -1,6 +1,6 @@
 //! The arguments, and the help that a database administrator reads.
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, FreshArgs};
 use super::bundles::{FormArgs, PackingArgs, PartArgs, PlainArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::key::KeyCommand;
@@ -198,6 +198,9 @@ pub struct DeployArgs {
     /// folder, or at this destination, that it does not know; they are verified. What they took is taken once more
     #[arg(long, value_name = "PLACE", conflicts_with = "copied")]
     pub adopt: Option<PathBuf>,
+    /// Of the bundles that are taken over
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -332,6 +335,8 @@ pub struct ArchiveArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
+    pub fresh: FreshArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -360,6 +365,8 @@ pub struct CompactArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
+    pub fresh: FreshArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -377,6 +384,8 @@ pub struct ExtractArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub fresh: FreshArgs,
     #[command(flatten)]
     pub access: AccessArgs,
 }

@@ -1,6 +1,6 @@
 //! `chain`: what bundles cover.
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
@@ -44,6 +44,8 @@ pub struct ChainArgs {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     #[command(flatten)]
+    pub fresh: FreshArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -52,7 +54,7 @@ pub struct ChainArgs {
 /// # Errors
 /// As [`chain::survey`]; Io, if the picture cannot be written.
 pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let survey = chain::survey(&args.places, &args.access.read()?, monitor)?;
+    let survey = chain::survey(&args.places, &args.access.read_fresh(&args.fresh)?, monitor)?;
     if let Some(file) = &args.svg {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }

@@ -5,7 +5,7 @@ use super::args::CompactArgs;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
-use crate::bundle::{Bundle, Container, tell_failed};
+use crate::bundle::{Bundle, Container, Newest, tell_failed};
 use crate::compact::{self, CompactOptions};
 use crate::durable::Local;
 use crate::error::Result;
@@ -23,10 +23,11 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
         signer: args.sign.signer()?,
         ..CompactOptions::of(args.parts.memory.memory(), args.parts.options())
     };
-    let access = args.access.read()?;
+    let access = args.access.read_fresh(&args.fresh)?;
     let open = |path| Bundle::open_in(Container::open(path, &access)?);
     let bundles = named(&args.bundles, monitor)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
     bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
+    Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
     args.place.check(bundles.iter().map(Bundle::manifest), &args.out, monitor)?;
     let of = counted(bundles.len() as u64, "bundle", "bundles");
     let published = compact::compact(bundles, &Local, &args.out, &options, monitor)?;

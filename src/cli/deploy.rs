@@ -25,7 +25,7 @@ pub fn run(args: &DeployArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let mut backend = args.instance.open(true)?;
     let mut steps = steps(args, backend.as_mut())?;
     if let Some(place) = &args.adopt {
-        steps.extend(adopted(&engine::adopt(backend.as_mut(), place, monitor)?, place));
+        steps.extend(adopted(&engine::adopt(backend.as_mut(), place, &args.access.read()?, monitor)?, place));
     }
     let source_id = backend.source_id()?;
     let mut table = Table::new(&["Name", "Outcome", "NeedsAttention"]);

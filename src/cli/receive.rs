@@ -1,13 +1,12 @@
 //! `receive`.
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::out::clean;
 use super::render::bytes;
 use super::waiver::PlaceArgs;
 use crate::durable::Local;
 use crate::error::{Error, Result};
-use crate::model::clock::{Clock as _, SystemClock};
 use crate::monitor::Monitor;
 use crate::ship::{self, ReceiveOptions};
 use crate::store::Location;
@@ -41,9 +40,8 @@ pub struct ReceiveArgs {
     /// Hash every file of what is in FOLDER already, too; else its names, sizes and tag files are checked
     #[arg(long)]
     pub check_all: bool,
-    /// Fail unless the newest bundle of each chain there is of a run of the last DAYS days
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-    pub not_older_than: Option<u32>,
+    #[command(flatten)]
+    pub fresh: FreshArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -56,12 +54,11 @@ pub struct ReceiveArgs {
 /// As [`ship::receive`]; what was received before stays. Usage, if there is no bundle at all, unless that is allowed.
 pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let source = Location::parse(&args.source)?;
-    let now = SystemClock.now().utc;
     let options = ReceiveOptions {
         access: args.access.read()?,
         check_all: args.check_all,
         shared_place: args.place.is_shared(),
-        not_before: args.not_older_than.map(|days| now.minus_minutes(days * 24 * 60)),
+        not_before: args.fresh.not_before(),
     };
     let received = ship::receive(&source, &args.out, &options, &Local, monitor)?;
     let (mut text, mut objects) = (String::new(), Vec::new());

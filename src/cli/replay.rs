@@ -1,6 +1,6 @@
 //! `replay`.
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::bundles::{MemoryArgs, named};
 use super::exit::Exit;
@@ -74,6 +74,8 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub memory: MemoryArgs,
     #[command(flatten)]
+    pub fresh: FreshArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -92,7 +94,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         into_source: args.into_source,
         displace: args.displace,
         repair: args.repair,
-        access: args.access.read()?,
+        access: args.access.read_fresh(&args.fresh)?,
         memory: args.memory.memory(),
     };
     if matches!(connection, Connection::Server(_)) && args.database.is_none() {

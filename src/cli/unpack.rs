@@ -1,6 +1,6 @@
 //! `unpack`: the values of bundles as files.
 
-use super::access::AccessArgs;
+use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::bundles::named;
 use super::out::clean;
@@ -61,6 +61,8 @@ pub struct UnpackArgs {
     #[arg(long, requires = "latest")]
     pub allow_gap: bool,
     #[command(flatten)]
+    pub fresh: FreshArgs,
+    #[command(flatten)]
     pub access: AccessArgs,
 }
 
@@ -77,7 +79,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         name_column: args.name_column.clone(),
         blob_column: args.blob_column.clone(),
         allow_gap: args.allow_gap,
-        access: args.access.read()?,
+        access: args.access.read_fresh(&args.fresh)?,
         ..UnpackOptions::new(&args.out)
     };
     let mut listing: Vec<Value> = Vec::new();

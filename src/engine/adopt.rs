@@ -59,10 +59,12 @@ impl Found {
 /// ChainGap, where the bundles there do not join on to what the job database knows; Verification, for one
 /// that is not whole; Usage, Config or Io, if the place cannot be listed; Database; Cancelled. What was
 /// recorded before stays, and the call can be repeated.
-pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Adoption>> {
+pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Vec<Adoption>> {
+    // A clock of ours may have gone ahead when they were made.
+    let access = &Access { allows_future: true, ..access.clone() };
     backend.check_deployed()?;
     backend.check_server()?;
-    let found = look(backend.source_id()?, place, monitor)?;
+    let found = look(backend.source_id()?, place, access, monitor)?;
     let configured: BTreeSet<TableName> = backend.tables()?.into_iter().map(|table| table.name).collect();
     let mut chains: BTreeMap<(TableName, Scope), Vec<&Found>> = BTreeMap::new();
     for one in &found {
@@ -76,7 +78,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> 
             unknown(backend, &table, scope, &found).map_err(|error| error.table(&table))?;
         for one in &added {
             if verified.insert(one.root_sha256) {
-                check_whole(one, monitor)?;
+                check_whole(one, access, monitor)?;
             }
         }
         if unknown.is_empty() {
@@ -85,7 +87,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> 
         if let Scope::BusinessUnit(unit) = scope {
             // Before they are recorded: who dies between the two finds them unknown still.
             for one in &added {
-                keep_keys(backend, one, &table, unit, monitor).map_err(|error| error.table(&table))?;
+                keep_keys(backend, one, (&table, unit), access, monitor).map_err(|error| error.table(&table))?;
             }
         }
         let bundles = unknown.iter().filter_map(|one| adopted(one, &table, scope, place)).collect::<Vec<_>>();
@@ -97,7 +99,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, monitor: &dyn Monitor) -> 
 }
 
 /// The bundles of this source, oldest run first.
-fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+fn look(source_id: Guid, place: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for one in places(&[place.to_owned()])? {
         monitor.check()?;
@@ -105,7 +107,7 @@ fn look(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<Vec<Foun
         if BundleName::of_file(&name).is_none() {
             continue;
         }
-        let Some(bundle) = open_or_pass(&one.path, &Access::own(), monitor)? else { continue };
+        let Some(bundle) = open_or_pass(&one.path, access, monitor)? else { continue };
         let (root_sha256, manifest) = (bundle.root_sha256(), bundle.manifest().clone());
         if manifest.run.source_id == source_id {
             found.push(Found { path: one.path, root_sha256, manifest });
@@ -164,12 +166,21 @@ fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found
     Ok(Unknown { added, links })
 }
 
+/// The bundle that was found, and no other that stands in its place by now.
+fn again(one: &Found, access: &Access) -> Result<Bundle> {
+    let bundle = Bundle::open_in(Container::open(&one.path, access)?)?;
+    match bundle.root_sha256() == one.root_sha256 {
+        true => Ok(bundle),
+        false => Err(Error::verification("another bundle stands here than a moment ago").file(&one.path)),
+    }
+}
+
 /// That every file of a bundle is there, and of its hash.
-fn check_whole(one: &Found, monitor: &dyn Monitor) -> Result<()> {
+fn check_whole(one: &Found, access: &Access, monitor: &dyn Monitor) -> Result<()> {
     let files = || one.manifest.tables.iter().flat_map(|table| &table.files);
     let (name, bytes) = (one.path.display().to_string(), files().map(|file| file.bytes).sum());
     monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
-    let checked = Container::open(&one.path, &Access::default()).and_then(Bundle::open_in).and_then(|bundle| {
+    let checked = again(one, access).and_then(|bundle| {
         bundle.check_file_set()?;
         let checked = bundle.check_files(&files().collect::<Vec<_>>(), threads(), monitor);
         checked.into_iter().collect::<Result<Vec<_>>>().map(drop)
@@ -183,11 +194,11 @@ fn check_whole(one: &Found, monitor: &dyn Monitor) -> Result<()> {
 fn keep_keys(
     backend: &mut dyn Backend,
     one: &Found,
-    table: &TableName,
-    unit: Guid,
+    (table, unit): (&TableName, Guid),
+    access: &Access,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let bundle = Bundle::open_in(Container::open(&one.path, &Access::own())?)?;
+    let bundle = again(one, access)?;
     let is_of = |part: &&TableInfo| part.name == *table && part.scope.0 == Scope::BusinessUnit(unit);
     let Some(part) = bundle.manifest().tables.iter().find(is_of) else { return Ok(()) };
     let columns = [DELTA_STEP, DELTA_BUSINESS_UNIT];

@@ -6,7 +6,7 @@ use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
 use super::{scopes, whole};
 use crate::backend::{Backend, TargetFit, TargetSpec, check_target};
-use crate::bundle::{Access, Bundle, Container, FileRole, TableInfo, tell_failed};
+use crate::bundle::{Access, Bundle, Container, FileRole, Newest, TableInfo, tell_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::digest::Sha256;
@@ -255,5 +255,8 @@ fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
         return Err(Error::usage("there is no bundle to replay")
             .hint("name at least one folder that ends in .bundle, or archive that ends in .bundle.tar"));
     }
-    bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect()
+    let bundles: Vec<Bundle> =
+        bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect::<Result<_>>()?;
+    Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
+    Ok(bundles)
 }

@@ -9,7 +9,7 @@ use super::out::OutFolder;
 use super::scan::Source;
 use super::tree::{Dir, Node, Tree};
 use super::write::{Item, Writer};
-use crate::bundle::{Bundle, Container, FileRole};
+use crate::bundle::{Bundle, Container, FileRole, Newest};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::links::{check_whole, tables_in_order, tell_forks};
@@ -120,6 +120,7 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
             bundles.push(bundle);
         }
     }
+    Newest::of(bundles.iter().map(Bundle::manifest)).check(options.access.not_before)?;
     Ok(bundles)
 }
 

@@ -112,6 +112,55 @@ fn attack_names_of_a_source_do_not_steer_a_terminal() {
     assert!(listed.contains(name) && listed.contains(DOCS), "{listed}");
 }
 
+/// What somebody withholds, or puts back in the place of what came later, is old.
+#[test]
+fn attack_what_is_old_is_refused_at_the_doors_that_are_asked_to() {
+    let world = World::new();
+    let fresh = world.bundle().display().to_string();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles/v1");
+    let old = fixtures.join("20260101T164000Z-b95128bb-1.bundle").display().to_string();
+    let archive = fixtures.join("20260101T164000Z-b95128bb-1.bundle.tar").display().to_string();
+    let calls: [&[&str]; 7] = [
+        &["replay", &old, "--into", "sqlite:copy", "--create"],
+        &["replay", &old, "--into", "sqlite:copy", "--plan"],
+        &["compact", &old, "--out", "made"],
+        &["unpack", &old, "--out", "made"],
+        &["archive", &old, "--out", "made"],
+        &["extract", &archive, "--out", "made"],
+        &["chain", &old],
+    ];
+    for args in calls {
+        let ended = world.call_on("", &[args, &["--not-older-than", "30"]].concat());
+        assert!(ended.code == 3 && ended.stderr.contains("none may be older"), "{args:?}: {ended:?}");
+    }
+    assert!(!world.path("made").exists() && !world.path("copy").exists(), "nothing was made");
+    for args in [
+        &["chain", &fresh][..],
+        &["unpack", &fresh, "--out", "files"],
+        &["replay", &fresh, "--into", "sqlite:copy", "--create"],
+    ] {
+        let ended = world.call_on("", &[args, &["--not-older-than", "30"]].concat());
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn attack_a_job_database_takes_over_nothing_that_nobody_vouches_for() {
+    let world = World::new();
+    let empty = tree(&world.path("source"));
+    world.bundle();
+    for (file, bytes) in empty {
+        std::fs::write(world.path("source").join(file), bytes).unwrap();
+    }
+    let signers =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles/v1/allowed_signers").display().to_string();
+    let refused = world.call(&["deploy", "--adopt", "out", "--signer", &signers]);
+    assert!(refused.stderr.contains("a signature was asked for"), "{refused:?}");
+    assert!(!refused.stdout.contains("goes on behind it"), "{refused:?}");
+    let adopted = world.good(&["deploy", "--adopt", "out"]);
+    assert!(adopted.stdout.contains("goes on behind it"), "{adopted:?}");
+}
+
 #[test]
 fn attack_the_database_of_a_server_is_never_a_bundle_s_to_say() {
     let world = World::new();
@@ -140,5 +189,58 @@ fn attack_a_bundle_s_name_for_its_table_does_not_lead_into_a_job_database() {
         let ended = world.call_on("", &["replay", &bundle.display().to_string(), "--into", "sqlite:copy", "--create"]);
         assert!(ended.code == 2 && ended.stderr.contains("ever replayed into"), "{db}.{table}: {ended:?}");
         assert!(!world.path("copy").exists(), "nothing was made");
+    }
+}
+
+/// In an address space of 1 GB, of which the program's own file and its threads take a part.
+#[cfg(target_os = "linux")]
+fn call_in_little(world: &World, args: &[&str]) -> Ended {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -v 1000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_blobdelta")]).args(args);
+    let done = command.current_dir(world.path("")).env_remove("BLOBDELTA_CONNECTION").output().unwrap();
+    let code = done.status.code().unwrap_or_else(|| panic!("{args:?}: it was aborted: {done:?}"));
+    Ended { code, stdout: String::from_utf8(done.stdout).unwrap(), stderr: String::from_utf8(done.stderr).unwrap() }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn attack_claims_that_would_fill_memory_end_in_an_error_where_there_is_little() {
+    let world = World::new();
+    let bundle = world.bundle();
+    let file = bundle.join("manifest.json");
+    let plain: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let path = bundle.display().to_string();
+    let doors: [&[&str]; 4] = [
+        &["verify", "--deep", &path],
+        &["replay", &path, "--into", "sqlite:copy", "--create"],
+        &["unpack", &path, "--out", "files"],
+        &["compact", &path, "--out", "compacted"],
+    ];
+    let digests: Vec<String> = (0..60_000).map(|nth| format!("{nth:064x}")).collect();
+    let mut inputs = plain.clone();
+    inputs["inputs"] = json!(digests);
+    let mut words = plain.clone();
+    words["rules"]["latest_by_modified_on"]["order"] = json!(vec![""; 500_000]);
+    for (what, manifest) in [("inputs", inputs), ("words of a rule", words)] {
+        std::fs::write(&file, format!("{manifest}\n")).unwrap();
+        mend(&bundle);
+        for args in doors {
+            let ended = call_in_little(&world, args);
+            let told = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(
+                ended.code == 3 && told.contains("has more than"),
+                "{what}: {args:?}: {}",
+                &told[..told.len().min(2000)]
+            );
+        }
+    }
+    // What no reader knows is passed by, however much of it there is, and costs nothing.
+    let mut unknown = plain;
+    unknown["zz"] = json!(vec![Vec::<u8>::new(); 500_000]);
+    std::fs::write(&file, format!("{unknown}\n")).unwrap();
+    mend(&bundle);
+    for args in &doors[..3] {
+        let ended = call_in_little(&world, args);
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
     }
 }

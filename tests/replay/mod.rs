@@ -56,7 +56,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         what_was_changed_by_hand_is_what_the_bundles_say_after_a_repair,
     }
     refused {
-        a_replay_into_the_source_is_refused_unless_it_is_meant,
+        attack_a_replay_into_the_source_is_refused_unless_it_is_meant,
         a_replay_that_fails_leaves_nothing_that_it_made,
         a_plan_and_a_replay_refuse_what_would_keep_rows_out,
         a_row_that_a_trigger_ignores_is_not_counted_but_named,

@@ -28,7 +28,7 @@ fn refused(into: &Into, bundles: &[PathBuf], options: &ReplayOptions) -> Error {
     error
 }
 
-pub fn a_replay_into_the_source_is_refused_unless_it_is_meant(place: &Place) {
+pub fn attack_a_replay_into_the_source_is_refused_unless_it_is_meant(place: &Place) {
     let bundles = [Made::sample().write(place.folder())];
     let into = place.target("Into");
     let mut backend = jobs(&into);

@@ -6,7 +6,7 @@ use crate::scenarios::deletions::reconciled;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::reconcile::tombstones;
 use crate::scenarios::world::{A, B, World, key, minute, unit};
-use blobdelta::bundle::Bundle;
+use blobdelta::bundle::{Access, Bundle};
 use blobdelta::chain::survey;
 use blobdelta::engine;
 use blobdelta::error::{Error, Kind};
@@ -77,7 +77,7 @@ pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_pub
     assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1, "nothing was begun");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 3, "nothing was added");
     let before = world.mark().last_high_water;
-    let adopted = engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    let adopted = engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
     assert_eq!((adopted.len(), adopted[0].bundles.len()), (1, 2), "{adopted:?}");
     assert_eq!(world.mark().last_high_water, before, "what the lost one knew beside its bundles is taken once more");
     let known: Vec<Guid> = world.backend.recent_runs(10).unwrap().into_iter().map(|run| run.id).collect();
@@ -89,7 +89,10 @@ pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_pub
     assert_eq!(world.numbers(), [2, 3, 4, 5], "the blob that came late is not lost");
     let all = survey(std::slice::from_ref(&out), &Default::default(), &Silent).unwrap();
     assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
-    assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty(), "it can be said again");
+    assert!(
+        engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap().is_empty(),
+        "it can be said again"
+    );
 }
 
 /// Of what came after the backup its table of shipped keys knows nothing.
@@ -120,7 +123,7 @@ pub fn rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles(on: &Instan
         ),
     );
     let out = world.out();
-    let adopted = engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    let adopted = engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
     assert_eq!((adopted.len(), adopted[0].bundles.len()), (1, 2), "{adopted:?}");
     world.remove(2);
     world.log_deletion(2, 3100);
@@ -146,7 +149,7 @@ pub fn rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over(on: &Inst
     world.at(6000);
     let (own, out) = (world.options(), world.out());
     assert_fork(&world.run_with(&own).unwrap_err(), "does not know its run");
-    engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
     assert_eq!(world.mark().last_high_water, Some(minute(3000 - 240)), "its own stands in no bundle there");
     world.run(6000);
     assert!(world.numbers().contains(&5), "{:?}", world.numbers());
@@ -210,7 +213,7 @@ pub fn rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it(on: &In
     let (table, out) = (world.table.name.clone(), world.out());
     let fork = engine::find_fork(&mut *world.backend, &[table], Scope::All, &out, &Silent).unwrap();
     assert!(fork.is_none(), "{fork:?}");
-    assert!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap().is_empty());
+    assert!(engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap().is_empty());
 }
 
 pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
@@ -219,12 +222,15 @@ pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
     let mut names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     std::fs::rename(&names[1], world.dir.path().join("away")).unwrap();
-    let error = engine::adopt(&mut *world.backend, &out, &Silent).unwrap_err();
+    let error = engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap_err();
     assert_eq!(error.kind(), Kind::ChainGap, "{error}");
     std::fs::rename(world.dir.path().join("away"), &names[1]).unwrap();
     // One that is damaged is not gone on behind.
     std::fs::remove_file(a_part(&names[2])).unwrap();
-    assert_eq!(engine::adopt(&mut *world.backend, &out, &Silent).unwrap_err().kind(), Kind::Verification);
+    assert_eq!(
+        engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap_err().kind(),
+        Kind::Verification
+    );
     assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1);
 }
 

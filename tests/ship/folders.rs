@@ -285,7 +285,7 @@ pub fn a_changed_object_is_found_and_not_received(site: &Site) {
     assert_eq!(in_folder(&site.path("in")), [] as [&str; 0]);
 }
 
-pub fn a_marker_of_another_bundle_is_found(site: &Site) {
+pub fn attack_a_marker_of_another_bundle_is_found(site: &Site) {
     site.ship(&site.bundle).unwrap();
     fs::write(site.beside(".complete"), format!("{}\n", "0".repeat(64))).unwrap();
     assert_eq!(site.found(), [FindingKind::WrongRoot]);

@@ -32,7 +32,7 @@ const ON_FOLDERS: &[(&str, Case)] = list![Case:
         what_is_foreign_is_not_overwritten,
         what_has_no_marker_is_not_there,
         a_changed_object_is_found_and_not_received,
-        a_marker_of_another_bundle_is_found,
+        attack_a_marker_of_another_bundle_is_found,
         a_changed_bundle_is_not_shipped,
         looking_reads_no_part,
         a_location_that_is_not_there_is_told,

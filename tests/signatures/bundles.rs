@@ -11,8 +11,8 @@ use std::process::Command;
 
 pub const TESTS: &[Test] = &[
     ("a_run_signs_and_verify_says_who", a_run_signs_and_verify_says_who),
-    ("a_bundle_that_is_not_vouched_for_is_refused", a_bundle_that_is_not_vouched_for_is_refused),
-    ("nothing_is_parsed_after_a_bad_signature", nothing_is_parsed_after_a_bad_signature),
+    ("attack_a_bundle_that_is_not_vouched_for_is_refused", attack_a_bundle_that_is_not_vouched_for_is_refused),
+    ("attack_nothing_is_parsed_after_a_bad_signature", attack_nothing_is_parsed_after_a_bad_signature),
     ("a_root_digest_from_elsewhere_is_held_against_a_bundle", a_root_digest_from_elsewhere_is_held_against_a_bundle),
     ("the_key_is_opened_before_anything_else", the_key_is_opened_before_anything_else),
     ("a_passphrase_or_an_agent_opens_the_key", a_passphrase_or_an_agent_opens_the_key),
@@ -117,7 +117,7 @@ fn a_run_signs_and_verify_says_who() {
     assert_eq!(signing.found(&bundle, &["--signer", "allowed"]).0, 0);
 }
 
-fn a_bundle_that_is_not_vouched_for_is_refused() {
+fn attack_a_bundle_that_is_not_vouched_for_is_refused() {
     let signing = Signing::new();
     let keys = &signing.keys;
     keys.make("other", "ed25519", "");
@@ -159,7 +159,7 @@ fn a_bundle_that_is_not_vouched_for_is_refused() {
     assert_eq!(signing.found(&bundle, &["--signer", "allowed"]).0, 0);
 }
 
-fn nothing_is_parsed_after_a_bad_signature() {
+fn attack_nothing_is_parsed_after_a_bad_signature() {
     let signing = Signing::new();
     let bundle = signing.signed_run();
     fs::write(bundle.join("manifest.json"), "no manifest").unwrap();

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub const TESTS: &[Test] = &[
-    ("every_door_asks_who_vouches", every_door_asks_who_vouches),
-    ("a_signer_speaks_for_no_other_source_or_table", a_signer_speaks_for_no_other_source_or_table),
+    ("attack_every_door_asks_who_vouches", attack_every_door_asks_who_vouches),
+    ("attack_a_signer_speaks_for_no_other_source_or_table", attack_a_signer_speaks_for_no_other_source_or_table),
     ("an_encrypted_archive_is_looked_into_where_somebody_has_to_vouch", an_encrypted_archive),
     ("what_is_received_already_is_held_against_the_policy_too", what_is_received_already),
 ];
@@ -72,7 +72,7 @@ fn is_let_in(command: &[String], ended: &Ended) -> bool {
     }
 }
 
-fn every_door_asks_who_vouches() {
+fn attack_every_door_asks_who_vouches() {
     let signing = Signing::new();
     let bundle = placed(&signing);
     fs::write(signing.world.path("others"), signing.keys.line("", "other")).unwrap();
@@ -104,7 +104,7 @@ fn every_door_asks_who_vouches() {
     assert_eq!((ended.code, signing.world.path("made/none").exists()), (3, false), "{ended:?}");
 }
 
-fn a_signer_speaks_for_no_other_source_or_table() {
+fn attack_a_signer_speaks_for_no_other_source_or_table() {
     let signing = Signing::new();
     let bundle = placed(&signing);
     let manifest = signing.good(&["inspect", &bundle.display().to_string(), "--json"]).json();
