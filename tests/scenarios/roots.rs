@@ -264,7 +264,7 @@ pub fn rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_
     );
     world.script(&sql, &sql);
     let out = world.out();
-    engine::adopt(&mut *world.backend, &out, &Silent).unwrap();
+    engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
     assert_eq!(tombstones(&world.run(4000)), gone, "once more, by the same time");
     let report = reconciled(&mut world, &ReconcileOptions { content: true, ..ReconcileOptions::default() });
     assert_eq!((report.counts.len(), report.equal), (0, 1), "what came back stands: {report:?}");
