@@ -6,6 +6,7 @@ use crate::ship::folders::in_folder;
 use crate::ship::proxy::{Cut, Proxy};
 use crate::ship::servers::{Place, Server, Store};
 use crate::world::{Ended, World, tree};
+use blobdelta::bundle::Bundle;
 use blobdelta::model::clock::{Clock as _, SystemClock};
 use blobdelta::model::id::Guid;
 use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
@@ -347,12 +348,16 @@ fn a_prune_leaves_a_chain_without_a_gap(site: &Site) {
     const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
     let folder = site.dir.path().join("made");
     std::fs::create_dir(&folder).unwrap();
+    let mut previous = None;
     let made: Vec<String> = (2..7)
         .map(|nth| {
             let at = i64::from(nth) * WEEK_MICROS;
             let mut made = Made::new(nth, at, (at - WEEK_MICROS, at));
             made.rows = vec![Row::root(nth, Some(at - 1), &[nth])];
-            made.write(&folder).display().to_string()
+            made.previous = previous;
+            let path = made.write(&folder);
+            previous = Some(Bundle::open(&path).unwrap().root_sha256());
+            path.display().to_string()
         })
         .collect();
     let out = site.path("compacted");
