@@ -105,16 +105,29 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     .table(table)
                     .key(key));
             }
-            Ok(said(table, *key, "Included", "the next run of every scope takes this row"))
+            Ok(said(table, *key, "Included", "the next run of every scope takes this row where it is in that scope"))
         }
         KeyCommand::Pend(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = &args.named;
             let mut backend = instance.open(false)?;
             let scope = args.business_unit.map(Scope::BusinessUnit);
             scope.map_or(Ok(()), |scope| check_units(backend.as_mut(), table, scope))?;
+            if let Some(unit) = args.business_unit
+                && !backend.has_unit(unit)?
+            {
+                return Err(Error::usage(format!("no table of business units has {unit}, so no run is one of it"))
+                    .table(table)
+                    .key(key)
+                    .hint("name a unit that is in the table's BusinessUnit table, or leave --business-unit out"));
+            }
             backend.pend_key(table, *key, scope, reason)?;
-            let whose = args.business_unit.map_or("every scope".to_owned(), |unit| format!("business unit {unit}"));
-            let mut answer = said(table, *key, "Pending", &format!("the next run of {whose} takes this row"));
+            let takes = args
+                .business_unit
+                .map_or("the next run of every scope takes this row where it is in that scope".to_owned(), |unit| {
+                    format!("the next run of business unit {unit} takes this row if it is one of that unit")
+                });
+            let what = format!("{takes}; as long as its metadata or its blob is not there, it waits");
+            let mut answer = said(table, *key, "Pending", &what);
             answer.json["scope"] = scope.map(|scope| scope.to_string()).into();
             Ok(answer)
         }

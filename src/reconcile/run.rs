@@ -237,13 +237,18 @@ impl<'a> Reconciler<'a> {
             for ((key, holding), remains) in page.iter().zip(remains) {
                 if !remains.is_there {
                     self.gone(*key, *holding, remains)?;
-                } else if !holding.is_ancestor {
+                } else if !self.came_for_others(holding) {
                     self.left_scope(*key, *holding, remains)?;
                 }
             }
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
         }
         Ok(())
+    }
+
+    /// Whether it is out of scope and needed by what lies below it. An ancestor of the scope itself has its unit.
+    fn came_for_others(&self, holding: &Holding) -> bool {
+        holding.is_ancestor && (holding.unit.is_none() || self.table.metadata_business_unit_column.is_none())
     }
 
     fn remains(&mut self, page: &[(Guid, Holding)]) -> Result<Vec<Remains>> {

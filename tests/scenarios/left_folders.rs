@@ -225,3 +225,24 @@ pub fn rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again(on: &Ins
     let _ = world.run_unit(30_000, A);
     assert_eq!(world.numbers(), [] as [u32; 0], "once");
 }
+
+pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_ancestor(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"folder", 10, A);
+    world.put(2, Some(1), b"file", 20, A);
+    let _ = world.run(1000);
+    world.put(3, Some(1), b"another", 1100, A);
+    let _ = world.run(9000);
+    assert_eq!(world.numbers(), [1, 3], "the folder comes along");
+    world.stamp(1, 9100, X);
+    world.at(9200);
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert_eq!(found(&report, FindingKind::LeftScope), [1]);
+    // An ancestor that was never in scope is there for what lies below it.
+    world.put(4, None, b"of nobody", 9300, X);
+    world.put(5, Some(4), b"below it", 9300, A);
+    let _ = world.run(20_000);
+    assert_eq!(world.numbers(), [4, 5]);
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert_eq!(found(&report, FindingKind::LeftScope), [1]);
+}
