@@ -120,13 +120,13 @@ pub const SQLSERVER_DEPLOY: [Script; 7] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 12,
+        version: 13,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 8,
+        version: 9,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },

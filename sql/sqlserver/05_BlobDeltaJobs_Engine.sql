@@ -1,4 +1,4 @@
--- 05: the engine. Version 12.
+-- 05: the engine. Version 13.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -27,7 +27,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 12)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 13)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1386,6 +1386,16 @@ BEGIN
     FROM {TargetTable} AS t
     WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
     UPDATE #Stamp SET Handed = Logged WHERE Logged IS NOT NULL AND (Handed IS NULL OR Handed < Logged);
+    -- On a tie the run that started later wins, and the server''s clock may have gone back since.
+    UPDATE #Stamp SET Handed = CASE
+        WHEN Handed = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+        ELSE DATEADD(microsecond, 1, Handed)
+    END
+    WHERE Handed IS NOT NULL AND EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRun AS own
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        WHERE own.RunId = @RunId
+    );
     UPDATE #Stamp SET Handed = Told WHERE Told IS NOT NULL AND (Handed IS NULL OR Handed < Told);
     UPDATE t SET DeltaModifiedOn = s.Handed
     FROM {TargetTable} AS t
@@ -1416,6 +1426,16 @@ BEGIN
     FROM #Left AS l
     WHERE l.Stays = 0 AND (l.IsWhole = 1 OR l.IsPassed = 1) AND NOT EXISTS (
         SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = l.stream_id
+    );
+    -- As in AncestorStamps.
+    UPDATE {SliceSchema}.BlobDeltaDeletion SET DeletedOn = CASE
+        WHEN DeletedOn = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+        ELSE DATEADD(microsecond, 1, DeletedOn)
+    END
+    WHERE TableName = @TableName AND Reason = N''LeftScope'' AND EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRun AS own
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        WHERE own.RunId = @RunId
     );
     DELETE FROM dbo.BlobDeltaShippedKey
     WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (
@@ -3796,10 +3816,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 12;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 13;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 12
+SELECT N'05_BlobDeltaJobs_Engine.sql', 13
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

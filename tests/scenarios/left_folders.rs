@@ -7,6 +7,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, minute, unit};
 use blobdelta::engine;
 use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::clock::ClockKind;
 use blobdelta::model::run::Scope;
 use blobdelta::model::slice::DeletionReason;
 use blobdelta::model::time::Timestamp;
@@ -245,4 +246,20 @@ pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_an
     assert_eq!(world.numbers(), [4, 5]);
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert_eq!(found(&report, FindingKind::LeftScope), [1]);
+}
+
+pub fn rule_17_what_left_goes_though_the_server_s_clock_went_back_since(on: &Instance) {
+    let mut world = World::new(on);
+    world.table.clock = ClockKind::Local;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    world.put(1, None, b"folder", 10, A);
+    world.put(2, Some(1), b"file", 10, A);
+    world.put(3, None, b"alone", 10, A);
+    let _ = world.run_unit(9000, A);
+    // Summer comes, so that windows go on, and the clock is corrected by half an hour.
+    world.local_time_is_ahead_by(60);
+    world.stamp(3, 10, B);
+    world.stamp(1, 8990, B);
+    let _ = world.run_unit(8970, A);
+    assert_eq!(received(&world), [(1, false), (2, true)], "neither the row nor the folder's blob");
 }

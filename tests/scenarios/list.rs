@@ -119,6 +119,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,
         rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again,
         rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_ancestor,
+        rule_17_what_left_goes_though_the_server_s_clock_went_back_since,
     }
     bundles {
         rule_2_the_manifest_says_lag_only_where_transactions_cannot_be_seen,

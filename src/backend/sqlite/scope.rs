@@ -84,8 +84,18 @@ impl Session {
         self.run_script("left_behind", &sql, parameters).map(drop)
     }
 
+    /// By how much what this run tells has to pass what its scope was handed by the same time: on a tie the run that
+    /// started later wins, and the server's clock may have gone back since.
+    fn margin(&self, table_run: &TableRun) -> Result<i64> {
+        let later = "SELECT EXISTS (
+                SELECT 1 FROM BlobDeltaRun AS own JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
+                WHERE own.RunId = ?1 AND r.RunId <> own.RunId)";
+        Ok(if self.query_one(later, [table_run.fence.run_id])? { PASSES } else { 0 })
+    }
+
     /// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
-    fn stamp_ancestors(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+    fn stamp_ancestors(&self, prepared: &Prepared, table_run: &TableRun, parameters: &Parameters) -> Result<()> {
+        let (scope, margin) = (table_run.scope, self.margin(table_run)?);
         let broken = |error| failed("stamp ancestors", error);
         let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
         let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
@@ -96,7 +106,8 @@ impl Session {
             let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
                 (row.get(2).map_err(broken)?, row.get(3).map_err(broken)?);
             let newest: Option<Timestamp> = row.get(4).map_err(broken)?;
-            let stamp = handed.max(logged).max(told.map(|told| told.plus_ticks(PASSES)));
+            let stamp =
+                handed.max(logged).map(|stamp| stamp.plus_ticks(margin)).max(told.map(|told| told.plus_ticks(PASSES)));
             // Whoever has the row of another scope keeps it.
             if let Some(stamp) = stamp.filter(|stamp| scope == Scope::All || newest > Some(*stamp)) {
                 stamps.push((row.get(0).map_err(broken)?, stamp));
@@ -108,6 +119,25 @@ impl Session {
         stamps.iter().try_for_each(|stamp| self.execute(&update, *stamp).map(drop))
     }
 
+    /// What left is told by times that pass what was handed out, where the run alone would not.
+    fn outrank_handed(&self, slice: &str, table_run: &TableRun) -> Result<()> {
+        let (table, margin) = (&table_run.fence.table, self.margin(table_run)?);
+        if margin == 0 {
+            return Ok(());
+        }
+        let of = format!("{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'");
+        let told: Vec<(Guid, Timestamp)> =
+            self.query_all(&format!("SELECT stream_id, DeletedOn FROM {of}"), [table], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let update = format!(
+            "UPDATE {slice}.BlobDeltaDeletion SET DeletedOn = ?3
+             WHERE TableName = ?1 AND Reason = 'LeftScope' AND stream_id = ?2"
+        );
+        told.into_iter()
+            .try_for_each(|(key, left_on)| self.execute(&update, (table, key, left_on.plus_ticks(margin))).map(drop))
+    }
+
     /// With the slice complete: what it hands out is noted, and receivers of a business unit are told what left it.
     pub(super) fn tell_what_left(&self, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
         let parameters = prepared.parameters(&self.given(table_run, 0, 0)?);
@@ -115,7 +145,7 @@ impl Session {
             let sql = prepared.placeholders.fill(name, text)?;
             self.run_script(name, &sql, &parameters)
         };
-        self.stamp_ancestors(prepared, table_run.scope, &parameters)?;
+        self.stamp_ancestors(prepared, table_run, &parameters)?;
         let (table, slice) = (&prepared.config.name, self.schema_of(&prepared.config.target.db));
         // Here what was logged stands in the slice: what has come back is settled too.
         run("told_deletions", scripts::TOLD_DELETIONS)?;
@@ -142,6 +172,7 @@ impl Session {
             ),
             (table, unit, self.server_time().utc),
         )?;
+        self.outrank_handed(&slice, table_run)?;
         self.execute(
             &format!(
                 "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id IN (
