@@ -90,7 +90,7 @@ fn refused(work: &Work<'_>, own: &SourceTable, other: &SourceTable) -> Error {
         .table(&work.table.name)
         .file(work.bundle.path())
         .hint(format!(
-            "replay into another database with --database; or, if both are one table by intention, say so with \
+            "replay into another database with --database, or each into the one of its own name without; or, if both are one table by intention, say so with \
              --also-from {}",
             shell::word(&own.to_string())
         ))

@@ -2,12 +2,13 @@
 
 use crate::made::{Made, Row, key};
 use crate::replay::place::{Into, Place};
+use crate::replay::refused::refused;
 use blobdelta::backend::{Backend, OpenOptions};
 use blobdelta::bundle::Manifest;
-use blobdelta::error::{Error, Kind};
+use blobdelta::error::Kind;
 use blobdelta::model::name::TableName;
 use blobdelta::monitor::Silent;
-use blobdelta::replay::{ReplayOptions, SourceTable, check, plan, replay};
+use blobdelta::replay::{ReplayOptions, SourceTable, check, replay};
 use std::path::PathBuf;
 
 /// A bundle of one row under the key 1, later than those of lesser runs.
@@ -28,15 +29,6 @@ fn another_name(manifest: &mut Manifest) {
 fn another_database(manifest: &mut Manifest) {
     let other = TableName::parse("Other.dbo.FILES").unwrap();
     (manifest.tables[0].name, manifest.tables[0].source) = (other.clone(), other);
-}
-
-/// What a plan and a replay say: the same.
-fn refused(into: &Into, bundles: &[PathBuf], options: &ReplayOptions) -> Error {
-    let mut backend = into.open().unwrap();
-    let planned = plan(bundles, &mut *backend, options, &Silent).unwrap_err();
-    let error = replay(bundles, &mut *backend, options, &Silent).unwrap_err();
-    assert_eq!(format!("{planned:?}"), format!("{error:?}"));
-    error
 }
 
 /// A bundle that would write over rows of another is refused, also where gaps are allowed; and what the refusal says to

@@ -20,7 +20,7 @@ fn jobs(into: &Into) -> Box<dyn Backend> {
 }
 
 /// What a user would be told by a plan and by a replay: the same.
-fn refused(into: &Into, bundles: &[PathBuf], options: &ReplayOptions) -> Error {
+pub fn refused(into: &Into, bundles: &[PathBuf], options: &ReplayOptions) -> Error {
     let mut backend = into.open().unwrap();
     let planned = plan(bundles, &mut *backend, options, &Silent).unwrap_err();
     let error = replay(bundles, &mut *backend, options, &Silent).unwrap_err();
