@@ -74,7 +74,7 @@ fn object(report: &DemoReport) -> Value {
     json!({"bundles": bundles, "comparison": comparison, "pace": pace, "server": report.server.as_ref().map(server)})
 }
 
-/// What was tried on a server: what README's table of what was executed where is made of.
+/// What was tried on a server: what the table of docs/dba.md is made of.
 fn server(report: &ServerReport) -> Value {
     let steps: Vec<Value> = report.steps.iter().map(step).collect();
     json!({"version": report.version, "steps": steps, "left": report.left})

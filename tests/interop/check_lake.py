@@ -45,7 +45,7 @@ def by_the_rules(folder):
 def unrun():
     """Documents beside the page that print a query over parts: nobody would run it."""
     root = PAGE.parents[1]
-    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("sql/**/*.md")]
+    pages = [root / "README.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md"), *root.glob("sql/**/*.md")]
     return [page for page in pages if any(call in page.read_text("utf-8") for call in ("read_parquet", "scan_parquet", "QUALIFY"))]
 
 
