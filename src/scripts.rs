@@ -105,28 +105,28 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
 ];
 
 /// The scripts of a job database on SQL Server.
-pub const SQLSERVER_DEPLOY: [Script; 7] = [
+pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 5,
+        version: 6,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 4,
+        version: 5,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 13,
+        version: 14,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 9,
+        version: 10,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
@@ -143,10 +143,16 @@ pub const SQLSERVER_DEPLOY: [Script; 7] = [
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
     Script {
-        name: "10_BlobDeltaJobs_Rights.sql",
+        name: "10_BlobDeltaJobs_Bundles.sql",
+        version: 1,
+        is_engine: true,
+        text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
+    },
+    Script {
+        name: "11_BlobDeltaJobs_Rights.sql",
         version: 2,
         is_engine: false,
-        text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Rights.sql"),
+        text: include_str!("../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),
     },
 ];
 
@@ -285,7 +291,7 @@ mod tests {
             "usp_BlobDelta_AdoptKeys",
             "usp_BlobDelta_BecomeOwnSource",
         ];
-        let rights = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("10_")).unwrap().text;
+        let rights = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("11_")).unwrap().text;
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlserver");
         for entry in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -293,7 +299,7 @@ mod tests {
                 let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
                 let name = format!("usp_BlobDelta_{name}");
                 let is_door = rights.contains(&format!("N'{name}'"));
-                assert!(is_door != of_deployer.contains(&name.as_str()), "{name} in 10_BlobDeltaJobs_Rights.sql");
+                assert!(is_door != of_deployer.contains(&name.as_str()), "{name} in 11_BlobDeltaJobs_Rights.sql");
             }
         }
     }
@@ -305,9 +311,9 @@ mod tests {
         let made = text("03_").split("CREATE TABLE dbo.").skip(1).filter_map(|rest| rest.split([' ', '(']).next());
         for table in made {
             assert_eq!(
-                text("10_").matches(&format!("N'{table}'")).count(),
+                text("11_").matches(&format!("N'{table}'")).count(),
                 1,
-                "{table} in 10_BlobDeltaJobs_Rights.sql"
+                "{table} in 11_BlobDeltaJobs_Rights.sql"
             );
         }
     }

@@ -1,14 +1,12 @@
--- 03: the job database BlobDeltaJobs and its tables. Version 5.
+-- 03: the job database BlobDeltaJobs. Version 6.
 --
+-- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
--- later. A job database of a newer version is refused.
+-- later. A job database of a newer version is refused; grants are kept.
 --
 -- A time in a column that ends in "At" is UTC by the server's clock; any other time is in the
 -- clock of the table that it is about (ModifiedOnIsUtc). Nothing is rounded: datetime2(7).
---
--- Not executed yet on Microsoft SQL Server: everything here ran on another server that speaks
--- T-SQL.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
@@ -33,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 5)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 6)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -551,10 +549,729 @@ IF OBJECT_ID(N'dbo.BlobDeltaWaivedShipment', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaWaivedShipment PRIMARY KEY (WaivedId)
     );
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 5;
+-- These two are the one place where the engine reads the server's clock, so that a test can move it.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_UtcNow', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_UtcNow() RETURNS datetime2(7) AS BEGIN RETURN SYSUTCDATETIME(); END');
+GO
+-- The offset is of whole minutes; rounding takes out the moment between the two readings.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_LocalNow', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_LocalNow() RETURNS datetime2(7) AS
+BEGIN
+    RETURN DATEADD(minute, CONVERT(int, ROUND(DATEDIFF(second, SYSUTCDATETIME(), SYSDATETIME()) / 60.0, 0)), dbo.ufn_BlobDelta_UtcNow());
+END');
+GO
+-- The most bytes that a value of a slice can have; a file of a FileTable may have more.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_LargestValue', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_LargestValue() RETURNS bigint AS BEGIN RETURN 2147483647; END');
+GO
+-- Whether an error says that a lock was waited for too long.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_IsLocked', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_IsLocked(@Number int) RETURNS bit AS BEGIN RETURN CASE WHEN @Number = 1222 THEN 1 ELSE 0 END; END');
+GO
+-- Rule 30: a table's name is the same in any case of its letters, under every collation. The door of each procedure that is
+-- called with one: from there on the name is as it is configured. One that is not configured is left as it is.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_TableName', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_TableName(@TableName nvarchar(400)) RETURNS nvarchar(400) AS
+BEGIN
+    RETURN COALESCE(
+        (SELECT MAX(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        (SELECT MAX(TableName) FROM dbo.BlobDeltaTableConfig WHERE LOWER(TableName) = LOWER(@TableName)),
+        @TableName
+    );
+END');
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RespellKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RespellKeys AS RETURN 0');
+GO
+-- Rule 30, within a transaction: what others have written of a table under another spelling of its name counts. A job database
+-- whose collation goes by case would not find it, so it is spelled as configured there.
+ALTER PROCEDURE dbo.usp_BlobDelta_RespellKeys
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    IF N'a' COLLATE DATABASE_DEFAULT = N'A' COLLATE DATABASE_DEFAULT RETURN 0;
+    UPDATE dbo.BlobDeltaDeletionLog SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName;
+    UPDATE dbo.BlobDeltaPendingKey SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS o
+        WHERE o.TableName = @TableName AND o.Scope = dbo.BlobDeltaPendingKey.Scope AND o.stream_id = dbo.BlobDeltaPendingKey.stream_id
+    );
+    UPDATE dbo.BlobDeltaExcludedKey SET TableName = @TableName
+    WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS o WHERE o.TableName = @TableName AND o.stream_id = dbo.BlobDeltaExcludedKey.stream_id
+    );
+END;
+GO
+-- These two are the one place that says on which server the job database stands, so that a test can move it. A
+-- failover cluster instance has one name on all its nodes; replicas of an availability group have each its own.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_ServerIdentity', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_ServerIdentity() RETURNS nvarchar(256) AS
+BEGIN
+    RETURN COALESCE(CONVERT(nvarchar(256), SERVERPROPERTY(''ServerName'')), @@SERVERNAME, N''a server without a name'');
+END');
+GO
+-- Only one database should ever have this guid, and RESTORE makes a new one for a database that was not there, so a
+-- copy on the same server is noticed too. Empty where the server has no such view, or does not show the row.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_DatabaseGuid', N'FN') IS NULL AND OBJECT_ID(N'sys.database_recovery_status') IS NOT NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_DatabaseGuid() RETURNS nvarchar(36) AS
+BEGIN
+    RETURN COALESCE((SELECT LOWER(CONVERT(nvarchar(36), database_guid)) FROM sys.database_recovery_status
+        WHERE database_id = DB_ID()), N'''');
+END');
+GO
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_DatabaseGuid', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_DatabaseGuid() RETURNS nvarchar(36) AS BEGIN RETURN N''''; END');
+GO
+-- The first deployment notes its server. Another one is noted by usp_BlobDelta_AddServer alone.
+INSERT INTO dbo.BlobDeltaKnownServer (ServerIdentity, DatabaseGuid)
+SELECT dbo.ufn_BlobDelta_ServerIdentity(), dbo.ufn_BlobDelta_DatabaseGuid()
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaKnownServer);
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckServer', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckServer AS RETURN 0');
+GO
+-- Rule 28: that the job database knows the server on which it stands. A copy has the same SourceId, and would go on
+-- with the original's chains.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckServer
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Here nvarchar(256) = dbo.ufn_BlobDelta_ServerIdentity(), @Guid nvarchar(36) = dbo.ufn_BlobDelta_DatabaseGuid();
+    IF EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaKnownServer
+        WHERE ServerIdentity = @Here AND (DatabaseGuid = @Guid OR DatabaseGuid = N'' OR @Guid = N'')
+    )
+        RETURN 0;
+    SET @Message = CONCAT(N'this job database was deployed on ',
+        COALESCE((SELECT MAX(RTRIM(ServerIdentity + N' ' + DatabaseGuid)) FROM dbo.BlobDeltaKnownServer
+            WHERE FirstSeenAt = (SELECT MAX(FirstSeenAt) FROM dbo.BlobDeltaKnownServer)), N'a server that it forgot'),
+        N', and stands on ', RTRIM(@Here + N' ' + @Guid), N' now; nothing was changed. If the original moved here, or this is its failover partner, ',
+        N'EXEC dbo.usp_BlobDelta_AddServer (or blobdelta deploy --moved); if this is a copy, EXEC dbo.usp_BlobDelta_BecomeOwnSource ',
+        N'(or blobdelta deploy --copied), which makes it a source of its own');
+    SET @Message = REPLACE(@Message, N'%', N'%%');
+    EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Throw', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Throw AS RETURN 0');
+GO
+-- An error of ours whose text holds names: THROW takes a % in it for the beginning of a format.
+ALTER PROCEDURE dbo.usp_BlobDelta_Throw
+    @Number int,
+    @Message nvarchar(2000)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET @Message = REPLACE(@Message, N'%', N'%%');
+    THROW @Number, @Message, 1;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
+GO
+-- Reads the columns of all that the tables of #Chosen are configured with into #BlobDeltaCatalog, both of the caller, so
+-- that usp_BlobDelta_ReadColumns finds them there: one query a database, because a server takes as long to say it of
+-- one table as of many. What cannot be read here is told by whoever needs it.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadCatalog
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Db nvarchar(128), @Object int, @Objects nvarchar(max), @Sql nvarchar(max);
+    CREATE TABLE #Object (DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, ObjectId int NULL);
+    INSERT INTO #Object (DbName, ObjectId)
+    SELECT d.name, OBJECT_ID(QUOTENAME(d.name) + N'.' + QUOTENAME(p.SchemaName) + N'.' + QUOTENAME(p.TableName))
+    FROM (
+        SELECT c.SourceDb AS DbName, c.SourceSchema AS SchemaName, c.SourceTable AS TableName
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.MetadataDb, c.MetadataSchema, c.MetadataTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.TargetDb, c.TargetSchema, c.TargetTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        UNION
+        SELECT c.BusinessUnitDb, COALESCE(c.BusinessUnitSchema, N'dbo'), c.BusinessUnitTable
+        FROM dbo.BlobDeltaTableConfig AS c INNER JOIN #Chosen AS k ON k.TableName = c.TableName
+        WHERE c.BusinessUnitDb IS NOT NULL AND c.BusinessUnitTable IS NOT NULL
+    ) AS p
+    INNER JOIN sys.databases AS d ON d.database_id = DB_ID(p.DbName);
+    SET @Db = (SELECT MIN(DbName) FROM #Object WHERE ObjectId IS NOT NULL);
+    WHILE @Db IS NOT NULL
+    BEGIN
+        SET @Object = (SELECT MIN(ObjectId) FROM #Object WHERE DbName = @Db);
+        SET @Objects = CONVERT(nvarchar(20), @Object);
+        WHILE @Object IS NOT NULL
+        BEGIN
+            SET @Object = (SELECT MIN(ObjectId) FROM #Object WHERE DbName = @Db AND ObjectId > @Object);
+            IF @Object IS NOT NULL SET @Objects = @Objects + N', ' + CONVERT(nvarchar(20), @Object);
+        END;
+        SET @Sql = REPLACE(N'
+            INSERT INTO #BlobDeltaCatalog (DbName, ObjectId, Ordinal, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+                NumberScale, IsNullable, IsComputed, CollationName)
+            SELECT @Db, c.object_id, c.column_id, s.name, o.name, c.name, y.name, c.max_length, c.precision,
+                c.scale, c.is_nullable, c.is_computed, c.collation_name
+            FROM {Db}.sys.columns AS c
+            INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+            INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+            INNER JOIN {Db}.sys.types AS y
+                ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+            WHERE o.type IN (''U'', ''V'') AND o.object_id IN (', N'{Db}', QUOTENAME(@Db)) + @Objects + N')';
+        BEGIN TRY
+            EXEC sp_executesql @Sql, N'@Db nvarchar(128)', @Db = @Db;
+        END TRY
+        BEGIN CATCH
+            DELETE FROM #BlobDeltaCatalog WHERE DbName = @Db;
+        END CATCH;
+        SET @Db = (SELECT MIN(DbName) FROM #Object WHERE ObjectId IS NOT NULL AND DbName > @Db);
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadColumns AS RETURN 0');
+GO
+-- Reads the columns of a table or view into #Column of the caller, from a #BlobDeltaCatalog if there is one and it is in
+-- it, else from the server's. None: there is no such table.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadColumns
+    @Role nvarchar(20),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Name nvarchar(128), @ObjectId int;
+    SET @Name = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
+    IF @Name IS NULL
+    BEGIN
+        SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF OBJECT_ID(N'tempdb..#BlobDeltaCatalog') IS NOT NULL
+    BEGIN
+        SET @ObjectId = OBJECT_ID(QUOTENAME(@Name) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table));
+        INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName)
+        SELECT @Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName
+        FROM #BlobDeltaCatalog WHERE DbName = @Name AND ObjectId = @ObjectId;
+        IF @@ROWCOUNT > 0 RETURN 0;
+    END;
+    SET @Sql = REPLACE(N'
+        INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+            NumberScale, IsNullable, IsComputed, CollationName)
+        SELECT @Role, c.column_id, @Name, s.name, o.name, c.name, y.name, c.max_length, c.precision,
+            c.scale, c.is_nullable, c.is_computed, c.collation_name
+        FROM {Db}.sys.columns AS c
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN {Db}.sys.types AS y
+            ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+        WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Name));
+    EXEC sp_executesql @Sql,
+        N'@Role nvarchar(20), @Name nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128)',
+        @Role = @Role, @Name = @Name, @Schema = @Schema, @Table = @Table;
+    IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
+    BEGIN
+        SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it',
+            CASE WHEN @Role = N'Target' THEN N'; a slice table that was dropped is made again by blobdelta deploy, or usp_BlobDelta_MakeSlice' ELSE N'' END);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadFilter', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadFilter AS RETURN 0');
+GO
+-- What a MetadataFilter says of a row of the metadata table, AS m, as a condition: Column=value[,value...]. A value
+-- with a comma, a quote or blanks at its ends stands in single quotes, and a single quote in it is doubled. The
+-- column is spelled as in the catalog (#Column of the caller), and a value is a literal of its type. No SQL.
+ALTER PROCEDURE dbo.usp_BlobDelta_ReadFilter
+    @FilterText nvarchar(2000),
+    @Condition nvarchar(4000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Rest nvarchar(2000), @At int, @Asked nvarchar(2000), @Column nvarchar(128), @TypeName nvarchar(128),
+        @MaxLength int, @Length int, @Type nvarchar(200), @IsText bit, @Value nvarchar(2000), @IsQuoted bit, @More bit = 1, @Fits bit,
+        @Sql nvarchar(max), @Values nvarchar(max) = N'';
+    SET @Condition = N'(1 = 1)';
+    IF @FilterText IS NULL RETURN 0;
+    SET @At = CHARINDEX(N'=', @FilterText);
+    IF @At = 0
+        SET @Message = N'has no equals sign';
+    ELSE
+    BEGIN
+        SET @Asked = LTRIM(RTRIM(SUBSTRING(@FilterText, 1, @At - 1)));
+        SELECT @Column = MAX(Name), @TypeName = MAX(TypeName), @MaxLength = MAX(MaxLength)
+        FROM #Column WHERE Role = N'Metadata' AND LOWER(Name) = LOWER(@Asked);
+        IF @Column IS NULL
+            SET @Message = CONCAT(N'names the column ', @Asked, N', which the metadata table does not have');
+        ELSE IF @MaxLength = -1 OR @TypeName NOT IN (N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'uniqueidentifier',
+            N'char', N'varchar', N'nchar', N'nvarchar')
+            SET @Message = CONCAT(N'is of the column ', @Column, N', ', @TypeName,
+                N'; it can be of whole numbers, bit, texts with a length and uniqueidentifier');
+    END;
+    SET @IsText = CASE WHEN @TypeName IN (N'char', N'varchar', N'nchar', N'nvarchar') THEN 1 ELSE 0 END;
+    SET @Length = CASE WHEN @TypeName IN (N'nchar', N'nvarchar') THEN @MaxLength / 2 ELSE @MaxLength END;
+    SET @Type = @TypeName + CASE WHEN @IsText = 1 THEN CONCAT(N'(', @Length, N')') ELSE N'' END;
+    SET @Rest = SUBSTRING(@FilterText, @At + 1, 2000);
+    WHILE @More = 1 AND @Message IS NULL
+    BEGIN
+        SELECT @Rest = LTRIM(@Rest), @Value = N'', @IsQuoted = CASE WHEN LEFT(LTRIM(@Rest), 1) = N'''' THEN 1 ELSE 0 END;
+        IF @IsQuoted = 0
+        BEGIN
+            SET @At = CHARINDEX(N',', @Rest);
+            SET @More = CASE WHEN @At > 0 THEN 1 ELSE 0 END;
+            SET @Value = RTRIM(CASE WHEN @At > 0 THEN SUBSTRING(@Rest, 1, @At - 1) ELSE @Rest END);
+            SET @Rest = CASE WHEN @At > 0 THEN SUBSTRING(@Rest, @At + 1, 2000) ELSE N'' END;
+            IF @Value = N'' SET @Message = N'has an empty value, which has to be written in quotes';
+            IF CHARINDEX(N'''', @Value) > 0 SET @Message = N'has a single quote in a value without quotes around it';
+        END;
+        WHILE @IsQuoted = 1 AND @Message IS NULL
+        BEGIN
+            -- From the opening quote, or from a doubled one, to the next.
+            SET @Rest = SUBSTRING(@Rest, 2, 2000);
+            SET @At = CHARINDEX(N'''', @Rest);
+            IF @At = 0
+                SET @Message = N'has a single quote that is never closed';
+            ELSE
+            BEGIN
+                SET @Value = CONCAT(@Value, SUBSTRING(@Rest, 1, @At - 1));
+                SET @Rest = SUBSTRING(@Rest, @At + 1, 2000);
+                IF LEFT(@Rest, 1) = N''''
+                    SET @Value = CONCAT(@Value, N'''');
+                ELSE
+                BEGIN
+                    SET @IsQuoted = 0;
+                    SET @Rest = LTRIM(@Rest);
+                    SET @More = CASE WHEN LEFT(@Rest, 1) = N',' THEN 1 ELSE 0 END;
+                    IF @More = 0 AND @Rest <> N'' SET @Message = N'has something between a closing quote and the next comma';
+                    SET @Rest = SUBSTRING(@Rest, 2, 2000);
+                END;
+            END;
+        END;
+        IF @Message IS NULL
+        BEGIN
+            SET @Fits = 1;
+            IF @IsText = 1
+                SET @Fits = CASE WHEN LEN(CONCAT(@Value, N'.')) - 1 > @Length THEN 0 ELSE 1 END;
+            ELSE IF @TypeName = N'bit'
+                SET @Fits = CASE WHEN LOWER(@Value) IN (N'0', N'1', N'true', N'false') THEN 1 ELSE 0 END;
+            ELSE IF @Value = N''
+                SET @Fits = 0;
+            ELSE
+            BEGIN
+                SET @Sql = CONCAT(N'SET @Fits = CASE WHEN TRY_CONVERT(', @Type, N', @Value) IS NULL THEN 0 ELSE 1 END');
+                EXEC sp_executesql @Sql, N'@Value nvarchar(2000), @Fits bit OUTPUT', @Value = @Value, @Fits = @Fits OUTPUT;
+            END;
+            IF @Fits = 0
+                SET @Message = CONCAT(N'has the value ', @Value, N', which the column ', @Column, N', ', @Type, N', cannot have');
+            SET @Values = CONCAT(@Values, CASE WHEN @Values = N'' THEN N'' ELSE N', ' END,
+                N'CONVERT(', @Type, N', N''', REPLACE(@Value, N'''', N''''''), N''')');
+        END;
+    END;
+    IF LEN(@Values) > 3800 SET @Message = N'has too many values';
+    IF @Message IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(N'the MetadataFilter ', REPLACE(@Message, N'%', N'%%'),
+            N'; write Column=value[,value...], values with commas or quotes in single quotes');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Condition = CONCAT(N'(m.', QUOTENAME(@Column), N' IN (', @Values, N'))');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListHidden', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListHidden AS RETURN 0');
+GO
+-- Rule 25: what this login does not see of a table or view as it is, into #Hidden of the caller: columns that are masked
+-- for it, columns under Always Encrypted, and tables whose rows a security policy filters. A view shows what lies below it,
+-- if the login may look that up. Policies that a login may not see are not told; doctor says where that is so.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListHidden
+    @Role nvarchar(20),
+    @Db nvarchar(128),
+    @Schema nvarchar(128),
+    @Table nvarchar(128)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Sql nvarchar(max), @Object int, @Found int = 1, @IsView int;
+    SET @Object = OBJECT_ID(QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table));
+    CREATE TABLE #Below (ObjectId int NOT NULL PRIMARY KEY);
+    INSERT INTO #Below (ObjectId) SELECT @Object WHERE @Object IS NOT NULL;
+    SET @IsView = CASE WHEN OBJECT_ID(QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table), N'V') IS NULL THEN 0 ELSE 1 END;
+    IF @IsView = 1 AND HAS_PERMS_BY_NAME(QUOTENAME(@Db) + N'.sys.sql_expression_dependencies', N'OBJECT', N'SELECT') = 1
+    BEGIN
+        SET @Sql = REPLACE(N'INSERT INTO #Below (ObjectId)
+            SELECT DISTINCT d.referenced_id FROM {Db}.sys.sql_expression_dependencies AS d
+            INNER JOIN #Below AS b ON b.ObjectId = d.referencing_id
+            WHERE d.referenced_id IS NOT NULL AND d.referenced_database_name IS NULL
+                AND NOT EXISTS (SELECT 1 FROM #Below AS k WHERE k.ObjectId = d.referenced_id);
+            SET @Found = @@ROWCOUNT;', N'{Db}', QUOTENAME(@Db));
+        WHILE @Found > 0 EXEC sp_executesql @Sql, N'@Found int OUTPUT', @Found = @Found OUTPUT;
+    END;
+    -- The right to see a masked column is one of the database; since SQL Server 2022 also of a schema, a table or a column.
+    SET @Sql = REPLACE(N'INSERT INTO #Hidden (Role, Name, ColumnName, Kind)
+        SELECT @Role, CONCAT(@Db, N''.'', s.name, N''.'', o.name, N''.'', c.name), c.name,
+            CASE WHEN c.encryption_type IS NOT NULL THEN N''encrypted'' ELSE N''masked'' END
+        FROM {Db}.sys.columns AS c
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN #Below AS b ON b.ObjectId = c.object_id
+        WHERE c.encryption_type IS NOT NULL OR (
+            c.is_masked = 1 AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(@Db), N''DATABASE'', N''UNMASK''), 0) = 0
+            AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(@Db) + N''.'' + QUOTENAME(s.name) + N''.'' + QUOTENAME(o.name), N''OBJECT'', N''UNMASK'', c.name, N''COLUMN''), 0) = 0
+        )', N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@Role nvarchar(20), @Db nvarchar(128)', @Role = @Role, @Db = @Db;
+    IF NOT EXISTS (SELECT 1 FROM sys.all_objects WHERE name = N'security_predicates') RETURN 0;
+    -- A filter holds for everybody, sysadmin too.
+    SET @Sql = REPLACE(N'INSERT INTO #Hidden (Role, Name, ColumnName, Kind)
+        SELECT DISTINCT @Role, CONCAT(@Db, N''.'', s.name, N''.'', o.name), NULL, N''filtered''
+        FROM {Db}.sys.security_predicates AS p
+        INNER JOIN {Db}.sys.security_policies AS y ON y.object_id = p.object_id
+        INNER JOIN {Db}.sys.objects AS o ON o.object_id = p.target_object_id
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        INNER JOIN #Below AS b ON b.ObjectId = p.target_object_id
+        WHERE y.is_enabled = 1 AND p.predicate_type = 0', N'{Db}', QUOTENAME(@Db));
+    EXEC sp_executesql @Sql, N'@Role nvarchar(20), @Db nvarchar(128)', @Role = @Role, @Db = @Db;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckHidden', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckHidden AS RETURN 0');
+GO
+-- Rule 25: refuses a table of which this login does not see all, unless AcceptedHidden names what it does not see. The
+-- columns by which keys, stamps, units and places are known cannot be accepted: a mask makes them one and the same.
+ALTER PROCEDURE dbo.usp_BlobDelta_CheckHidden
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Role nvarchar(20), @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Nth int = 1,
+        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000);
+    CREATE TABLE #Hidden (
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(700) COLLATE DATABASE_DEFAULT NOT NULL,
+        ColumnName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, Kind nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL
+    );
+    WHILE @Nth <= 3
+    BEGIN
+        SELECT
+            @Role = CASE @Nth WHEN 1 THEN N'Source' WHEN 2 THEN N'Metadata' ELSE N'Unit' END,
+            @Db = CASE @Nth WHEN 1 THEN SourceDb WHEN 2 THEN MetadataDb ELSE BusinessUnitDb END,
+            @Schema = CASE @Nth WHEN 1 THEN SourceSchema WHEN 2 THEN MetadataSchema ELSE COALESCE(BusinessUnitSchema, N'dbo') END,
+            @Table = CASE @Nth WHEN 1 THEN SourceTable WHEN 2 THEN MetadataTable ELSE BusinessUnitTable END,
+            @Accepted = CONCAT(N',', REPLACE(AcceptedHidden, N', ', N','), N',')
+        FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+        IF @Db IS NOT NULL AND @Table IS NOT NULL EXEC dbo.usp_BlobDelta_ListHidden @Role, @Db, @Schema, @Table;
+        SET @Nth = @Nth + 1;
+    END;
+    IF NOT EXISTS (SELECT 1 FROM #Hidden) RETURN 0;
+    -- Of metadata and units a few columns are read, of the source all.
+    DELETE h FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
+    WHERE h.ColumnName IS NOT NULL AND (
+        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N'')))
+        OR (h.Role = N'Unit' AND h.ColumnName <> COALESCE(c.BusinessUnitIdColumn, N''))
+    );
+    SET @Name = (
+        SELECT MIN(h.Name) FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
+        WHERE h.ColumnName IS NOT NULL AND (
+            h.Kind = N'encrypted' OR h.Role <> N'Source'
+            OR h.ColumnName IN (c.KeyColumn, COALESCE(c.PathColumn, N''), COALESCE(c.ParentPathColumn, N''))
+        )
+    );
+    IF @Name IS NOT NULL
+    BEGIN
+        SET @Kind = (SELECT MIN(Kind) FROM #Hidden WHERE Name = @Name);
+        SET @Message = CONCAT(@TableName, N': ', @Name, N' is ', @Kind, N' for this login, and the column is needed as it is; ', CASE @Kind
+            WHEN N'encrypted' THEN N'values under Always Encrypted cannot be copied on the server: let SourceTable or MetadataTable name a view without the column'
+            ELSE N'let this login see it: GRANT UNMASK TO ' + QUOTENAME(SUSER_SNAME())
+        END);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Names = N'';
+    SET @Name = (SELECT MIN(Name) FROM #Hidden WHERE CHARINDEX(CONCAT(N',', Name, N','), @Accepted) = 0);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        SET @Kind = (SELECT MIN(Kind) FROM #Hidden WHERE Name = @Name);
+        IF LEN(@Names) < 800 SET @Names = CONCAT(@Names, CASE WHEN @Names = N'' THEN N'' ELSE N',' END, @Name);
+        SET @Message = CONCAT(@Message, CASE WHEN @Message IS NULL THEN N'' ELSE N'; ' END, @Name, CASE @Kind WHEN N'filtered' THEN N' has its rows filtered' ELSE N' is masked' END);
+        SET @Name = (SELECT MIN(Name) FROM #Hidden WHERE CHARINDEX(CONCAT(N',', Name, N','), @Accepted) = 0 AND Name > @Name);
+    END;
+    IF @Names = N'' RETURN 0;
+    SET @Message = CONCAT(@TableName, N': this login does not see all of it: ', LEFT(@Message, 700), N'. Let it see (GRANT UNMASK; a predicate that lets it by), or accept it by name: blobdelta table set "',
+        @TableName, N'" "AcceptedHidden=', @Names, N'", and every manifest says so');
+    EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListPlaceholders', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListPlaceholders AS RETURN 0');
+GO
+-- Holds the configuration of a table against the catalog, and lists in #Placeholder what the braces of a script
+-- stand for, names quoted as they go into it. #Placeholder, #Column and #BlobDeltaCatalog are the caller's. Whatever does
+-- not fit is error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListPlaceholders
+    @TableName nvarchar(400),
+    @WithTarget bit = 1,
+    @MaxDOP int = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
+        @TargetDb nvarchar(128), @TargetSchema nvarchar(128), @TargetName nvarchar(128),
+        @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128), @MetadataName nvarchar(128),
+        @UnitDb nvarchar(128), @UnitSchema nvarchar(128), @UnitName nvarchar(128), @IsUtc bit, @SafetyBufferMinutes int,
+        @KeyColumn nvarchar(128), @PathColumn nvarchar(128), @ParentPathColumn nvarchar(128), @MetadataIdColumn nvarchar(128),
+        @MetadataModifiedOnCol nvarchar(128), @MetadataBusinessUnitCol nvarchar(128), @BusinessUnitIdColumn nvarchar(128),
+        @KeyType nvarchar(128), @PathType nvarchar(128), @ParentPathType nvarchar(128), @IdType nvarchar(128),
+        @ModifiedOnType nvarchar(128), @OfUnitType nvarchar(128), @UnitIdType nvarchar(128), @Own nvarchar(128), @BadPath nvarchar(128),
+        @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
+        @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
+        @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
+        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000);
+    DELETE FROM #Column;
+    DELETE FROM #Placeholder;
+    SELECT
+        @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable,
+        @TargetDb = TargetDb, @TargetSchema = TargetSchema, @TargetName = TargetTable,
+        @MetadataDb = MetadataDb, @MetadataSchema = MetadataSchema, @MetadataName = MetadataTable,
+        @UnitDb = BusinessUnitDb, @UnitSchema = COALESCE(BusinessUnitSchema, N'dbo'), @UnitName = BusinessUnitTable,
+        @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
+        @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol,
+        @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
+        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    IF @SourceName IS NULL
+    BEGIN
+        SET @Message = CONCAT(N'the table ', @TableName, N' is not configured in BlobDeltaTableConfig');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF @IsUtc = 0 AND @SafetyBufferMinutes < 120
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': a table in local time needs SafetyBufferMinutes of 120 at least, because one hour of a year comes twice');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF (@PathColumn IS NULL AND @ParentPathColumn IS NOT NULL)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': ParentPathColumn needs PathColumn');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF @MetadataBusinessUnitCol IS NOT NULL AND (@UnitDb IS NULL OR @UnitName IS NULL OR @BusinessUnitIdColumn IS NULL)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataBusinessUnitCol needs BusinessUnitDb, BusinessUnitTable and BusinessUnitIdColumn');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @MetadataDb, @MetadataSchema, @MetadataName;
+    IF @UnitName IS NOT NULL AND @UnitDb IS NOT NULL
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Unit', @UnitDb, @UnitSchema, @UnitName;
+    SELECT
+        @KeyType = MAX(CASE WHEN Role = N'Source' AND Name = @KeyColumn THEN TypeName END),
+        @PathType = MAX(CASE WHEN Role = N'Source' AND Name = @PathColumn THEN TypeName END),
+        @ParentPathType = MAX(CASE WHEN Role = N'Source' AND Name = @ParentPathColumn THEN TypeName END),
+        @IdType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN TypeName END),
+        @ModifiedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataModifiedOnCol THEN TypeName END),
+        @OfUnitType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataBusinessUnitCol THEN TypeName END),
+        @UnitIdType = MAX(CASE WHEN Role = N'Unit' AND Name = @BusinessUnitIdColumn THEN TypeName END),
+        @Own = MAX(CASE
+            WHEN Role = N'Source' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly') THEN Name
+        END),
+        @BadPath = MAX(CASE
+            WHEN Role = N'Source' AND Name IN (@PathColumn, @ParentPathColumn)
+                AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary') THEN Name
+        END),
+        @SourceDb = MAX(CASE WHEN Role = N'Source' THEN DbName END),
+        @SourceTable = MAX(CASE WHEN Role = N'Source' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+        @MetadataTable = MAX(CASE WHEN Role = N'Metadata' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+        @UnitTable = MAX(CASE WHEN Role = N'Unit' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END)
+    FROM #Column;
+    SET @Message = CASE
+        WHEN @KeyColumn IS NOT NULL AND @KeyType IS NULL THEN CONCAT(N'KeyColumn names the column ', @KeyColumn, N', which is not there')
+        WHEN @PathColumn IS NOT NULL AND @PathType IS NULL THEN CONCAT(N'PathColumn names the column ', @PathColumn, N', which is not there')
+        WHEN @ParentPathColumn IS NOT NULL AND @ParentPathType IS NULL
+            THEN CONCAT(N'ParentPathColumn names the column ', @ParentPathColumn, N', which is not there')
+        WHEN @MetadataIdColumn IS NOT NULL AND @IdType IS NULL
+            THEN CONCAT(N'MetadataIdColumn names the column ', @MetadataIdColumn, N', which is not there')
+        WHEN @MetadataModifiedOnCol IS NOT NULL AND @ModifiedOnType IS NULL
+            THEN CONCAT(N'MetadataModifiedOnCol names the column ', @MetadataModifiedOnCol, N', which is not there')
+        WHEN @MetadataBusinessUnitCol IS NOT NULL AND @OfUnitType IS NULL
+            THEN CONCAT(N'MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there')
+        WHEN @UnitName IS NOT NULL AND @UnitIdType IS NULL
+            THEN CONCAT(N'BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there')
+        WHEN @KeyType <> N'uniqueidentifier'
+            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier')
+        WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime')
+            THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
+        WHEN @IdType NOT IN (N'uniqueidentifier', N'char', N'varchar', N'nchar', N'nvarchar', N'binary', N'varbinary')
+            THEN CONCAT(N'MetadataIdColumn names ', @MetadataIdColumn, N', which is ', @IdType, N' and cannot hold the keys of the source')
+        WHEN @IdType <> N'uniqueidentifier'
+            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier, or no index on it can be used and a text that is none ends a run late')
+        WHEN @OfUnitType <> N'uniqueidentifier'
+            THEN CONCAT(N'MetadataBusinessUnitCol ', @MetadataBusinessUnitCol, N' is ', @OfUnitType, N', and has to be uniqueidentifier')
+        WHEN @UnitIdType <> N'uniqueidentifier'
+            THEN CONCAT(N'BusinessUnitIdColumn ', @BusinessUnitIdColumn, N' is ', @UnitIdType, N', and has to be uniqueidentifier')
+        WHEN @Own IS NOT NULL THEN CONCAT(N'the source has a column ', @Own, N', a name that the slice needs for itself')
+        WHEN @BadPath IS NOT NULL
+            THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type or uniqueidentifier')
+    END;
+    IF @Message IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': ', @Message);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
+    EXEC dbo.usp_BlobDelta_CheckHidden @TableName;
+    IF @WithTarget = 1
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
+        SELECT
+            @DeltaColumns = SUM(CASE
+                WHEN Role = N'Target' AND Name IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly') THEN 1 ELSE 0
+            END),
+            @TargetTable = MAX(CASE WHEN Role = N'Target' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
+            @SliceSchema = MAX(CASE WHEN Role = N'Target' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(N'dbo') END)
+        FROM #Column;
+        IF @DeltaColumns < 6
+        BEGIN
+            SET @Message = CASE
+                WHEN COALESCE(@DeltaColumns, 0) = 0
+                    THEN CONCAT(@TableName, N': ', @TargetTable, N' is no slice of ours, it has none of its columns; give the slice another TargetTable (blobdelta table set), or rename that table')
+                ELSE CONCAT(@TableName, N': the slice table ', @TargetTable, N' lacks a Delta column; when what it holds is packed, drop it, and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again')
+            END;
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        SET @Name = (
+            SELECT MAX(t.Name) FROM #Column AS t
+            WHERE t.Role = N'Target' AND t.Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+                AND NOT EXISTS (
+                    SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name = t.Name AND s.MaxLength = t.MaxLength
+                        AND s.NumberPrecision = t.NumberPrecision AND s.NumberScale = t.NumberScale
+                        AND (s.TypeName = t.TypeName OR (s.TypeName = N'timestamp' AND t.TypeName = N'binary'))
+                        -- Another code page would lose letters.
+                        AND (s.TypeName NOT IN (N'char', N'varchar', N'text') OR s.CollationName = t.CollationName
+                            OR COLLATIONPROPERTY(s.CollationName, 'CodePage') = COLLATIONPROPERTY(t.CollationName, 'CodePage'))
+                )
+        );
+        IF @Name IS NOT NULL
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type or code page there; drop the slice table when it is packed, and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        SET @Lacks = (
+            SELECT COUNT(*) FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
+                AND NOT EXISTS (SELECT 1 FROM #Column AS t WHERE t.Role = N'Target' AND t.Name = s.Name)
+        );
+        IF @Lacks > 0
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
+        SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
+        SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target');
+        WHILE @Ordinal IS NOT NULL
+        BEGIN
+            SELECT @Name = Name, @IsLarge = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END
+            FROM #Column WHERE Role = N'Target' AND Ordinal = @Ordinal;
+            SET @Quoted = QUOTENAME(@Name);
+            IF @Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+            BEGIN
+                SET @AncestorColumns = @AncestorColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END
+                    + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
+                IF @IsLarge = 1 SET @RowBytes = @RowBytes + N' + COALESCE(CONVERT(bigint, DATALENGTH(s.' + @Quoted + N')), 0)';
+                SET @SourceColumns = @SourceColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
+                SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
+            END;
+            SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
+        END;
+    END;
+    -- A view hands its hints on to whatever lies below it, which this login may not be allowed to look up.
+    SET @Sql = REPLACE(N'SELECT @IsFileTable = MAX(CASE WHEN o.type = ''V'' THEN 1 ELSE CAST(t.is_filetable AS int) END)
+        FROM {Db}.sys.objects AS o
+        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+        LEFT JOIN {Db}.sys.tables AS t ON t.object_id = o.object_id
+        WHERE o.name = @Table AND s.name = @Schema AND o.type IN (''U'', ''V'')',
+        N'{Db}', QUOTENAME(@SourceDb));
+    EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Schema nvarchar(128), @IsFileTable int OUTPUT',
+        @Table = @SourceName, @Schema = @SourceSchema, @IsFileTable = @IsFileTable OUTPUT;
+    -- What a FileTable keeps in the row is known without its file.
+    IF @IsFileTable = 1 AND EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = N'cached_file_size' AND IsComputed = 1)
+        SET @RowBytes = N'COALESCE(s.[cached_file_size], 0)';
+    INSERT INTO #Placeholder (Name, Value) VALUES
+        (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
+        (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
+        (N'SourceHint', CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END),
+        (N'KeyColumn', QUOTENAME(@KeyColumn)), (N'PathColumn', QUOTENAME(@PathColumn)),
+        (N'ParentPathColumn', QUOTENAME(@ParentPathColumn)),
+        (N'ParentPath', COALESCE(N's.' + QUOTENAME(@ParentPathColumn), N'CAST(NULL AS varbinary(1))')),
+        (N'MetadataIdColumn', QUOTENAME(@MetadataIdColumn)), (N'MetadataModifiedOnCol', QUOTENAME(@MetadataModifiedOnCol)),
+        (N'MetadataBusinessUnitCol', QUOTENAME(@MetadataBusinessUnitCol)),
+        (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
+        (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
+        (N'InScope', CASE
+            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL AND ' + @Filter + N')'
+            ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
+                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId) AND ' + @Filter + N')'
+        END),
+        (N'MetadataFilter', @Filter),
+        (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
+        (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
+GO
+-- Resolves the configuration of a table in the catalog: full names and column names, quoted as they
+-- go into a script, and the buffer. Whatever does not fit is error 51000.
+ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
+    @TableName nvarchar(400),
+    @SourceTable nvarchar(800) = NULL OUTPUT,
+    @TargetTable nvarchar(800) = NULL OUTPUT,
+    @MetadataTable nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitTable nvarchar(800) = NULL OUTPUT,
+    @SliceSchema nvarchar(800) = NULL OUTPUT,
+    @KeyColumn nvarchar(800) = NULL OUTPUT,
+    @PathColumn nvarchar(800) = NULL OUTPUT,
+    @ParentPathColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataIdColumn nvarchar(800) = NULL OUTPUT,
+    @MetadataModifiedOnCol nvarchar(800) = NULL OUTPUT,
+    @MetadataBusinessUnitCol nvarchar(800) = NULL OUTPUT,
+    @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
+    @SafetyBufferMinutes int = NULL OUTPUT,
+    @SourceHint nvarchar(60) = NULL OUTPUT,
+    @WithTarget bit = 1
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
+    CREATE TABLE #Column (
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
+    EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, @WithTarget;
+    SELECT
+        @SourceTable = MAX(CASE WHEN Name = N'SourceTable' THEN Value END),
+        @TargetTable = MAX(CASE WHEN Name = N'TargetTable' THEN Value END),
+        @MetadataTable = MAX(CASE WHEN Name = N'MetadataTable' THEN Value END),
+        @BusinessUnitTable = MAX(CASE WHEN Name = N'BusinessUnitTable' THEN Value END),
+        @SliceSchema = MAX(CASE WHEN Name = N'SliceSchema' THEN Value END),
+        @KeyColumn = MAX(CASE WHEN Name = N'KeyColumn' THEN Value END),
+        @PathColumn = MAX(CASE WHEN Name = N'PathColumn' THEN Value END),
+        @ParentPathColumn = MAX(CASE WHEN Name = N'ParentPathColumn' THEN Value END),
+        @MetadataIdColumn = MAX(CASE WHEN Name = N'MetadataIdColumn' THEN Value END),
+        @MetadataModifiedOnCol = MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END),
+        @MetadataBusinessUnitCol = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END),
+        @BusinessUnitIdColumn = MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END),
+        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END)
+    FROM #Placeholder;
+    SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+END;
+GO
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 6;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 5
+SELECT N'03_BlobDeltaJobs_Schema.sql', 6
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

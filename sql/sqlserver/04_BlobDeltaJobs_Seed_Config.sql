@@ -1,6 +1,7 @@
--- 04: the two tables of the design documents, and the shared templates. Version 4.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 5.
 --
--- Can be run again at any time: what is missing is added, what an operator changed is left alone.
+-- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
+-- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
 -- To get a shared template back as it is here, delete its row and run this script.
 --
 -- A template is T-SQL with names in braces. The engine fills them with names from the catalog,
@@ -20,17 +21,24 @@
 --   {TargetColumns} {SourceColumns} {AncestorColumns}  column lists; the last without blobs where f.IsForeign = 1
 --   {MaxDOP}                       a number
 --
--- Not executed yet: the FileTable hint, and everything on Microsoft SQL Server; the rest ran on
--- another server that speaks T-SQL.
+-- A script that fails is named to whoever asks: usp_BlobDelta_FillScript and usp_BlobDelta_Execute say in the
+-- session's context which one they work on, and an error leaves it standing there. That holds too where a
+-- server's error passes TRY/CATCH by. usp_BlobDelta_ScriptAtWork reads it.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 6)
+BEGIN
+    RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
@@ -270,10 +278,951 @@ GROUP BY a.stream_id;
 DROP TABLE #Ancestor;'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'MissingParents');
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 4;
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ScriptAtWork', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ScriptAtWork AS RETURN 0');
+GO
+-- The script in which the last error of this session came up, as the script tables name it, and the line;
+-- NULL if in none. Forgets it. Not inside of a transaction that cannot be committed any more.
+ALTER PROCEDURE dbo.usp_BlobDelta_ScriptAtWork
+    @Script nvarchar(1000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @AtWork nvarchar(500), @Name nvarchar(64), @Line nvarchar(20), @TableName nvarchar(400), @Title nvarchar(256), @Kind nvarchar(60), @Only nvarchar(400);
+    SET @Script = NULL;
+    SET @AtWork = CONVERT(nvarchar(500), SESSION_CONTEXT(N'BlobDeltaScript'));
+    IF @AtWork IS NULL RETURN 0;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+    -- Script, line (0: not known here) and table, which alone may have blanks in its name.
+    SET @Name = SUBSTRING(@AtWork, 1, CHARINDEX(N' ', @AtWork) - 1);
+    SET @AtWork = SUBSTRING(@AtWork, CHARINDEX(N' ', @AtWork) + 1, 500);
+    SET @Line = SUBSTRING(@AtWork, 1, CHARINDEX(N' ', @AtWork) - 1);
+    SET @TableName = SUBSTRING(@AtWork, CHARINDEX(N' ', @AtWork) + 1, 400);
+    SELECT TOP (1) @Title = s.ScriptName, @Kind = CONCAT(N'step ', s.StepNumber), @Only = s.TableName
+    FROM dbo.BlobDeltaStepScript AS s
+    WHERE CONCAT(N'Step', s.StepNumber) = @Name AND (s.TableName = @TableName OR s.TableName IS NULL)
+    ORDER BY CASE WHEN s.TableName IS NULL THEN 1 ELSE 0 END;
+    SELECT TOP (1) @Title = s.QueueName, @Kind = N'queue', @Only = s.TableName
+    FROM dbo.BlobDeltaQueuePopulationScript AS s
+    WHERE s.QueueName = @Name AND (s.TableName = @TableName OR s.TableName IS NULL)
+    ORDER BY CASE WHEN s.TableName IS NULL THEN 1 ELSE 0 END;
+    SET @Script = CASE
+        WHEN @Kind IS NULL THEN CONCAT(@Name, N' (the engine''s own)')
+        WHEN @Only IS NULL THEN CONCAT(@Title, N' (', @Kind, N')')
+        ELSE CONCAT(@Title, N' (', @Kind, N', of ', @Only, N' alone)')
+    END;
+    IF @Line <> N'0' SET @Script = CONCAT(@Script, N', line ', @Line);
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FillScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillScript AS RETURN 0');
+GO
+-- Replaces every {Name} in a row of #Script by its value in #Placeholder, both of the caller.
+ALTER PROCEDURE dbo.usp_BlobDelta_FillScript
+    @TableName nvarchar(400),
+    @ScriptName nvarchar(64)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Text nvarchar(max), @Filled nvarchar(max), @Message nvarchar(2000), @Open bigint, @Close bigint, @Name nvarchar(128), @Value nvarchar(max),
+        @AtWork nvarchar(500), @Line int = 1, @Before nvarchar(max);
+    SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
+    EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+    SET @Text = (SELECT ScriptText FROM #Script WHERE ScriptName = @ScriptName);
+    SET @Filled = N'';
+    SET @Open = CHARINDEX(N'{', @Text);
+    WHILE @Open > 0
+    BEGIN
+        SET @Before = SUBSTRING(@Text, 1, @Open - 1);
+        -- The stop keeps LEN from leaving out blanks at the end.
+        SET @Line = @Line + LEN(CONCAT(@Before, N'.')) - LEN(CONCAT(REPLACE(@Before, NCHAR(10), N''), N'.'));
+        SET @Close = CHARINDEX(N'}', @Text, @Open);
+        IF @Close = 0
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one in line ', @Line);
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        SET @Name = SUBSTRING(@Text, @Open + 1, @Close - @Open - 1);
+        IF NOT EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Name)
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'} in line ', @Line, N'; script 04 lists those that there are');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
+        IF @Value IS NULL
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'} in line ', @Line, N', which the configuration of this table leaves empty');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        SET @Filled = CONCAT(@Filled, @Before, @Value);
+        SET @Text = SUBSTRING(@Text, @Close + 1, 1000000000);
+        SET @Open = CHARINDEX(N'{', @Text);
+    END;
+    UPDATE #Script SET ScriptText = CONCAT(@Filled, @Text) WHERE ScriptName = @ScriptName;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_Execute', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Execute AS RETURN 0');
+GO
+-- Executes a filled script with every parameter that a script may name.
+ALTER PROCEDURE dbo.usp_BlobDelta_Execute
+    @ScriptName nvarchar(64),
+    @TableName nvarchar(400),
+    @Sql nvarchar(max),
+    @BatchSize int = NULL,
+    @ExcludedStreamId uniqueidentifier = NULL,
+    @WindowStart datetime2(7) = NULL,
+    @WindowEnd datetime2(7) = NULL,
+    @BusinessUnitId uniqueidentifier = NULL,
+    @RunId uniqueidentifier = NULL,
+    @PreviousRunId uniqueidentifier = NULL,
+    @RunStart datetime2(7) = NULL,
+    @Now datetime2(7) = NULL,
+    @Step int = NULL,
+    @DeletionsFrom datetime2(7) = NULL,
+    @Rows bigint = NULL OUTPUT,
+    @Json nvarchar(4000) = NULL OUTPUT,
+    @Key uniqueidentifier = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @AtWork nvarchar(500), @Scope nvarchar(36);
+    SET @Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all');
+    SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
+    EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+    BEGIN TRY
+        EXEC sp_executesql @Sql,
+            N'@BatchSize int, @ExcludedStreamId uniqueidentifier, @WindowStart datetime2(7), @WindowEnd datetime2(7), @BusinessUnitId uniqueidentifier, @Scope nvarchar(36), @RunId uniqueidentifier, @PreviousRunId uniqueidentifier, @TableName nvarchar(400), @RunStart datetime2(7), @Now datetime2(7), @Step int, @DeletionsFrom datetime2(7), @Rows bigint OUTPUT, @Json nvarchar(4000) OUTPUT, @Key uniqueidentifier OUTPUT',
+            @BatchSize = @BatchSize,
+            @ExcludedStreamId = @ExcludedStreamId,
+            @WindowStart = @WindowStart,
+            @WindowEnd = @WindowEnd,
+            @BusinessUnitId = @BusinessUnitId,
+            @Scope = @Scope,
+            @RunId = @RunId,
+            @PreviousRunId = @PreviousRunId,
+            @TableName = @TableName,
+            @RunStart = @RunStart,
+            @Now = @Now,
+            @Step = @Step,
+            @DeletionsFrom = @DeletionsFrom,
+            @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+    END TRY
+    BEGIN CATCH
+        SET @AtWork = CONCAT(@ScriptName, N' ', ERROR_LINE(), N' ', @TableName);
+        EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+        THROW;
+    END CATCH;
+    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListOwnScripts', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListOwnScripts AS RETURN 0');
+GO
+-- The engine's own scripts, into #Own of the caller, and which tables need them.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListOwnScripts
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchParents', 1, 0, N'
+    -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle.
+    UPDATE #Batch SET Depth = 0, ParentKey = (
+        SELECT MIN(p.{KeyColumn})
+        FROM {SourceTable} AS s {SourceHint}
+        INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
+        WHERE s.{KeyColumn} = #Batch.stream_id
+    );
+    CREATE TABLE #Parent (ParentKey uniqueidentifier NOT NULL PRIMARY KEY, AtKey uniqueidentifier NULL, Depth int NOT NULL);
+    INSERT INTO #Parent (ParentKey, AtKey, Depth)
+    SELECT DISTINCT ParentKey, ParentKey, 0 FROM #Batch WHERE ParentKey IS NOT NULL;
+    DECLARE @Left bigint = 1, @Turn int = 0;
+    WHILE @Left > 0 AND @Turn < 512
+    BEGIN
+        UPDATE #Parent SET Depth = Depth + 1, AtKey = (
+            SELECT MIN(p.{KeyColumn})
+            FROM {SourceTable} AS s {SourceHint}
+            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
+            WHERE s.{KeyColumn} = #Parent.AtKey
+        )
+        WHERE AtKey IS NOT NULL;
+        SET @Left = (SELECT COUNT(*) FROM #Parent WHERE AtKey IS NOT NULL);
+        SET @Turn = @Turn + 1;
+    END;
+    SET @Key = (
+        SELECT MIN(b.stream_id) FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey WHERE p.Depth >= 512
+    );
+    UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey;
+    DROP TABLE #Parent;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchSizes', 0, 0, N'
+    -- A batch ends with the row that reaches @BatchSize, here a number of bytes: each is one transaction, and is in the log as a whole.
+    CREATE TABLE #Size (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NOT NULL, Bytes bigint NOT NULL);
+    INSERT INTO #Size (stream_id, Seq, Bytes)
+    SELECT b.stream_id, COALESCE(b.Seq, 0), COALESCE(MAX({RowBytes}), 0)
+    FROM #Batch AS b
+    LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
+    GROUP BY b.stream_id, b.Seq;
+    -- No column of a slice holds these: they are left, each for itself.
+    UPDATE #Batch SET State = N''TooLarge''
+    WHERE @Step <> 2 AND stream_id IN (SELECT z.stream_id FROM #Size AS z WHERE z.Bytes > dbo.ufn_BlobDelta_LargestValue());
+    DELETE FROM #Batch
+    WHERE stream_id IN (
+        SELECT w.stream_id
+        FROM (
+            SELECT z.stream_id, SUM(z.Bytes) OVER (ORDER BY z.Seq, z.stream_id ROWS UNBOUNDED PRECEDING) - z.Bytes AS BytesBefore
+            FROM #Size AS z
+            WHERE @Step = 2 OR z.Bytes <= dbo.ufn_BlobDelta_LargestValue()
+        ) AS w
+        WHERE w.BytesBefore >= @BatchSize
+    );
+    DROP TABLE #Size;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchStates', 0, 0, N'
+    -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
+    UPDATE #Batch SET State = CASE
+        WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = #Batch.stream_id) THEN N''Copied''
+        WHEN (
+            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+        ) >= CASE WasHeldBack WHEN 0 THEN @WindowEnd ELSE DATEADD(day, 1, @RunStart) END THEN N''HeldBack''
+        WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id) THEN
+            CASE
+                WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope})
+                    THEN N''Absent''
+                ELSE N''Gone''
+            END
+        WHEN NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+        ) AND NOT (IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id
+        )) THEN N''Gone''
+        WHEN @Step = 1 AND EXISTS (
+            SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
+        ) THEN N''Moved''
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Survey', 0, 0, N'
+    -- Rules 19 and 20: what the types of a server let through. @Json says what is wrong, if anything is.
+    SET @Json = NULL;
+    SET @Key = (
+        SELECT MIN(d.stream_id)
+        FROM (
+            SELECT s.{KeyColumn} AS stream_id FROM {SourceTable} AS s {SourceHint}
+            WHERE s.{KeyColumn} IS NOT NULL GROUP BY s.{KeyColumn} HAVING COUNT(*) > 1
+        ) AS d
+        WHERE (@ExcludedStreamId IS NULL OR d.stream_id <> @ExcludedStreamId) AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = d.stream_id
+        )
+    );
+    IF @Key IS NOT NULL
+        SET @Json = CONCAT(N''two rows of the source have this key, '', LOWER(CONVERT(nvarchar(36), @Key)),
+            N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
+    ELSE
+        SET @Json = (
+            SELECT TOP (1) CONCAT(N''the key '', CONVERT(nvarchar(80), m.{MetadataIdColumn}), N'' of the metadata is no uniqueidentifier; mend it in the column that MetadataIdColumn names'')
+            FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
+    -- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now:
+    -- a source that was restored. One that moved to another business unit has its newest stamp there.
+    SET @Rows = (
+        SELECT COUNT(*)
+        FROM (
+            SELECT TOP (10000) t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
+            FROM {TargetTable} AS t
+            WHERE t.DeltaStep <> 2 AND t.DeltaModifiedOn IS NOT NULL
+            ORDER BY t.DeltaModifiedOn DESC
+        ) AS n
+        WHERE n.DeltaModifiedOn > (
+            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = n.stream_id
+        )
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectKeys', 0, 0, N'
+    -- Rule 21. @Json says what is suspect, if anything is; with fewer than 20 of them a sample of the table decides too.
+    DECLARE @Accepted int = (SELECT AcceptedAbsentPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @WholeOf bigint, @WholeLost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
+    FROM (
+        SELECT CASE
+            WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = q.stream_id)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = q.stream_id
+                ) THEN 1
+            ELSE 0
+        END AS IsLost
+        FROM #Window AS q
+        WHERE q.IsPending = 0 AND q.WasHeldBack = 0
+    ) AS k;
+    IF @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        IF @Of < 20
+        BEGIN
+            SELECT @WholeOf = COUNT(*), @WholeLost = COALESCE(SUM(k.IsLost), 0)
+            FROM (
+                SELECT CASE
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = n.stream_id) THEN 0
+                    ELSE 1
+                END AS IsLost
+                FROM (
+                    SELECT TOP (1000) m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                    WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
+                    ORDER BY m.{MetadataModifiedOnCol} DESC
+                ) AS n
+            ) AS k;
+            IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
+        END;
+        IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
+            SET @Json = CONCAT(
+                N''suspect: '', @Lost, N'' of '', @Of, N'' keys of the metadata'', N'', and '' + CONVERT(nvarchar(20), @WholeLost) + N'' of '' + CONVERT(nvarchar(20), @WholeOf) + N'' in a sample of the whole table,'',
+                N'' have no row in the source ('', @Percent, N'' percent), and at most '', @Accepted,
+                N'' percent are accepted; see whether MetadataIdColumn holds the keys of the source; if so, many rows of the metadata have no blob here: accept that with `blobdelta table set NAME AcceptedAbsentPercent='',
+                CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+            );
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectTree', 1, 0, N'
+    -- Rule 21. @Json says what is suspect, if anything is; with fewer than 20 of them a sample of the table decides too.
+    DECLARE @Accepted int = (SELECT AcceptedOrphanPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @WholeOf bigint, @WholeLost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(CASE WHEN t.DeltaParentKey IS NULL THEN 1 ELSE 0 END), 0)
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep = 3 AND t.{ParentPathColumn} IS NOT NULL;
+    IF @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        IF @Of < 20
+        BEGIN
+            SELECT @WholeOf = COUNT(*), @WholeLost = COALESCE(SUM(k.IsLost), 0)
+            FROM (
+                SELECT CASE
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS p {SourceHint} WHERE p.{PathColumn} = n.ParentPath) THEN 0
+                    ELSE 1
+                END AS IsLost
+                FROM (
+                    SELECT TOP (1000) s.{ParentPathColumn} AS ParentPath FROM {SourceTable} AS s {SourceHint}
+                    WHERE s.{ParentPathColumn} IS NOT NULL
+                ) AS n
+            ) AS k;
+            IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
+        END;
+        IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
+            SET @Json = CONCAT(
+                N''suspect: '', @Lost, N'' of '', @Of, N'' children'', N'', and '' + CONVERT(nvarchar(20), @WholeLost) + N'' of '' + CONVERT(nvarchar(20), @WholeOf) + N'' in a sample of the whole table,'',
+                N'' have no parent in the source ('', @Percent, N'' percent), and at most '', @Accepted,
+                N'' percent are accepted; see whether PathColumn and ParentPathColumn name the right columns; if so, many parents are not kept here: accept that with `blobdelta table set NAME AcceptedOrphanPercent='',
+                CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+            );
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
+    -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
+    INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
+    SELECT DISTINCT @RunId, @TableName, m.{MetadataIdColumn}
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+        AND m.{MetadataIdColumn} IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
+            WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
+    -- Rule 15: an entry is due until this scope has told a deletion of its key that is as late or later; DeletedOn
+    -- competes. LoggedAt has no say, but that a run which goes back takes again what was logged since then. A key that
+    -- left a scope (rule 17) is told to that scope alone; on a tie the deletion outranks it. The runs of a business unit
+    -- tell deletions of what they have handed out, whatever unit the log names. What is dated too late is not told
+    -- (rule 27).
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
+    FROM (
+        SELECT
+            l.TableName, l.stream_id, l.DeletedOn, l.BusinessUnit, l.LoggedAt, l.Reason,
+            ROW_NUMBER() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest
+        FROM dbo.BlobDeltaDeletionLog AS l
+        WHERE l.TableName = @TableName AND l.DeletedOn <= DATEADD(day, 1, @RunStart)
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = l.stream_id
+                    AND t.IsDeletion = CASE l.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
+                    AND (@DeletionsFrom IS NULL OR l.LoggedAt < @DeletionsFrom)
+            )
+            AND (
+                (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = l.stream_id
+                )))
+                OR (l.Reason = N''LeftScope'' AND l.BusinessUnit = @BusinessUnitId)
+                OR (l.Reason = N''LeftScope'' AND l.BusinessUnit IS NULL AND @BusinessUnitId IS NULL)
+            )
+    ) AS d
+    WHERE d.Newest = 1;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ToldDeletions', 0, 0, N'
+    -- Rule 15: what this slice says was deleted, or left, its scope has been told.
+    INSERT INTO dbo.BlobDeltaToldDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
+    SELECT @TableName, @Scope, d.stream_id, CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END, d.DeletedOn, @RunId
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+            AND t.IsDeletion = CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn = d.DeletedOn
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
+    -- Rule 6: keys with a metadata row in the window that no run of this scope takes; a row that the table''s
+    -- filter leaves out is not told.
+    SELECT @Json = CONCAT(
+        CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
+        N'',"out_of_scope":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 1 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
+        N'',"without_business_unit":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 0 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
+        N'',"future":'', (
+            SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        ),
+        N'',"without_stamp":'', (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}),
+        N'',"without_key":'', (SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} IS NULL)
+            + (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} IS NULL),
+        N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''),
+        N'',"future_deletions":'', (
+            SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
+        ),
+        (
+            SELECT CONCAT(N'',"withheld_deletions":'', COUNT(*), N'',"withheld_deletion":'' + CONVERT(nvarchar(20), MIN(d.DeletionId)))
+            FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > DATEADD(day, 1, @RunStart)
+        ), CHAR(125)
+    )
+    FROM (
+        SELECT
+            w.stream_id, w.IsInScope, w.HasUnit,
+            CASE
+                WHEN w.IsInScope = 1 AND (w.stream_id = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = w.stream_id
+                )) THEN 1
+                ELSE 0
+            END AS IsExcluded
+        FROM (
+            SELECT r.stream_id, MAX(r.IsInScope) AS IsInScope, MAX(r.HasUnit) AS HasUnit
+            FROM (
+                SELECT
+                    m.{MetadataIdColumn} AS stream_id,
+                    CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
+                    CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
+                FROM {MetadataTable} AS m
+                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {MetadataFilter}
+            ) AS r
+            GROUP BY r.stream_id
+        ) AS w
+    ) AS k
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    -- By this the next run sees whether the source went back in time. Of whatever scope: a row that moves to another
+    -- business unit takes nothing back.
+    UPDATE dbo.BlobDeltaRunTable SET NewestModifiedOn = (
+        SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart
+    )
+    WHERE RunId = @RunId AND TableName = @TableName
+    OPTION (MAXDOP {MaxDOP});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SliceCounts', 0, 0, N'
+    -- What the slice holds. Late are rows of steps 1 and 3 before the window.
+    SELECT @Json = CONCAT(
+        CHAR(123), N''"roots":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 1 THEN 1 ELSE 0 END), 0),
+        N'',"missing_parents":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 2 THEN 1 ELSE 0 END), 0),
+        N'',"children":'', COALESCE(SUM(CASE WHEN t.DeltaStep = 3 THEN 1 ELSE 0 END), 0),
+        N'',"early":'', COALESCE(SUM(CASE WHEN t.DeltaEarly = 1 THEN 1 ELSE 0 END), 0),
+        N'',"late":'', COALESCE(SUM(CASE
+            WHEN t.DeltaStep <> 2 AND (t.DeltaModifiedOn IS NULL OR t.DeltaModifiedOn < @WindowStart) THEN 1 ELSE 0
+        END), 0),
+        N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName),
+        N'',"buried":'', (
+            SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d
+            INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = d.stream_id
+            WHERE d.TableName = @TableName AND (o.DeltaModifiedOn IS NULL OR o.DeltaModifiedOn <= d.DeletedOn)
+        ), CHAR(125)
+    )
+    FROM {TargetTable} AS t
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'RefreshParents', 1, 0, N'
+    -- A parent that came to the source after its child was copied.
+    UPDATE t SET DeltaParentKey = s.{KeyColumn}
+    FROM {TargetTable} AS t
+    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{PathColumn} = t.{ParentPathColumn}
+    WHERE t.DeltaParentKey IS NULL;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'MendDepths', 1, 0, N'
+    -- Rule 13: a parent stands before its children also where rows moved between two batches.
+    DECLARE @Left bigint = 1, @Turn int = 0;
+    WHILE @Left > 0 AND @Turn < 513
+    BEGIN
+        UPDATE c SET DeltaDepth = p.DeltaDepth + 1
+        FROM {TargetTable} AS c
+        INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+        WHERE c.DeltaDepth <> p.DeltaDepth + 1;
+        SET @Left = @@ROWCOUNT;
+        SET @Turn = @Turn + 1;
+    END;
+    IF @Left > 0
+        SET @Key = (
+            SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+            WHERE c.DeltaDepth <> p.DeltaDepth + 1
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'TruncateSlice', 0, 0, N'
+    -- At once and with hardly any log, where this login may (ALTER) and no foreign key or indexed view hangs on the table.
+    TRUNCATE TABLE {TargetTable};');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptySlice', 0, 0, N'
+    DELETE TOP (@BatchSize) FROM {TargetTable};
+    SET @Rows = @@ROWCOUNT;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptyDeletions', 0, 0, N'
+    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName;
+    SET @Rows = (SELECT COUNT(*) FROM {TargetTable});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NewUnits', 0, 1, N'
+    -- Rule 12: units in scope now that no completed run over all units has seen.
+    INSERT INTO #Unit (BusinessUnitId)
+    SELECT DISTINCT u.{BusinessUnitIdColumn}
+    FROM {BusinessUnitTable} AS u
+    WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBack', 0, 0, N'
+    -- Rule 17: a key that was logged as having left this scope, and whose row is in it or in this slice, has not.
+    DELETE d
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND (
+        (
+            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
+            AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
+        )
+        OR (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = d.stream_id) > 0
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedKeys', 0, 1, N'
+    -- Rule 17: what the slice of a business unit''s run hands out. An ancestor out of the unit''s scope came without
+    -- its blobs, and has no business unit.
+    UPDATE k SET
+        ModifiedOn = CASE WHEN k.ModifiedOn >= t.DeltaModifiedOn OR t.DeltaModifiedOn IS NULL THEN k.ModifiedOn ELSE t.DeltaModifiedOn END,
+        IsWhole = CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE k.IsWhole END
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId;
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @BusinessUnitId, t.{KeyColumn}, t.DeltaModifiedOn,
+        CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE 0 END
+    FROM {TargetTable} AS t
+    WHERE NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
+    -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
+    -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
+    -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
+    -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
+    -- A row that came before its window may come again by the next one, so it is asked for then.
+    DELETE FROM #Left;
+    -- IsPassed: whoever else has the row has it by a later stamp, so that what this scope is told of it outranks nothing
+    -- there.
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
+    SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
+        CASE
+            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                > COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')) THEN 1
+            ELSE 0
+        END
+    FROM dbo.BlobDeltaShippedKey AS k
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
+        AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+        AND (k.IsWhole = 0 OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
+        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
+    SELECT d.stream_id, 1, d.DeletedOn, CASE WHEN @BusinessUnitId IS NULL THEN 1 ELSE 0 END
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id);');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
+    -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
+    -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
+    -- counts that has not left.
+    DECLARE @Left bigint = (SELECT COUNT(*) FROM #Left);
+    WHILE @Left > 0
+    BEGIN
+        UPDATE #Left SET Stays = 1 WHERE Stays = 0 AND stream_id IN (
+            SELECT l.stream_id
+            FROM #Left AS l
+            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = l.stream_id
+            INNER JOIN {SourceTable} AS c {SourceHint} ON c.{ParentPathColumn} = p.{PathColumn}
+            WHERE l.Stays = 0 AND NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn} AND o.Stays = 0)
+                AND (@BusinessUnitId IS NULL OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
+                ))
+        );
+        SET @Left = @@ROWCOUNT;
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBehind', 1, 0, N'
+    -- Rules 7 and 17: what left a scope and stays for what lies below it comes once more, as an ancestor of
+    -- another unit comes.
+    INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
+    SELECT @RunId, @TableName, l.stream_id, NULL, 0, @Now
+    FROM #Left AS l
+    WHERE l.Stays = 1 AND l.IsWhole = 1 AND l.IsPassed = 1 AND (@ExcludedStreamId IS NULL OR l.stream_id <> @ExcludedStreamId)
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = l.stream_id AND {InScope})
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = l.stream_id
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = l.stream_id
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AncestorStamps', 1, 0, N'
+    -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it
+    -- before. First what it was handed, where the ancestor is in this scope no more, and the time at which somebody
+    -- logged that it left: on a tie the later run wins. Then what it was told to be rid of, which a row has to pass, by
+    -- a microsecond, which every server keeps. One that came before its window waits, as in LeftScope. And whoever has
+    -- the row of another scope keeps it: the greatest stamp of its metadata has to be greater.
+    CREATE TABLE #Stamp (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Handed datetime2(7) NULL, Logged datetime2(7) NULL, Told datetime2(7) NULL, Newest datetime2(7) NULL);
+    INSERT INTO #Stamp (stream_id, Handed, Logged, Told, Newest)
+    SELECT
+        t.{KeyColumn},
+        (
+            SELECT k.ModifiedOn FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
+                AND t.DeltaBusinessUnit IS NULL
+                AND (k.IsWhole = 0 OR (
+                    (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+                    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+                ))
+        ),
+        (
+            SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
+            WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
+        ),
+        (
+            -- Not every server adds to the first of all times.
+            SELECT CASE
+                WHEN MAX(d.DeletedOn) = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+                ELSE DATEADD(microsecond, 1, MAX(d.DeletedOn))
+            END
+            FROM dbo.BlobDeltaToldDeletion AS d
+            WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn}
+        ),
+        (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
+    UPDATE #Stamp SET Handed = Logged WHERE Logged IS NOT NULL AND (Handed IS NULL OR Handed < Logged);
+    -- On a tie the run that started later wins, and the server''s clock may have gone back since.
+    UPDATE #Stamp SET Handed = CASE
+        WHEN Handed = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+        ELSE DATEADD(microsecond, 1, Handed)
+    END
+    WHERE Handed IS NOT NULL AND EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRun AS own
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        WHERE own.RunId = @RunId
+    );
+    UPDATE #Stamp SET Handed = Told WHERE Told IS NOT NULL AND (Handed IS NULL OR Handed < Told);
+    UPDATE t SET DeltaModifiedOn = s.Handed
+    FROM {TargetTable} AS t
+    INNER JOIN #Stamp AS s ON s.stream_id = t.{KeyColumn}
+    WHERE s.Handed IS NOT NULL AND (@BusinessUnitId IS NULL OR s.Newest > s.Handed);
+    DROP TABLE #Stamp;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBare', 0, 1, N'
+    -- Rule 17: of what left a business unit, and comes in this slice as an ancestor of another unit that wins there, its
+    -- receivers have the whole row no more.
+    UPDATE k SET IsWhole = 0
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole = 1
+        AND (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
+        AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
+        AND (k.ModifiedOn IS NULL OR t.DeltaModifiedOn >= k.ModifiedOn);');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftWhole', 0, 1, N'
+    -- Where the slice is given up: what it brought without its blob stands whole at receivers that never had it.
+    UPDATE k SET IsWhole = 1
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
+    -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more.
+    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName AND Reason = N''LeftScope'';
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT @TableName, l.stream_id, l.LeftOn, @BusinessUnitId, @Now, N''LeftScope''
+    FROM #Left AS l
+    WHERE l.Stays = 0 AND (l.IsWhole = 1 OR l.IsPassed = 1) AND NOT EXISTS (
+        SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = l.stream_id
+    );
+    -- As in AncestorStamps.
+    UPDATE {SliceSchema}.BlobDeltaDeletion SET DeletedOn = CASE
+        WHEN DeletedOn = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+        ELSE DATEADD(microsecond, 1, DeletedOn)
+    END
+    WHERE TableName = @TableName AND Reason = N''LeftScope'' AND EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRun AS own
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        WHERE own.RunId = @RunId
+    );
+    DELETE FROM dbo.BlobDeltaShippedKey
+    WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (
+        SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d
+        WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BackAgain', 0, 1, N'
+    -- Rule 17: what left this business unit, was told so, and is in it again: with its old stamp it lies in no window.
+    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+    SELECT DISTINCT @TableName, @Scope, d.stream_id, N''it left its business unit, and is in it again'', @Now
+    FROM dbo.BlobDeltaToldDeletion AS d
+    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 0
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = d.stream_id
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+            WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = d.stream_id
+        )
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
+    -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
+    -- this unit''s to wait for. The runs of the other unit take it by its stamp.
+    DELETE FROM dbo.BlobDeltaPendingKey
+    WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
+        SELECT p.stream_id
+        FROM dbo.BlobDeltaPendingKey AS p
+        INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
+        WHERE p.TableName = @TableName AND p.Scope = @Scope
+            AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id)
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+    );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
+    -- Rule 12: the units that a completed run over all units has seen. One that is away, and comes back, is new again:
+    -- its changes of meanwhile lie in no window.
+    UPDATE dbo.BlobDeltaBusinessUnitWatermark
+    SET IsKnownToAllRuns = CASE
+        WHEN BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u) THEN 1 ELSE 0
+    END
+    WHERE TableName = @TableName;
+    INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
+    SELECT DISTINCT @TableName, u.{BusinessUnitIdColumn}, 1
+    FROM {BusinessUnitTable} AS u
+    WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn}
+    );');
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListNames', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListNames AS RETURN 0');
+GO
+-- All names that scripts take from the configuration of a table, in one text: scripts that were filled under
+-- another one are not of this configuration.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListNames
+    @TableName nvarchar(400),
+    @Names nvarchar(4000) OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET @Names = (
+        SELECT CONCAT(
+            QUOTENAME(SourceDb), QUOTENAME(SourceSchema), QUOTENAME(SourceTable), N' ', QUOTENAME(TargetDb), QUOTENAME(TargetSchema),
+            QUOTENAME(TargetTable), N' ', QUOTENAME(MetadataDb), QUOTENAME(MetadataSchema), QUOTENAME(MetadataTable), N' ',
+            QUOTENAME(BusinessUnitDb), QUOTENAME(BusinessUnitSchema), QUOTENAME(BusinessUnitTable), N' ', QUOTENAME(KeyColumn), N' ',
+            QUOTENAME(PathColumn), N' ', QUOTENAME(ParentPathColumn), N' ', QUOTENAME(MetadataIdColumn), N' ',
+            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn),
+            N' ', MetadataFilter
+        )
+        FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName
+    );
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FillTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillTable AS RETURN 0');
+GO
+-- Fills every script that a run of a table uses into #Script, by #Placeholder and #Own, all of the caller, and
+-- checks the templates. One that is, word for word, what a completed run of this table executed was
+-- checked then; with @CheckAll it is checked again.
+ALTER PROCEDURE dbo.usp_BlobDelta_FillTable
+    @TableName nvarchar(400),
+    @CheckAll bit = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @HasBrace bit, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max),
+        @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
+        @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
+        @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
+        @Unit nvarchar(max), @InScope nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max);
+    -- One that stands for nothing stays as it is, and is told below.
+    SELECT
+        @IsTree = MAX(CASE WHEN Name = N'ParentPathColumn' AND Value IS NOT NULL THEN 1 ELSE 0 END),
+        @HasUnits = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' AND Value IS NOT NULL THEN 1 ELSE 0 END),
+        @HasBrace = MAX(CASE WHEN CHARINDEX(N'{', Value) > 0 THEN 1 ELSE 0 END),
+        @SourceTable = COALESCE(MAX(CASE WHEN Name = N'SourceTable' THEN Value END), N'{SourceTable}'),
+        @TargetTable = COALESCE(MAX(CASE WHEN Name = N'TargetTable' THEN Value END), N'{TargetTable}'),
+        @MetadataTable = COALESCE(MAX(CASE WHEN Name = N'MetadataTable' THEN Value END), N'{MetadataTable}'),
+        @UnitTable = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitTable' THEN Value END), N'{BusinessUnitTable}'),
+        @SliceSchema = COALESCE(MAX(CASE WHEN Name = N'SliceSchema' THEN Value END), N'{SliceSchema}'),
+        @SourceHint = COALESCE(MAX(CASE WHEN Name = N'SourceHint' THEN Value END), N'{SourceHint}'),
+        @Key = COALESCE(MAX(CASE WHEN Name = N'KeyColumn' THEN Value END), N'{KeyColumn}'),
+        @Path = COALESCE(MAX(CASE WHEN Name = N'PathColumn' THEN Value END), N'{PathColumn}'),
+        @ParentPathColumn = COALESCE(MAX(CASE WHEN Name = N'ParentPathColumn' THEN Value END), N'{ParentPathColumn}'),
+        @ParentPath = COALESCE(MAX(CASE WHEN Name = N'ParentPath' THEN Value END), N'{ParentPath}'),
+        @Id = COALESCE(MAX(CASE WHEN Name = N'MetadataIdColumn' THEN Value END), N'{MetadataIdColumn}'),
+        @ModifiedOn = COALESCE(MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END), N'{MetadataModifiedOnCol}'),
+        @OfUnit = COALESCE(MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END), N'{MetadataBusinessUnitCol}'),
+        @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
+        @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
+        @InScope = COALESCE(MAX(CASE WHEN Name = N'InScope' THEN Value END), N'{InScope}'),
+        @Filter = COALESCE(MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END), N'{MetadataFilter}'),
+        @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
+        @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
+        @AncestorColumns = COALESCE(MAX(CASE WHEN Name = N'AncestorColumns' THEN Value END), N'{AncestorColumns}'),
+        @RowBytes = COALESCE(MAX(CASE WHEN Name = N'RowBytes' THEN Value END), N'{RowBytes}'),
+        @Dop = COALESCE(MAX(CASE WHEN Name = N'MaxDOP' THEN Value END), N'{MaxDOP}')
+    FROM #Placeholder;
+    DELETE FROM #Script;
+
+    -- The templates: the table's own, or the shared ones.
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT N'Step' + CONVERT(nvarchar(1), s.StepNumber), 1, s.ScriptText
+    FROM dbo.BlobDeltaStepScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaStepScript AS o WHERE o.TableName = @TableName AND o.StepNumber = s.StepNumber
+        ))) AND (s.StepNumber = 1 OR @IsTree = 1);
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT s.QueueName, 1, s.ScriptText
+    FROM dbo.BlobDeltaQueuePopulationScript AS s
+    WHERE (s.TableName = @TableName OR (s.TableName IS NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript AS o WHERE o.TableName = @TableName AND o.QueueName = s.QueueName
+        ))) AND (s.QueueName = N'WindowQueue' OR @IsTree = 1);
+    IF (SELECT COUNT(*) FROM #Script) < CASE WHEN @IsTree = 1 THEN 5 ELSE 2 END
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': a template is missing in BlobDeltaStepScript or BlobDeltaQueuePopulationScript; run script 04, which puts the shared ones back');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText)
+    SELECT ScriptName, 0, ScriptText FROM #Own
+    WHERE (IsOfTrees = 0 OR @IsTree = 1) AND (IsOfUnits = 0 OR @HasUnits = 1);
+
+    -- All scripts at once; where a name has a brace in it, which could then be taken for a placeholder, none.
+    IF @HasBrace = 0
+    BEGIN
+        UPDATE #Script SET ScriptText =
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
+            N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
+            N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
+        UPDATE #Script SET ScriptText =
+            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+            N'{RowBytes}', @RowBytes), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+            N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
+            N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+    END;
+    -- What has a brace yet is gone through one by one, and an error says where it stands.
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
+        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0 AND ScriptName > @Name);
+    END;
+    UPDATE #Script SET ScriptText = CONCAT(ScriptText, N'
+    SET @Rows = @@ROWCOUNT;') WHERE IsTemplate = 1;
+    -- The keys of a window are gathered beside the queue, where nobody waits for them, and are put into it in chunks.
+    UPDATE #Script SET ScriptText = REPLACE(ScriptText, N'dbo.BlobDeltaWindowQueue', N'#Window') WHERE ScriptName = N'WindowQueue';
+
+    IF @CheckAll = 0
+        UPDATE #Script SET IsTemplate = 0
+        WHERE EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaRunScript AS r
+            INNER JOIN dbo.BlobDeltaRunTable AS t ON t.RunId = r.RunId AND t.TableName = r.TableName
+            WHERE t.Status = N'Completed' AND r.TableName = @TableName AND r.ScriptName = #Script.ScriptName
+                AND r.SqlText COLLATE Latin1_General_BIN2 = #Script.ScriptText COLLATE Latin1_General_BIN2
+        );
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE IsTemplate = 1);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        -- Its syntax is checked here, before anything is written: the branch is parsed and never taken. It
+        -- begins in the template's first line, so that the lines of both are the same.
+        SET @Given = (SELECT CONCAT(N'IF 1 = 0 BEGIN ', ScriptText, N'
+    END;') FROM #Script WHERE ScriptName = @Name);
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = @Name, @TableName = @TableName, @Sql = @Given;
+        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE IsTemplate = 1 AND ScriptName > @Name);
+    END;
+    EXEC dbo.usp_BlobDelta_ListNames @TableName, @Names OUTPUT;
+    INSERT INTO #Script (ScriptName, IsTemplate, ScriptText) VALUES (N'Names', 0, @Names);
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_PrepareTable', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PrepareTable AS RETURN 0');
+GO
+-- Fills every script that a run of a table uses, and keeps them in BlobDeltaRunScript; with
+-- @CheckOnly it fills and checks the templates and writes nothing.
+ALTER PROCEDURE dbo.usp_BlobDelta_PrepareTable
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @CheckOnly bit = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Dop int;
+    CREATE TABLE #Column (
+        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
+        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
+        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
+    );
+    CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
+    CREATE TABLE #Own (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    CREATE TABLE #Script (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    SET @Dop = COALESCE((SELECT MaxDOP FROM dbo.BlobDeltaRun WHERE RunId = @RunId), 0);
+    EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 1, @Dop;
+    EXEC dbo.usp_BlobDelta_ListOwnScripts;
+    EXEC dbo.usp_BlobDelta_FillTable @TableName, @CheckOnly;
+    IF @CheckOnly = 1 RETURN 0;
+    DELETE FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName;
+    INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
+    SELECT @RunId, @TableName, ScriptName, ScriptText FROM #Script;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RunScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunScript AS RETURN 0');
+GO
+-- Executes a prepared script of a table run.
+ALTER PROCEDURE dbo.usp_BlobDelta_RunScript
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @ScriptName nvarchar(64),
+    @Step int = 0,
+    @BatchSize int = 0,
+    @Rows bigint = NULL OUTPUT,
+    @Json nvarchar(4000) = NULL OUTPUT,
+    @Key uniqueidentifier = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Sql nvarchar(max), @Excluded uniqueidentifier, @Start datetime2(7), @End datetime2(7),
+        @Unit uniqueidentifier, @Previous uniqueidentifier, @RunStart datetime2(7), @Now datetime2(7), @From datetime2(7);
+    SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = @ScriptName);
+    IF @Sql IS NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' was not prepared; start the table first');
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+    END;
+    SELECT
+        @Excluded = c.ExcludedStreamId, @Start = t.WindowStart, @End = t.WindowEnd, @Unit = r.BusinessUnitId,
+        @Previous = t.PreviousRunId, @From = t.DeletionsFrom,
+        @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END
+    FROM dbo.BlobDeltaRunTable AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
+    WHERE t.RunId = @RunId AND t.TableName = @TableName;
+    SET @Now = dbo.ufn_BlobDelta_UtcNow();
+    EXEC dbo.usp_BlobDelta_Execute @ScriptName = @ScriptName, @TableName = @TableName, @Sql = @Sql, @BatchSize = @BatchSize, @ExcludedStreamId = @Excluded, @WindowStart = @Start,
+        @WindowEnd = @End, @BusinessUnitId = @Unit, @RunId = @RunId, @PreviousRunId = @Previous,
+        @RunStart = @RunStart, @Now = @Now, @Step = @Step, @DeletionsFrom = @From,
+        @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+END;
+GO
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 4
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

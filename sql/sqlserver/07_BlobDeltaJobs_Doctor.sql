@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 9.
+-- 07: a look at the whole deployment. Version 10.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 9)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 10)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -437,7 +437,7 @@ BEGIN
     IF OBJECT_ID(N'dbo.usp_BlobDelta_ListTables', N'P') IS NULL
     BEGIN
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-        VALUES (N'warning', N'rights in BlobDeltaJobs', N'there is no role for the account that runs', N'run script 10_BlobDeltaJobs_Rights.sql, or blobdelta deploy');
+        VALUES (N'warning', N'rights in BlobDeltaJobs', N'there is no role for the account that runs', N'run script 11_BlobDeltaJobs_Rights.sql, or blobdelta deploy');
         RETURN 0;
     END;
     CREATE TABLE #Kind (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsDeployers bit NOT NULL);
@@ -457,7 +457,7 @@ BEGIN
     IF @Lacks IS NOT NULL
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'error', N'rights in BlobDeltaJobs', CONCAT(N'this login lacks a right on ', @Lacks, N' that a run needs'),
-            CONCAT(N'USE BlobDeltaJobs; ALTER ROLE BlobDeltaRunner ADD MEMBER ', @Login, N' (its user there); if it is one, run script 10_BlobDeltaJobs_Rights.sql again'));
+            CONCAT(N'USE BlobDeltaJobs; ALTER ROLE BlobDeltaRunner ADD MEMBER ', @Login, N' (its user there); if it is one, run script 11_BlobDeltaJobs_Rights.sql again'));
     ELSE
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'rights in BlobDeltaJobs', N'what a run needs');
     SET @Wider = (
@@ -531,13 +531,14 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 5 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 4
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 13
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 9
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 6 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 5
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 14
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 10
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 2
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 2
-        UNION ALL SELECT N'10_BlobDeltaJobs_Rights.sql', 2
+        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 1
+        UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 2
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     IF EXISTS (
@@ -572,7 +573,7 @@ BEGIN
         VALUES (N'ok', N'clock', CONCAT(CONVERT(nvarchar(27), @Utc, 126), N'Z; local time is ', CONVERT(int, ROUND(DATEDIFF(second, @Utc, @Local) / 60.0, 0)), N' minutes from UTC'));
     IF ABS(DATEDIFF(minute, @Utc, SYSUTCDATETIME())) > 1
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-        VALUES (N'warning', N'clock', N'dbo.ufn_BlobDelta_UtcNow was replaced and does not give the server''s time, as tests do it', N'DROP FUNCTION dbo.ufn_BlobDelta_UtcNow, then run script 05 again');
+        VALUES (N'warning', N'clock', N'dbo.ufn_BlobDelta_UtcNow was replaced and does not give the server''s time, as tests do it', N'DROP FUNCTION dbo.ufn_BlobDelta_UtcNow, then run script 03 again');
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtDatabase', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtDatabase AS RETURN 0');
@@ -692,10 +693,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 9;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 10;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 9
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 10
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -1,7 +1,7 @@
 -- 09: moves and copies of a job database. Version 2.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
--- (usp_BlobDelta_CheckServer in script 05). usp_BlobDelta_AddServer says that it moved;
+-- (usp_BlobDelta_CheckServer in script 03). usp_BlobDelta_AddServer says that it moved;
 -- usp_BlobDelta_BecomeOwnSource says that it is a copy. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;

@@ -4,7 +4,7 @@
 
 What is parsed:
   * every script of `sql/sqlserver`, batch by batch;
-  * every template of scripts 04 and 05, its placeholders filled as `usp_BlobDelta_ListPlaceholders` fills them, for a tree
+  * every template of script 04, its placeholders filled as `usp_BlobDelta_ListPlaceholders` fills them, for a tree
     and a flat table, with business units and without, and for a FileTable;
   * every text in a script that is executed as it stands but for the names in it (`REPLACE(N'...', N'{Db}', ...)`);
   * every file of FOLDER: the statements that the program sends, written there by
@@ -128,7 +128,7 @@ def pieces(folder):
             continue
         yield from batches(script.name, text)
         yield from executed(script.name, text)
-        if re.match(r"0[45]_", script.name):
+        if script.name.startswith("04_"):
             yield from templates(script.name, text)
     for statement in sorted(folder.iterdir()) if folder else []:
         yield statement.name, statement.read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ def refusal(text, version):
 
 def check_placeholders():
     """What is filled in here has the names that the engine fills in."""
-    text = (SCRIPTS / "05_BlobDeltaJobs_Engine.sql").read_text(encoding="utf-8")
+    text = (SCRIPTS / "03_BlobDeltaJobs_Schema.sql").read_text(encoding="utf-8")
     listed = text.split("INSERT INTO #Placeholder (Name, Value) VALUES", 1)[1].split("END;\nGO", 1)[0]
     engine = set(re.findall(r"\(N'(\w+)', ", listed))
     here = values(True, True, True).keys()

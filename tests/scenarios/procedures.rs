@@ -273,7 +273,8 @@ pub fn the_scripts_run_again_on_what_is_there_and_change_nothing(on: &Instance) 
         include_str!("../../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
         include_str!("../../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
         include_str!("../../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
-        include_str!("../../sql/sqlserver/10_BlobDeltaJobs_Rights.sql"),
+        include_str!("../../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
+        include_str!("../../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),
     ] {
         let mut batch = String::new();
         for line in script.lines().chain(["GO"]) {

@@ -1,4 +1,4 @@
--- 10: the role of the account that runs. Version 2.
+-- 11: the role of the account that runs. Version 2.
 --
 -- BlobDeltaRunner may start, resume, pack and look at runs, ask for keys, exclude them and log deletions. It may not write what
 -- says how a run is done: configuration, script templates, prepared scripts, the source's identity. Those are the deployer's:
@@ -13,9 +13,9 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version > 2)
 BEGIN
-    RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Rights.sql. Use the newer script; this one changes nothing.', 16, 1);
+    RAISERROR (N'This job database was deployed by a newer version of 11_BlobDeltaJobs_Rights.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
@@ -88,10 +88,10 @@ END;
 DROP TABLE #Door;
 GO
 UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Rights.sql' AND Version <= 2;
+WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version <= 2;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Rights.sql', 2
-WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Rights.sql');
+SELECT N'11_BlobDeltaJobs_Rights.sql', 2
+WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql');
 GO
 SET NOEXEC OFF;
 GO
