@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "structure/links.rs"]
+mod links;
 #[path = "structure/source.rs"]
 mod source;
 
@@ -273,8 +275,8 @@ fn the_sources_keep_the_rules() {
 }
 
 #[test]
-fn tests_and_benches_keep_their_size() {
-    let files = rust_files("tests").into_iter().chain(rust_files("benches"));
+fn tests_benches_and_examples_keep_their_size() {
+    let files = ["tests", "benches", "examples"].into_iter().flat_map(rust_files);
     let problems: Vec<String> = files.flat_map(|(path, text)| check_sizes(&Source::parse(&path, &text))).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod example;
 mod format_page;
 mod fuzz_corpus;
 mod unpack;

@@ -14,6 +14,7 @@ mod leftovers;
 mod memory;
 #[cfg(unix)]
 mod modes;
+mod pages;
 mod reconciled;
 mod refusals;
 mod replays;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The queries of manifests/FORMAT.md, section 5, give what its four rules say, and what a compaction gives.
+"""The queries in examples/ give what the four rules of manifests/FORMAT.md, section 5, say, and what a compaction gives.
 
     check_lake.py BUNDLES COMPACTED [--engine duckdb] [--engine polars] [--engine spark]
 
@@ -14,7 +14,10 @@ import sys
 
 import pyarrow.parquet as pq
 
-PAGE = pathlib.Path(__file__).parents[2] / "manifests" / "FORMAT.md"
+ROOT = pathlib.Path(__file__).parents[2]
+QUERIES = {engine: ROOT / "examples" / name for engine, name in [
+    ("duckdb", "latest_duckdb.sql"), ("polars", "latest_polars.py"), ("spark", "latest_spark.sql"),
+]}
 RANK = ["stream_id", "DeltaModifiedOn__ticks", "DeltaRunStartedAt__ticks", "DeltaRunId"]
 
 
@@ -43,25 +46,27 @@ def by_the_rules(folder):
 
 
 def unrun():
-    """Documents beside the page that print a query over parts: nobody would run it."""
-    root = PAGE.parents[1]
-    pages = [root / "README.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md"), *root.glob("sql/**/*.md")]
-    return [page for page in pages if any(call in page.read_text("utf-8") for call in ("read_parquet", "scan_parquet", "QUALIFY"))]
+    """Files that print a query over parts, beside those that are run here."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "examples").iterdir()]
+    pages += [page for folder in ("docs", "sql", "manifests") for page in (ROOT / folder).glob("**/*.md")]
+    calls = ("read_parquet", "scan_parquet", "QUALIFY", "USING parquet")
+    printed = [page for page in pages if any(call in page.read_text("utf-8") for call in calls)]
+    return [page for page in printed if page not in QUERIES.values()]
 
 
-def block(language, nth):
-    return PAGE.read_text("utf-8").split("## 5. ")[1].split(f"```{language}\n")[nth].split("```")[0]
+def query(engine):
+    return QUERIES[engine].read_text("utf-8")
 
 
 def duckdb():
     import duckdb as engine
 
-    return engine.connect().execute(block("sql", 1)).fetchall()
+    return engine.connect().execute(query("duckdb")).fetchall()
 
 
 def polars():
     names = {}
-    exec(block("python", 1), names)
+    exec(query("polars"), names)
     return names["latest"].rows()
 
 
@@ -70,7 +75,7 @@ def spark():
 
     session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    for statement in filter(str.strip, block("sql", 2).split(";")):
+    for statement in filter(str.strip, query("spark").split(";")):
         found = session.sql(statement.replace("path '", f"path '{os.getcwd()}/"))
     return [tuple(row) for row in found.collect()]
 
