@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 6.
+-- 03: the job database BlobDeltaJobs. Version 7.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
@@ -31,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 6)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 7)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -668,6 +668,18 @@ BEGIN
     THROW @Number, @Message, 1;
 END;
 GO
+-- The columns of #Column, which usp_BlobDelta_ReadColumns fills: its callers make it from here, SELECT * INTO #Column.
+-- Texts have the collation of the job database, and not tempdb's.
+IF OBJECT_ID(N'dbo.BlobDeltaColumnShape', N'V') IS NULL
+    EXEC (N'CREATE VIEW dbo.BlobDeltaColumnShape AS
+SELECT
+    CAST(NULL AS nvarchar(20)) COLLATE DATABASE_DEFAULT AS Role, CAST(NULL AS int) AS Ordinal,
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS DbName, CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS SchemaName,
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS TableName, CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS Name,
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS TypeName, CAST(NULL AS int) AS MaxLength, CAST(NULL AS int) AS NumberPrecision,
+    CAST(NULL AS int) AS NumberScale, CAST(NULL AS bit) AS IsNullable, CAST(NULL AS bit) AS IsComputed,
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS CollationName');
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
 GO
 -- Reads the columns of all that the tables of #Chosen are configured with into #BlobDeltaCatalog, both of the caller, so
@@ -1242,12 +1254,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
-    CREATE TABLE #Column (
-        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
-        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
-        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
-    );
+    SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
     CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
     EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, @WithTarget;
     SELECT
@@ -1268,10 +1275,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 6;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 7;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 6
+SELECT N'03_BlobDeltaJobs_Schema.sql', 7
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 5.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 6.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -21,7 +21,7 @@
 --   {TargetColumns} {SourceColumns} {AncestorColumns}  column lists; the last without blobs where f.IsForeign = 1
 --   {MaxDOP}                       a number
 --
--- A script that fails is named to whoever asks: usp_BlobDelta_FillScript and usp_BlobDelta_Execute say in the
+-- A script that fails is named to whoever asks: usp_BlobDelta_FillTable and usp_BlobDelta_Execute say in the
 -- session's context which one they work on, and an error leaves it standing there. That holds too where a
 -- server's error passes TRY/CATCH by. usp_BlobDelta_ScriptAtWork reads it.
 SET QUOTED_IDENTIFIER ON;
@@ -30,13 +30,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 5)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 6)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 6)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 7)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -312,54 +312,6 @@ BEGIN
         ELSE CONCAT(@Title, N' (', @Kind, N', of ', @Only, N' alone)')
     END;
     IF @Line <> N'0' SET @Script = CONCAT(@Script, N', line ', @Line);
-END;
-GO
-IF OBJECT_ID(N'dbo.usp_BlobDelta_FillScript', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FillScript AS RETURN 0');
-GO
--- Replaces every {Name} in a row of #Script by its value in #Placeholder, both of the caller.
-ALTER PROCEDURE dbo.usp_BlobDelta_FillScript
-    @TableName nvarchar(400),
-    @ScriptName nvarchar(64)
-AS
-BEGIN
-    SET NOCOUNT ON;
-    SET XACT_ABORT ON;
-    DECLARE @Text nvarchar(max), @Filled nvarchar(max), @Message nvarchar(2000), @Open bigint, @Close bigint, @Name nvarchar(128), @Value nvarchar(max),
-        @AtWork nvarchar(500), @Line int = 1, @Before nvarchar(max);
-    SET @AtWork = CONCAT(@ScriptName, N' 0 ', @TableName);
-    EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
-    SET @Text = (SELECT ScriptText FROM #Script WHERE ScriptName = @ScriptName);
-    SET @Filled = N'';
-    SET @Open = CHARINDEX(N'{', @Text);
-    WHILE @Open > 0
-    BEGIN
-        SET @Before = SUBSTRING(@Text, 1, @Open - 1);
-        -- The stop keeps LEN from leaving out blanks at the end.
-        SET @Line = @Line + LEN(CONCAT(@Before, N'.')) - LEN(CONCAT(REPLACE(@Before, NCHAR(10), N''), N'.'));
-        SET @Close = CHARINDEX(N'}', @Text, @Open);
-        IF @Close = 0
-        BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' has an opening brace without a closing one in line ', @Line);
-            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
-        END;
-        SET @Name = SUBSTRING(@Text, @Open + 1, @Close - @Open - 1);
-        IF NOT EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Name)
-        BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses the unknown placeholder {', @Name, N'} in line ', @Line, N'; script 04 lists those that there are');
-            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
-        END;
-        SET @Value = (SELECT Value FROM #Placeholder WHERE Name = @Name);
-        IF @Value IS NULL
-        BEGIN
-            SET @Message = CONCAT(@TableName, N': the script ', @ScriptName, N' uses {', @Name, N'} in line ', @Line, N', which the configuration of this table leaves empty');
-            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
-        END;
-        SET @Filled = CONCAT(@Filled, @Before, @Value);
-        SET @Text = SUBSTRING(@Text, @Close + 1, 1000000000);
-        SET @Open = CHARINDEX(N'{', @Text);
-    END;
-    UPDATE #Script SET ScriptText = CONCAT(@Filled, @Text) WHERE ScriptName = @ScriptName;
-    EXEC sp_set_session_context N'BlobDeltaScript', NULL;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_Execute', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_Execute AS RETURN 0');
@@ -1042,17 +994,17 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @HasBrace bit, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max),
+    DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @AtWork nvarchar(500), @Open bigint, @Close bigint, @Line bigint, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max),
         @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
         @Unit nvarchar(max), @InScope nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max);
+    UPDATE #Placeholder SET Value = REPLACE(Value, N'{', N'{}') WHERE CHARINDEX(N'{', Value) > 0;
     -- One that stands for nothing stays as it is, and is told below.
     SELECT
         @IsTree = MAX(CASE WHEN Name = N'ParentPathColumn' AND Value IS NOT NULL THEN 1 ELSE 0 END),
         @HasUnits = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' AND Value IS NOT NULL THEN 1 ELSE 0 END),
-        @HasBrace = MAX(CASE WHEN CHARINDEX(N'{', Value) > 0 THEN 1 ELSE 0 END),
         @SourceTable = COALESCE(MAX(CASE WHEN Name = N'SourceTable' THEN Value END), N'{SourceTable}'),
         @TargetTable = COALESCE(MAX(CASE WHEN Name = N'TargetTable' THEN Value END), N'{TargetTable}'),
         @MetadataTable = COALESCE(MAX(CASE WHEN Name = N'MetadataTable' THEN Value END), N'{MetadataTable}'),
@@ -1100,27 +1052,37 @@ BEGIN
     SELECT ScriptName, 0, ScriptText FROM #Own
     WHERE (IsOfTrees = 0 OR @IsTree = 1) AND (IsOfUnits = 0 OR @HasUnits = 1);
 
-    -- All scripts at once; where a name has a brace in it, which could then be taken for a placeholder, none.
-    IF @HasBrace = 0
+    -- All at once. A brace in a name, which is not to be taken for a placeholder's, is written as {} until all are filled.
+    UPDATE #Script SET ScriptText = REPLACE(ScriptText, N'{}', N'{ }') WHERE CHARINDEX(N'{}', ScriptText) > 0;
+    UPDATE #Script SET ScriptText =
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
+        N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
+        N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
+    UPDATE #Script SET ScriptText =
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{RowBytes}', @RowBytes), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+        N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
+        N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', REPLACE(ScriptText, N'{}', N'')) > 0);
+    IF @Name IS NOT NULL
     BEGIN
-        UPDATE #Script SET ScriptText =
-            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-            N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
-            N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
-            N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
-        UPDATE #Script SET ScriptText =
-            REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-            N'{RowBytes}', @RowBytes), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
-            N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
-            N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
+        SET @AtWork = CONCAT(@Name, N' 0 ', @TableName);
+        EXEC sp_set_session_context N'BlobDeltaScript', @AtWork;
+        SET @Given = (SELECT REPLACE(ScriptText, N'{}', N'') FROM #Script WHERE ScriptName = @Name);
+        SELECT @Open = CHARINDEX(N'{', @Given), @Close = CHARINDEX(N'}', @Given, CHARINDEX(N'{', @Given));
+        -- The stop keeps LEN from leaving out blanks at the end.
+        SET @Line = 1 + LEN(CONCAT(LEFT(@Given, @Open - 1), N'.')) - LEN(CONCAT(REPLACE(LEFT(@Given, @Open - 1), NCHAR(10), N''), N'.'));
+        SET @Given = CASE WHEN @Close > 0 THEN SUBSTRING(@Given, @Open + 1, @Close - @Open - 1) END;
+        SET @Message = CONCAT(@TableName, N': the script ', @Name, CASE
+            WHEN @Close = 0 THEN CONCAT(N' has an opening brace without a closing one in line ', @Line)
+            WHEN EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Given)
+                THEN CONCAT(N' uses {', @Given, N'} in line ', @Line, N', which the configuration of this table leaves empty')
+            ELSE CONCAT(N' uses the unknown placeholder {', LEFT(@Given, 128), N'} in line ', @Line, N'; script 04 lists those that there are')
+        END);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
-    -- What has a brace yet is gone through one by one, and an error says where it stands.
-    SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0);
-    WHILE @Name IS NOT NULL
-    BEGIN
-        EXEC dbo.usp_BlobDelta_FillScript @TableName, @Name;
-        SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', ScriptText) > 0 AND ScriptName > @Name);
-    END;
+    UPDATE #Script SET ScriptText = REPLACE(ScriptText, N'{}', N'{') WHERE CHARINDEX(N'{}', ScriptText) > 0;
     UPDATE #Script SET ScriptText = CONCAT(ScriptText, N'
     SET @Rows = @@ROWCOUNT;') WHERE IsTemplate = 1;
     -- The keys of a window are gathered beside the queue, where nobody waits for them, and are put into it in chunks.
@@ -1161,12 +1123,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Dop int;
-    CREATE TABLE #Column (
-        Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Ordinal int NOT NULL, DbName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, SchemaName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
-        TableName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
-        NumberPrecision int NOT NULL, NumberScale int NOT NULL, IsNullable bit NOT NULL, IsComputed bit NOT NULL,
-        CollationName nvarchar(128) COLLATE DATABASE_DEFAULT NULL
-    );
+    SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
     CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
     CREATE TABLE #Own (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsOfTrees bit NOT NULL, IsOfUnits bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
     CREATE TABLE #Script (ScriptName nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, IsTemplate bit NOT NULL, ScriptText nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
@@ -1219,10 +1176,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 5;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 6;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 5
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 6
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -219,7 +219,7 @@ fn with_kinds(world: &mut World) {
         Column::new("Pages", SqlType::Int, true),
     ];
     world.backend.create_table(&table.metadata, &columns, "Id", &[]).unwrap();
-    let kinds = [(1, Some("file")), (2, Some("it's, so")), (3, Some("note")), (4, None), (5, Some("note"))];
+    let kinds = [(1, Some("file")), (2, Some("it's {KeyColumn},{}{")), (3, Some("note")), (4, None), (5, Some("note"))];
     for (number, kind) in kinds {
         let letter = if number == 5 { X } else { A };
         let row = vec![
@@ -244,7 +244,7 @@ pub fn a_filter_says_which_metadata_counts(on: &Instance) {
     let mut options = world.options();
     options.request.table = Some(world.table.name.clone());
     for (filter, taken, pending, out_of_scope, inventory) in [
-        (Some("Kind=file,'it''s, so'"), vec![1, 2], 0, 0, vec![1, 2]),
+        (Some("Kind=file,'it''s {KeyColumn},{}{'"), vec![1, 2], 0, 0, vec![1, 2]),
         (Some("pages=3,4"), vec![3], 1, 0, vec![3, 4]),
         (None, vec![1, 2, 3], 1, 1, vec![1, 2, 3, 4]),
     ] {
