@@ -10,6 +10,7 @@ mod chains;
 mod commands;
 mod copies;
 mod demo;
+mod embedded;
 mod leftovers;
 mod memory;
 #[cfg(unix)]

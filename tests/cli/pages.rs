@@ -144,6 +144,7 @@ fn words(line: &str) -> Vec<String> {
 fn commands(line: &str) -> Vec<Vec<String>> {
     let meant = |word: &String| match word.as_str() {
         "RUNID" | "GUID" | "KEY" => SOME_GUID.to_owned(),
+        "TABLE" | "NAME" => "Files.dbo.Attachment".to_owned(),
         "N" => "1".to_owned(),
         server if server.starts_with("Server=") => "sqlite:nowhere".to_owned(),
         url if url.contains("://") && !url.starts_with("file:") => "nowhere".to_owned(),
