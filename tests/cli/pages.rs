@@ -158,12 +158,13 @@ fn commands(line: &str) -> Vec<Vec<String>> {
 }
 
 /// Why the binary does not take a command, if it does not. Nothing that is there is touched: a whole command is called
-/// in an empty folder, where it fails for want of what it names; the rest with `--help`.
+/// in an empty folder, where it fails for want of what it names; the rest, and what needs nothing, with `--help`.
 fn refusal(shown: &Shown, folder: &Path) -> Option<String> {
     let mut command = binary(folder);
     command.args(shown.words.iter().filter(|word| *word != "…"));
     let is_cut = shown.words.iter().any(|word| word == "…");
-    if !shown.is_whole || is_cut || shown.words[0] == "demo" {
+    let needs_nothing = shown.words[0] == "demo" || shown.words.iter().any(|word| word == "--create");
+    if !shown.is_whole || is_cut || needs_nothing {
         command.arg("--help");
     }
     let ended = command.output().unwrap();

@@ -64,6 +64,15 @@ fn broken_links(page: &Path, text: &str) -> Vec<String> {
     problems
 }
 
+/// Files and folders of the project that a page names in its prose, and that are not there.
+fn unknown_paths(text: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["benches/", "docs/", "examples/", "fixtures/", "manifests/", "sql/", "src/", "tests/"];
+    let spans = text.split('`').skip(1).step_by(2).filter(|span| folders.iter().any(|folder| span.starts_with(folder)));
+    let paths = spans.filter(|span| span.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)));
+    paths.filter(|path| !root.join(path).exists()).map(str::to_owned).collect()
+}
+
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut pages, mut folders) =
@@ -88,6 +97,17 @@ fn every_link_of_a_page_leads_somewhere() {
         pages.iter().flat_map(|page| broken_links(page, &fs::read_to_string(page).unwrap())).collect();
     assert!(pages.len() > 12, "the pages were not found");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The history in CHANGELOG.md may name what is no more.
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let prose = text.split("```").step_by(2).collect::<String>();
+        assert_eq!(unknown_paths(&prose), [""; 0], "{} names what is not there", page.display());
+    }
+    assert_eq!(unknown_paths("`src/lib.rs`, `src/libs.rs` and `sql/…`"), ["src/libs.rs"]);
 }
 
 /// Who looks for something begins at README.md.
