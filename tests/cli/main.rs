@@ -16,6 +16,8 @@ mod memory;
 #[cfg(unix)]
 mod modes;
 mod pages;
+#[cfg(unix)]
+mod readme;
 mod reconciled;
 mod refusals;
 mod replays;
