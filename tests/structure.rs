@@ -7,6 +7,8 @@
 
 #[path = "structure/links.rs"]
 mod links;
+#[path = "structure/measures.rs"]
+mod measures;
 #[path = "structure/source.rs"]
 mod source;
 
