@@ -1,5 +1,6 @@
 //! README.md and the pages are followed: their blocks of commands are given to a shell, in the order in which they
-//! stand, in a folder in which the demo was made.
+//! stand, in a folder in which the demo was made. What they show of the demo is what it prints
+//! (`BLOBDELTA_WRITE_PAGES=1` writes docs/demo.md anew).
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +12,8 @@ fn blocks(page: &str) -> Vec<String> {
     blocks.map(str::to_owned).collect()
 }
 
-/// Runs a block, and ends with its first failure.
-fn follow(folder: &Path, block: &str) {
+/// Runs a block, ends with its first failure, and gives what it printed.
+fn follow(folder: &Path, block: &str) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_blobdelta"));
     let mut places = vec![binary.parent().unwrap().to_owned()];
     places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
@@ -21,6 +22,48 @@ fn follow(folder: &Path, block: &str) {
     let ended = shell.env_remove("BLOBDELTA_CONNECTION").output().unwrap();
     let (out, said) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "{block}\n{out}\n{said}");
+    out.into_owned()
+}
+
+/// What the demo printed, without what is another each time: names of bundles, their sizes, by how much times were set back.
+fn lasting(printed: &str) -> Vec<String> {
+    let words = |line: &str| -> Vec<String> {
+        let is_other = line.trim_start().starts_with("good:") || line.contains("set back by");
+        let words = line.split(' ').map(|word| match word.split_once("-demo/bundles/") {
+            Some((folder, _)) => format!("{folder}-demo/bundles/…"),
+            None if is_other && word.contains(|c: char| c.is_ascii_digit()) => "…".to_owned(),
+            None => word.to_owned(),
+        });
+        words.collect()
+    };
+    printed.trim().lines().map(|line| words(line).join(" ")).collect()
+}
+
+/// The blocks of output in a page.
+fn shown(page: &str) -> Vec<&str> {
+    page.split("\n```text\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn the_demo_prints_what_its_page_and_readme_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = follow(folder.path(), "blobdelta demo");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("docs/demo.md");
+    let mut page = std::fs::read_to_string(&file).unwrap();
+    if std::env::var_os("BLOBDELTA_WRITE_PAGES").is_some() && lasting(shown(&page)[0]) != lasting(&printed) {
+        page = page.replace(shown(&page)[0], printed.trim());
+        std::fs::write(&file, &page).unwrap();
+    }
+    assert_eq!(lasting(shown(&page)[0]), lasting(&printed), "docs/demo.md shows something else");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for line in shown(&readme)[0].lines() {
+        let begins = line.trim_end_matches('…');
+        assert!(
+            printed.lines().any(|printed| printed.starts_with(begins)),
+            "README.md shows a line that the demo does not print: {line}"
+        );
+    }
 }
 
 #[test]
@@ -29,7 +72,9 @@ fn readme_is_followed_by_an_operator_and_a_receiver() {
     let blocks = blocks("README.md");
     assert_eq!(blocks.len(), 2, "README.md has another number of blocks to follow");
     follow(folder.path(), "blobdelta demo");
-    blocks.iter().for_each(|block| follow(folder.path(), block));
+    for block in &blocks {
+        follow(folder.path(), block);
+    }
     assert!(folder.path().join("restored/Restored.sqlite").is_file());
     assert!(folder.path().join("files").is_dir());
 }
@@ -40,7 +85,9 @@ fn the_receivers_page_is_followed() {
     follow(folder.path(), "blobdelta demo && mkdir outgoing && blobdelta ship blobdelta-demo/bundles outgoing");
     let blocks = blocks("docs/receiver.md");
     assert!(!blocks.is_empty());
-    blocks.iter().for_each(|block| follow(folder.path(), block));
+    for block in &blocks {
+        follow(folder.path(), block);
+    }
 }
 
 /// Its two scripts go through SQLite's own shell, where it is installed.
