@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "structure/cited.rs"]
+mod cited;
 #[path = "structure/links.rs"]
 mod links;
 #[path = "structure/measures.rs"]
