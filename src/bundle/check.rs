@@ -53,8 +53,36 @@ impl Loose {
     }
 }
 
+impl Manifest {
+    /// The canonical bytes, ending in one LF. Files and tables are to be in order already.
+    ///
+    /// # Errors
+    /// Internal: content that the format's limits do not allow.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let bytes = canonical::to_bytes(self)?;
+        // What this program would refuse to read, it does not write.
+        match Self::from_bytes(&bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Error::internal("the manifest would not be readable").caused_by(error)),
+        }
+    }
+
+    /// Reads and checks a manifest of which the hash was checked before.
+    ///
+    /// # Errors
+    /// Verification: see `canonical` and `check`; a version or a requirement that this program
+    /// does not know says which is needed.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        canonical::check(bytes)?;
+        version(bytes)?;
+        let manifest: Self = canonical::typed(bytes)?;
+        content(&manifest)?;
+        Ok(manifest)
+    }
+}
+
 /// Whether this program can read a manifest at all; looked at before anything else of it.
-pub(super) fn version(bytes: &[u8]) -> Result<()> {
+fn version(bytes: &[u8]) -> Result<()> {
     let Head { format, format_version, requires } = canonical::typed(bytes)?;
     let format = format.text();
     let major = format.and_then(|format| format.strip_prefix(FORMAT_URI_BASE)).ok_or_else(|| {
@@ -76,7 +104,7 @@ pub(super) fn version(bytes: &[u8]) -> Result<()> {
 }
 
 /// Whether the content agrees with itself.
-pub(super) fn content(manifest: &Manifest) -> Result<()> {
+fn content(manifest: &Manifest) -> Result<()> {
     if manifest.run.pack_number == 0 {
         return Err(Error::verification("the number of the pack is 0, and packs are numbered from 1"));
     }

@@ -4,7 +4,7 @@
 use super::access::{Access, Distrust, Policy};
 use super::archive::{self, Archive, Identities};
 use super::content::Content;
-use super::folder::{self, Entry};
+use super::folder::{self, Entry, missing, read_failed};
 use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
@@ -301,21 +301,4 @@ impl Container {
 fn neither(what: &str) -> Error {
     Error::usage(format!("there is no such bundle: this is {what}"))
         .hint("name a folder that ends in .bundle, or an archive that ends in .bundle.tar or .bundle.tar.age")
-}
-
-/// A file that a list names and that is not there.
-pub(super) fn missing(place: PathBuf) -> Error {
-    Error::verification("a file of the bundle is missing").file(place)
-}
-
-/// A read that failed: of a disk, or of an encrypted archive that was changed.
-pub(super) fn read_failed(place: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            Error::verification("this file cannot be read: the archive that holds it was changed")
-                .file(place)
-                .caused_by(error)
-        }
-        _ => Error::io("read", place, error),
-    }
 }

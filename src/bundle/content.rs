@@ -6,48 +6,14 @@
 
 use super::block::Block;
 use super::pinned::Pins;
-use crate::durable::is_ours_alone;
+use super::read_at::ReadAt;
 use crate::error::Result;
 use crate::model::digest::{Hasher, Sha256};
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-
-/// Something that can be read at any offset, by several readers at once.
-pub(super) trait ReadAt: Send + Sync {
-    /// Reads some bytes from `offset` on; 0 only at the end, or for an empty buffer.
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-
-    /// Whether nobody else can change it between one read and the next.
-    fn is_steady(&self) -> bool {
-        false
-    }
-}
-
-#[cfg(unix)]
-impl ReadAt for File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
-    }
-
-    fn is_steady(&self) -> bool {
-        is_ours_alone(self)
-    }
-}
-
-#[cfg(windows)]
-impl ReadAt for File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
-    }
-
-    fn is_steady(&self) -> bool {
-        is_ours_alone(self)
-    }
-}
 
 /// See the module's text.
 #[derive(Clone)]

@@ -1,9 +1,9 @@
 //! Looking into a bundle's folder without ever following a link out of it.
 
-use super::container::missing;
 use crate::durable::{Disk, EntryKind};
 use crate::error::{Error, Result};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Deeper than any bundle: `data/t001-x/blob/<sha>.zst` is 4.
@@ -50,4 +50,21 @@ pub fn list(disk: &dyn Disk, root: &Path) -> Result<Vec<Entry>> {
 pub(super) fn open(disk: &dyn Disk, root: &Path, path: &str) -> Result<(File, u64)> {
     let full = root.join(path);
     disk.read(&full)?.ok_or_else(|| missing(full))
+}
+
+/// A file that a list names and that is not there.
+pub(super) fn missing(place: PathBuf) -> Error {
+    Error::verification("a file of the bundle is missing").file(place)
+}
+
+/// A read that failed: of a disk, or of an encrypted archive that was changed.
+pub(super) fn read_failed(place: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Error::verification("this file cannot be read: the archive that holds it was changed")
+                .file(place)
+                .caused_by(error)
+        }
+        _ => Error::io("read", place, error),
+    }
 }

@@ -13,6 +13,8 @@ use std::fmt;
 
 /// The declaration of BagIt.
 pub const BAGIT_TXT: &str = "bagit.txt";
+/// The whole of [`BAGIT_TXT`] (RFC 8493, section 2.1.1).
+pub const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 /// The bag's description.
 pub const BAG_INFO_TXT: &str = "bag-info.txt";
 /// The authority on what the bundle holds.

@@ -7,7 +7,6 @@
 use super::canonical::few;
 use super::layout::{BundleName, TableFolder};
 use super::version::FormatVersion;
-use super::{canonical, check};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::column::Column;
@@ -462,32 +461,6 @@ impl Manifest {
     /// archives.
     pub(super) fn started_seconds(&self) -> u64 {
         u64::try_from(self.run.started_at.0.unix_micros_floor().div_euclid(1_000_000)).unwrap_or(0)
-    }
-
-    /// The canonical bytes, ending in one LF. Files and tables are to be in order already.
-    ///
-    /// # Errors
-    /// Internal: content that the format's limits do not allow.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let bytes = canonical::to_bytes(self)?;
-        // What this program would refuse to read, it does not write.
-        match Self::from_bytes(&bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(Error::internal("the manifest would not be readable").caused_by(error)),
-        }
-    }
-
-    /// Reads and checks a manifest of which the hash was checked before.
-    ///
-    /// # Errors
-    /// Verification: see `canonical` and `check`; a version or a requirement that this program
-    /// does not know says which is needed.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        canonical::check(bytes)?;
-        check::version(bytes)?;
-        let manifest: Self = canonical::typed(bytes)?;
-        check::content(&manifest)?;
-        Ok(manifest)
     }
 
     /// A table by its configured name.

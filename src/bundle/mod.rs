@@ -62,6 +62,7 @@ mod part_read;
 mod pinned;
 mod publish;
 mod read;
+mod read_at;
 mod remote;
 mod schema_sql;
 mod send;

@@ -6,7 +6,7 @@
 //! that nobody can look for other bytes of the same hash: SipHash is made for that (Aumasson and
 //! Bernstein, 2012), and takes a fraction of the time of SHA-256.
 
-use super::content::ReadAt;
+use super::read_at::ReadAt;
 use bytes::Bytes;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;

@@ -10,16 +10,17 @@ use super::access::{Access, Distrust};
 use super::blob::BlobReader;
 use super::canonical::MAX_BYTES;
 use super::checksums::{self, Checksum};
-use super::container::{Container, missing, read_failed};
+use super::container::Container;
 use super::content::Content;
+use super::folder::{missing, read_failed};
 use super::layout::{
-    BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
+    BAG_INFO_TXT, BAGIT_DECLARATION, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE,
+    TAG_LIST, check_tag_path,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::threads;
 use super::pinned::Pins;
 use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
-use super::staged::{BAGIT_DECLARATION, tag_path};
 use crate::durable::EntryKind;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -87,7 +88,7 @@ impl Bundle {
         let root_sha256 = Sha256::of(&list);
         container.check_marker(root_sha256)?;
         let signed_by = container.vouched(&list)?;
-        let tags = checksums::parse(&list, tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
+        let tags = checksums::parse(&list, check_tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
         let declaration = tag_bytes(&container, &tags, BAGIT_TXT)?;
         if declaration != BAGIT_DECLARATION.as_bytes() {
             return Err(

@@ -5,9 +5,10 @@
 //! ahead where somebody reads on, and a little where somebody jumps, so that looking at tag files
 //! fetches no part.
 
-use super::content::{Content, ReadAt};
+use super::content::Content;
 use super::folder::Entry;
 use super::layout::BundleName;
+use super::read_at::ReadAt;
 use crate::durable::EntryKind;
 use crate::durable::Local;
 use crate::error::{Error, Result};

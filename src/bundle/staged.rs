@@ -11,8 +11,8 @@ use super::checksums::{self, Checksum};
 use super::container::Container;
 use super::folder;
 use super::layout::{
-    BAG_INFO_TXT, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE, TAG_LIST,
-    TableFolder, check_tag_path,
+    BAG_INFO_TXT, BAGIT_DECLARATION, BAGIT_TXT, BundleName, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath,
+    SIGNATURE, TAG_LIST, TableFolder,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::{PartOptions, PartWriter};
@@ -28,9 +28,6 @@ use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The whole of `bagit.txt` (RFC 8493, section 2.1.1).
-pub(super) const BAGIT_DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
 /// See the module's text.
 pub struct Staged {
@@ -271,9 +268,4 @@ impl TableStage {
         )?;
         self.disk.remove_file(&self.root.join(self.folder.schema_path()))
     }
-}
-
-/// Whether a path may stand in the list of tag files; for readers.
-pub(super) fn tag_path(path: &str) -> Result<()> {
-    check_tag_path(path)
 }

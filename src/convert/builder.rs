@@ -4,13 +4,15 @@
 //! is sealed, which may be on another thread than that which reads. A value over the inline limit ([`Cell::Large`]) leaves a slot: whoever
 //! reads it into `blob/` names the file and its hash before the batch can be finished.
 
-use super::encode::{Encoder, encoder};
+use super::encode::Encoder;
 use super::plan::ColumnPlan;
+use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::digest::Sha256;
 use crate::model::fit;
 use crate::model::id::Guid;
+use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use arrow::array::{Array as _, ArrayRef, BinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
 use std::sync::Arc;
@@ -279,4 +281,11 @@ fn reference_array(references: &[Option<String>]) -> ArrayRef {
     let mut builder = StringBuilder::new();
     references.iter().for_each(|reference| builder.append_option(reference.as_deref()));
     Arc::new(builder.finish())
+}
+
+/// The encoder of a type.
+fn encoder(sql_type: SqlType) -> Result<Box<dyn Encoder>> {
+    let families = [numbers::encoder, text::encoder, binary::encoder, guid::encoder, times::encoder];
+    let found = families.iter().find_map(|family| family(sql_type));
+    found.ok_or_else(|| Error::internal(format!("no encoder for {sql_type}")))
 }

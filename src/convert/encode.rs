@@ -1,9 +1,6 @@
 //! What the type families share: encoders of one column.
 
-use super::{binary, guid, numbers, text, times};
-use crate::error::{Error, Result};
 use crate::model::cell::Cell;
-use crate::model::sqltype::SqlType;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveBuilder};
 use std::sync::Arc;
 
@@ -14,13 +11,6 @@ pub(super) trait Encoder: Send {
 
     /// Gives the value's array and those of ticks and offset, and starts anew.
     fn finish(&mut self, out: &mut Vec<ArrayRef>);
-}
-
-/// The encoder of a type.
-pub(super) fn encoder(sql_type: SqlType) -> Result<Box<dyn Encoder>> {
-    let families = [numbers::encoder, text::encoder, binary::encoder, guid::encoder, times::encoder];
-    let found = families.iter().find_map(|family| family(sql_type));
-    found.ok_or_else(|| Error::internal(format!("no encoder for {sql_type}")))
 }
 
 /// Cells of one Arrow primitive type.

@@ -4,9 +4,10 @@
 //! looked at then: the order of members, padding, the end. What follows the end is refused.
 
 use super::header::{BLOCK, Header};
-use crate::bundle::content::{Content, ReadAt};
+use crate::bundle::content::Content;
 use crate::bundle::folder::Entry;
 use crate::bundle::layout::{BundleName, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path};
+use crate::bundle::read_at::ReadAt;
 use crate::durable::EntryKind;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;

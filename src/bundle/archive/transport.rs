@@ -4,7 +4,8 @@
 //! An archive is encrypted to X25519 recipients alone. Every chunk of 64 KiB is authenticated as
 //! it is read, and the length of the whole before anything is, so a cut is an error like a flip.
 
-use crate::bundle::content::{Content, ContentReader, ReadAt};
+use crate::bundle::content::{Content, ContentReader};
+use crate::bundle::read_at::ReadAt;
 use crate::error::{Error, Result};
 use age::secrecy::SecretString;
 use std::fs::File;

@@ -4,11 +4,8 @@
 //! be changed without the key (`version`, `reserved`). So what was read is made anew from the only
 //! parts that may differ, key and signature, and has to come out as the same bytes.
 
-use super::check::Refusal;
+use super::refusal::Refusal;
 use ssh_key::{Algorithm, HashAlg, LineEnding, SshSig};
-
-/// What a signature of a bundle is for; one that was made for anything else is refused.
-pub const NAMESPACE: &str = "blobdelta-bundle-v1";
 
 /// No signature file is larger; one of Ed25519 has some 300 bytes.
 pub const MAX_SIGNATURE_BYTES: u64 = 64 << 10;

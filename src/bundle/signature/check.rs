@@ -1,9 +1,9 @@
 //! Whether a signature fits a list of hashes, and is by somebody who may sign.
 
 use super::allowed::{AllowedSigners, Verdict};
-use super::armour::{NAMESPACE, decode};
+use super::armour::decode;
+use super::refusal::{NAMESPACE, Refusal};
 use ssh_key::{HashAlg, PublicKey};
-use std::fmt;
 
 /// Who vouches for a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,27 +12,6 @@ pub struct SignedBy {
     pub principals: String,
     /// Of the key: `SHA256:` and base64, as `ssh-keygen -l` prints it.
     pub fingerprint: String,
-}
-
-/// Why a signature is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Not an armoured SSHSIG by an Ed25519 key; the text says what is wrong.
-    Unreadable(String),
-    /// Readable, but not byte for byte what `ssh-keygen` writes.
-    NotCanonical,
-    /// Made for this namespace.
-    OtherNamespace(String),
-    /// Made for other bytes, or changed.
-    DoesNotFit,
-    /// Made by this key, which no line allows.
-    NotAllowed(String),
-    /// Made by a key whose line has a `namespaces` that does not cover ours.
-    NamespaceNotAllowed(String),
-    /// Made by a key that may sign only from a later time on (fingerprint, time).
-    NotYetValid(String, String),
-    /// Made by a key whose `valid-before` has passed (fingerprint, time).
-    Expired(String, String),
 }
 
 /// Checks an armoured signature of these bytes, at `now`: seconds since 1970, UTC. The time that
@@ -57,24 +36,3 @@ pub fn check(signature: &[u8], signed: &[u8], allowed: &AllowedSigners, now: i64
         Verdict::Unknown => Err(Refusal::NotAllowed(fingerprint)),
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(why) => write!(f, "not a signature that can be read: {why}"),
-            Self::NotCanonical => f.write_str("not in the one form in which ssh-keygen writes a signature"),
-            Self::OtherNamespace(other) => {
-                write!(f, "made for the namespace {other:?}, and a bundle's is {NAMESPACE:?}")
-            }
-            Self::DoesNotFit => f.write_str("the signature is not one of these bytes"),
-            Self::NotAllowed(key) => write!(f, "signed by {key}, whom the file of allowed signers does not name"),
-            Self::NamespaceNotAllowed(key) => {
-                write!(f, "signed by {key}, whom the file of allowed signers does not allow {NAMESPACE:?}")
-            }
-            Self::NotYetValid(key, at) => write!(f, "signed by {key}, which is valid only after {at}"),
-            Self::Expired(key, at) => write!(f, "signed by {key}, which was valid until {at}"),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}

@@ -9,12 +9,14 @@ mod agent;
 mod allowed;
 mod armour;
 mod check;
+mod refusal;
 mod scope;
 mod signer;
 mod validity;
 
 pub use allowed::AllowedSigners;
-pub use armour::{MAX_SIGNATURE_BYTES, NAMESPACE};
-pub use check::{Refusal, SignedBy, check};
+pub use armour::MAX_SIGNATURE_BYTES;
+pub use check::{SignedBy, check};
+pub use refusal::{NAMESPACE, Refusal};
 pub use scope::SignerScope;
 pub use signer::Signer;

@@ -4,7 +4,8 @@
 //! key is never written, printed or kept longer than the signer lives.
 
 use super::agent;
-use super::armour::{HASH, NAMESPACE, encode};
+use super::armour::{HASH, encode};
+use super::refusal::NAMESPACE;
 use crate::error::{Error, Kind, Result};
 use ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey, SshSig};
 use std::fmt;
