@@ -15,6 +15,7 @@ mod rows;
 mod script;
 mod server;
 mod stage;
+mod teller;
 mod walk;
 
 pub use compare::Comparison;

@@ -7,39 +7,19 @@ use super::options::{DemoOptions, DemoReport, Folders};
 use super::plant::plant;
 use super::rows::measure;
 use super::server::{Outcome, Played, check_free, clear, play_all};
-use super::stage::{Stage, quoted};
+use super::stage::{Stage, quoted, run_all};
+use super::teller::Teller;
 use super::walk::{Walked, walk};
 use crate::backend::Backend;
 use crate::durable::{Disk as _, Local};
-use crate::engine::{self, PackOptions, RunOptions, RunReport};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
-use crate::model::run::{RunRequest, Scope, Status};
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use crate::monitor::Monitor;
 use crate::replay::{ReplayOptions, replay, target_database};
 use crate::verify::{Level, verify};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-/// Tells the person who watches.
-pub(super) struct Teller<'a> {
-    narrator: &'a dyn Fn(&str),
-}
-
-impl Teller<'_> {
-    pub(super) fn say(&self, text: impl AsRef<str>) {
-        (self.narrator)(text.as_ref());
-    }
-
-    /// A step, and the command that does it.
-    fn step(&self, number: u8, text: &str, command: &str) {
-        self.say(format!("\n{number}. {text}"));
-        if !command.is_empty() {
-            self.say(format!("   $ {command}"));
-        }
-    }
-}
 
 /// Plays the demo. `narrator` is given whole lines.
 ///
@@ -48,7 +28,7 @@ impl Teller<'_> {
 /// not what it has to be; whatever the steps say.
 pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Monitor) -> Result<DemoReport> {
     options.check()?;
-    let teller = Teller { narrator };
+    let teller = Teller::new(narrator);
     let walked = if options.rows.is_none() { Some(walk(&options.from)?) } else { None };
     let folders = Folders::of(&options.dir);
     let stage = Stage::new(options, &folders);
@@ -85,34 +65,6 @@ fn cleared(played: Result<DemoReport>, stage: &Stage, keep: bool, teller: &Telle
         server.left = left;
     }
     Ok(report)
-}
-
-/// A run over all tables, with bundles.
-pub(super) fn run_all(
-    backend: &mut dyn Backend,
-    out: &Path,
-    batch_size: Option<u32>,
-    monitor: &dyn Monitor,
-) -> Result<RunReport> {
-    let request =
-        RunRequest { requested_by: "demo".into(), table: None, scope: Scope::All, batch_size, max_dop: 2, from: None };
-    let options = RunOptions {
-        request,
-        resume: None,
-        take_over: None,
-        out: Some(out.to_owned()),
-        backup_slice: None,
-        pack: PackOptions::default(),
-        lease_seconds: 300,
-    };
-    let report = engine::run(backend, &options, &Local, monitor)?;
-    match report.run.status {
-        Status::Completed => Ok(report),
-        status => {
-            let why = report.run.error.clone().unwrap_or_else(|| status.as_str().to_owned());
-            Err(Error::new(Kind::PartlyFailed, format!("the run did not complete: {why}")).run(report.run.id))
-        }
-    }
 }
 
 /// Where the last window of each table ended.

@@ -7,11 +7,16 @@
 use super::names;
 use super::options::{DemoOptions, Folders};
 use crate::backend::{Backend, Connection, OpenOptions};
-use crate::error::Result;
+use crate::durable::Local;
+use crate::engine::{self, PackOptions, RunOptions, RunReport};
+use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ManualClock, SystemClock};
 use crate::model::name::TableName;
+use crate::model::run::{RunRequest, Scope, Status};
 use crate::model::table::TableConfig;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp};
+use crate::monitor::Monitor;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Runs are so far apart; the last one plays now.
@@ -183,5 +188,33 @@ pub(super) fn quoted(text: &str) -> String {
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// A run over all tables, with bundles.
+pub(super) fn run_all(
+    backend: &mut dyn Backend,
+    out: &Path,
+    batch_size: Option<u32>,
+    monitor: &dyn Monitor,
+) -> Result<RunReport> {
+    let request =
+        RunRequest { requested_by: "demo".into(), table: None, scope: Scope::All, batch_size, max_dop: 2, from: None };
+    let options = RunOptions {
+        request,
+        resume: None,
+        take_over: None,
+        out: Some(out.to_owned()),
+        backup_slice: None,
+        pack: PackOptions::default(),
+        lease_seconds: 300,
+    };
+    let report = engine::run(backend, &options, &Local, monitor)?;
+    match report.run.status {
+        Status::Completed => Ok(report),
+        status => {
+            let why = report.run.error.clone().unwrap_or_else(|| status.as_str().to_owned());
+            Err(Error::new(Kind::PartlyFailed, format!("the run did not complete: {why}")).run(report.run.id))
+        }
     }
 }

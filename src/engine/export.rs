@@ -1,7 +1,7 @@
 //! A complete slice into a bundle: rows, deletions, absent parents, manifest.
 
 use super::leases::Leases;
-use super::pack::Packer;
+use super::packer::Packer;
 use super::route::Route;
 use crate::backend::{Backend, TableReport};
 use crate::bundle::manifest::{

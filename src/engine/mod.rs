@@ -19,6 +19,7 @@ mod leases;
 mod options;
 mod owed;
 mod pack;
+mod packer;
 mod place;
 mod roots;
 mod route;

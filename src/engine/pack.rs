@@ -3,7 +3,8 @@
 use super::export::write_bundle;
 use super::leases::Leases;
 use super::options::{PackOptions, PackReport};
-use super::place::check_destination;
+use super::packer::Packer;
+use super::place::{check_destination, check_out};
 use super::roots::find_fork;
 use super::route::{Route, held_by_itself, not_packed};
 use crate::backend::{Backend, BundleRecord, PackState};
@@ -64,14 +65,6 @@ pub fn pack(
     Ok(PackReport { bundles: packed.bundle.into_iter().collect(), failed: packed.failed })
 }
 
-/// The folder for bundles is there.
-pub(super) fn check_out(out: &Path) -> Result<()> {
-    if out.is_dir() {
-        return Ok(());
-    }
-    Err(Error::usage("the folder for bundles is not there").file(out).hint("make it first, or correct --out"))
-}
-
 /// Removes the staging folders of runs of this source that nobody works on any more. Others may
 /// publish into the same folder: what is not known to be ours and dead is left alone.
 pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<()> {
@@ -92,15 +85,6 @@ pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, moni
         monitor.event(Event::Note(&swept.to_string()));
     }
     Ok(())
-}
-
-/// What packing works with.
-pub(super) struct Packer<'a> {
-    pub(super) backend: &'a mut dyn Backend,
-    pub(super) leases: &'a Leases,
-    pub(super) options: &'a PackOptions,
-    pub(super) disk: &'a dyn Disk,
-    pub(super) monitor: &'a dyn Monitor,
 }
 
 /// What became of slices that were to be packed.

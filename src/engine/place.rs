@@ -135,3 +135,11 @@ fn canonical(place: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(folder).map_err(|error| Error::io("find", folder, error))?;
     Ok(absolute.canonicalize().unwrap_or(absolute))
 }
+
+/// The folder for bundles is there.
+pub(super) fn check_out(out: &Path) -> Result<()> {
+    if out.is_dir() {
+        return Ok(());
+    }
+    Err(Error::usage("the folder for bundles is not there").file(out).hint("make it first, or correct --out"))
+}

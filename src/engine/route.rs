@@ -2,7 +2,7 @@
 //! there too, or where a run of the same tables and scope is told now.
 
 use super::options::PackOptions;
-use super::pack::check_out;
+use super::place::check_out;
 use crate::bundle::Form;
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::{BundleForm, Destination, Seal, give_up_command, pack_command, resume_command};

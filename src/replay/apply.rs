@@ -1,6 +1,6 @@
 //! One table of one bundle into its target, part by part.
 
-use super::chain::{Gap, noted};
+use super::gap::{Gap, noted};
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};

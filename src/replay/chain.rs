@@ -1,12 +1,12 @@
 //! What is missing before the bundles that come, held against what the target has (rules 16 and 22).
 
+use super::gap::Gap;
 use super::options::ReplayOptions;
-use super::run::Work;
 use super::sources;
+use super::work::Work;
 use crate::backend::{AppliedBundle, Backend, TargetSpec};
-use crate::bundle::{Bundle, TableInfo};
 use crate::error::{Error, Kind, Result};
-use crate::links::{ChainId, Fault, Link, RunRank, Span, judge};
+use crate::links::{ChainId, Fault, Link, RunRank, judge};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -15,54 +15,6 @@ use crate::model::run::Scope;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-/// Why a bundle does not follow what the target has of its table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Gap {
-    /// No window covers the time before the bundle's.
-    Missing(Span),
-    /// It names a bundle before it that was never applied here.
-    Foreign { previous: Sha256 },
-    /// The same, and it is the first of its chain that comes here.
-    NotTheStart { previous: Sha256 },
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(Span { start, end }) => {
-                write!(f, "bundles of this chain are missing: it ends at {start}, and this one starts at {end}")
-            }
-            Self::Foreign { previous } => {
-                write!(f, "this bundle follows one with the root digest {previous}, which was never applied here")
-            }
-            Self::NotTheStart { previous } => {
-                write!(
-                    f,
-                    "this bundle is not the first of its chain: it follows one with the root digest {previous}, which \
-                     was never applied here"
-                )
-            }
-        }
-    }
-}
-
-impl Gap {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self::Missing(_) => "replay the bundles between as well, or allow the gap with --allow-gap",
-            Self::Foreign { .. } => {
-                "replay that bundle too; if the source was set back to an earlier state, replay into a new database; \
-                 or allow the gap with --allow-gap"
-            }
-            Self::NotTheStart { .. } => {
-                "replay the chain from its start, or from a compacted bundle that begins with it; or allow the gap \
-                 with --allow-gap, and all that was never changed since is missing here"
-            }
-        }
-    }
-}
 
 /// A note in a target that does not say what holds any more.
 pub(super) struct Renoted {
@@ -217,34 +169,4 @@ fn applied_link(applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<L
         // It stands before all that comes.
         rank: RunRank { started_at: Timestamp::MIN, run_id: [0; 16], pack_number: 0 },
     }))
-}
-
-/// What the target notes of a bundle once it is applied: itself, and what was compacted into it.
-pub(super) fn noted(
-    bundle: &Bundle,
-    table: &TableInfo,
-    (gap, is_other_source): (Option<&Gap>, bool),
-) -> Vec<AppliedBundle> {
-    let whole = AppliedBundle {
-        source_id: bundle.manifest().run.source_id,
-        table: table.name.clone(),
-        scope: table.scope.0.to_string(),
-        root_sha256: bundle.root_sha256(),
-        previous: table.previous.map(|previous| previous.root_sha256),
-        window: Some((table.window.start, table.window.end)),
-        gap: gap.map(Gap::to_string),
-        is_other_source,
-        within: None,
-    };
-    let within = |input: &Sha256| AppliedBundle {
-        root_sha256: *input,
-        previous: None,
-        window: None,
-        gap: None,
-        is_other_source: false,
-        within: Some(bundle.root_sha256()),
-        ..whole.clone()
-    };
-    let inputs: Vec<AppliedBundle> = bundle.manifest().inputs.iter().map(within).collect();
-    std::iter::once(whole.clone()).chain(inputs).collect()
 }

@@ -2,13 +2,14 @@
 //! without moving a value.
 
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
-use super::run::{Fits, Opened, Work};
+use super::work::{Fits, Opened, Work};
 use crate::backend::{Backend, TargetFit};
 use crate::bundle::FileRole;
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
 use std::path::PathBuf;
@@ -128,4 +129,11 @@ fn check_tombstones(
         }
     }
     Ok(())
+}
+
+impl CheckFinding {
+    fn new(kind: CheckKind, work: &Work<'_>, key: Guid, column: Option<&str>) -> Self {
+        let target = work.spec().target.clone();
+        Self { kind, path: work.bundle.path().to_owned(), target, key, column: column.map(str::to_owned) }
+    }
 }

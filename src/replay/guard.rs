@@ -1,7 +1,7 @@
 //! Rule 23: no replay into the instance that bundles come from, or into a table that an instance takes.
 
 use super::options::ReplayOptions;
-use super::run::Work;
+use super::work::Work;
 use crate::backend::{Backend, JobDatabase};
 use crate::error::{Error, Result};
 use crate::model::name::TableName;

@@ -10,13 +10,16 @@
 mod apply;
 mod chain;
 mod check;
+mod gap;
 mod guard;
 mod options;
 mod plan;
 mod run;
 mod scopes;
+mod source_table;
 mod sources;
 mod whole;
+mod work;
 
 pub use check::check;
 pub use options::{
@@ -25,4 +28,4 @@ pub use options::{
 };
 pub use plan::plan;
 pub use run::{replay, target_database};
-pub use sources::SourceTable;
+pub use source_table::SourceTable;

@@ -1,7 +1,6 @@
 //! What is asked of a replay, and what it answers.
 
-use super::run::Work;
-use super::sources::SourceTable;
+use super::source_table::SourceTable;
 use crate::bundle::{Access, Bundle, Scopes, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -188,13 +187,6 @@ pub struct CheckFinding {
     pub key: Guid,
     /// The column, of another content.
     pub column: Option<String>,
-}
-
-impl CheckFinding {
-    pub(super) fn new(kind: CheckKind, work: &Work<'_>, key: Guid, column: Option<&str>) -> Self {
-        let target = work.spec().target.clone();
-        Self { kind, path: work.bundle.path().to_owned(), target, key, column: column.map(str::to_owned) }
-    }
 }
 
 /// Findings that are kept; all are counted.

@@ -4,8 +4,9 @@
 //! key is read from the target once and kept beside it, in a temporary file.
 
 use super::options::{PlannedTable, ReplayOptions};
-use super::run::{Opened, Work, admit};
+use super::run::admit;
 use super::scopes;
+use super::work::{Opened, Work};
 use crate::backend::{Backend, ChainVersion, Ranks, Standing, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
 use crate::conform::{PartKeys, Wanted, each_key};

@@ -1,120 +1,18 @@
 //! One replay, from bundles to report.
 
-use super::apply::{Applier, target_of};
-use super::chain::{Gap, Renoted, settle};
+use super::apply::target_of;
+use super::chain::{Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
+use super::work::{Fits, Opened, Work, open};
 use super::{scopes, whole};
-use crate::backend::{Backend, TargetFit, TargetSpec, check_target};
-use crate::bundle::{Access, Bundle, Container, FileRole, Newest, TableInfo, tell_failed};
+use crate::backend::{Backend, check_target};
+use crate::bundle::Bundle;
 use crate::error::{Error, Result};
-use crate::links::tables_in_order;
 use crate::model::digest::Sha256;
-use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// The bundles that come.
-pub(super) struct Opened(Vec<Bundle>);
-
-/// One table of one bundle.
-pub(super) struct Work<'b> {
-    pub(super) bundle: &'b Bundle,
-    pub(super) table: &'b TableInfo,
-    pub(super) applier: Applier<'b>,
-    /// How the target takes the rows, where it is there and that was asked.
-    pub(super) fit: Option<TargetFit>,
-    /// What is missing before it.
-    pub(super) gap: Option<Gap>,
-    /// Whether it is the first of another source than the target's rows, and that is allowed.
-    pub(super) is_other_source: bool,
-    /// What else there is to tell of its place.
-    pub(super) told: Vec<String>,
-}
-
-impl Work<'_> {
-    /// Shows how far something that reads keys alone is.
-    pub(super) fn watched<T>(
-        &self,
-        what: &'static str,
-        monitor: &dyn Monitor,
-        work: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let rows = self.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
-        let rows = rows.filter_map(|file| file.rows).sum();
-        let name = self.bundle.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        monitor.event(Event::WorkStarted { what, name: &name, rows: Some(rows), bytes: None });
-        let done = work();
-        monitor.event(Event::WorkFinished);
-        done.map_err(|error| error.file(self.bundle.path()).table(&self.table.name))
-    }
-
-    pub(super) fn spec(&self) -> &TargetSpec {
-        self.applier.spec()
-    }
-
-    fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
-        let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), monitor)?;
-        Ok(TableOutcome { told: self.told.clone(), ..done })
-    }
-}
-
-impl Opened {
-    /// Opens bundles, and checks that their files are those that their lists name.
-    pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions, monitor: &dyn Monitor) -> Result<Self> {
-        let bundles = open(bundles, &options.access)?;
-        bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
-        bundles.iter().try_for_each(Bundle::check_file_set)?;
-        Ok(Self(bundles))
-    }
-
-    /// Their tables, in the order in which they are applied (rule 22).
-    ///
-    /// # Errors
-    /// Verification: links that lead in a circle; Config: a name that no catalog could hold, or of what is never a target.
-    pub(super) fn works(&self, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
-        let mut targets: BTreeMap<TableName, TableName> = BTreeMap::new();
-        let works = tables_in_order(&self.0)?
-            .into_iter()
-            .map(|(bundle, table)| {
-                let asked = target_of(table, options)?;
-                let target = match targets.get(&asked) {
-                    Some(target) => target.clone(),
-                    None => backend.resolve_target(asked.clone()).map_err(|error| error.file(bundle.path()))?,
-                };
-                targets.insert(asked, target.clone());
-                let applier = Applier::new(bundle, table, target, options)?;
-                Ok(Work { bundle, table, applier, fit: None, gap: None, is_other_source: false, told: Vec::new() })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let deleting = works.iter().filter(|work| work.spec().removes).map(|work| work.spec().target.clone());
-        let deleting: BTreeSet<TableName> = deleting.collect();
-        let mut works = works;
-        for work in &mut works {
-            work.applier.removes(deleting.contains(&work.applier.spec().target));
-        }
-        Ok(works)
-    }
-}
-
-/// Asks about each target once, and not again for each bundle.
-pub(super) struct Fits<T>(BTreeMap<TableName, (TargetSpec, T)>);
-
-impl<T: Clone> Fits<T> {
-    pub(super) fn new() -> Self {
-        Self(BTreeMap::new())
-    }
-
-    pub(super) fn of(&mut self, spec: &TargetSpec, ask: impl FnOnce() -> Result<T>) -> Result<T> {
-        if let Some((_, fit)) = self.0.get(&spec.target).filter(|(known, _)| known == spec) {
-            return Ok(fit.clone());
-        }
-        let fit = ask()?;
-        self.0.insert(spec.target.clone(), (spec.clone(), fit.clone()));
-        Ok(fit)
-    }
-}
 
 /// A batch has one part of so many of a replay's memory: one is applied and one waits while the next is made,
 /// in pages and then in columns.
@@ -248,15 +146,4 @@ pub fn target_database(bundles: &[PathBuf], options: &ReplayOptions) -> Result<S
         Some(target.map_err(|error| error.file(bundle.path())))
     });
     first.unwrap_or_else(|| Err(Error::verification("no bundle has a table")))
-}
-
-fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
-    if bundles.is_empty() {
-        return Err(Error::usage("there is no bundle to replay")
-            .hint("name at least one folder that ends in .bundle, or archive that ends in .bundle.tar"));
-    }
-    let bundles: Vec<Bundle> =
-        bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect::<Result<_>>()?;
-    Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
-    Ok(bundles)
 }

@@ -1,7 +1,7 @@
 //! Whose rows meet in one table of a target: told, where those of several scopes do.
 
 use super::options::TargetScopes;
-use super::run::Work;
+use super::work::Work;
 use crate::backend::Backend;
 use crate::bundle::{Scopes, scopes_text};
 use crate::error::Result;

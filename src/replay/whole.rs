@@ -2,7 +2,7 @@
 //! suffice for the largest of them.
 
 use super::options::ReplayOptions;
-use super::run::Work;
+use super::work::Work;
 use crate::backend::Backend;
 use crate::bundle::FileRole;
 use crate::error::{Error, Result};

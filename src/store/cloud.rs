@@ -3,7 +3,7 @@
 use super::clouds::{self, Client};
 use super::failures::{self, Doing};
 use super::location::{Cloud as Kind, Location, Place};
-use super::upload::{self, PART_BYTES};
+use super::upload::{self, PART_BYTES, RECORDED, recorded};
 use super::{Head, Object, Store, Upload, Watch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, Error as Failure, GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions,
+    Attribute, Error as Failure, GetOptions, GetRange, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,8 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MAX_OBJECTS: usize = 2_000_000;
 /// As many pages of 1,000 names, and as many that hold none.
 const MAX_PAGES: usize = 4_000;
-/// Under which the hash is recorded with an object.
-const RECORDED: &str = "sha256";
 
 type Clients = HashMap<(Kind, String, Option<String>), Client>;
 
@@ -128,12 +126,6 @@ async fn pages(
         }
     }
     Err(refused("the store's list has no end"))
-}
-
-/// What is recorded with an object.
-pub(super) fn recorded(sha256: Option<Sha256>) -> Attributes {
-    let line = sha256.map(|sha256| (Attribute::Metadata(RECORDED.into()), sha256.to_string()));
-    line.into_iter().collect()
 }
 
 impl Store for Cloud {

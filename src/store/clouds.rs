@@ -1,7 +1,7 @@
 //! Clients of each cloud, by its usual environment.
 
 use super::crypto::Crypto;
-use super::failures;
+use super::failures::{self, RETRIES, RETRY_SECONDS};
 use super::http::Connector;
 use super::location::{Bucket, Cloud};
 use super::profile::{self, Asked};
@@ -14,11 +14,6 @@ use object_store::multipart::MultipartStore;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How often a request is tried again, and for how long at most: 0.2, 0.4, … 10 seconds apart.
-/// What lies beyond is an error; calling the command again goes on where it stopped.
-pub(super) const RETRIES: usize = 7;
-const RETRY_SECONDS: u64 = 60;
 
 /// A client of one bucket.
 #[derive(Clone)]

@@ -1,12 +1,16 @@
 //! Errors of object stores as errors of this program: one clear message each.
 
-use super::clouds::RETRIES;
 use super::location::{Cloud, environment as keys};
 use crate::error::{Error, Kind};
 use object_store::Error as Failure;
 use object_store::client::HttpError;
 use std::path::Path;
 
+/// How often a request is tried again, and for [`RETRY_SECONDS`] at most: 0.2, 0.4, … 10 seconds apart.
+/// What lies beyond is an error; calling the command again goes on where it stopped.
+pub(super) const RETRIES: usize = 7;
+/// See [`RETRIES`].
+pub(super) const RETRY_SECONDS: u64 = 60;
 /// Letters of a reason.
 const MAX_REASON: usize = 300;
 

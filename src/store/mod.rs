@@ -81,7 +81,7 @@ pub trait Watch {
 }
 
 /// See the module's text. Shared between threads. Reading and deleting are idempotent; transport
-/// that fails is tried again inside, within [`clouds::RETRIES`].
+/// that fails is tried again inside, within [`failures::RETRIES`].
 pub trait Store: Send + Sync {
     /// What lies right under the location, without what lies deeper, by path.
     ///

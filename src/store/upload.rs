@@ -2,24 +2,31 @@
 //! some 40 MiB are held at most. The object comes into being with the last request, and only if its
 //! hash was the one that is due; an upload that fails is ended, so that the store keeps no parts.
 
-use super::cloud::recorded;
 use super::clouds::Client;
 use super::{Upload, Watch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{Error as Failure, MultipartUpload, PutMultipartOptions, PutPayload};
+use object_store::{Attribute, Attributes, Error as Failure, MultipartUpload, PutMultipartOptions, PutPayload};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+/// Under which the hash is recorded with an object.
+pub(super) const RECORDED: &str = "sha256";
 /// A part; what is no larger is sent at once.
 pub(super) const PART_BYTES: u64 = 8 << 20;
 /// Parts on their way at a time.
 const PARALLEL: usize = 4;
 /// S3 puts no more together; where 8 MiB are not enough, parts are larger.
 const MAX_PARTS: u64 = 10_000;
+
+/// What is recorded with an object.
+pub(super) fn recorded(sha256: Option<Sha256>) -> Attributes {
+    let line = sha256.map(|sha256| (Attribute::Metadata(RECORDED.into()), sha256.to_string()));
+    line.into_iter().collect()
+}
 
 /// A read that failed on the way.
 pub(super) fn unread(path: &str, error: std::io::Error) -> Error {

@@ -4,10 +4,20 @@
 //! chance, a name gets its key though it need not: nothing is lost by it.
 
 use super::names::file_name;
-use super::tree::Dir;
 use crate::model::digest::Hasher;
 use crate::model::id::Guid;
 use std::collections::HashSet;
+
+/// A folder of one table's tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Dir {
+    /// The table's own.
+    Top,
+    /// That of a row.
+    Folder(Guid),
+    /// That of a parent which is not there; `None` if its key is not known.
+    Orphans(Option<Guid>),
+}
 
 /// See the module's text.
 #[derive(Default)]

@@ -1,13 +1,13 @@
 //! One unpacking, from bundles to report.
 
-use super::claims::Claims;
+use super::claims::{Claims, Dir};
 use super::columns::Columns;
 use super::latest::{Latest, Winners, passes};
 use super::names::file_name;
 use super::options::{Report, UnpackOptions, Written};
 use super::out::OutFolder;
 use super::scan::Source;
-use super::tree::{Dir, Node, Tree};
+use super::tree::{Node, Tree};
 use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole, Newest};
 use crate::durable::Disk;

@@ -1,6 +1,6 @@
 //! The folders: rows that others lie in, and where they stand.
 
-use super::claims::Claims;
+use super::claims::{Claims, Dir};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,17 +14,6 @@ const UNKNOWN: &str = "unknown";
 /// Bytes of a folder's path within its table's: with one more name and the way to it, that is
 /// within the 4,096 of Linux.
 const MAX_PATH_BYTES: usize = 2048;
-
-/// A folder of one table's tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Dir {
-    /// The table's own.
-    Top,
-    /// That of a row.
-    Folder(Guid),
-    /// That of a parent which is not there; `None` if its key is not known.
-    Orphans(Option<Guid>),
-}
 
 /// What a row says about its place.
 #[derive(Clone, Debug)]

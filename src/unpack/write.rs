@@ -1,11 +1,11 @@
 //! Folders and files of one table.
 
-use super::claims::Claims;
+use super::claims::{Claims, Dir};
 use super::columns::Columns;
 use super::options::{Report, Written, WrittenKind};
 use super::out::OutFolder;
 use super::scan::Source;
-use super::tree::{Dir, Tree, no_name};
+use super::tree::{Tree, no_name};
 use crate::convert::BatchRows;
 use crate::durable::{DurableFile, EntryKind};
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Rule 25 on a server that has masks and policies.
 
 use super::ground::{Ground, LOGIN, SOURCE, completed, flat, refusal, run};
-use super::steps::Said;
+use super::outcome::Said;
 use crate::backend::{Backend, OpenOptions};
 use crate::error::Result;
 use crate::model::id::Guid;

@@ -40,6 +40,14 @@ pub enum Outcome {
     },
 }
 
+/// What a play says.
+pub(super) enum Said {
+    /// It did what it has to; something about it, or nothing.
+    Done(String),
+    /// The server lacks something that no script could ask for.
+    Lacks(String),
+}
+
 impl ServerReport {
     /// Whether a step failed.
     pub fn is_good(&self) -> bool {

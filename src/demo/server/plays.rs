@@ -1,7 +1,7 @@
 //! What the program does in the steps, between their first batches and their last.
 
 use super::ground::{Ground, SOURCE, completed, flat};
-use super::steps::Said;
+use super::outcome::Said;
 use crate::backend::Severity;
 use crate::error::{Error, Result};
 use crate::model::column::Column;

@@ -1,23 +1,15 @@
 //! The steps, in their order.
 
 use super::ground::Ground;
-use super::outcome::{Outcome, Played, ServerReport};
+use super::outcome::{Outcome, Played, Said, ServerReport};
 use super::{hidden, plays};
-use crate::demo::script::Teller;
 use crate::demo::stage::Stage;
+use crate::demo::teller::Teller;
 use crate::durable::{Disk as _, Local};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::scripts;
 use std::path::Path;
-
-/// What a play says.
-pub(super) enum Said {
-    /// It did what it has to; something about it, or nothing.
-    Done(String),
-    /// The server lacks something that no script could ask for.
-    Lacks(String),
-}
 
 /// See the module's text.
 struct Step {
