@@ -1,7 +1,7 @@
 //! `key exclude`, `key include`, `key pend` and `key list`: single rows, spoken of by their key.
 
 use super::answer::Answer;
-use super::args::Instance;
+use super::instance::Instance;
 use super::json::utc;
 use super::table::Table;
 use crate::backend::Backend;

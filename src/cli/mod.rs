@@ -20,6 +20,7 @@ mod exit;
 mod fields;
 mod folders;
 mod inspect;
+mod instance;
 mod json;
 mod key;
 mod login;

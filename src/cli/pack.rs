@@ -2,9 +2,9 @@
 
 use super::again::connected;
 use super::answer::Answer;
-use super::args::Instance;
 use super::bundles::PackingArgs;
 use super::exit::Exit;
+use super::instance::Instance;
 use super::json::error_object;
 use super::out::clean;
 use super::render::{error_text, exit_of};

@@ -2,7 +2,7 @@
 
 use super::access::AccessArgs;
 use super::answer::Answer;
-use super::args::Instance;
+use super::instance::Instance;
 use super::prune_destination;
 use super::render::{counted, number};
 use super::table::Table;

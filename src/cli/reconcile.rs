@@ -3,9 +3,9 @@
 use super::access::AccessArgs;
 use super::again;
 use super::answer::Answer;
-use super::args::Instance;
 use super::bundles::named;
 use super::exit::Exit;
+use super::instance::Instance;
 use super::render::number;
 use super::table::Table;
 use crate::error::Result;

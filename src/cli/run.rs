@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::json::{error_object, utc};
+use super::json::error_object;
 use super::render::{error_text, number, window_bounds};
 use super::shipping;
 use super::summary;
@@ -136,20 +136,6 @@ fn clock(clock: ClockKind) -> Value {
         ClockKind::Utc => "utc".into(),
         ClockKind::Local => "local".into(),
     }
-}
-
-/// The run itself, as one object with the names of its columns.
-pub fn run_object(run: &crate::model::run::Run) -> Value {
-    json!({
-        "RunId": run.id,
-        "RunType": run.run_type,
-        "RequestedBy": run.requested_by,
-        "RunStartedAt": utc(Some(run.started_at.utc)),
-        "RunCompletedAt": utc(run.completed_at),
-        "Status": run.status.as_str(),
-        "ErrorMessage": run.error,
-        "Scope": run.scope.to_string(),
-    })
 }
 
 #[cfg(test)]

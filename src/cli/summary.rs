@@ -1,17 +1,16 @@
 //! The summary of a run: what was copied, and all that no window can catch (rule 6).
 
 use super::again;
-use super::json::error_object;
+use super::json::{error_object, utc};
 use super::out::clean;
 use super::render::{counted, error_text, window, window_bounds};
-use super::run::run_object;
 use super::table::Table;
 use crate::backend::UnknownName;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
 use crate::error::Unfinished;
 use crate::model::name::TableName;
-use crate::model::run::{Scope, Status, TableCounts};
+use crate::model::run::{Run, Scope, Status, TableCounts};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -215,6 +214,20 @@ fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
         "new_business_units": units,
         "took_over": outcome.took_over,
         "error": outcome.error.as_ref().map(error_object),
+    })
+}
+
+/// The run itself, as one object with the names of its columns.
+fn run_object(run: &Run) -> Value {
+    json!({
+        "RunId": run.id,
+        "RunType": run.run_type,
+        "RequestedBy": run.requested_by,
+        "RunStartedAt": utc(Some(run.started_at.utc)),
+        "RunCompletedAt": utc(run.completed_at),
+        "Status": run.status.as_str(),
+        "ErrorMessage": run.error,
+        "Scope": run.scope.to_string(),
     })
 }
 

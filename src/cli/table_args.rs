@@ -1,6 +1,6 @@
 //! The arguments of `table add`, `table list`, `table set` and `table remove`.
 
-use super::args::Instance;
+use super::instance::Instance;
 use crate::model::name::TableName;
 use clap::Subcommand;
 

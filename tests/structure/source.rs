@@ -161,6 +161,29 @@ pub fn used_paths(source: &Source) -> Vec<(usize, usize, Vec<String>)> {
     uses.found
 }
 
+/// What a `use` brings in: under which name, and its path.
+pub fn used_names(item: &syn::ItemUse) -> Vec<(String, Vec<String>)> {
+    fn named(tree: &syn::UseTree, prefix: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
+        let (name, leaf) = match tree {
+            syn::UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                named(&path.tree, prefix, found);
+                prefix.pop();
+                return;
+            }
+            syn::UseTree::Group(group) => return group.items.iter().for_each(|item| named(item, prefix, found)),
+            syn::UseTree::Name(name) => (&name.ident, &name.ident),
+            syn::UseTree::Rename(rename) => (&rename.rename, &rename.ident),
+            syn::UseTree::Glob(_) => return,
+        };
+        let path = prefix.iter().cloned().chain([leaf.to_string()]).collect();
+        found.push((name.to_string(), path));
+    }
+    let mut found = Vec::new();
+    named(&item.tree, &mut Vec::new(), &mut found);
+    found
+}
+
 fn spread(tree: &syn::UseTree, prefix: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
     let leaf = match tree {
         syn::UseTree::Path(path) => {

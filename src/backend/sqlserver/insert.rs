@@ -5,8 +5,9 @@
 //! 2,100 parameters that a call may have.
 
 use super::client::Client;
+use super::params::param;
 use super::sql::{Sql, Value, quote};
-use super::values::{made_variant, param};
+use super::values::made_variant;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;

@@ -30,6 +30,7 @@ mod large;
 mod made;
 mod obstacles;
 mod page;
+mod params;
 mod places;
 mod resolved;
 mod sandbox;

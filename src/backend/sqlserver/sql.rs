@@ -1,6 +1,6 @@
 //! [`Sql`]: a statement with its values, and the one function that quotes a name.
 
-use super::values::bound;
+use super::params::bound;
 use crate::model::cell::Cell;
 use crate::model::id::Guid;
 use crate::model::name::TableName;

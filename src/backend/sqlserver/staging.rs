@@ -12,8 +12,9 @@
 
 use super::client::Client;
 use super::large::{self, Place};
+use super::params::param;
 use super::sql::{Sql, Value};
-use super::values::{Fields, is_text, param};
+use super::values::{Fields, is_text};
 use crate::backend::fit::large_columns;
 use crate::backend::{TargetFit, TargetSpec};
 use crate::error::{Error, Result};
