@@ -38,6 +38,38 @@ fn repeated_types(sources: &[Source]) -> BTreeMap<String, usize> {
     names
 }
 
+/// Methods of the types of this name below a folder, those of traits included.
+fn methods(sources: &[Source], folder: &str, of: &str) -> usize {
+    let within = sources.iter().filter(|source| source.path.starts_with(folder));
+    let count = |item: &syn::Item| match item {
+        syn::Item::Impl(item) => {
+            let is_of = matches!(&*item.self_ty, syn::Type::Path(path) if path.path.is_ident(of));
+            if is_of { item.items.iter().filter(|item| matches!(item, syn::ImplItem::Fn(_))).count() } else { 0 }
+        }
+        _ => 0,
+    };
+    within.flat_map(|source| &source.syntax.items).map(count).sum()
+}
+
+/// Statements of SQL that stand in strings, outside of tests.
+fn statements(sources: &[Source]) -> usize {
+    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "ALTER ", "EXEC ", "MERGE ", "WITH "];
+    let is_sql = |text: &str| {
+        let body = text.trim_start_matches(['r', '#', '"']).trim_start_matches(['\\', 'n', ' ']);
+        text.ends_with(['"', '#']) && verbs.iter().any(|verb| body.starts_with(verb))
+    };
+    let tokens = sources.iter().flat_map(|source| source.windows::<1>());
+    tokens.filter(|(token, _)| is_sql(&token.text)).count()
+}
+
+#[test]
+fn methods_and_statements_are_counted() {
+    let text =
+        "struct S; impl S { fn f() { g(\"SELECT 1\", \"no SQL\"); } } impl T for S { fn h() {} } impl R { fn i() {} }";
+    let sources = [Source::parse("src/room/a.rs", text)];
+    assert_eq!((methods(&sources, "src/room/", "S"), statements(&sources)), (2, 1));
+}
+
 #[test]
 fn measures() {
     let files = rust_files("src");
@@ -55,6 +87,11 @@ fn measures() {
     println!("files of src                      {}", sources.len());
     println!("functions of src                  {}", functions.len());
     println!("lines of the longest function     {}", functions.iter().max().unwrap());
+    for backend in ["sqlite", "sqlserver"] {
+        let methods = methods(&sources, &format!("src/backend/{backend}/"), "Session");
+        println!("methods of Session, {backend:<13} {methods}");
+    }
+    println!("statements of SQL in strings      {}", statements(&sources));
     println!("type names that stand twice       {}: {types:?}", types.len());
     let circles: Vec<String> = imports.circles().iter().map(|circle| format!("{circle:?}")).collect();
     println!("circles of imports                {}\n  {}", circles.len(), circles.join("\n  "));
