@@ -1,4 +1,5 @@
--- What was noted before stays; a bundle that had come in another gets its own window.
+-- What was noted before stays; a bundle that had come in another gets its own window, and one that another was compacted
+-- without (its Gap says so) has come.
 INSERT INTO {Schema}.BlobDeltaReplayBundle
     (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt,
      PreviousRootSha256, IsOtherSource, SourceTable)
@@ -7,4 +8,4 @@ ON CONFLICT (TableName, RootSha256) DO UPDATE
 SET WindowStart = excluded.WindowStart, WindowEnd = excluded.WindowEnd, Gap = excluded.Gap,
     WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt,
     PreviousRootSha256 = excluded.PreviousRootSha256, IsOtherSource = excluded.IsOtherSource
-WHERE WindowEnd IS NULL AND excluded.WindowEnd IS NOT NULL;
+WHERE WindowEnd IS NULL AND (excluded.WindowEnd IS NOT NULL OR (Gap IS NOT NULL AND excluded.Gap IS NULL));

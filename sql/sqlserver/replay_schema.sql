@@ -56,8 +56,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayOther', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaReplayOther PRIMARY KEY (TableName, stream_id, Scope)
     );
 
--- The bundles that were applied whole (rule 16), and those that came compacted into one of them,
--- of which only the root digest is known. Gap says what is missing before a bundle, where that
+-- The bundles that were applied whole (rule 16); those that came compacted into one of them, of which only the root
+-- digest is known; and those that one of them was compacted without, where that was allowed: these have a Gap. Gap says what is missing before or in a bundle, where that
 -- was allowed; it goes when what was missing has come. IsOtherSource says that a bundle was the first of another source,
 -- or of another table, than what the table had, and that was allowed by name.
 IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL

@@ -110,8 +110,16 @@ pub struct AppliedBundle {
     /// Whether it was the first of another source, or of another of its tables, than what the target had, and that was
     /// allowed.
     pub is_other_source: bool,
-    /// The bundle that it came in, if it was compacted into another.
+    /// The bundle that it came in, if it was compacted into another; or that was compacted without it.
     pub within: Option<Sha256>,
+}
+
+impl AppliedBundle {
+    /// Whether the note says that another bundle was compacted without it (or without the time of its window, which
+    /// nothing covers), and that it has not come since.
+    pub fn was_missing(&self) -> bool {
+        self.within.is_some() && self.gap.is_some()
+    }
 }
 
 /// The content of a row that stands.

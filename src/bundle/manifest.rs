@@ -6,6 +6,7 @@
 
 use super::canonical::few;
 use super::layout::{BundleName, TableFolder};
+use super::missing::Missing;
 use super::version::FormatVersion;
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -208,6 +209,9 @@ pub struct TableInfo {
     /// Script templates that are not as the program ships them, which copied the rows: as they were at packing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<1_000, _, _>")]
     pub changed_scripts: Vec<ChangedScript>,
+    /// What it was compacted without.
+    #[serde(default, skip_serializing_if = "Missing::is_empty")]
+    pub missing: Missing,
     /// The file of the slice's DDL.
     pub schema_file: String,
     /// The table's files under `data/`, by path.

@@ -19,6 +19,7 @@ pub(super) fn arrange(id: ChainId, links: Vec<ChainLink>) -> Chain {
                 continue;
             }
             Fault::PreviousIsMissing(previous) => LinkFault::PreviousIsMissing(previous),
+            Fault::MadeWithout(root) => LinkFault::MadeWithout(root),
             Fault::SecondStart => LinkFault::SecondStart,
             Fault::Fork(other) => LinkFault::Fork(member(other)),
             Fault::AnotherClock => LinkFault::AnotherClock,

@@ -36,6 +36,8 @@ pub struct ChainLink {
 pub enum LinkFault {
     /// It names a bundle that is not in the chain, and is not the chain's first.
     PreviousIsMissing(Sha256),
+    /// It was compacted without a bundle of the chain, which is not here.
+    MadeWithout(Sha256),
     /// It says that it is the first of its chain, and there is an older one.
     SecondStart,
     /// Another bundle (which member) names the same one before it.

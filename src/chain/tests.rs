@@ -5,6 +5,7 @@ use super::arrange::arrange;
 use super::model::{Chain, ChainLink, LinkFault, Member, Misfit};
 use super::picture::picture;
 use super::timeline::timeline;
+use crate::bundle::Missing;
 use crate::links::{ChainId, Link, RunRank, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
@@ -40,6 +41,7 @@ fn link(member: usize, start: i64, end: i64) -> ChainLink {
         root: root(member),
         previous: member.checked_sub(1).map(root),
         inputs: Vec::new(),
+        missing: Missing::default(),
         window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
         rank: RunRank { started_at, run_id: [0; 16], pack_number: 1 },
     };

@@ -294,6 +294,9 @@ pub struct CompactArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    /// Go on where bundles are missing between: the one that is made says so, and whoever replays it is told
+    #[arg(long)]
+    pub allow_gap: bool,
     #[command(flatten)]
     pub form: FormArgs,
     #[command(flatten)]

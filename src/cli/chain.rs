@@ -20,6 +20,8 @@ use std::path::PathBuf;
 
 /// Columns of a line without a terminal.
 const PLAIN_WIDTH: usize = 80;
+/// Of the first bundle that is here, whatever its window.
+const NOT_THE_START: &str = "not the start of the chain: a target needs the bundle before it, root sha256";
 /// Overlaps that are told one by one; every window overlaps the one before by the buffer.
 const MOST_OVERLAPS: usize = 3;
 
@@ -74,14 +76,15 @@ pub fn exit_of(survey: &Survey) -> Exit {
     }
 }
 
-/// What is missing between bundles, and which links do not fit, a line each.
+/// What is missing between bundles, which links do not fit, and which chains do not begin here, a line each.
 pub fn faults(survey: &Survey) -> Vec<String> {
     let of = |chain: &Chain| {
         let of = format!("{}, {}", chain.id.table, chain.id.scope);
         let gaps =
             chain.gaps.iter().map(|gap| format!("gap in {of}: {}: nothing here covers it", span_text(chain, *gap)));
         let links = chain.misfits.iter().map(|misfit| format!("link in {of}: {}", misfit_text(survey, *misfit)));
-        gaps.chain(links).collect::<Vec<_>>()
+        let begins = chain.begins_after.map(|previous| format!("begins in {of}: {NOT_THE_START} {previous}"));
+        gaps.chain(links).chain(begins).collect::<Vec<_>>()
     };
     survey.chains.iter().flat_map(of).collect()
 }
@@ -160,8 +163,7 @@ fn span_text(chain: &Chain, span: Span) -> String {
 
 fn told(text: &mut String, nth: usize, chain: &Chain, survey: &Survey) {
     if let Some(previous) = chain.begins_after {
-        let what = "not the start of the chain: a target needs the bundle before it, root sha256";
-        let _ = writeln!(text, "{nth}    begins   {what} {previous}");
+        let _ = writeln!(text, "{nth}    begins   {NOT_THE_START} {previous}");
     }
     for gap in &chain.gaps {
         let _ = writeln!(text, "{nth}  {GAP} gap      {}: nothing here covers it", span_text(chain, *gap));
@@ -192,6 +194,9 @@ fn misfit_text(survey: &Survey, misfit: Misfit) -> String {
     let own = member_name(survey, misfit.member);
     match misfit.fault {
         LinkFault::PreviousIsMissing(root) => format!("{own}: the bundle before it is not here, root sha256 {root}"),
+        LinkFault::MadeWithout(root) => {
+            format!("{own}: it was compacted without a bundle that is not here, root sha256 {root}")
+        }
         LinkFault::SecondStart => format!("{own}: it says that it is the first of its chain, and it is not"),
         LinkFault::Fork(other) => {
             format!("{own}: it names the same bundle before it as {}", member_name(survey, other))
@@ -204,6 +209,7 @@ fn misfit_text(survey: &Survey, misfit: Misfit) -> String {
 fn fault_name(fault: LinkFault) -> &'static str {
     match fault {
         LinkFault::PreviousIsMissing(_) => "previous_is_missing",
+        LinkFault::MadeWithout(_) => "made_without",
         LinkFault::SecondStart => "second_start",
         LinkFault::Fork(_) => "fork",
         LinkFault::AnotherClock => "another_clock",

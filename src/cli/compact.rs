@@ -20,6 +20,7 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let options = CompactOptions {
         form: args.form.form()?,
         allows_plain: args.plain.allow_plain,
+        allows_gap: args.allow_gap,
         signer: args.sign.signer()?,
         ..CompactOptions::of(args.parts.memory.memory(), args.parts.options())
     };

@@ -3,11 +3,12 @@
 use crate::bundle::manifest::{BundleKind, FailedTable, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
 use crate::error::{Error, Result};
-use crate::links::{check_whole, tables_in_order};
+use crate::links::{check_whole, missing_between, tables_in_order};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::TableCounts;
+use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A table in each bundle that has it, in the order of the chain.
@@ -54,10 +55,11 @@ pub(super) fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
 /// between them.
 ///
 /// # Errors
-/// Usage: bundles of several scopes; Config: a table whose columns changed; ChainGap.
-pub(super) fn check(tables: &BTreeMap<TableName, Parts<'_>>) -> Result<()> {
+/// Usage: bundles of several scopes; Config: a table whose columns changed; ChainGap, unless that is allowed.
+pub(super) fn check(tables: &BTreeMap<TableName, Parts<'_>>, allows_gap: bool, monitor: &dyn Monitor) -> Result<()> {
     tables.iter().try_for_each(|(name, parts)| {
-        alike(parts).and_then(|()| check_whole(parts.iter().copied())).map_err(|error| error.table(name))
+        let whole = || check_whole(parts.iter().copied(), allows_gap, monitor);
+        alike(parts).and_then(|()| whole()).map_err(|error| error.table(name))
     })
 }
 
@@ -128,6 +130,7 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.window.lag_only = lag_only;
     info.window.active_transaction_floor = info.window.active_transaction_floor.filter(|_| !lag_only);
     info.previous = first.previous;
+    info.missing = missing_between(parts.iter().copied());
     let units: BTreeSet<Guid> = parts.iter().flat_map(|(_, table)| table.new_business_units.clone()).collect();
     info.new_business_units = units.into_iter().collect();
     let hidden: BTreeSet<String> = parts.iter().flat_map(|(_, table)| table.accepted_hidden.clone()).collect();

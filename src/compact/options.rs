@@ -16,6 +16,8 @@ pub struct CompactOptions {
     pub form: Form,
     /// Whether what was encrypted may be published in plain.
     pub allows_plain: bool,
+    /// Whether bundles may be missing between those that come: the one that is made says so.
+    pub allows_gap: bool,
     /// Who signs the bundle.
     pub signer: Option<Arc<Signer>>,
     /// Bundles that are read side by side, at least 2: each holds a batch, and pages being decoded.
@@ -31,7 +33,15 @@ impl Default for CompactOptions {
 impl CompactOptions {
     /// A folder, unsigned, within `memory`.
     pub fn of(memory: Memory, parts: PartOptions) -> Self {
-        let options = Self { memory, parts, form: Form::Folder, allows_plain: false, signer: None, side_by_side: 8 };
+        let options = Self {
+            memory,
+            parts,
+            form: Form::Folder,
+            allows_plain: false,
+            allows_gap: false,
+            signer: None,
+            side_by_side: 8,
+        };
         let memory_bytes = memory.pipeline() - options.reading_bytes();
         Self { parts: PartOptions { memory_bytes, ..parts }, ..options }
     }

@@ -6,7 +6,7 @@ use crate::bundle::{Access, Bundle, Container, Form, Published, Scratch, Staged,
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
-use crate::links::tell_forks;
+use crate::links::tell_links;
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use std::path::Path;
 /// or compacted themselves, in any order; what comes twice counts once.
 ///
 /// # Errors
-/// Usage: bundles that make no chain, or fewer than two; ChainGap; Config: columns that changed;
+/// Usage: bundles that make no chain, or fewer than two; ChainGap, unless it is allowed; Config: columns that changed;
 /// Verification, with the file, for a bundle that is not what it says, or links that lead in a circle; Io; Cancelled.
 pub fn compact(
     bundles: Vec<Bundle>,
@@ -30,8 +30,8 @@ pub fn compact(
     // Everything that can be refused is refused before anything is written.
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     let tables = inputs::tables(&bundles)?;
-    inputs::check(&tables)?;
-    tables.values().for_each(|parts| tell_forks(parts.iter().copied(), monitor));
+    inputs::check(&tables, options.allows_gap, monitor)?;
+    tables.values().for_each(|parts| tell_links(parts.iter().copied(), monitor));
     for bundle in &bundles {
         bundle.check_file_set()?;
     }

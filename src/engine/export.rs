@@ -8,7 +8,7 @@ use crate::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use crate::bundle::{
-    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, Published, Staged,
+    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, Missing, PartOptions, Published, Staged,
     TableInfo, TableStage, create_table,
 };
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
@@ -34,7 +34,7 @@ pub(super) fn write_bundle(
     number: u32,
     route: &Route,
 ) -> Result<Published> {
-    let Packer { backend, leases, options, disk, monitor } = packer;
+    let Packer { backend, leases, options, disk, monitor, .. } = packer;
     let (leases, options, monitor) = (*leases, *options, *monitor);
     let name = BundleName::new(run.started_at.utc, run.id, number);
     let mut fences = fences.to_vec();
@@ -147,6 +147,7 @@ impl Exporter<'_> {
             columns: (0..columns.len()).map(info).collect(),
             new_business_units: report.new_business_units.clone(),
             changed_scripts: self.backend.changed_scripts(&config)?,
+            missing: Missing::default(),
             accepted_hidden: config.hidden().map(str::to_owned).collect(),
             schema_file: folder.schema_path(),
             files: stage.finish(files),

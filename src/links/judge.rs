@@ -12,6 +12,8 @@ pub enum Fault {
     NotTheStart(Sha256),
     /// It names a bundle that is not in the chain.
     PreviousIsMissing(Sha256),
+    /// It was compacted without a bundle of the chain, and that is not here.
+    MadeWithout(Sha256),
     /// It says that it is the first of its chain, and there is an older one.
     SecondStart,
     /// Another bundle (which) names the same one before it: the job database was set back.
@@ -47,12 +49,13 @@ pub fn judge(links: &[&Link]) -> Judgement {
 }
 
 fn windows(links: &[&Link]) -> (Vec<Gap>, Vec<Span>) {
-    let mut by_window: Vec<usize> = (0..links.len()).collect();
-    by_window.sort_by_key(|nth| (links[*nth].window.start, links[*nth].window.end));
+    let of = |(nth, link): (usize, &&Link)| link.covered().into_iter().map(move |span| (span.start, span.end, nth));
+    let mut by_window: Vec<(Timestamp, Timestamp, usize)> = links.iter().enumerate().flat_map(of).collect();
+    by_window.sort();
     let (mut gaps, mut overlaps): (Vec<Gap>, Vec<Span>) = (Vec::new(), Vec::new());
     let mut reached: Option<Timestamp> = None;
-    for before in by_window {
-        let window = &links[before].window;
+    for (start, end, before) in by_window {
+        let window = Span { start, end };
         if let Some(reached) = reached {
             let overlap = Span { start: window.start, end: window.end.min(reached) };
             if reached < window.start {
@@ -94,6 +97,8 @@ fn faults(links: &[&Link]) -> Vec<(usize, Fault)> {
             None if last.is_some() && !is_within && !link.is_compacted() => faults.push((nth, Fault::SecondStart)),
             _ => {}
         }
+        let lacks = link.missing.bundles.iter().filter(|root| !is_known(root));
+        faults.extend(lacks.map(|root| (nth, Fault::MadeWithout(*root))));
         // A compacted bundle has the link of the first that it was made from.
         if let Some(previous) = link.previous.filter(|_| !link.is_compacted()) {
             match followed.get(&previous) {

@@ -20,4 +20,4 @@ mod whole;
 pub use judge::{Fault, Gap, Judgement, judge};
 pub use model::{ChainId, Link, RunRank, Span};
 pub use order::{Ordered, in_order, tables_in_order};
-pub use whole::{check_whole, tell_forks};
+pub use whole::{brings_again, check_whole, missing_between, tell_links};

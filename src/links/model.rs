@@ -1,6 +1,6 @@
 //! The nouns of chains.
 
-use crate::bundle::{Bundle, TableInfo};
+use crate::bundle::{Bundle, Missing, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -43,6 +43,8 @@ pub struct Link {
     pub inputs: Vec<Sha256>,
     /// Its window.
     pub window: Window,
+    /// What it was compacted without.
+    pub missing: Missing,
     /// When it was made.
     pub rank: RunRank,
 }
@@ -58,6 +60,7 @@ impl Link {
             previous: table.previous.map(|previous| previous.root_sha256),
             inputs: manifest.inputs.clone(),
             window: table.window.window(),
+            missing: table.missing.clone(),
             rank: RunRank {
                 started_at: run.started_at.0,
                 run_id: *run.run_id.as_bytes(),
@@ -69,6 +72,24 @@ impl Link {
     /// Whether it was made from other bundles.
     pub fn is_compacted(&self) -> bool {
         !self.inputs.is_empty()
+    }
+
+    /// The time that it covers, in order: its window, but for what it was compacted without.
+    pub(super) fn covered(&self) -> Vec<Span> {
+        let Window { start, end, .. } = self.window;
+        let mut holes = self.missing.windows.clone();
+        holes.sort_by_key(|hole| hole.start);
+        let (mut covered, mut from) = (Vec::new(), start);
+        for hole in holes {
+            if hole.start > from {
+                covered.push(Span { start: from, end: hole.start.min(end) });
+            }
+            from = from.max(hole.end);
+        }
+        if from < end || covered.is_empty() {
+            covered.push(Span { start: from.min(end), end });
+        }
+        covered
     }
 }
 

@@ -3,6 +3,7 @@
 use super::judge::{Fault, judge};
 use super::model::{ChainId, Link, RunRank, Span};
 use super::order::in_order;
+use crate::bundle::{Missing, Uncovered};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -32,6 +33,7 @@ fn link(nth: usize, started: usize, previous: Option<usize>) -> Link {
         root: root(nth),
         previous: previous.map(root),
         inputs: Vec::new(),
+        missing: Missing::default(),
         window: Window { start: at(0), end: at(100), clock: ClockKind::Utc },
         rank: RunRank { started_at: at(started), run_id: [0; 16], pack_number: 1 },
     }
@@ -119,6 +121,37 @@ fn a_gap_is_what_no_window_of_the_chain_covers() {
     assert_eq!((gap.span, gap.before), (Span { start: at(12), end: at(20) }, 1));
     let filled = [links[0].clone(), links[1].clone(), over(link(3, 3, Some(2)), 5, 40)];
     assert_eq!(judge(&filled.iter().collect::<Vec<_>>()).gaps, []);
+}
+
+#[test]
+fn what_was_compacted_over_a_gap_has_it_until_what_was_missing_is_there() {
+    let whole = Link {
+        missing: Missing { bundles: vec![root(2)], windows: vec![Uncovered { start: at(10), end: at(20) }] },
+        ..over(compacted(link(9, 9, None), &[1, 3]), 0, 30)
+    };
+    let judged = judge(&[&whole]);
+    assert_eq!(judged.faults, [(0, Fault::MadeWithout(root(2)))]);
+    assert_eq!(
+        judged.gaps.iter().map(|gap| (gap.span, gap.before)).collect::<Vec<_>>(),
+        [(Span { start: at(10), end: at(20) }, 0)]
+    );
+    let lost = over(link(2, 2, Some(1)), 9, 21);
+    assert_eq!((judge(&[&whole, &lost]).faults, judge(&[&whole, &lost]).gaps), (vec![], vec![]));
+    // Run once more from the beginning, it has the rows of that time, and the bundle is still not there.
+    let again = over(link(4, 10, Some(3)), 0, 40);
+    let judged = judge(&[&whole, &again]);
+    assert_eq!((judged.faults, judged.gaps), (vec![(0, Fault::MadeWithout(root(2)))], vec![]));
+}
+
+/// It takes everything that stands, and what was deleted or left before it nobody is told by it.
+#[test]
+fn a_window_from_the_beginning_of_time_begins_no_chain() {
+    let from_the_start =
+        Link { window: Window { start: Timestamp::MIN, ..link(4, 4, None).window }, ..link(4, 4, Some(3)) };
+    assert_eq!(faults(std::slice::from_ref(&from_the_start)), [(0, Fault::NotTheStart(root(3)))]);
+    assert_eq!(faults(&[link(1, 1, None), from_the_start.clone()]), [(1, Fault::PreviousIsMissing(root(3)))]);
+    let whole = Link { root: root(9), ..compacted(from_the_start, &[4, 5]) };
+    assert_eq!(faults(&[whole]), [(0, Fault::NotTheStart(root(3)))]);
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::Result;
-use crate::links::tables_in_order;
+use crate::links::{tables_in_order, tell_links};
 use crate::model::cell::Cell;
 use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
 use crate::model::digest::Sha256;
@@ -45,7 +45,12 @@ pub(super) struct Gathered {
 /// Verification, with the file; Io; Database; Cancelled.
 pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
     let mut gathered = Gathered { holdings: open_holdings()?, bundles: 0, foreign: 0 };
-    for (bundle, table) in tables_in_order(bundles)?.into_iter().filter(|(_, table)| table.name == *chain.table) {
+    let mut tables = tables_in_order(bundles)?;
+    tables.retain(|(_, table)| table.name == *chain.table);
+    let of_chain =
+        |(bundle, table): &&(&Bundle, &TableInfo)| chain.is_of_source(bundle) && table.scope.0 == chain.scope;
+    tell_links(tables.iter().filter(of_chain).copied(), monitor);
+    for (bundle, table) in tables {
         if !chain.is_of_source(bundle) {
             gathered.foreign += 1;
             continue;

@@ -5,6 +5,7 @@ use super::options::ReplayOptions;
 use super::sources;
 use super::work::Work;
 use crate::backend::{AppliedBundle, Backend, TargetSpec};
+use crate::bundle::{Missing, Uncovered};
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Fault, Link, RunRank, judge};
 use crate::model::clock::ClockKind;
@@ -53,12 +54,13 @@ pub(super) fn settle(
             refuse(nth, error);
             continue;
         }
-        for (nth, root, gap) in Table::new(works, &nths, &applied)?.judge(works) {
+        for Found { nth, root, gap, since } in Table::new(works, &nths, &applied)?.judge(works) {
             let text = gap.as_ref().map(Gap::to_string);
             if let (Some(gap), false) = (gap, options.allow_gap) {
                 let bundle = nth.unwrap_or(nths[0]);
                 let work = &works[bundle];
-                let error = Error::new(Kind::ChainGap, gap.to_string()).table(&work.table.name).hint(gap.hint());
+                let hint = gap.hint(work.table, since);
+                let error = Error::new(Kind::ChainGap, gap.to_string()).table(&work.table.name).hint(hint);
                 refuse(bundle, error.file(work.bundle.path()));
             }
             if nth.is_none() {
@@ -86,10 +88,10 @@ struct Table<'a>(BTreeMap<ChainId, Vec<(Link, Whose<'a>)>>);
 impl<'a> Table<'a> {
     fn new(works: &[Work<'_>], nths: &[usize], applied: &'a [AppliedBundle]) -> Result<Self> {
         let mut links: BTreeMap<ChainId, Vec<_>> = BTreeMap::new();
-        let mut within: BTreeMap<Sha256, Vec<Sha256>> = BTreeMap::new();
+        let mut within: BTreeMap<Sha256, Within> = BTreeMap::new();
         for bundle in applied {
             if let Some(whole) = bundle.within {
-                within.entry(whole).or_default().push(bundle.root_sha256);
+                within.entry(whole).or_default().add(bundle);
             }
         }
         let mut roots = BTreeSet::new();
@@ -109,7 +111,7 @@ impl<'a> Table<'a> {
     }
 
     /// Gaps that are not noted yet, and notes that do not hold any more, each with the work or without.
-    fn judge(&self, works: &mut [Work<'_>]) -> Vec<(Option<usize>, Sha256, Option<Gap>)> {
+    fn judge(&self, works: &mut [Work<'_>]) -> Vec<Found> {
         let mut found = Vec::new();
         for links in self.0.values() {
             let judgement = judge(&links.iter().map(|(link, _)| link).collect::<Vec<_>>());
@@ -126,24 +128,26 @@ impl<'a> Table<'a> {
                          back between them",
                         links[other].0.root
                     )),
+                    Fault::MadeWithout(root) => _ = gaps.insert(nth, Gap::MadeWithout { root }),
                     // Their windows say what they hold.
                     Fault::SecondStart | Fault::AnotherClock => {}
                 }
             }
             for (nth, (link, place)) in links.iter().enumerate() {
                 let gap = gaps.remove(&nth);
+                let since = links[..nth].iter().map(|(link, _)| link.window.end).max();
                 match place {
                     Whose::Coming(work) => {
                         let work = (&mut works[*work], *work);
                         work.0.told.extend(told.remove(&nth).unwrap_or_default());
                         if let Some(gap) = &gap {
-                            found.push((Some(work.1), link.root, Some(gap.clone())));
+                            found.push(Found { nth: Some(work.1), root: link.root, gap: Some(gap.clone()), since });
                         }
                         work.0.gap = gap;
                     }
                     // One that was allowed stays allowed.
                     Whose::Applied(applied) if applied.gap.is_some() != gap.is_some() => {
-                        found.push((None, link.root, gap));
+                        found.push(Found { nth: None, root: link.root, gap, since });
                     }
                     Whose::Applied(_) => {}
                 }
@@ -153,9 +157,35 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The link of a bundle that was applied whole; none of one that came in another.
-fn applied_link(applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<Link>> {
-    let Some((start, end)) = applied.window else { return Ok(None) };
+/// A gap that is not noted yet, with the work before which it lies; or a note that does not hold any more.
+struct Found {
+    nth: Option<usize>,
+    root: Sha256,
+    gap: Option<Gap>,
+    /// Up to when the chain has something before.
+    since: Option<Timestamp>,
+}
+
+/// What the target notes of a compacted bundle beside itself.
+#[derive(Default)]
+struct Within {
+    inputs: Vec<Sha256>,
+    missing: Missing,
+}
+
+impl Within {
+    fn add(&mut self, noted: &AppliedBundle) {
+        match (noted.was_missing(), noted.window) {
+            (false, _) => self.inputs.push(noted.root_sha256),
+            (true, None) => self.missing.bundles.push(noted.root_sha256),
+            (true, Some((start, end))) => self.missing.windows.push(Uncovered { start, end }),
+        }
+    }
+}
+
+/// The link of a bundle that was applied whole; none of one that came in another, or was missing there.
+fn applied_link(applied: &AppliedBundle, within: Within) -> Result<Option<Link>> {
+    let Some((start, end)) = applied.window.filter(|_| applied.within.is_none()) else { return Ok(None) };
     let scope = match applied.scope.as_str() {
         "all" => Scope::All,
         unit => Scope::BusinessUnit(Guid::parse(unit)?),
@@ -164,7 +194,8 @@ fn applied_link(applied: &AppliedBundle, inputs: Vec<Sha256>) -> Result<Option<L
         chain: ChainId { table: applied.table.clone(), scope, source_id: applied.source_id },
         root: applied.root_sha256,
         previous: applied.previous,
-        inputs,
+        inputs: within.inputs,
+        missing: within.missing,
         window: Window { start, end, clock: ClockKind::Utc },
         // It stands before all that comes.
         rank: RunRank { started_at: Timestamp::MIN, run_id: [0; 16], pack_number: 0 },

@@ -21,7 +21,8 @@ pub(super) fn check(
     applied: &[AppliedBundle],
     allowed: &[SourceTable],
 ) -> Result<(), (usize, Error)> {
-    let roots: BTreeSet<Sha256> = applied.iter().map(|applied| applied.root_sha256).collect();
+    let came = applied.iter().filter(|applied| !applied.was_missing());
+    let roots: BTreeSet<Sha256> = came.map(|applied| applied.root_sha256).collect();
     let whole = applied.iter().filter(|applied| applied.window.is_some());
     let mut known: BTreeSet<SourceTable> = whole.map(SourceTable::from).collect();
     for nth in nths {

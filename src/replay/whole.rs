@@ -16,7 +16,9 @@ pub(super) fn check(work: &Work<'_>, backend: &mut dyn Backend, options: &Replay
     let largest = values.filter_map(|file| Some((file.content_bytes?, file))).max_by_key(|(bytes, _)| *bytes);
     let Some((bytes, file)) = largest.filter(|(bytes, _)| *bytes > options.memory.whole_value()) else { return Ok(()) };
     let (spec, root) = (work.spec(), work.bundle.root_sha256());
-    if !options.repair && backend.applied_bundles(spec)?.iter().any(|applied| applied.root_sha256 == root) {
+    if !options.repair
+        && backend.applied_bundles(spec)?.iter().any(|applied| applied.root_sha256 == root && !applied.was_missing())
+    {
         return Ok(());
     }
     let hint = match Memory::for_whole_value(bytes) {

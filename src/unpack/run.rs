@@ -12,7 +12,7 @@ use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole, Newest};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::links::{check_whole, tables_in_order, tell_forks};
+use crate::links::{check_whole, tables_in_order, tell_links};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -50,13 +50,9 @@ pub fn unpack(
         return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
     }
     if options.latest {
-        tell_forks(tables.values().flatten().map(|source| (source.bundle, source.table)), monitor);
-    }
-    if options.latest && !options.allow_gap {
-        let all = tables.values().flatten().map(|source| (source.bundle, source.table));
-        check_whole(all).map_err(|error| {
-            error.hint("name the bundles between as well, or let it be: --allow-gap; what they hold is then not here")
-        })?;
+        let all = || tables.values().flatten().map(|source| (source.bundle, source.table));
+        tell_links(all(), monitor);
+        check_whole(all(), options.allow_gap, monitor)?;
     }
     let rows = tables.values().map(|sources| {
         let files = sources.iter().flat_map(|source| source.table.files_of(FileRole::Rows));

@@ -126,6 +126,63 @@ fn a_run_that_was_set_back_is_replayed_after_the_run_that_it_follows() {
     assert_eq!(replay(&[&text(&second), &text(&first)], "sqlite:alone", &[]).code, 0);
 }
 
+/// What a refusal says between backticks, typed, with folders in place of FOLDER.
+fn typed(world: &World, told: &str, folder: &str) -> Vec<String> {
+    let commands = told.split('`').filter(|part| part.starts_with("blobdelta "));
+    let commands: Vec<String> = commands.map(|command| command.replace("FOLDER", folder)).collect();
+    for command in &commands {
+        let args: Vec<&str> = command.split_whitespace().skip(1).collect();
+        world.good(&args);
+    }
+    commands
+}
+
+#[test]
+fn a_lost_bundle_may_be_missing_by_name_and_the_refusal_says_what_brings_its_rows_again() {
+    let world = World::new();
+    let [_, second, _] = three(&world, 0);
+    fs::remove_dir_all(second).unwrap();
+    let compact = |out: &str, more: &[&str]| {
+        fs::create_dir_all(world.path(out)).unwrap();
+        world.call(&[&["compact", &world.out(), "--out", out], more].concat())
+    };
+    let refused = compact("refused", &[]);
+    assert!(refused.code == 5 && refused.stderr.contains("--allow-gap"), "{refused:?}");
+    let one_line = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let commands = typed(&world, &one_line, &world.out());
+    assert_eq!(commands.len(), 2, "{refused:?}");
+    assert_eq!(compact("refused", &[]).code, 5, "its rows are there again, and the bundle is not");
+    let made = compact("small", &["--allow-gap", "--json"]);
+    assert!(made.code == 0 && made.stderr.contains("allowed: "), "{made:?}");
+    let small = made.json()["bundle"].as_str().unwrap().to_owned();
+    let chain = world.call(&["chain", &small, "--json"]);
+    assert_eq!((chain.code, &chain.json()["chains"][0]["rows"]), (3, &3.into()), "{chain:?}");
+    assert_eq!(chain.json()["chains"][0]["misfits"][0]["kind"], "made_without");
+    let replay = |more: &[&str]| {
+        world.call(&[&["replay", &small, "--into", "sqlite:small", "--database", "Copy", "--create"], more].concat())
+    };
+    let refused = replay(&[]);
+    assert!(refused.code == 5 && refused.stderr.contains("compacted without"), "{refused:?}");
+    assert_eq!(replay(&["--allow-gap"]).code, 0);
+}
+
+#[test]
+fn what_takes_bundles_together_tells_that_their_chain_does_not_begin_here() {
+    let world = World::new();
+    let [first, _, _] = three(&world, 0);
+    world.good(&["run", "--from", "0001-01-01", "--out", &world.out()]);
+    fs::remove_dir_all(&first).unwrap();
+    let says = "does not begin with it";
+    let compacted = world.good(&["compact", &world.out(), "--out", "."]);
+    let unpacked = world.good(&["unpack", &world.out(), "--latest", "--out", "files"]);
+    let reconciled = world.call(&["reconcile", "--bundles", &world.out()]);
+    for told in [compacted, unpacked, reconciled] {
+        assert!(told.stderr.contains(says), "{told:?}");
+    }
+    let verified = world.good(&["verify", &world.out()]);
+    assert!(verified.stdout.contains("begins in "), "{verified:?}");
+}
+
 #[test]
 fn verify_of_several_bundles_tells_what_their_chains_lack_and_ends_as_chain_does() {
     for (buffer, code, says) in [(0, 5, "gap in "), (240, 3, "link in ")] {

@@ -49,6 +49,9 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         bundles_are_applied_by_their_links_and_not_by_windows,
         a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note,
         a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start,
+        what_is_compacted_over_a_gap_says_so_until_what_was_missing_comes,
+        what_was_missing_may_come_compacted,
+        a_bundle_from_the_beginning_of_time_begins_no_chain,
         a_chain_that_forks_is_told_and_circles_are_refused,
     }
     own {

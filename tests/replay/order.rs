@@ -97,6 +97,77 @@ pub fn a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start(place
     assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 4]));
 }
 
+/// What was lost for good is allowed to be missing, and stays known as missing until it comes.
+pub fn what_is_compacted_over_a_gap_says_so_until_what_was_missing_comes(place: &Place) {
+    let first = after(place, 1, (0, 100), None);
+    let second = after(place, 2, (90, 200), Some(&first));
+    let third = after(place, 3, (250, 300), Some(&second));
+    let fourth = after(place, 4, (290, 400), Some(&third));
+    let made = |paths: &[&PathBuf], out: &str, allows_gap: bool| {
+        let out = place.folder().join(out);
+        std::fs::create_dir(&out).unwrap();
+        let bundles = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
+        let options = CompactOptions { allows_gap, side_by_side: 2, ..CompactOptions::default() };
+        compact(bundles, &Local, &out, &options, &Silent).map(|made| made.path().to_owned())
+    };
+    let error = made(&[&first, &third, &fourth], "refused", false).unwrap_err();
+    assert_eq!(error.kind(), Kind::ChainGap);
+    assert!(error.what_to_do().unwrap().contains("--allow-gap"), "{error:?}");
+    let holed = made(&[&first, &third, &fourth], "holed", true).unwrap();
+    let missing = Bundle::open(&holed).unwrap().manifest().tables[0].missing.clone();
+    assert_eq!((missing.bundles.as_slice(), missing.windows.len()), ([root(&second)].as_slice(), 1));
+    let again = made(&[&holed, &after(place, 5, (390, 500), Some(&fourth))], "again", true).unwrap();
+    assert_eq!(Bundle::open(&again).unwrap().manifest().tables[0].missing, missing, "and is not forgotten");
+    assert!(made(&[&holed, &second], "whole", false).is_err(), "a time that nothing covers is left");
+    let into = place.target("Into");
+    let error = into.apply(std::slice::from_ref(&holed), false).unwrap_err();
+    assert!(error.kind() == Kind::ChainGap && error.to_string().contains("was compacted without"), "{error}");
+    into.apply(std::slice::from_ref(&holed), true).unwrap();
+    let noted = |into: &Into| gaps(into).into_iter().flatten().count();
+    // Of the bundle itself, of the one that it lacks, and of the time.
+    assert_eq!((into.standing().len(), noted(&into)), (3, 3));
+    let fifth = after(place, 5, (390, 500), Some(&fourth));
+    into.apply(std::slice::from_ref(&fifth), false).unwrap();
+    assert_eq!(noted(&into), 3, "what comes later does not clear it");
+    into.apply(std::slice::from_ref(&second), false).unwrap();
+    assert_eq!((into.standing().len(), noted(&into)), (5, 2), "the time is left");
+    let cover = after(place, 6, (190, 600), Some(&fifth));
+    into.apply(std::slice::from_ref(&cover), false).unwrap();
+    assert_eq!((into.standing().len(), noted(&into)), (6, 1), "which the note of the time alone remembers");
+}
+
+/// It came within another: the one that was compacted without it has nothing to say any more.
+pub fn what_was_missing_may_come_compacted(place: &Place) {
+    let [first, second, third] = three(place);
+    let made = |paths: &[&PathBuf], out: &str| {
+        let out = place.folder().join(out);
+        std::fs::create_dir(&out).unwrap();
+        let bundles = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
+        let options = CompactOptions { allows_gap: true, ..CompactOptions::default() };
+        compact(bundles, &Local, &out, &options, &Silent).unwrap().path().to_owned()
+    };
+    let into = place.target("Into");
+    into.apply(&[made(&[&first, &third], "holed")], true).unwrap();
+    assert_eq!(gaps(&into).into_iter().flatten().count(), 2);
+    into.apply(&[made(&[&first, &second], "filled")], false).unwrap();
+    assert_eq!(gaps(&into).into_iter().flatten().count(), 0);
+    into.apply(&[after(place, 4, (290, 400), Some(&third))], false).unwrap();
+    assert_eq!((into.standing().len(), gaps(&into).into_iter().flatten().count()), (4, 0));
+}
+
+/// By hand: a run that was set back to the beginning of time. It has what stands; it is not where the chain begins.
+pub fn a_bundle_from_the_beginning_of_time_begins_no_chain(place: &Place) {
+    let [first, second, _] = three(place);
+    let spoil: fn(&mut Manifest) = |manifest| manifest.tables[0].window.start = blobdelta::model::time::Timestamp::MIN;
+    let back = after_root(place, 4, (0, 400), Some(root(&second)), spoil);
+    let into = place.target("Into");
+    let error = into.apply(std::slice::from_ref(&back), false).unwrap_err();
+    assert!(error.kind() == Kind::ChainGap && error.to_string().contains("not the first of its chain"), "{error}");
+    assert_eq!(into.apply(&[first.clone(), back.clone()], false).unwrap_err().kind(), Kind::ChainGap);
+    into.apply(&[first, second, back], false).unwrap();
+    assert_eq!(gaps(&into), [const { None }; 3]);
+}
+
 pub fn a_chain_that_forks_is_told_and_circles_are_refused(place: &Place) {
     let [first, second, _] = three(place);
     let fork = after(place, 5, (90, 500), Some(&first));

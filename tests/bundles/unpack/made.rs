@@ -202,6 +202,7 @@ fn manifest(
         counts,
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: Vec::new(),
+        missing: blobdelta::bundle::Missing::default(),
         accepted_hidden: Vec::new(),
         changed_scripts: Vec::new(),
         schema_file: format!("schema/{folder}.sql"),

@@ -274,6 +274,7 @@ impl Made {
             counts: self.counts(),
             columns: plan.columns().iter().enumerate().map(info).collect(),
             new_business_units: Vec::new(),
+            missing: blobdelta::bundle::Missing::default(),
             accepted_hidden: Vec::new(),
             changed_scripts: Vec::new(),
             schema_file: format!("schema/{folder}.sql"),
