@@ -69,7 +69,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 5,
+        version: 6,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -83,7 +83,7 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 3] = [
+pub const SQLITE_UPGRADES: [Script; 4] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 2,
@@ -102,31 +102,37 @@ pub const SQLITE_UPGRADES: [Script; 3] = [
         is_engine: true,
         text: include_str!("../sql/sqlite/upgrade_03_to_4.sql"),
     },
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 6,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_6.sql"),
+    },
 ];
 
 /// The scripts of a job database on SQL Server.
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 7,
+        version: 8,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 6,
+        version: 7,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 15,
+        version: 16,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 11,
+        version: 12,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
@@ -144,7 +150,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 2,
+        version: 3,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },
@@ -219,6 +225,12 @@ pub mod sqlite {
     pub const SUSPECT_ORPHAN: &str = include_str!("../sql/sqlite/engine/suspect_orphan.sql");
     /// The same, of a sample of the whole table.
     pub const SAMPLE_ORPHAN: &str = include_str!("../sql/sqlite/engine/sample_orphan.sql");
+    /// Rule 21: rows that a unit was handed, and those of them that are out of its scope.
+    pub const SUSPECT_LEFT: &str = include_str!("../sql/sqlite/engine/suspect_left.sql");
+    /// Rule 21: deletions that the slice tells, and those of them whose row stands.
+    pub const SUSPECT_STANDING: &str = include_str!("../sql/sqlite/engine/suspect_standing.sql");
+    /// Rules 15 and 17: what left a unit since a run goes back to, told again.
+    pub const LEFT_AGAIN: &str = include_str!("../sql/sqlite/engine/left_again.sql");
     /// Rule 21: rows whose business unit is not in its table, of a sample where none is.
     pub const SAMPLE_UNITS: &str = include_str!("../sql/sqlite/engine/sample_units.sql");
     /// Rows of the slice before whose stamp is older now.

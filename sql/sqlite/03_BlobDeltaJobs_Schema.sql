@@ -53,7 +53,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     RequireBundle           INTEGER NULL,
     AcceptedAbsentPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
     AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
-    MetadataFilter          TEXT NULL
+    MetadataFilter          TEXT NULL,
+    AcceptedLeftPercent     INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
+    AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100)
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 7.
+-- 03: the job database BlobDeltaJobs. Version 8.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
@@ -31,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 7)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 8)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -122,6 +122,12 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedOrphanPercent CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
         -- Column=value[,value...]: which rows of the metadata count. NULL: all of them.
         MetadataFilter          nvarchar(2000) NULL,
+        AcceptedLeftPercent     int NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_AcceptedLeftPercent DEFAULT 50
+            CONSTRAINT CK_BlobDeltaTableConfig_AcceptedLeftPercent CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
+        AcceptedStandingPercent int NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_AcceptedStandingPercent DEFAULT 50
+            CONSTRAINT CK_BlobDeltaTableConfig_AcceptedStandingPercent CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
 GO
@@ -132,6 +138,14 @@ GO
 IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedOrphanPercent') IS NULL
     ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedOrphanPercent int NOT NULL
         CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedLeftPercent') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedLeftPercent int NOT NULL
+        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedLeftPercent DEFAULT 50;
+GO
+IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedStandingPercent') IS NULL
+    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedStandingPercent int NOT NULL
+        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedStandingPercent DEFAULT 50;
 GO
 -- From version 3.
 IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'MetadataFilter') IS NULL
@@ -1223,6 +1237,11 @@ BEGIN
             ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
                 + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId) AND ' + @Filter + N')'
         END),
+        (N'InUnits', CASE
+            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
+            ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
+                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
+        END),
         (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
         (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
@@ -1275,10 +1294,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 7;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 8;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 7
+SELECT N'03_BlobDeltaJobs_Schema.sql', 8
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 6.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 7.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 6)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 7)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -567,6 +567,80 @@ BEGIN
                 CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
             );
     END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectLeft', 0, 1, N'
+    -- Rule 21. Rows that the runs of a business unit have handed out whole, and those of them that are out of its scope by
+    -- their metadata, as LeftScope has it. What somebody logged to have left it explains itself. @Json says what is
+    -- suspect, if anything is; of fewer than 20 nothing can be said.
+    DECLARE @Accepted int = (SELECT AcceptedLeftPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
+    FROM (
+        SELECT CASE
+            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
+                    WHERE d.TableName = @TableName AND d.stream_id = k.stream_id
+                        AND d.Reason = N''LeftScope'' AND d.BusinessUnit = @BusinessUnitId
+                ) THEN 1
+            ELSE 0
+        END AS IsLost
+        FROM dbo.BlobDeltaShippedKey AS k
+        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole = 1
+    ) AS h;
+    IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        SET @Json = CONCAT(
+            N''suspect: '', @Lost, N'' of '', @Of, N'' rows that this business unit was handed are out of its scope now, and its receivers would be told to delete them ('',
+            @Percent, N'' percent), and at most '', @Accepted,
+            N'' percent are accepted; see whether MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should; if so, they left the unit: accept that with `blobdelta table set NAME AcceptedLeftPercent='',
+            CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+        );
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectStanding', 0, 0, N'
+    -- Rule 21. Deletions that this slice tells, and those of them whose row stands in the source and in this scope, by no
+    -- later stamp: its receivers would lose it. One that was stamped since has come again, and wins. @Json as in SuspectLeft.
+    DECLARE @Accepted int = (SELECT AcceptedStandingPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
+    FROM (
+        SELECT CASE
+            WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
+                AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
+                AND NOT EXISTS (
+                    SELECT 1 FROM {MetadataTable} AS m
+                    WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope} AND m.{MetadataModifiedOnCol} > d.DeletedOn
+                ) THEN 1
+            ELSE 0
+        END AS IsLost
+        FROM {SliceSchema}.BlobDeltaDeletion AS d
+        WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
+    ) AS h;
+    IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
+    BEGIN
+        SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+        SET @Json = CONCAT(
+            N''suspect: '', @Lost, N'' of '', @Of, N'' logged deletions that are due are of rows that stand in the source, and receivers would be told to delete them ('',
+            @Percent, N'' percent), and at most '', @Accepted,
+            N'' percent are accepted; see whether what writes BlobDeltaDeletionLog logs rows that are gone, and take out what it should not have; if so, rows that stand count as deleted here: accept that with `blobdelta table set NAME AcceptedStandingPercent='',
+            CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+        );
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftAgain', 0, 1, N'
+    -- Rules 15 and 17: a run that goes back tells again what left its unit by runs that started since. What has come back
+    -- is taken out again when the slice completes.
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT @TableName, t.stream_id, MAX(t.DeletedOn), @BusinessUnitId, MAX(r.RunStartedAt), N''LeftScope''
+    FROM dbo.BlobDeltaToldDeletion AS t
+    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+    WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.IsDeletion = 0 AND r.RunStartedAt >= @DeletionsFrom
+        AND NOT EXISTS (
+            SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = t.stream_id
+        )
+    GROUP BY t.stream_id;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
     -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
@@ -574,6 +648,10 @@ BEGIN
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
         AND m.{MetadataIdColumn} IS NOT NULL
+        AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+        )
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
             WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
@@ -620,8 +698,8 @@ BEGIN
             AND t.IsDeletion = CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn = d.DeletedOn
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
-    -- Rule 6: keys with a metadata row in the window that no run of this scope takes; a row that the table''s
-    -- filter leaves out is not told.
+    -- Rule 6: keys with a metadata row in the window that no run of this scope takes: excluded by name, of another unit or
+    -- none, or left out by the table''s filter alone. An excluded key is counted as nothing else.
     SELECT @Json = CONCAT(
         CHAR(123), N''"excluded":'', COALESCE(SUM(k.IsExcluded), 0),
         N'',"out_of_scope":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 1 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
@@ -629,8 +707,36 @@ BEGIN
         N'',"future":'', (
             SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
             WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                )
         ),
-        N'',"without_stamp":'', (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}),
+        N'',"without_stamp":'', (
+            SELECT COUNT(*) FROM {MetadataTable} AS m
+            WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                )
+        ),
+        N'',"filtered":'', (
+            SELECT COUNT(*)
+            FROM (
+                SELECT DISTINCT m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InUnits}
+                    AND CASE WHEN {MetadataFilter} THEN 1 ELSE 0 END = 0
+                    AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                    )
+            ) AS f
+            WHERE NOT EXISTS (
+                SELECT 1 FROM {MetadataTable} AS m
+                WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+                    AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+            )
+        ),
         N'',"without_key":'', (SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} IS NULL)
             + (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} IS NULL),
         N'',"logged_deletions":'', (SELECT COUNT(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''),
@@ -998,7 +1104,7 @@ BEGIN
         @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
-        @Unit nvarchar(max), @InScope nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max);
     UPDATE #Placeholder SET Value = REPLACE(Value, N'{', N'{}') WHERE CHARINDEX(N'{', Value) > 0;
     -- One that stands for nothing stays as it is, and is told below.
@@ -1021,6 +1127,7 @@ BEGIN
         @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
         @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
         @InScope = COALESCE(MAX(CASE WHEN Name = N'InScope' THEN Value END), N'{InScope}'),
+        @InUnits = COALESCE(MAX(CASE WHEN Name = N'InUnits' THEN Value END), N'{InUnits}'),
         @Filter = COALESCE(MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END), N'{MetadataFilter}'),
         @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
         @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
@@ -1060,8 +1167,8 @@ BEGIN
         N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
         N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
     UPDATE #Script SET ScriptText =
-        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-        N'{RowBytes}', @RowBytes), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{RowBytes}', @RowBytes), N'{InUnits}', @InUnits), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
         N'{BusinessUnitIdColumn}', @UnitId), N'{BusinessUnit}', @Unit), N'{InScope}', @InScope), N'{TargetColumns}', @TargetColumns),
         N'{SourceColumns}', @SourceColumns), N'{AncestorColumns}', @AncestorColumns), N'{MaxDOP}', @Dop);
     SET @Name = (SELECT MIN(ScriptName) FROM #Script WHERE CHARINDEX(N'{', REPLACE(ScriptText, N'{}', N'')) > 0);
@@ -1176,10 +1283,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 6;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 7;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 6
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 7
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 15.
+-- 05: the engine. Version 16.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 15)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 16)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -841,7 +841,20 @@ BEGIN
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
-        IF @WithDeletions = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
+        SET @Json = NULL;
+        IF @WithDeletions = 1
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectStanding', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        END;
+        IF @Unit IS NOT NULL AND @DeletionsFrom IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftAgain';
+        IF @Unit IS NOT NULL AND @Json IS NULL
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectLeft', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        IF @Json IS NOT NULL
+        BEGIN
+            SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
         -- Rule 17: folders that left the scope and stay there come once more, without their blobs.
         IF EXISTS (
             SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND ParentPathColumn IS NOT NULL
@@ -973,10 +986,31 @@ BEGIN
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectKeys');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectKeys', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+        -- What a run would do to the slice is undone with all the rest.
+        IF @Json IS NULL AND @State IS NOT NULL AND EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaTableConfig AS c INNER JOIN dbo.BlobDeltaDeletionLog AS d ON d.TableName = c.TableName
+            WHERE c.TableName = @TableName AND c.IncludeDeletions = 1
+        )
+        BEGIN
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'EmptyDeletions');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'EmptyDeletions', @TableName = @TableName, @Sql = @Sql;
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Deletions');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Deletions', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
+                @RunStart = @RunStart, @DeletionsFrom = @DeletionsFrom;
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectStanding');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectStanding', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
+                @Json = @Json OUTPUT;
+        END;
+        IF @Json IS NULL AND @BusinessUnitId IS NOT NULL
+        BEGIN
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectLeft');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectLeft', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
+                @Json = @Json OUTPUT;
+        END;
         IF @Json IS NOT NULL AND @Refused IS NULL
             SET @Refused = CONCAT(@TableName, N': ', REPLACE(@Json, N' set NAME ', CONCAT(N' set ', @TableName, N' ')));
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
-        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @RunStart = @RunStart;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Told');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Told', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
@@ -1327,6 +1361,13 @@ BEGIN
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
         IF @Unit IS NOT NULL
         BEGIN
+            -- By what was handed out before this slice.
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectLeft', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
+            IF @Json IS NOT NULL
+            BEGIN
+                SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+            END;
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBare';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedKeys';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
@@ -1850,10 +1891,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 15, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 15;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 16;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 15
+SELECT N'05_BlobDeltaJobs_Engine.sql', 16
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 2.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 3.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -114,7 +114,8 @@ GO
 -- Rule 10: notes that the slice of a table run is in a published bundle. The caller has the transaction open, so
 -- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
 -- With @ShipTo the bundle is owed to that destination from this transaction on, until it was shipped there.
--- @IsRequiredNow: nobody had said anything of RequireBundle, and it was set to 1.
+-- @IsRequiredNow: nobody had said anything of RequireBundle, and it was set to 1. @KeepLease = 0: the lease is released
+-- with it, so that a run that dies now leaves none.
 ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -127,7 +128,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @Folder nvarchar(2000),
     @PublishedAt datetime2(7),
     @ShipTo nvarchar(2000) = NULL,
-    @IsRequiredNow bit = 0 OUTPUT
+    @IsRequiredNow bit = 0 OUTPUT,
+    @KeepLease bit = 1
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -136,7 +138,11 @@ BEGIN
     DECLARE @Message nvarchar(2000), @Recorded nvarchar(64);
     SET @IsRequiredNow = 0;
     SET @Recorded = (SELECT RootSha256 FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName);
-    IF @Recorded = @RootSha256 RETURN 0;
+    IF @Recorded = @RootSha256
+    BEGIN
+        IF @KeepLease = 0 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
+        RETURN 0;
+    END;
     IF @Recorded IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': this table run is recorded already, in another bundle, with the root digest ', @Recorded, N'; nothing was written');
@@ -149,6 +155,7 @@ BEGIN
     EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
     UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName AND RequireBundle IS NULL;
     IF @@ROWCOUNT > 0 SET @IsRequiredNow = 1;
+    IF @KeepLease = 0 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_GiveUp', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_GiveUp AS RETURN 0');
@@ -303,10 +310,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 2
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 3
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

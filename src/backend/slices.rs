@@ -119,11 +119,12 @@ pub trait Slices {
 
     /// Records that a bundle was published: for each of its tables a row, the marker `Packed`, and
     /// `RequireBundle` set where nobody had said anything of it; all in one transaction, each under its
-    /// fence. Gives the tables whose `RequireBundle` was set.
+    /// fence; and the leases released, unless they are kept for what is still to be read. Gives the tables whose
+    /// `RequireBundle` was set.
     ///
     /// # Errors
     /// Superseded, with nothing written.
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>>;
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>>;
 
     /// Gives up a complete slice that is in no bundle, and releases its lease: the marker is `Empty` and
     /// names no run; the scope's watermark is back where it was before the run, if it is still the run's;

@@ -1,8 +1,10 @@
 //! Rule 21: what a configuration that names the wrong column looks like, told from what is usual here.
 //!
 //! A window in which most keys have no row, or a slice in which most children have no parent, is not an empty
-//! week. It fails its table, until somebody accepts the share by name; what was accepted is kept in the table's
-//! configuration. The procedures of a server judge by the same numbers, in the same words.
+//! week. Nor are receivers emptied for a word in the configuration: most rows of a unit do not leave it at once, and
+//! what a log says was deleted does not stand in the source. Each fails its table, until somebody accepts the share by
+//! name; what was accepted is kept in the table's configuration. The procedures of a server judge by the same numbers,
+//! in the same words.
 
 use crate::error::{Error, Result};
 use crate::model::table::TableConfig;
@@ -39,6 +41,19 @@ pub(super) enum Suspicion {
     Absent,
     /// Children without a parent.
     Orphan,
+    /// Rows that a unit was handed, and that are out of its scope now.
+    Left,
+    /// Logged deletions of rows that stand.
+    Standing,
+}
+
+/// What there is to say of one.
+struct Words {
+    what: &'static str,
+    lack: String,
+    look: &'static str,
+    usual: &'static str,
+    setting: &'static str,
 }
 
 impl Suspicion {
@@ -47,10 +62,7 @@ impl Suspicion {
     /// # Errors
     /// Config, with what was found and the command that accepts it.
     pub(super) fn judge(self, table: &TableConfig, found: Share, sample: impl FnOnce() -> Result<Share>) -> Result<()> {
-        let accepted = match self {
-            Self::Absent => table.accepted_absent_percent,
-            Self::Orphan => table.accepted_orphan_percent,
-        };
+        let accepted = self.accepted(table);
         if !found.is_over(accepted) {
             return Ok(());
         }
@@ -63,30 +75,62 @@ impl Suspicion {
 
     /// Judges a sample alone, as `table add` and `doctor` see it.
     pub(super) fn of_sample(self, table: &TableConfig, whole: Share) -> Option<Error> {
-        let accepted = match self {
-            Self::Absent => table.accepted_absent_percent,
-            Self::Orphan => table.accepted_orphan_percent,
-        };
+        let accepted = self.accepted(table);
         (whole.of >= FEW && whole.is_over(accepted)).then(|| self.error(table, whole, None, accepted))
     }
 
+    /// Judges what a run found, of which there is no sample: of few nothing can be said.
+    ///
+    /// # Errors
+    /// As [`Suspicion::judge`].
+    pub(super) fn judge_alone(self, table: &TableConfig, found: Share) -> Result<()> {
+        self.judge(table, found, || Ok(Share::default()))
+    }
+
+    fn accepted(self, table: &TableConfig) -> u8 {
+        match self {
+            Self::Absent => table.accepted_absent_percent,
+            Self::Orphan => table.accepted_orphan_percent,
+            Self::Left => table.accepted_left_percent,
+            Self::Standing => table.accepted_standing_percent,
+        }
+    }
+
+    fn words(self, table: &TableConfig) -> Words {
+        match self {
+            Self::Absent => Words {
+                what: "keys of the metadata",
+                lack: format!("have no row in {}", table.source),
+                look: "MetadataIdColumn holds the keys of the source",
+                usual: "many rows of the metadata have no blob here",
+                setting: "AcceptedAbsentPercent",
+            },
+            Self::Orphan => Words {
+                what: "children",
+                lack: "have no parent in the source".to_owned(),
+                look: "PathColumn and ParentPathColumn name the right columns",
+                usual: "many parents are not kept here",
+                setting: "AcceptedOrphanPercent",
+            },
+            Self::Left => Words {
+                what: "rows that this business unit was handed",
+                lack: "are out of its scope now, and its receivers would be told to delete them".to_owned(),
+                look: "MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should",
+                usual: "they left the unit",
+                setting: "AcceptedLeftPercent",
+            },
+            Self::Standing => Words {
+                what: "logged deletions that are due",
+                lack: format!("are of rows that stand in {}, and receivers would be told to delete them", table.source),
+                look: "what writes BlobDeltaDeletionLog logs rows that are gone, and take out what it should not have",
+                usual: "rows that stand count as deleted here",
+                setting: "AcceptedStandingPercent",
+            },
+        }
+    }
+
     fn error(self, table: &TableConfig, found: Share, whole: Option<Share>, accepted: u8) -> Error {
-        let (what, lack, columns, usual, setting) = match self {
-            Self::Absent => (
-                "keys of the metadata",
-                format!("have no row in {}", table.source),
-                "MetadataIdColumn holds the keys of the source",
-                "many rows of the metadata have no blob here",
-                "AcceptedAbsentPercent",
-            ),
-            Self::Orphan => (
-                "children",
-                "have no parent in the source".to_owned(),
-                "PathColumn and ParentPathColumn name the right columns",
-                "many parents are not kept here",
-                "AcceptedOrphanPercent",
-            ),
-        };
+        let Words { what, lack, look, usual, setting } = self.words(table);
         let share = whole.map_or(found, |whole| if whole.percent() > found.percent() { whole } else { found });
         let of_whole = whole.map_or(String::new(), |whole| {
             format!(", and {} of {} in a sample of the whole table,", whole.lost, whole.of)
@@ -99,7 +143,7 @@ impl Suspicion {
         );
         let line = (share.percent() + ABOVE_PERCENT).min(100);
         Error::config(text).table(&table.name).hint(format!(
-            "see whether {columns}; if so, {usual}: accept that with `blobdelta table set {} {setting}={line}`, then run again",
+            "see whether {look}; if so, {usual}: accept that with `blobdelta table set {} {setting}={line}`, then run again",
             table.name.shell_word()
         ))
     }

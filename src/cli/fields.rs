@@ -62,6 +62,8 @@ pub const FIELDS: &[Field] = &[
     field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
     field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),
+    field!("AcceptedLeftPercent", accepted_left_percent, percent, |value: &u8| Value::from(*value)),
+    field!("AcceptedStandingPercent", accepted_standing_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedHidden", accepted_hidden, |text| optional(text, listed), show_optional),
     field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
 ];
@@ -171,6 +173,8 @@ mod tests {
         original.safety_buffer_minutes = 121;
         original.accepted_absent_percent = 83;
         original.accepted_orphan_percent = 0;
+        original.accepted_left_percent = 1;
+        original.accepted_standing_percent = 100;
         original.metadata_filter = Some("Kind=1,'a, b'".into());
         let settings: Vec<String> = FIELDS
             .iter()

@@ -121,12 +121,21 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     .hint("name a unit that is in the table's BusinessUnit table, or leave --business-unit out"));
             }
             backend.pend_key(table, *key, scope, reason)?;
-            let takes = args
-                .business_unit
-                .map_or("the next run of every scope takes this row where it is in that scope".to_owned(), |unit| {
-                    format!("the next run of business unit {unit} takes this row if it is one of that unit")
-                });
-            let what = format!("{takes}; as long as its metadata or its blob is not there, it waits");
+            // Rule 17: a row without metadata is in no unit.
+            let what = args.business_unit.map_or_else(
+                || {
+                    "the next run of every scope takes this row where it is in that scope, and one over all business units \
+                     takes it without metadata too; as long as its blob is not there, it waits, and for the runs of a \
+                     business unit as long as its metadata is not"
+                        .to_owned()
+                },
+                |unit| {
+                    format!(
+                        "the next run of business unit {unit} takes this row if it is one of that unit; as long as its \
+                         metadata or its blob is not there, it waits"
+                    )
+                },
+            );
             let mut answer = said(table, *key, "Pending", &what);
             answer.json["scope"] = scope.map(|scope| scope.to_string()).into();
             Ok(answer)

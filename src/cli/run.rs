@@ -106,6 +106,7 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
         "Excluded",
         "OutOfScope",
         "WithoutBusinessUnit",
+        "Filtered",
         "Future",
         "Refused",
     ]);
@@ -121,6 +122,7 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
             plan.counts.excluded.into(),
             plan.counts.out_of_scope.into(),
             plan.counts.without_business_unit.into(),
+            plan.counts.filtered.into(),
             plan.counts.future.into(),
             plan.refused.clone().into(),
         ]);

@@ -114,12 +114,13 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn told(counts: &TableCounts) -> [(&'static str, u64); 13] {
+fn told(counts: &TableCounts) -> [(&'static str, u64); 14] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),
         ("out of scope", counts.out_of_scope),
         ("without business unit", counts.without_business_unit),
+        ("left out by MetadataFilter", counts.filtered),
         ("held back", counts.held_back),
         ("gone", counts.gone),
         ("future", counts.future),

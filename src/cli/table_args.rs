@@ -30,6 +30,8 @@ Settings are columns of BlobDeltaTableConfig, written FIELD=VALUE; an empty valu
   ModifiedOnIsUtc, IsActive, IncludeDeletions, RequireBundle    1 or 0
   AcceptedAbsentPercent         keys of a window that may lack a row before it is suspect; 50
   AcceptedOrphanPercent         children that may lack their parent before the slice is suspect; 50
+  AcceptedLeftPercent           rows handed to a unit that may be out of its scope before its run is suspect; 50
+  AcceptedStandingPercent       logged deletions whose row may stand before the run is suspect; 50
   ExcludedStreamId              one key that is never captured
   AcceptedHidden                names, with commas between, of what the login does not see and need not: masked
                                 columns (Db.schema.Table.Column), tables with filtered rows (Db.schema.Table)";

@@ -46,7 +46,7 @@ pub fn pack(
     check_destination(backend, run.scope, out, &told, options.waive.place, monitor)?;
     sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
-    let mut packer = Packer { backend, leases: &leases, options, disk, monitor };
+    let mut packer = Packer { backend, leases: &leases, options, disk, monitor, keeps_leases: false };
     let states = packer.backend.run_tables(run_id)?;
     let unpacked: Vec<TableName> =
         states.iter().filter(|(_, state)| *state == PackState::Unpacked).map(|(table, _)| table.clone()).collect();
@@ -228,7 +228,10 @@ impl Packer<'_> {
             };
             records.push((fence.clone(), record));
         }
-        for table in self.backend.record_bundle(&records)? {
+        if !self.keeps_leases {
+            fences.iter().for_each(|fence| self.leases.let_go(fence));
+        }
+        for table in self.backend.record_bundle(&records, self.keeps_leases)? {
             let note = format!(
                 "RequireBundle of {table} is 1 from now on: a slice of it is emptied only when it is in a bundle \
                  (to go on without: `blobdelta table set {table} RequireBundle=0`)"

@@ -13,4 +13,6 @@ pub(super) struct Packer<'a> {
     pub(super) options: &'a PackOptions,
     pub(super) disk: &'a dyn Disk,
     pub(super) monitor: &'a dyn Monitor,
+    /// Whether slices are read yet once their bundle is recorded: to be backed up.
+    pub(super) keeps_leases: bool,
 }

@@ -158,6 +158,7 @@ impl Running<'_> {
             options: &self.options.pack,
             disk: self.disk,
             monitor: self.monitor,
+            keeps_leases: self.options.backup_slice.is_some(),
         }
     }
 

@@ -289,6 +289,8 @@ pub struct TableCounts {
     pub out_of_scope: u64,
     /// Keys in the window without a business unit.
     pub without_business_unit: u64,
+    /// Keys in the window whose business unit is in scope, and that the table's filter alone leaves out.
+    pub filtered: u64,
     /// Rows of the source, and of its metadata, that have no key, of the whole tables.
     pub without_key: u64,
     /// Keys in scope that are stamped at the run's start or later, of the whole table.

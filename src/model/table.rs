@@ -64,6 +64,10 @@ pub struct TableConfig {
     pub accepted_absent_percent: u8,
     /// Percent of a slice's children, 0 to 100, that may lack their parent before the slice is suspect.
     pub accepted_orphan_percent: u8,
+    /// Percent of the rows that a unit was handed, 0 to 100, that may be out of its scope at once before its run is suspect.
+    pub accepted_left_percent: u8,
+    /// Percent of the logged deletions that are due, 0 to 100, whose row may stand in the source before a run is suspect.
+    pub accepted_standing_percent: u8,
     /// Which rows of the metadata count, as [`MetadataFilter`] has it; all of them without one.
     pub metadata_filter: Option<String>,
     /// What the login does not see of source, metadata and units and is accepted, by name with commas between:
@@ -99,6 +103,8 @@ impl TableConfig {
             accepted_hidden: None,
             accepted_absent_percent: 50,
             accepted_orphan_percent: 50,
+            accepted_left_percent: 50,
+            accepted_standing_percent: 50,
             metadata_filter: None,
         }
     }

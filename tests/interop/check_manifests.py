@@ -55,6 +55,7 @@ def objects(value, place=()):
 # Counts that came after the committed bundles of format 1; one that is missing is 0 (FORMAT.md, section 3).
 MAY_LACK = {
     "buried",
+    "filtered",
     "future_deletions",
     "logged_deletions",
     "older_now",
@@ -83,7 +84,7 @@ def mutants(manifest):
     """(what was done, the manifest after it), each of which must be refused."""
     for place in objects(manifest):
         for key in at(manifest, place):
-            if key != "changed_scripts" and not (place and place[-1] == "counts" and key in MAY_LACK):
+            if key not in ("changed_scripts", "missing") and not (place and place[-1] == "counts" and key in MAY_LACK):
                 yield f"without {(*place, key)}", changed(manifest, place, lambda it: it.pop(key))
             yield f"a float at {(*place, key)}", changed(manifest, place, lambda it: it.update({key: 0.5}))
     for place, value in NEVER_WRITTEN:

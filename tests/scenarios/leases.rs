@@ -3,10 +3,12 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::session::Session;
 use crate::scenarios::world::{A, World, key};
-use blobdelta::backend::WatermarkRecord;
+use blobdelta::backend::{BundleRecord, WatermarkRecord};
 use blobdelta::error::Kind;
+use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
-use blobdelta::model::run::{Run, Status, Step, TableRun};
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::{Run, Scope, Status, Step, TableRun};
 
 fn planted(on: &Instance) -> World {
     let mut world = World::new(on);
@@ -143,6 +145,40 @@ pub fn rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told(on: &Instance
     assert!(note.error.as_ref().unwrap().contains(&run.id.to_string()), "{note:?}");
     nothing_is_taken_from(&mut world, &mut dead, &run, &table_run);
     assert_eq!(world.numbers(), [1, 2, 3, 4]);
+}
+
+/// Who dies once the bundle is recorded leaves no lease behind.
+pub fn rule_8_the_record_of_a_bundle_releases_its_leases(on: &Instance) {
+    let mut world = planted(on);
+    let mut options = world.options();
+    options.out = None;
+    world.table.require_bundle = Some(false);
+    world.backend.save_table(&world.table.clone()).unwrap();
+    let record = |run: &Run, table: &TableName| BundleRecord {
+        run_id: run.id,
+        table: table.clone(),
+        pack_number: 1,
+        scope: Scope::All,
+        root_sha256: Sha256::of(run.id.as_bytes()),
+        previous_root_sha256: None,
+        name: "x.bundle".into(),
+        folder: "/out".into(),
+        published_at: run.started_at.utc,
+        ship_to: None,
+        shipped_at: None,
+    };
+    for (at, keeps) in [(1000, true), (2000, false)] {
+        world.at(at);
+        let run = world.run_with(&options).unwrap().run;
+        let table = world.table.name.clone();
+        let mut dead = world.another();
+        let fence = dead.take_lease(run.id, &table, 600).unwrap();
+        dead.record_bundle(&[(fence.clone(), record(&run, &table))], keeps).unwrap();
+        assert_eq!(world.mark().is_running, keeps);
+        let next = world.run_with(&options).unwrap();
+        assert_eq!(next.tables[0].status == Status::Completed, !keeps, "{:?}", next.tables[0].error);
+        dead.release_leases(&[fence]).unwrap();
+    }
 }
 
 pub fn rule_8_a_dead_pack_is_taken_over_by_name(on: &Instance) {

@@ -85,6 +85,37 @@ fn left_scope(world: &mut World) -> Vec<u32> {
     found(&reconciled(world, &of_a), FindingKind::LeftScope)
 }
 
+/// The bundle that said so was lost.
+pub fn rule_17_a_run_that_goes_back_tells_again_what_left(on: &Instance) {
+    let mut world = World::new(on);
+    for number in 1..4 {
+        world.put(number, None, b"of A", 10, A);
+    }
+    let _ = world.run_unit(1000, A);
+    world.stamp(1, 10, B);
+    world.stamp(2, 10, B);
+    let _ = world.run_unit(2000, A);
+    assert_eq!(left(&mut world), [(1, minute(10)), (2, minute(10))]);
+    world.stamp(2, 2100, A);
+    let _ = world.run_unit(3000, A);
+    assert_eq!((left(&mut world), world.numbers()), (vec![], vec![2]));
+    let again = |world: &mut World, at: i64, from: i64| {
+        world.at(at);
+        let mut options = world.options();
+        options.request.scope = Scope::BusinessUnit(unit(A));
+        options.request.from = Some(minute(from));
+        let report = world.run_with(&options).unwrap();
+        assert!(report.tables[0].error.is_none(), "{:?}", report.tables[0].error);
+        left(world)
+    };
+    assert_eq!(again(&mut world, 4000, 2001), [], "it was told before");
+    assert_eq!(again(&mut world, 5000, 2000), [(1, minute(10))], "and what came back has not left");
+    assert_eq!(world.numbers(), [2]);
+    let _ = world.run_unit(6000, A);
+    assert_eq!(left(&mut world), [], "once");
+    assert_eq!(received(&world), [(2, true), (3, true)]);
+}
+
 pub fn rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"above", 10, A);

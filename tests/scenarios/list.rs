@@ -31,6 +31,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_5_an_operator_can_ask_for_a_key,
         rule_6_what_no_window_can_catch_is_told,
         rule_6_nothing_is_told_of_keys_that_are_taken,
+        rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern,
     }
     leases {
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,
@@ -38,6 +39,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there,
         rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told,
         rule_8_a_dead_pack_is_taken_over_by_name,
+        rule_8_the_record_of_a_bundle_releases_its_leases,
     }
     names {
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
@@ -112,6 +114,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_filter_that_says_nothing_is_refused,
     }
     left_folders {
+        rule_17_a_run_that_goes_back_tells_again_what_left,
         rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does,
         rule_17_a_folder_comes_bare_once_others_have_it_by_a_later_stamp,
         rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again,
@@ -236,6 +239,10 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_21_a_few_keys_without_rows_are_pending_where_the_table_is_well,
         rule_21_what_is_usual_here_is_accepted_by_name,
         rule_21_children_without_parents_are_suspect_before_the_slice_completes,
+        rule_21_most_rows_of_a_unit_do_not_leave_it_at_once,
+        rule_21_what_leaves_is_accepted_by_name,
+        rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_completes,
+        rule_21_what_a_log_says_was_deleted_does_not_stand_in_the_source,
         rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table,
         rule_15_what_is_odd_about_deletions_is_told,
         a_source_that_went_back_in_time_is_told_and_does_not_fail,

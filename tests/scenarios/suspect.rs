@@ -3,11 +3,11 @@
 
 use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, B, World, minute};
+use crate::scenarios::world::{A, B, World, key, minute, unit};
 use blobdelta::bundle::Bundle;
 use blobdelta::engine::RunReport;
 use blobdelta::error::Kind;
-use blobdelta::model::run::{Status, TableCounts};
+use blobdelta::model::run::{RunRequest, Scope, Status, TableCounts};
 
 fn suspicion(report: &RunReport) -> String {
     assert_eq!((report.tables[0].status, report.bundles.len()), (Status::Failed, 0));
@@ -108,6 +108,100 @@ pub fn rule_21_children_without_parents_are_suspect_before_the_slice_completes(o
     let resumed = world.run_with(&options).unwrap();
     assert_eq!(counts(&resumed).children, 24);
     assert_eq!(findings(&resumed.bundles[0]), [] as [String; 0]);
+}
+
+/// The business unit of rows of the metadata, whose stamps stay.
+fn move_to(world: &mut World, rows: std::ops::Range<u32>, modified: i64, letter: u8) {
+    for number in rows {
+        world.stamp_as(5000 + number, number, Some(minute(modified)), Some(letter));
+    }
+}
+
+pub fn rule_21_most_rows_of_a_unit_do_not_leave_it_at_once(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..23, 10);
+    let _ = world.run_unit(1000, A);
+    world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+    world.backend.save_table(&world.table.clone()).unwrap();
+    world.at(2000);
+    let request = RunRequest { scope: Scope::BusinessUnit(unit(A)), ..world.options().request };
+    let plan = blobdelta::engine::plan(&mut *world.backend, &request).unwrap();
+    assert!(plan[0].refused.as_ref().unwrap().contains("22 of 22 rows that this business unit"), "{plan:?}");
+    let text = suspicion(&world.run_unit(2000, A));
+    assert!(text.contains("22 of 22 rows that this business unit was handed are out of its scope now"), "{text}");
+    assert!(text.contains("AcceptedLeftPercent=100") && text.contains("MetadataFilter"), "{text}");
+    let marks = world.backend.unit_watermarks().unwrap();
+    assert_eq!(marks[0].last_high_water, minute(760), "it moved nothing");
+    world.table.metadata_filter = None;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(counts(&world.run_unit(2001, A)).tombstones, 0, "nobody was told anything");
+    move_to(&mut world, 1..12, 10, B);
+    assert_eq!(counts(&world.run_unit(3000, A)).tombstones, 11, "half of them may");
+}
+
+pub fn rule_21_what_leaves_is_accepted_by_name(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..23, 10);
+    let _ = world.run_unit(1000, A);
+    move_to(&mut world, 1..13, 10, B);
+    let text = suspicion(&world.run_unit(2000, A));
+    assert!(text.contains("12 of 22") && text.contains("AcceptedLeftPercent=60"), "{text}");
+    world.table.accepted_left_percent = 60;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(world.backend.table(&world.table.name.clone()).unwrap(), world.table);
+    assert_eq!(counts(&world.run_unit(2001, A)).tombstones, 12);
+    move_to(&mut world, 13..23, 10, B);
+    assert_eq!(counts(&world.run_unit(3000, A)).tombstones, 10, "of so few nothing can be said");
+}
+
+/// The metadata changes while the slice is filled.
+pub fn rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_completes(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..23, 10);
+    let _ = world.run_unit(1000, A);
+    world.at(2000);
+    let request = RunRequest { scope: Scope::BusinessUnit(unit(A)), ..world.options().request };
+    let run = world.backend.start_run(&request, None).unwrap();
+    let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    move_to(&mut world, 1..23, 10, B);
+    let error = world.backend.finish_table(&table_run, false).unwrap_err();
+    assert!(error.to_string().contains("suspect: 22 of 22 rows that this business unit"), "{error}");
+    assert_eq!(world.backend.unit_watermarks().unwrap()[0].last_high_water, minute(760));
+    move_to(&mut world, 1..23, 10, A);
+    let _ = world.backend.finish_table(&table_run, false).unwrap();
+}
+
+/// A trigger that logs what was written, not what was deleted.
+pub fn rule_21_what_a_log_says_was_deleted_does_not_stand_in_the_source(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..31, 10);
+    world.run(1000);
+    for number in 1..25 {
+        world.log_deletion(number, 1500);
+    }
+    move_to(&mut world, 1..3, 1600, A);
+    world.at(2000);
+    let request = world.options().request;
+    let plan = blobdelta::engine::plan(&mut *world.backend, &request).unwrap();
+    assert!(plan[0].refused.as_ref().unwrap().contains("22 of 24 logged deletions"), "{plan:?}");
+    let text = suspicion(&world.run(2000));
+    assert!(text.contains("22 of 24 logged deletions that are due are of rows that stand"), "{text}");
+    assert!(text.contains("AcceptedStandingPercent=97"), "{text}");
+    assert_eq!(world.mark().last_high_water, Some(minute(760)));
+    for number in 3..13 {
+        let _ = world.backend.delete(&world.table.source.clone(), ("stream_id", key(number))).unwrap();
+    }
+    let told = counts(&world.run(2001));
+    assert_eq!((told.tombstones, told.roots), (24, 2), "half of them are gone, and two were stamped since");
+    for number in 1..25 {
+        world.log_deletion(number, 1700);
+    }
+    let text = suspicion(&world.run(3000));
+    assert!(text.contains("14 of 24") && text.contains("AcceptedStandingPercent=64"), "{text}");
+    world.table.accepted_standing_percent = 64;
+    world.backend.save_table(&world.table.clone()).unwrap();
+    assert_eq!(world.backend.table(&world.table.name.clone()).unwrap(), world.table);
+    assert_eq!(counts(&world.run(3001)).tombstones, 24);
 }
 
 pub fn rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table(on: &Instance) {

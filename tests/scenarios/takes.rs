@@ -199,6 +199,27 @@ pub fn rule_6_what_no_window_can_catch_is_told(on: &Instance) {
     assert_eq!(counts.future, 1);
 }
 
+/// Whatever is wrong with its stamp, an excluded key fails nothing, and is told as excluded alone.
+pub fn rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"taken", 10, A);
+    world.put(2, None, b"of the future", 99_999, A);
+    world.blob(3, None, b"without a stamp");
+    world.stamp_as(3, 3, None, Some(A));
+    world.put(4, None, b"in the buffer", 990, A);
+    world.put(5, None, b"no stamp at all", 20, A);
+    if world.is_embedded() {
+        world.script("UPDATE Meta.Docs SET ModifiedOn = 'yesterday', BusinessUnit = 'A' WHERE hex(Id) LIKE '%05'", "");
+    }
+    for number in 2..6 {
+        world.backend.exclude_key(&world.table.name.clone(), key(number), "not for anybody").unwrap();
+    }
+    let report = world.run(1000);
+    assert_eq!(report.tables[0].status, Status::Completed, "{:?}", report.tables[0].error);
+    let counts = report.tables[0].counts.clone().unwrap();
+    assert_eq!((counts.roots, counts.future, counts.without_stamp, counts.held_back), (1, 0, 0, 0));
+}
+
 pub fn rule_6_nothing_is_told_of_keys_that_are_taken(on: &Instance) {
     let mut world = World::new(on);
     world.blob(1, None, b"of two units");

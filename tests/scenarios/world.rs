@@ -38,6 +38,8 @@ pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLU
     ALTER TABLE BlobDeltaBusinessUnitWatermark DROP COLUMN LastRunCompletedAt;
     ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
     ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedLeftPercent;
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedStandingPercent;
     ALTER TABLE BlobDeltaRun DROP COLUMN Attempt;
     ALTER TABLE BlobDeltaRun DROP COLUMN OutFolder;
     ALTER TABLE BlobDeltaRun DROP COLUMN ShipTo;

@@ -268,7 +268,7 @@ fn of_bundles(session: &mut dyn Backend) {
         ship_to: None,
         shipped_at: None,
     };
-    tried(session.record_bundle(&[(fence(), record)]));
+    tried(session.record_bundle(&[(fence(), record)], false));
     tried(session.previous_root(&files(), unit(), key()));
     tried(session.chain_records(&files(), unit()));
     let adopted = AdoptedBundle {

@@ -1,6 +1,6 @@
 -- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
--- another row in scope is taken, and not counted as out of scope or without business unit; nor is a row
--- that the table's filter leaves out.
+-- another row in scope is taken, and not counted as out of scope, without business unit or left out by the table's
+-- filter; one that the filter leaves out counts as that where its unit is in scope. An excluded key is counted as nothing else.
 -- Stamps in the future, missing ones and logged deletions are counted over the whole table.
 -- Each count begins at what it counts, which is rare, and not at the keys of the window.
 WITH
@@ -25,10 +25,18 @@ Excluded AS (
     UNION
     SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
 ),
+Filtered AS (
+    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        AND {InUnits} AND NOT coalesce({MetadataFilter}, 0)
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+),
 Future AS (
     SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
 )
 SELECT
     (SELECT coalesce(sum(u.HasBusinessUnit), 0) FROM Untaken AS u) AS OutOfScope,
@@ -43,7 +51,9 @@ SELECT
     ) AS Excluded,
     (SELECT count(*) FROM Future AS f) AS Future,
     (
-        SELECT count(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+        SELECT count(*) FROM {MetadataTable} AS m
+        WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+            AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
     ) AS WithoutStamp,
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
     (
@@ -54,4 +64,12 @@ SELECT
     ) AS WithheldDeletions,
     (
         SELECT min(d.DeletionId) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @Latest
-    ) AS WithheldDeletion;
+    ) AS WithheldDeletion,
+    (
+        SELECT count(*) FROM Filtered AS f
+        WHERE NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        )
+    ) AS Filtered;

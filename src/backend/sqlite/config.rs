@@ -15,16 +15,18 @@ const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, Tar
     MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol,
     BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter
-    FROM BlobDeltaTableConfig ORDER BY TableName";
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
+    AcceptedLeftPercent, AcceptedStandingPercent FROM BlobDeltaTableConfig ORDER BY TableName";
 
 const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
     TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
     MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
     PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter)
+    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
+    AcceptedLeftPercent, AcceptedStandingPercent)
   VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
-    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter)
+    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter,
+    :left, :standing)
   ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
     TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
     MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
@@ -32,7 +34,7 @@ const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, Sou
     PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
     ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
     RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
-    MetadataFilter = :filter";
+    MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing";
 
 /// Every table that the configuration names: database, schema, name.
 pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
@@ -65,6 +67,7 @@ impl Session {
                 ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
                 ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
                 ":filter": table.metadata_filter,
+                ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
             },
         )?;
         self.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
@@ -264,5 +267,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         accepted_absent_percent: row.get(27).map_err(broken)?,
         accepted_orphan_percent: row.get(28).map_err(broken)?,
         metadata_filter: optional(29)?,
+        accepted_left_percent: row.get(30).map_err(broken)?,
+        accepted_standing_percent: row.get(31).map_err(broken)?,
     })
 }

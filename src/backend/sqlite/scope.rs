@@ -156,6 +156,7 @@ impl Session {
             run("left_back", scripts::LEFT_BACK)?;
         }
         let Scope::BusinessUnit(unit) = table_run.scope else { return Ok(()) };
+        self.suspect_left(prepared, table_run.scope, &parameters)?;
         run("left_bare", scripts::LEFT_BARE)?;
         run("shipped_keys", scripts::SHIPPED_KEYS)?;
         self.find_what_left(prepared, &parameters)?;

@@ -179,7 +179,7 @@ impl Slices for Session {
         root.map(|text| Sha256::parse(&text)).transpose()
     }
 
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>> {
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
         let prepared: Vec<_> = records.iter().map(|(fence, _)| self.prepared(&fence.table)).collect::<Result<_>>()?;
         self.transact("record the bundle", |session| {
             let mut required = Vec::new();
@@ -187,6 +187,9 @@ impl Slices for Session {
                 session.pass(fence)?;
                 session.own_slice(&prepared.config, fence, &[SliceState::Complete])?;
                 required.extend(session.record_table(&prepared.config, record)?);
+                if !keep_leases {
+                    session.release(fence)?;
+                }
             }
             Ok(required)
         })

@@ -156,13 +156,18 @@ impl Session {
             }
             Ok(_) => None,
         };
-        let parameters = prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
+        let mut parameters =
+            prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
+        parameters.push(("@DeletionsFrom", deletions_from(&beginning)));
         let rolled_back = Error::internal("rolled back");
         let mut planned = None;
         let outcome = self.transact("plan", |session| {
             let without_key = session.survey(&prepared, request.scope)?;
             let keys = session.queue_window(&prepared, request.scope, &parameters)?;
-            let suspect = session.suspect_keys(&prepared, &parameters).err().map(|error| error.to_string());
+            let suspect = session
+                .suspects(&prepared, request.scope, &parameters, marker.is_ok())
+                .err()
+                .map(|error| error.to_string());
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
@@ -284,8 +289,7 @@ impl Session {
         known: TableCounts,
     ) -> Result<u64> {
         let table = &prepared.config;
-        let from = beginning.deletions_from.map_or(Value::Null, |from| Value::Text(from.to_string()));
-        parameters.push(("@DeletionsFrom", from));
+        parameters.push(("@DeletionsFrom", deletions_from(beginning)));
         self.transact("queue the window's keys", |session| {
             session.pass(fence)?;
             // What runs of this scope before the previous one held back has been looked at. What that one
@@ -302,10 +306,11 @@ impl Session {
                 session.drop_order_index(table)?;
             }
             session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
-            let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
-            if table.include_deletions && session.query_one(logged, [&table.name])? {
-                session.run_filled(prepared, "deletions", scripts::sqlite::DELETIONS, &parameters)?;
+            session.tell_deletions(prepared, &parameters)?;
+            if beginning.deletions_from.is_some() {
+                session.run_filled(prepared, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
             }
+            session.suspect_left(prepared, run.scope, &parameters)?;
             session.queue_left_behind(prepared, &parameters)?;
             let counts = TableCounts {
                 without_key,
@@ -324,6 +329,18 @@ impl Session {
             )?;
             Ok(queued)
         })
+    }
+
+    /// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.
+    fn suspects(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters, has_slice: bool) -> Result<()> {
+        self.suspect_keys(prepared, parameters)?;
+        if !has_slice {
+            return Ok(());
+        }
+        let (table, schema) = (&prepared.config, self.schema_of(&prepared.config.target.db));
+        self.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
+        self.tell_deletions(prepared, parameters)?;
+        self.suspect_left(prepared, scope, parameters)
     }
 
     /// Rule 12. The first run over all units takes everything, so it has nothing to tell.
@@ -371,6 +388,10 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
+
+fn deletions_from(beginning: &Beginning) -> Value {
+    beginning.deletions_from.map_or(Value::Null, |from| Value::Text(from.to_string()))
 }
 
 fn given(run_id: Guid, started: ServerTime, scope: Scope, clock: ClockKind, beginning: &Beginning) -> Given {

@@ -34,13 +34,14 @@ impl Placeholders {
         };
         let unit = column(&config.metadata_business_unit_column);
         let filter = session.filter_condition(config)?;
-        let in_scope = match (&unit, &business_units, column(&config.business_unit_id_column)) {
+        let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
             (Some(unit), Some(units), Some(id)) => format!(
                 "(EXISTS (SELECT 1 FROM {units} AS u WHERE u.{id} = m.{unit}) \
-                 AND (@BusinessUnitId IS NULL OR m.{unit} = @BusinessUnitId) AND {filter})"
+                 AND (@BusinessUnitId IS NULL OR m.{unit} = @BusinessUnitId))"
             ),
-            _ => format!("(@BusinessUnitId IS NULL AND {filter})"),
+            _ => "(@BusinessUnitId IS NULL)".to_owned(),
         };
+        let in_scope = format!("({in_units} AND {filter})");
         let values = BTreeMap::from([
             ("SourceTable", Some(session.resolve(&config.source)?)),
             ("TargetTable", Some(session.resolve(&config.target)?)),
@@ -58,6 +59,7 @@ impl Placeholders {
             ("BusinessUnitIdColumn", column(&config.business_unit_id_column)),
             ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
             ("InScope", Some(in_scope)),
+            ("InUnits", Some(in_units)),
             ("MetadataFilter", Some(filter)),
             ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
             ("SourceColumns", Some(listed(&|column| piecewise.value(column)))),

@@ -7,7 +7,7 @@ use super::template::Parameters;
 use crate::backend::suspect::{SAMPLE_ROWS, Share, Suspicion};
 use crate::error::Result;
 use crate::model::id::Guid;
-use crate::model::run::{Run, TableCounts};
+use crate::model::run::{Run, Scope, TableCounts};
 use crate::model::slice::SliceMarker;
 use crate::model::time::Timestamp;
 use crate::scripts::sqlite as engine;
@@ -30,6 +30,7 @@ impl Session {
             counts.future_deletions = row.get(6).map_err(failed)?;
             counts.withheld_deletions = row.get(7).map_err(failed)?;
             counts.withheld_deletion = row.get(8).map_err(failed)?;
+            counts.filtered = row.get(9).map_err(failed)?;
         }
         Ok(counts)
     }
@@ -80,6 +81,27 @@ impl Session {
     pub(super) fn suspect_tree(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
         let found = self.share(prepared, "suspect_orphan", engine::SUSPECT_ORPHAN, parameters)?;
         Suspicion::Orphan.judge(&prepared.config, found, || self.sample_tree(prepared, parameters))
+    }
+
+    /// Rule 21, before the receivers of a unit are told what left it. By what it was handed before this slice.
+    pub(super) fn suspect_left(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+        if scope == Scope::All {
+            return Ok(());
+        }
+        let found = self.share(prepared, "suspect_left", engine::SUSPECT_LEFT, parameters)?;
+        Suspicion::Left.judge_alone(&prepared.config, found)
+    }
+
+    /// Rule 15: what is due is told by this slice, unless it is suspect (rule 21).
+    pub(super) fn tell_deletions(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+        let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
+        if !prepared.config.include_deletions || !self.query_one(logged, [&prepared.config.name])? {
+            return Ok(());
+        }
+        let sql = prepared.placeholders.fill("deletions", engine::DELETIONS)?;
+        self.run_script("deletions", &sql, parameters)?;
+        let found = self.share(prepared, "suspect_standing", engine::SUSPECT_STANDING, parameters)?;
+        Suspicion::Standing.judge_alone(&prepared.config, found)
     }
 
     pub(super) fn sample_keys(&self, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {

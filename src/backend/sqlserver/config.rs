@@ -11,7 +11,7 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 33] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -43,6 +43,8 @@ const COLUMNS: [&str; 31] = [
     "AcceptedOrphanPercent",
     "MetadataFilter",
     "AcceptedHidden",
+    "AcceptedLeftPercent",
+    "AcceptedStandingPercent",
 ];
 
 impl Session {
@@ -157,7 +159,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 31] {
+fn values_of(table: &TableConfig) -> [Value<'_>; 33] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -191,6 +193,8 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 31] {
         i32::from(table.accepted_orphan_percent).into(),
         table.metadata_filter.as_ref().into(),
         table.accepted_hidden.as_ref().into(),
+        i32::from(table.accepted_left_percent).into(),
+        i32::from(table.accepted_standing_percent).into(),
     ]
 }
 
@@ -231,6 +235,8 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         accepted_orphan_percent: number_at(fields, 28)?,
         metadata_filter: optional(29)?,
         accepted_hidden: optional(30)?,
+        accepted_left_percent: number_at(fields, 31)?,
+        accepted_standing_percent: number_at(fields, 32)?,
         name: table,
     })
 }

@@ -164,7 +164,7 @@ impl Slices for Session {
         Fields::of(&row).text(0)?.map(Sha256::parse).transpose()
     }
 
-    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)]) -> Result<Vec<TableName>> {
+    fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
         self.cursor = None;
         // RequireBundle changes.
         records.iter().for_each(|(fence, _)| drop(self.known.remove(&fence.table)));
@@ -173,7 +173,9 @@ impl Slices for Session {
             let (procedure, outputs) = ("dbo.usp_BlobDelta_RecordBundle", [("IsRequiredNow", "bit")]);
             let mut required = Vec::new();
             for (fence, record) in records {
-                let recorded = client.call("record the bundle", procedure, inputs(fence, record), &outputs);
+                let mut inputs = inputs(fence, record);
+                inputs.push(("KeepLease", keep_leases.into()));
+                let recorded = client.call("record the bundle", procedure, inputs, &outputs);
                 let row = recorded.map_err(|error| placed(error, fence))?;
                 if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|bit| bit == Some(1))) {
                     required.push(fence.table.clone());
