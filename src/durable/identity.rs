@@ -1,5 +1,5 @@
-//! [`folder_identity`]: which folder of this machine one is, whatever its path; [`is_ours_alone`]: whether anybody
-//! else can write a file.
+//! [`folder_identity`]: which folder of this machine one is, whatever its path; [`file_number`]: whether a path leads to
+//! the file that it led to; [`is_ours_alone`]: whether anybody else can write a file.
 
 use crate::error::{Error, Result};
 use std::fs::{File, Metadata};
@@ -30,6 +30,20 @@ fn number(metadata: &Metadata) -> String {
 #[cfg(not(unix))]
 fn number(_: &Metadata) -> String {
     "-".to_owned()
+}
+
+/// The device and inode of the file that a path leads to, by which a file that somebody has open is told from one that
+/// came in its place. Nothing, if there is none, and where files that are open can be neither removed nor replaced.
+#[cfg(unix)]
+pub fn file_number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Files that are open are neither removed nor replaced here.
+#[cfg(not(unix))]
+pub fn file_number(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Whether an open file can be written by its owner alone, and that is who we are, or root.

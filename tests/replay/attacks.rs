@@ -152,8 +152,7 @@ pub fn attack_no_spelling_and_no_link_makes_two_targets_of_one(place: &Place) {
     drop(into.open().unwrap());
     let folder = std::path::Path::new(into.at.trim_start_matches("sqlite:"));
     std::os::unix::fs::symlink("Db.sqlite", folder.join("Linked.sqlite")).unwrap();
-    let jobs = into.open_with(OpenOptions { create: true, ..OpenOptions::default() });
-    drop(jobs.unwrap());
+    drop(Into { database: "BlobDeltaJobs".into(), ..into.clone() }.open().unwrap());
     std::os::unix::fs::symlink("BlobDeltaJobs.sqlite", folder.join("Innocent.sqlite")).unwrap();
     let mut backend = into.open().unwrap();
     backend.execute_script("CREATE TABLE Files (id int NOT NULL PRIMARY KEY)").unwrap();
@@ -165,4 +164,20 @@ pub fn attack_no_spelling_and_no_link_makes_two_targets_of_one(place: &Place) {
     // A session whose main database is named in other letters opens the one that stands.
     drop(Into { database: "DB".into(), ..into.clone() }.open().unwrap());
     assert!(!folder.join("DB.sqlite").exists());
+}
+
+/// A link that leads to no file yet, in the place of a database: SQLite would make it where the link leads.
+pub fn attack_a_link_makes_no_database_elsewhere(place: &Place) {
+    let into = place.target("Into");
+    drop(into.open().unwrap());
+    let (folder, outside) =
+        (std::path::Path::new(into.at.trim_start_matches("sqlite:")), place.folder().join("outside"));
+    for name in ["First", "Other"] {
+        let link = folder.join(format!("{name}.sqlite"));
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        let error = Into { database: "First".into(), ..into.clone() }.open().map(drop).unwrap_err();
+        assert!(error.kind() == Kind::Config && error.to_string().contains("leads to no file"), "{error}");
+        assert!(!outside.exists() && link.is_symlink(), "{name}");
+        std::fs::remove_file(link).unwrap();
+    }
 }

@@ -1,7 +1,8 @@
 //! Replay: values, gaps, crashes.
 
 use crate::made::{Content, Made, Row, key};
-use crate::replay::place::Place;
+use crate::replay::place::{Into, Place};
+use crate::replay::target::spec;
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
@@ -114,5 +115,29 @@ pub fn replays_that_make_one_target_at_the_same_time_end_whole(place: &Place) {
             }
         });
         assert_eq!(into.standing().len(), bundles.len(), "round {round}");
+    }
+}
+
+/// One that makes the database fails while another has it open: what the other writes is never lost without a word.
+pub fn a_replay_that_takes_back_its_database_takes_nothing_of_another(place: &Place) {
+    let bundle = [Made::sample().write(place.folder())];
+    // As the main database of the instance, and as one beside it.
+    for is_beside in [false, true] {
+        let into = place.target(&format!("into-{is_beside}"));
+        let here = Into { database: if is_beside { "First".into() } else { into.database.clone() }, ..into.clone() };
+        let mut first = here.open().unwrap();
+        if is_beside {
+            first.prepare_target(&spec(&into, "Files"), true).unwrap();
+        }
+        let mut other = here.open().unwrap();
+        let options = into.options(false);
+        let missing = [place.folder().join("missing.bundle")];
+        replay(&missing, &mut *first, &options, &Silent).unwrap_err();
+        let ended = replay(&bundle, &mut *other, &options, &Silent);
+        let error = ended.unwrap_err();
+        assert!(error.kind() == Kind::Database && error.to_string().contains("removed or replaced"), "{error}");
+        drop(other);
+        replay(&bundle, &mut *here.open().unwrap(), &options, &Silent).unwrap();
+        assert_eq!(into.standing().len(), 7);
     }
 }

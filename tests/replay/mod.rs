@@ -101,7 +101,10 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
 ];
 
 const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
-    attacks { attack_no_spelling_and_no_link_makes_two_targets_of_one }
+    attacks {
+        attack_no_spelling_and_no_link_makes_two_targets_of_one,
+        attack_a_link_makes_no_database_elsewhere,
+    }
     own {
         columns_named_as_the_rowid_lead_to_no_other_row,
         whatever_looks_at_a_row_sees_its_large_value,
@@ -118,7 +121,10 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
         tables_that_failed_are_told_by_whoever_takes_the_bundle,
         a_chain_that_forks_is_told_by_whoever_takes_it_together,
     }
-    bundles { replays_that_make_one_target_at_the_same_time_end_whole }
+    bundles {
+        replays_that_make_one_target_at_the_same_time_end_whole,
+        a_replay_that_takes_back_its_database_takes_nothing_of_another,
+    }
     series {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,

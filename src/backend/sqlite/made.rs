@@ -58,13 +58,21 @@ impl Session {
         Ok(self.query_one(&rows, [])? || self.query_one(&self.in_schema(spec, noted), [spec.here()])?)
     }
 
-    /// Removes the file of a database that holds nothing.
+    /// Removes the file of a database that holds nothing, under the lock of those who write it: whoever has it open and
+    /// waits for that is told before it commits ([`Session::check_files`]).
     fn remove_database(&mut self, name: &str) -> Result<()> {
-        let schema = self.schema_of(name);
-        if self.query_one(&format!("SELECT EXISTS (SELECT * FROM {schema}.sqlite_master)"), [])? {
+        let (schema, file) = (self.schema_of(name), file_of(&self.folder, name)?);
+        let lock = format!("BEGIN; PRAGMA {schema}.incremental_vacuum(1);");
+        self.connection.execute_batch(&lock).map_err(|error| failed("take back a database", error))?;
+        let is_used = format!("SELECT EXISTS (SELECT * FROM {schema}.sqlite_master)");
+        if !self.is_in_place(name) || self.query_one(&is_used, [])? {
+            self.roll_back();
             return Ok(());
         }
-        let file = file_of(&self.folder, name)?;
+        // Where files that are open cannot be removed, it is closed first, and stays if somebody else has it open.
+        let removed = if cfg!(unix) { self.disk().remove_file(&file) } else { Ok(()) };
+        self.roll_back();
+        removed?;
         if schema == quote("main") {
             let none = Connection::open_in_memory().map_err(|error| failed("leave a database", error))?;
             drop(std::mem::replace(&mut self.connection, none));
@@ -74,7 +82,7 @@ impl Session {
             self.connection.execute_batch(&detach).map_err(|error| failed("leave a database", error))?;
         }
         self.forget_database(name);
-        self.disk().remove_file(&file)
+        if cfg!(unix) { Ok(()) } else { self.disk().remove_file(&file) }
     }
 
     /// The job databases of this folder, and of the one in which the file of a database really lies.

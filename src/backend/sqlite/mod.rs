@@ -14,6 +14,7 @@
 
 mod adopted;
 mod apply;
+mod attached;
 mod batch;
 mod config;
 mod deploy;

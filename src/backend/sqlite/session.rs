@@ -1,5 +1,6 @@
 //! One connection to an embedded instance.
 
+use super::attached::{self, Attached};
 use super::guarded::Guard;
 use super::made::Made;
 use super::parked::Parked;
@@ -8,7 +9,7 @@ use super::resolved::spelled;
 use super::series::Series;
 use super::types;
 use crate::backend::connect::{OpenOptions, broken_off};
-use crate::durable::{Disk, Refusal, make_private};
+use crate::durable::{Disk, Refusal};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, ServerTime};
 use crate::model::column::Column;
@@ -45,15 +46,15 @@ const BEGIN: &str = "BEGIN; PRAGMA main.incremental_vacuum(1);";
 /// Pages that are kept of each database, in KiB. A run touches four: source, metadata, slice and
 /// jobs. Keys are random, so with SQLite's own 2 MiB a table of a million rows is read from the
 /// disk again and again.
-const CACHE_KIB: i64 = 32 * 1024;
+pub(super) const CACHE_KIB: i64 = 32 * 1024;
 
 /// Bytes of a page of a database that is made here, but for the job database, whose commits are small
 /// and scattered. Large values lie in chains of pages, each read and written by a call of its own: 1 GiB
 /// of values of 64 KiB was copied in 1.6 s with pages of 16 KiB, and in 2.3 s with SQLite's own 4 KiB.
-const PAGE_BYTES: u32 = 16 * 1024;
+pub(super) const PAGE_BYTES: u32 = 16 * 1024;
 
 /// The most databases that SQLite can be built to attach (SQLITE_MAX_ATTACHED).
-const MAX_ATTACHED: i32 = 125;
+pub(super) const MAX_ATTACHED: i32 = 125;
 
 /// See the module's text.
 pub struct Session {
@@ -71,7 +72,7 @@ pub struct Session {
     pub(super) made: Made,
     /// What script templates may do.
     pub(super) guard: Guard,
-    databases: Vec<String>,
+    pub(super) attached: Vec<Attached>,
 }
 
 impl Session {
@@ -103,12 +104,12 @@ impl Session {
             return Err(Error::config(text).file(folder).hint(hint));
         }
         if !main.exists() {
-            make_private(&main)?;
+            attached::make(&main)?;
             made.databases.push(options.main_database.clone());
         }
-        // The flag counts for databases that are attached too, and `table add` makes a slice's.
         let page_bytes = (options.main_database != JOB_DATABASE).then_some(PAGE_BYTES);
-        let connection = open_connection(&main, true, page_bytes, options.give_up)?;
+        let attached = vec![Attached::of(&options.main_database, &main)];
+        let connection = open_connection(&main, page_bytes, options.give_up)?;
         let mut session = Self {
             connection,
             folder: folder.to_owned(),
@@ -121,7 +122,7 @@ impl Session {
             parked: RefCell::default(),
             made,
             guard: Guard::default(),
-            databases: Vec::new(),
+            attached,
         };
         session
             .guard
@@ -134,90 +135,7 @@ impl Session {
 
     /// A second connection to the same instance, with the main database alone.
     pub(super) fn open_main_alone(&self) -> Result<Connection> {
-        open_connection(&file_of(&self.folder, &self.options.main_database)?, false, None, || false)
-    }
-
-    fn attach_all(&mut self) -> Result<()> {
-        let entries = std::fs::read_dir(&self.folder).map_err(|error| Error::io("read", &self.folder, error))?;
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter_map(|file| file.strip_suffix(".sqlite").map(str::to_owned))
-            .filter(|name| *name != self.options.main_database)
-            .collect();
-        names.sort();
-        self.databases.push(self.options.main_database.clone());
-        for name in names {
-            self.attach(&name)?;
-        }
-        Ok(())
-    }
-
-    /// Attaches a database, creating its file if it is not there. Does nothing if it is attached.
-    pub(super) fn attach(&mut self, name: &str) -> Result<()> {
-        if self.has_database(name) {
-            return Ok(());
-        }
-        // SQLite attaches nothing within a transaction.
-        self.commit_series("attach a database")?;
-        let file = file_of(&self.folder, name)?;
-        let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
-        let is_new = !file.exists();
-        if is_new {
-            make_private(&file)?;
-        }
-        let attach = format!("ATTACH DATABASE ?1 AS {}", quote(name));
-        self.connection.execute(&attach, [path]).map_err(|error| {
-            let most = self.connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap_or(MAX_ATTACHED) + 1;
-            failed("attach a database", error).file(&file).hint(format!(
-                "a folder of databases, each a SQLite file, holds at most {most} with the SQLite that this program was built with"
-            ))
-        })?;
-        let schema = quote(name);
-        let pragmas = format!(
-            "PRAGMA {schema}.page_size = {PAGE_BYTES}; PRAGMA {schema}.synchronous = FULL;
-             PRAGMA {schema}.cache_size = -{CACHE_KIB};"
-        );
-        self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
-        self.databases.push(name.to_owned());
-        if is_new {
-            self.made.databases.push(name.to_owned());
-        }
-        Ok(())
-    }
-
-    /// A transaction of several databases is whole after a loss of power only where each has a rollback journal
-    /// (<https://www.sqlite.org/lang_attach.html>), so what a run writes gets one. What it only reads keeps the
-    /// mode that it has.
-    pub(super) fn settle_journal(&self, db: &str) -> Result<()> {
-        let schema = self.schema_of(db);
-        let mode: String = self.query_one(&format!("PRAGMA {schema}.journal_mode"), [])?;
-        if !mode.eq_ignore_ascii_case("wal") {
-            return Ok(());
-        }
-        let mode: String = self.query_one(&format!("PRAGMA {schema}.journal_mode = DELETE"), [])?;
-        if mode.eq_ignore_ascii_case("delete") {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Database,
-            format!("the database {db} is in WAL mode, in which a run cannot write it safely"),
-        )
-        .hint(format!("close what else has it open, and set it back: PRAGMA journal_mode = DELETE in {db}.sqlite")))
-    }
-
-    /// The same for one that is not attached any more.
-    pub(super) fn forget_database(&mut self, name: &str) {
-        self.databases.retain(|known| !known.eq_ignore_ascii_case(name));
-    }
-
-    /// The attached databases, the main one first.
-    pub(super) fn databases(&self) -> impl Iterator<Item = &str> {
-        self.databases.iter().map(String::as_str)
-    }
-
-    /// Whether this database is attached; names compare without case, as in SQLite.
-    pub(super) fn has_database(&self, name: &str) -> bool {
-        self.databases.iter().any(|known| known.eq_ignore_ascii_case(name))
+        open_connection(&file_of(&self.folder, &self.options.main_database)?, None, || false)
     }
 
     /// The quoted name of a table, checked against the catalog.
@@ -304,10 +222,12 @@ impl Session {
     }
 
     pub(super) fn open_transaction(&self) -> Result<()> {
+        self.check_files()?;
         self.execute_plain(BEGIN)
     }
 
     pub(super) fn commit(&self, what: &str) -> Result<()> {
+        self.check_files()?;
         self.disk().before_commit(what)?;
         self.execute_plain("COMMIT")
     }
@@ -420,11 +340,9 @@ impl Session {
 }
 
 /// `page_bytes` are for a database that is not there yet; one that is keeps those it has.
-fn open_connection(file: &Path, create: bool, page_bytes: Option<u32>, give_up: fn() -> bool) -> Result<Connection> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if create {
-        flags |= OpenFlags::SQLITE_OPEN_CREATE;
-    }
+fn open_connection(file: &Path, page_bytes: Option<u32>, give_up: fn() -> bool) -> Result<Connection> {
+    // SQLite makes no file, of those that are attached neither: they are made for their user alone before.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(file, flags).and_then(|mut connection| {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         let mut has_given_up = false;
