@@ -91,6 +91,7 @@ pub use part_read::{PartRead, PartReader};
 pub use publish::{Form, Published, archive, check_plain, check_sealed, extract, fetch_sealed, set_unrecorded_aside};
 pub use read::{Bundle, CheckedFile};
 pub use remote::{marked, marker_of, read_marker};
+pub(crate) use schema_sql::makes;
 pub use schema_sql::{create_table, quote_tsql};
 pub use send::Outgoing;
 pub use staged::{Sealed, Staged, TableStage};

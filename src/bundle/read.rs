@@ -20,6 +20,7 @@ use super::layout::{
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::threads;
 use super::pinned::Pins;
+use super::schema_sql::makes;
 use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
 use crate::durable::EntryKind;
 use crate::error::{Error, Result};
@@ -384,8 +385,14 @@ impl Bundle {
                 "the manifest and tagmanifest-sha256.txt do not name the same schema files",
             ));
         }
-        for line in self.tags.iter().filter(|line| line.path.starts_with("schema/")) {
-            tag_bytes(&self.container, std::slice::from_ref(line), &line.path)?;
+        for table in &self.manifest.tables {
+            let text = tag_bytes(&self.container, &self.tags, &table.schema_file)?;
+            if !makes(&text, table)? {
+                return Err(Error::verification("this is not the statement that makes the table of the manifest")
+                    .file(self.place(&table.schema_file))
+                    .table(&table.name)
+                    .hint("do not run it, and do not use this bundle: ask whoever made it"));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The T-SQL text that makes the slice table, so that a bundle can be restored without this
 //! program.
 
+use super::manifest::TableInfo;
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::name::TableName;
@@ -31,6 +32,21 @@ pub fn create_table(target: &TableName, columns: &[Column], key_column: &str) ->
     }
     let table = format!("{}.{}", quote_tsql(&target.schema), quote_tsql(&target.table));
     Ok(format!("CREATE TABLE {table} (\n{}\n);\n", lines.join(",\n")))
+}
+
+/// Whether a text is the one that makes the table of a manifest. The hash of a schema file says who wrote it, not that it
+/// does nothing else, and somebody runs it with their own rights. The lines of the run's columns may be lacking.
+///
+/// # Errors
+/// As [`create_table`].
+pub(crate) fn makes(text: &[u8], table: &TableInfo) -> Result<bool> {
+    let due = create_table(&table.target, &table.model_columns()?, &table.key_column)?;
+    let lines = RUN_COLUMNS.into_iter().map(|(name, sql_type)| column_line(&Column::new(name, sql_type, true)));
+    let mut without = due.clone();
+    for line in lines {
+        without = without.replace(&format!(",\n{}", line?), "");
+    }
+    Ok([due, without].iter().any(|due| due.as_bytes() == text))
 }
 
 fn column_line(column: &Column) -> Result<String> {

@@ -59,6 +59,8 @@ pub enum FindingKind {
     FailedTables,
     /// The manifest and the lists of hashes do not name the same files.
     ListsDisagree,
+    /// The text in `schema/` is not the one that makes the table of the manifest.
+    WrongSchema,
     /// A file cannot be read: a disk, a network, a right. Nothing is said of what it holds.
     Unreadable,
     /// A signature is there and was not checked.

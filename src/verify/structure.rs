@@ -8,7 +8,7 @@ use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
 };
-use crate::bundle::{Container, Entry, FormatVersion, Manifest};
+use crate::bundle::{Container, Entry, FormatVersion, Manifest, makes};
 use crate::durable::EntryKind;
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -61,8 +61,9 @@ pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> 
     }
     agree(&manifest, (&tags, &payload), report);
     frame.sizes(&manifest, report);
+    frame.schemas(&manifest, report);
     let fatal = |finding: &Finding| match finding.kind {
-        K::ListsDisagree | K::BadDeclaration | K::ChangedTagFile | K::WrongName => true,
+        K::ListsDisagree | K::WrongSchema | K::BadDeclaration | K::ChangedTagFile | K::WrongName => true,
         // Without a payload file the others can still be looked at; without a tag file nothing.
         K::MissingFile | K::WrongSize | K::Unreadable => {
             finding.file.as_deref().is_none_or(|file| !file.starts_with("data/"))
@@ -97,7 +98,26 @@ impl Frame<'_> {
         }
     }
 
-    /// The tag files whose bytes are those of the list; of the schemas the hash alone matters.
+    /// Texts in `schema/` whose hash is right, and that make another table, or do more.
+    fn schemas(&self, manifest: &Manifest, report: &mut Report) {
+        for table in &manifest.tables {
+            let file = table.schema_file.as_str();
+            let is_sound =
+                self.files.contains_key(file) && !report.findings.iter().any(|one| one.file.as_deref() == Some(file));
+            let Some(text) = is_sound.then(|| self.read(file, K::MissingFile, report)).flatten() else { continue };
+            match makes(&text, table) {
+                Ok(true) => {}
+                Ok(false) => report.add(Finding::new(
+                    K::WrongSchema,
+                    Some(file),
+                    "this is not the statement that makes the table of the manifest: do not run it",
+                )),
+                Err(error) => report.add(Finding::of(K::WrongSchema, Some(file), &error)),
+            }
+        }
+    }
+
+    /// The tag files whose bytes are those of the list; those of schemas are held against the manifest later.
     fn tag_files(&self, tags: &[Checksum], report: &mut Report) -> BTreeMap<String, Vec<u8>> {
         let mut sound = BTreeMap::new();
         for needed in [BAGIT_TXT, BAG_INFO_TXT, PAYLOAD_LIST, MANIFEST_JSON] {

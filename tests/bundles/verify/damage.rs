@@ -1,7 +1,7 @@
 //! Bundles whose files were changed: by accident, and by somebody who mends the hashes.
 
 use super::made::Made;
-use blobdelta::bundle::{Manifest, list};
+use blobdelta::bundle::{Bundle, Manifest, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
@@ -93,6 +93,28 @@ fn attack_lists_with_hostile_paths_are_not_believed() {
             fs::write(path.join(tag_list), format!("{list}{}  {bad}\n", Sha256::of(b""))).unwrap();
         };
         expect(add, &[K::BadList], &[K::BadList]);
+    }
+}
+
+/// Whoever restores a bundle by hand runs the text in `schema/` with rights of their own.
+#[test]
+fn attack_a_schema_that_does_more_than_make_its_table_is_refused() {
+    let schema = "schema/t001-Files.sql";
+    let more: [fn(String) -> String; 4] = [
+        |text| text + "DROP DATABASE Everything;\n",
+        |text| text.replace("NOT NULL,", "NOT NULL, [more] int DEFAULT dbo.Steal(),"),
+        |text| text.replace("[Files]", "[Others]"),
+        |_| String::new(),
+    ];
+    for change in more {
+        let write = |path: &Path| {
+            let text = fs::read_to_string(path.join(schema)).unwrap();
+            fs::write(path.join(schema), change(text)).unwrap();
+            mend(path, |bytes| bytes);
+            let error = Bundle::open(path).err().unwrap();
+            assert!(error.to_string().contains("makes the table of the manifest"), "{error}");
+        };
+        expect(write, &[K::WrongSchema], &[K::WrongSchema]);
     }
 }
 

@@ -126,7 +126,7 @@ fn counts_that_are_not_those_of_the_rows_are_found() {
 }
 
 #[test]
-fn order_and_keys_are_held() {
+fn attack_two_rows_of_one_key_and_rows_out_of_order_are_found() {
     expect(|made| made.rows.swap(0, 1), &[K::OutOfOrder]);
     expect(
         |made| {
@@ -195,7 +195,7 @@ fn every_parent_is_there_or_listed() {
 }
 
 #[test]
-fn values_are_what_their_hashes_say() {
+fn attack_values_that_belie_their_hashes_are_found() {
     expect(|made| made.row(7).content = Content::WrongHash(vec![7; 5000]), &[K::WrongContentHash]);
     expect(|made| made.row(7).content = Content::Nowhere, &[K::BadBlob]);
 }
