@@ -76,13 +76,15 @@ fn inside(folder: &Path) -> Result<Vec<Place>> {
 }
 
 /// What is ours beside a bundle at a destination.
-const BESIDE: [&str; 3] = [MARKER_SUFFIX, ".shipping", ".pruning"];
+const BESIDE: [&str; 2] = [MARKER_SUFFIX, ".shipping"];
+const NOTE: &str = ".pruning-";
 
 fn looks_like_a_bundle(path: &Path, name: &str) -> bool {
     let name = name.to_lowercase();
     let is_called = name.contains(".bundle") || name.contains(".tar") || name.ends_with(".age");
     let holds = || path.join(TAG_LIST).is_file() || path.join("manifest.json").is_file();
-    (is_called && !BESIDE.iter().any(|end| name.ends_with(end))) || holds()
+    let is_beside = name.contains(NOTE) || BESIDE.iter().any(|end| name.ends_with(end));
+    (is_called && !is_beside) || holds()
 }
 
 /// The bundles in a folder, by their names, and what looks like some; both in the order of names.

@@ -54,7 +54,7 @@ pub fn read_marker(store: &dyn Store, at: &Location, name: &str) -> Result<Optio
 /// # Errors
 /// As [`Store::names`].
 pub fn marked(store: &dyn Store) -> Result<Vec<String>> {
-    let names = store.names()?.into_iter().filter_map(|object| {
+    let names = store.names("")?.into_iter().filter_map(|object| {
         let name = object.path.strip_suffix(MARKER_SUFFIX)?;
         BundleName::of_file(name).is_some().then(|| name.to_owned())
     });

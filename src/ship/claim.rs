@@ -5,6 +5,8 @@
 //! another one is refused, and the names of uploads that were begun, so that parts which a dead
 //! process left are ended and not paid for.
 
+use super::note::notes;
+use crate::bundle::is_of_bundle;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::store::{Location, Store};
@@ -16,14 +18,6 @@ const MAX_BYTES: u64 = 16 << 20;
 /// The path of the claim of a bundle.
 pub(super) fn claim_of(name: &str) -> String {
     format!("{name}.shipping")
-}
-
-/// After the name of a bundle that is being removed.
-pub(super) const PRUNING_SUFFIX: &str = ".pruning";
-
-/// The path of the note that a bundle is being removed.
-pub(super) fn pruning_of(name: &str) -> String {
-    format!("{name}{PRUNING_SUFFIX}")
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,15 +52,13 @@ impl<'a> Claim<'a> {
     /// read; Io.
     pub(super) fn take(store: &'a dyn Store, at: &Location, name: &str, root_sha256: Sha256) -> Result<Self> {
         let own = Self::create(store, at, name, root_sha256)?;
-        if store.head(&pruning_of(name))?.is_none() {
-            return Ok(own);
-        }
+        let Some(note) = notes(store, name)?.into_iter().next() else { return Ok(own) };
         if !own.is_resumed {
             own.release()?;
         }
         Err(Error::usage("this bundle is being removed there by a prune, or one died on it; nothing was sent")
-            .file(at.join(&pruning_of(name)))
-            .hint(format!("ship it later, or let a prune end what was begun: blobdelta prune {at} --keep-weeks 5200")))
+            .file(at.join(&note.path))
+            .hint(format!("ship it later, or let a prune end what was begun: blobdelta prune {at} --keep-weeks 5200; at a store that takes a day, or remove this note, if no prune runs")))
     }
 
     fn create(store: &'a dyn Store, at: &Location, name: &str, root_sha256: Sha256) -> Result<Self> {
@@ -84,7 +76,14 @@ impl<'a> Claim<'a> {
                 .hint("ship that bundle to its end, or, if it is no more, remove this claim and what lies under the name")
         };
         let found = found.filter(|found| found.root_sha256 == root_sha256).ok_or_else(stale)?;
-        for Begun { path, upload } in &found.uploads {
+        // Whoever may write there may name anything: what is ended are uploads of files that this bundle has.
+        let own_file = |begun: &&Begun| match begun.path.strip_prefix(name) {
+            Some(rest) => {
+                !begun.upload.is_empty() && (rest.is_empty() || rest.strip_prefix('/').is_some_and(is_of_bundle))
+            }
+            None => false,
+        };
+        for Begun { path, upload } in found.uploads.iter().filter(own_file) {
             store.abort(path, upload)?;
         }
         own.is_resumed = true;

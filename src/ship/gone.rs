@@ -4,23 +4,23 @@
 //! what lies there. The list of payload goes after the payload, and the list of tag files, whose hash the note says, goes
 //! last, so that after a crash the next prune reads from the same lists what is still to go.
 //!
-//! `<name>.pruning` is put before the claim of a ship is looked for, and a ship puts its claim before it looks for that
-//! note: they never work on one name at a time. Two prunes of one name at a time are told from each other by
-//! what their notes say; in a folder, one goes after the other.
+//! Each process puts a note of its own ([`super::note`]) before the claim of a ship is looked for, and a ship puts its claim
+//! before it looks for notes: they never work on one name at a time. Two prunes may: each removes what the other has not yet.
 
-use super::claim::{PRUNING_SUFFIX, claim_of, pruning_of};
+use super::claim::claim_of;
+use super::note::{Note, named, notes, root_of};
 use crate::bundle::layout::{BUNDLE_SUFFIX, PAYLOAD_LIST, SIGNATURE, TAG_LIST};
-use crate::bundle::{BundleName, checksums, is_of_bundle, marker_of, read_marker};
-use crate::error::{Error, Result};
+use crate::bundle::{checksums, is_of_bundle, marker_of, read_marker};
+use crate::error::Result;
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
-use crate::store::{Location, Store};
+use crate::store::{Location, Stage, Store};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// No list of a bundle is larger.
 const MAX_LIST_BYTES: u64 = 64 << 20;
-/// 64 digits, a line feed, and what tells prunes apart.
-const MAX_NOTE_BYTES: u64 = 256;
+/// Files that are removed before it is looked whether this process may go on.
+const AT_A_TIME: usize = 1000;
 
 /// What became of a bundle that was to go.
 pub(super) enum Outcome {
@@ -47,12 +47,9 @@ pub(super) fn remove(
     (name, root): (&str, Sha256),
     files: &[String],
 ) -> Result<Outcome> {
-    let note = pruning_of(name);
-    let aside = {
+    let (note, aside) = {
         let _alone = store.alone()?;
-        if !store.create(&note, format!("{root}\n{}\n", Guid::random()).as_bytes())? {
-            return Ok(Outcome::Kept("another prune is removing it"));
-        }
+        let note = Note::put(store, name, root)?;
         let kept = if store.head(&claim_of(name))?.is_some() {
             Some("it is being shipped, or a ship died on it: ship it once more")
         } else if read_marker(store, at, name)? != Some(root) {
@@ -61,17 +58,27 @@ pub(super) fn remove(
             None
         };
         if let Some(why) = kept {
-            store.delete(&note)?;
+            note.end()?;
             return Ok(Outcome::Kept(why));
         }
         store.delete(&marker_of(name))?;
-        store.set_aside(name)?
+        (note, store.set_aside(name)?)
     };
-    let mut left = store.remove(&aside, &in_order(files))?;
+    let left = take(store, &note, name, aside, &in_order(files))?;
+    note.end()?;
+    Ok(Outcome::Removed(left))
+}
+
+/// Removes files of a bundle that was set aside, and what dead processes left on the way to its name.
+fn take(store: &dyn Store, note: &Note<'_>, name: &str, aside: Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+    let mut left = Vec::new();
+    for some in files.chunks(AT_A_TIME) {
+        note.check()?;
+        left = store.remove(&aside, some)?;
+    }
     drop(aside);
     left.extend(store.sweep(name, &is_of_bundle)?);
-    store.delete(&note)?;
-    Ok(Outcome::Removed(left))
+    Ok(left)
 }
 
 /// Goes on where an earlier prune died.
@@ -80,48 +87,56 @@ pub(super) fn remove(
 /// Verification, for a note that none of ours wrote; as [`remove`].
 pub(super) fn finish(store: &dyn Store, at: &Location) -> Result<Finished> {
     let mut finished = Finished::default();
-    for object in store.names()? {
-        let Some(name) = object.path.strip_suffix(PRUNING_SUFFIX) else { continue };
-        if BundleName::of_file(name).is_none() {
-            return Err(Error::verification("this is not the name of a bundle").file(at.join(&object.path)));
-        }
-        let aside = {
-            let _alone = store.alone()?;
-            // With its marker it is there, and is looked at like any other. With a claim it is being
-            // shipped anew.
-            let is_there = read_marker(store, at, name)?.is_some() || store.head(&claim_of(name))?.is_some();
-            if is_there { None } else { Some((listed(store, at, name)?, store.set_aside(name)?)) }
-        };
-        if let Some((files, aside)) = aside {
-            finished.left.extend(store.remove(&aside, &files)?);
-            drop(aside);
-            finished.left.extend(store.sweep(name, &is_of_bundle)?);
-        }
-        store.delete(&object.path)?;
-        finished.names.push(name.to_owned());
+    let mut names = BTreeSet::new();
+    for object in store.names("")? {
+        names.extend(named(at, &object.path)?);
+    }
+    for name in names {
+        finished.left.extend(finish_one(store, at, &name)?);
+        finished.names.push(name);
     }
     Ok(finished)
 }
 
-/// The files that a bundle's own lists name, of one that is gone in part. A list is believed if its hash is the one of the
-/// note, or of the list above it.
-fn listed(store: &dyn Store, at: &Location, name: &str) -> Result<Vec<String>> {
+fn finish_one(store: &dyn Store, at: &Location, name: &str) -> Result<Vec<PathBuf>> {
+    let roots =
+        notes(store, name)?.iter().map(|note| root_of(store, at, &note.path)).collect::<Result<BTreeSet<_>>>()?;
+    let Some(first) = roots.first() else { return Ok(Vec::new()) };
+    let (note, has_lock, aside) = {
+        let alone = store.alone()?;
+        let note = Note::put(store, name, *first)?;
+        // With its marker it is there, and is looked at like any other. With a claim it is being
+        // shipped anew.
+        let is_there = read_marker(store, at, name)?.is_some() || store.head(&claim_of(name))?.is_some();
+        let aside = if is_there { None } else { Some((listed(store, name, &roots)?, store.set_aside(name)?)) };
+        (note, alone.is_held(), aside)
+    };
+    let left = match aside {
+        Some((files, aside)) => take(store, &note, name, aside, &files)?,
+        None => Vec::new(),
+    };
+    for dead in note.dead(has_lock)? {
+        store.delete(&dead.path)?;
+    }
+    note.end()?;
+    Ok(left)
+}
+
+/// The files that a bundle's own lists name, of one that is gone in part. A list is believed if its hash is one that a
+/// note says, or that of the list above it.
+fn listed(store: &dyn Store, name: &str, roots: &BTreeSet<Sha256>) -> Result<Vec<String>> {
     if !name.ends_with(BUNDLE_SUFFIX) {
         return Ok(vec![String::new()]);
     }
-    let note = store.get(&pruning_of(name), MAX_NOTE_BYTES)?.unwrap_or_default();
-    let text = std::str::from_utf8(&note).ok().and_then(|text| text.lines().next());
-    let root = text.and_then(|text| Sha256::parse(text).ok()).ok_or_else(|| {
-        Error::verification("this note of a prune does not say a root digest").file(at.join(&pruning_of(name)))
-    })?;
-    let list = |file: &str, due: Sha256| -> Result<Vec<checksums::Checksum>> {
-        let bytes = store.get(&format!("{name}/{file}"), MAX_LIST_BYTES)?.filter(|bytes| Sha256::of(bytes) == due);
+    let list = |file: &str, due: &BTreeSet<Sha256>| -> Result<Vec<checksums::Checksum>> {
+        let bytes = store.get(&format!("{name}/{file}"), MAX_LIST_BYTES)?;
+        let bytes = bytes.filter(|bytes| due.contains(&Sha256::of(bytes)));
         // A name of another form is none of a bundle's.
         bytes.map_or(Ok(Vec::new()), |bytes| checksums::parse(&bytes, |_| Ok(())))
     };
-    let tags = list(TAG_LIST, root)?;
+    let tags = list(TAG_LIST, roots)?;
     let payload = match tags.iter().find(|line| line.path == PAYLOAD_LIST) {
-        Some(line) => list(PAYLOAD_LIST, line.sha256)?,
+        Some(line) => list(PAYLOAD_LIST, &BTreeSet::from([line.sha256]))?,
         None => Vec::new(),
     };
     let named = payload.into_iter().chain(tags).map(|line| line.path).filter(|path| is_of_bundle(path));

@@ -9,6 +9,7 @@ mod cover;
 mod gone;
 mod marker;
 mod memory;
+mod note;
 mod prune;
 mod receive;
 mod send;

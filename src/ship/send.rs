@@ -9,6 +9,7 @@
 
 use super::claim::{Claim, claim_of};
 use super::marker;
+use super::note::notes;
 use super::shipment::Shipment;
 use super::there::{Depth, foreign, is_as_due, is_whole, objects, path_in};
 use crate::bundle::layout::SIGNATURE;
@@ -170,16 +171,27 @@ impl<'a> Sending<'a> {
     /// Gives what was sent its name, looks whether all of it is there, and puts the marker: at one place one ship or
     /// prune after the other.
     fn settle(&self, stage: Stage) -> Result<()> {
-        let name = &self.shipment.name;
-        let _alone = self.store.alone()?;
+        let (name, root) = (&self.shipment.name, self.shipment.root_sha256);
+        let alone = self.store.alone()?;
         let is_own = self.store.settle(name, stage)?;
         // What somebody else put under the name is read before it gets a marker.
-        if self.is_as_due(if is_own { Depth::Sizes } else { Depth::Bytes })? {
-            return marker::put(self.store, self.at, name, self.shipment.root_sha256);
+        let is_there = self.is_as_due(if is_own { Depth::Sizes } else { Depth::Bytes })?;
+        if is_there {
+            marker::put(self.store, self.at, name, root)?;
         }
-        Err(Error::new(Kind::Io, "what was put there does not lie there any more; the marker was not put")
-            .file(self.at.join(name))
-            .hint("see who else works on that place, and ship the bundle again, which sends what is missing"))
+        // Where there is no lock, a prune may have looked before: it has its note still, or its files are gone.
+        if is_there && (alone.is_held() || (notes(self.store, name)?.is_empty() && self.is_as_due(Depth::Sizes)?)) {
+            return Ok(());
+        }
+        if is_there {
+            self.store.delete(&marker_of(name))?;
+        }
+        Err(Error::new(
+            Kind::Io,
+            "what was put there does not lie there any more, or is being removed; it has no marker",
+        )
+        .file(self.at.join(name))
+        .hint("see who else works on that place, and ship the bundle again, which sends what is missing"))
     }
 
     /// It has its marker and its files. What dead processes left beside it goes, and a signature that was

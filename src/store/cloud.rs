@@ -1,6 +1,6 @@
 //! [`Cloud`]: a prefix in a bucket of an object store.
 
-use super::clouds::{self, Client};
+use super::clouds::{self, Answered, Client};
 use super::failures::{self, Doing};
 use super::location::{Cloud as Kind, Location, Place};
 use super::upload::{self, PART_BYTES, RECORDED, recorded};
@@ -18,11 +18,14 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
-/// More objects than any bundle has files.
-const MAX_OBJECTS: usize = 2_000_000;
+/// More objects than any bundle has files: its manifest, of 64 MiB at most, names each of them.
+const MAX_OBJECTS: usize = 400_000;
+/// The bytes of their paths.
+const MAX_PATH_BYTES: usize = 128 << 20;
 /// As many pages of 1,000 names, and as many that hold none.
-const MAX_PAGES: usize = 4_000;
+const MAX_PAGES: usize = 800;
 
 type Clients = HashMap<(Kind, String, Option<String>), Client>;
 
@@ -48,11 +51,20 @@ impl Cloud {
         let client = match clients.get(&key) {
             Some(client) => client.clone(),
             None => {
-                let client = clouds::client(*kind, bucket).map_err(|error| error.file(location.to_string()))?;
+                let client = clouds::client(*kind, bucket, &None).map_err(|error| error.file(location.to_string()))?;
                 clients.insert(key, client.clone());
                 client
             }
         };
+        Ok(Self { location: location.clone(), kind: *kind, prefix: bucket.prefix.clone(), client })
+    }
+
+    /// One whose requests are answered so.
+    pub(super) fn answered(location: &Location, by: Answered) -> Result<Self> {
+        let Place::Cloud(kind, bucket) = location.place() else {
+            return Err(Error::usage("a folder answers no requests").file(location.to_string()));
+        };
+        let client = clouds::client(*kind, bucket, &by)?;
         Ok(Self { location: location.clone(), kind: *kind, prefix: bucket.prefix.clone(), client })
     }
 
@@ -83,14 +95,21 @@ impl Cloud {
         engine::run(future)?.map_err(self.failed(doing, path))
     }
 
-    fn objects(&self, found: Vec<ObjectMeta>) -> Vec<Object> {
+    /// What was listed, of which `is_asked_for` takes paths from the location on: a store may answer with anything.
+    fn objects(&self, found: Vec<ObjectMeta>, is_asked_for: impl Fn(&str) -> bool) -> Vec<Object> {
         let own = |path: &str| match self.prefix.as_str() {
             "" => Some(path.to_owned()),
             prefix => path.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned),
         };
-        let object = |meta: ObjectMeta| Some(Object { path: own(meta.location.as_ref())?, bytes: meta.size });
+        let object = |meta: ObjectMeta| {
+            let path = own(meta.location.as_ref()).filter(|path| is_asked_for(path))?;
+            let since = u64::try_from(meta.last_modified.timestamp()).ok().map(Duration::from_secs);
+            let modified = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+            Some(Object { path, bytes: meta.size, modified })
+        };
         let mut objects: Vec<Object> = found.into_iter().filter_map(object).collect();
         objects.sort();
+        objects.dedup_by(|one, other| one.path == other.path);
         objects
     }
 
@@ -108,15 +127,16 @@ async fn pages(
     delimiter: Option<Cow<'static, str>>,
 ) -> Result<Vec<ObjectMeta>, Failure> {
     let refused = |what: &str| Failure::NotSupported { source: what.to_owned().into() };
-    let (mut found, mut page_token) = (Vec::new(), None);
+    let (mut found, mut path_bytes, mut page_token) = (Vec::new(), 0, None);
     for _ in 0..MAX_PAGES {
         let options =
             PaginatedListOptions { delimiter: delimiter.clone(), page_token: page_token.clone(), ..Default::default() };
         let page = store.list_paginated(under.as_deref(), options).await?;
-        found.extend(page.result.objects);
-        if found.len() > MAX_OBJECTS {
-            return Err(refused("there are over two million objects"));
+        path_bytes += page.result.objects.iter().map(|object| object.location.as_ref().len()).sum::<usize>();
+        if found.len() + page.result.objects.len() > MAX_OBJECTS || path_bytes > MAX_PATH_BYTES {
+            return Err(refused("there are over 400,000 objects, or 128 MiB of their names"));
         }
+        found.extend(page.result.objects);
         match page.page_token {
             None => return Ok(found),
             next if next == page_token => {
@@ -129,14 +149,17 @@ async fn pages(
 }
 
 impl Store for Cloud {
-    fn names(&self) -> Result<Vec<Object>> {
-        let found = pages(self.client.pages.clone(), self.under("")?, Some("/".into()));
-        Ok(self.objects(self.request(Doing::List, "", found)?))
+    fn names(&self, start: &str) -> Result<Vec<Object>> {
+        let under = self.under("")?.unwrap_or_default() + start;
+        let found = pages(self.client.pages.clone(), Some(under).filter(|under| !under.is_empty()), Some("/".into()));
+        let found = self.request(Doing::List, "", found)?;
+        Ok(self.objects(found, |path| path.starts_with(start) && !path.contains('/')))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Object>> {
         let found = pages(self.client.pages.clone(), self.under(folder)?, None);
-        Ok(self.objects(self.request(Doing::List, folder, found)?))
+        let found = self.request(Doing::List, folder, found)?;
+        Ok(self.objects(found, |path| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))))
     }
 
     fn head(&self, path: &str) -> Result<Option<Head>> {

@@ -1,5 +1,6 @@
 //! Clients of each cloud, by its usual environment.
 
+use super::answers::Answers;
 use super::crypto::Crypto;
 use super::failures::{self, RETRIES, RETRY_SECONDS};
 use super::http::Connector;
@@ -28,14 +29,17 @@ pub(super) struct Client {
     pub(super) has_keys: bool,
 }
 
-fn retries() -> RetryConfig {
+/// By whom requests are answered: by what the environment leads to, or in its place, without keys.
+pub(super) type Answered = Option<Arc<dyn Answers>>;
+
+fn retries(by: &Answered) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(10),
             base: 2.0,
         },
-        max_retries: RETRIES,
+        max_retries: if by.is_some() { 0 } else { RETRIES },
         retry_timeout: Duration::from_secs(RETRY_SECONDS),
     }
 }
@@ -44,22 +48,26 @@ fn retries() -> RetryConfig {
 ///
 /// # Errors
 /// Config: an environment that cannot work.
-pub(super) fn client(cloud: Cloud, bucket: &Bucket) -> Result<Client> {
+pub(super) fn client(cloud: Cloud, bucket: &Bucket, by: &Answered) -> Result<Client> {
     match cloud {
-        Cloud::S3 => s3(bucket),
-        Cloud::Azure => azure(bucket),
-        Cloud::Google => google(bucket),
+        Cloud::S3 => s3(bucket, by),
+        Cloud::Azure => azure(bucket, by),
+        Cloud::Google => google(bucket, by),
     }
 }
 
-fn s3(bucket: &Bucket) -> Result<Client> {
-    let mut builder = AmazonS3Builder::from_env()
+fn s3(bucket: &Bucket, by: &Answered) -> Result<Client> {
+    let start = match by {
+        None => AmazonS3Builder::from_env(),
+        Some(_) => AmazonS3Builder::new().with_region("none").with_skip_signature(true),
+    };
+    let mut builder = start
         .with_bucket_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
         // The store holds each request, and each part, against this hash.
         .with_checksum_algorithm(Checksum::SHA256)
-        .with_http_connector(Connector)
-        .with_retry(retries());
+        .with_http_connector(Connector(by.clone()))
+        .with_retry(retries(by));
     let is_set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_some_and(|value| !value.is_empty());
     let others = [
         AmazonS3ConfigKey::AccessKeyId,
@@ -67,7 +75,7 @@ fn s3(bucket: &Bucket) -> Result<Client> {
         AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
         AmazonS3ConfigKey::ContainerCredentialsFullUri,
     ];
-    let mut has_keys = others.into_iter().any(|key| is_set(&builder, key));
+    let mut has_keys = by.is_some() || others.into_iter().any(|key| is_set(&builder, key));
     if !has_keys {
         let profile = profile::read(&Asked::by_environment())?;
         if let Some((id, secret)) = profile.keys {
@@ -88,12 +96,16 @@ fn s3(bucket: &Bucket) -> Result<Client> {
     Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }
 
-fn azure(bucket: &Bucket) -> Result<Client> {
-    let mut builder = MicrosoftAzureBuilder::from_env()
+fn azure(bucket: &Bucket, by: &Answered) -> Result<Client> {
+    let start = match by {
+        None => MicrosoftAzureBuilder::from_env(),
+        Some(_) => MicrosoftAzureBuilder::new().with_account("none").with_skip_signature(true),
+    };
+    let mut builder = start
         .with_container_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
-        .with_http_connector(Connector)
-        .with_retry(retries());
+        .with_http_connector(Connector(by.clone()))
+        .with_retry(retries(by));
     if let Some(account) = &bucket.account {
         builder = builder.with_account(account);
     }
@@ -106,21 +118,24 @@ fn azure(bucket: &Bucket) -> Result<Client> {
         AzureConfigKey::UseAzureCli,
         AzureConfigKey::UseEmulator,
     ];
-    let has_keys =
-        keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
+    let has_keys = by.is_some()
+        || keys
+            .iter()
+            .any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Azure, error))?);
     Ok(Client { objects: store.clone(), pages: store, multipart: None, has_keys })
 }
 
-fn google(bucket: &Bucket) -> Result<Client> {
+fn google(bucket: &Bucket, by: &Answered) -> Result<Client> {
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
-        .with_http_connector(Connector)
-        .with_retry(retries());
+        .with_http_connector(Connector(by.clone()))
+        .with_retry(retries(by));
     let keys =
         [GoogleConfigKey::ServiceAccount, GoogleConfigKey::ServiceAccountKey, GoogleConfigKey::ApplicationCredentials];
-    let has_keys = keys.iter().any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty()));
+    let is_set = |key| builder.get_config_value(key).is_some_and(|value| !value.is_empty());
+    let has_keys = by.is_some() || keys.iter().any(is_set);
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Google, error))?);
     Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }

@@ -146,7 +146,7 @@ impl Folder {
             let (path, at) = (format!("{prefix}/{}", entry.text()), folder.join(&entry.name));
             match entry.kind {
                 EntryKind::Folder => self.walk(&at, &path, depth + 1, found)?,
-                EntryKind::File => found.push(Object { path, bytes: entry.bytes }),
+                EntryKind::File => found.push(Object { path, bytes: entry.bytes, modified: entry.modified }),
                 EntryKind::Other => return Err(in_the_way(&at)),
             }
         }
@@ -192,10 +192,11 @@ fn is_on_the_way(file_name: &str, name: &str) -> bool {
 }
 
 impl Store for Folder {
-    fn names(&self) -> Result<Vec<Object>> {
+    fn names(&self, start: &str) -> Result<Vec<Object>> {
         let files = self.disk.list(&self.root)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
-        let objects = files.map(|entry| Object { path: entry.text(), bytes: entry.bytes });
-        let mut found: Vec<Object> = objects.filter(|object| !object.path.starts_with('.')).collect();
+        let objects = files.map(|entry| Object { path: entry.text(), bytes: entry.bytes, modified: entry.modified });
+        let mut found: Vec<Object> =
+            objects.filter(|object| !object.path.starts_with('.') && object.path.starts_with(start)).collect();
         found.sort();
         Ok(found)
     }
@@ -285,7 +286,7 @@ impl Store for Folder {
     }
 
     fn alone(&self) -> Result<Alone> {
-        Ok(Alone { _held: self.disk.lock(&self.root, PATIENCE)? })
+        Ok(Alone { held: self.disk.lock(&self.root, PATIENCE)? })
     }
 
     fn stage(&self, name: &str) -> Result<Stage> {

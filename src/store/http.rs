@@ -4,6 +4,7 @@
 //! names. No answer is read past a limit: the bytes that a range asked for, a page of a list, a short
 //! text of an error. Nothing is inflated on the way.
 
+use super::answers::{Answers, Given};
 use async_trait::async_trait;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -12,6 +13,7 @@ use object_store::client::{
 };
 use object_store::{ClientConfigKey, ClientOptions};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION, RANGE};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A page of a list: S3 gives 1,000 names of up to 1 KiB a page, Azure 5,000.
@@ -32,12 +34,15 @@ const REQUEST: Duration = Duration::from_secs(180);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Makes clients that keep to the module's text. Of the environment they take whether plain HTTP is
-/// allowed, and a proxy.
+/// allowed, and a proxy. What answers in place of the network is held to the same.
 #[derive(Debug)]
-pub(super) struct Connector;
+pub(super) struct Connector(pub(super) Option<Arc<dyn Answers>>);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        if let Some(answers) = &self.0 {
+            return Ok(HttpClient::new(Guarded(HttpClient::new(Given(Arc::clone(answers))))));
+        }
         let is_on = |key| options.get_config_value(&key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let failed = |error: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
         let mut builder = reqwest::ClientBuilder::new()
@@ -52,19 +57,19 @@ impl HttpConnector for Connector {
             let excludes = excludes.as_deref().and_then(reqwest::NoProxy::from_string);
             builder = builder.proxy(reqwest::Proxy::all(url).map_err(failed)?.no_proxy(excludes));
         }
-        Ok(HttpClient::new(Guarded(builder.build().map_err(failed)?)))
+        Ok(HttpClient::new(Guarded(HttpClient::new(builder.build().map_err(failed)?))))
     }
 }
 
 #[derive(Debug)]
-struct Guarded(reqwest::Client);
+struct Guarded(HttpClient);
 
 #[async_trait]
 impl HttpService for Guarded {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let asked = range_bytes(request.headers());
         let is_list = request.uri().query().is_some_and(|query| LISTS.iter().any(|list| query.contains(list)));
-        let response = self.0.call(request).await?;
+        let response = self.0.execute(request).await?;
         let (parts, body) = response.into_parts();
         if parts.status.is_redirection() && parts.headers.contains_key(LOCATION) {
             let host = parts.headers[LOCATION].to_str().ok().and_then(|url| url.parse::<reqwest::Url>().ok());

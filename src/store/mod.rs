@@ -9,6 +9,7 @@
 //! What holds for each store: an object is whole or not there; [`Store::create`] never replaces one;
 //! a secret is in no location, no message and no log; every wait, retry and buffer has a bound.
 
+mod answers;
 mod cloud;
 mod clouds;
 mod crypto;
@@ -20,6 +21,7 @@ mod location;
 mod profile;
 mod upload;
 
+pub use answers::{Answer, Answers};
 pub use location::Location;
 
 use crate::durable::Disk;
@@ -30,6 +32,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// An object in a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +41,8 @@ pub struct Object {
     pub path: String,
     /// How long it is.
     pub bytes: u64,
+    /// When it was last written, by the clock of the store, where that says so.
+    pub modified: Option<SystemTime>,
 }
 
 /// What a store knows about an object without its content.
@@ -83,11 +88,11 @@ pub trait Watch {
 /// See the module's text. Shared between threads. Reading and deleting are idempotent; transport
 /// that fails is tried again inside, within [`failures::RETRIES`].
 pub trait Store: Send + Sync {
-    /// What lies right under the location, without what lies deeper, by path.
+    /// What lies right under the location, without what lies deeper, by path; of that, what begins so.
     ///
     /// # Errors
     /// Config: no such bucket, container or folder; Io.
-    fn names(&self) -> Result<Vec<Object>>;
+    fn names(&self, start: &str) -> Result<Vec<Object>>;
 
     /// Everything under a folder, at any depth, by path; nothing if there is no such folder.
     ///
@@ -207,7 +212,14 @@ pub trait Store: Send + Sync {
 /// See [`Store::alone`].
 #[derive(Debug, Default)]
 pub struct Alone {
-    _held: Option<File>,
+    held: Option<File>,
+}
+
+impl Alone {
+    /// Whether others are kept out: stores have no locks, and some file systems have none.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
 }
 
 /// The folder at a store in which a process works on a bundle; it is the process's own until the value is dropped.
@@ -243,4 +255,13 @@ pub fn open(location: &Location, disk: &dyn Disk) -> Result<Arc<dyn Store>> {
         Some(path) => Ok(Arc::new(folder::Folder::open(disk, path)?)),
         None => Ok(Arc::new(cloud::Cloud::open(location)?)),
     }
+}
+
+/// Opens a place in an object store whose requests are answered so, and not by the network; none is tried again.
+/// All that holds of answers holds of these.
+///
+/// # Errors
+/// Usage, for a folder.
+pub fn answered(location: &Location, by: Arc<dyn Answers>) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(cloud::Cloud::answered(location, Some(by))?))
 }

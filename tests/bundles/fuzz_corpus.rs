@@ -35,3 +35,8 @@ fn archives() {
 fn parts() {
     replay("part", targets::part);
 }
+
+#[test]
+fn answers_of_stores() {
+    replay("answer", targets::answer);
+}

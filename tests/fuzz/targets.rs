@@ -8,8 +8,11 @@ use blobdelta::bundle::{Access, Bundle, Container, Manifest, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
+use blobdelta::store::{Answer, Answers, Location, Store, Upload, Watch, answered};
 use blobdelta::verify::{Level, verify};
+use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 /// manifest.json: what is read is written as the same bytes, or was of a later minor version.
 pub fn manifest(bytes: &[u8]) {
@@ -48,6 +51,98 @@ pub fn part(bytes: &[u8]) {
     std::fs::write(bundle.join("data/t001-Files/part-00000.parquet"), bytes).expect("a file can be written");
     mend(&bundle);
     let _ = verify(&bundle, Level::Deep, &Silent);
+}
+
+/// What a store answers: `s`, `a` or `g` for whose it is, a letter for what is done, and answers with a NUL between them,
+/// each a status, lines of headers, an empty line and a body. The last one is given again and again.
+pub fn answer(bytes: &[u8]) {
+    let (Some(&whose), Some(&what)) = (bytes.first(), bytes.get(1)) else { return };
+    let place = match whose {
+        b'a' => "az://box/weekly",
+        b'g' => "gs://box/weekly",
+        _ => "s3://box/weekly",
+    };
+    let answers = bytes[2..].split(|byte| *byte == 0).map(one_answer).collect();
+    let place = Location::parse(place).expect("a place");
+    let store = answered(&place, Arc::new(Said(Mutex::new(answers)))).expect("a store");
+    if let Err(error) = ask(store.as_ref(), what) {
+        let told = format!("{error} {:?}", error.what_to_do());
+        assert!(told.len() < 4_000 && !told.chars().any(|letter| letter.is_control()), "{told:?}");
+    }
+}
+
+fn one_answer(text: &[u8]) -> Answer {
+    let (head, body) = match text.windows(2).position(|two| two == b"\n\n") {
+        Some(end) => (&text[..end], &text[end + 2..]),
+        None => (text, &[][..]),
+    };
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let status = lines.next().and_then(|line| std::str::from_utf8(line).ok()?.trim().parse().ok()).unwrap_or(200);
+    let header = |line: &[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((line[..colon].to_vec(), line[colon + 1..].trim_ascii().to_vec()))
+    };
+    Answer { status, headers: lines.filter_map(header).collect(), body: body.to_vec() }
+}
+
+/// Answers that wait to be given.
+#[derive(Debug)]
+struct Said(Mutex<VecDeque<Answer>>);
+
+impl Answers for Said {
+    fn answer(&self, _: &str, _: &str) -> Answer {
+        let mut left = self.0.lock().expect("nobody panicked");
+        if left.len() > 1 { left.pop_front() } else { left.front().cloned() }.unwrap_or_default()
+    }
+}
+
+/// Asks a store for something, and holds what it gives against what the trait promises.
+fn ask(store: &dyn Store, what: u8) -> blobdelta::error::Result<()> {
+    const NAME: &str = "20261122T180000Z-1b4e28ba-1.bundle";
+    let is_path = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let mut content: &[u8] = b"content";
+    let sha256 = Sha256::of(content);
+    match what {
+        b'l' => {
+            let all = store.list(NAME)?;
+            assert!(all.iter().all(|one| one.path.starts_with(&format!("{NAME}/")) && is_path(&one.path)), "{all:?}");
+            assert!(all.windows(2).all(|two| two[0].path < two[1].path), "{all:?}");
+        }
+        b'h' => drop(store.head(NAME)?),
+        b'r' => assert!(store.read(NAME, 10, 20)?.len() <= 20),
+        b'g' => assert!(store.get(NAME, 64)?.is_none_or(|bytes| bytes.len() <= 64)),
+        b'c' => drop(store.create(NAME, content)?),
+        b'p' => store.replace(NAME, content)?,
+        b'u' => {
+            let bytes = content.len() as u64;
+            store.upload(Upload { path: NAME, bytes, sha256, replaces: false, source: &mut content }, &mut Deaf)?;
+        }
+        b'm' => {
+            let sent = Upload { path: NAME, bytes: 9 << 20, sha256, replaces: false, source: &mut content };
+            assert!(store.upload(sent, &mut Deaf).is_err(), "what was sent is shorter");
+        }
+        b'a' => store.abort(NAME, "upload")?,
+        b'd' => store.delete(NAME)?,
+        _ => {
+            let all = store.names("")?;
+            assert!(all.iter().all(|one| !one.path.contains('/') && is_path(&one.path)), "{all:?}");
+            assert!(all.windows(2).all(|two| two[0].path < two[1].path), "{all:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Hears of uploads.
+struct Deaf;
+
+impl Watch for Deaf {
+    fn begun(&mut self, _: &str, _: &str) -> blobdelta::error::Result<()> {
+        Ok(())
+    }
+
+    fn sent(&mut self, _: u64) -> blobdelta::error::Result<()> {
+        Ok(())
+    }
 }
 
 /// A bundle of format 1, from this package or from the one of the library.

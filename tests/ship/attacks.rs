@@ -252,7 +252,7 @@ fn a_link_for_what_is_pruned() {
     assert_eq!(error.kind(), Kind::Verification, "{error}");
     // A prune that is said to have died on it follows nothing either.
     fs::remove_file(ground.site.beside(".complete")).unwrap();
-    fs::write(ground.site.beside(".pruning"), format!("{}\n", "0".repeat(64))).unwrap();
+    fs::write(ground.site.beside(".pruning-1"), format!("{}\n", "0".repeat(64))).unwrap();
     let error = pruned(&ground.site).unwrap_err();
     assert_eq!(error.kind(), Kind::Verification, "{error}");
     assert!(link.is_symlink());
@@ -273,7 +273,7 @@ fn a_forged_note() {
     let lines: String = paths.iter().map(|path| format!("{sha256}  {path}\n")).collect();
     fs::write(site.there("tagmanifest-sha256.txt"), &lines).unwrap();
     let root = blobdelta::model::digest::Sha256::of(lines.as_bytes());
-    fs::write(site.beside(".pruning"), format!("{root}\n")).unwrap();
+    fs::write(site.beside(".pruning-1"), format!("{root}\n")).unwrap();
     match pruned(site) {
         Ok(done) => assert!(!done.left.is_empty(), "{done:?}"),
         Err(error) => assert_eq!(error.kind(), Kind::Verification, "{error}"),

@@ -67,12 +67,24 @@ impl Hostile {
         told
     }
 
+    /// The same, in an address space of 1 GB.
+    fn in_little(&self, args: &[&str]) -> String {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -v 1000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_blobdelta")]);
+        let (code, told) = self.called_by(command, args);
+        assert!(matches!(code, Some(1..=3)), "{code:?}: {told}");
+        told
+    }
+
     /// Calls a command on it, and gives its code and what it told.
     fn called(&self, args: &[&str]) -> (Option<i32>, String) {
+        self.called_by(Command::new(env!("CARGO_BIN_EXE_blobdelta")), args)
+    }
+
+    fn called_by(&self, mut command: Command, args: &[&str]) -> (Option<i32>, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
         let started = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
         command.args(args).current_dir(dir.path()).env("HOME", dir.path());
         command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)).env("AWS_ALLOW_HTTP", "true");
         command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "eu-1");
@@ -241,16 +253,34 @@ fn nonsense_is_no_empty_place() {
     }
 }
 
+/// Pages as full as they may be, of names as long as they may be, or as short; where there is little memory.
+fn a_list_of_everything() {
+    fn answer(head: &str, out: &mut dyn Write, _: u16) -> std::io::Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::SeqCst);
+        let long = if head.contains("long") { "n".repeat(900) } else { String::new() };
+        let objects = 20_000_000 / (long.len() + 150);
+        let text: String = (0..objects).map(|at| object(&format!("short/{at}-{nth}{long}"), 1)).collect();
+        whole(out, "200 OK", "", &page(&text, Some(&format!("t{nth}"))))
+    }
+    for place in ["s3://b/long", "s3://b/short"] {
+        let store = Hostile::new(answer, 0);
+        let told = store.in_little(&["receive", place, "--out", "in"]);
+        assert!(told.contains("over 400,000 objects"), "{place}: {told}");
+    }
+}
+
 /// Adds the cases.
 pub fn add_to(list: &mut List) {
-    let cases: [(&str, fn()); 9] = [
-        ("a_list_without_an_end", a_list_without_an_end),
-        ("an_error_without_an_end", an_error_without_an_end),
-        ("pages_without_an_end", pages_without_an_end),
-        ("one_page_again_and_again", one_page_again_and_again),
-        ("a_redirect_to_another_host", a_redirect_to_another_host),
-        ("more_than_was_asked_for", more_than_was_asked_for),
-        ("nonsense_is_no_empty_place", nonsense_is_no_empty_place),
+    let cases: [(&str, fn()); 10] = [
+        ("attack_a_list_of_everything_fits_into_little", a_list_of_everything),
+        ("attack_a_list_without_an_end", a_list_without_an_end),
+        ("attack_an_error_without_an_end", an_error_without_an_end),
+        ("attack_pages_without_an_end", pages_without_an_end),
+        ("attack_one_page_again_and_again", one_page_again_and_again),
+        ("attack_a_redirect_to_another_host", a_redirect_to_another_host),
+        ("attack_more_than_was_asked_for", more_than_was_asked_for),
+        ("attack_nonsense_is_no_empty_place", nonsense_is_no_empty_place),
         ("what_could_not_be_read_is_not_called_bad", what_could_not_be_read_is_not_called_bad),
         ("a_place_that_holds_nothing_is_told", a_place_that_holds_nothing_is_told),
     ];

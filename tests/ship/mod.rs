@@ -10,6 +10,8 @@ mod proxy;
 pub mod prune;
 mod remote;
 mod servers;
+mod shop;
+mod store_races;
 mod together;
 
 use crate::List;
@@ -48,6 +50,7 @@ pub fn list() -> List {
     attacks::add_to(&mut list);
     crashes::add_to(&mut list);
     together::add_to(&mut list);
+    store_races::add_to(&mut list);
     hostile::add_to(&mut list);
     remote::add_to(&mut list);
     prune::add_to(&mut list);

@@ -205,7 +205,7 @@ impl Trial {
     /// What is on its way, or beside bundles and none of theirs.
     fn litter(&self) -> Vec<String> {
         let all = ["drop", "in"].iter().flat_map(|place| in_folder(&self.path(place)));
-        all.filter(|name| name.starts_with('.') || name.ends_with(".shipping") || name.ends_with(".pruning")).collect()
+        all.filter(|name| name.starts_with('.') || name.ends_with(".shipping") || name.contains(".pruning-")).collect()
     }
 }
 

@@ -22,10 +22,10 @@ pub fn add_to(list: &mut List) {
     add("what_a_compacted_bundle_lists_goes", what_is_listed_goes);
     add("what_nobody_stands_for_stays", what_nobody_stands_for_stays);
     add("a_compacted_bundle_that_is_not_whole_stands_for_nothing", not_whole);
-    add("a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
-    add("a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
-    add("a_place_that_withholds_what_it_showed_is_told", withheld);
-    add("a_place_whose_newest_bundle_is_too_old_is_told", too_old);
+    add("attack_a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
+    add("attack_a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
+    add("attack_a_place_that_withholds_what_it_showed_is_told", withheld);
+    add("attack_a_place_whose_newest_bundle_is_too_old_is_told", too_old);
     add("no_other_unit_s_rows_are_received_into_a_unit_s_folder", of_other_units);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);

@@ -199,7 +199,7 @@ mod tests {
     /// Long headers are told by their length, before the library sees them: a header of 100 KB took it 7 s,
     /// one of a megabyte would take it a quarter of an hour.
     #[test]
-    fn a_header_without_an_end_is_not_parsed() {
+    fn attack_a_header_without_an_end_is_not_parsed() {
         let stanza = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
         let body = format!("-> x\n{}", format!("{}\n", "A".repeat(64)).repeat(2_000));
         for header in [stanza.repeat(1_000), stanza.repeat(10_000), body.repeat(10), "x".repeat(200_000), String::new()]
