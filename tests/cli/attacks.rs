@@ -210,11 +210,31 @@ fn attack_claims_that_would_fill_memory_end_in_an_error_where_there_is_little() 
     let file = bundle.join("manifest.json");
     let plain: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let path = bundle.display().to_string();
-    let doors: [&[&str]; 4] = [
+    for folder in ["drop", "in", "other"] {
+        std::fs::create_dir(world.path(folder)).unwrap();
+    }
+    // As somebody else would put it there: who ships looks at it.
+    let place = |bundle: &Path| {
+        let name = bundle.file_name().unwrap().to_str().unwrap();
+        for (file, bytes) in tree(bundle) {
+            let to = world.path("drop").join(name).join(file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::write(to, bytes).unwrap();
+        }
+        let root = Sha256::of(&std::fs::read(bundle.join("tagmanifest-sha256.txt")).unwrap());
+        std::fs::write(world.path("drop").join(format!("{name}.complete")), format!("{root}\n")).unwrap();
+    };
+    let doors: [&[&str]; 10] = [
         &["verify", "--deep", &path],
         &["replay", &path, "--into", "sqlite:copy", "--create"],
         &["unpack", &path, "--out", "files"],
+        &["receive", "drop", "--out", "in"],
+        &["archive", &path, "--out", "other"],
+        &["ship", &path, "other"],
+        &["inspect", &path],
+        &["chain", &path],
         &["compact", &path, "--out", "compacted"],
+        &["prune", "drop", "--keep-weeks", "1"],
     ];
     let digests: Vec<String> = (0..60_000).map(|nth| format!("{nth:064x}")).collect();
     let mut inputs = plain.clone();
@@ -224,6 +244,7 @@ fn attack_claims_that_would_fill_memory_end_in_an_error_where_there_is_little() 
     for (what, manifest) in [("inputs", inputs), ("words of a rule", words)] {
         std::fs::write(&file, format!("{manifest}\n")).unwrap();
         mend(&bundle);
+        place(&bundle);
         for args in doors {
             let ended = call_in_little(&world, args);
             let told = format!("{}{}", ended.stdout, ended.stderr);
@@ -239,7 +260,8 @@ fn attack_claims_that_would_fill_memory_end_in_an_error_where_there_is_little() 
     unknown["zz"] = json!(vec![Vec::<u8>::new(); 500_000]);
     std::fs::write(&file, format!("{unknown}\n")).unwrap();
     mend(&bundle);
-    for args in &doors[..3] {
+    place(&bundle);
+    for args in &doors[..8] {
         let ended = call_in_little(&world, args);
         assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
     }

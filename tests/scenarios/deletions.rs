@@ -195,7 +195,7 @@ pub fn rule_15_pruning_keeps_what_a_scope_has_yet_to_be_told(on: &Instance) {
     assert_eq!((prune(&mut world, true), prune(&mut world, false)), (1, 1));
 }
 
-pub fn rule_27_a_deletion_that_is_dated_too_late_is_told_to_nobody_until_it_is_corrected(on: &Instance) {
+pub fn attack_a_deletion_of_the_year_9999_buries_no_key(on: &Instance) {
     let mut world = World::new(on);
     for number in [1, 2] {
         world.put(number, None, b"x", 10, A);

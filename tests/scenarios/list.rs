@@ -96,7 +96,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_15_a_run_that_dies_or_is_given_up_has_told_nothing,
         rule_15_pruning_keeps_what_a_scope_has_yet_to_be_told,
         rule_15_a_unit_that_has_not_been_told_what_all_units_were_is_reconciled_so,
-        rule_27_a_deletion_that_is_dated_too_late_is_told_to_nobody_until_it_is_corrected,
+        attack_a_deletion_of_the_year_9999_buries_no_key,
     }
     scopes {
         rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it,

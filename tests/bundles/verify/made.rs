@@ -36,6 +36,17 @@ pub fn table_name() -> TableName {
     TableName::new("Db", "dbo", "Files").unwrap()
 }
 
+/// Makes the text in `schema/` fit the first table of a manifest that was changed, and the list of tag files fit it.
+pub fn fit_schema(path: &Path, manifest: &Manifest) {
+    let table = &manifest.tables[0];
+    let due = create_table(&table.target, &table.model_columns().unwrap(), &table.key_column).unwrap();
+    let (file, list) = (path.join(&table.schema_file), path.join("tagmanifest-sha256.txt"));
+    let before = std::fs::read(&file).unwrap();
+    let tags = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(list, tags.replace(&Sha256::of(&before).to_string(), &Sha256::of(due.as_bytes()).to_string())).unwrap();
+    std::fs::write(file, due).unwrap();
+}
+
 /// How a row's value lies in the bundle.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -182,7 +193,9 @@ impl Made {
         let folder = stage.folder().as_str().to_owned();
         let mut manifest = self.manifest(&folder, stage.finish(files));
         (self.spoil)(&mut manifest);
-        staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
+        let path = staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned();
+        fit_schema(&path, &manifest);
+        path
     }
 
     fn run_id(&self) -> Guid {
