@@ -43,7 +43,8 @@ pub fn fit_schema(path: &Path, manifest: &Manifest) {
     let (file, list) = (path.join(&table.schema_file), path.join("tagmanifest-sha256.txt"));
     let before = std::fs::read(&file).unwrap();
     let tags = std::fs::read_to_string(&list).unwrap();
-    std::fs::write(list, tags.replace(&Sha256::of(&before).to_string(), &Sha256::of(due.as_bytes()).to_string())).unwrap();
+    std::fs::write(list, tags.replace(&Sha256::of(&before).to_string(), &Sha256::of(due.as_bytes()).to_string()))
+        .unwrap();
     std::fs::write(file, due).unwrap();
 }
 

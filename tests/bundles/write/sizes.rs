@@ -2,7 +2,7 @@
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_info, table_name};
 use arrow::array::AsArray as _;
-use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, create_table};
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::{Fault, Faulty, Local, When};
 use blobdelta::model::cell::Cell;
@@ -38,7 +38,8 @@ fn write_values<V: AsRef<[u8]>>(out_dir: &Path, batches: &[Vec<V>], options: &Pa
         [Column::new("stream_id", SqlType::UniqueIdentifier, false), Column::new("b", SqlType::VarBinary(None), true)];
     let plan = Arc::new(ColumnPlan::rows(&columns, "stream_id").unwrap());
     let mut staged = Staged::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
-    let stage = staged.add_table(&table_name(), "").unwrap();
+    let ddl = create_table(&table_name(), &columns, "stream_id").unwrap();
+    let stage = staged.add_table(&table_name(), &ddl).unwrap();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), options).unwrap();
     let mut rows = 0;
     let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at: started_at(), run_id: RUN_ID });

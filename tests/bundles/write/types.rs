@@ -2,7 +2,7 @@
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_name};
 use blobdelta::bundle::manifest::ColumnInfo;
-use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, TableInfo};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, TableInfo, create_table};
 use blobdelta::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::{Cell, RowSource};
@@ -98,7 +98,8 @@ fn rows() -> Vec<Vec<Cell<'static>>> {
 
 fn write(out_dir: &Path, plan: &Arc<ColumnPlan>) -> std::path::PathBuf {
     let mut staged = Staged::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
-    let stage = staged.add_table(&table_name(), "-- none\n").unwrap();
+    let ddl = create_table(&table_name(), plan.columns(), "key").unwrap();
+    let stage = staged.add_table(&table_name(), &ddl).unwrap();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), &PartOptions::default()).unwrap();
     let mut builder = BatchBuilder::new(plan.clone(), RunStamp { started_at: started_at(), run_id: RUN_ID });
     rows().iter().for_each(|row| builder.push_row(row).unwrap());
