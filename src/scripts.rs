@@ -69,7 +69,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 6,
+        version: 7,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -83,7 +83,7 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 4] = [
+pub const SQLITE_UPGRADES: [Script; 5] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 2,
@@ -108,55 +108,61 @@ pub const SQLITE_UPGRADES: [Script; 4] = [
         is_engine: true,
         text: include_str!("../sql/sqlite/upgrade_03_to_6.sql"),
     },
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 7,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_7.sql"),
+    },
 ];
 
 /// The scripts of a job database on SQL Server.
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 8,
+        version: 9,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 7,
+        version: 8,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 16,
+        version: 17,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 12,
+        version: 13,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
     Script {
         name: "08_BlobDeltaJobs_Prune.sql",
-        version: 2,
+        version: 3,
         is_engine: false,
         text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     },
     Script {
         name: "09_BlobDeltaJobs_Servers.sql",
-        version: 2,
+        version: 3,
         is_engine: false,
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 3,
+        version: 4,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },
     Script {
         name: "11_BlobDeltaJobs_Rights.sql",
-        version: 2,
+        version: 3,
         is_engine: false,
         text: include_str!("../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),
     },
@@ -257,6 +263,26 @@ pub mod sqlite {
     pub const LEFT_STAYS: &str = include_str!("../sql/sqlite/engine/left_stays.sql");
     /// Rule 17: of those, what comes once more without its blob.
     pub const LEFT_BEHIND: &str = include_str!("../sql/sqlite/engine/left_behind.sql");
+    /// Rule 7: ancestors out of scope that a scope's receivers need.
+    pub const NEEDED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/needed_ancestors.sql");
+    /// Rule 7: of them, those that were asked for by name.
+    pub const ASKED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/asked_ancestors.sql");
+    /// Rule 7: what the receivers of all units have of such.
+    pub const SHIPPED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/shipped_ancestors.sql");
+    /// Rule 7: rows whose parents were absent, and need not be looked for any more.
+    pub const ABSENT_SETTLED: &str = include_str!("../sql/sqlite/engine/absent_settled.sql");
+    /// Rule 7: of them, those that come again with their parents.
+    pub const ABSENT_ASKED: &str = include_str!("../sql/sqlite/engine/absent_asked.sql");
+    /// Rule 7: of them, those that have come again.
+    pub const ABSENT_DECIDED: &str = include_str!("../sql/sqlite/engine/absent_decided.sql");
+    /// Rule 7: rows of the slice whose parents are absent.
+    pub const ABSENT_NOTED: &str = include_str!("../sql/sqlite/engine/absent_noted.sql");
+    /// Rule 7: those of earlier slices whose parents are in this one.
+    pub const ABSENT_CAME: &str = include_str!("../sql/sqlite/engine/absent_came.sql");
+    /// Rule 7: deletions that were told, and that an ancestor comes after.
+    pub const PASSED_DELETIONS: &str = include_str!("../sql/sqlite/engine/passed_deletions.sql");
+    /// Rule 17: ancestors of the slice that receivers have whole.
+    pub const WERE_WHOLE: &str = include_str!("../sql/sqlite/engine/were_whole.sql");
     /// Rule 17: what receivers have the whole row of no more.
     pub const LEFT_BARE: &str = include_str!("../sql/sqlite/engine/left_bare.sql");
     /// Rule 7: ancestors without a stamp, and what they have to pass.

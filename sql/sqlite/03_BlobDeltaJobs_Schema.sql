@@ -190,15 +190,28 @@ CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
     PRIMARY KEY (TableName, Scope, stream_id)
 ) WITHOUT ROWID;
 
--- Rule 17: what the runs for one business unit have handed out, so that its receivers can be told what left the
--- unit, and of no deletion but of what they have. IsWhole is 0 for ancestors that came without their blobs.
+-- Rules 7 and 17: what the runs of a scope have handed out: of a business unit all, so that its receivers can be told what
+-- left the unit, and of no deletion but of what they have; of 'all' ancestors out of scope alone. ModifiedOn is the greatest
+-- stamp that was handed out. IsWhole is 0 for ancestors out of scope: they come without their blobs.
 CREATE TABLE IF NOT EXISTS BlobDeltaShippedKey (
-    TableName      TEXT COLLATE NOCASE NOT NULL,
-    BusinessUnitId BLOB NOT NULL,
-    stream_id      BLOB NOT NULL,
-    ModifiedOn     TEXT NULL,
-    IsWhole        INTEGER NOT NULL,
-    PRIMARY KEY (TableName, BusinessUnitId, stream_id)
+    TableName  TEXT COLLATE NOCASE NOT NULL,
+    Scope      TEXT NOT NULL,
+    stream_id  BLOB NOT NULL,
+    ModifiedOn TEXT NULL,
+    IsWhole    INTEGER NOT NULL,
+    PRIMARY KEY (TableName, Scope, stream_id)
+) WITHOUT ROWID;
+
+-- Rule 7: rows that the runs of a scope handed out while the source lacked their parent, or it was excluded. Once it is
+-- there a run brings it, and those again that came without its key (ParentKey); RunId says which one did, until the scope's
+-- next run begins.
+CREATE TABLE IF NOT EXISTS BlobDeltaAbsentParent (
+    TableName TEXT COLLATE NOCASE NOT NULL,
+    Scope     TEXT NOT NULL,
+    stream_id BLOB NOT NULL,
+    ParentKey BLOB NULL,
+    RunId     BLOB NULL,
+    PRIMARY KEY (TableName, Scope, stream_id)
 ) WITHOUT ROWID;
 
 -- Rule 6: keys that are never captured, each with a reason.
@@ -210,6 +223,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaExcludedKey (
     PRIMARY KEY (TableName, stream_id)
 ) WITHOUT ROWID;
 
+-- Rule 7: ancestors that a slice lacks. IsPending: asked for by name. WasWhole: receivers have it with its blob.
 CREATE TABLE IF NOT EXISTS BlobDeltaMissingParentsQueue (
     RunId        BLOB NOT NULL,
     TableName    TEXT COLLATE NOCASE NOT NULL,
@@ -217,6 +231,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaMissingParentsQueue (
     BusinessUnit BLOB NULL,
     Processed    INTEGER NOT NULL DEFAULT 0,
     CreatedAt    TEXT NOT NULL,
+    IsPending    INTEGER NOT NULL DEFAULT 0,
+    WasWhole     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (RunId, TableName, stream_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaMissingParentsQueue_Open
@@ -264,13 +280,15 @@ CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Due ON BlobDeltaDeletionLog (
 -- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
 -- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
+-- PassedByRunId: which run brought the row as an ancestor after it was told to be deleted.
 CREATE TABLE IF NOT EXISTS BlobDeltaToldDeletion (
-    TableName  TEXT COLLATE NOCASE NOT NULL,
-    Scope      TEXT NOT NULL,
-    stream_id  BLOB NOT NULL,
-    IsDeletion INTEGER NOT NULL,
-    DeletedOn  TEXT NOT NULL,
-    RunId      BLOB NOT NULL,
+    TableName     TEXT COLLATE NOCASE NOT NULL,
+    Scope         TEXT NOT NULL,
+    stream_id     BLOB NOT NULL,
+    IsDeletion    INTEGER NOT NULL,
+    DeletedOn     TEXT NOT NULL,
+    RunId         BLOB NOT NULL,
+    PassedByRunId BLOB NULL,
     PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
 ) WITHOUT ROWID;
 

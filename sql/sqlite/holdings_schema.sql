@@ -12,4 +12,8 @@ CREATE TABLE holding (
     Content    BLOB NULL,
     Seen       INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+-- Keys that were looked at once.
+CREATE TABLE named (
+    Key BLOB NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
 BEGIN;

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 8.
+-- 03: the job database BlobDeltaJobs. Version 9.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
@@ -31,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 8)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 9)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -381,16 +381,40 @@ BEGIN
     EXEC (N'ALTER TABLE dbo.BlobDeltaPendingKey ADD CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)');
 END;
 GO
--- Rule 17: what the runs for one business unit have handed out, so that its receivers can be told what left the
--- unit, and of no deletion but of what they have. IsWhole is 0 for ancestors that came without their blobs.
+-- Rules 7 and 17: what the runs of a scope have handed out: of a business unit all, so that its receivers can be told what
+-- left the unit, and of no deletion but of what they have; of 'all' ancestors out of scope alone. ModifiedOn is the greatest
+-- stamp that was handed out. IsWhole is 0 for ancestors out of scope: they come without their blobs.
 IF OBJECT_ID(N'dbo.BlobDeltaShippedKey', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaShippedKey (
-        TableName      nvarchar(400) NOT NULL,
-        BusinessUnitId uniqueidentifier NOT NULL,
-        stream_id      uniqueidentifier NOT NULL,
-        ModifiedOn     datetime2(7) NULL,
-        IsWhole        bit NOT NULL,
-        CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, BusinessUnitId, stream_id)
+        TableName  nvarchar(400) NOT NULL,
+        Scope      nvarchar(36) NOT NULL,
+        stream_id  uniqueidentifier NOT NULL,
+        ModifiedOn datetime2(7) NULL,
+        IsWhole    bit NOT NULL,
+        CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, Scope, stream_id)
+    );
+GO
+-- From version 8, where a business unit was no text.
+IF COL_LENGTH(N'dbo.BlobDeltaShippedKey', N'Scope') IS NULL
+BEGIN
+    ALTER TABLE dbo.BlobDeltaShippedKey ADD Scope nvarchar(36) NOT NULL CONSTRAINT DF_BlobDeltaShippedKey_Scope DEFAULT N'';
+    EXEC (N'UPDATE dbo.BlobDeltaShippedKey SET Scope = LOWER(CONVERT(nvarchar(36), BusinessUnitId))');
+    ALTER TABLE dbo.BlobDeltaShippedKey DROP CONSTRAINT PK_BlobDeltaShippedKey;
+    ALTER TABLE dbo.BlobDeltaShippedKey DROP COLUMN BusinessUnitId;
+    EXEC (N'ALTER TABLE dbo.BlobDeltaShippedKey ADD CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, Scope, stream_id)');
+END;
+GO
+-- Rule 7: rows that the runs of a scope handed out while the source lacked their parent, or it was excluded. Once it is
+-- there a run brings it, and those again that came without its key (ParentKey); RunId says which one did, until the scope's
+-- next run begins.
+IF OBJECT_ID(N'dbo.BlobDeltaAbsentParent', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaAbsentParent (
+        TableName nvarchar(400) NOT NULL,
+        Scope     nvarchar(36) NOT NULL,
+        stream_id uniqueidentifier NOT NULL,
+        ParentKey uniqueidentifier NULL,
+        RunId     uniqueidentifier NULL,
+        CONSTRAINT PK_BlobDeltaAbsentParent PRIMARY KEY (TableName, Scope, stream_id)
     );
 GO
 -- Rule 6: keys that are never captured, each with a reason.
@@ -405,6 +429,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaExcludedKey', N'U') IS NULL
     );
 GO
 -- Rule 7: ancestors that a slice lacks.
+-- IsPending: asked for by name. WasWhole: receivers have it with its blob.
 IF OBJECT_ID(N'dbo.BlobDeltaMissingParentsQueue', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaMissingParentsQueue (
         RunId        uniqueidentifier NOT NULL,
@@ -415,8 +440,18 @@ IF OBJECT_ID(N'dbo.BlobDeltaMissingParentsQueue', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaMissingParentsQueue_Processed DEFAULT 0,
         CreatedAt    datetime2(7) NOT NULL
             CONSTRAINT DF_BlobDeltaMissingParentsQueue_CreatedAt DEFAULT SYSUTCDATETIME(),
+        IsPending    int NOT NULL
+            CONSTRAINT DF_BlobDeltaMissingParentsQueue_IsPending DEFAULT 0,
+        WasWhole     int NOT NULL
+            CONSTRAINT DF_BlobDeltaMissingParentsQueue_WasWhole DEFAULT 0,
         CONSTRAINT PK_BlobDeltaMissingParentsQueue PRIMARY KEY (RunId, TableName, stream_id)
     );
+GO
+-- From version 8.
+IF COL_LENGTH(N'dbo.BlobDeltaMissingParentsQueue', N'IsPending') IS NULL
+    ALTER TABLE dbo.BlobDeltaMissingParentsQueue ADD IsPending int NOT NULL CONSTRAINT DF_BlobDeltaMissingParentsQueue_IsPending DEFAULT 0;
+IF COL_LENGTH(N'dbo.BlobDeltaMissingParentsQueue', N'WasWhole') IS NULL
+    ALTER TABLE dbo.BlobDeltaMissingParentsQueue ADD WasWhole int NOT NULL CONSTRAINT DF_BlobDeltaMissingParentsQueue_WasWhole DEFAULT 0;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaMissingParentsQueue_Open')
 BEGIN
@@ -497,16 +532,22 @@ GO
 -- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
 -- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
+-- PassedByRunId: which run brought the row as an ancestor after it was told to be deleted.
 IF OBJECT_ID(N'dbo.BlobDeltaToldDeletion', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaToldDeletion (
-        TableName  nvarchar(400) NOT NULL,
-        Scope      nvarchar(36) NOT NULL,
-        stream_id  uniqueidentifier NOT NULL,
-        IsDeletion bit NOT NULL,
-        DeletedOn  datetime2(7) NOT NULL,
-        RunId      uniqueidentifier NOT NULL,
+        TableName     nvarchar(400) NOT NULL,
+        Scope         nvarchar(36) NOT NULL,
+        stream_id     uniqueidentifier NOT NULL,
+        IsDeletion    bit NOT NULL,
+        DeletedOn     datetime2(7) NOT NULL,
+        RunId         uniqueidentifier NOT NULL,
+        PassedByRunId uniqueidentifier NULL,
         CONSTRAINT PK_BlobDeltaToldDeletion PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
     );
+GO
+-- From version 8.
+IF COL_LENGTH(N'dbo.BlobDeltaToldDeletion', N'PassedByRunId') IS NULL
+    ALTER TABLE dbo.BlobDeltaToldDeletion ADD PassedByRunId uniqueidentifier NULL;
 GO
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
 -- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.
@@ -1294,10 +1335,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 8;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 9;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 8
+SELECT N'03_BlobDeltaJobs_Schema.sql', 9
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

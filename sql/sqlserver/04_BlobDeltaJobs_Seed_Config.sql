@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 7.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 8.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,13 +30,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 7)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 8)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 7)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 9)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -587,7 +587,7 @@ BEGIN
             ELSE 0
         END AS IsLost
         FROM dbo.BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole = 1
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
     ) AS h;
     IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
     BEGIN
@@ -680,7 +680,7 @@ BEGIN
             AND (
                 (l.Reason = N''Deleted'' AND (@BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = l.stream_id
+                    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = l.stream_id
                 )))
                 OR (l.Reason = N''LeftScope'' AND l.BusinessUnit = @BusinessUnitId)
                 OR (l.Reason = N''LeftScope'' AND l.BusinessUnit IS NULL AND @BusinessUnitId IS NULL)
@@ -857,14 +857,14 @@ BEGIN
         IsWhole = CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE k.IsWhole END
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
-    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId;
-    INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
-    SELECT @TableName, @BusinessUnitId, t.{KeyColumn}, t.DeltaModifiedOn,
+    WHERE k.TableName = @TableName AND k.Scope = @Scope;
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn,
         CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE 0 END
     FROM {TargetTable} AS t
     WHERE NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
     -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
@@ -873,17 +873,24 @@ BEGIN
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
     DELETE FROM #Left;
-    -- IsPassed: whoever else has the row has it by a later stamp, so that what this scope is told of it outranks nothing
-    -- there.
+    -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later
+    -- one than was handed out, where a run started later than this one), so that this outranks nothing there.
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
         CASE
             WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
                 > COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')) THEN 1
+            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                = COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01''))
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaRun AS own
+                    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+                    WHERE own.RunId = @RunId
+                ) THEN 1
             ELSE 0
         END
     FROM dbo.BlobDeltaShippedKey AS k
-    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
         AND (k.IsWhole = 0 OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
@@ -908,7 +915,7 @@ BEGIN
             WHERE l.Stays = 0 AND NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn} AND o.Stays = 0)
                 AND (@BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
+                    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
                 ))
         );
         SET @Left = @@ROWCOUNT;
@@ -930,72 +937,249 @@ BEGIN
         );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AncestorStamps', 1, 0, N'
     -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it
-    -- before. First what it was handed, where the ancestor is in this scope no more, and the time at which somebody
-    -- logged that it left: on a tie the later run wins. Then what it was told to be rid of, which a row has to pass, by
-    -- a microsecond, which every server keeps. One that came before its window waits, as in LeftScope. And whoever has
-    -- the row of another scope keeps it: the greatest stamp of its metadata has to be greater.
-    CREATE TABLE #Stamp (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Handed datetime2(7) NULL, Logged datetime2(7) NULL, Told datetime2(7) NULL, Newest datetime2(7) NULL);
-    INSERT INTO #Stamp (stream_id, Handed, Logged, Told, Newest)
-    SELECT
-        t.{KeyColumn},
-        (
-            SELECT k.ModifiedOn FROM dbo.BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = t.{KeyColumn}
-                AND t.DeltaBusinessUnit IS NULL
-                AND (k.IsWhole = 0 OR (
-                    (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
-                    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
-                ))
-        ),
-        (
-            SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
-            WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
-        ),
-        (
-            -- Not every server adds to the first of all times.
-            SELECT CASE
-                WHEN MAX(d.DeletedOn) = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
-                ELSE DATEADD(microsecond, 1, MAX(d.DeletedOn))
-            END
-            FROM dbo.BlobDeltaToldDeletion AS d
-            WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn}
-        ),
-        (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
-    FROM {TargetTable} AS t
-    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
-    UPDATE #Stamp SET Handed = Logged WHERE Logged IS NOT NULL AND (Handed IS NULL OR Handed < Logged);
-    -- On a tie the run that started later wins, and the server''s clock may have gone back since.
-    UPDATE #Stamp SET Handed = CASE
-        WHEN Handed = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
-        ELSE DATEADD(microsecond, 1, Handed)
-    END
-    WHERE Handed IS NOT NULL AND EXISTS (
+    -- before. First whether it was handed it, and by which stamp, where the ancestor is in this scope no more (one that came
+    -- before its window waits, as in LeftScope); and the time at which somebody logged that it left, or at which it was told
+    -- to have left: on a tie the later run wins. Then what it was told to be deleted by, or is by this slice, which a row has
+    -- to pass, by a microsecond, which every server keeps.
+    DECLARE @IsLate bit = 0;
+    IF EXISTS (
         SELECT 1 FROM dbo.BlobDeltaRun AS own
         INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
         WHERE own.RunId = @RunId
+    ) SET @IsLate = 1;
+    CREATE TABLE #Stamp (
+        stream_id uniqueidentifier NOT NULL PRIMARY KEY, IsHanded bit NOT NULL, Stamp datetime2(7) NULL, LeftOn datetime2(7) NULL,
+        DeletedOn datetime2(7) NULL, Passes datetime2(7) NULL, Newest datetime2(7) NULL
     );
-    UPDATE #Stamp SET Handed = Told WHERE Told IS NOT NULL AND (Handed IS NULL OR Handed < Told);
-    UPDATE t SET DeltaModifiedOn = s.Handed
+    INSERT INTO #Stamp (stream_id, IsHanded, Stamp, LeftOn, DeletedOn, Newest)
+    SELECT
+        t.{KeyColumn},
+        CASE WHEN k.stream_id IS NULL THEN 0 ELSE 1 END,
+        k.ModifiedOn,
+        (
+            SELECT MAX(l.DeletedOn)
+            FROM (
+                SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
+                WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
+                UNION ALL
+                SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
+                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn} AND d.IsDeletion = 0
+            ) AS l
+        ),
+        (
+            SELECT MAX(l.DeletedOn)
+            FROM (
+                SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
+                WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''Deleted''
+                UNION ALL
+                SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
+                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn} AND d.IsDeletion = 1
+            ) AS l
+        ),
+        (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
+    FROM {TargetTable} AS t
+    LEFT JOIN (
+        SELECT h.stream_id, h.ModifiedOn FROM dbo.BlobDeltaShippedKey AS h
+        WHERE h.TableName = @TableName AND h.Scope = @Scope AND (h.IsWhole = 0 OR h.ModifiedOn IS NULL OR h.ModifiedOn < @WindowEnd)
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id AND {InScope})
+    ) AS k ON k.stream_id = t.{KeyColumn}
+    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
+    UPDATE #Stamp SET Stamp = LeftOn WHERE LeftOn IS NOT NULL AND (Stamp IS NULL OR Stamp < LeftOn);
+    -- The server''s clock may have gone back since. Not every server adds to the first of all times.
+    UPDATE #Stamp SET Stamp = CONVERT(datetime2(7), ''0001-01-01'') WHERE Stamp IS NULL AND IsHanded = 1 AND @IsLate = 1;
+    UPDATE #Stamp SET Stamp = CASE
+        WHEN Stamp = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
+        ELSE DATEADD(microsecond, 1, Stamp)
+    END
+    WHERE Stamp IS NOT NULL AND @IsLate = 1;
+    UPDATE #Stamp SET Passes = DATEADD(microsecond, 1, DeletedOn) WHERE DeletedOn IS NOT NULL;
+    UPDATE #Stamp SET Passes = Newest WHERE @BusinessUnitId IS NOT NULL AND Newest > DeletedOn AND Newest < Passes;
+    UPDATE #Stamp SET Stamp = Passes WHERE Passes IS NOT NULL AND (Stamp IS NULL OR Stamp < Passes);
+    -- Whoever has the row of another scope keeps it: between chains the whole row wins a tie, and a deletion outranks the rows
+    -- of all. Nothing is later than a day after the run''s start (rule 27).
+    UPDATE t SET DeltaModifiedOn = s.Stamp
     FROM {TargetTable} AS t
     INNER JOIN #Stamp AS s ON s.stream_id = t.{KeyColumn}
-    WHERE s.Handed IS NOT NULL AND (@BusinessUnitId IS NULL OR s.Newest > s.Handed);
+    WHERE s.Stamp <= DATEADD(day, 1, @RunStart) AND (
+        @BusinessUnitId IS NULL OR s.Newest >= s.Stamp
+        OR (s.Passes = s.Stamp AND (s.Newest IS NULL OR s.DeletedOn >= s.Newest))
+    );
     DROP TABLE #Stamp;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'PassedDeletions', 1, 0, N'
+    -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
+    UPDATE d SET PassedByRunId = @RunId
+    FROM dbo.BlobDeltaToldDeletion AS d
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = d.stream_id
+    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
+        AND t.DeltaStep = 2 AND t.DeltaModifiedOn > d.DeletedOn;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Orphans', 1, 0, N'
+    -- Rule 7, before the queue is filled: of the rows whose parents were absent, those are settled whose parents came in a
+    -- slice that is not given up any more, that are gone from the source, or that this unit was handed no more.
+    DELETE a
+    FROM dbo.BlobDeltaAbsentParent AS a
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND (
+        a.RunId IS NOT NULL
+        OR NOT EXISTS (SELECT 1 FROM {SourceTable} AS c {SourceHint} WHERE c.{KeyColumn} = a.stream_id)
+        OR (@BusinessUnitId IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = a.stream_id
+        ))
+    );
+    -- Rows of this scope that came without the key of their parent, which is there now: they come again and bring it. Those
+    -- out of scope are ancestors themselves, and come as NeededAncestors says.
+    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
+    SELECT DISTINCT @TableName, @Scope, a.stream_id, N''its parent was not there when it came'', @Now
+    FROM dbo.BlobDeltaAbsentParent AS a
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = a.stream_id AND {InScope})
+        AND (@ExcludedStreamId IS NULL OR (a.stream_id <> @ExcludedStreamId AND p.{KeyColumn} <> @ExcludedStreamId))
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e
+            WHERE e.TableName = @TableName AND e.stream_id IN (a.stream_id, p.{KeyColumn})
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = a.stream_id
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NeededAncestors', 1, 0, N'
+    -- Rules 7 and 17: ancestors out of this scope that its receivers need and no window of it brings: each comes once, and
+    -- what lies above it with it. Needed is what stands in the source above a row that is in scope, or that was handed out
+    -- and is not in #Left of the caller to leave.
+    CREATE TABLE #Candidate (stream_id uniqueidentifier NOT NULL);
+    CREATE TABLE #Needed (stream_id uniqueidentifier NOT NULL PRIMARY KEY);
+    -- Renamed or moved: stamped in this window, in whatever scope.
+    INSERT INTO #Candidate (stream_id)
+    SELECT k.stream_id
+    FROM dbo.BlobDeltaShippedKey AS k
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 0
+        AND EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = k.stream_id
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        );
+    -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
+    INSERT INTO #Candidate (stream_id)
+    SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
+    UNION ALL
+    SELECT d.stream_id FROM dbo.BlobDeltaToldDeletion AS d
+    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL;
+    -- Asked for by name.
+    INSERT INTO #Candidate (stream_id)
+    SELECT p.stream_id FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.Scope = @Scope;
+    -- Came without the key of their parents, which are there now.
+    INSERT INTO #Candidate (stream_id)
+    SELECT a.stream_id
+    FROM dbo.BlobDeltaAbsentParent AS a
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL;
+    INSERT INTO #Needed (stream_id)
+    SELECT DISTINCT n.stream_id
+    FROM #Candidate AS n
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = n.stream_id
+    WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope})
+        AND EXISTS (
+            SELECT 1 FROM {SourceTable} AS c {SourceHint}
+            WHERE c.{ParentPathColumn} = p.{PathColumn} AND (
+                EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScope})
+                OR (
+                    EXISTS (
+                        SELECT 1 FROM dbo.BlobDeltaShippedKey AS h
+                        WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = c.{KeyColumn}
+                    )
+                    AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = c.{KeyColumn} AND l.Stays = 0)
+                )
+            )
+        );
+    -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
+    INSERT INTO #Needed (stream_id)
+    SELECT DISTINCT p.{KeyColumn}
+    FROM dbo.BlobDeltaAbsentParent AS a
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
+        AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = p.{KeyColumn});
+    INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
+    SELECT @RunId, @TableName, n.stream_id, MAX({BusinessUnit}), 0, @Now
+    FROM #Needed AS n
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = n.stream_id
+    WHERE (@ExcludedStreamId IS NULL OR n.stream_id <> @ExcludedStreamId)
+        AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = n.stream_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaWindowQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = n.stream_id
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = n.stream_id
+        )
+    GROUP BY n.stream_id;
+    DROP TABLE #Candidate;
+    DROP TABLE #Needed;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AskedAncestors', 1, 0, N'
+    -- Rules 5 and 7: ancestors out of scope of this slice that were asked for by name.
+    UPDATE q SET IsPending = 1
+    FROM dbo.BlobDeltaMissingParentsQueue AS q
+    INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = q.stream_id
+    WHERE q.RunId = @RunId AND q.TableName = @TableName AND p.Scope = @Scope AND t.DeltaStep = 2
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = q.stream_id AND {InScope});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedAncestors', 1, 0, N'
+    -- Rule 7: what the receivers of all units have of ancestors out of the scope. Of such a one that came into it all is
+    -- noted that is handed out: it may leave again.
+    UPDATE k SET ModifiedOn = t.DeltaModifiedOn
+    FROM dbo.BlobDeltaShippedKey AS k
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND (k.ModifiedOn IS NULL OR k.ModifiedOn < t.DeltaModifiedOn);
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn, 0
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep = 2
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn} AND {InScope})
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
+        );');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AbsentNoted', 1, 0, N'
+    -- Rule 7: a row that comes again is decided anew.
+    DELETE a
+    FROM dbo.BlobDeltaAbsentParent AS a
+    WHERE a.TableName = @TableName AND a.Scope = @Scope
+        AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = a.stream_id);
+    -- Rows whose parent is not in the slice, as usp_BlobDelta_AbsentParents lists them.
+    INSERT INTO dbo.BlobDeltaAbsentParent (TableName, Scope, stream_id, ParentKey)
+    SELECT @TableName, @Scope, c.{KeyColumn}, c.DeltaParentKey
+    FROM {TargetTable} AS c
+    WHERE c.{ParentPathColumn} IS NOT NULL AND (
+        c.DeltaParentKey IS NULL
+        OR NOT EXISTS (SELECT 1 FROM {TargetTable} AS p WHERE p.{KeyColumn} = c.DeltaParentKey)
+    );
+    -- Rows of earlier slices whose parent is in this one.
+    UPDATE a SET RunId = @RunId
+    FROM dbo.BlobDeltaAbsentParent AS a
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = p.{KeyColumn}
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBare', 0, 1, N'
     -- Rule 17: of what left a business unit, and comes in this slice as an ancestor of another unit that wins there, its
     -- receivers have the whole row no more.
     UPDATE k SET IsWhole = 0
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
-    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole = 1
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
         AND (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
         AND (k.ModifiedOn IS NULL OR t.DeltaModifiedOn >= k.ModifiedOn);');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftWhole', 0, 1, N'
-    -- Where the slice is given up: what it brought without its blob stands whole at receivers that never had it.
-    UPDATE k SET IsWhole = 1
-    FROM dbo.BlobDeltaShippedKey AS k
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
-    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WereWhole', 1, 1, N'
+    -- Rule 17: of the ancestors of this slice, those that this scope''s receivers have whole: they do again where it is
+    -- given up.
+    UPDATE q SET WasWhole = 1
+    FROM dbo.BlobDeltaMissingParentsQueue AS q
+    INNER JOIN dbo.BlobDeltaShippedKey AS k ON k.TableName = q.TableName AND k.stream_id = q.stream_id
+    WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
     -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more.
     DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName AND Reason = N''LeftScope'';
@@ -1016,28 +1200,34 @@ BEGIN
         WHERE own.RunId = @RunId
     );
     DELETE FROM dbo.BlobDeltaShippedKey
-    WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (
+    WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
         SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d
         WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BackAgain', 0, 1, N'
-    -- Rule 17: what left this business unit, was told so, and is in it again: with its old stamp it lies in no window.
+    -- Rule 17: what left this business unit, was told so or came as an ancestor, and is in it again: with its old stamp it
+    -- lies in no window.
     INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-    SELECT DISTINCT @TableName, @Scope, d.stream_id, N''it left its business unit, and is in it again'', @Now
-    FROM dbo.BlobDeltaToldDeletion AS d
-    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 0
-        AND NOT EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = d.stream_id
-        )
-        AND NOT EXISTS (
+    SELECT @TableName, @Scope, b.stream_id, N''it left its business unit, and is in it again'', @Now
+    FROM (
+        SELECT k.stream_id FROM dbo.BlobDeltaShippedKey AS k
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 0
+        UNION
+        SELECT d.stream_id FROM dbo.BlobDeltaToldDeletion AS d
+        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 0
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id
+            )
+    ) AS b
+    WHERE NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
-            WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = d.stream_id
+            WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = b.stream_id
         )
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope});');
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
     -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
-    -- this unit''s to wait for. The runs of the other unit take it by its stamp.
+    -- this unit''s to wait for, unless the unit needs it as an ancestor. The runs of the other unit take it by its stamp.
     DELETE FROM dbo.BlobDeltaPendingKey
     WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
         SELECT p.stream_id
@@ -1046,6 +1236,10 @@ BEGIN
         WHERE p.TableName = @TableName AND p.Scope = @Scope
             AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id)
             AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
+            )
     );');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
     -- Rule 12: the units that a completed run over all units has seen. One that is away, and comes back, is new again:
@@ -1283,10 +1477,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 7;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 8;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 7
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 8
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

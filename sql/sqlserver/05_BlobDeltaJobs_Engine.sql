@@ -1,4 +1,4 @@
--- 05: the engine. Version 16.
+-- 05: the engine. Version 17.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,14 +23,14 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 16)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 17)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 7)
-    OR NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version >= 6)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 9)
+    OR NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version >= 8)
 BEGIN
     RAISERROR (N'This job database is older than this engine. Run 03_BlobDeltaJobs_Schema.sql and 04_BlobDeltaJobs_Seed_Config.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -659,13 +659,14 @@ BEGIN
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
         @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
-        @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint, @After bigint;
+        @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint, @After bigint, @IsTree bit;
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
     SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
         @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END,
         @WindowStart = t.WindowStart, @WindowEnd = t.WindowEnd, @QueuedKeys = t.QueuedKeys,
-        @HasUnits = CASE WHEN c.MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
+        @HasUnits = CASE WHEN c.MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END,
+        @IsTree = CASE WHEN c.ParentPathColumn IS NULL THEN 0 ELSE 1 END
     FROM dbo.BlobDeltaRunTable AS t
     INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
     INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = t.TableName
@@ -808,10 +809,7 @@ BEGIN
         EXEC dbo.usp_BlobDelta_RespellKeys @TableName;
         EXEC dbo.usp_BlobDelta_ExpandPending @TableName, @Unit;
         IF @Unit IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BackAgain';
-        IF @Unit IS NOT NULL AND EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
-        )
-            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ForeignPending';
+        IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Orphans';
         COMMIT TRANSACTION;
         -- The scans of the whole window hold no lock of the job database's, the lease's least of all.
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Survey', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -855,15 +853,19 @@ BEGIN
             SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
-        -- Rule 17: folders that left the scope and stay there come once more, without their blobs.
-        IF EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND ParentPathColumn IS NOT NULL
-        )
+        -- Rules 7 and 17: ancestors out of the scope come that its receivers need, and no window brings; and folders that left
+        -- it and stay there come once more, without their blobs.
+        IF @IsTree = 1
         BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'NeededAncestors';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBehind';
         END;
+        IF @Unit IS NOT NULL AND EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
+        )
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ForeignPending';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Told', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         SET @Units = N'';
         IF @Unit IS NULL AND @Watermark IS NOT NULL AND @HasUnits = 1
@@ -973,12 +975,16 @@ BEGIN
         );
         IF @Sql IS NOT NULL
             EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'BackAgain', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @Now = @Utc;
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Orphans');
+        IF @Sql IS NOT NULL
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Orphans', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded,
+                @BusinessUnitId = @BusinessUnitId, @Now = @Utc;
         SET @Sql = (
             SELECT SqlText FROM dbo.BlobDeltaRunScript
             WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'ForeignPending' AND @BusinessUnitId IS NOT NULL
         );
         IF @Sql IS NOT NULL
-            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'ForeignPending', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId;
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'ForeignPending', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'WindowQueue');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'WindowQueue', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous,
@@ -1358,7 +1364,9 @@ BEGIN
         IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AncestorStamps';
         -- Before LeftBack, what was logged stands in the slice: what has come back is settled too.
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
+        IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'PassedDeletions';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
+        IF @Unit IS NULL AND @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedAncestors';
         IF @Unit IS NOT NULL
         BEGIN
             -- By what was handed out before this slice.
@@ -1368,6 +1376,7 @@ BEGIN
                 SET @Message = REPLACE(REPLACE(CONCAT(@TableName, N': ', @Json), N'%', N'%%'), N' set NAME ', CONCAT(N' set ', @TableName, N' '));
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
+            IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WereWhole';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBare';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedKeys';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
@@ -1375,6 +1384,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftTold';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
         END;
+        IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AbsentNoted';
         -- Rule 3: every key has ended, and what was copied stands in the slice.
         SELECT
             @Unmarked = COALESCE(SUM(CASE WHEN State IS NULL THEN 1 ELSE 0 END), 0),
@@ -1388,13 +1398,19 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': the sums do not fit: ', @Unmarked, N' keys have not ended, ', @Copied, N' were copied, ', @InSlice, N' stand in the slice; go on with a resume');
             EXEC dbo.usp_BlobDelta_Throw 51005, @Message;
         END;
-        -- Rule 17: its scope has had what was copied.
+        -- Rule 17: its scope has had what was copied, and the ancestors that were asked for.
         IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope)
+        BEGIN
+            IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AskedAncestors';
             DELETE FROM dbo.BlobDeltaPendingKey
             WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
                 SELECT q.stream_id FROM dbo.BlobDeltaWindowQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
+                UNION ALL
+                SELECT q.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1
             );
+        END;
         SET @Counts = CONCAT(
             SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Told, 2, LEN(@Told) - 2), N',"gone":', @Gone, N',"held_back":',
             (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
@@ -1891,10 +1907,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 16;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 17;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 16
+SELECT N'05_BlobDeltaJobs_Engine.sql', 17
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 08: removing old runs from the job database. Version 2.
+-- 08: removing old runs from the job database. Version 3.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,13 +7,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 08_BlobDeltaJobs_Prune.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 6)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 17)
 BEGIN
     RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -241,7 +241,7 @@ BEGIN
             AND (
                 (d.Reason = N'Deleted' AND (s.BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                    WHERE k.TableName = d.TableName AND k.BusinessUnitId = s.BusinessUnitId AND k.stream_id = d.stream_id
+                    WHERE k.TableName = d.TableName AND k.Scope = s.Scope AND k.stream_id = d.stream_id
                 )))
                 OR (d.Reason = N'LeftScope' AND d.BusinessUnit = s.BusinessUnitId)
                 OR (d.Reason = N'LeftScope' AND d.BusinessUnit IS NULL AND s.BusinessUnitId IS NULL)
@@ -267,10 +267,10 @@ BEGIN
     SELECT JobTable, RowsFound, RowsGone FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'08_BlobDeltaJobs_Prune.sql', 2
+SELECT N'08_BlobDeltaJobs_Prune.sql', 3
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql');
 GO
 SET NOEXEC OFF;

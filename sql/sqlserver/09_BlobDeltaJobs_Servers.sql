@@ -1,4 +1,4 @@
--- 09: moves and copies of a job database. Version 2.
+-- 09: moves and copies of a job database. Version 3.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
 -- (usp_BlobDelta_CheckServer in script 03). usp_BlobDelta_AddServer says that it moved;
@@ -8,7 +8,7 @@ SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 2)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 3)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 09_BlobDeltaJobs_Servers.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -49,7 +49,7 @@ BEGIN
         (1, N'BlobDeltaBundle'), (2, N'BlobDeltaBusinessUnitWatermark'), (3, N'BlobDeltaHeldBackKey'), (4, N'BlobDeltaMissingParentsQueue'),
         (5, N'BlobDeltaRunStep'), (6, N'BlobDeltaRunScript'), (7, N'BlobDeltaRunTable'), (8, N'BlobDeltaRun'), (9, N'BlobDeltaShippedKey'),
         (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer'), (12, N'BlobDeltaToldDeletion'), (13, N'BlobDeltaSharedPlace'),
-        (14, N'BlobDeltaWaivedShipment');
+        (14, N'BlobDeltaWaivedShipment'), (15, N'BlobDeltaAbsentParent');
     SET @Old = (SELECT SourceId FROM dbo.BlobDeltaSource);
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -80,7 +80,7 @@ BEGIN
             FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
             SET @TableName = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @TableName);
         END;
-        WHILE @Nr < 14
+        WHILE @Nr < 15
         BEGIN
             SET @Nr = @Nr + 1;
             SET @JobTable = (SELECT JobTable FROM #Forgotten WHERE Nr = @Nr);
@@ -156,12 +156,12 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_AdoptKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AdoptKeys AS RETURN 0');
 GO
--- Rule 17: keeps what a bundle that is taken over brought the receivers of a business unit, as the run that shipped it did, so that
+-- Rules 7 and 17: keeps what a bundle that is taken over brought the receivers of a scope, as the run that shipped it did, so that
 -- the unit's next run tells deletions of it, and what left; nothing is lowered. With @HasLeft the bundle told that the keys left
 -- the unit. The keys stand in #BlobDeltaStage of the caller (k, and vm, their DeltaModifiedOn), each once. Can be repeated.
 ALTER PROCEDURE dbo.usp_BlobDelta_AdoptKeys
     @TableName nvarchar(400),
-    @BusinessUnitId uniqueidentifier,
+    @Scope nvarchar(36),
     @HasLeft bit,
     @IsWhole bit
 AS
@@ -172,7 +172,7 @@ BEGIN
     IF @HasLeft = 1
     BEGIN
         DELETE FROM dbo.BlobDeltaShippedKey
-        WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId AND stream_id IN (SELECT s.k FROM #BlobDeltaStage AS s);
+        WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (SELECT s.k FROM #BlobDeltaStage AS s);
         RETURN 0;
     END;
     UPDATE k SET
@@ -180,20 +180,20 @@ BEGIN
         IsWhole = CASE WHEN @IsWhole = 1 THEN 1 ELSE k.IsWhole END
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN #BlobDeltaStage AS s ON s.k = k.stream_id
-    WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId;
-    INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
-    SELECT @TableName, @BusinessUnitId, s.k, s.vm, @IsWhole
+    WHERE k.TableName = @TableName AND k.Scope = @Scope;
+    INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+    SELECT @TableName, @Scope, s.k, s.vm, @IsWhole
     FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = s.k
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = s.k
     );
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 2;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 3;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'09_BlobDeltaJobs_Servers.sql', 2
+SELECT N'09_BlobDeltaJobs_Servers.sql', 3
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 3.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 4.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,13 +7,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 3)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 4)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 14)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 17)
 BEGIN
     RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -204,29 +204,39 @@ BEGIN
             WHERE TableName = @TableName AND BusinessUnitId = @Unit AND LastHighWaterModifiedOn = @After;
         INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
         SELECT @TableName, @Scope, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow()
-        FROM dbo.BlobDeltaWindowQueue AS q
-        WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
-            AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
-                WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
-            );
+        FROM (
+            SELECT w.stream_id FROM dbo.BlobDeltaWindowQueue AS w
+            WHERE w.RunId = @RunId AND w.TableName = @TableName AND w.IsPending = 1 AND w.State = N'Copied'
+            UNION
+            SELECT a.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS a
+            WHERE a.RunId = @RunId AND a.TableName = @TableName AND a.IsPending = 1
+        ) AS q
+        WHERE NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+            WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
+        );
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
+        -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
+        -- that it brought are absent again.
+        UPDATE k SET IsWhole = 1
+        FROM dbo.BlobDeltaShippedKey AS k
+        INNER JOIN dbo.BlobDeltaMissingParentsQueue AS q ON q.TableName = k.TableName AND q.stream_id = k.stream_id
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND q.RunId = @RunId AND q.WasWhole = 1;
+        UPDATE dbo.BlobDeltaToldDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
+        UPDATE dbo.BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it told to have left a unit is to be told again.
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c
         INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
         WHERE c.TableName = @TableName;
-        SET @Sql = REPLACE(N'INSERT INTO dbo.BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
-            SELECT @TableName, @Unit, d.stream_id, d.DeletedOn, 1 FROM {Db}.[dbo].[BlobDeltaDeletion] AS d
+        SET @Sql = REPLACE(N'INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+            SELECT @TableName, @Scope, d.stream_id, d.DeletedOn, 1 FROM {Db}.[dbo].[BlobDeltaDeletion] AS d
             WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                WHERE k.TableName = @TableName AND k.BusinessUnitId = @Unit AND k.stream_id = d.stream_id
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id
             )', N'{Db}', QUOTENAME(@Db));
         IF @Unit IS NOT NULL
-        BEGIN
-            EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Unit uniqueidentifier', @TableName = @TableName, @Unit = @Unit;
-            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftWhole';
-        END;
+            EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Scope nvarchar(36)', @TableName = @TableName, @Scope = @Scope;
         UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
         WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
         UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
@@ -310,10 +320,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 3;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 3
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 4
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

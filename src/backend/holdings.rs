@@ -38,6 +38,18 @@ pub trait Holdings {
     /// Database.
     fn see(&mut self, key: Guid) -> Result<Option<Holding>>;
 
+    /// The latest version of a key, which does not count as seen for it.
+    ///
+    /// # Errors
+    /// Database.
+    fn look(&mut self, key: Guid) -> Result<Option<Holding>>;
+
+    /// Whether a key is named here for the first time.
+    ///
+    /// # Errors
+    /// Database.
+    fn is_new(&mut self, key: Guid) -> Result<bool>;
+
     /// Keys after `after` that were not seen and are not deleted, at most `most`.
     ///
     /// # Errors

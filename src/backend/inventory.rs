@@ -26,6 +26,24 @@ pub struct InventoryRow {
     pub path: Option<Vec<u8>>,
 }
 
+/// The parent of a row at the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentRow {
+    /// Its key.
+    pub key: Guid,
+    /// Whether it is in scope by its own metadata.
+    pub is_in_scope: bool,
+    /// The greatest ModifiedOn of its metadata rows, whatever their scope, in the table's clock.
+    pub modified_on: Option<Timestamp>,
+    /// Whether the next run of the scope brings it: it was asked for, was absent when rows below it came, or stands though
+    /// the scope was told of its deletion.
+    pub is_coming: bool,
+    /// Whether it is never captured.
+    pub is_excluded: bool,
+    /// The bytes of its path, as a bundle has them.
+    pub path: Option<Vec<u8>>,
+}
+
 /// What is left of a key at the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remains {
@@ -87,6 +105,12 @@ pub trait Inventory {
     /// # Errors
     /// As [`Inventory::inventory`].
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
+
+    /// The parents of these rows of a tree table, as far as the source has them, a parent once or oftener.
+    ///
+    /// # Errors
+    /// As [`Inventory::inventory`].
+    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>>;
 
     /// What is counted over the whole table; `now` is in the table's clock.
     ///

@@ -322,7 +322,7 @@ pub trait Jobs {
     ///
     /// # Errors
     /// Database.
-    fn adopt_keys(&mut self, table: &TableName, unit: Guid, handed: Handed, keys: &[(Guid, Version)]) -> Result<()>;
+    fn adopt_keys(&mut self, table: &TableName, scope: Scope, handed: Handed, keys: &[(Guid, Version)]) -> Result<()>;
 
     /// The bundles of a run, by pack number and table.
     ///

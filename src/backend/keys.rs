@@ -81,11 +81,12 @@ impl UnknownName {
 
 /// The tables of the job database whose rows are of one configured table, and go with it. What tells what
 /// was done stays: runs, their steps and tables, bundles, what units were handed, and logged deletions.
-pub(super) const OF_TABLE: [&str; 10] = [
+pub(super) const OF_TABLE: [&str; 11] = [
     "BlobDeltaHeldBackKey",
     "BlobDeltaPendingKey",
     "BlobDeltaExcludedKey",
     "BlobDeltaMissingParentsQueue",
+    "BlobDeltaAbsentParent",
     "BlobDeltaWindowQueue",
     "BlobDeltaStepScript",
     "BlobDeltaQueuePopulationScript",

@@ -32,7 +32,7 @@ mod versions;
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
 pub use holdings::{Holding, Holdings, open_holdings};
-pub use inventory::{Inventory, InventoryRow, Remains, WholeTable};
+pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
     BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,

@@ -41,7 +41,7 @@ pub struct AdoptedBundle {
     pub watermark: Timestamp,
 }
 
-/// What a bundle brought the receivers of a business unit of a key.
+/// What a bundle brought the receivers of a scope of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handed {
     /// The row.

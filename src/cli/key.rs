@@ -131,7 +131,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                 },
                 |unit| {
                     format!(
-                        "the next run of business unit {unit} takes this row if it is one of that unit; as long as its \
+                        "the next run of business unit {unit} takes this row if it is one of that unit, or lies above one; as long as its \
                          metadata or its blob is not there, it waits"
                     )
                 },

@@ -84,11 +84,9 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: 
         if unknown.is_empty() {
             continue;
         }
-        if let Scope::BusinessUnit(unit) = scope {
-            // Before they are recorded: who dies between the two finds them unknown still.
-            for one in &added {
-                keep_keys(backend, one, (&table, unit), access, monitor).map_err(|error| error.table(&table))?;
-            }
+        // Before they are recorded: who dies between the two finds them unknown still.
+        for one in &added {
+            keep_keys(backend, one, (&table, scope), access, monitor).map_err(|error| error.table(&table))?;
         }
         let bundles = unknown.iter().filter_map(|one| adopted(one, &table, scope, place)).collect::<Vec<_>>();
         backend.adopt_bundles(&table, scope, &bundles).map_err(|error| error.table(&table))?;
@@ -189,17 +187,17 @@ fn check_whole(one: &Found, access: &Access, monitor: &dyn Monitor) -> Result<()
     checked
 }
 
-/// Rule 17: what a bundle handed out to a business unit, and what it told to have left, as its run kept it. A key that was
-/// deleted stays known, as after a run: a row may have outranked the deletion.
+/// Rules 7 and 17: what a bundle handed out to a business unit, and what it told to have left, as its run kept it; of all
+/// units, ancestors out of scope. A key that was deleted stays known, as after a run: a row may have outranked the deletion.
 fn keep_keys(
     backend: &mut dyn Backend,
     one: &Found,
-    (table, unit): (&TableName, Guid),
+    (table, scope): (&TableName, Scope),
     access: &Access,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let bundle = again(one, access)?;
-    let is_of = |part: &&TableInfo| part.name == *table && part.scope.0 == Scope::BusinessUnit(unit);
+    let is_of = |part: &&TableInfo| part.name == *table && part.scope.0 == scope;
     let Some(part) = bundle.manifest().tables.iter().find(is_of) else { return Ok(()) };
     let columns = [DELTA_STEP, DELTA_BUSINESS_UNIT];
     for role in [FileRole::Rows, FileRole::Tombstones] {
@@ -214,8 +212,9 @@ fn keep_keys(
                     let of = kept.iter_mut().find(|(of, _)| Some(*of) == handed);
                     of.into_iter().for_each(|(_, keys)| keys.push((*key, some.versions[nth])));
                 }
-                let mut kept = kept.iter().filter(|(_, keys)| !keys.is_empty());
-                kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, unit, *handed, keys))
+                let is_kept = |handed: &Handed| scope != Scope::All || *handed == Handed::WithoutBlob;
+                let mut kept = kept.iter().filter(|(handed, keys)| is_kept(handed) && !keys.is_empty());
+                kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, scope, *handed, keys))
             })
             .map_err(|error| error.file(&one.path))?;
         }

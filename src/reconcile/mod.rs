@@ -5,6 +5,7 @@
 //! name is looked for there. Memory does not depend on the number of rows. Nothing is changed but
 //! what is asked for: keys made pending for the next run, deletions logged.
 
+mod ancestors;
 mod bundles;
 mod options;
 mod run;

@@ -53,21 +53,23 @@ pub fn reconcile(
     Ok(reports)
 }
 
-struct Reconciler<'a> {
-    table: &'a TableConfig,
-    backend: &'a mut dyn Backend,
+pub(super) struct Reconciler<'a> {
+    pub(super) table: &'a TableConfig,
+    pub(super) backend: &'a mut dyn Backend,
     options: &'a ReconcileOptions,
     monitor: &'a dyn Monitor,
-    scope: Scope,
+    pub(super) scope: Scope,
     /// What the chain of the scope holds, which is what its receivers have: those of a unit have nothing of all units' chain.
-    holdings: Box<dyn Holdings>,
+    pub(super) holdings: Box<dyn Holdings>,
     /// In the table's clock.
     now: Timestamp,
     /// The columns whose content bundles hash, in their order.
     hashed: Vec<Column>,
-    report: TableReport,
+    pub(super) report: TableReport,
     /// Keys of the page whose metadata stands, and whose row is gone.
     lost: Vec<(Guid, Holding)>,
+    /// Keys of the page that the source and the bundles have.
+    pub(super) held: Vec<Guid>,
 }
 
 impl<'a> Reconciler<'a> {
@@ -92,8 +94,8 @@ impl<'a> Reconciler<'a> {
         report.whole = backend.whole_table(table, now)?;
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary());
-        let (holdings, lost) = (gathered.holdings, Vec::new());
-        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report, lost })
+        let (holdings, lost, held) = (gathered.holdings, Vec::new(), Vec::new());
+        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report, lost, held })
     }
 
     fn run(mut self) -> Result<TableReport> {
@@ -123,6 +125,7 @@ impl<'a> Reconciler<'a> {
             for ((key, holding), remains) in lost.iter().zip(self.remains(&lost)?) {
                 self.gone(*key, *holding, remains)?;
             }
+            self.compare_ancestors()?;
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
         }
     }
@@ -134,6 +137,9 @@ impl<'a> Reconciler<'a> {
         if row.is_excluded {
             self.report.excluded += 1;
             return Ok(None);
+        }
+        if row.is_there && holding.is_some_and(|holding| holding.version.tombstone.is_none()) {
+            self.held.push(row.key);
         }
         let Some(modified_on) = row.modified_on else {
             self.find(FindingKind::NullModifiedOn, row, holding)?;
@@ -216,7 +222,7 @@ impl<'a> Reconciler<'a> {
         Ok(())
     }
 
-    fn find(&mut self, kind: FindingKind, row: &InventoryRow, holding: Option<Holding>) -> Result<()> {
+    pub(super) fn find(&mut self, kind: FindingKind, row: &InventoryRow, holding: Option<Holding>) -> Result<()> {
         let in_bundles = holding.and_then(|holding| holding.version.modified_on);
         self.report.note(Finding { kind, key: row.key, at_source: row.modified_on, in_bundles });
         if self.options.pend && kind.can_be_pended() {

@@ -1,7 +1,8 @@
 //! The promises, played: random histories against a plain map.
 //!
 //! Two tables are changed at random ([`rows`]): inserts, updates, logged deletions, moves in the tree, blobs that come
-//! late and metadata that comes late, rows that change their business unit with a stamp or without one. Operators
+//! late and metadata that comes late, rows that change their business unit with a stamp or without one, folders that go for a
+//! while, deletions that are logged of what stands, keys that are excluded and included again. Operators
 //! ([`calls`]) run all units and each of two, both tables or one, each scope with a folder and a destination of its
 //! own, now and then sealed otherwise; runs end before they pack, die at the n-th durable operation, or find the
 //! disk full there; a call that names another scope's place is refused; what they leave is packed by the next run of any scope, by hand, gone on with, or given up;

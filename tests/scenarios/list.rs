@@ -3,9 +3,9 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases, left_folders,
-    names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, suspect,
-    takes, tree, types, units, untold, upkeep, values, whose,
+    ancestors, attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases,
+    left_folders, names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices,
+    suspect, takes, tree, types, units, untold, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -113,10 +113,21 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_filter_says_which_metadata_counts,
         a_filter_that_says_nothing_is_refused,
     }
+    ancestors {
+        rule_7_an_ancestor_out_of_scope_that_is_renamed_comes_again,
+        rule_7_an_ancestor_that_was_absent_comes_once_it_is_there,
+        rule_7_an_ancestor_that_was_excluded_comes_once_it_is_not,
+        rule_7_an_ancestor_that_stands_outlives_a_deletion_of_its_key,
+        rule_7_an_ancestor_that_comes_back_outlives_the_deletion_that_was_told,
+        rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again,
+        rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for,
+        rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole,
+        rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere,
+    }
     left_folders {
         rule_17_a_run_that_goes_back_tells_again_what_left,
         rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does,
-        rule_17_a_folder_comes_bare_once_others_have_it_by_a_later_stamp,
+        rule_17_a_folder_comes_bare_unless_its_stamp_went_back,
         rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again,
         rule_17_a_folder_is_bare_once_that_was_handed_out,
         rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,

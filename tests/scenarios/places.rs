@@ -2,7 +2,7 @@
 //! embedded instance alone.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, EMBEDDED_VERSION_3, World, key};
+use crate::scenarios::world::{A, EMBEDDED_VERSION_3, EMBEDDED_VERSION_6, World, key};
 use blobdelta::model::run::{Run, Status, Step, TableRun};
 
 /// A folder and two files in it, a file beside it, one that goes.
@@ -84,6 +84,7 @@ const BEFORE: &str = "ALTER TABLE BlobDeltaWindowQueue RENAME TO Newer;
 const TEMPLATE_BEFORE: &str = include_str!("../../fixtures/scripts/WindowQueue_of_version_2.sql");
 
 fn set_back(world: &mut World) {
+    world.script(EMBEDDED_VERSION_6, "");
     world.script(EMBEDDED_VERSION_3, "");
     world.script(BEFORE, "");
     let text = TEMPLATE_BEFORE.replace('\'', "''");

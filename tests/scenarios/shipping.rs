@@ -1,7 +1,7 @@
 //! What a run owes to destinations: kept from the moment a bundle is recorded, told, tried again.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, EMBEDDED_VERSION_3, World, minute};
+use crate::scenarios::world::{A, EMBEDDED_VERSION_3, EMBEDDED_VERSION_6, World, minute};
 use blobdelta::backend::{BundleRecord, OwedBundle};
 use blobdelta::durable::{Faulty, When};
 use blobdelta::engine::{RunReport, Shipment, owed, ship_owed};
@@ -227,6 +227,7 @@ pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &In
     let before = world.run(1000).run.id;
     let recorded = record(&mut world, before);
     if world.is_embedded() {
+        world.script(EMBEDDED_VERSION_6, "");
         world.script(EMBEDDED_VERSION_3, "");
         world.script(BEFORE_SQLITE, "");
     } else {
@@ -255,11 +256,15 @@ const WITHOUT_TOLD: &str =
     UPDATE BlobDeltaSchemaVersion SET Version = Version - 1 WHERE Script LIKE '03%' OR Script LIKE '05%'";
 
 const WITHOUT_SHARES: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedLeftPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedStandingPercent";
+    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedStandingPercent;
+    UPDATE BlobDeltaSchemaVersion SET Version = 5 WHERE Script LIKE '03%'";
 
 pub fn a_job_database_without_the_newest_tables_is_refused_by_its_number(on: &Instance) {
     let mut world = planted(on);
     world.run(1000);
+    if world.is_embedded() {
+        world.script(EMBEDDED_VERSION_6, "");
+    }
     let statements = WITHOUT_TOLD.split("; ").map(|statement| statement.replace(['\n'], " "));
     statements.for_each(|statement| world.script(&statement, &statement));
     if world.is_embedded() {

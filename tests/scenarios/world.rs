@@ -33,7 +33,13 @@ pub const X: u8 = 0xF;
 /// The safety buffer of every table here.
 pub const BUFFER: i64 = 240;
 
-/// Makes of an embedded job database one of version 3, as far as an upgrade would stumble over what is there.
+/// Makes of an embedded job database one of version 6, as far as an upgrade would stumble over what is there.
+pub const EMBEDDED_VERSION_6: &str = "DROP TABLE BlobDeltaShippedKey; DROP TABLE BlobDeltaAbsentParent;
+    ALTER TABLE BlobDeltaToldDeletion DROP COLUMN PassedByRunId;
+    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN IsPending;
+    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN WasWhole;";
+
+/// Makes of one of version 6 one of version 3, as far as an upgrade would stumble over what is there.
 pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN MetadataFilter;
     ALTER TABLE BlobDeltaBusinessUnitWatermark DROP COLUMN LastRunCompletedAt;
     ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
@@ -215,14 +221,18 @@ impl World {
 
     /// A row of the source without metadata.
     pub fn blob(&mut self, number: u32, parent: Option<u32>, bytes: &[u8]) {
+        self.named(number, parent, &format!("file {number}"), bytes);
+    }
+
+    /// The same, by another name than every row has.
+    pub fn named(&mut self, number: u32, parent: Option<u32>, text: &str, bytes: &[u8]) {
         let above = parent.map(|parent| self.path_of(parent).unwrap_or_else(|| vec![0xEE; 4]));
         let path = [above.clone().unwrap_or_default(), number.to_be_bytes().to_vec()].concat();
         self.paths.insert((self.table.source.table.clone(), number), path.clone());
-        let text = format!("file {number}");
         let row = vec![
             Cell::Guid(key(number)),
             Cell::Bytes(bytes),
-            Cell::Text(&text),
+            Cell::Text(text),
             Cell::Bytes(&path),
             above.as_deref().map_or(Cell::Null, Cell::Bytes),
         ];
@@ -254,8 +264,13 @@ impl World {
         self.stamp(number, modified, letter);
     }
 
-    pub fn remove(&mut self, number: u32) {
+    /// Its row goes from the source, and its metadata stays.
+    pub fn lose(&mut self, number: u32) {
         let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
+    }
+
+    pub fn remove(&mut self, number: u32) {
+        self.lose(number);
         let _ = self.backend.delete(&self.table.metadata, ("RowId", key(number))).unwrap();
     }
 

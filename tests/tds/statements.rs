@@ -316,6 +316,7 @@ fn of_inventory(session: &mut dyn Backend) {
     tried(session.has_unit(key()));
     for scope in [Scope::All, Scope::BusinessUnit(key())] {
         tried(session.remains(&config(), scope, now(), &keys()));
+        tried(session.parents(&config(), scope, &keys()));
     }
     tried(session.whole_table(&config(), now()));
     let columns = [Column::new("file_stream", SqlType::VarBinary(None), true)];

@@ -13,7 +13,7 @@ FROM (
             WHEN 'LeftScope' THEN l.BusinessUnit IS @BusinessUnitId
             ELSE @BusinessUnitId IS NULL OR EXISTS (
                 SELECT 1 FROM BlobDeltaShippedKey AS k
-                WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = l.stream_id
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = l.stream_id
             )
         END
         AND NOT EXISTS (

@@ -6,14 +6,14 @@ SELECT
     EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = ?2),
     (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = ?2),
     ?3 IS NULL OR EXISTS (
-        SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.BusinessUnitId = ?3 AND k.stream_id = ?2
+        SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
     ),
     (
         SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
         WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'Deleted' AND d.DeletedOn <= ?5
             AND (?3 IS NULL OR EXISTS (
                 SELECT 1 FROM BlobDeltaShippedKey AS k
-                WHERE k.TableName = ?1 AND k.BusinessUnitId = ?3 AND k.stream_id = ?2
+                WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
             ))
             AND NOT EXISTS (
                 SELECT 1 FROM BlobDeltaToldDeletion AS t

@@ -3,15 +3,24 @@
 -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
 -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
 -- A row that came before its window may come again by the next one, so it is asked for then.
--- IsPassed: whoever else has the row has it by a later stamp, so that what this scope is told of it outranks nothing there.
+-- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later one
+-- than was handed out, where a run started later than this one), so that this outranks nothing there.
 INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn, IsPassed)
 SELECT
     k.stream_id, k.IsWhole, coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000'),
-    coalesce((
-        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
-    ) > coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000'), 0)
+    coalesce(CASE
+        WHEN EXISTS (
+            SELECT 1 FROM BlobDeltaRun AS own INNER JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
+            WHERE own.RunId = @RunId AND r.RunId <> own.RunId
+        ) THEN (
+            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
+        ) > coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
+        ELSE (
+            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
+        ) >= coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
+    END, 0)
 FROM BlobDeltaShippedKey AS k
-WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId
+WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
     AND NOT (k.IsWhole AND coalesce(k.ModifiedOn >= @WindowEnd, 0))
     AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
     AND (NOT k.IsWhole OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))

@@ -9,6 +9,6 @@ UPDATE "#Left" SET Stays = 1 WHERE NOT Stays AND stream_id IN (
     WHERE NOT l.Stays AND c.{KeyColumn} NOT IN (SELECT o.stream_id FROM "#Left" AS o WHERE NOT o.Stays)
         AND (@BusinessUnitId IS NULL OR EXISTS (
             SELECT 1 FROM BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.stream_id = c.{KeyColumn}
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
         ))
 );

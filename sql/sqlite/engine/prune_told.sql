@@ -7,7 +7,7 @@ TableName = ?2 AND LoggedAt < ?3 AND NOT EXISTS (
             WHEN 'LeftScope' THEN s.BusinessUnitId IS BusinessUnit
             ELSE s.BusinessUnitId IS NULL OR EXISTS (
                 SELECT 1 FROM BlobDeltaShippedKey AS k
-                WHERE k.TableName = ?2 AND k.BusinessUnitId = s.BusinessUnitId
+                WHERE k.TableName = ?2 AND k.Scope = s.Scope
                     AND k.stream_id = BlobDeltaDeletionLog.stream_id
             )
         END

@@ -12,4 +12,4 @@ SELECT
         )
     ), 0)
 FROM BlobDeltaShippedKey AS k
-WHERE k.TableName = @TableName AND k.BusinessUnitId = @BusinessUnitId AND k.IsWhole;
+WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole;

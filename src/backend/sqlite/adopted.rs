@@ -81,16 +81,17 @@ impl Session {
     pub(super) fn keep_adopted(
         &self,
         table: &TableName,
-        unit: Guid,
+        scope: Scope,
         handed: Handed,
         keys: &[(Guid, Version)],
     ) -> Result<()> {
-        let left = "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id = ?3";
+        let left = "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id = ?3";
+        let scope = scope.to_string();
         for (key, version) in keys {
             match handed {
-                Handed::Left => self.execute(left, (table, unit, key))?,
+                Handed::Left => self.execute(left, (table, &scope, key))?,
                 Handed::Whole | Handed::WithoutBlob => {
-                    self.execute(KEEP, (table, unit, key, version.modified_on, handed == Handed::Whole))?
+                    self.execute(KEEP, (table, &scope, key, version.modified_on, handed == Handed::Whole))?
                 }
             };
         }

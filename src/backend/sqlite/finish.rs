@@ -24,8 +24,11 @@ impl Session {
                 session.mend_depths(&prepared)?;
                 session.suspect_tree(&prepared, &prepared.parameters(&session.given(table_run, 0, 0)?))?;
             }
-            session.forget_pending(table_run)?;
+            session.forget_pending(&prepared, table_run)?;
             session.tell_what_left(&prepared, table_run)?;
+            if table.is_tree() {
+                session.note_absent(&prepared, table_run)?;
+            }
             let counts = session.sum_up(&prepared, table_run)?;
             session.move_watermark(table_run)?;
             session.execute(

@@ -1,7 +1,7 @@
 //! Giving up a complete slice that is in no bundle: what its run settled is open again (rule 19).
 
 use super::finish::from_json;
-use super::session::{Session, quote};
+use super::session::Session;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Scope};
@@ -87,32 +87,26 @@ impl Session {
         self.execute(
             "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
              SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
-             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'",
+             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
+             UNION ALL
+             SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaMissingParentsQueue AS q
+             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
             (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
         )?;
         self.execute(
             "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
             (&fence.table, moved.scope.to_string(), fence.run_id),
         )?;
-        if let Scope::BusinessUnit(unit) = moved.scope {
+        self.ask_for_ancestors_again(fence, moved)?;
+        if moved.scope != Scope::All {
             let slice = self.schema_of(&table.target.db);
             self.execute(
                 &format!(
-                    "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, BusinessUnitId, stream_id, ModifiedOn, IsWhole)
+                    "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
                      SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
                      WHERE TableName = ?1 AND Reason = 'LeftScope'"
                 ),
-                (&fence.table, unit),
-            )?;
-            // What it brought without its blob stands whole at receivers that never had it.
-            let target = self.resolve(&table.target)?;
-            self.execute(
-                &format!(
-                    "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id IN (
-                         SELECT {} FROM {target} WHERE DeltaStep = 2 AND DeltaBusinessUnit IS NULL)",
-                    quote(&table.key_column)
-                ),
-                (&fence.table, unit),
+                (&fence.table, moved.scope.to_string()),
             )?;
         }
         for unit in &moved.new_units {
@@ -122,6 +116,28 @@ impl Session {
                 (&fence.table, unit),
             )?;
         }
+        Ok(())
+    }
+
+    /// What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and
+    /// parents that it brought are absent again.
+    fn ask_for_ancestors_again(&self, fence: &Fence, moved: &Moved) -> Result<()> {
+        let of = (&fence.table, moved.scope.to_string(), fence.run_id);
+        self.execute(
+            "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+                 SELECT q.stream_id FROM BlobDeltaMissingParentsQueue AS q
+                 WHERE q.RunId = ?3 AND q.TableName = ?1 AND q.WasWhole)",
+            (&of.0, &of.1, of.2),
+        )?;
+        self.execute(
+            "UPDATE BlobDeltaToldDeletion SET PassedByRunId = NULL
+             WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3",
+            (&of.0, &of.1, of.2),
+        )?;
+        self.execute(
+            "UPDATE BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+            (&of.0, &of.1, of.2),
+        )?;
         Ok(())
     }
 

@@ -76,6 +76,19 @@ impl Holdings for HoldingStore {
         see.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
     }
 
+    fn look(&mut self, key: Guid) -> Result<Option<Holding>> {
+        let look =
+            "SELECT Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content FROM holding WHERE Key = ?1";
+        let mut look = self.connection.prepare_cached(look).map_err(failed)?;
+        look.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
+    }
+
+    fn is_new(&mut self, key: Guid) -> Result<bool> {
+        let name = "INSERT OR IGNORE INTO named (Key) VALUES (?1)";
+        let mut name = self.connection.prepare_cached(name).map_err(failed)?;
+        name.execute([key]).map(|added| added > 0).map_err(failed)
+    }
+
     fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>> {
         let ask = "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content FROM holding
                    WHERE Key > coalesce(?1, x'') AND NOT Seen AND NOT Tombstone ORDER BY Key LIMIT ?2";

@@ -4,7 +4,7 @@ use super::session::{Session, failed, quote};
 use super::sql::Noted;
 use super::survey::{is_stamp_or_null, odd_stamp};
 use super::template::{Parameters, Placeholders};
-use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
+use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::Result;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -16,6 +16,7 @@ use crate::model::time::Timestamp;
 use rusqlite::types::{Value, ValueRef};
 
 const REMAINS: &str = include_str!("../../../sql/sqlite/engine/inventory_remains.sql");
+const PARENTS: &str = include_str!("../../../sql/sqlite/engine/inventory_parents.sql");
 const WHOLE: &str = include_str!("../../../sql/sqlite/engine/inventory_whole.sql");
 const INVENTORY: &str = include_str!("../../../sql/sqlite/engine/inventory.sql");
 
@@ -33,8 +34,7 @@ impl Inventory for Session {
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
         let script = "inventory";
-        let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("s.{}", quote(path)));
-        let sql = Placeholders::new(self, table, &[])?.with("Path", path).fill(script, INVENTORY)?;
+        let sql = self.inventory_sql(table, "s", (script, INVENTORY))?;
         let parameters: Parameters = vec![
             ("@After", bytes(after)),
             ("@Most", Value::Integer(most.into())),
@@ -47,10 +47,7 @@ impl Inventory for Session {
         let mut rows = statement.raw_query();
         let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
         while let Some(row) = rows.next().map_err(read)? {
-            let path = match row.get_ref(5).map_err(read)? {
-                ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
-                _ => None,
-            };
+            let path = path_bytes(row.get_ref(5).map_err(read)?);
             let (id, stamp) = (row.get_ref(0).map_err(read)?, row.get_ref(1).map_err(read)?);
             let is_excluded = row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false);
             if !is_excluded && !is_stamp_or_null(stamp) {
@@ -87,6 +84,34 @@ impl Inventory for Session {
         keys.iter().map(|key| self.remains_of(&sql, table, scope, now, *key)).collect()
     }
 
+    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>> {
+        let script = "inventory_parents";
+        let sql = self.inventory_sql(table, "p", (script, PARENTS))?;
+        let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
+        for key in keys {
+            let parameters: Parameters = vec![
+                ("@Key", bytes(Some(*key))),
+                ("@BusinessUnitId", bytes(scope.business_unit())),
+                ("@Scope", Value::Text(scope.to_string())),
+                ("@TableName", Value::Text(table.name.to_string())),
+                ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
+            ];
+            let mut statement = self.prepare_script(script, &sql, &parameters)?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().map_err(read)? {
+                found.push(ParentRow {
+                    key: row.get(0).map_err(read)?,
+                    is_in_scope: row.get(1).map_err(read)?,
+                    modified_on: row.get::<_, Noted>(2).map_err(read)?.0,
+                    is_coming: row.get(3).map_err(read)?,
+                    is_excluded: row.get(4).map_err(read)?,
+                    path: path_bytes(row.get_ref(5).map_err(read)?),
+                });
+            }
+        }
+        Ok(found)
+    }
+
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
         let sql = Placeholders::new(self, table, &[])?.fill("inventory_whole", WHOLE)?;
         self.query_row(&sql, (&table.name, now), |row| {
@@ -116,7 +141,21 @@ impl Inventory for Session {
     }
 }
 
+/// The bytes of a path, as a bundle has them.
+fn path_bytes(path: ValueRef<'_>) -> Option<Vec<u8>> {
+    match path {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
+        _ => None,
+    }
+}
+
 impl Session {
+    /// A script with the names of a table, and the path of its rows under this alias.
+    fn inventory_sql(&self, table: &TableConfig, alias: &str, (script, text): (&str, &str)) -> Result<String> {
+        let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
+        Placeholders::new(self, table, &[])?.with("Path", path).fill(script, text)
+    }
+
     fn remains_of(&self, sql: &str, table: &TableConfig, scope: Scope, now: Timestamp, key: Guid) -> Result<Remains> {
         let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
         let (remains, odd_stamp, is_odd_log) = self.query_row(sql, asked, |row| {

@@ -54,8 +54,8 @@ impl Jobs for Session {
         self.transact("take bundles over", |session| session.adopt_all(table, scope, bundles))
     }
 
-    fn adopt_keys(&mut self, table: &TableName, unit: Guid, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
-        self.transact("take keys over", |session| session.keep_adopted(table, unit, handed, keys))
+    fn adopt_keys(&mut self, table: &TableName, scope: Scope, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
+        self.transact("take keys over", |session| session.keep_adopted(table, scope, handed, keys))
     }
 
     fn check_deployed(&mut self) -> Result<()> {

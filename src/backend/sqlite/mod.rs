@@ -13,6 +13,7 @@
 //! lossless, such as `datetime2(7) TEXT` or `uniqueidentifier BLOB` (see [`types`]).
 
 mod adopted;
+mod ancestors;
 mod apply;
 mod attached;
 mod batch;

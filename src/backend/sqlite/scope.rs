@@ -1,7 +1,7 @@
 //! Rule 17: what the runs of one scope settle for themselves alone.
 
 use super::prepared::Prepared;
-use super::session::{Session, failed};
+use super::session::Session;
 use super::sql::Noted;
 use super::template::Parameters;
 use crate::error::Result;
@@ -12,15 +12,16 @@ use crate::model::time::Timestamp;
 use crate::scripts::sqlite as scripts;
 
 /// By so many ticks a row passes a tombstone, which wins a tie: a microsecond, which every server keeps.
-const PASSES: i64 = 10;
+pub(super) const PASSES: i64 = 10;
+
+const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
 
 impl Session {
-    /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks for, what
-    /// came back to this unit without a stamp is asked for, and what is another unit's by now waits for this one no more.
+    /// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks for, and what
+    /// came back to this unit without a stamp is asked for.
     pub(super) fn settle_asked(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
         let table = &prepared.config.name;
-        let waits = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
-        if self.query_one(waits, (table, ""))? {
+        if self.query_one(WAITS, (table, ""))? {
             self.run_script("expand_pending", scripts::EXPAND_PENDING, parameters)?;
             // Kept while no scope has a watermark: the first run of each takes what its window has, and no more.
             self.execute(
@@ -36,22 +37,34 @@ impl Session {
             let sql = prepared.placeholders.fill("back_again", scripts::BACK_AGAIN)?;
             self.run_script("back_again", &sql, parameters)?;
         }
-        if scope != Scope::All && self.query_one(waits, (table, scope.to_string()))? {
+        self.ask_for_orphans(prepared, parameters)
+    }
+
+    /// After the queues are filled: what is another unit's by now waits for this one no more, unless it is an ancestor that
+    /// the unit needs.
+    pub(super) fn drop_foreign(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+        if scope != Scope::All && self.query_one(WAITS, (&prepared.config.name, scope.to_string()))? {
             let sql = prepared.placeholders.fill("foreign_pending", scripts::FOREIGN_PENDING)?;
             self.run_script("foreign_pending", &sql, parameters)?;
         }
         Ok(())
     }
 
-    /// With the slice complete: its scope has had what was copied.
-    pub(super) fn forget_pending(&self, table_run: &TableRun) -> Result<()> {
+    /// With the slice complete: its scope has had what was copied, and the ancestors that were asked for.
+    pub(super) fn forget_pending(&self, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
         let (table, scope) = (&table_run.fence.table, table_run.scope.to_string());
-        let waits = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2)";
-        if self.query_one(waits, (table, &scope))? {
+        if self.query_one(WAITS, (table, &scope))? {
+            if prepared.config.is_tree() {
+                let parameters = prepared.parameters(&self.given(table_run, 0, 0)?);
+                self.run_filled(prepared, "asked_ancestors", scripts::ASKED_ANCESTORS, &parameters)?;
+            }
             self.execute(
                 "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
                      SELECT stream_id FROM BlobDeltaWindowQueue
-                     WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied')",
+                     WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied'
+                     UNION ALL
+                     SELECT stream_id FROM BlobDeltaMissingParentsQueue
+                     WHERE RunId = ?3 AND TableName = ?1 AND IsPending)",
                 (table, scope, table_run.fence.run_id),
             )?;
         }
@@ -59,7 +72,7 @@ impl Session {
     }
 
     /// Which keys left a scope, and which of them stay for what lies below them.
-    fn find_what_left(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    pub(super) fn find_what_left(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
         let run = |name: &str, text: &str| {
             let sql = prepared.placeholders.fill(name, text)?;
             self.run_script(name, &sql, parameters)
@@ -74,49 +87,13 @@ impl Session {
         Ok(())
     }
 
-    /// With the queue: folders that left a scope and stay there come once more, without their blobs.
-    pub(super) fn queue_left_behind(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        if !prepared.config.is_tree() {
-            return Ok(());
-        }
-        self.find_what_left(prepared, parameters)?;
-        let sql = prepared.placeholders.fill("left_behind", scripts::LEFT_BEHIND)?;
-        self.run_script("left_behind", &sql, parameters).map(drop)
-    }
-
     /// By how much what this run tells has to pass what its scope was handed by the same time: on a tie the run that
     /// started later wins, and the server's clock may have gone back since.
-    fn margin(&self, table_run: &TableRun) -> Result<i64> {
+    pub(super) fn margin(&self, table_run: &TableRun) -> Result<i64> {
         let later = "SELECT EXISTS (
                 SELECT 1 FROM BlobDeltaRun AS own JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
                 WHERE own.RunId = ?1 AND r.RunId <> own.RunId)";
         Ok(if self.query_one(later, [table_run.fence.run_id])? { PASSES } else { 0 })
-    }
-
-    /// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
-    fn stamp_ancestors(&self, prepared: &Prepared, table_run: &TableRun, parameters: &Parameters) -> Result<()> {
-        let (scope, margin) = (table_run.scope, self.margin(table_run)?);
-        let broken = |error| failed("stamp ancestors", error);
-        let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
-        let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
-        let mut statement = self.prepare_script("ancestor_stamps", &sql, parameters)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(broken)? {
-            let handed: Option<Timestamp> = row.get(1).map_err(broken)?;
-            let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
-                (row.get(2).map_err(broken)?, row.get(3).map_err(broken)?);
-            let newest: Option<Timestamp> = row.get(4).map_err(broken)?;
-            let stamp =
-                handed.max(logged).map(|stamp| stamp.plus_ticks(margin)).max(told.map(|told| told.plus_ticks(PASSES)));
-            // Whoever has the row of another scope keeps it.
-            if let Some(stamp) = stamp.filter(|stamp| scope == Scope::All || newest > Some(*stamp)) {
-                stamps.push((row.get(0).map_err(broken)?, stamp));
-            }
-        }
-        drop(rows);
-        let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = ?1";
-        let update = prepared.placeholders.fill("ancestor_stamps", update)?;
-        stamps.iter().try_for_each(|stamp| self.execute(&update, *stamp).map(drop))
     }
 
     /// What left is told by times that pass what was handed out, where the run alone would not.
@@ -149,14 +126,21 @@ impl Session {
         let (table, slice) = (&prepared.config.name, self.schema_of(&prepared.config.target.db));
         // Here what was logged stands in the slice: what has come back is settled too.
         run("told_deletions", scripts::TOLD_DELETIONS)?;
+        if prepared.config.is_tree() {
+            run("passed_deletions", scripts::PASSED_DELETIONS)?;
+        }
         let logged = format!(
             "SELECT EXISTS (SELECT 1 FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
         );
         if self.query_one(&logged, [table])? {
             run("left_back", scripts::LEFT_BACK)?;
         }
-        let Scope::BusinessUnit(unit) = table_run.scope else { return Ok(()) };
+        let Scope::BusinessUnit(unit) = table_run.scope else {
+            let is_tree = prepared.config.is_tree();
+            return if is_tree { run("shipped_ancestors", scripts::SHIPPED_ANCESTORS).map(drop) } else { Ok(()) };
+        };
         self.suspect_left(prepared, table_run.scope, &parameters)?;
+        run("were_whole", scripts::WERE_WHOLE)?;
         run("left_bare", scripts::LEFT_BARE)?;
         run("shipped_keys", scripts::SHIPPED_KEYS)?;
         self.find_what_left(prepared, &parameters)?;
@@ -176,10 +160,10 @@ impl Session {
         self.outrank_handed(&slice, table_run)?;
         self.execute(
             &format!(
-                "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND BusinessUnitId = ?2 AND stream_id IN (
+                "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
                      SELECT stream_id FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
             ),
-            (table, unit),
+            (table, table_run.scope.to_string()),
         )?;
         run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
     }

@@ -10,7 +10,8 @@ use crate::model::table::TableConfig;
 
 /// What the original did, and a copy forgets. Of what others keep by table nothing is left that a chain
 /// goes on with.
-const FORGOTTEN: [&str; 13] = [
+const FORGOTTEN: [&str; 14] = [
+    "BlobDeltaAbsentParent",
     "BlobDeltaBundle",
     "BlobDeltaBusinessUnitWatermark",
     "BlobDeltaHeldBackKey",

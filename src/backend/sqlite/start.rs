@@ -164,6 +164,7 @@ impl Session {
         let outcome = self.transact("plan", |session| {
             let without_key = session.survey(&prepared, request.scope)?;
             let keys = session.queue_window(&prepared, request.scope, &parameters)?;
+            session.drop_foreign(&prepared, request.scope, &parameters)?;
             let suspect = session
                 .suspects(&prepared, request.scope, &parameters, marker.is_ok())
                 .err()
@@ -311,7 +312,7 @@ impl Session {
                 session.run_filled(prepared, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
             }
             session.suspect_left(prepared, run.scope, &parameters)?;
-            session.queue_left_behind(prepared, &parameters)?;
+            session.queue_ancestors(prepared, run.scope, &parameters)?;
             let counts = TableCounts {
                 without_key,
                 older_now: known.older_now,
@@ -364,7 +365,13 @@ impl Session {
         self.run_template(&prepared.config, &prepared.window_queue, parameters)
     }
 
-    fn run_filled(&self, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<u64> {
+    pub(super) fn run_filled(
+        &self,
+        prepared: &Prepared,
+        name: &str,
+        text: &str,
+        parameters: &Parameters,
+    ) -> Result<u64> {
         let sql = prepared.placeholders.fill(name, text)?;
         self.run_script(name, &sql, parameters)
     }

@@ -65,7 +65,7 @@ impl Session {
     pub(super) fn keep_adopted(
         &mut self,
         table: &TableName,
-        unit: Guid,
+        scope: Scope,
         handed: Handed,
         keys: &[(Guid, Version)],
     ) -> Result<()> {
@@ -77,7 +77,7 @@ impl Session {
             carried.load(client, &Nothing, &staged)?;
             let inputs = vec![
                 ("TableName", table.into()),
-                ("BusinessUnitId", unit.into()),
+                ("Scope", scope.to_string().into()),
                 ("HasLeft", (handed == Handed::Left).into()),
                 ("IsWhole", (handed == Handed::Whole).into()),
             ];

@@ -8,7 +8,7 @@ use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
 use crate::backend::filter::{Dialect, condition};
 use crate::backend::fit::named;
-use crate::backend::inventory::{Inventory, InventoryRow, Remains, WholeTable};
+use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::Column;
@@ -25,10 +25,11 @@ const INVENTORY: &str = include_str!("../../../sql/sqlserver/inventory.sql");
 const DIALECT: Dialect =
     Dialect { always: "1 = 1", column: |name| of("m", name), guid: |guid| format!("'{guid}'"), text: "N" };
 const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
+const PARENTS: &str = include_str!("../../../sql/sqlserver/inventory_parents.sql");
 const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
 /// Whether a unit's runs know that they handed a staged key out.
 const HANDED_TO_UNIT: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u \
-                              WHERE u.TableName = @P1 AND u.BusinessUnitId = @P4 AND u.stream_id = k.k)";
+                              WHERE u.TableName = @P1 AND u.Scope = @P2 AND u.stream_id = k.k)";
 
 impl Inventory for Session {
     fn inventory(
@@ -98,6 +99,43 @@ impl Inventory for Session {
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
+    }
+
+    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>> {
+        let (Some(path_column), Some(parent_path)) = (&table.path_column, &table.parent_path_column) else {
+            return Ok(Vec::new());
+        };
+        let (path, unit) = (self.path_type(table)?, scope.business_unit());
+        let in_scope = self.in_scope(table, unit.map(|_| "@P4"))?;
+        let text = self.of_tables(PARENTS, table)?;
+        let text = filled(
+            &text,
+            &[
+                ("PathColumn", quote(path_column).as_str()),
+                ("ParentPathColumn", quote(parent_path).as_str()),
+                ("InScope", &in_scope),
+                ("Path", &path_of(path.as_ref(), "p")),
+            ],
+        );
+        let none = Guid::from_bytes([0; 16]);
+        let sql = Sql::new(text).with(&table.name).with(table.excluded_stream_id.unwrap_or(none));
+        let mut sql = sql.with(scope.to_string());
+        if let Some(unit) = unit {
+            sql = sql.with(unit);
+        }
+        let mut found = Vec::new();
+        self.ask_of_keys("look for parents", keys, sql, |_, fields| {
+            found.push(ParentRow {
+                key: fields.must(1, Fields::guid)?,
+                is_in_scope: fields.must(2, Fields::number)? != 0,
+                modified_on: fields.time(3)?,
+                is_coming: fields.must(4, Fields::number)? != 0,
+                is_excluded: fields.must(5, Fields::number)? != 0,
+                path: path_bytes(fields, 6, path.as_ref())?,
+            });
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
@@ -179,18 +217,8 @@ impl Session {
         let id = of("m", &table.metadata_id_column);
         let after_text = if after.is_some() { format!("{id} > @P5") } else { format!("{id} IS NOT NULL") };
         let unit_parameter = if after.is_some() { "@P6" } else { "@P5" };
-        let mut in_scope = self.filter_condition(table)?;
-        if let (Some(units), Some(unit_id), Some(own)) =
-            (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
-        {
-            let units = catalog::resolve(&mut self.client, units)?;
-            let own = of("m", own);
-            in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
-            if unit.is_some() {
-                in_scope.push_str(&format!(" AND {own} = {unit_parameter}"));
-            }
-        }
-        let path = path.map_or("NULL".to_owned(), |path| selected(path.sql_type, &of("s", &path.name)));
+        let in_scope = self.in_scope(table, unit.map(|_| unit_parameter))?;
+        let path = path_of(path, "s");
         let values = [
             ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
             ("SourceHint", &catalog::read_hint(&mut self.client, &table.source)?.to_owned()),
@@ -204,21 +232,45 @@ impl Session {
         ];
         Ok(filled(INVENTORY, &values.map(|(name, value)| (name, value.as_str()))))
     }
+
+    /// Whether a row of the metadata table, AS m, is in scope; of one business unit, if this parameter names one.
+    fn in_scope(&mut self, table: &TableConfig, unit: Option<&str>) -> Result<String> {
+        let mut in_scope = self.filter_condition(table)?;
+        if let (Some(units), Some(unit_id), Some(own)) =
+            (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
+        {
+            let units = catalog::resolve(&mut self.client, units)?;
+            let own = of("m", own);
+            in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
+            if let Some(unit) = unit {
+                in_scope.push_str(&format!(" AND {own} = {unit}"));
+            }
+        }
+        Ok(in_scope)
+    }
 }
 
-fn inventory_row(fields: &Fields<'_>, path: Option<&Column>) -> Result<InventoryRow> {
-    let cell = path.map(|path| cell_of(path.sql_type, fields.data(5)?)).transpose()?;
-    let path = match cell {
+/// The path of a row under this alias.
+fn path_of(path: Option<&Column>, alias: &str) -> String {
+    path.map_or("NULL".to_owned(), |path| selected(path.sql_type, &of(alias, &path.name)))
+}
+
+/// The bytes of a path, as a bundle has them.
+fn path_bytes(fields: &Fields<'_>, at: usize, path: Option<&Column>) -> Result<Option<Vec<u8>>> {
+    Ok(match path.map(|path| cell_of(path.sql_type, fields.data(at)?)).transpose()? {
         Some(Cell::Bytes(bytes)) => Some(bytes.to_vec()),
         Some(Cell::Text(text)) => Some(text.as_bytes().to_vec()),
         _ => None,
-    };
+    })
+}
+
+fn inventory_row(fields: &Fields<'_>, path: Option<&Column>) -> Result<InventoryRow> {
     Ok(InventoryRow {
         key: fields.must(0, Fields::guid)?,
         modified_on: fields.time(1)?,
         is_there: fields.must(2, Fields::number)? != 0,
         is_pending: fields.must(3, Fields::number)? != 0,
         is_excluded: fields.must(4, Fields::number)? != 0,
-        path,
+        path: path_bytes(fields, 5, path)?,
     })
 }

@@ -5,14 +5,14 @@
 //! - a chain has no gap, and where a bundle is left out that another one follows, it has one;
 //! - a key in one of a receiver's scopes whose ModifiedOn lies before that scope's last WindowEnd, and whose blob
 //!   came before that scope's last run, is there as it is in the source (a missing row, or one that differs);
-//! - so is every folder above such a row, with its blob or without;
+//! - so is every folder above such a row, with its blob or without, and by the name that it was stamped by;
 //! - no key whose deletion was logged and handed out stands there, unless it came back later;
 //! - what left its unit before the unit's last run is not there, or without its blob, where a child of it is; unless
 //!   another chain of the receiver has it (a foreign row);
 //! - no blob is there of a row that never was in its scopes;
 //! - `reconcile` finds in the bundles of a scope what its receiver lacks, and nothing else.
 
-use super::rows::{Metadata, Row, Rows};
+use super::rows::{Metadata, Row, Rows, name_of};
 use super::{History, SCOPES, scopes, seals};
 use crate::scenarios::world::{key, minute};
 use blobdelta::bundle::{Bundle, Container, places};
@@ -158,7 +158,7 @@ impl History {
         let mut target = self.world.target();
         let table = TableName::new(database, "dbo", &source.table).unwrap();
         let all = target.columns(&table).unwrap();
-        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", "path_locator"];
+        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", "path_locator", "name"];
         let columns: Vec<_> =
             wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
         let mut rows = TargetRows::default();
@@ -171,10 +171,19 @@ fn open(path: &Path) -> Bundle {
     Bundle::open_in(Container::open(path, &seals::access()).unwrap()).unwrap()
 }
 
+/// Whether the last run took it, if it came to it.
+fn is_taken(source: &Rows, end: End, number: u32) -> bool {
+    !source.excluded.contains(&number) && source.included.get(&number).is_none_or(|at| *at < end.1)
+}
+
 /// Whether a row has to be with the receivers of a scope, as it is in the source.
 fn is_due(source: &Rows, (scope, end): (Scope, End), number: u32, row: &Row) -> bool {
     let (Some((_, came)), Some(metadata)) = (&row.blob, &row.metadata) else { return false };
-    row.is_in(scope) && !source.unseen.contains(&(scope, number)) && minute(metadata.modified) < end.0 && *came < end.1
+    row.is_in(scope)
+        && is_taken(source, end, number)
+        && !source.unseen.contains(&(scope, number))
+        && minute(metadata.modified) < end.0
+        && *came < end.1
 }
 
 impl Received<'_> {
@@ -188,6 +197,7 @@ impl Received<'_> {
             let rows = self.source.rows.iter();
             for (number, row) in rows.filter(|(number, row)| is_due(self.source, (*scope, *end), **number, row)) {
                 self.check_row(*scope, *number, row);
+                self.check_above((*scope, *end), *number, row);
             }
         }
     }
@@ -204,19 +214,48 @@ impl Received<'_> {
         let found = found.unwrap_or_else(|| panic!("{place}: missing"));
         assert_eq!(found.bytes.as_deref(), Some(&bytes[..]), "{place}: bytes differ");
         assert_eq!(found.modified, Some(minute(*modified)), "{place}: ModifiedOn differs");
-        if let Some(parent) = row.parent.filter(|parent| self.source.rows.contains_key(parent)) {
+        // A parent that was not there is named by nobody before it is.
+        let is_seen = |parent: &u32| {
+            let blob = self.source.rows.get(parent).and_then(|row| row.blob.as_ref());
+            blob.is_some_and(|blob| self.ends.iter().all(|(_, end)| blob.1 < end.1))
+        };
+        if let Some(parent) = row.parent.filter(is_seen) {
             assert_eq!(found.parent, Some(key(parent)), "{place}: the parent differs");
+        }
+    }
+
+    /// What lies above a row is there too: as far as the last run saw it, and not buried in a scope of its own.
+    fn check_above(&self, (scope, end): (Scope, End), number: u32, row: &Row) {
+        if !row.metadata.as_ref().is_some_and(|metadata| metadata.is_latest) {
+            return;
         }
         let mut above = row.parent;
         while let Some((folder, of)) = above.and_then(|folder| Some((folder, self.source.rows.get(&folder)?))) {
-            // One that was deleted before may have come back by a clock that had been set back.
-            let may_lack = of.blob.is_none() || self.source.deleted.contains_key(&folder);
-            assert!(
-                may_lack || self.target.contains_key(&key(folder)),
-                "{place}: the folder {folder} above it is missing"
-            );
+            let is_seen = of.blob.as_ref().is_some_and(|blob| blob.1 < end.1) && is_taken(self.source, end, folder);
+            // A deletion is of all chains.
+            let is_buried = |at: &(i64, bool)| at.0 >= end.1 || of.is_in(scope) || self.ends.len() > 1;
+            if !is_seen || self.source.deleted.get(&folder).is_some_and(is_buried) {
+                return;
+            }
+            let place = self.place(scope, number);
+            let found = self.target.get(&key(folder));
+            let found = found.unwrap_or_else(|| panic!("{place}: the folder {folder} above it is missing"));
+            self.check_name((scope, end), folder, of, found);
             above = of.parent;
         }
+    }
+
+    /// An ancestor out of scope has the name by which it was stamped last.
+    fn check_name(&self, (scope, end): (Scope, End), folder: u32, of: &Row, found: &TargetRow) {
+        let (Some((bytes, _)), Some(metadata)) = (&of.blob, &of.metadata) else { return };
+        // Nobody but a reconciliation sees what left the scope of all units; and what others have may be older.
+        let is_told = scope != Scope::All || !self.source.seen.contains(&(scope, folder));
+        let is_waited_for = found.modified >= Some(end.0) || minute(metadata.modified) >= end.0;
+        if of.is_in(scope) || !is_told || is_waited_for || self.ends.len() > 1 || !of.is_stamped || !metadata.is_latest
+        {
+            return;
+        }
+        assert_eq!(found.name, name_of(bytes), "{}: the name differs", self.place(scope, folder));
     }
 
     fn check_deleted(&self) {
@@ -292,6 +331,7 @@ impl Received<'_> {
                 && modified < report.reached
                 && differs(**number, row)
                 && !is_named(**number)
+                && !self.source.excluded.contains(number)
         });
         let unnamed: Vec<u32> = unnamed.map(|(number, _)| *number).collect();
         assert!(unnamed.len() as u64 <= report.pending, "{}: {unnamed:?} differ: {report:?}", self.place(scope, 0));
@@ -304,6 +344,7 @@ struct TargetRow {
     modified: Option<Timestamp>,
     parent: Option<Guid>,
     path: Option<Vec<u8>>,
+    name: String,
 }
 
 #[derive(Default)]
@@ -321,6 +362,7 @@ impl CellSink for TargetRows {
             (2, Cell::DateTime(at)) => self.row.modified = Some(at),
             (3, Cell::Guid(parent)) => self.row.parent = Some(parent),
             (4, Cell::Bytes(path)) => self.row.path = Some(path.to_vec()),
+            (5, Cell::Text(name)) => name.clone_into(&mut self.row.name),
             _ => {}
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::scopes;
 use crate::scenarios::deletions::entry;
-use crate::scenarios::world::{World, X, config, minute, unit};
+use crate::scenarios::world::{World, X, config, key as of, minute, unit};
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::run::Scope;
 use blobdelta::model::table::TableConfig;
@@ -24,6 +24,14 @@ pub(super) enum Change {
     Move { parent: u32 },
     /// It goes, and its deletion is logged; by others so long before or after, as their entry says.
     Delete { logged: Option<i64> },
+    /// A deletion is logged of what stands.
+    Log,
+    /// The blob of what lies in nothing goes, and nobody logs it; what lies in it stays.
+    Lose,
+    /// No run takes it.
+    Exclude,
+    /// They do again.
+    Include,
 }
 
 pub(super) fn change(keys: u32) -> impl Strategy<Value = Change> {
@@ -36,6 +44,10 @@ pub(super) fn change(keys: u32) -> impl Strategy<Value = Change> {
         2 => (0..=keys).prop_map(|parent| Change::Move { parent }),
         2 => prop_oneof![3 => Just(None), 1 => (-20_000_i64..20_000).prop_map(Some)]
             .prop_map(|logged| Change::Delete { logged }),
+        1 => Just(Change::Log),
+        2 => Just(Change::Lose),
+        1 => Just(Change::Exclude),
+        2 => Just(Change::Include),
     ]
 }
 
@@ -46,6 +58,8 @@ pub(super) struct Row {
     /// And when it came, in true time.
     pub(super) blob: Option<(Vec<u8>, i64)>,
     pub(super) metadata: Option<Metadata>,
+    /// Whether it was stamped since it has its name.
+    pub(super) is_stamped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +86,11 @@ pub(super) struct Moment {
     pub(super) stamp: i64,
 }
 
+/// By its bytes, so that who changes them renames it.
+pub(super) fn name_of(bytes: &[u8]) -> String {
+    format!("named {}", bytes[0])
+}
+
 /// See the module's text.
 pub(super) struct Rows {
     pub(super) config: TableConfig,
@@ -88,6 +107,9 @@ pub(super) struct Rows {
     pub(super) left: BTreeMap<(Scope, u32), i64>,
     /// Keys that came into a scope without a stamp, which no window can see.
     pub(super) unseen: BTreeSet<(Scope, u32)>,
+    pub(super) excluded: BTreeSet<u32>,
+    /// When an exclusion was taken back, in true time.
+    pub(super) included: BTreeMap<u32, i64>,
 }
 
 impl Rows {
@@ -106,6 +128,8 @@ impl Rows {
             seen: BTreeSet::new(),
             left: BTreeMap::new(),
             unseen: BTreeSet::new(),
+            excluded: BTreeSet::new(),
+            included: BTreeMap::new(),
         }
     }
 
@@ -125,6 +149,17 @@ impl Rows {
             Change::Reassign { unit } => self.reassign(world, at, key, unit),
             Change::Move { parent } => self.move_to(world, at, key, self.parent_of(parent)),
             Change::Delete { logged } => self.delete(world, at, key, logged),
+            Change::Log => self.log(world, at, key),
+            Change::Lose => self.lose(world, key),
+            Change::Exclude => {
+                world.backend.exclude_key(&self.config.name, of(key), "a history").unwrap();
+                self.excluded.insert(key);
+            }
+            Change::Include if self.excluded.remove(&key) => {
+                world.backend.include_key(&self.config.name, of(key)).unwrap();
+                self.included.insert(key, at.now);
+            }
+            Change::Include => {}
         }
     }
 
@@ -145,12 +180,14 @@ impl Rows {
     fn bring(&mut self, world: &mut World, at: Moment, number: u32, parent: u32, bytes: u8) {
         let standing = self.rows.get(&number).filter(|row| row.blob.is_some());
         let came = standing.and_then(|row| row.blob.as_ref()).map_or(at.now, |blob| blob.1);
-        let parent =
-            standing.map_or_else(|| self.parent_of(parent).filter(|parent| *parent != number), |row| row.parent);
+        // What lies in it stays where it is.
+        let stays = standing.or_else(|| self.rows.get(&number).filter(|_| self.has_child(number)));
+        let parent = stays.map_or_else(|| self.parent_of(parent).filter(|parent| *parent != number), |row| row.parent);
         let bytes = vec![bytes; 5];
-        world.blob(number, parent, &bytes);
-        let row = self.rows.entry(number).or_insert(Row { parent, blob: None, metadata: None });
-        (row.parent, row.blob) = (parent, Some((bytes, came)));
+        world.named(number, parent, &name_of(&bytes), &bytes);
+        let new = Row { parent, blob: None, metadata: None, is_stamped: false };
+        let row = self.rows.entry(number).or_insert(new);
+        (row.parent, row.blob, row.is_stamped) = (parent, Some((bytes, came)), false);
         if row.metadata.is_none() {
             self.seen.insert((Scope::All, number));
         }
@@ -160,8 +197,10 @@ impl Rows {
     fn stamp(&mut self, world: &mut World, at: Moment, number: u32, letter: u8) {
         let (modified, is_latest) = (at.stamp, self.note_stamp(number, at.stamp));
         world.stamp(number, modified, letter);
-        let row = self.rows.entry(number).or_insert(Row { parent: None, blob: None, metadata: None });
+        let new = Row { parent: None, blob: None, metadata: None, is_stamped: false };
+        let row = self.rows.entry(number).or_insert(new);
         let before = row.clone();
+        row.is_stamped = true;
         row.metadata = Some(Metadata { modified, is_latest, unit: letter });
         self.note_scopes(at, number, &before);
         self.unseen.retain(|(_, other)| *other != number);
@@ -196,12 +235,13 @@ impl Rows {
     }
 
     fn delete(&mut self, world: &mut World, at: Moment, number: u32, logged: Option<i64>) {
-        let has_child = self.rows.values().any(|row| row.parent == Some(number));
-        if has_child {
+        if self.has_child(number) {
             return;
         }
-        if self.rows.remove(&number).is_some() {
+        if let Some(row) = self.rows.remove(&number) {
             world.remove(number);
+            let of = scopes().into_iter().filter(|scope| row.is_in(*scope));
+            self.left.extend(of.map(|scope| ((scope, number), at.now)));
             match logged {
                 None => world.log_deletion(number, at.stamp),
                 Some(minutes) => entry(world, None, number, minute(at.stamp), at.stamp + minutes),
@@ -209,6 +249,30 @@ impl Rows {
             let is_latest = self.note_stamp(number, at.stamp);
             self.deleted.insert(number, (at.now, is_latest));
             self.unseen.retain(|(_, other)| *other != number);
+        }
+    }
+
+    fn has_child(&self, number: u32) -> bool {
+        self.rows.values().any(|row| row.parent == Some(number))
+    }
+
+    fn log(&mut self, world: &mut World, at: Moment, number: u32) {
+        if self.rows.get(&number).is_none_or(|row| row.blob.is_none()) {
+            return;
+        }
+        world.log_deletion(number, at.stamp);
+        let is_latest = self.note_stamp(number, at.stamp);
+        self.deleted.insert(number, (at.now, is_latest));
+        if let Some(metadata) = self.rows.get_mut(&number).and_then(|row| row.metadata.as_mut()) {
+            metadata.is_latest = false;
+        }
+    }
+
+    fn lose(&mut self, world: &mut World, number: u32) {
+        let found = self.rows.get_mut(&number);
+        if let Some(row) = found.filter(|row| row.parent.is_none() && row.blob.is_some()) {
+            row.blob = None;
+            world.lose(number);
         }
     }
 
@@ -223,7 +287,7 @@ impl Rows {
         let Some(Row { blob: Some((bytes, _)), metadata: Some(metadata), .. }) = self.rows.get(&moved).cloned() else {
             return;
         };
-        world.blob(moved, parent, &bytes);
+        world.named(moved, parent, &name_of(&bytes), &bytes);
         if let Some(row) = self.rows.get_mut(&moved) {
             row.parent = parent;
         }
@@ -232,7 +296,7 @@ impl Rows {
         while let Some(folder) = below.pop() {
             for (child, row) in self.rows.iter().filter(|(_, row)| row.parent == Some(folder)) {
                 if let Some((bytes, _)) = &row.blob {
-                    world.blob(*child, Some(folder), bytes);
+                    world.named(*child, Some(folder), &name_of(bytes), bytes);
                     below.push(*child);
                 }
             }
