@@ -78,19 +78,20 @@ impl Hostile {
 
     /// Calls a command on it, and gives its code and what it told.
     fn called(&self, args: &[&str]) -> (Option<i32>, String) {
-        self.called_by(Command::new(env!("CARGO_BIN_EXE_blobdelta")), args)
+        let started = Instant::now();
+        let called = self.called_by(Command::new(env!("CARGO_BIN_EXE_blobdelta")), args);
+        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+        called
     }
 
     fn called_by(&self, mut command: Command, args: &[&str]) -> (Option<i32>, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
-        let started = Instant::now();
         command.args(args).current_dir(dir.path()).env("HOME", dir.path());
         command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)).env("AWS_ALLOW_HTTP", "true");
         command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "eu-1");
         command.env("AWS_SESSION_TOKEN", "secret-token");
         let done = command.output().unwrap();
-        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
         let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         assert!(told.len() < 4_000, "{} bytes were told", told.len());
         assert_eq!(std::fs::read_dir(dir.path().join("in")).unwrap().count(), 0, "{told}");
@@ -189,13 +190,17 @@ fn more_than_was_asked_for() {
         }
         endless(
             out,
-            &format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-64/65\r\n{}", about.trim_end()),
+            &format!(
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-64/65\r\nContent-Length: {MANY_BYTES}\r\n{}",
+                about.trim_end()
+            ),
             "",
             "0",
         )
     }
     let store = Hostile::new(answer, 0);
-    store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(told.contains("longer than the 65 bytes"), "{told}");
 }
 
 /// Lists a bundle with its marker; what is in it lies in an archive tier.
@@ -248,7 +253,8 @@ fn nonsense_is_no_empty_place() {
     for answer in answers {
         let store = Hostile::new(answer, 0);
         for command in [&["receive", "s3://b/weekly", "--out", "in"][..], &["chain", "s3://b/weekly"]] {
-            store.refused(command);
+            let told = store.refused(command);
+            assert!(!told.contains("no bundle"), "{told}");
         }
     }
 }

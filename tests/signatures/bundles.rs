@@ -167,6 +167,10 @@ fn attack_nothing_is_parsed_after_a_bad_signature() {
     assert_eq!((code, kinds), (3, vec!["changed_tag_file".to_owned()]));
     fs::write(bundle.join("tagmanifest-sha256.txt"), "no list").unwrap();
     signing.assert_refused(&bundle, "bad_signature");
+    // Nor where it is not verified, but used.
+    let path = bundle.display().to_string();
+    let ended = signing.call(&[], &["unpack", &path, "--out", "files", "--signer", "allowed"]);
+    assert!(ended.code == 3 && ended.stderr.contains("tagmanifest-sha256.txt.sig"), "{ended:?}");
     let (code, kinds, _) = signing.found(&bundle, &["--root-sha256", &"0".repeat(64)]);
     assert_eq!((code, kinds), (3, vec!["signature_not_checked".to_owned(), "wrong_root".to_owned()]));
 }
