@@ -9,13 +9,10 @@
 --
 -- A table that fails fails alone, and the call of step 1 ends well; so step 2 looks at the run and
 -- fails if the run did, which is what an operator of the Agent is told about.
---
--- Not executed yet: the job itself, and everything on Microsoft SQL Server. Executed on another server
--- that speaks T-SQL and has no Agent: this script, twice; and the text of both steps, by hand.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
--- Set this: the login that the job belongs to, one with the rights of README.md in this folder. NULL is the login
+-- Set this: the login that the job belongs to, one with the rights of docs/dba.md. NULL is the login
 -- that runs this script; a job of a person's login stops with that login.
 DECLARE @Owner nvarchar(128) = NULL, @Message nvarchar(2000);
 IF @Owner IS NOT NULL AND SUSER_ID(@Owner) IS NULL

@@ -6,7 +6,8 @@
 --
 -- What wins, for each key: the greatest DeltaModifiedOn, NULL being least; on a tie the run that started
 -- later, then the greater RunId by its text; a deletion wins a tie against a row, and a key that left its unit one
--- against the rows of earlier runs. So slices may
+-- against the rows of earlier runs. Between slices of several scopes the whole row wins a tie against one that a unit's
+-- slice brought without its blobs, if the target keeps DeltaStep and DeltaBusinessUnit. So slices may
 -- overlap, and may come late. Deletions are kept in dbo.BlobDeltaTombstone, so that one that came
 -- before its row still wins; what was applied stands in dbo.BlobDeltaSliceApplied.
 --
@@ -22,9 +23,6 @@
 -- It refuses, before anything is written: a slice that its run had not completed (unless @TableName
 -- names another table of it); a target that lacks a column, has a narrower one or one of another
 -- type, or whose key is not unique, or that is a FileTable. Do not run it beside another merge into the same tables.
---
--- Not executed yet on Microsoft SQL Server, and so not on hierarchyid, nor on a FileTable as a target:
--- everything here ran on another server that speaks T-SQL.
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 -- What an earlier try in this window left.
@@ -49,7 +47,7 @@ DECLARE
     @From nvarchar(800), @Into nvarchar(800), @Key nvarchar(300), @KeyName nvarchar(128), @Source uniqueidentifier, @RunId uniqueidentifier,
     @RunStart datetime2(7), @WindowStart datetime2(7), @WindowEnd datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Found int,
     @Ordinal int, @Column nvarchar(128), @Quoted nvarchar(300), @Sets nvarchar(max), @Columns nvarchar(max), @Values nvarchar(max),
-    @Here nvarchar(1700), @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
+    @TargetName nvarchar(1700), @Tie nvarchar(200), @IsPart nvarchar(100), @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
     @Removed bigint, @Tombstones bigint, @Stays bigint, @Others int, @Rows bigint, @End datetime2(7), @Outcome nvarchar(1000);
 
 SELECT @Slice = QUOTENAME(d.name) FROM sys.databases AS d WHERE d.database_id = DB_ID(@SliceDb);
@@ -334,15 +332,15 @@ BEGIN
     ELSE
     BEGIN
         -- Tombstones go by the table that is written, as those of a replay do.
-        SET @Here = N'N''' + REPLACE(SUBSTRING(@Into, LEN(@Target) + 2, 800), N'''', N'''''') + N'''';
+        SET @TargetName = N'N''' + REPLACE(SUBSTRING(@Into, LEN(@Target) + 2, 800), N'''', N'''''') + N'''';
         SET @Beaten = REPLACE(REPLACE(REPLACE(N'EXISTS (
             SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS d
-            WHERE d.TableName = {Here} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (
+            WHERE d.TableName = {TargetName} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (
                 s.DeltaModifiedOn IS NULL
                 OR d.DeletedOn > s.DeltaModifiedOn
                 OR (d.DeletedOn = s.DeltaModifiedOn AND (d.Scope = N'''' OR d.RunStartedAt > @RunStart))
             )
-        )', N'{Target}', @Target), N'{Key}', @Key), N'{Here}', @Here);
+        )', N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName);
         SET @Wins = N'(
             s.DeltaModifiedOn > t.DeltaModifiedOn
             OR (s.DeltaModifiedOn IS NOT NULL AND t.DeltaModifiedOn IS NULL)
@@ -361,6 +359,19 @@ BEGIN
                 )
             )
         )';
+        -- What a unit's slice brings of another unit, for its place in the tree, is without its blobs. Where slices of other
+        -- scopes were applied too, the whole row wins a tie against it, whichever run was later.
+        IF @Others > 0
+        BEGIN
+            SET @Tie = N'(s.DeltaModifiedOn = t.DeltaModifiedOn OR (s.DeltaModifiedOn IS NULL AND t.DeltaModifiedOn IS NULL))';
+            SET @IsPart = CASE WHEN @Scope = N'all' THEN N'1 = 0' ELSE N's.DeltaStep = 2 AND s.DeltaBusinessUnit IS NULL' END;
+            SET @Wins = CONCAT(N'(', @Wins, N' AND NOT (', @IsPart, N' AND ', @Tie, N'))');
+            IF COL_LENGTH(@Into, N'DeltaStep') IS NOT NULL AND COL_LENGTH(@Into, N'DeltaBusinessUnit') IS NOT NULL
+                SET @Wins = CONCAT(N'(', @Wins, N' OR (t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL AND NOT (', @IsPart, N') AND ', @Tie, N' AND EXISTS (
+            SELECT 1 FROM ', @Target, N'.[dbo].[BlobDeltaSliceApplied] AS a
+            WHERE a.TableName = @Name AND a.RunId = t.DeltaRunId AND a.Scope <> N''all''
+        )))');
+        END;
         -- Deletions first: they are kept for good, and remove what they beat.
         SET @Sql = REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(N'
             DELETE t
@@ -385,7 +396,7 @@ BEGIN
             UPDATE b SET DeletedOn = d.DeletedOn, RunStartedAt = @RunStart, RunId = @RunId
             FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
             INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = b.stream_id
-            WHERE b.TableName = {Here} AND d.TableName = @Name AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END AND (
+            WHERE b.TableName = {TargetName} AND d.TableName = @Name AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END AND (
                 b.DeletedOn IS NULL
                 OR d.DeletedOn > b.DeletedOn
                 OR (
@@ -401,15 +412,15 @@ BEGIN
             );
             SET @Tombstones = @@ROWCOUNT;
             INSERT INTO {Target}.[dbo].[BlobDeltaTombstone] (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
-            SELECT {Here}, d.stream_id, CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END, d.Reason, d.DeletedOn, @RunStart, @RunId
+            SELECT {TargetName}, d.stream_id, CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END, d.Reason, d.DeletedOn, @RunStart, @RunId
             FROM {Slice}.[dbo].[BlobDeltaDeletion] AS d
             WHERE d.TableName = @Name AND NOT EXISTS (
                 SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS b
-                WHERE b.TableName = {Here} AND b.stream_id = d.stream_id
+                WHERE b.TableName = {TargetName} AND b.stream_id = d.stream_id
                     AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END
             );
             SET @Tombstones = @Tombstones + @@ROWCOUNT;',
-            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key), N'{Here}', @Here);
+            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName);
         BEGIN TRANSACTION;
         EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36), @Others int, @Removed bigint OUTPUT, @Tombstones bigint OUTPUT, @Stays bigint OUTPUT',
             @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope, @Others = @Others, @Removed = @Removed OUTPUT, @Tombstones = @Tombstones OUTPUT, @Stays = @Stays OUTPUT;

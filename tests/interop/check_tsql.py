@@ -54,6 +54,12 @@ def values(tree, units, filetable):
             if units
             else "(@BusinessUnitId IS NULL)"
         ),
+        "InUnits": (
+            "(EXISTS (SELECT 1 FROM [S].[dbo].[Units] AS u WHERE u.[BusinessUnitId] = m.[BusinessUnit])"
+            " AND (@BusinessUnitId IS NULL OR m.[BusinessUnit] = @BusinessUnitId))"
+            if units
+            else "(@BusinessUnitId IS NULL)"
+        ),
         "MetadataFilter": "m.[Kind] IN (N'a', N'b')" if units else "1 = 1",
         "TargetColumns": "[stream_id], [file_stream]",
         "SourceColumns": "s.[stream_id], s.[file_stream]",
@@ -172,6 +178,28 @@ def key_bytes(body):
     return sum(of[column.strip(" []")] for column in key.group(1).split(",")) if key else None
 
 
+def variables(batch):
+    """The variables that a batch declares, once for each time, and those that it uses; those of texts that it executes apart."""
+    code = LITERAL.sub(" ", batch)
+    head = re.search(r"(?:ALTER|CREATE) (?:PROCEDURE|FUNCTION) [^\n(]*(.*?)\nAS\n", code, re.S)
+    declared = re.findall(r"(@\w+) [a-z]", head.group(1)) if head else []
+    for found in re.finditer(r"\bDECLARE\b([^;]*);", code):
+        depth = 0
+        parts = [""]
+        for letter in found.group(1):
+            depth += {"(": 1, ")": -1}.get(letter, 0)
+            if letter == "," and depth == 0:
+                parts.append("")
+            else:
+                parts[-1] += letter
+        declared += [part.split()[0] for part in parts]
+    # `@name = value` in a call is the parameter's name.
+    call = r"(?:EXEC(?:UTE)? )[^;]*"
+    named = {name for text in re.findall(call, code) for name in re.findall(r"(@\w+) = ", text)}
+    used = set(re.findall(r"(?<!@)@[A-Za-z]\w*", code)) - named
+    return [name.lower() for name in declared], {name.lower() for name in used}
+
+
 def check_what_no_grammar_says():
     """Rules of the server that hold for each script and that its grammar knows nothing of."""
     wrong = []
@@ -186,6 +214,15 @@ def check_what_no_grammar_says():
         for found in re.finditer(r"THROW (@Number|5\d{4}), @Message", text):
             if "%%" not in text[max(0, found.start() - 400) : found.start()]:
                 wrong.append(f"{script.name}: THROW takes a % of a name for a format: usp_BlobDelta_Throw, or double it")
+        for batch in re.split(r"(?im)^\s*GO\s*$", text):
+            declared, used = variables(batch)
+            for name in sorted({name for name in declared if declared.count(name) > 1}):
+                wrong.append(f"{script.name}: {name} is declared twice in one batch")
+            # Statements that the program sends have their parameters declared by it.
+            for name in sorted(used - set(declared)) if re.match(r"\d\d_|apply_", script.name) else []:
+                wrong.append(f"{script.name}: {name} is not declared in its batch")
+    twice, used = variables("DECLARE @A int, @B int = (SELECT 1, 2);\nSELECT @C, '@D'; -- @E\nDECLARE @a int;")
+    assert (twice, used) == (["@a", "@b", "@a"], {"@a", "@b", "@c"}), "so this proves nothing"
     if wrong:
         sys.exit("\n".join(wrong))
 
