@@ -74,7 +74,9 @@ impl<'a> Note<'a> {
         let begun = SystemClock.now().utc;
         match store.create(&path, format!("{root}\n").as_bytes())? {
             true => Ok(Self { store, name, path, begun }),
-            false => Err(Error::internal("a random name is taken").file(path)),
+            false => Err(Error::new(Kind::Io, "somebody else put something under the name of this prune's own note")
+                .file(path)
+                .hint("see who else writes at this destination, then prune again")),
         }
     }
 
