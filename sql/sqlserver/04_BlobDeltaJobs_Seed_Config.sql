@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 8.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 9.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 8)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 9)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -870,6 +870,7 @@ BEGIN
     -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
     -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
     -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
+    -- What is gone has not left: a row without metadata, an ancestor without a row. Its deletion has to be logged.
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
     DELETE FROM #Left;
@@ -893,7 +894,10 @@ BEGIN
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
-        AND (k.IsWhole = 0 OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
+        AND (
+            (k.IsWhole = 1 AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
+            OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = k.stream_id))
+        )
         AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT d.stream_id, 1, d.DeletedOn, CASE WHEN @BusinessUnitId IS NULL THEN 1 ELSE 0 END
@@ -1477,10 +1481,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 8;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 9;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 8
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 9
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

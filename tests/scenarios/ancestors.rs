@@ -135,6 +135,22 @@ pub fn rule_7_an_ancestor_out_of_scope_that_is_renamed_comes_again(on: &Instance
     }
 }
 
+/// As where the database of the blobs is restored while a run is at work: nothing was logged.
+pub fn rule_17_a_folder_that_is_away_for_a_run_has_not_left(on: &Instance) {
+    for played in PLAYED {
+        let mut scoped = Scoped::new(on, played, false);
+        scoped.world.lose(1);
+        scoped.world.lose(2);
+        assert_eq!(scoped.run(9000), NOTHING);
+        scoped.check_received(&[(1, "file 1", false), (2, "file 2", true)]);
+        scoped.world.blob(2, Some(1), b"file");
+        scoped.rename(1, None);
+        scoped.world.stamp(1, 9100, scoped.other);
+        assert_eq!(scoped.run(20_000), [1]);
+        scoped.check_received(&[(1, "renamed", false), (2, "file 2", true)]);
+    }
+}
+
 pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) {
     for played in PLAYED {
         // One of the scope too: with its old stamp it lies in no window. And one without metadata.

@@ -120,6 +120,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_7_an_ancestor_that_stands_outlives_a_deletion_of_its_key,
         rule_7_an_ancestor_that_comes_back_outlives_the_deletion_that_was_told,
         rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again,
+        rule_17_a_folder_that_is_away_for_a_run_has_not_left,
         rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for,
         rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole,
         rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere,

@@ -1,6 +1,7 @@
 -- Rule 17: keys that a business unit's runs have handed out, and that are not in its scope any more, into
 -- "#Left"; and those that somebody has logged as having left it. What stands in this slice is needed. An
 -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
+-- What is gone has not left: a row without metadata, an ancestor without a row. Its deletion has to be logged.
 -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
 -- A row that came before its window may come again by the next one, so it is asked for then.
 -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later one
@@ -23,7 +24,10 @@ FROM BlobDeltaShippedKey AS k
 WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
     AND NOT (k.IsWhole AND coalesce(k.ModifiedOn >= @WindowEnd, 0))
     AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
-    AND (NOT k.IsWhole OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
+    AND CASE
+        WHEN k.IsWhole THEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+        ELSE EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = k.stream_id)
+    END
     AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
 UNION ALL
 SELECT d.stream_id, 1, d.DeletedOn, @BusinessUnitId IS NULL
