@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 9.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 10.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 9)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 10)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1185,8 +1185,12 @@ BEGIN
     INNER JOIN dbo.BlobDeltaShippedKey AS k ON k.TableName = q.TableName AND k.stream_id = q.stream_id
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
-    -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more.
-    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName AND Reason = N''LeftScope'';
+    -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more, unless it
+    -- is one of before the row came.
+    DELETE d FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND (d.Reason = N''LeftScope'' OR EXISTS (
+        SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id AND l.Stays = 0 AND l.LeftOn > d.DeletedOn
+    ));
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, l.stream_id, l.LeftOn, @BusinessUnitId, @Now, N''LeftScope''
     FROM #Left AS l
@@ -1481,10 +1485,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 9;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 10;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 9
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 10
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -109,6 +109,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_run_of_a_unit_moves_no_mark_of_the_table,
         rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone,
         rule_17_a_unit_is_told_deletions_of_what_it_has_had,
+        rule_17_a_deletion_of_before_does_not_stand_for_what_left,
         rule_17_to_have_left_one_unit_is_no_deletion_for_all,
         a_filter_says_which_metadata_counts,
         a_filter_that_says_nothing_is_refused,

@@ -342,6 +342,17 @@ pub fn rule_17_a_unit_is_told_deletions_of_what_it_has_had(on: &Instance) {
     }
 }
 
+pub fn rule_17_a_deletion_of_before_does_not_stand_for_what_left(on: &Instance) {
+    let mut world = World::new(on);
+    world.log_deletion(1, 1050);
+    world.put(1, None, b"made again", 1100, B);
+    let _ = run(&mut world, 5000, of(B));
+    assert_eq!((world.numbers(), told(&mut world)), (vec![1], vec![]));
+    world.stamp(1, 5100, A);
+    let _ = run(&mut world, 9000, of(B));
+    assert_eq!(told(&mut world), [(1, DeletionReason::LeftScope, minute(1100))], "the deletion would outrank nothing");
+}
+
 pub fn rule_17_to_have_left_one_unit_is_no_deletion_for_all(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"of A", 10, A);

@@ -145,10 +145,14 @@ impl Session {
         run("shipped_keys", scripts::SHIPPED_KEYS)?;
         self.find_what_left(prepared, &parameters)?;
         self.execute(
-            &format!("DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'"),
+            &format!(
+                "DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND (Reason = 'LeftScope' OR EXISTS (
+                     SELECT 1 FROM temp.\"#Left\" AS l
+                     WHERE l.stream_id = BlobDeltaDeletion.stream_id AND NOT l.Stays AND l.LeftOn > DeletedOn))"
+            ),
             [table],
         )?;
-        // A deletion that is told already says more.
+        // A deletion that is told already says more, unless it is one of before the row came.
         self.execute(
             &format!(
                 "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
