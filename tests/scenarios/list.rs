@@ -339,6 +339,7 @@ procedures {
     a_run_that_the_program_began_is_resumed_by_the_procedures,
     the_monitoring_queries_answer_column_for_column,
     the_scripts_run_again_on_what_is_there_and_change_nothing,
+    a_queue_that_is_being_filled_keeps_no_other_table_waiting,
     a_table_is_added_by_plain_insert,
     a_table_of_another_schema_has_its_own_slice,
 }

@@ -4,8 +4,9 @@
 use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::read::Count;
+use crate::scenarios::session::Session;
 use crate::scenarios::world::{A, B, BUFFER, World, key, minute, name, unit};
-use blobdelta::backend::PackState;
+use blobdelta::backend::{OpenOptions, PackState};
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::error::Kind;
 use blobdelta::model::clock::ClockKind;
@@ -335,4 +336,24 @@ pub fn a_table_of_another_schema_has_its_own_slice(on: &Instance) {
     assert_eq!(world.backend.run_tables(run).unwrap().len(), 2);
     assert_eq!(world.numbers(), [1, 2, 3]);
     assert!(world.backend.columns(&other.target).unwrap().len() > columns.len(), "the slice was made");
+}
+
+/// What the first load of another table puts into the queue in one transaction is 2,000 keys, and nobody waits for them.
+pub fn a_queue_that_is_being_filled_keeps_no_other_table_waiting(on: &Instance) {
+    let mut world = planted(on);
+    let Instance::Server(connection) = on else { return };
+    let mut other = Session::own(connection, &OpenOptions::default());
+    let filling = "USE BlobDeltaJobs;
+        BEGIN TRANSACTION;
+        INSERT INTO dbo.BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id)
+        SELECT '00000000-0000-0000-0000-00000000000f', N'Src.dbo.Other', 3, n.Seq, NEWID()
+        FROM (
+            SELECT ROW_NUMBER() OVER (ORDER BY a.name, b.name) AS Seq FROM sys.all_columns AS a CROSS JOIN sys.databases AS b
+        ) AS n
+        WHERE n.Seq <= 2000;";
+    other.execute_script(filling).unwrap();
+    // The procedures wait a minute for a lock, and then fail.
+    world.run(1000);
+    assert_eq!(world.numbers(), [1, 2, 3]);
+    other.execute_script("ROLLBACK TRANSACTION;").unwrap();
 }
