@@ -50,16 +50,17 @@ pub(super) fn remove(
     let (note, aside) = {
         let _alone = store.alone()?;
         let note = Note::put(store, name, root)?;
-        let kept = if store.head(&claim_of(name))?.is_some() {
-            Some("it is being shipped, or a ship died on it: ship it once more")
-        } else if read_marker(store, at, name)? != Some(root) {
-            Some("it has gone meanwhile, or another one has come in its place")
-        } else {
-            None
-        };
-        if let Some(why) = kept {
-            note.end()?;
-            return Ok(Outcome::Kept(why));
+        // Where nothing is removed, nobody has to wait for this process.
+        match why_kept(store, at, name, root) {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                note.end()?;
+                return Ok(Outcome::Kept(why));
+            }
+            Err(error) => {
+                note.end()?;
+                return Err(error);
+            }
         }
         store.delete(&marker_of(name))?;
         (note, store.set_aside(name)?)
@@ -67,6 +68,15 @@ pub(super) fn remove(
     let left = take(store, &note, name, aside, &in_order(files))?;
     note.end()?;
     Ok(Outcome::Removed(left))
+}
+
+/// Why a bundle has to stay, if it has.
+fn why_kept(store: &dyn Store, at: &Location, name: &str, root: Sha256) -> Result<Option<&'static str>> {
+    if store.head(&claim_of(name))?.is_some() {
+        return Ok(Some("it is being shipped, or a ship died on it: ship it once more"));
+    }
+    let is_it = read_marker(store, at, name)? == Some(root);
+    Ok((!is_it).then_some("it has gone meanwhile, or another one has come in its place"))
 }
 
 /// Removes files of a bundle that was set aside, and what dead processes left on the way to its name.

@@ -186,9 +186,11 @@ impl Store for Cloud {
     }
 
     fn get(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
-        match self.head(path)? {
-            Some(head) => self.read(path, 0, head.bytes.min(most)).map(Some),
-            None => Ok(None),
+        let Some(head) = self.head(path)? else { return Ok(None) };
+        match self.read(path, 0, head.bytes.min(most)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // It may have gone since it was looked at.
+            Err(error) => self.head(path)?.map_or(Ok(None), |_| Err(error)),
         }
     }
 
