@@ -50,7 +50,7 @@ def unrun():
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "examples").iterdir()]
     pages += [page for folder in ("docs", "sql", "manifests") for page in (ROOT / folder).glob("**/*.md")]
     calls = ("read_parquet", "scan_parquet", "QUALIFY", "USING parquet")
-    printed = [page for page in pages if any(call in page.read_text("utf-8") for call in calls)]
+    printed = [page for page in pages if page.is_file() and any(call in page.read_text("utf-8") for call in calls)]
     return [page for page in printed if page not in QUERIES.values()]
 
 
