@@ -146,8 +146,14 @@ pub fn what_was_missing_may_come_compacted(place: &Place) {
         let options = CompactOptions { allows_gap: true, ..CompactOptions::default() };
         compact(bundles, &Local, &out, &options, &Silent).unwrap().path().to_owned()
     };
+    let holed = made(&[&first, &third], "holed");
+    // What comes behind fills nothing, and the target remembers what is missing within.
+    let into = place.target("New");
+    into.apply(std::slice::from_ref(&holed), true).unwrap();
+    into.apply(&[after(place, 5, (290, 400), Some(&third))], false).unwrap();
+    assert_eq!(gaps(&into).into_iter().flatten().count(), 2);
     let into = place.target("Into");
-    into.apply(&[made(&[&first, &third], "holed")], true).unwrap();
+    into.apply(&[holed], true).unwrap();
     assert_eq!(gaps(&into).into_iter().flatten().count(), 2);
     into.apply(&[made(&[&first, &second], "filled")], false).unwrap();
     assert_eq!(gaps(&into).into_iter().flatten().count(), 0);
