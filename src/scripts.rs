@@ -126,7 +126,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 10,
+        version: 11,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
@@ -138,7 +138,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 15,
+        version: 16,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },

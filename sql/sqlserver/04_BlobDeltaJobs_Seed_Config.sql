@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 10.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 11.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 10)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 11)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -874,6 +874,16 @@ BEGIN
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
     DELETE FROM #Left;
+    -- What was logged comes first: it was asked for by name, and comes once more without its blob where it stays, whatever
+    -- this scope was handed of it before, and may not have got.
+    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
+    SELECT d.stream_id, 1, d.DeletedOn, CASE
+        WHEN @BusinessUnitId IS NULL THEN 1
+        WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id) >= d.DeletedOn THEN 1
+        ELSE 0
+    END
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'';
     -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later
     -- one than was handed out, where a run started later than this one), so that this outranks nothing there.
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
@@ -898,12 +908,8 @@ BEGIN
             (k.IsWhole = 1 AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
             OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = k.stream_id))
         )
-        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
-    INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
-    SELECT d.stream_id, 1, d.DeletedOn, CASE WHEN @BusinessUnitId IS NULL THEN 1 ELSE 0 END
-    FROM {SliceSchema}.BlobDeltaDeletion AS d
-    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
-        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id);');
+        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
+        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = k.stream_id);');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
     -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
     -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
@@ -1485,10 +1491,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 10;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 11;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 10
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 11
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

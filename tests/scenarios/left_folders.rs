@@ -174,6 +174,26 @@ pub fn rule_17_a_folder_comes_bare_unless_its_stamp_went_back(on: &Instance) {
     }
 }
 
+/// What `reconcile` says to type where receivers have it whole: here the bundle was lost that brought it without its blob.
+pub fn rule_17_a_folder_comes_bare_again_where_its_leaving_is_logged(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"folder", 10, A);
+    world.put(2, Some(1), b"file", 10, A);
+    let _ = world.run_unit(1000, A);
+    world.stamp(1, 10, B);
+    let lost = world.run_unit(9000, A).bundles;
+    assert_eq!(bare(&mut world), [(1, Some(minute(10)))]);
+    std::fs::remove_dir_all(&lost[0]).unwrap();
+    let logs = ReconcileOptions { unit: Some(unit(A)), log_deletions: true, ..ReconcileOptions::default() };
+    assert_eq!(found(&reconciled(&mut world, &logs), FindingKind::LeftScope), [1]);
+    let _ = world.run_unit(20_000, A);
+    assert_eq!(bare(&mut world), [(1, Some(minute(10)))], "no later than others have it");
+    assert_eq!(received(&world), [(1, false), (2, true)]);
+    assert_eq!(found(&reconciled(&mut world, &logs), FindingKind::LeftScope), [] as [u32; 0]);
+    let _ = world.run_unit(30_000, A);
+    assert_eq!(bare(&mut world), [], "once");
+}
+
 pub fn rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again(on: &Instance) {
     let mut world = World::new(on);
     world.blob(1, None, b"without metadata");

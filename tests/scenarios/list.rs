@@ -130,6 +130,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_run_that_goes_back_tells_again_what_left,
         rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does,
         rule_17_a_folder_comes_bare_unless_its_stamp_went_back,
+        rule_17_a_folder_comes_bare_again_where_its_leaving_is_logged,
         rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again,
         rule_17_a_folder_is_bare_once_that_was_handed_out,
         rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,

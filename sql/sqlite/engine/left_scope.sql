@@ -6,7 +6,17 @@
 -- A row that came before its window may come again by the next one, so it is asked for then.
 -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later one
 -- than was handed out, where a run started later than this one), so that this outranks nothing there.
+-- What was logged comes first: it was asked for by name, and comes once more without its blob where it stays, whatever this
+-- scope was handed of it before, and may not have got.
 INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn, IsPassed)
+SELECT
+    d.stream_id, 1, d.DeletedOn,
+    @BusinessUnitId IS NULL OR coalesce((
+        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id
+    ) >= d.DeletedOn, 0)
+FROM {SliceSchema}.BlobDeltaDeletion AS d
+WHERE d.TableName = @TableName AND d.Reason = 'LeftScope'
+UNION ALL
 SELECT
     k.stream_id, k.IsWhole, coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000'),
     coalesce(CASE
@@ -28,8 +38,4 @@ WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT N
         WHEN k.IsWhole THEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
         ELSE EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = k.stream_id)
     END
-    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
-UNION ALL
-SELECT d.stream_id, 1, d.DeletedOn, @BusinessUnitId IS NULL
-FROM {SliceSchema}.BlobDeltaDeletion AS d
-WHERE d.TableName = @TableName AND d.Reason = 'LeftScope';
+    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
