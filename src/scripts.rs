@@ -69,7 +69,7 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 7,
+        version: 8,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -83,7 +83,7 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 
 /// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
 /// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 5] = [
+pub const SQLITE_UPGRADES: [Script; 6] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
         version: 2,
@@ -114,31 +114,37 @@ pub const SQLITE_UPGRADES: [Script; 5] = [
         is_engine: true,
         text: include_str!("../sql/sqlite/upgrade_03_to_7.sql"),
     },
+    Script {
+        name: "03_BlobDeltaJobs_Schema.sql",
+        version: 8,
+        is_engine: true,
+        text: include_str!("../sql/sqlite/upgrade_03_to_8.sql"),
+    },
 ];
 
 /// The scripts of a job database on SQL Server.
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 9,
+        version: 10,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 11,
+        version: 12,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 17,
+        version: 18,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 16,
+        version: 20,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
@@ -156,7 +162,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 4,
+        version: 5,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },

@@ -180,13 +180,14 @@ CREATE TABLE IF NOT EXISTS BlobDeltaHeldBackKey (
 
 -- Rules 5 and 17: keys that are asked for by name until they are copied or dropped by name, by the runs of
 -- one scope: 'all', or a business unit as text. '' asks for everybody: the next run of the table makes of it
--- one row for each scope that has a watermark.
+-- one row for each scope that has a watermark. WithoutMetadata: a run over all units takes it even if no metadata names it.
 CREATE TABLE IF NOT EXISTS BlobDeltaPendingKey (
-    TableName TEXT COLLATE NOCASE NOT NULL,
-    Scope     TEXT NOT NULL DEFAULT '' CHECK (Scope IN ('', 'all') OR (length(Scope) = 36 AND Scope = lower(Scope))),
-    stream_id BLOB NOT NULL CHECK (length(stream_id) = 16),
-    Reason    TEXT NOT NULL,
-    CreatedAt TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f0000')),
+    TableName       TEXT COLLATE NOCASE NOT NULL,
+    Scope           TEXT NOT NULL DEFAULT '' CHECK (Scope IN ('', 'all') OR (length(Scope) = 36 AND Scope = lower(Scope))),
+    stream_id       BLOB NOT NULL CHECK (length(stream_id) = 16),
+    Reason          TEXT NOT NULL,
+    CreatedAt       TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f0000')),
+    WithoutMetadata INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (TableName, Scope, stream_id)
 ) WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 9.
+-- 03: the job database BlobDeltaJobs. Version 10.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
@@ -31,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 9)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 10)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -360,7 +360,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaHeldBackKey', N'U') IS NULL
 GO
 -- Rules 5 and 17: keys that are asked for by name until they are copied or dropped by name, by the runs of one
 -- scope: 'all', or a business unit as text. '' asks for everybody: the next run of the table makes of it one row
--- for each scope that has a watermark.
+-- for each scope that has a watermark. WithoutMetadata: a run over all units takes it even if no metadata names it.
 IF OBJECT_ID(N'dbo.BlobDeltaPendingKey', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaPendingKey (
         TableName nvarchar(400) NOT NULL,
@@ -370,6 +370,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaPendingKey', N'U') IS NULL
         Reason    nvarchar(1000) NOT NULL,
         CreatedAt datetime2(7) NOT NULL
             CONSTRAINT DF_BlobDeltaPendingKey_CreatedAt DEFAULT SYSUTCDATETIME(),
+        WithoutMetadata bit NOT NULL
+            CONSTRAINT DF_BlobDeltaPendingKey_WithoutMetadata DEFAULT 0,
         CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)
     );
 GO
@@ -380,6 +382,10 @@ BEGIN
     ALTER TABLE dbo.BlobDeltaPendingKey DROP CONSTRAINT PK_BlobDeltaPendingKey;
     EXEC (N'ALTER TABLE dbo.BlobDeltaPendingKey ADD CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)');
 END;
+GO
+-- From version 9: nobody has asked for rows without metadata.
+IF COL_LENGTH(N'dbo.BlobDeltaPendingKey', N'WithoutMetadata') IS NULL
+    ALTER TABLE dbo.BlobDeltaPendingKey ADD WithoutMetadata bit NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_WithoutMetadata DEFAULT 0;
 GO
 -- Rules 7 and 17: what the runs of a scope have handed out: of a business unit all, so that its receivers can be told what
 -- left the unit, and of no deletion but of what they have; of 'all' ancestors out of scope alone. ModifiedOn is the greatest
@@ -1335,10 +1341,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 9;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 10;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 9
+SELECT N'03_BlobDeltaJobs_Schema.sql', 10
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 11.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 12.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -8,7 +8,7 @@
 -- quoted, and with expressions over these, never with values; values are parameters:
 -- @BatchSize, @ExcludedStreamId, @WindowStart, @WindowEnd, @BusinessUnitId, @Scope, @RunId, @PreviousRunId,
 -- @TableName, @RunStart, @Now, @Step, @DeletionsFrom. The steps read their keys from #Batch
--- (stream_id, Seq, WasHeldBack, IsPending, Depth, ParentKey), and may leave out no row that is in
+-- (stream_id, Seq, WasHeldBack, WithoutMetadata, Depth, ParentKey), and may leave out no row that is in
 -- the window: exclude keys in BlobDeltaExcludedKey instead. Placeholders:
 --   {SourceTable} {TargetTable} {MetadataTable} {BusinessUnitTable}  tables, three-part
 --   {SliceSchema}                  the slice's database and schema dbo
@@ -30,13 +30,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 11)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 12)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 9)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 10)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -84,7 +84,7 @@ OUTER APPLY (
     WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
-WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
@@ -94,9 +94,9 @@ OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 1);
 GO
 INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
-SELECT NULL, 2, N'MissingParentsBatch', N'-- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes without
--- its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from; one whose
--- ModifiedOn lies in the future comes without it, so that a correction wins.
+SELECT NULL, 2, N'MissingParentsBatch', N'-- Step 2: ancestors of a batch, whatever their metadata. One out of scope (of another business unit, of none, left out
+-- by the filter, or that no metadata names) comes without its blobs, and without ModifiedOn, so that the whole row wins
+-- wherever it comes from; one whose ModifiedOn lies in the future comes without it, so that a correction wins.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
@@ -106,12 +106,7 @@ SELECT
 FROM (
     SELECT
         b.stream_id, b.Depth, b.ParentKey, i.ModifiedOn, i.BusinessUnit,
-        CASE
-            WHEN i.stream_id IS NOT NULL THEN 0
-            WHEN @BusinessUnitId IS NOT NULL THEN 1
-            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id) THEN 1
-            ELSE 0
-        END AS IsForeign
+        CASE WHEN i.stream_id IS NULL THEN 1 ELSE 0 END AS IsForeign
     FROM #Batch AS b
     OUTER APPLY (
         SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
@@ -142,7 +137,7 @@ OUTER APPLY (
     WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
-WHERE (f.stream_id IS NOT NULL OR (b.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
@@ -153,8 +148,8 @@ GO
 INSERT INTO dbo.BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)
 SELECT NULL, N'WindowQueue', N'-- Rules 3, 4 and 5: queues each key of the window once, with the greatest ModifiedOn among its
 -- in-scope metadata rows; keys that the last completed run held back, if they would be held back
--- again; and pending keys of this scope whose rows have come. A run over all units takes one without
--- metadata too.
+-- again; and pending keys of this scope whose rows have come. A run over all units takes one that no
+-- metadata names where that was asked for.
 INSERT INTO dbo.BlobDeltaWindowQueue (RunId, TableName, Step, Seq, stream_id, ModifiedOn, WasHeldBack, IsPending)
 SELECT
     @RunId,
@@ -167,22 +162,22 @@ SELECT
     f.IsPending
 FROM (
     SELECT
-        c.stream_id, c.WasHeldBack, c.IsPending,
+        c.stream_id, c.WasHeldBack, c.IsPending, c.WithoutMetadata,
         COUNT(m.{MetadataIdColumn}) AS MetadataRows,
         MAX(m.{MetadataModifiedOnCol}) AS ModifiedOn
     FROM (
-        SELECT a.stream_id, MAX(a.WasHeldBack) AS WasHeldBack, MAX(a.IsPending) AS IsPending
+        SELECT a.stream_id, MAX(a.WasHeldBack) AS WasHeldBack, MAX(a.IsPending) AS IsPending, MAX(a.WithoutMetadata) AS WithoutMetadata
         FROM (
-            SELECT m.{MetadataIdColumn} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending
+            SELECT m.{MetadataIdColumn} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending, 0 AS WithoutMetadata
             FROM {MetadataTable} AS m
             WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InScope}
                 AND m.{MetadataIdColumn} IS NOT NULL
             UNION ALL
-            SELECT h.stream_id, 1, 0
+            SELECT h.stream_id, 1, 0, 0
             FROM dbo.BlobDeltaHeldBackKey AS h
             WHERE h.RunId = @PreviousRunId AND h.TableName = @TableName
             UNION ALL
-            SELECT p.stream_id, 0, 1
+            SELECT p.stream_id, 0, 1, CONVERT(int, p.WithoutMetadata)
             FROM dbo.BlobDeltaPendingKey AS p
             INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
             WHERE p.TableName = @TableName AND p.Scope = @Scope
@@ -190,10 +185,10 @@ FROM (
         GROUP BY a.stream_id
     ) AS c
     LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = c.stream_id AND {InScope}
-    GROUP BY c.stream_id, c.WasHeldBack, c.IsPending
+    GROUP BY c.stream_id, c.WasHeldBack, c.IsPending, c.WithoutMetadata
 ) AS f
 LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
-WHERE (f.MetadataRows > 0 OR (f.IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+WHERE (f.MetadataRows > 0 OR (f.WithoutMetadata = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = f.stream_id
     )))
     AND (
@@ -444,7 +439,7 @@ BEGIN
             END
         WHEN NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
-        ) AND NOT (IsPending = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
+        ) AND NOT (WithoutMetadata = 1 AND NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id
         )) THEN N''Gone''
         WHEN @Step = 1 AND EXISTS (
@@ -1491,10 +1486,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 11;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 12;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 11
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 12
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 17.
+-- 05: the engine. Version 18.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,13 +23,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 17)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 18)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 9)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 10)
     OR NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version >= 8)
 BEGIN
     RAISERROR (N'This job database is older than this engine. Run 03_BlobDeltaJobs_Schema.sql and 04_BlobDeltaJobs_Seed_Config.sql first; nothing was changed.', 16, 1);
@@ -613,8 +613,12 @@ BEGIN
     UNION
     SELECT LOWER(CONVERT(nvarchar(36), BusinessUnitId)) FROM dbo.BlobDeltaBusinessUnitWatermark
     WHERE TableName = @TableName AND LastHighWaterModifiedOn IS NOT NULL;
-    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-    SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt
+    UPDATE k SET WithoutMetadata = 1
+    FROM dbo.BlobDeltaPendingKey AS k
+    INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = k.TableName AND p.stream_id = k.stream_id
+    WHERE k.TableName = @TableName AND k.Scope = N'all' AND k.WithoutMetadata = 0 AND p.Scope = N'' AND p.WithoutMetadata = 1;
+    INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+    SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt, p.WithoutMetadata
     FROM dbo.BlobDeltaPendingKey AS p
     CROSS JOIN (
         SELECT Scope FROM #Scope
@@ -1105,7 +1109,7 @@ BEGIN
     SELECT @Keys = 0, @Rows = 0;
     CREATE TABLE #Batch (
         stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, WasHeldBack int NOT NULL DEFAULT 0,
-        IsPending int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) COLLATE DATABASE_DEFAULT NULL
+        WithoutMetadata int NOT NULL DEFAULT 0, Depth int NOT NULL DEFAULT 0, ParentKey uniqueidentifier NULL, State nvarchar(10) COLLATE DATABASE_DEFAULT NULL
     );
     CREATE TABLE #Later (stream_id uniqueidentifier NOT NULL PRIMARY KEY, Seq bigint NULL, Reason nvarchar(1000) COLLATE DATABASE_DEFAULT NOT NULL);
     BEGIN TRY
@@ -1118,20 +1122,25 @@ BEGIN
             ORDER BY q.stream_id;
         ELSE
         BEGIN
-            SET @After = (
-                SELECT CASE WHEN @Step = 1 THEN RootsSeq ELSE ChildrenSeq END FROM dbo.BlobDeltaRunTable
-                WHERE RunId = @RunId AND TableName = @TableName
-            );
-            INSERT INTO #Batch (stream_id, Seq, WasHeldBack, IsPending)
+            SELECT @After = CASE WHEN @Step = 1 THEN RootsSeq ELSE ChildrenSeq END, @Scope = Scope
+            FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName;
+            INSERT INTO #Batch (stream_id, Seq, WasHeldBack, WithoutMetadata)
             SELECT TOP (@BatchSize) q.stream_id, q.Seq, q.WasHeldBack, q.IsPending FROM dbo.BlobDeltaWindowQueue AS q
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.Seq > @After AND q.State IS NULL
             ORDER BY q.Seq;
             -- A step ends when no key is unmarked, not when the numbers have run out.
             IF @After > 0 AND NOT EXISTS (SELECT 1 FROM #Batch)
-                INSERT INTO #Batch (stream_id, Seq, WasHeldBack, IsPending)
+                INSERT INTO #Batch (stream_id, Seq, WasHeldBack, WithoutMetadata)
                 SELECT TOP (@BatchSize) q.stream_id, q.Seq, q.WasHeldBack, q.IsPending FROM dbo.BlobDeltaWindowQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.State IS NULL
                 ORDER BY q.Seq;
+            -- Rule 5: of what was asked for, a run over all units takes a row that no metadata names where that was asked for too.
+            IF EXISTS (SELECT 1 FROM #Batch WHERE WithoutMetadata = 1)
+                UPDATE #Batch SET WithoutMetadata = 0
+                WHERE WithoutMetadata = 1 AND (@Scope <> N'all' OR NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
+                    WHERE p.TableName = @TableName AND p.Scope = N'all' AND p.stream_id = #Batch.stream_id AND p.WithoutMetadata = 1
+                ));
         END;
         IF @Reason IS NULL AND EXISTS (SELECT 1 FROM #Batch)
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchSizes', @Step, @BatchBytes, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -1180,7 +1189,6 @@ BEGIN
             END;
             -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
             -- would else go through all of it, once a row of the batch. What rarely happens is asked for first.
-            SET @Scope = (SELECT Scope FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName);
             UPDATE q SET State = CASE b.State WHEN N'Absent' THEN N'Gone' ELSE b.State END
             FROM dbo.BlobDeltaWindowQueue AS q
             INNER JOIN #Batch AS b ON b.Seq = q.Seq
@@ -1907,10 +1915,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 17;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 18;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 17
+SELECT N'05_BlobDeltaJobs_Engine.sql', 18
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

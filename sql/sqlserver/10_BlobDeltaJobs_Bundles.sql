@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 4.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 5.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,13 +7,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 17)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version >= 18)
 BEGIN
     RAISERROR (N'The engine of this job database is missing, or older than this script. Run 05_BlobDeltaJobs_Engine.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -202,19 +202,24 @@ BEGIN
                     SELECT t.CompletedAt FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = @Previous AND t.TableName = @TableName
                 )
             WHERE TableName = @TableName AND BusinessUnitId = @Unit AND LastHighWaterModifiedOn = @After;
-        INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-        SELECT @TableName, @Scope, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow()
+        INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+        SELECT
+            @TableName, @Scope, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow(),
+            MAX(q.WithoutMetadata)
         FROM (
-            SELECT w.stream_id FROM dbo.BlobDeltaWindowQueue AS w
+            -- Copied without a stamp: as one that no metadata named.
+            SELECT w.stream_id, CASE WHEN w.ModifiedOn IS NULL THEN 1 ELSE 0 END AS WithoutMetadata
+            FROM dbo.BlobDeltaWindowQueue AS w
             WHERE w.RunId = @RunId AND w.TableName = @TableName AND w.IsPending = 1 AND w.State = N'Copied'
-            UNION
-            SELECT a.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS a
+            UNION ALL
+            SELECT a.stream_id, 0 FROM dbo.BlobDeltaMissingParentsQueue AS a
             WHERE a.RunId = @RunId AND a.TableName = @TableName AND a.IsPending = 1
         ) AS q
         WHERE NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
             WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
-        );
+        )
+        GROUP BY q.stream_id;
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
         -- that it brought are absent again.
@@ -320,10 +325,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 4
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -69,6 +69,26 @@ pub struct UnitWatermarkRecord {
     pub last_run_completed_at: Option<Timestamp>,
 }
 
+/// How a key is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The scope whose runs are to take it; each that has a watermark where there is none.
+    pub scope: Option<Scope>,
+    /// Why, for those who find it later.
+    pub reason: &'a str,
+    /// Whether runs over all units take it even if no metadata names it. Nobody but an operator may say so: such a row is of no
+    /// unit and in no filter, so nothing else says whose it is.
+    pub without_metadata: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Of one scope or of every one, as its metadata has it.
+    #[must_use]
+    pub fn of(scope: Option<Scope>, reason: &'a str) -> Self {
+        Self { scope, reason, without_metadata: false }
+    }
+}
+
 /// What waits in `BlobDeltaPendingKey` of one table, for one scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingRecord {
@@ -351,11 +371,12 @@ pub trait Jobs {
     /// Database.
     fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()>;
 
-    /// Rules 5 and 17: asks for a key by name, of the runs of one scope, or of every scope that has a watermark.
+    /// Rules 5 and 17: asks for a key. Where it waits already, the reason is the new one, and who asked for it without
+    /// metadata has asked.
     ///
     /// # Errors
     /// Database.
-    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()>;
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()>;
 
     /// Rule 6: never takes this key again, until it is removed from `BlobDeltaExcludedKey`.
     ///

@@ -34,7 +34,7 @@ pub use extract::{Extract, LeaseKeeper};
 pub use holdings::{Holding, Holdings, open_holdings};
 pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys, UnknownName};

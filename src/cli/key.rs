@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::instance::Instance;
 use super::json::utc;
 use super::table::Table;
-use crate::backend::Backend;
+use crate::backend::{Asked, Backend};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -52,6 +52,9 @@ pub struct PendArgs {
     /// Ask the runs of this business unit alone
     #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
     business_unit: Option<Guid>,
+    /// Have runs over all business units take the row, content and all, even if no metadata names it: such a row is of no unit
+    #[arg(long, conflicts_with = "business_unit")]
+    without_metadata: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -120,14 +123,17 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     .key(key)
                     .hint("name a unit that is in the table's BusinessUnit table, or leave --business-unit out"));
             }
-            backend.pend_key(table, *key, scope, reason)?;
-            // Rule 17: a row without metadata is in no unit.
+            let without_metadata = args.without_metadata;
+            backend.pend_key(table, *key, &Asked { scope, reason, without_metadata })?;
             let what = args.business_unit.map_or_else(
                 || {
-                    "the next run of every scope takes this row where it is in that scope, and one over all business units \
-                     takes it without metadata too; as long as its blob is not there, it waits, and for the runs of a \
-                     business unit as long as its metadata is not"
-                        .to_owned()
+                    let waits = if without_metadata {
+                        "one over all business units takes it even if no metadata names it; as long as its blob is not there, it \
+                         waits, and for the runs of a business unit as long as its metadata is not"
+                    } else {
+                        "as long as its metadata or its blob is not there, it waits"
+                    };
+                    format!("the next run of every scope takes this row where it is in that scope; {waits}")
                 },
                 |unit| {
                     format!(
@@ -138,6 +144,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
             );
             let mut answer = said(table, *key, "Pending", &what);
             answer.json["scope"] = scope.map(|scope| scope.to_string()).into();
+            answer.json["without_metadata"] = without_metadata.into();
             Ok(answer)
         }
         KeyCommand::List(args) => list(args),

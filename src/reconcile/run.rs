@@ -2,7 +2,7 @@
 
 use super::bundles::{Chain, content_of, gather};
 use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
-use crate::backend::{Backend, Holding, Holdings, InventoryRow, Remains};
+use crate::backend::{Asked, Backend, Holding, Holdings, InventoryRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -228,7 +228,7 @@ impl<'a> Reconciler<'a> {
         if self.options.pend && kind.can_be_pended() {
             let reason = format!("{REASON}{}", kind.as_str());
             let scope = self.options.unit.map(Scope::BusinessUnit);
-            self.backend.pend_key(&self.table.name, row.key, scope, &reason)?;
+            self.backend.pend_key(&self.table.name, row.key, &Asked::of(scope, &reason))?;
             self.report.pended += 1;
         }
         Ok(())

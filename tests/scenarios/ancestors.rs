@@ -7,6 +7,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::left_folders::bare;
 use crate::scenarios::read::{COLUMNS, Rows};
 use crate::scenarios::world::{A, B, World, X, key, minute, name, unit};
+use blobdelta::backend::Asked;
 use blobdelta::engine::{self, RunOptions};
 use blobdelta::model::column::Column;
 use blobdelta::model::run::Scope;
@@ -180,8 +181,7 @@ pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) 
         let parents = [2, 4, 6, 10].map(|number| scoped.world.slice()[&key(number)].parent);
         assert_eq!(parents, [1, 3, 5, 9].map(|number| Some(key(number))), "they came without them");
         let received = scoped.received();
-        let whole = [1, 3, 5, 9].map(|folder| received[&folder].1);
-        assert_eq!(whole, [false, true, scoped.letter.is_none(), scoped.letter.is_none()]);
+        assert_eq!([1, 3, 5, 9].map(|folder| received[&folder].1), [false, true, false, false], "whole");
         assert_eq!(scoped.run(30_000), NOTHING);
     }
 }
@@ -271,7 +271,7 @@ pub fn rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again(on:
         scoped.world.blob(5, None, b"folder");
         assert_eq!((scoped.given_up(30_000), scoped.run(30_010)), (vec![1, 3, 4, 5], vec![1, 3, 4, 5]));
         // Asked for; told to be deleted by the slice itself.
-        scoped.world.backend.pend_key(&table, key(1), Some(scope), "a scenario").unwrap();
+        scoped.world.backend.pend_key(&table, key(1), &Asked::of(Some(scope), "a scenario")).unwrap();
         scoped.world.log_deletion(5, 30_000);
         assert_eq!((scoped.given_up(40_000), scoped.run(40_010)), (vec![1, 5], vec![1, 5]));
         // Excluded before.
@@ -291,11 +291,11 @@ pub fn rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for(on: &Instanc
         let mut scoped = Scoped::new(on, played, false);
         scoped.rename(1, None);
         let (table, scope) = (scoped.world.table.name.clone(), scoped.scope());
-        scoped.world.backend.pend_key(&table, key(1), Some(scope), "a scenario").unwrap();
+        scoped.world.backend.pend_key(&table, key(1), &Asked::of(Some(scope), "a scenario")).unwrap();
         if scoped.letter.is_some() {
             // What a unit does not need is the other's alone.
             scoped.world.put(3, None, b"folder", 10, B);
-            scoped.world.backend.pend_key(&table, key(3), Some(scope), "a scenario").unwrap();
+            scoped.world.backend.pend_key(&table, key(3), &Asked::of(Some(scope), "a scenario")).unwrap();
         }
         assert_eq!((scoped.run(9000), bare(&mut scoped.world)), (vec![1], vec![(1, None)]));
         scoped.check_received(&[(1, "renamed", false), (2, "file 2", true)]);

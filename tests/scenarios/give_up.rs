@@ -4,7 +4,7 @@ use crate::scenarios::destinations::{pack, stopped, told};
 use crate::scenarios::instance::Instance;
 use crate::scenarios::read::SliceRow;
 use crate::scenarios::world::{A, B, BUFFER, World, key, minute, unit};
-use blobdelta::backend::PackState;
+use blobdelta::backend::{Asked, PackState};
 use blobdelta::engine;
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
@@ -94,6 +94,25 @@ pub fn rule_19_giving_up_the_first_load_leaves_a_table_that_was_never_loaded(on:
     assert!(error.to_string().contains("were given up; a fresh run takes what they held"), "{error}");
     let report = world.run(2000);
     assert_eq!((report.run.status, world.numbers()), (Status::Completed, vec![1]));
+}
+
+/// What was asked for without metadata still is; what had metadata and lost it waits for it.
+pub fn rule_19_giving_up_asks_again_as_it_was_asked(on: &Instance) {
+    let mut world = World::new(on);
+    let table = world.table.name.clone();
+    world.run(500);
+    world.blob(1, None, b"without metadata");
+    world.put(2, None, b"with", 10, A);
+    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    world.backend.pend_key(&table, key(1), &asked).unwrap();
+    world.backend.pend_key(&table, key(2), &Asked::of(None, "a scenario")).unwrap();
+    let options = world.options();
+    let left = stopped(&mut world, 1000, &options);
+    assert_eq!(world.numbers(), [1, 2]);
+    engine::give_up(&mut *world.backend, left, None, 600).unwrap();
+    world.withdraw(2);
+    let told = world.run(2000).tables[0].counts.clone().unwrap();
+    assert_eq!((world.numbers(), told.pending), (vec![1], 1));
 }
 
 /// A watermark that somebody has set since is theirs.

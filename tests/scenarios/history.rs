@@ -20,7 +20,7 @@ mod seals;
 use crate::faults::tally;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, unit};
-use blobdelta::backend::Retention;
+use blobdelta::backend::{Asked, Retention};
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::Scope;
@@ -242,7 +242,10 @@ impl History {
             }
             Op::Ask { table, key: number, of } => {
                 let table = self.tables[*table].config.name.clone();
-                self.world.backend.pend_key(&table, key(*number), scopes().get(*of).copied(), "a history").unwrap();
+                self.world
+                    .backend
+                    .pend_key(&table, key(*number), &Asked::of(scopes().get(*of).copied(), "a history"))
+                    .unwrap();
             }
             Op::Run(call, fate) => self.run(call, *fate),
             Op::Resume(nth) => self.resume(*nth),

@@ -29,6 +29,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_5_a_key_without_its_blob_waits_until_it_is_there,
         rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since,
         rule_5_an_operator_can_ask_for_a_key,
+        rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for,
+        rule_5_metadata_that_goes_between_queue_and_copy_takes_its_row_along,
         rule_6_what_no_window_can_catch_is_told,
         rule_6_nothing_is_told_of_keys_that_are_taken,
         rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern,
@@ -69,6 +71,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     tree {
         rule_7_every_ancestor_comes_whatever_its_metadata_or_window,
         rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses,
+        rule_7_an_ancestor_that_no_metadata_names_comes_without_its_blob,
         rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp,
         rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent,
         rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it,
@@ -187,6 +190,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     give_up {
         rule_19_after_giving_up_the_next_run_brings_all_that_the_run_had_settled,
         rule_19_giving_up_the_first_load_leaves_a_table_that_was_never_loaded,
+        rule_19_giving_up_asks_again_as_it_was_asked,
         rule_19_giving_up_takes_back_no_watermark_but_its_own,
         rule_19_a_slice_of_a_run_that_nobody_knows_can_be_given_up,
         rule_19_only_what_the_run_holds_is_given_up,

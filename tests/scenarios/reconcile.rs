@@ -2,7 +2,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, minute, unit};
-use blobdelta::backend::WholeTable;
+use blobdelta::backend::{Asked, WholeTable};
 use blobdelta::model::run::Scope;
 use blobdelta::model::slice::DeletionReason;
 use blobdelta::monitor::Silent;
@@ -78,7 +78,7 @@ fn spoiled(on: &Instance) -> World {
     world.put(12, None, b"excluded", 10, A);
     world.backend.exclude_key(&world.table.name.clone(), key(12), "a scenario").unwrap();
     world.put(13, None, b"pending", 10, A);
-    world.backend.pend_key(&world.table.name.clone(), key(13), None, "a scenario").unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(13), &Asked::of(None, "a scenario")).unwrap();
     world
 }
 

@@ -2,7 +2,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, unit};
-use blobdelta::backend::PendingRecord;
+use blobdelta::backend::{Asked, PendingRecord};
 use blobdelta::engine::RunReport;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
@@ -36,7 +36,7 @@ fn waiting(world: &mut World) -> Vec<(Option<Scope>, u64)> {
 }
 
 fn ask(world: &mut World, number: u32, scope: Option<Scope>) {
-    world.backend.pend_key(&world.table.name.clone(), key(number), scope, "a scenario").unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(number), &Asked::of(scope, "a scenario")).unwrap();
 }
 
 pub fn rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it(on: &Instance) {
@@ -85,7 +85,8 @@ pub fn rule_17_what_everybody_asks_for_comes_once_to_every_scope(on: &Instance) 
 pub fn rule_17_what_is_asked_for_before_any_watermark_is_kept(on: &Instance) {
     let mut world = World::new(on);
     world.blob(1, None, b"without metadata");
-    ask(&mut world, 1, None);
+    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    world.backend.pend_key(&world.table.name.clone(), key(1), &asked).unwrap();
     let _ = run(&mut world, 1000, of(A));
     assert_eq!(world.numbers(), [] as [u32; 0]);
     assert_eq!(waiting(&mut world), [(None, 1), (Some(of(A)), 1)]);

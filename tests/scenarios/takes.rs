@@ -2,7 +2,8 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute};
-use blobdelta::model::run::Status;
+use blobdelta::backend::Asked;
+use blobdelta::model::run::{Status, Step};
 use blobdelta::model::time::Timestamp;
 
 pub fn rule_1_the_window_is_half_open_and_exact_to_a_tick(on: &Instance) {
@@ -171,9 +172,51 @@ pub fn rule_5_an_operator_can_ask_for_a_key(on: &Instance) {
     world.blob(1, None, b"without metadata");
     world.run(1000);
     assert_eq!(world.numbers(), [] as [u32; 0]);
-    world.backend.pend_key(&world.table.name.clone(), key(1), None, "asked for").unwrap();
+    let asked = Asked { without_metadata: true, ..Asked::of(None, "asked for") };
+    world.backend.pend_key(&world.table.name.clone(), key(1), &asked).unwrap();
     world.run(2000);
     assert_eq!(world.slice()[&key(1)].modified, None);
+}
+
+/// Nothing but its metadata says whose a row is: one that has none is handed to nobody, however it came to be waited for.
+pub fn rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for(on: &Instance) {
+    let mut world = World::new(on);
+    let table = world.table.name.clone();
+    world.stamp(1, 10, A);
+    world.blob(2, None, b"asked for as its metadata has it");
+    world.put(3, None, b"excluded", 10, X);
+    world.backend.exclude_key(&table, key(3), "a scenario").unwrap();
+    world.run(1000);
+    world.withdraw(1);
+    world.blob(1, None, b"withdrawn before it came");
+    world.backend.pend_key(&table, key(2), &Asked::of(None, "a scenario")).unwrap();
+    world.withdraw(3);
+    assert!(world.backend.include_key(&table, key(3)).unwrap());
+    let told = world.run(9000).tables[0].counts.clone().unwrap();
+    assert_eq!((world.numbers(), told.pending), (vec![], 3));
+    // What has metadata again is waited for still.
+    world.stamp(1, 10, A);
+    world.stamp(2, 10, A);
+    world.run(20_000);
+    assert_eq!(world.numbers(), [1, 2]);
+    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    world.backend.pend_key(&table, key(3), &asked).unwrap();
+    world.run(30_000);
+    assert_eq!(world.numbers(), [3]);
+    assert_eq!(world.run(40_000).tables[0].counts.clone().unwrap().pending, 0);
+}
+
+pub fn rule_5_metadata_that_goes_between_queue_and_copy_takes_its_row_along(on: &Instance) {
+    let mut world = World::new(on);
+    world.stamp(1, 10, A);
+    world.run(1000);
+    world.blob(1, None, b"late");
+    world.at(9000);
+    let run = world.start_run();
+    let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
+    world.withdraw(1);
+    while world.backend.run_batch(&table_run, Step::Roots, 2).unwrap().keys > 0 {}
+    assert_eq!(world.numbers(), [] as [u32; 0]);
 }
 
 pub fn rule_6_what_no_window_can_catch_is_told(on: &Instance) {

@@ -269,9 +269,14 @@ impl World {
         let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
     }
 
+    /// Its metadata goes, and its row stays.
+    pub fn withdraw(&mut self, number: u32) {
+        let _ = self.backend.delete(&self.table.metadata, ("RowId", key(number))).unwrap();
+    }
+
     pub fn remove(&mut self, number: u32) {
         self.lose(number);
-        let _ = self.backend.delete(&self.table.metadata, ("RowId", key(number))).unwrap();
+        self.withdraw(number);
     }
 
     pub fn log_deletion(&mut self, number: u32, deleted: i64) {

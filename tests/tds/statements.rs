@@ -12,8 +12,8 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention, TargetFit,
-    TargetSpec, TombstoneRow,
+    AdoptedBundle, AppliedBundle, Asked, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention,
+    TargetFit, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
@@ -189,7 +189,7 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.save_table(&config()));
     tried(session.save_table(&TableConfig::new(name("X.dbo.Files"), name("X.dbo.Files"))));
     tried(session.source_columns(&config()));
-    tried(session.pend_key(&files(), key(), None, "asked for"));
+    tried(session.pend_key(&files(), key(), &Asked::of(None, "asked for")));
     tried(session.exclude_key(&files(), key(), "unreadable"));
     tried(session.include_key(&files(), key()));
     tried(session.named_keys(&files(), None, 10));

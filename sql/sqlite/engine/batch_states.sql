@@ -18,7 +18,7 @@ UPDATE "#Batch" AS b SET State = CASE
         END
     WHEN NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
-    ) AND NOT (b.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
+    ) AND NOT (b.WithoutMetadata AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id
     )) THEN 'Gone'
     WHEN @Step = 1 AND EXISTS (

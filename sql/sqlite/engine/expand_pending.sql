@@ -1,6 +1,6 @@
 -- Rule 17: what everybody asked for is asked for by this run's scope, and by every scope that has a watermark.
-INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt
+INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt, p.WithoutMetadata
 FROM BlobDeltaPendingKey AS p
 CROSS JOIN (
     SELECT @Scope AS Scope
@@ -18,4 +18,5 @@ CROSS JOIN (
         WHERE TableName = @TableName AND LastHighWaterModifiedOn IS NOT NULL
     ) AS u
 ) AS s
-WHERE p.TableName = @TableName AND p.Scope = '';
+WHERE p.TableName = @TableName AND p.Scope = ''
+ON CONFLICT (TableName, Scope, stream_id) DO UPDATE SET WithoutMetadata = max(WithoutMetadata, excluded.WithoutMetadata);

@@ -11,7 +11,7 @@ WITH Fresh AS (
         b.stream_id,
         b.Place,
         b.WasHeldBack,
-        b.IsPending,
+        b.WithoutMetadata,
         b.Depth,
         b.ParentKey,
         count(m.{MetadataIdColumn}) AS MetadataRows,
@@ -25,7 +25,7 @@ SELECT
     {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
-WHERE (f.MetadataRows > 0 OR (f.IsPending AND @BusinessUnitId IS NULL AND NOT EXISTS (
+WHERE (f.MetadataRows > 0 OR (f.WithoutMetadata AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = f.stream_id
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (f.WasHeldBack AND f.ModifiedOn < @Latest))

@@ -1,7 +1,7 @@
 -- Rules 3, 4 and 5: queues each key of the window once, with the greatest ModifiedOn among its
 -- in-scope metadata rows; keys that the last completed run held back, if they would be held
--- back again; and pending keys of this scope whose rows have come. A run over all units takes one without
--- metadata too.
+-- back again; and pending keys of this scope whose rows have come. A run over all units takes one that no
+-- metadata names where that was asked for.
 -- Every stamp from the window's start on is read, those behind its end too, so that the greatest is
 -- known without looking each key up again.
 -- The keys are numbered in parts of 100,000: the parts follow each other in the order of the keys, the
@@ -38,7 +38,7 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
             AND EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = p.stream_id)
             AND (
                 EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
-                OR (@BusinessUnitId IS NULL AND NOT EXISTS (
+                OR (p.WithoutMetadata AND @BusinessUnitId IS NULL AND NOT EXISTS (
                     SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id
                 ))
             )

@@ -85,11 +85,12 @@ impl Session {
     /// is the previous one again.
     fn ask_again(&self, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
         self.execute(
-            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-             SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaWindowQueue AS q
+            // Copied without a stamp: as one that no metadata named.
+            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+             SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.ModifiedOn IS NULL FROM BlobDeltaWindowQueue AS q
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
              UNION ALL
-             SELECT q.TableName, ?5, q.stream_id, ?3, ?4 FROM BlobDeltaMissingParentsQueue AS q
+             SELECT q.TableName, ?5, q.stream_id, ?3, ?4, 0 FROM BlobDeltaMissingParentsQueue AS q
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
             (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
         )?;

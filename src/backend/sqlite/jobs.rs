@@ -3,7 +3,7 @@
 use super::session::Session;
 use super::sql::Noted;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
@@ -261,14 +261,15 @@ impl Jobs for Session {
         Ok(())
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()> {
-        let scope = scope.map_or(String::new(), |scope| scope.to_string());
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
+        let scope = asked.scope.map_or(String::new(), |scope| scope.to_string());
         let table = &self.table(table)?.name;
         self.transact("pend a key", |session| {
             session.execute(
-                "INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-                 VALUES (?1, ?5, ?2, ?3, ?4) ON CONFLICT (TableName, Scope, stream_id) DO UPDATE SET Reason = ?3",
-                (table, key, reason, session.server_time().utc, scope),
+                "INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+                 VALUES (?1, ?5, ?2, ?3, ?4, ?6) ON CONFLICT (TableName, Scope, stream_id)
+                 DO UPDATE SET Reason = ?3, WithoutMetadata = max(WithoutMetadata, ?6)",
+                (table, key, asked.reason, session.server_time().utc, scope, asked.without_metadata),
             )
         })?;
         Ok(())

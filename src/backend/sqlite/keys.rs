@@ -3,7 +3,7 @@
 use super::finish::{from_json, to_json};
 use super::session::Session;
 use super::sql::Noted;
-use crate::backend::jobs::Jobs as _;
+use crate::backend::jobs::{Asked, Jobs as _};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -16,7 +16,7 @@ const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlite/engine/unknown_nam
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, None, "An exclusion was taken back")?;
+        self.pend_key(table, key, &Asked::of(None, "An exclusion was taken back"))?;
         let delete = "DELETE FROM BlobDeltaExcludedKey WHERE TableName = ?1 AND stream_id = ?2";
         let removed = self.transact("include a key", |session| session.execute(delete, (table, key)))?;
         Ok(removed > 0)

@@ -62,7 +62,7 @@ impl Session {
         let broken = |error| failed("take the keys of a batch", error);
         let mut keys = self.prepare_script("batch_keys", sql, parameters)?;
         let mut keys = keys.raw_query();
-        let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, IsPending, Place, ParentPath)
+        let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, WithoutMetadata, Place, ParentPath)
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let mut into = self.cached(into).map_err(broken)?;
         let mut bytes = 0;

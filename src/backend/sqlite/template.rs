@@ -203,7 +203,7 @@ impl Session {
     pub(super) fn create_batch_tables(&self) -> Result<()> {
         let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
                        Seq INTEGER PRIMARY KEY, stream_id BLOB NOT NULL, WasHeldBack INTEGER NOT NULL DEFAULT 0,
-                       IsPending INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
+                       WithoutMetadata INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
                        Place, ParentPath
                    );
                    CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (

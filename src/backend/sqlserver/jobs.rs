@@ -6,7 +6,7 @@ use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
 use crate::backend::jobs::{
-    BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
@@ -306,13 +306,30 @@ impl Jobs for Session {
         self.client.unit(record).map(drop)
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, scope: Option<Scope>, reason: &str) -> Result<()> {
-        let scope = scope.map_or_else(String::new, |scope| scope.to_string());
-        self.note_key("BlobDeltaPendingKey", Some(scope), table, key, reason)
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
+        let table = &self.table(table)?.name;
+        let scope = asked.scope.map_or_else(String::new, |scope| scope.to_string());
+        let update = Sql::new("UPDATE dbo.BlobDeltaPendingKey SET Reason = ")
+            .bind(asked.reason)
+            .then(", WithoutMetadata = CASE WHEN WithoutMetadata = 1 THEN 1 ELSE ");
+        let update = update.bind(asked.without_metadata).then(" END WHERE TableName = ").bind(table);
+        let update = update.then(" AND stream_id = ").bind(key).then(" AND Scope = ").bind(scope.clone());
+        let insert = Sql::new(
+            "INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, WithoutMetadata, CreatedAt) VALUES (",
+        );
+        let insert = insert.bind(table).then(", ").bind(scope).then(", ").bind(key).then(", ").bind(asked.reason);
+        let insert = insert.then(", ").bind(asked.without_metadata).then(", dbo.ufn_BlobDelta_UtcNow())");
+        self.note_key(&update, &insert)
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
-        self.note_key("BlobDeltaExcludedKey", None, table, key, reason)
+        let table = &self.table(table)?.name;
+        let update = Sql::new("UPDATE dbo.BlobDeltaExcludedKey SET Reason = ").bind(reason).then(" WHERE TableName = ");
+        let update = update.bind(table).then(" AND stream_id = ").bind(key);
+        let insert =
+            Sql::new("INSERT INTO dbo.BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (");
+        let insert = insert.bind(table).then(", ").bind(key).then(", ").bind(reason);
+        self.note_key(&update, &insert.then(", dbo.ufn_BlobDelta_UtcNow())"))
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
@@ -358,27 +375,8 @@ impl Session {
         }
     }
 
-    /// A list of keys that are of a scope has a column for it.
-    fn note_key(
-        &mut self,
-        list: &str,
-        scope: Option<String>,
-        table: &TableName,
-        key: Guid,
-        reason: &str,
-    ) -> Result<()> {
-        let table = &self.table(table)?.name;
-        let mut update = Sql::new(format!("UPDATE dbo.{list} SET Reason = ")).bind(reason);
-        update = update.then(" WHERE TableName = ").bind(table).then(" AND stream_id = ").bind(key);
-        let of_scope = if scope.is_some() { "Scope, " } else { "" };
-        let into = format!("INSERT INTO dbo.{list} ({of_scope}TableName, stream_id, Reason, CreatedAt) VALUES (");
-        let mut insert = Sql::new(into);
-        if let Some(scope) = scope {
-            update = update.then(" AND Scope = ").bind(scope.clone());
-            insert = insert.bind(scope).then(", ");
-        }
-        insert = insert.bind(table).then(", ").bind(key).then(", ").bind(reason);
-        insert = insert.then(", dbo.ufn_BlobDelta_UtcNow())");
+    /// The entry of a key is changed where it has one, and else made.
+    fn note_key(&mut self, update: &Sql<'_>, insert: &Sql<'_>) -> Result<()> {
         let doing = "note a key";
         self.client.transact(doing, |client| {
             if client.execute(doing, update.clone())? == 0 {

@@ -4,7 +4,7 @@ use super::jobs::text_at;
 use super::session::Session;
 use super::sql::Sql;
 use super::values::Fields;
-use crate::backend::jobs::Jobs as _;
+use crate::backend::jobs::{Asked, Jobs as _};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::backend::slices::Slices as _;
 use crate::error::Result;
@@ -17,7 +17,7 @@ const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlserver/unknown_names.s
 impl Keys for Session {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, None, "An exclusion was taken back")?;
+        self.pend_key(table, key, &Asked::of(None, "An exclusion was taken back"))?;
         let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
         let delete = delete.then(" AND stream_id = ").bind(key);
         self.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
