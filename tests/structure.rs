@@ -13,6 +13,8 @@ mod imports;
 mod links;
 #[path = "structure/measures.rs"]
 mod measures;
+#[path = "structure/plans.rs"]
+mod plans;
 #[path = "structure/source.rs"]
 mod source;
 

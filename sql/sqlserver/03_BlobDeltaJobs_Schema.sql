@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 10.
+-- 03: the job database BlobDeltaJobs. Version 11.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, on any earlier state of itself, by the program or by
@@ -31,7 +31,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
     );
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 10)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 11)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -658,11 +658,13 @@ BEGIN
     WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaPendingKey AS o
         WHERE o.TableName = @TableName AND o.Scope = dbo.BlobDeltaPendingKey.Scope AND o.stream_id = dbo.BlobDeltaPendingKey.stream_id
-    );
+    )
+    OPTION (RECOMPILE);
     UPDATE dbo.BlobDeltaExcludedKey SET TableName = @TableName
     WHERE LOWER(TableName) = LOWER(@TableName) AND TableName <> @TableName AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaExcludedKey AS o WHERE o.TableName = @TableName AND o.stream_id = dbo.BlobDeltaExcludedKey.stream_id
-    );
+    )
+    OPTION (RECOMPILE);
 END;
 GO
 -- These two are the one place that says on which server the job database stands, so that a test can move it. A
@@ -818,7 +820,8 @@ BEGIN
     SET @Name = (SELECT d.name FROM sys.databases AS d WHERE d.database_id = DB_ID(@Db));
     IF @Name IS NULL
     BEGIN
-        SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it');
+        SET @Message = CONCAT(N'there is no database ', @Db, N', or this login may not see it',
+            CASE WHEN @Role = N'Target' THEN N'; slices are made by blobdelta deploy, or by usp_BlobDelta_MakeSlice for each table' ELSE N'' END);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF OBJECT_ID(N'tempdb..#BlobDeltaCatalog') IS NOT NULL
@@ -1341,10 +1344,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 10;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 11;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 10
+SELECT N'03_BlobDeltaJobs_Schema.sql', 11
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

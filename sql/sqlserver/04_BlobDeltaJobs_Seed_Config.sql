@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 12.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 13.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 12)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 13)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -221,7 +221,8 @@ FROM (
     UNION
     SELECT t.{ParentPathColumn} FROM {TargetTable} AS t
 ) AS a
-INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = a.Path;
+INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = a.Path
+OPTION (RECOMPILE, MAXDOP {MaxDOP});
 
 -- Looked for first, and sorted out then: where both are one statement, a server that cannot know how few rows
 -- a level has may hold each of them against the whole source.
@@ -233,12 +234,14 @@ BEGIN
     FROM #Ancestor AS a
     INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = a.stream_id
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
-    WHERE a.Level = @Level;
+    WHERE a.Level = @Level
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     SET @Level = @Level + 1;
     INSERT INTO #Ancestor (stream_id, Level)
     SELECT DISTINCT f.stream_id, @Level
     FROM #Found AS f
-    WHERE NOT EXISTS (SELECT 1 FROM #Ancestor AS k WHERE k.stream_id = f.stream_id);
+    WHERE NOT EXISTS (SELECT 1 FROM #Ancestor AS k WHERE k.stream_id = f.stream_id)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     SET @Found = @@ROWCOUNT;
 END;
 DROP TABLE #Found;
@@ -253,12 +256,14 @@ WHERE stream_id = @ExcludedStreamId
     OR EXISTS (
         SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e
         WHERE e.TableName = @TableName AND e.stream_id = #Ancestor.stream_id
-    );
+    )
+OPTION (RECOMPILE, MAXDOP {MaxDOP});
 
 UPDATE q SET Processed = 0
 FROM dbo.BlobDeltaMissingParentsQueue AS q
 INNER JOIN #Ancestor AS a ON a.stream_id = q.stream_id
-WHERE q.RunId = @RunId AND q.TableName = @TableName;
+WHERE q.RunId = @RunId AND q.TableName = @TableName
+OPTION (RECOMPILE, MAXDOP {MaxDOP});
 
 INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 SELECT @RunId, @TableName, a.stream_id, MAX({BusinessUnit}), 0, @Now
@@ -268,7 +273,8 @@ WHERE NOT EXISTS (
     SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = a.stream_id
 )
-GROUP BY a.stream_id;
+GROUP BY a.stream_id
+OPTION (RECOMPILE, MAXDOP {MaxDOP});
 
 DROP TABLE #Ancestor;'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL AND QueueName = N'MissingParents');
@@ -379,7 +385,8 @@ BEGIN
         FROM {SourceTable} AS s {SourceHint}
         INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
         WHERE s.{KeyColumn} = #Batch.stream_id
-    );
+    )
+    OPTION (MAXDOP {MaxDOP});
     CREATE TABLE #Parent (ParentKey uniqueidentifier NOT NULL PRIMARY KEY, AtKey uniqueidentifier NULL, Depth int NOT NULL);
     INSERT INTO #Parent (ParentKey, AtKey, Depth)
     SELECT DISTINCT ParentKey, ParentKey, 0 FROM #Batch WHERE ParentKey IS NOT NULL;
@@ -392,14 +399,17 @@ BEGIN
             INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
             WHERE s.{KeyColumn} = #Parent.AtKey
         )
-        WHERE AtKey IS NOT NULL;
+        WHERE AtKey IS NOT NULL
+        OPTION (MAXDOP {MaxDOP});
         SET @Left = (SELECT COUNT(*) FROM #Parent WHERE AtKey IS NOT NULL);
         SET @Turn = @Turn + 1;
     END;
-    SET @Key = (
+    SELECT @Key = (
         SELECT MIN(b.stream_id) FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey WHERE p.Depth >= 512
-    );
-    UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey;
+    )
+    OPTION (MAXDOP {MaxDOP});
+    UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey
+    OPTION (MAXDOP {MaxDOP});
     DROP TABLE #Parent;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchSizes', 0, 0, N'
     -- A batch ends with the row that reaches @BatchSize, here a number of bytes: each is one transaction, and is in the log as a whole.
@@ -408,10 +418,12 @@ BEGIN
     SELECT b.stream_id, COALESCE(b.Seq, 0), COALESCE(MAX({RowBytes}), 0)
     FROM #Batch AS b
     LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
-    GROUP BY b.stream_id, b.Seq;
+    GROUP BY b.stream_id, b.Seq
+    OPTION (MAXDOP {MaxDOP});
     -- No column of a slice holds these: they are left, each for itself.
     UPDATE #Batch SET State = N''TooLarge''
-    WHERE @Step <> 2 AND stream_id IN (SELECT z.stream_id FROM #Size AS z WHERE z.Bytes > dbo.ufn_BlobDelta_LargestValue());
+    WHERE @Step <> 2 AND stream_id IN (SELECT z.stream_id FROM #Size AS z WHERE z.Bytes > dbo.ufn_BlobDelta_LargestValue())
+    OPTION (MAXDOP {MaxDOP});
     DELETE FROM #Batch
     WHERE stream_id IN (
         SELECT w.stream_id
@@ -421,7 +433,8 @@ BEGIN
             WHERE @Step = 2 OR z.Bytes <= dbo.ufn_BlobDelta_LargestValue()
         ) AS w
         WHERE w.BytesBefore >= @BatchSize
-    );
+    )
+    OPTION (MAXDOP {MaxDOP});
     DROP TABLE #Size;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchStates', 0, 0, N'
     -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
@@ -445,11 +458,12 @@ BEGIN
         WHEN @Step = 1 AND EXISTS (
             SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
         ) THEN N''Moved''
-    END;');
+    END
+    OPTION (MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Survey', 0, 0, N'
     -- Rules 19 and 20: what the types of a server let through. @Json says what is wrong, if anything is.
     SET @Json = NULL;
-    SET @Key = (
+    SELECT @Key = (
         SELECT MIN(d.stream_id)
         FROM (
             SELECT s.{KeyColumn} AS stream_id FROM {SourceTable} AS s {SourceHint}
@@ -458,20 +472,22 @@ BEGIN
         WHERE (@ExcludedStreamId IS NULL OR d.stream_id <> @ExcludedStreamId) AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = d.stream_id
         )
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Key IS NOT NULL
         SET @Json = CONCAT(N''two rows of the source have this key, '', LOWER(CONVERT(nvarchar(36), @Key)),
             N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
     ELSE
-        SET @Json = (
+        SELECT @Json = (
             SELECT TOP (1) CONCAT(N''the key '', CONVERT(nvarchar(80), m.{MetadataIdColumn}), N'' of the metadata is no uniqueidentifier; mend it in the column that MetadataIdColumn names'')
             FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
-        );');
+        )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
     -- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now:
     -- a source that was restored. One that moved to another business unit has its newest stamp there.
-    SET @Rows = (
+    SELECT @Rows = (
         SELECT COUNT(*)
         FROM (
             SELECT TOP (10000) t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
@@ -483,7 +499,8 @@ BEGIN
             SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = n.stream_id
         )
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectKeys', 0, 0, N'
     -- Rule 21. @Json says what is suspect, if anything is; with fewer than 20 of them a sample of the table decides too.
     DECLARE @Accepted int = (SELECT AcceptedAbsentPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
@@ -500,7 +517,8 @@ BEGIN
         END AS IsLost
         FROM #Window AS q
         WHERE q.IsPending = 0 AND q.WasHeldBack = 0
-    ) AS k;
+    ) AS k
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Lost * 100 > @Of * @Accepted
     BEGIN
         SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
@@ -517,7 +535,8 @@ BEGIN
                     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
                     ORDER BY m.{MetadataModifiedOnCol} DESC
                 ) AS n
-            ) AS k;
+            ) AS k
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
             IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
         END;
         IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
@@ -535,7 +554,8 @@ BEGIN
     SET @Json = NULL;
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(CASE WHEN t.DeltaParentKey IS NULL THEN 1 ELSE 0 END), 0)
     FROM {TargetTable} AS t
-    WHERE t.DeltaStep = 3 AND t.{ParentPathColumn} IS NOT NULL;
+    WHERE t.DeltaStep = 3 AND t.{ParentPathColumn} IS NOT NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Lost * 100 > @Of * @Accepted
     BEGIN
         SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
@@ -551,7 +571,8 @@ BEGIN
                     SELECT TOP (1000) s.{ParentPathColumn} AS ParentPath FROM {SourceTable} AS s {SourceHint}
                     WHERE s.{ParentPathColumn} IS NOT NULL
                 ) AS n
-            ) AS k;
+            ) AS k
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
             IF @WholeOf >= 20 AND (@WholeLost * 100 + @WholeOf - 1) / @WholeOf > @Percent SET @Percent = (@WholeLost * 100 + @WholeOf - 1) / @WholeOf;
         END;
         IF @Of >= 20 OR (@WholeOf >= 20 AND @WholeLost * 100 > @WholeOf * @Accepted)
@@ -583,7 +604,8 @@ BEGIN
         END AS IsLost
         FROM dbo.BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
-    ) AS h;
+    ) AS h
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
     BEGIN
         SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
@@ -613,7 +635,8 @@ BEGIN
         END AS IsLost
         FROM {SliceSchema}.BlobDeltaDeletion AS d
         WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
-    ) AS h;
+    ) AS h
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
     BEGIN
         SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
@@ -635,7 +658,8 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = t.stream_id
         )
-    GROUP BY t.stream_id;');
+    GROUP BY t.stream_id
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
     -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
@@ -681,7 +705,8 @@ BEGIN
                 OR (l.Reason = N''LeftScope'' AND l.BusinessUnit IS NULL AND @BusinessUnitId IS NULL)
             )
     ) AS d
-    WHERE d.Newest = 1;');
+    WHERE d.Newest = 1
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ToldDeletions', 0, 0, N'
     -- Rule 15: what this slice says was deleted, or left, its scope has been told.
     INSERT INTO dbo.BlobDeltaToldDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
@@ -691,7 +716,8 @@ BEGIN
         SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
         WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
             AND t.IsDeletion = CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn = d.DeletedOn
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
     -- Rule 6: keys with a metadata row in the window that no run of this scope takes: excluded by name, of another unit or
     -- none, or left out by the table''s filter alone. An excluded key is counted as nothing else.
@@ -772,7 +798,7 @@ BEGIN
         SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart
     )
     WHERE RunId = @RunId AND TableName = @TableName
-    OPTION (MAXDOP {MaxDOP});');
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SliceCounts', 0, 0, N'
     -- What the slice holds. Late are rows of steps 1 and 3 before the window.
     SELECT @Json = CONCAT(
@@ -797,7 +823,8 @@ BEGIN
     UPDATE t SET DeltaParentKey = s.{KeyColumn}
     FROM {TargetTable} AS t
     INNER JOIN {SourceTable} AS s {SourceHint} ON s.{PathColumn} = t.{ParentPathColumn}
-    WHERE t.DeltaParentKey IS NULL;');
+    WHERE t.DeltaParentKey IS NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'MendDepths', 1, 0, N'
     -- Rule 13: a parent stands before its children also where rows moved between two batches.
     DECLARE @Left bigint = 1, @Turn int = 0;
@@ -806,24 +833,29 @@ BEGIN
         UPDATE c SET DeltaDepth = p.DeltaDepth + 1
         FROM {TargetTable} AS c
         INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
-        WHERE c.DeltaDepth <> p.DeltaDepth + 1;
+        WHERE c.DeltaDepth <> p.DeltaDepth + 1
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SET @Left = @@ROWCOUNT;
         SET @Turn = @Turn + 1;
     END;
     IF @Left > 0
-        SET @Key = (
+        SELECT @Key = (
             SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
             WHERE c.DeltaDepth <> p.DeltaDepth + 1
-        );');
+        )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'TruncateSlice', 0, 0, N'
     -- At once and with hardly any log, where this login may (ALTER) and no foreign key or indexed view hangs on the table.
     TRUNCATE TABLE {TargetTable};');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptySlice', 0, 0, N'
-    DELETE TOP (@BatchSize) FROM {TargetTable};
+    DELETE TOP (@BatchSize) FROM {TargetTable}
+    OPTION (MAXDOP {MaxDOP});
     SET @Rows = @@ROWCOUNT;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'EmptyDeletions', 0, 0, N'
-    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName;
-    SET @Rows = (SELECT COUNT(*) FROM {TargetTable});');
+    DELETE FROM {SliceSchema}.BlobDeltaDeletion WHERE TableName = @TableName
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    SELECT @Rows = (SELECT COUNT(*) FROM {TargetTable})
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NewUnits', 0, 1, N'
     -- Rule 12: units in scope now that no completed run over all units has seen.
     INSERT INTO #Unit (BusinessUnitId)
@@ -832,7 +864,8 @@ BEGIN
     WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn} AND k.IsKnownToAllRuns = 1
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBack', 0, 0, N'
     -- Rule 17: a key that was logged as having left this scope, and whose row is in it or in this slice, has not.
     DELETE d
@@ -843,7 +876,8 @@ BEGIN
             AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
         )
         OR (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = d.stream_id) > 0
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedKeys', 0, 1, N'
     -- Rule 17: what the slice of a business unit''s run hands out. An ancestor out of the unit''s scope came without
     -- its blobs, and has no business unit.
@@ -852,7 +886,8 @@ BEGIN
         IsWhole = CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE k.IsWhole END
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
-    WHERE k.TableName = @TableName AND k.Scope = @Scope;
+    WHERE k.TableName = @TableName AND k.Scope = @Scope
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
     SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn,
         CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE 0 END
@@ -860,7 +895,8 @@ BEGIN
     WHERE NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
     -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
     -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
@@ -878,7 +914,8 @@ BEGIN
         ELSE 0
     END
     FROM {SliceSchema}.BlobDeltaDeletion AS d
-    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'';
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later
     -- one than was handed out, where a run started later than this one), so that this outranks nothing there.
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
@@ -904,7 +941,8 @@ BEGIN
             OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = k.stream_id))
         )
         AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
-        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = k.stream_id);');
+        AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = k.stream_id)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
     -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
     -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
@@ -922,7 +960,8 @@ BEGIN
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
                     WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
                 ))
-        );
+        )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SET @Left = @@ROWCOUNT;
     END;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBehind', 1, 0, N'
@@ -939,7 +978,8 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = l.stream_id
-        );');
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AncestorStamps', 1, 0, N'
     -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it
     -- before. First whether it was handed it, and by which stamp, where the ancestor is in this scope no more (one that came
@@ -988,7 +1028,8 @@ BEGIN
         WHERE h.TableName = @TableName AND h.Scope = @Scope AND (h.IsWhole = 0 OR h.ModifiedOn IS NULL OR h.ModifiedOn < @WindowEnd)
             AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id AND {InScope})
     ) AS k ON k.stream_id = t.{KeyColumn}
-    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;
+    WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     UPDATE #Stamp SET Stamp = LeftOn WHERE LeftOn IS NOT NULL AND (Stamp IS NULL OR Stamp < LeftOn);
     -- The server''s clock may have gone back since. Not every server adds to the first of all times.
     UPDATE #Stamp SET Stamp = CONVERT(datetime2(7), ''0001-01-01'') WHERE Stamp IS NULL AND IsHanded = 1 AND @IsLate = 1;
@@ -1008,7 +1049,8 @@ BEGIN
     WHERE s.Stamp <= DATEADD(day, 1, @RunStart) AND (
         @BusinessUnitId IS NULL OR s.Newest >= s.Stamp
         OR (s.Passes = s.Stamp AND (s.Newest IS NULL OR s.DeletedOn >= s.Newest))
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     DROP TABLE #Stamp;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'PassedDeletions', 1, 0, N'
     -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
@@ -1016,7 +1058,8 @@ BEGIN
     FROM dbo.BlobDeltaToldDeletion AS d
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = d.stream_id
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
-        AND t.DeltaStep = 2 AND t.DeltaModifiedOn > d.DeletedOn;');
+        AND t.DeltaStep = 2 AND t.DeltaModifiedOn > d.DeletedOn
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Orphans', 1, 0, N'
     -- Rule 7, before the queue is filled: of the rows whose parents were absent, those are settled whose parents came in a
     -- slice that is not given up any more, that are gone from the source, or that this unit was handed no more.
@@ -1029,7 +1072,8 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = a.stream_id
         ))
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Rows of this scope that came without the key of their parent, which is there now: they come again and bring it. Those
     -- out of scope are ancestors themselves, and come as NeededAncestors says.
     INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
@@ -1047,7 +1091,8 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS k
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = a.stream_id
-        );');
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NeededAncestors', 1, 0, N'
     -- Rules 7 and 17: ancestors out of this scope that its receivers need and no window of it brings: each comes once, and
     -- what lies above it with it. Needed is what stands in the source above a row that is in scope, or that was handed out
@@ -1063,13 +1108,15 @@ BEGIN
             SELECT 1 FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = k.stream_id
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
-        );
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
     INSERT INTO #Candidate (stream_id)
     SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
     UNION ALL
     SELECT d.stream_id FROM dbo.BlobDeltaToldDeletion AS d
-    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL;
+    WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Asked for by name.
     INSERT INTO #Candidate (stream_id)
     SELECT p.stream_id FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.Scope = @Scope;
@@ -1079,7 +1126,8 @@ BEGIN
     FROM dbo.BlobDeltaAbsentParent AS a
     INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
-    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL;
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO #Needed (stream_id)
     SELECT DISTINCT n.stream_id
     FROM #Candidate AS n
@@ -1097,7 +1145,8 @@ BEGIN
                     AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = c.{KeyColumn} AND l.Stays = 0)
                 )
             )
-        );
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
     INSERT INTO #Needed (stream_id)
     SELECT DISTINCT p.{KeyColumn}
@@ -1105,7 +1154,8 @@ BEGIN
     INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
-        AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = p.{KeyColumn});
+        AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = p.{KeyColumn})
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
     SELECT @RunId, @TableName, n.stream_id, MAX({BusinessUnit}), 0, @Now
     FROM #Needed AS n
@@ -1120,7 +1170,8 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = n.stream_id
         )
-    GROUP BY n.stream_id;
+    GROUP BY n.stream_id
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     DROP TABLE #Candidate;
     DROP TABLE #Needed;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AskedAncestors', 1, 0, N'
@@ -1130,14 +1181,16 @@ BEGIN
     INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = q.stream_id
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND p.Scope = @Scope AND t.DeltaStep = 2
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = q.stream_id AND {InScope});');
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = q.stream_id AND {InScope})
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedAncestors', 1, 0, N'
     -- Rule 7: what the receivers of all units have of ancestors out of the scope. Of such a one that came into it all is
     -- noted that is handed out: it may leave again.
     UPDATE k SET ModifiedOn = t.DeltaModifiedOn
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
-    WHERE k.TableName = @TableName AND k.Scope = @Scope AND (k.ModifiedOn IS NULL OR k.ModifiedOn < t.DeltaModifiedOn);
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND (k.ModifiedOn IS NULL OR k.ModifiedOn < t.DeltaModifiedOn)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
     SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn, 0
     FROM {TargetTable} AS t
@@ -1146,13 +1199,15 @@ BEGIN
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
-        );');
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AbsentNoted', 1, 0, N'
     -- Rule 7: a row that comes again is decided anew.
     DELETE a
     FROM dbo.BlobDeltaAbsentParent AS a
     WHERE a.TableName = @TableName AND a.Scope = @Scope
-        AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = a.stream_id);
+        AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = a.stream_id)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Rows whose parent is not in the slice, as usp_BlobDelta_AbsentParents lists them.
     INSERT INTO dbo.BlobDeltaAbsentParent (TableName, Scope, stream_id, ParentKey)
     SELECT @TableName, @Scope, c.{KeyColumn}, c.DeltaParentKey
@@ -1160,14 +1215,16 @@ BEGIN
     WHERE c.{ParentPathColumn} IS NOT NULL AND (
         c.DeltaParentKey IS NULL
         OR NOT EXISTS (SELECT 1 FROM {TargetTable} AS p WHERE p.{KeyColumn} = c.DeltaParentKey)
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Rows of earlier slices whose parent is in this one.
     UPDATE a SET RunId = @RunId
     FROM dbo.BlobDeltaAbsentParent AS a
     INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = p.{KeyColumn}
-    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL;');
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftBare', 0, 1, N'
     -- Rule 17: of what left a business unit, and comes in this slice as an ancestor of another unit that wins there, its
     -- receivers have the whole row no more.
@@ -1177,27 +1234,31 @@ BEGIN
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
         AND (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
-        AND (k.ModifiedOn IS NULL OR t.DeltaModifiedOn >= k.ModifiedOn);');
+        AND (k.ModifiedOn IS NULL OR t.DeltaModifiedOn >= k.ModifiedOn)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WereWhole', 1, 1, N'
     -- Rule 17: of the ancestors of this slice, those that this scope''s receivers have whole: they do again where it is
     -- given up.
     UPDATE q SET WasWhole = 1
     FROM dbo.BlobDeltaMissingParentsQueue AS q
     INNER JOIN dbo.BlobDeltaShippedKey AS k ON k.TableName = q.TableName AND k.stream_id = q.stream_id
-    WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1;');
+    WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
     -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more, unless it
     -- is one of before the row came.
     DELETE d FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND (d.Reason = N''LeftScope'' OR EXISTS (
         SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id AND l.Stays = 0 AND l.LeftOn > d.DeletedOn
-    ));
+    ))
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, l.stream_id, l.LeftOn, @BusinessUnitId, @Now, N''LeftScope''
     FROM #Left AS l
     WHERE l.Stays = 0 AND (l.IsWhole = 1 OR l.IsPassed = 1) AND NOT EXISTS (
         SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = l.stream_id
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- As in AncestorStamps.
     UPDATE {SliceSchema}.BlobDeltaDeletion SET DeletedOn = CASE
         WHEN DeletedOn = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
@@ -1207,12 +1268,14 @@ BEGIN
         SELECT 1 FROM dbo.BlobDeltaRun AS own
         INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
         WHERE own.RunId = @RunId
-    );
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     DELETE FROM dbo.BlobDeltaShippedKey
     WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
         SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d
         WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BackAgain', 0, 1, N'
     -- Rule 17: what left this business unit, was told so or came as an ancestor, and is in it again: with its old stamp it
     -- lies in no window.
@@ -1233,7 +1296,8 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
             WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = b.stream_id
         )
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope});');
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope})
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
     -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
     -- this unit''s to wait for, unless the unit needs it as an ancestor. The runs of the other unit take it by its stamp.
@@ -1249,7 +1313,8 @@ BEGIN
                 SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
             )
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'KnownUnits', 0, 1, N'
     -- Rule 12: the units that a completed run over all units has seen. One that is away, and comes back, is new again:
     -- its changes of meanwhile lie in no window.
@@ -1257,14 +1322,16 @@ BEGIN
     SET IsKnownToAllRuns = CASE
         WHEN BusinessUnitId IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u) THEN 1 ELSE 0
     END
-    WHERE TableName = @TableName;
+    WHERE TableName = @TableName
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
     SELECT DISTINCT @TableName, u.{BusinessUnitIdColumn}, 1
     FROM {BusinessUnitTable} AS u
     WHERE u.{BusinessUnitIdColumn} IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaBusinessUnitWatermark AS k
         WHERE k.TableName = @TableName AND k.BusinessUnitId = u.{BusinessUnitIdColumn}
-    );');
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ListNames', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListNames AS RETURN 0');
@@ -1486,10 +1553,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 12;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 13;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 12
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 13
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

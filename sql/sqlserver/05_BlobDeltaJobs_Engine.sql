@@ -1,4 +1,4 @@
--- 05: the engine. Version 18.
+-- 05: the engine. Version 19.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 18)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 19)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -469,7 +469,8 @@ BEGIN
         EXEC dbo.usp_BlobDelta_CheckScope @TableName, @BusinessUnitId;
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName;
     END;
-    IF @BusinessUnitId IS NOT NULL AND @Known = 0
+    -- Where no table could be resolved each says why, and nobody was asked for the unit.
+    IF @BusinessUnitId IS NOT NULL AND @Known = 0 AND EXISTS (SELECT 1 FROM #Filled)
     BEGIN
         SET @Message = CONCAT(N'no configured table has the business unit ', LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N' in its scope');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
@@ -616,7 +617,8 @@ BEGIN
     UPDATE k SET WithoutMetadata = 1
     FROM dbo.BlobDeltaPendingKey AS k
     INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = k.TableName AND p.stream_id = k.stream_id
-    WHERE k.TableName = @TableName AND k.Scope = N'all' AND k.WithoutMetadata = 0 AND p.Scope = N'' AND p.WithoutMetadata = 1;
+    WHERE k.TableName = @TableName AND k.Scope = N'all' AND k.WithoutMetadata = 0 AND p.Scope = N'' AND p.WithoutMetadata = 1
+    OPTION (RECOMPILE);
     INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
     SELECT p.TableName, s.Scope, p.stream_id, p.Reason, p.CreatedAt, p.WithoutMetadata
     FROM dbo.BlobDeltaPendingKey AS p
@@ -628,7 +630,8 @@ BEGIN
     WHERE p.TableName = @TableName AND p.Scope = N'' AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaPendingKey AS k
         WHERE k.TableName = p.TableName AND k.Scope = s.Scope AND k.stream_id = p.stream_id
-    );
+    )
+    OPTION (RECOMPILE);
     IF EXISTS (SELECT 1 FROM #Scope) DELETE FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = N'';
     DROP TABLE #Scope;
 END;
@@ -708,14 +711,16 @@ BEGIN
                 AND stream_id IN (
                     SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
                     UNION ALL SELECT c.ExcludedStreamId FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
-                );
+                )
+            OPTION (RECOMPILE);
             SET @Dropped = @@ROWCOUNT;
             DELETE FROM dbo.BlobDeltaMissingParentsQueue
             WHERE RunId = @RunId AND TableName = @TableName AND Processed = 0
                 AND stream_id IN (
                     SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
                     UNION ALL SELECT c.ExcludedStreamId FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
-                );
+                )
+            OPTION (RECOMPILE);
             IF @Dropped > 0
             BEGIN
                 SET @QueuedKeys = @QueuedKeys - @Dropped;
@@ -1027,7 +1032,7 @@ BEGIN
             @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
         SET @QueuedKeys = (SELECT COUNT(*) FROM #Window);
-        SET @Counts = CONCAT(
+        SELECT @Counts = CONCAT(
             N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":0,', SUBSTRING(@Json, 2, LEN(@Json) - 2),
             N',"gone":0,"held_back":', (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
             (
@@ -1035,7 +1040,8 @@ BEGIN
                 FROM dbo.BlobDeltaPendingKey
                 WHERE TableName = @TableName AND Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all')
             ), N'}'
-        );
+        )
+        OPTION (RECOMPILE);
         ROLLBACK TRANSACTION;
     END TRY
     BEGIN CATCH
@@ -1417,16 +1423,18 @@ BEGIN
                 UNION ALL
                 SELECT q.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1
-            );
+            )
+            OPTION (RECOMPILE);
         END;
-        SET @Counts = CONCAT(
+        SELECT @Counts = CONCAT(
             SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Told, 2, LEN(@Told) - 2), N',"gone":', @Gone, N',"held_back":',
             (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
             (
                 SELECT CONCAT(N',"pending":', COUNT(*), N',"pending_since":"' + CONVERT(nvarchar(27), MIN(CreatedAt), 126) + N'Z"')
                 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope
             ), N'}'
-        );
+        )
+        OPTION (RECOMPILE);
         -- Rules 11 and 12: never backwards, and a run for one unit moves that unit's alone.
         IF @Unit IS NULL
         BEGIN
@@ -1915,10 +1923,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 18;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 19;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 18
+SELECT N'05_BlobDeltaJobs_Engine.sql', 19
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

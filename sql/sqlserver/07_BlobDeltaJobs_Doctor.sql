@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 20.
+-- 07: a look at the whole deployment. Version 21.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 20)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 21)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -162,7 +162,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Bad nvarchar(20), @RunStart datetime2(7), @WithDeletions bit, @Absent int, @Orphan int, @Blob nvarchar(300), @Sql nvarchar(max),
+    DECLARE @Bad nvarchar(20), @RunStart datetime2(7), @WithDeletions bit, @Absent int, @Orphan int, @Sql nvarchar(max),
         @Name nvarchar(64), @Value nvarchar(max), @Key nvarchar(80), @Of bigint, @Lost bigint, @ChildOf bigint = 0, @ChildLost bigint = 0,
         @UnitOf bigint = 0, @UnitKnown bigint = 0, @WithoutStamp bigint, @Future bigint, @Unknown bigint, @Logged bigint, @FutureDeletions bigint,
         @Parameters nvarchar(1000) = N'@BusinessUnitId uniqueidentifier, @RunStart datetime2(7), @Key nvarchar(80) OUTPUT, @Of bigint OUTPUT,
@@ -177,15 +177,15 @@ BEGIN
         @RunStart = CASE WHEN ModifiedOnIsUtc = 1 THEN dbo.ufn_BlobDelta_UtcNow() ELSE dbo.ufn_BlobDelta_LocalNow() END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     -- Folders have no metadata in many systems; a row with a blob should.
-    SET @Blob = COALESCE((
-        SELECT N's.' + QUOTENAME(MIN(Name)) + N' IS NOT NULL' FROM #Column
-        WHERE Role = N'Source' AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1))
-    ), N'1 = 1');
+    INSERT INTO #Placeholder (Name, Value)
+    SELECT N'Blob', COALESCE(N's.' + QUOTENAME(MIN(Name)) + N' IS NOT NULL', N'1 = 1') FROM #Column
+    WHERE Role = N'Source' AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1));
     SET @Sql = N'
-        SET @Key = (
+        SELECT @Key = (
             SELECT TOP (1) CONVERT(nvarchar(80), m.{MetadataIdColumn}) FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
-        );
+        )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
         IF @Key IS NULL
         BEGIN
             SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
@@ -199,16 +199,16 @@ BEGIN
                     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
                     ORDER BY m.{MetadataModifiedOnCol} DESC
                 ) AS n
-            ) AS k;
-            SET @WithoutStamp = (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope});
-            SET @Future = (
-                SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-                WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-            );
-            SET @Unknown = (
-                SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint}
-                WHERE ' + @Blob + N' AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
-            );
+            ) AS k
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
+            SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
+            SELECT @Future = COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+            WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
+            SELECT @Unknown = COUNT(*) FROM {SourceTable} AS s {SourceHint}
+            WHERE {Blob} AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
         END;';
     IF EXISTS (SELECT 1 FROM #Placeholder WHERE Name = N'ParentPathColumn' AND Value IS NOT NULL)
         SET @Sql = @Sql + N'
@@ -222,7 +222,8 @@ BEGIN
                 SELECT TOP (1000) s.{ParentPathColumn} AS ParentPath FROM {SourceTable} AS s {SourceHint}
                 WHERE s.{ParentPathColumn} IS NOT NULL
             ) AS n
-        ) AS k;';
+        ) AS k
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});';
     IF EXISTS (SELECT 1 FROM #Placeholder WHERE Name = N'MetadataBusinessUnitCol' AND Value IS NOT NULL)
         SET @Sql = @Sql + N'
         SELECT @UnitOf = COUNT(*), @UnitKnown = COALESCE(SUM(k.IsKnown), 0)
@@ -236,7 +237,8 @@ BEGIN
                 WHERE m.{MetadataBusinessUnitCol} IS NOT NULL
                 ORDER BY m.{MetadataModifiedOnCol} DESC
             ) AS n
-        ) AS k;';
+        ) AS k
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});';
     SET @Name = (SELECT MIN(Name) FROM #Placeholder WHERE Value IS NOT NULL);
     WHILE @Name IS NOT NULL
     BEGIN
@@ -526,13 +528,13 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 10 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 12
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 18
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 20
-        UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 3
-        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 3
-        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 5
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 11 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 13
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 19
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 21
+        UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 4
+        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 4
+        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 6
         UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 3
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
@@ -688,10 +690,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 20;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 21;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 20
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 21
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 09: moves and copies of a job database. Version 3.
+-- 09: moves and copies of a job database. Version 4.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
 -- (usp_BlobDelta_CheckServer in script 03). usp_BlobDelta_AddServer says that it moved;
@@ -8,7 +8,7 @@ SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 3)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 4)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 09_BlobDeltaJobs_Servers.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -172,7 +172,8 @@ BEGIN
     IF @HasLeft = 1
     BEGIN
         DELETE FROM dbo.BlobDeltaShippedKey
-        WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (SELECT s.k FROM #BlobDeltaStage AS s);
+        WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (SELECT s.k FROM #BlobDeltaStage AS s)
+        OPTION (RECOMPILE);
         RETURN 0;
     END;
     UPDATE k SET
@@ -180,20 +181,22 @@ BEGIN
         IsWhole = CASE WHEN @IsWhole = 1 THEN 1 ELSE k.IsWhole END
     FROM dbo.BlobDeltaShippedKey AS k
     INNER JOIN #BlobDeltaStage AS s ON s.k = k.stream_id
-    WHERE k.TableName = @TableName AND k.Scope = @Scope;
+    WHERE k.TableName = @TableName AND k.Scope = @Scope
+    OPTION (RECOMPILE);
     INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
     SELECT @TableName, @Scope, s.k, s.vm, @IsWhole
     FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = s.k
-    );
+    )
+    OPTION (RECOMPILE);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 3, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 3;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 4;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'09_BlobDeltaJobs_Servers.sql', 3
+SELECT N'09_BlobDeltaJobs_Servers.sql', 4
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 5.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 6.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 5)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 6)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -219,14 +219,16 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
             WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = q.stream_id
         )
-        GROUP BY q.stream_id;
+        GROUP BY q.stream_id
+        OPTION (RECOMPILE);
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
         -- that it brought are absent again.
         UPDATE k SET IsWhole = 1
         FROM dbo.BlobDeltaShippedKey AS k
         INNER JOIN dbo.BlobDeltaMissingParentsQueue AS q ON q.TableName = k.TableName AND q.stream_id = k.stream_id
-        WHERE k.TableName = @TableName AND k.Scope = @Scope AND q.RunId = @RunId AND q.WasWhole = 1;
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND q.RunId = @RunId AND q.WasWhole = 1
+        OPTION (RECOMPILE);
         UPDATE dbo.BlobDeltaToldDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
         UPDATE dbo.BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it told to have left a unit is to be told again.
@@ -325,10 +327,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 5;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 6;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 5
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 6
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

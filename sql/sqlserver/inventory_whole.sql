@@ -5,4 +5,5 @@ SELECT
         WHERE NOT EXISTS (SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = s.[{KeyColumn}])
     ) AS WithoutMetadata,
     (SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @P1 AND d.Reason = N'Deleted') AS LoggedDeletions,
-    (SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @P1 AND d.DeletedOn > @P2) AS FutureDeletions;
+    (SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @P1 AND d.DeletedOn > @P2) AS FutureDeletions
+OPTION (RECOMPILE);

@@ -14,4 +14,5 @@ FROM (
 WHERE n.TableName IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM dbo.BlobDeltaTableConfig AS c WHERE LOWER(c.TableName) = LOWER(n.TableName)
 )
-ORDER BY n.ListName, n.TableName;
+ORDER BY n.ListName, n.TableName
+OPTION (RECOMPILE);
