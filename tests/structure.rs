@@ -30,13 +30,16 @@ const FUNCTION_MAX_LINES: usize = 70;
 const MAIN_MAX_LINES: usize = 20;
 
 /// Crates, and the one folder of `src` that may name each.
-const CRATES_AT_HOME: [(&str, &str); 9] = [
+const CRATES_AT_HOME: [(&str, &str); 12] = [
     ("rusqlite", "src/backend/sqlite/"),
     ("ssh_key", "src/bundle/signature/"),
     ("object_store", "src/store/"),
     ("reqwest", "src/store/"),
     ("openssl", "src/store/"),
     ("clap", "src/cli/"),
+    ("anstream", "src/cli/out.rs"),
+    ("anstyle", "src/cli/out.rs"),
+    ("terminal_size", "src/cli/out.rs"),
     ("indicatif", "src/cli/"),
     ("ctrlc", "src/cli/"),
     ("rpassword", "src/cli/"),

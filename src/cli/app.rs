@@ -4,34 +4,52 @@ use super::answer::Answer;
 use super::args::{Args, Command, LogFormat};
 use super::exit::Exit;
 use super::json::error_document;
+use super::look::Look;
+use super::out::{Painted, Tone};
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
 use super::table_args::TableCommand;
+use super::text::Text;
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, folders, inspect, key, out, pack, prune, receive,
-    reconcile, replay, run, ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, demo, deploy, doctor, folders, help, inspect, key, look, out, pack, prune,
+    receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use serde_json::Value;
 use std::process::ExitCode;
+
+/// What an error begins with.
+const ERROR: &str = "error:";
 
 /// The whole program.
 pub fn main() -> ExitCode {
     allocator::keep_little();
-    let args = match Args::try_parse() {
+    let args = match parse() {
         Ok(args) => args,
         Err(refused) => return refuse(&refused).into(),
     };
     keep_private(args.group_readable);
-    let progress = Progress::new(args.log_format == LogFormat::Json);
+    out::choose_colours(args.color.into());
+    let progress = Progress::new(args.log_format == LogFormat::Json, args.told());
     match signals::listen().and_then(|()| dispatch(&args, &progress)) {
         Ok(answer) => {
-            let text = if args.json { format!("{}\n", out::json(&answer.json)) } else { answer.text };
+            let look = Look::of_stdout(args.wide);
+            let text = match (args.json, args.quiet) {
+                (true, _) => document(&answer.json),
+                (false, true) => answer.result.painted(&look),
+                (false, false) => answer.text.painted(&look),
+            };
             print(&text, answer.exit).into()
         }
         Err(error) => tell(&error, args.json).into(),
     }
+}
+
+fn parse() -> std::result::Result<Args, clap::Error> {
+    let command = help::laid_out(Args::command()).term_width(look::help_width());
+    Args::from_arg_matches(&command.try_get_matches()?)
 }
 
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
@@ -63,33 +81,49 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
     }
 }
 
+fn document(json: &Value) -> Painted {
+    plain(format!("{}\n", out::json(json)))
+}
+
+fn plain(text: String) -> Painted {
+    Text::from(text).painted(&Look::of_stdout(false))
+}
+
 /// Help and version go to stdout; a wrong argument is an error like any other.
 fn refuse(refused: &clap::Error) -> Exit {
     if !refused.use_stderr() {
-        return print(&refused.render().to_string(), Exit::Done);
+        return print(&plain(refused.render().to_string()), Exit::Done);
     }
     if std::env::args_os().any(|arg| arg == "--json") {
         let text = refused.render().to_string();
-        let what = text.trim().trim_start_matches("error: ").to_owned();
+        let what = text.trim().trim_start_matches(ERROR).trim_start().to_owned();
         return tell(&Error::usage(what), true);
     }
-    _ = out::tell(&refused.render().to_string());
+    let (head, rest) = (ERROR, refused.render().to_string());
+    let mut text = Text::new();
+    if let Some(rest) = rest.strip_prefix(head) {
+        text.add(Tone::Bad, head);
+        text += rest;
+    } else {
+        text += &rest;
+    }
+    _ = out::tell(&text.painted(&Look::of_stdout(false)));
     Exit::Usage
 }
 
 fn tell(error: &Error, json: bool) -> Exit {
     if json {
-        return print(&format!("{}\n", out::json(&error_document(error))), exit_of(error));
+        return print(&document(&error_document(error)), exit_of(error));
     }
-    _ = out::tell(&error_text(error));
+    _ = out::tell(&error_text(error).painted(&Look::of_stdout(false)));
     exit_of(error)
 }
 
 /// Prints to stdout. A reader that went away is no failure; a full disk is.
-fn print(text: &str, exit: Exit) -> Exit {
+fn print(text: &Painted, exit: Exit) -> Exit {
     match out::print(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            out::tell_line(&format!("error: cannot write to stdout: {error}"));
+            out::tell_line(Tone::Bad, ERROR, &format!(" cannot write to stdout: {error}"));
             Exit::Failed
         }
         _ => exit,

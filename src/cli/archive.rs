@@ -68,5 +68,6 @@ fn publish(
         clean(&place),
         bytes(published.payload_bytes())
     );
-    Ok(Answer::done(text, json!({"bundle": place, "root_sha256": root, "adopted": adopted})))
+    let json = json!({"bundle": place, "root_sha256": root, "adopted": adopted});
+    Ok(Answer::done(text, json).with_result([place]))
 }

@@ -6,6 +6,7 @@ use super::chain::ChainArgs;
 use super::instance::Instance;
 use super::key::KeyCommand;
 use super::login::Login;
+use super::out::ColorChoice;
 use super::pack::PackArgs;
 use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
@@ -26,24 +27,86 @@ use std::path::PathBuf;
 /// Captures what changed in blob tables since the last run, as a slice and as a bundle of
 /// Parquet files that can be checked.
 #[derive(Debug, Parser)]
-#[command(name = "blobdelta", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "blobdelta", version, about, after_help = EXIT_CODES)]
 pub struct Args {
     /// Print one JSON document instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
 
+    /// Show all columns of tables, with every digit of their times, however wide they get
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub wide: bool,
+
+    /// Print nothing but errors and warnings, and what a script goes on with, such as the path of a bundle, a line each
+    #[arg(long, short, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say on stderr what is done, step by step
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
+    pub verbose: bool,
+
+    /// Colours; `auto` shows them on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+
     /// How progress is written to stderr; `text` shows a bar on a terminal
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
 
     /// Let your group read the files that are made; else they are for you alone. In a drop folder its
     /// own permissions decide
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub group_readable: bool,
 
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Heading of the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
+impl Args {
+    /// How much is said on stderr.
+    pub fn told(&self) -> Told {
+        match (self.quiet, self.verbose) {
+            (true, _) => Told::Warnings,
+            (false, false) => Told::Usual,
+            (false, true) => Told::Everything,
+        }
+    }
+}
+
+/// How much is said while a command works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// What nobody may overlook.
+    Warnings,
+    /// Beside it, how far the work is.
+    Usual,
+    /// Each step of it.
+    Everything,
+}
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Where the stream is a terminal that has them, and NO_COLOR is not set
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
 }
 
 const EXIT_CODES: &str = "\
@@ -158,7 +221,8 @@ pub struct DoctorArgs {
 #[command(after_help = "\
 Without --run: the latest 50 runs, and the watermark and lease of every table. With --run: the
 tables, batches, missing parents and bundles of that run. Columns have the names that they have in
-the job database. Times that end in Z are UTC; a window's are in the clock of its table.
+the job database; --wide shows all of them, as --json does. Times that end in Z are UTC; a window's are in
+the clock of its table.
 
 Examples:
   blobdelta status --connection sqlite:./instance

@@ -4,9 +4,11 @@ use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
-use super::out::{self, clean};
+use super::look::Look;
+use super::out::{Tone, clean};
 use super::render::{self, bytes, counted, reasons};
-use super::table::Table;
+use super::table::{Cell, Table, line, plain, time};
+use super::text::Text;
 use crate::chain::{self, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, Survey};
 use crate::durable::{Local, write_file};
 use crate::error::{Kind, Result};
@@ -18,8 +20,6 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Columns of a line without a terminal.
-const PLAIN_WIDTH: usize = 80;
 /// Of the first bundle that is here, whatever its window.
 const NOT_THE_START: &str = "not the start of the chain: a target needs the bundle before it, root sha256";
 /// Overlaps that are told one by one; every window overlaps the one before by the buffer.
@@ -61,7 +61,9 @@ pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }
     let exit = exit_of(&survey);
-    Ok(Answer { text: text(&survey, out::width().unwrap_or(PLAIN_WIDTH)), json: document(&survey), exit })
+    let text = text(&survey, Look::of_stdout(false).width);
+    let result = if exit == Exit::Done { Text::new() } else { text.clone() };
+    Ok(Answer { text, result, json: document(&survey), exit })
 }
 
 /// What a survey ends with.
@@ -89,10 +91,11 @@ pub fn faults(survey: &Survey) -> Vec<String> {
     survey.chains.iter().flat_map(of).collect()
 }
 
-fn text(survey: &Survey, width: usize) -> String {
-    let mut text = String::new();
+fn text(survey: &Survey, width: usize) -> Text {
+    let mut text = Text::new();
     if !survey.chains.is_empty() {
-        let _ = writeln!(text, "{}\n{}", table(&survey.chains).text(), chain::timeline(&survey.chains, width));
+        text.table(&table(&survey.chains));
+        let _ = writeln!(text, "\n{}", chain::timeline(&survey.chains, width));
     }
     for (nth, chain) in survey.chains.iter().enumerate() {
         told(&mut text, nth + 1, chain, survey);
@@ -123,34 +126,35 @@ fn sums(chain: &Chain) -> [u64; 3] {
 }
 
 fn table(chains: &[Chain]) -> Table {
-    let mut table = Table::new(&[
-        "Chain",
-        "TableName",
-        "Scope",
-        "FirstWindow",
-        "LastWindow",
-        "Bundles",
-        "Rows",
-        "Tombstones",
-        "Size",
-        "Gaps",
-        "Overlaps",
+    let mut table = Table::new([
+        plain("Chain"),
+        time("From"),
+        time("To"),
+        plain("Bundles"),
+        plain("Gaps"),
+        plain("Rows").if_room(),
+        plain("Size").if_room(),
+        plain("Tombstones").if_room(),
+        plain("Overlaps").if_room(),
+        line("TableName"),
+        line("Scope"),
     ]);
     for (nth, chain) in chains.iter().enumerate() {
         let [rows, tombstones, size] = sums(chain);
-        let window = |link: Option<&ChainLink>| link.map(|link| render::window(&link.link.window));
+        let whole = chain.span();
+        let (from, to) = render::window_bounds(&Window { start: whole.start, end: whole.end, clock: chain.clock() });
         table.push([
             (nth + 1).into(),
+            from.into(),
+            to.into(),
+            chain.links.len().into(),
+            Cell::toned(if chain.gaps.is_empty() { Tone::Plain } else { Tone::Bad }, chain.gaps.len()),
+            rows.into(),
+            bytes(size).into(),
+            tombstones.into(),
+            chain.overlaps.len().into(),
             chain.id.table.to_string().into(),
             chain.id.scope.to_string().into(),
-            window(chain.links.first()).into(),
-            window(chain.links.last()).into(),
-            chain.links.len().into(),
-            rows.into(),
-            tombstones.into(),
-            bytes(size).into(),
-            chain.gaps.len().into(),
-            chain.overlaps.len().into(),
         ]);
     }
     table
@@ -161,7 +165,7 @@ fn span_text(chain: &Chain, span: Span) -> String {
     format!("{}  {}", render::window(&window), duration(span.ticks()))
 }
 
-fn told(text: &mut String, nth: usize, chain: &Chain, survey: &Survey) {
+fn told(text: &mut Text, nth: usize, chain: &Chain, survey: &Survey) {
     if let Some(previous) = chain.begins_after {
         let _ = writeln!(text, "{nth}    begins   {NOT_THE_START} {previous}");
     }

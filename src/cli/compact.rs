@@ -39,5 +39,6 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
         clean(&place),
         bytes(published.payload_bytes())
     );
-    Ok(Answer::done(text, json!({"bundle": place, "root_sha256": root, "adopted": published.adopted()})))
+    let json = json!({"bundle": place, "root_sha256": root, "adopted": published.adopted()});
+    Ok(Answer::done(text, json).with_result([place]))
 }

@@ -33,16 +33,15 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
     let report = played?;
     let failed = report.server.as_ref().is_some_and(|server| !server.is_good());
     let exit = if failed { Exit::Failed } else { Exit::Done };
-    Ok(Answer { text: String::new(), json: object(&report), exit })
+    Ok(Answer::done(String::new(), object(&report)).ending(exit))
 }
 
 /// A reader that went away does not end the demo.
 fn tell(line: &str, to_stderr: bool) {
-    let line = format!("{line}\n");
-    let _ = match to_stderr {
-        true => out::tell(&line),
-        false => out::print(&line),
-    };
+    match to_stderr {
+        true => out::tell_line(out::Tone::Plain, "", line),
+        false => _ = out::print_plain(&format!("{line}\n")),
+    }
 }
 
 /// Writes the files that come with this program to where the demo takes them from.

@@ -2,8 +2,9 @@
 
 use super::answer::Answer;
 use super::args::DeployArgs;
-use super::out::clean;
-use super::table::Table;
+use super::out::{Tone, clean};
+use super::table::{Cell, Table, plain, prose};
+use super::text::Text;
 use crate::backend::{Backend, DeployStep, Servers};
 use crate::engine::{self, Adoption};
 use crate::error::{Error, Result};
@@ -28,13 +29,19 @@ pub fn run(args: &DeployArgs, monitor: &dyn Monitor) -> Result<Answer> {
         steps.extend(adopted(&engine::adopt(backend.as_mut(), place, &args.access.read()?, monitor)?, place));
     }
     let source_id = backend.source_id()?;
-    let mut table = Table::new(&["Name", "Outcome", "NeedsAttention"]);
+    let mut table = Table::new([plain("NeedsAttention"), plain("Name"), prose("Outcome")]);
     for step in &steps {
-        table.push([step.name.clone().into(), step.outcome.clone().into(), step.needs_attention.into()]);
+        let tone = if step.needs_attention { Tone::Care } else { Tone::Plain };
+        table.push([
+            Cell::toned(tone, step.needs_attention),
+            step.name.clone().into(),
+            Cell::toned(tone, step.outcome.clone()),
+        ]);
     }
-    let text = format!("{}\n{}source id {source_id}\n", backend.describe(), table.text());
     let servers = backend.servers()?;
-    let text = format!("{text}server {}\n", servers.here);
+    let mut text = Text::from(format!("{}\n", backend.describe()));
+    text.table(&table);
+    text += &format!("source id {source_id}\nserver {}\n", servers.here);
     let json = json!({"instance": backend.describe(), "source_id": source_id, "server": server_object(&servers), "steps": table.json()});
     Ok(Answer::done(text, json))
 }

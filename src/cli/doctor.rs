@@ -3,7 +3,9 @@
 use super::answer::Answer;
 use super::args::DoctorArgs;
 use super::exit::Exit;
-use super::table::Table;
+use super::out::Tone;
+use super::table::{Cell, Table, plain, prose};
+use super::text::Text;
 use crate::backend::{Advice, Severity, UnknownName};
 use crate::error::Result;
 use serde_json::json;
@@ -20,22 +22,42 @@ pub fn run(args: &DoctorArgs) -> Result<Answer> {
     let table = advice_table(&advice);
     let count = |severity| advice.iter().filter(|one| one.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let text = format!("{}\n{}{errors} errors, {warnings} warnings\n", backend.describe(), table.text());
+    let mut text = Text::from(format!("{}\n", backend.describe()));
+    text.table(&table);
+    let tone = match (errors, warnings) {
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Care,
+        _ => Tone::Bad,
+    };
+    text.add(tone, &format!("{errors} errors, {warnings} warnings\n"));
     let json = json!({"instance": backend.describe(), "advice": table.json(), "errors": errors, "warnings": warnings});
     let exit = if errors > 0 { Exit::Usage } else { Exit::Done };
-    Ok(Answer { text, json, exit })
+    let wrong: Vec<Advice> = advice.into_iter().filter(|one| one.severity != Severity::Ok).collect();
+    let mut result = Text::new();
+    if !wrong.is_empty() {
+        result.table(&advice_table(&wrong));
+    }
+    Ok(Answer { text, result, json, exit })
 }
 
 /// A line each.
 pub fn advice_table(advice: &[Advice]) -> Table {
-    let mut table = Table::new(&["Severity", "Subject", "Finding", "WhatToDo"]);
+    let mut table = Table::new([plain("Severity"), plain("Subject"), prose("Finding"), prose("WhatToDo")]);
     for one in advice {
         table.push([
-            one.severity.as_str().into(),
+            Cell::toned(tone_of(one.severity), one.severity.as_str()),
             one.subject.clone().into(),
             one.finding.clone().into(),
             one.what_to_do.clone().into(),
         ]);
     }
     table
+}
+
+fn tone_of(severity: Severity) -> Tone {
+    match severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Care,
+        Severity::Ok => Tone::Good,
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::answer::Answer;
 use super::args::InspectArgs;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::{bytes, counted};
-use super::table::Table;
+use super::table::{Table, plain};
+use super::text::Text;
 use crate::bundle::manifest::ColumnInfo;
 use crate::bundle::{Bundle, Container, FileRole, Manifest, TableInfo};
 use crate::error::{Error, Result};
@@ -22,15 +23,17 @@ pub fn run(args: &InspectArgs) -> Result<Answer> {
     let document: Value = serde_json::to_value(manifest)
         .map_err(|error| Error::internal("the manifest cannot be shown").caused_by(error).file(&args.bundle))?;
     let json = json!({"path": args.bundle.display().to_string(), "root_sha256": root, "manifest": document});
-    let mut text = head(manifest, &root.to_string());
+    let mut text = Text::from(head(manifest, &root.to_string()));
     for table in &manifest.tables {
-        text += &table_text(table);
+        text.append(table_text(table));
     }
     for failed in &manifest.failed_tables {
-        let _ = writeln!(text, "{}  not here, because it failed: {}", failed.table, clean(&failed.error));
+        let _ = write!(text, "{}  ", failed.table);
+        text.add(Tone::Bad, "not here, because it failed");
+        let _ = writeln!(text, ": {}", clean(&failed.error));
     }
     text += "only the hashes of the tag files were checked; verify checks all of it\n";
-    Ok(Answer::done(text, json))
+    Ok(Answer::shown(text, json))
 }
 
 fn head(manifest: &Manifest, root: &str) -> String {
@@ -49,12 +52,12 @@ fn head(manifest: &Manifest, root: &str) -> String {
     )
 }
 
-fn table_text(table: &TableInfo) -> String {
+fn table_text(table: &TableInfo) -> Text {
     let sum = |role| {
         let files = table.files.iter().filter(|file| file.role == role);
         files.fold((0, 0, 0), |(n, rows, size), file| (n + 1, rows + file.rows.unwrap_or(0), size + file.bytes))
     };
-    let mut text = format!("{}  scope {}\n", table.name, table.scope.0);
+    let mut text = Text::from(format!("{}  scope {}\n", table.name, table.scope.0));
     let _ = writeln!(text, "  window     {}", super::render::window(&table.window.window()));
     let previous =
         table.previous.map_or_else(|| "none: first of its chain".into(), |link| link.root_sha256.to_string());
@@ -73,12 +76,11 @@ fn table_text(table: &TableInfo) -> String {
         let _ =
             writeln!(text, "  told       not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);
     }
-    let mut columns = Table::new(&["Column", "SqlType", "ArrowType", "Nullable"]);
+    let mut columns = Table::new([plain("Column"), plain("SqlType"), plain("Nullable"), plain("ArrowType").if_room()]);
     for ColumnInfo { name, sql_type, arrow_type, nullable, .. } in &table.columns {
-        columns.push([name.clone().into(), sql_type.clone().into(), arrow_type.clone().into(), (*nullable).into()]);
+        columns.push([name.clone().into(), sql_type.clone().into(), (*nullable).into(), arrow_type.clone().into()]);
     }
-    for line in columns.text().lines() {
-        let _ = writeln!(text, "    {line}");
-    }
-    text + "\n"
+    text.table_in(4, &columns);
+    text += "\n";
+    text
 }

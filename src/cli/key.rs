@@ -3,7 +3,8 @@
 use super::answer::Answer;
 use super::instance::Instance;
 use super::json::utc;
-use super::table::Table;
+use super::table::{Table, ago, plain, prose};
+use super::text::Text;
 use crate::backend::{Asked, Backend};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -168,7 +169,7 @@ fn check_units(backend: &mut dyn Backend, table: &TableName, scope: Scope) -> Re
 
 /// A scope that is empty is every scope.
 fn list(args: &ListArgs) -> Result<Answer> {
-    let mut table = Table::new(&["Key", "State", "Scope", "Reason", "CreatedAt"]);
+    let mut table = Table::new([plain("Key"), plain("State"), ago("CreatedAt"), prose("Scope"), prose("Reason")]);
     let mut backend = args.instance.open(false)?;
     let wanted = args.business_unit.map(Scope::BusinessUnit);
     wanted.map_or(Ok(()), |scope| check_units(backend.as_mut(), &args.table, scope))?;
@@ -177,11 +178,15 @@ fn list(args: &ListArgs) -> Result<Answer> {
         table.push([
             one.key.to_string().into(),
             one.state.as_str().into(),
+            utc(one.created_at).into(),
             scope.into(),
             one.reason.into(),
-            utc(one.created_at),
         ]);
     }
-    let text = if table.is_empty() { "no key of this table is excluded or asked for\n".into() } else { table.text() };
-    Ok(Answer::done(text, json!({"table": args.table, "keys": table.json()})))
+    let mut text = Text::new();
+    match table.is_empty() {
+        true => text += "no key of this table is excluded or asked for\n",
+        false => text.table(&table),
+    }
+    Ok(Answer::shown(text, json!({"table": args.table, "keys": table.json()})))
 }

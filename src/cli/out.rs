@@ -5,6 +5,8 @@
 //! as its number: in text as `\u{202e}`, in JSON as `\u202e`, which is the same string to whoever parses it. No other
 //! module prints.
 
+pub use anstream::ColorChoice;
+use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -56,17 +58,66 @@ pub fn json(value: &Value) -> String {
     text
 }
 
-/// The columns of the terminal, where stdout is one.
-#[cfg(unix)]
-pub fn width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
+/// How a stretch of text is meant; shown as a colour where there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing in particular.
+    #[default]
+    Plain,
+    /// The head of something.
+    Head,
+    /// A verdict: as it should be.
+    Good,
+    /// A verdict: to be looked at.
+    Care,
+    /// A verdict: wrong; an error.
+    Bad,
 }
 
-/// Not known here.
-#[cfg(not(unix))]
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Head => Style::new().bold(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Care => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+        }
+    }
+}
+
+/// Text as it is written to a stream: everything in it shows, and nothing in it steers a terminal but its tones.
+#[derive(Debug, Default)]
+pub struct Painted(String);
+
+impl Painted {
+    /// More text, in a tone.
+    pub fn add(&mut self, tone: Tone, text: &str) {
+        let style = tone.style();
+        self.0.push_str(&format!("{style}{}{style:#}", visible(text)));
+    }
+
+    /// The same without its tones.
+    #[cfg(test)]
+    pub fn plain(&self) -> String {
+        anstream::adapter::strip_str(&self.0).to_string()
+    }
+}
+
+/// Whether tones are shown, on stdout and stderr, for as long as the process lives. Asked for by nobody, they are where
+/// the stream is a terminal that has them, and `NO_COLOR` is not set.
+pub fn choose_colours(choice: ColorChoice) {
+    choice.write_global();
+}
+
+/// The columns of the terminal, where stdout is one.
 pub fn width() -> Option<usize> {
-    None
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// The columns of the terminal, where stderr is one.
+pub fn told_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// Whether stderr is a terminal.
@@ -78,23 +129,36 @@ pub fn tells_a_terminal() -> bool {
 ///
 /// # Errors
 /// Those of the stream.
-pub fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(visible(text).as_bytes())?;
+pub fn print(text: &Painted) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.0.as_bytes())?;
     out.flush()
+}
+
+/// Writes text without tones to stdout.
+///
+/// # Errors
+/// Those of the stream.
+pub fn print_plain(text: &str) -> io::Result<()> {
+    let mut painted = Painted::default();
+    painted.add(Tone::Plain, text);
+    print(&painted)
 }
 
 /// Writes text to stderr, whatever becomes of it.
 ///
 /// # Errors
 /// Those of the stream.
-pub fn tell(text: &str) -> io::Result<()> {
-    io::stderr().lock().write_all(visible(text).as_bytes())
+pub fn tell(text: &Painted) -> io::Result<()> {
+    anstream::stderr().lock().write_all(text.0.as_bytes())
 }
 
-/// Writes a line to stderr. One that cannot be written has nobody to read it.
-pub fn tell_line(text: &str) {
-    _ = tell(&format!("{text}\n"));
+/// Writes a line to stderr, its first words in a tone. One that cannot be written has nobody to read it.
+pub fn tell_line(tone: Tone, head: &str, text: &str) {
+    let mut line = Painted::default();
+    line.add(tone, head);
+    line.add(Tone::Plain, &format!("{text}\n"));
+    _ = tell(&line);
 }
 
 #[cfg(test)]
@@ -115,5 +179,14 @@ mod tests {
         let text = json(&document);
         assert!(!text.chars().any(is_unseen), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
+    }
+
+    #[test]
+    fn nothing_but_its_tones_steers_a_terminal() {
+        let mut painted = Painted::default();
+        painted.add(Tone::Bad, "no\u{1b}[32m");
+        painted.add(Tone::Plain, " good\u{1b}[0m");
+        assert_eq!(painted.0, "\u{1b}[1m\u{1b}[31mno\\u{1b}[32m\u{1b}[0m good\\u{1b}[0m");
+        assert_eq!(painted.plain(), "no\\u{1b}[32m good\\u{1b}[0m");
     }
 }

@@ -6,9 +6,10 @@ use super::bundles::PackingArgs;
 use super::exit::Exit;
 use super::instance::Instance;
 use super::json::error_object;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::{error_text, exit_of};
 use super::shipping::{self, ShippingArgs};
+use super::text::Text;
 use super::waiver::WaiverArgs;
 use crate::backend::Backend;
 use crate::durable::Local;
@@ -121,17 +122,25 @@ fn pack(
 
 fn told(args: &PackArgs, report: &PackReport) -> Answer {
     let paths: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
-    let mut text: String = paths.iter().map(|path| format!("bundle {}\n", clean(path))).collect();
-    for (table, error) in &report.failed {
-        let _ = write!(text, "NOT PACKED {table}\n{}", error_text(error));
+    let (mut text, mut failures) = (Text::new(), Text::new());
+    for path in &paths {
+        text += &format!("bundle {}\n", clean(path));
     }
+    for (table, error) in &report.failed {
+        failures.add(Tone::Bad, "NOT PACKED");
+        failures += &format!(" {table}\n");
+        failures.append(error_text(error));
+    }
+    text.append(failures.clone());
     if text.is_empty() {
-        text = format!("run {} left nothing that is to be packed\n", args.run);
+        text += &format!("run {} left nothing that is to be packed\n", args.run);
     }
     let failed: Vec<Value> =
         report.failed.iter().map(|(table, error)| json!({"table": table, "error": error_object(error)})).collect();
-    let json = json!({"run": args.run, "bundles": paths, "failed": failed});
-    Answer { text, json, exit: exit_of_report(report) }
+    let json = json!({"run": args.run, "bundles": &paths, "failed": failed});
+    let mut answer = Answer::done(text, json).with_result(paths).ending(exit_of_report(report));
+    answer.result.append(failures);
+    answer
 }
 
 /// As for a run: 6 if some tables could not be packed; if none could, what they failed of.

@@ -1,8 +1,9 @@
 //! The monitor of the command line: a bar where stderr is a terminal, plain lines elsewhere,
 //! JSON lines if asked for. It never touches stdout.
 
+use super::args::Told;
 use super::json::error_object;
-use super::out::{clean, json, tell_line, tells_a_terminal};
+use super::out::{Tone, clean, json, tell_line, tells_a_terminal, told_width};
 use super::rate::Rate;
 use super::render::{counted, number, window, window_bounds};
 use super::signals;
@@ -16,6 +17,11 @@ use std::time::{Duration, Instant};
 /// Plain and JSON lines about the same work come no faster than this.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// The bar, how fast it goes, and then at what.
+const BAR: &str = "[{bar:20}] {wide_msg}";
+/// Columns under which there is no bar beside the numbers.
+const ROOM_FOR_A_BAR: usize = 60;
+
 /// How progress is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -27,6 +33,7 @@ enum Form {
 /// See the module's text.
 pub struct Progress {
     form: Form,
+    told: Told,
     work: Mutex<Option<Work>>,
 }
 
@@ -39,35 +46,42 @@ struct Work {
 }
 
 impl Progress {
-    /// JSON lines, or what fits stderr.
-    pub fn new(json_lines: bool) -> Self {
+    /// JSON lines, or what fits stderr; of either, so much.
+    pub fn new(json_lines: bool, told: Told) -> Self {
         let form = match (json_lines, tells_a_terminal()) {
             (true, _) => Form::Json,
             (false, true) => Form::Bar,
             (false, false) => Form::Lines,
         };
-        Self { form, work: Mutex::new(None) }
+        Self { form, told, work: Mutex::new(None) }
     }
 
     /// One line for people, or `event` for programs.
-    fn tell(&self, work: Option<&Work>, text: &str, event: Value) {
+    fn tell(&self, work: Option<&Work>, line: &Line, event: Value) {
+        if line.told > self.told {
+            return;
+        }
+        let (head, text) = (line.head, clean(&line.text));
+        let space = if head.is_empty() || text.is_empty() { "" } else { " " };
         match self.form {
-            Form::Json => tell_line(&json(&stamped(event))),
-            Form::Lines => tell_line(&format!("{}  {}", now(), clean(text))),
-            Form::Bar => match work {
-                Some(work) => work.bar.suspend(|| tell_line(&clean(text))),
-                None => tell_line(&clean(text)),
-            },
+            Form::Json => tell_line(Tone::Plain, "", &json(&stamped(event))),
+            Form::Lines if head.is_empty() => tell_line(Tone::Plain, "", &format!("{}  {text}", now())),
+            Form::Lines => tell_line(line.tone, &format!("{}  {head}", now()), &format!("{space}{text}")),
+            Form::Bar => {
+                let tell = || tell_line(line.tone, head, &format!("{space}{text}"));
+                work.map_or_else(tell, |work| work.bar.suspend(tell));
+            }
         }
     }
 
     fn begin(&self, slot: &mut Option<Work>, name: String, rate: Rate) {
-        end(slot);
+        self.end(slot);
         let bar = ProgressBar::with_draw_target(Some(1000), self.draw_target());
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:24}] {msg}") {
+        // A line that is longer than the terminal is cut: it is drawn over and over, and would fill the screen.
+        let template = if told_width().is_some_and(|width| width < ROOM_FOR_A_BAR) { "{wide_msg}" } else { BAR };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(clean(&name));
         *slot = Some(Work { name, rate, started: Instant::now(), told: Instant::now(), bar });
     }
 
@@ -82,23 +96,51 @@ impl Progress {
         let elapsed = work.started.elapsed();
         if self.form == Form::Bar {
             work.bar.set_position(work.rate.permille().unwrap_or(0));
-            work.bar.set_message(work.rate.line(elapsed));
+            work.bar.set_message(format!("{}  {}", work.rate.line(elapsed), clean(&work.name)));
         } else if work.told.elapsed() >= LINE_EVERY {
             work.told = Instant::now();
-            let line = work.rate.line(elapsed);
-            let event = object!({
-                "event": "progress", "work": work.name, "rows": work.rate.rows_before + work.rate.rows,
-                "all_rows": work.rate.all_rows, "bytes": work.rate.bytes, "all_bytes": work.rate.all_bytes,
-                "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            });
-            self.tell(Some(work), &format!("{}: {line}", work.name), event);
+            let line = Line::usual(format!("{}: {}", work.name, work.rate.line(elapsed)));
+            self.tell(Some(work), &line, work.fields("progress"));
         }
+    }
+
+    fn end(&self, slot: &mut Option<Work>) {
+        let Some(work) = slot.take() else { return };
+        work.bar.finish_and_clear();
+        let text = format!("{}: {}", work.name, work.rate.sum(work.started.elapsed()));
+        self.tell(None, &Line::step(text), work.fields("work_finished"));
     }
 }
 
-fn end(slot: &mut Option<Work>) {
-    if let Some(work) = slot.take() {
-        work.bar.finish_and_clear();
+impl Work {
+    fn fields(&self, event: &str) -> Value {
+        object!({
+            "event": event, "work": self.name, "rows": self.rate.rows_before + self.rate.rows,
+            "all_rows": self.rate.all_rows, "bytes": self.rate.bytes, "all_bytes": self.rate.all_bytes,
+            "elapsed_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// What is told, and to whom.
+struct Line {
+    told: Told,
+    tone: Tone,
+    head: &'static str,
+    text: String,
+}
+
+impl Line {
+    fn usual(text: String) -> Self {
+        Self { told: Told::Usual, tone: Tone::Plain, head: "", text }
+    }
+
+    fn step(text: String) -> Self {
+        Self { told: Told::Everything, ..Self::usual(text) }
+    }
+
+    fn warning(tone: Tone, head: &'static str, text: String) -> Self {
+        Self { told: Told::Warnings, tone, head, text }
     }
 }
 
@@ -114,10 +156,14 @@ fn stamped(mut event: Value) -> Value {
 impl Monitor for Progress {
     fn event(&self, event: Event<'_>) {
         let mut slot = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(event, Event::TableFinished { .. } | Event::TableFailed { .. }) {
+            self.end(&mut slot);
+        }
+        if let Some((line, fields)) = described(event) {
+            self.tell(slot.as_ref(), &line, fields);
+        }
         match event {
             Event::TableStarted { table, keys, ended, .. } => {
-                let (text, fields) = described(event);
-                self.tell(slot.as_ref(), &text, fields);
                 let rate = Rate { all_rows: Some(keys), rows_before: ended, ..Rate::default() };
                 self.begin(&mut slot, table.to_string(), rate);
             }
@@ -127,16 +173,8 @@ impl Monitor for Progress {
             }
             Event::Batch { keys, .. } => self.advance(&mut slot, keys, 0),
             Event::WorkDone { rows, bytes } => self.advance(&mut slot, rows, bytes),
-            Event::WorkFinished => end(&mut slot),
-            Event::TableFinished { .. } | Event::TableFailed { .. } => {
-                end(&mut slot);
-                let (text, fields) = described(event);
-                self.tell(None, &text, fields);
-            }
-            Event::RunStarted { .. } | Event::Published { .. } | Event::Warning(_) | Event::Note(_) => {
-                let (text, fields) = described(event);
-                self.tell(slot.as_ref(), &text, fields);
-            }
+            Event::WorkFinished => self.end(&mut slot),
+            _ => {}
         }
     }
 
@@ -146,11 +184,12 @@ impl Monitor for Progress {
 }
 
 /// An event that is told at once: as text and as fields.
-fn described(event: Event<'_>) -> (String, Value) {
-    match event {
+fn described(event: Event<'_>) -> Option<(Line, Value)> {
+    Some(match event {
         Event::RunStarted { run, tables } => {
             let tables_text = counted(u64::try_from(tables).unwrap_or(u64::MAX), "table", "tables");
-            (format!("run {run}: {tables_text}"), object!({"event": "run_started", "run": run, "tables": tables}))
+            let fields = object!({"event": "run_started", "run": run, "tables": tables});
+            (Line::usual(format!("run {run}: {tables_text}")), fields)
         }
         Event::TableStarted { table, window: bounds, keys, ended } => {
             let (start, end) = window_bounds(bounds);
@@ -158,24 +197,32 @@ fn described(event: Event<'_>) -> (String, Value) {
             let text = format!("{table}: window {}, {}{more}", window(bounds), counted(keys, "key", "keys"));
             let fields = object!({"event": "table_started", "table": table, "window_start": start,
                 "window_end": end, "keys": keys, "ended": ended});
-            (text, fields)
+            (Line::usual(text), fields)
+        }
+        Event::Batch { table, step, number: nth, keys, rows } => {
+            let (keys_text, rows_text) = (counted(keys, "key", "keys"), counted(rows, "row", "rows"));
+            let text = format!("{table}: {} {}: {keys_text}, {rows_text}", step.name(), number(nth.into()));
+            let fields = object!({"event": "batch", "table": table, "step": step.name(), "number": nth,
+                "keys": keys, "rows": rows});
+            (Line::step(text), fields)
         }
         Event::TableFinished { table, counts } => {
             let text = format!("{table}: slice complete, {}", counted(counts.rows(), "row", "rows"));
-            (text, object!({"event": "table_finished", "table": table, "counts": counts}))
+            (Line::usual(text), object!({"event": "table_finished", "table": table, "counts": counts}))
         }
-        Event::TableFailed { table, error } => (
-            format!("{table}: {error}"),
-            object!({"event": "table_failed", "table": table, "error": error_object(error)}),
-        ),
+        Event::TableFailed { table, error } => {
+            let fields = object!({"event": "table_failed", "table": table, "error": error_object(error)});
+            (Line::warning(Tone::Bad, "failed:", format!("{table}: {error}")), fields)
+        }
         Event::Published { path } => {
             let path = path.display().to_string();
-            (format!("published {path}"), object!({"event": "published", "path": path}))
+            (Line::usual(format!("published {path}")), object!({"event": "published", "path": path}))
         }
-        Event::Warning(text) => (format!("warning: {text}"), object!({"event": "warning", "text": text})),
-        Event::Note(text) => (text.to_owned(), object!({"event": "note", "text": text})),
-        Event::Batch { .. } | Event::WorkStarted { .. } | Event::WorkDone { .. } | Event::WorkFinished => {
-            (String::new(), object!({"event": "progress"}))
+        Event::Warning(text) => {
+            let fields = object!({"event": "warning", "text": text});
+            (Line::warning(Tone::Care, "warning:", text.to_owned()), fields)
         }
-    }
+        Event::Note(text) => (Line::usual(text.to_owned()), object!({"event": "note", "text": text})),
+        _ => return None,
+    })
 }

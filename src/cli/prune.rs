@@ -5,7 +5,8 @@ use super::answer::Answer;
 use super::instance::Instance;
 use super::prune_destination;
 use super::render::{counted, number};
-use super::table::Table;
+use super::table::{Table, plain};
+use super::text::Text;
 use crate::backend::Retention;
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -89,7 +90,7 @@ pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
 fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result<Answer> {
     let mut backend = instance.open(false)?;
     let pruned = backend.prune(&retention, plan)?;
-    let mut table = Table::new(&["Table", "Rows", "Removed", "Kept"]);
+    let mut table = Table::new([plain("Table"), plain("Rows"), plain("Removed"), plain("Kept")]);
     for one in &pruned {
         let kept = one.rows.saturating_sub(one.removed);
         table.push([one.table.clone().into(), one.rows.into(), one.removed.into(), kept.into()]);
@@ -99,7 +100,9 @@ fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result
         true => format!("{} would be removed; nothing was changed", counted(rows, "row", "rows")),
         false => format!("{} removed", counted(rows, "row", "rows")),
     };
-    let text = format!("{}\n{}{}\n{end}\n", backend.describe(), table.text(), kept_text(&retention));
+    let mut text = Text::from(format!("{}\n", backend.describe()));
+    text.table(&table);
+    text += &format!("{}\n{end}\n", kept_text(&retention));
     let json = json!({
         "instance": backend.describe(),
         "plan": plan,

@@ -1,6 +1,6 @@
 //! How far work has come: percentage, rows and bytes a second, time left.
 
-use super::render::{bytes, number};
+use super::render::{bytes, counted, number};
 use std::time::Duration;
 
 /// Work over a known or unknown amount.
@@ -52,6 +52,14 @@ impl Rate {
         parts.join("  ")
     }
 
+    /// What was done, in one line: `1,234 rows, 12.3 MiB in 5 s`.
+    pub fn sum(&self, elapsed: Duration) -> String {
+        let rows = (self.rows > 0 || self.bytes == 0).then(|| counted(self.rows, "row", "rows"));
+        let bytes = (self.bytes > 0).then(|| bytes(self.bytes));
+        let done: Vec<String> = rows.into_iter().chain(bytes).collect();
+        format!("{} in {}", done.join(", "), span(elapsed))
+    }
+
     fn left(&self, elapsed: Duration) -> Option<Duration> {
         let (done, rest) = match (self.all_bytes, self.all_rows) {
             (Some(all), _) if all > 0 => (self.bytes, all.saturating_sub(self.bytes)),
@@ -83,6 +91,7 @@ mod tests {
     fn a_line_says_percentage_rates_and_time_left() {
         let rate = Rate { all_rows: Some(4000), rows: 1000, bytes: 10 << 20, ..Rate::default() };
         assert_eq!(rate.line(Duration::from_secs(10)), "25.0 %  100 rows/s  1.0 MiB/s  30 s left");
+        assert_eq!(rate.sum(Duration::from_secs(10)), "1,000 rows, 10.0 MiB in 10 s");
     }
 
     #[test]

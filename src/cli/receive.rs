@@ -79,5 +79,6 @@ pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if received.is_empty() {
         text += &format!("there is no bundle with a marker at {}\n", clean(&source.to_string()));
     }
-    Ok(Answer::done(text, json!({"bundles": objects})))
+    let places = received.iter().map(|one| one.path.display().to_string());
+    Ok(Answer::done(text, json!({"bundles": objects})).with_result(places))
 }

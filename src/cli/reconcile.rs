@@ -6,8 +6,10 @@ use super::answer::Answer;
 use super::bundles::named;
 use super::exit::Exit;
 use super::instance::Instance;
+use super::out::Tone;
 use super::render::number;
-use super::table::Table;
+use super::table::{Table, line, plain, time};
+use super::text::Text;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -69,36 +71,50 @@ pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let is_good = reports.iter().all(TableReport::is_good);
     let json = json!({"good": is_good, "tables": reports.iter().map(object).collect::<Vec<_>>()});
     let exit = if is_good { Exit::Done } else { Exit::Verification };
-    Ok(Answer { text: text(&reports, is_good), json, exit })
+    let text = text(&reports, is_good);
+    let result = if is_good { Text::new() } else { text.clone() };
+    Ok(Answer { text, result, json, exit })
 }
 
-fn text(reports: &[TableReport], is_good: bool) -> String {
-    let mut summary =
-        Table::new(&["TableName", "Before", "Bundles", "Keys", "Equal", "NotDue", "Pending", "Excluded", "Findings"]);
+fn text(reports: &[TableReport], is_good: bool) -> Text {
+    let mut summary = Table::new([
+        plain("TableName"),
+        plain("Bundles"),
+        plain("Keys"),
+        plain("Equal"),
+        plain("Findings"),
+        time("Before").if_room(),
+        plain("NotDue").if_room(),
+        plain("Pending").if_room(),
+        plain("Excluded").if_room(),
+    ]);
     for report in reports {
         summary.push([
             report.table.to_string().into(),
-            report.reached.map_or(Value::Null, |reached| reached.to_string().into()),
             report.bundles.into(),
             report.keys.into(),
             report.equal.into(),
+            report.counts.values().sum::<u64>().into(),
+            report.reached.map(|reached| reached.to_string()).into(),
             report.not_due.into(),
             report.pending.into(),
             report.excluded.into(),
-            report.counts.values().sum::<u64>().into(),
         ]);
     }
-    let mut text = format!("{}\n", summary.text());
+    let mut text = Text::new();
+    text.table(&summary);
+    text += "\n";
     let found = findings(reports);
     if !found.is_empty() {
-        text.push_str(&format!("{}\n", found.text()));
+        text.table(&found);
+        text += "\n";
     }
     for report in reports {
         for (kind, count) in &report.counts {
             let what_to_do = again::connected_text(&report.what_to_do(*kind));
-            text.push_str(&format!("{}: {} {}: {what_to_do}\n", report.table, number(*count), kind.as_str()));
+            text += &format!("{}: {} {}: {what_to_do}\n", report.table, number(*count), kind.as_str());
         }
-        text.push_str(&whole_text(report));
+        text += &whole_text(report);
         let done = [
             (report.foreign_bundles, "bundles of another source passed by: they say nothing of this one"),
             (report.logged, "logged, not shipped yet: the next run takes it"),
@@ -106,15 +122,16 @@ fn text(reports: &[TableReport], is_good: bool) -> String {
             (report.deletions, "written to the deletion log"),
         ];
         for (count, what) in done.into_iter().filter(|(count, _)| *count > 0) {
-            text.push_str(&format!("{}: {} {what}\n", report.table, number(count)));
+            text += &format!("{}: {} {what}\n", report.table, number(count));
         }
     }
     let kinds: BTreeSet<FindingKind> = reports.iter().flat_map(|report| report.counts.keys().copied()).collect();
-    text.push_str(match (is_good, kinds.is_empty()) {
+    let verdict = match (is_good, kinds.is_empty()) {
         (true, true) => "the bundles hold everything that was due\n",
         (true, false) => "the bundles hold everything that was due; what no window can take is told above\n",
         (false, _) => "the bundles do not hold what the source has\n",
-    });
+    };
+    text.add(if is_good { Tone::Good } else { Tone::Bad }, verdict);
     text
 }
 
@@ -132,15 +149,21 @@ fn whole_text(report: &TableReport) -> String {
 }
 
 fn findings(reports: &[TableReport]) -> Table {
-    let mut table = Table::new(&["Finding", "TableName", "Key", "ModifiedOn", "InBundles"]);
+    let mut table = Table::new([
+        plain("Key"),
+        plain("Finding"),
+        time("ModifiedOn").if_room(),
+        time("InBundles").if_room(),
+        line("TableName"),
+    ]);
     for report in reports {
         for finding in &report.findings {
             table.push([
-                finding.kind.as_str().into(),
-                report.table.to_string().into(),
                 finding.key.to_string().into(),
-                finding.at_source.map_or(Value::Null, |at| at.to_string().into()),
-                finding.in_bundles.map_or(Value::Null, |at| at.to_string().into()),
+                finding.kind.as_str().into(),
+                finding.at_source.map(|at| at.to_string()).into(),
+                finding.in_bundles.map(|at| at.to_string()).into(),
+                report.table.to_string().into(),
             ]);
         }
     }

@@ -2,15 +2,18 @@
 
 use super::again;
 use super::exit::Exit;
-use super::out::clean;
+use super::out::{Tone, clean};
+use super::text::Text;
 use crate::error::Error;
 use crate::model::clock::ClockKind;
 use crate::model::window::Window;
 use std::error::Error as _;
 
 /// An error in up to five lines: what, where, why, what to do, and what goes on.
-pub fn error_text(error: &Error) -> String {
-    let mut text = format!("error: {}\n", clean(error.what()));
+pub fn error_text(error: &Error) -> Text {
+    let mut text = Text::new();
+    text.add(Tone::Bad, "error:");
+    text += &format!(" {}\n", clean(error.what()));
     let place = error.place().to_string();
     if !place.is_empty() {
         text += &format!("  where:      {}\n", clean(&place));
@@ -105,10 +108,10 @@ mod tests {
             .caused_by(std::io::Error::other("the disk\nis gone"))
             .hint("mend it");
         assert_eq!(
-            error_text(&error),
+            error_text(&error).plain(),
             "error: this is wrong\n  where:      table D.s.T\n  why:        the disk is gone\n  what to do: mend it\n"
         );
-        assert_eq!(error_text(&Error::usage("no")), "error: no\n");
+        assert_eq!(error_text(&Error::usage("no")).plain(), "error: no\n");
     }
 
     #[test]

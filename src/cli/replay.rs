@@ -5,10 +5,11 @@ use super::answer::Answer;
 use super::bundles::{MemoryArgs, named};
 use super::exit::Exit;
 use super::login::Login;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::number;
 use super::signals;
-use super::table::Table;
+use super::table::{Table, line, plain};
+use super::text::Text;
 use crate::backend::{Connection, OpenOptions};
 use crate::bundle::scopes_text;
 use crate::error::{Error, Result};
@@ -120,12 +121,13 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         return Ok(checked(&replay::check(&bundles, backend.as_mut(), &options, monitor)?, &into));
     }
     let report = replay::replay(&bundles, backend.as_mut(), &options, monitor)?;
-    let text: String = report.bundles.iter().map(bundle_text).collect();
+    let mut text = Text::new();
+    report.bundles.iter().for_each(|bundle| text.append(bundle_text(bundle)));
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();
-    let scopes: String = report.scopes.iter().map(mingled).collect();
+    report.scopes.iter().for_each(|of| text += &mingled(of));
     let of_tables = |of: &TargetScopes| json!({"target": of.target.to_string(), "scopes": of.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()});
     let tables: Vec<Value> = report.scopes.iter().map(of_tables).collect();
-    Ok(Answer::done(text + &scopes, json!({"into": into, "bundles": bundles, "scopes": tables})))
+    Ok(Answer::done(text, json!({"into": into, "bundles": bundles, "scopes": tables})))
 }
 
 /// A table in which rows of several scopes meet.
@@ -137,33 +139,33 @@ fn mingled(of: &TargetScopes) -> String {
 }
 
 fn planned(tables: &[PlannedTable], into: &str) -> Answer {
-    let mut shown = Table::new(&[
-        "Bundle",
-        "TableName",
-        "Target",
-        "Parts",
-        "Rows",
-        "Inserted",
-        "Replaced",
-        "Outranked",
-        "Tombstones",
-        "Removed",
+    let mut shown = Table::new([
+        plain("Rows"),
+        plain("Inserted"),
+        plain("Replaced"),
+        plain("Outranked"),
+        plain("Tombstones"),
+        plain("Removed"),
+        plain("Parts").wide(),
+        line("Bundle"),
+        line("TableName"),
+        line("Target"),
     ]);
     let mut notes = String::new();
     let mut created = BTreeSet::new();
     for table in tables {
         let path = clean(&table.path.display().to_string());
         shown.push([
-            table.path.file_name().unwrap_or_default().to_string_lossy().into_owned().into(),
-            table.table.to_string().into(),
-            table.target.to_string().into(),
-            table.parts.into(),
             table.rows.into(),
             table.inserted.into(),
             table.replaced.into(),
             table.outranked.into(),
             table.tombstones.into(),
             table.removed.into(),
+            table.parts.into(),
+            table.path.file_name().unwrap_or_default().to_string_lossy().into_owned().into(),
+            table.table.to_string().into(),
+            table.target.to_string().into(),
         ]);
         if table.creates_table && created.insert(&table.target) {
             notes.push_str(&format!("{} would be created\n", table.target));
@@ -175,37 +177,40 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
             notes.push_str(&format!("{path}: told: it {told}\n"));
         }
     }
-    let text = format!("{}\n{notes}nothing was changed: this is what a replay would do\n", shown.text());
-    Answer::done(text, json!({"into": into, "plan": shown.json()}))
+    let mut text = Text::new();
+    text.table(&shown);
+    text += &format!("\n{notes}nothing was changed: this is what a replay would do\n");
+    Answer::shown(text, json!({"into": into, "plan": shown.json()}))
 }
 
 fn checked(report: &CheckReport, into: &str) -> Answer {
     let found: u64 = report.counts.values().sum();
-    let mut text = format!(
+    let mut text = Text::from(format!(
         "{} rows of the bundles: {} stand at the rank and with the large binary values that the bundle says (other columns \
-         are not compared), {} gave way to something later; {} tombstones; {} differences\n",
+         are not compared), {} gave way to something later; {} tombstones; ",
         number(report.rows),
         number(report.equal),
         number(report.outranked),
         number(report.tombstones),
-        number(found),
-    );
-    let mut shown = Table::new(&["Finding", "Target", "Key", "Column", "Bundle"]);
+    ));
+    text.add(if found > 0 { Tone::Bad } else { Tone::Good }, &format!("{} differences\n", number(found)));
+    let mut shown =
+        Table::new([plain("Key"), plain("Finding"), plain("Column").if_room(), line("Target"), line("Bundle")]);
     for finding in &report.findings {
         shown.push([
-            finding.kind.as_str().into(),
-            finding.target.to_string().into(),
             finding.key.to_string().into(),
+            finding.kind.as_str().into(),
             finding.column.clone().unwrap_or_default().into(),
+            finding.target.to_string().into(),
             finding.path.file_name().unwrap_or_default().to_string_lossy().into_owned().into(),
         ]);
     }
     if found > 0 {
-        text.push_str(&format!("\n{}\n", shown.text()));
-        text.push_str(
-            "rows were changed or deleted here since, or these bundles were not all replayed: replay them with --repair, \
-             and what they say stands again\n",
-        );
+        text += "\n";
+        text.table(&shown);
+        text += "\n";
+        text += "rows were changed or deleted here since, or these bundles were not all replayed: replay them with --repair, \
+             and what they say stands again\n";
     }
     let counts: serde_json::Map<String, Value> =
         report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
@@ -218,20 +223,29 @@ fn checked(report: &CheckReport, into: &str) -> Answer {
         "differences": counts,
         "findings": shown.json(),
     });
-    Answer { exit: if found > 0 { Exit::Verification } else { Exit::Done }, text, json }
+    let result = if found > 0 { text.clone() } else { Text::new() };
+    Answer { exit: if found > 0 { Exit::Verification } else { Exit::Done }, text, result, json }
 }
 
 fn outcomes(bundle: &BundleOutcome) -> Table {
-    let mut table = Table::new(&["TableName", "Target", "Rows", "Written", "Tombstones", "Removed", "Displaced"]);
+    let mut table = Table::new([
+        plain("Rows"),
+        plain("Written"),
+        plain("Tombstones"),
+        plain("Removed"),
+        plain("Displaced"),
+        line("TableName"),
+        line("Target"),
+    ]);
     for outcome in &bundle.tables {
         table.push([
-            outcome.table.to_string().into(),
-            outcome.target.to_string().into(),
             outcome.rows.into(),
             outcome.written.into(),
             outcome.tombstones.into(),
             outcome.removed.into(),
             outcome.displaced.into(),
+            outcome.table.to_string().into(),
+            outcome.target.to_string().into(),
         ]);
     }
     table
@@ -257,18 +271,21 @@ fn notes(outcome: &TableOutcome) -> String {
     notes
 }
 
-fn bundle_text(bundle: &BundleOutcome) -> String {
+fn bundle_text(bundle: &BundleOutcome) -> Text {
     let path = clean(&bundle.path.display().to_string());
     if bundle.was_applied_before() {
         let told = |table: &TableOutcome| notes(&TableOutcome { skipped: Vec::new(), ..table.clone() });
         let told: String = bundle.tables.iter().map(told).collect();
-        return format!("{path}: nothing to do, it was applied before or holds no rows\n{told}");
+        return format!("{path}: nothing to do, it was applied before or holds no rows\n{told}").into();
     }
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();
     let summed = format!("{} rows written, {} removed", number(written), number(removed));
     let notes: String = bundle.tables.iter().map(notes).collect();
-    format!("{path}: {summed}\n{}{notes}\n", outcomes(bundle).text())
+    let mut text = Text::from(format!("{path}: {summed}\n"));
+    text.table(&outcomes(bundle));
+    text += &format!("{notes}\n");
+    text
 }
 
 fn object(bundle: &BundleOutcome) -> Value {

@@ -7,7 +7,8 @@ use super::json::error_object;
 use super::render::{error_text, number, window_bounds};
 use super::shipping;
 use super::summary;
-use super::table::Table;
+use super::table::{Table, line, plain, prose, time};
+use super::text::Text;
 use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Result};
@@ -30,7 +31,10 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if args.plan {
         let mut answer = plan_answer(&engine::plan(backend.as_mut(), &request(args))?);
         if let Err(error) = backend.check_server() {
-            answer.text += &format!("a run started now would be refused:\n{}", error_text(&error));
+            let mut refused = Text::from("a run started now would be refused:\n".to_owned());
+            refused.append(error_text(&error));
+            answer.text.append(refused.clone());
+            answer.result.append(refused);
             answer.json["refused"] = error_object(&error);
         }
         return Ok(answer);
@@ -52,8 +56,12 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         shipping::check_destination(backend.as_mut(), &selection, destination, options.pack.waive.place, monitor)?;
     }
     let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
-    let mut answer =
-        Answer { text: summary::text(&report), json: summary::json(&report), exit: exit_of_report(&report) };
+    let mut answer = Answer {
+        text: summary::text(&report),
+        result: summary::result(&report),
+        json: summary::json(&report),
+        exit: exit_of_report(&report),
+    };
     // No lease is held by now: a slow network must keep nobody else from a table, and what dies on it
     // has forgotten nothing, because what is owed was recorded with the bundle.
     let selection = report.run.selection();
@@ -96,41 +104,42 @@ fn exit_of_report(report: &RunReport) -> Exit {
 }
 
 fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
-    let mut table = Table::new(&[
-        "TableName",
-        "WindowStart",
-        "WindowEnd",
-        "Clock",
-        "Keys",
-        "Pending",
-        "Excluded",
-        "OutOfScope",
-        "WithoutBusinessUnit",
-        "Filtered",
-        "Future",
-        "Refused",
+    let mut table = Table::new([
+        plain("Keys"),
+        time("WindowStart"),
+        time("WindowEnd"),
+        plain("Clock"),
+        plain("Pending").if_room(),
+        plain("Excluded").if_room(),
+        plain("OutOfScope").if_room(),
+        plain("WithoutBusinessUnit").if_room(),
+        plain("Filtered").if_room(),
+        plain("Future").if_room(),
+        line("TableName"),
+        prose("Refused"),
     ]);
     for plan in plans {
         let (start, end) = window_bounds(&plan.window);
         table.push([
-            plan.table.to_string().into(),
+            plan.keys.into(),
             start.into(),
             end.into(),
-            clock(plan.window.clock),
-            plan.keys.into(),
+            clock(plan.window.clock).into(),
             plan.counts.pending.into(),
             plan.counts.excluded.into(),
             plan.counts.out_of_scope.into(),
             plan.counts.without_business_unit.into(),
             plan.counts.filtered.into(),
             plan.counts.future.into(),
+            plan.table.to_string().into(),
             plan.refused.clone().into(),
         ]);
     }
     let keys = plans.iter().map(|plan| plan.keys).sum();
-    let text =
-        format!("{}\na run started now would go through {} keys; nothing was changed\n", table.text(), number(keys));
-    Answer::done(text, json!({"plan": table.json()}))
+    let mut text = Text::new();
+    text.table(&table);
+    text += &format!("\na run started now would go through {} keys; nothing was changed\n", number(keys));
+    Answer::shown(text, json!({"plan": table.json()}))
 }
 
 fn clock(clock: ClockKind) -> Value {

@@ -55,15 +55,16 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let destination = Location::parse(destination)?;
     let options = ShipOptions { access: args.access.read()? };
-    let (mut text, mut objects) = (String::new(), Vec::new());
+    let (mut text, mut objects, mut places) = (String::new(), Vec::new(), Vec::new());
     let bundles = named(&bundles, monitor)?;
     check_place(args, &options.access, &bundles, &destination, monitor)?;
     for path in bundles {
         let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;
         text += &told(&shipped);
         objects.push(object(&shipped));
+        places.push(shipped.place.display().to_string());
     }
-    Ok(Answer::done(text, json!({"bundles": objects})))
+    Ok(Answer::done(text, json!({"bundles": objects})).with_result(places))
 }
 
 /// Rule 18, before the first of them is sent. What is encrypted cannot be opened here, and is told.

@@ -4,8 +4,9 @@ use super::again::connected;
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::error_text;
+use super::text::Text;
 use crate::backend::{Backend, OwedBundle};
 use crate::bundle::Bundle;
 use crate::durable::Local;
@@ -175,17 +176,38 @@ fn deliver(owed: &OwedBundle, monitor: &dyn Monitor) -> Result<()> {
 }
 
 impl Shipping {
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for shipment in self.shipments.iter().flatten() {
+    fn text(&self) -> Text {
+        let mut text = Text::new();
+        for shipment in self.shipments.iter().flatten().filter(|shipment| shipment.error.is_none()) {
             let (name, to) = (clean(&shipment.bundle.name), clean(&shipment.bundle.ship_to));
-            let _ = match &shipment.error {
-                None => writeln!(text, "shipped {name} to {to}"),
-                Some(error) => writeln!(text, "NOT SHIPPED {name} to {to}\n{}", why(error).trim_end()),
-            };
+            let _ = writeln!(text, "shipped {name} to {to}");
+        }
+        text.append(self.failures());
+        for owed in &self.left {
+            let (name, to) = (clean(&owed.name), clean(&owed.ship_to));
+            let _ = writeln!(
+                text,
+                "owed, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
+                command(owed),
+                connected(&waive_command(owed.run_id))
+            );
+        }
+        text
+    }
+
+    /// What was not shipped, and what to do.
+    fn failures(&self) -> Text {
+        let mut text = Text::new();
+        for shipment in self.shipments.iter().flatten() {
+            let Some(error) = &shipment.error else { continue };
+            text.add(Tone::Bad, "NOT SHIPPED");
+            let _ = writeln!(text, " {} to {}", clean(&shipment.bundle.name), clean(&shipment.bundle.ship_to));
+            text.append(error_text(error).indented(2));
         }
         if let Some(error) = &self.error {
-            let _ = writeln!(text, "NOT SHIPPED: what is to be shipped could not be read\n{}", why(error).trim_end());
+            text.add(Tone::Bad, "NOT SHIPPED");
+            text += ": what is to be shipped could not be read\n";
+            text.append(error_text(error).indented(2));
         }
         if self.has_failed() {
             text += "what was not shipped is kept: the next `run --ship` of the same tables and units tries it again\n";
@@ -196,15 +218,6 @@ impl Shipping {
                     connected(&waive_command(run))
                 );
             }
-        }
-        for owed in &self.left {
-            let (name, to) = (clean(&owed.name), clean(&owed.ship_to));
-            let _ = writeln!(
-                text,
-                "owed, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
-                command(owed),
-                connected(&waive_command(owed.run_id))
-            );
         }
         text
     }
@@ -221,7 +234,8 @@ impl Shipping {
 
     /// Adds what is to be told to a command's answer. What else went wrong has its exit code first.
     pub fn tell(&self, answer: &mut Answer) {
-        answer.text += &self.text();
+        answer.text.append(self.text());
+        answer.result.append(self.failures());
         if self.has_failed() && answer.exit == Exit::Done {
             answer.exit = Exit::NotShipped;
         }
@@ -254,9 +268,4 @@ fn owed_object(owed: &OwedBundle) -> Value {
         "command": command(owed),
         "waive_command": connected(&waive_command(owed.run_id)),
     })
-}
-
-/// The error, further in than what it is about.
-fn why(error: &Error) -> String {
-    error_text(error).lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -5,18 +5,19 @@ use super::answer::Answer;
 use super::args::StatusArgs;
 use super::deploy::server_object;
 use super::json::{table_time, text, utc};
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::error_text;
 use super::shipping;
-use super::summary::unknown_names;
-use super::table::Table;
+use super::summary::{tone_of, unknown_names};
+use super::table::{Cell, Table, ago, line, plain, prose, time};
+use super::text::Text;
 use crate::backend::{Backend, PackState};
 use crate::error::Result;
 use crate::model::destination::{Destination, pack_command, waive_command};
 use crate::model::id::Guid;
-use crate::model::run::Run;
+use crate::model::run::{Run, Scope};
 use crate::model::slice::SliceState;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const LATEST_RUNS: u32 = 50;
 
@@ -39,22 +40,29 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let (units, pending) = (unit_watermarks(backend)?, pending(backend)?);
     let (unpacked, owed) = (unpacked(backend)?, owed(backend)?);
     let servers = backend.servers()?;
-    let unknown = servers.check().err().map_or(String::new(), |error| format!("{}\n", error_text(&error)));
-    let mut text = unknown + &section("Runs, newest first", &runs) + &section("Watermarks and leases", &watermarks);
+    let mut text = Text::new();
+    if let Err(error) = servers.check() {
+        text.append(error_text(&error));
+        text += "\n";
+    }
+    section(&mut text, "Runs, newest first", &runs);
+    section(&mut text, "Watermarks and leases", &watermarks);
     if !units.is_empty() {
-        text += &section("Watermarks of business units", &units);
+        section(&mut text, "Watermarks of business units", &units);
     }
     if !pending.is_empty() {
-        text += &section("Keys that wait for a run of a scope, until their blobs are there", &pending);
+        section(&mut text, "Keys that wait for a run of a scope, until their blobs are there", &pending);
     }
     if !unpacked.is_empty() {
-        text += &section(
+        section(
+            &mut text,
             "Slices that are complete and not packed; a run of the same tables and units packs them too",
             &unpacked,
         );
     }
     if !owed.is_empty() {
-        text += &section(
+        section(
+            &mut text,
             "Bundles that are not shipped yet; a `run --ship` of the same tables and units tries again",
             &owed,
         );
@@ -73,22 +81,22 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
         "unshipped": owed.json(),
         "server": server_object(&servers),
     });
-    Ok(Answer::done(text, json))
+    Ok(Answer::shown(text, json))
 }
 
 /// Complete slices that are in no bundle and should be: those of runs that were told to publish one, and of
 /// tables that require one.
 fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new(&["TableName", "RunId", "Scope", "PackedBy"]);
+    let mut table = Table::new([plain("RunId"), plain("Scope"), line("TableName"), line("PackedBy")]);
     for config in backend.tables()? {
         let Ok(marker) = backend.slice_marker(&config) else { continue };
         let Some(id) = marker.run_id.filter(|_| marker.state == SliceState::Complete) else { continue };
         let told = backend.run(id).ok().and_then(|run| run.destination);
         if told.is_some() || config.requires_bundle() {
             table.push([
-                config.name.to_string().into(),
                 id.to_string().into(),
                 marker.scope.to_string().into(),
+                config.name.to_string().into(),
                 connected(&pack_command(id, told.as_ref())).into(),
             ]);
         }
@@ -97,15 +105,20 @@ fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 fn unit_watermarks(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table =
-        Table::new(&["TableName", "BusinessUnitId", "LastHighWaterModifiedOn", "LastRunId", "LastRunCompletedAt"]);
+    let mut table = Table::new([
+        plain("BusinessUnitId"),
+        time("LastHighWaterModifiedOn"),
+        ago("LastRunCompletedAt").if_room(),
+        plain("LastRunId").wide(),
+        line("TableName"),
+    ]);
     for mark in backend.unit_watermarks()? {
         table.push([
-            mark.table.to_string().into(),
             mark.unit.to_string().into(),
-            table_time(Some(mark.last_high_water)),
-            text(mark.last_run_id),
-            utc(mark.last_run_completed_at),
+            table_time(Some(mark.last_high_water)).into(),
+            utc(mark.last_run_completed_at).into(),
+            text(mark.last_run_id).into(),
+            mark.table.to_string().into(),
         ]);
     }
     Ok(table)
@@ -113,17 +126,25 @@ fn unit_watermarks(backend: &mut dyn Backend) -> Result<Table> {
 
 /// Whoever is asked by nobody in particular has an empty scope.
 fn pending(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new(&["TableName", "Scope", "Keys", "Since"]);
+    let mut table = Table::new([plain("Keys"), ago("Since"), line("TableName"), line("Scope")]);
     for waiting in backend.pending()? {
         let scope = waiting.scope.map_or_else(String::new, |scope| scope.to_string());
-        table.push([waiting.table.to_string().into(), scope.into(), waiting.keys.into(), utc(waiting.since)]);
+        table.push([waiting.keys.into(), utc(waiting.since).into(), waiting.table.to_string().into(), scope.into()]);
     }
     Ok(table)
 }
 
 fn owed(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table =
-        Table::new(&["RunId", "PackNumber", "Name", "Folder", "RootSha256", "ShipTo", "ShippedBy", "WaivedBy"]);
+    let mut table = Table::new([
+        plain("RunId"),
+        plain("PackNumber").if_room(),
+        line("Name"),
+        line("Folder"),
+        line("RootSha256").wide(),
+        line("ShipTo"),
+        line("ShippedBy"),
+        line("WaivedBy"),
+    ]);
     for bundle in backend.unshipped()? {
         let command = shipping::command(&bundle);
         table.push([
@@ -141,53 +162,53 @@ fn owed(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 fn runs(runs: &[Run]) -> Table {
-    let mut table = Table::new(&[
-        "RunId",
-        "RunType",
-        "RequestedBy",
-        "RunStartedAt",
-        "RunCompletedAt",
-        "Status",
-        "ErrorMessage",
-        "Scope",
+    let mut table = Table::new([
+        plain("RunId"),
+        plain("Status"),
+        ago("RunStartedAt"),
+        plain("RunType").if_room(),
+        plain("RequestedBy").if_room(),
+        time("RunCompletedAt").if_room(),
+        line("Scope"),
+        prose("ErrorMessage"),
     ]);
     for run in runs {
         table.push([
             run.id.to_string().into(),
+            Cell::toned(tone_of(run.status), run.status.as_str()),
+            utc(Some(run.started_at.utc)).into(),
             run.run_type.clone().into(),
             run.requested_by.clone().into(),
-            utc(Some(run.started_at.utc)),
-            utc(run.completed_at),
-            run.status.as_str().into(),
+            utc(run.completed_at).into(),
+            Cell::usual_unless(run.scope != Scope::All, run.scope.to_string()),
             run.error.clone().into(),
-            run.scope.to_string().into(),
         ]);
     }
     table
 }
 
 fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new(&[
-        "TableName",
-        "LastHighWaterModifiedOn",
-        "LastRunId",
-        "LastRunCompletedAt",
-        "IsInitialFullLoadDone",
-        "IsRunning",
-        "RunLeaseExpiresAt",
-        "LeaseRunId",
-        "LeaseEpoch",
+    let mut table = Table::new([
+        plain("TableName"),
+        time("LastHighWaterModifiedOn"),
+        ago("LastRunCompletedAt").if_room(),
+        plain("IsRunning").if_room(),
+        ago("RunLeaseExpiresAt").if_room(),
+        line("LeaseRunId"),
+        plain("LastRunId").wide(),
+        plain("IsInitialFullLoadDone").wide(),
+        plain("LeaseEpoch").wide(),
     ]);
     for mark in backend.watermarks()? {
         table.push([
             mark.table.to_string().into(),
-            table_time(mark.last_high_water),
-            text(mark.last_run_id),
-            utc(mark.last_run_completed_at),
-            mark.is_initial_full_load_done.into(),
+            table_time(mark.last_high_water).into(),
+            utc(mark.last_run_completed_at).into(),
             mark.is_running.into(),
-            utc(mark.lease_expires_at),
-            text(mark.lease_run_id),
+            Cell::usual_unless(mark.is_running, utc(mark.lease_expires_at)),
+            Cell::usual_unless(mark.is_running, text(mark.lease_run_id)),
+            text(mark.last_run_id).into(),
+            mark.is_initial_full_load_done.into(),
             mark.lease_epoch.into(),
         ]);
     }
@@ -198,20 +219,25 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     let found = backend.run(id)?;
     let run = runs(std::slice::from_ref(&found));
     let told = destination(found.destination.as_ref());
-    let mut tables = Table::new(&["TableName", "PackState", "PackedBy"]);
+    let mut tables = Table::new([plain("PackState"), plain("TableName"), line("PackedBy")]);
     for (name, state) in backend.run_tables(id)? {
         let command = (state == PackState::Unpacked).then(|| connected(&pack_command(id, found.destination.as_ref())));
-        tables.push([name.to_string().into(), pack_state(state), text(command)]);
+        tables.push([pack_state(state), name.to_string().into(), text(command).into()]);
     }
     let steps = steps(backend, id)?;
     let parents = missing_parents(backend, id)?;
     let bundles = bundles(backend, id)?;
-    let text = section("Run", &run)
-        + &section("Told of its bundle", &told)
-        + &section("Tables", &tables)
-        + &section("Batches", &steps)
-        + &section("Missing parents", &parents)
-        + &section("Bundles", &bundles);
+    let mut text = Text::new();
+    for (title, table) in [
+        ("Run", &run),
+        ("Told of its bundle", &told),
+        ("Tables", &tables),
+        ("Batches", &steps),
+        ("Missing parents", &parents),
+        ("Bundles", &bundles),
+    ] {
+        section(&mut text, title, table);
+    }
     let json = json!({
         "run": run.json()[0],
         "destination": told.json()[0],
@@ -220,16 +246,17 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
         "missing_parents": parents.json(),
         "bundles": bundles.json(),
     });
-    Ok(Answer::done(text, json))
+    Ok(Answer::shown(text, json))
 }
 
 fn destination(told: Option<&Destination>) -> Table {
-    let mut table = Table::new(&["OutFolder", "ShipTo", "BundleForm", "SignedBy", "EncryptedTo"]);
+    let mut table =
+        Table::new([plain("BundleForm"), line("OutFolder"), line("ShipTo"), line("SignedBy"), line("EncryptedTo")]);
     if let Some(told) = told {
         table.push([
+            told.form.as_str().into(),
             told.out_folder.clone().into(),
             told.ship_to.clone().into(),
-            told.form.as_str().into(),
             told.seal.signed_by.clone().into(),
             told.seal.recipients_text().into(),
         ]);
@@ -237,42 +264,42 @@ fn destination(told: Option<&Destination>) -> Table {
     table
 }
 
-fn pack_state(state: PackState) -> Value {
+fn pack_state(state: PackState) -> Cell {
     match state {
-        PackState::Unpacked => "NotPacked".into(),
+        PackState::Unpacked => Cell::toned(Tone::Care, "NotPacked"),
         PackState::GivenUp => "GivenUp".into(),
-        PackState::Packed(pack) => format!("Packed {pack}").into(),
+        PackState::Packed(pack) => Cell::toned(Tone::Good, format!("Packed {pack}")),
         PackState::SliceGone => "SliceGone".into(),
-        PackState::NotCompleted => "NotCompleted".into(),
+        PackState::NotCompleted => Cell::toned(Tone::Care, "NotCompleted"),
     }
 }
 
 fn steps(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new(&[
-        "TableName",
-        "StepNumber",
-        "BatchNumber",
-        "RowsProcessed",
-        "TotalRowsProcessed",
-        "WindowStart",
-        "WindowEnd",
-        "BatchStartedAt",
-        "BatchCompletedAt",
-        "Status",
-        "ErrorMessage",
+    let mut table = Table::new([
+        plain("StepNumber"),
+        plain("BatchNumber"),
+        plain("RowsProcessed"),
+        plain("Status"),
+        ago("BatchStartedAt"),
+        plain("TableName").if_room(),
+        plain("TotalRowsProcessed").wide(),
+        time("WindowStart").wide(),
+        time("WindowEnd").wide(),
+        time("BatchCompletedAt").wide(),
+        prose("ErrorMessage"),
     ]);
     for step in backend.run_steps(id)? {
         table.push([
-            step.table.to_string().into(),
             step.step.into(),
             step.batch.into(),
             step.rows_processed.into(),
-            step.total_rows_processed.into(),
-            table_time(step.window_start),
-            table_time(step.window_end),
-            utc(Some(step.started_at)),
-            utc(step.completed_at),
             step.status.into(),
+            utc(Some(step.started_at)).into(),
+            step.table.to_string().into(),
+            step.total_rows_processed.into(),
+            table_time(step.window_start).into(),
+            table_time(step.window_end).into(),
+            utc(step.completed_at).into(),
             step.error.into(),
         ]);
     }
@@ -280,38 +307,60 @@ fn steps(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
 }
 
 fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new(&["RunId", "TableName", "stream_id", "BusinessUnit", "Processed", "CreatedAt"]);
+    let mut table = Table::new([
+        plain("stream_id"),
+        plain("Processed"),
+        ago("CreatedAt"),
+        plain("TableName").if_room(),
+        line("BusinessUnit"),
+        plain("RunId").wide(),
+    ]);
     for parent in backend.missing_parents(id)? {
         table.push([
-            id.to_string().into(),
-            parent.table.to_string().into(),
             parent.stream_id.to_string().into(),
-            text(parent.business_unit),
             parent.processed.into(),
-            utc(Some(parent.created_at)),
+            utc(Some(parent.created_at)).into(),
+            parent.table.to_string().into(),
+            text(parent.business_unit).into(),
+            id.to_string().into(),
         ]);
     }
     Ok(table)
 }
 
 fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table =
-        Table::new(&["TableName", "PackNumber", "Name", "Folder", "RootSha256", "PublishedAt", "ShipTo", "ShippedAt"]);
+    let mut table = Table::new([
+        plain("Name"),
+        ago("PublishedAt"),
+        time("ShippedAt").if_room(),
+        plain("PackNumber").wide(),
+        line("TableName"),
+        line("Folder"),
+        line("RootSha256"),
+        line("ShipTo"),
+    ]);
     for bundle in backend.bundles(id)? {
         table.push([
-            bundle.table.to_string().into(),
-            bundle.pack_number.into(),
             bundle.name.into(),
+            utc(Some(bundle.published_at)).into(),
+            utc(bundle.shipped_at).into(),
+            bundle.pack_number.into(),
+            bundle.table.to_string().into(),
             bundle.folder.into(),
             bundle.root_sha256.to_string().into(),
-            utc(Some(bundle.published_at)),
             bundle.ship_to.into(),
-            utc(bundle.shipped_at),
         ]);
     }
     Ok(table)
 }
 
-fn section(title: &str, table: &Table) -> String {
-    if table.is_empty() { format!("{title}: none\n\n") } else { format!("{title}\n{}\n", table.text()) }
+fn section(text: &mut Text, title: &str, table: &Table) {
+    text.add(Tone::Head, title);
+    if table.is_empty() {
+        *text += ": none\n\n";
+        return;
+    }
+    *text += "\n";
+    text.table(table);
+    *text += "\n";
 }

@@ -2,9 +2,10 @@
 
 use super::again;
 use super::json::{error_object, utc};
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::{counted, error_text, window, window_bounds};
-use super::table::Table;
+use super::table::{Table, line, plain};
+use super::text::Text;
 use crate::backend::UnknownName;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
@@ -16,19 +17,21 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// For people.
-pub fn text(report: &RunReport) -> String {
+pub fn text(report: &RunReport) -> Text {
     let run = &report.run;
     let scope = match run.scope {
         Scope::All => "all business units".to_owned(),
         Scope::BusinessUnit(unit) => format!("business unit {unit}"),
     };
-    let mut text = format!("run {}  {}  {scope}\n\n", run.id, run.status.as_str());
+    let mut text = Text::from(format!("run {}  ", run.id));
+    text.add(tone_of(run.status), run.status.as_str());
+    text += &format!("  {scope}\n\n");
     if report.tables.is_empty() {
         text += "no table is active, so there was nothing to do\n";
     }
     let absent = absent_parents(report);
     for outcome in &report.tables {
-        text += &table_text(outcome, absent.get(&outcome.table).copied());
+        text.append(table_text(outcome, absent.get(&outcome.table).copied()));
     }
     for table in &report.left_out {
         let _ = writeln!(text, "{table}  left out: it has no business units\n");
@@ -36,7 +39,11 @@ pub fn text(report: &RunReport) -> String {
     for unknown in &report.unknown_names {
         let _ = writeln!(text, "{}\n  {}\n", clean(&unknown.finding()), unknown.what_to_do());
     }
-    text += &new_units_text(report);
+    let units = new_units(report);
+    if !units.is_empty() {
+        text.table(&units);
+        text += "\n";
+    }
     if let Some(command) = go_on_with(report) {
         let _ = writeln!(text, "go on with: {}", clean(&command));
     }
@@ -44,6 +51,27 @@ pub fn text(report: &RunReport) -> String {
         let _ = writeln!(text, "bundle {}", clean(&bundle.display().to_string()));
     }
     text
+}
+
+/// Of it, what a script goes on with: the bundles, and what failed.
+pub fn result(report: &RunReport) -> Text {
+    let mut text = Text::new();
+    for bundle in &report.bundles {
+        text += &format!("{}\n", bundle.display());
+    }
+    for outcome in report.tables.iter().filter(|table| table.error.is_some()) {
+        text.append(table_text(outcome, None));
+    }
+    text
+}
+
+/// A status as a verdict.
+pub fn tone_of(status: Status) -> Tone {
+    match status {
+        Status::Completed => Tone::Good,
+        Status::Waiting | Status::Running | Status::GivenUp => Tone::Care,
+        Status::Failed | Status::Blocked | Status::Superseded => Tone::Bad,
+    }
 }
 
 /// The command that goes on with a run of which tables failed, unless it is somebody else's by now.
@@ -66,8 +94,10 @@ fn absent_parents(report: &RunReport) -> BTreeMap<TableName, u64> {
     absent
 }
 
-fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
-    let mut text = format!("{}  {}\n", outcome.table, outcome.status.as_str());
+fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> Text {
+    let mut text = Text::from(format!("{}  ", outcome.table));
+    text.add(tone_of(outcome.status), outcome.status.as_str());
+    text += "\n";
     if let Some(bounds) = &outcome.window {
         let _ = writeln!(text, "  window   {}", window(bounds));
     }
@@ -88,11 +118,10 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> String {
         }
     }
     if let Some(error) = &outcome.error {
-        for line in error_text(error).lines() {
-            let _ = writeln!(text, "  {line}");
-        }
+        text.append(error_text(error).indented(2));
     }
-    text + "\n"
+    text += "\n";
+    text
 }
 
 fn listed(counts: &[(&str, u64)]) -> String {
@@ -163,14 +192,14 @@ fn notes(counts: &TableCounts) -> Vec<String> {
     notes
 }
 
-fn new_units_text(report: &RunReport) -> String {
-    let mut table = Table::new(&["NewBusinessUnit", "Load its older rows with"]);
+fn new_units(report: &RunReport) -> Table {
+    let mut table = Table::new([plain("NewBusinessUnit"), line("Load its older rows with")]);
     for outcome in &report.tables {
         for unit in &outcome.new_business_units {
             table.push([unit.to_string().into(), load_command(&outcome.table).into()]);
         }
     }
-    if table.is_empty() { String::new() } else { format!("{}\n", table.text()) }
+    table
 }
 
 /// Rule 12: the command that brings the older rows of a new unit to the receivers of all units. A run for the

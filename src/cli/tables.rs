@@ -4,8 +4,9 @@ use super::again;
 use super::answer::Answer;
 use super::doctor::advice_table;
 use super::fields;
-use super::table::Table;
+use super::table::{Table, plain};
 use super::table_args::{TableAddArgs, TableListArgs, TableRemoveArgs, TableSetArgs};
+use super::text::Text;
 use crate::backend::Backend;
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
@@ -86,14 +87,18 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
 /// The table as it is now, and what its data says of it.
 fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answer> {
     let config = backend.table(name)?;
-    let mut table = Table::new(&["Field", "Value"]);
+    let mut table = Table::new([plain("Field"), plain("Value")]);
     for field in fields::FIELDS {
-        table.push([field.name.into(), (field.get)(&config)]);
+        table.push([field.name.into(), (field.get)(&config).into()]);
     }
     let advice = backend.look_at_data(&config)?;
     let seen = advice_table(&advice);
-    let told = if seen.is_empty() { String::new() } else { format!("\n{}", seen.text()) };
-    let text = format!("{what} {}\n{}{told}", config.name, table.text());
+    let mut text = Text::from(format!("{what} {}\n", config.name));
+    text.table(&table);
+    if !seen.is_empty() {
+        text += "\n";
+        text.table(&seen);
+    }
     Ok(Answer::done(text, json!({"table": fields::json(&config), "advice": seen.json()})))
 }
 
@@ -103,19 +108,29 @@ fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answ
 /// Config, if a row cannot be understood.
 pub fn list(args: &TableListArgs) -> Result<Answer> {
     let configs = args.instance.open(false)?.tables()?;
-    let mut table =
-        Table::new(&["TableName", "Target", "Metadata", "SafetyBufferMinutes", "IsActive", "RequireBundle"]);
+    let mut table = Table::new([
+        plain("TableName"),
+        plain("IsActive"),
+        plain("SafetyBufferMinutes"),
+        plain("RequireBundle").if_room(),
+        plain("Metadata").if_room(),
+        plain("Target").if_room(),
+    ]);
     for config in &configs {
         table.push([
             config.name.to_string().into(),
-            config.target.to_string().into(),
-            config.metadata.to_string().into(),
-            config.safety_buffer_minutes.into(),
             config.is_active.into(),
+            config.safety_buffer_minutes.into(),
             config.require_bundle.into(),
+            config.metadata.to_string().into(),
+            config.target.to_string().into(),
         ]);
     }
-    let text = if table.is_empty() { "no table is configured; add one with table add\n".into() } else { table.text() };
+    let mut text = Text::new();
+    match table.is_empty() {
+        true => text += "no table is configured; add one with table add\n",
+        false => text.table(&table),
+    }
     let tables: Value = configs.iter().map(fields::json).collect();
-    Ok(Answer::done(text, json!({"tables": tables})))
+    Ok(Answer::shown(text, json!({"tables": tables})))
 }

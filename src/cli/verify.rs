@@ -5,8 +5,9 @@ use super::args::VerifyArgs;
 use super::bundles::named;
 use super::chain;
 use super::exit::Exit;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::{bytes, counted};
+use super::text::Text;
 use crate::bundle::signature::SignedBy;
 use crate::chain::survey;
 use crate::error::{Kind, Result};
@@ -27,7 +28,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
         _ => Level::Default,
     };
     let options = Options { access: args.access.read()?, threads: args.threads.count(), ..Options::new(level) };
-    let (mut text, mut objects, mut exit) = (String::new(), Vec::new(), Exit::Done);
+    let (mut text, mut wrong, mut objects, mut exit) = (Text::new(), Text::new(), Vec::new(), Exit::Done);
     let (paths, mut good) = (named(&args.bundles, monitor)?, Vec::new());
     for path in &paths {
         let report = match verify::verify_with(path, &options, monitor) {
@@ -45,7 +46,11 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
             (_, true, _) => Exit::Failed,
             _ => Exit::Verification,
         };
-        text += &report_text(path, level, &report);
+        let told = report_text(path, level, &report);
+        if !report.is_good() {
+            wrong.append(told.clone());
+        }
+        text.append(told);
         objects.push(object(path, level, &report));
     }
     let mut faults = Vec::new();
@@ -53,9 +58,13 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if good.len() > 1 && good.len() == paths.len() {
         let survey = survey(&good, &options.access, monitor)?;
         (faults, exit) = (chain::faults(&survey), chain::exit_of(&survey));
-        faults.iter().for_each(|fault| text += &format!("{}\n", clean(fault)));
+        for fault in &faults {
+            let line = format!("{}\n", clean(fault));
+            let tone = if exit == Exit::Done { Tone::Care } else { Tone::Bad };
+            [&mut text, &mut wrong].into_iter().for_each(|text| text.add(tone, &line));
+        }
     }
-    Ok(Answer { text, json: json!({"bundles": objects, "chain_faults": faults}), exit })
+    Ok(Answer { text, result: wrong, json: json!({"bundles": objects, "chain_faults": faults}), exit })
 }
 
 fn level_name(level: Level) -> &'static str {
@@ -85,20 +94,22 @@ fn kind_name(kind: FindingKind) -> String {
     name
 }
 
-fn verdict(report: &Report) -> &'static str {
+fn verdict(report: &Report) -> (Tone, &'static str) {
     match (report.is_good(), report.is_unread()) {
-        (true, _) => "good",
-        (false, true) => "COULD NOT BE READ, so nothing is said of it",
-        (false, false) => "NOT TO BE USED",
+        (true, _) => (Tone::Good, "good"),
+        (false, true) => (Tone::Bad, "COULD NOT BE READ, so nothing is said of it"),
+        (false, false) => (Tone::Bad, "NOT TO BE USED"),
     }
 }
 
 /// One line for the bundle, one for each finding.
-pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
-    let mut text = format!(
-        "{}: {}  ({}: {}, {}{})\n",
-        clean(&path.display().to_string()),
-        verdict(report),
+pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
+    let mut text = Text::from(format!("{}: ", clean(&path.display().to_string())));
+    let (tone, verdict) = verdict(report);
+    text.add(tone, verdict);
+    let _ = writeln!(
+        text,
+        "  ({}: {}, {}{})",
         level_name(level),
         counted(report.files, "file", "files"),
         bytes(report.bytes),
@@ -117,7 +128,9 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> String {
     for finding in &report.findings {
         let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
         let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
-        let _ = writeln!(text, "  {severity} {kind}: {file}{}", clean(&finding.detail));
+        text += "  ";
+        text.add(if finding.severity == Severity::Error { Tone::Bad } else { Tone::Care }, severity);
+        let _ = writeln!(text, " {kind}: {file}{}", clean(&finding.detail));
     }
     if report.more > 0 {
         let _ = writeln!(text, "  and {} of these kinds", counted(report.more, "more finding", "more findings"));
@@ -163,7 +176,7 @@ mod tests {
         let finding = Finding::new(FindingKind::WrongSize, Some("data/t001-a/part-00000.parquet"), "5 bytes\u{1b}");
         let report = Report { findings: vec![finding], files: 1, bytes: 5, ..Report::default() };
         assert_eq!(
-            report_text(Path::new("x.bundle"), Level::Quick, &report),
+            report_text(Path::new("x.bundle"), Level::Quick, &report).plain(),
             "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
              contents were not hashed: names, sizes and tag files alone were checked (verify without --quick hashes every \
              file)\n  \

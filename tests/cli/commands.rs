@@ -92,7 +92,7 @@ fn status_has_the_columns_of_the_monitoring_queries() {
     has_all(&detail["run"], &RUN_COLUMNS);
     has_all(&detail["steps"][0], &STEP_COLUMNS);
     assert_eq!(detail["bundles"][0]["TableName"], DOCS);
-    let text = world.good(&["status", "--run", &run]).stdout;
+    let text = world.good(&["status", "--run", &run, "--wide"]).stdout;
     for column in STEP_COLUMNS {
         assert!(text.contains(column), "{column} is missing in\n{text}");
     }

@@ -22,6 +22,8 @@ mod reconciled;
 mod refusals;
 mod replays;
 mod shipping;
+#[cfg(unix)]
+mod terminal;
 mod unpacked;
 mod whole_demo;
 mod world;
