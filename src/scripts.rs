@@ -132,19 +132,19 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 13,
+        version: 14,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 19,
+        version: 20,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 21,
+        version: 24,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
@@ -162,7 +162,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 6,
+        version: 7,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },

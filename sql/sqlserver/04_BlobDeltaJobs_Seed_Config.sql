@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 13.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 14.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 13)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 14)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -583,42 +583,67 @@ BEGIN
                 CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
             );
     END;');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectLeft', 0, 1, N'
-    -- Rule 21. Rows that the runs of a business unit have handed out whole, and those of them that are out of its scope by
-    -- their metadata, as LeftScope has it. What somebody logged to have left it explains itself. @Json says what is
-    -- suspect, if anything is; of fewer than 20 nothing can be said.
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectLeft', 0, 0, N'
+    -- Rule 21. Rows that a scope was handed, and those of them that are out of it by their metadata, as LeftScope has it, or
+    -- that somebody logged to have left it: a log that was written under a wrong configuration explains nothing. Of a
+    -- business unit its runs keep what they handed out; all units were handed what is logged, and what is in scope. Ancestors
+    -- without their blobs are nobody''s loss, and what was told before is not told anew. @Json says what is suspect, if
+    -- anything is; of fewer than 20 nothing can be said.
     DECLARE @Accepted int = (SELECT AcceptedLeftPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
         @Of bigint, @Lost bigint, @Percent bigint;
     SET @Json = NULL;
+    CREATE TABLE #Logged (stream_id uniqueidentifier NOT NULL PRIMARY KEY);
+    INSERT INTO #Logged (stream_id)
+    SELECT d.stream_id
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id AND k.IsWhole = 0
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+                AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
     FROM (
         SELECT CASE
-            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
-                AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
-                AND NOT EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d
-                    WHERE d.TableName = @TableName AND d.stream_id = k.stream_id
-                        AND d.Reason = N''LeftScope'' AND d.BusinessUnit = @BusinessUnitId
+            WHEN NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+                AND (
+                    EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                    OR EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = k.stream_id)
                 ) THEN 1
             ELSE 0
         END AS IsLost
-        FROM dbo.BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
+        FROM (
+            SELECT c.stream_id FROM dbo.BlobDeltaShippedKey AS c
+            WHERE c.TableName = @TableName AND c.Scope = @Scope AND c.IsWhole = 1
+            UNION
+            SELECT l.stream_id FROM #Logged AS l
+        ) AS k
     ) AS h
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    IF @BusinessUnitId IS NULL AND @Of >= 20
+        SELECT @Of = @Of + COUNT(DISTINCT m.{MetadataIdColumn})
+        FROM {MetadataTable} AS m
+        WHERE {InScope} AND NOT EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = m.{MetadataIdColumn})
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    DROP TABLE #Logged;
     IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
     BEGIN
         SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
         SET @Json = CONCAT(
-            N''suspect: '', @Lost, N'' of '', @Of, N'' rows that this business unit was handed are out of its scope now, and its receivers would be told to delete them ('',
+            N''suspect: '', @Lost, N'' of '', @Of, N'' rows that this scope was handed are out of it now, and its receivers would be told to delete them ('',
             @Percent, N'' percent), and at most '', @Accepted,
-            N'' percent are accepted; see whether MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should; if so, they left the unit: accept that with `blobdelta table set NAME AcceptedLeftPercent='',
+            N'' percent are accepted; see whether MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should, and BlobDeltaDeletionLog too; if so, they left it: accept that with `blobdelta table set NAME AcceptedLeftPercent='',
             CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
         );
     END;');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectStanding', 0, 0, N'
-    -- Rule 21. Deletions that this slice tells, and those of them whose row stands in the source and in this scope, by no
-    -- later stamp: its receivers would lose it. One that was stamped since has come again, and wins. @Json as in SuspectLeft.
+    -- Rule 21. Deletions that this slice tells, and those of them whose row stands in the source by no later stamp, in
+    -- whatever scope: its receivers would lose it. One that was stamped since has come again, and wins. @Json as in SuspectLeft.
     DECLARE @Accepted int = (SELECT AcceptedStandingPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
         @Of bigint, @Lost bigint, @Percent bigint;
     SET @Json = NULL;
@@ -626,10 +651,9 @@ BEGIN
     FROM (
         SELECT CASE
             WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
-                AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
                 AND NOT EXISTS (
                     SELECT 1 FROM {MetadataTable} AS m
-                    WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope} AND m.{MetadataModifiedOnCol} > d.DeletedOn
+                    WHERE m.{MetadataIdColumn} = d.stream_id AND m.{MetadataModifiedOnCol} > d.DeletedOn
                 ) THEN 1
             ELSE 0
         END AS IsLost
@@ -927,7 +951,7 @@ BEGIN
                 = COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01''))
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaRun AS own
-                    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+                    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunStartedAt < DATEADD(day, 1, own.RunStartedAt) AND r.RunId <> own.RunId
                     WHERE own.RunId = @RunId
                 ) THEN 1
             ELSE 0
@@ -989,7 +1013,7 @@ BEGIN
     DECLARE @IsLate bit = 0;
     IF EXISTS (
         SELECT 1 FROM dbo.BlobDeltaRun AS own
-        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunStartedAt < DATEADD(day, 1, own.RunStartedAt) AND r.RunId <> own.RunId
         WHERE own.RunId = @RunId
     ) SET @IsLate = 1;
     CREATE TABLE #Stamp (
@@ -1266,7 +1290,7 @@ BEGIN
     END
     WHERE TableName = @TableName AND Reason = N''LeftScope'' AND EXISTS (
         SELECT 1 FROM dbo.BlobDeltaRun AS own
-        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunId <> own.RunId
+        INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunStartedAt < DATEADD(day, 1, own.RunStartedAt) AND r.RunId <> own.RunId
         WHERE own.RunId = @RunId
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1553,10 +1577,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 13;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 14, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 14;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 13
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 14
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

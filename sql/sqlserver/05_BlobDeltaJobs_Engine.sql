@@ -1,4 +1,4 @@
--- 05: the engine. Version 19.
+-- 05: the engine. Version 20.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 19)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 20)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -309,16 +309,23 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_CheckClock', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CheckClock AS RETURN 0');
 GO
--- Rule 1: a clock that stands before the last run's start by more than the buffer is refused.
+-- Rule 1: a clock that stands before the last run's start by more than the buffer is refused. A run that completed no table,
+-- and has no bundle, moved nothing; but one that is gone on with (@Resumed) would.
 ALTER PROCEDURE dbo.usp_BlobDelta_CheckClock
     @Now datetime2(7),
-    @TableName nvarchar(400) = NULL
+    @TableName nvarchar(400) = NULL,
+    @Resumed uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Message nvarchar(2000), @Last datetime2(7), @Buffer int;
-    SET @Last = (SELECT MAX(RunStartedAt) FROM dbo.BlobDeltaRun);
+    DECLARE @Message nvarchar(2000), @Last datetime2(7), @RunId uniqueidentifier, @Buffer int;
+    SELECT TOP (1) @RunId = r.RunId, @Last = r.RunStartedAt
+    FROM dbo.BlobDeltaRun AS r
+    WHERE r.RunId = @Resumed
+        OR EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = N'Completed')
+        OR EXISTS (SELECT 1 FROM dbo.BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
+    ORDER BY r.RunStartedAt DESC;
     SET @Buffer = COALESCE((
         SELECT MIN(SafetyBufferMinutes) FROM dbo.BlobDeltaTableConfig
         WHERE TableName = @TableName OR (@TableName IS NULL AND IsActive = 1)
@@ -326,8 +333,10 @@ BEGIN
     IF @Now < DATEADD(minute, -@Buffer, @Last)
     BEGIN
         SET @Message = CONCAT(N'the server''s clock says ', CONVERT(nvarchar(27), @Now, 126), N'Z, but the last run started at ',
-            CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes. If it was wrong in the last run, let the next one',
-            N' that is not refused go back with --from (@WindowFrom) to the true time of that run, less the buffer');
+            CONVERT(nvarchar(27), @Last, 126), N'Z; set the clock right, a window computed from it would lose changes. If it is right now, and was wrong in that run, ',
+            CASE WHEN @RunId = @Resumed THEN N'start a new run: what that one has yet to take would be taken by the wrong time'
+                ELSE CONCAT(N'`blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' --give-up` takes that run back, and the next one takes all that it took again')
+            END);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
 END;
@@ -515,7 +524,7 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckServer;
-    EXEC dbo.usp_BlobDelta_CheckClock @Now;
+    EXEC dbo.usp_BlobDelta_CheckClock @Now, NULL, @RunId;
     IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId) THROW 51001, N'there is no such run', 1;
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -855,7 +864,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectStanding', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         END;
         IF @Unit IS NOT NULL AND @DeletionsFrom IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftAgain';
-        IF @Unit IS NOT NULL AND @Json IS NULL
+        IF @Json IS NULL
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectLeft', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Json IS NOT NULL
         BEGIN
@@ -1016,10 +1025,10 @@ BEGIN
             EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectStanding', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
                 @Json = @Json OUTPUT;
         END;
-        IF @Json IS NULL AND @BusinessUnitId IS NOT NULL
+        IF @Json IS NULL AND @State IS NOT NULL
         BEGIN
             SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectLeft');
-            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectLeft', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectLeft', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
                 @Json = @Json OUTPUT;
         END;
         IF @Json IS NOT NULL AND @Refused IS NULL
@@ -1923,10 +1932,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 19;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 20;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 19
+SELECT N'05_BlobDeltaJobs_Engine.sql', 20
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

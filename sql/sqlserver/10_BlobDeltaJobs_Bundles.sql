@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 6.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 7.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 6)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 7)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -164,7 +164,8 @@ GO
 -- to where it was before the run, where it still is the run's; pending keys that the run took, logged deletions, and
 -- units that it told as new, are asked for and told again. Held-back keys of the run before come by themselves: that run
 -- is the previous one again. The marker names no run; the rows go when the next run fills the slice. Of
--- a run that is not known any more the marker alone is changed.
+-- a run that is not known any more the marker alone is changed. Rule 1: a run that is recorded under a time that is yet to
+-- come, because the server's clock ran ahead, is taken back whatever became of its slice, and its bundle is recorded no more.
 ALTER PROCEDURE dbo.usp_BlobDelta_GiveUp
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -177,12 +178,33 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Unit uniqueidentifier, @Before datetime2(7), @After datetime2(7), @Previous uniqueidentifier,
-        @NewUnits nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max), @Scope nvarchar(36);
+        @NewUnits nvarchar(max), @Db nvarchar(128), @Table nvarchar(128), @Sql nvarchar(max), @Scope nvarchar(36),
+        @Later uniqueidentifier, @Message nvarchar(2000);
     -- Whose answer was lost may call again.
     IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND TableName = @TableName AND Status = N'GivenUp') RETURN 0;
     BEGIN TRY
         BEGIN TRANSACTION;
-        EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
+        IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId AND RunStartedAt > dbo.ufn_BlobDelta_UtcNow())
+        BEGIN
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
+            -- What came after it goes on from its watermark, and behind its bundle.
+            SELECT TOP (1) @Later = r.RunId
+            FROM dbo.BlobDeltaRunTable AS own
+            INNER JOIN dbo.BlobDeltaRunTable AS t ON t.TableName = own.TableName AND t.Scope = own.Scope
+            INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+            WHERE own.RunId = @RunId AND own.TableName = @TableName AND t.PreviousRunId = @RunId AND t.Status = N'Completed'
+            ORDER BY r.RunStartedAt DESC;
+            IF @Later IS NOT NULL
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': run ', LOWER(CONVERT(nvarchar(36), @Later)),
+                    N' came after this one, and goes on where it ended; nothing was given up. Where that one is recorded under a time that is yet to come too, give it up first: `blobdelta pack --run ',
+                    LOWER(CONVERT(nvarchar(36), @Later)), N' --give-up`');
+                EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+            END;
+            DELETE FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName;
+        END;
+        ELSE
+            EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
         SELECT @Unit = r.BusinessUnitId, @Before = t.WatermarkBefore, @After = t.WatermarkAfter, @Previous = t.PreviousRunId,
             @NewUnits = t.NewBusinessUnits, @Scope = t.Scope
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
@@ -221,6 +243,17 @@ BEGIN
         )
         GROUP BY q.stream_id
         OPTION (RECOMPILE);
+        -- What it told to have left a unit is to be told again; the slice may be another run's by now.
+        IF @Unit IS NOT NULL
+            INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+            SELECT t.TableName, t.Scope, t.stream_id, MAX(t.DeletedOn), 1
+            FROM dbo.BlobDeltaToldDeletion AS t
+            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.RunId = @RunId AND t.IsDeletion = 0 AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                WHERE k.TableName = t.TableName AND k.Scope = t.Scope AND k.stream_id = t.stream_id
+            )
+            GROUP BY t.TableName, t.Scope, t.stream_id
+            OPTION (RECOMPILE);
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
         -- that it brought are absent again.
@@ -231,25 +264,27 @@ BEGIN
         OPTION (RECOMPILE);
         UPDATE dbo.BlobDeltaToldDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
         UPDATE dbo.BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
-        -- What it told to have left a unit is to be told again.
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c
         INNER JOIN sys.databases AS d ON d.database_id = DB_ID(c.TargetDb)
         WHERE c.TableName = @TableName;
         SET @Sql = REPLACE(N'INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
             SELECT @TableName, @Scope, d.stream_id, d.DeletedOn, 1 FROM {Db}.[dbo].[BlobDeltaDeletion] AS d
-            WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id
-            )', N'{Db}', QUOTENAME(@Db));
+            WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
+                AND EXISTS (SELECT 1 FROM {Db}.[dbo].[BlobDeltaSlice] AS m WHERE m.TargetTable = @Table AND m.RunId = @RunId)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id
+                )', N'{Db}', QUOTENAME(@Db));
         IF @Unit IS NOT NULL
-            EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Scope nvarchar(36)', @TableName = @TableName, @Scope = @Scope;
+            EXEC sp_executesql @Sql, N'@TableName nvarchar(400), @Scope nvarchar(36), @Table nvarchar(128), @RunId uniqueidentifier',
+                @TableName = @TableName, @Scope = @Scope, @Table = @Table, @RunId = @RunId;
         UPDATE dbo.BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
         WHERE TableName = @TableName AND CHARINDEX(LOWER(CONVERT(nvarchar(36), BusinessUnitId)), @NewUnits) > 0;
         UPDATE dbo.BlobDeltaRunTable SET Status = N'GivenUp' WHERE RunId = @RunId AND TableName = @TableName;
         SET @Sql = REPLACE(N'UPDATE {Db}.[dbo].[BlobDeltaSlice] SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
-            WindowEnd = NULL, State = N''Empty'' WHERE TargetTable = @Table', N'{Db}', QUOTENAME(@Db));
-        EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
+            WindowEnd = NULL, State = N''Empty'' WHERE TargetTable = @Table AND RunId = @RunId', N'{Db}', QUOTENAME(@Db));
+        EXEC sp_executesql @Sql, N'@Table nvarchar(128), @RunId uniqueidentifier', @Table = @Table, @RunId = @RunId;
         EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
         COMMIT TRANSACTION;
     END TRY
@@ -327,10 +362,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 6;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 7;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 6
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 7
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

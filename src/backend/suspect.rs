@@ -1,7 +1,7 @@
 //! Rule 21: what a configuration that names the wrong column looks like, told from what is usual here.
 //!
 //! A window in which most keys have no row, or a slice in which most children have no parent, is not an empty
-//! week. Nor are receivers emptied for a word in the configuration: most rows of a unit do not leave it at once, and
+//! week. Nor are receivers emptied for a word in the configuration: most rows of a scope do not leave it at once, logged or not, and
 //! what a log says was deleted does not stand in the source. Each fails its table, until somebody accepts the share by
 //! name; what was accepted is kept in the table's configuration. The procedures of a server judge by the same numbers,
 //! in the same words.
@@ -41,7 +41,7 @@ pub(super) enum Suspicion {
     Absent,
     /// Children without a parent.
     Orphan,
-    /// Rows that a unit was handed, and that are out of its scope now.
+    /// Rows that a scope was handed, and that are out of it now.
     Left,
     /// Logged deletions of rows that stand.
     Standing,
@@ -113,10 +113,11 @@ impl Suspicion {
                 setting: "AcceptedOrphanPercent",
             },
             Self::Left => Words {
-                what: "rows that this business unit was handed",
-                lack: "are out of its scope now, and its receivers would be told to delete them".to_owned(),
-                look: "MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should",
-                usual: "they left the unit",
+                what: "rows that this scope was handed",
+                lack: "are out of it now, and its receivers would be told to delete them".to_owned(),
+                look: "MetadataFilter, MetadataBusinessUnitCol and the table of units say what they should, and \
+                       BlobDeltaDeletionLog too",
+                usual: "they left it",
                 setting: "AcceptedLeftPercent",
             },
             Self::Standing => Words {

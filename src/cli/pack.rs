@@ -13,7 +13,7 @@ use super::text::Text;
 use super::waiver::WaiverArgs;
 use crate::backend::Backend;
 use crate::durable::Local;
-use crate::engine::{self, PackOptions, PackReport};
+use crate::engine::{self, GivenUp, PackOptions, PackReport};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -33,7 +33,9 @@ where they were published; they are owed to this destination then, and no longer
 With --waive-shipment, they are owed to none.
 
 With --give-up, slices of the run that are in no bundle never will be: their watermarks go back to where
-they were before the run, and the next run of the same units takes all that they held again.
+they were before the run, and the next run of the same units takes all that they held again. So is a run
+that began while the server's clock stood ahead, and has all others refused until its time has come: in
+whatever bundle it is, which is then to be removed.
 
 Examples:
   blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
@@ -171,23 +173,40 @@ fn give_up(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
     // A job database that was restored may not know the run.
     let run = backend.run(args.run).ok();
     let (mut text, mut objects) = (String::new(), Vec::new());
-    for table in tables {
-        let mut command = format!("blobdelta run --table {}", table.shell_word());
+    for GivenUp { table, withdrawn, was_emptied } in tables {
+        let mut of = format!("--table {}", table.shell_word());
         if let Some(Scope::BusinessUnit(unit)) = run.as_ref().map(|run| run.scope) {
-            command += &format!(" --business-unit {unit}");
+            of += &format!(" --business-unit {unit}");
         }
-        if let Some(from) = run.as_ref().and_then(|run| run.from) {
-            command += &format!(" --from {from}");
-        }
-        command += " --out FOLDER";
-        let command = connected(&command);
+        let from = run.as_ref().and_then(|run| run.from).map_or(String::new(), |from| format!(" --from {from}"));
+        let command = connected(&format!("blobdelta run {of}{from} --out FOLDER"));
         let _ = writeln!(
             text,
             "gave up the slice of {table}: its watermark is back where it was before run {}\n  \
              the next run of the same units takes what it held, such as: {command}",
             args.run
         );
-        objects.push(json!({"table": table, "command": command}));
+        for bundle in &withdrawn {
+            let (folder, name) = (clean(&bundle.folder), &bundle.name);
+            let shipped = bundle.ship_to.as_ref().map_or(String::new(), |to| format!(", and at {}", clean(to)));
+            let _ = writeln!(
+                text,
+                "  its bundle {name} is recorded no more: remove it in {folder}{shipped}. Receivers refuse it until its time has \
+                 come, and are to remove it too"
+            );
+        }
+        if was_emptied {
+            let _ = writeln!(
+                text,
+                "  another run filled the slice after it: what had waited for its blob and came with this run, is found by: {}",
+                connected(&format!("blobdelta reconcile {of} --bundles FOLDER --pend"))
+            );
+        }
+        let withdrawn: Vec<_> = withdrawn
+            .iter()
+            .map(|one| json!({"name": one.name, "folder": one.folder, "ship_to": one.ship_to}))
+            .collect();
+        objects.push(json!({"table": table, "command": command, "withdrawn_bundles": withdrawn}));
     }
     Ok(Answer::done(text, json!({"run": args.run, "given_up": objects})))
 }

@@ -5,7 +5,7 @@
 //! lost job database knew beside it (keys that waited for their blobs, keys held back, what a unit was handed)
 //! is in no bundle, so the next run takes the same windows once more, which receivers see as an overlap.
 
-use super::roots::oldest;
+use super::roots::{ends_with_ours, leads_to, oldest};
 use crate::backend::{AdoptedBundle, Backend, Handed};
 use crate::bundle::manifest::{BundleKind, Manifest};
 use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_pass, places, threads};
@@ -139,7 +139,9 @@ fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found
     for one in found.iter().skip(after) {
         if one.manifest.kind == BundleKind::Compacted {
             // It stands for the bundles that it was made from. Where those are gone it is what the next follows.
-            let is_new = one.manifest.inputs.iter().any(|root| !known.contains(root));
+            let is_new = one.manifest.inputs.iter().any(|root| !known.contains(root))
+                && !ends_with_ours(&one.manifest, &records)
+                && !leads_to((one.root_sha256, &one.manifest.inputs), &records, links_of(table, scope, found));
             known.extend(&one.manifest.inputs);
             compacted = is_new.then_some(*one);
             added.extend(compacted);
@@ -162,6 +164,15 @@ fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found
     }
     links.extend(compacted);
     Ok(Unknown { added, links })
+}
+
+/// Which bundle each follows.
+fn links_of(table: &TableName, scope: Scope, found: &[&Found]) -> BTreeMap<Sha256, Sha256> {
+    let previous = |one: &&Found| {
+        let part = one.manifest.tables.iter().find(|part| part.name == *table && part.scope.0 == scope)?;
+        Some((one.root_sha256, part.previous?.root_sha256))
+    };
+    found.iter().filter_map(previous).collect()
 }
 
 /// The bundle that was found, and no other that stands in its place by now.

@@ -26,7 +26,7 @@ mod route;
 mod run;
 
 pub use adopt::{Adoption, adopt};
-pub use give_up::give_up;
+pub use give_up::{GivenUp, give_up};
 pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, Waiver};
 pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed, waive};
 pub use pack::pack;

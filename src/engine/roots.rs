@@ -12,14 +12,14 @@
 use crate::backend::{Backend, ChainRecord};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, BundleName, Container, open_or_pass, places};
+use crate::bundle::{Access, Bundle, BundleName, Container, open_or_pass, places};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Selection};
 use crate::model::time::Timestamp;
 use crate::monitor::Monitor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A list of tag files is no longer.
@@ -45,7 +45,7 @@ pub fn find_fork(
         names.extend(BundleName::of_file(&name).map(|name| (name, found.path)));
     }
     names.sort_by(|(a, _), (b, _)| b.as_str().cmp(a.as_str()));
-    let source_id = backend.source_id()?;
+    let (source_id, now) = (backend.source_id()?, backend.now()?.utc);
     let mut undecided = BTreeMap::new();
     for table in tables {
         undecided.insert(table.clone(), Undecided { records: backend.chain_records(table, scope)?, until: None });
@@ -63,11 +63,7 @@ pub fn find_fork(
         let is_it = |record: &ChainRecord| BundleName::of_file(&record.name).as_ref() == Some(name);
         if let Some(record) = undecided.values().flat_map(|chain| &chain.records).find(|record| is_it(record)) {
             if root_at(path).is_some_and(|root| root != record.root_sha256) {
-                return Ok(Some(forked(
-                    path,
-                    place,
-                    "it has another root digest than the one that was recorded under this name",
-                )));
+                return Ok(Some(altered(path)));
             }
             let found = undecided.values_mut().filter(|chain| chain.records.iter().any(is_it));
             found.for_each(|chain| chain.until = Some(second_of(name)));
@@ -80,9 +76,10 @@ pub fn find_fork(
         }
         for part in manifest.tables.iter().filter(|part| part.scope.0 == scope) {
             let Some(chain) = undecided.get_mut(&part.name) else { continue };
-            chain.until = Some(second_of(name));
+            // One of ours that is not recorded may have been taken back, and say nothing of what stands before it.
+            chain.until = (manifest.run.started_at.0 <= now).then(|| second_of(name));
             let records = chain.records.clone();
-            let mut is_followed = || is_followed(&names, (&part.name, scope), bundle.root_sha256(), &records, monitor);
+            let mut is_followed = || is_followed(&names, (&part.name, scope), &bundle, &records, monitor);
             if let Some(why) = stranger(backend, manifest, &records, &mut is_followed)? {
                 return Ok(Some(forked(path, place, why).table(&part.name)));
             }
@@ -129,12 +126,8 @@ fn stranger(
     is_followed: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Option<&'static str>> {
     if manifest.kind == BundleKind::Compacted {
-        let is_made_of_ours = records.iter().any(|record| manifest.inputs.contains(&record.root_sha256));
-        let newest = records.iter().map(|record| record.run_started_at).max();
-        return Ok(match is_made_of_ours && newest >= Some(manifest.run.started_at.0) {
-            true => None,
-            false => Some("it was compacted from bundles that the job database does not know"),
-        });
+        let is_ours = ends_with_ours(manifest, records) || is_followed()?;
+        return Ok((!is_ours).then_some("it was compacted from bundles that the job database does not know"));
     }
     let run = manifest.run.run_id;
     if records.iter().any(|record| record.run_id == run) {
@@ -151,35 +144,53 @@ fn stranger(
     }
 }
 
-/// Whether links lead from a bundle that is recorded to this one: those of bundles at the place, and the records' own,
-/// because what follows it may still be owed to that place.
+/// Whether a bundle that is recorded leads to this one, by links of bundles at the place and the records' own.
 fn is_followed(
     names: &[(BundleName, PathBuf)],
     (table, scope): (&TableName, Scope),
-    root: Sha256,
+    of: &Bundle,
     records: &[ChainRecord],
     monitor: &dyn Monitor,
 ) -> Result<bool> {
-    let link_of = |record: &ChainRecord| Some((record.root_sha256, record.previous_root_sha256?));
-    let mut links: BTreeMap<Sha256, Sha256> = records.iter().filter_map(link_of).collect();
+    let mut links = BTreeMap::new();
     for (_, path) in names {
         monitor.check()?;
         let Some(bundle) = open_or_pass(path, &Access::own(), monitor)? else { continue };
         let part = bundle.manifest().tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
         links.extend(part.and_then(|part| Some((bundle.root_sha256(), part.previous.as_ref()?.root_sha256))));
     }
+    Ok(leads_to((of.root_sha256(), &of.manifest().inputs), records, links))
+}
+
+/// Whether a compacted bundle has our newest as its last. Its run is the last of those that it was made of.
+pub(super) fn ends_with_ours(manifest: &Manifest, records: &[ChainRecord]) -> bool {
+    let is_last = |record: &ChainRecord| record.run_started_at == manifest.run.started_at.0;
+    records.iter().any(|record| is_last(record) && manifest.inputs.contains(&record.root_sha256))
+}
+
+/// Whether links lead from a bundle that is recorded to this one, or to one of those that it was made of: these links and
+/// the records' own, because what follows it may still be owed to its place. Neither its name nor its time says that, in the
+/// second of the next run, or where a clock was set back.
+pub(super) fn leads_to(
+    (root, inputs): (Sha256, &[Sha256]),
+    records: &[ChainRecord],
+    mut links: BTreeMap<Sha256, Sha256>,
+) -> bool {
+    let inputs: BTreeSet<Sha256> = inputs.iter().copied().collect();
+    links.extend(records.iter().filter_map(|record| Some((record.root_sha256, record.previous_root_sha256?))));
     let leads_to_it = |record: &ChainRecord| {
         let mut at = Some(record.root_sha256);
         for _ in 0..=links.len() {
             match at {
-                Some(here) if here == root => return true,
+                Some(here) if here == root || inputs.contains(&here) => return true,
                 Some(here) => at = links.get(&here).copied(),
                 None => return false,
             }
         }
         false
     };
-    Ok(records.iter().any(leads_to_it))
+    // What it was made of itself says nothing of what else was.
+    records.iter().filter(|record| !inputs.contains(&record.root_sha256)).any(leads_to_it)
 }
 
 /// When the oldest run began of which a record is still held.
@@ -193,6 +204,18 @@ fn forked(path: &Path, place: &Path, why: &str) -> Error {
         "was the job database restored from a backup? `blobdelta deploy --adopt {}` verifies the bundles there, and \
          goes on behind them; if they are none of this source's business, choose another place",
         quoted(place)
+    ))
+}
+
+/// A bundle under a name of ours is not the one that was recorded: there is nothing in it to go on behind.
+fn altered(path: &Path) -> Error {
+    let what = "the newest bundle of this chain there is none of this job database: it has another root digest than the \
+                one that was recorded under this name; nothing was added";
+    Error::config(what).file(path).hint(format!(
+        "it was changed after it was published: move it out of that place, which lets the next run go on, and bring back \
+         what was published, if there is a copy of it; its receivers are not to use what stands there. `blobdelta verify {}` \
+         says whether it is whole",
+        quoted(path)
     ))
 }
 

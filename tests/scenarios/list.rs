@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    ancestors, attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases,
+    ahead, ancestors, attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases,
     left_folders, names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices,
     suspect, takes, tree, types, units, untold, upkeep, values, whose,
 };
@@ -34,6 +34,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_6_what_no_window_can_catch_is_told,
         rule_6_nothing_is_told_of_keys_that_are_taken,
         rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern,
+    }
+    ahead {
+        rule_1_a_run_of_a_clock_that_stood_ahead_is_taken_back_and_nothing_is_lost,
+        rule_1_of_several_runs_of_a_clock_that_stood_ahead_the_last_is_taken_back_first,
+        rule_1_a_run_that_was_yet_to_come_and_completed_nothing_refuses_no_other,
     }
     leases {
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,
@@ -205,6 +210,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_28_a_bundle_of_another_root_under_our_name_is_told,
         rule_28_one_chain_is_not_held_against_another,
         rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it,
+        rule_28_what_was_compacted_is_known_by_what_follows_the_bundles_in_it,
+        rule_28_what_was_compacted_with_bundles_that_are_lost_here_is_a_fork,
         rule_28_nothing_is_taken_over_across_a_gap,
     }
     servers {
@@ -259,6 +266,9 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_21_children_without_parents_are_suspect_before_the_slice_completes,
         rule_21_most_rows_of_a_unit_do_not_leave_it_at_once,
         rule_21_what_leaves_is_accepted_by_name,
+        rule_21_what_a_log_says_left_a_scope_is_no_more_believed_than_what_the_metadata_say,
+        rule_21_less_than_half_of_what_all_units_have_may_leave_by_a_log,
+        rule_21_what_stands_out_of_scope_was_not_deleted,
         rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_completes,
         rule_21_what_a_log_says_was_deleted_does_not_stand_in_the_source,
         rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table,

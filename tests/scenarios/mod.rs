@@ -12,6 +12,7 @@ pub mod session;
 mod whose;
 pub mod world;
 
+mod ahead;
 mod ancestors;
 mod attacks;
 mod batches;

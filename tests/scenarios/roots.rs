@@ -8,6 +8,8 @@ use crate::scenarios::reconcile::tombstones;
 use crate::scenarios::world::{A, B, World, key, minute, unit};
 use blobdelta::bundle::{Access, Bundle};
 use blobdelta::chain::survey;
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::Local;
 use blobdelta::engine;
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::id::Guid;
@@ -58,6 +60,22 @@ fn forget(world: &mut World, run: Guid) {
     let tsql: Vec<String> =
         tables.iter().map(|table| format!("DELETE FROM dbo.{table} WHERE RunId = '{run}'")).collect();
     world.script(&sqlite.join(";"), &tsql.join(";"));
+}
+
+fn bundles_in(world: &World) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// One bundle in the place of all that stand there.
+fn compact_all(world: &World) {
+    let paths = bundles_in(world);
+    let bundles = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
+    let away = world.dir.path().join("away");
+    std::fs::create_dir(&away).unwrap();
+    let made = compact(bundles, &Local, &away, &CompactOptions::default(), &Silent).unwrap();
+    paths.iter().for_each(|path| std::fs::remove_dir_all(path).unwrap());
+    let made = made.path().to_owned();
+    std::fs::rename(&made, world.out().join(made.file_name().unwrap())).unwrap();
 }
 
 fn assert_fork(error: &Error, why: &str) {
@@ -183,7 +201,12 @@ pub fn rule_28_a_bundle_of_another_root_under_our_name_is_told(on: &Instance) {
     );
     world.at(2000);
     let options = world.options();
-    assert_fork(&world.run_with(&options).unwrap_err(), "another root digest");
+    let error = world.run_with(&options).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config, "{error}");
+    assert!(error.to_string().contains("another root digest"), "{error}");
+    // What it says to do works.
+    std::fs::rename(bundles_in(&world).remove(0), world.dir.path().join("moved away")).unwrap();
+    world.run_with(&options).unwrap();
 }
 
 pub fn rule_28_one_chain_is_not_held_against_another(on: &Instance) {
@@ -214,6 +237,38 @@ pub fn rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it(on: &In
     let fork = engine::find_fork(&mut *world.backend, &[table], Scope::All, &out, &Silent).unwrap();
     assert!(fork.is_none(), "{fork:?}");
     assert!(engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap().is_empty());
+}
+
+/// The newest there was compacted, and what of ours follows it began in the same second, or earlier by a clock that was set
+/// back. Records of what it was made of are pruned.
+pub fn rule_28_what_was_compacted_is_known_by_what_follows_the_bundles_in_it(on: &Instance) {
+    for second in [1000, 990] {
+        let mut world = World::new(on);
+        world.put(1, None, b"one", 10, A);
+        let first = [world.run(980), world.run(1000)];
+        compact_all(&world);
+        // Not to be told from the names: what follows is still owed to that place.
+        let follows = world.run(second).bundles.remove(0);
+        std::fs::rename(&follows, world.dir.path().join("not yet shipped")).unwrap();
+        first.iter().for_each(|run| forget(&mut world, run.run.id));
+        let out = world.out();
+        let adopted = engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
+        assert!(adopted.is_empty(), "nothing there is unknown: {adopted:?}");
+        world.run(1010);
+    }
+}
+
+/// One in which there is more than the job database knows is a fork still.
+pub fn rule_28_what_was_compacted_with_bundles_that_are_lost_here_is_a_fork(on: &Instance) {
+    let Restored { mut world, .. } = restored(on);
+    compact_all(&world);
+    world.at(4000);
+    let options = world.options();
+    assert_fork(&world.run_with(&options).unwrap_err(), "compacted from bundles");
+    let out = world.out();
+    let adopted = engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
+    assert_eq!((adopted.len(), adopted[0].bundles.len()), (1, 1), "{adopted:?}");
+    world.run(4000);
 }
 
 pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {

@@ -3,11 +3,12 @@
 
 use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, B, World, key, minute, unit};
+use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::bundle::Bundle;
 use blobdelta::engine::RunReport;
 use blobdelta::error::Kind;
 use blobdelta::model::run::{RunRequest, Scope, Status, TableCounts};
+use blobdelta::model::slice::{Deletion, DeletionReason};
 
 fn suspicion(report: &RunReport) -> String {
     assert_eq!((report.tables[0].status, report.bundles.len()), (Status::Failed, 0));
@@ -126,9 +127,9 @@ pub fn rule_21_most_rows_of_a_unit_do_not_leave_it_at_once(on: &Instance) {
     world.at(2000);
     let request = RunRequest { scope: Scope::BusinessUnit(unit(A)), ..world.options().request };
     let plan = blobdelta::engine::plan(&mut *world.backend, &request).unwrap();
-    assert!(plan[0].refused.as_ref().unwrap().contains("22 of 22 rows that this business unit"), "{plan:?}");
+    assert!(plan[0].refused.as_ref().unwrap().contains("22 of 22 rows that this scope"), "{plan:?}");
     let text = suspicion(&world.run_unit(2000, A));
-    assert!(text.contains("22 of 22 rows that this business unit was handed are out of its scope now"), "{text}");
+    assert!(text.contains("22 of 22 rows that this scope was handed are out of it now"), "{text}");
     assert!(text.contains("AcceptedLeftPercent=100") && text.contains("MetadataFilter"), "{text}");
     let marks = world.backend.unit_watermarks().unwrap();
     assert_eq!(marks[0].last_high_water, minute(760), "it moved nothing");
@@ -154,6 +155,85 @@ pub fn rule_21_what_leaves_is_accepted_by_name(on: &Instance) {
     assert_eq!(counts(&world.run_unit(3000, A)).tombstones, 10, "of so few nothing can be said");
 }
 
+/// A log that is written under a wrong filter, as `reconcile --log-deletions` or a DBA would, says what the engine is refused
+/// to say by itself; a log of what is in scope again says nothing.
+pub fn rule_21_what_a_log_says_left_a_scope_is_no_more_believed_than_what_the_metadata_say(on: &Instance) {
+    for letter in [None, Some(A)] {
+        let mut world = World::new(on);
+        put_many(&mut world, 1..41, 10);
+        let mut options = world.options();
+        options.request.scope = Scope::from(letter.map(unit));
+        world.at(1000);
+        world.run_with(&options).unwrap();
+        world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+        world.backend.save_table(&world.table.clone()).unwrap();
+        for number in 1..31 {
+            let of = Deletion {
+                key: key(number),
+                deleted_on: minute(1500),
+                business_unit: letter.map(unit),
+                reason: DeletionReason::LeftScope,
+            };
+            world.backend.log_deletion(&world.table.name.clone(), &of).unwrap();
+        }
+        world.at(2000);
+        let plan = blobdelta::engine::plan(&mut *world.backend, &options.request).unwrap();
+        assert!(plan[0].refused.as_ref().unwrap().contains("rows that this scope was handed"), "{letter:?} {plan:?}");
+        let text = suspicion(&world.run_with(&options).unwrap());
+        // A unit's runs know what they handed out.
+        let handed = if letter.is_some() { "40 of 40 rows" } else { "30 of 30 rows" };
+        assert!(text.contains(handed) && text.contains("AcceptedLeftPercent=100"), "{letter:?} {text}");
+        world.table.metadata_filter = None;
+        world.backend.save_table(&world.table.clone()).unwrap();
+        assert_eq!(counts(&world.run_with(&options).unwrap()).tombstones, 0, "{letter:?}: nothing has left");
+        world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+        world.table.accepted_left_percent = 100;
+        world.backend.save_table(&world.table.clone()).unwrap();
+        world.log_deletion(99, 1500);
+        for number in 1..31 {
+            let reason = DeletionReason::LeftScope;
+            let of = Deletion { key: key(number), deleted_on: minute(1600), business_unit: letter.map(unit), reason };
+            world.backend.log_deletion(&world.table.name.clone(), &of).unwrap();
+        }
+        world.at(3000);
+        let told = counts(&world.run_with(&options).unwrap()).tombstones;
+        assert_eq!(told, if letter.is_some() { 40 } else { 31 }, "{letter:?}: accepted by name");
+    }
+}
+
+/// What is logged is most of what is logged, and little of what all units have.
+pub fn rule_21_less_than_half_of_what_all_units_have_may_leave_by_a_log(on: &Instance) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..61, 10);
+    world.run(1000);
+    move_to(&mut world, 1..26, 10, X);
+    for number in 1..26 {
+        let reason = DeletionReason::LeftScope;
+        let of = Deletion { key: key(number), deleted_on: minute(1500), business_unit: None, reason };
+        world.backend.log_deletion(&world.table.name.clone(), &of).unwrap();
+    }
+    assert_eq!(counts(&world.run(2000)).tombstones, 25);
+}
+
+/// Deletions that are logged under a wrong filter are of rows that stand, though they are in no scope by it.
+pub fn rule_21_what_stands_out_of_scope_was_not_deleted(on: &Instance) {
+    for letter in [None, Some(A)] {
+        let mut world = World::new(on);
+        put_many(&mut world, 1..41, 10);
+        let mut options = world.options();
+        options.request.scope = Scope::from(letter.map(unit));
+        world.at(1000);
+        world.run_with(&options).unwrap();
+        world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+        world.table.accepted_left_percent = 100;
+        world.backend.save_table(&world.table.clone()).unwrap();
+        (1..31).for_each(|number| world.log_deletion(number, 1500));
+        world.at(2000);
+        let text = suspicion(&world.run_with(&options).unwrap());
+        assert!(text.contains("30 of 30 logged deletions that are due are of rows that stand"), "{letter:?} {text}");
+    }
+}
+
 /// The metadata changes while the slice is filled.
 pub fn rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_completes(on: &Instance) {
     let mut world = World::new(on);
@@ -165,7 +245,7 @@ pub fn rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_comple
     let table_run = world.backend.start_table(&run, &world.table.clone(), 600).unwrap();
     move_to(&mut world, 1..23, 10, B);
     let error = world.backend.finish_table(&table_run, false).unwrap_err();
-    assert!(error.to_string().contains("suspect: 22 of 22 rows that this business unit"), "{error}");
+    assert!(error.to_string().contains("suspect: 22 of 22 rows that this scope"), "{error}");
     assert_eq!(world.backend.unit_watermarks().unwrap()[0].last_high_water, minute(760));
     move_to(&mut world, 1..23, 10, A);
     let _ = world.backend.finish_table(&table_run, false).unwrap();

@@ -33,8 +33,8 @@ pub fn rule_1_a_clock_before_the_last_run_is_refused(on: &Instance) {
 }
 
 /// A clock that ran a day ahead during a run, and was set right: that run's window ends in a time that
-/// is still to come. Runs are refused until the clock is past it; what was stamped meanwhile lies in
-/// no window, and an operator who is told so sets the next one back.
+/// is still to come. Runs are refused until it is taken back. Who waits until the clock is past it instead has to set the
+/// next one back, because what was stamped meanwhile lies in no window.
 pub fn rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing(on: &Instance) {
     const DAY: i64 = 24 * 60;
     let mut world = World::new(on);
@@ -43,7 +43,7 @@ pub fn rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing(on: &I
     world.at(1010);
     let error = world.run_with(&world.options()).unwrap_err();
     let told = format!("{error} {:?}", error.what_to_do());
-    assert!(told.contains("the server's clock says") && told.contains("--from"), "{told}");
+    assert!(told.contains("the server's clock says") && told.contains("--give-up"), "{told}");
     world.put(2, None, b"stamped by the right clock", 1020, A);
     world.at(1000 + 2 * DAY);
     let mut options = world.options();

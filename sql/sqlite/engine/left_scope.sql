@@ -22,6 +22,7 @@ SELECT
     coalesce(CASE
         WHEN EXISTS (
             SELECT 1 FROM BlobDeltaRun AS own INNER JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
+                AND r.RunStartedAt < strftime('%Y-%m-%dT%H:%M:%f', own.RunStartedAt, '+1 day')
             WHERE own.RunId = @RunId AND r.RunId <> own.RunId
         ) THEN (
             SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id

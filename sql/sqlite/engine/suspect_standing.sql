@@ -1,13 +1,12 @@
--- Rule 21: deletions that this slice tells, and those of them whose row stands in the source and in this scope, by no later
--- stamp: its receivers would lose it. One that was stamped since has come again, and wins.
+-- Rule 21: deletions that this slice tells, and those of them whose row stands in the source by no later stamp, in whatever
+-- scope: its receivers would lose it. One that was stamped since has come again, and wins.
 SELECT
     count(*),
     coalesce(sum(
         EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = d.stream_id)
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
         AND NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope} AND m.{MetadataModifiedOnCol} > d.DeletedOn
+            WHERE m.{MetadataIdColumn} = d.stream_id AND m.{MetadataModifiedOnCol} > d.DeletedOn
         )
     ), 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d

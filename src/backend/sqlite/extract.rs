@@ -34,7 +34,7 @@ impl Extract for Session {
         self.read_servers()?.check()?;
         let tables = self.requested_tables(request)?;
         let started = self.server_time();
-        self.check_clock(&tables, started)?;
+        self.check_clock(&tables, started, None)?;
         for table in &tables {
             match self.placeholders(table) {
                 Ok(placeholders) => drop(self.prepare_scripts(table, placeholders)?),
@@ -90,7 +90,7 @@ impl Extract for Session {
                 .hint("pack it with `pack --run`, or start a new one"));
         }
         self.read_servers()?.check()?;
-        self.check_clock(&self.configured_tables()?, self.server_time())?;
+        self.check_clock(&self.configured_tables()?, self.server_time(), Some(id))?;
         let run = self.transact("resume a run", |session| {
             session.execute(
                 "UPDATE BlobDeltaRun SET Status = 'Running', RunCompletedAt = NULL, ErrorMessage = NULL,

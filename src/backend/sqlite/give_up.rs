@@ -1,8 +1,9 @@
-//! Giving up a complete slice that is in no bundle: what its run settled is open again (rule 19).
+//! Giving up a complete slice that is in no bundle, or a run that a clock which ran ahead has recorded under a time that is
+//! yet to come: what it settled is open again (rules 1 and 19).
 
 use super::finish::from_json;
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Scope};
 use crate::model::slice::SliceState;
@@ -26,7 +27,15 @@ impl Session {
         let table = self.prepared(&fence.table)?.config.clone();
         self.transact("give up the slice", |session| {
             session.pass(fence)?;
-            session.own_slice(&table, fence, &[SliceState::Complete])?;
+            if session.is_to_come(fence.run_id)? {
+                session.is_last(fence)?;
+                session.execute(
+                    "DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
+                    (fence.run_id, &fence.table),
+                )?;
+            } else {
+                session.own_slice(&table, fence, &[SliceState::Complete])?;
+            }
             if let Some(moved) = session.moved(fence)? {
                 session.move_watermark_back(fence, &moved)?;
                 session.ask_again(&table, fence, &moved)?;
@@ -35,9 +44,36 @@ impl Session {
                     (fence.run_id, &fence.table),
                 )?;
             }
-            session.empty_marker(&table)?;
+            session.empty_marker(&table, fence.run_id)?;
             session.release(fence)
         })
+    }
+
+    /// Whether the clock ran ahead when this run began: then it is taken back whatever became of it.
+    fn is_to_come(&self, run: Guid) -> Result<bool> {
+        let started: Option<Timestamp> =
+            self.query_optional("SELECT RunStartedAt FROM BlobDeltaRun WHERE RunId = ?1", [run], |row| row.get(0))?;
+        Ok(started.is_some_and(|started| started > self.server_time().utc))
+    }
+
+    /// Of its table and scope: what came after it goes on from its watermark, and behind its bundle.
+    fn is_last(&self, fence: &Fence) -> Result<()> {
+        let after: Option<Guid> = self.query_optional(
+            "SELECT r.RunId FROM BlobDeltaRunTable AS t
+             INNER JOIN BlobDeltaRunTable AS own ON own.TableName = t.TableName AND own.Scope = t.Scope
+             INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+             WHERE own.RunId = ?1 AND own.TableName = ?2 AND t.PreviousRunId = ?1 AND t.Status = 'Completed'
+             ORDER BY r.RunStartedAt DESC LIMIT 1",
+            (fence.run_id, &fence.table),
+            |row| row.get(0),
+        )?;
+        let Some(after) = after else { return Ok(()) };
+        Err(Error::usage(format!("run {after} came after this one, and goes on where it ended; nothing was given up"))
+            .run(fence.run_id)
+            .table(&fence.table)
+            .hint(format!(
+                "where that one is recorded under a time that is yet to come too, give it up first: `blobdelta pack --run {after} --give-up`"
+            )))
     }
 
     fn moved(&self, fence: &Fence) -> Result<Option<Moved>> {
@@ -94,12 +130,21 @@ impl Session {
              WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
             (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
         )?;
+        if moved.scope != Scope::All {
+            // The slice may be another run's by now.
+            self.execute(
+                "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+                 SELECT TableName, Scope, stream_id, DeletedOn, 1 FROM BlobDeltaToldDeletion
+                 WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3 AND NOT IsDeletion",
+                (&fence.table, moved.scope.to_string(), fence.run_id),
+            )?;
+        }
         self.execute(
             "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
             (&fence.table, moved.scope.to_string(), fence.run_id),
         )?;
         self.ask_for_ancestors_again(fence, moved)?;
-        if moved.scope != Scope::All {
+        if moved.scope != Scope::All && self.marker(table)?.run_id == Some(fence.run_id) {
             let slice = self.schema_of(&table.target.db);
             self.execute(
                 &format!(
@@ -142,12 +187,12 @@ impl Session {
         Ok(())
     }
 
-    fn empty_marker(&self, table: &TableConfig) -> Result<()> {
+    fn empty_marker(&self, table: &TableConfig, run: Guid) -> Result<()> {
         let schema = self.schema_of(&table.target.db);
         let empty = format!(
             "UPDATE {schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
-                 State = 'Empty' WHERE TargetTable = ?1"
+                 State = 'Empty' WHERE TargetTable = ?1 AND RunId = ?2"
         );
-        self.execute(&empty, [&table.target.table]).map(drop)
+        self.execute(&empty, (&table.target.table, run)).map(drop)
     }
 }

@@ -88,10 +88,12 @@ impl Session {
     }
 
     /// By how much what this run tells has to pass what its scope was handed by the same time: on a tie the run that
-    /// started later wins, and the server's clock may have gone back since.
+    /// started later wins, and the server's clock may have gone back since. What a run of more than a day later has told
+    /// no receiver takes (rule 27).
     pub(super) fn margin(&self, table_run: &TableRun) -> Result<i64> {
         let later = "SELECT EXISTS (
                 SELECT 1 FROM BlobDeltaRun AS own JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
+                    AND r.RunStartedAt < strftime('%Y-%m-%dT%H:%M:%f', own.RunStartedAt, '+1 day')
                 WHERE own.RunId = ?1 AND r.RunId <> own.RunId)";
         Ok(if self.query_one(later, [table_run.fence.run_id])? { PASSES } else { 0 })
     }
@@ -139,7 +141,7 @@ impl Session {
             let is_tree = prepared.config.is_tree();
             return if is_tree { run("shipped_ancestors", scripts::SHIPPED_ANCESTORS).map(drop) } else { Ok(()) };
         };
-        self.suspect_left(prepared, table_run.scope, &parameters)?;
+        self.suspect_left(prepared, &parameters)?;
         run("were_whole", scripts::WERE_WHOLE)?;
         run("left_bare", scripts::LEFT_BARE)?;
         run("shipped_keys", scripts::SHIPPED_KEYS)?;

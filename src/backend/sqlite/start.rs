@@ -83,20 +83,26 @@ impl Session {
         Ok(false)
     }
 
-    /// Rule 1: a clock that stands before the last run's start by more than the buffer.
-    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime) -> Result<()> {
-        let last: Option<Timestamp> = self.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;
+    /// Rule 1: a clock that stands before the last run's start by more than the buffer. A run that completed no table, and
+    /// has no bundle, moved nothing; but one that is gone on with would.
+    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime, resumed: Option<Guid>) -> Result<()> {
+        let last: Option<(Guid, Timestamp)> = self.query_optional(
+            "SELECT r.RunId, r.RunStartedAt FROM BlobDeltaRun AS r
+             WHERE r.RunId = ?1
+                OR EXISTS (SELECT 1 FROM BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = 'Completed')
+                OR EXISTS (SELECT 1 FROM BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
+             ORDER BY r.RunStartedAt DESC LIMIT 1",
+            [resumed],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let buffer = tables.iter().map(|table| table.safety_buffer_minutes).min().unwrap_or(0);
         match last {
-            Some(last) if now.utc < last.minus_minutes(buffer) => Err(Error::config(format!(
+            Some((run, started)) if now.utc < started.minus_minutes(buffer) => Err(Error::config(format!(
                 "the server's clock says {}, but the last run started at {}",
                 now.utc.rfc3339_utc(),
-                last.rfc3339_utc()
+                started.rfc3339_utc()
             ))
-            .hint(
-                "set the server's clock right: a window computed from it would lose changes. If it was wrong in the last \
-                 run, let the next one that is not refused go back with --from to the true time of that run, less the buffer",
-            )),
+            .hint(wrong_clock(run, resumed))),
             _ => Ok(()),
         }
     }
@@ -145,7 +151,7 @@ impl Session {
     /// Fills the queue as a run would, counts it, and rolls everything back.
     pub(super) fn plan(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
         let started = self.server_time();
-        self.check_clock(std::slice::from_ref(table), started)?;
+        self.check_clock(std::slice::from_ref(table), started, None)?;
         let beginning = self.begin(started, request.scope, request.from, table)?;
         let prepared = self.prepare_table(table)?;
         let marker = self.marker(table);
@@ -165,10 +171,7 @@ impl Session {
             let without_key = session.survey(&prepared, request.scope)?;
             let keys = session.queue_window(&prepared, request.scope, &parameters)?;
             session.drop_foreign(&prepared, request.scope, &parameters)?;
-            let suspect = session
-                .suspects(&prepared, request.scope, &parameters, marker.is_ok())
-                .err()
-                .map(|error| error.to_string());
+            let suspect = session.suspects(&prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
             let mut counts = session.told(&prepared, &parameters)?;
             session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
             counts.held_back = session
@@ -311,7 +314,7 @@ impl Session {
             if beginning.deletions_from.is_some() {
                 session.run_filled(prepared, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
             }
-            session.suspect_left(prepared, run.scope, &parameters)?;
+            session.suspect_left(prepared, &parameters)?;
             session.queue_ancestors(prepared, run.scope, &parameters)?;
             let counts = TableCounts {
                 without_key,
@@ -333,7 +336,7 @@ impl Session {
     }
 
     /// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.
-    fn suspects(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters, has_slice: bool) -> Result<()> {
+    fn suspects(&self, prepared: &Prepared, parameters: &Parameters, has_slice: bool) -> Result<()> {
         self.suspect_keys(prepared, parameters)?;
         if !has_slice {
             return Ok(());
@@ -341,7 +344,7 @@ impl Session {
         let (table, schema) = (&prepared.config, self.schema_of(&prepared.config.target.db));
         self.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
         self.tell_deletions(prepared, parameters)?;
-        self.suspect_left(prepared, scope, parameters)
+        self.suspect_left(prepared, parameters)
     }
 
     /// Rule 12. The first run over all units takes everything, so it has nothing to tell.
@@ -411,5 +414,16 @@ fn given(run_id: Guid, started: ServerTime, scope: Scope, clock: ClockKind, begi
         now: started.utc,
         batch_size: 0,
         step: 0,
+    }
+}
+
+fn wrong_clock(run: Guid, resumed: Option<Guid>) -> String {
+    let wrong = "set the server's clock right: a window computed from it would lose changes. If it is right now, and was \
+                 wrong in that run,";
+    match resumed == Some(run) {
+        true => format!("{wrong} start a new run: what that one has yet to take would be taken by the wrong time"),
+        false => format!(
+            "{wrong} `blobdelta pack --run {run} --give-up` takes that run back, and the next one takes all that it took again"
+        ),
     }
 }

@@ -7,7 +7,7 @@ use super::template::Parameters;
 use crate::backend::suspect::{SAMPLE_ROWS, Share, Suspicion};
 use crate::error::Result;
 use crate::model::id::Guid;
-use crate::model::run::{Run, Scope, TableCounts};
+use crate::model::run::{Run, TableCounts};
 use crate::model::slice::SliceMarker;
 use crate::model::time::Timestamp;
 use crate::scripts::sqlite as engine;
@@ -83,11 +83,8 @@ impl Session {
         Suspicion::Orphan.judge(&prepared.config, found, || self.sample_tree(prepared, parameters))
     }
 
-    /// Rule 21, before the receivers of a unit are told what left it. By what it was handed before this slice.
-    pub(super) fn suspect_left(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
-        if scope == Scope::All {
-            return Ok(());
-        }
+    /// Rule 21, before receivers are told what left their scope. By what it was handed before this slice.
+    pub(super) fn suspect_left(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
         let found = self.share(prepared, "suspect_left", engine::SUSPECT_LEFT, parameters)?;
         Suspicion::Left.judge_alone(&prepared.config, found)
     }
