@@ -52,7 +52,7 @@ pub struct Advice {
 pub struct BackupRecord {
     /// The database.
     pub database: String,
-    /// The file, as the server names it.
+    /// The file, as the server names it; several where it is striped over URLs, each behind a comma.
     pub path: String,
     /// When it began and ended, UTC.
     pub started_at: Timestamp,

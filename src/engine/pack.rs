@@ -116,11 +116,18 @@ impl Packer<'_> {
             }
         }
         let packed = self.still_unpacked(run, &mut fences).and_then(|()| self.pack(run, fences.clone(), route));
-        let released = release_all(self.backend, self.leases, &fences);
+        let released = self.release_rest(&fences, packed.as_ref().ok());
         let mut packed = packed?;
         released?;
         packed.failed.extend(failed);
         Ok(packed)
+    }
+
+    /// Releases what the record of a bundle has not: it releases the leases of its tables, unless they are kept.
+    pub(super) fn release_rest(&mut self, fences: &[Fence], packed: Option<&Packed>) -> Result<()> {
+        let recorded = packed.filter(|_| !self.keeps_leases).map_or(&[][..], |packed| &packed.fences);
+        let rest: Vec<Fence> = fences.iter().filter(|fence| !recorded.contains(fence)).cloned().collect();
+        release_all(self.backend, self.leases, &rest)
     }
 
     /// A lease that could not be taken, with the command that works where the run itself holds it.

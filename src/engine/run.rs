@@ -315,7 +315,7 @@ impl Running<'_> {
             Kind::Cancelled => error.hint("the slices are complete, and stay so until they are packed"),
             _ => error,
         });
-        let released = release_all(self.backend, self.leases, &fences);
+        let released = self.packer().release_rest(&fences, done.as_ref().ok());
         let packed = done?;
         released?;
         self.bundles.extend(packed.bundle);

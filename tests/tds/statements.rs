@@ -100,7 +100,6 @@ fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<Str
     if is_new {
         endpoint.answers("v.WRITE(0x00", [Reply::error(102, 15, "Incorrect syntax near '('.")]);
         endpoint.answers("FROM [Copy].sys.objects AS o", [Reply::done(0)]);
-        endpoint.answers("SELECT PreviousRootSha256", [Reply::done(0)]);
         endpoint.answers("SET Reason = ", [Reply::done(0)]);
         endpoint.answers("UPDATE dbo.BlobDeltaTableConfig SET", [Reply::done(0)]);
         endpoint.answers("usp_BlobDelta_FailTable", [Reply::error(1105, 17, "The log is full.")]);

@@ -151,15 +151,12 @@ impl Slices for Session {
     }
 
     fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>> {
-        let own = Sql::new("SELECT PreviousRootSha256 FROM dbo.BlobDeltaBundle WHERE RunId = ").bind(run_id);
-        let own = own.then(" AND TableName = ").bind(table);
-        let last = Sql::new("SELECT TOP (1) RootSha256 FROM dbo.BlobDeltaBundle WHERE TableName = ").bind(table);
-        let last = last.then(" AND Scope = ").bind(scope.to_string()).then(" ORDER BY BundleId DESC");
-        let doing = "read the bundles of a table";
-        let found = self.client.unit(|client| {
-            let own = client.row(doing, own.clone())?;
-            if own.is_some() { Ok(own) } else { client.row(doing, last.clone()) }
-        });
+        // Of a bundle of this run its own, else the root of the scope's last.
+        let own = "SELECT TOP (1) k.Root FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM dbo.BlobDeltaBundle WHERE RunId = ";
+        let last = " UNION ALL SELECT 1, BundleId, RootSha256 FROM dbo.BlobDeltaBundle WHERE TableName = ";
+        let sql = Sql::new(own).bind(run_id).then(" AND TableName = ").bind(table).then(last).bind(table);
+        let sql = sql.then(" AND Scope = ").bind(scope.to_string()).then(") AS k ORDER BY k.Nr, k.BundleId DESC");
+        let found = self.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
         let Some(row) = found.map_err(|error| error.table(table))? else { return Ok(None) };
         Fields::of(&row).text(0)?.map(Sha256::parse).transpose()
     }

@@ -88,7 +88,8 @@ impl Upkeep for Session {
         // BACKUP says nothing until it ends, and may take a day.
         let mut worker = self.another(None)?;
         let session = worker.session_id()?;
-        let (write, check) = statements(database, path, self.compresses()?);
+        let stripes = stripes(path, if is_url(path) { self.data_bytes(database)? } else { 0 });
+        let (write, check) = statements(database, &stripes, self.compresses()?);
         let client = &mut self.client;
         std::thread::scope(|scope| {
             let work = scope.spawn(move || {
@@ -105,7 +106,14 @@ impl Upkeep for Session {
         })?;
         let completed_at = self.utc_now()?;
         let (bytes, file_bytes) = self.sizes(database)?;
-        Ok(BackupRecord { database: database.into(), path: path.into(), started_at, completed_at, bytes, file_bytes })
+        Ok(BackupRecord {
+            database: database.into(),
+            path: stripes.join(", "),
+            started_at,
+            completed_at,
+            bytes,
+            file_bytes,
+        })
     }
 
     fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
@@ -133,17 +141,38 @@ impl Upkeep for Session {
 /// SERVERPROPERTY, EngineEdition.
 const MANAGED_INSTANCE: i64 = 8;
 
-/// BACKUP, and RESTORE VERIFYONLY. A managed instance writes to a URL alone.
-fn statements(database: &str, path: &str, compresses: bool) -> (String, String) {
-    let kind = if path.starts_with("https://") { "URL" } else { "DISK" };
+/// A blob has 195 GiB at most, and a stripe is one; some room is left for what a backup adds
+/// (<https://learn.microsoft.com/azure/azure-sql/managed-instance/transact-sql-tsql-differences-sql-server>).
+const STRIPE_BYTES: u64 = 180 << 30;
+
+/// A server writes to so many at once.
+const STRIPES_MAX: u64 = 64;
+
+fn is_url(path: &str) -> bool {
+    path.starts_with("https://")
+}
+
+/// Where a backup of so many bytes goes: the path itself, or numbered ones beside it.
+fn stripes(path: &str, bytes: u64) -> Vec<String> {
+    let count = (bytes / STRIPE_BYTES + 1).min(STRIPES_MAX);
+    let stem = path.strip_suffix(".bak").unwrap_or(path);
+    match count {
+        1 => vec![path.to_owned()],
+        _ => (1..=count).map(|nth| format!("{stem}-{nth}of{count}.bak")).collect(),
+    }
+}
+
+/// BACKUP, and RESTORE VERIFYONLY, of all stripes. A managed instance writes to URLs alone.
+fn statements(database: &str, stripes: &[String], compresses: bool) -> (String, String) {
     let compression = if compresses { "COMPRESSION, " } else { "" };
-    let place = format!("{kind} = {}", literal(path));
+    let place = |path: &String| format!("{} = {}", if is_url(path) { "URL" } else { "DISK" }, literal(path));
+    let places = stripes.iter().map(place).collect::<Vec<_>>().join(", ");
     (
         format!(
-            "BACKUP DATABASE {} TO {place} WITH COPY_ONLY, CHECKSUM, {compression}FORMAT, STATS = 5",
+            "BACKUP DATABASE {} TO {places} WITH COPY_ONLY, CHECKSUM, {compression}FORMAT, STATS = 5",
             quote(database)
         ),
-        format!("RESTORE VERIFYONLY FROM {place} WITH CHECKSUM, STOP_ON_ERROR"),
+        format!("RESTORE VERIFYONLY FROM {places} WITH CHECKSUM, STOP_ON_ERROR"),
     )
 }
 
@@ -270,6 +299,17 @@ impl Session {
         Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1))
     }
 
+    /// What its files have, those of the log left out: no backup of it is larger.
+    fn data_bytes(&mut self, database: &str) -> Result<u64> {
+        let sql = format!(
+            "SELECT SUM(CONVERT(bigint, f.size)) * 8192 AS DataBytes FROM {}.sys.database_files AS f WHERE f.type <> 1",
+            quote(database)
+        );
+        let row = self.client.row("ask for the size of a database", Sql::new(sql))?;
+        let bytes = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten();
+        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+    }
+
     fn sizes(&mut self, database: &str) -> Result<(Option<u64>, Option<u64>)> {
         let sql = Sql::new(
             "SELECT TOP (1) CONVERT(bigint, backup_size), CONVERT(bigint, compressed_backup_size)
@@ -290,16 +330,22 @@ mod tests {
 
     #[test]
     fn a_backup_is_a_copy_that_breaks_no_chain_of_the_dbas() {
-        let (write, check) = statements("S]x", "D:\\it's.bak", true);
+        let (write, check) = statements("S]x", &stripes("D:\\it's.bak", 0), true);
         assert_eq!(
             write,
             "BACKUP DATABASE [S]]x] TO DISK = N'D:\\it''s.bak' WITH COPY_ONLY, CHECKSUM, COMPRESSION, FORMAT, STATS = 5"
         );
         assert_eq!(check, "RESTORE VERIFYONLY FROM DISK = N'D:\\it''s.bak' WITH CHECKSUM, STOP_ON_ERROR");
-        assert!(
-            statements("S", "https://a/b.bak", false)
-                .0
-                .contains("TO URL = N'https://a/b.bak' WITH COPY_ONLY, CHECKSUM, FORMAT")
-        );
+        let (write, _) = statements("S", &stripes("https://a/b.bak", STRIPE_BYTES - 1), false);
+        assert!(write.contains("TO URL = N'https://a/b.bak' WITH COPY_ONLY, CHECKSUM, FORMAT"), "{write}");
+    }
+
+    #[test]
+    fn a_backup_to_urls_has_as_many_stripes_as_its_size_needs() {
+        let (write, check) = statements("S", &stripes("https://a/b.bak", STRIPE_BYTES), true);
+        let both = "URL = N'https://a/b-1of2.bak', URL = N'https://a/b-2of2.bak'";
+        assert!(write.contains(&format!("TO {both} WITH COPY_ONLY")), "{write}");
+        assert!(check.contains(&format!("FROM {both} WITH CHECKSUM")), "{check}");
+        assert_eq!(stripes("https://a/b.bak", u64::MAX).len(), 64);
     }
 }
