@@ -55,6 +55,7 @@ const TESTS: &[(&str, Case)] = list![Case:
         pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last,
         an_error_of_the_server_is_no_end_of_the_rows,
         the_order_of_keys_is_asked_for_once,
+        what_is_lost_on_the_way_is_no_answer_of_what_a_server_has,
         a_large_value_is_written_in_pieces_where_the_server_takes_them,
     }
     statements {

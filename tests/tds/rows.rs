@@ -175,6 +175,19 @@ pub fn the_order_of_keys_is_asked_for_once() {
     assert_eq!(session(&endpoint).key_order().unwrap_err().kind(), Kind::Database);
 }
 
+pub fn what_is_lost_on_the_way_is_no_answer_of_what_a_server_has() {
+    let endpoint = Endpoint::start();
+    endpoint.answers(".WRITE(0x00", [Reply::done(0).cut(), Reply::done(0)]);
+    endpoint.answers("ORDER BY k.g", [sorted(KeyOrder::SqlServer).cut(), sorted(KeyOrder::SqlServer)]);
+    endpoint.answers("UPDATE [Copy]", [Reply::done(1)]);
+    let column = Column::new("v", SqlType::VarBinary(None), true);
+    let bytes = vec![7; 1_200_000];
+    let from = &mut &bytes[..];
+    session(&endpoint).write_value(&table(), ("k", key(1)), &column, bytes.len() as u64, from).unwrap();
+    assert_eq!(endpoint.heard("SET [v].WRITE(@P1, NULL, 0)"), 2, "it was taken for one that has no .WRITE");
+    assert_eq!(endpoint.logins().len(), 3);
+}
+
 pub fn a_large_value_is_written_in_pieces_where_the_server_takes_them() {
     let column = Column::new("v", SqlType::VarBinary(None), true);
     let bytes = vec![7; 1_200_000];

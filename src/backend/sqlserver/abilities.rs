@@ -18,23 +18,26 @@ pub(super) struct Abilities {
 impl Abilities {
     /// Asks. Not inside of a transaction, which what is not understood would break.
     pub(super) fn ask(client: &mut Client) -> Result<Self> {
-        Ok(Self { has_write: has_write(client), key_order: key_order(client)? })
+        client.unit(|client| Ok(Self { has_write: has_write(client)?, key_order: key_order(client)? }))
     }
 }
 
-/// A statement that is not understood is an answer.
-fn has_write(client: &mut Client) -> bool {
+/// A statement that is not understood is an answer; one that was lost on the way is none.
+fn has_write(client: &mut Client) -> Result<bool> {
     let table = format!("[#w{}]", Guid::random().short());
     let sql = format!(
         "CREATE TABLE {table} (v varbinary(max) NULL); UPDATE {table} SET v.WRITE(0x00, NULL, 0); DROP TABLE {table};"
     );
-    let understood = client.batch("ask what the server has", &sql).is_ok();
-    if !understood {
-        // It may have been made before the server stopped at the next statement.
-        let drop = format!("IF OBJECT_ID(N'tempdb..{table}') IS NOT NULL DROP TABLE {table};");
-        client.batch("ask what the server has", &drop).ok();
+    match client.batch("ask what the server has", &sql) {
+        Ok(()) => Ok(true),
+        Err(error) if client.may_try_again() => Err(error),
+        Err(_) => {
+            // It may have been made before the server stopped at the next statement.
+            let drop = format!("IF OBJECT_ID(N'tempdb..{table}') IS NOT NULL DROP TABLE {table};");
+            client.batch("ask what the server has", &drop)?;
+            Ok(false)
+        }
     }
-    understood
 }
 
 /// Sorts sixteen keys, each with one byte of its own set, and compares with the orders known.
