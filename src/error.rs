@@ -256,8 +256,8 @@ fn is_of_reading(error: &(dyn std::error::Error + 'static)) -> bool {
 fn io_hint(source: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind as E;
     let text = match source.kind() {
-        E::NotFound => "make the folder first, or correct the path",
-        E::PermissionDenied => "give this account the right to write there, or choose another folder",
+        E::NotFound => "correct the path: it, or a folder above it, is not there",
+        E::PermissionDenied => "give this account the right to do so, or choose another place",
         E::StorageFull | E::QuotaExceeded => "free some space or choose another folder",
         E::ReadOnlyFilesystem => "choose a folder that can be written",
         _ => return None,

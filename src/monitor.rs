@@ -69,7 +69,7 @@ pub enum Event<'a> {
         /// Bytes, where they are known.
         bytes: Option<u64>,
     },
-    /// More of it is done.
+    /// More of it is done: of the rows and bytes that were announced, all in the end, and none twice.
     WorkDone {
         /// Rows since the last event.
         rows: u64,
@@ -109,6 +109,21 @@ pub trait Monitor: Send + Sync {
         }
         Err(Error::new(Kind::Cancelled, "stopped as asked; what was committed stands")
             .hint("call it again; a run goes on with --resume"))
+    }
+}
+
+/// For a part of work whose amount was not announced: what it does is not counted, everything else is told.
+pub struct Uncounted<'a>(pub &'a dyn Monitor);
+
+impl Monitor for Uncounted<'_> {
+    fn event(&self, event: Event<'_>) {
+        if !matches!(event, Event::WorkDone { .. }) {
+            self.0.event(event);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
     }
 }
 

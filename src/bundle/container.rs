@@ -139,6 +139,11 @@ impl Container {
         let mut start = Vec::new();
         let read = content.reader(0).take(32).read_to_end(&mut start);
         read.map_err(|error| Error::new(crate::error::Kind::Io, "cannot read this archive").caused_by(error))?;
+        if let Some((_, what)) = OTHER_ARCHIVES.iter().find(|(begins, _)| start.starts_with(begins)) {
+            return Err(Error::usage(format!("this is {what}, and no bundle")).hint(
+                "unpack it, and name the folder that ends in .bundle, or the archive .bundle.tar, that was in it",
+            ));
+        }
         if !archive::is_encrypted(&start) {
             let bytes = content.bytes();
             return Ok(Form::Archive(Archive::open(content.into_source(), bytes)?, Seal::Plain));
@@ -297,6 +302,17 @@ impl Container {
         Ok(bytes)
     }
 }
+
+/// What files that are not archives of ours begin with.
+const OTHER_ARCHIVES: [(&[u8], &str); 7] = [
+    (b"PK\x03\x04", "a zip file"),
+    (b"PK\x05\x06", "an empty zip file"),
+    (b"\x1f\x8b", "a file that gzip compressed"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z file"),
+    (b"\x28\xb5\x2f\xfd", "a file that zstd compressed"),
+    (b"\xfd7zXZ\x00", "a file that xz compressed"),
+    (b"Rar!\x1a\x07", "a rar file"),
+];
 
 fn neither(what: &str) -> Error {
     Error::usage(format!("there is no such bundle: this is {what}"))

@@ -229,6 +229,28 @@ fn is_number(text: &str, least: u32) -> bool {
     text.parse::<u32>().is_ok_and(|number| number >= least && number.to_string() == text)
 }
 
+/// What a file in a bundle is that none of its lists names, and what to do about it.
+pub fn what_is_foreign(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let made_by = LEFT_BEHIND.iter().find(|(is_one, _)| is_one(name)).map(|(_, by)| by);
+    let what =
+        made_by.map_or_else(|| "it is none of the bundle's files".to_owned(), |by| format!("{by} left it there"));
+    format!("no list of the bundle names it: {what}. Remove it, and the bundle is as it was")
+}
+
+/// What looking at a folder leaves in it, and who does that.
+const LEFT_BEHIND: [(fn(&str) -> bool, &str); 6] = [
+    (|name| name == ".DS_Store" || name.starts_with("._"), "the Finder of macOS"),
+    (
+        |name| name.eq_ignore_ascii_case("Thumbs.db") || name.eq_ignore_ascii_case("desktop.ini"),
+        "the Explorer of Windows",
+    ),
+    (|name| name == ".directory", "a file manager of Linux"),
+    (|name| name == "@eaDir" || name == "#recycle", "a network drive of Synology"),
+    (|name| name.starts_with(".nfs"), "NFS, for a file that is still open"),
+    (|name| name.starts_with("~$") || name.ends_with('~') || name.ends_with(".swp"), "an editor"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

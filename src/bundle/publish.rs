@@ -19,7 +19,7 @@ use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::{Event, Monitor, Uncounted};
 use crate::store::Location;
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -102,7 +102,8 @@ impl Sealed {
     pub fn publish(mut self, form: &Form, monitor: &dyn Monitor) -> Result<Published> {
         if !matches!(form, Form::Folder) {
             let bundle = Bundle::open_in(Container::folder(Arc::clone(&self.staging.disk), &self.staging.path))?;
-            return archive(&bundle, self.staging.disk.as_ref(), &self.out_dir, form.recipients(), monitor);
+            let (disk, monitor) = (self.staging.disk.as_ref(), Uncounted(monitor));
+            return archive(&bundle, disk, &self.out_dir, form.recipients(), &monitor);
         }
         let path = self.out_dir.join(self.name.as_str());
         let (root, out_dir) = (self.root_sha256, self.out_dir.clone());
@@ -332,7 +333,7 @@ fn settle(staging: &mut Staging, out_dir: &Path, path: &Path, own: &Own, monitor
             false
         }
         Err(_) if staging.disk.look(path)?.is_some() => {
-            let twin = check_twin(staging.disk.as_ref(), path, own.root_sha256, monitor)?;
+            let twin = check_twin(staging.disk.as_ref(), path, own.root_sha256, &Uncounted(monitor))?;
             sign_twin(&twin, own, staging)?;
             true
         }

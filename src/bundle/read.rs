@@ -15,7 +15,7 @@ use super::content::Content;
 use super::folder::{missing, read_failed};
 use super::layout::{
     BAG_INFO_TXT, BAGIT_DECLARATION, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE,
-    TAG_LIST, check_tag_path,
+    TAG_LIST, check_tag_path, what_is_foreign,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::threads;
@@ -203,7 +203,8 @@ impl Bundle {
                     }
                 }
                 EntryKind::File if !due.remove(entry.path.as_str()) => {
-                    return bad("a file that the bundle's lists do not name");
+                    let error = Error::verification("a file that the bundle's lists do not name");
+                    return Err(error.file(self.place(&entry.path)).hint(what_is_foreign(&entry.path)));
                 }
                 EntryKind::File => {
                     let info = self.file_info(&entry.path);
@@ -237,6 +238,14 @@ impl Bundle {
         files.extend(self.signature()?.map(|_| (SIGNATURE, None)));
         files.extend(lines.map(|line| (line.path.as_str(), Some(line.sha256))));
         Ok(files)
+    }
+
+    /// Bytes of all files, those beside the payload too: as many as are copied.
+    ///
+    /// # Errors
+    /// Io.
+    pub fn all_bytes(&self) -> Result<u64> {
+        Ok(self.container.entries()?.iter().map(|entry| entry.bytes).sum())
     }
 
     /// Copies a file to `out`, which is at `path`, and gives its bytes; what was written is of no

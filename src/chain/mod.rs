@@ -18,4 +18,4 @@ mod timeline;
 pub use model::{Broken, Chain, ChainLink, LinkFault, Member, Misfit, Survey};
 pub use picture::picture;
 pub use survey::survey;
-pub use timeline::{GAP, timeline};
+pub use timeline::{BROKEN, GAP, OVERLAP, duration, is_drawn, legend, timeline};

@@ -4,7 +4,7 @@
 use super::arrange::arrange;
 use super::model::{Chain, ChainLink, LinkFault, Member, Misfit};
 use super::picture::picture;
-use super::timeline::timeline;
+use super::timeline::{is_drawn, legend, timeline};
 use crate::bundle::Missing;
 use crate::links::{ChainId, Link, RunRank, Span};
 use crate::model::clock::ClockKind;
@@ -154,7 +154,7 @@ fn the_timeline_shows_gaps_at_a_glance() {
         timeline(&weeks(), 64),
         "\
 1  ◄███▓▓▓▓▓█████▓▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓█████▓▓▓▓▓▓
-2  ◄███▓▓▓▓▓█████▓▓▓▓▓▓!!!!!!!!!!!████▓▓▓▓▓█████!!!!!!▓▓▓▓██████
+2  ◄███▓▓▓▓▓█████▓▓▓▓▓▓!!!!!!!!!!!?███▓▓▓▓▓█████!!!!!!?▓▓▓██████
 3           ███████████████████!▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
    2026-01-05                                         2026-03-30
 "
@@ -164,7 +164,45 @@ fn the_timeline_shows_gaps_at_a_glance() {
 #[test]
 fn the_picture_has_a_red_block_a_gap_and_no_markup_from_outside() {
     let svg = picture(&weeks(), &members(12));
-    assert_eq!(svg.matches("#d21f1f").count(), 3);
-    assert!(svg.contains("<title>gap: [2026-02-02T00:00:00.0000000, 2026-02-15T20:00:00.0000000)</title>"), "{svg}");
-    assert!(svg.contains("Db.dbo.&lt;Holed&gt;, scope all, 2 gaps") && !svg.contains("<Holed>"), "{svg}");
+    let blocks = |class: &str| svg.matches(&format!("height=\"20\" class=\"{class}\"><title>")).count();
+    assert_eq!((blocks("gap"), blocks("twice")), (3, 17), "{svg}");
+    let gap = "<title>gap: [2026-02-02T00:00:00.0000000, 2026-02-15T20:00:00.0000000), 13 d 20 h</title>";
+    assert!(svg.contains(gap), "{svg}");
+    let name = "Db.dbo.&lt;Holed&gt;, scope all, 2 gaps, 2 links that do not fit";
+    assert!(svg.contains(name) && !svg.contains("<Holed>"), "{svg}");
+}
+
+#[test]
+fn the_picture_has_a_title_a_legend_labels_of_gaps_and_broken_links() {
+    let svg = picture(&weeks(), &members(12));
+    assert!(svg.contains("<title>What bundles cover: 3 chains, 3 gaps, 2 links that do not fit</title>"), "{svg}");
+    for meaning in ["bundles, by turns", "in two windows", "gap: no bundle here", "that does not fit</text>"] {
+        assert!(svg.contains(meaning), "{meaning} is not in {svg}");
+    }
+    for label in ["gap of 13 d 20 h", "gap of 6 d 20 h", "gap of 1 × 100 ns"] {
+        assert!(svg.contains(&format!("class=\"label\">{label}</text>")), "{label} is not in {svg}");
+    }
+    assert_eq!(svg.matches("class=\"broken\"><title>").count(), 2, "{svg}");
+    assert!(svg.contains("prefers-color-scheme:dark") && !svg.contains("<script"), "{svg}");
+}
+
+#[test]
+fn labels_that_would_lie_over_each_other_are_counted() {
+    let links = (0..60).map(|nth| link(usize::try_from(nth).unwrap(), day(2 * nth), day(2 * nth + 1)));
+    let svg = picture(&[chain(links.collect())], &members(60));
+    let shown = svg.matches("class=\"label\">gap of 1 d</text>").count();
+    assert!(shown > 4 && shown < 59, "{shown}");
+    assert!(svg.contains(&format!("and {} more", 59 - shown)), "{svg}");
+}
+
+#[test]
+fn an_overlap_is_drawn_where_it_is_seen_and_no_longer_than_it_is() {
+    let two = [chain(vec![link(0, 0, 60 * 16), link(1, 30 * 16, 100 * 16), link(2, 100 * 16 - 1, 110 * 16)])];
+    let drawn = timeline(&two, 113);
+    let row: Vec<char> = drawn.lines().next().unwrap().chars().skip(3).collect();
+    let cells: Vec<usize> = (0..row.len()).filter(|cell| row[*cell] == '≡').collect();
+    assert_eq!((cells.first(), cells.last()), (Some(&31), Some(&58)), "{drawn}");
+    let is_seen: Vec<bool> = two[0].overlaps.iter().map(|overlap| is_drawn(&two, 113, *overlap)).collect();
+    assert_eq!(is_seen, [true, false]);
+    assert_eq!(legend(&drawn).collect::<Vec<_>>(), ["█▓ bundles, by turns", "≡ in two windows"]);
 }

@@ -50,12 +50,11 @@ fn publish(
 ) -> Result<Answer> {
     let bundle = Bundle::open_in(Container::open(path, access)?)?;
     Newest::of([bundle.manifest()]).check(access.not_before)?;
-    let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
     monitor.event(Event::WorkStarted {
         what,
         name: bundle.manifest().bundle_name().as_str(),
         rows: None,
-        bytes: Some(files.map(|file| file.bytes).sum()),
+        bytes: Some(bundle.all_bytes()?),
     });
     let published = publish(&bundle);
     monitor.event(Event::WorkFinished);

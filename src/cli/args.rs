@@ -271,11 +271,11 @@ pub struct RunArgs {
     pub max_dop: u16,
     /// Go on with a run that did not complete; it takes what it was started with
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse,
-          conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from", "plan"])]
+          conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from"])]
     pub resume: Option<Guid>,
     /// Take leases that this run still holds: it is dead, and nothing else is going to end it. If it is not, it
     /// is kept from writing anything more
-    #[arg(long, value_name = "RUNID", value_parser = Guid::parse, conflicts_with = "plan")]
+    #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub take_over: Option<Guid>,
     /// Set the start of the windows back to this time of each table's clock, such as 2026-01-31
     /// or 2026-01-31T18:00:00
@@ -291,8 +291,9 @@ pub struct RunArgs {
     /// Fill the slices alone; they are restored by somebody else
     #[arg(long, conflicts_with_all = ["out", "sign_key"])]
     pub no_bundle: bool,
-    /// Print windows and numbers of keys, and change nothing
-    #[arg(long, conflicts_with_all = ["out", "no_bundle", "sign_key"])]
+    /// Print windows and numbers of keys, or what a run that is resumed would go on with, and what the run would be
+    /// refused for; change nothing. It may be added to any line
+    #[arg(long)]
     pub plan: bool,
     #[command(flatten)]
     pub packing: PackingArgs,

@@ -9,16 +9,16 @@ use super::out::{Tone, clean};
 use super::render::{self, bytes, counted, reasons};
 use super::table::{Cell, Table, line, plain, time};
 use super::text::Text;
-use crate::chain::{self, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, Survey};
+use crate::chain::{self, BROKEN, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, OVERLAP, Survey, duration};
 use crate::durable::{Local, write_file};
 use crate::error::{Kind, Result};
 use crate::links::Span;
-use crate::model::time::{TICKS_PER_DAY, TICKS_PER_MINUTE, TICKS_PER_SECOND};
 use crate::model::window::Window;
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use unicode_width::UnicodeWidthStr as _;
 
 /// Of the first bundle that is here, whatever its window.
 const NOT_THE_START: &str = "not the start of the chain: a target needs the bundle before it, root sha256";
@@ -30,7 +30,7 @@ const MOST_OVERLAPS: usize = 3;
 A chain is the bundles of one table and scope of one source. A gap lies where a window starts after
 everything before it ended: what changed in between is in none of these bundles. Windows overlap by
 the safety buffer; that is no fault. Bundles stand in the order of their links, and where those do
-not say, of their runs: replay applies them so. In the timeline a gap is drawn as !!!. Tag files are hashed,
+not say, of their runs: replay applies them so. In the timeline a gap is drawn as !!!, and its legend says what else is. Tag files are hashed,
 parts are not read: verify does that. Exit code 5 says that there is a gap; 3 that a bundle cannot
 be opened, or that a link to the bundle before does not fit.
 
@@ -95,10 +95,11 @@ fn text(survey: &Survey, width: usize) -> Text {
     let mut text = Text::new();
     if !survey.chains.is_empty() {
         text.table(&table(&survey.chains));
-        let _ = writeln!(text, "\n{}", chain::timeline(&survey.chains, width));
+        text += "\n";
+        drawing(&mut text, &survey.chains, width);
     }
     for (nth, chain) in survey.chains.iter().enumerate() {
-        told(&mut text, nth + 1, chain, survey);
+        told(&mut text, nth + 1, (chain, width), survey);
     }
     for Broken { path, error } in &survey.broken {
         let why = reasons(error).map(|why| format!(": {why}")).unwrap_or_default();
@@ -118,6 +119,37 @@ fn text(survey: &Survey, width: usize) -> Text {
         survey.broken.len()
     );
     text
+}
+
+/// The timeline, and what its signs mean.
+fn drawing(text: &mut Text, chains: &[Chain], width: usize) {
+    let drawn = chain::timeline(chains, width);
+    for sign in drawn.chars() {
+        let tone = match sign {
+            GAP | BROKEN => Tone::Bad,
+            OVERLAP => Tone::Care,
+            _ => Tone::Plain,
+        };
+        text.add(tone, sign.encode_utf8(&mut [0; 4]));
+    }
+    *text += "\n";
+    for line in side_by_side(chain::legend(&drawn), width) {
+        let _ = writeln!(text, "{line}");
+    }
+    *text += "\n";
+}
+
+/// As many beside each other as a line takes.
+fn side_by_side<'a>(entries: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
+    const BETWEEN: &str = "   ";
+    let mut lines: Vec<String> = Vec::new();
+    for entry in entries {
+        match lines.last_mut() {
+            Some(line) if line.width() + BETWEEN.len() + entry.width() <= width => line.extend([BETWEEN, entry]),
+            _ => lines.push(entry.to_owned()),
+        }
+    }
+    lines
 }
 
 fn sums(chain: &Chain) -> [u64; 3] {
@@ -165,29 +197,42 @@ fn span_text(chain: &Chain, span: Span) -> String {
     format!("{}  {}", render::window(&window), duration(span.ticks()))
 }
 
-fn told(text: &mut Text, nth: usize, chain: &Chain, survey: &Survey) {
+fn told(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), survey: &Survey) {
     if let Some(previous) = chain.begins_after {
         let _ = writeln!(text, "{nth}    begins   {NOT_THE_START} {previous}");
     }
     for gap in &chain.gaps {
-        let _ = writeln!(text, "{nth}  {GAP} gap      {}: nothing here covers it", span_text(chain, *gap));
+        text.add(Tone::Bad, &format!("{nth}  {GAP} gap"));
+        let _ = writeln!(text, "      {}: nothing here covers it", span_text(chain, *gap));
     }
     for misfit in &chain.misfits {
-        let _ = writeln!(text, "{nth}  {GAP} link     {}", clean(&misfit_text(survey, *misfit)));
+        text.add(Tone::Bad, &format!("{nth}  {BROKEN} link"));
+        let _ = writeln!(text, "     {}", clean(&misfit_text(survey, *misfit)));
     }
-    for overlap in chain.overlaps.iter().take(MOST_OVERLAPS) {
+    let is_drawn = |overlap: &&Span| chain::is_drawn(&survey.chains, width, **overlap);
+    let (drawn, small): (Vec<Span>, Vec<Span>) = chain.overlaps.iter().partition(is_drawn);
+    for overlap in drawn.iter().take(MOST_OVERLAPS) {
         let _ = writeln!(text, "{nth}    overlap  {}", span_text(chain, *overlap));
     }
-    let more = chain.overlaps.len().saturating_sub(MOST_OVERLAPS) as u64;
+    let more = drawn.len().saturating_sub(MOST_OVERLAPS) as u64;
     if more > 0 {
-        let longest = chain.overlaps.iter().map(|overlap| overlap.ticks()).max().unwrap_or(0);
-        let _ = writeln!(
-            text,
-            "{nth}    overlap  {}, the longest {} (--json tells all)",
-            counted(more, "more", "more"),
-            duration(longest)
-        );
+        let _ = writeln!(text, "{nth}    overlap  {} (--json has all)", counted(more, "more", "more"));
     }
+    if let Some(long) = extent(&small) {
+        let count = counted(small.len() as u64, "overlap", "overlaps");
+        let _ = writeln!(text, "{nth}    overlap  {count} {long}, too short to be drawn; safety buffers, and no fault");
+    }
+}
+
+/// How long spans are: `of 4 h each`, `of 4 h to 6 d`.
+fn extent(spans: &[Span]) -> Option<String> {
+    let ticks = || spans.iter().map(|span| span.ticks());
+    let (shortest, longest) = (duration(ticks().min()?), duration(ticks().max()?));
+    Some(match (spans.len(), shortest == longest) {
+        (1, _) => format!("of {shortest}"),
+        (_, true) => format!("of {shortest} each"),
+        (_, false) => format!("of {shortest} to {longest}"),
+    })
 }
 
 fn member_name(survey: &Survey, member: usize) -> String {
@@ -219,24 +264,6 @@ fn fault_name(fault: LinkFault) -> &'static str {
         LinkFault::AnotherClock => "another_clock",
         LinkFault::Circle => "circle",
     }
-}
-
-/// `6 d 23 h`: the two greatest units.
-fn duration(ticks: i64) -> String {
-    const UNITS: [(i64, &str); 4] =
-        [(TICKS_PER_DAY, "d"), (60 * TICKS_PER_MINUTE, "h"), (TICKS_PER_MINUTE, "min"), (TICKS_PER_SECOND, "s")];
-    let Some(first) = UNITS.iter().position(|(unit, _)| ticks >= *unit) else {
-        return format!("{} × 100 ns", ticks);
-    };
-    let mut left = ticks;
-    let mut parts = Vec::new();
-    for (unit, name) in UNITS.iter().skip(first).take(2) {
-        if left / unit > 0 {
-            parts.push(format!("{} {name}", left / unit));
-        }
-        left %= unit;
-    }
-    parts.join(" ")
 }
 
 fn document(survey: &Survey) -> Value {
@@ -299,17 +326,4 @@ fn chain_object(chain: &Chain, survey: &Survey) -> Value {
         "overlaps": spans(&chain.overlaps),
         "misfits": chain.misfits.iter().map(misfit).collect::<Vec<_>>(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_well() {
-        assert_eq!(duration(7 * TICKS_PER_DAY), "7 d");
-        assert_eq!(duration(TICKS_PER_DAY + 5 * TICKS_PER_MINUTE), "1 d");
-        assert_eq!(duration(4 * 60 * TICKS_PER_MINUTE + 30 * TICKS_PER_MINUTE), "4 h 30 min");
-        assert_eq!(duration(7), "7 × 100 ns");
-    }
 }

@@ -44,7 +44,7 @@ fn made_by(command: &Command) -> Vec<(PathBuf, Made)> {
         Command::Unpack(args) => vec![files(&args.out)],
         Command::Receive(args) => vec![files(&args.out)],
         Command::Demo(args) => vec![files(&args.dir)],
-        Command::Ship(args) => place(args.places.last().map(String::as_str)).into_iter().collect(),
+        Command::Ship(args) => place(Some(&args.destination)).into_iter().collect(),
         Command::Replay(args) => {
             args.into.strip_prefix("sqlite:").map(|at| (at.into(), Made::Instance)).into_iter().collect()
         }

@@ -66,11 +66,11 @@ pub struct ReplayArgs {
     #[arg(long)]
     pub repair: bool,
     /// Say what would be applied, inserted, replaced and deleted; change nothing
-    #[arg(long, conflicts_with = "repair")]
+    #[arg(long)]
     pub plan: bool,
     /// Compare what stands in the target with the bundles by content hash, computed where the rows
     /// are; change nothing. Exit code 3 if anything differs
-    #[arg(long, conflicts_with_all = ["plan", "create", "displace", "repair"])]
+    #[arg(long, conflicts_with_all = ["create", "displace", "repair"])]
     pub check: bool,
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -114,7 +114,7 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         false => error,
     })?;
     let into = connection.to_string();
-    if args.plan {
+    if args.plan && !args.check {
         return Ok(planned(&replay::plan(&bundles, backend.as_mut(), &options, monitor)?, &into));
     }
     if args.check {

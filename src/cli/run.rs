@@ -3,17 +3,19 @@
 use super::answer::Answer;
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::json::error_object;
-use super::render::{error_text, number, window_bounds};
+use super::json::{error_object, table_time};
+use super::out::Tone;
+use super::render::{counted, error_text, number, window_bounds};
 use super::shipping;
 use super::summary;
-use super::table::{Table, line, plain, prose, time};
+use super::table::{Cell, Table, line, plain, prose, time};
 use super::text::Text;
+use crate::backend::{Backend, PackState};
 use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
-use crate::model::run::{RunRequest, Scope, Status};
+use crate::model::run::{Run, RunRequest, Scope, Status};
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
 
@@ -24,21 +26,13 @@ const SECONDS_PER_MINUTE: u32 = 60;
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
 pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    if args.plan {
+        return plan(args, monitor);
+    }
     let ship_to = args.shipping.destination()?;
     let pack = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
     let ships = pack.ship_to.is_some();
     let mut backend = args.instance.open_over(args.packing.connections, false)?;
-    if args.plan {
-        let mut answer = plan_answer(&engine::plan(backend.as_mut(), &request(args))?);
-        if let Err(error) = backend.check_server() {
-            let mut refused = Text::from("a run started now would be refused:\n".to_owned());
-            refused.append(error_text(&error));
-            answer.text.append(refused.clone());
-            answer.result.append(refused);
-            answer.json["refused"] = error_object(&error);
-        }
-        return Ok(answer);
-    }
     let options = RunOptions {
         request: request(args),
         resume: args.resume,
@@ -71,6 +65,65 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         shipping::look(backend.as_mut(), &selection).tell(&mut answer);
     }
     Ok(answer)
+}
+
+/// What a run with these arguments would do, or go on with, and what it would be refused for. No key is opened, and
+/// nothing is changed.
+fn plan(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+    let ship_to = args.shipping.destination()?;
+    let mut backend = args.instance.open(false)?;
+    let backend = backend.as_mut();
+    let resumed = args.resume.map(|id| backend.run(id)).transpose()?;
+    let (mut answer, selection) = match &resumed {
+        Some(run) => (resumed_answer(backend, run)?, run.selection()),
+        None => (plan_answer(&engine::plan(backend, &request(args))?), request(args).selection()),
+    };
+    let mut refusals = engine::would_be_refused(backend, &selection, args.out.as_deref(), args.no_bundle)?;
+    if let Some(destination) = &ship_to {
+        let shared = args.waiver.waiver().place;
+        let seen = shipping::check_destination(backend, &selection, destination, shared, monitor);
+        refusals.extend(seen.err());
+    }
+    if let Some(error) = refusals.first() {
+        answer.json["refused"] = error_object(error);
+    }
+    for error in &refusals {
+        let mut refused = Text::from("a run started now would be refused:\n".to_owned());
+        refused.append(error_text(error));
+        answer.text.append(refused.clone());
+        answer.result.append(refused);
+    }
+    Ok(answer)
+}
+
+/// What a run that is resumed would go on with.
+fn resumed_answer(backend: &mut dyn Backend, run: &Run) -> Result<Answer> {
+    let steps = backend.run_steps(run.id)?;
+    let mut table =
+        Table::new([plain("State"), plain("RowsProcessed"), time("WindowStart"), time("WindowEnd"), line("TableName")]);
+    let mut waiting = 0;
+    for (name, state) in backend.run_tables(run.id)? {
+        let own = || steps.iter().filter(|step| step.table == name);
+        let is_waiting = state == PackState::NotCompleted;
+        waiting += u64::from(is_waiting);
+        let state = match (is_waiting, own().next()) {
+            (true, None) => Cell::toned(Tone::Care, "to begin"),
+            (true, Some(_)) => Cell::toned(Tone::Care, "to go on with"),
+            (false, _) => "complete".into(),
+        };
+        table.push([
+            state,
+            own().map(|step| step.rows_processed).sum::<u64>().into(),
+            table_time(own().find_map(|step| step.window_start)).into(),
+            table_time(own().find_map(|step| step.window_end)).into(),
+            name.to_string().into(),
+        ]);
+    }
+    let mut text = Text::new();
+    text.table(&table);
+    let tables = counted(waiting, "table", "tables");
+    text += &format!("\nrun {} resumed now would go through {tables}; nothing was changed\n", run.id);
+    Ok(Answer::shown(text, json!({"resumes": run.id, "plan": table.json()})))
 }
 
 fn request(args: &RunArgs) -> RunRequest {
@@ -157,7 +210,6 @@ mod tests {
     use crate::model::clock::{Clock as _, SystemClock};
     use crate::model::id::Guid;
     use crate::model::name::TableName;
-    use crate::model::run::Run;
 
     fn report(outcomes: &[Option<Kind>]) -> RunReport {
         let outcome = |kind: &Option<Kind>| TableOutcome {

@@ -35,9 +35,12 @@ Examples:
   blobdelta ship ./bundles az://deltas/weekly
   blobdelta ship ./bundles/*.bundle file:///mnt/drop")]
 pub struct ShipArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles; then the destination
-    #[arg(value_name = "BUNDLE… DESTINATION", required = true, num_args = 2..)]
-    pub places: Vec<String>,
+    /// Bundles: their folders or archives, or a folder that holds bundles
+    #[arg(value_name = "BUNDLE", required = true, num_args = 1..)]
+    pub bundles: Vec<PathBuf>,
+    /// Where they go
+    #[arg(value_name = "DESTINATION", required = true)]
+    pub destination: String,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -49,14 +52,10 @@ pub struct ShipArgs {
 /// # Errors
 /// As [`ship::ship`]; what was shipped before stays.
 pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
-    let (bundles, destination) = match args.places.split_last() {
-        Some((destination, bundles)) => (bundles.iter().map(PathBuf::from).collect::<Vec<_>>(), destination),
-        None => (Vec::new(), &String::new()),
-    };
-    let destination = Location::parse(destination)?;
+    let destination = Location::parse(&args.destination)?;
     let options = ShipOptions { access: args.access.read()? };
     let (mut text, mut objects, mut places) = (String::new(), Vec::new(), Vec::new());
-    let bundles = named(&bundles, monitor)?;
+    let bundles = named(&args.bundles, monitor)?;
     check_place(args, &options.access, &bundles, &destination, monitor)?;
     for path in bundles {
         let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;

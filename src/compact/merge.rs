@@ -9,7 +9,7 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_EARLY, DELTA_MODIFIED_ON, DELTA_STEP};
 use crate::model::run::{Step, TableCounts};
 use crate::model::time::Timestamp;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Monitor;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -95,7 +95,6 @@ impl Merge<'_, '_> {
             count(&mut self.counts, batch, row, self.window_start)?;
         }
         parts.write(&batch.batch().slice(first, rows))?;
-        self.monitor.event(Event::WorkDone { rows: rows as u64, bytes: 0 });
         Ok(())
     }
 }

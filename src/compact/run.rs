@@ -2,7 +2,9 @@
 
 use super::options::CompactOptions;
 use super::{inputs, table};
-use crate::bundle::{Access, Bundle, Container, Form, Published, Scratch, Staged, check_plain, sweep_staging};
+use crate::bundle::{
+    Access, Bundle, Container, FileRole, Form, Published, Scratch, Staged, check_plain, sweep_staging,
+};
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
@@ -62,12 +64,15 @@ fn write(
 ) -> Result<Published> {
     let (run, roots) = inputs::run_info(bundles)?;
     let name = inputs::name_of(&run);
-    let files = || bundles.iter().flat_map(|bundle| &bundle.manifest().tables).flat_map(|table| &table.files);
+    // Their keys are read first, then what is kept.
+    const ROUNDS: u64 = 2;
+    let files = bundles.iter().flat_map(|bundle| &bundle.manifest().tables).flat_map(|table| &table.files);
+    let parts = files.filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
     monitor.event(Event::WorkStarted {
         what: "compact",
         name: name.as_str(),
-        rows: None,
-        bytes: Some(files().map(|file| file.bytes).sum::<u64>().saturating_mul(2)),
+        rows: Some(parts.filter_map(|file| file.rows).fold(0, u64::saturating_add).saturating_mul(ROUNDS)),
+        bytes: None,
     });
     let mut staged = Staged::create(disk, out_dir, name)?.signed_by(options.signer.clone());
     let stamp = RunStamp { started_at: run.started_at.0, run_id: run.run_id };

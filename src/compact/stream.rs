@@ -7,7 +7,7 @@ use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_DEPTH;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use std::collections::VecDeque;
@@ -30,6 +30,9 @@ pub(super) struct Stream<'b> {
     reader: Option<PartReader>,
     /// The place of the next row that the reader gives.
     at: u64,
+    /// As many rows as its files have, and how many of them were told to be gone through.
+    all_rows: u64,
+    told: u64,
     places: VecDeque<u64>,
     asked_from: Option<u64>,
     batch: Option<(BatchRows, usize)>,
@@ -55,6 +58,8 @@ impl<'b> Stream<'b> {
             files: table.files_of(role).collect(),
             reader: None,
             at: 0,
+            all_rows: table.files_of(role).filter_map(|file| file.rows).sum(),
+            told: 0,
             places: VecDeque::new(),
             asked_from: Some(0),
             batch: None,
@@ -82,6 +87,18 @@ impl<'b> Stream<'b> {
     /// Verification; Io; Database; Cancelled.
     pub(super) fn next_batch(&mut self, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
         self.batch = None;
+        let done = self.fill(versions, monitor);
+        if self.batch.is_none() {
+            // What stands behind the last row that is kept is not read.
+            self.at = self.all_rows;
+        }
+        monitor.event(Event::WorkDone { rows: self.at.saturating_sub(self.told), bytes: 0 });
+        self.told = self.at;
+        done
+    }
+
+    /// Reads on to a batch of which rows are kept, if there is one.
+    fn fill(&mut self, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
         while let Some(next) = self.next_place(versions)? {
             monitor.check()?;
             let Some(reader) = &mut self.reader else {

@@ -8,7 +8,7 @@ use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_DEPTH, DELTA_MODIFIED_ON, DELTA_PARENT_KEY};
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use std::sync::Arc;
 
 /// Puts every version of a table into the store.
@@ -66,6 +66,7 @@ impl Survey<'_> {
                 .collect::<Result<Vec<_>>>()?;
             self.versions.add(&entries)?;
             *place += entries.len() as u64;
+            self.monitor.event(Event::WorkDone { rows: entries.len() as u64, bytes: 0 });
             self.monitor.check()?;
         }
         Ok(())

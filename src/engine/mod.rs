@@ -32,4 +32,4 @@ pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed, waive};
 pub use pack::pack;
 pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use roots::{find_fork, find_fork_of};
-pub use run::{plan, run};
+pub use run::{plan, run, would_be_refused};

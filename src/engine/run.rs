@@ -37,6 +37,26 @@ pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<Table
     chosen.iter().map(|table| backend.plan_table(request, table)).collect()
 }
 
+/// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes
+/// nothing.
+///
+/// # Errors
+/// Config or Database, if the tables cannot be read.
+pub fn would_be_refused(
+    backend: &mut dyn Backend,
+    selection: &Selection,
+    out: Option<&Path>,
+    without_bundle: bool,
+) -> Result<Vec<Error>> {
+    let (tables, _) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
+    let place = match out {
+        Some(out) => check_out(out),
+        None if without_bundle => refuse_without_bundle(&tables),
+        None => Ok(()),
+    };
+    Ok([backend.check_server(), place].into_iter().filter_map(Result::err).collect())
+}
+
 /// `--from` sets windows back; a time that is yet to come means another one.
 fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableConfig]) -> Result<()> {
     let Some(from) = request.from else { return Ok(()) };

@@ -33,7 +33,7 @@ pub fn check(
     let mut fits = Fits::new();
     for mut work in opened.works(backend, options)? {
         work.fit = fits.of(work.spec(), || backend.inspect_target(work.spec()))?;
-        work.watched("check", monitor, || check_table(&work, backend, &mut report, monitor))?;
+        work.watched(("check", work.rows()), monitor, || check_table(&work, backend, &mut report, monitor))?;
     }
     Ok(report)
 }

@@ -7,14 +7,13 @@ use super::options::{PlannedTable, ReplayOptions};
 use super::run::admit;
 use super::scopes;
 use super::work::{Opened, Work};
-use crate::backend::{Backend, ChainVersion, Ranks, Standing, open_ranks};
+use crate::backend::{Backend, ChainVersion, Ranks, Standing, TargetSpec, open_ranks};
 use crate::bundle::{FileInfo, FileRole};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
 use std::collections::BTreeMap;
@@ -42,7 +41,8 @@ pub fn plan(
             std::collections::btree_map::Entry::Occupied(store) => store.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => place.insert(open_ranks()?),
         };
-        planned.push(work.watched("plan", monitor, || plan_table(work, backend, store.as_mut(), monitor))?);
+        let due = work.rows_due(backend)?;
+        planned.push(work.watched(("plan", due), monitor, || plan_table(work, backend, store.as_mut(), monitor))?);
     }
     Ok(planned)
 }
@@ -53,7 +53,9 @@ fn plan_table(
     ranks: &mut dyn Ranks,
     monitor: &dyn Monitor,
 ) -> Result<PlannedTable> {
-    let ledger = backend.ledger(work.spec(), work.bundle.root_sha256())?;
+    // A repair begins by forgetting what was applied.
+    let ledger =
+        if work.spec().repair { Vec::new() } else { backend.ledger(work.spec(), work.bundle.root_sha256())? };
     let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
     planned.creates_table = work.fit.is_none();
     planned.gap = work.gap.as_ref().map(ToString::to_string);
@@ -89,7 +91,7 @@ fn plan_part(
         for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.
             let mut standing = ranks.get(some.keys[nth])?.unwrap_or(before);
-            decide(&mut standing, (work.spec().scope, some, nth), planned)?;
+            decide(&mut standing, (work.spec(), some, nth), planned)?;
             ranks.put(some.keys[nth], &standing)?;
         }
         Ok(())
@@ -111,14 +113,14 @@ fn standing(work: &Work<'_>, keys: &[Guid], backend: &mut dyn Backend, ranks: &m
 /// Rules 14 and 15, as a target decides.
 fn decide(
     standing: &mut Standing,
-    (scope, some, nth): (Scope, &PartKeys<'_>, usize),
+    (spec, some, nth): (&TargetSpec, &PartKeys<'_>, usize),
     planned: &mut PlannedTable,
 ) -> Result<()> {
     let version = some.versions[nth];
     if version.tombstone.is_some() {
         let is_removed = match some.reason(nth)? {
             DeletionReason::Deleted => standing.take_deletion(version),
-            DeletionReason::LeftScope => standing.take_leaving(scope, version),
+            DeletionReason::LeftScope => standing.take_leaving(spec.scope, version),
         };
         planned.tombstones += 1;
         planned.removed += u64::from(is_removed);
@@ -129,7 +131,9 @@ fn decide(
     // Large texts have no hash: a row of them alone is taken for a whole one.
     let hashes = some.hashes(nth);
     let is_part = !hashes.is_empty() && hashes.iter().all(Option::is_none);
-    match (standing.take_row(scope, ChainVersion { version, is_part }), stood) {
+    // As applied again, whatever became of it since.
+    let is_same = spec.repair && standing.row.as_ref().is_some_and(|row| row.version.run_id == version.run_id);
+    match (standing.take_row(spec.scope, ChainVersion { version, is_part }) || is_same, stood) {
         (false, _) => planned.outranked += 1,
         (true, false) => planned.inserted += 1,
         (true, true) => planned.replaced += 1,

@@ -102,12 +102,13 @@ pub(super) fn admit(
 /// Tables of one bundle that stand in a row.
 fn apply_tables(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Vec<TableOutcome>> {
     let bundle = works[0].bundle;
-    let files = || works.iter().flat_map(|work| &work.table.files);
+    let due = works.iter().map(|work| work.rows_due(backend)).collect::<Result<Vec<_>>>();
+    let due = due.map_err(|error| error.file(bundle.path()))?;
     monitor.event(Event::WorkStarted {
         what: "replay",
         name: &bundle.path().file_name().unwrap_or_default().to_string_lossy(),
-        rows: Some(files().filter_map(|file| file.rows).sum()),
-        bytes: Some(files().map(|file| file.bytes).sum()),
+        rows: Some(due.into_iter().sum()),
+        bytes: None,
     });
     backend.begin_series();
     let tables = works.iter().map(|work| work.apply(backend, monitor)).collect::<Result<Vec<_>>>();

@@ -4,7 +4,7 @@ use super::apply::{Applier, target_of};
 use super::gap::Gap;
 use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{Backend, TargetFit, TargetSpec};
-use crate::bundle::{Access, Bundle, Container, FileRole, Newest, TableInfo, tell_failed};
+use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Newest, TableInfo, tell_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::name::TableName;
@@ -34,17 +34,44 @@ impl Work<'_> {
     /// Shows how far something that reads keys alone is.
     pub(super) fn watched<T>(
         &self,
-        what: &'static str,
+        (what, rows): (&'static str, u64),
         monitor: &dyn Monitor,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let rows = self.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
-        let rows = rows.filter_map(|file| file.rows).sum();
         let name = self.bundle.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         monitor.event(Event::WorkStarted { what, name: &name, rows: Some(rows), bytes: None });
         let done = work();
         monitor.event(Event::WorkFinished);
         done.map_err(|error| error.file(self.bundle.path()).table(&self.table.name))
+    }
+
+    /// Its rows and tombstones.
+    pub(super) fn rows(&self) -> u64 {
+        self.parts().filter_map(|file| file.rows).sum()
+    }
+
+    /// Of them, those that were not applied before; for a repair, all.
+    ///
+    /// # Errors
+    /// Database.
+    pub(super) fn rows_due(&self, backend: &mut dyn Backend) -> Result<u64> {
+        if self.spec().repair {
+            return Ok(self.rows());
+        }
+        let ledger = backend.ledger(self.spec(), self.bundle.root_sha256())?;
+        let due = |file: &FileInfo| {
+            let rows = file.rows.unwrap_or(0);
+            match ledger.iter().find(|entry| entry.part == file.path) {
+                Some(entry) if entry.complete => 0,
+                Some(entry) => rows.saturating_sub(entry.rows),
+                None => rows,
+            }
+        };
+        Ok(self.parts().map(due).sum())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &FileInfo> {
+        self.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones))
     }
 
     pub(super) fn spec(&self) -> &TargetSpec {

@@ -149,8 +149,7 @@ fn one(
         return stands(name, (beneath, path), root_sha256, (access, is_whole), monitor);
     }
     let bundle = Bundle::open_in(Container::open(Path::new(&url.to_string()), access)?)?;
-    let files = bundle.manifest().tables.iter().flat_map(|table| &table.files);
-    work(Some(files.map(|file| file.bytes).sum()));
+    work(Some(bundle.all_bytes()?));
     let published = match name.ends_with(BUNDLE_SUFFIX) {
         true => bundle::extract(&bundle, disk, out_dir, monitor),
         false => bundle::archive(&bundle, disk, out_dir, None, monitor),

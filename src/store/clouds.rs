@@ -6,13 +6,13 @@ use super::failures::{self, RETRIES, RETRY_SECONDS};
 use super::http::Connector;
 use super::location::{Bucket, Cloud};
 use super::profile::{self, Asked};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
-use object_store::{BackoffConfig, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<Client> {
             builder = builder.with_endpoint(endpoint);
         }
     }
+    let allows = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    check_endpoint(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), allows, "AWS_ALLOW_HTTP")?;
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::S3, error))?);
     Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }
@@ -122,8 +124,22 @@ fn azure(bucket: &Bucket, by: &Answered) -> Result<Client> {
         || keys
             .iter()
             .any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
+    let allows = builder.get_config_value(&AzureConfigKey::Client(ClientConfigKey::AllowHttp));
+    check_endpoint(builder.get_config_value(&AzureConfigKey::Endpoint), allows, "AZURE_ALLOW_HTTP")?;
     let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Azure, error))?);
     Ok(Client { objects: store.clone(), pages: store, multipart: None, has_keys })
+}
+
+/// That an endpoint in plain text was allowed by name; the client would fail of it as if the store were away.
+fn check_endpoint(endpoint: Option<String>, allows: Option<String>, variable: &str) -> Result<()> {
+    let is_plain = endpoint.as_deref().is_some_and(|url| url.trim().to_ascii_lowercase().starts_with("http://"));
+    if !is_plain || allows.is_some_and(|allows| allows.eq_ignore_ascii_case("true") || allows == "1") {
+        return Ok(());
+    }
+    Err(Error::config(
+        "the endpoint of the store is plain http, over which everybody on the way reads and changes what is sent",
+    )
+    .hint(format!("name one of https, or set {variable}=true where nobody is on the way, such as on this machine")))
 }
 
 fn google(bucket: &Bucket, by: &Answered) -> Result<Client> {

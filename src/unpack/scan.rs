@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource as _;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Uncounted};
 use std::sync::Arc;
 
 /// One table of one bundle.
@@ -63,7 +63,7 @@ impl Source<'_> {
         monitor: &dyn Monitor,
         each: &mut dyn FnMut(&BatchRows) -> Result<()>,
     ) -> Result<()> {
-        let checked = self.bundle.check_file(file, monitor)?;
+        let checked = self.bundle.check_file(file, &Uncounted(monitor))?;
         let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let read = PartRead { columns: Some(columns), ..PartRead::default() };
         let mut found = 0;

@@ -13,7 +13,7 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp, UNIX_EPOCH_DAYS};
-use crate::monitor::{Event, Monitor};
+use crate::monitor::{Event, Monitor, Uncounted};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -187,6 +187,7 @@ impl Writer<'_, '_> {
                 return Err(wrong());
             }
             file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+            self.monitor.event(Event::WorkDone { rows: 0, bytes: bytes.len() as u64 });
             return Ok(bytes.len() as u64);
         };
         let named = reference.strip_prefix("blob/").and_then(|name| name.strip_suffix(".zst"));
@@ -198,7 +199,7 @@ impl Writer<'_, '_> {
             let what = format!("a row names {reference:.120?}, which is not in the bundle");
             Error::verification(what).key(item.key).file(source.bundle.path())
         })?;
-        let mut value = source.bundle.open_blob(source.bundle.check_file(info, self.monitor)?)?;
+        let mut value = source.bundle.open_blob(source.bundle.check_file(info, &Uncounted(self.monitor))?)?;
         let (mut block, mut bytes) = (vec![0; BLOCK_BYTES], 0);
         loop {
             self.monitor.check()?;
@@ -209,6 +210,7 @@ impl Writer<'_, '_> {
             }
             file.write_all(&block[..read]).map_err(|error| Error::io("write", path, error))?;
             bytes += read as u64;
+            self.monitor.event(Event::WorkDone { rows: 0, bytes: read as u64 });
         }
     }
 

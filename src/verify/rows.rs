@@ -10,7 +10,7 @@ use crate::conform::{Place, RowRules, Tally, TombstoneRules, TombstoneWalk, Walk
 use crate::convert::ColumnPlan;
 use crate::error::{Kind, Result};
 use crate::model::cell::RowSource as _;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::{Event, Monitor, Uncounted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn check_blobs(
 ) -> Result<BTreeMap<String, AtomicBool>> {
     let mut unused = BTreeMap::new();
     for file in table.files_of(FileRole::Blob) {
-        match bundle.check_blob(file, monitor) {
+        match bundle.check_blob(file, &Uncounted(monitor)) {
             Err(error) if error.kind() == Kind::Cancelled => return Err(error),
             Err(error) => report.add(Finding::of(K::BadBlob, Some(&file.path), &error)),
             Ok(_) => {}

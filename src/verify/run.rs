@@ -79,26 +79,33 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
     }
     let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
     let is_deep = options.level == Level::Deep;
-    let rounds = if is_deep { 2 } else { 1 };
-    monitor.event(Event::WorkStarted {
-        what: "verify",
-        name: &path.file_name().unwrap_or_default().to_string_lossy(),
-        rows: is_deep.then(|| files().filter_map(|file| file.rows).sum()),
-        bytes: Some(files().map(|file| file.bytes).sum::<u64>().saturating_mul(rounds)),
-    });
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let bytes = files().map(|file| file.bytes).sum();
+    monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
     let mut checked = Checked::new(&bundle);
-    let done = payload::check(&mut checked, options.threads, &mut report, monitor).and_then(|()| {
-        for table in bundle.manifest().tables.iter().filter(|_| is_deep) {
-            // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
-            if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
-                continue;
-            }
-            if rows::check(&checked, table, options.threads.max(1), &mut report, monitor)? {
-                closure::check(&checked, table, options.keys_per_pass, &mut report, monitor)?;
-            }
-        }
-        Ok(())
-    });
+    let done = payload::check(&mut checked, options.threads, &mut report, monitor);
     monitor.event(Event::WorkFinished);
-    done.map(|()| report)
+    done?;
+    if is_deep {
+        let rows = files().filter_map(|file| file.rows).sum();
+        monitor.event(Event::WorkStarted { what: "verify rows of", name: &name, rows: Some(rows), bytes: None });
+        let done = check_rows(&checked, options, &mut report, monitor);
+        monitor.event(Event::WorkFinished);
+        done?;
+    }
+    Ok(report)
+}
+
+/// Every row of the tables whose files are whole.
+fn check_rows(checked: &Checked<'_>, options: &Options, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+    for table in &checked.bundle.manifest().tables {
+        // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
+        if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
+            continue;
+        }
+        if rows::check(checked, table, options.threads.max(1), report, monitor)? {
+            closure::check(checked, table, options.keys_per_pass, report, monitor)?;
+        }
+    }
+    Ok(())
 }

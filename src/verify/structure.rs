@@ -7,6 +7,7 @@ use super::trust;
 use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
+    what_is_foreign,
 };
 use crate::bundle::{Container, Entry, FormatVersion, Manifest, makes};
 use crate::durable::EntryKind;
@@ -154,7 +155,7 @@ impl Frame<'_> {
                 EntryKind::Other => true,
             };
             if !is_known {
-                report.add(Finding::new(K::ExtraFile, Some(&entry.path), "no list of the bundle names it"));
+                report.add(Finding::new(K::ExtraFile, Some(&entry.path), what_is_foreign(&entry.path)));
             }
         }
         for line in payload {

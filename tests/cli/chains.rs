@@ -33,7 +33,7 @@ fn a_whole_chain_ends_with_0_and_one_with_a_hole_with_5() {
     let picture = fs::read_to_string(&svg).unwrap();
     let gap = &world.call(&["chain", &text(&third), &text(&first), "--json"]).json()["chains"][0]["gaps"][0];
     let moment = |name: &str| gap[name].as_str().unwrap().trim_end_matches('Z').to_owned();
-    assert!(picture.contains(&format!("<title>gap: [{}, {})</title>", moment("start"), moment("end"))), "{picture}");
+    assert!(picture.contains(&format!("<title>gap: [{}, {}), ", moment("start"), moment("end"))), "{picture}");
     let again = world.call(&["chain", &world.out(), "--svg", &svg]);
     assert_eq!(again.code, 1, "a file is never replaced: {again:?}");
     assert_eq!(fs::read_to_string(&svg).unwrap(), picture);

@@ -12,10 +12,12 @@ mod copies;
 mod demo;
 mod embedded;
 mod leftovers;
+mod measured;
 mod memory;
 #[cfg(unix)]
 mod modes;
 mod pages;
+mod planned;
 #[cfg(unix)]
 mod readme;
 mod reconciled;

@@ -251,3 +251,84 @@ fn what_does_not_count_is_refused_and_hints_have_the_connection() {
     let command = format!("`blobdelta run --table {DOCS} --from 0001-01-01 --out FOLDER {connection}`");
     assert!(wider.contains(&command), "{wider}");
 }
+
+#[test]
+fn a_key_that_is_not_there_is_none_to_make_a_folder_for() {
+    let world = World::new();
+    for (option, says) in [("--sign-key", "ssh-keygen"), ("--password-file", "correct the path")] {
+        let ended = world.call(&["run", "--out", &world.out(), option, "missing"]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let told = ended.stderr;
+        assert!(told.contains("missing") && told.contains(says) && !told.contains("make the folder"), "{told}");
+    }
+}
+
+#[test]
+fn another_archive_is_told_by_what_it_is() {
+    let world = World::new();
+    for (name, begins, says) in [
+        ("weekly.zip", &b"PK\x03\x04\x14\0"[..], "this is a zip file"),
+        ("one.bundle.tar", b"\x1f\x8b\x08\0", "gzip compressed"),
+        ("one.bundle.tar.zst", b"\x28\xb5\x2f\xfd\0", "zstd compressed"),
+    ] {
+        std::fs::write(world.path(name), [begins, &[0; 600]].concat()).unwrap();
+        for command in [&["verify", name][..], &["inspect", name], &["unpack", name, "--out", "files"]] {
+            refused(&world, command, 2, &[says, "unpack it", name]);
+        }
+    }
+}
+
+#[test]
+fn a_foreign_file_in_a_bundle_is_told_by_who_left_it_and_removing_it_mends_it() {
+    let world = World::new();
+    let bundle = world.bundle();
+    let place = bundle.display().to_string();
+    for (name, says) in [
+        (".DS_Store", "the Finder of macOS left it there"),
+        ("data/._t001", "the Finder of macOS left it there"),
+        ("data/Thumbs.db", "the Explorer of Windows left it there"),
+        ("notes.txt", "it is none of the bundle's files"),
+    ] {
+        std::fs::write(bundle.join(name), "x").unwrap();
+        let ended = world.call(&["verify", &place]);
+        assert_eq!(ended.code, 3, "{name}: {ended:?}");
+        let told = ended.stdout;
+        assert!(told.contains(&format!("extra_file: {name}: ")) && told.contains(says), "{told}");
+        assert!(told.contains("Remove it, and the bundle is as it was"), "{told}");
+        std::fs::create_dir_all(world.path("drop")).unwrap();
+        let shipped = world.call(&["ship", &place, "drop"]);
+        assert!(shipped.code == 3 && shipped.stderr.contains(says), "{shipped:?}");
+        std::fs::remove_file(bundle.join(name)).unwrap();
+        world.good(&["verify", &place]);
+    }
+}
+
+#[test]
+fn an_endpoint_in_plain_text_is_told_with_what_allows_it() {
+    let world = World::new();
+    let bundle = world.bundle().display().to_string();
+    for (url, endpoint, variable) in [
+        ("s3://bucket/p", "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"),
+        ("az://container/p", "AZURE_STORAGE_ENDPOINT", "AZURE_ALLOW_HTTP"),
+    ] {
+        let call = |allows: &[(&str, &str)]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_blobdelta"));
+            command.args(["ship", &bundle, url]).env(endpoint, "http://127.0.0.1:9");
+            command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "r");
+            command.env("AZURE_STORAGE_ACCOUNT_NAME", "a").env("AZURE_STORAGE_ACCOUNT_KEY", "a2V5");
+            command.envs(allows.iter().copied()).output().unwrap()
+        };
+        let refused = call(&[]);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && told.contains("plain http"), "{told}");
+        assert!(told.contains(&format!("{variable}=true")), "{told}");
+    }
+}
+
+#[test]
+fn the_usage_of_ship_names_bundles_and_a_destination() {
+    let world = World::new();
+    let help = world.good(&["ship", "--help"]).stdout;
+    assert!(help.contains("Usage: blobdelta ship [OPTIONS] <BUNDLE>... <DESTINATION>"), "{help}");
+    refused(&world, &["ship", "out"], 2, &["<DESTINATION>"]);
+}

@@ -37,7 +37,12 @@ impl Signer {
     /// Usage: no OpenSSH key, another type than Ed25519, a private key that others may read, a
     /// wrong passphrase, no agent or one without the key; Io; what `passphrase` says.
     pub fn open(path: &Path, agent: Option<&Path>, passphrase: &mut dyn FnMut() -> Result<String>) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io("open the key in", path, error))?;
+        let file = File::open(path).map_err(|error| {
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            let error = Error::io("open the key in", path, error);
+            let hint = format!("correct the path, or make a key with: ssh-keygen -t ed25519 -f {}", path.display());
+            if is_missing { error.hint(hint) } else { error }
+        })?;
         let mut text = String::new();
         let read = (&file).take(MAX_KEY_BYTES + 1).read_to_string(&mut text);
         read.map_err(|error| Error::io("read the key in", path, error))?;
