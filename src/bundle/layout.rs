@@ -238,8 +238,11 @@ pub fn what_is_foreign(path: &str) -> String {
     format!("no list of the bundle names it: {what}. Remove it, and the bundle is as it was")
 }
 
+/// Whether a file's name is one of a kind.
+type IsOne = fn(&str) -> bool;
+
 /// What looking at a folder leaves in it, and who does that.
-const LEFT_BEHIND: [(fn(&str) -> bool, &str); 6] = [
+const LEFT_BEHIND: [(IsOne, &str); 6] = [
     (|name| name == ".DS_Store" || name.starts_with("._"), "the Finder of macOS"),
     (
         |name| name.eq_ignore_ascii_case("Thumbs.db") || name.eq_ignore_ascii_case("desktop.ini"),

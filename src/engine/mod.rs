@@ -21,6 +21,7 @@ mod owed;
 mod pack;
 mod packer;
 mod place;
+mod plan;
 mod roots;
 mod route;
 mod run;
@@ -31,5 +32,6 @@ pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, 
 pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed, waive};
 pub use pack::pack;
 pub use place::{find_others, find_recorded_others, refuse_or_share};
+pub use plan::{plan, would_be_refused};
 pub use roots::{find_fork, find_fork_of};
-pub use run::{plan, run, would_be_refused};
+pub use run::run;

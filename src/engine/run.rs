@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result, Unfinished};
 use crate::model::destination::{Destination, pack_command};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Fence, Run, RunRequest, Scope, Selection, Status, Step, TableCounts, TablePlan, TableRun};
+use crate::model::run::{Fence, Run, RunRequest, Scope, Selection, Status, Step, TableCounts, TableRun};
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
@@ -26,39 +26,8 @@ use std::path::{Path, PathBuf};
 /// more than a few mean that somebody moves folders all the time.
 const MAX_PARENT_PASSES: u32 = 64;
 
-/// What a run started now would do. Changes nothing.
-///
-/// # Errors
-/// Config or Usage.
-pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
-    backend.check_deployed()?;
-    let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
-    check_from(backend, request, &chosen)?;
-    chosen.iter().map(|table| backend.plan_table(request, table)).collect()
-}
-
-/// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes
-/// nothing.
-///
-/// # Errors
-/// Config or Database, if the tables cannot be read.
-pub fn would_be_refused(
-    backend: &mut dyn Backend,
-    selection: &Selection,
-    out: Option<&Path>,
-    without_bundle: bool,
-) -> Result<Vec<Error>> {
-    let (tables, _) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
-    let place = match out {
-        Some(out) => check_out(out),
-        None if without_bundle => refuse_without_bundle(&tables),
-        None => Ok(()),
-    };
-    Ok([backend.check_server(), place].into_iter().filter_map(Result::err).collect())
-}
-
 /// `--from` sets windows back; a time that is yet to come means another one.
-fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableConfig]) -> Result<()> {
+pub(super) fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableConfig]) -> Result<()> {
     let Some(from) = request.from else { return Ok(()) };
     let now = backend.now()?;
     match tables.iter().find(|table| from > now.of(table.clock)) {
@@ -73,7 +42,7 @@ fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableCo
 }
 
 /// The tables of a run, and those that are left out because they have no business units.
-fn chosen_tables(
+pub(super) fn chosen_tables(
     backend: &mut dyn Backend,
     name: Option<&TableName>,
     scope: Scope,
@@ -152,7 +121,7 @@ fn unfinished(error: Error, run: Guid) -> Error {
 }
 
 /// Rule 10: once a table's slices go into bundles, they always do.
-fn refuse_without_bundle(tables: &[TableConfig]) -> Result<()> {
+pub(super) fn refuse_without_bundle(tables: &[TableConfig]) -> Result<()> {
     match tables.iter().find(|table| table.requires_bundle()) {
         None => Ok(()),
         Some(table) => Err(Error::usage("this table requires a bundle of every run, so it cannot run without one")

@@ -1,0 +1,39 @@
+//! What a run would do, and what it would be refused for; nothing is changed.
+
+use super::place::check_out;
+use super::run::{check_from, chosen_tables, refuse_without_bundle};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::model::run::{RunRequest, Selection, TablePlan};
+use std::path::Path;
+
+/// What a run started now would do. Changes nothing.
+///
+/// # Errors
+/// Config or Usage.
+pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
+    backend.check_deployed()?;
+    let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
+    check_from(backend, request, &chosen)?;
+    chosen.iter().map(|table| backend.plan_table(request, table)).collect()
+}
+
+/// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes
+/// nothing.
+///
+/// # Errors
+/// Config or Database, if the tables cannot be read.
+pub fn would_be_refused(
+    backend: &mut dyn Backend,
+    selection: &Selection,
+    out: Option<&Path>,
+    without_bundle: bool,
+) -> Result<Vec<Error>> {
+    let (tables, _) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
+    let place = match out {
+        Some(out) => check_out(out),
+        None if without_bundle => refuse_without_bundle(&tables),
+        None => Ok(()),
+    };
+    Ok([backend.check_server(), place].into_iter().filter_map(Result::err).collect())
+}
