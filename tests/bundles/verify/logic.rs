@@ -68,6 +68,41 @@ fn is_applied(made: &Made, is_good: bool) {
     }
 }
 
+/// Whoever signs vouches for all of it: what rows say of each other is looked at before a compaction is signed.
+#[test]
+fn attack_a_compaction_signs_nothing_that_a_deep_verification_rejects() {
+    let forgeries: [fn(&mut Made); 4] = [
+        |_| {},
+        |made| made.row(5).parent = Some(key(3)),
+        |made| {
+            made.spoil = |manifest| {
+                manifest.tables[0].counts.roots += 1;
+                manifest.tables[0].counts.children -= 1;
+            }
+        },
+        |made| made.row(7).content = Content::WrongHash(vec![7; 5000]),
+    ];
+    for (nth, forge) in forgeries.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut made = Made::sample();
+        forge(&mut made);
+        let mut after = Made::new(9, 2000, (500, 900));
+        after.rows = vec![Row::root(100, Some(600), b"after")];
+        let (out, key) = (folder.path().join("out"), folder.path().join("key"));
+        std::fs::create_dir(&out).unwrap();
+        let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+        let pem = ssh_key::PrivateKey::from(pair).to_openssh(ssh_key::LineEnding::LF).unwrap();
+        std::fs::write(&key, pem.as_bytes()).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_blobdelta"));
+        command.arg("compact").args([made.write(folder.path()), after.write(folder.path())]).arg("--out").arg(&out);
+        let done = command.arg("--sign-key").arg(&key).output().unwrap();
+        let code = if nth == 0 { 0 } else { 3 };
+        assert_eq!(done.status.code(), Some(code), "{nth}: {}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), usize::from(nth == 0), "{nth}");
+    }
+}
+
 /// What concerns other rows than the one that is applied is not looked for there.
 const OF_ALL_ROWS: [FindingKind; 4] = [K::WrongCount, K::MissingParent, K::WrongAbsentParent, K::WrongDepth];
 
