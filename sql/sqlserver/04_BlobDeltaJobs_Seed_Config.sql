@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 14.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 15.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 14)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 15)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -94,9 +94,9 @@ OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 1);
 GO
 INSERT INTO dbo.BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
-SELECT NULL, 2, N'MissingParentsBatch', N'-- Step 2: ancestors of a batch, whatever their metadata. One out of scope (of another business unit, of none, left out
--- by the filter, or that no metadata names) comes without its blobs, and without ModifiedOn, so that the whole row wins
--- wherever it comes from; one whose ModifiedOn lies in the future comes without it, so that a correction wins.
+SELECT NULL, 2, N'MissingParentsBatch', N'-- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes without
+-- its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from; one whose
+-- ModifiedOn lies in the future comes without it, so that a correction wins.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
@@ -106,7 +106,12 @@ SELECT
 FROM (
     SELECT
         b.stream_id, b.Depth, b.ParentKey, i.ModifiedOn, i.BusinessUnit,
-        CASE WHEN i.stream_id IS NULL THEN 1 ELSE 0 END AS IsForeign
+        CASE
+            WHEN i.stream_id IS NOT NULL THEN 0
+            WHEN @BusinessUnitId IS NOT NULL THEN 1
+            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id) THEN 1
+            ELSE 0
+        END AS IsForeign
     FROM #Batch AS b
     OUTER APPLY (
         SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
@@ -1577,10 +1582,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 14, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 14;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 15, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 15;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 14
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 15
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -76,7 +76,6 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     tree {
         rule_7_every_ancestor_comes_whatever_its_metadata_or_window,
         rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses,
-        rule_7_an_ancestor_that_no_metadata_names_comes_without_its_blob,
         rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp,
         rule_7_an_ancestor_that_is_held_back_comes_as_a_missing_parent,
         rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it,

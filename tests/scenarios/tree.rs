@@ -32,14 +32,6 @@ pub fn rule_7_an_ancestor_of_another_unit_comes_without_its_blob_and_loses(on: &
     assert_eq!(slice[&key(2)].bytes.as_deref(), Some(&b"of A"[..]));
 }
 
-pub fn rule_7_an_ancestor_that_no_metadata_names_comes_without_its_blob(on: &Instance) {
-    let mut world = World::new(on);
-    world.blob(1, None, b"of nobody");
-    world.put(2, Some(1), b"of A", 10, A);
-    world.run(1000);
-    assert_eq!((world.numbers(), &world.slice()[&key(1)].bytes), (vec![1, 2], &None));
-}
-
 pub fn rule_7_an_ancestor_stamped_in_the_future_comes_without_its_stamp(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"future", 99_999, A);

@@ -1,23 +1,33 @@
--- Step 2: ancestors of a batch, whatever their metadata. One out of scope (of another business unit, of none, left out by
--- the filter, or that no metadata names) comes without its blobs, and without ModifiedOn, so that the whole row wins
--- wherever it comes from; one whose ModifiedOn lies in the future comes without it, so that a correction wins.
+-- Step 2: ancestors of a batch, whatever their metadata. One of another business unit comes
+-- without its blobs, and without ModifiedOn, so that the whole row wins wherever it comes from;
+-- one whose ModifiedOn lies in the future comes without it, so that a correction wins.
 -- CROSS JOIN keeps SQLite to this order of tables: from the batch, as it was taken, to the source, by the
 -- place where its row was found within this transaction.
 INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
 WITH
-Fresh AS MATERIALIZED (
+InScopeRows AS MATERIALIZED (
     SELECT
+        b.stream_id,
         b.Place,
         b.Depth,
         b.ParentKey,
-        count(m.{MetadataIdColumn}) = 0 AS IsForeign,
+        count(m.{MetadataIdColumn}) AS MetadataRows,
         max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
         {BusinessUnit} AS BusinessUnit
     FROM "#Batch" AS b
     LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
     GROUP BY b.Seq
+),
+Fresh AS MATERIALIZED (
+    SELECT
+        r.*,
+        r.MetadataRows = 0 AND (
+            @BusinessUnitId IS NOT NULL
+            OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = r.stream_id)
+        ) AS IsForeign
+    FROM InScopeRows AS r
 )
 SELECT
     {AncestorColumns},
