@@ -10,6 +10,7 @@ CREATE TABLE holding (
     Unit       BLOB NULL,
     Path       BLOB NULL,
     Content    BLOB NULL,
+    ParentKey  BLOB NULL,
     Seen       INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 -- Keys that were looked at once.

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 15.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 16.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 15)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 16)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1139,6 +1139,19 @@ BEGIN
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
+    -- of a scope brings has all that lies above it.
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Scope = @Scope AND Status = N''Completed'')
+        INSERT INTO #Candidate (stream_id)
+        SELECT m.{MetadataIdColumn}
+        FROM {MetadataTable} AS m
+        WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+            AND m.{MetadataIdColumn} IS NOT NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = m.{MetadataIdColumn}
+            )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
     INSERT INTO #Candidate (stream_id)
     SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
@@ -1582,10 +1595,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 15, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 15;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 16;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 15
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 16
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 25.
+-- 07: a look at the whole deployment. Version 26.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 25)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 26)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -271,7 +271,7 @@ BEGIN
             N'give them one, or see MetadataIdColumn', CASE WHEN @Unknown > 0 THEN 1 ELSE 0 END
         UNION ALL SELECT 8, N'warning', CONCAT(@FutureDeletions, N' logged deletions are dated in the future, and outrank every row until then'),
             N'correct DeletedOn in BlobDeltaDeletionLog', CASE WHEN @FutureDeletions > 0 THEN 1 ELSE 0 END
-        UNION ALL SELECT 9, N'ok', N'no deletion of this table is logged: rows that are gone stay with receivers',
+        UNION ALL SELECT 9, N'ok', N'no deletion of this table is logged: rows that are deleted stay with receivers',
             N'nothing, if no row is ever deleted; else log them, or let blobdelta reconcile --log-deletions do it',
             CASE WHEN @WithDeletions = 1 AND @Logged = 0 THEN 1 ELSE 0 END
     ) AS f
@@ -529,9 +529,9 @@ BEGIN
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 11 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 15
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 16
         UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 20
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 25
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 26
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 4
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 4
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 7
@@ -690,10 +690,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 25, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 25;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 26, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 26;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 25
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 26
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -20,6 +20,8 @@ pub struct Holding {
     pub unit: Option<Guid>,
     /// The hash of its path's bytes.
     pub path: Option<Sha256>,
+    /// The key of the row that it lies in.
+    pub parent_key: Option<Guid>,
     /// The hash of its content hashes.
     pub content: Option<Sha256>,
 }

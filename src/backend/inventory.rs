@@ -29,6 +29,8 @@ pub struct InventoryRow {
 /// The parent of a row at the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentRow {
+    /// The row that lies in it.
+    pub child: Guid,
     /// Its key.
     pub key: Guid,
     /// Whether it is in scope by its own metadata.

@@ -142,7 +142,7 @@ fn whole_text(report: &TableReport) -> String {
     let told = [
         (lost > 0, lost, "rows of the source without any metadata row: no run takes them"),
         (future > 0, future, "deletions dated in the future: correct DeletedOn in BlobDeltaDeletionLog"),
-        (whole.logged_deletions == 0, 0, "deletions were ever logged; rows that are gone stay with receivers"),
+        (whole.logged_deletions == 0, 0, "deletions were ever logged; rows that are deleted stay with receivers"),
     ];
     let lines = told.iter().filter(|(is_told, ..)| *is_told);
     lines.map(|(_, count, what)| format!("{}: {} {what}\n", report.table, number(*count))).collect()

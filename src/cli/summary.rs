@@ -187,7 +187,7 @@ fn notes(counts: &TableCounts) -> Vec<String> {
         ));
     }
     if counts.logged_deletions == 0 {
-        notes.push("no deletion of this table is logged; rows that are gone stay with receivers".to_owned());
+        notes.push("no deletion of this table is logged; rows that are deleted stay with receivers".to_owned());
     }
     notes
 }

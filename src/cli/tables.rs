@@ -39,11 +39,20 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
 pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let mut config = backend.table(&args.name)?;
-    let filtered = config.metadata_filter.clone();
+    let (filtered, unit_column) = (config.metadata_filter.clone(), config.metadata_business_unit_column.clone());
     fields::set_all(&mut config, &args.settings)?;
     check_names(backend.as_mut(), &config)?;
     backend.save_table(&config)?;
     let mut answer = saved(backend.as_mut(), &config.name, "changed")?;
+    if unit_column != config.metadata_business_unit_column {
+        answer.text += &again::connected_text(&format!(
+            "\nthe scope of each row is read from another column now. Rows that were in no scope by the old one are in no window \
+             that is still to come: `blobdelta run --table {} --from 0001-01-01 --out FOLDER` takes them, for each business unit \
+             that has runs with --business-unit too. What the runs of a unit handed out, and is not in it by the new one, its \
+             receivers are told to have left; more than half of it fails the table as suspect\n",
+            config.name.shell_word()
+        ));
+    }
     if filtered.is_some() && filtered != config.metadata_filter {
         answer.text += &again::connected_text(&format!(
             "\nrows that the filter left out until now are in no window that is still to come: \

@@ -54,8 +54,8 @@ pub fn brings_again(table: &TableInfo, since: Timestamp) -> String {
     );
     format!(
         "have it brought again where it comes from: `blobdelta run --table {name}{unit} --from {since} --out FOLDER` takes \
-         what was changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend` has the \
-         next run take what else is missing"
+         what was changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend \
+         --log-deletions` has the next run take what else is missing, and tell what else is gone or left"
     )
 }
 

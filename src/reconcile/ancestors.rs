@@ -1,39 +1,75 @@
-//! Rule 7: the folders out of scope that rows of a scope lie in.
+//! Rules 7 and 13: what rows lie in. The folders out of scope that rows of a scope lie in, and whether rows carry the keys of
+//! their folders.
 
 use super::options::FindingKind;
 use super::run::Reconciler;
-use crate::backend::{InventoryRow, ParentRow};
+use crate::backend::{Holding, InventoryRow, ParentRow};
 use crate::error::Result;
 use crate::model::digest::Sha256;
+use crate::model::id::Guid;
 use crate::model::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// Whether a row carries another key than that of the folder that it lies in: one took the place of the other. That of an
+/// excluded folder says nothing, and what came without one while its folder was absent comes again by itself.
+pub(super) fn lies_elsewhere(holding: &Holding, parent: Option<&ParentRow>) -> bool {
+    parent.is_some_and(|parent| {
+        let comes_again = parent.is_coming && holding.parent_key.is_none();
+        !parent.is_excluded && !comes_again && holding.parent_key != Some(parent.key)
+    })
+}
 
 impl Reconciler<'_> {
-    /// What lies above the rows of this page, each folder once.
-    pub(super) fn compare_ancestors(&mut self) -> Result<()> {
-        let mut level = std::mem::take(&mut self.held);
-        while let (true, Some(reached)) = (self.table.is_tree() && !level.is_empty(), self.report.reached) {
-            let parents = self.backend.parents(self.table, self.scope, &level)?;
-            level.clear();
-            for parent in parents {
+    /// What the rows of a page lie in that the source has, by their keys.
+    pub(super) fn parents_of(&mut self, page: &[InventoryRow]) -> Result<BTreeMap<Guid, ParentRow>> {
+        let keys: Vec<Guid> = page.iter().filter(|row| row.is_there).map(|row| row.key).collect();
+        self.parents_of_keys(&keys)
+    }
+
+    fn parents_of_keys(&mut self, keys: &[Guid]) -> Result<BTreeMap<Guid, ParentRow>> {
+        if !self.table.is_tree() || keys.is_empty() || self.report.reached.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let parents = self.backend.parents(self.table, self.scope, keys)?;
+        Ok(parents.into_iter().map(|parent| (parent.child, parent)).collect())
+    }
+
+    /// What lies above the rows of this page that the bundles have, each folder once.
+    pub(super) fn compare_ancestors(&mut self, mut of_page: BTreeMap<Guid, ParentRow>) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let mut level: Vec<ParentRow> = held.iter().filter_map(|key| of_page.remove(key)).collect();
+        while let (false, Some(reached)) = (level.is_empty(), self.report.reached) {
+            let mut new = Vec::new();
+            for parent in level {
                 if self.holdings.is_new(parent.key)? {
-                    level.push(parent.key);
-                    self.compare_ancestor(&parent, reached)?;
+                    new.push(parent);
                 }
             }
+            let keys: Vec<Guid> = new.iter().map(|parent| parent.key).collect();
+            let mut above = self.parents_of_keys(&keys)?;
+            for parent in &new {
+                self.compare_ancestor(parent, above.get(&parent.key), reached)?;
+            }
+            level = keys.iter().filter_map(|key| above.remove(key)).collect();
         }
         Ok(())
     }
 
-    /// One in scope is compared as any row is.
-    fn compare_ancestor(&mut self, parent: &ParentRow, reached: Timestamp) -> Result<()> {
-        if parent.is_in_scope || parent.is_excluded {
+    /// One in scope is compared as any row is. One that is excluded stays as it is, though it may have left the scope.
+    fn compare_ancestor(&mut self, parent: &ParentRow, above: Option<&ParentRow>, reached: Timestamp) -> Result<()> {
+        if parent.is_in_scope {
+            return Ok(());
+        }
+        if parent.is_excluded {
+            let is_held = self.holdings.see(parent.key)?.is_some_and(|holding| holding.version.tombstone.is_none());
+            self.report.excluded += u64::from(is_held);
             return Ok(());
         }
         let holding = self.holdings.look(parent.key)?;
         let kind = match holding {
             Some(holding) if holding.version.tombstone.is_none() => {
                 let path = parent.path.as_ref().map(|path| Sha256::of(path));
-                (path != holding.path).then_some(FindingKind::Moved)
+                (path != holding.path || lies_elsewhere(&holding, above)).then_some(FindingKind::Moved)
             }
             _ => Some(FindingKind::Missing),
         };

@@ -4,10 +4,10 @@ use crate::backend::{Holding, Holdings, open_holdings};
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::links::{tables_in_order, tell_links};
 use crate::model::cell::Cell;
-use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -71,7 +71,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
 
 fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor: &dyn Monitor) -> Result<()> {
     let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
-    let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT];
+    let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY];
     columns.extend(table.path_column.as_deref());
     let rows = Wanted { columns: &columns, hash_fields: &hash_fields, ..Wanted::default() };
     for file in &table.files {
@@ -91,9 +91,9 @@ fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor
 }
 
 fn holding(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<Holding> {
-    let unit = match some.cell(nth, DELTA_BUSINESS_UNIT)? {
-        Cell::Guid(unit) => Some(unit),
-        _ => None,
+    let guid = |name| match some.cell(nth, name)? {
+        Cell::Guid(guid) => Ok(Some(guid)),
+        _ => Ok::<_, Error>(None),
     };
     let path = table.path_column.as_deref().map(|path| some.cell(nth, path)).transpose()?;
     let path = match path {
@@ -104,8 +104,9 @@ fn holding(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<Holding
     Ok(Holding {
         version: some.versions[nth],
         is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS),
-        unit,
+        unit: guid(DELTA_BUSINESS_UNIT)?,
         path,
+        parent_key: guid(DELTA_PARENT_KEY)?,
         content: content_of(&some.hashes(nth)),
     })
 }

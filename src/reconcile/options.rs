@@ -43,7 +43,7 @@ pub enum FindingKind {
     Missing,
     /// The bundles have an earlier ModifiedOn.
     Older,
-    /// The row lies under another path.
+    /// The row lies under another path, or in a folder of another key.
     Moved,
     /// The row has another content under the same ModifiedOn.
     OtherContent,

@@ -1,8 +1,9 @@
 //! One reconciliation, table by table.
 
+use super::ancestors::lies_elsewhere;
 use super::bundles::{Chain, content_of, gather};
 use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
-use crate::backend::{Asked, Backend, Holding, Holdings, InventoryRow, Remains};
+use crate::backend::{Asked, Backend, Holding, Holdings, InventoryRow, ParentRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -114,9 +115,9 @@ impl<'a> Reconciler<'a> {
             let page = self.backend.inventory(self.table, self.options.unit, after, PAGE)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key);
-            let mut same = Vec::new();
+            let (mut same, parents) = (Vec::new(), self.parents_of(&page)?);
             for row in &page {
-                if let Some(holding) = self.compare(row)? {
+                if let Some(holding) = self.compare(row, parents.get(&row.key))? {
                     same.push((row, holding));
                 }
             }
@@ -125,13 +126,13 @@ impl<'a> Reconciler<'a> {
             for ((key, holding), remains) in lost.iter().zip(self.remains(&lost)?) {
                 self.gone(*key, *holding, remains)?;
             }
-            self.compare_ancestors()?;
+            self.compare_ancestors(parents)?;
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
         }
     }
 
     /// Gives the version of a row that seems to be equal.
-    fn compare(&mut self, row: &InventoryRow) -> Result<Option<Holding>> {
+    fn compare(&mut self, row: &InventoryRow, parent: Option<&ParentRow>) -> Result<Option<Holding>> {
         self.report.keys += 1;
         let holding = self.holdings.see(row.key)?;
         if row.is_excluded {
@@ -163,7 +164,7 @@ impl<'a> Reconciler<'a> {
         }
         let is_due = self.report.reached.is_some_and(|reached| modified_on < reached)
             && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline);
-        let Some(kind) = self.kind(row, modified_on, holding) else { return Ok(holding) };
+        let Some(kind) = self.kind(row, modified_on, holding, parent) else { return Ok(holding) };
         if kind == FindingKind::StampedBack && self.options.content {
             return Ok(holding);
         }
@@ -176,7 +177,13 @@ impl<'a> Reconciler<'a> {
         Ok(None)
     }
 
-    fn kind(&self, row: &InventoryRow, modified_on: Timestamp, holding: Option<Holding>) -> Option<FindingKind> {
+    fn kind(
+        &self,
+        row: &InventoryRow,
+        modified_on: Timestamp,
+        holding: Option<Holding>,
+        parent: Option<&ParentRow>,
+    ) -> Option<FindingKind> {
         let Some(holding) = holding else { return Some(FindingKind::Missing) };
         let held = holding.version.modified_on;
         if let Some(reason) = holding.version.tombstone {
@@ -196,7 +203,7 @@ impl<'a> Reconciler<'a> {
             return Some(FindingKind::StampedBack);
         }
         let path = row.path.as_ref().map(|path| Sha256::of(path));
-        (path != holding.path).then_some(FindingKind::Moved)
+        (path != holding.path || lies_elsewhere(&holding, parent)).then_some(FindingKind::Moved)
     }
 
     fn compare_content(&mut self, same: &[(&InventoryRow, Holding)]) -> Result<()> {

@@ -319,6 +319,56 @@ pub fn rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole(on: &Instance) 
     assert_eq!(scoped.run(30_000), NOTHING);
 }
 
+/// Nobody stamps what lies in it.
+pub fn rule_13_a_row_carries_the_key_of_the_folder_that_took_the_place_of_its_own(on: &Instance) {
+    for played in PLAYED {
+        let mut scoped = Scoped::new(on, played, false);
+        scoped.world.replace(1, 3);
+        scoped.world.log_deletion(1, 1100);
+        scoped.world.stamp(3, 1100, A);
+        assert_eq!(scoped.run(2000), [3], "the folder is of the scope");
+        let report = scoped.reconcile(true);
+        assert_eq!((found(&report, FindingKind::Moved), report.counts.len()), (vec![2], 1), "{played:?} {report:?}");
+        assert_eq!(scoped.run(3000), [2, 3], "{played:?}");
+        assert_eq!(scoped.world.slice()[&key(2)].parent, Some(key(3)));
+        assert_eq!(scoped.reconcile(false).counts.len(), 0, "{played:?}");
+        scoped.check_received(&[(2, "file 2", true), (3, "file 3", true)]);
+    }
+}
+
+pub fn rule_7_a_folder_that_took_the_place_of_an_ancestor_comes_by_its_stamp(on: &Instance) {
+    for played in PLAYED {
+        let mut scoped = Scoped::new(on, played, false);
+        scoped.world.replace(1, 3);
+        scoped.world.log_deletion(1, 1100);
+        scoped.world.stamp(3, 1100, scoped.other);
+        assert_eq!(scoped.run(2000), [3], "{played:?}");
+        scoped.check_received(&[(2, "file 2", true), (3, "file 3", false)]);
+    }
+}
+
+/// Nothing brings it without its blob, and nobody is told that it left while something lies in it.
+pub fn rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded(on: &Instance) {
+    for (letter, other) in PLAYED {
+        let mut world = World::new(on);
+        world.put(1, None, b"folder", 10, A);
+        world.put(2, Some(1), b"file", 10, A);
+        let mut scoped = Scoped { world, letter, other };
+        assert_eq!(scoped.run(1000), [1, 2]);
+        let table = scoped.world.table.name.clone();
+        scoped.world.backend.exclude_key(&table, key(1), "left as it is").unwrap();
+        scoped.world.stamp(1, 1100, other);
+        let unit = letter.map(unit);
+        let options = ReconcileOptions { unit, pend: true, log_deletions: true, ..ReconcileOptions::default() };
+        for at in [2000, 3000] {
+            assert_eq!(scoped.run(at), NOTHING);
+            let report = reconciled(&mut scoped.world, &options);
+            assert_eq!((report.counts.len(), report.excluded, report.deletions), (0, 1, 0), "{letter:?} {report:?}");
+        }
+        scoped.check_received(&[(1, "file 1", true), (2, "file 2", true)]);
+    }
+}
+
 pub fn rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere(on: &Instance) {
     for played in PLAYED {
         let mut scoped = Scoped::new(on, played, true);

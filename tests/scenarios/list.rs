@@ -132,6 +132,9 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for,
         rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole,
         rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere,
+        rule_7_a_folder_that_took_the_place_of_an_ancestor_comes_by_its_stamp,
+        rule_13_a_row_carries_the_key_of_the_folder_that_took_the_place_of_its_own,
+        rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded,
     }
     left_folders {
         rule_17_a_run_that_goes_back_tells_again_what_left,

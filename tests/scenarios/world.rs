@@ -37,7 +37,8 @@ pub const BUFFER: i64 = 240;
 pub const EMBEDDED_VERSION_6: &str = "DROP TABLE BlobDeltaShippedKey; DROP TABLE BlobDeltaAbsentParent;
     ALTER TABLE BlobDeltaToldDeletion DROP COLUMN PassedByRunId;
     ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN IsPending;
-    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN WasWhole;";
+    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN WasWhole;
+    ALTER TABLE BlobDeltaPendingKey DROP COLUMN WithoutMetadata;";
 
 /// Makes of one of version 6 one of version 3, as far as an upgrade would stumble over what is there.
 pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN MetadataFilter;
@@ -228,6 +229,17 @@ impl World {
     pub fn named(&mut self, number: u32, parent: Option<u32>, text: &str, bytes: &[u8]) {
         let above = parent.map(|parent| self.path_of(parent).unwrap_or_else(|| vec![0xEE; 4]));
         let path = [above.clone().unwrap_or_default(), number.to_be_bytes().to_vec()].concat();
+        self.at_path(number, (path, above), text, bytes);
+    }
+
+    /// A folder at the top goes from the source, and another one takes its path.
+    pub fn replace(&mut self, old: u32, new: u32) {
+        self.remove(old);
+        let path = self.path_of(old).unwrap();
+        self.at_path(new, (path, None), &format!("file {new}"), b"folder");
+    }
+
+    fn at_path(&mut self, number: u32, (path, above): (Vec<u8>, Option<Vec<u8>>), text: &str, bytes: &[u8]) {
         self.paths.insert((self.table.source.table.clone(), number), path.clone());
         let row = vec![
             Cell::Guid(key(number)),

@@ -14,6 +14,20 @@ Candidate (stream_id) AS (
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     UNION ALL
+    -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
+    -- of a scope brings has all that lies above it.
+    SELECT m.{MetadataIdColumn}
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        AND NOT EXISTS (
+            SELECT 1 FROM BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = m.{MetadataIdColumn}
+        )
+        AND EXISTS (
+            SELECT 1 FROM BlobDeltaRunTable AS r
+            WHERE r.TableName = @TableName AND r.Scope = @Scope AND r.Status = 'Completed'
+        )
+    UNION ALL
     -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
     SELECT d.stream_id
     FROM {SliceSchema}.BlobDeltaDeletion AS d

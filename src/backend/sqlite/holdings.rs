@@ -48,12 +48,13 @@ fn holding(row: &Row<'_>, at: usize) -> rusqlite::Result<Holding> {
         run_id: row.get(at + 3)?,
     };
     let (path, content) = (digest(at + 6)?, digest(at + 7)?);
-    Ok(Holding { version, is_ancestor: row.get(at + 4)?, unit: row.get(at + 5)?, path, content })
+    let (is_ancestor, unit, parent_key) = (row.get(at + 4)?, row.get(at + 5)?, row.get(at + 8)?);
+    Ok(Holding { version, is_ancestor, unit, path, parent_key, content })
 }
 
 impl Holdings for HoldingStore {
     fn offer(&mut self, key: Guid, holding: &Holding) -> Result<()> {
-        let Holding { version, is_ancestor, unit, path, content } = holding;
+        let Holding { version, is_ancestor, unit, path, parent_key, content } = holding;
         let mut offer = self.connection.prepare_cached(OFFER).map_err(failed)?;
         let row = params![
             key,
@@ -65,20 +66,20 @@ impl Holdings for HoldingStore {
             unit,
             path.as_ref().map(|digest| digest.as_bytes().as_slice()),
             content.as_ref().map(|digest| digest.as_bytes().as_slice()),
+            parent_key,
         ];
         offer.execute(row).map(drop).map_err(failed)
     }
 
     fn see(&mut self, key: Guid) -> Result<Option<Holding>> {
         let see = "UPDATE holding SET Seen = 1 WHERE Key = ?1
-                   RETURNING Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content";
+                   RETURNING Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey";
         let mut see = self.connection.prepare_cached(see).map_err(failed)?;
         see.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
     }
 
     fn look(&mut self, key: Guid) -> Result<Option<Holding>> {
-        let look =
-            "SELECT Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content FROM holding WHERE Key = ?1";
+        let look = "SELECT Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM holding WHERE Key = ?1";
         let mut look = self.connection.prepare_cached(look).map_err(failed)?;
         look.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
     }
@@ -90,7 +91,8 @@ impl Holdings for HoldingStore {
     }
 
     fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>> {
-        let ask = "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content FROM holding
+        let ask =
+            "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM holding
                    WHERE Key > coalesce(?1, x'') AND NOT Seen AND NOT Tombstone ORDER BY Key LIMIT ?2";
         let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
         let rows = ask.query_map((after, most), |row| Ok((row.get(0)?, holding(row, 1)?))).map_err(failed)?;

@@ -100,6 +100,7 @@ impl Inventory for Session {
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().map_err(read)? {
                 found.push(ParentRow {
+                    child: *key,
                     key: row.get(0).map_err(read)?,
                     is_in_scope: row.get(1).map_err(read)?,
                     modified_on: row.get::<_, Noted>(2).map_err(read)?.0,

@@ -86,7 +86,7 @@ impl Session {
             .map(|(count, what, todo)| advice(Severity::Warning, config, format!("{count} {what}"), Some(todo)))
             .collect();
         if config.include_deletions && counts.logged_deletions == 0 {
-            let text = "no deletion of this table is logged: rows that are gone stay with receivers";
+            let text = "no deletion of this table is logged: rows that are deleted stay with receivers";
             let todo = "nothing, if no row is ever deleted; else log them, or let `reconcile --log-deletions` do it";
             found.push(advice(Severity::Ok, config, text, Some(todo)));
         }

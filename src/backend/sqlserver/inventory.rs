@@ -124,8 +124,9 @@ impl Inventory for Session {
             sql = sql.with(unit);
         }
         let mut found = Vec::new();
-        self.ask_of_keys("look for parents", keys, sql, |_, fields| {
+        self.ask_of_keys("look for parents", keys, sql, |key, fields| {
             found.push(ParentRow {
+                child: key,
                 key: fields.must(1, Fields::guid)?,
                 is_in_scope: fields.must(2, Fields::number)? != 0,
                 modified_on: fields.time(3)?,
