@@ -46,6 +46,16 @@ pub struct ParentRow {
     pub path: Option<Vec<u8>>,
 }
 
+impl ParentRow {
+    /// Whether the row below it carries the key of another folder as its parent's (`carried`): one took the place of the other.
+    /// An excluded folder's key says nothing, and what came without one while its folder was absent comes again by itself.
+    #[must_use]
+    pub fn is_another_than(&self, carried: Option<Guid>) -> bool {
+        let comes_again = self.is_coming && carried.is_none();
+        !self.is_excluded && !comes_again && carried != Some(self.key)
+    }
+}
+
 /// What is left of a key at the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remains {

@@ -3,21 +3,12 @@
 
 use super::options::FindingKind;
 use super::run::Reconciler;
-use crate::backend::{Holding, InventoryRow, ParentRow};
+use crate::backend::{InventoryRow, ParentRow};
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
-
-/// Whether a row carries another key than that of the folder that it lies in: one took the place of the other. That of an
-/// excluded folder says nothing, and what came without one while its folder was absent comes again by itself.
-pub(super) fn lies_elsewhere(holding: &Holding, parent: Option<&ParentRow>) -> bool {
-    parent.is_some_and(|parent| {
-        let comes_again = parent.is_coming && holding.parent_key.is_none();
-        !parent.is_excluded && !comes_again && holding.parent_key != Some(parent.key)
-    })
-}
 
 impl Reconciler<'_> {
     /// What the rows of a page lie in that the source has, by their keys.
@@ -69,7 +60,8 @@ impl Reconciler<'_> {
         let kind = match holding {
             Some(holding) if holding.version.tombstone.is_none() => {
                 let path = parent.path.as_ref().map(|path| Sha256::of(path));
-                (path != holding.path || lies_elsewhere(&holding, above)).then_some(FindingKind::Moved)
+                (path != holding.path || above.is_some_and(|above| above.is_another_than(holding.parent_key)))
+                    .then_some(FindingKind::Moved)
             }
             _ => Some(FindingKind::Missing),
         };

@@ -1,6 +1,5 @@
 //! One reconciliation, table by table.
 
-use super::ancestors::lies_elsewhere;
 use super::bundles::{Chain, content_of, gather};
 use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
 use crate::backend::{Asked, Backend, Holding, Holdings, InventoryRow, ParentRow, Remains};
@@ -203,7 +202,8 @@ impl<'a> Reconciler<'a> {
             return Some(FindingKind::StampedBack);
         }
         let path = row.path.as_ref().map(|path| Sha256::of(path));
-        (path != holding.path || lies_elsewhere(&holding, parent)).then_some(FindingKind::Moved)
+        (path != holding.path || parent.is_some_and(|parent| parent.is_another_than(holding.parent_key)))
+            .then_some(FindingKind::Moved)
     }
 
     fn compare_content(&mut self, same: &[(&InventoryRow, Holding)]) -> Result<()> {

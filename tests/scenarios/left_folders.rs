@@ -291,7 +291,11 @@ pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_an
     world.put(4, None, b"of nobody", 9300, X);
     world.put(5, Some(4), b"below it", 9300, A);
     let _ = world.run(20_000);
-    assert_eq!(world.numbers(), [1, 4, 5], "the first once more: it could have taken another's place, and wins nowhere");
+    assert_eq!(
+        world.numbers(),
+        [1, 4, 5],
+        "the first once more: it could have taken another's place, and wins nowhere"
+    );
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert_eq!(found(&report, FindingKind::LeftScope), [1]);
 }
