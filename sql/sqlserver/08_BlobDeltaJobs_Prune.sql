@@ -21,7 +21,7 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_FindDoomed', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FindDoomed AS RETURN 0');
 GO
--- For usp_BlobDelta_Prune: the oldest runs that may go, at most @Limit of them, into #Doomed of the caller.
+-- For usp_BlobDelta_Prune: the oldest runs that may go, at most @Limit of them, into #Expired of the caller.
 -- Whatever @KeepRuns and @KeepSince say, a run stays whole that
 --   * is the newest of a table and scope, or the newest that completed: windows, deletions and held-back
 --     keys of the next run are computed from it, and it is the one to resume;
@@ -47,7 +47,7 @@ BEGIN
     IF @Newest < @Now SET @Now = @Newest;
     SET @KeepSince = DATEADD(day, -@KeepDays, @Now);
     SET @RunningSince = DATEADD(day, -30, @Now);
-    DELETE FROM #Doomed;
+    DELETE FROM #Expired;
     CREATE TABLE #Marker (RunId uniqueidentifier NOT NULL);
     CREATE TABLE #SliceDb (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
     INSERT INTO #SliceDb (Name)
@@ -103,7 +103,7 @@ BEGIN
         WHERE BundleId IN (SELECT MAX(BundleId) FROM dbo.BlobDeltaBundle GROUP BY TableName, Scope)
             OR (ShipTo IS NOT NULL AND ShippedAt IS NULL)
     )
-    INSERT INTO #Doomed (RunId)
+    INSERT INTO #Expired (RunId)
     SELECT TOP (@Limit) r.RunId
     FROM dbo.BlobDeltaRun AS r
     WHERE NOT EXISTS (SELECT 1 FROM Kept AS k WHERE k.RunId = r.RunId)
@@ -114,7 +114,7 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_PruneRows', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_PruneRows AS RETURN 0');
 GO
--- For usp_BlobDelta_Prune: deletes what stands under the runs of #Doomed in one table, so many rows a
+-- For usp_BlobDelta_Prune: deletes what stands under the runs of #Expired in one table, so many rows a
 -- statement, each of which commits by itself.
 ALTER PROCEDURE dbo.usp_BlobDelta_PruneRows
     @JobTable nvarchar(128),
@@ -124,7 +124,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Rows bigint = 1, @Sql nvarchar(max) = CONCAT(N'DELETE TOP (@MostRows) FROM dbo.', QUOTENAME(@JobTable),
-        N' WHERE RunId IN (SELECT RunId FROM #Doomed); SET @Rows = @@ROWCOUNT;');
+        N' WHERE RunId IN (SELECT RunId FROM #Expired); SET @Rows = @@ROWCOUNT;');
     WHILE @Rows > 0
     BEGIN
         EXEC sp_executesql @Sql, N'@MostRows int, @Rows bigint OUTPUT', @MostRows = @MostRows, @Rows = @Rows OUTPUT;
@@ -155,7 +155,7 @@ BEGIN
         THROW 51001, N'what is to be kept has to be said, in runs or in days, 1 at least and 36500 days at most', 1;
     DECLARE @Nr int, @JobTable nvarchar(128), @Sql nvarchar(max), @Found bigint, @Rows bigint;
     IF @PlanOnly = 0 EXEC dbo.usp_BlobDelta_CheckServer;
-    CREATE TABLE #Doomed (RunId uniqueidentifier NOT NULL PRIMARY KEY);
+    CREATE TABLE #Expired (RunId uniqueidentifier NOT NULL PRIMARY KEY);
     -- In the order of deleting: without its rows in BlobDeltaRunTable nobody can resume a run, and as long as the
     -- header is there the next call finds what this one left.
     CREATE TABLE #Pruned (Nr int NOT NULL PRIMARY KEY, JobTable nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, RowsFound bigint NOT NULL, RowsGone bigint NOT NULL);
@@ -169,7 +169,7 @@ BEGIN
     BEGIN
         SET @JobTable = (SELECT JobTable FROM #Pruned WHERE Nr = @Nr);
         SET @Sql = CONCAT(N'SET @Found = (SELECT COUNT_BIG(*) FROM dbo.', QUOTENAME(@JobTable), N'); SET @Rows = ',
-            CASE WHEN @Nr < 9 THEN CONCAT(N'(SELECT COUNT_BIG(*) FROM dbo.', QUOTENAME(@JobTable), N' WHERE RunId IN (SELECT RunId FROM #Doomed))') ELSE N'0' END);
+            CASE WHEN @Nr < 9 THEN CONCAT(N'(SELECT COUNT_BIG(*) FROM dbo.', QUOTENAME(@JobTable), N' WHERE RunId IN (SELECT RunId FROM #Expired))') ELSE N'0' END);
         EXEC sp_executesql @Sql, N'@Found bigint OUTPUT, @Rows bigint OUTPUT', @Found = @Found OUTPUT, @Rows = @Rows OUTPUT;
         UPDATE #Pruned SET RowsFound = @Found, RowsGone = CASE WHEN @PlanOnly = 1 THEN @Rows ELSE 0 END WHERE Nr = @Nr;
         SET @Nr = @Nr + 1;
@@ -181,12 +181,12 @@ BEGIN
             BEGIN TRANSACTION;
             EXEC dbo.usp_BlobDelta_FindDoomed @KeepRuns, @KeepDays, 100;
             -- The headers are locked now; one that was taken up since it was found stays.
-            UPDATE dbo.BlobDeltaRun SET ErrorMessage = ErrorMessage WHERE RunId IN (SELECT RunId FROM #Doomed);
-            DELETE FROM #Doomed WHERE RunId IN (
+            UPDATE dbo.BlobDeltaRun SET ErrorMessage = ErrorMessage WHERE RunId IN (SELECT RunId FROM #Expired);
+            DELETE FROM #Expired WHERE RunId IN (
                 SELECT r.RunId FROM dbo.BlobDeltaRun AS r
                 WHERE r.Status = N'Running' AND r.RunStartedAt >= DATEADD(day, -30, (SELECT MAX(m.RunStartedAt) FROM dbo.BlobDeltaRun AS m))
             );
-            DELETE FROM dbo.BlobDeltaRunTable WHERE RunId IN (SELECT RunId FROM #Doomed);
+            DELETE FROM dbo.BlobDeltaRunTable WHERE RunId IN (SELECT RunId FROM #Expired);
             SET @Rows = @@ROWCOUNT;
             COMMIT TRANSACTION;
         END TRY
@@ -195,7 +195,7 @@ BEGIN
             THROW;
         END CATCH;
         UPDATE #Pruned SET RowsGone = RowsGone + @Rows WHERE Nr = 1;
-        SET @Found = (SELECT COUNT(*) FROM #Doomed);
+        SET @Found = (SELECT COUNT(*) FROM #Expired);
         SET @Nr = CASE WHEN @Found > 0 THEN 2 ELSE 9 END;
         WHILE @Nr <= 8
         BEGIN
@@ -213,7 +213,7 @@ BEGIN
         SELECT t.TableName, MIN(r.RunStartedAt) AS Oldest, MAX(COALESCE(t.BufferMinutes, 0)) AS Buffer
         FROM dbo.BlobDeltaRunTable AS t
         INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
-        WHERE NOT EXISTS (SELECT 1 FROM #Doomed AS d WHERE d.RunId = t.RunId)
+        WHERE NOT EXISTS (SELECT 1 FROM #Expired AS d WHERE d.RunId = t.RunId)
         GROUP BY t.TableName
         HAVING SUM(CASE WHEN t.Status = N'Completed' THEN 1 ELSE 0 END) > 0
     ) AS p

@@ -42,9 +42,9 @@ pub struct OpenOptions {
     /// Connections over which many rows of a server are read. What comes, and in which order, does not
     /// depend on it.
     pub connections: usize,
-    /// Bytes of values after which an embedded instance commits a series of batches (see
-    /// [`Target::begin_series`](super::Target::begin_series)); it commits after two seconds, too.
-    pub series_bytes: u64,
+    /// Bytes of values after which an embedded instance commits a group of batches (see
+    /// [`Target::begin_commit_group`](super::Target::begin_commit_group)); it commits after two seconds, too.
+    pub commit_group_bytes: u64,
 }
 
 impl Default for OpenOptions {
@@ -57,7 +57,7 @@ impl Default for OpenOptions {
             give_up: || false,
             reconnect: RECONNECT,
             connections: 1,
-            series_bytes: 256 << 20,
+            commit_group_bytes: 256 << 20,
         }
     }
 }

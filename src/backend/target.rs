@@ -240,22 +240,22 @@ pub trait Target {
     /// As [`Target::apply_rows`].
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64>;
 
-    /// Whether calls of a series share transactions, so that small ones cost little.
+    /// Whether calls of a commit group share transactions, so that small ones cost little.
     fn shares_transactions(&self) -> bool {
         false
     }
 
-    /// Begins a series: until [`Target::end_series`], a target may put several of these calls into one
+    /// Begins a commit group: until [`Target::end_commit_group`], a target may put several of these calls into one
     /// transaction, and commit it when it is large enough, or before whatever else is asked of it. A call that
     /// fails then undoes all since the last commit, ledger included, and is not to be repeated before the
     /// ledger was read again.
-    fn begin_series(&mut self) {}
+    fn begin_commit_group(&mut self) {}
 
-    /// Ends a series, if one was begun: what was applied, and not undone, is durable when this returns.
+    /// Ends a commit group, if one was begun: what was applied, and not undone, is durable when this returns.
     ///
     /// # Errors
     /// Database; what was not committed yet is undone.
-    fn end_series(&mut self) -> Result<()> {
+    fn end_commit_group(&mut self) -> Result<()> {
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// After which a statement is broken off.
-const PATIENCE: Duration = Duration::from_secs(2);
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// After which the process ends: it is promised to be gone within 5 s.
 const MOST: Duration = Duration::from_millis(4_500);
 
@@ -25,7 +25,7 @@ pub fn asked_to_stop() -> bool {
 
 /// Whether the operator asked so long ago that nothing more is waited for.
 pub fn is_overdue() -> bool {
-    ASKED_AT.get().is_some_and(|at| at.elapsed() >= PATIENCE)
+    ASKED_AT.get().is_some_and(|at| at.elapsed() >= GRACE_PERIOD)
 }
 
 /// Starts to listen; to be called once.

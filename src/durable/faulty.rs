@@ -209,8 +209,8 @@ impl Disk for Faulty {
         self.inner.hold(path)
     }
 
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
-        self.inner.lock(path, patience)
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>> {
+        self.inner.lock(path, timeout)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {

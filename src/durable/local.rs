@@ -118,9 +118,9 @@ impl Disk for Local {
         at::open(&At::path(path)).ok().filter(|file| file.try_lock().is_ok())
     }
 
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>> {
         let opened = at::open(&At::path(path)).map_err(|error| Error::io("open", path, error))?;
-        wait_for(opened, path, patience)
+        wait_for(opened, path, timeout)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -198,9 +198,9 @@ impl Disk for Beneath {
         self.on(path, at::open).ok().filter(|file| file.try_lock().is_ok())
     }
 
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>> {
         let opened = self.on(path, at::open).map_err(|error| refused("open", path, error))?;
-        wait_for(opened, path, patience)
+        wait_for(opened, path, timeout)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -251,14 +251,14 @@ impl Disk for Beneath {
 }
 
 /// Waits until nobody else holds it.
-fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<File>> {
+fn wait_for(file: File, path: &Path, timeout: Duration) -> Result<Option<File>> {
     let began = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
             // The file system has no locks.
             Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) if began.elapsed() < patience => std::thread::sleep(BETWEEN_TRIES),
+            Err(TryLockError::WouldBlock) if began.elapsed() < timeout => std::thread::sleep(BETWEEN_TRIES),
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(Kind::Io, "somebody else holds this, so nothing was changed there")
                     .file(path)

@@ -31,7 +31,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// How long is waited for those who put a few names in a folder in order, which takes moments.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A file that was created by [`Disk::create`] and is being written.
 pub trait DurableFile: Write + Send {
@@ -92,7 +92,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// Io, if somebody else holds it for longer, or it is not there; as [`Disk::look`].
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>>;
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>>;
 
     /// Creates a folder that is not there yet.
     ///

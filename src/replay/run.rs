@@ -110,10 +110,10 @@ fn apply_tables(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Mon
         rows: Some(due.into_iter().sum()),
         bytes: None,
     });
-    backend.begin_series();
+    backend.begin_commit_group();
     let tables = works.iter().map(|work| work.apply(backend, monitor)).collect::<Result<Vec<_>>>();
     // Whatever ended it: batches that were applied are whole.
-    let settled = backend.end_series();
+    let settled = backend.end_commit_group();
     let tables = tables.and_then(|tables| settled.map(|()| tables));
     monitor.event(Event::WorkFinished);
     tables.map_err(|error| error.file(bundle.path()))

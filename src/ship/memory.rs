@@ -5,7 +5,7 @@
 //! that one is not any more, neither itself nor in the list of a compacted bundle, has rolled back, and that is told.
 
 use crate::bundle::{Access, Bundle, Container, Manifest};
-use crate::durable::{Disk, EntryKind, PATIENCE, Sharing, make_held, staging_base, staging_name};
+use crate::durable::{Disk, EntryKind, LOCK_TIMEOUT, Sharing, make_held, staging_base, staging_name};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -123,7 +123,7 @@ impl Memory {
     /// # Errors
     /// Verification, with the first bundle that is missing; Io.
     pub(super) fn settle(&mut self, place: &str, shown: &Shown) -> Result<()> {
-        let _alone = self.disk.lock(&self.folder, PATIENCE)?;
+        let _alone = self.disk.lock(&self.folder, LOCK_TIMEOUT)?;
         let mut entries = self.entries()?;
         let mut is_changed = false;
         for note in self.notes.drain(..) {

@@ -11,7 +11,7 @@
 
 use super::{Alone, Head, Object, Stage, Store, Upload, Watch, upload};
 use crate::durable::{
-    Disk, DurableFile, Entry, EntryKind, PATIENCE, Sharing, in_the_way, make_held, remove_ours, staging_base,
+    Disk, DurableFile, Entry, EntryKind, LOCK_TIMEOUT, Sharing, in_the_way, make_held, remove_ours, staging_base,
     staging_name,
 };
 use crate::error::{Error, Result};
@@ -286,7 +286,7 @@ impl Store for Folder {
     }
 
     fn alone(&self) -> Result<Alone> {
-        Ok(Alone { held: self.disk.lock(&self.root, PATIENCE)? })
+        Ok(Alone { held: self.disk.lock(&self.root, LOCK_TIMEOUT)? })
     }
 
     fn stage(&self, name: &str) -> Result<Stage> {

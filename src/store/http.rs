@@ -31,7 +31,7 @@ const MAX_PROLOGUE_BYTES: usize = 1024;
 /// of an answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(180);
-const SILENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes clients that keep to the module's text. Of the environment they take whether plain HTTP is
 /// allowed, and a proxy. What answers in place of the network is held to the same.
@@ -51,7 +51,7 @@ impl HttpConnector for Connector {
             .https_only(!is_on(ClientConfigKey::AllowHttp))
             .connect_timeout(CONNECT)
             .timeout(REQUEST)
-            .read_timeout(SILENCE);
+            .read_timeout(READ_TIMEOUT);
         if let Some(url) = options.get_config_value(&ClientConfigKey::ProxyUrl) {
             let excludes = options.get_config_value(&ClientConfigKey::ProxyExcludes);
             let excludes = excludes.as_deref().and_then(reqwest::NoProxy::from_string);

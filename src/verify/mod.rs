@@ -8,9 +8,9 @@ mod closure;
 mod finding;
 mod payload;
 mod reading;
+mod row_group;
 mod rows;
 mod run;
-mod stretch;
 mod structure;
 mod trust;
 

@@ -1,10 +1,10 @@
 //! The rows of a table: values and their hashes, run, window, counts, total order. Row groups are looked
-//! at side by side (`stretch`); what is said of them is put together in their order, so that it does not
+//! at side by side (`row_group`); what is said of them is put together in their order, so that it does not
 //! depend on how many threads there are. What needs all keys is in `closure`.
 
 use super::finding::{Finding, FindingKind as K, Report};
 use super::reading::{Checked, Rows};
-use super::stretch::{Look, Stretch};
+use super::row_group::{Look, RowGroupCheck};
 use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo};
 use crate::conform::{Place, RowRules, Tally, TombstoneRules, TombstoneWalk, Walk};
 use crate::convert::ColumnPlan;
@@ -141,21 +141,21 @@ impl<'a> Pass<'a> {
     fn look_at_due(&mut self) -> Result<()> {
         let look = self.look;
         let due = std::mem::take(&mut self.due);
-        let stretches = std::thread::scope(|scope| {
-            let read = |(file, rows)| (file, scope.spawn(move || Stretch::of(look, file).read(rows)));
+        let checks = std::thread::scope(|scope| {
+            let read = |(file, rows)| (file, scope.spawn(move || RowGroupCheck::of(look, file).read(rows)));
             let at_work: Vec<(&FileInfo, ScopedJoinHandle<'_, _>)> = due.into_iter().map(read).collect();
             let join = |one: ScopedJoinHandle<'_, _>| one.join().unwrap_or_else(|panic| resume_unwind(panic));
             at_work.into_iter().map(|(file, one)| (file, join(one))).collect::<Vec<_>>()
         });
-        stretches.into_iter().try_for_each(|(file, (stretch, read))| self.add(file, stretch, read))
+        checks.into_iter().try_for_each(|(file, (check, read))| self.add(file, check, read))
     }
 
-    fn add(&mut self, file: &'a FileInfo, stretch: Stretch<'_>, read: Result<()>) -> Result<()> {
+    fn add(&mut self, file: &'a FileInfo, check: RowGroupCheck<'_>, read: Result<()>) -> Result<()> {
         // As if they had been read one after the other.
         if self.is_broken(file) {
             return Ok(());
         }
-        let Walk { first, last, tally } = stretch.walk;
+        let Walk { first, last, tally } = check.walk;
         if let (Some(last), Some((first, key))) = (&self.last, &first)
             && last >= first
         {
@@ -163,7 +163,7 @@ impl<'a> Pass<'a> {
         }
         self.last = last.or(self.last.take());
         self.tally.add(&tally);
-        self.report.absorb_rows(stretch.report);
+        self.report.absorb_rows(check.report);
         let read = read.and_then(|()| self.report.check_hope());
         self.end(file, read)
     }

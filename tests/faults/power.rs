@@ -265,8 +265,8 @@ impl Disk for Power {
         Local.hold(path)
     }
 
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
-        Local.lock(path, patience)
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>> {
+        Local.lock(path, timeout)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {

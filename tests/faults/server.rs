@@ -28,7 +28,7 @@ pub const CASES: [(&str, fn()); 3] = [
 
 /// So long a connection may say nothing here: longer than a session of the server takes to know the
 /// procedures.
-const SILENCE: &str = ";Command Timeout=60";
+const READ_TIMEOUT: &str = ";Command Timeout=60";
 /// The time between two trials.
 const MINUTES: i64 = 1000;
 /// One place of so many goes mute, which takes that long each.
@@ -62,7 +62,7 @@ fn relayed(cut: Cut, main_database: &str) -> (Result<Box<dyn Backend>>, Relay) {
     let relay = Relay::start(&address, cut);
     let (_, string) = through(&server(), relay.port);
     let options = OpenOptions { main_database: main_database.to_owned(), ..OpenOptions::default() };
-    (connection(&format!("{string}{SILENCE}")).open(&options), relay)
+    (connection(&format!("{string}{READ_TIMEOUT}")).open(&options), relay)
 }
 
 impl Work {

@@ -6,6 +6,7 @@
 
 mod attacks;
 mod bundles;
+mod commit_group;
 mod compact;
 pub mod cut;
 mod model;
@@ -14,7 +15,6 @@ mod own;
 mod place;
 mod refused;
 mod scopes;
-mod series;
 mod standing;
 mod target;
 mod told;
@@ -125,7 +125,7 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
         replays_that_make_one_target_at_the_same_time_end_whole,
         a_replay_that_takes_back_its_database_takes_nothing_of_another,
     }
-    series {
+    commit_group {
         a_replay_that_died_at_any_commit_is_taken_up_where_it_was,
         what_fails_within_a_transaction_takes_rows_and_ledger_with_it,
         killed_with_half_a_transaction_written_out_it_goes_on_where_it_was,

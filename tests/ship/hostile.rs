@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// More than any answer may have, and more than a socket keeps.
 const MANY_BYTES: u64 = 1 << 30;
 /// No case takes so long on whatever machine: one that does never ends.
-const PATIENCE: Duration = Duration::from_secs(900);
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// A request: its first line and headers.
 type Answer = fn(&str, &mut dyn Write, u16) -> std::io::Result<()>;
@@ -81,7 +81,7 @@ impl Hostile {
     fn called(&self, args: &[&str]) -> (Option<i32>, String) {
         let started = Instant::now();
         let called = self.called_by(Command::new(env!("CARGO_BIN_EXE_blobdelta")), args);
-        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+        assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
         called
     }
 

@@ -89,9 +89,9 @@ impl Disk for Interrupted {
         self.inner.hold(path)
     }
 
-    fn lock(&self, path: &Path, patience: Duration) -> Result<Option<File>> {
+    fn lock(&self, path: &Path, timeout: Duration) -> Result<Option<File>> {
         self.reached(path)?;
-        self.inner.lock(path, patience)
+        self.inner.lock(path, timeout)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {

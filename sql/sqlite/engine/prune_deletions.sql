@@ -9,6 +9,6 @@ SELECT
     ), 0))
 FROM BlobDeltaRunTable AS t
 INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-WHERE NOT EXISTS (SELECT 1 FROM temp.PruneDoomed AS d WHERE d.RunId = t.RunId)
+WHERE NOT EXISTS (SELECT 1 FROM temp.PruneExpired AS d WHERE d.RunId = t.RunId)
 GROUP BY t.TableName
 HAVING sum(t.Status = 'Completed') > 0;

@@ -1,4 +1,4 @@
--- The oldest runs that may go, at most @Limit of them (-1: all), into temp.PruneDoomed. @KeepRuns: how many of the newest runs
+-- The oldest runs that may go, at most @Limit of them (-1: all), into temp.PruneExpired. @KeepRuns: how many of the newest runs
 -- of each table stay (NULL: none for their number); runs that started at @KeepSince or later stay
 -- (NULL: none for their age). Whatever these say, a run stays whole that
 --   * is the newest of a table and scope, or the newest that completed: windows, deletions and
@@ -10,7 +10,7 @@
 --   * a watermark or a lease names;
 --   * runs: it may be between two leases. One that says so for 30 days has died;
 --   * has the last bundle of a chain, to which the next one links, or one that has yet to be shipped.
-INSERT INTO temp.PruneDoomed (RunId)
+INSERT INTO temp.PruneExpired (RunId)
 WITH
 Part (RunId, TableName, IsCompleted, RunStartedAt, OfTable, OfScope, OfOutcome) AS (
     SELECT

@@ -61,7 +61,7 @@ impl Session {
             return Ok(());
         }
         // SQLite attaches nothing within a transaction.
-        self.commit_series("attach a database")?;
+        self.commit_group("attach a database")?;
         let file = file_of(&self.folder, name)?;
         let path = file.to_str().ok_or_else(|| Error::config("the folder's name is not Unicode").file(&file))?;
         let is_new = !file.exists();

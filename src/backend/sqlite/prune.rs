@@ -38,7 +38,7 @@ const RUNS: &str = "BlobDeltaRun";
 const DELETIONS: &str = "BlobDeltaDeletionLog";
 
 const TEMPORARY: &str = "
-    CREATE TEMP TABLE IF NOT EXISTS PruneDoomed (RunId BLOB NOT NULL PRIMARY KEY);
+    CREATE TEMP TABLE IF NOT EXISTS PruneExpired (RunId BLOB NOT NULL PRIMARY KEY);
     CREATE TEMP TABLE IF NOT EXISTS PruneMarker (RunId BLOB NOT NULL PRIMARY KEY);
     CREATE TEMP TABLE IF NOT EXISTS PruneScope (
         TableName TEXT COLLATE NOCASE NOT NULL, Scope TEXT NOT NULL, BusinessUnitId BLOB NULL, RunId BLOB NOT NULL);";
@@ -57,7 +57,7 @@ impl Session {
             session.find_doomed(retention, -1)?;
             let mut all = session.counted()?;
             for pruned in all.iter_mut().filter(|pruned| pruned.table != DELETIONS) {
-                let sql = format!("SELECT count(*) FROM {} WHERE RunId IN temp.PruneDoomed", pruned.table);
+                let sql = format!("SELECT count(*) FROM {} WHERE RunId IN temp.PruneExpired", pruned.table);
                 pruned.removed = session.query_one(&sql, [])?;
             }
             let mut logged = 0;
@@ -77,20 +77,20 @@ impl Session {
         let mut all = self.counted()?;
         loop {
             let (tables, _) = OF_RUNS[0];
-            let (doomed, removed) = self.transact("prune: runs that nothing needs", |session| {
+            let (expired, removed) = self.transact("prune: runs that nothing needs", |session| {
                 session.find_doomed(retention, RUNS_AT_ONCE)?;
-                let doomed: u64 = session.query_one("SELECT count(*) FROM temp.PruneDoomed", [])?;
-                let sql = format!("DELETE FROM {tables} WHERE RunId IN temp.PruneDoomed");
-                Ok((doomed, session.execute(&sql, [])?))
+                let expired: u64 = session.query_one("SELECT count(*) FROM temp.PruneExpired", [])?;
+                let sql = format!("DELETE FROM {tables} WHERE RunId IN temp.PruneExpired");
+                Ok((expired, session.execute(&sql, [])?))
             })?;
             note(&mut all, tables, removed);
-            if doomed == 0 {
+            if expired == 0 {
                 break;
             }
             for (table, key) in OF_RUNS {
-                self.prune_rows(&mut all, table, key, "RunId IN temp.PruneDoomed", None)?;
+                self.prune_rows(&mut all, table, key, "RunId IN temp.PruneExpired", None)?;
             }
-            self.prune_rows(&mut all, RUNS, "RunId", "RunId IN temp.PruneDoomed", None)?;
+            self.prune_rows(&mut all, RUNS, "RunId", "RunId IN temp.PruneExpired", None)?;
         }
         for floor in self.deletion_floors()? {
             self.prune_rows(&mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_TOLD, Some(floor))?;
@@ -131,7 +131,7 @@ impl Session {
 
     /// Within a transaction.
     fn find_doomed(&self, retention: &Retention, limit: i64) -> Result<()> {
-        self.execute("DELETE FROM temp.PruneDoomed", [])?;
+        self.execute("DELETE FROM temp.PruneExpired", [])?;
         self.find_markers()?;
         // A clock that runs ahead makes nothing old.
         let newest: Option<Timestamp> = self.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;

@@ -1,12 +1,12 @@
 //! One connection to an embedded instance.
 
 use super::attached::{self, Attached};
+use super::commit_group::CommitGroup;
 use super::guarded::Guard;
 use super::made::Made;
 use super::parked::Parked;
 use super::prepared::Prepared;
 use super::resolved::spelled;
-use super::series::Series;
 use super::types;
 use crate::backend::connect::{OpenOptions, broken_off};
 use crate::durable::{Disk, Refusal};
@@ -67,7 +67,7 @@ pub struct Session {
     /// The run that the operator says is dead.
     pub(super) taken_over: Option<Guid>,
     pub(super) prepared: HashMap<TableName, Rc<Prepared>>,
-    pub(super) series: Series,
+    pub(super) commit_group: CommitGroup,
     pub(super) parked: RefCell<Parked>,
     pub(super) made: Made,
     /// What script templates may do.
@@ -118,7 +118,7 @@ impl Session {
             resumed: None,
             taken_over: None,
             prepared: HashMap::new(),
-            series: Series::Off,
+            commit_group: CommitGroup::Off,
             parked: RefCell::default(),
             made,
             guard: Guard::default(),
@@ -209,7 +209,7 @@ impl Session {
     /// Runs `work` in one transaction that locks the instance for writing; commits if it
     /// succeeds, and rolls back if it fails. `what` names it for the disk and for errors.
     pub(super) fn transact<T>(&mut self, what: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.commit_series(what)?;
+        self.commit_group(what)?;
         self.open_transaction()?;
         let done = work(self).and_then(|value| {
             self.commit(what)?;
@@ -245,24 +245,24 @@ impl Session {
 
     /// Statements without parameters, or a script.
     pub(super) fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
-        self.admit(sql)?;
+        self.inject_fault(sql)?;
         self.connection.execute_batch(sql)
     }
 
     /// A statement that is executed once, and kept for the next time.
     pub(super) fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        self.admit(sql)?;
+        self.inject_fault(sql)?;
         self.connection.prepare_cached(sql)
     }
 
     /// A statement that is executed many times.
     pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
-        self.admit(sql)?;
+        self.inject_fault(sql)?;
         self.connection.prepare(sql)
     }
 
     /// Refuses a statement as a test wants it refused.
-    fn admit(&self, sql: &str) -> rusqlite::Result<()> {
+    fn inject_fault(&self, sql: &str) -> rusqlite::Result<()> {
         let Err(refusal) = self.disk().before_statement(sql) else { return Ok(()) };
         let code = match refusal {
             Refusal::Busy => ffi::SQLITE_BUSY,

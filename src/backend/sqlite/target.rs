@@ -1,13 +1,13 @@
 //! Replaying into an embedded instance.
 //!
-//! Each call is one transaction of the target's database, or part of one with others (`series`), with the
+//! Each call is one transaction of the target's database, or part of one with others (`commit_group`), with the
 //! ledger in it: a crash leaves a batch applied and noted, or neither. A row or a tombstone is written only if its
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
 use super::apply::Applier;
+use super::commit_group::CommitGroup;
 use super::made::Made;
 use super::sandbox::create_table_sql;
-use super::series::Series;
 use super::session::{Session, failed, quote};
 use super::standing::Lookup;
 use super::types;
@@ -150,7 +150,7 @@ impl Target for Session {
         }
         let sql = "DELETE FROM {Schema}.BlobDeltaReplayLedger WHERE TableName = ?1 AND RootSha256 = ?2";
         let sql = self.in_schema(spec, sql);
-        self.transact_in_series("forget what was applied", |session| {
+        self.transact_in_group("forget what was applied", |session| {
             session.execute(&sql, (spec.here(), root.to_string()))?;
             Ok(((), 0))
         })
@@ -167,12 +167,12 @@ impl Target for Session {
         if rows.rows() != keys.len() || keys.len() != versions.len() {
             return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
         }
-        let applied = self.transact_in_series("apply rows", |session| {
+        let applied = self.transact_in_group("apply rows", |session| {
             session.move_ledger(spec, entry, keys.len())?;
             session.note_runs(spec, versions)?;
             let fit = session.fit(spec)?;
             let applied = Applier::new(session, spec, &fit, entry)?.apply_all(rows, keys, versions)?;
-            if matches!(session.series, Series::Off) {
+            if matches!(session.commit_group, CommitGroup::Off) {
                 session.check_parked()?;
             }
             Ok(applied)
@@ -181,7 +181,7 @@ impl Target for Session {
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
-        let applied = self.transact_in_series("apply tombstones", |session| {
+        let applied = self.transact_in_group("apply tombstones", |session| {
             session.move_ledger(spec, entry, tombstones.len())?;
             let fit = session.fit(spec)?;
             let mut lookup = Lookup::new(session, spec, &fit, true)?;
@@ -212,15 +212,15 @@ impl Target for Session {
         true
     }
 
-    fn begin_series(&mut self) {
-        if matches!(self.series, Series::Off) {
-            self.series = Series::Committed;
+    fn begin_commit_group(&mut self) {
+        if matches!(self.commit_group, CommitGroup::Off) {
+            self.commit_group = CommitGroup::Committed;
         }
     }
 
-    fn end_series(&mut self) -> Result<()> {
-        let committed = self.commit_series("end a series");
-        self.series = Series::Off;
+    fn end_commit_group(&mut self) -> Result<()> {
+        let committed = self.commit_group("end a commit group");
+        self.commit_group = CommitGroup::Off;
         committed
     }
 
@@ -233,7 +233,7 @@ impl Target for Session {
 
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
         let sql = self.in_schema(spec, BUNDLE_NOTE);
-        let noted = self.transact_in_series("note applied bundles", |session| {
+        let noted = self.transact_in_group("note applied bundles", |session| {
             session.check_parked()?;
             let (now, here) = (session.server_time().utc, spec.here());
             for bundle in bundles {

@@ -15,7 +15,7 @@ const PACKET_BYTES: u32 = 32_767;
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// So long a server may say nothing in the middle of a statement, unless the string says otherwise.
-const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
+const READ_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
 
 const DEFAULT_PORT: u16 = 1433;
 
@@ -88,7 +88,7 @@ pub struct Address {
     port: std::result::Result<u16, String>,
     way: Way,
     shown: String,
-    silence: Option<Duration>,
+    read_timeout: Option<Duration>,
     warnings: Vec<&'static str>,
 }
 
@@ -123,8 +123,8 @@ impl Address {
         config.command_timeout(None);
         let way = way_of(&keywords, credentials)?;
         let shown = shown(&host, &port, &keywords);
-        let (warnings, silence) = (warnings_of(&keywords)?, silence_of(&keywords)?);
-        Ok(Self { config, host, port, way, shown, silence, warnings })
+        let (warnings, read_timeout) = (warnings_of(&keywords)?, read_timeout_of(&keywords)?);
+        Ok(Self { config, host, port, way, shown, read_timeout, warnings })
     }
 
     /// The same server, by a SQL login.
@@ -157,8 +157,8 @@ impl Address {
 
     /// So long the server may say nothing: `Command Timeout` or `queryTimeout` in seconds, of which 0 is
     /// for ever; four hours, if neither is there.
-    pub(super) fn silence(&self) -> Option<Duration> {
-        self.silence
+    pub(super) fn read_timeout(&self) -> Option<Duration> {
+        self.read_timeout
     }
 
     /// Whether a text is meant to be a connection string of SQL Server.
@@ -258,9 +258,9 @@ fn way_of(keywords: &Keywords, credentials: &Credentials) -> Result<Way> {
     }
 }
 
-fn silence_of(keywords: &Keywords) -> Result<Option<Duration>> {
+fn read_timeout_of(keywords: &Keywords) -> Result<Option<Duration>> {
     let Some(text) = keywords.get(Keyword::CommandTimeout) else {
-        return Ok(Some(SILENCE));
+        return Ok(Some(READ_TIMEOUT));
     };
     match text.parse::<u32>() {
         Ok(seconds) => Ok((seconds > 0).then(|| Duration::from_secs(seconds.into()))),
@@ -378,14 +378,14 @@ mod tests {
 
     #[test]
     fn how_long_a_server_may_be_silent_can_be_said() {
-        let silence =
-            |more: &str| parse(&format!("Server=x;User ID=a;Password=b{more}")).map(|address| address.silence());
-        assert_eq!(silence("").unwrap(), Some(SILENCE));
-        assert_eq!(silence(";Command Timeout=90").unwrap(), Some(Duration::from_secs(90)));
-        assert_eq!(silence(";Command Timeout=0").unwrap(), None);
-        assert!(silence(";Command Timeout=soon").unwrap_err().to_string().contains("Command Timeout"));
+        let read_timeout =
+            |more: &str| parse(&format!("Server=x;User ID=a;Password=b{more}")).map(|address| address.read_timeout());
+        assert_eq!(read_timeout("").unwrap(), Some(READ_TIMEOUT));
+        assert_eq!(read_timeout(";Command Timeout=90").unwrap(), Some(Duration::from_secs(90)));
+        assert_eq!(read_timeout(";Command Timeout=0").unwrap(), None);
+        assert!(read_timeout(";Command Timeout=soon").unwrap_err().to_string().contains("Command Timeout"));
         let jdbc = parse("jdbc:sqlserver://x;user=a;password=b;queryTimeout=30").unwrap();
-        assert_eq!(jdbc.silence(), Some(Duration::from_secs(30)));
+        assert_eq!(jdbc.read_timeout(), Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!
 //! **Watchdog.** A statement may take what it takes, but not be silent for ever: TCP keep-alive
 //! notices a peer that is gone within two minutes, and a peer that is there and says nothing is left
-//! when the address's [silence](Address::silence) is over. A statement that an operator wants ended is
+//! when the address's [read timeout](Address::read_timeout) is over. A statement that an operator wants ended is
 //! left likewise. The server rolls back what a connection that was left had open.
 
 use super::address::{Address, LOGIN_TIMEOUT};
@@ -109,7 +109,7 @@ impl Client {
             return Ok(());
         }
         let config = self.address.config()?;
-        let watch = Watch { silence: None, ..self.watch };
+        let watch = Watch { read_timeout: None, ..self.watch };
         let opened = self.runtime.block_on(watch.over(async {
             let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(config)).await;
             waited.unwrap_or_else(|_| {
@@ -158,7 +158,7 @@ impl Client {
             // Not tried again: the server may still be at it.
             Ended::Silent => {
                 (self.trouble, self.link) = (Trouble::Final, None);
-                return silent(doing, self.watch.silence);
+                return silent(doing, self.watch.read_timeout);
             }
             Ended::Stopped => {
                 (self.trouble, self.link) = (Trouble::Final, None);

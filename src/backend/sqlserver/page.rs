@@ -5,8 +5,8 @@
 //! broke, opens a stream behind the position that it was given. So a lost connection costs a sort,
 //! and no row.
 
-use super::lanes::{self, Lanes};
 use super::large::{self, Place};
+use super::readers::{self, ParallelReaders};
 use super::session::{Session, watch_of};
 use super::sql::{Sql, Value, quote};
 use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next};
@@ -56,7 +56,7 @@ pub(super) struct Cursor {
     reading: Reading,
     at: SlicePosition,
     /// `None` behind the last row of all: who asks for more is told so without asking the server again.
-    rows: Option<Lanes>,
+    rows: Option<ParallelReaders>,
 }
 
 /// One level of the order: an expression, and the value of it behind which rows are wanted.
@@ -68,9 +68,9 @@ struct Level {
 }
 
 impl Reading {
-    /// Rows behind a position, in order. The first three columns are the position. Of several lanes
+    /// Rows behind a position, in order. The first three columns are the position. Of several readers
     /// it is the share of the `nth`, which begins with the `nth` row.
-    fn statement(&self, after: Option<&SlicePosition>, (nth, lanes): (usize, usize)) -> Sql<'static> {
+    fn statement(&self, after: Option<&SlicePosition>, (nth, readers): (usize, usize)) -> Sql<'static> {
         let depth = self
             .depth
             .as_deref()
@@ -89,7 +89,7 @@ impl Reading {
         let comma = if list.is_empty() { "" } else { ", " };
         let select = format!("SELECT {depth}, {path}, {key}{comma}{list} FROM ");
         let turn = quote(&self.unused_name());
-        let mut sql = Sql::new(match lanes {
+        let mut sql = Sql::new(match readers {
             1 => format!("{select}{} AS t", self.table),
             _ => {
                 format!("{select}(SELECT t.*, ROW_NUMBER() OVER (ORDER BY {order}) AS {turn} FROM {} AS t", self.table)
@@ -99,9 +99,9 @@ impl Reading {
             sql.push_text(" WHERE ");
             behind(&mut sql, &levels);
         }
-        let sql = match lanes {
+        let sql = match readers {
             1 => sql.then(&format!(" ORDER BY {order}")),
-            _ => sql.then(&format!(") AS t WHERE t.{turn} % {lanes} = {} ORDER BY t.{turn}", (nth + 1) % lanes)),
+            _ => sql.then(&format!(") AS t WHERE t.{turn} % {readers} = {} ORDER BY t.{turn}", (nth + 1) % readers)),
         };
         // The index of the order, whose rows come at once, and no sort with memory for the largest value of each column.
         sql.then(" OPTION (FAST 100)")
@@ -270,14 +270,14 @@ impl Session {
         while count < limits.rows && bytes < limits.bytes {
             let open = match &mut rows {
                 Some(open) => open,
-                None => rows.insert(self.open_lanes(&reading, last.as_ref().or(after))?),
+                None => rows.insert(self.open_readers(&reading, last.as_ref().or(after))?),
             };
             match open.next() {
                 Next::Row(row) => {
                     let position = reading.position(&row)?;
                     // Rows that one connection sees and another does not shift those behind them.
                     if last.as_ref().or(after) == Some(&position) {
-                        return Err(lanes::differ());
+                        return Err(readers::differ());
                     }
                     let mut measure = |column: &Column| self.measure(&reading, position.key, column);
                     let given = reading.give(&row, &mut measure, sink);
@@ -285,7 +285,7 @@ impl Session {
                     (last, tries, count) = (Some(position), 0, count + 1);
                 }
                 Next::End => {
-                    self.readers = rows.map(Lanes::into_clients).unwrap_or_default();
+                    self.readers = rows.map(ParallelReaders::into_clients).unwrap_or_default();
                     self.cursor = last.clone().map(|at| Cursor { reading, at, rows: None });
                     return Ok(last);
                 }
@@ -306,13 +306,13 @@ impl Session {
     }
 
     /// Reads over as many connections as were asked for.
-    fn open_lanes(&mut self, reading: &Reading, after: Option<&SlicePosition>) -> Result<Lanes> {
-        let lanes = self.options.connections.max(1);
-        let statements = (0..lanes).map(|nth| reading.statement(after, (nth, lanes))).collect();
-        let batch_bytes = usize::try_from(self.read_ahead_bytes).unwrap_or(usize::MAX) / lanes / BATCHES_HELD;
+    fn open_readers(&mut self, reading: &Reading, after: Option<&SlicePosition>) -> Result<ParallelReaders> {
+        let readers = self.options.connections.max(1);
+        let statements = (0..readers).map(|nth| reading.statement(after, (nth, readers))).collect();
+        let batch_bytes = usize::try_from(self.read_ahead_bytes).unwrap_or(usize::MAX) / readers / BATCHES_HELD;
         let batch_bytes = batch_bytes.min(MOST_BATCH_BYTES);
         let (address, watch) = (&self.address, watch_of(&self.address, &self.options));
-        Lanes::open(address, watch, &mut self.readers, batch_bytes, reading.doing, statements)
+        ParallelReaders::open(address, watch, &mut self.readers, batch_bytes, reading.doing, statements)
     }
 
     /// The bytes of UTF-8 of a text that is too large to be read whole.

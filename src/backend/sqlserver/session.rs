@@ -59,7 +59,7 @@ pub struct Session {
 
 /// How long the server may be silent or away.
 pub(super) fn watch_of(address: &Address, options: &OpenOptions) -> Watch {
-    Watch { silence: address.silence(), give_up: options.give_up, reconnect: options.reconnect }
+    Watch { read_timeout: address.read_timeout(), give_up: options.give_up, reconnect: options.reconnect }
 }
 
 impl Session {
@@ -106,8 +106,8 @@ impl Session {
 
     /// A second connection to the same server, with the main database in use. It is given up when the
     /// server is silent for so long, or never.
-    pub(super) fn another(&self, silence: Option<Duration>) -> Result<Client> {
-        let watch = Watch { silence, ..watch_of(&self.address, &self.options) };
+    pub(super) fn another(&self, read_timeout: Option<Duration>) -> Result<Client> {
+        let watch = Watch { read_timeout, ..watch_of(&self.address, &self.options) };
         Client::connect(&self.address, Some(&self.options.main_database), watch)
     }
 

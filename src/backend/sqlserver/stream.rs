@@ -4,7 +4,7 @@
 //! **Why.** A page a statement would sort the table a page; one statement sorts it once, and the
 //! server sends while the last rows are still being encoded.
 //!
-//! **Why one connection, unless told otherwise (`lanes`).** The reading is not the limit. 20,000 rows of 64
+//! **Why one connection, unless told otherwise (`readers`).** The reading is not the limit. 20,000 rows of 64
 //! KiB of random bytes (1.31 GB), release build, seconds of CPU on two cores that the server shares: the
 //! driver 2.3 (of which 1.1 in copying each packet byte by byte, `Extend for BytesMut`, which nobody outside
 //! of it can help), the server 16 to 21, all of `pack` 9.8, of which two hashes of each byte are 2.4. The
@@ -14,7 +14,7 @@
 //! **How it lives.** The thread reads rows and hands them over in batches; it waits while
 //! [`BATCHES`] of so many bytes (and one row more) are not taken yet, so what is held is bounded.
 //! A connection cannot be stopped in the middle of an answer, so when the reader is dropped the
-//! thread drops the connection. It also does so when nobody took anything for [`PATIENCE`]: the
+//! thread drops the connection. It also does so when nobody took anything for [`UNREAD_TIMEOUT`]: the
 //! table's locks are then free again, and the reader opens another stream where it stands.
 //!
 //! **Never:** a row twice or left out. Rows are handed over in order, and an end is said apart
@@ -38,7 +38,7 @@ pub(super) const BATCHES_HELD: usize = BATCHES + 2;
 /// So many batches wait for the reader.
 const BATCHES: usize = 2;
 /// Less than the 60 s for which a statement of ours waits for a lock.
-const PATIENCE: Duration = Duration::from_secs(30);
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// See the module's text.
 pub(super) struct Rows {
@@ -138,7 +138,7 @@ impl Shared {
     /// Hands a batch over; `false` says that nobody wants it.
     fn put(&self, batch: Vec<Row>) -> bool {
         let full = |state: &mut State| state.batches.len() >= BATCHES && !state.is_dropped;
-        let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, full);
+        let waited = self.changed.wait_timeout_while(self.lock(), UNREAD_TIMEOUT, full);
         let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() || state.is_dropped {
             return false;

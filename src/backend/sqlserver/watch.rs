@@ -12,7 +12,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy)]
 pub(super) struct Watch {
     /// So long the server may say nothing; `None`: for ever.
-    pub silence: Option<Duration>,
+    pub read_timeout: Option<Duration>,
     /// Whether to wait no longer. Asked again and again.
     pub give_up: fn() -> bool,
     /// So long a server that was reached before is waited for when it is away.
@@ -40,7 +40,7 @@ impl Watch {
             if (self.give_up)() {
                 return Err(Ended::Stopped);
             }
-            if self.silence.is_some_and(|most| began.elapsed() >= most) {
+            if self.read_timeout.is_some_and(|most| began.elapsed() >= most) {
                 return Err(Ended::Silent);
             }
         }

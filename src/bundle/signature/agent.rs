@@ -23,7 +23,7 @@ const SIGN_RESPONSE: u8 = 14;
 /// OpenSSH's own bound of a message.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
 /// A person may have to confirm a signature.
-const PATIENCE: Duration = Duration::from_secs(300);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Whether the agent holds this key.
 ///
@@ -99,8 +99,8 @@ fn ask(socket: &Path, request: u8, due: u8, content: &[u8]) -> Result<Vec<u8>> {
 fn exchange(socket: &Path, request: u8, content: &[u8]) -> io::Result<(u8, Vec<u8>)> {
     let too_large = || io::Error::new(io::ErrorKind::InvalidData, "a message is empty or over 256 KiB");
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(AGENT_TIMEOUT))?;
+    stream.set_write_timeout(Some(AGENT_TIMEOUT))?;
     if content.len() >= MAX_MESSAGE_BYTES {
         return Err(too_large());
     }

@@ -1,4 +1,4 @@
-//! [`Stretch`]: the rows of one row group, each decoded once, in order, by one thread that hashes their
+//! [`RowGroupCheck`]: the rows of one row group, each decoded once, in order, by one thread that hashes their
 //! values while they are in its cache. Holds one batch and two positions.
 
 use super::finding::{Finding, FindingKind as K, Report};
@@ -24,14 +24,14 @@ pub(super) struct Look<'a> {
 }
 
 /// One row group, or what could be read of it.
-pub(super) struct Stretch<'a> {
+pub(super) struct RowGroupCheck<'a> {
     look: &'a Look<'a>,
     file: &'a FileInfo,
     pub(super) walk: Walk,
     pub(super) report: Report,
 }
 
-impl<'a> Stretch<'a> {
+impl<'a> RowGroupCheck<'a> {
     /// Nothing of it yet.
     pub(super) fn of(look: &'a Look<'a>, file: &'a FileInfo) -> Self {
         Self { look, file, walk: Walk::default(), report: Report::default() }

@@ -1,4 +1,4 @@
-//! [`Lanes`]: one reading over several connections, where one is the limit.
+//! [`ParallelReaders`]: one reading over several connections, where one is the limit.
 //!
 //! Each connection sends the same statement, which numbers the rows in their order, and takes of `n`
 //! connections every `n`-th row of it. By turns, they give the order again. The server orders as often as
@@ -16,13 +16,13 @@ use super::watch::Watch;
 use crate::error::{Error, Result};
 
 /// See the module's text.
-pub(super) struct Lanes {
-    lanes: Vec<Rows>,
+pub(super) struct ParallelReaders {
+    readers: Vec<Rows>,
     turn: usize,
 }
 
-impl Lanes {
-    /// Sends a statement for each lane; see [`Rows::open`].
+impl ParallelReaders {
+    /// Sends a statement for each reader; see [`Rows::open`].
     pub(super) fn open(
         address: &Address,
         watch: Watch,
@@ -32,25 +32,25 @@ impl Lanes {
         statements: Vec<Sql<'static>>,
     ) -> Result<Self> {
         let open = |sql| Rows::open(address, watch, spare.pop(), batch_bytes, doing, sql);
-        Ok(Self { lanes: statements.into_iter().map(open).collect::<Result<_>>()?, turn: 0 })
+        Ok(Self { readers: statements.into_iter().map(open).collect::<Result<_>>()?, turn: 0 })
     }
 
     /// Waits for the next row.
     pub(super) fn next(&mut self) -> Next {
-        let next = self.lanes[self.turn].next();
+        let next = self.readers[self.turn].next();
         match next {
-            Next::Row(_) => self.turn = (self.turn + 1) % self.lanes.len(),
+            Next::Row(_) => self.turn = (self.turn + 1) % self.readers.len(),
             Next::End => return self.end(),
             _ => {}
         }
         next
     }
 
-    /// Whether the other lanes end with the one whose turn it is.
+    /// Whether the other readers end with the one whose turn it is.
     fn end(&mut self) -> Next {
         let turn = self.turn;
-        for (_, lane) in self.lanes.iter_mut().enumerate().filter(|(nth, _)| *nth != turn) {
-            match lane.next() {
+        for (_, reader) in self.readers.iter_mut().enumerate().filter(|(nth, _)| *nth != turn) {
+            match reader.next() {
                 Next::End => {}
                 Next::Row(_) => return Next::Broken(differ(), false),
                 broken => return broken,
@@ -61,7 +61,7 @@ impl Lanes {
 
     /// The connections, once [`Next::End`] was said.
     pub(super) fn into_clients(self) -> Vec<Client> {
-        self.lanes.into_iter().filter_map(Rows::into_client).collect()
+        self.readers.into_iter().filter_map(Rows::into_client).collect()
     }
 }
 

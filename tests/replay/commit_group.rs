@@ -15,13 +15,13 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 /// A target whose transactions hold a batch each, or whatever comes.
-fn options(disk: &Faulty, series_bytes: u64) -> OpenOptions {
+fn options(disk: &Faulty, commit_group_bytes: u64) -> OpenOptions {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    OpenOptions { disk, series_bytes, ..OpenOptions::default() }
+    OpenOptions { disk, commit_group_bytes, ..OpenOptions::default() }
 }
 
-fn died(into: &Into, bundle: &[PathBuf], disk: &Faulty, series_bytes: u64) -> bool {
-    let opened = into.open_with(options(disk, series_bytes));
+fn died(into: &Into, bundle: &[PathBuf], disk: &Faulty, commit_group_bytes: u64) -> bool {
+    let opened = into.open_with(options(disk, commit_group_bytes));
     opened.and_then(|mut backend| replay(bundle, &mut *backend, &into.options(false), &Silent)).is_err()
 }
 
@@ -37,24 +37,24 @@ fn held(into: &Into, bundle: &[PathBuf]) -> (u64, u64) {
 
 pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) {
     let bundle = [large().write(place.folder())];
-    for series_bytes in [1, u64::MAX] {
-        let whole = place.target(&format!("Whole{series_bytes}"));
+    for commit_group_bytes in [1, u64::MAX] {
+        let whole = place.target(&format!("Whole{commit_group_bytes}"));
         let counting = Faulty::new(When::Never);
-        assert!(!died(&whole, &bundle, &counting, series_bytes));
+        assert!(!died(&whole, &bundle, &counting, commit_group_bytes));
         let due = whole.standing();
         assert_eq!(due.len(), 8999);
-        let least = if series_bytes == 1 { 5 } else { 2 };
+        let least = if commit_group_bytes == 1 { 5 } else { 2 };
         assert!(counting.count() >= least, "{}", counting.count());
         let mut resumed_inside = false;
         for nth in 1..=counting.count() {
-            let into = place.target(&format!("Crashed{nth}of{series_bytes}"));
-            assert!(died(&into, &bundle, &Faulty::new(When::CrashAt(nth)), series_bytes), "operation {nth}");
+            let into = place.target(&format!("Crashed{nth}of{commit_group_bytes}"));
+            assert!(died(&into, &bundle, &Faulty::new(When::CrashAt(nth)), commit_group_bytes), "operation {nth}");
             let report = into.apply(&bundle, false).unwrap();
             assert_eq!(into.standing(), due, "operation {nth}");
             resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);
             assert!(into.apply(&bundle, false).unwrap().bundles[0].was_applied_before());
         }
-        assert!(resumed_inside || series_bytes > 1, "no crash fell between two batches of one part");
+        assert!(resumed_inside || commit_group_bytes > 1, "no crash fell between two batches of one part");
     }
 }
 
@@ -64,7 +64,7 @@ pub fn what_fails_within_a_transaction_takes_rows_and_ledger_with_it(place: &Pla
         let counting = Faulty::new(When::FailOnceAt(u64::MAX, Fault::Statement(refusal)));
         assert!(!died(&place.target(&format!("Whole{refusal:?}")), &bundle, &counting, u64::MAX));
         let all = counting.count();
-        // The last of them belong to the second batch, to noting the bundle, and to ending the series.
+        // The last of them belong to the second batch, to noting the bundle, and to ending the group.
         let (mut undone, points) = (0, (1..=10).map(|nth| all * nth / 10).chain(all - 4..all));
         for nth in points {
             let into = place.target(&format!("Failed{nth}{refusal:?}"));

@@ -15,7 +15,7 @@ const MOST_TIME: Duration = Duration::from_secs(2);
 
 /// See the module's text.
 #[derive(Default)]
-pub(super) enum Series {
+pub(super) enum CommitGroup {
     /// Each call commits for itself.
     #[default]
     Off,
@@ -26,30 +26,30 @@ pub(super) enum Series {
 }
 
 impl Session {
-    /// Runs `work` in the transaction of the series, or where there is none in one of its own. It gives how
+    /// Runs `work` in the transaction of the group, or where there is none in one of its own. It gives how
     /// many bytes it wrote. If it fails, the whole transaction is undone.
-    pub(super) fn transact_in_series<T>(
+    pub(super) fn transact_in_group<T>(
         &mut self,
         what: &str,
         work: impl FnOnce(&Self) -> Result<(T, u64)>,
     ) -> Result<T> {
-        let (before, since) = match self.series {
-            Series::Off => return self.transact(what, work).map(|(value, _)| value),
-            Series::Committed => {
+        let (before, since) = match self.commit_group {
+            CommitGroup::Off => return self.transact(what, work).map(|(value, _)| value),
+            CommitGroup::Committed => {
                 self.open_transaction()?;
                 (0, Instant::now())
             }
-            Series::Open { bytes, since } => (bytes, since),
+            CommitGroup::Open { bytes, since } => (bytes, since),
         };
         // Until it is known to have passed, so that nothing more goes into a transaction that failed.
-        self.series = Series::Committed;
+        self.commit_group = CommitGroup::Committed;
         match work(self) {
             Ok((value, bytes)) => {
                 let bytes = before.saturating_add(bytes);
-                self.series = Series::Open { bytes, since };
-                let is_due = bytes >= self.options.series_bytes || since.elapsed() >= MOST_TIME;
+                self.commit_group = CommitGroup::Open { bytes, since };
+                let is_due = bytes >= self.options.commit_group_bytes || since.elapsed() >= MOST_TIME;
                 if is_due && self.parked.borrow().is_empty() {
-                    self.commit_series(what)?;
+                    self.commit_group(what)?;
                 }
                 Ok(value)
             }
@@ -62,11 +62,11 @@ impl Session {
     }
 
     /// Commits what is open.
-    pub(super) fn commit_series(&mut self, what: &str) -> Result<()> {
-        if !matches!(self.series, Series::Open { .. }) {
+    pub(super) fn commit_group(&mut self, what: &str) -> Result<()> {
+        if !matches!(self.commit_group, CommitGroup::Open { .. }) {
             return Ok(());
         }
-        self.series = Series::Committed;
+        self.commit_group = CommitGroup::Committed;
         if self.connection.is_autocommit() {
             return Err(Error::internal("a transaction ended before it was committed"));
         }
