@@ -8,10 +8,10 @@ mod connect;
 mod extract;
 mod filter;
 mod fit;
-mod holdings;
 mod inventory;
 mod jobs;
 mod keys;
+mod latest;
 mod obstacles;
 mod places;
 mod prune;
@@ -31,13 +31,13 @@ mod versions;
 
 pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
-pub use holdings::{Holding, Holdings, open_holdings};
 pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
     Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys, UnknownName};
+pub use latest::{LatestIndex, LatestVersion, open_latest_index};
 pub use places::{PlaceRecord, Places};
 pub use prune::{Pruned, Retention};
 pub use ranks::{Ranks, open_ranks};

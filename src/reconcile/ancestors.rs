@@ -32,7 +32,7 @@ impl Reconciler<'_> {
         while let (false, Some(reached)) = (level.is_empty(), self.report.reached) {
             let mut new = Vec::new();
             for parent in level {
-                if self.holdings.is_new(parent.key)? {
+                if self.index.visit(parent.key)? {
                     new.push(parent);
                 }
             }
@@ -52,15 +52,15 @@ impl Reconciler<'_> {
             return Ok(());
         }
         if parent.is_excluded {
-            let is_held = self.holdings.see(parent.key)?.is_some_and(|holding| holding.version.tombstone.is_none());
+            let is_held = self.index.match_key(parent.key)?.is_some_and(|latest| latest.version.tombstone.is_none());
             self.report.excluded += u64::from(is_held);
             return Ok(());
         }
-        let holding = self.holdings.look(parent.key)?;
-        let kind = match holding {
-            Some(holding) if holding.version.tombstone.is_none() => {
+        let latest = self.index.get(parent.key)?;
+        let kind = match latest {
+            Some(latest) if latest.version.tombstone.is_none() => {
                 let path = parent.path.as_ref().map(|path| Sha256::of(path));
-                (path != holding.path || above.is_some_and(|above| above.is_another_than(holding.parent_key)))
+                (path != latest.path || above.is_some_and(|above| above.is_another_than(latest.parent_key)))
                     .then_some(FindingKind::Moved)
             }
             _ => Some(FindingKind::Missing),
@@ -79,7 +79,7 @@ impl Reconciler<'_> {
                 is_excluded: false,
                 path: parent.path.clone(),
             };
-            self.find(kind, &row, holding)?;
+            self.find(kind, &row, latest)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The side of the bundles: the latest version of each key of one table.
 
-use crate::backend::{Holding, Holdings, open_holdings};
+use crate::backend::{LatestIndex, LatestVersion, open_latest_index};
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
@@ -32,7 +32,7 @@ impl Chain<'_> {
 
 /// The latest versions of a chain, and how many bundles were looked at for them.
 pub(super) struct Gathered {
-    pub(super) holdings: Box<dyn Holdings>,
+    pub(super) index: Box<dyn LatestIndex>,
     /// Those that have something of the chain.
     pub(super) bundles: u64,
     /// Those that have a table of this name, and are of another source.
@@ -44,7 +44,7 @@ pub(super) struct Gathered {
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
 pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
-    let mut gathered = Gathered { holdings: open_holdings()?, bundles: 0, foreign: 0 };
+    let mut gathered = Gathered { index: open_latest_index()?, bundles: 0, foreign: 0 };
     let mut tables = tables_in_order(bundles)?;
     tables.retain(|(_, table)| table.name == *chain.table);
     let of_chain =
@@ -61,7 +61,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-        let taken = take(bundle, table, gathered.holdings.as_mut(), monitor);
+        let taken = take(bundle, table, gathered.index.as_mut(), monitor);
         monitor.event(Event::WorkFinished);
         taken.map_err(|error| error.file(bundle.path()))?;
         gathered.bundles += 1;
@@ -69,7 +69,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
     Ok(gathered)
 }
 
-fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor: &dyn Monitor) -> Result<()> {
+fn take(bundle: &Bundle, table: &TableInfo, index: &mut dyn LatestIndex, monitor: &dyn Monitor) -> Result<()> {
     let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
     let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY];
     columns.extend(table.path_column.as_deref());
@@ -82,7 +82,7 @@ fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor
         };
         each_key((bundle, table, file), wanted, monitor, |some| {
             for nth in 0..some.keys.len() {
-                holdings.offer(some.keys[nth], &holding(some, nth, table)?)?;
+                index.upsert(some.keys[nth], &latest(some, nth, table)?)?;
             }
             Ok(())
         })?;
@@ -90,7 +90,7 @@ fn take(bundle: &Bundle, table: &TableInfo, holdings: &mut dyn Holdings, monitor
     Ok(())
 }
 
-fn holding(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<Holding> {
+fn latest(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<LatestVersion> {
     let guid = |name| match some.cell(nth, name)? {
         Cell::Guid(guid) => Ok(Some(guid)),
         _ => Ok::<_, Error>(None),
@@ -101,7 +101,7 @@ fn holding(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<Holding
         Some(Cell::Text(text)) => Some(Sha256::of(text.as_bytes())),
         _ => None,
     };
-    Ok(Holding {
+    Ok(LatestVersion {
         version: some.versions[nth],
         is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS),
         unit: guid(DELTA_BUSINESS_UNIT)?,

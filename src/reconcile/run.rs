@@ -2,7 +2,7 @@
 
 use super::bundles::{Chain, content_of, gather};
 use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
-use crate::backend::{Asked, Backend, Holding, Holdings, InventoryRow, ParentRow, Remains};
+use crate::backend::{Asked, Backend, InventoryRow, LatestIndex, LatestVersion, ParentRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -60,14 +60,14 @@ pub(super) struct Reconciler<'a> {
     monitor: &'a dyn Monitor,
     pub(super) scope: Scope,
     /// What the chain of the scope holds, which is what its receivers have: those of a unit have nothing of all units' chain.
-    pub(super) holdings: Box<dyn Holdings>,
+    pub(super) index: Box<dyn LatestIndex>,
     /// In the table's clock.
     now: Timestamp,
     /// The columns whose content bundles hash, in their order.
     hashed: Vec<Column>,
     pub(super) report: TableReport,
     /// Keys of the page whose metadata stands, and whose row is gone.
-    lost: Vec<(Guid, Holding)>,
+    lost: Vec<(Guid, LatestVersion)>,
     /// Keys of the page that the source and the bundles have.
     pub(super) held: Vec<Guid>,
 }
@@ -94,8 +94,8 @@ impl<'a> Reconciler<'a> {
         report.whole = backend.whole_table(table, now)?;
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary());
-        let (holdings, lost, held) = (gathered.holdings, Vec::new(), Vec::new());
-        Ok(Self { table, backend, options, monitor, scope, holdings, now, hashed, report, lost, held })
+        let (index, lost, held) = (gathered.index, Vec::new(), Vec::new());
+        Ok(Self { table, backend, options, monitor, scope, index, now, hashed, report, lost, held })
     }
 
     fn run(mut self) -> Result<TableReport> {
@@ -116,14 +116,14 @@ impl<'a> Reconciler<'a> {
             after = Some(last.key);
             let (mut same, parents) = (Vec::new(), self.parents_of(&page)?);
             for row in &page {
-                if let Some(holding) = self.compare(row, parents.get(&row.key))? {
-                    same.push((row, holding));
+                if let Some(latest) = self.compare(row, parents.get(&row.key))? {
+                    same.push((row, latest));
                 }
             }
             self.compare_content(&same)?;
             let lost = std::mem::take(&mut self.lost);
-            for ((key, holding), remains) in lost.iter().zip(self.remains(&lost)?) {
-                self.gone(*key, *holding, remains)?;
+            for ((key, latest), remains) in lost.iter().zip(self.remains(&lost)?) {
+                self.gone(*key, *latest, remains)?;
             }
             self.compare_ancestors(parents)?;
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
@@ -131,28 +131,28 @@ impl<'a> Reconciler<'a> {
     }
 
     /// Gives the version of a row that seems to be equal.
-    fn compare(&mut self, row: &InventoryRow, parent: Option<&ParentRow>) -> Result<Option<Holding>> {
+    fn compare(&mut self, row: &InventoryRow, parent: Option<&ParentRow>) -> Result<Option<LatestVersion>> {
         self.report.keys += 1;
-        let holding = self.holdings.see(row.key)?;
+        let latest = self.index.match_key(row.key)?;
         if row.is_excluded {
             self.report.excluded += 1;
             return Ok(None);
         }
-        if row.is_there && holding.is_some_and(|holding| holding.version.tombstone.is_none()) {
+        if row.is_there && latest.is_some_and(|latest| latest.version.tombstone.is_none()) {
             self.held.push(row.key);
         }
         let Some(modified_on) = row.modified_on else {
-            self.find(FindingKind::NullModifiedOn, row, holding)?;
+            self.find(FindingKind::NullModifiedOn, row, latest)?;
             return Ok(None);
         };
         if modified_on > self.now {
-            self.find(FindingKind::FutureModifiedOn, row, holding)?;
+            self.find(FindingKind::FutureModifiedOn, row, latest)?;
             return Ok(None);
         }
         if !row.is_there {
             // Metadata without its row: nothing to send, unless it was sent before.
-            match holding.filter(|holding| holding.version.tombstone.is_none()) {
-                Some(holding) => self.lost.push((row.key, holding)),
+            match latest.filter(|latest| latest.version.tombstone.is_none()) {
+                Some(latest) => self.lost.push((row.key, latest)),
                 None => self.report.not_due += 1,
             }
             return Ok(None);
@@ -163,16 +163,16 @@ impl<'a> Reconciler<'a> {
         }
         let is_due = self.report.reached.is_some_and(|reached| modified_on < reached)
             && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline);
-        let Some(kind) = self.kind(row, modified_on, holding, parent) else { return Ok(holding) };
+        let Some(kind) = self.kind(row, modified_on, latest, parent) else { return Ok(latest) };
         if kind == FindingKind::StampedBack && self.options.content {
-            return Ok(holding);
+            return Ok(latest);
         }
         // What the bundles have wrong of an older version does not matter before the newer one is due.
         if !is_due {
             self.report.not_due += 1;
             return Ok(None);
         }
-        self.find(kind, row, holding)?;
+        self.find(kind, row, latest)?;
         Ok(None)
     }
 
@@ -180,12 +180,12 @@ impl<'a> Reconciler<'a> {
         &self,
         row: &InventoryRow,
         modified_on: Timestamp,
-        holding: Option<Holding>,
+        latest: Option<LatestVersion>,
         parent: Option<&ParentRow>,
     ) -> Option<FindingKind> {
-        let Some(holding) = holding else { return Some(FindingKind::Missing) };
-        let held = holding.version.modified_on;
-        if let Some(reason) = holding.version.tombstone {
+        let Some(latest) = latest else { return Some(FindingKind::Missing) };
+        let held = latest.version.modified_on;
+        if let Some(reason) = latest.version.tombstone {
             // What left its scope and is in it again wins by a later run.
             let is_later = held > Some(modified_on) || (reason == DeletionReason::Deleted && held == Some(modified_on));
             return Some(if is_later { FindingKind::Buried } else { FindingKind::Missing });
@@ -195,18 +195,18 @@ impl<'a> Reconciler<'a> {
         }
         // It left its unit, was handed out once more without its blob, and has come back without a stamp.
         let has_units = self.table.metadata_business_unit_column.is_some();
-        if has_units && holding.is_ancestor && holding.unit.is_none() && held.is_some() {
+        if has_units && latest.is_ancestor && latest.unit.is_none() && held.is_some() {
             return Some(FindingKind::Missing);
         }
         if held > Some(modified_on) {
             return Some(FindingKind::StampedBack);
         }
         let path = row.path.as_ref().map(|path| Sha256::of(path));
-        (path != holding.path || parent.is_some_and(|parent| parent.is_another_than(holding.parent_key)))
+        (path != latest.path || parent.is_some_and(|parent| parent.is_another_than(latest.parent_key)))
             .then_some(FindingKind::Moved)
     }
 
-    fn compare_content(&mut self, same: &[(&InventoryRow, Holding)]) -> Result<()> {
+    fn compare_content(&mut self, same: &[(&InventoryRow, LatestVersion)]) -> Result<()> {
         if !self.options.content {
             self.report.equal += same.len() as u64;
             return Ok(());
@@ -216,21 +216,21 @@ impl<'a> Reconciler<'a> {
             true => vec![None; keys.len()],
             false => self.backend.source_content(self.table, &self.hashed, &keys)?,
         };
-        for ((row, holding), hashes) in same.iter().zip(found) {
-            let is_same = hashes.is_none_or(|hashes| content_of(&hashes) == holding.content);
-            let is_back = holding.version.modified_on > row.modified_on;
+        for ((row, latest), hashes) in same.iter().zip(found) {
+            let is_same = hashes.is_none_or(|hashes| content_of(&hashes) == latest.content);
+            let is_back = latest.version.modified_on > row.modified_on;
             match (is_same, is_back) {
                 (true, false) => self.report.equal += 1,
-                (true, true) => self.find(FindingKind::StampedBack, row, Some(*holding))?,
-                (false, true) => self.find(FindingKind::WentBack, row, Some(*holding))?,
-                (false, false) => self.find(FindingKind::OtherContent, row, Some(*holding))?,
+                (true, true) => self.find(FindingKind::StampedBack, row, Some(*latest))?,
+                (false, true) => self.find(FindingKind::WentBack, row, Some(*latest))?,
+                (false, false) => self.find(FindingKind::OtherContent, row, Some(*latest))?,
             }
         }
         Ok(())
     }
 
-    pub(super) fn find(&mut self, kind: FindingKind, row: &InventoryRow, holding: Option<Holding>) -> Result<()> {
-        let in_bundles = holding.and_then(|holding| holding.version.modified_on);
+    pub(super) fn find(&mut self, kind: FindingKind, row: &InventoryRow, latest: Option<LatestVersion>) -> Result<()> {
+        let in_bundles = latest.and_then(|latest| latest.version.modified_on);
         self.report.note(Finding { kind, key: row.key, at_source: row.modified_on, in_bundles });
         if self.options.pend && kind.can_be_pended() {
             let reason = format!("{REASON}{}", kind.as_str());
@@ -244,14 +244,14 @@ impl<'a> Reconciler<'a> {
     /// Every key that the bundles have and the source did not name in this scope.
     fn bundle_side(&mut self) -> Result<()> {
         let mut after = None;
-        while let Some(page) = next_page(self.holdings.as_mut(), &mut after)? {
+        while let Some(page) = next_page(self.index.as_mut(), &mut after)? {
             self.monitor.check()?;
             let remains = self.remains(&page)?;
-            for ((key, holding), remains) in page.iter().zip(remains) {
+            for ((key, latest), remains) in page.iter().zip(remains) {
                 if !remains.is_there {
-                    self.gone(*key, *holding, remains)?;
-                } else if !self.came_for_others(holding) {
-                    self.left_scope(*key, *holding, remains)?;
+                    self.gone(*key, *latest, remains)?;
+                } else if !self.came_for_others(latest) {
+                    self.left_scope(*key, *latest, remains)?;
                 }
             }
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
@@ -260,11 +260,11 @@ impl<'a> Reconciler<'a> {
     }
 
     /// Whether it is out of scope and needed by what lies below it. An ancestor of the scope itself has its unit.
-    fn came_for_others(&self, holding: &Holding) -> bool {
-        holding.is_ancestor && (holding.unit.is_none() || self.table.metadata_business_unit_column.is_none())
+    fn came_for_others(&self, latest: &LatestVersion) -> bool {
+        latest.is_ancestor && (latest.unit.is_none() || self.table.metadata_business_unit_column.is_none())
     }
 
-    fn remains(&mut self, page: &[(Guid, Holding)]) -> Result<Vec<Remains>> {
+    fn remains(&mut self, page: &[(Guid, LatestVersion)]) -> Result<Vec<Remains>> {
         let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
         let remains = self.backend.remains(self.table, self.scope, self.now, &keys)?;
         match remains.len() == keys.len() {
@@ -273,13 +273,11 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    fn gone(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
-        let held = holding.version.modified_on;
+    fn gone(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
+        let held = latest.version.modified_on;
         // The runs of a unit tell deletions of what they know to have handed out; of other keys, what left it.
         let deletion = match remains.is_handed {
-            true => {
-                Deletion { key, deleted_on: self.now, business_unit: holding.unit, reason: DeletionReason::Deleted }
-            }
+            true => Deletion { key, deleted_on: self.now, business_unit: latest.unit, reason: DeletionReason::Deleted },
             // A row whose blob comes late has the stamp of its metadata: only what was handed out is outranked.
             false => self.leaving(key, held, remains),
         };
@@ -287,8 +285,8 @@ impl<'a> Reconciler<'a> {
         self.note_or_logged(finding, remains.deleted_on.max(remains.left_on), deletion)
     }
 
-    fn left_scope(&mut self, key: Guid, holding: Holding, remains: Remains) -> Result<()> {
-        let (held, at_source) = (holding.version.modified_on, remains.modified_on);
+    fn left_scope(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
+        let (held, at_source) = (latest.version.modified_on, remains.modified_on);
         let finding = Finding { kind: FindingKind::LeftScope, key, at_source, in_bundles: held };
         // A row that comes back later wins, also one that was stamped before now and is committed after it.
         let outranks = held.max(at_source.map(|at_source| at_source.min(self.now)));
@@ -319,8 +317,8 @@ impl<'a> Reconciler<'a> {
 }
 
 /// The next keys of a store that nobody saw and that are not deleted.
-fn next_page(holdings: &mut dyn Holdings, after: &mut Option<Guid>) -> Result<Option<Vec<(Guid, Holding)>>> {
-    let page = holdings.unseen(*after, PAGE)?;
+fn next_page(index: &mut dyn LatestIndex, after: &mut Option<Guid>) -> Result<Option<Vec<(Guid, LatestVersion)>>> {
+    let page = index.unmatched(*after, PAGE)?;
     *after = page.last().map(|(key, _)| *key);
     Ok((!page.is_empty()).then_some(page))
 }

@@ -1,5 +1,5 @@
 -- Rule 14.
-INSERT INTO holding (Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey)
+INSERT INTO latest (Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 ON CONFLICT (Key) DO UPDATE
 SET Modified = excluded.Modified, Tombstone = excluded.Tombstone, Started = excluded.Started, Run = excluded.Run,

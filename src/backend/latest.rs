@@ -1,4 +1,4 @@
-//! [`Holdings`]: the latest version of each key that bundles hold.
+//! [`LatestIndex`]: the latest version of each key that bundles hold.
 //!
 //! What a reconciliation needs: more keys than fit into memory. It is a store of its own, and gone
 //! with the value.
@@ -11,8 +11,8 @@ use crate::model::version::Version;
 
 /// A version of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holding {
-    /// Its rank, and whether it is a tombstone.
+pub struct LatestVersion {
+    /// When and by which run it came, and whether it is a tombstone.
     pub version: Version,
     /// Whether it came because something lies under it, and not by itself.
     pub is_ancestor: bool,
@@ -27,36 +27,36 @@ pub struct Holding {
 }
 
 /// See the module's text.
-pub trait Holdings {
+pub trait LatestIndex {
     /// Takes a version; it stays if it is the latest of its key (rule 14).
     ///
     /// # Errors
     /// Database.
-    fn offer(&mut self, key: Guid, holding: &Holding) -> Result<()>;
+    fn upsert(&mut self, key: Guid, latest: &LatestVersion) -> Result<()>;
 
-    /// The latest version of a key, which counts as seen from now on.
+    /// The latest version of a key, which counts as matched from now on.
     ///
     /// # Errors
     /// Database.
-    fn see(&mut self, key: Guid) -> Result<Option<Holding>>;
+    fn match_key(&mut self, key: Guid) -> Result<Option<LatestVersion>>;
 
-    /// The latest version of a key, which does not count as seen for it.
+    /// The latest version of a key, which does not count as matched for it.
     ///
     /// # Errors
     /// Database.
-    fn look(&mut self, key: Guid) -> Result<Option<Holding>>;
+    fn get(&mut self, key: Guid) -> Result<Option<LatestVersion>>;
 
-    /// Whether a key is named here for the first time.
+    /// Notes that a key was looked at, and whether it is for the first time.
     ///
     /// # Errors
     /// Database.
-    fn is_new(&mut self, key: Guid) -> Result<bool>;
+    fn visit(&mut self, key: Guid) -> Result<bool>;
 
-    /// Keys after `after` that were not seen and are not deleted, at most `most`.
+    /// Keys after `after` that were not matched and are not deleted, at most `most`.
     ///
     /// # Errors
     /// Database.
-    fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>>;
+    fn unmatched(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, LatestVersion)>>;
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names,
@@ -64,6 +64,6 @@ pub trait Holdings {
 ///
 /// # Errors
 /// Database.
-pub fn open_holdings() -> Result<Box<dyn Holdings>> {
-    Ok(Box::new(sqlite::HoldingStore::open()?))
+pub fn open_latest_index() -> Result<Box<dyn LatestIndex>> {
+    Ok(Box::new(sqlite::LatestStore::open()?))
 }

@@ -1,7 +1,7 @@
 //! Versions that bundles hold, in a temporary file.
 
 use super::temporary;
-use crate::backend::holdings::{Holding, Holdings};
+use crate::backend::latest::{LatestIndex, LatestVersion};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -10,11 +10,11 @@ use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-const SCHEMA: &str = include_str!("../../../sql/sqlite/holdings_schema.sql");
-const OFFER: &str = include_str!("../../../sql/sqlite/holdings_offer.sql");
+const SCHEMA: &str = include_str!("../../../sql/sqlite/latest_schema.sql");
+const UPSERT: &str = include_str!("../../../sql/sqlite/latest_upsert.sql");
 
-/// See [`Holdings`].
-pub struct HoldingStore {
+/// See [`LatestIndex`].
+pub struct LatestStore {
     connection: Connection,
 }
 
@@ -22,7 +22,7 @@ fn failed(error: rusqlite::Error) -> Error {
     temporary::failed("reconciliation", error)
 }
 
-impl HoldingStore {
+impl LatestStore {
     pub(in crate::backend) fn open() -> Result<Self> {
         let connection = temporary::open(SCHEMA, temporary::CACHE_BYTES).map_err(failed)?;
         Ok(Self { connection })
@@ -39,7 +39,7 @@ fn reason(kept: u8) -> Option<DeletionReason> {
 }
 
 /// From the column of `Modified` on.
-fn holding(row: &Row<'_>, at: usize) -> rusqlite::Result<Holding> {
+fn latest(row: &Row<'_>, at: usize) -> rusqlite::Result<LatestVersion> {
     let digest = |at| row.get::<_, Option<[u8; 32]>>(at).map(|bytes| bytes.map(Sha256::from_bytes));
     let version = Version {
         modified_on: Timestamp::from_ticks(row.get(at)?),
@@ -49,13 +49,13 @@ fn holding(row: &Row<'_>, at: usize) -> rusqlite::Result<Holding> {
     };
     let (path, content) = (digest(at + 6)?, digest(at + 7)?);
     let (is_ancestor, unit, parent_key) = (row.get(at + 4)?, row.get(at + 5)?, row.get(at + 8)?);
-    Ok(Holding { version, is_ancestor, unit, path, parent_key, content })
+    Ok(LatestVersion { version, is_ancestor, unit, path, parent_key, content })
 }
 
-impl Holdings for HoldingStore {
-    fn offer(&mut self, key: Guid, holding: &Holding) -> Result<()> {
-        let Holding { version, is_ancestor, unit, path, parent_key, content } = holding;
-        let mut offer = self.connection.prepare_cached(OFFER).map_err(failed)?;
+impl LatestIndex for LatestStore {
+    fn upsert(&mut self, key: Guid, latest: &LatestVersion) -> Result<()> {
+        let LatestVersion { version, is_ancestor, unit, path, parent_key, content } = latest;
+        let mut upsert = self.connection.prepare_cached(UPSERT).map_err(failed)?;
         let row = params![
             key,
             version.modified_on.map_or(-1, Timestamp::ticks),
@@ -68,34 +68,34 @@ impl Holdings for HoldingStore {
             content.as_ref().map(|digest| digest.as_bytes().as_slice()),
             parent_key,
         ];
-        offer.execute(row).map(drop).map_err(failed)
+        upsert.execute(row).map(drop).map_err(failed)
     }
 
-    fn see(&mut self, key: Guid) -> Result<Option<Holding>> {
-        let see = "UPDATE holding SET Seen = 1 WHERE Key = ?1
+    fn match_key(&mut self, key: Guid) -> Result<Option<LatestVersion>> {
+        let matched = "UPDATE latest SET Matched = 1 WHERE Key = ?1
                    RETURNING Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey";
-        let mut see = self.connection.prepare_cached(see).map_err(failed)?;
-        see.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
+        let mut matched = self.connection.prepare_cached(matched).map_err(failed)?;
+        matched.query_row([key], |row| latest(row, 0)).optional().map_err(failed)
     }
 
-    fn look(&mut self, key: Guid) -> Result<Option<Holding>> {
-        let look = "SELECT Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM holding WHERE Key = ?1";
-        let mut look = self.connection.prepare_cached(look).map_err(failed)?;
-        look.query_row([key], |row| holding(row, 0)).optional().map_err(failed)
+    fn get(&mut self, key: Guid) -> Result<Option<LatestVersion>> {
+        let get = "SELECT Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM latest WHERE Key = ?1";
+        let mut get = self.connection.prepare_cached(get).map_err(failed)?;
+        get.query_row([key], |row| latest(row, 0)).optional().map_err(failed)
     }
 
-    fn is_new(&mut self, key: Guid) -> Result<bool> {
-        let name = "INSERT OR IGNORE INTO named (Key) VALUES (?1)";
-        let mut name = self.connection.prepare_cached(name).map_err(failed)?;
-        name.execute([key]).map(|added| added > 0).map_err(failed)
+    fn visit(&mut self, key: Guid) -> Result<bool> {
+        let visit = "INSERT OR IGNORE INTO visited (Key) VALUES (?1)";
+        let mut visit = self.connection.prepare_cached(visit).map_err(failed)?;
+        visit.execute([key]).map(|added| added > 0).map_err(failed)
     }
 
-    fn unseen(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, Holding)>> {
+    fn unmatched(&mut self, after: Option<Guid>, most: u32) -> Result<Vec<(Guid, LatestVersion)>> {
         let ask =
-            "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM holding
-                   WHERE Key > coalesce(?1, x'') AND NOT Seen AND NOT Tombstone ORDER BY Key LIMIT ?2";
+            "SELECT Key, Modified, Tombstone, Started, Run, IsAncestor, Unit, Path, Content, ParentKey FROM latest
+                   WHERE Key > coalesce(?1, x'') AND NOT Matched AND NOT Tombstone ORDER BY Key LIMIT ?2";
         let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
-        let rows = ask.query_map((after, most), |row| Ok((row.get(0)?, holding(row, 1)?))).map_err(failed)?;
+        let rows = ask.query_map((after, most), |row| Ok((row.get(0)?, latest(row, 1)?))).map_err(failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 }
