@@ -134,16 +134,16 @@ pub struct BundleRecord {
     pub folder: String,
     /// UTC.
     pub published_at: Timestamp,
-    /// The destination that it is owed to or was shipped to, as it was given; `None` where it is not
+    /// The destination that it is still to be shipped to or was shipped to, as it was given; `None` where it is not
     /// to be shipped. Never a secret.
     pub ship_to: Option<String>,
-    /// When it stood there, UTC; `None` while it is owed.
+    /// When it stood there, UTC; `None` while it is unshipped.
     pub shipped_at: Option<Timestamp>,
 }
 
 /// A bundle that was recorded to be shipped, and was not yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwedBundle {
+pub struct PendingShipment {
     /// The run.
     pub run_id: Guid,
     /// n-th pack of the run, from 1.
@@ -158,7 +158,7 @@ pub struct OwedBundle {
     pub ship_to: String,
 }
 
-impl OwedBundle {
+impl PendingShipment {
     /// Where it was published.
     pub fn path(&self) -> PathBuf {
         Path::new(&self.folder).join(&self.name)
@@ -221,7 +221,7 @@ pub trait Jobs {
     fn add_server(&mut self) -> Result<()>;
 
     /// The job database is a copy: it gets a SourceId of its own, knows this server alone, and forgets runs,
-    /// watermarks, leases, bundles and what was owed to destinations; its slices are marked as empty. So its
+    /// watermarks, leases, bundles and what was still to be shipped to destinations; its slices are marked as empty. So its
     /// chains begin anew, each with a full load. Configuration, scripts, exclusions, keys that were
     /// asked for and logged deletions stay. In one transaction; a slice that is not there is told.
     ///
@@ -351,25 +351,25 @@ pub trait Jobs {
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>>;
 
     /// Bundles that are to be shipped and were not yet, in the order in which they were recorded. What
-    /// is owed stands here and nowhere else: [`Slices::record_bundle`](super::Slices::record_bundle)
+    /// is unshipped stands here and nowhere else: [`Slices::record_bundle`](super::Slices::record_bundle)
     /// writes it in the transaction of the bundle, so nothing that dies after it forgets anything.
     ///
     /// # Errors
     /// Database.
-    fn unshipped(&mut self) -> Result<Vec<OwedBundle>>;
+    fn unshipped(&mut self) -> Result<Vec<PendingShipment>>;
 
-    /// The n-th bundle of a run is owed to this destination, and to the one before it no longer.
+    /// The n-th bundle of a run is still to be shipped to this destination, and to the one before it no longer.
     ///
     /// # Errors
     /// Usage, if there is no such bundle; Database.
-    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()>;
+    fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()>;
 
     /// The bundle stands whole at its destination. Can be repeated; changes nothing where the bundle
-    /// is owed to another destination by now. Takes no lease.
+    /// is still to be shipped to another destination by now. Takes no lease.
     ///
     /// # Errors
     /// Database.
-    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()>;
+    fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()>;
 
     /// Rules 5 and 17: asks for a key. Where it waits already, the reason is the new one, and who asked for it without
     /// metadata has asked.

@@ -33,7 +33,7 @@ pub use connect::{Connection, OpenOptions};
 pub use extract::{Extract, LeaseKeeper};
 pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys, UnknownName};

@@ -30,8 +30,8 @@ pub trait Places {
     /// Database.
     fn share_place(&mut self, place: &str, scope: Scope) -> Result<()>;
 
-    /// What the bundles of a run owe to destinations is owed no more, and recorded as waived. Gives the destinations;
-    /// none, if nothing was owed. What was shipped stays recorded as it is.
+    /// What the bundles of a run had still to be shipped to destinations need not be any more, and recorded as waived. Gives the destinations;
+    /// none, if nothing was unshipped. What was shipped stays recorded as it is.
     ///
     /// # Errors
     /// Database.

@@ -82,7 +82,7 @@ impl Servers {
         Err(Error::config(what).hint(
             "if the original moved here, or this is its failover partner, say so once with `blobdelta deploy --moved`; \
              if this is a copy, and the original may go on, `blobdelta deploy --copied` makes it a source of its own, \
-             which begins with a full load and ships nothing of what the original owed",
+             which begins with a full load and ships nothing of what the original had still to ship",
         ))
     }
 }

@@ -194,7 +194,7 @@ pub struct DeployArgs {
     #[arg(long, conflicts_with = "copied")]
     pub moved: bool,
     /// The job database is a copy, and the original may go on: it becomes a source of its own, forgets
-    /// runs, watermarks and bundles, and ships nothing of what the original owed. Its first run is a full load
+    /// runs, watermarks and bundles, and ships nothing of what the original had still to ship. Its first run is a full load
     #[arg(long)]
     pub copied: bool,
     /// The job database was restored from a backup: go on behind the bundles of its source in this

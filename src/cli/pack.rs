@@ -29,8 +29,8 @@ const SECONDS_PER_MINUTE: u32 = 60;
 #[command(after_help = "\
 A run that was told to sign or to encrypt is packed by a call that names a key and recipients, or
 leaves them out by name. With --ship, the bundles of a run that was packed already are shipped from
-where they were published; they are owed to this destination then, and no longer to the one before it.
-With --waive-shipment, they are owed to none.
+where they were published; they are to be shipped to this destination then, and no longer to the one before it.
+With --waive-shipment, they are to be shipped to none.
 
 With --give-up, slices of the run that are in no bundle never will be: their watermarks go back to where
 they were before the run, and the next run of the same units takes all that they held again. So is a run
@@ -51,7 +51,7 @@ pub struct PackArgs {
     /// The folder in which the bundle is published
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["give_up", "waive_shipment"])]
     pub out: Option<PathBuf>,
-    /// What the bundles of the run owe to destinations is owed no more, and nothing is shipped: for a destination
+    /// What the bundles of the run had still to be shipped need not be any more, and nothing is shipped: for a destination
     /// that never will be there, or receivers who are to have nothing
     #[arg(long, conflicts_with_all = ["out", "give_up", "archive", "sign_key", "ship_to"])]
     pub waive_shipment: bool,
@@ -105,17 +105,17 @@ fn pack(
     if let Some(destination) = &options.ship_to {
         shipping::check_others(backend, &selection, destination, options.waive.place, monitor)?;
     }
-    let owed = match &options.ship_to {
-        Some(destination) => engine::owe(backend, args.run, destination)?,
+    let unshipped = match &options.ship_to {
+        Some(destination) => engine::set_destination(backend, args.run, destination)?,
         None => Vec::new(),
     };
-    let report = match owed.is_empty() {
+    let report = match unshipped.is_empty() {
         true => engine::pack(backend, args.run, out, options, seconds, &Local, monitor)?,
-        false => PackReport { bundles: owed, failed: Vec::new() },
+        false => PackReport { bundles: unshipped, failed: Vec::new() },
     };
     let mut answer = told(args, &report);
     if options.ship_to.is_some() {
-        shipping::ship_owed(backend, &selection, monitor).tell(&mut answer);
+        shipping::ship_pending(backend, &selection, monitor).tell(&mut answer);
     } else {
         shipping::look(backend, &selection).tell(&mut answer);
     }
@@ -159,9 +159,13 @@ fn exit_of_report(report: &PackReport) -> Exit {
 fn waive(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
     let destinations = engine::waive(backend, args.run)?;
     let text = match destinations.as_slice() {
-        [] => format!("run {} owes nothing\n", args.run),
+        [] => format!("run {} has no pending shipment\n", args.run),
         some => {
-            format!("run {} owes nothing any more; it owed its bundles to {}\n", args.run, clean(&some.join(" and ")))
+            format!(
+                "run {} has no pending shipment any more; it had to ship its bundles to {}\n",
+                args.run,
+                clean(&some.join(" and "))
+            )
         }
     };
     Ok(Answer::done(text, json!({"run": args.run, "waived": destinations})))

@@ -57,10 +57,10 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
         exit: exit_of_report(&report),
     };
     // No lease is held by now: a slow network must keep nobody else from a table, and what dies on it
-    // has forgotten nothing, because what is owed was recorded with the bundle.
+    // has forgotten nothing, because what is unshipped was recorded with the bundle.
     let selection = report.run.selection();
     if ships {
-        shipping::ship_owed(backend.as_mut(), &selection, monitor).tell(&mut answer);
+        shipping::ship_pending(backend.as_mut(), &selection, monitor).tell(&mut answer);
     } else if args.out.is_some() {
         shipping::look(backend.as_mut(), &selection).tell(&mut answer);
     }

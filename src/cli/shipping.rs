@@ -1,4 +1,4 @@
-//! `--ship` of `run` and `pack`: what is owed to destinations, shipped when the work is done.
+//! `--ship` of `run` and `pack`: what is still to be shipped to destinations, shipped when the work is done.
 
 use super::again::connected;
 use super::answer::Answer;
@@ -7,7 +7,7 @@ use super::json::error_object;
 use super::out::{Tone, clean};
 use super::render::error_text;
 use super::text::Text;
-use crate::backend::{Backend, OwedBundle};
+use crate::backend::{Backend, PendingShipment};
 use crate::bundle::Bundle;
 use crate::durable::Local;
 use crate::engine::{self, Shipment};
@@ -57,29 +57,29 @@ impl ShippingArgs {
     }
 }
 
-/// What became of what was owed.
+/// What became of what was unshipped.
 #[derive(Debug)]
 pub struct Shipping {
     /// What was tried; `None` where the network was not asked for.
     shipments: Option<Vec<Shipment>>,
-    /// What stays owed and was not tried.
-    left: Vec<OwedBundle>,
-    /// Why the list of what is owed could not be read.
+    /// What stays unshipped and was not tried.
+    left: Vec<PendingShipment>,
+    /// Why the list of what is unshipped could not be read.
     error: Option<Error>,
 }
 
-/// Ships everything that is owed by runs of this selection. Whatever fails here is told and stays owed;
+/// Ships everything that is unshipped by runs of this selection. Whatever fails here is told and stays unshipped;
 /// the slices and bundles of the run before it stand.
-pub fn ship_owed(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
-    match engine::owed(backend, selection) {
-        Ok(owed) => {
-            let mut forks = forks(backend, &owed.own, monitor);
-            let mut deliver = |bundle: &OwedBundle| match forks.remove(&(bundle.run_id, bundle.pack_number)) {
+pub fn ship_pending(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
+    match engine::unshipped(backend, selection) {
+        Ok(unshipped) => {
+            let mut forks = forks(backend, &unshipped.own, monitor);
+            let mut deliver = |bundle: &PendingShipment| match forks.remove(&(bundle.run_id, bundle.pack_number)) {
                 Some(fork) => Err(fork),
                 None => deliver(bundle, monitor),
             };
-            let shipments = engine::ship_owed(backend, owed.own, &mut deliver, monitor);
-            Shipping { shipments: Some(shipments), left: owed.of_others, error: None }
+            let shipments = engine::ship_pending(backend, unshipped.own, &mut deliver, monitor);
+            Shipping { shipments: Some(shipments), left: unshipped.of_others, error: None }
         }
         Err(error) => Shipping { shipments: Some(Vec::new()), left: Vec::new(), error: Some(error) },
     }
@@ -87,9 +87,13 @@ pub fn ship_owed(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn
 
 /// Rules 18 and 28: those whose destinations are others', and those that would be a second successor there. A destination that cannot be looked
 /// at is told by shipping there.
-fn forks(backend: &mut dyn Backend, owed: &[OwedBundle], monitor: &dyn Monitor) -> BTreeMap<(Guid, u32), Error> {
+fn forks(
+    backend: &mut dyn Backend,
+    unshipped: &[PendingShipment],
+    monitor: &dyn Monitor,
+) -> BTreeMap<(Guid, u32), Error> {
     let mut forks = BTreeMap::new();
-    for bundle in owed {
+    for bundle in unshipped {
         let Ok(records) = backend.bundles(bundle.run_id) else { continue };
         let own: Vec<_> = records.into_iter().filter(|record| record.pack_number == bundle.pack_number).collect();
         let Some(scope) = own.first().map(|record| record.scope) else { continue };
@@ -121,7 +125,7 @@ pub fn check_destination(
     }
 }
 
-/// Rule 18, before anything is owed to a destination: that it is not others'.
+/// Rule 18, before anything is to go to a destination: that it is not others'.
 ///
 /// # Errors
 /// Usage, with what to type.
@@ -147,32 +151,32 @@ fn passed_by(error: Error, destination: &str, monitor: &dyn Monitor) -> Result<(
     Ok(())
 }
 
-/// What is owed, where nothing is to be shipped now.
+/// What is unshipped, where nothing is to be shipped now.
 pub fn look(backend: &mut dyn Backend, selection: &Selection) -> Shipping {
-    match engine::owed(backend, selection) {
-        Ok(owed) => {
-            let left = owed.own.into_iter().chain(owed.of_others).collect();
+    match engine::unshipped(backend, selection) {
+        Ok(unshipped) => {
+            let left = unshipped.own.into_iter().chain(unshipped.of_others).collect();
             Shipping { shipments: None, left, error: None }
         }
         Err(error) => Shipping { shipments: None, left: Vec::new(), error: Some(error) },
     }
 }
 
-/// The command that ships a bundle that is owed.
-pub fn command(owed: &OwedBundle) -> String {
-    connected(&ship_command(owed.run_id, &owed.folder, &owed.ship_to))
+/// The command that ships a bundle that is unshipped.
+pub fn command(unshipped: &PendingShipment) -> String {
+    connected(&ship_command(unshipped.run_id, &unshipped.folder, &unshipped.ship_to))
 }
 
-fn deliver(owed: &OwedBundle, monitor: &dyn Monitor) -> Result<()> {
-    let path = owed.path();
+fn deliver(unshipped: &PendingShipment, monitor: &dyn Monitor) -> Result<()> {
+    let path = unshipped.path();
     // An encrypted archive can be opened by its receivers alone; its name and file are what there is.
-    if !owed.name.ends_with(".age") && Bundle::open(&path)?.root_sha256() != owed.root_sha256 {
+    if !unshipped.name.ends_with(".age") && Bundle::open(&path)?.root_sha256() != unshipped.root_sha256 {
         return Err(Error::new(Kind::Verification, "the bundle is not the one that was recorded; it was not shipped")
-            .run(owed.run_id)
+            .run(unshipped.run_id)
             .file(&path)
             .hint("put back the one with the root digest that `status --run` shows"));
     }
-    ship::ship(&path, &Location::parse(&owed.ship_to)?, &ShipOptions::default(), &Local, monitor).map(drop)
+    ship::ship(&path, &Location::parse(&unshipped.ship_to)?, &ShipOptions::default(), &Local, monitor).map(drop)
 }
 
 impl Shipping {
@@ -183,13 +187,13 @@ impl Shipping {
             let _ = writeln!(text, "shipped {name} to {to}");
         }
         text.append(self.failures());
-        for owed in &self.left {
-            let (name, to) = (clean(&owed.name), clean(&owed.ship_to));
+        for unshipped in &self.left {
+            let (name, to) = (clean(&unshipped.name), clean(&unshipped.ship_to));
             let _ = writeln!(
                 text,
-                "owed, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
-                command(owed),
-                connected(&waive_command(owed.run_id))
+                "pending shipment, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
+                command(unshipped),
+                connected(&waive_command(unshipped.run_id))
             );
         }
         text
@@ -240,7 +244,7 @@ impl Shipping {
             answer.exit = Exit::NotShipped;
         }
         answer.json["shipments"] = self.json();
-        answer.json["owed"] = self.left.iter().map(owed_object).collect();
+        answer.json["unshipped"] = self.left.iter().map(unshipped_object).collect();
         answer.json["shipping_error"] = self.error.as_ref().map(error_object).into();
     }
 
@@ -259,13 +263,13 @@ impl Shipping {
     }
 }
 
-fn owed_object(owed: &OwedBundle) -> Value {
+fn unshipped_object(unshipped: &PendingShipment) -> Value {
     json!({
-        "bundle": owed.name,
-        "run": owed.run_id,
-        "root_sha256": owed.root_sha256,
-        "ship_to": owed.ship_to,
-        "command": command(owed),
-        "waive_command": connected(&waive_command(owed.run_id)),
+        "bundle": unshipped.name,
+        "run": unshipped.run_id,
+        "root_sha256": unshipped.root_sha256,
+        "ship_to": unshipped.ship_to,
+        "command": command(unshipped),
+        "waive_command": connected(&waive_command(unshipped.run_id)),
     })
 }

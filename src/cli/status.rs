@@ -38,7 +38,7 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
     let runs = runs(&backend.recent_runs(LATEST_RUNS)?);
     let watermarks = watermarks(backend)?;
     let (units, pending) = (unit_watermarks(backend)?, pending(backend)?);
-    let (unpacked, owed) = (unpacked(backend)?, owed(backend)?);
+    let (unpacked, unshipped) = (unpacked(backend)?, unshipped(backend)?);
     let servers = backend.servers()?;
     let mut text = Text::new();
     if let Err(error) = servers.check() {
@@ -60,11 +60,11 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
             &unpacked,
         );
     }
-    if !owed.is_empty() {
+    if !unshipped.is_empty() {
         section(
             &mut text,
             "Bundles that are not shipped yet; a `run --ship` of the same tables and units tries again",
-            &owed,
+            &unshipped,
         );
     }
     let unknown = backend.unknown_names()?;
@@ -78,7 +78,7 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
         "business_unit_watermarks": units.json(),
         "pending": pending.json(),
         "unpacked": unpacked.json(),
-        "unshipped": owed.json(),
+        "unshipped": unshipped.json(),
         "server": server_object(&servers),
     });
     Ok(Answer::shown(text, json))
@@ -134,7 +134,7 @@ fn pending(backend: &mut dyn Backend) -> Result<Table> {
     Ok(table)
 }
 
-fn owed(backend: &mut dyn Backend) -> Result<Table> {
+fn unshipped(backend: &mut dyn Backend) -> Result<Table> {
     let mut table = Table::new([
         plain("RunId"),
         plain("PackNumber").if_room(),

@@ -109,7 +109,7 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> Text {
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
         let absent = absent_parents.map(|absent| ("absent parents", absent));
         let told: Vec<_> = told(counts).into_iter().chain(absent).collect();
-        let _ = writeln!(text, "  told     {}", listed(&told));
+        let _ = writeln!(text, "  reported {}", listed(&told));
         if let Some(since) = counts.pending_since {
             let _ = writeln!(text, "  pending  since {}", since.rfc3339_utc());
         }

@@ -8,7 +8,7 @@
 //! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
 //! 3. one table that fails costs that table alone (rule 11);
 //! 4. a bundle is published, then recorded, then the leases are released;
-//! 5. what is to be shipped is shipped after that ([`ship_owed`]): a slow network must not hold a lease.
+//! 5. what is to be shipped is shipped after that ([`ship_pending`]): a slow network must not hold a lease.
 
 mod admission;
 mod adopt;
@@ -17,7 +17,6 @@ mod export;
 mod give_up;
 mod leases;
 mod options;
-mod owed;
 mod pack;
 mod packer;
 mod place;
@@ -25,13 +24,14 @@ mod plan;
 mod roots;
 mod route;
 mod run;
+mod unshipped;
 
 pub use adopt::{Adoption, adopt};
 pub use give_up::{GivenUp, give_up};
 pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, Waiver};
-pub use owed::{Owed, Ship, Shipment, owe, owed, ship_owed, waive};
 pub use pack::pack;
 pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use plan::{plan, would_be_refused};
 pub use roots::{find_fork, find_fork_of};
 pub use run::run;
+pub use unshipped::{Ship, Shipment, Unshipped, set_destination, ship_pending, unshipped, waive};

@@ -169,7 +169,7 @@ pub(super) fn ends_with_ours(manifest: &Manifest, records: &[ChainRecord]) -> bo
 }
 
 /// Whether links lead from a bundle that is recorded to this one, or to one of those that it was made of: these links and
-/// the records' own, because what follows it may still be owed to its place. Neither its name nor its time says that, in the
+/// the records' own, because what follows it may still be shipped to its place. Neither its name nor its time says that, in the
 /// second of the next run, or where a clock was set back.
 pub(super) fn leads_to(
     (root, inputs): (Sha256, &[Sha256]),

@@ -18,7 +18,7 @@ pub(super) struct Route {
     pub(super) out: PathBuf,
     /// Its form.
     pub(super) form: Form,
-    /// The destination that it is recorded to be owed to.
+    /// The destination that it is recorded to be shipped to.
     pub(super) ship_to: Option<String>,
 }
 

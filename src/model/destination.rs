@@ -90,7 +90,7 @@ pub fn resume_command(run: Guid, told: Option<&Destination>) -> String {
     format!("blobdelta run --resume {run}{}", options(told))
 }
 
-/// The command that ships what a run published in this folder and owes to a destination.
+/// The command that ships what a run published in this folder and has still to ship to a destination.
 pub fn ship_command(run: Guid, folder: &str, ship_to: &str) -> String {
     format!("blobdelta pack --run {run} --out {} --ship {}", word(folder), word(ship_to))
 }

@@ -81,7 +81,7 @@ fn an_older_job_database_ships_into_no_chain_until_it_took_it_over() {
     assert_eq!((&one["gaps"], &one["misfits"]), (&json!([]), &json!([])), "{chain}");
 }
 
-/// What is owed already is held against the place before it goes there.
+/// What is unshipped already is held against the place before it goes there.
 #[test]
 fn what_is_owed_makes_no_second_end_of_a_chain() {
     let world = World::new();

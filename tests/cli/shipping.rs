@@ -1,4 +1,4 @@
-//! `run --ship` and `pack --ship`, to folders: what is owed, told and tried again.
+//! `run --ship` and `pack --ship`, to folders: what is unshipped, told and tried again.
 
 use crate::world::{DOCS, World};
 use serde_json::Value;
@@ -41,7 +41,7 @@ fn a_run_that_could_not_ship_says_so_with_a_code_of_its_own_and_the_next_one_shi
     assert!(status.contains("not shipped yet"), "{status}");
     let silent = world.good(&["run", "--out", &world.out(), "--json"]).json();
     assert_eq!(silent["shipments"], Value::Null, "nothing was asked of the network");
-    let command = silent["owed"][0]["command"].as_str().unwrap();
+    let command = silent["unshipped"][0]["command"].as_str().unwrap();
     assert!(command.ends_with(&format!("--out {} --ship {}", world.out(), drop.display())), "{command}");
     std::fs::create_dir(&drop).unwrap();
     let document = world.good(&["run", "--out", &world.out(), "--ship", "drop", "--json"]).json();
@@ -61,8 +61,8 @@ fn what_is_owed_to_a_destination_that_never_will_be_there_is_taken_back() {
     let world = World::new();
     let ended = world.call(&["run", "--out", &world.out(), "--ship", "never"]);
     assert_eq!(ended.code, 7, "{ended:?}");
-    let owed = world.good(&["status", "--json"]).json()["unshipped"][0].clone();
-    let command = owed["WaivedBy"].as_str().unwrap();
+    let unshipped = world.good(&["status", "--json"]).json()["unshipped"][0].clone();
+    let command = unshipped["WaivedBy"].as_str().unwrap();
     assert!(ended.stdout.contains(command), "{command}: {}", ended.stdout);
     assert_eq!(typed(&world, command)["waived"][0], world.path("never").display().to_string());
     assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
@@ -112,7 +112,7 @@ fn a_secret_in_a_destination_is_refused_before_anything_is_done() {
     assert_eq!(ended.code, 2, "without a bundle there is nothing to ship");
 }
 
-/// A run of one table is no run of all: what that one owes is told, with the command that ships it.
+/// A run of one table is no run of all: what that one has still to ship is reported, with the command that ships it.
 #[test]
 fn what_another_run_owes_is_told_with_a_command_that_works() {
     let world = World::new();
@@ -124,7 +124,7 @@ fn what_another_run_owes_is_told_with_a_command_that_works() {
     let document = world.good(&one).json();
     assert_eq!(shipped(&document), [true]);
     assert_eq!(std::fs::read_dir(&first).unwrap().count(), 0);
-    let command = document["owed"][0]["command"].as_str().unwrap();
+    let command = document["unshipped"][0]["command"].as_str().unwrap();
     let typed: Vec<&str> = command.split(' ').skip(1).collect();
     assert_eq!(shipped(&world.good(&[typed, vec!["--json"]].concat()).json()), [true]);
     assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));

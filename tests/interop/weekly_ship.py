@@ -193,8 +193,8 @@ def produce(call, store, demo):
             dying.kill()
             dying.communicate()
             before = store.proxy.sent
-            owed = call("status", *connection)["unshipped"]
-            assert [bundle["RunId"] for bundle in owed] == [run], owed
+            unshipped = call("status", *connection)["unshipped"]
+            assert [bundle["RunId"] for bundle in unshipped] == [run], unshipped
             store.proxy.start()
         document = call(*ship)
         assert all(shipment["shipped"] for shipment in document["shipments"]), document
@@ -274,7 +274,7 @@ def main(binary, folder):
     assert report["comparison"]["differences"] == 0, report
     for name in ("azure", "s3"):
         started = time.monotonic()
-        # Each store has a producer of its own: a bundle is owed to one destination at a time.
+        # Each store has a producer of its own: a bundle is to be shipped to one destination at a time.
         copy = folder / f"{name}-demo"
         shutil.copytree(demo, copy)
         relocate(copy, demo)

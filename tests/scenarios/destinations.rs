@@ -111,12 +111,12 @@ pub fn rule_18_what_all_units_left_never_reaches_the_folder_of_one(on: &Instance
     assert_eq!(report.run.status, Status::Completed);
     assert_eq!(scopes(one.out.as_ref().unwrap()), [Some(unit(A))]);
     assert_eq!(scopes(all.out.as_ref().unwrap()), [None]);
-    let owed = engine::owed(&mut *world.backend, &report.run.selection()).unwrap();
-    let of = |owed: &[blobdelta::backend::OwedBundle]| -> Vec<(Guid, String)> {
-        owed.iter().map(|bundle| (bundle.run_id, bundle.ship_to.clone())).collect()
+    let unshipped = engine::unshipped(&mut *world.backend, &report.run.selection()).unwrap();
+    let of = |unshipped: &[blobdelta::backend::PendingShipment]| -> Vec<(Guid, String)> {
+        unshipped.iter().map(|bundle| (bundle.run_id, bundle.ship_to.clone())).collect()
     };
-    assert_eq!(of(&owed.own), [(report.run.id, TO_A.to_owned())], "a unit's run ships its own alone");
-    assert_eq!(of(&owed.of_others), [(left, TO_ALL.to_owned())]);
+    assert_eq!(of(&unshipped.own), [(report.run.id, TO_A.to_owned())], "a unit's run ships its own alone");
+    assert_eq!(of(&unshipped.of_others), [(left, TO_ALL.to_owned())]);
 }
 
 fn path_text(options: &RunOptions) -> String {

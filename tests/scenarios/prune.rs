@@ -206,10 +206,10 @@ pub fn pruning_keeps_a_bundle_that_has_yet_to_be_shipped(on: &Instance) {
     let owing = world.run_with(&options).unwrap().run.id;
     idle_runs(&mut world, 2, 3);
     prune(&mut world);
-    let owed = world.backend.unshipped().unwrap();
-    assert_eq!(owed.len(), 1, "it is still known where it is to go");
+    let unshipped = world.backend.unshipped().unwrap();
+    assert_eq!(unshipped.len(), 1, "it is still known where it is to go");
     assert!(runs(&mut world).contains(&owing));
-    world.backend.record_shipped(&owed[0]).unwrap();
+    world.backend.record_shipped(&unshipped[0]).unwrap();
     prune(&mut world);
     assert!(!runs(&mut world).contains(&owing));
 }

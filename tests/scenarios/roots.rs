@@ -225,7 +225,7 @@ pub fn rule_28_one_chain_is_not_held_against_another(on: &Instance) {
     assert_eq!(world.backend.slice_marker(&world.table.clone()).unwrap().state, SliceState::Packed);
 }
 
-/// The clock was set back, so that the name of what follows is older; it is still owed to that place.
+/// The clock was set back, so that the name of what follows is older; it is still to be shipped to that place.
 pub fn rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"one", 10, A);
@@ -247,7 +247,7 @@ pub fn rule_28_what_was_compacted_is_known_by_what_follows_the_bundles_in_it(on:
         world.put(1, None, b"one", 10, A);
         let first = [world.run(980), world.run(1000)];
         compact_all(&world);
-        // Not to be told from the names: what follows is still owed to that place.
+        // Not to be told from the names: what follows is still to be shipped to that place.
         let follows = world.run(second).bundles.remove(0);
         std::fs::rename(&follows, world.dir.path().join("not yet shipped")).unwrap();
         first.iter().for_each(|run| forget(&mut world, run.run.id));

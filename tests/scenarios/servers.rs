@@ -6,7 +6,7 @@ use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{PackState, Retention};
 use blobdelta::bundle::Bundle;
 use blobdelta::durable::Local;
-use blobdelta::engine::{self, PackOptions, ship_owed};
+use blobdelta::engine::{self, PackOptions, ship_pending};
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::id::Guid;
 use blobdelta::model::slice::SliceState;
@@ -15,7 +15,7 @@ use blobdelta::reconcile::{ReconcileOptions, reconcile};
 
 const OWED: &str = "s3://production/weekly";
 
-/// One bundle that is owed, one complete slice that is in none, and a lease that nobody released.
+/// One bundle that is unshipped, one complete slice that is in none, and a lease that nobody released.
 struct Original {
     world: World,
     source: Guid,
@@ -74,8 +74,8 @@ pub fn rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is(on: &I
     assert_refused(&world.backend.take_lease(unpacked, &table.name, 600).unwrap_err());
     let backend = &mut *world.backend;
     assert_refused(&engine::pack(backend, unpacked, &out, &pack, 600, &Local, &Silent).unwrap_err());
-    let owed = backend.unshipped().unwrap();
-    let shipments = ship_owed(backend, owed, &mut |_| panic!("shipped"), &Silent);
+    let unshipped = backend.unshipped().unwrap();
+    let shipments = ship_pending(backend, unshipped, &mut |_| panic!("shipped"), &Silent);
     assert_eq!(shipments.len(), 1);
     assert_refused(shipments[0].error.as_ref().unwrap());
     assert_refused(&reconcile(&[], backend, &key, &Silent).unwrap_err());
@@ -112,7 +112,7 @@ pub fn rule_28_what_moved_goes_on_and_is_known_in_both_places(on: &Instance) {
     let root = |world: &mut World, run| world.backend.bundles(run).unwrap()[0].root_sha256;
     let first = root(&mut world, packed);
     assert_eq!(world.backend.bundles(unpacked).unwrap()[0].previous_root_sha256, Some(first));
-    assert_eq!(world.backend.unshipped().unwrap().len(), 1, "what it owed it owes");
+    assert_eq!(world.backend.unshipped().unwrap().len(), 1, "what it had to ship is pending still");
     world.backend.add_server().unwrap();
     assert_eq!(world.backend.servers().unwrap().known.len(), 2);
 }

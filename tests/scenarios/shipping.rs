@@ -1,10 +1,10 @@
-//! What a run owes to destinations: kept from the moment a bundle is recorded, told, tried again.
+//! What a run has still to ship: kept from the moment a bundle is recorded, told, tried again.
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, EMBEDDED_VERSION_3, EMBEDDED_VERSION_6, World, minute};
-use blobdelta::backend::{BundleRecord, OwedBundle};
+use blobdelta::backend::{BundleRecord, PendingShipment};
 use blobdelta::durable::{Faulty, When};
-use blobdelta::engine::{RunReport, Shipment, owed, ship_owed};
+use blobdelta::engine::{RunReport, Shipment, ship_pending, unshipped};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Selection};
@@ -23,7 +23,7 @@ struct Outside {
 }
 
 impl Outside {
-    fn take(&mut self, bundle: &OwedBundle) -> Result<()> {
+    fn take(&mut self, bundle: &PendingShipment) -> Result<()> {
         self.tried.push(bundle.name.clone());
         if self.down.contains(&bundle.ship_to.as_str()) {
             return Err(Error::new(Kind::Io, "nobody answers"));
@@ -39,8 +39,8 @@ impl Outside {
     }
 
     fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<Shipment>> {
-        let owed = owed(&mut *world.backend, &Selection { table: None, scope: Scope::All })?.own;
-        Ok(ship_owed(&mut *world.backend, owed, &mut |bundle| self.take(bundle), &Silent))
+        let unshipped = unshipped(&mut *world.backend, &Selection { table: None, scope: Scope::All })?.own;
+        Ok(ship_pending(&mut *world.backend, unshipped, &mut |bundle| self.take(bundle), &Silent))
     }
 
     fn names_at(&self, destination: &str) -> Vec<&str> {
@@ -78,23 +78,23 @@ pub fn a_bundle_is_owed_from_its_record_on_until_it_is_shipped(on: &Instance) {
     let silent = world.run(1000).run.id;
     assert_eq!(record(&mut world, silent).ship_to, None);
     let run = run_for(&mut world, 2000, FIRST).run.id;
-    let owed = record(&mut world, run);
-    assert_eq!((owed.ship_to.as_deref(), owed.shipped_at), (Some(FIRST), None));
+    let unshipped = record(&mut world, run);
+    assert_eq!((unshipped.ship_to.as_deref(), unshipped.shipped_at), (Some(FIRST), None));
     world.at(2010);
     let shipments = outside.ship(&mut world);
     assert_eq!(shipments.len(), 1);
-    assert_eq!(shipments[0].bundle.root_sha256, owed.root_sha256);
-    assert_eq!(outside.names_at(FIRST), [owed.name.as_str()]);
+    assert_eq!(shipments[0].bundle.root_sha256, unshipped.root_sha256);
+    assert_eq!(outside.names_at(FIRST), [unshipped.name.as_str()]);
     let shipped = record(&mut world, run);
     assert_eq!((shipped.ship_to.as_deref(), shipped.shipped_at), (Some(FIRST), Some(minute(2010))));
-    assert!(outside.ship(&mut world).is_empty(), "nothing is owed any more");
+    assert!(outside.ship(&mut world).is_empty(), "nothing is unshipped any more");
 }
 
 /// Every durable operation of a run that ships fails once, those of shipping among them; on a server,
 /// where each history takes long, the last two: the record of the bundle and that of the shipment.
 /// What was recorded arrives in the end, each bundle once, and nothing else does.
 pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
-    let mut owed_at_death = 0;
+    let mut unshipped_at_death = 0;
     let play = |when: When| {
         let (mut world, mut outside) = (planted(on), Outside::default());
         world.at(1000);
@@ -111,7 +111,7 @@ pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
         let (mut world, mut outside, disk) = play(When::CrashAt(at));
         assert!(disk.has_failed());
         world.restart();
-        owed_at_death += world.backend.unshipped().unwrap().len();
+        unshipped_at_death += world.backend.unshipped().unwrap().len();
         let runs = world.backend.recent_runs(10).unwrap();
         run_for(&mut world, 1011, FIRST);
         outside.ship(&mut world);
@@ -123,7 +123,7 @@ pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
         recorded.sort();
         assert_eq!(outside.names_at(FIRST), recorded, "crash at {at}, after {} runs", runs.len());
     }
-    assert!(owed_at_death > 0, "no crash lay between record and shipment");
+    assert!(unshipped_at_death > 0, "no crash lay between record and shipment");
 }
 
 pub fn what_cannot_be_shipped_is_told_and_shipped_by_the_next_run(on: &Instance) {
@@ -162,14 +162,14 @@ pub fn the_same_bundle_goes_to_a_second_destination(on: &Instance) {
     let (mut world, mut outside) = (planted(on), Outside::default());
     let run = run_for(&mut world, 1000, FIRST).run.id;
     outside.ship(&mut world);
-    world.backend.owe_shipment(run, 1, SECOND).unwrap();
+    world.backend.add_pending_shipment(run, 1, SECOND).unwrap();
     assert_eq!(record(&mut world, run).shipped_at, None);
     world.at(1010);
     outside.ship(&mut world);
     let stands = record(&mut world, run);
     assert_eq!((stands.ship_to.as_deref(), stands.shipped_at), (Some(SECOND), Some(minute(1010))));
     assert_eq!(outside.names_at(FIRST), outside.names_at(SECOND));
-    let error = world.backend.owe_shipment(run, 2, SECOND).unwrap_err();
+    let error = world.backend.add_pending_shipment(run, 2, SECOND).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.to_string().contains("has no bundle 2"), "{error}");
 }
@@ -179,11 +179,11 @@ pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance
     let mut world = planted(on);
     let run = run_for(&mut world, 1000, FIRST).run.id;
     let mut other = world.another();
-    let mut redirect = |_: &OwedBundle| other.owe_shipment(run, 1, SECOND);
+    let mut redirect = |_: &PendingShipment| other.add_pending_shipment(run, 1, SECOND);
     let before = world.backend.unshipped().unwrap();
-    ship_owed(&mut *world.backend, before, &mut redirect, &Silent);
-    let owed = world.backend.unshipped().unwrap();
-    assert_eq!(owed.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
+    ship_pending(&mut *world.backend, before, &mut redirect, &Silent);
+    let unshipped = world.backend.unshipped().unwrap();
+    assert_eq!(unshipped.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
 }
 
 pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &Instance) {

@@ -12,7 +12,7 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, Asked, Backend, BundleRecord, LedgerEntry, OpenOptions, OwedBundle, Retention,
+    AdoptedBundle, AppliedBundle, Asked, Backend, BundleRecord, LedgerEntry, OpenOptions, PendingShipment, Retention,
     TargetFit, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
@@ -211,8 +211,8 @@ fn of_runs(session: &mut dyn Backend) {
     tried(session.missing_parents(key()));
     tried(session.bundles(key()));
     tried(session.unshipped());
-    tried(session.owe_shipment(key(), 1, "file:///out"));
-    let owed = OwedBundle {
+    tried(session.add_pending_shipment(key(), 1, "file:///out"));
+    let unshipped = PendingShipment {
         run_id: key(),
         pack_number: 1,
         root_sha256: root(),
@@ -220,7 +220,7 @@ fn of_runs(session: &mut dyn Backend) {
         folder: "f".into(),
         ship_to: "file:///out".into(),
     };
-    tried(session.record_shipped(&owed));
+    tried(session.record_shipped(&unshipped));
 }
 
 fn of_a_run(session: &mut dyn Backend) {

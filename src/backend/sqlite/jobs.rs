@@ -3,7 +3,7 @@
 use super::session::Session;
 use super::sql::Noted;
 use crate::backend::jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
@@ -221,30 +221,30 @@ impl Jobs for Session {
         )
     }
 
-    fn unshipped(&mut self) -> Result<Vec<OwedBundle>> {
+    fn unshipped(&mut self) -> Result<Vec<PendingShipment>> {
         self.query_all(
             "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM BlobDeltaBundle
              WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
              GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo ORDER BY MIN(BundleId)",
             [],
-            read_owed,
+            read_unshipped,
         )
     }
 
-    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
-        let owed = self.transact("owe a shipment", |session| {
+    fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
+        let unshipped = self.transact("note a pending shipment", |session| {
             session.execute(
                 "UPDATE BlobDeltaBundle SET ShipTo = ?3, ShippedAt = NULL WHERE RunId = ?1 AND PackNumber = ?2",
                 (run_id, pack_number, destination),
             )
         })?;
-        match owed {
+        match unshipped {
             0 => Err(Error::usage(format!("this run has no bundle {pack_number}")).run(run_id)),
             _ => Ok(()),
         }
     }
 
-    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()> {
+    fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()> {
         self.transact("record a shipment", |session| {
             session.execute(
                 "UPDATE BlobDeltaBundle SET ShippedAt = ?5
@@ -334,8 +334,8 @@ pub(super) fn broken(error: Error) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
 }
 
-fn read_owed(row: &Row<'_>) -> rusqlite::Result<OwedBundle> {
-    Ok(OwedBundle {
+fn read_unshipped(row: &Row<'_>) -> rusqlite::Result<PendingShipment> {
+    Ok(PendingShipment {
         run_id: row.get(0)?,
         pack_number: row.get(1)?,
         root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,

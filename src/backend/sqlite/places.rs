@@ -34,13 +34,13 @@ impl Places for Session {
 
     fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
         self.transact("waive shipments", |session| {
-            let owed = "FROM BlobDeltaBundle WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL";
+            let unshipped = "FROM BlobDeltaBundle WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL";
             let destinations =
-                session.query_all(&format!("SELECT DISTINCT ShipTo {owed} ORDER BY 1"), [run_id], |row| row.get(0))?;
+                session.query_all(&format!("SELECT DISTINCT ShipTo {unshipped} ORDER BY 1"), [run_id], |row| row.get(0))?;
             session.execute(
                 &format!(
                     "INSERT INTO BlobDeltaWaivedShipment (RunId, PackNumber, ShipTo, WaivedAt)
-                     SELECT DISTINCT RunId, PackNumber, ShipTo, ?2 {owed}"
+                     SELECT DISTINCT RunId, PackNumber, ShipTo, ?2 {unshipped}"
                 ),
                 (run_id, session.server_time().utc),
             )?;

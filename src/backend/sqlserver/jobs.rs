@@ -6,7 +6,7 @@ use super::session::Session;
 use super::sql::{Sql, Value};
 use super::values::Fields;
 use crate::backend::jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, OwedBundle, PackState, PendingRecord, StepRecord,
+    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
@@ -268,12 +268,12 @@ impl Jobs for Session {
         })
     }
 
-    fn unshipped(&mut self) -> Result<Vec<OwedBundle>> {
+    fn unshipped(&mut self) -> Result<Vec<PendingShipment>> {
         let sql = "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM dbo.BlobDeltaBundle
             WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
             GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo HAVING 0 = ";
-        self.list("read what is owed to destinations", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
-            Ok(OwedBundle {
+        self.list("read what is still to be shipped", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
+            Ok(PendingShipment {
                 run_id: fields.must(0, Fields::guid)?,
                 pack_number: number_at(fields, 1)?,
                 root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
@@ -284,14 +284,16 @@ impl Jobs for Session {
         })
     }
 
-    fn owe_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
+    fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
         let inputs =
             || vec![("RunId", run_id.into()), ("PackNumber", pack_number.into()), ("ShipTo", destination.into())];
-        let owe = |client: &mut Client| client.call("owe a shipment", "dbo.usp_BlobDelta_OweShipment", inputs(), &[]);
-        self.client.unit(owe).map(drop)
+        let add = |client: &mut Client| {
+            client.call("note a pending shipment", "dbo.usp_BlobDelta_OweShipment", inputs(), &[])
+        };
+        self.client.unit(add).map(drop)
     }
 
-    fn record_shipped(&mut self, bundle: &OwedBundle) -> Result<()> {
+    fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()> {
         let inputs = || {
             vec![
                 ("RunId", bundle.run_id.into()),

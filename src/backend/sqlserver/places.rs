@@ -41,8 +41,8 @@ impl Places for Session {
 
     fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
         self.client.use_database(JOB_DATABASE)?;
-        let owed = self.list(
-            "read what a run owes",
+        let unshipped = self.list(
+            "read what a run has still to ship",
             "SELECT DISTINCT ShipTo FROM dbo.BlobDeltaBundle WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL AND RunId = ",
             run_id,
             " ORDER BY ShipTo",
@@ -52,6 +52,6 @@ impl Places for Session {
         let waive =
             |client: &mut Client| client.call("waive shipments", "dbo.usp_BlobDelta_WaiveShipments", inputs(), &[]);
         self.client.unit(waive)?;
-        Ok(owed)
+        Ok(unshipped)
     }
 }

@@ -227,13 +227,13 @@ impl History {
         assert!(!given_up.unwrap().is_empty());
     }
 
-    /// Ships what runs of this selection owe, to destinations that can be reached.
+    /// Ships what runs of this selection have still to ship, to destinations that can be reached.
     fn ship(&mut self, selection: &Selection) {
-        let owed = engine::owed(&mut *self.world.backend, selection).unwrap().own;
+        let unshipped = engine::unshipped(&mut *self.world.backend, selection).unwrap().own;
         let mut another = self.world.another();
         let down: Vec<String> =
             (0..SCOPES).filter(|of| self.down[*of]).map(|of| self.place(of).to_str().unwrap().to_owned()).collect();
-        let mut deliver = |bundle: &blobdelta::backend::OwedBundle| {
+        let mut deliver = |bundle: &blobdelta::backend::PendingShipment| {
             if down.contains(&bundle.ship_to) {
                 return Err(Error::new(Kind::Io, "nobody answers"));
             }
@@ -245,7 +245,7 @@ impl History {
             let location = Location::parse(&bundle.ship_to)?;
             ship(&bundle.path(), &location, &ShipOptions::default(), &Local, &Silent).map(drop)
         };
-        for shipment in engine::ship_owed(&mut *self.world.backend, owed, &mut deliver, &Silent) {
+        for shipment in engine::ship_pending(&mut *self.world.backend, unshipped, &mut deliver, &Silent) {
             let is_down = down.contains(&shipment.bundle.ship_to);
             assert_eq!(shipment.error.is_some(), is_down, "{shipment:?}");
         }

@@ -1,18 +1,18 @@
 //! Bundles on their way to destinations, after they were published.
 //!
-//! What is owed stands in the job database and nowhere else: the transaction that records a bundle
+//! What is unshipped stands in the job database and nowhere else: the transaction that records a bundle
 //! records its destination ([`PackOptions::ship_to`](super::PackOptions)), and a shipment is recorded
 //! when the bundle stands whole there. So whatever dies in between, here or on the way, the next call
 //! finds the same list, and a bundle that was shipped and not recorded is shipped again, which a
 //! destination that has it already answers without taking it.
 //!
-//! A run ships what runs of its own tables and scope owe; what others owe is told (rule 18).
+//! A run ships what runs of its own tables and scope have still to ship; what others have is reported (rule 18).
 //!
 //! It is called when the leases are released. What ships is a hook, because a destination is no
 //! business of the engine.
 
 use super::place::find_recorded_others;
-use crate::backend::{Backend, OwedBundle, PackState};
+use crate::backend::{Backend, PackState, PendingShipment};
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::waive_command;
 use crate::model::id::Guid;
@@ -23,46 +23,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Ships one bundle: `Ok` says that it stands whole at its destination.
-pub type Ship<'a> = dyn FnMut(&OwedBundle) -> Result<()> + 'a;
+pub type Ship<'a> = dyn FnMut(&PendingShipment) -> Result<()> + 'a;
 
-/// What became of one bundle that was owed.
+/// What became of one bundle that was unshipped.
 #[derive(Debug)]
 pub struct Shipment {
     /// The bundle, and where it was to go.
-    pub bundle: OwedBundle,
-    /// Why it is still owed, if it is.
+    pub bundle: PendingShipment,
+    /// Why it is still unshipped, if it is.
     pub error: Option<Error>,
 }
 
-/// What is owed, in the order in which it was recorded.
+/// What is unshipped, in the order in which it was recorded.
 #[derive(Debug, Default)]
-pub struct Owed {
+pub struct Unshipped {
     /// By runs of the selection that was asked for.
-    pub own: Vec<OwedBundle>,
+    pub own: Vec<PendingShipment>,
     /// By others.
-    pub of_others: Vec<OwedBundle>,
+    pub of_others: Vec<PendingShipment>,
 }
 
-/// What is owed to destinations, by runs of this selection and by others.
+/// What is still to be shipped to destinations, by runs of this selection and by others.
 ///
 /// # Errors
 /// Database, if the list cannot be read.
-pub fn owed(backend: &mut dyn Backend, selection: &Selection) -> Result<Owed> {
-    let mut owed = Owed::default();
+pub fn unshipped(backend: &mut dyn Backend, selection: &Selection) -> Result<Unshipped> {
+    let mut unshipped = Unshipped::default();
     for bundle in backend.unshipped()? {
         // A run that nobody knows any more may have taken anything.
         let is_own = backend.run(bundle.run_id).is_ok_and(|run| run.selection() == *selection);
-        if is_own { owed.own.push(bundle) } else { owed.of_others.push(bundle) }
+        if is_own { unshipped.own.push(bundle) } else { unshipped.of_others.push(bundle) }
     }
-    Ok(owed)
+    Ok(unshipped)
 }
 
 /// Ships these bundles, in the order in which it was recorded: what earlier runs could not
 /// ship comes first, each to the destination that it was recorded with. A bundle that fails stays
-/// owed; the others are tried, but not those of a destination that could not be reached.
-pub fn ship_owed(
+/// unshipped; the others are tried, but not those of a destination that could not be reached.
+pub fn ship_pending(
     backend: &mut dyn Backend,
-    bundles: Vec<OwedBundle>,
+    bundles: Vec<PendingShipment>,
     ship: &mut Ship<'_>,
     monitor: &dyn Monitor,
 ) -> Vec<Shipment> {
@@ -88,13 +88,13 @@ pub fn ship_owed(
     shipments
 }
 
-/// The bundles of a run whose tables are all packed are owed to this destination, wherever they were
-/// owed to before. Gives where they were published; nothing, if something of the run is still to be
+/// The bundles of a run whose tables are all packed are to be shipped to this destination, wherever they were
+/// to be shipped to before. Gives where they were published; nothing, if something of the run is still to be
 /// packed, or it has no bundle.
 ///
 /// # Errors
 /// Usage, if there is no such run, or the destination is others' (rule 18); Config, if the job database is too old; Database.
-pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result<Vec<PathBuf>> {
+pub fn set_destination(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result<Vec<PathBuf>> {
     backend.check_deployed()?;
     backend.check_server()?;
     let scope = backend.run(run_id)?.scope;
@@ -107,12 +107,12 @@ pub fn owe(backend: &mut dyn Backend, run_id: Guid, destination: &str) -> Result
         published.insert(record.pack_number, Path::new(&record.folder).join(&record.name));
     }
     for number in published.keys() {
-        backend.owe_shipment(run_id, *number, destination)?;
+        backend.add_pending_shipment(run_id, *number, destination)?;
     }
     Ok(published.into_values().collect())
 }
 
-/// What the bundles of a run owe to destinations is owed no more; gives those.
+/// What the bundles of a run had still to be shipped to destinations need not be any more; gives those.
 ///
 /// # Errors
 /// Usage, if there is no such run; Config, if the job database is too old; Database.
@@ -124,11 +124,11 @@ pub fn waive(backend: &mut dyn Backend, run_id: Guid) -> Result<Vec<String>> {
 }
 
 /// Without the destination: with it, what was published would be looked for there again.
-fn pack_again(bundle: &OwedBundle) -> String {
+fn pack_again(bundle: &PendingShipment) -> String {
     format!("blobdelta pack --run {} --out {}", bundle.run_id, word(&bundle.folder))
 }
 
-fn refuse(bundle: &OwedBundle, unreachable: &BTreeSet<String>) -> Result<()> {
+fn refuse(bundle: &PendingShipment, unreachable: &BTreeSet<String>) -> Result<()> {
     let path = bundle.path();
     if !path.exists() {
         return Err(Error::new(Kind::Io, "the bundle is not where it was published")
