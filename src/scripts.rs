@@ -132,7 +132,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 16,
+        version: 17,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
@@ -144,13 +144,13 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 26,
+        version: 28,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
     Script {
         name: "08_BlobDeltaJobs_Prune.sql",
-        version: 4,
+        version: 5,
         is_engine: false,
         text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     },

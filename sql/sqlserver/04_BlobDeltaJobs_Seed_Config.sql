@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 16.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 17.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 16)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 17)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -975,7 +975,7 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
     -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
     -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
-    -- counts that has not left.
+    -- counts that has not left. One that is excluded is handed to nobody, and holds what lies above the rows below it.
     DECLARE @Left bigint = (SELECT COUNT(*) FROM #Left);
     WHILE @Left > 0
     BEGIN
@@ -988,6 +988,8 @@ BEGIN
                 AND (@BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
                     WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
+                ) OR c.{KeyColumn} = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
                 ))
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1126,7 +1128,7 @@ BEGIN
     -- Rules 7 and 17: ancestors out of this scope that its receivers need and no window of it brings: each comes once, and
     -- what lies above it with it. Needed is what stands in the source above a row that is in scope, or that was handed out
     -- and is not in #Left of the caller to leave.
-    CREATE TABLE #Candidate (stream_id uniqueidentifier NOT NULL);
+    CREATE TABLE #Candidate (stream_id uniqueidentifier NOT NULL, IsNew int NOT NULL DEFAULT 0);
     CREATE TABLE #Needed (stream_id uniqueidentifier NOT NULL PRIMARY KEY);
     -- Renamed or moved: stamped in this window, in whatever scope.
     INSERT INTO #Candidate (stream_id)
@@ -1142,8 +1144,8 @@ BEGIN
     -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
     -- of a scope brings has all that lies above it.
     IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Scope = @Scope AND Status = N''Completed'')
-        INSERT INTO #Candidate (stream_id)
-        SELECT m.{MetadataIdColumn}
+        INSERT INTO #Candidate (stream_id, IsNew)
+        SELECT m.{MetadataIdColumn}, 1
         FROM {MetadataTable} AS m
         WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
             AND m.{MetadataIdColumn} IS NOT NULL
@@ -1186,6 +1188,10 @@ BEGIN
                     )
                     AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = c.{KeyColumn} AND l.Stays = 0)
                 )
+                -- It holds what lies above the rows below it.
+                OR (n.IsNew = 0 AND (c.{KeyColumn} = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+                )))
             )
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1595,10 +1601,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 16;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 17;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 16
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 17
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 08: removing old runs from the job database. Version 4.
+-- 08: removing old runs from the job database. Version 5.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 08_BlobDeltaJobs_Prune.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -268,10 +268,10 @@ BEGIN
     SELECT JobTable, RowsFound, RowsGone FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'08_BlobDeltaJobs_Prune.sql', 4
+SELECT N'08_BlobDeltaJobs_Prune.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql');
 GO
 SET NOEXEC OFF;

@@ -315,3 +315,27 @@ pub fn rule_17_what_left_goes_though_the_server_s_clock_went_back_since(on: &Ins
     let _ = world.run_unit(8970, A);
     assert_eq!(received(&world), [(1, false), (2, true)], "neither the row nor the folder's blob");
 }
+
+/// What lies in a folder that is excluded keeps what lies above that.
+pub fn rule_7_a_folder_above_an_excluded_one_stays_for_what_lies_below(on: &Instance) {
+    for owner in [A, B] {
+        let mut world = World::new(on);
+        let table = world.table.name.clone();
+        world.put(1, None, b"above", 10, B);
+        world.put(2, Some(1), b"excluded", 10, owner);
+        world.put(3, Some(2), b"file", 10, A);
+        world.backend.exclude_key(&table, crate::scenarios::world::key(2), "a scenario").unwrap();
+        let _ = world.run_unit(1000, A);
+        for at in [2000, 3000] {
+            let _ = world.run_unit(at, A);
+            assert_eq!((world.numbers(), left(&mut world)), (vec![], vec![]), "{owner} {at}");
+        }
+        assert_eq!(received(&world), [(1, false), (3, true)]);
+        // Whoever lost it is given it again.
+        let scope = Scope::BusinessUnit(unit(A));
+        let asked = blobdelta::backend::Asked::of(Some(scope), "a scenario");
+        world.backend.pend_key(&table, crate::scenarios::world::key(1), &asked).unwrap();
+        let _ = world.run_unit(4000, A);
+        assert_eq!(bare(&mut world), [(1, None)]);
+    }
+}

@@ -137,6 +137,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded,
     }
     left_folders {
+        rule_7_a_folder_above_an_excluded_one_stays_for_what_lies_below,
         rule_17_a_run_that_goes_back_tells_again_what_left,
         rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does,
         rule_17_a_folder_comes_bare_unless_its_stamp_went_back,

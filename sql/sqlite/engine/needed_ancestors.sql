@@ -3,9 +3,9 @@
 -- "#Left" to leave.
 INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 WITH
-Candidate (stream_id) AS (
+Candidate (stream_id, IsNew) AS (
     -- Renamed or moved: stamped in this window, in whatever scope.
-    SELECT k.stream_id
+    SELECT k.stream_id, 0
     FROM BlobDeltaShippedKey AS k
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND NOT k.IsWhole
         AND EXISTS (
@@ -16,7 +16,7 @@ Candidate (stream_id) AS (
     UNION ALL
     -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
     -- of a scope brings has all that lies above it.
-    SELECT m.{MetadataIdColumn}
+    SELECT m.{MetadataIdColumn}, 1
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         AND NOT EXISTS (
@@ -29,21 +29,21 @@ Candidate (stream_id) AS (
         )
     UNION ALL
     -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
-    SELECT d.stream_id
+    SELECT d.stream_id, 0
     FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND d.Reason = 'Deleted'
     UNION ALL
-    SELECT d.stream_id
+    SELECT d.stream_id, 0
     FROM BlobDeltaToldDeletion AS d
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion AND d.PassedByRunId IS NULL
     UNION ALL
     -- Asked for by name.
-    SELECT p.stream_id
+    SELECT p.stream_id, 0
     FROM BlobDeltaPendingKey AS p
     WHERE p.TableName = @TableName AND p.Scope = @Scope
     UNION ALL
     -- Came without the key of their parents, which are there now.
-    SELECT a.stream_id
+    SELECT a.stream_id, 0
     FROM BlobDeltaAbsentParent AS a
     CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = a.stream_id
     CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
@@ -65,6 +65,10 @@ Needed (stream_id) AS (
                     )
                     AND c.{KeyColumn} NOT IN (SELECT l.stream_id FROM "#Left" AS l WHERE NOT l.Stays)
                 )
+                -- It holds what lies above the rows below it.
+                OR (NOT n.IsNew AND (c.{KeyColumn} IS @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+                )))
             )
         )
     UNION ALL
