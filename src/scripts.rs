@@ -144,7 +144,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 28,
+        version: 29,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },

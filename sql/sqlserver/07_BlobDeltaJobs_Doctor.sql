@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 28.
+-- 07: a look at the whole deployment. Version 29.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 28)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 29)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -531,7 +531,7 @@ BEGIN
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 11 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 17
         UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 20
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 28
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 29
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 5
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 4
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 7
@@ -560,7 +560,12 @@ BEGIN
             CONCAT(N'USE master; GRANT VIEW SERVER STATE TO ', @Login));
     ELSE
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', N'open transactions', N'this login may look for them');
-    SET @Last = (SELECT MAX(RunStartedAt) FROM dbo.BlobDeltaRun);
+    -- Of runs by which a later one is bound, as usp_BlobDelta_CheckClock has them.
+    SET @Last = (
+        SELECT MAX(r.RunStartedAt) FROM dbo.BlobDeltaRun AS r
+        WHERE EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = N'Completed')
+            OR EXISTS (SELECT 1 FROM dbo.BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
+    );
     IF @Last > @Utc
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
         VALUES (N'error', N'clock', CONCAT(N'it says ', CONVERT(nvarchar(27), @Utc, 126), N'Z, before the last run''s start ', CONVERT(nvarchar(27), @Last, 126), N'Z'),
@@ -690,10 +695,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 28, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 28;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 29, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 29;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 28
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 29
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -85,14 +85,15 @@ impl Policy {
         check(signature, tag_list, signers, seconds_now()).map(Some).map_err(Distrust::Signature)
     }
 
-    /// Whether who signed a bundle may speak for what it says.
+    /// Whether who signed a bundle may speak for what it says: for the tables that it names, and for those that it says they
+    /// come from, which a replay writes.
     ///
     /// # Errors
     /// The source, or the first table, for which they may not.
     pub fn check_scope(&self, signed_by: Option<&SignedBy>, manifest: &Manifest) -> std::result::Result<(), Distrust> {
         let Some(scope) = &self.scope else { return Ok(()) };
         let Some(signed_by) = signed_by else { return Err(Distrust::NotSigned) };
-        let tables = manifest.tables.iter().map(|table| &table.name);
+        let tables = manifest.tables.iter().flat_map(|table| [&table.name, &table.source]);
         let failed = manifest.failed_tables.iter().map(|failed| &failed.table);
         scope.check(signed_by, manifest.run.source_id, tables.chain(failed)).map_err(Distrust::NotTheirs)
     }

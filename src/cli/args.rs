@@ -198,7 +198,7 @@ pub struct DeployArgs {
     #[arg(long)]
     pub copied: bool,
     /// The job database was restored from a backup: go on behind the bundles of its source in this
-    /// folder, or at this destination, that it does not know; they are verified. What they took is taken once more
+    /// folder, or at this destination, that it does not know. Every file of them is held against its hash; `verify --deep` looks at their rows. What they took is taken once more
     #[arg(long, value_name = "PLACE", conflicts_with = "copied")]
     pub adopt: Option<PathBuf>,
     /// Of the bundles that are taken over

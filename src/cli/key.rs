@@ -53,7 +53,8 @@ pub struct PendArgs {
     /// Ask the runs of this business unit alone
     #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
     business_unit: Option<Guid>,
-    /// Have runs over all business units take the row, content and all, even if no metadata names it: such a row is of no unit
+    /// Have runs over all business units take the row, content and all, even if no metadata names it: such a row is of no unit. It
+    /// has no stamp then, so that receivers keep a stamped version that they have
     #[arg(long, conflicts_with = "business_unit")]
     without_metadata: bool,
 }

@@ -15,5 +15,5 @@ mod tombstones;
 pub use deviation::{Deviation, first_of};
 pub use keys::Keys;
 pub use part_keys::{PartKeys, Wanted, each_key};
-pub use rows::{Place, RowRules, Tally, Walk};
+pub use rows::{Place, RowRules, Tally, Walk, check_version};
 pub use tombstones::{TombstoneRules, TombstoneWalk};

@@ -1,6 +1,6 @@
 //! [`RowRules`]: what holds of each row of a table.
 
-use super::deviation::Deviation as D;
+use super::deviation::{Deviation as D, first_of};
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Bundle, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
@@ -244,6 +244,19 @@ impl Walk {
         last.path.extend_from_slice(path);
         (last.depth, last.sorted_by) = (depth, sorted_by);
     }
+}
+
+/// What holds of a row or tombstone for whoever reads no more of it than its key and version: it is of a run that the bundle
+/// may have rows of, and of no later time than rule 27 lets it be.
+///
+/// # Errors
+/// Verification.
+pub fn check_version(bundle: &Bundle, table: &TableInfo, key: Guid, version: &Version) -> Result<()> {
+    first_of(bundle, |tell| {
+        check_run(bundle, key, version, tell);
+        check_times(bundle, table, key, version, tell);
+        Ok(())
+    })
 }
 
 /// A delta has rows of its own run alone; a compacted bundle has those of runs that began no later than its last.

@@ -46,6 +46,19 @@ pub fn file_number(_: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// Whether the file that a path leads to has other names beside its own (hard links).
+#[cfg(unix)]
+pub fn has_other_names(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
+}
+
+/// Nothing is known of that here.
+#[cfg(not(unix))]
+pub fn has_other_names(_: &Path) -> bool {
+    false
+}
+
 /// Whether an open file can be written by its owner alone, and that is who we are, or root.
 #[cfg(unix)]
 pub fn is_ours_alone(file: &File) -> bool {

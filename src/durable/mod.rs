@@ -20,7 +20,7 @@ mod staging;
 pub use beneath::{Beneath, Sharing, in_the_way, remove_ours};
 pub use entry::{Entry, EntryKind};
 pub use faulty::{Fault, Faulty, When};
-pub use identity::{file_number, folder_identity, is_ours_alone};
+pub use identity::{file_number, folder_identity, has_other_names, is_ours_alone};
 pub use local::{Local, keep_private, make_private};
 pub use staging::{is_abandoned, make_held, staging_base, staging_name};
 

@@ -1,6 +1,7 @@
 //! Reading the parts of a table, batch by batch.
 
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::conform::check_version;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource as _;
@@ -50,7 +51,7 @@ impl Source<'_> {
         each: &mut dyn FnMut(&BatchRows) -> Result<()>,
     ) -> Result<()> {
         for file in self.table.files_of(role) {
-            self.part(file, plan, monitor, each)
+            self.part((file, role == FileRole::Tombstones), plan, monitor, each)
                 .map_err(|error| error.table(&self.table.name).file(self.bundle.path()))?;
         }
         Ok(())
@@ -58,7 +59,7 @@ impl Source<'_> {
 
     fn part(
         &self,
-        file: &FileInfo,
+        (file, is_tombstone): (&FileInfo, bool),
         plan: &Arc<ColumnPlan>,
         monitor: &dyn Monitor,
         each: &mut dyn FnMut(&BatchRows) -> Result<()>,
@@ -71,6 +72,10 @@ impl Source<'_> {
             monitor.check()?;
             let rows = BatchRows::new(plan.clone(), batch?)?;
             found += rows.rows() as u64;
+            for row in 0..rows.rows() {
+                let (key, version) = (rows.key(row)?, rows.version(row, is_tombstone)?);
+                check_version(self.bundle, self.table, key, &version)?;
+            }
             each(&rows)?;
         }
         if Some(found) == file.rows {

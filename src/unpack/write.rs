@@ -55,6 +55,9 @@ impl Writer<'_, '_> {
     pub(super) fn row(&mut self, item: &Item<'_>) -> Result<()> {
         let Item { columns, rows, row, key, .. } = *item;
         let has_value = has_value(item)?;
+        if !has_value && content_hash(item)?.is_some() {
+            return Err(wrong(item));
+        }
         let is_directory = columns.is_directory(rows, row)?;
         if is_directory == Some(true) || (!has_value && self.tree.has(key)) {
             return self.folder(item);
@@ -164,15 +167,7 @@ impl Writer<'_, '_> {
         let Item { source, columns, rows, row, .. } = *item;
         let Some(column) = columns.blob else { return Err(Error::internal("a plan without values")) };
         let planned = &columns.plan.planned()[column];
-        let said = match planned.content_sha256 {
-            Some(_) => rows.content_sha256(row, column)?,
-            None => None,
-        };
-        let wrong = || {
-            let error = Error::verification("this value is not the one that its content hash names");
-            let error = error.table(&source.table.name).column(&planned.column.name).key(item.key);
-            error.file(source.bundle.path()).hint("do not use this bundle; verify it with --deep")
-        };
+        let said = content_hash(item)?;
         let reference = match planned.blob_ref {
             Some(_) => rows.blob_ref(row, column)?,
             None => None,
@@ -184,7 +179,7 @@ impl Writer<'_, '_> {
                 _ => return Err(Error::internal("a value of another type than its column's")),
             };
             if planned.content_sha256.is_some() && said != Some(Sha256::of(bytes)) {
-                return Err(wrong());
+                return Err(wrong(item));
             }
             file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
             self.monitor.event(Event::WorkDone { rows: 0, bytes: bytes.len() as u64 });
@@ -193,7 +188,7 @@ impl Writer<'_, '_> {
         let named = reference.strip_prefix("blob/").and_then(|name| name.strip_suffix(".zst"));
         let named = named.and_then(|name| Sha256::parse(name).ok());
         if planned.content_sha256.is_some() && said != named {
-            return Err(wrong());
+            return Err(wrong(item));
         }
         let info = source.table.blob_file(reference).ok_or_else(|| {
             let what = format!("a row names {reference:.120?}, which is not in the bundle");
@@ -204,7 +199,7 @@ impl Writer<'_, '_> {
         loop {
             self.monitor.check()?;
             // The end is given only to who read what the name says.
-            let read = value.read(&mut block).map_err(|error| wrong().caused_by(error))?;
+            let read = value.read(&mut block).map_err(|error| wrong(item).caused_by(error))?;
             if read == 0 {
                 return Ok(bytes);
             }
@@ -218,6 +213,22 @@ impl Writer<'_, '_> {
     pub(super) fn count(&self, rows: usize) {
         self.monitor.event(Event::WorkDone { rows: rows as u64, bytes: 0 });
     }
+}
+
+/// The hash that a row says its value has.
+fn content_hash(item: &Item<'_>) -> Result<Option<Sha256>> {
+    let Some(column) = item.columns.blob else { return Ok(None) };
+    match item.columns.plan.planned()[column].content_sha256 {
+        Some(_) => item.rows.content_sha256(item.row, column),
+        None => Ok(None),
+    }
+}
+
+fn wrong(item: &Item<'_>) -> Error {
+    let error = Error::verification("this value is not the one that its content hash names");
+    let column = item.columns.blob.map_or("", |column| &item.columns.plan.planned()[column].column.name);
+    let error = error.table(&item.source.table.name).column(column).key(item.key);
+    error.file(item.source.bundle.path()).hint("do not use this bundle; verify it with --deep")
 }
 
 fn has_value(item: &Item<'_>) -> Result<bool> {

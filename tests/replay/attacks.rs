@@ -164,6 +164,13 @@ pub fn attack_no_spelling_and_no_link_makes_two_targets_of_one(place: &Place) {
     // A session whose main database is named in other letters opens the one that stands.
     drop(Into { database: "DB".into(), ..into.clone() }.open().unwrap());
     assert!(!folder.join("DB.sqlite").exists());
+    // A hard link says of neither name whose the file is.
+    std::fs::hard_link(folder.join("Db.sqlite"), folder.join("Hard.sqlite")).unwrap();
+    let mut backend = into.open().unwrap();
+    for db in ["Db", "Hard"] {
+        let error = backend.resolve_target(named(db, "dbo", "Files")).unwrap_err();
+        assert!(error.kind() == Kind::Config && error.to_string().contains("hard links"), "{db}: {error}");
+    }
 }
 
 /// A link that leads to no file yet, in the place of a database: SQLite would make it where the link leads.

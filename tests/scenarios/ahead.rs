@@ -5,6 +5,7 @@ use crate::scenarios::destinations::told;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::reconcile::tombstones;
 use crate::scenarios::world::{A, B, World, key, minute};
+use blobdelta::backend::Severity;
 use blobdelta::bundle::Bundle;
 use blobdelta::engine::{self, RunReport};
 use blobdelta::error::Kind;
@@ -101,4 +102,7 @@ pub fn rule_1_a_run_that_was_yet_to_come_and_completed_nothing_refuses_no_other(
     assert!(told.contains("the server's clock says") && told.contains("start a new run"), "{told}");
     run(&mut world, 1500, None).unwrap();
     assert_eq!(world.numbers(), [2, 3, 6]);
+    let advice = world.backend.doctor().unwrap();
+    let clock = advice.iter().find(|advice| advice.subject == "clock").unwrap();
+    assert_eq!(clock.severity, Severity::Ok, "{clock:?}");
 }

@@ -3,7 +3,8 @@
 use super::session::{JOB_DATABASE, SCHEMA, Session, file_of};
 use crate::backend::check_target;
 use crate::backend::resolved::{ITS_NAME, Inside, never};
-use crate::error::Result;
+use crate::durable::has_other_names;
+use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ impl Session {
         }
         let found = TableName { db: self.first_of_file(&asked.db)?, ..asked };
         check_target(&found)?;
+        self.check_names(&found)?;
         self.inside(&found.db)?.check(&found)?;
         let what =
             "SELECT name, type FROM pragma_table_list WHERE schema = ?1 COLLATE NOCASE AND name = ?2 COLLATE NOCASE";
@@ -28,6 +30,21 @@ impl Session {
             Some((name, kind)) if kind == "table" => TableName::new(&found.db, SCHEMA, &name),
             Some((_, kind)) => Err(never(&found, &format!("a {kind}"), ITS_NAME)),
         }
+    }
+
+    /// A file with a second name may be anybody's database, and SQLite keeps its journal beside one of its names alone
+    /// (<https://www.sqlite.org/howtocorrupt.html#multiple_links_to_the_same_file>).
+    fn check_names(&self, table: &TableName) -> Result<()> {
+        let file = file_of(&self.folder, &table.db)?;
+        if !has_other_names(&file) {
+            return Ok(());
+        }
+        Err(Error::config(
+            "the file of this database has other names (hard links), so it may be another one's database",
+        )
+        .table(table)
+        .file(&file)
+        .hint("replay into a database of its own; a copy has one name: cp it, and remove the link"))
     }
 
     /// The first of the attached databases that are one file with this one.

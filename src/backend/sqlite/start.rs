@@ -83,10 +83,10 @@ impl Session {
         Ok(false)
     }
 
-    /// Rule 1: a clock that stands before the last run's start by more than the buffer. A run that completed no table, and
+    /// The run that started last, by its own clock, of those by which a later one is bound. A run that completed no table, and
     /// has no bundle, moved nothing; but one that is gone on with would.
-    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime, resumed: Option<Guid>) -> Result<()> {
-        let last: Option<(Guid, Timestamp)> = self.query_optional(
+    pub(super) fn last_that_binds(&self, resumed: Option<Guid>) -> Result<Option<(Guid, Timestamp)>> {
+        self.query_optional(
             "SELECT r.RunId, r.RunStartedAt FROM BlobDeltaRun AS r
              WHERE r.RunId = ?1
                 OR EXISTS (SELECT 1 FROM BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = 'Completed')
@@ -94,7 +94,12 @@ impl Session {
              ORDER BY r.RunStartedAt DESC LIMIT 1",
             [resumed],
             |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        )
+    }
+
+    /// Rule 1: a clock that stands before the last run's start by more than the buffer.
+    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime, resumed: Option<Guid>) -> Result<()> {
+        let last = self.last_that_binds(resumed)?;
         let buffer = tables.iter().map(|table| table.safety_buffer_minutes).min().unwrap_or(0);
         match last {
             Some((run, started)) if now.utc < started.minus_minutes(buffer) => Err(Error::config(format!(

@@ -69,7 +69,7 @@ impl Session {
 
     fn clock_advice(&mut self) -> Result<Advice> {
         let now = self.server_time().utc;
-        let last = self.recent_runs(1)?.first().map(|run| run.started_at.utc);
+        let last = self.last_that_binds(None)?.map(|(_, started)| started);
         Ok(match last {
             Some(last) if last > now => advice(
                 Severity::Error,

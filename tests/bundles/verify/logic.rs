@@ -4,7 +4,8 @@
 use super::made::{self, Content, Made, Row, key};
 use blobdelta::backend::{Connection, OpenOptions};
 use blobdelta::bundle::manifest::{Manifest, ScopeText};
-use blobdelta::bundle::{Access, Bundle, Container};
+use blobdelta::bundle::signature::{SignedBy, SignerScope};
+use blobdelta::bundle::{Access, Bundle, Container, Distrust, Policy};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
@@ -12,6 +13,7 @@ use blobdelta::model::id::{Guid, KeyOrder};
 use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::unpack::{UnpackOptions, unpack};
 use blobdelta::verify::FindingKind as K;
 use blobdelta::verify::{FindingKind, Level, Options, Report, Severity, verify, verify_with};
 use std::collections::BTreeSet;
@@ -68,6 +70,35 @@ fn is_applied(made: &Made, is_good: bool) {
     }
 }
 
+/// What an unpacking reads of a row is held too: whose it is, when, and its value.
+const OF_WHAT_IS_UNPACKED: [FindingKind; 4] = [K::WrongRun, K::InTheFuture, K::WrongContentHash, K::BadBlob];
+
+fn is_unpacked(made: &Made, is_good: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = UnpackOptions::new(folder.path().join("files"));
+    options.latest = true;
+    let done = unpack(&[made.write(folder.path())], &options, &Local, &Silent, &mut |_| ());
+    match done {
+        Ok(_) => assert!(is_good, "unpack took it"),
+        Err(error) => assert!(!is_good && error.kind() == Kind::Verification, "unpack: {error}"),
+    }
+}
+
+/// A table is written as what it comes from is called, whatever name it is configured under.
+#[test]
+fn attack_a_signer_speaks_for_no_table_that_is_written_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = Bundle::open(&Made::sample().write(folder.path())).unwrap();
+    let mut manifest = bundle.manifest().clone();
+    let line = format!("me * {}\n", manifest.tables[0].name);
+    let policy = Policy { scope: Some(SignerScope::parse(line.as_bytes()).unwrap()), ..Policy::default() };
+    let signed_by = SignedBy { principals: "me".into(), fingerprint: "SHA256:abc".into() };
+    assert_eq!(policy.check_scope(Some(&signed_by), &manifest), Ok(()));
+    manifest.tables[0].source.table = "Another".into();
+    let refused = policy.check_scope(Some(&signed_by), &manifest).unwrap_err();
+    assert!(matches!(&refused, Distrust::NotTheirs(why) if why.contains("Another")), "{refused:?}");
+}
+
 /// Whoever signs vouches for all of it: what rows say of each other is looked at before a compaction is signed.
 #[test]
 fn attack_a_compaction_signs_nothing_that_a_deep_verification_rejects() {
@@ -118,6 +149,9 @@ fn expect(change: impl FnOnce(&mut Made), due: &[FindingKind]) {
     assert!(report.findings.iter().all(|finding| finding.severity == Severity::Error && finding.file.is_some()));
     if !due.iter().any(|kind| OF_ALL_ROWS.contains(kind)) {
         is_applied(&made, due.is_empty());
+    }
+    if due.iter().all(|kind| OF_WHAT_IS_UNPACKED.contains(kind)) {
+        is_unpacked(&made, due.is_empty());
     }
 }
 
