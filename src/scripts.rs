@@ -300,7 +300,7 @@ pub mod sqlite {
     /// What the slice holds, counted.
     pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
     /// Runs that nothing needs any more.
-    pub const PRUNE_DOOMED: &str = include_str!("../sql/sqlite/engine/prune_doomed.sql");
+    pub const PRUNE_EXPIRED: &str = include_str!("../sql/sqlite/engine/prune_expired.sql");
     /// From when on each table's logged deletions stay.
     pub const PRUNE_DELETIONS: &str = include_str!("../sql/sqlite/engine/prune_deletions.sql");
     /// Whom a table's logged deletions have to have been told.

@@ -154,7 +154,10 @@ impl<'b> RowRules<'b> {
         };
         if said != found {
             let name = &batch.plan().columns()[column].name;
-            let detail = format!("column {name}, key {key}: {said:?} is said, the value is {found:?}");
+            let shown = |digest: Option<Sha256>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+            let (said, found) = (shown(said), shown(found));
+            let detail =
+                format!("column {name}, key {key}: the hash that is said is {said}, that of the value {found}");
             tell(D::WrongContentHash, detail);
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::bundle::Bundle;
-use blobdelta::engine::RunReport;
+use blobdelta::engine::{RunOptions, RunReport};
 use blobdelta::error::Kind;
 use blobdelta::model::run::{RunRequest, Scope, Status, TableCounts};
 use blobdelta::model::slice::{Deletion, DeletionReason};
@@ -155,17 +155,23 @@ pub fn rule_21_what_leaves_is_accepted_by_name(on: &Instance) {
     assert_eq!(counts(&world.run_unit(3000, A)).tombstones, 10, "of so few nothing can be said");
 }
 
+/// 40 rows of A that a scope was handed, and a filter by which they are out of it: it is still to be saved.
+fn misfiltered(on: &Instance, letter: Option<u8>) -> (World, RunOptions) {
+    let mut world = World::new(on);
+    put_many(&mut world, 1..41, 10);
+    let mut options = world.options();
+    options.request.scope = Scope::from(letter.map(unit));
+    world.at(1000);
+    world.run_with(&options).unwrap();
+    world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+    (world, options)
+}
+
 /// A log that is written under a wrong filter, as `reconcile --log-deletions` or a DBA would, says what the engine is refused
 /// to say by itself; a log of what is in scope again says nothing.
 pub fn rule_21_what_a_log_says_left_a_scope_is_no_more_believed_than_what_the_metadata_say(on: &Instance) {
     for letter in [None, Some(A)] {
-        let mut world = World::new(on);
-        put_many(&mut world, 1..41, 10);
-        let mut options = world.options();
-        options.request.scope = Scope::from(letter.map(unit));
-        world.at(1000);
-        world.run_with(&options).unwrap();
-        world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+        let (mut world, options) = misfiltered(on, letter);
         world.backend.save_table(&world.table.clone()).unwrap();
         for number in 1..31 {
             let of = Deletion {
@@ -218,13 +224,7 @@ pub fn rule_21_less_than_half_of_what_all_units_have_may_leave_by_a_log(on: &Ins
 /// Deletions that are logged under a wrong filter are of rows that stand, though they are in no scope by it.
 pub fn rule_21_what_stands_out_of_scope_was_not_deleted(on: &Instance) {
     for letter in [None, Some(A)] {
-        let mut world = World::new(on);
-        put_many(&mut world, 1..41, 10);
-        let mut options = world.options();
-        options.request.scope = Scope::from(letter.map(unit));
-        world.at(1000);
-        world.run_with(&options).unwrap();
-        world.table.metadata_filter = Some(format!("BusinessUnit={}", unit(B)));
+        let (mut world, options) = misfiltered(on, letter);
         world.table.accepted_left_percent = 100;
         world.backend.save_table(&world.table.clone()).unwrap();
         (1..31).for_each(|number| world.log_deletion(number, 1500));

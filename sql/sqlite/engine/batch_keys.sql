@@ -1,6 +1,6 @@
 -- The next keys of step 1 or 3 by number, and what is asked of their rows before they are copied:
--- whether it was asked for even if no metadata names it, where the row is, the path of the parent, the bytes of its large values, and whether one of them is
--- copied in pieces.
+-- whether it was asked for even if no metadata names it, where the row is, the path of the parent, the bytes of
+-- its large values, and whether one of them is copied in pieces.
 -- A row is looked for where it was found when its key was queued, and by its key where another stands
 -- there now, or none, or nobody knows. A plus keeps SQLite from the index over keys.
 SELECT

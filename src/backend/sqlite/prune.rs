@@ -144,7 +144,7 @@ impl Session {
             ("@RunningSince", days_ago(LONGEST_RUN_DAYS)),
             ("@Limit", Value::Integer(limit)),
         ];
-        self.run_script("prune_doomed", scripts::sqlite::PRUNE_DOOMED, &parameters)?;
+        self.run_script("prune_expired", scripts::sqlite::PRUNE_EXPIRED, &parameters)?;
         Ok(())
     }
 

@@ -267,6 +267,7 @@ fn every_parent_is_there_or_listed() {
 fn attack_values_that_belie_their_hashes_are_found() {
     expect(|made| made.row(7).content = Content::WrongHash(vec![7; 5000]), &[K::WrongContentHash]);
     expect(|made| made.row(7).content = Content::Nowhere, &[K::BadBlob]);
+    expect(|made| made.row(7).content = Content::Taken(vec![7; 50]), &[K::WrongContentHash]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Bundles made by hand.
 
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::nullif;
 use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
@@ -58,6 +60,8 @@ pub enum Content {
     WrongHash(Vec<u8>),
     /// In a file of `blob/` that is not there.
     Nowhere,
+    /// Taken out of its row, with its hash left there.
+    Taken(Vec<u8>),
 }
 
 #[derive(Clone, Debug)]
@@ -216,7 +220,7 @@ impl Made {
                     builder.resolve_large(slot, &reference, sha).unwrap();
                 }
             }
-            parts.write(&builder.finish().unwrap()).unwrap();
+            parts.write(&without_taken(&builder.finish().unwrap(), rows)).unwrap();
         }
         parts.finish().unwrap()
     }
@@ -319,6 +323,15 @@ impl Made {
     }
 }
 
+/// The batch of these rows, without the values that were taken out.
+fn without_taken(batch: &RecordBatch, rows: &[Row]) -> RecordBatch {
+    let is_taken: BooleanArray = rows.iter().map(|row| Some(matches!(row.content, Content::Taken(_)))).collect();
+    let at = batch.schema().index_of("file_stream").unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[at] = nullif(&columns[at], &is_taken).unwrap();
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
 pub fn columns() -> Vec<Column> {
     let mut columns = vec![
         Column::new("stream_id", SqlType::UniqueIdentifier, false),
@@ -337,7 +350,7 @@ fn plan() -> Arc<ColumnPlan> {
 fn push(builder: &mut BatchBuilder, row: &Row, unit: Option<Guid>) {
     let content = match &row.content {
         Content::Null => Cell::Null,
-        Content::Inline(bytes) => Cell::Bytes(bytes),
+        Content::Inline(bytes) | Content::Taken(bytes) => Cell::Bytes(bytes),
         Content::Blob(bytes) | Content::WrongHash(bytes) => Cell::Large(bytes.len() as u64),
         Content::Nowhere => Cell::Large(1),
     };
