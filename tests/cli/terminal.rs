@@ -24,7 +24,8 @@ fn on_terminal(world: &World, columns: u16, args: &[&str], environment: &[(&str,
     tcsetwinsize(&terminal, Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
     command.args(args).current_dir(world.path("")).env("BLOBDELTA_CONNECTION", world.connection());
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    // On a build machine `CI` alone makes every terminal one with colours.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI"] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm").envs(environment.iter().copied());
