@@ -1,4 +1,4 @@
-//! [`SeenKeys`]: which keys came already, out of more than fit into memory.
+//! [`SeenKeys`]: which keys came already, each with a small number, out of more than fit into memory.
 
 use super::sqlite;
 use crate::error::Result;
@@ -6,11 +6,29 @@ use crate::model::id::Guid;
 
 /// See the module's text.
 pub trait SeenKeys: Send {
-    /// Takes keys, and gives the first of them that was there before, or comes twice among them.
+    /// Takes keys, and gives the first of them that was there before, or comes twice among them; that one keeps its number.
     ///
     /// # Errors
     /// Database.
-    fn add(&mut self, keys: &[Guid]) -> Result<Option<Guid>>;
+    fn add(&mut self, keys: &[(Guid, i16)]) -> Result<Option<Guid>>;
+
+    /// The number of a key, if it came.
+    ///
+    /// # Errors
+    /// Database.
+    fn get(&mut self, key: Guid) -> Result<Option<i16>>;
+
+    /// Gives a key that came another number.
+    ///
+    /// # Errors
+    /// Database.
+    fn set(&mut self, key: Guid, number: i16) -> Result<()>;
+
+    /// Some key of this number.
+    ///
+    /// # Errors
+    /// Database.
+    fn any_of(&mut self, number: i16) -> Result<Option<Guid>>;
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names. It takes some 40 bytes

@@ -1,23 +1,27 @@
-//! The first pass: the rank and the parent of every version, and nothing else.
+//! The first pass: the rank and the parent of every version, and no value. All rows of each bundle are held against its
+//! manifest and against each other, also those that are not kept.
 
 use super::inputs::Parts;
 use crate::backend::{VersionEntry, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
-use crate::conform::{Keys, first_of};
+use crate::conform::{
+    Closure, Deviation, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of, plan_without_values,
+};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::column::{DELTA_DEPTH, DELTA_MODIFIED_ON, DELTA_PARENT_KEY};
+use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
 use crate::monitor::{Event, Monitor};
 use std::sync::Arc;
+
+/// Holds a batch against what is said of it.
+type Hold<'h> = dyn FnMut(&BatchRows, &mut dyn FnMut(Deviation, String)) -> Result<()> + 'h;
 
 /// Puts every version of a table into the store.
 pub(super) fn survey(parts: &Parts<'_>, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
     for (input, (bundle, table)) in (0_u32..).zip(parts) {
         let mut survey = Survey { bundle, table, input, versions, monitor };
-        for role in [FileRole::Rows, FileRole::Tombstones] {
-            survey.files(role).map_err(|error| error.file(bundle.path()))?;
-        }
+        survey.table().map_err(|error| error.file(bundle.path()))?;
     }
     Ok(())
 }
@@ -31,35 +35,44 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn files(&mut self, role: FileRole) -> Result<()> {
-        let plan = Arc::new(self.plan(role)?);
-        let (mut place, mut keys) = (0, Keys::default());
-        for file in self.table.files_of(role) {
-            self.file(file, &plan, &mut place, &mut keys)?;
-        }
-        Ok(())
+    fn table(&mut self) -> Result<()> {
+        let (bundle, table) = (self.bundle, self.table);
+        let (mut closure, mut walk) = (Closure::new(table), Walk::default());
+        self.role(FileRole::AbsentParents, ColumnPlan::absent_parents()?, &mut |batch, tell| {
+            closure.absent(batch, tell)
+        })?;
+        self.role(FileRole::Rows, plan_without_values(table)?, &mut |batch, tell| {
+            closure.rows(batch, tell)?;
+            closure.settle(tell)?;
+            RowRules::new(bundle, table, batch.plan())?.batch(batch, &mut walk, tell)
+        })?;
+        first_of(bundle, |tell| {
+            walk.tally.check(&table.counts, tell);
+            closure.finish(tell)
+        })?;
+        let (rules, mut walk) = (TombstoneRules::new(bundle, table), TombstoneWalk::default());
+        self.role(FileRole::Tombstones, ColumnPlan::tombstones(&table.key_column)?, &mut |batch, tell| {
+            (0..batch.rows()).try_for_each(|row| rules.tombstone((batch, row), &mut walk, tell))
+        })
     }
 
-    fn plan(&self, role: FileRole) -> Result<ColumnPlan> {
-        if role == FileRole::Tombstones {
-            return ColumnPlan::tombstones(&self.table.key_column);
-        }
-        let named = [Some(&self.table.key_column), self.table.parent_path_column.as_ref()];
-        let is_needed = |name: &String| {
-            [DELTA_MODIFIED_ON, DELTA_DEPTH, DELTA_PARENT_KEY].contains(&name.as_str()) || named.contains(&Some(name))
-        };
-        let columns: Vec<_> =
-            self.table.model_columns()?.into_iter().filter(|column| is_needed(&column.name)).collect();
-        ColumnPlan::rows(&columns, &self.table.key_column)
+    /// Holds all of one role, and puts it into the store.
+    fn role(&mut self, role: FileRole, plan: ColumnPlan, hold: &mut Hold<'_>) -> Result<()> {
+        let (plan, mut place) = (Arc::new(plan), 0);
+        self.table.files_of(role).try_for_each(|file| self.file(file, &plan, &mut place, hold))
     }
 
-    fn file(&mut self, file: &FileInfo, plan: &Arc<ColumnPlan>, place: &mut u64, keys: &mut Keys) -> Result<()> {
+    fn file(&mut self, file: &FileInfo, plan: &Arc<ColumnPlan>, place: &mut u64, hold: &mut Hold<'_>) -> Result<()> {
         let checked = self.bundle.check_file(file, self.monitor)?;
         let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let read = PartRead { columns: Some(names), ..PartRead::default() };
         for batch in self.bundle.open_part(checked, &read)? {
+            self.monitor.check()?;
             let rows = BatchRows::new(plan.clone(), batch?)?;
-            first_of(self.bundle, |tell| keys.add(&rows.keys()?, tell))?;
+            first_of(self.bundle, |tell| hold(&rows, tell))?;
+            if file.role == FileRole::AbsentParents {
+                continue;
+            }
             let entries = (0..rows.rows())
                 .zip(*place..)
                 .map(|(row, place)| self.entry(&rows, row, place, file.role == FileRole::Tombstones))
@@ -67,7 +80,6 @@ impl Survey<'_> {
             self.versions.add(&entries)?;
             *place += entries.len() as u64;
             self.monitor.event(Event::WorkDone { rows: entries.len() as u64, bytes: 0 });
-            self.monitor.check()?;
         }
         Ok(())
     }

@@ -20,6 +20,14 @@ pub enum Deviation {
     WrongUnit,
     /// A time is later than any can be (rule 27).
     InTheFuture,
+    /// Rows are not as many as the manifest's counts say, by step or kind.
+    WrongCount,
+    /// A parent is neither in the bundle nor listed as absent.
+    MissingParent,
+    /// A row is not deeper than its parent.
+    WrongDepth,
+    /// A row is listed as one without parent, and is not there; or a parent as absent, and is.
+    WrongAbsentParent,
 }
 
 /// Runs what says deviations, and makes an error of the first.

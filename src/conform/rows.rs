@@ -6,10 +6,10 @@ use crate::bundle::{Bundle, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_COLUMNS, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::model::run::{Scope, Step};
+use crate::model::run::{Scope, Step, TableCounts};
 use crate::model::version::Version;
 use std::borrow::Cow;
 
@@ -41,6 +41,37 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Says where rows are not as many as the manifest counts; those before the window deviate otherwise.
+    pub fn check(&self, said: &TableCounts, tell: &mut dyn FnMut(D, String)) {
+        for (deviation, what, found, said) in self.counted(said) {
+            if found != said {
+                tell(deviation, format!("{found} {what}, where the manifest says {said}"));
+            }
+        }
+    }
+
+    /// Says where they are more already.
+    fn check_so_far(&self, said: &TableCounts, tell: &mut dyn FnMut(D, String)) {
+        for (deviation, what, found, said) in self.counted(said) {
+            if found > said {
+                tell(deviation, format!("{found} {what} and more, where the manifest says {said}"));
+            }
+        }
+    }
+
+    fn counted(&self, said: &TableCounts) -> [(D, &'static str, u64, u64); 6] {
+        [
+            (D::WrongCount, "rows of no step", self.steps[0], 0),
+            (D::WrongCount, "rows of step 1", self.steps[1], said.roots),
+            (D::WrongCount, "rows of step 2", self.steps[2], said.missing_parents),
+            (D::WrongCount, "rows of step 3", self.steps[3], said.children),
+            (D::WrongCount, "early rows", self.early, said.early),
+            (D::OutsideWindow, "rows before the window", self.late, said.late),
+        ]
+    }
+}
+
 /// How far rows were looked at, one after the other.
 #[derive(Default)]
 pub struct Walk {
@@ -50,6 +81,19 @@ pub struct Walk {
     pub last: Option<Place>,
     /// Rows of each kind.
     pub tally: Tally,
+}
+
+/// The columns of a table that its rows are held against each other by, and none of values: key, paths, and the format's own.
+///
+/// # Errors
+/// As [`ColumnPlan::rows`].
+pub fn plan_without_values(table: &TableInfo) -> Result<ColumnPlan> {
+    let named = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
+    let is_own = |name: &str| DELTA_COLUMNS.iter().any(|(own, ..)| *own == name);
+    let columns = table.model_columns()?.into_iter();
+    let columns: Vec<_> =
+        columns.filter(|column| named.contains(&Some(&column.name)) || is_own(&column.name)).collect();
+    ColumnPlan::rows(&columns, &table.key_column)
 }
 
 /// What holds of each row of a table; shared by those who look at its rows side by side.
@@ -65,7 +109,7 @@ pub struct RowRules<'b> {
 }
 
 impl<'b> RowRules<'b> {
-    /// Those of a table, for batches of a plan of all its columns.
+    /// Those of a table, for batches of a plan of all its columns; or of [`plan_without_values`], which say nothing of values.
     ///
     /// # Errors
     /// Verification: the table lacks columns of the format.
@@ -129,11 +173,7 @@ impl<'b> RowRules<'b> {
     /// As [`RowRules::row`].
     pub fn batch(&self, batch: &BatchRows, walk: &mut Walk, tell: &mut dyn FnMut(D, String)) -> Result<()> {
         (0..batch.rows()).try_for_each(|row| self.row((batch, row), walk, tell))?;
-        let counts = &self.table.counts;
-        if walk.tally.late > counts.late || walk.tally.early > counts.early {
-            let detail = "more rows lie outside of the window than the manifest says";
-            tell(D::OutsideWindow, detail.to_owned());
-        }
+        walk.tally.check_so_far(&self.table.counts, tell);
         Ok(())
     }
 

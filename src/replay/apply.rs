@@ -2,9 +2,9 @@
 
 use super::gap::{Gap, noted};
 use super::options::{ReplayOptions, TableOutcome};
-use crate::backend::{Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
-use crate::conform::{Keys, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of};
+use crate::conform::{Closure, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of, plan_without_values};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -98,23 +98,37 @@ impl<'b> Applier<'b> {
             gap: whence.0.map(Gap::to_string),
             told: Vec::new(),
         };
-        let is_due = |file: &&FileInfo| {
-            matches!(file.role, FileRole::Rows | FileRole::Tombstones)
-                && !ledger.get(&file.path).is_some_and(|entry| entry.complete)
-        };
-        let due: Vec<&FileInfo> = self.table.files.iter().filter(is_due).collect();
-        let mut held = Held::default();
-        self.each_checked(&due, monitor, |file, checked| {
-            let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
-            match file.role {
-                FileRole::Tombstones => {
-                    self.tombstones(backend, (file, checked), from, (&mut held, &mut done), monitor)
+        let is_of_rows = |file: &&FileInfo| matches!(file.role, FileRole::Rows | FileRole::Tombstones);
+        let absent = self.table.files_of(FileRole::AbsentParents);
+        let parts: Vec<&FileInfo> = absent.chain(self.table.files.iter().filter(is_of_rows)).collect();
+        let is_applied = |file: &FileInfo| ledger.get(&file.path).is_some_and(|entry| entry.complete);
+        let is_due = parts.iter().any(|file| file.role != FileRole::AbsentParents && !is_applied(file));
+        if is_due || !self.is_noted(backend)? {
+            let mut held = Held::new(self.table);
+            self.each_checked(&parts, monitor, |file, checked| {
+                let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
+                match file.role {
+                    FileRole::AbsentParents => self.absent_parents(checked, &mut held),
+                    // Each row is held against all that stand before it.
+                    FileRole::Rows if is_applied(file) => self.applied_rows(checked, &mut held, monitor),
+                    FileRole::Rows => self.rows(backend, (file, checked), from, (&mut held, &mut done), monitor),
+                    _ => self.tombstones(backend, (file, checked), from, (&mut held, &mut done), monitor),
                 }
-                _ => self.rows(backend, (file, checked), from, (&mut held, &mut done), monitor),
-            }
-        })?;
+            })?;
+            first_of(self.bundle, |tell| {
+                held.rows.tally.check(&self.table.counts, tell);
+                held.closure.finish(tell)
+            })?;
+        }
         backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence))?;
         Ok(done)
+    }
+
+    /// Whether the target notes that all of it was applied, and so that all of it was held against its manifest.
+    fn is_noted(&self, backend: &mut dyn Backend) -> Result<bool> {
+        let root = self.bundle.root_sha256();
+        let is_it = |noted: &AppliedBundle| noted.root_sha256 == root && noted.within.is_none();
+        Ok(backend.applied_bundles(&self.spec)?.iter().any(is_it))
     }
 
     /// Goes through parts, each checked; the next is hashed on another thread while one is applied.
@@ -136,7 +150,7 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut Held, &mut TableOutcome),
+        (held, done): (&mut Held<'_>, &mut TableOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let (mut place, mut skip) = (Place::after(from, file), from);
@@ -158,15 +172,31 @@ impl<'b> Applier<'b> {
         place.check_end()
     }
 
+    fn absent_parents(&self, checked: CheckedFile, held: &mut Held<'_>) -> Result<()> {
+        let plan = Arc::new(ColumnPlan::absent_parents()?);
+        self.open(checked, &plan)?.each(|batch| {
+            let batch = BatchRows::new(plan.clone(), batch)?;
+            first_of(self.bundle, |tell| held.closure.absent(&batch, tell))
+        })
+    }
+
+    /// The rows of a part that was applied by a replay that did not come to its end; their values were held against the
+    /// manifest then.
+    fn applied_rows(&self, checked: CheckedFile, held: &mut Held<'_>, monitor: &dyn Monitor) -> Result<()> {
+        let plan = Arc::new(plan_without_values(self.table)?);
+        let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let read = PartRead { columns: Some(names), ..PartRead::default() };
+        self.bundle.open_part(checked, &read)?.each(|batch| {
+            monitor.check()?;
+            held.hold((self.bundle, self.table), &BatchRows::new(plan.clone(), batch)?)
+        })
+    }
+
     /// The rows of a batch that are not applied yet. All of it are held against what the manifest says, on the
     /// thread that decodes them.
-    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut Held) -> Result<Option<BatchRows>> {
+    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut Held<'_>) -> Result<Option<BatchRows>> {
         let rows = self.with_sizes(batch.clone())?;
-        let rules = RowRules::new(self.bundle, self.table, &self.plan)?;
-        first_of(self.bundle, |tell| {
-            held.keys.add(&rows.keys()?, tell)?;
-            rules.batch(&rows, &mut held.rows, tell)
-        })?;
+        held.hold((self.bundle, self.table), &rows)?;
         match left_of(batch, skip) {
             Some(left) if left.num_rows() == rows.rows() => Ok(Some(rows)),
             Some(left) => self.with_sizes(left).map(Some),
@@ -189,7 +219,7 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut Held, &mut TableOutcome),
+        (held, done): (&mut Held<'_>, &mut TableOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
@@ -245,12 +275,27 @@ impl<'b> Applier<'b> {
     }
 }
 
-/// How far the rows of a table were held against its manifest.
-#[derive(Default)]
-struct Held {
-    keys: Keys,
+/// How far the rows of a table were held against its manifest, and against each other.
+struct Held<'t> {
+    closure: Closure<'t>,
     rows: Walk,
     tombstones: TombstoneWalk,
+}
+
+impl<'t> Held<'t> {
+    fn new(table: &'t TableInfo) -> Self {
+        Self { closure: Closure::new(table), rows: Walk::default(), tombstones: TombstoneWalk::default() }
+    }
+
+    /// Holds the next rows, before anything is done with them.
+    fn hold(&mut self, (bundle, table): (&Bundle, &TableInfo), rows: &BatchRows) -> Result<()> {
+        let rules = RowRules::new(bundle, table, rows.plan())?;
+        first_of(bundle, |tell| {
+            self.closure.rows(rows, tell)?;
+            self.closure.settle(tell)?;
+            rules.batch(rows, &mut self.rows, tell)
+        })
+    }
 }
 
 /// What is left of a batch, of which so many rows are to be left out.

@@ -107,7 +107,7 @@ pub enum FindingKind {
     MissingParent,
     /// A row is not deeper than its parent.
     WrongDepth,
-    /// A row is listed as one without parent, and is not there.
+    /// A row is listed as one without parent, and is not there; or a parent as absent, and is.
     WrongAbsentParent,
 }
 
@@ -121,6 +121,10 @@ impl From<Deviation> for FindingKind {
             Deviation::WrongRun => Self::WrongRun,
             Deviation::WrongUnit => Self::WrongUnit,
             Deviation::InTheFuture => Self::InTheFuture,
+            Deviation::WrongCount => Self::WrongCount,
+            Deviation::MissingParent => Self::MissingParent,
+            Deviation::WrongDepth => Self::WrongDepth,
+            Deviation::WrongAbsentParent => Self::WrongAbsentParent,
         }
     }
 }

@@ -177,20 +177,9 @@ impl<'a> Pass<'a> {
 
     fn finish(self) {
         let path = data_path(self.look.table);
-        let (counts, steps) = (&self.look.table.counts, self.tally.steps);
-        let kinds = [
-            (K::WrongCount, "rows of step 1", steps[1], counts.roots),
-            (K::WrongCount, "rows of step 2", steps[2], counts.missing_parents),
-            (K::WrongCount, "rows of step 3", steps[3], counts.children),
-            (K::WrongCount, "early rows", self.tally.early, counts.early),
-            (K::OutsideWindow, "rows before the window", self.tally.late, counts.late),
-        ];
-        for (kind, what, found, said) in kinds {
-            if found != said {
-                let detail = format!("{found} {what}, where the manifest says {said}");
-                self.report.add(Finding::new(kind, Some(&path), detail));
-            }
-        }
+        self.tally.check(&self.look.table.counts, &mut |deviation, detail| {
+            self.report.add(Finding::new(deviation.into(), Some(&path), detail));
+        });
         for (reference, _) in self.look.blobs.iter().filter(|(_, used)| !used.load(Ordering::Relaxed)) {
             let blob = format!("{path}/{reference}");
             self.report.add(Finding::new(K::UnusedBlob, Some(&blob), "no row names this value"));

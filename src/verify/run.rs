@@ -17,8 +17,8 @@ pub struct Options {
     pub level: Level,
     /// What opens an encrypted archive, and who has to vouch for the bundle.
     pub access: Access,
-    /// Keys that are held at a time; the default of a million takes some 100 MB.
-    pub keys_per_pass: u64,
+    /// Keys that are held in memory, at most, with more of them in a temporary file; a million take some 40 MB.
+    pub keys_in_memory: usize,
     /// Files that are hashed, and row groups that are decoded, at once, at most.
     pub threads: usize,
 }
@@ -26,7 +26,7 @@ pub struct Options {
 impl Options {
     /// As far as `level` says, and the defaults.
     pub fn new(level: Level) -> Self {
-        Self { level, access: Access::default(), keys_per_pass: 1_000_000, threads: threads() }
+        Self { level, access: Access::default(), keys_in_memory: 1_000_000, threads: threads() }
     }
 }
 
@@ -104,7 +104,7 @@ fn check_rows(checked: &Checked<'_>, options: &Options, report: &mut Report, mon
             continue;
         }
         if rows::check(checked, table, options.threads.max(1), report, monitor)? {
-            closure::check(checked, table, options.keys_per_pass, report, monitor)?;
+            closure::check(checked, table, options.keys_in_memory, report, monitor)?;
         }
     }
     Ok(())

@@ -1,0 +1,198 @@
+//! [`Closure`]: what the rows of a table say of each other (rule 7): one row a key, every parent there or listed as
+//! absent, a parent above its child.
+//!
+//! Rows stand in the order (depth, path, key), so a parent has come before its children: whoever applies rows looks at each
+//! batch before it is written ([`Closure::settle`]); whoever collects what is wrong lets a parent come later. Of each
+//! key its depth is held, in a temporary file where they are many.
+
+use super::deviation::Deviation as D;
+use super::keys::Keys;
+use crate::bundle::TableInfo;
+use crate::convert::{BatchRows, ColumnPlan};
+use crate::error::{Error, Result};
+use crate::model::cell::{Cell, RowSource as _};
+use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
+use crate::model::id::Guid;
+use std::collections::BTreeMap;
+
+/// Parents that are awaited at once; of more than so many, each is told at once.
+const MOST_AWAITED: usize = 10_000;
+/// Numbers of rows that are listed as without parent.
+const LISTED: i16 = 0;
+const CAME: i16 = 1;
+
+/// See the module's text.
+pub struct Closure<'t> {
+    table: &'t TableInfo,
+    /// Of each row its depth.
+    depths: Keys,
+    absent_children: Keys,
+    absent_parents: Keys,
+    /// What the list of absent parents is sorted by, so far.
+    last_absent: Option<[u8; 16]>,
+    /// The parent that was looked for last: rows of one folder mostly stand together.
+    last_parent: Option<(Guid, i16)>,
+    /// Parents that did not come yet, each with its highest child.
+    awaited: BTreeMap<Guid, (i16, Guid)>,
+}
+
+/// Where the columns of a batch stand.
+struct Columns {
+    depth: usize,
+    parent: usize,
+    parent_path: Option<usize>,
+}
+
+impl<'t> Closure<'t> {
+    /// Of a table, of which nothing came yet.
+    pub fn new(table: &'t TableInfo) -> Self {
+        Self::with([Keys::default(), Keys::default(), Keys::default()], table)
+    }
+
+    /// The same, with so many keys in memory, at most, three times.
+    pub fn holding(table: &'t TableInfo, most: usize) -> Self {
+        Self::with([Keys::holding(most), Keys::holding(most), Keys::holding(most)], table)
+    }
+
+    fn with([depths, absent_children, absent_parents]: [Keys; 3], table: &'t TableInfo) -> Self {
+        let (last_absent, last_parent, awaited) = (None, None, BTreeMap::new());
+        Self { table, depths, absent_children, absent_parents, last_absent, last_parent, awaited }
+    }
+
+    /// Takes the next of the table's absent parents; all of them come before any row.
+    ///
+    /// # Errors
+    /// Verification: values that none can have; Database: the temporary file failed.
+    pub fn absent(&mut self, batch: &BatchRows, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        let (mut children, mut parents) = (Vec::new(), Vec::new());
+        for row in 0..batch.rows() {
+            let child = batch.key(row)?;
+            let sorted_by = self.table.key_order.sort_key(child);
+            if self.last_absent.is_some_and(|last| last >= sorted_by) {
+                let detail = format!("the absent parent of key {child} does not stand after the one before it");
+                tell(D::OutOfOrder, detail);
+            }
+            self.last_absent = Some(sorted_by);
+            children.push((child, LISTED));
+            if let Cell::Guid(parent) = batch.cell(row, 1)? {
+                parents.push((parent, LISTED));
+            }
+        }
+        self.absent_children.add(&children)?;
+        self.absent_parents.add(&parents).map(drop)
+    }
+
+    /// Takes the next rows. The batch has the columns of [`super::plan_without_values`], or more, or of them
+    /// key, parent path, depth and parent key.
+    ///
+    /// # Errors
+    /// As [`Closure::absent`].
+    pub fn rows(&mut self, batch: &BatchRows, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        let columns = Columns::of(batch.plan(), self.table)?;
+        let depths = (0..batch.rows()).map(|row| Ok((batch.key(row)?, columns.depth(batch, row)?)));
+        let depths = depths.collect::<Result<Vec<_>>>()?;
+        if let Some(key) = self.depths.add(&depths)? {
+            tell(D::DuplicateKey, format!("the key {key} comes twice"));
+        }
+        for (row, (key, depth)) in depths.into_iter().enumerate() {
+            self.listed(key, tell)?;
+            match batch.cell(row, columns.parent)? {
+                Cell::Guid(parent) => self.parent(parent, (depth, key), tell)?,
+                _ if columns.has_parent(batch, row)? && self.absent_children.get(key)?.is_none() => {
+                    let detail = format!("key {key} has a parent that is neither in the bundle nor listed as absent");
+                    tell(D::MissingParent, detail);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that came, in the list of absent parents.
+    fn listed(&mut self, key: Guid, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        if !self.absent_children.is_empty() && self.absent_children.get(key)?.is_some() {
+            self.absent_children.set(key, CAME)?;
+        }
+        if !self.absent_parents.is_empty() && self.absent_parents.get(key)?.is_some() {
+            tell(D::WrongAbsentParent, format!("parent {key} is listed as absent, and is there"));
+        }
+        Ok(())
+    }
+
+    fn parent(&mut self, parent: Guid, child: (i16, Guid), tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        let known = match self.last_parent.filter(|(last, _)| *last == parent) {
+            Some((_, above)) => Some(above),
+            None => self.depths.get(parent)?,
+        };
+        if let Some(above) = known {
+            self.last_parent = Some((parent, above));
+            check_depth(parent, above, child, tell);
+        } else if self.absent_parents.is_empty() || self.absent_parents.get(parent)?.is_none() {
+            if self.awaited.len() == MOST_AWAITED {
+                self.settle(tell)?;
+            }
+            let highest = self.awaited.entry(parent).or_insert(child);
+            *highest = child.min(*highest);
+        }
+        Ok(())
+    }
+
+    /// Tells of each parent that did not come until now.
+    ///
+    /// # Errors
+    /// Database: the temporary file failed.
+    pub fn settle(&mut self, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        for (parent, child) in std::mem::take(&mut self.awaited) {
+            match self.depths.get(parent)? {
+                Some(above) => check_depth(parent, above, child, tell),
+                None => {
+                    let key = child.1;
+                    let detail = format!("parent {parent} of key {key} is neither in the bundle nor listed as absent");
+                    tell(D::MissingParent, detail);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows came.
+    ///
+    /// # Errors
+    /// Database: the temporary file failed.
+    pub fn finish(&mut self, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+        self.settle(tell)?;
+        if let Some(child) = self.absent_children.any_of(LISTED)? {
+            tell(D::WrongAbsentParent, format!("key {child} is listed as without parent, and is not there"));
+        }
+        Ok(())
+    }
+}
+
+fn check_depth(parent: Guid, above: i16, (depth, child): (i16, Guid), tell: &mut dyn FnMut(D, String)) {
+    if above >= depth {
+        let detail = format!("key {child} at depth {depth} has its parent {parent} at depth {above}");
+        tell(D::WrongDepth, detail);
+    }
+}
+
+impl Columns {
+    fn of(plan: &ColumnPlan, table: &TableInfo) -> Result<Self> {
+        let index = |name: &str| {
+            plan.index_of(name).ok_or_else(|| Error::verification("the table lacks columns of the format").column(name))
+        };
+        let parent_path = table.parent_path_column.as_deref().map(index).transpose()?;
+        Ok(Self { depth: index(DELTA_DEPTH)?, parent: index(DELTA_PARENT_KEY)?, parent_path })
+    }
+
+    fn depth(&self, batch: &BatchRows, row: usize) -> Result<i16> {
+        let depth = match batch.cell(row, self.depth)? {
+            Cell::Int(depth) => i16::try_from(depth).ok(),
+            _ => None,
+        };
+        depth.ok_or_else(|| Error::verification("a row has no depth that a row can have").column(DELTA_DEPTH))
+    }
+
+    fn has_parent(&self, batch: &BatchRows, row: usize) -> Result<bool> {
+        Ok(self.parent_path.map(|column| batch.cell(row, column)).transpose()?.is_some_and(|path| path != Cell::Null))
+    }
+}
