@@ -22,9 +22,10 @@
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
 //! | 4 | `links`, `conform` |
-//! | 5 | `engine`, `verify`, `replay`, `compact`, `chain`, `unpack`, `ship` |
-//! | 6 | `demo`, `reconcile` |
-//! | 7 | `cli` |
+//! | 5 | `verify` |
+//! | 6 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
+//! | 7 | `demo`, `reconcile` |
+//! | 8 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
 //!

@@ -20,7 +20,9 @@ Every byte is checked on its way, against the bundle's lists and its marker. A b
 FOLDER already is not fetched again; what has no marker at the source is not there.
 
 FOLDER remembers the newest bundle of each chain that came from a place. Where the place does not show
-it any more, nor a compacted bundle that lists it, that is an error (3): it withholds what it had.
+it any more, that is an error (3): it withholds what it had. A compacted bundle that lists it stands for
+it where somebody vouches for that one (--signer, --root-sha256), or where what was received is still in
+FOLDER and the compacted bundle holds all of it.
 
 Examples:
   blobdelta receive s3://acme-deltas/weekly --out ./bundles

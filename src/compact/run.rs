@@ -7,9 +7,10 @@ use crate::bundle::{
 };
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::links::tell_links;
 use crate::monitor::{Event, Monitor};
+use crate::verify::require_good;
 use std::path::Path;
 
 /// Compacts bundles of one source and scope into one, published in `out_dir`. They may be deltas
@@ -35,7 +36,8 @@ pub fn compact(
     inputs::check(&tables, options.allows_gap, monitor)?;
     tables.values().for_each(|parts| tell_links(parts.iter().copied(), monitor));
     for bundle in &bundles {
-        bundle.check_file_set()?;
+        // Who signs vouches for all of it, contents that no pass here reads included.
+        if options.signer.is_some() { vouch(bundle, monitor) } else { bundle.check_file_set() }?;
     }
     for swept in sweep_staging(disk, out_dir, &|_, path| is_abandoned(disk, path))? {
         monitor.event(Event::Note(&swept.to_string()));
@@ -53,6 +55,15 @@ pub fn compact(
         bundles = [Bundle::open_in(container)?].into_iter().chain(rest).collect();
     }
     write(&bundles, disk, out_dir, options, monitor)
+}
+
+fn vouch(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
+    require_good(bundle, monitor).map_err(|error| match error.kind() {
+        Kind::Verification => {
+            error.hint("nothing that is made of it is signed: ask whoever made the bundle for another")
+        }
+        _ => error,
+    })
 }
 
 fn write(

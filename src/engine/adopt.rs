@@ -1,6 +1,6 @@
 //! [`adopt`]: a job database that was restored from a backup goes on behind what it had published.
 //!
-//! The bundles of its source at a place that it does not know are verified, every file of them, and
+//! The bundles of its source at a place that it does not know are verified deeply, every row of them, and
 //! recorded, so that the next bundle follows the last of them. The watermark is never moved forward: what the
 //! lost job database knew beside it (keys that waited for their blobs, keys held back, what a unit was handed)
 //! is in no bundle, so the next run takes the same windows once more, which receivers see as an overlap.
@@ -8,7 +8,7 @@
 use super::roots::{ends_with_ours, leads_to, oldest};
 use crate::backend::{AdoptedBundle, Backend, Handed};
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_pass, places, threads};
+use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_pass, places};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
@@ -20,8 +20,9 @@ use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Monitor;
 use crate::store::Location;
+use crate::verify::require_good;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -78,7 +79,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: 
             unknown(backend, &table, scope, &found).map_err(|error| error.table(&table))?;
         for one in &added {
             if verified.insert(one.root_sha256) {
-                check_whole(one, access, monitor)?;
+                require_good(&again(one, access)?, monitor)?;
             }
         }
         if unknown.is_empty() {
@@ -182,20 +183,6 @@ fn again(one: &Found, access: &Access) -> Result<Bundle> {
         true => Ok(bundle),
         false => Err(Error::verification("another bundle stands here than a moment ago").file(&one.path)),
     }
-}
-
-/// That every file of a bundle is there, and of its hash.
-fn check_whole(one: &Found, access: &Access, monitor: &dyn Monitor) -> Result<()> {
-    let files = || one.manifest.tables.iter().flat_map(|table| &table.files);
-    let (name, bytes) = (one.path.display().to_string(), files().map(|file| file.bytes).sum());
-    monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
-    let checked = again(one, access).and_then(|bundle| {
-        bundle.check_file_set()?;
-        let checked = bundle.check_files(&files().collect::<Vec<_>>(), threads(), monitor);
-        checked.into_iter().collect::<Result<Vec<_>>>().map(drop)
-    });
-    monitor.event(Event::WorkFinished);
-    checked
 }
 
 /// Rules 7 and 17: what a bundle handed out to a business unit, and what it told to have left, as its run kept it; of all

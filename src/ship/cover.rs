@@ -1,39 +1,43 @@
-//! [`check`]: whether a compacted bundle holds all that others hold, key by key.
+//! [`check`]: whether a compacted bundle holds all that others hold, row by row.
 //!
-//! A list of root digests is a claim. Before what it names is removed, every file of the compacted bundle is hashed,
-//! and every key of what goes is looked for in it: there, as a row or a tombstone, in a version that is at least as
-//! late, and with the same content hashes where it is the same version. Some two million keys are held at a time; with
-//! more there are several passes, in each of which all of these bundles are read.
+//! A list of root digests is a claim. Before what it names is removed, or taken for what was received before, the compacted bundle
+//! is verified deeply, and every version of what it stands for is looked for in it: there, in a version that is at least as
+//! late, and the same row in all its columns where it is the same version. What it says to be of one of their runs has to be in
+//! that run's bundle. Some two million keys are held at a time; with more there are several passes, in each of which all of
+//! these bundles are read.
 
-use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo, threads};
-use crate::conform::{PartKeys, Wanted, each_key};
-use crate::convert::ColumnPlan;
+use crate::bundle::manifest::BundleKind;
+use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::conform::row_digest;
+use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
-use crate::model::digest::{Hasher, Sha256};
+use crate::model::cell::RowSource as _;
+use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::version::Version;
-use crate::monitor::Monitor;
-use std::collections::HashMap;
+use crate::monitor::{Event, Monitor};
+use crate::verify::require_good;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 
 const KEYS_PER_PASS: u64 = 2_000_000;
 
-/// The version of a key, and its content hashes as one; of a tombstone that of nothing.
-type Held = (Version, Option<Sha256>);
+/// The latest version of a key, all of its row, and whether one of the others has it.
+struct Held {
+    version: Version,
+    row: Sha256,
+    is_theirs: bool,
+}
 
 /// Checks a compacted bundle, and that it stands for each of `others`.
 ///
 /// # Errors
-/// Verification: a file of one of them is not as its lists say, or a key is missing; Io; Cancelled.
+/// Verification: one of them is not good, or a row is missing, or another; Io; Cancelled.
 pub(super) fn check(cover: &Bundle, others: &[Bundle], monitor: &dyn Monitor) -> Result<()> {
-    cover.check_file_set()?;
     others.iter().try_for_each(Bundle::check_file_set)?;
-    // Rows and tombstones are hashed as their keys are read.
-    let files = cover.manifest().tables.iter().flat_map(|table| &table.files);
-    let rest: Vec<&FileInfo> =
-        files.filter(|file| !matches!(file.role, FileRole::Rows | FileRole::Tombstones)).collect();
-    cover.check_files(&rest, threads(), monitor).into_iter().try_for_each(|checked| checked.map(drop))?;
+    require_good(cover, monitor)?;
     for table in &cover.manifest().tables {
         check_table(cover, table, others, monitor).map_err(|error| error.table(&table.name))?;
     }
@@ -47,23 +51,39 @@ fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &d
     for pass in 0..passes {
         let is_in = |key: &Guid| passes == 1 || split.hash_one(key) % passes == pass;
         let mut held: HashMap<Guid, Held> = HashMap::new();
-        each_version(cover, table, monitor, &mut |key, version| {
-            if is_in(&key) {
-                let standing = held.entry(key).or_insert(version);
-                if version.0 > standing.0 {
-                    *standing = version;
-                }
+        each_version(cover, table, monitor, &mut |key, version, row| {
+            if is_in(&key) && held.get(&key).is_none_or(|standing| version > standing.version) {
+                held.insert(key, Held { version, row, is_theirs: false });
             }
             Ok(())
         })?;
+        let mut runs = BTreeSet::new();
         for other in others {
             let Some(theirs) = table_of(other, &table.name) else { continue };
-            each_version(other, theirs, monitor, &mut |key, (version, content)| match held.get(&key) {
+            if other.manifest().kind == BundleKind::Delta {
+                runs.insert(other.manifest().run.run_id);
+            }
+            each_version(other, theirs, monitor, &mut |key, version, row| match held.get_mut(&key) {
                 _ if !is_in(&key) => Ok(()),
-                Some(standing) if standing.0 > version => Ok(()),
-                Some(standing) if *standing == (version, content) => Ok(()),
-                found => Err(lacks(cover, other, key, found.is_some())),
+                None => Err(lacks(cover, other, key, "does not have")),
+                Some(standing) if standing.version > version => Ok(()),
+                Some(standing) if standing.version < version => {
+                    Err(lacks(cover, other, key, "has only an older version of"))
+                }
+                Some(standing) if standing.row != row => {
+                    Err(lacks(cover, other, key, "has another row of the same version for"))
+                }
+                Some(standing) => {
+                    standing.is_theirs = true;
+                    Ok(())
+                }
             })?;
+        }
+        let made_up = held.iter().filter(|(_, held)| !held.is_theirs && runs.contains(&held.version.run_id));
+        if let Some((key, held)) = made_up.min_by_key(|(key, _)| **key) {
+            let what =
+                format!("it has a row that run {} does not have, and says that it is of it", held.version.run_id);
+            return Err(is_no_cover(Error::verification(what).key(*key), cover));
         }
     }
     Ok(())
@@ -73,11 +93,13 @@ fn table_of<'b>(bundle: &'b Bundle, name: &TableName) -> Option<&'b TableInfo> {
     bundle.manifest().tables.iter().find(|table| table.name == *name)
 }
 
-fn lacks(cover: &Bundle, other: &Bundle, key: Guid, is_there: bool) -> Error {
-    let how = if is_there { "has only an older version, or another content, of" } else { "does not have" };
-    Error::verification(format!("it {how} a key of {}", other.path().display()))
+fn lacks(cover: &Bundle, other: &Bundle, key: Guid, how: &str) -> Error {
+    is_no_cover(Error::verification(format!("it {how} a key of {}", other.path().display())).key(key), cover)
+}
+
+fn is_no_cover(error: Error, cover: &Bundle) -> Error {
+    error
         .file(cover.path())
-        .key(key)
         .hint("it does not stand for the bundles that it lists: compact them again, and do not use it")
 }
 
@@ -85,30 +107,34 @@ fn each_version(
     bundle: &Bundle,
     table: &TableInfo,
     monitor: &dyn Monitor,
-    take: &mut dyn FnMut(Guid, Held) -> Result<()>,
+    take: &mut dyn FnMut(Guid, Version, Sha256) -> Result<()>,
 ) -> Result<()> {
-    let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
+    let rows = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
+    let tombstones = Arc::new(ColumnPlan::tombstones(&table.key_column)?);
     for file in &table.files {
-        let wanted = match file.role {
-            FileRole::Rows => Wanted { hash_fields: &hash_fields, ..Wanted::default() },
-            FileRole::Tombstones => Wanted::default(),
-            FileRole::AbsentParents | FileRole::Blob => continue,
-        };
-        each_key((bundle, table, file), wanted, monitor, |some| {
-            let is_row = file.role == FileRole::Rows;
-            (0..some.keys.len())
-                .try_for_each(|nth| take(some.keys[nth], (some.versions[nth], is_row.then(|| content(some, nth)))))
-        })?;
+        let is_tombstones = file.role == FileRole::Tombstones;
+        if is_tombstones || file.role == FileRole::Rows {
+            let plan = if is_tombstones { &tombstones } else { &rows };
+            each_row((bundle, file), plan, monitor, &mut |batch, row| {
+                take(batch.key(row)?, batch.version(row, is_tombstones)?, row_digest(batch, row)?)
+            })?;
+        }
     }
     Ok(())
 }
 
-/// The content hashes of a row, as one.
-fn content(some: &PartKeys<'_>, nth: usize) -> Sha256 {
-    let mut hasher = Hasher::default();
-    for hash in some.hashes(nth) {
-        hasher.update(&[u8::from(hash.is_some())]);
-        hasher.update(hash.as_ref().map_or(&[][..], |hash| hash.as_bytes()));
+fn each_row(
+    (bundle, file): (&Bundle, &FileInfo),
+    plan: &Arc<ColumnPlan>,
+    monitor: &dyn Monitor,
+    take: &mut dyn FnMut(&BatchRows, usize) -> Result<()>,
+) -> Result<()> {
+    let checked = bundle.check_file(file, monitor)?;
+    for batch in bundle.open_part(checked, &PartRead::default())? {
+        monitor.check()?;
+        let batch = BatchRows::new(plan.clone(), batch?)?;
+        (0..batch.rows()).try_for_each(|row| take(&batch, row))?;
+        monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
     }
-    hasher.finish()
+    Ok(())
 }

@@ -2,9 +2,10 @@
 //!
 //! A store can withhold the newest bundles, or show an older state of itself; nothing in what it shows is wrong then. So a
 //! receiver remembers, for each place, the newest root digest of each chain that it took from there. A place where
-//! that one is not any more, neither itself nor in the list of a compacted bundle, has rolled back, and that is told.
+//! that one is not any more has rolled back, and that is told; unless a compacted bundle there stands for it: one that lists it and is
+//! vouched for as the receiver asks, or that was compared with what was received and holds all of it.
 
-use crate::bundle::{Access, Bundle, Container, Manifest};
+use crate::bundle::Manifest;
 use crate::durable::{Disk, EntryKind, LOCK_TIMEOUT, Sharing, make_held, staging_base, staging_name};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -54,15 +55,25 @@ struct Chain {
 #[derive(Default)]
 pub(super) struct Shown {
     roots: BTreeSet<Sha256>,
+    /// Compacted bundles that nobody vouches for: where they are by now, and what they list.
+    claims: Vec<(PathBuf, BTreeSet<Sha256>)>,
     newest: BTreeMap<(Guid, String, TableName), Timestamp>,
 }
 
+/// Whether the compacted bundle at a path holds all of the bundle that was received under a name, with this root digest.
+pub(super) type Holds<'h> = dyn Fn(&Path, &str, Sha256) -> Result<bool> + 'h;
+
 impl Shown {
-    /// What its marker says; of an encrypted archive nothing more is known.
-    pub(super) fn add(&mut self, root: Sha256, manifest: Option<&Manifest>) {
+    /// What is there now of it, and what its marker says; of an encrypted archive nothing more is known.
+    pub(super) fn add(&mut self, (path, root): (&Path, Sha256), manifest: Option<&Manifest>, is_vouched_for: bool) {
         self.roots.insert(root);
         let Some(manifest) = manifest else { return };
-        self.roots.extend(&manifest.inputs);
+        let inputs = manifest.inputs.iter().copied();
+        match is_vouched_for {
+            true => self.roots.extend(inputs),
+            false if manifest.inputs.is_empty() => {}
+            false => self.claims.push((path.to_owned(), inputs.collect())),
+        }
         for (source_id, scope, table) in chains(manifest) {
             let newest = self.newest.entry((source_id, scope, table)).or_insert(manifest.run.started_at.0);
             *newest = manifest.run.started_at.0.max(*newest);
@@ -122,31 +133,53 @@ impl Memory {
     ///
     /// # Errors
     /// Verification, with the first bundle that is missing; Io.
-    pub(super) fn settle(&mut self, place: &str, shown: &Shown) -> Result<()> {
+    pub(super) fn settle(&mut self, place: &str, shown: &Shown, holds: &Holds<'_>) -> Result<()> {
         let _alone = self.disk.lock(&self.folder, LOCK_TIMEOUT)?;
         let mut entries = self.entries()?;
+        // Before what came now takes the place of what came then.
+        for entry in entries.iter().filter(|entry| entry.place == place) {
+            self.check(entry, shown, holds)?;
+        }
         let mut is_changed = false;
         for note in self.notes.drain(..) {
             is_changed |= keep(&mut entries, note);
         }
-        self.check(&entries, place, shown)?;
         if is_changed { self.write(&entries) } else { Ok(()) }
     }
 
-    fn check(&self, entries: &[Entry], place: &str, shown: &Shown) -> Result<()> {
-        let gone = |entry: &&Entry| entry.place == place && !shown.roots.contains(&entry.root_sha256);
-        let Some(entry) = entries.iter().find(gone) else { return Ok(()) };
+    fn check(&self, entry: &Entry, shown: &Shown, holds: &Holds<'_>) -> Result<()> {
+        let root = entry.root_sha256;
+        if shown.roots.contains(&root) {
+            return Ok(());
+        }
+        let mut claims = shown.claims.iter().filter(|(_, lists)| lists.contains(&root)).peekable();
+        let is_claimed = claims.peek().is_some();
+        for (path, _) in claims {
+            if holds(path, &entry.name, root)? {
+                return Ok(());
+            }
+        }
+        let nor = match is_claimed {
+            true => "a compacted bundle lists it, which nobody vouches for and which could not be compared with it",
+            false => "nor does a compacted bundle list it",
+        };
+        let name = &entry.name;
         let error = Error::verification(format!(
-            "{} was received from here before, and is not here any more, nor a compacted bundle that lists it: \
-             the place withholds it, or shows an older state of itself",
-            entry.name
+            "{name} was received from here before, and is not here any more; {nor}: the place withholds it, or shows an older \
+             state of itself"
         ));
         let error = match &entry.chain {
             Some(chain) => error.table(&chain.table),
             None => error,
         };
-        Err(error.file(place).hint(format!(
-            "ask whoever keeps the place; if it was removed on purpose, remove {}, and what was received before is forgotten",
+        let ask = match is_claimed {
+            true => {
+                "say with --signer who signs compacted bundles, or keep what was received in the folder, to be compared with; or ask"
+            }
+            false => "ask",
+        };
+        Err(error.file(&entry.place).hint(format!(
+            "{ask} whoever keeps the place; if it was removed on purpose, remove {}, and what was received before is forgotten",
             self.path().display()
         )))
     }
@@ -207,15 +240,4 @@ fn keep(entries: &mut Vec<Entry>, new: Entry) -> bool {
 fn chains(manifest: &Manifest) -> impl Iterator<Item = (Guid, String, TableName)> {
     let source_id = manifest.run.source_id;
     manifest.tables.iter().map(move |table| (source_id, table.scope.0.to_string(), table.name.clone()))
-}
-
-/// The manifest of a bundle in the receiver's folder; nothing of an encrypted archive.
-///
-/// # Errors
-/// As [`Bundle::open_in`].
-pub(super) fn manifest_of(disk: &dyn Disk, path: &Path, access: &Access) -> Result<Option<Manifest>> {
-    if path.extension().is_some_and(|end| end == "age") {
-        return Ok(None);
-    }
-    Ok(Some(Bundle::open_in(Container::open_beneath(disk, path, access)?)?.manifest().clone()))
 }

@@ -4,11 +4,12 @@
 //! lists, the list of tag files against the marker; then it gets its name by one rename. What a
 //! crash leaves is swept by the next one, which fetches that bundle from its start.
 
-use super::memory::{Memory, Shown, manifest_of};
+use super::cover;
+use super::memory::{Memory, Shown};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
-    self, Access, Bundle, Container, FileInfo, Place, Scopes, fetch_sealed, not_theirs_there, places, read_marker,
-    scopes_of, standing, sweep_staging, tell_failed,
+    self, Access, Bundle, Container, FileInfo, Manifest, Place, Scopes, fetch_sealed, not_theirs_there, places,
+    read_marker, scopes_of, standing, sweep_staging, tell_failed,
 };
 use crate::durable::{Disk, Sharing, is_abandoned};
 use crate::error::{Error, Kind, Result};
@@ -48,6 +49,12 @@ pub struct ReceiveOptions {
     pub not_before: Option<Timestamp>,
 }
 
+/// Bundles at a place that stay open from one look at them to the next, at most; each holds its lists in memory.
+const MOST_KEPT: usize = 32;
+
+/// Bundles at a place that were opened already.
+type Kept = BTreeMap<PathBuf, Bundle>;
+
 /// Takes the bundle that `source` names, or all that are there, in the order of their names; ends at
 /// the first that fails, because those after it build on it. Of a place, it then looks whether what was received from
 /// there before is still there.
@@ -67,9 +74,10 @@ pub fn receive(
     let source = source.as_url()?.to_string();
     let found = places(&[source.clone().into()])?;
     let is_named = found.iter().any(|place| place.is_named);
-    if !options.shared_place {
-        check_folder(&found, out_dir, &options.access, monitor)?;
-    }
+    let mut kept = match options.shared_place {
+        true => Kept::new(),
+        false => check_folder(&found, out_dir, &options.access, monitor)?,
+    };
     let (mut memory, mut shown) = (Memory::read(disk, out_dir)?, Shown::default());
     let beneath = disk.beneath(out_dir, Sharing::Ours)?;
     let into = Into { disk, beneath: beneath.as_ref(), out_dir };
@@ -78,9 +86,10 @@ pub fn receive(
         monitor.check()?;
         let url = Location::parse(&place.path.to_string_lossy())?;
         let is_whole = is_named || options.check_all;
-        let one = one(&url, into, (&options.access, is_whole), monitor).map_err(|error| error.file(&place.path))?;
-        let manifest = manifest_of(into.beneath, &one.path, &options.access)?;
-        shown.add(one.root_sha256, manifest.as_ref());
+        let opened = kept.remove(&place.path);
+        let one = one(&url, opened, into, (&options.access, is_whole), monitor);
+        let (one, manifest) = one.map_err(|error| error.file(&place.path))?;
+        shown.add((&one.path, one.root_sha256), manifest.as_ref(), !options.access.policy.asks_nothing());
         manifest.iter().for_each(|manifest| tell_failed(&one.path, manifest, monitor));
         if !is_named {
             memory.note(&source, (&one.name, one.root_sha256), manifest.as_ref());
@@ -89,15 +98,17 @@ pub fn receive(
     }
     if !is_named {
         // What was seen newer stays remembered where the place rolled back.
-        memory.settle(&source, &shown)?;
+        memory
+            .settle(&source, &shown, &|claim, name, root| into.holds(claim, (name, root), &options.access, monitor))?;
     }
     options.not_before.map_or(Ok(()), |not_before| shown.check_fresh(not_before))?;
     Ok(received)
 }
 
 /// Rule 18: into a folder that holds one business unit's bundles of a source no others of it come. What is encrypted
-/// cannot be looked into.
-fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn Monitor) -> Result<()> {
+/// cannot be looked into. Some of the bundles that were opened for that are kept.
+fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Kept> {
+    let mut kept = Kept::new();
     let mut coming: BTreeMap<Guid, Scopes> = BTreeMap::new();
     for place in found {
         let name = place.path.to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
@@ -107,13 +118,16 @@ fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn 
         monitor.check()?;
         let bundle = Bundle::open_in(Container::open(&place.path, access)?).map_err(|error| error.file(&place.path))?;
         coming.entry(bundle.manifest().run.source_id).or_default().extend(scopes_of(bundle.manifest()));
+        if kept.len() < MOST_KEPT {
+            kept.insert(place.path.clone(), bundle);
+        }
     }
     for (source, scopes) in &coming {
         let is_new = standing(*source, out_dir, monitor)?.is_empty();
         let refused = if is_new { None } else { not_theirs_there(*source, scopes, out_dir, monitor)? };
         refused.map_or(Ok(()), Err)?;
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// The folder that is received into.
@@ -125,12 +139,36 @@ struct Into<'a> {
     out_dir: &'a Path,
 }
 
+impl Into<'_> {
+    /// Whether a compacted bundle that nobody vouches for holds all of one that was received before and is still here.
+    fn holds(self, claim: &Path, (name, root): (&str, Sha256), access: &Access, monitor: &dyn Monitor) -> Result<bool> {
+        let path = self.out_dir.join(name);
+        if self.beneath.look(&path)?.is_none() {
+            return Ok(false);
+        }
+        let open = |path: &Path| Container::open_beneath(self.beneath, path, access).and_then(Bundle::open_in);
+        let held = open(&path).and_then(|one| {
+            let is_it = one.root_sha256() == root;
+            Ok(is_it && cover::check(&open(claim)?, &[one], monitor).map(|()| true)?)
+        });
+        match held {
+            Err(error) if error.kind() == Kind::Verification => {
+                monitor.event(Event::Note(&format!("{}: {error}", claim.display())));
+                Ok(false)
+            }
+            held => held,
+        }
+    }
+}
+
+/// Gives the manifest of what came too; of an encrypted archive there is none.
 fn one(
     url: &Location,
+    opened: Option<Bundle>,
     Into { disk, beneath, out_dir }: Into<'_>,
     (access, is_whole): (&Access, bool),
     monitor: &dyn Monitor,
-) -> Result<Received> {
+) -> Result<(Received, Option<Manifest>)> {
     let (at, name) = url.parent().ok_or_else(|| Error::internal("a bundle without a name"))?;
     let store = store::open(&at, disk)?;
     let root_sha256 = read_marker(store.as_ref(), &at, &name)?
@@ -143,12 +181,16 @@ fn one(
         let fetched = fetch_sealed(url, access, disk, out_dir, monitor);
         monitor.event(Event::WorkFinished);
         let (path, stood) = fetched?;
-        return Ok(Received { name, path, root_sha256, stood, bytes });
+        return Ok((Received { name, path, root_sha256, stood, bytes }, None));
     }
     if beneath.look(&path)?.is_some() {
         return stands(name, (beneath, path), root_sha256, (access, is_whole), monitor);
     }
-    let bundle = Bundle::open_in(Container::open(Path::new(&url.to_string()), access)?)?;
+    let open = || Bundle::open_in(Container::open(Path::new(&url.to_string()), access)?);
+    let bundle = match opened.filter(|bundle| bundle.root_sha256() == root_sha256) {
+        Some(bundle) => bundle,
+        None => open()?,
+    };
     work(Some(bundle.all_bytes()?));
     let published = match name.ends_with(BUNDLE_SUFFIX) {
         true => bundle::extract(&bundle, disk, out_dir, monitor),
@@ -156,7 +198,8 @@ fn one(
     };
     monitor.event(Event::WorkFinished);
     let published = published?;
-    Ok(Received { name, path, root_sha256, stood: published.adopted(), bytes: published.payload_bytes() })
+    let (stood, bytes) = (published.adopted(), published.payload_bytes());
+    Ok((Received { name, path, root_sha256, stood, bytes }, Some(bundle.manifest().clone())))
 }
 
 /// Something stands under the name: the same bundle, as asked and with its exact files, and their hashes where that
@@ -167,7 +210,7 @@ fn stands(
     root_sha256: Sha256,
     (access, is_whole): (&Access, bool),
     monitor: &dyn Monitor,
-) -> Result<Received> {
+) -> Result<(Received, Option<Manifest>)> {
     let other = || {
         Error::usage("another bundle stands in the folder under this name; nothing was overwritten")
             .hint("move it away, or choose another folder")
@@ -186,5 +229,5 @@ fn stands(
     })?;
     let bytes = |file: &FileInfo| file.bytes;
     let bytes = bundle.manifest().tables.iter().flat_map(|table| &table.files).map(bytes).sum();
-    Ok(Received { name, path, root_sha256, stood: true, bytes })
+    Ok((Received { name, path, root_sha256, stood: true, bytes }, Some(bundle.manifest().clone())))
 }

@@ -15,4 +15,4 @@ mod structure;
 mod trust;
 
 pub use finding::{Finding, FindingKind, Level, Report, Severity};
-pub use run::{Options, verify, verify_with};
+pub use run::{Options, require_good, verify, verify_with};

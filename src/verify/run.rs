@@ -6,7 +6,7 @@ use super::rows::data_path;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::{Access, Bundle, Container, failed_text, threads};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::monitor::{Event, Monitor};
 use std::path::Path;
 
@@ -77,23 +77,47 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
     if options.level == Level::Quick {
         return Ok(report);
     }
+    check_payload(&bundle, options, &mut report, monitor)?;
+    Ok(report)
+}
+
+/// Looks at all of a bundle that is open, as [`verify_with`] does at the deep level, and ends at what is wrong: before anything that
+/// nobody reads row by row follows from it. What is read of it afterwards is held against the same lists.
+///
+/// # Errors
+/// Verification, with the first thing that is wrong; Io, where that is that not all could be read; Cancelled.
+pub fn require_good(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
+    bundle.check_file_set()?;
+    let mut report = Report::default();
+    check_payload(bundle, &Options::new(Level::Deep), &mut report, monitor)?;
+    let is_unread = report.is_unread();
+    let Some(finding) = report.findings.into_iter().find(|finding| finding.severity == Severity::Error) else {
+        return Ok(());
+    };
+    let kind = if is_unread { Kind::Io } else { Kind::Verification };
+    let path = bundle.path();
+    Err(Error::new(kind, format!("this bundle is not good: {}", finding.detail))
+        .file(finding.file.map_or_else(|| path.to_owned(), |file| path.join(file)))
+        .hint(format!("`blobdelta verify --deep {}` says all that is wrong; do not use it", path.display())))
+}
+
+fn check_payload(bundle: &Bundle, options: &Options, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
     let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
-    let is_deep = options.level == Level::Deep;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
     let bytes = files().map(|file| file.bytes).sum();
     monitor.event(Event::WorkStarted { what: "verify", name: &name, rows: None, bytes: Some(bytes) });
-    let mut checked = Checked::new(&bundle);
-    let done = payload::check(&mut checked, options.threads, &mut report, monitor);
+    let mut checked = Checked::new(bundle);
+    let done = payload::check(&mut checked, options.threads, report, monitor);
     monitor.event(Event::WorkFinished);
     done?;
-    if is_deep {
+    if options.level == Level::Deep {
         let rows = files().filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "verify rows of", name: &name, rows: Some(rows), bytes: None });
-        let done = check_rows(&checked, options, &mut report, monitor);
+        let done = check_rows(&checked, options, report, monitor);
         monitor.event(Event::WorkFinished);
         done?;
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Every row of the tables whose files are whole.

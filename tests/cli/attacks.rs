@@ -161,6 +161,28 @@ fn attack_a_job_database_takes_over_nothing_that_nobody_vouches_for() {
     assert!(adopted.stdout.contains("goes on behind it"), "{adopted:?}");
 }
 
+/// Rows that contradict their manifest, in files whose hashes are right.
+#[test]
+fn attack_a_job_database_takes_over_no_rows_that_a_deep_verification_rejects() {
+    let world = World::new();
+    let empty = tree(&world.path("source"));
+    let bundle = world.bundle();
+    for (file, bytes) in empty {
+        std::fs::write(world.path("source").join(file), bytes).unwrap();
+    }
+    let file = bundle.join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let counts = &mut manifest["tables"][0]["counts"];
+    let roots = counts["roots"].as_u64().unwrap();
+    (counts["roots"], counts["children"]) = (json!(roots - 1), json!(1));
+    std::fs::write(&file, format!("{manifest}\n")).unwrap();
+    mend(&bundle);
+    assert_eq!(world.call_on("", &["verify", &bundle.display().to_string()]).code, 0);
+    let refused = world.call(&["deploy", "--adopt", "out"]);
+    assert!(refused.code == 3 && refused.stderr.contains("this bundle is not good"), "{refused:?}");
+    assert!(!refused.stdout.contains("goes on behind it"), "{refused:?}");
+}
+
 #[test]
 fn attack_the_database_of_a_server_is_never_a_bundle_s_to_say() {
     let world = World::new();

@@ -25,6 +25,7 @@ pub fn add_to(list: &mut List) {
     add("attack_a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
     add("attack_a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
     add("attack_a_place_that_withholds_what_it_showed_is_told", withheld);
+    add("attack_a_list_that_nobody_vouches_for_hides_nothing_that_is_withheld", claimed);
     add("attack_a_place_whose_newest_bundle_is_too_old_is_told", too_old);
     add("no_other_unit_s_rows_are_received_into_a_unit_s_folder", of_other_units);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
@@ -155,16 +156,26 @@ fn a_claim_is_no_cover() {
         made.write(&weeks.site.path("in"))
     };
     type Forged = (&'static str, usize, fn(&mut Made));
-    let forged: [Forged; 5] = [
+    let forged: [Forged; 8] = [
         ("does not have", 3, |made| made.rows.clear()),
         ("does not have", 3, |made| _ = made.rows.pop()),
         ("does not have", 3, |made| _ = made.tombstones.pop()),
         ("an older version", 3, |made| made.rows[1].modified = Some(2 * WEEK_MICROS)),
-        ("another content", 1, |made| {
-            (made.started, made.row_run, made.end) = (2 * WEEK_MICROS, 2, 2 * WEEK_MICROS);
-            made.rows.truncate(1);
+        ("another row of the same version", 1, |made| {
+            of_the_first(made);
             made.rows[0].content = crate::made::Content::Inline(b"forged".to_vec());
-            made.tombstones.truncate(1);
+        }),
+        ("another row of the same version", 1, |made| {
+            of_the_first(made);
+            made.rows[0].path = vec![99];
+        }),
+        ("another row of the same version", 1, |made| {
+            of_the_first(made);
+            made.unit = Some(key(0xA));
+        }),
+        ("says that it is of it", 1, |made| {
+            of_the_first(made);
+            made.rows.push(Row::root(99, Some(2 * WEEK_MICROS - 1), b"made up"));
         }),
     ];
     for (why, weeks_in, change) in forged {
@@ -182,6 +193,13 @@ fn a_claim_is_no_cover() {
     let mut manifest = Bundle::open(&weeks.compacted(3)).unwrap().manifest().clone();
     manifest.run.run_id = key(9);
     assert!(manifest.to_bytes().is_err());
+}
+
+/// As if it had been compacted from the first week alone.
+fn of_the_first(made: &mut Made) {
+    (made.started, made.row_run, made.end) = (2 * WEEK_MICROS, 2, 2 * WEEK_MICROS);
+    made.rows.truncate(1);
+    made.tombstones.truncate(1);
 }
 
 fn receive_all(weeks: &Weeks, not_before: Option<i64>) -> Result<usize> {
@@ -218,6 +236,41 @@ fn withheld() {
     // A memory that is none is told.
     std::fs::write(weeks.site.path("received").join(".blobdelta-received.json"), "{").unwrap();
     assert_eq!(receive_all(&weeks, None).unwrap_err().kind(), Kind::Config);
+}
+
+/// The owner of a store withholds the newest bundle, and lists it in another.
+fn claimed() {
+    let weeks = Weeks::new();
+    assert_eq!(receive_all(&weeks, None).unwrap(), 6);
+    let (drop, received) = (weeks.site.path("drop"), weeks.site.path("received"));
+    let newest = name(&weeks.bundles[5]);
+    std::fs::remove_file(drop.join(newest.clone() + ".complete")).unwrap();
+    let is_withheld = |why: &str| {
+        for _ in 0..2 {
+            let error = receive_all(&weeks, None).unwrap_err();
+            assert!(error.kind() == Kind::Verification && error.to_string().contains(why), "{error}");
+        }
+    };
+    // A compacted one that holds the oldest rows alone.
+    let mut made = Made::new(4, 7 * WEEK_MICROS, (WEEK_MICROS, 7 * WEEK_MICROS));
+    made.inputs = weeks.bundles.iter().map(|path| Bundle::open(path).unwrap().root_sha256()).collect();
+    made.inputs.sort();
+    (made.row_run, made.rows) = (2, vec![Row::root(2, Some(2 * WEEK_MICROS - 1), &[2])]);
+    let forged = made.write(&weeks.site.path("in"));
+    weeks.site.ship(&forged).unwrap();
+    is_withheld("which nobody vouches for");
+    // Nor does it take the place of the one that it hides.
+    for path in [drop.join(name(&forged)), received.join(name(&forged)), forged.clone()] {
+        std::fs::remove_dir_all(path).unwrap();
+    }
+    std::fs::remove_file(drop.join(name(&forged) + ".complete")).unwrap();
+    is_withheld("nor does a compacted bundle list it");
+    // A true one stands for it, as long as what was received is there to be compared.
+    weeks.compacted(6);
+    std::fs::rename(received.join(&newest), weeks.site.path("moved")).unwrap();
+    is_withheld("which nobody vouches for");
+    std::fs::rename(weeks.site.path("moved"), received.join(&newest)).unwrap();
+    assert_eq!(receive_all(&weeks, None).unwrap(), 6);
 }
 
 fn too_old() {
