@@ -1,7 +1,7 @@
 //! Which instance is meant.
 
 use super::sqlserver::{Address, Credentials};
-use super::{Backend, sqlite, sqlserver};
+use super::{Backend, Sandbox, sqlite, sqlserver};
 use crate::durable::{Disk, Local};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock, SystemClock};
@@ -109,6 +109,17 @@ impl Connection {
     /// # Errors
     /// Database or Io, if the instance cannot be reached; Config, if it is none.
     pub fn open(&self, options: &OpenOptions) -> Result<Box<dyn Backend>> {
+        match self {
+            Self::Embedded(folder) => Ok(Box::new(sqlite::Session::open(folder, options)?)),
+            Self::Server(address) => Ok(Box::new(sqlserver::Session::open(address, options)?)),
+        }
+    }
+
+    /// Opens a session that can also build and change what it looks at, for the demo and for tests.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_sandbox(&self, options: &OpenOptions) -> Result<Box<dyn Sandbox>> {
         match self {
             Self::Embedded(folder) => Ok(Box::new(sqlite::Session::open(folder, options)?)),
             Self::Server(address) => Ok(Box::new(sqlserver::Session::open(address, options)?)),

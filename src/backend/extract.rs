@@ -103,7 +103,7 @@ pub trait Extract {
     ///
     /// # Errors
     /// Database.
-    fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>>;
+    fn lease_keeper(&mut self) -> Result<Box<dyn LeaseKeeper>>;
 }
 
 /// Renews leases while somebody else works.

@@ -183,7 +183,7 @@ pub enum PackState {
 /// See the module's text.
 pub trait Jobs {
     /// The instance for people, without secrets.
-    fn describe(&self) -> String;
+    fn describe(&mut self) -> String;
 
     /// The server's clock.
     ///

@@ -20,6 +20,7 @@ mod resolved;
 mod sandbox;
 mod seen;
 mod servers;
+mod session;
 mod slices;
 pub mod sqlite;
 pub mod sqlserver;
@@ -56,6 +57,6 @@ pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};
 
 /// One open session on an instance.
-pub trait Backend: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory + Sandbox {}
+pub trait Backend: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory {}
 
-impl<T: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory + Sandbox> Backend for T {}
+impl<T: Jobs + Keys + Places + Extract + Slices + Target + Upkeep + Inventory> Backend for T {}

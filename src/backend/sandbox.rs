@@ -1,6 +1,7 @@
 //! Building and looking at an instance by hand: what the demo and the scenarios need, on either
 //! kind of instance.
 
+use super::Backend;
 use crate::error::Result;
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -9,8 +10,8 @@ use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
 use std::io::{Read, Write};
 
-/// See the module's text. Nothing of the engine uses it.
-pub trait Sandbox {
+/// See the module's text. It is a backend too; what runs in production asks for no more than that.
+pub trait Sandbox: Backend {
     /// Creates a database if it is not there.
     ///
     /// # Errors

@@ -241,7 +241,7 @@ pub trait Target {
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64>;
 
     /// Whether calls of a commit group share transactions, so that small ones cost little.
-    fn shares_transactions(&self) -> bool {
+    fn shares_transactions(&mut self) -> bool {
         false
     }
 

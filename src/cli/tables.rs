@@ -81,7 +81,7 @@ pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
 
 /// That a bundle can name the source's columns beside its own. What else is wrong with them is said where the table is saved.
 fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
-    let Ok(mut columns) = backend.columns(&config.source) else { return Ok(()) };
+    let Ok(mut columns) = backend.source_columns(config) else { return Ok(()) };
     if !columns.iter().any(|column| column.name == config.key_column) {
         return Ok(());
     }

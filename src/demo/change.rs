@@ -5,7 +5,7 @@ use super::names::{self, index};
 use super::node::{Meta, Node, child_path, key_of};
 use super::plant::{metadata_cells, source_cells};
 use super::stage::Stamps;
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;
@@ -45,7 +45,7 @@ pub struct Changed {
 /// # Errors
 /// Database.
 pub(super) fn change(
-    backend: &mut dyn Backend,
+    backend: &mut dyn Sandbox,
     tables: &mut [Vec<Node>; 2],
     stamps: Stamps,
     now: Timestamp,
@@ -85,7 +85,7 @@ pub(super) fn change(
 }
 
 struct Changer<'b> {
-    backend: &'b mut dyn Backend,
+    backend: &'b mut dyn Sandbox,
     source: TableName,
     metadata: TableName,
     source_columns: Vec<Column>,

@@ -6,7 +6,7 @@
 
 use super::names::{self, index};
 use super::pages::{Pages, Row, Value};
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::id::Guid;
@@ -73,7 +73,7 @@ pub struct Terms<'a> {
 ///
 /// # Errors
 /// Database.
-pub fn ancestors(source: &mut dyn Backend, table: usize, window_end: Timestamp) -> Result<HashSet<Guid>> {
+pub fn ancestors(source: &mut dyn Sandbox, table: usize, window_end: Timestamp) -> Result<HashSet<Guid>> {
     Expectation::read(source, table, window_end).map(|due| due.ancestors)
 }
 
@@ -82,8 +82,8 @@ pub fn ancestors(source: &mut dyn Backend, table: usize, window_end: Timestamp) 
 /// # Errors
 /// Database.
 pub fn compare(
-    source: &mut dyn Backend,
-    target: &mut dyn Backend,
+    source: &mut dyn Sandbox,
+    target: &mut dyn Sandbox,
     terms: &Terms<'_>,
     target_table: &TableName,
     found: &mut Comparison,
@@ -187,7 +187,7 @@ struct Expectation {
 }
 
 impl Expectation {
-    fn read(source: &mut dyn Backend, table: usize, window_end: Timestamp) -> Result<Self> {
+    fn read(source: &mut dyn Sandbox, table: usize, window_end: Timestamp) -> Result<Self> {
         let mut units = HashSet::new();
         let mut pages = Pages::new(source, names::units()?, names::unit_columns());
         while let Some(row) = pages.next()? {
@@ -209,7 +209,7 @@ impl Expectation {
     }
 
     /// Every folder above a row that must be there.
-    fn read_ancestors(&self, source: &mut dyn Backend, table: usize) -> Result<HashSet<Guid>> {
+    fn read_ancestors(&self, source: &mut dyn Sandbox, table: usize) -> Result<HashSet<Guid>> {
         let columns = names::source_columns();
         let tree = vec![columns[0].clone(), columns[index::PATH].clone(), columns[index::PARENT_PATH].clone()];
         let mut wanted: HashSet<Vec<u8>> = HashSet::new();

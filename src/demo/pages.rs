@@ -1,6 +1,6 @@
 //! Reading a table in key order, a page at a time, rows held as owned values.
 
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -99,7 +99,7 @@ impl CellSink for Sink {
 
 /// All rows of a table, by key.
 pub struct Pages<'b> {
-    backend: &'b mut dyn Backend,
+    backend: &'b mut dyn Sandbox,
     table: TableName,
     columns: Vec<Column>,
     after: Option<Guid>,
@@ -109,7 +109,7 @@ pub struct Pages<'b> {
 
 impl<'b> Pages<'b> {
     /// The first of `columns` is the key.
-    pub fn new(backend: &'b mut dyn Backend, table: TableName, columns: Vec<Column>) -> Self {
+    pub fn new(backend: &'b mut dyn Sandbox, table: TableName, columns: Vec<Column>) -> Self {
         Self { backend, table, columns, after: None, held: VecDeque::new(), is_at_end: false }
     }
 

@@ -6,7 +6,7 @@
 use super::names::{self, index};
 use super::node::{Meta, Node, file_meta, folder_meta};
 use super::walk::Walked;
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::column::Column;
@@ -42,7 +42,7 @@ pub struct Planted {
 /// # Errors
 /// Database; Cancelled.
 pub fn plant(
-    backend: &mut dyn Backend,
+    backend: &mut dyn Sandbox,
     walked: &mut Walked,
     first_run: Timestamp,
     now: Timestamp,
@@ -85,7 +85,7 @@ pub fn plant(
 ///
 /// # Errors
 /// Database.
-pub fn create(backend: &mut dyn Backend) -> Result<()> {
+pub fn create(backend: &mut dyn Sandbox) -> Result<()> {
     for database in [names::BLOBS, names::METADATA, names::SLICES] {
         backend.create_database(database)?;
     }
@@ -144,7 +144,7 @@ pub fn metadata_cells(key: Guid, meta: Meta, name: &str) -> Vec<Cell<'_>> {
     ]
 }
 
-fn insert_metadata(backend: &mut dyn Backend, table: usize, nodes: &[Node]) -> Result<()> {
+fn insert_metadata(backend: &mut dyn Sandbox, table: usize, nodes: &[Node]) -> Result<()> {
     let with = nodes.iter().filter(|node| !node.is_gone).filter_map(|node| Some((node, node.metadata?)));
     let rows: Vec<Vec<Cell<'_>>> = with.map(|(node, meta)| metadata_cells(node.key, meta, &node.name)).collect();
     for some in rows.chunks(BATCH_ROWS) {
@@ -155,7 +155,7 @@ fn insert_metadata(backend: &mut dyn Backend, table: usize, nodes: &[Node]) -> R
 
 /// Gathers rows into transactions.
 struct Planter<'b> {
-    backend: &'b mut dyn Backend,
+    backend: &'b mut dyn Sandbox,
     table: TableName,
     columns: Vec<Column>,
     monitor: &'b dyn Monitor,
@@ -167,7 +167,7 @@ struct Planter<'b> {
 }
 
 impl<'b> Planter<'b> {
-    fn new(backend: &'b mut dyn Backend, table: TableName, monitor: &'b dyn Monitor) -> Self {
+    fn new(backend: &'b mut dyn Sandbox, table: TableName, monitor: &'b dyn Monitor) -> Self {
         Self {
             backend,
             table,

@@ -6,7 +6,7 @@ use super::options::{DemoReport, Folders, Pace};
 use super::plant::{create, metadata_cells, source_cells};
 use super::stage::{Stage, run_all};
 use super::teller::Teller;
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::clock::{Clock as _, SystemClock};
@@ -57,7 +57,7 @@ pub(super) fn measure(
     Ok(DemoReport { bundles: report.bundles, comparison: None, pace, server: None })
 }
 
-fn plant(source: &mut dyn Backend, rows: u64, monitor: &dyn Monitor) -> Result<()> {
+fn plant(source: &mut dyn Sandbox, rows: u64, monitor: &dyn Monitor) -> Result<()> {
     create(source)?;
     monitor.event(Event::WorkStarted { what: "plant", name: names::BLOBS, rows: Some(rows), bytes: None });
     let stamp = SystemClock.now().utc.plus_ticks(-AGE_TICKS);

@@ -10,7 +10,7 @@ use super::server::{Outcome, Played, check_free, clear, play_all};
 use super::stage::{Stage, quoted, run_all};
 use super::teller::Teller;
 use super::walk::{Walked, walk};
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::durable::{Disk as _, Local};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -68,7 +68,7 @@ fn cleared(played: Result<DemoReport>, stage: &Stage, keep: bool, teller: &Telle
 }
 
 /// Where the last window of each table ended.
-fn window_ends(source: &mut dyn Backend) -> Result<Vec<Timestamp>> {
+fn window_ends(source: &mut dyn Sandbox) -> Result<Vec<Timestamp>> {
     let marks = source.watermarks()?;
     let end = |table| {
         let name = names::source(table)?;
@@ -136,7 +136,7 @@ impl Play<'_> {
         format!("--connection {}", self.stage.connection())
     }
 
-    fn plant(&self, source: &mut dyn Backend, walked: &mut Walked, now: Timestamp) -> Result<()> {
+    fn plant(&self, source: &mut dyn Sandbox, walked: &mut Walked, now: Timestamp) -> Result<()> {
         let from = self.options.from.display();
         self.teller.step(1, &format!("Build an instance out of the files of {from}"), "");
         let planted = plant(source, walked, self.stage.first_run(now), now, self.monitor)?;
@@ -158,7 +158,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn deploy(&self, source: &mut dyn Backend) -> Result<()> {
+    fn deploy(&self, source: &mut dyn Sandbox) -> Result<()> {
         self.teller.step(2, "Create the job database", &format!("blobdelta deploy {}", self.connection()));
         source.deploy()?;
         for table in 0..TABLES.len() {
@@ -179,7 +179,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn full_load(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+    fn full_load(&self, source: &mut dyn Sandbox) -> Result<Vec<PathBuf>> {
         self.teller.step(3, &format!("Run a full load, {}", self.stage.when()), &self.run_command());
         self.run(source)
     }
@@ -188,7 +188,7 @@ impl Play<'_> {
         format!("blobdelta run {} --out {}", self.connection(), shown(&self.folders.bundles))
     }
 
-    fn run(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+    fn run(&self, source: &mut dyn Sandbox) -> Result<Vec<PathBuf>> {
         let report = run_all(source, &self.folders.bundles, None, self.monitor)?;
         for table in &report.tables {
             let Some(counts) = &table.counts else { continue };
@@ -210,7 +210,7 @@ impl Play<'_> {
         Ok(report.bundles)
     }
 
-    fn change(&self, source: &mut dyn Backend, walked: &mut Walked, week: u32, now: Timestamp) -> Result<()> {
+    fn change(&self, source: &mut dyn Sandbox, walked: &mut Walked, week: u32, now: Timestamp) -> Result<()> {
         let which = match self.options.weeks {
             1 => "a week".to_owned(),
             weeks => format!("week {week} of {weeks}"),
@@ -225,7 +225,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn delta(&self, source: &mut dyn Backend) -> Result<Vec<PathBuf>> {
+    fn delta(&self, source: &mut dyn Sandbox) -> Result<Vec<PathBuf>> {
         self.teller.step(5, "Run a delta", &self.run_command());
         self.run(source)
     }
@@ -247,7 +247,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn replay(&self, bundles: &[PathBuf]) -> Result<Box<dyn Backend>> {
+    fn replay(&self, bundles: &[PathBuf]) -> Result<Box<dyn Sandbox>> {
         let database = self.stage.target_database.clone();
         let named = database.as_ref().map_or(String::new(), |name| format!(" --database {name} --into-source"));
         // On a server, source and target stand beside each other.
@@ -274,8 +274,8 @@ impl Play<'_> {
 
     fn compare(
         &self,
-        source: &mut dyn Backend,
-        target: &mut dyn Backend,
+        source: &mut dyn Sandbox,
+        target: &mut dyn Sandbox,
         former: &[HashSet<Guid>],
     ) -> Result<Comparison> {
         self.teller.step(8, "Compare source and target row by row, byte by byte", "");

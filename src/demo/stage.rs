@@ -6,7 +6,7 @@
 
 use super::names;
 use super::options::{DemoOptions, Folders};
-use crate::backend::{Backend, Connection, OpenOptions};
+use crate::backend::{Connection, OpenOptions, Sandbox};
 use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Kind, Result};
@@ -67,12 +67,12 @@ impl Stage {
     }
 
     /// The source, at real time.
-    pub(super) fn open(&self) -> Result<Box<dyn Backend>> {
+    pub(super) fn open(&self) -> Result<Box<dyn Sandbox>> {
         self.open_under(Arc::new(SystemClock))
     }
 
     /// The source at the time of the full load, and what time that is.
-    pub(super) fn open_in_the_past(&self) -> Result<(Box<dyn Backend>, Timestamp)> {
+    pub(super) fn open_in_the_past(&self) -> Result<(Box<dyn Sandbox>, Timestamp)> {
         let Some(clock) = &self.clock else {
             let mut source = self.open()?;
             let now = source.now()?.utc;
@@ -94,8 +94,8 @@ impl Stage {
     }
 
     /// A session in no database of the demo's.
-    pub(super) fn open_outside(&self) -> Result<Box<dyn Backend>> {
-        self.connection.open(&OpenOptions { main_database: "master".into(), ..OpenOptions::default() })
+    pub(super) fn open_outside(&self) -> Result<Box<dyn Sandbox>> {
+        self.connection.open_sandbox(&OpenOptions { main_database: "master".into(), ..OpenOptions::default() })
     }
 
     /// The server, by another login.
@@ -110,13 +110,13 @@ impl Stage {
         }
     }
 
-    fn open_under(&self, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>> {
-        self.connection.open(&OpenOptions { clock, create: true, ..OpenOptions::default() })
+    fn open_under(&self, clock: Arc<dyn Clock>) -> Result<Box<dyn Sandbox>> {
+        self.connection.open_sandbox(&OpenOptions { clock, create: true, ..OpenOptions::default() })
     }
 
     /// Opens the target of the replay.
-    pub(super) fn open_target(&self, main_database: String) -> Result<Box<dyn Backend>> {
-        self.target.open(&OpenOptions { main_database, create: true, ..OpenOptions::default() })
+    pub(super) fn open_target(&self, main_database: String) -> Result<Box<dyn Sandbox>> {
+        self.target.open_sandbox(&OpenOptions { main_database, create: true, ..OpenOptions::default() })
     }
 
     /// When the full load plays.
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     /// When the changes before a run play; the instance's clock is moved to where they are logged.
-    pub(super) fn changes(&self, source: &mut dyn Backend, week: u32, now: Timestamp) -> Result<Stamps> {
+    pub(super) fn changes(&self, source: &mut dyn Sandbox, week: u32, now: Timestamp) -> Result<Stamps> {
         match &self.clock {
             Some(clock) => {
                 let run = self.run_at(week, now);
@@ -193,7 +193,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A run over all tables, with bundles.
 pub(super) fn run_all(
-    backend: &mut dyn Backend,
+    backend: &mut dyn Sandbox,
     out: &Path,
     batch_size: Option<u32>,
     monitor: &dyn Monitor,

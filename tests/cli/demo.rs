@@ -82,7 +82,7 @@ fn every_command_that_the_demo_prints_works_when_it_is_typed() {
         if let Some(table) = command.strip_prefix("blobdelta table add ").and_then(|rest| rest.split(' ').next()) {
             let jobs = Connection::Embedded(world.path("a demo's/source"));
             let forget = format!("DELETE FROM BlobDeltaTableConfig WHERE TableName = '{table}'");
-            jobs.open(&OpenOptions::default()).unwrap().execute_script(&forget).unwrap();
+            jobs.open_sandbox(&OpenOptions::default()).unwrap().execute_script(&forget).unwrap();
         }
         let typed = command.replacen("blobdelta", &program.display().to_string(), 1);
         let mut shell = std::process::Command::new("sh");

@@ -1,16 +1,16 @@
 //! `replay --plan`, `--check` and `--displace`: what each says, its exit code, and what it leaves alone.
 
 use crate::world::{DOCS, World};
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::model::cell::Cell;
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
 
 const COPY: &str = "Copy.dbo.Docs";
 
-fn target(world: &World) -> Box<dyn Backend> {
+fn target(world: &World) -> Box<dyn Sandbox> {
     let options = OpenOptions { main_database: "Copy".into(), create: true, ..OpenOptions::default() };
-    Connection::Embedded(world.path("target")).open(&options).unwrap()
+    Connection::Embedded(world.path("target")).open_sandbox(&options).unwrap()
 }
 
 #[test]

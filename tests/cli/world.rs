@@ -1,6 +1,6 @@
 //! A small instance in a folder of its own, and the binary to work on it.
 
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
@@ -64,9 +64,9 @@ impl World {
         format!("sqlite:{}", self.path("source").display())
     }
 
-    pub fn backend(&self) -> Box<dyn Backend> {
+    pub fn backend(&self) -> Box<dyn Sandbox> {
         let options = OpenOptions { create: true, ..OpenOptions::default() };
-        Connection::Embedded(self.path("source")).open(&options).unwrap()
+        Connection::Embedded(self.path("source")).open_sandbox(&options).unwrap()
     }
 
     /// A blob table and its metadata, with a column of the given type.

@@ -6,7 +6,7 @@ use crate::faults::site::scratch;
 use crate::scenarios::read::Count;
 use crate::scenarios::server::{Server, drop_noted, empty, note_database};
 use crate::scenarios::session::Session;
-use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
+use blobdelta::backend::{Connection, Credentials, OpenOptions, Sandbox};
 use blobdelta::error::Result;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
@@ -33,10 +33,10 @@ pub trait Ground {
     /// A folder of this name's own.
     fn folder(&self) -> &Path;
 
-    fn source(&mut self) -> &mut dyn Backend;
+    fn source(&mut self) -> &mut dyn Sandbox;
 
     /// Where the database `Copy` is.
-    fn target(&mut self) -> &mut dyn Backend;
+    fn target(&mut self) -> &mut dyn Sandbox;
 
     /// The rows of the canaries, as another session sees them.
     fn canaries(&mut self) -> Vec<u64>;
@@ -58,7 +58,7 @@ fn id() -> [Column; 1] {
     [Column::new("Id", SqlType::UniqueIdentifier, false)]
 }
 
-fn plant_canaries(backend: &mut dyn Backend) -> Result<()> {
+fn plant_canaries(backend: &mut dyn Sandbox) -> Result<()> {
     for db in WITH_CANARY {
         backend.create_database(db)?;
         backend.create_table(&canary(db), &id(), "Id", &[])?;
@@ -67,7 +67,7 @@ fn plant_canaries(backend: &mut dyn Backend) -> Result<()> {
     Ok(())
 }
 
-fn count_canaries(backend: &mut dyn Backend) -> Vec<u64> {
+fn count_canaries(backend: &mut dyn Sandbox) -> Vec<u64> {
     let mut count = |db| {
         let mut count = Count::default();
         backend.scan(&canary(db), &id(), "Id", &mut count).unwrap();
@@ -79,16 +79,16 @@ fn count_canaries(backend: &mut dyn Backend) -> Vec<u64> {
 /// An embedded instance.
 #[derive(Default)]
 pub struct Embedded {
-    source: Option<Box<dyn Backend>>,
-    target: Option<Box<dyn Backend>>,
+    source: Option<Box<dyn Sandbox>>,
+    target: Option<Box<dyn Sandbox>>,
     /// Goes last.
     folder: Option<tempfile::TempDir>,
 }
 
 impl Embedded {
-    fn open(&self, folder: &str, main: &str) -> Box<dyn Backend> {
+    fn open(&self, folder: &str, main: &str) -> Box<dyn Sandbox> {
         let options = OpenOptions { create: true, main_database: main.into(), ..OpenOptions::default() };
-        Connection::Embedded(self.folder().join(folder)).open(&options).unwrap()
+        Connection::Embedded(self.folder().join(folder)).open_sandbox(&options).unwrap()
     }
 }
 
@@ -113,11 +113,11 @@ impl Ground for Embedded {
         self.folder.as_ref().unwrap().path()
     }
 
-    fn source(&mut self) -> &mut dyn Backend {
+    fn source(&mut self) -> &mut dyn Sandbox {
         &mut **self.source.as_mut().unwrap()
     }
 
-    fn target(&mut self) -> &mut dyn Backend {
+    fn target(&mut self) -> &mut dyn Sandbox {
         let target = self.open("target", "Copy");
         &mut **self.target.insert(target)
     }
@@ -217,11 +217,11 @@ impl Ground for OnServer {
         self.folder.path()
     }
 
-    fn source(&mut self) -> &mut dyn Backend {
+    fn source(&mut self) -> &mut dyn Sandbox {
         &mut *self.source
     }
 
-    fn target(&mut self) -> &mut dyn Backend {
+    fn target(&mut self) -> &mut dyn Sandbox {
         &mut *self.target
     }
 

@@ -4,7 +4,7 @@
 
 use crate::faults::ground::{Embedded, Ground, OnServer};
 use crate::faults::{is_full, tally};
-use blobdelta::backend::Backend;
+use blobdelta::backend::Sandbox;
 use blobdelta::durable::Local;
 use blobdelta::engine::{PackOptions, RunOptions, run};
 use blobdelta::error::{Error, Kind, Result};
@@ -174,7 +174,7 @@ fn play(ground: &mut dyn Ground, name: &str, place: &str) -> Result<u64> {
 }
 
 /// The table in which one thing is called by the name, with one row.
-fn configure(backend: &mut dyn Backend, called: &dyn Fn(&str, &str) -> String) -> Result<()> {
+fn configure(backend: &mut dyn Sandbox, called: &dyn Fn(&str, &str) -> String) -> Result<()> {
     let table = TableName::new(&called("database", "Src"), &called("schema", "dbo"), &called("table", "Docs"))?;
     backend.create_database(&table.db)?;
     let path = SqlType::VarBinary(Some(892));
@@ -208,7 +208,7 @@ fn configure(backend: &mut dyn Backend, called: &dyn Fn(&str, &str) -> String) -
     backend.save_table(&config)
 }
 
-fn taken(backend: &mut dyn Backend, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn taken(backend: &mut dyn Sandbox, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let out = folder.join("out");
     std::fs::create_dir(&out).unwrap();
     let request = RunRequest {

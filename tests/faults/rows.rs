@@ -1,6 +1,6 @@
 //! What stands in a table: the bytes of each key.
 
-use blobdelta::backend::Backend;
+use blobdelta::backend::Sandbox;
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
@@ -8,7 +8,7 @@ use blobdelta::model::name::TableName;
 use std::collections::BTreeMap;
 
 /// `file_stream` by `stream_id`; NULL is as nothing.
-pub fn rows(backend: &mut dyn Backend, table: &TableName) -> BTreeMap<Guid, Vec<u8>> {
+pub fn rows(backend: &mut dyn Sandbox, table: &TableName) -> BTreeMap<Guid, Vec<u8>> {
     let all = backend.columns(table).unwrap();
     let column = |name: &str| all.iter().find(|column| column.name == name).unwrap().clone();
     let mut seen = Seen::default();

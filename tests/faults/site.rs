@@ -2,7 +2,7 @@
 //! copied for each trial; and what must hold after whatever happened to it.
 
 use crate::faults::work::files;
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
@@ -42,9 +42,9 @@ fn metadata_columns() -> Vec<Column> {
     vec![Column::new("Id", SqlType::UniqueIdentifier, false), Column::new("ModifiedOn", SqlType::DateTime2(7), true)]
 }
 
-fn open(folder: &Path) -> Box<dyn Backend> {
+fn open(folder: &Path) -> Box<dyn Sandbox> {
     let options = OpenOptions { create: true, ..OpenOptions::default() };
-    Connection::Embedded(folder.to_owned()).open(&options).unwrap()
+    Connection::Embedded(folder.to_owned()).open_sandbox(&options).unwrap()
 }
 
 /// In memory where there is such a place: what is tested is order, not the disk.
@@ -318,7 +318,7 @@ fn rows(instance: &Path) -> BTreeMap<Guid, Sha256> {
 
 fn scanned(instance: &Path, columns: &[Column]) -> BTreeMap<Guid, Sha256> {
     let options = OpenOptions { main_database: "Src".into(), ..OpenOptions::default() };
-    let mut backend = Connection::Embedded(instance.to_owned()).open(&options).unwrap();
+    let mut backend = Connection::Embedded(instance.to_owned()).open_sandbox(&options).unwrap();
     let mut seen = Seen::default();
     backend.scan(&TableName::parse(TABLE).unwrap(), columns, "stream_id", &mut seen).unwrap();
     seen.rows

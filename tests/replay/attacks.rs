@@ -3,7 +3,7 @@
 use crate::made::{Made, Row, key};
 use crate::replay::place::{Into, Place};
 use crate::replay::refused::refused;
-use blobdelta::backend::{Backend, OpenOptions};
+use blobdelta::backend::{OpenOptions, Sandbox};
 use blobdelta::bundle::Manifest;
 use blobdelta::error::Kind;
 use blobdelta::model::name::TableName;
@@ -99,7 +99,7 @@ fn named(db: &str, schema: &str, table: &str) -> TableName {
 }
 
 /// The refusal of a target by what it is called.
-fn never(backend: &mut dyn Backend, table: TableName) {
+fn never(backend: &mut dyn Sandbox, table: TableName) {
     let error = backend.resolve_target(table.clone()).unwrap_err();
     assert!(error.kind() == Kind::Config && error.to_string().contains("ever replayed into"), "{table}: {error:?}");
 }

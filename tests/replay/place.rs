@@ -1,7 +1,7 @@
 //! Where a test replays into: a folder, or databases of a server that are emptied for each test.
 
 use crate::made::{columns, table_name};
-use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
+use blobdelta::backend::{Connection, Credentials, OpenOptions, Sandbox};
 use blobdelta::durable::{Disk, Local};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -79,19 +79,19 @@ pub struct Into {
 }
 
 impl Into {
-    pub fn open(&self) -> Result<Box<dyn Backend>> {
+    pub fn open(&self) -> Result<Box<dyn Sandbox>> {
         self.open_on(Arc::new(Local))
     }
 
-    pub fn open_on(&self, disk: Arc<dyn Disk>) -> Result<Box<dyn Backend>> {
+    pub fn open_on(&self, disk: Arc<dyn Disk>) -> Result<Box<dyn Sandbox>> {
         self.open_with(OpenOptions { disk, ..OpenOptions::default() })
     }
 
-    pub fn open_with(&self, options: OpenOptions) -> Result<Box<dyn Backend>> {
+    pub fn open_with(&self, options: OpenOptions) -> Result<Box<dyn Sandbox>> {
         let password = std::env::var("BLOBDELTA_PASSWORD").ok();
         let connection = Connection::parse(&self.at, &Credentials { password, access_token: None })?;
         let main_database = self.database.clone();
-        connection.open(&OpenOptions { main_database, create: true, ..options })
+        connection.open_sandbox(&OpenOptions { main_database, create: true, ..options })
     }
 
     pub fn options(&self, allow_gap: bool) -> ReplayOptions {

@@ -3,7 +3,7 @@
 
 use crate::made::{Made, Row, key};
 use crate::replay::place::{Into, Place};
-use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
+use blobdelta::backend::{Connection, Credentials, OpenOptions, Sandbox};
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
@@ -15,8 +15,8 @@ fn connection(into: &Into) -> Connection {
     Connection::parse(&into.at, &Credentials { password, access_token: None }).unwrap()
 }
 
-fn jobs(into: &Into) -> Box<dyn Backend> {
-    connection(into).open(&OpenOptions { create: true, ..OpenOptions::default() }).unwrap()
+fn jobs(into: &Into) -> Box<dyn Sandbox> {
+    connection(into).open_sandbox(&OpenOptions { create: true, ..OpenOptions::default() }).unwrap()
 }
 
 /// What a user would be told by a plan and by a replay: the same.
@@ -37,7 +37,7 @@ pub fn attack_a_replay_into_the_source_is_refused_unless_it_is_meant(place: &Pla
         None => ("x'50505050505050505050505050505050'", "x'51515151515151515151515151515151'"),
         Some(_) => ("'50505050-5050-5050-5050-505050505050'", "NEWID()"),
     };
-    let set = |backend: &mut dyn Backend, id: &str| {
+    let set = |backend: &mut dyn Sandbox, id: &str| {
         backend.execute_script(&format!("UPDATE BlobDeltaSource SET SourceId = {id}")).unwrap();
     };
     set(&mut *backend, id);

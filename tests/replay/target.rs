@@ -2,7 +2,7 @@
 
 use crate::made::{at, key};
 use crate::replay::place::{Into, Place};
-use blobdelta::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use blobdelta::backend::{AppliedBundle, LedgerEntry, Sandbox, TargetSpec, TombstoneRow};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
 use blobdelta::model::column::{Column, DELTA_MODIFIED_ON};
@@ -86,19 +86,19 @@ pub fn version(modified: Option<i64>) -> Version {
     Version { modified_on: modified.map(at), tombstone: None, run_started_at: at(5), run_id: key(5) }
 }
 
-fn put(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {
+fn put(backend: &mut dyn Sandbox, spec: &TargetSpec, root: u8, modified: i64, bytes: &[u8]) -> u64 {
     let rows = Rows(vec![(key(1), Some(modified), bytes.to_vec())]);
     backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(root, 1, true)).unwrap().written
 }
 
-fn standing(backend: &mut dyn Backend, spec: &TargetSpec) -> Vec<Vec<u8>> {
+fn standing(backend: &mut dyn Sandbox, spec: &TargetSpec) -> Vec<Vec<u8>> {
     let mut seen = Seen(Vec::new());
     let limits = ReadLimits { bytes: u64::MAX, rows: 9, inline_bytes: 1 << 30 };
     backend.scan_page(&spec.target, &spec.columns[..1], "id", None, limits, &mut seen).unwrap();
     seen.0
 }
 
-fn prepared(place: &Place) -> (Box<dyn Backend>, TargetSpec, Into) {
+fn prepared(place: &Place) -> (Box<dyn Sandbox>, TargetSpec, Into) {
     let into = place.target("Into");
     let mut backend = into.open().unwrap();
     let spec = spec(&into, "T");
@@ -137,7 +137,7 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
 pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     let backend = &mut *backend;
-    let bury = |backend: &mut dyn Backend, root, modified| {
+    let bury = |backend: &mut dyn Sandbox, root, modified| {
         let tombstone = TombstoneRow { key: key(1), version: version(modified), reason: DeletionReason::Deleted };
         backend.apply_tombstones(&spec, &[tombstone], &entry(root, 1, true)).unwrap()
     };
@@ -155,7 +155,7 @@ pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
 pub fn a_batch_out_of_its_place_changes_nothing(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     let rows = Rows(vec![(key(1), None, vec![1])]);
-    let apply = |backend: &mut dyn Backend, at, complete| {
+    let apply = |backend: &mut dyn Sandbox, at, complete| {
         backend.apply_rows(&spec, &rows, &[key(1)], &[version(Some(9))], &entry(1, at, complete))
     };
     assert_eq!(apply(&mut *backend, 2, false).unwrap_err().kind(), Kind::Internal);
@@ -239,7 +239,7 @@ const SHARED: [(u8, u8, i64, Option<&[u8]>); 5] = [
     (0xA, 5, 30, Some(b"again")),
 ];
 
-fn hand_out(backend: &mut dyn Backend, spec: &TargetSpec, root: u8, nth: usize) {
+fn hand_out(backend: &mut dyn Sandbox, spec: &TargetSpec, root: u8, nth: usize) {
     let (of, run, stamp, bytes) = SHARED[nth];
     let spec = TargetSpec { scope: Scope::BusinessUnit(key(of)), ..spec.clone() };
     let version = Version { run_started_at: at(run.into()), run_id: key(run), ..version(Some(stamp)) };

@@ -6,7 +6,7 @@
 //! names; with such a folder, a replay is killed at 50 moments.
 
 use crate::replay::place::{Into, Place};
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::demo::{DemoOptions, run_demo};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -44,7 +44,7 @@ fn weeks() -> &'static Weeks {
         assert!(found.differences == 0 && found.due > 0, "{found:?}");
         println!("{} rows, {} bytes, {} bundles", found.due + found.ancestors, found.bytes, report.bundles.len());
         let open = OpenOptions { main_database: SOURCE.into(), ..OpenOptions::default() };
-        let mut target = Connection::Embedded(dir.join("target")).open(&open).unwrap();
+        let mut target = Connection::Embedded(dir.join("target")).open_sandbox(&open).unwrap();
         let rows = rows(&mut *target, SOURCE);
         Weeks { bundles: report.bundles, rows, _folder: folder }
     })
@@ -53,7 +53,7 @@ fn weeks() -> &'static Weeks {
 /// By table and key, the values of a row, those of its rank included: a hash, and moments in ticks.
 type Rows = BTreeMap<(&'static str, Guid), (Sha256, Vec<i64>)>;
 
-fn rows(backend: &mut dyn Backend, database: &str) -> Rows {
+fn rows(backend: &mut dyn Sandbox, database: &str) -> Rows {
     let mut rows = Rows::new();
     for table in TABLES {
         let name = TableName::new(database, "dbo", table).unwrap();

@@ -34,7 +34,7 @@ impl Place {
                 let clock = Arc::new(ManualClock::at(Timestamp::MIN));
                 let options =
                     OpenOptions { clock: Arc::<ManualClock>::clone(&clock), create: true, ..OpenOptions::default() };
-                let mut backend = connection.open(&options).unwrap();
+                let mut backend = connection.open_sandbox(&options).unwrap();
                 backend.deploy().unwrap();
                 for db in ["Src", "Meta"] {
                     backend.create_database(db).unwrap();

@@ -11,7 +11,7 @@
 //! that read a table of one row.
 
 use crate::scenarios::session::Session;
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::name::TableName;
@@ -68,11 +68,11 @@ impl Server {
     }
 }
 
-fn write_clock(control: &mut dyn Backend, utc: Timestamp, local: Timestamp) -> Result<()> {
+fn write_clock(control: &mut dyn Sandbox, utc: Timestamp, local: Timestamp) -> Result<()> {
     control.execute_script(&format!("UPDATE dbo.ScenarioClock SET Utc = '{utc}', Local = '{local}'"))
 }
 
-fn stop_clock(control: &mut dyn Backend) -> Result<()> {
+fn stop_clock(control: &mut dyn Sandbox) -> Result<()> {
     for (function, column) in [("ufn_BlobDelta_UtcNow", "Utc"), ("ufn_BlobDelta_LocalNow", "Local")] {
         // Not every server has ALTER FUNCTION.
         control.execute_script(&format!("IF OBJECT_ID(N'dbo.{function}') IS NOT NULL DROP FUNCTION dbo.{function}"))?;
@@ -88,10 +88,10 @@ fn stop_clock(control: &mut dyn Backend) -> Result<()> {
 /// of time that the server keeps.
 fn prepare(connection: &Connection) -> Result<i64> {
     let create = OpenOptions { create: true, ..OpenOptions::default() };
-    let mut first = connection.open(&create)?;
+    let mut first = connection.open_sandbox(&create)?;
     drop_noted(&mut *first)?;
     refuse_foreign(&mut *first)?;
-    let mut control = connection.open(&create)?;
+    let mut control = connection.open_sandbox(&create)?;
     let control = &mut *control;
     // Templates that an earlier process changed and left behind are put back by the deployment.
     control.execute_script(
@@ -103,7 +103,7 @@ fn prepare(connection: &Connection) -> Result<i64> {
     for db in DATABASES {
         control.create_database(db)?;
     }
-    let mut control = connection.open(&OpenOptions::default())?;
+    let mut control = connection.open_sandbox(&OpenOptions::default())?;
     let control = &mut *control;
     control.execute_script(
         "IF OBJECT_ID(N'dbo.ScenarioClock') IS NULL
@@ -125,7 +125,7 @@ fn prepare(connection: &Connection) -> Result<i64> {
 
 /// Errs where a table is configured that is not the scenarios', or where a database of theirs has
 /// tables on a server that they never ran on.
-fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
+fn refuse_foreign(control: &mut dyn Sandbox) -> Result<()> {
     let why = "the scenarios empty the databases BlobDeltaJobs, Src, Meta, Src_Delta and Copy…, and on this server";
     control.execute_script(&format!(
         "IF OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaTableConfig') IS NOT NULL EXEC (N'
@@ -148,7 +148,7 @@ fn refuse_foreign(control: &mut dyn Backend) -> Result<()> {
 }
 
 /// Notes a database that a test is about to make.
-pub fn note_database(control: &mut dyn Backend, name: &str) -> Result<()> {
+pub fn note_database(control: &mut dyn Sandbox, name: &str) -> Result<()> {
     let name = format!("N'{}'", name.replace('\'', "''"));
     control.execute_script(&format!(
         "IF OBJECT_ID(N'dbo.ScenarioDatabase') IS NULL CREATE TABLE dbo.ScenarioDatabase (Name nvarchar(128) NOT NULL);
@@ -158,7 +158,7 @@ pub fn note_database(control: &mut dyn Backend, name: &str) -> Result<()> {
 }
 
 /// Drops the databases that were noted, and forgets what was configured of them.
-pub fn drop_noted(control: &mut dyn Backend) -> Result<()> {
+pub fn drop_noted(control: &mut dyn Sandbox) -> Result<()> {
     control.execute_script(
         "IF OBJECT_ID(N'BlobDeltaJobs.dbo.ScenarioDatabase') IS NOT NULL EXEC (N'
          DECLARE @Name nvarchar(128), @Sql nvarchar(400);
@@ -175,7 +175,7 @@ pub fn drop_noted(control: &mut dyn Backend) -> Result<()> {
 }
 
 /// Empties what a world, or a process that died in one, left; of its tables those that a condition takes.
-pub fn empty(control: &mut dyn Backend, which: &str) -> Result<()> {
+pub fn empty(control: &mut dyn Sandbox, which: &str) -> Result<()> {
     for db in DATABASES {
         each_table(control, db, which, "DROP TABLE ")?;
     }
@@ -194,7 +194,7 @@ pub fn empty(control: &mut dyn Backend, which: &str) -> Result<()> {
 
 /// Does one thing to each table of a database that a condition takes. There are servers whose QUOTENAME doubles
 /// quotes too, and then names another table.
-fn each_table(control: &mut dyn Backend, db: &str, which: &str, what: &str) -> Result<()> {
+fn each_table(control: &mut dyn Sandbox, db: &str, which: &str, what: &str) -> Result<()> {
     control.execute_script(&format!(
         "USE {db};
          DECLARE @Id int, @Sql nvarchar(800);
@@ -211,7 +211,7 @@ fn each_table(control: &mut dyn Backend, db: &str, which: &str, what: &str) -> R
 }
 
 /// Some servers keep six digits of a datetime2(7).
-fn finest_ticks(control: &mut dyn Backend) -> Result<i64> {
+fn finest_ticks(control: &mut dyn Sandbox) -> Result<i64> {
     struct Read(Option<Timestamp>);
     impl CellSink for Read {
         fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {

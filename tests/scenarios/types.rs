@@ -5,7 +5,7 @@ use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::session::Session;
 use crate::scenarios::world::{World, key, minute, name};
-use blobdelta::backend::{Backend, Connection, OpenOptions};
+use blobdelta::backend::{Connection, OpenOptions, Sandbox};
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
@@ -125,7 +125,7 @@ impl CellSink for Reader<'_> {
 }
 
 /// All cells of these columns, of which the first is the key; names in lower case, as some servers keep them.
-fn read(backend: &mut dyn Backend, table: &TableName, names: &[String]) -> Said {
+fn read(backend: &mut dyn Sandbox, table: &TableName, names: &[String]) -> Said {
     let found = backend.columns(table).unwrap();
     let find = |name: &String| found.iter().find(|column| column.name.eq_ignore_ascii_case(name)).unwrap().clone();
     let columns: Vec<Column> = names.iter().map(find).collect();

@@ -3,7 +3,7 @@
 use crate::tds::endpoint::Endpoint;
 use crate::tds::reply::Reply;
 use crate::tds::types::{Datum, Type};
-use blobdelta::backend::{Backend, OpenOptions};
+use blobdelta::backend::{OpenOptions, Sandbox};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
@@ -16,9 +16,9 @@ const SCAN: &str = "SELECT CONVERT(bigint, 0)";
 const BEHIND: &str = "WHERE (CONVERT(char(36), t.[k]) > @P1)";
 const LIMITS: ReadLimits = ReadLimits { bytes: u64::MAX, rows: u32::MAX, inline_bytes: 100 };
 
-fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
+fn session(endpoint: &Endpoint) -> Box<dyn Sandbox> {
     let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
-    endpoint.connection().open(&options).unwrap()
+    endpoint.connection().open_sandbox(&options).unwrap()
 }
 
 fn table() -> TableName {
@@ -52,7 +52,7 @@ impl CellSink for Seen {
     }
 }
 
-fn scan(session: &mut dyn Backend, after: Option<Guid>, limits: ReadLimits) -> Result<(Option<Guid>, Vec<String>)> {
+fn scan(session: &mut dyn Sandbox, after: Option<Guid>, limits: ReadLimits) -> Result<(Option<Guid>, Vec<String>)> {
     let columns = [Column::new("v", SqlType::VarBinary(None), true)];
     let mut seen = Seen::default();
     let last = session.scan_page(&table(), &columns, "k", after, limits, &mut seen)?;
@@ -92,9 +92,9 @@ pub fn pages_come_from_one_statement_as_long_as_each_goes_on_behind_the_last() {
 const FIRST: &str = "% 2 = 1 ORDER BY";
 const SECOND: &str = "% 2 = 0 ORDER BY";
 
-fn over_two(endpoint: &Endpoint) -> Box<dyn Backend> {
+fn over_two(endpoint: &Endpoint) -> Box<dyn Sandbox> {
     let options = OpenOptions { main_database: "Copy".into(), connections: 2, ..OpenOptions::default() };
-    endpoint.connection().open(&options).unwrap()
+    endpoint.connection().open_sandbox(&options).unwrap()
 }
 
 pub fn rows_of_two_connections_come_in_their_order() {

@@ -12,7 +12,7 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, Asked, Backend, BundleRecord, LedgerEntry, OpenOptions, PendingShipment, Retention,
+    AdoptedBundle, AppliedBundle, Asked, BundleRecord, LedgerEntry, OpenOptions, PendingShipment, Retention, Sandbox,
     TargetFit, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
@@ -34,7 +34,7 @@ use std::path::Path;
 const FOLDER: &str = "BLOBDELTA_STATEMENTS";
 
 /// A call or several, in a session of their own. What comes of them is not looked at.
-type Calls = fn(&mut dyn Backend);
+type Calls = fn(&mut dyn Sandbox);
 
 const ALL: [Calls; 12] = [
     of_setting_up,
@@ -105,7 +105,7 @@ fn collect(columns: &[(&str, &str, i64)], is_new: bool, calls: Calls) -> Vec<Str
         endpoint.answers("usp_BlobDelta_FailTable", [Reply::error(1105, 17, "The log is full.")]);
     }
     let options = OpenOptions { create: true, connections: if is_new { 2 } else { 1 }, ..OpenOptions::default() };
-    if let Ok(mut session) = endpoint.connection().open(&options) {
+    if let Ok(mut session) = endpoint.connection().open_sandbox(&options) {
         calls(&mut *session);
     }
     endpoint.statements()
@@ -170,7 +170,7 @@ impl CellSink for Nowhere {
     }
 }
 
-fn of_setting_up(session: &mut dyn Backend) {
+fn of_setting_up(session: &mut dyn Sandbox) {
     tried(session.now());
     tried(session.deploy());
     tried(session.check_deployed());
@@ -182,7 +182,7 @@ fn of_setting_up(session: &mut dyn Backend) {
     tried(session.become_own_source());
 }
 
-fn of_tables(session: &mut dyn Backend) {
+fn of_tables(session: &mut dyn Sandbox) {
     tried(session.tables());
     tried(session.table(&files()));
     tried(session.save_table(&config()));
@@ -201,7 +201,7 @@ fn of_tables(session: &mut dyn Backend) {
     tried(session.log_deletion(&files(), &deletion));
 }
 
-fn of_runs(session: &mut dyn Backend) {
+fn of_runs(session: &mut dyn Sandbox) {
     tried(session.recent_runs(10));
     tried(session.run_tables(key()));
     tried(session.run_steps(key()));
@@ -223,7 +223,7 @@ fn of_runs(session: &mut dyn Backend) {
     tried(session.record_shipped(&unshipped));
 }
 
-fn of_a_run(session: &mut dyn Backend) {
+fn of_a_run(session: &mut dyn Sandbox) {
     let request = |scope, from| RunRequest {
         requested_by: "test".into(),
         table: Some(files()),
@@ -250,7 +250,7 @@ fn of_a_run(session: &mut dyn Backend) {
     tried(session.release_leases(&[fence()]));
 }
 
-fn of_bundles(session: &mut dyn Backend) {
+fn of_bundles(session: &mut dyn Sandbox) {
     let seal = Seal { signed_by: None, encrypted_to: BTreeSet::new() };
     let told = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
     tried(session.record_destination(key(), &told));
@@ -288,7 +288,7 @@ fn of_bundles(session: &mut dyn Backend) {
     tried(session.table_errors(key()));
 }
 
-fn of_slices(session: &mut dyn Backend) {
+fn of_slices(session: &mut dyn Sandbox) {
     let limits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
     tried(session.slice_marker(&config()));
     tried(session.slice_columns(&config()));
@@ -306,7 +306,7 @@ fn of_slices(session: &mut dyn Backend) {
     }
 }
 
-fn of_inventory(session: &mut dyn Backend) {
+fn of_inventory(session: &mut dyn Sandbox) {
     for (scope, after) in [(None, None), (Some(key()), Some(key()))] {
         tried(session.inventory(&config(), scope, after, 100));
         tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, after, 100));
@@ -322,7 +322,7 @@ fn of_inventory(session: &mut dyn Backend) {
     tried(session.source_content(&config(), &columns, &keys()));
 }
 
-fn of_upkeep(session: &mut dyn Backend) {
+fn of_upkeep(session: &mut dyn Sandbox) {
     tried(session.doctor());
     tried(session.look_at_data(&config()));
     tried(session.check_backup(&["S_Delta".into()], "https://account.blob.core.windows.net/slices"));
@@ -334,7 +334,7 @@ fn of_upkeep(session: &mut dyn Backend) {
     }
 }
 
-fn of_tables_by_hand(session: &mut dyn Backend) {
+fn of_tables_by_hand(session: &mut dyn Sandbox) {
     let all = columns();
     let table = name("Copy.other.Docs");
     tried(session.create_table(&table, &all, "stream_id", &[&["path_locator"]]));
@@ -351,7 +351,7 @@ fn of_tables_by_hand(session: &mut dyn Backend) {
     tried(session.execute_script("SELECT 1;\nGO\nSELECT 2;"));
 }
 
-fn of_values(session: &mut dyn Backend) {
+fn of_values(session: &mut dyn Sandbox) {
     let table = name("Copy.dbo.Docs");
     for (column, sql_type) in [("file_stream", SqlType::VarBinary(None)), ("name", SqlType::NVarChar(None))] {
         tried(session.read_value(&table, ("stream_id", key()), column, &mut std::io::sink()));
@@ -442,7 +442,7 @@ fn target(columns: &[Column]) -> TargetSpec {
     }
 }
 
-fn replay(session: &mut dyn Backend, spec: &TargetSpec) {
+fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
     let version = Version { modified_on: Some(now()), tombstone: None, run_started_at: now(), run_id: key() };
     let entry = LedgerEntry {
         root_sha256: root(),

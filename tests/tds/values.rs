@@ -193,7 +193,7 @@ impl CellSink for Shown {
 fn scan(endpoint: &Endpoint, cases: &[Case]) -> Result<Vec<Vec<String>>> {
     let columns: Vec<Column> =
         (0_u32..).zip(cases).map(|(n, case)| Column::new(&format!("c{n}"), case.0, true)).collect();
-    let mut session = endpoint.connection().open(&OpenOptions::default())?;
+    let mut session = endpoint.connection().open_sandbox(&OpenOptions::default())?;
     let mut shown = Shown::default();
     session.scan(&TableName::parse("Db.dbo.Types").unwrap(), &columns, "Id", &mut shown)?;
     Ok(shown.0)

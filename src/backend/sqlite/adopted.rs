@@ -1,8 +1,8 @@
 //! What a job database knows of a chain, and what it takes over of one that it published before it was
 //! restored from a backup.
 
-use super::jobs::broken;
-use super::session::Session;
+use super::database::Database;
+use super::sql::broken;
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -13,88 +13,86 @@ use crate::model::version::Version;
 
 const KEEP: &str = include_str!("../../../sql/sqlite/engine/adopt_key.sql");
 
-impl Session {
-    pub(super) fn read_chain(&self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-        self.query_all(
-            "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name
-             FROM BlobDeltaBundle AS b INNER JOIN BlobDeltaRun AS r ON r.RunId = b.RunId
-             WHERE b.TableName = ?1 AND b.Scope = ?2 ORDER BY b.BundleId DESC",
-            (table, scope.to_string()),
-            |row| {
-                Ok(ChainRecord {
-                    run_id: row.get(0)?,
-                    run_started_at: row.get(1)?,
-                    root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
-                    previous_root_sha256: row
-                        .get::<_, Option<String>>(3)?
-                        .map(|text| Sha256::parse(&text).map_err(broken))
-                        .transpose()?,
-                    name: row.get(4)?,
-                })
-            },
-        )
-    }
+pub(super) fn read_chain(db: &Database, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
+    db.query_all(
+        "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name
+         FROM BlobDeltaBundle AS b INNER JOIN BlobDeltaRun AS r ON r.RunId = b.RunId
+         WHERE b.TableName = ?1 AND b.Scope = ?2 ORDER BY b.BundleId DESC",
+        (table, scope.to_string()),
+        |row| {
+            Ok(ChainRecord {
+                run_id: row.get(0)?,
+                run_started_at: row.get(1)?,
+                root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
+                previous_root_sha256: row
+                    .get::<_, Option<String>>(3)?
+                    .map(|text| Sha256::parse(&text).map_err(broken))
+                    .transpose()?,
+                name: row.get(4)?,
+            })
+        },
+    )
+}
 
-    pub(super) fn adopt_all(&self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
-        let now = self.server_time().utc;
-        for one in bundles {
-            self.execute(
-                "INSERT OR IGNORE INTO BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt,
-                     Status, TableName, BusinessUnitId, BatchSize, MaxDOP)
-                 VALUES (?1, ?2, ?3, ?4, ?4, ?4, 'Completed', iif(?2 = 'SingleTable', ?5, NULL), ?6, 1, 0)",
-                (one.run_id, &one.run_type, &one.requested_by, one.run_started_at, table, one.business_unit),
-            )?;
-            self.execute("DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2", (one.run_id, table))?;
-            self.execute(
-                "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-                     PublishedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                (
-                    one.run_id,
-                    table,
-                    one.pack_number,
-                    scope.to_string(),
-                    one.root_sha256.to_string(),
-                    one.previous_root_sha256.map(|root| root.to_string()),
-                    &one.name,
-                    &one.folder,
-                    now,
-                ),
-            )?;
-        }
-        let Some(last) = bundles.last() else { return Ok(()) };
-        // What this job database told since it left that chain is not in it.
-        self.execute(
-            "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
-            (table, scope.to_string()),
+pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
+    let now = db.server_time().utc;
+    for one in bundles {
+        db.execute(
+            "INSERT OR IGNORE INTO BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt,
+                 Status, TableName, BusinessUnitId, BatchSize, MaxDOP)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?4, 'Completed', iif(?2 = 'SingleTable', ?5, NULL), ?6, 1, 0)",
+            (one.run_id, &one.run_type, &one.requested_by, one.run_started_at, table, one.business_unit),
         )?;
-        let lower = "SET LastHighWaterModifiedOn = ?2 WHERE TableName = ?1 AND LastHighWaterModifiedOn > ?2";
-        match scope {
-            Scope::All => self.execute(&format!("UPDATE BlobDeltaHighWatermark {lower}"), (table, last.watermark))?,
-            Scope::BusinessUnit(unit) => self.execute(
-                &format!("UPDATE BlobDeltaBusinessUnitWatermark {lower} AND BusinessUnitId = ?3"),
-                (table, last.watermark, unit),
-            )?,
-        };
-        Ok(())
+        db.execute("DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2", (one.run_id, table))?;
+        db.execute(
+            "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
+                 PublishedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                one.run_id,
+                table,
+                one.pack_number,
+                scope.to_string(),
+                one.root_sha256.to_string(),
+                one.previous_root_sha256.map(|root| root.to_string()),
+                &one.name,
+                &one.folder,
+                now,
+            ),
+        )?;
     }
+    let Some(last) = bundles.last() else { return Ok(()) };
+    // What this job database told since it left that chain is not in it.
+    db.execute(
+        "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
+        (table, scope.to_string()),
+    )?;
+    let lower = "SET LastHighWaterModifiedOn = ?2 WHERE TableName = ?1 AND LastHighWaterModifiedOn > ?2";
+    match scope {
+        Scope::All => db.execute(&format!("UPDATE BlobDeltaHighWatermark {lower}"), (table, last.watermark))?,
+        Scope::BusinessUnit(unit) => db.execute(
+            &format!("UPDATE BlobDeltaBusinessUnitWatermark {lower} AND BusinessUnitId = ?3"),
+            (table, last.watermark, unit),
+        )?,
+    };
+    Ok(())
+}
 
-    pub(super) fn keep_adopted(
-        &self,
-        table: &TableName,
-        scope: Scope,
-        handed: Handed,
-        keys: &[(Guid, Version)],
-    ) -> Result<()> {
-        let left = "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id = ?3";
-        let scope = scope.to_string();
-        for (key, version) in keys {
-            match handed {
-                Handed::Left => self.execute(left, (table, &scope, key))?,
-                Handed::Whole | Handed::WithoutBlob => {
-                    self.execute(KEEP, (table, &scope, key, version.modified_on, handed == Handed::Whole))?
-                }
-            };
-        }
-        Ok(())
+pub(super) fn keep_adopted(
+    db: &Database,
+    table: &TableName,
+    scope: Scope,
+    handed: Handed,
+    keys: &[(Guid, Version)],
+) -> Result<()> {
+    let left = "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id = ?3";
+    let scope = scope.to_string();
+    for (key, version) in keys {
+        match handed {
+            Handed::Left => db.execute(left, (table, &scope, key))?,
+            Handed::Whole | Handed::WithoutBlob => {
+                db.execute(KEEP, (table, &scope, key, version.modified_on, handed == Handed::Whole))?
+            }
+        };
     }
+    Ok(())
 }

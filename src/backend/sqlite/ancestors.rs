@@ -1,9 +1,10 @@
 //! Rules 7 and 17: ancestors out of a scope that its receivers need.
 
-use super::prepared::Prepared;
-use super::scope::PASSES;
-use super::session::{Session, failed};
-use super::template::Parameters;
+use super::database::Database;
+use super::errors::failed;
+use super::prepared::{self, Prepared};
+use super::scope::{self, PASSES};
+use super::template::{self, Parameters};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Scope, TableRun};
@@ -40,68 +41,66 @@ impl Ancestor {
     }
 }
 
-impl Session {
-    /// With the queue: ancestors out of the scope come that its receivers need, and no window brings; and folders that left it
-    /// and stay there come once more, without their blobs.
-    pub(super) fn queue_ancestors(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
-        if prepared.config.is_tree() {
-            self.find_what_left(prepared, parameters)?;
-            self.run_filled(prepared, "needed_ancestors", scripts::NEEDED_ANCESTORS, parameters)?;
-            self.run_filled(prepared, "left_behind", scripts::LEFT_BEHIND, parameters)?;
-        }
-        self.drop_foreign(prepared, scope, parameters)
+/// With the queue: ancestors out of the scope come that its receivers need, and no window brings; and folders that left it
+/// and stay there come once more, without their blobs.
+pub(super) fn queue_ancestors(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+    if prepared.config.is_tree() {
+        scope::find_what_left(db, prepared, parameters)?;
+        prepared.run_filled(db, "needed_ancestors", scripts::NEEDED_ANCESTORS, parameters)?;
+        prepared.run_filled(db, "left_behind", scripts::LEFT_BEHIND, parameters)?;
     }
+    scope::drop_foreign(db, prepared, scope, parameters)
+}
 
-    /// Before the queue is filled: rows whose parents were absent come again, where they lack the keys of those.
-    pub(super) fn ask_for_orphans(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        if prepared.config.is_tree() {
-            self.run_filled(prepared, "absent_settled", scripts::ABSENT_SETTLED, parameters)?;
-            self.run_filled(prepared, "absent_asked", scripts::ABSENT_ASKED, parameters)?;
-        }
-        Ok(())
+/// Before the queue is filled: rows whose parents were absent come again, where they lack the keys of those.
+pub(super) fn ask_for_orphans(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    if prepared.config.is_tree() {
+        prepared.run_filled(db, "absent_settled", scripts::ABSENT_SETTLED, parameters)?;
+        prepared.run_filled(db, "absent_asked", scripts::ABSENT_ASKED, parameters)?;
     }
+    Ok(())
+}
 
-    /// With the slice complete: rows whose parent is absent are noted, and those whose parent has come.
-    pub(super) fn note_absent(&self, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
-        let parameters = prepared.parameters(&self.given(table_run, 0, 0)?);
-        self.run_filled(prepared, "absent_decided", scripts::ABSENT_DECIDED, &parameters)?;
-        self.run_filled(prepared, "absent_noted", scripts::ABSENT_NOTED, &parameters)?;
-        self.run_filled(prepared, "absent_came", scripts::ABSENT_CAME, &parameters).map(drop)
-    }
+/// With the slice complete: rows whose parent is absent are noted, and those whose parent has come.
+pub(super) fn note_absent(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
+    let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
+    prepared.run_filled(db, "absent_decided", scripts::ABSENT_DECIDED, &parameters)?;
+    prepared.run_filled(db, "absent_noted", scripts::ABSENT_NOTED, &parameters)?;
+    prepared.run_filled(db, "absent_came", scripts::ABSENT_CAME, &parameters).map(drop)
+}
 
-    /// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
-    pub(super) fn stamp_ancestors(
-        &self,
-        prepared: &Prepared,
-        table_run: &TableRun,
-        parameters: &Parameters,
-    ) -> Result<()> {
-        let (scope, margin) = (table_run.scope, self.margin(table_run)?);
-        let latest = self.given(table_run, 0, 0)?.run_start.latest_told();
-        let broken = |error| failed("stamp ancestors", error);
-        let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
-        let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
-        let mut statement = self.prepare_script("ancestor_stamps", &sql, parameters)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(broken)? {
-            let is_handed: bool = row.get(1).map_err(broken)?;
-            let handed: Option<Timestamp> = row.get(2).map_err(broken)?;
-            let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
-                (row.get(3).map_err(broken)?, row.get(4).map_err(broken)?);
-            let ancestor = Ancestor {
-                key: row.get(0).map_err(broken)?,
-                handed: is_handed.then_some(handed),
-                left: logged.max(told),
-                deleted: row.get(5).map_err(broken)?,
-                newest: row.get(6).map_err(broken)?,
-            };
-            stamps.extend(ancestor.stamp(scope, margin, latest).map(|stamp| (ancestor.key, stamp)));
-        }
-        drop(rows);
-        let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = ?1";
-        let update = prepared.placeholders.fill("ancestor_stamps", update)?;
-        stamps.iter().try_for_each(|stamp| self.execute(&update, *stamp).map(drop))
+/// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
+pub(super) fn stamp_ancestors(
+    db: &Database,
+    prepared: &Prepared,
+    table_run: &TableRun,
+    parameters: &Parameters,
+) -> Result<()> {
+    let (scope, margin) = (table_run.scope, scope::margin(db, table_run)?);
+    let latest = prepared::given(db, table_run, 0, 0)?.run_start.latest_told();
+    let broken = |error| failed("stamp ancestors", error);
+    let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
+    let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
+    let mut statement = template::prepare_script(db, "ancestor_stamps", &sql, parameters)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(broken)? {
+        let is_handed: bool = row.get(1).map_err(broken)?;
+        let handed: Option<Timestamp> = row.get(2).map_err(broken)?;
+        let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
+            (row.get(3).map_err(broken)?, row.get(4).map_err(broken)?);
+        let ancestor = Ancestor {
+            key: row.get(0).map_err(broken)?,
+            handed: is_handed.then_some(handed),
+            left: logged.max(told),
+            deleted: row.get(5).map_err(broken)?,
+            newest: row.get(6).map_err(broken)?,
+        };
+        stamps.extend(ancestor.stamp(scope, margin, latest).map(|stamp| (ancestor.key, stamp)));
     }
+    drop(rows);
+    let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = ?1";
+    let update = prepared.placeholders.fill("ancestor_stamps", update)?;
+    stamps.iter().try_for_each(|stamp| db.execute(&update, *stamp).map(drop))
 }
 
 #[cfg(test)]

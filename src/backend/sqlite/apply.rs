@@ -5,10 +5,12 @@
 //! before it is written, so that both keys can be named, or the older removed; of indexes over anything but plain columns
 //! that come, SQLite is asked.
 
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
 use super::standing::{Lookup, prepare, standing_sql, version_of};
-use super::types;
-use super::write::{Coming, RowWriter};
+use super::write::{self, Coming, RowWriter};
+use super::{ledger, obstacles, types, unique};
 use crate::backend::fit::{Clash, is_delta, large_columns};
 use crate::backend::{Applied, ChainVersion, LedgerEntry, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
@@ -32,7 +34,7 @@ struct Unique<'c> {
 
 /// Writes the rows of one batch.
 pub(super) struct Applier<'c> {
-    session: &'c Session,
+    db: &'c Database,
     spec: &'c TargetSpec,
     here: String,
     entry: &'c LedgerEntry,
@@ -52,24 +54,24 @@ pub(super) struct Applier<'c> {
 
 impl<'c> Applier<'c> {
     pub(super) fn new(
-        session: &'c Session,
+        db: &'c Database,
         spec: &'c TargetSpec,
         fit: &'c TargetFit,
         entry: &'c LedgerEntry,
     ) -> Result<Self> {
-        let has_triggers = session.obstacles(spec)?.has_triggers();
-        let writer = RowWriter::new(session, spec, fit, has_triggers)?;
-        let mark = || prepare(session, &session.in_schema(spec, ROW_WRITE));
+        let has_triggers = obstacles::obstacles(db, spec)?.has_triggers();
+        let writer = RowWriter::new(db, spec, fit, has_triggers)?;
+        let mark = || prepare(db, &ledger::in_schema(db, spec, ROW_WRITE));
         Ok(Self {
-            session,
+            db,
             spec,
             here: spec.here(),
             entry,
             fit,
-            lookup: Lookup::new(session, spec, fit, true)?,
+            lookup: Lookup::new(db, spec, fit, true)?,
             mark: (!fit.has_marks).then(mark).transpose()?,
-            uniques: uniques(session, spec, fit)?,
-            given_up: given_up(session, spec, &writer)?,
+            uniques: uniques(db, spec, fit)?,
+            given_up: given_up(db, spec, &writer)?,
             writer,
             to_come: HashMap::new(),
             written: has_triggers.then(BTreeMap::new),
@@ -137,7 +139,7 @@ impl<'c> Applier<'c> {
             let mark = mark.execute((&self.here, key, modified_on, run_started_at, run_id));
             mark.map_err(|error| failed("note the rank of a row", error))?;
         }
-        self.session.parked.borrow_mut().forget(key);
+        self.db.parked.borrow_mut().forget(key);
         if let Some(written) = &mut self.written {
             written.insert(key, version);
         }
@@ -177,7 +179,7 @@ impl<'c> Applier<'c> {
     fn gives_way(&self, row: usize, clash: &Clash) -> Result<bool> {
         let (standing, version) = clash.standing;
         let comes = self.to_come.get(&standing).is_some_and(|(at, coming)| *at > row && *coming > version);
-        Ok((comes || !self.spec.displace) && self.session.park(self.spec, &self.given_up, clash)?)
+        Ok((comes || !self.spec.displace) && park(self.db, self.spec, &self.given_up, clash)?)
     }
 
     /// A row that stands and has the values of this one in a unique index.
@@ -204,9 +206,9 @@ impl<'c> Applier<'c> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
         let (root, at) = (self.entry.root_sha256.to_string(), self.entry.applied_at);
         let rank = (modified_on, run_started_at, run_id);
-        let displaced = self.session.in_schema(self.spec, DISPLACED);
+        let displaced = ledger::in_schema(self.db, self.spec, DISPLACED);
         let row = (&self.here, loser, rank.0, rank.1, rank.2, winner, index, root, at);
-        self.session.execute(&displaced, row)?;
+        self.db.execute(&displaced, row)?;
         let before = self.lookup.standing(loser)?;
         let mut after = before.clone();
         after.take_deletion(version);
@@ -214,15 +216,15 @@ impl<'c> Applier<'c> {
         if let Some(written) = &mut self.written {
             written.remove(&loser);
         }
-        self.session.remove_row(self.spec, loser).map(drop)
+        write::remove_row(self.db, self.spec, loser).map(drop)
     }
 }
 
 /// The unique indexes of a target that do not hold its key, and are over plain columns that come.
-fn uniques<'c>(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit) -> Result<Vec<Unique<'c>>> {
+fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit) -> Result<Vec<Unique<'c>>> {
     let key = quote(&spec.key_column);
     let mut uniques = Vec::new();
-    for index in session.unique_indexes(spec)? {
+    for index in unique::unique_indexes(db, spec)? {
         let coming = |name: &Option<String>| {
             let name = name.as_ref()?;
             let is_written = |column: &Column| !fit.skipped.contains(&column.name);
@@ -236,7 +238,7 @@ fn uniques<'c>(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit) -> R
             .enumerate()
             .map(|(nth, (_, column))| format!(" AND t.{} = ?{}", quote(&column.name), nth + 3));
         let condition = format!("t.{key} <> ?2{}", equal.collect::<String>());
-        let clash = prepare(session, &standing_sql(session, spec, fit, true, &condition))?;
+        let clash = prepare(db, &standing_sql(db, spec, fit, true, &condition))?;
         uniques.push(Unique { index: index.name, columns, clash });
     }
     Ok(uniques)
@@ -244,8 +246,8 @@ fn uniques<'c>(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit) -> R
 
 /// The columns that come and that unique indexes beside that of the key are over. Of an expression it is not known what it
 /// is made of.
-fn given_up<'c>(session: &Session, spec: &TargetSpec, writer: &RowWriter<'c>) -> Result<Vec<&'c Column>> {
-    let indexes = session.unique_indexes(spec)?;
+fn given_up<'c>(db: &Database, spec: &TargetSpec, writer: &RowWriter<'c>) -> Result<Vec<&'c Column>> {
+    let indexes = unique::unique_indexes(db, spec)?;
     let indexes: Vec<_> = indexes.iter().filter(|index| !index.holds(&spec.key_column)).collect();
     let carried = || writer.carried().filter(|column| !column.name.eq_ignore_ascii_case(&spec.key_column));
     let is_plain = |name: &Option<String>| {
@@ -259,4 +261,27 @@ fn given_up<'c>(session: &Session, spec: &TargetSpec, writer: &RowWriter<'c>) ->
         (false, true) => carried().filter(is_over).collect(),
         (false, false) => carried().filter(|column| is_over(column) || is_small(column)).collect(),
     })
+}
+
+/// Takes the unique values of the row that stands. Whether that was possible: a constraint of the table's own may
+/// not let it have others. No trigger sees it.
+fn park(db: &Database, spec: &TargetSpec, columns: &[&Column], clash: &Clash) -> Result<bool> {
+    let sets: Vec<String> =
+        columns.iter().map(|column| format!("{} = {}", quote(&column.name), types::random(column.sql_type))).collect();
+    if sets.is_empty() {
+        return Ok(false);
+    }
+    let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
+    let sql = format!("UPDATE OR ABORT {target} SET {} WHERE {key} = ?1", sets.join(", "));
+    db.set_triggers(false)?;
+    let parked = db.prepare(&sql).and_then(|mut statement| statement.execute([clash.standing.0]));
+    db.set_triggers(true)?;
+    match parked {
+        Ok(_) => db.parked.borrow_mut().add(clash.clone()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(failed("free the unique values of a row", error)),
+    };
+    Ok(true)
 }

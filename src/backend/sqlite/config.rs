@@ -1,11 +1,14 @@
 //! `BlobDeltaTableConfig`, and what a configured table needs in the catalog.
 
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
 use super::template::Placeholders;
-use super::types;
+use super::{catalog, filter, types};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::column::{Column, DELTA_COLUMNS, delta_columns};
+use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
@@ -43,171 +46,163 @@ pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTabl
     UNION ALL SELECT BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable FROM BlobDeltaTableConfig
     WHERE BusinessUnitTable IS NOT NULL";
 
-impl Session {
-    pub(super) fn configured_tables(&self) -> Result<Vec<TableConfig>> {
-        self.query_all(SELECT, [], |row| Ok(read(row)))?.into_iter().collect()
-    }
+pub(super) fn configured_tables(db: &Database) -> Result<Vec<TableConfig>> {
+    db.query_all(SELECT, [], |row| Ok(read(row)))?.into_iter().collect()
+}
 
-    /// Within a transaction.
-    pub(super) fn write_config(&self, table: &TableConfig) -> Result<()> {
-        let units = table.business_unit_table.as_ref();
-        self.execute(
-            UPSERT,
-            named_params! {
-                ":name": table.name, ":sd": table.source.db, ":ss": table.source.schema, ":st": table.source.table,
-                ":td": table.target.db, ":ts": table.target.schema, ":tt": table.target.table,
-                ":md": table.metadata.db, ":ms": table.metadata.schema, ":mt": table.metadata.table,
-                ":id": table.metadata_id_column, ":modified": table.metadata_modified_on_column,
-                ":unit": table.metadata_business_unit_column,
-                ":ud": units.map(|units| &units.db), ":us": units.map(|units| &units.schema),
-                ":ut": units.map(|units| &units.table), ":uid": table.business_unit_id_column,
-                ":key": table.key_column, ":path": table.path_column, ":parent": table.parent_path_column,
-                ":buffer": table.safety_buffer_minutes, ":baseline": table.initial_baseline,
-                ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
-                ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
-                ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
-                ":filter": table.metadata_filter,
-                ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
-            },
-        )?;
-        self.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
-        Ok(())
-    }
+/// Within a transaction.
+pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
+    let units = table.business_unit_table.as_ref();
+    db.execute(
+        UPSERT,
+        named_params! {
+            ":name": table.name, ":sd": table.source.db, ":ss": table.source.schema, ":st": table.source.table,
+            ":td": table.target.db, ":ts": table.target.schema, ":tt": table.target.table,
+            ":md": table.metadata.db, ":ms": table.metadata.schema, ":mt": table.metadata.table,
+            ":id": table.metadata_id_column, ":modified": table.metadata_modified_on_column,
+            ":unit": table.metadata_business_unit_column,
+            ":ud": units.map(|units| &units.db), ":us": units.map(|units| &units.schema),
+            ":ut": units.map(|units| &units.table), ":uid": table.business_unit_id_column,
+            ":key": table.key_column, ":path": table.path_column, ":parent": table.parent_path_column,
+            ":buffer": table.safety_buffer_minutes, ":baseline": table.initial_baseline,
+            ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
+            ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
+            ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
+            ":filter": table.metadata_filter,
+            ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
+        },
+    )?;
+    db.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
+    Ok(())
+}
 
-    /// Checks the configuration against the catalog. Returns the columns of the source.
-    pub(super) fn check_config(&self, table: &TableConfig) -> Result<Vec<Column>> {
-        table.check()?;
-        let source = self.table_columns(&table.source).map_err(|error| error.table(&table.name))?;
-        let metadata = self.table_columns(&table.metadata).map_err(|error| error.table(&table.name))?;
-        let at = |error: Error, name: &str| error.table(&table.name).column(name);
-        let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| at(error, &table.key_column))?;
-        if key.sql_type != SqlType::UniqueIdentifier {
-            let text = format!("the key column is {}, and has to be uniqueidentifier", key.sql_type);
-            return Err(at(Error::config(text).hint("set KeyColumn to a uniqueidentifier column"), &key.name));
-        }
-        for (path, setting) in [(&table.path_column, "PathColumn"), (&table.parent_path_column, "ParentPathColumn")] {
-            let Some(path) = path else { continue };
-            let column = found(&source, path, setting).map_err(|error| at(error, path))?;
-            if !is_path_type(column.sql_type) {
-                let text = format!("a path column cannot be {}", column.sql_type);
-                return Err(at(Error::config(text).hint("use hierarchyid, a binary type or uniqueidentifier"), path));
-            }
-        }
-        found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
-            .map_err(|error| at(error, &table.metadata_id_column))?;
-        let modified = found(&metadata, &table.metadata_modified_on_column, "MetadataModifiedOnCol")
-            .map_err(|error| at(error, &table.metadata_modified_on_column))?;
-        if !modified.sql_type.is_point_in_time() {
-            let text = format!(
-                "the column of change is {}, and has to be datetime2, datetime or smalldatetime",
-                modified.sql_type
-            );
-            return Err(at(Error::config(text).hint("set MetadataModifiedOnCol"), &modified.name));
-        }
-        if let Some(unit) = &table.metadata_business_unit_column {
-            found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
-        }
-        if let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) {
-            let columns = self.table_columns(units).map_err(|error| error.table(&table.name))?;
-            found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
-        }
-        if let Some(clash) = source.iter().find(|column| is_delta_name(&column.name)) {
-            let text = "the source has a column of a name that the slice needs for itself";
-            return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
-        }
-        self.filter_condition(table)?;
-        Ok(source)
+/// Checks the configuration against the catalog. Returns the columns of the source.
+pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
+    table.check()?;
+    let source = catalog::table_columns(db, &table.source).map_err(|error| error.table(&table.name))?;
+    let metadata = catalog::table_columns(db, &table.metadata).map_err(|error| error.table(&table.name))?;
+    let at = |error: Error, name: &str| error.table(&table.name).column(name);
+    let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| at(error, &table.key_column))?;
+    if key.sql_type != SqlType::UniqueIdentifier {
+        let text = format!("the key column is {}, and has to be uniqueidentifier", key.sql_type);
+        return Err(at(Error::config(text).hint("set KeyColumn to a uniqueidentifier column"), &key.name));
     }
-
-    /// The columns of the slice that come from the source, checked against both tables.
-    pub(super) fn carried_columns(&self, table: &TableConfig) -> Result<Vec<Column>> {
-        let source = self.check_config(table)?;
-        let slice = self.table_columns(&table.target).map_err(|error| error.table(&table.name))?;
-        if !slice.iter().any(|column| is_delta_name(&column.name)) {
-            let text = format!("{} is no slice of ours, it has none of its columns", table.target);
-            return Err(Error::config(text)
-                .table(&table.name)
-                .hint("give the slice another TargetTable with `table set`, or rename that table"));
+    for (path, setting) in [(&table.path_column, "PathColumn"), (&table.parent_path_column, "ParentPathColumn")] {
+        let Some(path) = path else { continue };
+        let column = found(&source, path, setting).map_err(|error| at(error, path))?;
+        if !is_path_type(column.sql_type) {
+            let text = format!("a path column cannot be {}", column.sql_type);
+            return Err(at(Error::config(text).hint("use hierarchyid, a binary type or uniqueidentifier"), path));
         }
-        for (name, _, _) in DELTA_COLUMNS {
-            found(&slice, name, "the slice table").map_err(|error| error.table(&table.name).column(name))?;
-        }
-        let carried: Vec<Column> = slice.into_iter().filter(|column| !is_delta_name(&column.name)).collect();
-        for column in &carried {
-            let from = found(&source, &column.name, "the slice table")
-                .map_err(|error| error.table(&table.name).column(&column.name))?;
-            if from.sql_type != column.sql_type {
-                let text = format!("the slice has {}, the source {}", column.sql_type, from.sql_type);
-                let error = Error::config(text).table(&table.name).column(&column.name);
-                return Err(error.hint("drop the slice table when it is packed, and let `deploy` make it again"));
-            }
-        }
-        for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {
-            let Some(needed) = needed else { continue };
-            found(&carried, needed, "the slice table").map_err(|error| error.table(&table.name).column(needed))?;
-        }
-        Ok(carried)
     }
-
-    pub(super) fn placeholders(&self, table: &TableConfig) -> Result<Placeholders> {
-        Placeholders::new(self, table, &self.carried_columns(table)?).map_err(|error| error.table(&table.name))
-    }
-
-    /// What stands for the place of a row of the source: its rowid, under a name that no column has taken, or
-    /// its key where it has none.
-    pub(super) fn place_column(&self, table: &TableConfig) -> Result<String> {
-        Ok(self.rowid_of(&table.source)?.map_or_else(|| quote(&table.key_column), str::to_owned))
-    }
-
-    /// Creates the slice table from the source's columns. Within a transaction.
-    pub(super) fn create_slice_table(&self, table: &TableConfig, source: &[Column]) -> Result<()> {
-        let is = |name: &Option<String>, column: &Column| name.as_deref() == Some(&column.name);
-        // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
-        let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
-        let delta = delta_columns();
-        let line = |column: &Column| {
-            let required = column.name == table.key_column || is(&table.path_column, column);
-            let nullable = !required && (column.nullable || column.sql_type.is_large());
-            let null = if nullable { "NULL" } else { "NOT NULL" };
-            format!("{} {} {null}", quote(&column.name), quote(&types::declared(column.sql_type)))
-        };
-        let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
-        let (schema, name) = (self.schema_of(&table.target.db), quote(&table.target.table));
-        let sql = format!(
-            "CREATE TABLE {schema}.{name} (\n    {}\n);
-             CREATE UNIQUE INDEX {schema}.{} ON {name} ({});",
-            lines.join(",\n    "),
-            quote(&format!("UX_Key_{}", table.target.table)),
-            quote(&table.key_column),
+    found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
+        .map_err(|error| at(error, &table.metadata_id_column))?;
+    let modified = found(&metadata, &table.metadata_modified_on_column, "MetadataModifiedOnCol")
+        .map_err(|error| at(error, &table.metadata_modified_on_column))?;
+    if !modified.sql_type.is_point_in_time() {
+        let text = format!(
+            "the column of change is {}, and has to be datetime2, datetime or smalldatetime",
+            modified.sql_type
         );
-        let made = self.execute_batch(&sql);
-        made.map_err(|error| failed("create the slice table", error).table(&table.name))?;
-        self.create_order_index(table)
+        return Err(at(Error::config(text).hint("set MetadataModifiedOnCol"), &modified.name));
     }
+    if let Some(unit) = &table.metadata_business_unit_column {
+        found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
+    }
+    if let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) {
+        let columns = catalog::table_columns(db, units).map_err(|error| error.table(&table.name))?;
+        found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
+    }
+    if let Some(clash) = source.iter().find(|column| is_delta_name(&column.name)) {
+        let text = "the source has a column of a name that the slice needs for itself";
+        return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
+    }
+    filter::filter_condition(db, table)?;
+    Ok(source)
+}
 
-    /// The index that covers everything that is asked about a slice, so that no blob is read for it.
-    /// Does nothing if it is there.
-    pub(super) fn create_order_index(&self, table: &TableConfig) -> Result<()> {
-        let tree = [&table.path_column, &Some(table.key_column.clone()), &table.parent_path_column];
-        let tree: Vec<String> = tree.into_iter().flatten().map(|column| quote(column)).collect();
-        let sql = format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {} (DeltaDepth, {}, DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn)",
-            self.order_index(table),
-            quote(&table.target.table),
-            tree.join(", "),
-        );
-        self.execute(&sql, []).map(drop).map_err(|error| error.table(&table.name))
+/// The columns of the slice that come from the source, checked against both tables.
+pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
+    let source = check_config(db, table)?;
+    let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
+    if !slice.iter().any(|column| is_delta_name(&column.name)) {
+        let text = format!("{} is no slice of ours, it has none of its columns", table.target);
+        return Err(Error::config(text)
+            .table(&table.name)
+            .hint("give the slice another TargetTable with `table set`, or rename that table"));
     }
+    for (name, _, _) in DELTA_COLUMNS {
+        found(&slice, name, "the slice table").map_err(|error| error.table(&table.name).column(name))?;
+    }
+    let carried: Vec<Column> = slice.into_iter().filter(|column| !is_delta_name(&column.name)).collect();
+    for column in &carried {
+        let from = found(&source, &column.name, "the slice table")
+            .map_err(|error| error.table(&table.name).column(&column.name))?;
+        if from.sql_type != column.sql_type {
+            let text = format!("the slice has {}, the source {}", column.sql_type, from.sql_type);
+            let error = Error::config(text).table(&table.name).column(&column.name);
+            return Err(error.hint("drop the slice table when it is packed, and let `deploy` make it again"));
+        }
+    }
+    for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {
+        let Some(needed) = needed else { continue };
+        found(&carried, needed, "the slice table").map_err(|error| error.table(&table.name).column(needed))?;
+    }
+    Ok(carried)
+}
 
-    /// Keys come in their own order, which is none in this index: a batch of a large table would change most of
-    /// its pages, and write each twice. So it is made anew when the slice is full.
-    pub(super) fn drop_order_index(&self, table: &TableConfig) -> Result<()> {
-        self.execute(&format!("DROP INDEX IF EXISTS {}", self.order_index(table)), []).map(drop)
-    }
+pub(super) fn placeholders(db: &Database, table: &TableConfig) -> Result<Placeholders> {
+    Placeholders::new(db, table, &carried_columns(db, table)?).map_err(|error| error.table(&table.name))
+}
 
-    fn order_index(&self, table: &TableConfig) -> String {
-        format!("{}.{}", self.schema_of(&table.target.db), quote(&format!("IX_Order_{}", table.target.table)))
-    }
+/// Creates the slice table from the source's columns. Within a transaction.
+pub(super) fn create_slice_table(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {
+    let is = |name: &Option<String>, column: &Column| name.as_deref() == Some(&column.name);
+    // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
+    let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
+    let delta = delta_columns();
+    let line = |column: &Column| {
+        let required = column.name == table.key_column || is(&table.path_column, column);
+        let nullable = !required && (column.nullable || column.sql_type.is_large());
+        let null = if nullable { "NULL" } else { "NOT NULL" };
+        format!("{} {} {null}", quote(&column.name), quote(&types::declared(column.sql_type)))
+    };
+    let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
+    let (schema, name) = (db.schema_of(&table.target.db), quote(&table.target.table));
+    let sql = format!(
+        "CREATE TABLE {schema}.{name} (\n    {}\n);
+         CREATE UNIQUE INDEX {schema}.{} ON {name} ({});",
+        lines.join(",\n    "),
+        quote(&format!("UX_Key_{}", table.target.table)),
+        quote(&table.key_column),
+    );
+    let made = db.execute_batch(&sql);
+    made.map_err(|error| failed("create the slice table", error).table(&table.name))?;
+    create_order_index(db, table)
+}
+
+/// The index that covers everything that is asked about a slice, so that no blob is read for it.
+/// Does nothing if it is there.
+pub(super) fn create_order_index(db: &Database, table: &TableConfig) -> Result<()> {
+    let tree = [&table.path_column, &Some(table.key_column.clone()), &table.parent_path_column];
+    let tree: Vec<String> = tree.into_iter().flatten().map(|column| quote(column)).collect();
+    let sql = format!(
+        "CREATE INDEX IF NOT EXISTS {} ON {} (DeltaDepth, {}, DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn)",
+        order_index(db, table),
+        quote(&table.target.table),
+        tree.join(", "),
+    );
+    db.execute(&sql, []).map(drop).map_err(|error| error.table(&table.name))
+}
+
+/// Keys come in their own order, which is none in this index: a batch of a large table would change most of
+/// its pages, and write each twice. So it is made anew when the slice is full.
+pub(super) fn drop_order_index(db: &Database, table: &TableConfig) -> Result<()> {
+    db.execute(&format!("DROP INDEX IF EXISTS {}", order_index(db, table)), []).map(drop)
+}
+
+fn order_index(db: &Database, table: &TableConfig) -> String {
+    format!("{}.{}", db.schema_of(&table.target.db), quote(&format!("IX_Order_{}", table.target.table)))
 }
 
 fn is_delta_name(name: &str) -> bool {
@@ -270,4 +265,19 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         accepted_left_percent: row.get(30).map_err(broken)?,
         accepted_standing_percent: row.get(31).map_err(broken)?,
     })
+}
+
+/// Whether one of these tables has the unit in its table of units.
+pub(super) fn knows_unit(db: &Database, tables: &[TableConfig], unit: Guid) -> Result<bool> {
+    for table in tables {
+        let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
+            continue;
+        };
+        let Ok(units) = catalog::resolve(db, units) else { continue };
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {units} WHERE {} = ?1)", quote(id));
+        if db.query_one(&sql, [unit])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

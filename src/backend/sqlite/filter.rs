@@ -1,6 +1,8 @@
 //! A table's `MetadataFilter` as SQLite reads it.
 
-use super::session::{Session, quote};
+use super::catalog;
+use super::database::Database;
+use super::sql::quote;
 use crate::backend::filter::{Dialect, condition};
 use crate::error::Result;
 use crate::model::table::TableConfig;
@@ -12,13 +14,12 @@ const DIALECT: Dialect = Dialect {
     text: "",
 };
 
-impl Session {
-    /// Whether a row of the metadata table, AS m, counts; `(1)` where the table has no filter.
-    ///
-    /// # Errors
-    /// Config, for a column that is not there, or a value that its type cannot have.
-    pub(super) fn filter_condition(&self, table: &TableConfig) -> Result<String> {
-        let columns = if table.metadata_filter.is_some() { self.table_columns(&table.metadata)? } else { Vec::new() };
-        condition(table, &columns, &DIALECT)
-    }
+/// Whether a row of the metadata table, AS m, counts; `(1)` where the table has no filter.
+///
+/// # Errors
+/// Config, for a column that is not there, or a value that its type cannot have.
+pub(super) fn filter_condition(db: &Database, table: &TableConfig) -> Result<String> {
+    let columns =
+        if table.metadata_filter.is_some() { catalog::table_columns(db, &table.metadata)? } else { Vec::new() };
+    condition(table, &columns, &DIALECT)
 }

@@ -1,8 +1,10 @@
 //! Giving up a complete slice that is in no bundle, or a run that a clock which ran ahead has recorded under a time that is
 //! yet to come: what it settled is open again (rules 1 and 19).
 
-use super::finish::from_json;
-use super::session::Session;
+use super::database::Database;
+use super::engine::Engine;
+use super::sql::from_json;
+use super::{lease, marker};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Scope};
@@ -22,177 +24,176 @@ struct Moved {
     new_units: Vec<Guid>,
 }
 
-impl Session {
-    pub(super) fn give_slice_up(&mut self, fence: &Fence) -> Result<()> {
-        let table = self.prepared(&fence.table)?.config.clone();
-        self.transact("give up the slice", |session| {
-            session.pass(fence)?;
-            if session.is_to_come(fence.run_id)? {
-                session.is_last(fence)?;
-                session.execute(
-                    "DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
-                    (fence.run_id, &fence.table),
-                )?;
-            } else {
-                session.own_slice(&table, fence, &[SliceState::Complete])?;
-            }
-            if let Some(moved) = session.moved(fence)? {
-                session.move_watermark_back(fence, &moved)?;
-                session.ask_again(&table, fence, &moved)?;
-                session.execute(
-                    "UPDATE BlobDeltaRunTable SET Status = 'GivenUp' WHERE RunId = ?1 AND TableName = ?2",
-                    (fence.run_id, &fence.table),
-                )?;
-            }
-            session.empty_marker(&table, fence.run_id)?;
-            session.release(fence)
-        })
-    }
-
-    /// Whether the clock ran ahead when this run began: then it is taken back whatever became of it.
-    fn is_to_come(&self, run: Guid) -> Result<bool> {
-        let started: Option<Timestamp> =
-            self.query_optional("SELECT RunStartedAt FROM BlobDeltaRun WHERE RunId = ?1", [run], |row| row.get(0))?;
-        Ok(started.is_some_and(|started| started > self.server_time().utc))
-    }
-
-    /// Of its table and scope: what came after it goes on from its watermark, and behind its bundle.
-    fn is_last(&self, fence: &Fence) -> Result<()> {
-        let after: Option<Guid> = self.query_optional(
-            "SELECT r.RunId FROM BlobDeltaRunTable AS t
-             INNER JOIN BlobDeltaRunTable AS own ON own.TableName = t.TableName AND own.Scope = t.Scope
-             INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-             WHERE own.RunId = ?1 AND own.TableName = ?2 AND t.PreviousRunId = ?1 AND t.Status = 'Completed'
-             ORDER BY r.RunStartedAt DESC LIMIT 1",
-            (fence.run_id, &fence.table),
-            |row| row.get(0),
-        )?;
-        let Some(after) = after else { return Ok(()) };
-        Err(Error::usage(format!("run {after} came after this one, and goes on where it ended; nothing was given up"))
-            .run(fence.run_id)
-            .table(&fence.table)
-            .hint(format!(
-                "where that one is recorded under a time that is yet to come too, give it up first: `blobdelta pack --run {after} --give-up`"
-            )))
-    }
-
-    fn moved(&self, fence: &Fence) -> Result<Option<Moved>> {
-        let found = self.query_optional(
-            "SELECT r.BusinessUnitId, t.WatermarkBefore, t.WatermarkAfter, t.PreviousRunId, t.NewBusinessUnits
-             FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-             WHERE t.RunId = ?1 AND t.TableName = ?2",
-            (fence.run_id, &fence.table),
-            |row| {
-                let (unit, units): (Option<Guid>, Option<String>) = (row.get(0)?, row.get(4)?);
-                Ok((unit, row.get(1)?, row.get(2)?, row.get(3)?, units))
-            },
-        )?;
-        let Some((unit, before, after, previous, units)) = found else { return Ok(None) };
-        let new_units = units.as_deref().map_or(Ok(Vec::new()), from_json)?;
-        Ok(Some(Moved { scope: unit.into(), before, after, previous, new_units }))
-    }
-
-    /// Where it still is the run's: somebody may have set it since.
-    fn move_watermark_back(&self, fence: &Fence, moved: &Moved) -> Result<()> {
-        match moved.scope {
-            Scope::All => self.execute(
-                "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
-                     LastRunCompletedAt = (
-                         SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
-                     ),
-                     IsInitialFullLoadDone = CASE WHEN ?3 IS NULL THEN 0 ELSE IsInitialFullLoadDone END
-                 WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2",
-                (&fence.table, moved.after, moved.before, moved.previous),
-            )?,
-            Scope::BusinessUnit(unit) => self.execute(
-                "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
-                     LastRunCompletedAt = (
-                         SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
-                     )
-                 WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2 AND BusinessUnitId = ?5",
-                (&fence.table, moved.after, moved.before, moved.previous, unit),
-            )?,
-        };
-        Ok(())
-    }
-
-    /// Pending keys that the run took are pending again; what it told to have left a unit, and units that it
-    /// told as new, and logged deletions, are told again. Held-back keys of the run before come by themselves: that run
-    /// is the previous one again.
-    fn ask_again(&self, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
-        self.execute(
-            // Copied without a stamp: as one that no metadata named.
-            "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
-             SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.ModifiedOn IS NULL FROM BlobDeltaWindowQueue AS q
-             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
-             UNION ALL
-             SELECT q.TableName, ?5, q.stream_id, ?3, ?4, 0 FROM BlobDeltaMissingParentsQueue AS q
-             WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
-            (fence.run_id, &fence.table, REASON, self.server_time().utc, moved.scope.to_string()),
-        )?;
-        if moved.scope != Scope::All {
-            // The slice may be another run's by now.
-            self.execute(
-                "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-                 SELECT TableName, Scope, stream_id, DeletedOn, 1 FROM BlobDeltaToldDeletion
-                 WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3 AND NOT IsDeletion",
-                (&fence.table, moved.scope.to_string(), fence.run_id),
+pub(super) fn give_slice_up(engine: &mut Engine<'_>, fence: &Fence) -> Result<()> {
+    let table = engine.state.prepared.of(engine.db, &fence.table)?.config.clone();
+    let lease = engine.state.lease;
+    engine.db.transact("give up the slice", |db| {
+        lease.pass(db, fence)?;
+        if is_to_come(db, fence.run_id)? {
+            is_last(db, fence)?;
+            db.execute(
+                "DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
+                (fence.run_id, &fence.table),
+            )?;
+        } else {
+            marker::own_slice(db, &table, fence, &[SliceState::Complete])?;
+        }
+        if let Some(moved) = moved(db, fence)? {
+            move_watermark_back(db, fence, &moved)?;
+            ask_again(db, &table, fence, &moved)?;
+            db.execute(
+                "UPDATE BlobDeltaRunTable SET Status = 'GivenUp' WHERE RunId = ?1 AND TableName = ?2",
+                (fence.run_id, &fence.table),
             )?;
         }
-        self.execute(
-            "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+        empty_marker(db, &table, fence.run_id)?;
+        lease::release(db, fence)
+    })
+}
+
+/// Whether the clock ran ahead when this run began: then it is taken back whatever became of it.
+fn is_to_come(db: &Database, run: Guid) -> Result<bool> {
+    let started: Option<Timestamp> =
+        db.query_optional("SELECT RunStartedAt FROM BlobDeltaRun WHERE RunId = ?1", [run], |row| row.get(0))?;
+    Ok(started.is_some_and(|started| started > db.server_time().utc))
+}
+
+/// Of its table and scope: what came after it goes on from its watermark, and behind its bundle.
+fn is_last(db: &Database, fence: &Fence) -> Result<()> {
+    let after: Option<Guid> = db.query_optional(
+        "SELECT r.RunId FROM BlobDeltaRunTable AS t
+         INNER JOIN BlobDeltaRunTable AS own ON own.TableName = t.TableName AND own.Scope = t.Scope
+         INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+         WHERE own.RunId = ?1 AND own.TableName = ?2 AND t.PreviousRunId = ?1 AND t.Status = 'Completed'
+         ORDER BY r.RunStartedAt DESC LIMIT 1",
+        (fence.run_id, &fence.table),
+        |row| row.get(0),
+    )?;
+    let Some(after) = after else { return Ok(()) };
+    Err(Error::usage(format!("run {after} came after this one, and goes on where it ended; nothing was given up"))
+        .run(fence.run_id)
+        .table(&fence.table)
+        .hint(format!(
+            "where that one is recorded under a time that is yet to come too, give it up first: `blobdelta pack --run {after} --give-up`"
+        )))
+}
+
+fn moved(db: &Database, fence: &Fence) -> Result<Option<Moved>> {
+    let found = db.query_optional(
+        "SELECT r.BusinessUnitId, t.WatermarkBefore, t.WatermarkAfter, t.PreviousRunId, t.NewBusinessUnits
+         FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+         WHERE t.RunId = ?1 AND t.TableName = ?2",
+        (fence.run_id, &fence.table),
+        |row| {
+            let (unit, units): (Option<Guid>, Option<String>) = (row.get(0)?, row.get(4)?);
+            Ok((unit, row.get(1)?, row.get(2)?, row.get(3)?, units))
+        },
+    )?;
+    let Some((unit, before, after, previous, units)) = found else { return Ok(None) };
+    let new_units = units.as_deref().map_or(Ok(Vec::new()), from_json)?;
+    Ok(Some(Moved { scope: unit.into(), before, after, previous, new_units }))
+}
+
+/// Where it still is the run's: somebody may have set it since.
+fn move_watermark_back(db: &Database, fence: &Fence, moved: &Moved) -> Result<()> {
+    match moved.scope {
+        Scope::All => db.execute(
+            "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
+                 LastRunCompletedAt = (
+                     SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
+                 ),
+                 IsInitialFullLoadDone = CASE WHEN ?3 IS NULL THEN 0 ELSE IsInitialFullLoadDone END
+             WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2",
+            (&fence.table, moved.after, moved.before, moved.previous),
+        )?,
+        Scope::BusinessUnit(unit) => db.execute(
+            "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
+                 LastRunCompletedAt = (
+                     SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
+                 )
+             WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2 AND BusinessUnitId = ?5",
+            (&fence.table, moved.after, moved.before, moved.previous, unit),
+        )?,
+    };
+    Ok(())
+}
+
+/// Pending keys that the run took are pending again; what it told to have left a unit, and units that it
+/// told as new, and logged deletions, are told again. Held-back keys of the run before come by themselves: that run
+/// is the previous one again.
+fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
+    db.execute(
+        // Copied without a stamp: as one that no metadata named.
+        "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
+         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.ModifiedOn IS NULL FROM BlobDeltaWindowQueue AS q
+         WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
+         UNION ALL
+         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, 0 FROM BlobDeltaMissingParentsQueue AS q
+         WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
+        (fence.run_id, &fence.table, REASON, db.server_time().utc, moved.scope.to_string()),
+    )?;
+    if moved.scope != Scope::All {
+        // The slice may be another run's by now.
+        db.execute(
+            "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+             SELECT TableName, Scope, stream_id, DeletedOn, 1 FROM BlobDeltaToldDeletion
+             WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3 AND NOT IsDeletion",
             (&fence.table, moved.scope.to_string(), fence.run_id),
         )?;
-        self.ask_for_ancestors_again(fence, moved)?;
-        if moved.scope != Scope::All && self.marker(table)?.run_id == Some(fence.run_id) {
-            let slice = self.schema_of(&table.target.db);
-            self.execute(
-                &format!(
-                    "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-                     SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
-                     WHERE TableName = ?1 AND Reason = 'LeftScope'"
-                ),
-                (&fence.table, moved.scope.to_string()),
-            )?;
-        }
-        for unit in &moved.new_units {
-            self.execute(
-                "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
-                 WHERE TableName = ?1 AND BusinessUnitId = ?2",
-                (&fence.table, unit),
-            )?;
-        }
-        Ok(())
     }
+    db.execute(
+        "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+        (&fence.table, moved.scope.to_string(), fence.run_id),
+    )?;
+    ask_for_ancestors_again(db, fence, moved)?;
+    if moved.scope != Scope::All && marker::marker(db, table)?.run_id == Some(fence.run_id) {
+        let slice = db.schema_of(&table.target.db);
+        db.execute(
+            &format!(
+                "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+                 SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
+                 WHERE TableName = ?1 AND Reason = 'LeftScope'"
+            ),
+            (&fence.table, moved.scope.to_string()),
+        )?;
+    }
+    for unit in &moved.new_units {
+        db.execute(
+            "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
+             WHERE TableName = ?1 AND BusinessUnitId = ?2",
+            (&fence.table, unit),
+        )?;
+    }
+    Ok(())
+}
 
-    /// What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and
-    /// parents that it brought are absent again.
-    fn ask_for_ancestors_again(&self, fence: &Fence, moved: &Moved) -> Result<()> {
-        let of = (&fence.table, moved.scope.to_string(), fence.run_id);
-        self.execute(
-            "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
-                 SELECT q.stream_id FROM BlobDeltaMissingParentsQueue AS q
-                 WHERE q.RunId = ?3 AND q.TableName = ?1 AND q.WasWhole)",
-            (&of.0, &of.1, of.2),
-        )?;
-        self.execute(
-            "UPDATE BlobDeltaToldDeletion SET PassedByRunId = NULL
-             WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3",
-            (&of.0, &of.1, of.2),
-        )?;
-        self.execute(
-            "UPDATE BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
-            (&of.0, &of.1, of.2),
-        )?;
-        Ok(())
-    }
+/// What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and
+/// parents that it brought are absent again.
+fn ask_for_ancestors_again(db: &Database, fence: &Fence, moved: &Moved) -> Result<()> {
+    let of = (&fence.table, moved.scope.to_string(), fence.run_id);
+    db.execute(
+        "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+             SELECT q.stream_id FROM BlobDeltaMissingParentsQueue AS q
+             WHERE q.RunId = ?3 AND q.TableName = ?1 AND q.WasWhole)",
+        (&of.0, &of.1, of.2),
+    )?;
+    db.execute(
+        "UPDATE BlobDeltaToldDeletion SET PassedByRunId = NULL
+         WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3",
+        (&of.0, &of.1, of.2),
+    )?;
+    db.execute(
+        "UPDATE BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+        (&of.0, &of.1, of.2),
+    )?;
+    Ok(())
+}
 
-    fn empty_marker(&self, table: &TableConfig, run: Guid) -> Result<()> {
-        let schema = self.schema_of(&table.target.db);
-        let empty = format!(
-            "UPDATE {schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
-                 State = 'Empty' WHERE TargetTable = ?1 AND RunId = ?2"
-        );
-        self.execute(&empty, (&table.target.table, run)).map(drop)
-    }
+fn empty_marker(db: &Database, table: &TableConfig, run: Guid) -> Result<()> {
+    let schema = db.schema_of(&table.target.db);
+    let empty = format!(
+        "UPDATE {schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
+             State = 'Empty' WHERE TargetTable = ?1 AND RunId = ?2"
+    );
+    db.execute(&empty, (&table.target.table, run)).map(drop)
 }

@@ -4,7 +4,6 @@
 //! is attached, no pragma set, nothing made, dropped or written elsewhere, and no function called that reaches files. It
 //! is asked when a statement is compiled, so a template's is compiled each time, and none is kept.
 
-use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::table::TableConfig;
 use rusqlite::Connection;
@@ -49,6 +48,32 @@ impl Guard {
         connection.authorizer(Some(move |context: AuthContext<'_>| guard.ask(&context)))
     }
 
+    /// Does something of a template of this table, which may do no more than templates may; its slice lies in the
+    /// database that SQLite knows under this schema.
+    ///
+    /// # Errors
+    /// Config, with the script: what it would have done; else those of the work.
+    pub(super) fn over<T>(
+        &self,
+        schema: &str,
+        config: &TableConfig,
+        script: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let slice = (schema.to_owned(), config.target.table.clone());
+        *self.state() = State { slice: Some(slice), refused: None };
+        let done = work();
+        let refused = std::mem::take(&mut *self.state()).refused;
+        match (done, refused) {
+            (Err(error), Some(what)) => Err(Error::config(format!("the script {script} would {what}, which no script may"))
+                .table(&config.name)
+                .script(script)
+                .caused_by(error)
+                .hint("a script reads, and writes {TargetTable} and its queue: correct it, or delete its row and run deploy to have ours back")),
+            (done, _) => done,
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,26 +115,5 @@ fn refusal(context: &AuthContext<'_>, (schema, slice): &(String, String)) -> Opt
         AuthAction::Pragma { pragma_name, .. } => Some(format!("use the pragma {pragma_name}")),
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => Some("begin or end a transaction".to_owned()),
         _ => Some("make, change or drop something in a database".to_owned()),
-    }
-}
-
-impl Session {
-    /// Does something of a template of this table, which may do no more than templates may.
-    ///
-    /// # Errors
-    /// Config, with the script: what it would have done; else those of the work.
-    pub(super) fn guarded<T>(&self, config: &TableConfig, script: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let slice = (self.schema_name(&config.target.db).to_owned(), config.target.table.clone());
-        *self.guard.state() = State { slice: Some(slice), refused: None };
-        let done = work();
-        let refused = std::mem::take(&mut *self.guard.state()).refused;
-        match (done, refused) {
-            (Err(error), Some(what)) => Err(Error::config(format!("the script {script} would {what}, which no script may"))
-                .table(&config.name)
-                .script(script)
-                .caused_by(error)
-                .hint("a script reads, and writes {TargetTable} and its queue: correct it, or delete its row and run deploy to have ours back")),
-            (done, _) => done,
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! What the source of an embedded instance has.
 
-use super::session::{Session, failed, quote};
-use super::sql::Noted;
-use super::survey::{is_stamp_or_null, odd_stamp};
-use super::template::{Parameters, Placeholders};
+use super::database::Database;
+use super::errors::failed;
+use super::sql::{Noted, quote};
+use super::survey::{self, is_stamp_or_null, odd_stamp};
+use super::template::{self, Parameters, Placeholders};
+use super::{catalog, config, large};
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::Result;
 use crate::model::column::Column;
@@ -25,7 +27,12 @@ fn bytes(key: Option<Guid>) -> Value {
     key.map_or(Value::Null, |key| Value::Blob(key.as_bytes().to_vec()))
 }
 
-impl Inventory for Session {
+/// Serves `Inventory`.
+pub struct SourceInventory<'a> {
+    pub(super) db: &'a Database,
+}
+
+impl Inventory for SourceInventory<'_> {
     fn inventory(
         &mut self,
         table: &TableConfig,
@@ -34,7 +41,7 @@ impl Inventory for Session {
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
         let script = "inventory";
-        let sql = self.inventory_sql(table, "s", (script, INVENTORY))?;
+        let sql = inventory_sql(self.db, table, "s", (script, INVENTORY))?;
         let parameters: Parameters = vec![
             ("@After", bytes(after)),
             ("@Most", Value::Integer(most.into())),
@@ -43,7 +50,7 @@ impl Inventory for Session {
             ("@TableName", Value::Text(table.name.to_string())),
             ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
         ];
-        let mut statement = self.prepare_script(script, &sql, &parameters)?;
+        let mut statement = template::prepare_script(self.db, script, &sql, &parameters)?;
         let mut rows = statement.raw_query();
         let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
         while let Some(row) = rows.next().map_err(read)? {
@@ -71,22 +78,23 @@ impl Inventory for Session {
                        UNION ALL
                        SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
                        WHERE TableName = ?1 AND BusinessUnitId = ?2)";
-        self.query_one(sql, (table, scope.business_unit()))
+        self.db.query_one(sql, (table, scope.business_unit()))
     }
 
     fn has_unit(&mut self, unit: Guid) -> Result<bool> {
-        let tables: Vec<TableConfig> = self.configured_tables()?.into_iter().filter(|table| table.is_active).collect();
-        self.knows_unit(&tables, unit)
+        let tables: Vec<TableConfig> =
+            config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active).collect();
+        config::knows_unit(self.db, &tables, unit)
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let sql = Placeholders::new(self, table, &[])?.fill("inventory_remains", REMAINS)?;
-        keys.iter().map(|key| self.remains_of(&sql, table, scope, now, *key)).collect()
+        let sql = Placeholders::new(self.db, table, &[])?.fill("inventory_remains", REMAINS)?;
+        keys.iter().map(|key| remains_of(self.db, &sql, table, scope, now, *key)).collect()
     }
 
     fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>> {
         let script = "inventory_parents";
-        let sql = self.inventory_sql(table, "p", (script, PARENTS))?;
+        let sql = inventory_sql(self.db, table, "p", (script, PARENTS))?;
         let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
         for key in keys {
             let parameters: Parameters = vec![
@@ -96,7 +104,7 @@ impl Inventory for Session {
                 ("@TableName", Value::Text(table.name.to_string())),
                 ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
             ];
-            let mut statement = self.prepare_script(script, &sql, &parameters)?;
+            let mut statement = template::prepare_script(self.db, script, &sql, &parameters)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().map_err(read)? {
                 found.push(ParentRow {
@@ -114,8 +122,8 @@ impl Inventory for Session {
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
-        let sql = Placeholders::new(self, table, &[])?.fill("inventory_whole", WHOLE)?;
-        self.query_row(&sql, (&table.name, now), |row| {
+        let sql = Placeholders::new(self.db, table, &[])?.fill("inventory_whole", WHOLE)?;
+        self.db.query_row(&sql, (&table.name, now), |row| {
             Ok(WholeTable {
                 without_metadata: row.get(0)?,
                 logged_deletions: row.get(1)?,
@@ -130,12 +138,13 @@ impl Inventory for Session {
         columns: &[Column],
         keys: &[Guid],
     ) -> Result<Vec<Option<Vec<Option<Sha256>>>>> {
-        let (source, key_column) = (self.resolve(&table.source)?, quote(&table.key_column));
+        let (source, key_column) = (catalog::resolve(self.db, &table.source)?, quote(&table.key_column));
         let is_there = format!("SELECT EXISTS (SELECT 1 FROM {source} WHERE {key_column} = ?1)");
         let mut found = Vec::new();
         for key in keys {
-            let hash = |column: &Column| self.content_sha256(&table.source, (&table.key_column, *key), column);
-            let row: bool = self.query_one(&is_there, [key])?;
+            let hash =
+                |column: &Column| large::content_sha256(self.db, &table.source, (&table.key_column, *key), column);
+            let row: bool = self.db.query_one(&is_there, [key])?;
             found.push(row.then(|| columns.iter().map(hash).collect::<Result<_>>()).transpose()?);
         }
         Ok(found)
@@ -150,36 +159,41 @@ fn path_bytes(path: ValueRef<'_>) -> Option<Vec<u8>> {
     }
 }
 
-impl Session {
-    /// A script with the names of a table, and the path of its rows under this alias.
-    fn inventory_sql(&self, table: &TableConfig, alias: &str, (script, text): (&str, &str)) -> Result<String> {
-        let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
-        Placeholders::new(self, table, &[])?.with("Path", path).fill(script, text)
-    }
+/// A script with the names of a table, and the path of its rows under this alias.
+fn inventory_sql(db: &Database, table: &TableConfig, alias: &str, (script, text): (&str, &str)) -> Result<String> {
+    let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
+    Placeholders::new(db, table, &[])?.with("Path", path).fill(script, text)
+}
 
-    fn remains_of(&self, sql: &str, table: &TableConfig, scope: Scope, now: Timestamp, key: Guid) -> Result<Remains> {
-        let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
-        let (remains, odd_stamp, is_odd_log) = self.query_row(sql, asked, |row| {
-            let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
-            let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
-            let remains = Remains {
-                is_there: row.get(0)?,
-                modified_on: row.get::<_, Noted>(1)?.0,
-                is_handed: row.get(2)?,
-                deleted_on: row.get::<_, Noted>(3)?.0,
-                left_on: row.get::<_, Noted>(4)?.0,
-                told_on: row.get::<_, Noted>(5)?.0,
-            };
-            Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
-        })?;
-        if let Some(error) = odd_stamp
-            && !self.excluded_keys(table)?.contains(&key)
-        {
-            return Err(error);
-        }
-        if is_odd_log && table.include_deletions {
-            self.check_deletions(table, scope)?;
-        }
-        Ok(remains)
+fn remains_of(
+    db: &Database,
+    sql: &str,
+    table: &TableConfig,
+    scope: Scope,
+    now: Timestamp,
+    key: Guid,
+) -> Result<Remains> {
+    let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
+    let (remains, odd_stamp, is_odd_log) = db.query_row(sql, asked, |row| {
+        let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
+        let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
+        let remains = Remains {
+            is_there: row.get(0)?,
+            modified_on: row.get::<_, Noted>(1)?.0,
+            is_handed: row.get(2)?,
+            deleted_on: row.get::<_, Noted>(3)?.0,
+            left_on: row.get::<_, Noted>(4)?.0,
+            told_on: row.get::<_, Noted>(5)?.0,
+        };
+        Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
+    })?;
+    if let Some(error) = odd_stamp
+        && !survey::excluded_keys(db, table)?.contains(&key)
+    {
+        return Err(error);
     }
+    if is_odd_log && table.include_deletions {
+        survey::check_deletions(db, table, scope)?;
+    }
+    Ok(remains)
 }

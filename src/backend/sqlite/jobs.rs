@@ -1,7 +1,8 @@
 //! [`Jobs`] on the embedded instance.
 
-use super::session::Session;
-use super::sql::Noted;
+use super::engine::Engine;
+use super::sql::{Noted, broken};
+use super::{adopted, catalog, config, deploy, marker, runs, servers};
 use crate::backend::jobs::{
     Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
@@ -20,55 +21,55 @@ use crate::model::table::TableConfig;
 use crate::model::version::Version;
 use rusqlite::Row;
 
-impl Jobs for Session {
-    fn describe(&self) -> String {
-        format!("sqlite:{}", self.folder.display())
+impl Jobs for Engine<'_> {
+    fn describe(&mut self) -> String {
+        format!("sqlite:{}", self.db.folder.display())
     }
 
     fn now(&mut self) -> Result<ServerTime> {
-        Ok(self.server_time())
+        Ok(self.db.server_time())
     }
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
-        self.deploy_all()
+        deploy::deploy_all(self.db)
     }
 
     fn servers(&mut self) -> Result<Servers> {
-        self.read_servers()
+        servers::read_servers(self.db)
     }
 
     fn add_server(&mut self) -> Result<()> {
-        self.transact("note the server", |session| session.note_server())
+        self.db.transact("note the server", servers::note_server)
     }
 
     fn become_own_source(&mut self) -> Result<Vec<DeployStep>> {
         self.source_id()?;
-        self.become_another_source()
+        servers::become_another_source(self)
     }
 
     fn chain_records(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-        self.read_chain(table, scope)
+        adopted::read_chain(self.db, table, scope)
     }
 
     fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
-        self.transact("take bundles over", |session| session.adopt_all(table, scope, bundles))
+        self.db.transact("take bundles over", |db| adopted::adopt_all(db, table, scope, bundles))
     }
 
     fn adopt_keys(&mut self, table: &TableName, scope: Scope, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
-        self.transact("take keys over", |session| session.keep_adopted(table, scope, handed, keys))
+        self.db.transact("take keys over", |db| adopted::keep_adopted(db, table, scope, handed, keys))
     }
 
     fn check_deployed(&mut self) -> Result<()> {
         self.source_id()?;
-        self.check_versions()
+        deploy::check_versions(self.db)
     }
 
     fn source_id(&mut self) -> Result<Guid> {
-        self.query_one("SELECT SourceId FROM BlobDeltaSource", []).map_err(not_deployed)
+        self.db.query_one("SELECT SourceId FROM BlobDeltaSource", []).map_err(not_deployed)
     }
 
     fn tables(&mut self) -> Result<Vec<TableConfig>> {
-        self.configured_tables().map_err(not_deployed)
+        config::configured_tables(self.db).map_err(not_deployed)
     }
 
     fn save_table(&mut self, table: &TableConfig) -> Result<()> {
@@ -78,44 +79,45 @@ impl Jobs for Session {
                 .table(&table.name)
                 .column("AcceptedHidden"));
         }
-        self.check_config(table)?;
-        self.make_slice(table)?;
-        self.prepared.remove(&table.name);
-        self.transact("save a table", |session| session.write_config(table))
+        config::check_config(self.db, table)?;
+        deploy::make_slice(self.db, table)?;
+        self.state.prepared.forget(&table.name);
+        self.db.transact("save a table", |db| config::write_config(db, table))
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        self.table_columns(&table.source)
+        catalog::table_columns(self.db, &table.source)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {
         self.source_id()?;
-        self.read_run(id)
+        runs::run(self.db, id)
     }
 
     fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
-        self.transact("record a destination", |session| session.write_destination(run_id, told))
+        self.db.transact("record a destination", |db| runs::write_destination(db, run_id, told))
     }
 
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
         self.source_id()?;
-        self.read_runs(limit)
+        runs::recent(self.db, limit)
     }
 
     fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
-        let tables: Vec<(TableName, String, Option<u32>)> = self.query_all(
+        let tables: Vec<(TableName, String, Option<u32>)> = self.db.query_all(
             "SELECT TableName, Status, PackNumber FROM BlobDeltaRunTable WHERE RunId = ?1 ORDER BY TableName",
             [id],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let configs = self.configured_tables()?;
+        let configs = config::configured_tables(self.db)?;
         let state = |name: &TableName, status: &str, pack: Option<u32>| {
             match Status::parse(status) {
                 Some(Status::Completed) => {}
                 Some(Status::GivenUp) => return PackState::GivenUp,
                 _ => return PackState::NotCompleted,
             }
-            let marker = configs.iter().find(|table| table.name == *name).and_then(|table| self.marker(table).ok());
+            let marker =
+                configs.iter().find(|table| table.name == *name).and_then(|table| marker::marker(self.db, table).ok());
             match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {
                 (Some(SliceState::Packed), Some(number)) => PackState::Packed(number),
                 (Some(SliceState::Complete), _) => PackState::Unpacked,
@@ -132,7 +134,7 @@ impl Jobs for Session {
     }
 
     fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
                  BatchStartedAt, BatchCompletedAt, Status, ErrorMessage
              FROM BlobDeltaRunStep WHERE RunId = ?1 ORDER BY TableName, StepNumber, BatchNumber",
@@ -143,7 +145,7 @@ impl Jobs for Session {
 
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
         self.source_id()?;
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
                  RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM BlobDeltaHighWatermark ORDER BY TableName",
             [],
@@ -164,7 +166,7 @@ impl Jobs for Session {
     }
 
     fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
              FROM BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL
              ORDER BY TableName, BusinessUnitId",
@@ -182,7 +184,7 @@ impl Jobs for Session {
     }
 
     fn pending(&mut self) -> Result<Vec<PendingRecord>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, Scope, count(*), min(CreatedAt) FROM BlobDeltaPendingKey
              GROUP BY TableName, Scope ORDER BY TableName, Scope",
             [],
@@ -195,7 +197,7 @@ impl Jobs for Session {
     }
 
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM BlobDeltaMissingParentsQueue
              WHERE RunId = ?1 ORDER BY TableName, CreatedAt, stream_id",
             [id],
@@ -212,7 +214,7 @@ impl Jobs for Session {
     }
 
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
                  ShipTo, ShippedAt
              FROM BlobDeltaBundle WHERE RunId = ?1 ORDER BY PackNumber, TableName",
@@ -222,7 +224,7 @@ impl Jobs for Session {
     }
 
     fn unshipped(&mut self) -> Result<Vec<PendingShipment>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM BlobDeltaBundle
              WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
              GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo ORDER BY MIN(BundleId)",
@@ -232,8 +234,8 @@ impl Jobs for Session {
     }
 
     fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
-        let unshipped = self.transact("note a pending shipment", |session| {
-            session.execute(
+        let unshipped = self.db.transact("note a pending shipment", |db| {
+            db.execute(
                 "UPDATE BlobDeltaBundle SET ShipTo = ?3, ShippedAt = NULL WHERE RunId = ?1 AND PackNumber = ?2",
                 (run_id, pack_number, destination),
             )
@@ -245,8 +247,8 @@ impl Jobs for Session {
     }
 
     fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()> {
-        self.transact("record a shipment", |session| {
-            session.execute(
+        self.db.transact("record a shipment", |db| {
+            db.execute(
                 "UPDATE BlobDeltaBundle SET ShippedAt = ?5
                  WHERE RunId = ?1 AND PackNumber = ?2 AND ShipTo = ?3 AND RootSha256 = ?4",
                 (
@@ -254,7 +256,7 @@ impl Jobs for Session {
                     bundle.pack_number,
                     &bundle.ship_to,
                     bundle.root_sha256.to_string(),
-                    session.server_time().utc,
+                    db.server_time().utc,
                 ),
             )
         })?;
@@ -264,12 +266,12 @@ impl Jobs for Session {
     fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
         let scope = asked.scope.map_or(String::new(), |scope| scope.to_string());
         let table = &self.table(table)?.name;
-        self.transact("pend a key", |session| {
-            session.execute(
+        self.db.transact("pend a key", |db| {
+            db.execute(
                 "INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
                  VALUES (?1, ?5, ?2, ?3, ?4, ?6) ON CONFLICT (TableName, Scope, stream_id)
                  DO UPDATE SET Reason = ?3, WithoutMetadata = max(WithoutMetadata, ?6)",
-                (table, key, asked.reason, session.server_time().utc, scope, asked.without_metadata),
+                (table, key, asked.reason, db.server_time().utc, scope, asked.without_metadata),
             )
         })?;
         Ok(())
@@ -277,11 +279,11 @@ impl Jobs for Session {
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
         let table = &self.table(table)?.name;
-        self.transact("exclude a key", |session| {
-            session.execute(
+        self.db.transact("exclude a key", |db| {
+            db.execute(
                 "INSERT INTO BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (TableName, stream_id) DO UPDATE SET Reason = ?3",
-                (table, key, reason, session.server_time().utc),
+                (table, key, reason, db.server_time().utc),
             )
         })?;
         Ok(())
@@ -289,8 +291,8 @@ impl Jobs for Session {
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
         let table = &self.table(table)?.name;
-        self.transact("log a deletion", |session| {
-            session.execute(
+        self.db.transact("log a deletion", |db| {
+            db.execute(
                 "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 (
@@ -298,7 +300,7 @@ impl Jobs for Session {
                     deletion.key,
                     deletion.deleted_on,
                     deletion.business_unit,
-                    session.server_time().utc,
+                    db.server_time().utc,
                     deletion.reason,
                 ),
             )
@@ -328,10 +330,6 @@ fn read_step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
         status: row.get(9)?,
         error: row.get(10)?,
     })
-}
-
-pub(super) fn broken(error: Error) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
 }
 
 fn read_unshipped(row: &Row<'_>) -> rusqlite::Result<PendingShipment> {

@@ -1,6 +1,7 @@
 //! Rule 8: the lease of a table, and the fence behind which alone anything is written.
 
-use super::session::{Session, failed};
+use super::database::Database;
+use super::errors::failed;
 use crate::backend::extract::LeaseKeeper;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::Clock;
@@ -11,110 +12,128 @@ use crate::model::time::{TICKS_PER_SECOND, Timestamp};
 use rusqlite::Connection;
 use std::sync::Arc;
 
-impl Session {
+/// How long a lease is taken for.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    seconds: u32,
+}
+
+/// Until a caller says another.
+impl Default for Lease {
+    fn default() -> Self {
+        Self { seconds: 600 }
+    }
+}
+
+/// Who takes a lease.
+pub(super) struct Taker {
+    pub(super) run_id: Guid,
+    /// As which attempt of the run.
+    pub(super) attempt: Option<u32>,
+    /// The run that the operator says is dead.
+    pub(super) taken_over: Option<Guid>,
+}
+
+impl Lease {
+    pub(super) fn of(seconds: u32) -> Self {
+        Self { seconds }
+    }
+
     /// Takes a lease that nobody holds or that has expired, with the next epoch, and commits it; and one that has not,
     /// of the run that this session resumed, or of one that the operator says is dead. Also gives that one.
-    pub(super) fn take(
-        &mut self,
-        run_id: Guid,
-        table: &TableName,
-        lease_seconds: u32,
-        attempt: Option<u32>,
-    ) -> Result<(Fence, Option<Guid>)> {
-        self.read_servers()?.check()?;
-        self.lease_seconds = lease_seconds;
-        self.transact("take the lease", |session| {
-            attempt.map_or(Ok(()), |attempt| session.pass_run(run_id, attempt))?;
-            let now = session.server_time().utc;
-            session.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [table])?;
-            let held = session.holder(table)?.filter(|held| held.until > now);
+    pub(super) fn take(self, db: &mut Database, table: &TableName, taker: &Taker) -> Result<(Fence, Option<Guid>)> {
+        let Taker { run_id, attempt, taken_over } = *taker;
+        db.transact("take the lease", |db| {
+            attempt.map_or(Ok(()), |attempt| pass_run(db, run_id, attempt))?;
+            let now = db.server_time().utc;
+            db.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [table])?;
+            let held = holder(db, table)?.filter(|held| held.until > now);
             let may_take = |holder: Guid| {
-                session.taken_over == Some(holder) || (holder == run_id && attempt.is_some_and(|attempt| attempt > 1))
+                taken_over == Some(holder) || (holder == run_id && attempt.is_some_and(|attempt| attempt > 1))
             };
             if let Some(held) = held.filter(|held| !may_take(held.run)) {
                 return Err(held.refusal(table));
             }
-            session.execute(
+            db.execute(
                 "UPDATE BlobDeltaHighWatermark
                  SET IsRunning = 1, LeaseRunId = ?2, LeaseEpoch = LeaseEpoch + 1, RunLeaseExpiresAt = ?3
                  WHERE TableName = ?1",
-                (table, run_id, after(now, lease_seconds)),
+                (table, run_id, after(now, self.seconds)),
             )?;
-            let took_over = held.filter(|held| session.taken_over == Some(held.run));
-            took_over.map_or(Ok(()), |held| session.note_taken_over(run_id, table, held, now))?;
-            let epoch =
-                session.query_one("SELECT LeaseEpoch FROM BlobDeltaHighWatermark WHERE TableName = ?1", [table])?;
+            let took_over = held.filter(|held| taken_over == Some(held.run));
+            took_over.map_or(Ok(()), |held| note_taken_over(db, run_id, table, held, now))?;
+            let epoch = db.query_one("SELECT LeaseEpoch FROM BlobDeltaHighWatermark WHERE TableName = ?1", [table])?;
             Ok((Fence { table: table.clone(), run_id, epoch }, took_over.map(|held| held.run)))
         })
     }
 
-    fn holder(&self, table: &TableName) -> Result<Option<Held>> {
-        self.query_optional(
-            "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark
-             WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt IS NOT NULL AND LeaseRunId IS NOT NULL",
-            [table],
-            |row| Ok(Held { run: row.get(0)?, until: row.get(1)? }),
-        )
-    }
-
-    /// What the run that takes over, and the one that lost the table, have to say about it.
-    fn note_taken_over(&self, run_id: Guid, table: &TableName, held: Held, now: Timestamp) -> Result<()> {
-        let Held { run: dead, until } = held;
-        let note = format!(
-            "the lease of run {dead}, which would have lasted until {}, was taken over as asked",
-            until.rfc3339_utc()
-        );
-        self.execute(
-            "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
-                 BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
-             SELECT ?1, ?2, 0, coalesce(max(BatchNumber), 0) + 1, 0, 0, ?3, ?3, 'TookOver', ?4
-             FROM BlobDeltaRunStep WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = 0",
-            (run_id, table, now, note),
-        )?;
-        self.execute(
-            "UPDATE BlobDeltaRunTable SET Status = 'Superseded', LastError = ?3
-             WHERE RunId = ?1 AND RunId <> ?4 AND TableName = ?2 AND Status <> 'Completed'",
-            (dead, table, format!("run {run_id} took the lease over"), run_id),
-        )?;
-        Ok(())
-    }
-
-    /// Within a transaction: that the run is still this attempt's.
-    pub(super) fn pass_run(&self, run_id: Guid, attempt: u32) -> Result<()> {
-        let current: u32 = self.query_one("SELECT Attempt FROM BlobDeltaRun WHERE RunId = ?1", [run_id])?;
-        if current == attempt {
-            return Ok(());
-        }
-        let text =
-            format!("somebody else has resumed this run since attempt {attempt} of it began; nothing more was written");
-        Err(Error::new(Kind::Superseded, text).run(run_id).hint("let that one end it; status shows how it stands"))
-    }
-
     /// Within a transaction: checks that the fence is still ours, and renews a lease of which half is
     /// over, so that a transaction that has nothing else to write writes nothing.
-    pub(super) fn pass(&self, fence: &Fence) -> Result<()> {
-        let now = self.server_time().utc;
-        let until: Option<Option<Timestamp>> = self.query_optional(
+    pub(super) fn pass(self, db: &Database, fence: &Fence) -> Result<()> {
+        let now = db.server_time().utc;
+        let until: Option<Option<Timestamp>> = db.query_optional(
             "SELECT RunLeaseExpiresAt FROM BlobDeltaHighWatermark
              WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3 AND IsRunning",
             (&fence.table, fence.run_id, fence.epoch),
             |row| row.get(0),
         )?;
         match until.flatten() {
-            Some(until) if until > after(now, self.lease_seconds / 2) => Ok(()),
-            _ => renew(&self.connection, fence, after(now, self.lease_seconds)),
+            Some(until) if until > after(now, self.seconds / 2) => Ok(()),
+            _ => renew(&db.connection, fence, after(now, self.seconds)),
         }
     }
+}
 
-    /// Releases the lease if the fence is still ours.
-    pub(super) fn release(&self, fence: &Fence) -> Result<()> {
-        self.execute(
-            "UPDATE BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL
-             WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3",
-            (&fence.table, fence.run_id, fence.epoch),
-        )?;
-        Ok(())
+fn holder(db: &Database, table: &TableName) -> Result<Option<Held>> {
+    db.query_optional(
+        "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark
+         WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt IS NOT NULL AND LeaseRunId IS NOT NULL",
+        [table],
+        |row| Ok(Held { run: row.get(0)?, until: row.get(1)? }),
+    )
+}
+
+/// What the run that takes over, and the one that lost the table, have to say about it.
+fn note_taken_over(db: &Database, run_id: Guid, table: &TableName, held: Held, now: Timestamp) -> Result<()> {
+    let Held { run: dead, until } = held;
+    let note = format!(
+        "the lease of run {dead}, which would have lasted until {}, was taken over as asked",
+        until.rfc3339_utc()
+    );
+    db.execute(
+        "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
+             BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
+         SELECT ?1, ?2, 0, coalesce(max(BatchNumber), 0) + 1, 0, 0, ?3, ?3, 'TookOver', ?4
+         FROM BlobDeltaRunStep WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = 0",
+        (run_id, table, now, note),
+    )?;
+    db.execute(
+        "UPDATE BlobDeltaRunTable SET Status = 'Superseded', LastError = ?3
+         WHERE RunId = ?1 AND RunId <> ?4 AND TableName = ?2 AND Status <> 'Completed'",
+        (dead, table, format!("run {run_id} took the lease over"), run_id),
+    )?;
+    Ok(())
+}
+
+/// Within a transaction: that the run is still this attempt's.
+pub(super) fn pass_run(db: &Database, run_id: Guid, attempt: u32) -> Result<()> {
+    let current: u32 = db.query_one("SELECT Attempt FROM BlobDeltaRun WHERE RunId = ?1", [run_id])?;
+    if current == attempt {
+        return Ok(());
     }
+    let text =
+        format!("somebody else has resumed this run since attempt {attempt} of it began; nothing more was written");
+    Err(Error::new(Kind::Superseded, text).run(run_id).hint("let that one end it; status shows how it stands"))
+}
+
+/// Releases the lease if the fence is still ours.
+pub(super) fn release(db: &Database, fence: &Fence) -> Result<()> {
+    db.execute(
+        "UPDATE BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL
+         WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3",
+        (&fence.table, fence.run_id, fence.epoch),
+    )?;
+    Ok(())
 }
 
 /// A lease that somebody has.

@@ -1,48 +1,47 @@
 //! What of a standing table would keep rows of a replay out, asked of SQLite's catalog.
 
-use super::session::Session;
+use super::database::Database;
+use super::ledger;
 use crate::backend::TargetSpec;
 use crate::backend::obstacles::{End, ForeignKey, Obstacles, Trigger, words};
 use crate::error::Result;
 
 const FOREIGN_KEYS: &str = include_str!("../../../sql/sqlite/replay_foreign_keys.sql");
 
-impl Session {
-    /// See the module's text.
-    pub(super) fn obstacles(&self, spec: &TargetSpec) -> Result<Obstacles> {
-        let of = (&spec.target.table, self.schema_name(&spec.target.db));
-        // A column that is the rowid counts by itself.
-        let needed = "SELECT name FROM pragma_table_xinfo(?1, ?2)
-                      WHERE \"notnull\" AND dflt_value IS NULL AND hidden = 0 AND NOT (pk = 1 AND upper(type) = 'INTEGER')";
-        let needed = self.query_all(needed, of, |row| row.get(0))?;
-        let keys = self.in_schema(spec, FOREIGN_KEYS);
-        let foreign_keys = self.query_all(&keys, of, |row| {
-            let restricts =
-                |at: usize| Ok::<_, rusqlite::Error>(["NO ACTION", "RESTRICT"].contains(&&*row.get::<_, String>(at)?));
-            let end = match row.get::<_, bool>(3)? {
-                true => End::Child,
-                false => End::Parent { keeps_rows: restricts(4)?, keeps_values: restricts(5)? },
-            };
-            let column: Option<String> = row.get(2)?;
-            // Without a name it is the key of the table.
-            let column = column.unwrap_or_else(|| spec.key_column.clone());
-            Ok(ForeignKey { name: row.get(0)?, other: row.get(1)?, column, end })
-        })?;
-        let sql = self.in_schema(
-            spec,
-            "SELECT name, sql FROM {Schema}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE",
-        );
-        let triggers = self.query_all(&sql, [&spec.target.table], |row| {
-            Ok(trigger(row.get(0)?, &words(&row.get::<_, Option<String>>(1)?.unwrap_or_default())))
-        })?;
-        let made = "SELECT sql FROM {Schema}.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
-        let made: Option<String> = self.query_one(&self.in_schema(spec, made), [&spec.target.table])?;
-        let clause = |three: &[String]| {
-            three[0] == "ON" && three[1] == "CONFLICT" && ["REPLACE", "IGNORE"].contains(&&*three[2])
+/// See the module's text.
+pub(super) fn obstacles(db: &Database, spec: &TargetSpec) -> Result<Obstacles> {
+    let of = (&spec.target.table, db.schema_name(&spec.target.db));
+    // A column that is the rowid counts by itself.
+    let needed = "SELECT name FROM pragma_table_xinfo(?1, ?2)
+                  WHERE \"notnull\" AND dflt_value IS NULL AND hidden = 0 AND NOT (pk = 1 AND upper(type) = 'INTEGER')";
+    let needed = db.query_all(needed, of, |row| row.get(0))?;
+    let keys = ledger::in_schema(db, spec, FOREIGN_KEYS);
+    let foreign_keys = db.query_all(&keys, of, |row| {
+        let restricts =
+            |at: usize| Ok::<_, rusqlite::Error>(["NO ACTION", "RESTRICT"].contains(&&*row.get::<_, String>(at)?));
+        let end = match row.get::<_, bool>(3)? {
+            true => End::Child,
+            false => End::Parent { keeps_rows: restricts(4)?, keeps_values: restricts(5)? },
         };
-        let is_silent = words(&made.unwrap_or_default()).windows(3).any(clause);
-        Ok(Obstacles { needed, identities: Vec::new(), foreign_keys, triggers, is_silent })
-    }
+        let column: Option<String> = row.get(2)?;
+        // Without a name it is the key of the table.
+        let column = column.unwrap_or_else(|| spec.key_column.clone());
+        Ok(ForeignKey { name: row.get(0)?, other: row.get(1)?, column, end })
+    })?;
+    let sql = ledger::in_schema(
+        db,
+        spec,
+        "SELECT name, sql FROM {Schema}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE",
+    );
+    let triggers = db.query_all(&sql, [&spec.target.table], |row| {
+        Ok(trigger(row.get(0)?, &words(&row.get::<_, Option<String>>(1)?.unwrap_or_default())))
+    })?;
+    let made = "SELECT sql FROM {Schema}.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+    let made: Option<String> = db.query_one(&ledger::in_schema(db, spec, made), [&spec.target.table])?;
+    let clause =
+        |three: &[String]| three[0] == "ON" && three[1] == "CONFLICT" && ["REPLACE", "IGNORE"].contains(&&*three[2]);
+    let is_silent = words(&made.unwrap_or_default()).windows(3).any(clause);
+    Ok(Obstacles { needed, identities: Vec::new(), foreign_keys, triggers, is_silent })
 }
 
 fn trigger(name: String, words: &[String]) -> Trigger {

@@ -4,14 +4,8 @@
 //! come with it later. Until it has, nothing is committed. What is still without its values when its table
 //! ends did not come: that is the clash that it looked like, and all of it is undone.
 
-use super::session::{Session, failed, quote};
-use super::types;
-use crate::backend::TargetSpec;
 use crate::backend::fit::Clash;
-use crate::error::Result;
-use crate::model::column::Column;
 use crate::model::id::Guid;
-use rusqlite::config::DbConfig;
 use std::collections::BTreeMap;
 
 /// Rows whose unique values were taken from them, and for which row.
@@ -27,45 +21,14 @@ impl Parked {
     pub(super) fn forget(&mut self, key: Guid) {
         self.0.remove(&key);
     }
-}
 
-impl Session {
-    /// Takes the unique values of the row that stands. Whether that was possible: a constraint of the table's own may
-    /// not let it have others. No trigger sees it.
-    pub(super) fn park(&self, spec: &TargetSpec, columns: &[&Column], clash: &Clash) -> Result<bool> {
-        let sets: Vec<String> = columns
-            .iter()
-            .map(|column| format!("{} = {}", quote(&column.name), types::random(column.sql_type)))
-            .collect();
-        if sets.is_empty() {
-            return Ok(false);
-        }
-        let (target, key) = (self.quoted(&spec.target), quote(&spec.key_column));
-        let sql = format!("UPDATE OR ABORT {target} SET {} WHERE {key} = ?1", sets.join(", "));
-        self.set_triggers(false)?;
-        let parked = self.prepare(&sql).and_then(|mut statement| statement.execute([clash.standing.0]));
-        self.set_triggers(true)?;
-        match parked {
-            Ok(_) => self.parked.borrow_mut().0.insert(clash.standing.0, clash.clone()),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(failed("free the unique values of a row", error)),
-        };
-        Ok(true)
+    /// The values of the row that stands were taken for the one that comes.
+    pub(super) fn add(&mut self, clash: Clash) {
+        self.0.insert(clash.standing.0, clash);
     }
 
-    fn set_triggers(&self, on: bool) -> Result<()> {
-        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on);
-        set.map(drop).map_err(|error| failed("switch triggers", error))
-    }
-
-    /// # Errors
-    /// Config, with both keys: a row whose unique values were taken did not come.
-    pub(super) fn check_parked(&self) -> Result<()> {
-        let first = self.parked.borrow_mut().0.pop_first();
-        // The transaction is undone, and with it all the others.
-        self.parked.take();
-        first.map_or(Ok(()), |(_, clash)| Err(clash.refused()))
+    /// All of them, of which none stands so any more; gives the first.
+    pub(super) fn take_first(&mut self) -> Option<Clash> {
+        std::mem::take(&mut self.0).pop_first().map(|(_, clash)| clash)
     }
 }

@@ -6,8 +6,10 @@
 //! blocks, within the same transaction. Where SQLite cannot open single values (a view, a table
 //! without rowid or with computed columns) and for large texts, the statement copies it as any other.
 
-use super::prepared::Prepared;
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
+use super::{large, rowid};
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::id::Guid;
@@ -42,6 +44,17 @@ impl Piecewise {
             self.condition()
         )
     }
+
+    /// Fills what the script of a step left as zeros. Rows that it did not copy are left alone.
+    pub(super) fn fill(&self, db: &Database, config: &TableConfig, keys: &[Guid]) -> Result<()> {
+        for key in keys {
+            for column in &self.0 {
+                let fill = fill_piece(db, config, *key, column);
+                fill.map_err(|error| error.table(&config.name).key(*key).column(column))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The bytes of all large values of the row `s`.
@@ -52,50 +65,33 @@ pub(super) fn large_bytes(columns: &[Column]) -> String {
     if sum.is_empty() { "0".to_owned() } else { format!("({sum})") }
 }
 
-impl Session {
-    pub(super) fn piecewise(&self, table: &TableConfig, columns: &[Column]) -> Result<Piecewise> {
-        let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
-        if large.is_empty() || !self.opens_blobs(&table.source)? || self.needs_whole(&table.target)?.is_some() {
-            return Ok(Piecewise::default());
-        }
-        Ok(Piecewise(large.into_iter().map(|column| column.name.clone()).collect()))
+pub(super) fn piecewise(db: &Database, table: &TableConfig, columns: &[Column]) -> Result<Piecewise> {
+    let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
+    if large.is_empty() || !rowid::opens_blobs(db, &table.source)? || rowid::needs_whole(db, &table.target)?.is_some() {
+        return Ok(Piecewise::default());
     }
+    Ok(Piecewise(large.into_iter().map(|column| column.name.clone()).collect()))
+}
 
-    /// Fills what the script of a step left as zeros. Rows that it did not copy are left alone.
-    pub(super) fn fill_pieces(&self, prepared: &Prepared, keys: &[Guid]) -> Result<()> {
-        let config = &prepared.config;
-        for key in keys {
-            for column in &prepared.placeholders.piecewise().0 {
-                let fill = self.fill_piece(prepared, *key, column);
-                fill.map_err(|error| error.table(&config.name).key(*key).column(column))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn fill_piece(&self, prepared: &Prepared, key: Guid, column: &str) -> Result<()> {
-        let config = &prepared.config;
-        let standing = |table: &TableName| {
-            let Some(rowid) = self.rowid_of(table)? else { return Ok(None) };
-            let (name, by) = (quote(column), quote(&config.key_column));
-            let sql = format!(
-                "SELECT {rowid}, octet_length({name}) FROM {} WHERE {by} = ?1 AND {name} IS NOT NULL",
-                self.quoted(table)
-            );
-            let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
-            let mut found = self.cached(&sql).map_err(|error| failed("look for a value", error))?;
-            found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
-        };
-        let (Some((into, room)), Some((from, bytes))) = (standing(&config.target)?, standing(&config.source)?) else {
-            return Ok(());
-        };
-        if room != bytes {
-            return Err(Error::config(format!(
-                "the script of the step left {room} bytes where the source has {bytes}"
-            ))
+fn fill_piece(db: &Database, config: &TableConfig, key: Guid, column: &str) -> Result<()> {
+    let standing = |table: &TableName| {
+        let Some(rowid) = rowid::rowid_of(db, table)? else { return Ok(None) };
+        let (name, by) = (quote(column), quote(&config.key_column));
+        let sql = format!(
+            "SELECT {rowid}, octet_length({name}) FROM {} WHERE {by} = ?1 AND {name} IS NOT NULL",
+            db.quoted(table)
+        );
+        let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
+        let mut found = db.cached(&sql).map_err(|error| failed("look for a value", error))?;
+        found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
+    };
+    let (Some((into, room)), Some((from, bytes))) = (standing(&config.target)?, standing(&config.source)?) else {
+        return Ok(());
+    };
+    if room != bytes {
+        return Err(Error::config(format!("the script of the step left {room} bytes where the source has {bytes}"))
             .hint("a script has to take {SourceColumns} or {AncestorColumns} as they are"));
-        }
-        let mut value = self.open_blob(&config.source, column, from, true)?;
-        self.fill_blob(&config.target, column, into, bytes, &mut value)
     }
+    let mut value = large::open_blob(db, &config.source, column, from, true)?;
+    large::fill_blob(db, &config.target, column, into, bytes, &mut value)
 }

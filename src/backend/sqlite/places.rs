@@ -1,7 +1,7 @@
 //! [`Places`] on the embedded instance.
 
-use super::jobs::broken;
-use super::session::Session;
+use super::engine::Engine;
+use super::sql::broken;
 use crate::backend::places::{PlaceRecord, Places};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -9,9 +9,9 @@ use crate::model::run::Scope;
 
 const RECORDS: &str = include_str!("../../../sql/sqlite/places.sql");
 
-impl Places for Session {
+impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
-        self.query_all(RECORDS, [], |row| {
+        self.db.query_all(RECORDS, [], |row| {
             let (unit, scope): (Option<Guid>, Option<String>) = (row.get(2)?, row.get(3)?);
             let scope = scope.as_deref().map_or(Some(Scope::from(unit)), Scope::parse);
             Ok(PlaceRecord {
@@ -23,28 +23,28 @@ impl Places for Session {
     }
 
     fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {
-        self.transact("allow a place", |session| {
-            session.execute(
+        self.db.transact("allow a place", |db| {
+            db.execute(
                 "INSERT OR IGNORE INTO BlobDeltaSharedPlace (Place, Scope, AllowedAt) VALUES (?1, ?2, ?3)",
-                (place, scope.to_string(), session.server_time().utc),
+                (place, scope.to_string(), db.server_time().utc),
             )
         })?;
         Ok(())
     }
 
     fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
-        self.transact("waive shipments", |session| {
+        self.db.transact("waive shipments", |db| {
             let unshipped = "FROM BlobDeltaBundle WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL";
             let destinations =
-                session.query_all(&format!("SELECT DISTINCT ShipTo {unshipped} ORDER BY 1"), [run_id], |row| row.get(0))?;
-            session.execute(
+                db.query_all(&format!("SELECT DISTINCT ShipTo {unshipped} ORDER BY 1"), [run_id], |row| row.get(0))?;
+            db.execute(
                 &format!(
                     "INSERT INTO BlobDeltaWaivedShipment (RunId, PackNumber, ShipTo, WaivedAt)
                      SELECT DISTINCT RunId, PackNumber, ShipTo, ?2 {unshipped}"
                 ),
-                (run_id, session.server_time().utc),
+                (run_id, db.server_time().utc),
             )?;
-            session.execute(
+            db.execute(
                 "UPDATE BlobDeltaBundle SET ShipTo = NULL WHERE RunId = ?1 AND ShipTo IS NOT NULL AND ShippedAt IS NULL",
                 [run_id],
             )?;

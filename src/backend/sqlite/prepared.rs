@@ -1,8 +1,9 @@
 //! A configured table made ready for a run: its scripts filled once, so that a batch resolves
 //! no names.
 
-use super::session::Session;
-use super::template::{Parameters, Placeholders};
+use super::config;
+use super::database::Database;
+use super::template::{self, Parameters, Placeholders};
 use super::values::ValueCheck;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -12,6 +13,7 @@ use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts;
 use rusqlite::types::Value;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// See the module's text.
@@ -71,34 +73,51 @@ impl Prepared {
         self.ours.get(usize::from(step.number()) - 1).is_some_and(|is_ours| *is_ours)
     }
 
+    /// Fills a script of ours and runs it. Returns the rows that it changed.
+    pub(super) fn run_filled(&self, db: &Database, name: &str, text: &str, parameters: &Parameters) -> Result<u64> {
+        let sql = self.placeholders.fill(name, text)?;
+        template::run_script(db, name, &sql, parameters)
+    }
+
     /// The quoted slice table.
     pub(super) fn target(&self) -> Result<String> {
         self.placeholders.fill("TargetTable", "{TargetTable}")
     }
 }
 
-impl Session {
+/// What is ready, by table.
+#[derive(Default)]
+pub(super) struct PreparedTables(HashMap<TableName, Rc<Prepared>>);
+
+impl PreparedTables {
     /// Reads scripts and catalog, and keeps the result for the batches to come.
-    pub(super) fn prepare_table(&mut self, config: &TableConfig) -> Result<Rc<Prepared>> {
-        let placeholders = self.placeholders(config)?;
-        self.prepare_scripts(config, placeholders)
+    pub(super) fn prepare(&mut self, db: &mut Database, config: &TableConfig) -> Result<Rc<Prepared>> {
+        let placeholders = config::placeholders(db, config)?;
+        self.prepare_scripts(db, config, placeholders)
     }
 
     /// Fills every script that a run of this table uses, has SQLite read each, and runs none.
-    pub(super) fn prepare_scripts(&mut self, config: &TableConfig, placeholders: Placeholders) -> Result<Rc<Prepared>> {
+    pub(super) fn prepare_scripts(
+        &mut self,
+        db: &mut Database,
+        config: &TableConfig,
+        placeholders: Placeholders,
+    ) -> Result<Rc<Prepared>> {
         let steps: &[u8] = if config.is_tree() { &[1, 2, 3] } else { &[1] };
         let filled = |(name, text): (String, String)| {
             let text = placeholders.fill(&name, &text)?;
             Ok((name, text))
         };
         let queues: &[&str] = if config.is_tree() { &["WindowQueue", "MissingParents"] } else { &["WindowQueue"] };
-        let queues = queues.iter().map(|name| self.queue_script(&config.name, name)).collect::<Result<Vec<_>>>()?;
+        let queues =
+            queues.iter().map(|name| template::queue_script(db, &config.name, name)).collect::<Result<Vec<_>>>()?;
         let is_ours = |(_, text): &(String, String)| scripts::SQLITE_QUEUE_TEMPLATES.iter().any(|ours| ours.1 == text);
         if !queues.iter().all(is_ours) {
-            self.index_queue()?;
+            index_queue(db)?;
         }
         let mut queues = queues.into_iter().map(filled);
-        let texts = steps.iter().map(|step| self.step_script(&config.name, *step)).collect::<Result<Vec<_>>>()?;
+        let texts =
+            steps.iter().map(|step| template::step_script(db, &config.name, *step)).collect::<Result<Vec<_>>>()?;
         let shipped = scripts::SQLITE_STEP_TEMPLATES.iter().map(|(_, _, text)| *text);
         let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
         let prepared = Prepared {
@@ -110,59 +129,68 @@ impl Session {
             batch_ancestors: placeholders.fill("batch_ancestors", scripts::sqlite::BATCH_ANCESTORS)?,
             batch_parents: config.is_tree().then(parents).transpose()?,
             batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
-            values: ValueCheck::new(self, config)?,
+            values: ValueCheck::new(db, config)?,
             config: config.clone(),
             placeholders,
         };
-        self.create_batch_tables()?;
+        template::create_batch_tables(db)?;
         for template in std::iter::once(&prepared.window_queue).chain(&prepared.missing_parents).chain(&prepared.steps)
         {
-            self.check_template(config, template).map_err(|error| error.table(&config.name))?;
+            template::check_template(db, config, template).map_err(|error| error.table(&config.name))?;
         }
         let prepared = Rc::new(prepared);
-        self.prepared.insert(config.name.clone(), Rc::clone(&prepared));
+        self.0.insert(config.name.clone(), Rc::clone(&prepared));
         Ok(prepared)
     }
 
-    /// Ours queue each key once, and look for none by key. Another's may do either, as they could when the
-    /// queue still had this index from the beginning.
-    fn index_queue(&mut self) -> Result<()> {
-        const NAME: &str = "UX_BlobDeltaWindowQueue_Key";
-        if self.query_one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?1)", [NAME])? {
-            return Ok(());
-        }
-        let create = format!("CREATE UNIQUE INDEX {NAME} ON BlobDeltaWindowQueue (RunId, TableName, stream_id)");
-        self.transact("index the queue", |session| session.execute(&create, []).map(drop))
-    }
-
-    /// What [`Session::prepare_table`] kept.
-    pub(super) fn prepared(&mut self, table: &TableName) -> Result<Rc<Prepared>> {
-        if let Some(prepared) = self.prepared.get(table) {
+    /// What [`PreparedTables::prepare`] kept.
+    pub(super) fn of(&mut self, db: &mut Database, table: &TableName) -> Result<Rc<Prepared>> {
+        if let Some(prepared) = self.0.get(table) {
             return Ok(Rc::clone(prepared));
         }
-        let tables = self.configured_tables()?;
+        let tables = config::configured_tables(db)?;
         let config = tables.into_iter().find(|config| config.name == *table);
         let config = config.ok_or_else(|| Error::config("this table is not configured").table(table))?;
-        self.prepare_table(&config)
+        self.prepare(db, &config)
     }
 
-    /// The parameters of a table run.
-    pub(super) fn given(&self, table_run: &TableRun, batch_size: u32, step: u8) -> Result<Given> {
-        let (clock, run_id) = (table_run.window.clock, table_run.fence.run_id);
-        let (utc, local) = self.query_row(
-            "SELECT RunStartedAt, RunStartedAtLocal FROM BlobDeltaRun WHERE RunId = ?1",
-            [run_id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        Ok(Given {
-            run_id,
-            previous_run_id: None,
-            scope: table_run.scope,
-            window: (table_run.window.start, table_run.window.end),
-            run_start: crate::model::clock::ServerTime { utc, local }.of(clock),
-            now: self.server_time().utc,
-            batch_size,
-            step,
-        })
+    /// What was kept of a table is no more so.
+    pub(super) fn forget(&mut self, table: &TableName) {
+        self.0.remove(table);
     }
+
+    /// The same of all tables.
+    pub(super) fn forget_all(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Ours queue each key once, and look for none by key. Another's may do either, as they could when the
+/// queue still had this index from the beginning.
+fn index_queue(db: &mut Database) -> Result<()> {
+    const NAME: &str = "UX_BlobDeltaWindowQueue_Key";
+    if db.query_one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?1)", [NAME])? {
+        return Ok(());
+    }
+    let create = format!("CREATE UNIQUE INDEX {NAME} ON BlobDeltaWindowQueue (RunId, TableName, stream_id)");
+    db.transact("index the queue", |db| db.execute(&create, []).map(drop))
+}
+
+/// The parameters of a table run.
+pub(super) fn given(db: &Database, table_run: &TableRun, batch_size: u32, step: u8) -> Result<Given> {
+    let (clock, run_id) = (table_run.window.clock, table_run.fence.run_id);
+    let (utc, local) =
+        db.query_row("SELECT RunStartedAt, RunStartedAtLocal FROM BlobDeltaRun WHERE RunId = ?1", [run_id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok(Given {
+        run_id,
+        previous_run_id: None,
+        scope: table_run.scope,
+        window: (table_run.window.start, table_run.window.end),
+        run_start: crate::model::clock::ServerTime { utc, local }.of(clock),
+        now: db.server_time().utc,
+        batch_size,
+        step,
+    })
 }

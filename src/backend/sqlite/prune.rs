@@ -5,8 +5,10 @@
 //! nothing that the next one would not find. Pages that become free are used again by later runs;
 //! the file does not shrink.
 
-use super::session::{Session, failed};
-use super::template::Parameters;
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
+use super::template::{self, Parameters};
 use crate::backend::prune::{Pruned, Retention};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
@@ -43,134 +45,131 @@ const TEMPORARY: &str = "
     CREATE TEMP TABLE IF NOT EXISTS PruneScope (
         TableName TEXT COLLATE NOCASE NOT NULL, Scope TEXT NOT NULL, BusinessUnitId BLOB NULL, RunId BLOB NOT NULL);";
 
-impl Session {
-    pub(super) fn prune_job_database(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
-        retention.check()?;
-        self.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
-        if plan { self.plan_prune(retention) } else { self.prune_all(retention) }
-    }
+pub(super) fn prune_job_database(db: &mut Database, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+    retention.check()?;
+    db.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
+    if plan { plan_prune(db, retention) } else { prune_all(db, retention) }
+}
 
-    fn plan_prune(&mut self, retention: &Retention) -> Result<Vec<Pruned>> {
-        let rolled_back = Error::new(Kind::Internal, "rolled back");
-        let mut planned = None;
-        let outcome = self.transact("plan a pruning", |session| {
-            session.find_doomed(retention, -1)?;
-            let mut all = session.counted()?;
-            for pruned in all.iter_mut().filter(|pruned| pruned.table != DELETIONS) {
-                let sql = format!("SELECT count(*) FROM {} WHERE RunId IN temp.PruneExpired", pruned.table);
-                pruned.removed = session.query_one(&sql, [])?;
-            }
-            let mut logged = 0;
-            for (table, before) in session.deletion_floors()? {
-                let sql =
-                    format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_TOLD);
-                logged += session.query_one::<u64>(&sql, (None::<u64>, table, before))?;
-            }
-            note(&mut all, DELETIONS, logged);
-            planned = Some(all);
-            Err::<(), Error>(rolled_back)
-        });
-        planned.ok_or_else(|| outcome.err().unwrap_or_else(|| Error::internal("the pruning was not planned")))
-    }
-
-    fn prune_all(&mut self, retention: &Retention) -> Result<Vec<Pruned>> {
-        let mut all = self.counted()?;
-        loop {
-            let (tables, _) = OF_RUNS[0];
-            let (expired, removed) = self.transact("prune: runs that nothing needs", |session| {
-                session.find_doomed(retention, RUNS_AT_ONCE)?;
-                let expired: u64 = session.query_one("SELECT count(*) FROM temp.PruneExpired", [])?;
-                let sql = format!("DELETE FROM {tables} WHERE RunId IN temp.PruneExpired");
-                Ok((expired, session.execute(&sql, [])?))
-            })?;
-            note(&mut all, tables, removed);
-            if expired == 0 {
-                break;
-            }
-            for (table, key) in OF_RUNS {
-                self.prune_rows(&mut all, table, key, "RunId IN temp.PruneExpired", None)?;
-            }
-            self.prune_rows(&mut all, RUNS, "RunId", "RunId IN temp.PruneExpired", None)?;
+fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
+    let rolled_back = Error::new(Kind::Internal, "rolled back");
+    let mut planned = None;
+    let outcome = db.transact("plan a pruning", |db| {
+        find_doomed(db, retention, -1)?;
+        let mut all = counted(db)?;
+        for pruned in all.iter_mut().filter(|pruned| pruned.table != DELETIONS) {
+            let sql = format!("SELECT count(*) FROM {} WHERE RunId IN temp.PruneExpired", pruned.table);
+            pruned.removed = db.query_one(&sql, [])?;
         }
-        for floor in self.deletion_floors()? {
-            self.prune_rows(&mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_TOLD, Some(floor))?;
+        let mut logged = 0;
+        for (table, before) in deletion_floors(db)? {
+            let sql = format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_TOLD);
+            logged += db.query_one::<u64>(&sql, (None::<u64>, table, before))?;
         }
-        Ok(all)
-    }
+        note(&mut all, DELETIONS, logged);
+        planned = Some(all);
+        Err::<(), Error>(rolled_back)
+    });
+    planned.ok_or_else(|| outcome.err().unwrap_or_else(|| Error::internal("the pruning was not planned")))
+}
 
-    /// Deletes in transactions of [`ROWS_AT_ONCE`], until no row is left that the condition takes.
-    fn prune_rows(
-        &mut self,
-        all: &mut [Pruned],
-        table: &str,
-        key: &str,
-        which: &str,
-        floor: Option<(String, Timestamp)>,
-    ) -> Result<()> {
-        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {which} LIMIT ?1)");
-        loop {
-            let removed = self.transact("prune: rows", |session| match &floor {
-                None => session.execute(&sql, [ROWS_AT_ONCE]),
-                Some((table, before)) => session.execute(&sql, (ROWS_AT_ONCE, table, before)),
-            })?;
-            note(all, table, removed);
-            if removed < ROWS_AT_ONCE {
-                return Ok(());
-            }
+fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
+    let mut all = counted(db)?;
+    loop {
+        let (tables, _) = OF_RUNS[0];
+        let (expired, removed) = db.transact("prune: runs that nothing needs", |db| {
+            find_doomed(db, retention, RUNS_AT_ONCE)?;
+            let expired: u64 = db.query_one("SELECT count(*) FROM temp.PruneExpired", [])?;
+            let sql = format!("DELETE FROM {tables} WHERE RunId IN temp.PruneExpired");
+            Ok((expired, db.execute(&sql, [])?))
+        })?;
+        note(&mut all, tables, removed);
+        if expired == 0 {
+            break;
+        }
+        for (table, key) in OF_RUNS {
+            prune_rows(db, &mut all, table, key, "RunId IN temp.PruneExpired", None)?;
+        }
+        prune_rows(db, &mut all, RUNS, "RunId", "RunId IN temp.PruneExpired", None)?;
+    }
+    for floor in deletion_floors(db)? {
+        prune_rows(db, &mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_TOLD, Some(floor))?;
+    }
+    Ok(all)
+}
+
+/// Deletes in transactions of [`ROWS_AT_ONCE`], until no row is left that the condition takes.
+fn prune_rows(
+    db: &mut Database,
+    all: &mut [Pruned],
+    table: &str,
+    key: &str,
+    which: &str,
+    floor: Option<(String, Timestamp)>,
+) -> Result<()> {
+    let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {which} LIMIT ?1)");
+    loop {
+        let removed = db.transact("prune: rows", |db| match &floor {
+            None => db.execute(&sql, [ROWS_AT_ONCE]),
+            Some((table, before)) => db.execute(&sql, (ROWS_AT_ONCE, table, before)),
+        })?;
+        note(all, table, removed);
+        if removed < ROWS_AT_ONCE {
+            return Ok(());
         }
     }
+}
 
-    fn counted(&self) -> Result<Vec<Pruned>> {
-        let tables = [RUNS].into_iter().chain(OF_RUNS.map(|(table, _)| table)).chain([DELETIONS]);
-        let count = |table: &str| {
-            let rows = self.query_one(&format!("SELECT count(*) FROM {table}"), [])?;
-            Ok(Pruned { table: table.into(), rows, removed: 0 })
-        };
-        tables.map(count).collect()
-    }
+fn counted(db: &Database) -> Result<Vec<Pruned>> {
+    let tables = [RUNS].into_iter().chain(OF_RUNS.map(|(table, _)| table)).chain([DELETIONS]);
+    let count = |table: &str| {
+        let rows = db.query_one(&format!("SELECT count(*) FROM {table}"), [])?;
+        Ok(Pruned { table: table.into(), rows, removed: 0 })
+    };
+    tables.map(count).collect()
+}
 
-    /// Within a transaction.
-    fn find_doomed(&self, retention: &Retention, limit: i64) -> Result<()> {
-        self.execute("DELETE FROM temp.PruneExpired", [])?;
-        self.find_markers()?;
-        // A clock that runs ahead makes nothing old.
-        let newest: Option<Timestamp> = self.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;
-        let now = self.server_time().utc;
-        let now = newest.map_or(now, |newest| now.min(newest));
-        let days_ago = |days: u32| Value::Text(now.minus_minutes(days.saturating_mul(MINUTES_PER_DAY)).to_string());
-        let parameters: Parameters = vec![
-            ("@KeepRuns", retention.keep_runs.map_or(Value::Null, |runs| Value::Integer(runs.into()))),
-            ("@KeepSince", retention.keep_days.map_or(Value::Null, days_ago)),
-            ("@RunningSince", days_ago(LONGEST_RUN_DAYS)),
-            ("@Limit", Value::Integer(limit)),
-        ];
-        self.run_script("prune_expired", scripts::sqlite::PRUNE_EXPIRED, &parameters)?;
-        Ok(())
-    }
+/// Within a transaction.
+fn find_doomed(db: &Database, retention: &Retention, limit: i64) -> Result<()> {
+    db.execute("DELETE FROM temp.PruneExpired", [])?;
+    find_markers(db)?;
+    // A clock that runs ahead makes nothing old.
+    let newest: Option<Timestamp> = db.query_one("SELECT max(RunStartedAt) FROM BlobDeltaRun", [])?;
+    let now = db.server_time().utc;
+    let now = newest.map_or(now, |newest| now.min(newest));
+    let days_ago = |days: u32| Value::Text(now.minus_minutes(days.saturating_mul(MINUTES_PER_DAY)).to_string());
+    let parameters: Parameters = vec![
+        ("@KeepRuns", retention.keep_runs.map_or(Value::Null, |runs| Value::Integer(runs.into()))),
+        ("@KeepSince", retention.keep_days.map_or(Value::Null, days_ago)),
+        ("@RunningSince", days_ago(LONGEST_RUN_DAYS)),
+        ("@Limit", Value::Integer(limit)),
+    ];
+    template::run_script(db, "prune_expired", scripts::sqlite::PRUNE_EXPIRED, &parameters)?;
+    Ok(())
+}
 
-    /// The runs that slices hold, of tables that are no longer configured too.
-    fn find_markers(&self) -> Result<()> {
-        self.execute("DELETE FROM temp.PruneMarker", [])?;
-        let sql = "SELECT schema FROM pragma_table_list WHERE name = 'BlobDeltaSlice' COLLATE NOCASE";
-        for schema in self.query_all(sql, [], |row| row.get::<_, String>(0))? {
-            let schema = super::session::quote(&schema);
-            let runs = format!("SELECT RunId FROM {schema}.BlobDeltaSlice WHERE RunId IS NOT NULL");
-            for run in self.query_all(&runs, [], |row| row.get::<_, Guid>(0))? {
-                self.execute("INSERT OR IGNORE INTO temp.PruneMarker (RunId) VALUES (?1)", [run])?;
-            }
+/// The runs that slices hold, of tables that are no longer configured too.
+fn find_markers(db: &Database) -> Result<()> {
+    db.execute("DELETE FROM temp.PruneMarker", [])?;
+    let sql = "SELECT schema FROM pragma_table_list WHERE name = 'BlobDeltaSlice' COLLATE NOCASE";
+    for schema in db.query_all(sql, [], |row| row.get::<_, String>(0))? {
+        let schema = quote(&schema);
+        let runs = format!("SELECT RunId FROM {schema}.BlobDeltaSlice WHERE RunId IS NOT NULL");
+        for run in db.query_all(&runs, [], |row| row.get::<_, Guid>(0))? {
+            db.execute("INSERT OR IGNORE INTO temp.PruneMarker (RunId) VALUES (?1)", [run])?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// Before when logged deletions of each table may go, and in temp.PruneScope whom they have to have been told.
-    fn deletion_floors(&self) -> Result<Vec<(String, Timestamp)>> {
-        self.execute("DELETE FROM temp.PruneScope", [])?;
-        self.execute(scripts::sqlite::PRUNE_SCOPES, [])?;
-        self.query_all(scripts::sqlite::PRUNE_DELETIONS, [], |row| {
-            let oldest: Timestamp = row.get(1)?;
-            Ok((row.get(0)?, oldest.minus_minutes(row.get(2)?)))
-        })
-    }
+/// Before when logged deletions of each table may go, and in temp.PruneScope whom they have to have been told.
+fn deletion_floors(db: &Database) -> Result<Vec<(String, Timestamp)>> {
+    db.execute("DELETE FROM temp.PruneScope", [])?;
+    db.execute(scripts::sqlite::PRUNE_SCOPES, [])?;
+    db.query_all(scripts::sqlite::PRUNE_DELETIONS, [], |row| {
+        let oldest: Timestamp = row.get(1)?;
+        Ok((row.get(0)?, oldest.minus_minutes(row.get(2)?)))
+    })
 }
 
 fn note(all: &mut [Pruned], table: &str, removed: u64) {

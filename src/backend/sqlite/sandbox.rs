@@ -3,10 +3,14 @@
 //! Values without bound go through SQLite's incremental I/O in blocks
 //! (<https://www.sqlite.org/c3ref/blob_open.html>); nothing here holds more than a page of rows.
 
-use super::session::{Session, failed, quote};
-use super::types;
+use super::catalog::{self, create_table_sql};
+use super::errors::failed;
+use super::large::{self, copy_all};
+use super::session::Session;
+use super::sql::quote;
+use super::{rowid, types};
 use crate::backend::Sandbox;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
@@ -16,68 +20,69 @@ use rusqlite::OptionalExtension as _;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::io::{Read, Write};
 
-/// Bytes that are held of a value while it is read or written in pieces.
-const BLOCK_BYTES: usize = 256 * 1024;
-
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
-        self.attach(name)
+        self.database.attach(name)
     }
 
     fn create_table(&mut self, table: &TableName, columns: &[Column], key: &str, indexes: &[&[&str]]) -> Result<()> {
-        let sql = create_table_sql(&self.quoted(table), columns, key);
-        let schema = self.schema_of(&table.db);
-        self.transact("create a table", |session| {
-            session.execute(&sql, [])?;
-            for (nth, index) in indexes.iter().enumerate() {
-                let name = quote(&format!("IX_{}_{}", table.table, nth + 1));
-                let over: Vec<String> = index.iter().map(|column| quote(column)).collect();
-                let on = quote(&table.table);
-                session.execute(&format!("CREATE INDEX {schema}.{name} ON {on} ({})", over.join(", ")), [])?;
-            }
-            Ok(())
-        })
-        .map_err(|error| error.table(table))
+        let sql = create_table_sql(&self.database.quoted(table), columns, key);
+        let schema = self.database.schema_of(&table.db);
+        self.database
+            .transact("create a table", |db| {
+                db.execute(&sql, [])?;
+                for (nth, index) in indexes.iter().enumerate() {
+                    let name = quote(&format!("IX_{}_{}", table.table, nth + 1));
+                    let over: Vec<String> = index.iter().map(|column| quote(column)).collect();
+                    let on = quote(&table.table);
+                    db.execute(&format!("CREATE INDEX {schema}.{name} ON {on} ({})", over.join(", ")), [])?;
+                }
+                Ok(())
+            })
+            .map_err(|error| error.table(table))
     }
 
     fn insert(&mut self, table: &TableName, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
         let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
         let marks = vec!["?"; columns.len()].join(", ");
-        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", self.quoted(table), names.join(", "));
-        self.transact("insert rows", |session| {
-            let mut statement = session.cached(&sql).map_err(|error| failed("insert rows", error))?;
-            for row in rows {
-                for (nth, (column, cell)) in columns.iter().zip(row).enumerate() {
-                    let value = types::stored(column.sql_type, *cell);
-                    statement.raw_bind_parameter(nth + 1, value).map_err(|error| failed("bind a value", error))?;
+        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", self.database.quoted(table), names.join(", "));
+        self.database
+            .transact("insert rows", |db| {
+                let mut statement = db.cached(&sql).map_err(|error| failed("insert rows", error))?;
+                for row in rows {
+                    for (nth, (column, cell)) in columns.iter().zip(row).enumerate() {
+                        let value = types::stored(column.sql_type, *cell);
+                        statement.raw_bind_parameter(nth + 1, value).map_err(|error| failed("bind a value", error))?;
+                    }
+                    statement.raw_execute().map_err(|error| failed("insert a row", error))?;
                 }
-                statement.raw_execute().map_err(|error| failed("insert a row", error))?;
-            }
-            Ok(())
-        })
-        .map_err(|error| error.table(table))
+                Ok(())
+            })
+            .map_err(|error| error.table(table))
     }
 
     fn update(&mut self, table: &TableName, key: (&str, Guid), values: &[(&Column, Cell<'_>)]) -> Result<bool> {
         let sets: Vec<String> = values.iter().map(|(column, _)| format!("{} = ?", quote(&column.name))).collect();
-        let sql = format!("UPDATE {} SET {} WHERE {} = ?", self.quoted(table), sets.join(", "), quote(key.0));
-        self.transact("update a row", |session| {
-            let stored = values.iter().map(|(column, cell)| types::stored(column.sql_type, *cell));
-            let key = types::stored(crate::model::sqltype::SqlType::UniqueIdentifier, Cell::Guid(key.1));
-            let parameters = rusqlite::params_from_iter(stored.chain(std::iter::once(key)));
-            Ok(session.execute(&sql, parameters)? > 0)
-        })
-        .map_err(|error| error.table(table).key(key.1))
+        let sql = format!("UPDATE {} SET {} WHERE {} = ?", self.database.quoted(table), sets.join(", "), quote(key.0));
+        self.database
+            .transact("update a row", |db| {
+                let stored = values.iter().map(|(column, cell)| types::stored(column.sql_type, *cell));
+                let key = types::stored(crate::model::sqltype::SqlType::UniqueIdentifier, Cell::Guid(key.1));
+                let parameters = rusqlite::params_from_iter(stored.chain(std::iter::once(key)));
+                Ok(db.execute(&sql, parameters)? > 0)
+            })
+            .map_err(|error| error.table(table).key(key.1))
     }
 
     fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
-        let sql = format!("DELETE FROM {} WHERE {} = ?1", self.quoted(table), quote(key.0));
-        self.transact("delete a row", |session| Ok(session.execute(&sql, [key.1])? > 0))
+        let sql = format!("DELETE FROM {} WHERE {} = ?1", self.database.quoted(table), quote(key.0));
+        self.database
+            .transact("delete a row", |db| Ok(db.execute(&sql, [key.1])? > 0))
             .map_err(|error| error.table(table).key(key.1))
     }
 
     fn columns(&mut self, table: &TableName) -> Result<Vec<Column>> {
-        self.table_columns(table)
+        catalog::table_columns(&self.database, table)
     }
 
     fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
@@ -100,9 +105,9 @@ impl Sandbox for Session {
         limits: ReadLimits,
         sink: &mut dyn CellSink,
     ) -> Result<Option<Guid>> {
-        let sql = scan_sql(&self.resolve(table)?, columns, key);
+        let sql = scan_sql(&catalog::resolve(&self.database, table)?, columns, key);
         let read = |error| failed("read a table", error).table(table);
-        let mut statement = self.cached(&sql).map_err(read)?;
+        let mut statement = self.database.cached(&sql).map_err(read)?;
         let mut rows = statement
             .query((after, i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX), limits.rows))
             .map_err(read)?;
@@ -128,7 +133,7 @@ impl Sandbox for Session {
     }
 
     fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
-        self.copy_value(table, key, column, out)
+        large::copy_value(&self.database, table, key, column, out)
     }
 
     fn write_value(
@@ -140,103 +145,34 @@ impl Sandbox for Session {
         from: &mut dyn Read,
     ) -> Result<()> {
         let value = if types::declared(column.sql_type).ends_with("TEXT") { "CAST(?1 AS TEXT)" } else { "?1" };
-        let sql =
-            format!("UPDATE {} SET {} = {value} WHERE {} = ?2", self.quoted(table), quote(&column.name), quote(key.0));
-        self.transact("write a value", |session| {
-            let in_pieces = session.needs_whole(table)?.is_none();
-            let Some(row) = session.row_id(table, key)?.filter(|_| in_pieces) else {
-                let mut whole = Vec::new();
-                copy_all(from, bytes, &mut whole)?;
-                return session.execute(&sql, (whole, key.1)).map(drop);
-            };
-            session.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.1))?;
-            session.fill_blob(table, &column.name, row, bytes, from)
-        })
-        .map_err(|error| error.table(table).key(key.1).column(&column.name))
+        let sql = format!(
+            "UPDATE {} SET {} = {value} WHERE {} = ?2",
+            self.database.quoted(table),
+            quote(&column.name),
+            quote(key.0)
+        );
+        self.database
+            .transact("write a value", |db| {
+                let in_pieces = rowid::needs_whole(db, table)?.is_none();
+                let Some(row) = rowid::row_id(db, table, key)?.filter(|_| in_pieces) else {
+                    let mut whole = Vec::new();
+                    copy_all(from, bytes, &mut whole)?;
+                    return db.execute(&sql, (whole, key.1)).map(drop);
+                };
+                db.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.1))?;
+                large::fill_blob(db, table, &column.name, row, bytes, from)
+            })
+            .map_err(|error| error.table(table).key(key.1).column(&column.name))
     }
 
     fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.execute_batch(sql).map_err(|error| failed("run a script", error))
+        self.database.execute_batch(sql).map_err(|error| failed("run a script", error))
     }
 
     fn ask(&mut self, sql: &str) -> Result<Option<String>> {
-        let asked = self.connection.query_row(sql, (), |row| row.get(0)).optional();
+        let asked = self.database.connection.query_row(sql, (), |row| row.get(0)).optional();
         Ok(asked.map_err(|error| failed("ask the instance", error))?.flatten())
     }
-}
-
-impl Session {
-    pub(super) fn open_blob(
-        &self,
-        table: &TableName,
-        column: &str,
-        row: i64,
-        read_only: bool,
-    ) -> Result<rusqlite::blob::Blob<'_>> {
-        let schema = self.schema_name(&table.db);
-        let opened = self.connection.blob_open(schema, table.table.as_str(), column, row, read_only);
-        opened.map_err(|error| failed("open a large value", error))
-    }
-
-    /// Fills a value of zero bytes, in blocks.
-    pub(super) fn fill_blob(
-        &self,
-        table: &TableName,
-        column: &str,
-        row: i64,
-        bytes: u64,
-        from: &mut dyn Read,
-    ) -> Result<()> {
-        let mut blob = self.open_blob(table, column, row, false)?;
-        copy_all(from, bytes, &mut blob)?;
-        blob.close().map_err(|error| failed("write a large value", error))
-    }
-}
-
-/// Copies what has so many bytes, neither less nor more.
-pub(super) fn copy_all(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
-    copy(from, bytes, to)?;
-    match from.read(&mut [0]) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(wrong_size(bytes)),
-        Err(error) => Err(Error::new(Kind::Io, "cannot read a large value").caused_by(error)),
-    }
-}
-
-pub(super) fn copy(from: &mut dyn Read, bytes: u64, to: &mut dyn Write) -> Result<()> {
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut left = bytes;
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
-        let read = from.read(&mut block[..most]);
-        let got = read.map_err(|error| Error::new(Kind::Io, "cannot read a large value").caused_by(error))?;
-        if got == 0 {
-            return Err(wrong_size(bytes));
-        }
-        let written = to.write_all(&block[..got]);
-        written.map_err(|error| Error::new(Kind::Io, "cannot write a large value").caused_by(error))?;
-        left -= got as u64;
-    }
-    Ok(())
-}
-
-fn wrong_size(bytes: u64) -> Error {
-    Error::new(Kind::Io, format!("a large value has not the {bytes} bytes that it was said to have"))
-        .hint("it may have changed while it was read; run again")
-}
-
-/// `CREATE TABLE` with the key alone unique; every column is a plain one.
-pub(super) fn create_table_sql(quoted: &str, columns: &[Column], key: &str) -> String {
-    let lines: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let is_key = column.name.eq_ignore_ascii_case(key);
-            let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
-            let unique = if is_key { " PRIMARY KEY" } else { "" };
-            format!("    {} {} {null}{unique}", quote(&column.name), quote(&types::declared(column.sql_type)))
-        })
-        .collect();
-    format!("CREATE TABLE {quoted} (\n{}\n)", lines.join(",\n"))
 }
 
 fn scan_sql(quoted: &str, columns: &[Column], key: &str) -> String {
@@ -266,6 +202,7 @@ fn size_of_cell(cell: Cell<'_>) -> u64 {
 mod tests {
     use super::*;
     use crate::backend::OpenOptions;
+    use crate::error::Kind;
     use crate::model::sqltype::SqlType;
 
     #[derive(Default)]
@@ -300,7 +237,7 @@ mod tests {
         let rows: Vec<Vec<Cell<'_>>> =
             keys.iter().rev().map(|key| vec![Cell::Guid(*key), Cell::Text("ä"), Cell::Null]).collect();
         session.insert(&table, &columns, &rows).unwrap();
-        let bytes = vec![7; BLOCK_BYTES + 1];
+        let bytes = vec![7; large::BLOCK_BYTES + 1];
         session.write_value(&table, ("key", keys[1]), &columns[2], bytes.len() as u64, &mut &bytes[..]).unwrap();
         assert!(session.write_value(&table, ("key", keys[1]), &columns[2], 5, &mut &bytes[..]).is_err());
         assert!(session.update(&table, ("key", keys[2]), &[(&columns[1], Cell::Null)]).unwrap());
@@ -324,7 +261,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let options = OpenOptions { create: true, ..OpenOptions::default() };
         let mut session = Session::open(folder.path(), &options).unwrap();
-        let most = session.connection.limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH).unwrap();
+        let most = session.database.connection.limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH).unwrap();
         assert_eq!(most, i32::MAX, "SQLite was not built as .cargo/config.toml says");
         session.create_database("Db").unwrap();
         let table = TableName::new("Db", "dbo", "T").unwrap();

@@ -1,6 +1,8 @@
 //! Rule 28 on the embedded instance: the folder is the server.
 
-use super::session::Session;
+use super::database::Database;
+use super::engine::Engine;
+use super::{catalog, config};
 use crate::backend::jobs::DeployStep;
 use crate::backend::servers::Servers;
 use crate::durable::folder_identity;
@@ -27,80 +29,78 @@ const FORGOTTEN: [&str; 14] = [
     "BlobDeltaKnownServer",
 ];
 
-impl Session {
-    pub(super) fn read_servers(&self) -> Result<Servers> {
-        let here = folder_identity(&self.folder)?;
-        let known: Vec<String> = match self.has_job_table("BlobDeltaKnownServer")? {
-            true => self.query_all(
-                "SELECT ServerIdentity FROM BlobDeltaKnownServer ORDER BY FirstSeenAt, ServerIdentity",
-                [],
-                |row| row.get(0),
-            )?,
-            false => Vec::new(),
-        };
-        Ok(Servers { is_known: known.contains(&here), here, known })
-    }
+pub(super) fn read_servers(db: &Database) -> Result<Servers> {
+    let here = folder_identity(&db.folder)?;
+    let known: Vec<String> = match has_job_table(db, "BlobDeltaKnownServer")? {
+        true => db.query_all(
+            "SELECT ServerIdentity FROM BlobDeltaKnownServer ORDER BY FirstSeenAt, ServerIdentity",
+            [],
+            |row| row.get(0),
+        )?,
+        false => Vec::new(),
+    };
+    Ok(Servers { is_known: known.contains(&here), here, known })
+}
 
-    fn has_job_table(&self, name: &str) -> Result<bool> {
-        self.query_one("SELECT EXISTS (SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1)", [name])
-    }
+fn has_job_table(db: &Database, name: &str) -> Result<bool> {
+    db.query_one("SELECT EXISTS (SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1)", [name])
+}
 
-    /// Notes the folder.
-    pub(super) fn note_server(&self) -> Result<()> {
-        if !self.has_job_table("BlobDeltaKnownServer")? {
-            return Ok(());
+/// Notes the folder.
+pub(super) fn note_server(db: &Database) -> Result<()> {
+    if !has_job_table(db, "BlobDeltaKnownServer")? {
+        return Ok(());
+    }
+    let (here, now) = (folder_identity(&db.folder)?, db.server_time().utc);
+    db.execute(
+        "INSERT OR IGNORE INTO BlobDeltaKnownServer (ServerIdentity, FirstSeenAt) VALUES (?1, ?2)",
+        (here, now),
+    )?;
+    Ok(())
+}
+
+pub(super) fn become_another_source(engine: &mut Engine<'_>) -> Result<Vec<DeployStep>> {
+    let tables = config::configured_tables(engine.db)?;
+    engine.state.prepared.forget_all();
+    engine.db.transact("make a copy a source of its own", |db| {
+        let old: Guid = db.query_one("SELECT SourceId FROM BlobDeltaSource", [])?;
+        let own = Guid::random();
+        let mut steps = Vec::new();
+        for table in &tables {
+            let outcome = mark_as_own(db, table, old, own)?;
+            let needs_attention = outcome != EMPTIED && table.is_active;
+            let name = format!("slice {} of {}", table.target, table.name);
+            steps.push(DeployStep { name, outcome: outcome.to_owned(), needs_attention });
         }
-        let (here, now) = (folder_identity(&self.folder)?, self.server_time().utc);
-        self.execute(
-            "INSERT OR IGNORE INTO BlobDeltaKnownServer (ServerIdentity, FirstSeenAt) VALUES (?1, ?2)",
-            (here, now),
-        )?;
-        Ok(())
-    }
-
-    pub(super) fn become_another_source(&mut self) -> Result<Vec<DeployStep>> {
-        let tables = self.configured_tables()?;
-        self.prepared.clear();
-        self.transact("make a copy a source of its own", |session| {
-            let old: Guid = session.query_one("SELECT SourceId FROM BlobDeltaSource", [])?;
-            let own = Guid::random();
-            let mut steps = Vec::new();
-            for table in &tables {
-                let outcome = session.mark_as_own(table, old, own)?;
-                let needs_attention = outcome != EMPTIED && table.is_active;
-                let name = format!("slice {} of {}", table.target, table.name);
-                steps.push(DeployStep { name, outcome: outcome.to_owned(), needs_attention });
+        for table in FORGOTTEN {
+            if has_job_table(db, table)? {
+                db.execute(&format!("DELETE FROM {table}"), [])?;
             }
-            for table in FORGOTTEN {
-                if session.has_job_table(table)? {
-                    session.execute(&format!("DELETE FROM {table}"), [])?;
-                }
-            }
-            // The epoch goes on, so that whoever still works on the copy is fenced.
-            session.execute(
-                "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = NULL, LastRunId = NULL, LastRunCompletedAt = NULL,
-                     IsInitialFullLoadDone = 0, IsRunning = 0, RunLeaseExpiresAt = NULL, LeaseRunId = NULL,
-                     LeaseEpoch = LeaseEpoch + 1",
-                [],
-            )?;
-            session.execute("UPDATE BlobDeltaSource SET SourceId = ?1", [own])?;
-            session.note_server()?;
-            Ok(steps)
-        })
-    }
-
-    fn mark_as_own(&self, table: &TableConfig, old: Guid, own: Guid) -> Result<&'static str> {
-        let marker = crate::model::name::TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
-        let Ok(markers) = self.resolve(&marker) else { return Ok(NOT_THERE) };
-        let marked = self.execute(
-            &format!(
-                "UPDATE {markers} SET SourceId = ?3, RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
-                     WindowEnd = NULL, Scope = 'all', State = 'Empty' WHERE TargetTable = ?1 AND SourceId = ?2"
-            ),
-            (&table.target.table, old, own),
+        }
+        // The epoch goes on, so that whoever still works on the copy is fenced.
+        db.execute(
+            "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = NULL, LastRunId = NULL, LastRunCompletedAt = NULL,
+                 IsInitialFullLoadDone = 0, IsRunning = 0, RunLeaseExpiresAt = NULL, LeaseRunId = NULL,
+                 LeaseEpoch = LeaseEpoch + 1",
+            [],
         )?;
-        Ok(if marked > 0 { EMPTIED } else { NOT_OURS })
-    }
+        db.execute("UPDATE BlobDeltaSource SET SourceId = ?1", [own])?;
+        note_server(db)?;
+        Ok(steps)
+    })
+}
+
+fn mark_as_own(db: &Database, table: &TableConfig, old: Guid, own: Guid) -> Result<&'static str> {
+    let marker = crate::model::name::TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
+    let Ok(markers) = catalog::resolve(db, &marker) else { return Ok(NOT_THERE) };
+    let marked = db.execute(
+        &format!(
+            "UPDATE {markers} SET SourceId = ?3, RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
+                 WindowEnd = NULL, Scope = 'all', State = 'Empty' WHERE TargetTable = ?1 AND SourceId = ?2"
+        ),
+        (&table.target.table, old, own),
+    )?;
+    Ok(if marked > 0 { EMPTIED } else { NOT_OURS })
 }
 
 const EMPTIED: &str = "marked as empty: its rows were the original's";

@@ -1,8 +1,10 @@
 //! [`Slices`] on the embedded instance.
 
-use super::finish::from_json;
-use super::session::{Session, failed, quote};
-use super::types;
+use super::database::Database;
+use super::engine::Engine;
+use super::errors::failed;
+use super::sql::{from_json, quote};
+use super::{catalog, give_up, large, lease, marker, template, types};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{Slices, TableReport};
 use crate::error::{Error, Result};
@@ -22,17 +24,17 @@ use std::io::Write;
 
 const READABLE: [SliceState; 2] = [SliceState::Complete, SliceState::Packed];
 
-impl Slices for Session {
+impl Slices for Engine<'_> {
     fn slice_marker(&mut self, table: &TableConfig) -> Result<SliceMarker> {
-        self.marker(table)
+        marker::marker(self.db, table)
     }
 
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        self.table_columns(&table.target)
+        catalog::table_columns(self.db, &table.target)
     }
 
     fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
-        self.scripts_of_others(table)
+        template::scripts_of_others(self.db, table)
     }
 
     fn key_order(&mut self) -> Result<KeyOrder> {
@@ -46,12 +48,12 @@ impl Slices for Session {
         limits: ReadLimits,
         sink: &mut dyn CellSink,
     ) -> Result<Option<SlicePosition>> {
-        let prepared = self.prepared(&fence.table)?;
-        self.own_slice(&prepared.config, fence, &READABLE)?;
-        let columns = self.table_columns(&prepared.config.target)?;
+        let prepared = self.state.prepared.of(self.db, &fence.table)?;
+        marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
+        let columns = catalog::table_columns(self.db, &prepared.config.target)?;
         let sql = page_sql(&prepared.config, &prepared.target()?, &columns, after.is_some());
         let broken = |error| failed("read the slice", error).table(&fence.table);
-        let mut statement = self.cached(&sql).map_err(broken)?;
+        let mut statement = self.db.cached(&sql).map_err(broken)?;
         let inline = i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX);
         statement.raw_bind_parameter(1, inline).map_err(broken)?;
         statement.raw_bind_parameter(2, limits.rows).map_err(broken)?;
@@ -80,29 +82,29 @@ impl Slices for Session {
     }
 
     fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64> {
-        let prepared = self.prepared(&fence.table)?;
-        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let prepared = self.state.prepared.of(self.db, &fence.table)?;
+        marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
         let config = &prepared.config;
-        self.copy_value(&config.target, (&config.key_column, key), column, out)
+        large::copy_value(self.db, &config.target, (&config.key_column, key), column, out)
             .map_err(|error| error.table(&fence.table))
     }
 
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
-        let prepared = self.prepared(&fence.table)?;
-        self.own_slice(&prepared.config, fence, &READABLE)?;
+        let prepared = self.state.prepared.of(self.db, &fence.table)?;
+        marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
         let sql = format!(
             "SELECT stream_id, DeletedOn, BusinessUnit, Reason FROM {}.BlobDeltaDeletion
              WHERE TableName = ?1 AND stream_id > ?2 ORDER BY stream_id LIMIT ?3",
-            self.schema_of(&prepared.config.target.db)
+            self.db.schema_of(&prepared.config.target.db)
         );
-        self.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
+        self.db.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
             Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)?, reason: row.get(3)? })
         })
     }
 
     fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport> {
-        let clock = self.prepared(table)?.config.clock;
-        let found = self.query_optional(
+        let clock = self.state.prepared.of(self.db, table)?.config.clock;
+        let found = self.db.query_optional(
             "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
                  t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt
              FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
@@ -137,7 +139,7 @@ impl Slices for Session {
     }
 
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
-        self.query_all(
+        self.db.query_all(
             "SELECT TableName, LastError FROM BlobDeltaRunTable WHERE RunId = ?1 AND LastError IS NOT NULL ORDER BY TableName",
             [run_id],
             |row| Ok((row.get(0)?, row.get(1)?)),
@@ -145,14 +147,14 @@ impl Slices for Session {
     }
 
     fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>> {
-        let prepared = self.prepared(&fence.table)?;
+        let prepared = self.state.prepared.of(self.db, &fence.table)?;
         if !prepared.config.is_tree() {
             return Ok(Vec::new());
         }
-        self.own_slice(&prepared.config, fence, &READABLE)?;
+        marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
         let sql = prepared.placeholders.fill("absent_parents", scripts::sqlite::ABSENT_PARENTS)?;
         let parameters = vec![("@After", Value::Blob(after_key(after))), ("@Limit", Value::Integer(limit.into()))];
-        let mut statement = self.prepare_script("absent_parents", &sql, &parameters)?;
+        let mut statement = template::prepare_script(self.db, "absent_parents", &sql, &parameters)?;
         let mut rows = statement.raw_query();
         let broken = |error| failed("list absent parents", error).table(&fence.table);
         let mut absent = Vec::new();
@@ -163,14 +165,14 @@ impl Slices for Session {
     }
 
     fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>> {
-        let own: Option<Option<String>> = self.query_optional(
+        let own: Option<Option<String>> = self.db.query_optional(
             "SELECT PreviousRootSha256 FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
             (run_id, table),
             |row| row.get(0),
         )?;
         let root = match own {
             Some(previous) => previous,
-            None => self.query_optional(
+            None => self.db.query_optional(
                 "SELECT RootSha256 FROM BlobDeltaBundle WHERE TableName = ?1 AND Scope = ?2 ORDER BY BundleId DESC LIMIT 1",
                 (table, scope.to_string()),
                 |row| row.get(0),
@@ -180,15 +182,17 @@ impl Slices for Session {
     }
 
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
-        let prepared: Vec<_> = records.iter().map(|(fence, _)| self.prepared(&fence.table)).collect::<Result<_>>()?;
-        self.transact("record the bundle", |session| {
+        let prepared: Vec<_> =
+            records.iter().map(|(fence, _)| self.state.prepared.of(self.db, &fence.table)).collect::<Result<_>>()?;
+        let lease = self.state.lease;
+        self.db.transact("record the bundle", |db| {
             let mut required = Vec::new();
             for ((fence, record), prepared) in records.iter().zip(&prepared) {
-                session.pass(fence)?;
-                session.own_slice(&prepared.config, fence, &[SliceState::Complete])?;
-                required.extend(session.record_table(&prepared.config, record)?);
+                lease.pass(db, fence)?;
+                marker::own_slice(db, &prepared.config, fence, &[SliceState::Complete])?;
+                required.extend(record_table(db, &prepared.config, record)?);
                 if !keep_leases {
-                    session.release(fence)?;
+                    lease::release(db, fence)?;
                 }
             }
             Ok(required)
@@ -196,73 +200,38 @@ impl Slices for Session {
     }
 
     fn give_up(&mut self, fence: &Fence) -> Result<()> {
-        self.give_slice_up(fence)
+        give_up::give_slice_up(self, fence)
     }
 }
 
-impl Session {
-    /// Gives the table if its `RequireBundle` was set by this.
-    fn record_table(&self, table: &TableConfig, record: &BundleRecord) -> Result<Option<TableName>> {
-        self.execute(
-            "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-                 PublishedAt, ShipTo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            (
-                record.run_id,
-                &record.table,
-                record.pack_number,
-                record.scope.to_string(),
-                record.root_sha256.to_string(),
-                record.previous_root_sha256.map(|root| root.to_string()),
-                &record.name,
-                &record.folder,
-                record.published_at,
-                &record.ship_to,
-            ),
-        )?;
-        self.execute(
-            "UPDATE BlobDeltaRunTable SET PackNumber = ?3 WHERE RunId = ?1 AND TableName = ?2",
-            (record.run_id, &record.table, record.pack_number),
-        )?;
-        let schema = self.schema_of(&table.target.db);
-        let packed = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Packed' WHERE TargetTable = ?1");
-        self.execute(&packed, [&table.target.table])?;
-        let require =
-            "UPDATE BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = ?1 AND RequireBundle IS NULL";
-        let required = self.execute(require, [&table.name])?;
-        Ok((required > 0).then(|| table.name.clone()))
-    }
-
-    /// The marker row; without one a table may be anybody's.
-    pub(super) fn marker(&self, table: &TableConfig) -> Result<SliceMarker> {
-        let unmarked = |hint: &str| {
-            Error::config(format!("the slice table {} has no marker row, so nothing was deleted from it", table.target))
-                .table(&table.name)
-                .hint(hint)
-        };
-        self.resolve(&table.target).map_err(|error| error.table(&table.name))?;
-        let marker_table = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
-        let Ok(markers) = self.resolve(&marker_table) else {
-            return Err(unmarked("run deploy, which marks empty slices"));
-        };
-        let read = self.query_optional(
-            &format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {markers} WHERE TargetTable = ?1"),
-            [&table.target.table],
-            |row| {
-                let window: (Option<Timestamp>, Option<Timestamp>) = (row.get(1)?, row.get(2)?);
-                Ok((row.get::<_, Option<Guid>>(0)?, window, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
-            },
-        )?;
-        let Some((run_id, window, scope, state)) = read else {
-            return Err(unmarked("if its rows can go, empty the table, then run deploy"));
-        };
-        let state = SliceState::parse(&state).ok_or_else(|| unmarked("its state is not one that is known"))?;
-        let scope = if scope == "all" { None } else { Some(Guid::parse(&scope)?) };
-        let window = match window {
-            (Some(start), Some(end)) => Some(Window { start, end, clock: table.clock }),
-            _ => None,
-        };
-        Ok(SliceMarker { target: table.target.clone(), run_id, window, scope: scope.into(), state })
-    }
+/// Gives the table if its `RequireBundle` was set by this.
+fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Result<Option<TableName>> {
+    db.execute(
+        "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
+             PublishedAt, ShipTo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            record.run_id,
+            &record.table,
+            record.pack_number,
+            record.scope.to_string(),
+            record.root_sha256.to_string(),
+            record.previous_root_sha256.map(|root| root.to_string()),
+            &record.name,
+            &record.folder,
+            record.published_at,
+            &record.ship_to,
+        ),
+    )?;
+    db.execute(
+        "UPDATE BlobDeltaRunTable SET PackNumber = ?3 WHERE RunId = ?1 AND TableName = ?2",
+        (record.run_id, &record.table, record.pack_number),
+    )?;
+    let schema = db.schema_of(&table.target.db);
+    let packed = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Packed' WHERE TargetTable = ?1");
+    db.execute(&packed, [&table.target.table])?;
+    let require = "UPDATE BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = ?1 AND RequireBundle IS NULL";
+    let required = db.execute(require, [&table.name])?;
+    Ok((required > 0).then(|| table.name.clone()))
 }
 
 /// No key is less than this, and SQLite holds an empty blob to be less than every other.

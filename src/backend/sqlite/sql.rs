@@ -1,13 +1,14 @@
 //! Reading job columns: GUIDs, times, names.
 
 use super::types;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use serde::{Serialize, de::DeserializeOwned};
 
 impl FromSql for Guid {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -78,4 +79,25 @@ impl ToSql for Scope {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::from(self.to_string()))
     }
+}
+
+/// Quotes one identifier for SQLite. The only place where that is done.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// JSON of a small value, for a column of text.
+pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal("cannot write JSON").caused_by(error))
+}
+
+/// The value again.
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::config("a row of BlobDeltaRunTable holds broken JSON").caused_by(error))
+}
+
+/// A value that was read and is not what it should be, as an error of the row that it stands in.
+pub(super) fn broken(error: Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
 }

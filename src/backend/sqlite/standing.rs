@@ -1,6 +1,9 @@
 //! What an embedded target has under a key, looked up and noted entry by entry, in the transaction of a batch.
 
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::ledger;
+use super::sql::quote;
 use crate::backend::fit::{large_columns, rank};
 use crate::backend::standing::{Entry, Standing};
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
@@ -21,14 +24,14 @@ const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql")
 /// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table,
 /// and no scopes.
 pub(super) fn standing_sql(
-    session: &Session,
+    db: &Database,
     spec: &TargetSpec,
     fit: &TargetFit,
     has_ledger: bool,
     condition: &str,
 ) -> String {
-    let (target, key) = (session.quoted(&spec.target), quote(&spec.key_column));
-    let schema = session.schema_of(&spec.target.db);
+    let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
+    let schema = db.schema_of(&spec.target.db);
     let beside = format!(" LEFT JOIN {schema}.BlobDeltaReplayRow AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
     let ([modified, started, run], beside) = match (fit.has_marks, has_ledger) {
         (true, _) => ([DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{name}")), ""),
@@ -54,13 +57,13 @@ pub(super) fn version_of(row: &Row<'_>) -> rusqlite::Result<Version> {
     Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-pub(super) fn prepare<'c>(session: &'c Session, sql: &str) -> Result<Statement<'c>> {
-    session.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
+pub(super) fn prepare<'c>(db: &'c Database, sql: &str) -> Result<Statement<'c>> {
+    db.prepare(sql).map_err(|error| failed("prepare to apply rows", error))
 }
 
 /// What stands under a key.
 pub(super) struct Lookup<'c> {
-    session: &'c Session,
+    db: &'c Database,
     spec: &'c TargetSpec,
     table: String,
     row: Statement<'c>,
@@ -76,20 +79,20 @@ struct Beside<'c> {
 }
 
 impl<'c> Lookup<'c> {
-    pub(super) fn new(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
+    pub(super) fn new(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
         let table = spec.here();
         let beside = || {
             let any = "SELECT EXISTS (SELECT 1 FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1)";
             Ok(Beside {
-                tombstones: prepare(session, &session.in_schema(spec, TOMBSTONE_READ))?,
-                others: prepare(session, &session.in_schema(spec, OTHER_READ))?,
-                has_others: session.query_one(&session.in_schema(spec, any), [&table])?,
+                tombstones: prepare(db, &ledger::in_schema(db, spec, TOMBSTONE_READ))?,
+                others: prepare(db, &ledger::in_schema(db, spec, OTHER_READ))?,
+                has_others: db.query_one(&ledger::in_schema(db, spec, any), [&table])?,
             })
         };
         let beside = has_ledger.then(beside).transpose()?;
         let condition = format!("t.{} = ?2", quote(&spec.key_column));
-        let row = prepare(session, &standing_sql(session, spec, fit, has_ledger, &condition))?;
-        Ok(Self { session, spec, table, row, beside })
+        let row = prepare(db, &standing_sql(db, spec, fit, has_ledger, &condition))?;
+        Ok(Self { db, spec, table, row, beside })
     }
 
     /// Everything under a key.
@@ -131,13 +134,13 @@ impl<'c> Lookup<'c> {
         for scope in before.others.keys().filter(|scope| !after.others.contains_key(scope)) {
             let sql =
                 "DELETE FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1 AND stream_id = ?2 AND Scope = ?3";
-            self.session.execute(&self.session.in_schema(self.spec, sql), (&self.table, key, scope))?;
+            self.db.execute(&ledger::in_schema(self.db, self.spec, sql), (&self.table, key, scope))?;
         }
         Ok(())
     }
 
     fn write(&self, sql: &str, row: impl Params) -> Result<()> {
-        self.session.execute(&self.session.in_schema(self.spec, sql), row).map(drop)
+        self.db.execute(&ledger::in_schema(self.db, self.spec, sql), row).map(drop)
     }
 
     /// The row of a key is another chain's by now: it gets that one's rank, and loses its large values where that one
@@ -149,9 +152,9 @@ impl<'c> Lookup<'c> {
         }
         if to.is_part && !from.is_part {
             let sets = large_columns(self.spec, fit).map(|(_, column)| format!("{} = NULL", quote(&column.name)));
-            let (target, sets) = (self.session.quoted(&self.spec.target), sets.collect::<Vec<_>>().join(", "));
+            let (target, sets) = (self.db.quoted(&self.spec.target), sets.collect::<Vec<_>>().join(", "));
             let sql = format!("UPDATE {target} SET {sets} WHERE {} = ?1", quote(&self.spec.key_column));
-            self.session.execute(&sql, [key])?;
+            self.db.execute(&sql, [key])?;
         }
         self.mark(fit, key, to.version)
     }
@@ -160,15 +163,15 @@ impl<'c> Lookup<'c> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
         if !fit.has_marks {
             let row = (&self.table, key, modified_on, run_started_at, run_id);
-            return self.session.execute(&self.session.in_schema(self.spec, ROW_WRITE), row).map(drop);
+            return self.db.execute(&ledger::in_schema(self.db, self.spec, ROW_WRITE), row).map(drop);
         }
-        let target = self.session.quoted(&self.spec.target);
+        let target = self.db.quoted(&self.spec.target);
         let sql = format!(
             "UPDATE {target} SET {DELTA_MODIFIED_ON} = ?2, {DELTA_RUN_STARTED_AT} = ?3, {DELTA_RUN_ID} = ?4
              WHERE {} = ?1",
             quote(&self.spec.key_column)
         );
-        self.session.execute(&sql, (key, modified_on, run_started_at, run_id)).map(drop)
+        self.db.execute(&sql, (key, modified_on, run_started_at, run_id)).map(drop)
     }
 }
 

@@ -1,9 +1,14 @@
 //! Starting runs and table runs: scope, clock, window, emptying, queueing.
 
+use super::database::Database;
+use super::engine::Engine;
+use super::errors::failed;
+use super::lease::Lease;
 use super::prepared::{Given, Prepared};
-use super::session::Session;
-use super::template::Parameters;
-use crate::error::{Error, Kind, Result};
+use super::sql::to_json;
+use super::template::{self, Parameters};
+use super::{ancestors, asked, config, marker, scope, survey, told};
+use crate::error::{Error, Result};
 use crate::model::clock::{ClockKind, ServerTime};
 use crate::model::destination::pack_command;
 use crate::model::id::Guid;
@@ -27,382 +32,347 @@ pub(super) struct Beginning {
     deletions_from: Option<Timestamp>,
 }
 
-impl Session {
-    /// The tables that a request means, checked as far as can be without touching them.
-    pub(super) fn requested_tables(&mut self, request: &RunRequest) -> Result<Vec<TableConfig>> {
-        if request.batch_size.is_some_and(|rows| !(1..=1_000_000).contains(&rows)) {
-            return Err(Error::usage("the batch size has to be between 1 and 1,000,000 rows"));
-        }
-        let all = self.configured_tables()?;
-        let known: Vec<String> = all.iter().map(|table| table.name.to_string()).collect();
-        let is_any_active = all.iter().any(|table| table.is_active);
-        let chosen: Vec<TableConfig> = match &request.table {
-            Some(name) => all.into_iter().filter(|table| table.name == *name).collect(),
-            None => all.into_iter().filter(|table| table.is_active && table.has_scope(request.scope)).collect(),
-        };
-        if let (true, Some(name)) = (chosen.is_empty(), &request.table) {
-            let hint = format!("configured are: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
-            return Err(Error::config("this table is not configured").table(name).hint(hint));
-        }
-        if chosen.is_empty() && is_any_active {
-            return Err(Error::config(format!("no active table has business units, so no run for {}", request.scope))
-                .hint("set MetadataBusinessUnitCol of the tables that have, with `table set`"));
-        }
-        if chosen.is_empty() {
-            return Err(Error::config("no active table is configured").hint("add one with `table add`"));
-        }
-        if let (Some(_), Some(table)) = (&request.table, chosen.first()) {
-            self.check_scope(request.scope, table)?;
-        }
-        if let Scope::BusinessUnit(unit) = request.scope {
-            self.check_unit(&chosen, unit)?;
-        }
-        Ok(chosen)
+/// The tables that a request means, checked as far as can be without touching them.
+pub(super) fn requested_tables(db: &Database, request: &RunRequest) -> Result<Vec<TableConfig>> {
+    if request.batch_size.is_some_and(|rows| !(1..=1_000_000).contains(&rows)) {
+        return Err(Error::usage("the batch size has to be between 1 and 1,000,000 rows"));
     }
-
-    fn check_unit(&self, tables: &[TableConfig], unit: Guid) -> Result<()> {
-        match self.knows_unit(tables, unit)? {
-            true => Ok(()),
-            false => Err(Error::config(format!("no configured table has the business unit {unit} in its scope"))
-                .hint("look the unit up in the table of business units")),
-        }
+    let all = config::configured_tables(db)?;
+    let known: Vec<String> = all.iter().map(|table| table.name.to_string()).collect();
+    let is_any_active = all.iter().any(|table| table.is_active);
+    let chosen: Vec<TableConfig> = match &request.table {
+        Some(name) => all.into_iter().filter(|table| table.name == *name).collect(),
+        None => all.into_iter().filter(|table| table.is_active && table.has_scope(request.scope)).collect(),
+    };
+    if let (true, Some(name)) = (chosen.is_empty(), &request.table) {
+        let hint = format!("configured are: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
+        return Err(Error::config("this table is not configured").table(name).hint(hint));
     }
-
-    /// Whether one of these tables has the unit in its table of units.
-    pub(super) fn knows_unit(&self, tables: &[TableConfig], unit: Guid) -> Result<bool> {
-        for table in tables {
-            let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
-                continue;
-            };
-            let Ok(units) = self.resolve(units) else { continue };
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM {units} WHERE {} = ?1)", super::session::quote(id));
-            if self.query_one(&sql, [unit])? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    if chosen.is_empty() && is_any_active {
+        return Err(Error::config(format!("no active table has business units, so no run for {}", request.scope))
+            .hint("set MetadataBusinessUnitCol of the tables that have, with `table set`"));
     }
-
-    /// The run that started last, by its own clock, of those by which a later one is bound. A run that completed no table, and
-    /// has no bundle, moved nothing; but one that is gone on with would.
-    pub(super) fn last_that_binds(&self, resumed: Option<Guid>) -> Result<Option<(Guid, Timestamp)>> {
-        self.query_optional(
-            "SELECT r.RunId, r.RunStartedAt FROM BlobDeltaRun AS r
-             WHERE r.RunId = ?1
-                OR EXISTS (SELECT 1 FROM BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = 'Completed')
-                OR EXISTS (SELECT 1 FROM BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
-             ORDER BY r.RunStartedAt DESC LIMIT 1",
-            [resumed],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+    if chosen.is_empty() {
+        return Err(Error::config("no active table is configured").hint("add one with `table add`"));
     }
-
-    /// Rule 1: a clock that stands before the last run's start by more than the buffer.
-    pub(super) fn check_clock(&self, tables: &[TableConfig], now: ServerTime, resumed: Option<Guid>) -> Result<()> {
-        let last = self.last_that_binds(resumed)?;
-        let buffer = tables.iter().map(|table| table.safety_buffer_minutes).min().unwrap_or(0);
-        match last {
-            Some((run, started)) if now.utc < started.minus_minutes(buffer) => Err(Error::config(format!(
-                "the server's clock says {}, but the last run started at {}",
-                now.utc.rfc3339_utc(),
-                started.rfc3339_utc()
-            ))
-            .hint(wrong_clock(run, resumed))),
-            _ => Ok(()),
-        }
+    if let (Some(_), Some(table)) = (&request.table, chosen.first()) {
+        scope::check_scope(request.scope, table)?;
     }
+    if let Scope::BusinessUnit(unit) = request.scope {
+        check_unit(db, &chosen, unit)?;
+    }
+    Ok(chosen)
+}
 
-    pub(super) fn begin(
-        &self,
-        started: ServerTime,
-        scope: Scope,
-        from: Option<Timestamp>,
-        table: &TableConfig,
-    ) -> Result<Beginning> {
-        let watermark: Option<Timestamp> = match scope {
-            Scope::All => self.query_optional(
-                "SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1",
-                [&table.name],
-                |row| row.get(0),
-            )?,
-            Scope::BusinessUnit(unit) => self.query_optional(
-                "SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
-                 WHERE TableName = ?1 AND BusinessUnitId = ?2",
-                (&table.name, unit),
-                |row| row.get(0),
-            )?,
-        }
-        .flatten();
-        let previous_run_id: Option<Guid> = self.query_optional(
-            "SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-             WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1",
-            (&table.name, scope.to_string()),
+fn check_unit(db: &Database, tables: &[TableConfig], unit: Guid) -> Result<()> {
+    match config::knows_unit(db, tables, unit)? {
+        true => Ok(()),
+        false => Err(Error::config(format!("no configured table has the business unit {unit} in its scope"))
+            .hint("look the unit up in the table of business units")),
+    }
+}
+
+/// The run that started last, by its own clock, of those by which a later one is bound. A run that completed no table, and
+/// has no bundle, moved nothing; but one that is gone on with would.
+pub(super) fn last_that_binds(db: &Database, resumed: Option<Guid>) -> Result<Option<(Guid, Timestamp)>> {
+    db.query_optional(
+        "SELECT r.RunId, r.RunStartedAt FROM BlobDeltaRun AS r
+         WHERE r.RunId = ?1
+            OR EXISTS (SELECT 1 FROM BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = 'Completed')
+            OR EXISTS (SELECT 1 FROM BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
+         ORDER BY r.RunStartedAt DESC LIMIT 1",
+        [resumed],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Rule 1: a clock that stands before the last run's start by more than the buffer.
+pub(super) fn check_clock(db: &Database, tables: &[TableConfig], now: ServerTime, resumed: Option<Guid>) -> Result<()> {
+    let last = last_that_binds(db, resumed)?;
+    let buffer = tables.iter().map(|table| table.safety_buffer_minutes).min().unwrap_or(0);
+    match last {
+        Some((run, started)) if now.utc < started.minus_minutes(buffer) => Err(Error::config(format!(
+            "the server's clock says {}, but the last run started at {}",
+            now.utc.rfc3339_utc(),
+            started.rfc3339_utc()
+        ))
+        .hint(wrong_clock(run, resumed))),
+        _ => Ok(()),
+    }
+}
+
+fn begin(
+    db: &Database,
+    started: ServerTime,
+    scope: Scope,
+    from: Option<Timestamp>,
+    table: &TableConfig,
+) -> Result<Beginning> {
+    let watermark: Option<Timestamp> = match scope {
+        Scope::All => db.query_optional(
+            "SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1",
+            [&table.name],
             |row| row.get(0),
-        )?;
-        let window = Window::compute(&WindowInputs {
-            run_start: started.of(table.clock),
-            last_high_water: watermark,
-            initial_baseline: table.initial_baseline,
-            from,
-            buffer_minutes: table.safety_buffer_minutes,
-            // An embedded instance cannot look into other sessions: the manifest says lag_only.
-            oldest_open_transaction: None,
-            clock: table.clock,
-        });
-        let deletions_from = from.map(|from| table.clock.not_after_utc(from));
-        Ok(Beginning { window, watermark, previous_run_id, deletions_from })
+        )?,
+        Scope::BusinessUnit(unit) => db.query_optional(
+            "SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
+             WHERE TableName = ?1 AND BusinessUnitId = ?2",
+            (&table.name, unit),
+            |row| row.get(0),
+        )?,
     }
+    .flatten();
+    let previous_run_id: Option<Guid> = db.query_optional(
+        "SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+         WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1",
+        (&table.name, scope.to_string()),
+        |row| row.get(0),
+    )?;
+    let window = Window::compute(&WindowInputs {
+        run_start: started.of(table.clock),
+        last_high_water: watermark,
+        initial_baseline: table.initial_baseline,
+        from,
+        buffer_minutes: table.safety_buffer_minutes,
+        // An embedded instance cannot look into other sessions: the manifest says lag_only.
+        oldest_open_transaction: None,
+        clock: table.clock,
+    });
+    let deletions_from = from.map(|from| table.clock.not_after_utc(from));
+    Ok(Beginning { window, watermark, previous_run_id, deletions_from })
+}
 
-    /// Fills the queue as a run would, counts it, and rolls everything back.
-    pub(super) fn plan(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
-        let started = self.server_time();
-        self.check_clock(std::slice::from_ref(table), started, None)?;
-        let beginning = self.begin(started, request.scope, request.from, table)?;
-        let prepared = self.prepare_table(table)?;
-        let marker = self.marker(table);
-        let refused = match &marker {
-            Err(error) => Some(error.to_string()),
-            Ok(marker) if marker.state == SliceState::Complete && table.requires_bundle() => {
-                Some("the complete slice of the last run is packed first".into())
-            }
-            Ok(_) => None,
-        };
-        let mut parameters =
-            prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
-        parameters.push(("@DeletionsFrom", deletions_from(&beginning)));
-        let rolled_back = Error::internal("rolled back");
-        let mut planned = None;
-        let outcome = self.transact("plan", |session| {
-            let without_key = session.survey(&prepared, request.scope)?;
-            let keys = session.queue_window(&prepared, request.scope, &parameters)?;
-            session.drop_foreign(&prepared, request.scope, &parameters)?;
-            let suspect = session.suspects(&prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
-            let mut counts = session.told(&prepared, &parameters)?;
-            session.run_filled(&prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
-            counts.held_back = session
-                .query_script_u64("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
-            (counts.pending, counts.pending_since) = session.pending_keys(table, request.scope)?;
-            counts.without_key = without_key;
-            planned = Some((keys, counts, suspect));
-            Err::<(), Error>(rolled_back)
-        });
-        let Some((keys, counts, suspect)) = planned else {
-            return Err(outcome.err().unwrap_or_else(|| Error::internal("the plan was not made")));
-        };
-        Ok(TablePlan {
-            table: table.name.clone(),
-            window: beginning.window,
-            keys,
-            counts,
-            refused: refused.or(suspect),
-        })
-    }
+/// Fills the queue as a run would, counts it, and rolls everything back.
+pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+    let started = engine.db.server_time();
+    check_clock(engine.db, std::slice::from_ref(table), started, None)?;
+    let beginning = begin(engine.db, started, request.scope, request.from, table)?;
+    let prepared = engine.state.prepared.prepare(engine.db, table)?;
+    let marker = marker::marker(engine.db, table);
+    let refused = match &marker {
+        Err(error) => Some(error.to_string()),
+        Ok(marker) if marker.state == SliceState::Complete && table.requires_bundle() => {
+            Some("the complete slice of the last run is packed first".into())
+        }
+        Ok(_) => None,
+    };
+    let mut parameters = prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
+    parameters.push(("@DeletionsFrom", deletions_from(&beginning)));
+    let rolled_back = Error::internal("rolled back");
+    let mut planned = None;
+    let outcome = engine.db.transact("plan", |db| {
+        let without_key = survey::survey(db, &prepared, request.scope)?;
+        let keys = queue_window(db, &prepared, request.scope, &parameters)?;
+        scope::drop_foreign(db, &prepared, request.scope, &parameters)?;
+        let suspect = suspects(db, &prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
+        let mut counts = told::told(db, &prepared, &parameters)?;
+        prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+        counts.held_back =
+            query_script_u64(db, "SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
+        (counts.pending, counts.pending_since) = asked::pending_keys(db, table, request.scope)?;
+        counts.without_key = without_key;
+        planned = Some((keys, counts, suspect));
+        Err::<(), Error>(rolled_back)
+    });
+    let Some((keys, counts, suspect)) = planned else {
+        return Err(outcome.err().unwrap_or_else(|| Error::internal("the plan was not made")));
+    };
+    Ok(TablePlan { table: table.name.clone(), window: beginning.window, keys, counts, refused: refused.or(suspect) })
+}
 
-    /// Takes the slice for a fresh run: computes the window, empties, queues.
-    pub(super) fn start_fresh(&mut self, run: &Run, prepared: &Prepared, fence: &Fence) -> Result<TableRun> {
-        let table = &prepared.config;
-        let marker = self.marker(table)?;
-        if marker.state == SliceState::Complete && table.requires_bundle() {
-            let of = marker.run_id.map_or(String::new(), |run| format!(" of run {run}"));
-            let command = marker.run_id.map_or(String::new(), |run| format!(": {}", pack_command(run, None)));
-            return Err(Error::config(format!(
-                "the complete slice{of} is in no bundle yet, and this table requires one"
-            ))
+/// Takes the slice for a fresh run: computes the window, empties, queues.
+pub(super) fn start_fresh(
+    db: &mut Database,
+    lease: Lease,
+    run: &Run,
+    prepared: &Prepared,
+    fence: &Fence,
+) -> Result<TableRun> {
+    let table = &prepared.config;
+    let marker = marker::marker(db, table)?;
+    if marker.state == SliceState::Complete && table.requires_bundle() {
+        let of = marker.run_id.map_or(String::new(), |run| format!(" of run {run}"));
+        let command = marker.run_id.map_or(String::new(), |run| format!(": {}", pack_command(run, None)));
+        return Err(Error::config(format!("the complete slice{of} is in no bundle yet, and this table requires one"))
             .hint(format!("pack it first{command}")));
-        }
-        let beginning = self.begin(run.started_at, run.scope, run.from, table)?;
-        let window = beginning.window;
-        let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
-        let older_now = self.older_now(prepared, run, &marker, &parameters)?;
-        self.empty_slice(run, prepared, fence, &beginning)?;
-        let told = TableCounts { older_now, ..TableCounts::default() };
-        let queued_keys = self.fill_queues((run, fence), prepared, &beginning, parameters, told)?;
-        Ok(TableRun {
-            fence: fence.clone(),
-            window,
-            scope: run.scope,
-            queued_keys,
-            ended_keys: 0,
-            complete: false,
-            took_over: None,
-        })
     }
+    let beginning = begin(db, run.started_at, run.scope, run.from, table)?;
+    let window = beginning.window;
+    let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
+    let older_now = told::older_now(db, prepared, run, &marker, &parameters)?;
+    empty_slice(db, lease, run, prepared, fence, &beginning)?;
+    let told = TableCounts { older_now, ..TableCounts::default() };
+    let queued_keys = fill_queues(db, lease, (run, fence), prepared, &beginning, parameters, told)?;
+    Ok(TableRun {
+        fence: fence.clone(),
+        window,
+        scope: run.scope,
+        queued_keys,
+        ended_keys: 0,
+        complete: false,
+        took_over: None,
+    })
+}
 
-    fn empty_slice(&mut self, run: &Run, prepared: &Prepared, fence: &Fence, beginning: &Beginning) -> Result<()> {
-        let table = &prepared.config;
-        let target = prepared.target()?;
-        let schema = self.schema_of(&table.target.db);
-        self.transact("empty the slice", |session| {
-            session.pass(fence)?;
-            session.execute(
-                &format!(
-                    "UPDATE {schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4, WindowStart = ?5,
-                     WindowEnd = ?6, Scope = ?7, State = 'Filling',
-                     SourceId = (SELECT SourceId FROM main.BlobDeltaSource) WHERE TargetTable = ?1"
-                ),
-                (
-                    &table.target.table,
-                    &table.name,
-                    run.id,
-                    run.started_at.utc,
-                    beginning.window.start,
-                    beginning.window.end,
-                    run.scope.to_string(),
-                ),
-            )?;
-            session.execute(&format!("DELETE FROM {target}"), [])?;
-            session.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
-            session.empty_queue(table)?;
-            session.execute(
-                "UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
-                 DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
-                 QueuedKeys = NULL WHERE RunId = ?1 AND TableName = ?2",
-                (
-                    run.id,
-                    &table.name,
-                    beginning.window.start,
-                    beginning.window.end,
-                    table.safety_buffer_minutes,
-                    beginning.deletions_from,
-                    beginning.previous_run_id,
-                    beginning.watermark,
-                ),
-            )?;
-            Ok(())
-        })
-    }
+fn empty_slice(
+    db: &mut Database,
+    lease: Lease,
+    run: &Run,
+    prepared: &Prepared,
+    fence: &Fence,
+    beginning: &Beginning,
+) -> Result<()> {
+    let table = &prepared.config;
+    let target = prepared.target()?;
+    let schema = db.schema_of(&table.target.db);
+    db.transact("empty the slice", |db| {
+        lease.pass(db, fence)?;
+        db.execute(
+            &format!(
+                "UPDATE {schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4, WindowStart = ?5,
+                 WindowEnd = ?6, Scope = ?7, State = 'Filling',
+                 SourceId = (SELECT SourceId FROM main.BlobDeltaSource) WHERE TargetTable = ?1"
+            ),
+            (
+                &table.target.table,
+                &table.name,
+                run.id,
+                run.started_at.utc,
+                beginning.window.start,
+                beginning.window.end,
+                run.scope.to_string(),
+            ),
+        )?;
+        db.execute(&format!("DELETE FROM {target}"), [])?;
+        db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
+        empty_queue(db, table)?;
+        db.execute(
+            "UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
+             DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
+             QueuedKeys = NULL WHERE RunId = ?1 AND TableName = ?2",
+            (
+                run.id,
+                &table.name,
+                beginning.window.start,
+                beginning.window.end,
+                table.safety_buffer_minutes,
+                beginning.deletions_from,
+                beginning.previous_run_id,
+                beginning.watermark,
+            ),
+        )?;
+        Ok(())
+    })
+}
 
-    /// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first
-    /// whether another table has any: a few seeks, one for each run and table that the queue holds.
-    fn empty_queue(&self, table: &TableConfig) -> Result<()> {
-        let next = "SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
-                        WHERE RunId = ?1 AND TableName > ?2 ORDER BY RunId, TableName LIMIT 1)
-                    UNION ALL SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
-                        WHERE RunId > ?1 ORDER BY RunId, TableName LIMIT 1) LIMIT 1";
-        let mut last = (Vec::new(), String::new());
-        while let Some(found) = self.query_optional(next, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))? {
-            last = found;
-            if !last.1.eq_ignore_ascii_case(&table.name.to_string()) {
-                return self.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name]).map(drop);
-            }
-        }
-        self.execute("DELETE FROM BlobDeltaWindowQueue", []).map(drop)
-    }
-
-    fn fill_queues(
-        &mut self,
-        (run, fence): (&Run, &Fence),
-        prepared: &Prepared,
-        beginning: &Beginning,
-        mut parameters: Parameters,
-        known: TableCounts,
-    ) -> Result<u64> {
-        let table = &prepared.config;
-        parameters.push(("@DeletionsFrom", deletions_from(beginning)));
-        self.transact("queue the window's keys", |session| {
-            session.pass(fence)?;
-            // What runs of this scope before the previous one held back has been looked at. What that one
-            // held back stays until the next run: the slice of this one may be given up.
-            session.execute(
-                "DELETE FROM BlobDeltaHeldBackKey WHERE TableName = ?1 AND RunId IS NOT ?2 AND RunId IN (
-                     SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
-                (&table.name, beginning.previous_run_id, run.scope.to_string()),
-            )?;
-            let without_key = session.survey(prepared, run.scope)?;
-            let queued = session.queue_window(prepared, run.scope, &parameters)?;
-            session.suspect_keys(prepared, &parameters)?;
-            if queued > MANY_KEYS {
-                session.drop_order_index(table)?;
-            }
-            session.run_filled(prepared, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
-            session.tell_deletions(prepared, &parameters)?;
-            if beginning.deletions_from.is_some() {
-                session.run_filled(prepared, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
-            }
-            session.suspect_left(prepared, &parameters)?;
-            session.queue_ancestors(prepared, run.scope, &parameters)?;
-            let counts = TableCounts {
-                without_key,
-                older_now: known.older_now,
-                went_back_minutes: session.went_back(prepared, run.id, beginning.previous_run_id, &parameters)?,
-                ..session.told(prepared, &parameters)?
-            };
-            let units = match run.scope {
-                Scope::All => session.new_units(prepared, beginning.watermark.is_some())?,
-                Scope::BusinessUnit(_) => Vec::new(),
-            };
-            session.execute(
-                "UPDATE BlobDeltaRunTable SET QueuedKeys = ?3, Counts = ?4, NewBusinessUnits = ?5
-                 WHERE RunId = ?1 AND TableName = ?2",
-                (run.id, &table.name, queued, super::finish::to_json(&counts)?, super::finish::to_json(&units)?),
-            )?;
-            Ok(queued)
-        })
-    }
-
-    /// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.
-    fn suspects(&self, prepared: &Prepared, parameters: &Parameters, has_slice: bool) -> Result<()> {
-        self.suspect_keys(prepared, parameters)?;
-        if !has_slice {
-            return Ok(());
-        }
-        let (table, schema) = (&prepared.config, self.schema_of(&prepared.config.target.db));
-        self.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
-        self.tell_deletions(prepared, parameters)?;
-        self.suspect_left(prepared, parameters)
-    }
-
-    /// Rule 12. The first run over all units takes everything, so it has nothing to tell.
-    fn new_units(&self, prepared: &Prepared, had_watermark: bool) -> Result<Vec<Guid>> {
-        if !had_watermark || prepared.config.metadata_business_unit_column.is_none() {
-            return Ok(Vec::new());
-        }
-        let sql = prepared.placeholders.fill("new_units", scripts::sqlite::NEW_UNITS)?;
-        let name = Value::Text(prepared.config.name.to_string());
-        let mut statement = self.prepare_script("new_units", &sql, &vec![("@TableName", name)])?;
-        let mut rows = statement.raw_query();
-        let mut units = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| super::session::failed("read business units", error))? {
-            units.push(row.get(0).map_err(|error| super::session::failed("read business units", error))?);
-        }
-        Ok(units)
-    }
-
-    fn queue_window(&self, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<u64> {
-        self.settle_asked(prepared, scope, parameters)?;
-        self.run_template(&prepared.config, &prepared.window_queue, parameters)
-    }
-
-    pub(super) fn run_filled(
-        &self,
-        prepared: &Prepared,
-        name: &str,
-        text: &str,
-        parameters: &Parameters,
-    ) -> Result<u64> {
-        let sql = prepared.placeholders.fill(name, text)?;
-        self.run_script(name, &sql, parameters)
-    }
-
-    fn query_script_u64(&self, sql: &str, parameters: &Parameters) -> Result<u64> {
-        let mut statement = self.prepare_script("count", sql, parameters)?;
-        let mut rows = statement.raw_query();
-        let failed = |error| super::session::failed("count", error);
-        let row = rows.next().map_err(failed)?;
-        row.map_or(Ok(0), |row| row.get(0).map_err(failed))
-    }
-
-    /// A table without business units cannot serve a run for one.
-    pub(super) fn check_scope(&self, scope: Scope, table: &TableConfig) -> Result<()> {
-        match scope {
-            Scope::BusinessUnit(unit) if !table.has_scope(scope) => {
-                Err(Error::new(Kind::Config, format!("this table has no business units, so no run for {unit}"))
-                    .table(&table.name)
-                    .hint("set MetadataBusinessUnitCol with `table set`, or run it for all business units"))
-            }
-            _ => Ok(()),
+/// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first
+/// whether another table has any: a few seeks, one for each run and table that the queue holds.
+fn empty_queue(db: &Database, table: &TableConfig) -> Result<()> {
+    let next = "SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
+                    WHERE RunId = ?1 AND TableName > ?2 ORDER BY RunId, TableName LIMIT 1)
+                UNION ALL SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
+                    WHERE RunId > ?1 ORDER BY RunId, TableName LIMIT 1) LIMIT 1";
+    let mut last = (Vec::new(), String::new());
+    while let Some(found) = db.query_optional(next, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))? {
+        last = found;
+        if !last.1.eq_ignore_ascii_case(&table.name.to_string()) {
+            return db.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name]).map(drop);
         }
     }
+    db.execute("DELETE FROM BlobDeltaWindowQueue", []).map(drop)
+}
+
+fn fill_queues(
+    db: &mut Database,
+    lease: Lease,
+    (run, fence): (&Run, &Fence),
+    prepared: &Prepared,
+    beginning: &Beginning,
+    mut parameters: Parameters,
+    known: TableCounts,
+) -> Result<u64> {
+    let table = &prepared.config;
+    parameters.push(("@DeletionsFrom", deletions_from(beginning)));
+    db.transact("queue the window's keys", |db| {
+        lease.pass(db, fence)?;
+        // What runs of this scope before the previous one held back has been looked at. What that one
+        // held back stays until the next run: the slice of this one may be given up.
+        db.execute(
+            "DELETE FROM BlobDeltaHeldBackKey WHERE TableName = ?1 AND RunId IS NOT ?2 AND RunId IN (
+                 SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
+            (&table.name, beginning.previous_run_id, run.scope.to_string()),
+        )?;
+        let without_key = survey::survey(db, prepared, run.scope)?;
+        let queued = queue_window(db, prepared, run.scope, &parameters)?;
+        told::suspect_keys(db, prepared, &parameters)?;
+        if queued > MANY_KEYS {
+            config::drop_order_index(db, table)?;
+        }
+        prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+        told::tell_deletions(db, prepared, &parameters)?;
+        if beginning.deletions_from.is_some() {
+            prepared.run_filled(db, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
+        }
+        told::suspect_left(db, prepared, &parameters)?;
+        ancestors::queue_ancestors(db, prepared, run.scope, &parameters)?;
+        let counts = TableCounts {
+            without_key,
+            older_now: known.older_now,
+            went_back_minutes: told::went_back(db, prepared, run.id, beginning.previous_run_id, &parameters)?,
+            ..told::told(db, prepared, &parameters)?
+        };
+        let units = match run.scope {
+            Scope::All => new_units(db, prepared, beginning.watermark.is_some())?,
+            Scope::BusinessUnit(_) => Vec::new(),
+        };
+        db.execute(
+            "UPDATE BlobDeltaRunTable SET QueuedKeys = ?3, Counts = ?4, NewBusinessUnits = ?5
+             WHERE RunId = ?1 AND TableName = ?2",
+            (run.id, &table.name, queued, to_json(&counts)?, to_json(&units)?),
+        )?;
+        Ok(queued)
+    })
+}
+
+/// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.
+fn suspects(db: &Database, prepared: &Prepared, parameters: &Parameters, has_slice: bool) -> Result<()> {
+    told::suspect_keys(db, prepared, parameters)?;
+    if !has_slice {
+        return Ok(());
+    }
+    let (table, schema) = (&prepared.config, db.schema_of(&prepared.config.target.db));
+    db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
+    told::tell_deletions(db, prepared, parameters)?;
+    told::suspect_left(db, prepared, parameters)
+}
+
+/// Rule 12. The first run over all units takes everything, so it has nothing to tell.
+fn new_units(db: &Database, prepared: &Prepared, had_watermark: bool) -> Result<Vec<Guid>> {
+    if !had_watermark || prepared.config.metadata_business_unit_column.is_none() {
+        return Ok(Vec::new());
+    }
+    let sql = prepared.placeholders.fill("new_units", scripts::sqlite::NEW_UNITS)?;
+    let name = Value::Text(prepared.config.name.to_string());
+    let mut statement = template::prepare_script(db, "new_units", &sql, &vec![("@TableName", name)])?;
+    let mut rows = statement.raw_query();
+    let mut units = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| failed("read business units", error))? {
+        units.push(row.get(0).map_err(|error| failed("read business units", error))?);
+    }
+    Ok(units)
+}
+
+fn queue_window(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<u64> {
+    asked::settle_asked(db, prepared, scope, parameters)?;
+    template::run_template(db, &prepared.config, &prepared.window_queue, parameters)
+}
+
+fn query_script_u64(db: &Database, sql: &str, parameters: &Parameters) -> Result<u64> {
+    let mut statement = template::prepare_script(db, "count", sql, parameters)?;
+    let mut rows = statement.raw_query();
+    let failed = |error| failed("count", error);
+    let row = rows.next().map_err(failed)?;
+    row.map_or(Ok(0), |row| row.get(0).map_err(failed))
 }
 
 fn deletions_from(beginning: &Beginning) -> Value {

@@ -7,8 +7,9 @@
 //!
 //! Each column is gone through by itself, so that an index over it is read and the rows are not.
 
+use super::database::Database;
+use super::errors::failed;
 use super::prepared::Prepared;
-use super::session::{Session, failed};
 use super::types::{self, shown};
 use super::values::way_out;
 use crate::error::{Error, Result};
@@ -22,180 +23,177 @@ use std::collections::HashSet;
 /// The form of every stamp.
 const FORM: &str = "YYYY-MM-DDTHH:MM:SS.fffffff";
 
-impl Session {
-    /// Looks; gives how many rows of source and metadata have no key.
-    ///
-    /// # Errors
-    /// Config, with the key, for the first value that is none of its kind.
-    pub(super) fn survey(&self, prepared: &Prepared, scope: Scope) -> Result<u64> {
-        let excluded = self.excluded_keys(&prepared.config)?;
-        self.check_stamps(prepared, &excluded)?;
-        self.check_units(prepared, &excluded)?;
-        if prepared.config.include_deletions {
-            self.check_deletions(&prepared.config, scope)?;
-        }
-        Ok(self.check_metadata_keys(prepared)? + self.check_source_keys(prepared, &excluded)?)
+/// Looks; gives how many rows of source and metadata have no key.
+///
+/// # Errors
+/// Config, with the key, for the first value that is none of its kind.
+pub(super) fn survey(db: &Database, prepared: &Prepared, scope: Scope) -> Result<u64> {
+    let excluded = excluded_keys(db, &prepared.config)?;
+    check_stamps(db, prepared, &excluded)?;
+    check_units(db, prepared, &excluded)?;
+    if prepared.config.include_deletions {
+        check_deletions(db, &prepared.config, scope)?;
     }
+    Ok(check_metadata_keys(db, prepared)? + check_source_keys(db, prepared, &excluded)?)
+}
 
-    pub(super) fn excluded_keys(&self, table: &TableConfig) -> Result<HashSet<Guid>> {
-        let sql = "SELECT stream_id FROM BlobDeltaExcludedKey WHERE TableName = ?1";
-        let listed: Vec<Option<Guid>> =
-            self.query_all(sql, [&table.name], |row| Ok(row.get_ref(0)?.as_blob().ok().and_then(types::guid)))?;
-        Ok(listed.into_iter().flatten().chain(table.excluded_stream_id).collect())
+pub(super) fn excluded_keys(db: &Database, table: &TableConfig) -> Result<HashSet<Guid>> {
+    let sql = "SELECT stream_id FROM BlobDeltaExcludedKey WHERE TableName = ?1";
+    let listed: Vec<Option<Guid>> =
+        db.query_all(sql, [&table.name], |row| Ok(row.get_ref(0)?.as_blob().ok().and_then(types::guid)))?;
+    Ok(listed.into_iter().flatten().chain(table.excluded_stream_id).collect())
+}
+
+/// Gives the rows of a filled query to `look`, until it fails.
+fn look_at(
+    db: &Database,
+    prepared: &Prepared,
+    what: &str,
+    text: &str,
+    mut look: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Result<()>>,
+) -> Result<()> {
+    let sql = prepared.placeholders.fill(what, text)?;
+    let broken = |error| failed(what, error).table(&prepared.config.name);
+    let mut statement = db.cached(&sql).map_err(broken)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(broken)? {
+        look(row).map_err(broken)?.map_err(|error| error.table(&prepared.config.name))?;
     }
+    Ok(())
+}
 
-    /// Gives the rows of a filled query to `look`, until it fails.
-    fn look_at(
-        &self,
-        prepared: &Prepared,
-        what: &str,
-        text: &str,
-        mut look: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Result<()>>,
-    ) -> Result<()> {
-        let sql = prepared.placeholders.fill(what, text)?;
-        let broken = |error| failed(what, error).table(&prepared.config.name);
-        let mut statement = self.cached(&sql).map_err(broken)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(broken)? {
-            look(row).map_err(broken)?.map_err(|error| error.table(&prepared.config.name))?;
-        }
-        Ok(())
+/// Every stamp is one, to its last character; those of keys that are excluded may be anything.
+fn check_stamps(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<()> {
+    let what = "look at the stamps";
+    let mut odd = false;
+    let stamps = "SELECT m.{MetadataModifiedOnCol} FROM {MetadataTable} AS m";
+    look_at(db, prepared, what, stamps, |row| {
+        odd |= !is_stamp_or_null(row.get_ref(0)?);
+        Ok(Ok(()))
+    })?;
+    if !odd {
+        return Ok(());
     }
-
-    /// Every stamp is one, to its last character; those of keys that are excluded may be anything.
-    fn check_stamps(&self, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<()> {
-        let what = "look at the stamps";
-        let mut odd = false;
-        let stamps = "SELECT m.{MetadataModifiedOnCol} FROM {MetadataTable} AS m";
-        self.look_at(prepared, what, stamps, |row| {
-            odd |= !is_stamp_or_null(row.get_ref(0)?);
-            Ok(Ok(()))
-        })?;
-        if !odd {
-            return Ok(());
+    let with_keys = "SELECT m.{MetadataModifiedOnCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m";
+    look_at(db, prepared, what, with_keys, |row| {
+        let (stamp, id) = (row.get_ref(0)?, row.get_ref(1)?);
+        let key = id.as_blob().ok().and_then(types::guid);
+        if is_stamp_or_null(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
+            return Ok(Ok(()));
         }
-        let with_keys = "SELECT m.{MetadataModifiedOnCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m";
-        self.look_at(prepared, what, with_keys, |row| {
-            let (stamp, id) = (row.get_ref(0)?, row.get_ref(1)?);
-            let key = id.as_blob().ok().and_then(types::guid);
-            if is_stamp_or_null(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
-                return Ok(Ok(()));
-            }
-            Ok(Err(odd_stamp(&prepared.config, stamp, id)))
+        Ok(Err(odd_stamp(&prepared.config, stamp, id)))
+    })
+}
+
+/// The keys of the metadata are keys; gives how many rows have none.
+fn check_metadata_keys(db: &Database, prepared: &Prepared) -> Result<u64> {
+    let mut without = 0;
+    let ids = "SELECT m.{MetadataIdColumn} FROM {MetadataTable} AS m";
+    look_at(db, prepared, "look at the keys of the metadata", ids, |row| {
+        let id = row.get_ref(0)?;
+        without += u64::from(id == ValueRef::Null);
+        let text = || format!("the key {} of the metadata is no uniqueidentifier of 16 bytes", shown(id));
+        Ok(if is_guid_or_null(id) {
+            Ok(())
+        } else {
+            let error = Error::config(text()).column(&prepared.config.metadata_id_column).key(shown(id));
+            Err(error.hint("store it as the source's key is stored: no row would be found by it"))
         })
-    }
+    })?;
+    Ok(without)
+}
 
-    /// The keys of the metadata are keys; gives how many rows have none.
-    fn check_metadata_keys(&self, prepared: &Prepared) -> Result<u64> {
-        let mut without = 0;
-        let ids = "SELECT m.{MetadataIdColumn} FROM {MetadataTable} AS m";
-        self.look_at(prepared, "look at the keys of the metadata", ids, |row| {
-            let id = row.get_ref(0)?;
-            without += u64::from(id == ValueRef::Null);
-            let text = || format!("the key {} of the metadata is no uniqueidentifier of 16 bytes", shown(id));
-            Ok(if is_guid_or_null(id) {
-                Ok(())
-            } else {
-                let error = Error::config(text()).column(&prepared.config.metadata_id_column).key(shown(id));
-                Err(error.hint("store it as the source's key is stored: no row would be found by it"))
-            })
-        })?;
-        Ok(without)
-    }
+/// The source's keys are keys, each of one row; gives how many rows have none.
+fn check_source_keys(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<u64> {
+    let mut without = 0;
+    let mut last = None;
+    let column = &prepared.config.key_column;
+    let keys = "SELECT s.{KeyColumn} FROM {SourceTable} AS s ORDER BY s.{KeyColumn}";
+    look_at(db, prepared, "look at the keys of the source", keys, |row| {
+        let value = row.get_ref(0)?;
+        if value == ValueRef::Null {
+            without += 1;
+            return Ok(Ok(()));
+        }
+        let Some(key) = value.as_blob().ok().and_then(types::guid) else {
+            let text = format!("the key {} of the source is no uniqueidentifier of 16 bytes", shown(value));
+            let error = Error::config(text).column(column).key(shown(value));
+            return Ok(Err(error.hint("store it as 16 bytes in RFC order, as other keys are")));
+        };
+        let before = last.replace(key);
+        if before == Some(key) && !excluded.contains(&key) {
+            let error = Error::config("two rows of the source have this key").column(column).key(key);
+            return Ok(Err(error.hint(
+                "give each row a key of its own, and a unique index on the key keeps it so; or set KeyColumn to \
+                 the column that tells rows apart",
+            )));
+        }
+        Ok(Ok(()))
+    })?;
+    Ok(without)
+}
 
-    /// The source's keys are keys, each of one row; gives how many rows have none.
-    fn check_source_keys(&self, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<u64> {
-        let mut without = 0;
-        let mut last = None;
-        let column = &prepared.config.key_column;
-        let keys = "SELECT s.{KeyColumn} FROM {SourceTable} AS s ORDER BY s.{KeyColumn}";
-        self.look_at(prepared, "look at the keys of the source", keys, |row| {
-            let value = row.get_ref(0)?;
-            if value == ValueRef::Null {
-                without += 1;
-                return Ok(Ok(()));
-            }
-            let Some(key) = value.as_blob().ok().and_then(types::guid) else {
-                let text = format!("the key {} of the source is no uniqueidentifier of 16 bytes", shown(value));
-                let error = Error::config(text).column(column).key(shown(value));
-                return Ok(Err(error.hint("store it as 16 bytes in RFC order, as other keys are")));
+/// Business units are compared, and carried, as 16 bytes; those of keys that are excluded may be anything.
+fn check_units(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<()> {
+    let config = &prepared.config;
+    let Some(column) = &config.metadata_business_unit_column else { return Ok(()) };
+    // Neither of the two reads a value, wherever it lies in its row.
+    let odd = "SELECT m.{MetadataBusinessUnitCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m
+               WHERE m.{MetadataBusinessUnitCol} IS NOT NULL AND (
+                   typeof(m.{MetadataBusinessUnitCol}) <> 'blob' OR octet_length(m.{MetadataBusinessUnitCol}) <> 16)";
+    let hint = "store it as 16 bytes in RFC order: a row of any other is in scope of no run";
+    let wrong = |unit: ValueRef<'_>| {
+        Error::config(format!("the business unit {} is no uniqueidentifier of 16 bytes", shown(unit))).hint(hint)
+    };
+    look_at(db, prepared, "look at the business units", odd, |row| {
+        let id = row.get_ref(1)?;
+        let key = id.as_blob().ok().and_then(types::guid);
+        if key.is_some_and(|key| excluded.contains(&key)) {
+            return Ok(Ok(()));
+        }
+        let key = key.map_or_else(|| shown(id), |key| key.to_string());
+        Ok(Err(wrong(row.get_ref(0)?).column(column).key(key)))
+    })?;
+    let Some(column) = &config.business_unit_id_column else { return Ok(()) };
+    let units = "SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u";
+    look_at(db, prepared, "look at the table of business units", units, |row| {
+        let unit = row.get_ref(0)?;
+        Ok(if is_guid_or_null(unit) { Ok(()) } else { Err(wrong(unit).column(column)) })
+    })
+}
+
+/// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
+/// was looked at then.
+pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) -> Result<()> {
+    let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog AS l
+               WHERE TableName = ?1 AND NOT EXISTS (
+                   SELECT 1 FROM BlobDeltaToldDeletion AS t
+                   WHERE t.TableName = ?1 AND t.Scope IN ('all', ?2) AND t.stream_id = l.stream_id
+                       AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn)";
+    let broken = |error| failed("look at the deletion log", error).table(&table.name);
+    let mut statement = db.cached(sql).map_err(broken)?;
+    let mut rows = statement.query((&table.name, scope.to_string())).map_err(broken)?;
+    while let Some(row) = rows.next().map_err(broken)? {
+        let columns = [("stream_id", 1), ("BusinessUnit", 2), ("DeletedOn", 3), ("LoggedAt", 4)];
+        for (column, at) in columns {
+            let value = row.get_ref(at).map_err(broken)?;
+            let (is_one, due) = match at {
+                1 | 2 => (is_guid_or_null(value), "a uniqueidentifier of 16 bytes".to_owned()),
+                _ => (is_stamp_or_null(value), format!("a time of the form {FORM}")),
             };
-            let before = last.replace(key);
-            if before == Some(key) && !excluded.contains(&key) {
-                let error = Error::config("two rows of the source have this key").column(column).key(key);
-                return Ok(Err(error.hint(
-                    "give each row a key of its own, and a unique index on the key keeps it so; or set KeyColumn to \
-                     the column that tells rows apart",
+            if !is_one {
+                let id: i64 = row.get(0).map_err(broken)?;
+                let text = format!("the entry {id} of BlobDeltaDeletionLog has {}, which is not {due}", shown(value));
+                let error = Error::config(text).table(&table.name).column(column);
+                let key = row.get_ref(1).map_err(broken)?.as_blob().ok().and_then(types::guid);
+                let error = key.into_iter().fold(error, |error, key| error.key(key));
+                return Err(error.hint(format!(
+                    "mend it: UPDATE BlobDeltaDeletionLog SET {column} = … WHERE DeletionId = {id}, or delete the entry"
                 )));
             }
-            Ok(Ok(()))
-        })?;
-        Ok(without)
-    }
-
-    /// Business units are compared, and carried, as 16 bytes; those of keys that are excluded may be anything.
-    fn check_units(&self, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<()> {
-        let config = &prepared.config;
-        let Some(column) = &config.metadata_business_unit_column else { return Ok(()) };
-        // Neither of the two reads a value, wherever it lies in its row.
-        let odd = "SELECT m.{MetadataBusinessUnitCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m
-                   WHERE m.{MetadataBusinessUnitCol} IS NOT NULL AND (
-                       typeof(m.{MetadataBusinessUnitCol}) <> 'blob' OR octet_length(m.{MetadataBusinessUnitCol}) <> 16)";
-        let hint = "store it as 16 bytes in RFC order: a row of any other is in scope of no run";
-        let wrong = |unit: ValueRef<'_>| {
-            Error::config(format!("the business unit {} is no uniqueidentifier of 16 bytes", shown(unit))).hint(hint)
-        };
-        self.look_at(prepared, "look at the business units", odd, |row| {
-            let id = row.get_ref(1)?;
-            let key = id.as_blob().ok().and_then(types::guid);
-            if key.is_some_and(|key| excluded.contains(&key)) {
-                return Ok(Ok(()));
-            }
-            let key = key.map_or_else(|| shown(id), |key| key.to_string());
-            Ok(Err(wrong(row.get_ref(0)?).column(column).key(key)))
-        })?;
-        let Some(column) = &config.business_unit_id_column else { return Ok(()) };
-        let units = "SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u";
-        self.look_at(prepared, "look at the table of business units", units, |row| {
-            let unit = row.get_ref(0)?;
-            Ok(if is_guid_or_null(unit) { Ok(()) } else { Err(wrong(unit).column(column)) })
-        })
-    }
-
-    /// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
-    /// was looked at then.
-    pub(super) fn check_deletions(&self, table: &TableConfig, scope: Scope) -> Result<()> {
-        let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog AS l
-                   WHERE TableName = ?1 AND NOT EXISTS (
-                       SELECT 1 FROM BlobDeltaToldDeletion AS t
-                       WHERE t.TableName = ?1 AND t.Scope IN ('all', ?2) AND t.stream_id = l.stream_id
-                           AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn)";
-        let broken = |error| failed("look at the deletion log", error).table(&table.name);
-        let mut statement = self.cached(sql).map_err(broken)?;
-        let mut rows = statement.query((&table.name, scope.to_string())).map_err(broken)?;
-        while let Some(row) = rows.next().map_err(broken)? {
-            let columns = [("stream_id", 1), ("BusinessUnit", 2), ("DeletedOn", 3), ("LoggedAt", 4)];
-            for (column, at) in columns {
-                let value = row.get_ref(at).map_err(broken)?;
-                let (is_one, due) = match at {
-                    1 | 2 => (is_guid_or_null(value), "a uniqueidentifier of 16 bytes".to_owned()),
-                    _ => (is_stamp_or_null(value), format!("a time of the form {FORM}")),
-                };
-                if !is_one {
-                    let id: i64 = row.get(0).map_err(broken)?;
-                    let text =
-                        format!("the entry {id} of BlobDeltaDeletionLog has {}, which is not {due}", shown(value));
-                    let error = Error::config(text).table(&table.name).column(column);
-                    let key = row.get_ref(1).map_err(broken)?.as_blob().ok().and_then(types::guid);
-                    let error = key.into_iter().fold(error, |error, key| error.key(key));
-                    return Err(error.hint(format!(
-                        "mend it: UPDATE BlobDeltaDeletionLog SET {column} = … WHERE DeletionId = {id}, or delete the entry"
-                    )));
-                }
-            }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A stamp that is none, of the key `id` of the metadata.

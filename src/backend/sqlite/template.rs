@@ -1,7 +1,10 @@
 //! Filling and running scripts: placeholders take quoted identifiers, parameters take values.
 
-use super::pieces::{Piecewise, large_bytes};
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::pieces::{self, Piecewise, large_bytes};
+use super::sql::quote;
+use super::{catalog, filter, rowid};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -23,17 +26,18 @@ pub(super) type Parameters = Vec<(&'static str, Value)>;
 
 impl Placeholders {
     /// For a table whose names were found in the catalog.
-    pub(super) fn new(session: &Session, config: &TableConfig, columns: &[Column]) -> Result<Self> {
-        let business_units = config.business_unit_table.as_ref().map(|table| session.resolve(table)).transpose()?;
+    pub(super) fn new(db: &Database, config: &TableConfig, columns: &[Column]) -> Result<Self> {
+        let business_units =
+            config.business_unit_table.as_ref().map(|table| catalog::resolve(db, table)).transpose()?;
         let column = |name: &Option<String>| name.as_deref().map(quote);
         let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
-        let piecewise = session.piecewise(config, columns)?;
+        let piecewise = pieces::piecewise(db, config, columns)?;
         let ancestor = |column: &Column| match column.sql_type.is_large() {
             true => format!("CASE WHEN NOT f.IsForeign THEN {} END", piecewise.value(column)),
             false => piecewise.value(column),
         };
         let unit = column(&config.metadata_business_unit_column);
-        let filter = session.filter_condition(config)?;
+        let filter = filter::filter_condition(db, config)?;
         let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
             (Some(unit), Some(units), Some(id)) => format!(
                 "(EXISTS (SELECT 1 FROM {units} AS u WHERE u.{id} = m.{unit}) \
@@ -43,13 +47,13 @@ impl Placeholders {
         };
         let in_scope = format!("({in_units} AND {filter})");
         let values = BTreeMap::from([
-            ("SourceTable", Some(session.resolve(&config.source)?)),
-            ("TargetTable", Some(session.resolve(&config.target)?)),
-            ("SliceSchema", Some(session.schema_of(&config.target.db))),
-            ("MetadataTable", Some(session.resolve(&config.metadata)?)),
+            ("SourceTable", Some(catalog::resolve(db, &config.source)?)),
+            ("TargetTable", Some(catalog::resolve(db, &config.target)?)),
+            ("SliceSchema", Some(db.schema_of(&config.target.db))),
+            ("MetadataTable", Some(catalog::resolve(db, &config.metadata)?)),
             ("BusinessUnitTable", business_units),
             ("KeyColumn", Some(quote(&config.key_column))),
-            ("PlaceColumn", Some(session.place_column(config)?)),
+            ("PlaceColumn", Some(place_column(db, config)?)),
             ("PathColumn", column(&config.path_column)),
             ("ParentPathColumn", column(&config.parent_path_column)),
             ("ParentPath", Some(column(&config.parent_path_column).map_or("NULL".into(), |path| format!("s.{path}")))),
@@ -123,98 +127,97 @@ impl Placeholders {
     }
 }
 
-impl Session {
-    /// Runs a filled template of a table, which may do what templates may. Returns the rows that it changed.
-    pub(super) fn run_template(
-        &self,
-        config: &TableConfig,
-        (script, sql): &(String, String),
-        parameters: &Parameters,
-    ) -> Result<u64> {
-        self.guarded(config, script, || {
-            let mut statement = self.prepare(sql).map_err(|error| script_failed(script, error))?;
-            bind(&mut statement, script, parameters)?;
-            let changed = statement.raw_execute().map_err(|error| script_failed(script, error))?;
-            Ok(changed as u64)
-        })
-    }
-
-    /// Runs one filled statement of ours with those of the parameters that it names. Returns the rows
-    /// that it changed.
-    pub(super) fn run_script(&self, script: &str, sql: &str, parameters: &Parameters) -> Result<u64> {
-        let mut statement = self.prepare_script(script, sql, parameters)?;
+/// Runs a filled template of a table, which may do what templates may. Returns the rows that it changed.
+pub(super) fn run_template(
+    db: &Database,
+    config: &TableConfig,
+    (script, sql): &(String, String),
+    parameters: &Parameters,
+) -> Result<u64> {
+    db.guard.over(db.schema_name(&config.target.db), config, script, || {
+        let mut statement = db.prepare(sql).map_err(|error| script_failed(script, error))?;
+        bind(&mut statement, script, parameters)?;
         let changed = statement.raw_execute().map_err(|error| script_failed(script, error))?;
         Ok(changed as u64)
-    }
+    })
+}
 
-    /// Prepares and binds one filled statement; a parameter that is not known is an error.
-    pub(super) fn prepare_script(
-        &self,
-        script: &str,
-        sql: &str,
-        parameters: &Parameters,
-    ) -> Result<rusqlite::CachedStatement<'_>> {
-        let mut statement = self.cached(sql).map_err(|error| script_failed(script, error))?;
-        bind(&mut statement, script, parameters)?;
-        Ok(statement)
-    }
+/// Runs one filled statement of ours with those of the parameters that it names. Returns the rows
+/// that it changed.
+pub(super) fn run_script(db: &Database, script: &str, sql: &str, parameters: &Parameters) -> Result<u64> {
+    let mut statement = prepare_script(db, script, sql, parameters)?;
+    let changed = statement.raw_execute().map_err(|error| script_failed(script, error))?;
+    Ok(changed as u64)
+}
 
-    /// Name and text of the template of a step for a table: its own, or the shared one.
-    pub(super) fn step_script(&self, table: &TableName, step: u8) -> Result<(String, String)> {
-        let sql =
-            "SELECT ScriptName || ' (step ' || StepNumber || coalesce(', of ' || TableName || ' alone', '') || ')',
-                       ScriptText
-                   FROM BlobDeltaStepScript
-                   WHERE StepNumber = ?1 AND (TableName = ?2 OR TableName IS NULL)
-                   ORDER BY TableName IS NULL LIMIT 1";
-        let found = self.query_optional(sql, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.ok_or_else(|| no_script(table, &format!("step {step} in BlobDeltaStepScript")))
-    }
+/// Prepares and binds one filled statement; a parameter that is not known is an error.
+pub(super) fn prepare_script<'c>(
+    db: &'c Database,
+    script: &str,
+    sql: &str,
+    parameters: &Parameters,
+) -> Result<rusqlite::CachedStatement<'c>> {
+    let mut statement = db.cached(sql).map_err(|error| script_failed(script, error))?;
+    bind(&mut statement, script, parameters)?;
+    Ok(statement)
+}
 
-    /// Name and text of the template that fills a queue for a table: its own, or the shared one.
-    pub(super) fn queue_script(&self, table: &TableName, queue: &str) -> Result<(String, String)> {
-        let sql = "SELECT QueueName || ' (queue' || coalesce(', of ' || TableName || ' alone', '') || ')', ScriptText
-                   FROM BlobDeltaQueuePopulationScript
-                   WHERE QueueName = ?1 AND (TableName = ?2 OR TableName IS NULL)
-                   ORDER BY TableName IS NULL LIMIT 1";
-        let found = self.query_optional(sql, (queue, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
-    }
+/// Name and text of the template of a step for a table: its own, or the shared one.
+pub(super) fn step_script(db: &Database, table: &TableName, step: u8) -> Result<(String, String)> {
+    let sql = "SELECT ScriptName || ' (step ' || StepNumber || coalesce(', of ' || TableName || ' alone', '') || ')',
+                   ScriptText
+               FROM BlobDeltaStepScript
+               WHERE StepNumber = ?1 AND (TableName = ?2 OR TableName IS NULL)
+               ORDER BY TableName IS NULL LIMIT 1";
+    let found = db.query_optional(sql, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    found.ok_or_else(|| no_script(table, &format!("step {step} in BlobDeltaStepScript")))
+}
 
-    /// Has SQLite read a filled template, without running it.
-    pub(super) fn check_template(&self, config: &TableConfig, (script, sql): &(String, String)) -> Result<()> {
-        self.guarded(config, script, || self.prepare(sql).map(drop).map_err(|error| script_failed(script, error)))
-    }
+/// Name and text of the template that fills a queue for a table: its own, or the shared one.
+pub(super) fn queue_script(db: &Database, table: &TableName, queue: &str) -> Result<(String, String)> {
+    let sql = "SELECT QueueName || ' (queue' || coalesce(', of ' || TableName || ' alone', '') || ')', ScriptText
+               FROM BlobDeltaQueuePopulationScript
+               WHERE QueueName = ?1 AND (TableName = ?2 OR TableName IS NULL)
+               ORDER BY TableName IS NULL LIMIT 1";
+    let found = db.query_optional(sql, (queue, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
+}
 
-    /// The templates of a table that are not as some version of this program shipped them.
-    pub(super) fn scripts_of_others(&self, config: &TableConfig) -> Result<Vec<ChangedScript>> {
-        let is_tree = config.is_tree();
-        let steps = if is_tree { 1..=3 } else { 1..=1 };
-        let mut found = steps.map(|step| self.step_script(&config.name, step)).collect::<Result<Vec<_>>>()?;
-        for queue in ["WindowQueue", "MissingParents"].into_iter().take(1 + usize::from(is_tree)) {
-            found.push(self.queue_script(&config.name, queue)?);
-        }
-        let changed = found.into_iter().filter(|(_, text)| !scripts::was_shipped(text));
-        Ok(changed.map(|(name, text)| ChangedScript { name, sha256: Sha256::of(text.as_bytes()) }).collect())
-    }
+/// Has SQLite read a filled template, without running it.
+pub(super) fn check_template(db: &Database, config: &TableConfig, (script, sql): &(String, String)) -> Result<()> {
+    db.guard.over(db.schema_name(&config.target.db), config, script, || {
+        db.prepare(sql).map(drop).map_err(|error| script_failed(script, error))
+    })
+}
 
-    /// The temporary tables that hold one batch. Outside of transactions: they live as long as
-    /// the connection.
-    pub(super) fn create_batch_tables(&self) -> Result<()> {
-        let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
-                       Seq INTEGER PRIMARY KEY, stream_id BLOB NOT NULL, WasHeldBack INTEGER NOT NULL DEFAULT 0,
-                       WithoutMetadata INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
-                       Place, ParentPath
-                   );
-                   CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (
-                       stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL,
-                       Stays INTEGER NOT NULL DEFAULT 0, IsPassed INTEGER NOT NULL
-                   ) WITHOUT ROWID;
-                   CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
-                       ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
-                   ) WITHOUT ROWID;";
-        self.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
+/// The templates of a table that are not as some version of this program shipped them.
+pub(super) fn scripts_of_others(db: &Database, config: &TableConfig) -> Result<Vec<ChangedScript>> {
+    let is_tree = config.is_tree();
+    let steps = if is_tree { 1..=3 } else { 1..=1 };
+    let mut found = steps.map(|step| step_script(db, &config.name, step)).collect::<Result<Vec<_>>>()?;
+    for queue in ["WindowQueue", "MissingParents"].into_iter().take(1 + usize::from(is_tree)) {
+        found.push(queue_script(db, &config.name, queue)?);
     }
+    let changed = found.into_iter().filter(|(_, text)| !scripts::was_shipped(text));
+    Ok(changed.map(|(name, text)| ChangedScript { name, sha256: Sha256::of(text.as_bytes()) }).collect())
+}
+
+/// The temporary tables that hold one batch. Outside of transactions: they live as long as
+/// the connection.
+pub(super) fn create_batch_tables(db: &Database) -> Result<()> {
+    let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
+                   Seq INTEGER PRIMARY KEY, stream_id BLOB NOT NULL, WasHeldBack INTEGER NOT NULL DEFAULT 0,
+                   WithoutMetadata INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
+                   Place, ParentPath
+               );
+               CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (
+                   stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL,
+                   Stays INTEGER NOT NULL DEFAULT 0, IsPassed INTEGER NOT NULL
+               ) WITHOUT ROWID;
+               CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
+                   ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
+               ) WITHOUT ROWID;";
+    db.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
 }
 
 /// Gives a statement those of the parameters that it names.
@@ -254,4 +257,10 @@ fn script_failed(script: &str, error: rusqlite::Error) -> Error {
 /// The line of a byte, from 1.
 fn line_of(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
+}
+
+/// What stands for the place of a row of the source: its rowid, under a name that no column has taken, or
+/// its key where it has none.
+fn place_column(db: &Database, table: &TableConfig) -> Result<String> {
+    Ok(rowid::rowid_of(db, &table.source)?.map_or_else(|| quote(&table.key_column), str::to_owned))
 }

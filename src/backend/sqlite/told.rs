@@ -1,9 +1,10 @@
 //! What no window can catch, counted: rule 6, stamps that went back, and what is suspect (rule 21).
 
+use super::database::Database;
+use super::errors::failed;
 use super::prepared::Prepared;
-use super::session::{Session, failed};
 use super::sql::Noted;
-use super::template::Parameters;
+use super::template::{self, Parameters};
 use crate::backend::suspect::{SAMPLE_ROWS, Share, Suspicion};
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -13,128 +14,126 @@ use crate::model::time::Timestamp;
 use crate::scripts::sqlite as engine;
 use rusqlite::types::{FromSql, Value};
 
-impl Session {
-    pub(super) fn told(&self, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
-        let sql = prepared.placeholders.fill("told", engine::TOLD)?;
-        let mut statement = self.prepare_script("told", &sql, parameters)?;
-        let mut rows = statement.raw_query();
-        let failed = |error| failed("count what no window can catch", error);
-        let mut counts = TableCounts::default();
-        if let Some(row) = rows.next().map_err(failed)? {
-            counts.out_of_scope = row.get(0).map_err(failed)?;
-            counts.without_business_unit = row.get(1).map_err(failed)?;
-            counts.excluded = row.get(2).map_err(failed)?;
-            counts.future = row.get(3).map_err(failed)?;
-            counts.without_stamp = row.get(4).map_err(failed)?;
-            counts.logged_deletions = row.get(5).map_err(failed)?;
-            counts.future_deletions = row.get(6).map_err(failed)?;
-            counts.withheld_deletions = row.get(7).map_err(failed)?;
-            counts.withheld_deletion = row.get(8).map_err(failed)?;
-            counts.filtered = row.get(9).map_err(failed)?;
-        }
-        Ok(counts)
+pub(super) fn told(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
+    let sql = prepared.placeholders.fill("told", engine::TOLD)?;
+    let mut statement = template::prepare_script(db, "told", &sql, parameters)?;
+    let mut rows = statement.raw_query();
+    let failed = |error| failed("count what no window can catch", error);
+    let mut counts = TableCounts::default();
+    if let Some(row) = rows.next().map_err(failed)? {
+        counts.out_of_scope = row.get(0).map_err(failed)?;
+        counts.without_business_unit = row.get(1).map_err(failed)?;
+        counts.excluded = row.get(2).map_err(failed)?;
+        counts.future = row.get(3).map_err(failed)?;
+        counts.without_stamp = row.get(4).map_err(failed)?;
+        counts.logged_deletions = row.get(5).map_err(failed)?;
+        counts.future_deletions = row.get(6).map_err(failed)?;
+        counts.withheld_deletions = row.get(7).map_err(failed)?;
+        counts.withheld_deletion = row.get(8).map_err(failed)?;
+        counts.filtered = row.get(9).map_err(failed)?;
     }
+    Ok(counts)
+}
 
-    /// Rows of the slice before, which is about to be emptied, whose stamp in the source is older now.
-    pub(super) fn older_now(
-        &self,
-        prepared: &Prepared,
-        run: &Run,
-        marker: &SliceMarker,
-        parameters: &Parameters,
-    ) -> Result<u64> {
-        if marker.run_id.is_none() || marker.scope != run.scope {
-            return Ok(0);
-        }
-        self.first(prepared, "went_back", engine::WENT_BACK, parameters).map(|older| older.unwrap_or(0))
+/// Rows of the slice before, which is about to be emptied, whose stamp in the source is older now.
+pub(super) fn older_now(
+    db: &Database,
+    prepared: &Prepared,
+    run: &Run,
+    marker: &SliceMarker,
+    parameters: &Parameters,
+) -> Result<u64> {
+    if marker.run_id.is_none() || marker.scope != run.scope {
+        return Ok(0);
     }
+    first(db, prepared, "went_back", engine::WENT_BACK, parameters).map(|older| older.unwrap_or(0))
+}
 
-    /// Notes the greatest stamp of this run; gives by how many minutes it lies before that of the run before.
-    pub(super) fn went_back(
-        &self,
-        prepared: &Prepared,
-        run_id: Guid,
-        previous: Option<Guid>,
-        parameters: &Parameters,
-    ) -> Result<u64> {
-        const OF_RUN: &str = "SELECT NewestModifiedOn FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
-        let table = &prepared.config.name;
-        let newest = self.first::<Noted>(prepared, "newest", engine::NEWEST, parameters)?.and_then(|newest| newest.0);
-        self.execute(
-            "UPDATE BlobDeltaRunTable SET NewestModifiedOn = ?3 WHERE RunId = ?1 AND TableName = ?2",
-            (run_id, table, newest),
-        )?;
-        let before: Option<Option<Timestamp>> = self.query_optional(OF_RUN, (previous, table), |row| row.get(0))?;
-        Ok(match (newest, before.flatten()) {
-            (Some(newest), Some(before)) => newest.minutes_before(before),
-            _ => 0,
-        })
-    }
+/// Notes the greatest stamp of this run; gives by how many minutes it lies before that of the run before.
+pub(super) fn went_back(
+    db: &Database,
+    prepared: &Prepared,
+    run_id: Guid,
+    previous: Option<Guid>,
+    parameters: &Parameters,
+) -> Result<u64> {
+    const OF_RUN: &str = "SELECT NewestModifiedOn FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
+    let table = &prepared.config.name;
+    let newest = first::<Noted>(db, prepared, "newest", engine::NEWEST, parameters)?.and_then(|newest| newest.0);
+    db.execute(
+        "UPDATE BlobDeltaRunTable SET NewestModifiedOn = ?3 WHERE RunId = ?1 AND TableName = ?2",
+        (run_id, table, newest),
+    )?;
+    let before: Option<Option<Timestamp>> = db.query_optional(OF_RUN, (previous, table), |row| row.get(0))?;
+    Ok(match (newest, before.flatten()) {
+        (Some(newest), Some(before)) => newest.minutes_before(before),
+        _ => 0,
+    })
+}
 
-    /// Rule 21, right after the queue was filled.
-    pub(super) fn suspect_keys(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        let found = self.share(prepared, "suspect_absent", engine::SUSPECT_ABSENT, parameters)?;
-        Suspicion::Absent.judge(&prepared.config, found, || self.sample_keys(prepared, parameters))
-    }
+/// Rule 21, right after the queue was filled.
+pub(super) fn suspect_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    let found = share(db, prepared, "suspect_absent", engine::SUSPECT_ABSENT, parameters)?;
+    Suspicion::Absent.judge(&prepared.config, found, || sample_keys(db, prepared, parameters))
+}
 
-    /// Rule 21, before the slice of a tree completes.
-    pub(super) fn suspect_tree(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        let found = self.share(prepared, "suspect_orphan", engine::SUSPECT_ORPHAN, parameters)?;
-        Suspicion::Orphan.judge(&prepared.config, found, || self.sample_tree(prepared, parameters))
-    }
+/// Rule 21, before the slice of a tree completes.
+pub(super) fn suspect_tree(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    let found = share(db, prepared, "suspect_orphan", engine::SUSPECT_ORPHAN, parameters)?;
+    Suspicion::Orphan.judge(&prepared.config, found, || sample_tree(db, prepared, parameters))
+}
 
-    /// Rule 21, before receivers are told what left their scope. By what it was handed before this slice.
-    pub(super) fn suspect_left(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        let found = self.share(prepared, "suspect_left", engine::SUSPECT_LEFT, parameters)?;
-        Suspicion::Left.judge_alone(&prepared.config, found)
-    }
+/// Rule 21, before receivers are told what left their scope. By what it was handed before this slice.
+pub(super) fn suspect_left(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    let found = share(db, prepared, "suspect_left", engine::SUSPECT_LEFT, parameters)?;
+    Suspicion::Left.judge_alone(&prepared.config, found)
+}
 
-    /// Rule 15: what is due is told by this slice, unless it is suspect (rule 21).
-    pub(super) fn tell_deletions(&self, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-        let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
-        if !prepared.config.include_deletions || !self.query_one(logged, [&prepared.config.name])? {
-            return Ok(());
-        }
-        let sql = prepared.placeholders.fill("deletions", engine::DELETIONS)?;
-        self.run_script("deletions", &sql, parameters)?;
-        let found = self.share(prepared, "suspect_standing", engine::SUSPECT_STANDING, parameters)?;
-        Suspicion::Standing.judge_alone(&prepared.config, found)
+/// Rule 15: what is due is told by this slice, unless it is suspect (rule 21).
+pub(super) fn tell_deletions(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+    let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
+    if !prepared.config.include_deletions || !db.query_one(logged, [&prepared.config.name])? {
+        return Ok(());
     }
+    let sql = prepared.placeholders.fill("deletions", engine::DELETIONS)?;
+    template::run_script(db, "deletions", &sql, parameters)?;
+    let found = share(db, prepared, "suspect_standing", engine::SUSPECT_STANDING, parameters)?;
+    Suspicion::Standing.judge_alone(&prepared.config, found)
+}
 
-    pub(super) fn sample_keys(&self, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
-        self.share(prepared, "sample_absent", engine::SAMPLE_ABSENT, parameters)
-    }
+pub(super) fn sample_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
+    share(db, prepared, "sample_absent", engine::SAMPLE_ABSENT, parameters)
+}
 
-    pub(super) fn sample_tree(&self, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
-        self.share(prepared, "sample_orphan", engine::SAMPLE_ORPHAN, parameters)
-    }
+pub(super) fn sample_tree(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
+    share(db, prepared, "sample_orphan", engine::SAMPLE_ORPHAN, parameters)
+}
 
-    fn share(&self, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<Share> {
-        let sql = prepared.placeholders.fill(name, text)?;
-        let mut parameters = parameters.clone();
-        parameters.push(("@Limit", Value::Integer(SAMPLE_ROWS.into())));
-        let mut statement = self.prepare_script(name, &sql, &parameters)?;
-        let mut rows = statement.raw_query();
-        let failed = |error| failed("look for what is suspect", error);
-        let row = rows.next().map_err(failed)?;
-        row.map_or(Ok(Share::default()), |row| {
-            Ok(Share { of: row.get(0).map_err(failed)?, lost: row.get(1).map_err(failed)? })
-        })
-    }
+fn share(db: &Database, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<Share> {
+    let sql = prepared.placeholders.fill(name, text)?;
+    let mut parameters = parameters.clone();
+    parameters.push(("@Limit", Value::Integer(SAMPLE_ROWS.into())));
+    let mut statement = template::prepare_script(db, name, &sql, &parameters)?;
+    let mut rows = statement.raw_query();
+    let failed = |error| failed("look for what is suspect", error);
+    let row = rows.next().map_err(failed)?;
+    row.map_or(Ok(Share::default()), |row| {
+        Ok(Share { of: row.get(0).map_err(failed)?, lost: row.get(1).map_err(failed)? })
+    })
+}
 
-    /// The first value that a script gives, if it gives one.
-    pub(super) fn first<T: FromSql>(
-        &self,
-        prepared: &Prepared,
-        name: &str,
-        text: &str,
-        parameters: &Parameters,
-    ) -> Result<Option<T>> {
-        let sql = prepared.placeholders.fill(name, text)?;
-        let mut statement = self.prepare_script(name, &sql, parameters)?;
-        let mut rows = statement.raw_query();
-        let failed = |error| failed("look at the table", error);
-        let row = rows.next().map_err(failed)?;
-        row.map(|row| row.get(0).map_err(failed)).transpose()
-    }
+/// The first value that a script gives, if it gives one.
+pub(super) fn first<T: FromSql>(
+    db: &Database,
+    prepared: &Prepared,
+    name: &str,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<Option<T>> {
+    let sql = prepared.placeholders.fill(name, text)?;
+    let mut statement = template::prepare_script(db, name, &sql, parameters)?;
+    let mut rows = statement.raw_query();
+    let failed = |error| failed("look at the table", error);
+    let row = rows.next().map_err(failed)?;
+    row.map(|row| row.get(0).map_err(failed)).transpose()
 }

@@ -1,6 +1,9 @@
 //! [`Upkeep`] on the embedded instance.
 
-use super::session::{Session, failed};
+use super::database::Database;
+use super::engine::Engine;
+use super::errors::failed;
+use super::{config, marker, prune, samples, servers, start};
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
@@ -10,31 +13,32 @@ use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::scripts;
 
-impl Upkeep for Session {
+impl Upkeep for Engine<'_> {
     fn limit_memory(&mut self, bytes: u64) -> Result<()> {
         // Of all connections of this process, which has one instance; what they hold already is given back
         // (<https://www.sqlite.org/malloc.html#_setting_memory_usage_limits>).
-        self.execute_batch(&format!("PRAGMA soft_heap_limit = {bytes}; PRAGMA shrink_memory;"))
+        self.db
+            .execute_batch(&format!("PRAGMA soft_heap_limit = {bytes}; PRAGMA shrink_memory;"))
             .map_err(|error| failed("limit the memory of an instance", error))
     }
 
     fn doctor(&mut self) -> Result<Vec<Advice>> {
-        let mut found = vec![self.server_advice()?, self.clock_advice()?];
-        found.extend(self.template_advices()?);
-        found.extend(self.open_files());
+        let mut found = vec![server_advice(self.db)?, clock_advice(self.db)?];
+        found.extend(template_advices(self.db)?);
+        found.extend(open_files(self.db));
         for table in self.tables()? {
-            found.extend(self.table_advice(&table));
+            found.extend(table_advice(self, &table));
         }
         Ok(found)
     }
 
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
-        let prepared = self.prepare_table(table)?;
-        self.data_advice(&prepared)
+        let prepared = self.state.prepared.prepare(self.db, table)?;
+        samples::data_advice(self.db, &prepared)
     }
 
     fn check_backup(&mut self, _: &[String], _: &str) -> Result<()> {
-        Err(Error::config("an embedded instance has no BACKUP").file(&self.folder).hint(
+        Err(Error::config("an embedded instance has no BACKUP").file(&self.db.folder).hint(
             "leave --backup-slice out: the slice is a SQLite file of its own, which can be copied when no run is at work",
         ))
     }
@@ -49,7 +53,7 @@ impl Upkeep for Session {
         if !plan {
             self.check_server()?;
         }
-        self.prune_job_database(retention, plan)
+        prune::prune_job_database(self.db, retention, plan)
     }
 }
 
@@ -58,110 +62,106 @@ fn advice(severity: Severity, subject: impl ToString, finding: impl Into<String>
     Advice { severity, subject: subject.to_string(), finding: finding.into(), what_to_do }
 }
 
-impl Session {
-    fn server_advice(&mut self) -> Result<Advice> {
-        let servers = self.servers()?;
-        Ok(match servers.check() {
-            Ok(()) => advice(Severity::Ok, "server", format!("the job database knows {}", servers.here), None),
-            Err(error) => advice(Severity::Error, "server", error.what(), error.what_to_do()),
-        })
-    }
+fn server_advice(db: &Database) -> Result<Advice> {
+    let servers = servers::read_servers(db)?;
+    Ok(match servers.check() {
+        Ok(()) => advice(Severity::Ok, "server", format!("the job database knows {}", servers.here), None),
+        Err(error) => advice(Severity::Error, "server", error.what(), error.what_to_do()),
+    })
+}
 
-    fn clock_advice(&mut self) -> Result<Advice> {
-        let now = self.server_time().utc;
-        let last = self.last_that_binds(None)?.map(|(_, started)| started);
-        Ok(match last {
-            Some(last) if last > now => advice(
-                Severity::Error,
-                "clock",
-                format!("it says {}, before the last run's start {}", now.rfc3339_utc(), last.rfc3339_utc()),
-                Some("set the machine's clock right; a window computed from it would lose changes"),
-            ),
-            _ => advice(Severity::Ok, "clock", now.rfc3339_utc(), None),
-        })
-    }
+fn clock_advice(db: &Database) -> Result<Advice> {
+    let now = db.server_time().utc;
+    let last = start::last_that_binds(db, None)?.map(|(_, started)| started);
+    Ok(match last {
+        Some(last) if last > now => advice(
+            Severity::Error,
+            "clock",
+            format!("it says {}, before the last run's start {}", now.rfc3339_utc(), last.rfc3339_utc()),
+            Some("set the machine's clock right; a window computed from it would lose changes"),
+        ),
+        _ => advice(Severity::Ok, "clock", now.rfc3339_utc(), None),
+    })
+}
 
-    /// Shared templates, and those that one table has for itself.
-    fn template_advices(&self) -> Result<Vec<Advice>> {
-        let sql = "SELECT TableName, ScriptName, ScriptText FROM BlobDeltaStepScript
-                   UNION ALL SELECT TableName, QueueName, ScriptText FROM BlobDeltaQueuePopulationScript";
-        let rows: Vec<(Option<String>, String, String)> =
-            self.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let steps = scripts::SQLITE_STEP_TEMPLATES.into_iter().map(|(_, name, text)| (name, text));
-        let there = |name: &str| {
-            let shared = rows.iter().find(|(table, found, _)| table.is_none() && found == name);
-            shared.map(|(_, _, text)| text.as_str())
-        };
-        let shared = steps.chain(scripts::SQLITE_QUEUE_TEMPLATES);
-        let mut found: Vec<Advice> = shared.map(|(name, text)| template_advice(name, text, there(name))).collect();
-        for (table, name, text) in rows {
-            let Some(table) = table else { continue };
-            let sha256 = Sha256::of(text.as_bytes());
-            let text = format!(
-                "the script {name} of this table alone stands in place of the shared one; its SHA-256 is {sha256}"
-            );
-            let todo = "see that it is yours; its row can be deleted";
-            found.push(advice(Severity::Warning, table, text, Some(todo)));
+/// Shared templates, and those that one table has for itself.
+fn template_advices(db: &Database) -> Result<Vec<Advice>> {
+    let sql = "SELECT TableName, ScriptName, ScriptText FROM BlobDeltaStepScript
+               UNION ALL SELECT TableName, QueueName, ScriptText FROM BlobDeltaQueuePopulationScript";
+    let rows: Vec<(Option<String>, String, String)> =
+        db.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let steps = scripts::SQLITE_STEP_TEMPLATES.into_iter().map(|(_, name, text)| (name, text));
+    let there = |name: &str| {
+        let shared = rows.iter().find(|(table, found, _)| table.is_none() && found == name);
+        shared.map(|(_, _, text)| text.as_str())
+    };
+    let shared = steps.chain(scripts::SQLITE_QUEUE_TEMPLATES);
+    let mut found: Vec<Advice> = shared.map(|(name, text)| template_advice(name, text, there(name))).collect();
+    for (table, name, text) in rows {
+        let Some(table) = table else { continue };
+        let sha256 = Sha256::of(text.as_bytes());
+        let text =
+            format!("the script {name} of this table alone stands in place of the shared one; its SHA-256 is {sha256}");
+        let todo = "see that it is yours; its row can be deleted";
+        found.push(advice(Severity::Warning, table, text, Some(todo)));
+    }
+    Ok(found)
+}
+
+/// Whoever may write the job database may write what a run carries out.
+#[cfg(unix)]
+fn open_files(db: &Database) -> Option<Advice> {
+    use std::os::unix::fs::PermissionsExt as _;
+    const GROUP_AND_OTHERS: u32 = 0o022;
+    let file = db.folder.join(format!("{}.sqlite", db.options.main_database));
+    let mode = std::fs::metadata(&file).ok()?.permissions().mode();
+    let text = "other accounts may write the job database, and with it what a run carries out";
+    let todo = format!("chmod go-w {}", file.display());
+    (mode & GROUP_AND_OTHERS != 0).then(|| advice(Severity::Warning, "rights", text, Some(&todo)))
+}
+
+#[cfg(not(unix))]
+fn open_files(db: &Database) -> Option<Advice> {
+    None
+}
+
+fn table_advice(engine: &mut Engine<'_>, table: &TableConfig) -> Vec<Advice> {
+    let severity = if table.is_active { Severity::Error } else { Severity::Warning };
+    let mut found = Vec::new();
+    let placeholders = config::placeholders(engine.db, table);
+    let checked =
+        placeholders.and_then(|placeholders| engine.state.prepared.prepare_scripts(engine.db, table, placeholders));
+    let marker = checked.and_then(|prepared| marker::marker(engine.db, table).map(|marker| (prepared, marker)));
+    match marker {
+        Ok((prepared, marker)) => {
+            let text = format!("configuration, scripts and slice fit; the slice is {}", marker.state.as_str());
+            found.push(advice(Severity::Ok, &table.name, text, None));
+            found.extend(samples::data_advice(engine.db, &prepared).unwrap_or_else(|error| {
+                vec![advice(Severity::Warning, &table.name, error.to_string(), error.what_to_do())]
+            }));
         }
-        Ok(found)
+        Err(error) => found.push(advice(severity, &table.name, error.to_string(), error.what_to_do())),
     }
-
-    /// Whoever may write the job database may write what a run carries out.
-    #[cfg(unix)]
-    fn open_files(&self) -> Option<Advice> {
-        use std::os::unix::fs::PermissionsExt as _;
-        const GROUP_AND_OTHERS: u32 = 0o022;
-        let file = self.folder.join(format!("{}.sqlite", self.options.main_database));
-        let mode = std::fs::metadata(&file).ok()?.permissions().mode();
-        let text = "other accounts may write the job database, and with it what a run carries out";
-        let todo = format!("chmod go-w {}", file.display());
-        (mode & GROUP_AND_OTHERS != 0).then(|| advice(Severity::Warning, "rights", text, Some(&todo)))
-    }
-
-    #[cfg(not(unix))]
-    fn open_files(&self) -> Option<Advice> {
-        None
-    }
-
-    fn table_advice(&mut self, table: &TableConfig) -> Vec<Advice> {
-        let severity = if table.is_active { Severity::Error } else { Severity::Warning };
-        let mut found = Vec::new();
-        let placeholders = self.placeholders(table);
-        let checked = placeholders.and_then(|placeholders| self.prepare_scripts(table, placeholders));
-        let marker = checked.and_then(|prepared| self.marker(table).map(|marker| (prepared, marker)));
-        match marker {
-            Ok((prepared, marker)) => {
-                let text = format!("configuration, scripts and slice fit; the slice is {}", marker.state.as_str());
-                found.push(advice(Severity::Ok, &table.name, text, None));
-                found.extend(self.data_advice(&prepared).unwrap_or_else(|error| {
-                    vec![advice(Severity::Warning, &table.name, error.to_string(), error.what_to_do())]
-                }));
-            }
-            Err(error) => found.push(advice(severity, &table.name, error.to_string(), error.what_to_do())),
+    let stamps = [table.metadata_modified_on_column.as_str()];
+    let ids = [table.metadata_id_column.as_str()];
+    let keys = [table.key_column.as_str()];
+    let wanted = [(&table.source, &keys), (&table.metadata, &stamps), (&table.metadata, &ids)];
+    for (name, [column]) in wanted {
+        if has_index(engine.db, name, column) == Ok(false) {
+            let text = format!("no index of {name} begins with {column}, so every batch reads the whole table");
+            let schema = engine.db.schema_of(&name.db);
+            let todo =
+                format!("CREATE INDEX {schema}.\"IX_{}_{column}\" ON \"{}\" (\"{column}\")", name.table, name.table);
+            found.push(advice(Severity::Warning, &table.name, text, Some(&todo)));
         }
-        let stamps = [table.metadata_modified_on_column.as_str()];
-        let ids = [table.metadata_id_column.as_str()];
-        let keys = [table.key_column.as_str()];
-        let wanted = [(&table.source, &keys), (&table.metadata, &stamps), (&table.metadata, &ids)];
-        for (name, [column]) in wanted {
-            if self.has_index(name, column) == Ok(false) {
-                let text = format!("no index of {name} begins with {column}, so every batch reads the whole table");
-                let schema = self.schema_of(&name.db);
-                let todo = format!(
-                    "CREATE INDEX {schema}.\"IX_{}_{column}\" ON \"{}\" (\"{column}\")",
-                    name.table, name.table
-                );
-                found.push(advice(Severity::Warning, &table.name, text, Some(&todo)));
-            }
-        }
-        found
     }
+    found
+}
 
-    /// Whether an index begins with this column; `Err` where the catalog does not say.
-    fn has_index(&self, table: &crate::model::name::TableName, column: &str) -> std::result::Result<bool, ()> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) AS l
-                   WHERE (SELECT i.name FROM pragma_index_info(l.name, ?2) AS i WHERE i.seqno = 0) = ?3 COLLATE NOCASE)
-                   OR EXISTS (SELECT 1 FROM pragma_table_info(?1, ?2) WHERE pk = 1 AND name = ?3 COLLATE NOCASE)";
-        self.query_one(sql, (&table.table, self.schema_name(&table.db), column)).map_err(drop)
-    }
+/// Whether an index begins with this column; `Err` where the catalog does not say.
+fn has_index(db: &Database, table: &crate::model::name::TableName, column: &str) -> std::result::Result<bool, ()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) AS l
+               WHERE (SELECT i.name FROM pragma_index_info(l.name, ?2) AS i WHERE i.seqno = 0) = ?3 COLLATE NOCASE)
+               OR EXISTS (SELECT 1 FROM pragma_table_info(?1, ?2) WHERE pk = 1 AND name = ?3 COLLATE NOCASE)";
+    db.query_one(sql, (&table.table, db.schema_name(&table.db), column)).map_err(drop)
 }

@@ -6,9 +6,11 @@
 //! [`fit::check_column`], so that nothing that passes here fails there. Of blobs no more is read than that
 //! they are some; of long texts a block at a time.
 
-use super::prepared::Prepared;
-use super::session::{Session, failed, quote};
-use super::types;
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
+use super::template::Placeholders;
+use super::{catalog, large, rowid, types};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_COLUMNS};
@@ -52,10 +54,10 @@ fn misfit(table: &TableName, column: &Column, why: &str, key: Guid) -> Error {
 
 impl ValueCheck {
     /// For a table whose slice is there.
-    pub(super) fn new(session: &Session, config: &TableConfig) -> Result<Self> {
-        let columns = session.table_columns(&config.target)?;
-        let target = session.resolve(&config.target)?;
-        let rowid = session.growing_rowid(&config.target)?;
+    pub(super) fn new(db: &Database, config: &TableConfig) -> Result<Self> {
+        let columns = catalog::table_columns(db, &config.target)?;
+        let target = catalog::resolve(db, &config.target)?;
+        let rowid = growing_rowid(db, &config.target)?;
         let cell = |column: &Column| {
             let name = format!("t.{}", quote(&column.name));
             match column.sql_type {
@@ -77,26 +79,16 @@ impl ValueCheck {
         let last_row = rowid.map(|rowid| format!("SELECT coalesce(max({rowid}), 0) FROM {target}"));
         Ok(Self { sql: format!("SELECT t.{key}, {rows}"), columns, last_row })
     }
-}
-
-impl Session {
-    /// The name of the rowid where a row that is inserted has a greater one than all before it.
-    fn growing_rowid(&self, table: &TableName) -> Result<Option<&'static str>> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1, ?2) WHERE pk > 0)";
-        let names_rows: bool = self.query_one(sql, (&table.table, self.schema_name(&table.db)))?;
-        Ok(if names_rows { None } else { self.rowid_of(table)? })
-    }
 
     /// Where the rows of the batch that is to come will begin.
-    pub(super) fn last_row(&self, prepared: &Prepared) -> Result<i64> {
-        prepared.values.last_row.as_ref().map_or(Ok(0), |sql| self.query_one(sql, []))
+    pub(super) fn last_row(&self, db: &Database) -> Result<i64> {
+        self.last_row.as_ref().map_or(Ok(0), |sql| db.query_one(sql, []))
     }
 
     /// Holds what was copied since against the slice's types.
-    pub(super) fn check_values(&self, prepared: &Prepared, last_row: i64) -> Result<()> {
-        let (check, config) = (&prepared.values, &prepared.config);
+    pub(super) fn check(&self, db: &Database, config: &TableConfig, last_row: i64) -> Result<()> {
         let broken = |error| failed("look at what was copied", error).table(&config.name);
-        let mut statement = self.cached(&check.sql).map_err(broken)?;
+        let mut statement = db.cached(&self.sql).map_err(broken)?;
         let mut rows = statement.query([last_row]).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
             let key = row.get_ref(0).map_err(broken)?;
@@ -106,12 +98,12 @@ impl Session {
             };
             let rowid: Option<i64> = row.get(1).map_err(broken)?;
             let mut at = 2;
-            for column in &check.columns {
+            for column in &self.columns {
                 let value = row.get_ref(at).map_err(broken)?;
                 let fits = if column.sql_type.is_large() {
                     at += 1;
                     let text = row.get_ref(at).map_err(broken)?;
-                    self.check_large(config, column, (value, text), rowid)
+                    check_large(db, config, column, (value, text), rowid)
                 } else {
                     check_cell(column, value)
                 };
@@ -122,42 +114,16 @@ impl Session {
         Ok(())
     }
 
-    /// A value without bound, of which its storage is known, and itself if it is a text that is not long.
-    fn check_large(
-        &self,
-        config: &TableConfig,
-        column: &Column,
-        (storage, text): (ValueRef<'_>, ValueRef<'_>),
-        rowid: Option<i64>,
-    ) -> Result<(), String> {
-        let due = if column.sql_type.is_large_binary() { "blob" } else { "text" };
-        match storage.as_str().unwrap_or("?") {
-            "null" => fit::check_column(column, &Cell::Null),
-            found if found != due => Err(format!("a value of SQLite's type {found} is no {}", column.sql_type)),
-            "text" => match (text, rowid) {
-                (ValueRef::Null, Some(rowid)) => self.check_long_text(config, column, rowid),
-                // Where single values cannot be opened, one of them was held in memory to be copied, too.
-                (ValueRef::Null, None) => Ok(()),
-                (text, _) => check_cell(column, text),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn check_long_text(&self, config: &TableConfig, column: &Column, rowid: i64) -> Result<(), String> {
-        let opened = self.open_blob(&config.target, &column.name, rowid, true);
-        match opened.map(|mut text| is_utf8(&mut text)) {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(format!("a text that is no UTF-8 is no {}", column.sql_type)),
-            Ok(Err(error)) => Err(format!("it cannot be read: {error}")),
-            Err(error) => Err(format!("it cannot be read: {error}")),
-        }
-    }
-
     /// What SQLite says of a NULL that the slice does not take names a column, and no row. Gives the error
     /// that does, if that was it.
-    pub(super) fn explain(&self, prepared: &Prepared, error: Error) -> Error {
-        let required = prepared.values.columns.iter().filter(|column| !column.nullable);
+    pub(super) fn explain(
+        &self,
+        db: &Database,
+        placeholders: &Placeholders,
+        config: &TableConfig,
+        error: Error,
+    ) -> Error {
+        let required = self.columns.iter().filter(|column| !column.nullable);
         let required = required.filter(|column| !DELTA_COLUMNS.iter().any(|(delta, _, _)| column.name == *delta));
         for column in required {
             let name = quote(&column.name);
@@ -165,13 +131,52 @@ impl Session {
                 "SELECT b.stream_id FROM temp.\"#Batch\" AS b CROSS JOIN {{SourceTable}} AS s
                      ON s.{{PlaceColumn}} = b.Place WHERE s.{name} IS NULL ORDER BY b.Seq LIMIT 1"
             );
-            let found = prepared.placeholders.fill("explain", &find);
-            let found = found.and_then(|sql| self.query_optional(&sql, [], |row| row.get::<_, Guid>(0)));
+            let found = placeholders.fill("explain", &find);
+            let found = found.and_then(|sql| db.query_optional(&sql, [], |row| row.get::<_, Guid>(0)));
             if let Ok(Some(key)) = found {
-                return misfit(&prepared.config.name, column, "NULL in a column that does not take it", key);
+                return misfit(&config.name, column, "NULL in a column that does not take it", key);
             }
         }
         error
+    }
+}
+
+/// The name of the rowid where a row that is inserted has a greater one than all before it.
+fn growing_rowid(db: &Database, table: &TableName) -> Result<Option<&'static str>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1, ?2) WHERE pk > 0)";
+    let names_rows: bool = db.query_one(sql, (&table.table, db.schema_name(&table.db)))?;
+    Ok(if names_rows { None } else { rowid::rowid_of(db, table)? })
+}
+
+/// A value without bound, of which its storage is known, and itself if it is a text that is not long.
+fn check_large(
+    db: &Database,
+    config: &TableConfig,
+    column: &Column,
+    (storage, text): (ValueRef<'_>, ValueRef<'_>),
+    rowid: Option<i64>,
+) -> Result<(), String> {
+    let due = if column.sql_type.is_large_binary() { "blob" } else { "text" };
+    match storage.as_str().unwrap_or("?") {
+        "null" => fit::check_column(column, &Cell::Null),
+        found if found != due => Err(format!("a value of SQLite's type {found} is no {}", column.sql_type)),
+        "text" => match (text, rowid) {
+            (ValueRef::Null, Some(rowid)) => check_long_text(db, config, column, rowid),
+            // Where single values cannot be opened, one of them was held in memory to be copied, too.
+            (ValueRef::Null, None) => Ok(()),
+            (text, _) => check_cell(column, text),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn check_long_text(db: &Database, config: &TableConfig, column: &Column, rowid: i64) -> Result<(), String> {
+    let opened = large::open_blob(db, &config.target, &column.name, rowid, true);
+    match opened.map(|mut text| is_utf8(&mut text)) {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(format!("a text that is no UTF-8 is no {}", column.sql_type)),
+        Ok(Err(error)) => Err(format!("it cannot be read: {error}")),
+        Err(error) => Err(format!("it cannot be read: {error}")),
     }
 }
 

@@ -4,10 +4,12 @@
 //! of the target's triggers too (<https://www.sqlite.org/lang_createtrigger.html>). Where there are none, `OR ABORT` outweighs
 //! what a constraint of the table says itself (ON CONFLICT REPLACE or IGNORE), so that no other row goes in silence.
 
-use super::sandbox::copy_all;
-use super::session::{Session, failed, quote};
+use super::database::Database;
+use super::errors::failed;
+use super::large::{self, copy_all};
+use super::sql::quote;
 use super::standing::prepare;
-use super::types;
+use super::{ledger, rowid, types};
 use crate::backend::fit::is_run_column;
 use crate::backend::obstacles::ignored;
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
@@ -47,7 +49,7 @@ pub(super) struct InTheWay {
 
 /// See the module's text.
 pub(super) struct RowWriter<'c> {
-    session: &'c Session,
+    db: &'c Database,
     spec: &'c TargetSpec,
     has_marks: bool,
     /// Whether large values are written in pieces; else each is held whole.
@@ -62,19 +64,19 @@ pub(super) struct RowWriter<'c> {
 }
 
 impl<'c> RowWriter<'c> {
-    pub(super) fn new(session: &'c Session, spec: &'c TargetSpec, fit: &TargetFit, has_triggers: bool) -> Result<Self> {
+    pub(super) fn new(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit, has_triggers: bool) -> Result<Self> {
         let is_written = |column: &&Column| !is_run_column(&column.name) && !fit.skipped.contains(&column.name);
         let all = spec.columns.iter().enumerate();
         let carried: Vec<(usize, &Column)> = all.filter(|(_, column)| is_written(column)).collect();
         let names = names(&carried, fit.has_marks);
         let or = if has_triggers { "" } else { "OR ABORT" };
-        let update = update_sql(session, spec, &names, or).map(|sql| prepare(session, &sql)).transpose()?;
+        let update = update_sql(db, spec, &names, or).map(|sql| prepare(db, &sql)).transpose()?;
         Ok(Self {
-            session,
+            db,
             spec,
             has_marks: fit.has_marks,
             in_pieces: fit.needs_whole.is_none(),
-            insert: prepare(session, &insert_sql(session, spec, &names, or))?,
+            insert: prepare(db, &insert_sql(db, spec, &names, or))?,
             update,
             carried,
             bytes: 0,
@@ -108,20 +110,20 @@ impl<'c> RowWriter<'c> {
 
     fn fill(&self, coming: &Coming<'_>, at: usize, column: &Column, bytes: u64) -> Result<()> {
         let target = &self.spec.target;
-        let Some(row_id) = self.session.row_id(target, (&self.spec.key_column, coming.key))? else {
+        let Some(row_id) = rowid::row_id(self.db, target, (&self.spec.key_column, coming.key))? else {
             return Err(Error::internal("a row that was just written in pieces has no rowid"));
         };
         if is_text(column) {
             let name = quote(&column.name);
             let sql = format!(
                 "UPDATE {} SET {name} = CAST({name} AS TEXT) WHERE {} = ?1",
-                self.session.quoted(target),
+                self.db.quoted(target),
                 quote(&self.spec.key_column)
             );
-            self.session.execute(&sql, [coming.key])?;
+            self.db.execute(&sql, [coming.key])?;
         }
         let mut from = coming.rows.large(coming.row, at)?;
-        self.session.fill_blob(target, &column.name, row_id, bytes, &mut from)
+        large::fill_blob(self.db, target, &column.name, row_id, bytes, &mut from)
     }
 
     /// What SQLite says of a unique constraint does not name the row that stands: so it is asked which one it would
@@ -130,25 +132,25 @@ impl<'c> RowWriter<'c> {
         let Some(index) = unique_of(&error) else { return Err(failed("write a row", error)) };
         let (names, or) = (names(&self.carried, self.has_marks), "OR REPLACE");
         let sql = match coming.stands {
-            true => update_sql(self.session, self.spec, &names, or),
-            false => Some(insert_sql(self.session, self.spec, &names, or)),
+            true => update_sql(self.db, self.spec, &names, or),
+            false => Some(insert_sql(self.db, self.spec, &names, or)),
         };
         let Some(sql) = sql else { return Err(failed("write a row", error)) };
-        let (target, key) = (self.session.quoted(&self.spec.target), quote(&self.spec.key_column));
+        let (target, key) = (self.db.quoted(&self.spec.target), quote(&self.spec.key_column));
         let broken = |error| failed("look for the row that is in the way", error);
         let begin = PROBE.replace("{Target}", &target).replace("{Key}", &key);
-        self.session.execute_batch(&begin).map_err(broken)?;
+        self.db.execute_batch(&begin).map_err(broken)?;
         let found = self.probe(&sql, coming);
-        self.session.execute_batch(PROBE_END).map_err(broken)?;
+        self.db.execute_batch(PROBE_END).map_err(broken)?;
         found.ok().flatten().map(|key| InTheWay { key, index }).ok_or_else(|| failed("write a row", error))
     }
 
     fn probe(&self, sql: &str, coming: &Coming<'_>) -> Result<Option<Guid>> {
-        let mut statement = prepare(self.session, sql)?;
+        let mut statement = prepare(self.db, sql)?;
         bind(&mut statement, &self.carried, (self.has_marks, self.in_pieces), coming)?;
         statement.raw_execute().map_err(|error| failed("look for the row that is in the way", error))?;
         drop(statement);
-        self.session.query_one("SELECT min(key) FROM temp.replay_gone", [])
+        self.db.query_one("SELECT min(key) FROM temp.replay_gone", [])
     }
 }
 
@@ -158,21 +160,31 @@ fn names(carried: &[(usize, &Column)], has_marks: bool) -> Vec<String> {
     own.chain(run.iter().copied()).map(str::to_owned).collect()
 }
 
+/// Removes a row with its mark. Returns how many there were.
+pub(super) fn remove_row(db: &Database, spec: &TargetSpec, key: Guid) -> Result<u64> {
+    let delete = format!("DELETE FROM {} WHERE {} = ?1", db.quoted(&spec.target), quote(&spec.key_column));
+    let forget =
+        ledger::in_schema(db, spec, "DELETE FROM {Schema}.BlobDeltaReplayRow WHERE TableName = ?1 AND stream_id = ?2");
+    db.execute(&forget, (spec.here(), key))?;
+    db.parked.borrow_mut().forget(key);
+    db.execute(&delete, [key])
+}
+
 /// The parameters of both statements are the columns by their place.
-fn insert_sql(session: &Session, spec: &TargetSpec, names: &[String], or: &str) -> String {
+fn insert_sql(db: &Database, spec: &TargetSpec, names: &[String], or: &str) -> String {
     let marks: Vec<String> = (1..=names.len()).map(|nth| format!("?{nth}")).collect();
     let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
-    let target = session.quoted(&spec.target);
+    let target = db.quoted(&spec.target);
     format!("INSERT {or} INTO {target} ({}) VALUES ({})", names.join(", "), marks.join(", "))
 }
 
-fn update_sql(session: &Session, spec: &TargetSpec, names: &[String], or: &str) -> Option<String> {
+fn update_sql(db: &Database, spec: &TargetSpec, names: &[String], or: &str) -> Option<String> {
     let numbered = || names.iter().enumerate().map(|(nth, name)| (nth + 1, name));
     let is_key = |name: &str| name.eq_ignore_ascii_case(&spec.key_column);
     let (key, _) = numbered().find(|(_, name)| is_key(name))?;
     let set = |(nth, name): (usize, &String)| format!("{} = ?{nth}", quote(name));
     let sets: Vec<String> = numbered().filter(|(_, name)| !is_key(name)).map(set).collect();
-    let (target, column) = (session.quoted(&spec.target), quote(&spec.key_column));
+    let (target, column) = (db.quoted(&spec.target), quote(&spec.key_column));
     let sql = format!("UPDATE {or} {target} SET {} WHERE {column} = ?{key}", sets.join(", "));
     (!sets.is_empty()).then_some(sql)
 }

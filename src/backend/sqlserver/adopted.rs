@@ -1,12 +1,11 @@
 //! What a job database knows of a chain, and what it takes over of one that it published before it was
 //! restored from a backup.
 
-use super::apply::{Nothing, latest};
 use super::client::Client;
-use super::jobs::text_at;
-use super::session::Session;
-use super::staging::{Carried, STAGE};
-use super::values::Fields;
+use super::database::Database;
+use super::deployed;
+use super::staging::{Carried, Nothing, STAGE, latest};
+use super::values::{Fields, text_at};
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -15,74 +14,72 @@ use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::version::Version;
 
-impl Session {
-    pub(super) fn read_chain(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-        let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name, b.Scope
-            FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
-        let all = self.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
-            let record = ChainRecord {
-                run_id: fields.must(0, Fields::guid)?,
-                run_started_at: fields.must(1, Fields::time)?,
-                root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
-                previous_root_sha256: fields.text(3)?.map(Sha256::parse).transpose()?,
-                name: text_at(fields, 4)?,
-            };
-            Ok((text_at(fields, 5)?, record))
-        })?;
-        let scope = scope.to_string();
-        Ok(all.into_iter().filter(|(of, _)| *of == scope).map(|(_, record)| record).collect())
-    }
+pub(super) fn read_chain(db: &mut Database, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
+    let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name, b.Scope
+        FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
+    let all = db.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
+        let record = ChainRecord {
+            run_id: fields.must(0, Fields::guid)?,
+            run_started_at: fields.must(1, Fields::time)?,
+            root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+            previous_root_sha256: fields.text(3)?.map(Sha256::parse).transpose()?,
+            name: text_at(fields, 4)?,
+        };
+        Ok((text_at(fields, 5)?, record))
+    })?;
+    let scope = scope.to_string();
+    Ok(all.into_iter().filter(|(of, _)| *of == scope).map(|(_, record)| record).collect())
+}
 
-    pub(super) fn adopt_all(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
-        self.check_script("09_BlobDeltaJobs_Servers.sql")?;
-        let Some(last) = bundles.last() else { return Ok(()) };
-        for one in bundles {
-            let inputs = || {
-                vec![
-                    ("TableName", table.into()),
-                    ("Scope", scope.to_string().into()),
-                    ("RunId", one.run_id.into()),
-                    ("RunType", (&one.run_type).into()),
-                    ("RequestedBy", (&one.requested_by).into()),
-                    ("RunStartedAt", one.run_started_at.into()),
-                    ("BusinessUnitId", one.business_unit.into()),
-                    ("PackNumber", one.pack_number.into()),
-                    ("RootSha256", one.root_sha256.to_string().into()),
-                    ("PreviousRootSha256", one.previous_root_sha256.map(|root| root.to_string()).into()),
-                    ("Name", (&one.name).into()),
-                    ("Folder", (&one.folder).into()),
-                    ("Watermark", last.watermark.into()),
-                ]
-            };
-            self.disk().before_commit("take bundles over")?;
-            let adopt =
-                |client: &mut Client| client.call("take a bundle over", "dbo.usp_BlobDelta_AdoptBundle", inputs(), &[]);
-            self.client.unit(adopt)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn keep_adopted(
-        &mut self,
-        table: &TableName,
-        scope: Scope,
-        handed: Handed,
-        keys: &[(Guid, Version)],
-    ) -> Result<()> {
-        self.check_script("09_BlobDeltaJobs_Servers.sql")?;
-        let staged = latest(keys.iter().copied(), None);
-        let carried = Carried { columns: Vec::new() };
-        self.client.transact("take keys over", |client: &mut Client| {
-            client.batch("make the staging table", &carried.create())?;
-            carried.load(client, &Nothing, &staged)?;
-            let inputs = vec![
+pub(super) fn adopt_all(db: &mut Database, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
+    deployed::check_script(db, "09_BlobDeltaJobs_Servers.sql")?;
+    let Some(last) = bundles.last() else { return Ok(()) };
+    for one in bundles {
+        let inputs = || {
+            vec![
                 ("TableName", table.into()),
                 ("Scope", scope.to_string().into()),
-                ("HasLeft", (handed == Handed::Left).into()),
-                ("IsWhole", (handed == Handed::Whole).into()),
-            ];
-            client.call("take keys over", "dbo.usp_BlobDelta_AdoptKeys", inputs, &[])?;
-            client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))
-        })
+                ("RunId", one.run_id.into()),
+                ("RunType", (&one.run_type).into()),
+                ("RequestedBy", (&one.requested_by).into()),
+                ("RunStartedAt", one.run_started_at.into()),
+                ("BusinessUnitId", one.business_unit.into()),
+                ("PackNumber", one.pack_number.into()),
+                ("RootSha256", one.root_sha256.to_string().into()),
+                ("PreviousRootSha256", one.previous_root_sha256.map(|root| root.to_string()).into()),
+                ("Name", (&one.name).into()),
+                ("Folder", (&one.folder).into()),
+                ("Watermark", last.watermark.into()),
+            ]
+        };
+        db.disk().before_commit("take bundles over")?;
+        let adopt =
+            |client: &mut Client| client.call("take a bundle over", "dbo.usp_BlobDelta_AdoptBundle", inputs(), &[]);
+        db.client.unit(adopt)?;
     }
+    Ok(())
+}
+
+pub(super) fn keep_adopted(
+    db: &mut Database,
+    table: &TableName,
+    scope: Scope,
+    handed: Handed,
+    keys: &[(Guid, Version)],
+) -> Result<()> {
+    deployed::check_script(db, "09_BlobDeltaJobs_Servers.sql")?;
+    let staged = latest(keys.iter().copied(), None);
+    let carried = Carried { columns: Vec::new() };
+    db.client.transact("take keys over", |client: &mut Client| {
+        client.batch("make the staging table", &carried.create())?;
+        carried.load(client, &Nothing, &staged)?;
+        let inputs = vec![
+            ("TableName", table.into()),
+            ("Scope", scope.to_string().into()),
+            ("HasLeft", (handed == Handed::Left).into()),
+            ("IsWhole", (handed == Handed::Whole).into()),
+        ];
+        client.call("take keys over", "dbo.usp_BlobDelta_AdoptKeys", inputs, &[])?;
+        client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))
+    })
 }

@@ -7,7 +7,7 @@
 
 use super::client::Client;
 use super::sql::{Sql, filled, quote};
-use super::staging::{Carried, STAGE, Staged};
+use super::staging::{Carried, Nothing, STAGE, latest};
 use super::standing::{is_part, standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
 use super::values::{Fields, is_text, made_variant};
@@ -24,8 +24,7 @@ use crate::model::sqltype::SqlType;
 use crate::model::variant::Variant;
 use crate::model::version::Version;
 use std::borrow::Cow;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
 const REPLACED: &str = include_str!("../../../sql/sqlserver/replay_replaced.sql");
@@ -277,40 +276,6 @@ fn filled_for(
     filled(sql, &values)
 }
 
-/// Keys and tombstones have no values.
-pub(super) struct Nothing;
-
-impl RowSource for Nothing {
-    fn rows(&self) -> usize {
-        0
-    }
-
-    fn cell(&self, _: usize, _: usize) -> Result<Cell<'_>> {
-        Err(Error::internal("a tombstone has no values"))
-    }
-}
-
-/// Of each key the version that wins; the first of equals. In the order of the rows.
-pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: Option<DeletionReason>) -> Vec<Staged> {
-    let mut staged: Vec<Staged> = Vec::new();
-    let mut places: HashMap<Guid, usize> = HashMap::new();
-    for (row, (key, version)) in all.enumerate() {
-        let coming = Staged { row, key, version: Version { tombstone, ..version } };
-        match places.entry(key) {
-            Entry::Vacant(place) => {
-                place.insert(staged.len());
-                staged.push(coming);
-            }
-            Entry::Occupied(place) if coming.version > staged[*place.get()].version => {
-                staged[*place.get()] = coming;
-            }
-            Entry::Occupied(_) => {}
-        }
-    }
-    staged.sort_unstable_by_key(|staged| staged.row);
-    staged
-}
-
 fn count(row: Option<tiberius::Row>) -> Result<u64> {
     let row = row.ok_or_else(|| Error::internal("the server did not say how many rows it changed"))?;
     let rows = Fields::of(&row).must(0, Fields::number)?;
@@ -405,24 +370,4 @@ fn lost_characters(target: &str, key: &str, carried: &Carried, found: &[Column],
              INNER JOIN {STAGE} AS s ON t.{key} = s.k) AS f WHERE f.nth IS NOT NULL"
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::time::Timestamp;
-
-    #[test]
-    fn of_two_rows_of_one_key_the_later_version_is_staged() {
-        let version = |ticks| Version {
-            modified_on: Timestamp::from_ticks(ticks),
-            tombstone: None,
-            run_started_at: Timestamp::MIN,
-            run_id: Guid::from_bytes([0; 16]),
-        };
-        let key = |nth| Guid::from_bytes([nth; 16]);
-        let all = [(key(1), version(5)), (key(2), version(1)), (key(1), version(7)), (key(2), version(1))];
-        let rows: Vec<usize> = latest(all.into_iter(), None).iter().map(|staged| staged.row).collect();
-        assert_eq!(rows, [1, 2]);
-    }
 }

@@ -1,10 +1,10 @@
 //! `BlobDeltaTableConfig` on a server.
 
 use super::catalog;
-use super::jobs::number_at;
-use super::session::Session;
+use super::database::Database;
+use super::engine::Engine;
 use super::sql::{Sql, Value};
-use super::values::Fields;
+use super::values::{Fields, number_at};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
 use crate::model::name::TableName;
@@ -47,98 +47,96 @@ const COLUMNS: [&str; 33] = [
     "AcceptedStandingPercent",
 ];
 
-impl Session {
-    pub(super) fn configured_tables(&mut self) -> Result<Vec<TableConfig>> {
-        self.read_configs(Sql::new(" ORDER BY TableName"))
-    }
+pub(super) fn configured_tables(db: &mut Database) -> Result<Vec<TableConfig>> {
+    read_configs(db, Sql::new(" ORDER BY TableName"))
+}
 
-    /// One of them, read now.
-    pub(super) fn configured_table(&mut self, table: &TableName) -> Result<Option<TableConfig>> {
-        // As the procedures' door: one that is spelled so, or else in another case.
-        let sql = Sql::new(" WHERE LOWER(TableName) = LOWER(").bind(table).then(")");
-        let mut found = self.read_configs(sql)?;
-        let spelled = found.iter().position(|config| config.name.to_string() == table.to_string());
-        Ok(if found.is_empty() { None } else { Some(found.swap_remove(spelled.unwrap_or(0))) })
-    }
+/// One of them, read now.
+pub(super) fn configured_table(db: &mut Database, table: &TableName) -> Result<Option<TableConfig>> {
+    // As the procedures' door: one that is spelled so, or else in another case.
+    let sql = Sql::new(" WHERE LOWER(TableName) = LOWER(").bind(table).then(")");
+    let mut found = read_configs(db, sql)?;
+    let spelled = found.iter().position(|config| config.name.to_string() == table.to_string());
+    Ok(if found.is_empty() { None } else { Some(found.swap_remove(spelled.unwrap_or(0))) })
+}
 
-    /// `rest` is what follows the name of the table.
-    fn read_configs(&mut self, rest: Sql<'_>) -> Result<Vec<TableConfig>> {
-        let text = format!("SELECT {} FROM dbo.BlobDeltaTableConfig{}", COLUMNS.join(", "), rest.text);
-        let sql = Sql { text, values: rest.values };
-        let rows = self.client.unit(|client| client.rows("read the configuration", sql.clone()))?;
-        rows.iter().map(|row| read(&Fields::of(row))).collect()
-    }
+/// `rest` is what follows the name of the table.
+fn read_configs(db: &mut Database, rest: Sql<'_>) -> Result<Vec<TableConfig>> {
+    let text = format!("SELECT {} FROM dbo.BlobDeltaTableConfig{}", COLUMNS.join(", "), rest.text);
+    let sql = Sql { text, values: rest.values };
+    let rows = db.client.unit(|client| client.rows("read the configuration", sql.clone()))?;
+    rows.iter().map(|row| read(&Fields::of(row))).collect()
+}
 
-    /// The configuration of a table, read again only after it was written by this session.
-    pub(super) fn config(&mut self, table: &TableName) -> Result<TableConfig> {
-        if let Some(known) = self.known.get(table) {
-            return Ok(known.clone());
+/// The configuration of a table, read again only after it was written by this session.
+pub(super) fn config(engine: &mut Engine<'_>, table: &TableName) -> Result<TableConfig> {
+    if let Some(known) = engine.state.known.configs.get(table) {
+        return Ok(known.clone());
+    }
+    let config = configured_table(engine.db, table)?
+        .ok_or_else(|| Error::config("this table is not configured").table(table))?;
+    engine.state.known.configs.insert(table.clone(), config.clone());
+    Ok(config)
+}
+
+/// Writes the row and has the server hold it against its catalog; leaves nothing if the
+/// catalog refuses it.
+pub(super) fn write_config(engine: &mut Engine<'_>, table: &TableConfig) -> Result<()> {
+    engine.state.known.configs.remove(&table.name);
+    let doing = "save the configuration of a table";
+    let written = engine.db.client.transact(doing, |client| {
+        if client.execute(doing, update(table))? == 0 {
+            client.execute(doing, insert(table))?;
         }
-        let config =
-            self.configured_table(table)?.ok_or_else(|| Error::config("this table is not configured").table(table))?;
-        self.known.insert(table.clone(), config.clone());
-        Ok(config)
-    }
+        let mark = Sql::new("INSERT INTO dbo.BlobDeltaHighWatermark (TableName) SELECT ")
+            .bind(&table.name)
+            .then(" WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = ")
+            .bind(&table.name)
+            .then(")");
+        client.execute(doing, mark)?;
+        let inputs = vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
+        client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs, &[]).map(drop)
+    });
+    written.map_err(|error| {
+        let named = if error.kind() == Kind::Config { check_names(engine.db, table).err() } else { None };
+        named.unwrap_or(error).table(&table.name)
+    })
+}
 
-    /// Writes the row and has the server hold it against its catalog; leaves nothing if the
-    /// catalog refuses it.
-    pub(super) fn write_config(&mut self, table: &TableConfig) -> Result<()> {
-        self.known.remove(&table.name);
-        let doing = "save the configuration of a table";
-        let written = self.client.transact(doing, |client| {
-            if client.execute(doing, update(table))? == 0 {
-                client.execute(doing, insert(table))?;
-            }
-            let mark = Sql::new("INSERT INTO dbo.BlobDeltaHighWatermark (TableName) SELECT ")
-                .bind(&table.name)
-                .then(" WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = ")
-                .bind(&table.name)
-                .then(")");
-            client.execute(doing, mark)?;
-            let inputs = vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
-            client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs, &[]).map(drop)
-        });
-        written.map_err(|error| {
-            let named = if error.kind() == Kind::Config { self.check_names(table).err() } else { None };
-            named.unwrap_or(error).table(&table.name)
-        })
+/// Says which columns a table has, where the configuration names one that is not there.
+fn check_names(db: &mut Database, table: &TableConfig) -> Result<()> {
+    let named = [
+        (&table.source, "KeyColumn", Some(&table.key_column)),
+        (&table.source, "PathColumn", table.path_column.as_ref()),
+        (&table.source, "ParentPathColumn", table.parent_path_column.as_ref()),
+        (&table.metadata, "MetadataIdColumn", Some(&table.metadata_id_column)),
+        (&table.metadata, "MetadataModifiedOnCol", Some(&table.metadata_modified_on_column)),
+        (&table.metadata, "MetadataBusinessUnitCol", table.metadata_business_unit_column.as_ref()),
+    ];
+    for (place, setting, column) in named {
+        let (Some(column), Ok(columns)) = (column, catalog::columns(&mut db.client, place)) else { continue };
+        if !columns.iter().any(|found| found.name.eq_ignore_ascii_case(column)) {
+            let names: Vec<&str> = columns.iter().map(|found| found.name.as_str()).collect();
+            return Err(Error::config(format!("{setting} names the column {column}, which {place} does not have"))
+                .hint(format!("the table has: {}", names.join(", "))));
+        }
     }
+    Ok(())
+}
 
-    /// Says which columns a table has, where the configuration names one that is not there.
-    fn check_names(&mut self, table: &TableConfig) -> Result<()> {
-        let named = [
-            (&table.source, "KeyColumn", Some(&table.key_column)),
-            (&table.source, "PathColumn", table.path_column.as_ref()),
-            (&table.source, "ParentPathColumn", table.parent_path_column.as_ref()),
-            (&table.metadata, "MetadataIdColumn", Some(&table.metadata_id_column)),
-            (&table.metadata, "MetadataModifiedOnCol", Some(&table.metadata_modified_on_column)),
-            (&table.metadata, "MetadataBusinessUnitCol", table.metadata_business_unit_column.as_ref()),
-        ];
-        for (place, setting, column) in named {
-            let (Some(column), Ok(columns)) = (column, catalog::columns(&mut self.client, place)) else { continue };
-            if !columns.iter().any(|found| found.name.eq_ignore_ascii_case(column)) {
-                let names: Vec<&str> = columns.iter().map(|found| found.name.as_str()).collect();
-                return Err(Error::config(format!("{setting} names the column {column}, which {place} does not have"))
-                    .hint(format!("the table has: {}", names.join(", "))));
-            }
+/// Takes back what [`write_config`] wrote.
+pub(super) fn restore_config(engine: &mut Engine<'_>, name: &TableName, before: Option<&TableConfig>) -> Result<()> {
+    if let Some(before) = before {
+        return write_config(engine, before);
+    }
+    engine.state.known.configs.remove(name);
+    engine.db.client.transact("take back a configuration", |client| {
+        for table in ["BlobDeltaTableConfig", "BlobDeltaHighWatermark"] {
+            let sql = Sql::new(format!("DELETE FROM dbo.{table} WHERE TableName = ")).bind(name);
+            client.execute("take back a configuration", sql)?;
         }
         Ok(())
-    }
-
-    /// Takes back what [`Session::write_config`] wrote.
-    pub(super) fn restore_config(&mut self, name: &TableName, before: Option<&TableConfig>) -> Result<()> {
-        if let Some(before) = before {
-            return self.write_config(before);
-        }
-        self.known.remove(name);
-        self.client.transact("take back a configuration", |client| {
-            for table in ["BlobDeltaTableConfig", "BlobDeltaHighWatermark"] {
-                let sql = Sql::new(format!("DELETE FROM dbo.{table} WHERE TableName = ")).bind(name);
-                client.execute("take back a configuration", sql)?;
-            }
-            Ok(())
-        })
-    }
+    })
 }
 
 fn update(table: &TableConfig) -> Sql<'_> {

@@ -1,15 +1,16 @@
 //! [`Extract`] on a server: each method is one stored procedure.
 
 use super::client::Client;
-use super::jobs::{destination_inputs, number_at, table_at, text_at};
-use super::session::Session;
+use super::database::Database;
+use super::engine::Engine;
+use super::marker::placed;
+use super::runs::destination_inputs;
 use super::sql::{Sql, Value};
-use super::values::Fields;
+use super::values::{Fields, number_at};
 use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Result};
-use crate::model::clock::ServerTime;
-use crate::model::destination::{BundleForm, Destination, Seal};
+use crate::model::destination::Destination;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
@@ -26,7 +27,7 @@ const MESSAGE_CHARS: usize = 4000;
 
 type Inputs<'a> = Vec<(&'static str, Value<'a>)>;
 
-impl Extract for Session {
+impl Extract for Engine<'_> {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
         // As start_table does.
         self.source_columns(table).map_err(|error| error.table(&table.name))?;
@@ -37,8 +38,8 @@ impl Extract for Session {
         if let Some(from) = request.from {
             sql = sql.then(", @WindowFrom = ").bind(from);
         }
-        let row = self.client.unit(|client| client.row("plan a table", sql.clone()));
-        let row = row.map_err(|error| self.name_script(error).table(&table.name))?;
+        let row = self.db.client.unit(|client| client.row("plan a table", sql.clone()));
+        let row = row.map_err(|error| self.db.name_script(error).table(&table.name))?;
         let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
         let fields = Fields::of(&row);
         Ok(TablePlan {
@@ -55,10 +56,10 @@ impl Extract for Session {
     }
 
     fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
-        self.forget_catalogs();
+        self.state.known.forget_catalogs();
         // Named on this side, so that the call can be repeated when its answer is lost.
         let id = Guid::random();
-        self.unit("start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
+        unit(self.db, "start a run", "dbo.usp_BlobDelta_StartRun", &[], || {
             let mut inputs = vec![
                 ("TableName", request.table.as_ref().into()),
                 ("BatchSize", request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS).into()),
@@ -79,33 +80,36 @@ impl Extract for Session {
     }
 
     fn resume_run(&mut self, id: Guid) -> Result<Run> {
-        self.forget_catalogs();
+        self.state.known.forget_catalogs();
         let output = [("Attempt", "int")];
-        let row = self.unit("resume a run", "dbo.usp_BlobDelta_ResumeRun", &output, || vec![("RunId", id.into())]);
+        let row = unit(self.db, "resume a run", "dbo.usp_BlobDelta_ResumeRun", &output, || vec![("RunId", id.into())]);
         let row = row.and_then(must).map_err(|error| error.run(id))?;
         // Not read back: by now it may be another's.
         let attempt = number_at(&Fields::of(&row), 0)?;
-        self.resumed = Some((id, attempt));
+        self.state.resumed = Some((id, attempt));
         Ok(Run { attempt, ..self.run(id)? })
     }
 
     fn take_over(&mut self, run: Guid) -> Result<()> {
-        self.taken_over = Some(self.run(run)?.id);
+        self.state.taken_over = Some(self.run(run)?.id);
         Ok(())
     }
 
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
         // A column that cannot be carried is told before anything is read. The slice may lack it, so the
         // procedures would not notice.
-        self.columns_of_run(&table.source).map_err(|error| error.run(run.id).table(&table.name))?;
-        let (owner, taken_over) = (self.owner, self.taken_over);
+        self.state
+            .known
+            .columns_of_run(&mut self.db.client, &table.source)
+            .map_err(|error| error.run(run.id).table(&table.name))?;
+        let (owner, taken_over) = (self.state.owner, self.state.taken_over);
         let outputs = [
             ("LeaseEpoch", "bigint"),
             ("QueuedKeys", "bigint"),
             ("IsComplete", "bit"),
             ("TookOver", "uniqueidentifier"),
         ];
-        let started = self.unit("start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
+        let started = unit(self.db, "start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
             vec![
                 ("RunId", run.id.into()),
                 ("TableName", (&table.name).into()),
@@ -115,16 +119,17 @@ impl Extract for Session {
                 ("TakeOver", taken_over.into()),
             ]
         });
-        let started = started.and_then(|row| self.table_run(run, table, &must(row)?));
+        let started = started.and_then(|row| table_run(self.db, run, table, &must(row)?));
         started.map_err(|error| {
-            self.give_back_lease(run.id, &table.name);
+            give_back_lease(self, run.id, &table.name);
             error.run(run.id).table(&table.name)
         })
     }
 
     fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
         let fence = &table_run.fence;
-        let row = self.unit(
+        let row = unit(
+            self.db,
             "queue missing parents",
             "dbo.usp_BlobDelta_QueueMissingParents",
             &[("Waiting", "bigint")],
@@ -137,7 +142,7 @@ impl Extract for Session {
     fn run_batch(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<BatchOutcome> {
         let fence = &table_run.fence;
         let outputs = [("Keys", "bigint"), ("Rows", "bigint")];
-        let row = self.unit("copy a batch", "dbo.usp_BlobDelta_RunBatch", &outputs, || {
+        let row = unit(self.db, "copy a batch", "dbo.usp_BlobDelta_RunBatch", &outputs, || {
             let mut inputs = fenced(fence);
             inputs.push(("Step", i64::from(step.number()).into()));
             inputs.push(("BatchSize", batch_size.into()));
@@ -150,12 +155,17 @@ impl Extract for Session {
 
     fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
         let fence = &table_run.fence;
-        let row =
-            self.unit("complete the slice", "dbo.usp_BlobDelta_FinishTable", &[("Counts", "nvarchar(4000)")], || {
+        let row = unit(
+            self.db,
+            "complete the slice",
+            "dbo.usp_BlobDelta_FinishTable",
+            &[("Counts", "nvarchar(4000)")],
+            || {
                 let mut inputs = fenced(fence);
                 inputs.push(("KeepLease", keep_lease.into()));
                 inputs
-            });
+            },
+        );
         let row = row.and_then(must).map_err(|error| placed(error, fence))?;
         counts_of(Fields::of(&row).must(0, Fields::text)?)
     }
@@ -169,7 +179,7 @@ impl Extract for Session {
         message: &str,
     ) -> Result<()> {
         let message = cut(message);
-        self.unit("log a failure", "dbo.usp_BlobDelta_FailTable", &[], || {
+        unit(self.db, "log a failure", "dbo.usp_BlobDelta_FailTable", &[], || {
             vec![
                 ("RunId", run.id.into()),
                 ("TableName", table.into()),
@@ -184,7 +194,7 @@ impl Extract for Session {
 
     fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
         let message = message.map(cut);
-        self.unit("finish the run", "dbo.usp_BlobDelta_FinishRun", &[], || {
+        unit(self.db, "finish the run", "dbo.usp_BlobDelta_FinishRun", &[], || {
             let mut inputs =
                 vec![("RunId", run.id.into()), ("Status", status.as_str().into()), ("Attempt", run.attempt.into())];
             inputs.extend(message.as_ref().map(|message| ("Message", message.into())));
@@ -194,9 +204,9 @@ impl Extract for Session {
     }
 
     fn take_lease(&mut self, run_id: Guid, table: &TableName, lease_seconds: u32) -> Result<Fence> {
-        let (owner, taken_over) = (self.owner, self.taken_over);
-        let attempt = self.resumed.filter(|(resumed, _)| *resumed == run_id).map(|(_, attempt)| attempt);
-        let row = self.unit("take the lease", "dbo.usp_BlobDelta_TakeLease", &[("LeaseEpoch", "bigint")], || {
+        let (owner, taken_over) = (self.state.owner, self.state.taken_over);
+        let attempt = self.state.resumed.filter(|(resumed, _)| *resumed == run_id).map(|(_, attempt)| attempt);
+        let row = unit(self.db, "take the lease", "dbo.usp_BlobDelta_TakeLease", &[("LeaseEpoch", "bigint")], || {
             vec![
                 ("RunId", run_id.into()),
                 ("TableName", table.into()),
@@ -212,11 +222,11 @@ impl Extract for Session {
 
     fn release_leases(&mut self, fences: &[Fence]) -> Result<()> {
         let release = "dbo.usp_BlobDelta_ReleaseLease";
-        fences.iter().try_for_each(|fence| self.unit("release the lease", release, &[], || fenced(fence)).map(drop))
+        fences.iter().try_for_each(|fence| unit(self.db, "release the lease", release, &[], || fenced(fence)).map(drop))
     }
 
-    fn lease_keeper(&self) -> Result<Box<dyn LeaseKeeper>> {
-        let mut client = self.another(Some(MOST_FOR_A_LEASE))?;
+    fn lease_keeper(&mut self) -> Result<Box<dyn LeaseKeeper>> {
+        let mut client = self.db.another(Some(MOST_FOR_A_LEASE))?;
         // It comes again by itself, and whoever ends waits for it.
         client.wait_for_nobody();
         Ok(Box::new(Keeper { client }))
@@ -242,107 +252,52 @@ impl LeaseKeeper for Keeper {
     }
 }
 
-impl Session {
-    /// One procedure, repeated as a whole where the server or the connection asks for it.
-    fn unit<'a>(
-        &mut self,
-        doing: &str,
-        procedure: &str,
-        outputs: &[(&str, &str)],
-        inputs: impl Fn() -> Inputs<'a>,
-    ) -> Result<Option<Row>> {
-        self.disk().before_commit(doing)?;
-        let done = self.client.unit(|client| client.call(doing, procedure, inputs(), outputs));
-        done.map_err(|error| self.name_script(error))
-    }
+/// One procedure, repeated as a whole where the server or the connection asks for it.
+fn unit<'a>(
+    db: &mut Database,
+    doing: &str,
+    procedure: &str,
+    outputs: &[(&str, &str)],
+    inputs: impl Fn() -> Inputs<'a>,
+) -> Result<Option<Row>> {
+    db.disk().before_commit(doing)?;
+    let done = db.client.unit(|client| client.call(doing, procedure, inputs(), outputs));
+    done.map_err(|error| db.name_script(error))
+}
 
-    /// Releases a lease whose epoch this session was never told. If that fails too, it expires by itself.
-    fn give_back_lease(&mut self, run: Guid, table: &TableName) {
-        if self.client.is_linked() {
-            let inputs = vec![("RunId", run.into()), ("TableName", table.into()), ("OwnerToken", self.owner.into())];
-            drop(self.client.call("give the lease back", "dbo.usp_BlobDelta_ReleaseLease", inputs, &[]));
-        }
-    }
-
-    fn table_run(&mut self, run: &Run, table: &TableConfig, started: &Row) -> Result<TableRun> {
-        let started = Fields::of(started);
-        let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
-        let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
-        let took_over = started.guid(3)?;
-        let sql = Sql::new(
-            "SELECT t.WindowStart, t.WindowEnd, (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue AS q
-                 WHERE q.RunId = t.RunId AND q.TableName = t.TableName AND q.State IS NOT NULL)
-             FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = ",
-        )
-        .bind(run.id)
-        .then(" AND t.TableName = ")
-        .bind(&table.name);
-        let row = must(self.client.unit(|client| client.row("read the window", sql.clone()))?)?;
-        let fields = Fields::of(&row);
-        let (start, end) = (fields.must(0, Fields::time)?, fields.must(1, Fields::time)?);
-        let window = Window { start, end, clock: table.clock };
-        let ended_keys = number_at(&fields, 2)?;
-        Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over })
-    }
-
-    /// Runs; `rest` is what follows the list of columns, `top` what stands before it.
-    pub(super) fn read_runs(&mut self, rest: Sql<'_>, top: &str) -> Result<Vec<Run>> {
-        let sql = Sql {
-            text: format!(
-                "SELECT {top}RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-                     ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt, OutFolder, ShipTo,
-                     SignedBy, EncryptedTo, BundleForm FROM dbo.BlobDeltaRun{}",
-                rest.text
-            ),
-            values: rest.values,
-        };
-        let rows = self.client.unit(|client| client.rows("read the runs", sql.clone()))?;
-        rows.iter().map(|row| read_run(&Fields::of(row))).collect()
+/// Releases a lease whose epoch this session was never told. If that fails too, it expires by itself.
+fn give_back_lease(engine: &mut Engine<'_>, run: Guid, table: &TableName) {
+    if engine.db.client.is_linked() {
+        let inputs =
+            vec![("RunId", run.into()), ("TableName", table.into()), ("OwnerToken", engine.state.owner.into())];
+        drop(engine.db.client.call("give the lease back", "dbo.usp_BlobDelta_ReleaseLease", inputs, &[]));
     }
 }
 
-fn read_run(fields: &Fields<'_>) -> Result<Run> {
-    let status = fields.must(6, Fields::text)?;
-    Ok(Run {
-        id: fields.must(0, Fields::guid)?,
-        run_type: text_at(fields, 1)?,
-        requested_by: text_at(fields, 2)?,
-        started_at: ServerTime { utc: fields.must(3, Fields::time)?, local: fields.must(4, Fields::time)? },
-        completed_at: fields.time(5)?,
-        status: Status::parse(status).ok_or_else(|| Error::internal(format!("a run has the status {status:?}")))?,
-        error: fields.text(7)?.map(str::to_owned),
-        table: if fields.text(8)?.is_some() { Some(table_at(fields, 8)?) } else { None },
-        scope: fields.guid(9)?.into(),
-        batch_size: number_at(fields, 10)?,
-        max_dop: number_at(fields, 11)?,
-        from: fields.time(12)?,
-        attempt: number_at(fields, 13)?,
-        destination: read_destination(fields)?,
-    })
-}
-
-fn read_destination(fields: &Fields<'_>) -> Result<Option<Destination>> {
-    let (Some(out_folder), Some(form)) = (fields.text(14)?, fields.text(18)?) else { return Ok(None) };
-    let form =
-        BundleForm::parse(form).ok_or_else(|| Error::internal(format!("a run has bundles of the form {form:?}")))?;
-    Ok(Some(Destination {
-        out_folder: out_folder.to_owned(),
-        ship_to: fields.text(15)?.map(str::to_owned),
-        form,
-        seal: Seal {
-            signed_by: fields.text(16)?.map(str::to_owned),
-            encrypted_to: Seal::recipients_of(fields.text(17)?),
-        },
-    }))
+fn table_run(db: &mut Database, run: &Run, table: &TableConfig, started: &Row) -> Result<TableRun> {
+    let started = Fields::of(started);
+    let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
+    let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
+    let took_over = started.guid(3)?;
+    let sql = Sql::new(
+        "SELECT t.WindowStart, t.WindowEnd, (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue AS q
+             WHERE q.RunId = t.RunId AND q.TableName = t.TableName AND q.State IS NOT NULL)
+         FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = ",
+    )
+    .bind(run.id)
+    .then(" AND t.TableName = ")
+    .bind(&table.name);
+    let row = must(db.client.unit(|client| client.row("read the window", sql.clone()))?)?;
+    let fields = Fields::of(&row);
+    let (start, end) = (fields.must(0, Fields::time)?, fields.must(1, Fields::time)?);
+    let window = Window { start, end, clock: table.clock };
+    let ended_keys = number_at(&fields, 2)?;
+    Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over })
 }
 
 /// What every write of a table run carries.
 fn fenced<'a>(fence: &Fence) -> Inputs<'a> {
     vec![("RunId", fence.run_id.into()), ("TableName", (&fence.table).into()), ("LeaseEpoch", fence.epoch.into())]
-}
-
-fn placed(error: Error, fence: &Fence) -> Error {
-    error.run(fence.run_id).table(&fence.table)
 }
 
 fn must(row: Option<Row>) -> Result<Row> {

@@ -1,11 +1,11 @@
 //! What the source on a server has.
 
-use super::catalog;
-use super::session::Session;
+use super::database::Database;
 use super::sql::{Sql, filled, quote};
-use super::staging::STAGE;
+use super::staging::{self, STAGE};
 use super::standing::digest;
 use super::values::{Fields, cell_of, of, selected};
+use super::{catalog, config};
 use crate::backend::filter::{Dialect, condition};
 use crate::backend::fit::named;
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
@@ -31,7 +31,14 @@ const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
 const HANDED_TO_UNIT: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u \
                               WHERE u.TableName = @P1 AND u.Scope = @P2 AND u.stream_id = k.k)";
 
-impl Inventory for Session {
+/// Serves `Inventory`.
+pub struct SourceInventory<'a> {
+    pub(super) db: &'a mut Database,
+    /// Column lists of source tables.
+    pub(super) columns: &'a mut HashMap<TableName, Vec<Column>>,
+}
+
+impl Inventory for SourceInventory<'_> {
     fn inventory(
         &mut self,
         table: &TableConfig,
@@ -39,15 +46,15 @@ impl Inventory for Session {
         after: Option<Guid>,
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
-        let path = self.path_type(table)?;
-        let text = self.inventory_sql(table, path.as_ref(), unit, after)?;
+        let path = path_type(self.db, self.columns, table)?;
+        let text = inventory_sql(self.db, table, path.as_ref(), unit, after)?;
         let none = Guid::from_bytes([0; 16]);
         let sql = Sql::new(text).with(i64::from(most)).with(&table.name);
         let mut sql = sql.with(table.excluded_stream_id.unwrap_or(none)).with(Scope::from(unit).to_string());
         for value in [after, unit].into_iter().flatten() {
             sql = sql.with(value);
         }
-        let rows = self.client.unit(|client| client.rows("read the inventory", sql.clone()))?;
+        let rows = self.db.client.unit(|client| client.rows("read the inventory", sql.clone()))?;
         rows.iter().map(|row| inventory_row(&Fields::of(row), path.as_ref())).collect()
     }
 
@@ -60,19 +67,19 @@ impl Inventory for Session {
         if let Scope::BusinessUnit(unit) = scope {
             sql = sql.then(" AND BusinessUnitId = ").bind(unit);
         }
-        let rows = self.client.unit(|client| client.rows("read a watermark", sql.clone()))?;
+        let rows = self.db.client.unit(|client| client.rows("read a watermark", sql.clone()))?;
         let marks = rows.iter().map(|row| Fields::of(row).time(0)).collect::<Result<Vec<_>>>()?;
         Ok(marks.into_iter().flatten().max())
     }
 
     fn has_unit(&mut self, unit: Guid) -> Result<bool> {
-        for table in self.configured_tables()?.into_iter().filter(|table| table.is_active) {
+        for table in config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active) {
             let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
                 continue;
             };
-            let Ok(units) = catalog::resolve(&mut self.client, units) else { continue };
+            let Ok(units) = catalog::resolve(&mut self.db.client, units) else { continue };
             let sql = Sql::new(format!("SELECT COUNT(*) FROM {units} AS u WHERE {} = ", of("u", id))).bind(unit);
-            let row = self.client.unit(|client| client.row("look for a business unit", sql.clone()))?;
+            let row = self.db.client.unit(|client| client.row("look for a business unit", sql.clone()))?;
             if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|count| count > Some(0))) {
                 return Ok(true);
             }
@@ -81,7 +88,7 @@ impl Inventory for Session {
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let text = self.of_tables(REMAINS, table)?;
+        let text = of_tables(self.db, REMAINS, table)?;
         let unit = scope.business_unit();
         let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
         let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
@@ -91,7 +98,7 @@ impl Inventory for Session {
             sql = sql.with(unit);
         }
         let mut found = HashMap::new();
-        self.ask_of_keys("look for rows of the source", keys, sql, |key, fields| {
+        staging::ask_of_keys(self.db, "look for rows of the source", keys, sql, |key, fields| {
             let is_there = fields.must(1, Fields::number)? != 0;
             let (modified_on, is_handed) = (fields.time(2)?, fields.must(3, Fields::number)? != 0);
             let (deleted_on, left_on, told_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
@@ -105,9 +112,9 @@ impl Inventory for Session {
         let (Some(path_column), Some(parent_path)) = (&table.path_column, &table.parent_path_column) else {
             return Ok(Vec::new());
         };
-        let (path, unit) = (self.path_type(table)?, scope.business_unit());
-        let in_scope = self.in_scope(table, unit.map(|_| "@P4"))?;
-        let text = self.of_tables(PARENTS, table)?;
+        let (path, unit) = (path_type(self.db, self.columns, table)?, scope.business_unit());
+        let in_scope = in_scope(self.db, table, unit.map(|_| "@P4"))?;
+        let text = of_tables(self.db, PARENTS, table)?;
         let text = filled(
             &text,
             &[
@@ -124,7 +131,7 @@ impl Inventory for Session {
             sql = sql.with(unit);
         }
         let mut found = Vec::new();
-        self.ask_of_keys("look for parents", keys, sql, |key, fields| {
+        staging::ask_of_keys(self.db, "look for parents", keys, sql, |key, fields| {
             found.push(ParentRow {
                 child: key,
                 key: fields.must(1, Fields::guid)?,
@@ -140,8 +147,8 @@ impl Inventory for Session {
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
-        let sql = Sql::new(self.of_tables(WHOLE, table)?).with(&table.name).with(now);
-        let row = self.client.unit(|client| client.row("count over the whole table", sql.clone()))?;
+        let sql = Sql::new(of_tables(self.db, WHOLE, table)?).with(&table.name).with(now);
+        let row = self.db.client.unit(|client| client.row("count over the whole table", sql.clone()))?;
         let row = row.ok_or_else(|| Error::internal("the server did not count"))?;
         let fields = Fields::of(&row);
         let count = |at| fields.must(at, Fields::number).map(i64::unsigned_abs);
@@ -154,8 +161,8 @@ impl Inventory for Session {
         columns: &[Column],
         keys: &[Guid],
     ) -> Result<Vec<Option<Vec<Option<Sha256>>>>> {
-        let source = catalog::resolve(&mut self.client, &table.source)?;
-        let hint = catalog::read_hint(&mut self.client, &table.source)?;
+        let source = catalog::resolve(&mut self.db.client, &table.source)?;
+        let hint = catalog::read_hint(&mut self.db.client, &table.source)?;
         let hash =
             |column: &Column| format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), {}))", of("t", &column.name));
         let hashes: String = columns.iter().map(hash).collect();
@@ -164,7 +171,7 @@ impl Inventory for Session {
             "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t {hint} ON {key} = s.k ORDER BY s.n"
         ));
         let mut found = HashMap::new();
-        self.ask_of_keys("hash what the source has", keys, sql, |key, fields| {
+        staging::ask_of_keys(self.db, "hash what the source has", keys, sql, |key, fields| {
             let hash = |nth: usize| fields.bytes(1 + nth)?.map(digest).transpose();
             found.insert(key, (0..columns.len()).map(hash).collect::<Result<Vec<_>>>()?);
             Ok(())
@@ -173,82 +180,84 @@ impl Inventory for Session {
     }
 }
 
-impl Session {
-    /// A script with the names of a table and its metadata.
-    fn of_tables(&mut self, text: &str, table: &TableConfig) -> Result<String> {
-        let values = [
-            ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
-            ("MetadataTable", &catalog::resolve(&mut self.client, &table.metadata)?),
-            ("SourceHint", &catalog::read_hint(&mut self.client, &table.source)?.to_owned()),
-            ("KeyColumn", &quote(&table.key_column)),
-            ("MetadataIdColumn", &quote(&table.metadata_id_column)),
-            ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
-        ];
-        Ok(filled(text, &values.map(|(name, value)| (name, value.as_str()))))
-    }
+/// A script with the names of a table and its metadata.
+fn of_tables(db: &mut Database, text: &str, table: &TableConfig) -> Result<String> {
+    let values = [
+        ("SourceTable", &catalog::resolve(&mut db.client, &table.source)?),
+        ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
+        ("SourceHint", &catalog::read_hint(&mut db.client, &table.source)?.to_owned()),
+        ("KeyColumn", &quote(&table.key_column)),
+        ("MetadataIdColumn", &quote(&table.metadata_id_column)),
+        ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+    ];
+    Ok(filled(text, &values.map(|(name, value)| (name, value.as_str()))))
+}
 
-    /// Which rows of the metadata table, AS m, count. The procedures read the filter by themselves; whoever
-    /// reconciles may not call what they call for it.
-    fn filter_condition(&mut self, table: &TableConfig) -> Result<String> {
-        let columns = match &table.metadata_filter {
-            Some(_) => catalog::columns(&mut self.client, &table.metadata)?,
-            None => Vec::new(),
-        };
-        condition(table, &columns, &DIALECT)
-    }
+/// Which rows of the metadata table, AS m, count. The procedures read the filter by themselves; whoever
+/// reconciles may not call what they call for it.
+fn filter_condition(db: &mut Database, table: &TableConfig) -> Result<String> {
+    let columns = match &table.metadata_filter {
+        Some(_) => catalog::columns(&mut db.client, &table.metadata)?,
+        None => Vec::new(),
+    };
+    condition(table, &columns, &DIALECT)
+}
 
-    fn path_type(&mut self, table: &TableConfig) -> Result<Option<Column>> {
-        let Some(path) = &table.path_column else { return Ok(None) };
-        if !self.columns.contains_key(&table.source) {
-            let columns = catalog::columns(&mut self.client, &table.source)?;
-            self.columns.insert(table.source.clone(), columns);
+fn path_type(
+    db: &mut Database,
+    columns: &mut HashMap<TableName, Vec<Column>>,
+    table: &TableConfig,
+) -> Result<Option<Column>> {
+    let Some(path) = &table.path_column else { return Ok(None) };
+    if !columns.contains_key(&table.source) {
+        let found = catalog::columns(&mut db.client, &table.source)?;
+        columns.insert(table.source.clone(), found);
+    }
+    let found = columns.get(&table.source).and_then(|columns| named(columns, path));
+    // One that is not there is the server's to tell.
+    Ok(Some(found.cloned().unwrap_or_else(|| Column::new(path, SqlType::VarBinary(None), true))))
+}
+
+fn inventory_sql(
+    db: &mut Database,
+    table: &TableConfig,
+    path: Option<&Column>,
+    unit: Option<Guid>,
+    after: Option<Guid>,
+) -> Result<String> {
+    let id = of("m", &table.metadata_id_column);
+    let after_text = if after.is_some() { format!("{id} > @P5") } else { format!("{id} IS NOT NULL") };
+    let unit_parameter = if after.is_some() { "@P6" } else { "@P5" };
+    let in_scope = in_scope(db, table, unit.map(|_| unit_parameter))?;
+    let path = path_of(path, "s");
+    let values = [
+        ("SourceTable", &catalog::resolve(&mut db.client, &table.source)?),
+        ("SourceHint", &catalog::read_hint(&mut db.client, &table.source)?.to_owned()),
+        ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
+        ("KeyColumn", &quote(&table.key_column)),
+        ("MetadataIdColumn", &quote(&table.metadata_id_column)),
+        ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+        ("After", &after_text),
+        ("InScope", &in_scope),
+        ("Path", &path),
+    ];
+    Ok(filled(INVENTORY, &values.map(|(name, value)| (name, value.as_str()))))
+}
+
+/// Whether a row of the metadata table, AS m, is in scope; of one business unit, if this parameter names one.
+fn in_scope(db: &mut Database, table: &TableConfig, unit: Option<&str>) -> Result<String> {
+    let mut in_scope = filter_condition(db, table)?;
+    if let (Some(units), Some(unit_id), Some(own)) =
+        (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
+    {
+        let units = catalog::resolve(&mut db.client, units)?;
+        let own = of("m", own);
+        in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
+        if let Some(unit) = unit {
+            in_scope.push_str(&format!(" AND {own} = {unit}"));
         }
-        let found = self.columns.get(&table.source).and_then(|columns| named(columns, path));
-        // One that is not there is the server's to tell.
-        Ok(Some(found.cloned().unwrap_or_else(|| Column::new(path, SqlType::VarBinary(None), true))))
     }
-
-    fn inventory_sql(
-        &mut self,
-        table: &TableConfig,
-        path: Option<&Column>,
-        unit: Option<Guid>,
-        after: Option<Guid>,
-    ) -> Result<String> {
-        let id = of("m", &table.metadata_id_column);
-        let after_text = if after.is_some() { format!("{id} > @P5") } else { format!("{id} IS NOT NULL") };
-        let unit_parameter = if after.is_some() { "@P6" } else { "@P5" };
-        let in_scope = self.in_scope(table, unit.map(|_| unit_parameter))?;
-        let path = path_of(path, "s");
-        let values = [
-            ("SourceTable", &catalog::resolve(&mut self.client, &table.source)?),
-            ("SourceHint", &catalog::read_hint(&mut self.client, &table.source)?.to_owned()),
-            ("MetadataTable", &catalog::resolve(&mut self.client, &table.metadata)?),
-            ("KeyColumn", &quote(&table.key_column)),
-            ("MetadataIdColumn", &quote(&table.metadata_id_column)),
-            ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
-            ("After", &after_text),
-            ("InScope", &in_scope),
-            ("Path", &path),
-        ];
-        Ok(filled(INVENTORY, &values.map(|(name, value)| (name, value.as_str()))))
-    }
-
-    /// Whether a row of the metadata table, AS m, is in scope; of one business unit, if this parameter names one.
-    fn in_scope(&mut self, table: &TableConfig, unit: Option<&str>) -> Result<String> {
-        let mut in_scope = self.filter_condition(table)?;
-        if let (Some(units), Some(unit_id), Some(own)) =
-            (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
-        {
-            let units = catalog::resolve(&mut self.client, units)?;
-            let own = of("m", own);
-            in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
-            if let Some(unit) = unit {
-                in_scope.push_str(&format!(" AND {own} = {unit}"));
-            }
-        }
-        Ok(in_scope)
-    }
+    Ok(in_scope)
 }
 
 /// The path of a row under this alias.

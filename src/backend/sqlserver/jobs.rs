@@ -1,10 +1,12 @@
 //! [`Jobs`] on a server.
 
-use super::catalog;
 use super::client::Client;
-use super::session::Session;
-use super::sql::{Sql, Value};
-use super::values::Fields;
+use super::database::Database;
+use super::engine::Engine;
+use super::runs::{self, destination_inputs};
+use super::sql::Sql;
+use super::values::{Fields, number_at, table_at, text_at};
+use super::{adopted, catalog, config, deploy, deployed, servers};
 use crate::backend::jobs::{
     Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
@@ -28,71 +30,71 @@ const NOW: &str =
     "IF OBJECT_ID(N'dbo.ufn_BlobDelta_UtcNow') IS NULL SELECT SYSUTCDATETIME() AS Utc, SYSDATETIME() AS Local;
 ELSE EXEC (N'SELECT dbo.ufn_BlobDelta_UtcNow() AS Utc, dbo.ufn_BlobDelta_LocalNow() AS Local');";
 
-impl Jobs for Session {
-    fn describe(&self) -> String {
-        self.address.to_string()
+impl Jobs for Engine<'_> {
+    fn describe(&mut self) -> String {
+        self.db.address.to_string()
     }
 
     fn now(&mut self) -> Result<ServerTime> {
-        let row = self.client.unit(|client| client.row("read the clock", Sql::new(NOW)))?;
+        let row = self.db.client.unit(|client| client.row("read the clock", Sql::new(NOW)))?;
         let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
         let fields = Fields::of(&row);
         Ok(ServerTime { utc: fields.must(0, Fields::time)?, local: fields.must(1, Fields::time)? })
     }
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
-        self.deploy_all()
+        deploy::deploy_all(self)
     }
 
     fn servers(&mut self) -> Result<Servers> {
-        self.read_servers()
+        servers::read_servers(self.db)
     }
 
     fn add_server(&mut self) -> Result<()> {
-        self.note_server()
+        servers::note_server(self.db)
     }
 
     fn become_own_source(&mut self) -> Result<Vec<DeployStep>> {
         self.source_id()?;
-        self.become_another_source()
+        servers::become_another_source(self)
     }
 
     fn chain_records(&mut self, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-        self.read_chain(table, scope)
+        adopted::read_chain(self.db, table, scope)
     }
 
     fn adopt_bundles(&mut self, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
-        self.adopt_all(table, scope, bundles)
+        adopted::adopt_all(self.db, table, scope, bundles)
     }
 
     fn adopt_keys(&mut self, table: &TableName, scope: Scope, handed: Handed, keys: &[(Guid, Version)]) -> Result<()> {
-        self.keep_adopted(table, scope, handed, keys)
+        adopted::keep_adopted(self.db, table, scope, handed, keys)
     }
 
     fn check_deployed(&mut self) -> Result<()> {
         self.source_id()?;
-        self.check_versions()
+        deployed::check_versions(self.db)
     }
 
     fn source_id(&mut self) -> Result<Guid> {
         let sql = "SELECT SourceId FROM dbo.BlobDeltaSource";
-        let found = self.client.unit(|client| client.row("read the source's identity", Sql::new(sql)));
-        let row = found.map_err(not_deployed)?;
+        let found = self.db.client.unit(|client| client.row("read the source's identity", Sql::new(sql)));
+        let row = found.map_err(|error| not_deployed(self.db, error))?;
         row.map(|row| Fields::of(&row).must(0, Fields::guid)).unwrap_or_else(|| {
             Err(Error::config("the job database has no identity").hint("run deploy, which gives it one"))
         })
     }
 
     fn tables(&mut self) -> Result<Vec<TableConfig>> {
-        self.known.clear();
-        self.configured_tables().map_err(not_deployed)
+        self.state.known.configs.clear();
+        config::configured_tables(self.db).map_err(|error| not_deployed(self.db, error))
     }
 
     fn table(&mut self, name: &TableName) -> Result<TableConfig> {
-        self.known.remove(name);
-        match self.configured_table(name).map_err(not_deployed)? {
+        self.state.known.configs.remove(name);
+        match config::configured_table(self.db, name).map_err(|error| not_deployed(self.db, error))? {
             Some(table) => {
-                self.known.insert(name.clone(), table.clone());
+                self.state.known.configs.insert(name.clone(), table.clone());
                 Ok(table)
             }
             None => one_of(self.tables()?, name),
@@ -102,10 +104,10 @@ impl Jobs for Session {
     fn save_table(&mut self, table: &TableConfig) -> Result<()> {
         table.check()?;
         let before = self.tables()?.into_iter().find(|config| config.name == table.name);
-        self.write_config(table)?;
-        match self.make_slice(table) {
+        config::write_config(self, table)?;
+        match deploy::make_slice(self, table) {
             Ok(_) => Ok(()),
-            Err(error) => Err(match self.restore_config(&table.name, before.as_ref()) {
+            Err(error) => Err(match config::restore_config(self, &table.name, before.as_ref()) {
                 Ok(()) => error,
                 // What failed first says more.
                 Err(_) => {
@@ -116,32 +118,32 @@ impl Jobs for Session {
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        catalog::columns(&mut self.client, &table.source)
+        catalog::columns(&mut self.db.client, &table.source)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {
-        let found = self.read_runs(Sql::new(" WHERE RunId = ").bind(id), "")?.into_iter().next();
+        let found = runs::read_runs(self.db, Sql::new(" WHERE RunId = ").bind(id), "")?.into_iter().next();
         found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
     }
 
     fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
         let doing = "record a destination";
-        self.disk().before_commit(doing)?;
+        self.db.disk().before_commit(doing)?;
         let record = |client: &mut Client| {
             let inputs = [("RunId", run_id.into())].into_iter().chain(destination_inputs(Some(told))).collect();
             client.call(doing, "dbo.usp_BlobDelta_RecordDestination", inputs, &[])
         };
-        self.client.unit(record).map(drop)
+        self.db.client.unit(record).map(drop)
     }
 
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
         let order = Sql::new(" ORDER BY RunStartedAt DESC, RunId");
-        self.read_runs(order, &format!("TOP ({limit}) ")).map_err(not_deployed)
+        runs::read_runs(self.db, order, &format!("TOP ({limit}) ")).map_err(|error| not_deployed(self.db, error))
     }
 
     fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
         let sql = "SELECT TableName, Status, PackNumber FROM dbo.BlobDeltaRunTable WHERE RunId = ";
-        let found = self.list("read the tables of a run", sql, id, " ORDER BY TableName", |fields| {
+        let found = self.db.list("read the tables of a run", sql, id, " ORDER BY TableName", |fields| {
             let status = Status::parse(fields.must(1, Fields::text)?);
             let pack = fields.number(2)?.and_then(|number| u32::try_from(number).ok());
             Ok((table_at(fields, 0)?, status, pack))
@@ -149,7 +151,7 @@ impl Jobs for Session {
         let mut states = Vec::new();
         for (name, status, pack) in found {
             let state = match status {
-                Some(Status::Completed) => self.pack_state(id, &name, pack),
+                Some(Status::Completed) => pack_state(self, id, &name, pack),
                 Some(Status::GivenUp) => PackState::GivenUp,
                 _ => PackState::NotCompleted,
             };
@@ -162,7 +164,7 @@ impl Jobs for Session {
         let sql =
             "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
             BatchStartedAt, BatchCompletedAt, Status, ErrorMessage FROM dbo.BlobDeltaRunStep WHERE RunId = ";
-        self.list("read the steps of a run", sql, id, " ORDER BY TableName, StepNumber, BatchNumber", |fields| {
+        self.db.list("read the steps of a run", sql, id, " ORDER BY TableName, StepNumber, BatchNumber", |fields| {
             Ok(StepRecord {
                 table: table_at(fields, 0)?,
                 step: number_at(fields, 1)?,
@@ -182,7 +184,7 @@ impl Jobs for Session {
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
         let sql = "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
             RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName IS NOT NULL AND 0 = ";
-        let marks = self.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
+        let marks = self.db.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
             Ok(WatermarkRecord {
                 table: table_at(fields, 0)?,
                 last_high_water: fields.time(1)?,
@@ -195,13 +197,13 @@ impl Jobs for Session {
                 lease_epoch: number_at(fields, 8)?,
             })
         });
-        marks.map_err(not_deployed)
+        marks.map_err(|error| not_deployed(self.db, error))
     }
 
     fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
         let sql = "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
             FROM dbo.BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL AND 0 = ";
-        self.list(
+        self.db.list(
             "read the watermarks of business units",
             sql,
             0_i64,
@@ -221,7 +223,7 @@ impl Jobs for Session {
     fn pending(&mut self) -> Result<Vec<PendingRecord>> {
         let sql = "SELECT TableName, Scope, COUNT_BIG(*), MIN(CreatedAt) FROM dbo.BlobDeltaPendingKey
             GROUP BY TableName, Scope HAVING 0 = ";
-        self.list("count the keys that wait", sql, 0_i64, " ORDER BY TableName, Scope", |fields| {
+        self.db.list("count the keys that wait", sql, 0_i64, " ORDER BY TableName, Scope", |fields| {
             let scope = fields.must(1, Fields::text)?;
             Ok(PendingRecord {
                 table: table_at(fields, 0)?,
@@ -236,7 +238,7 @@ impl Jobs for Session {
         let sql =
             "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM dbo.BlobDeltaMissingParentsQueue
             WHERE RunId = ";
-        self.list("read the missing parents", sql, id, " ORDER BY TableName, CreatedAt, stream_id", |fields| {
+        self.db.list("read the missing parents", sql, id, " ORDER BY TableName, CreatedAt, stream_id", |fields| {
             Ok(MissingParentRecord {
                 table: table_at(fields, 0)?,
                 stream_id: fields.must(1, Fields::guid)?,
@@ -251,7 +253,7 @@ impl Jobs for Session {
         let sql =
             "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
             ShipTo, ShippedAt FROM dbo.BlobDeltaBundle WHERE RunId = ";
-        self.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
+        self.db.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
             Ok(BundleRecord {
                 run_id: fields.must(0, Fields::guid)?,
                 table: table_at(fields, 1)?,
@@ -272,7 +274,7 @@ impl Jobs for Session {
         let sql = "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM dbo.BlobDeltaBundle
             WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
             GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo HAVING 0 = ";
-        self.list("read what is still to be shipped", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
+        self.db.list("read what is still to be shipped", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
             Ok(PendingShipment {
                 run_id: fields.must(0, Fields::guid)?,
                 pack_number: number_at(fields, 1)?,
@@ -290,7 +292,7 @@ impl Jobs for Session {
         let add = |client: &mut Client| {
             client.call("note a pending shipment", "dbo.usp_BlobDelta_OweShipment", inputs(), &[])
         };
-        self.client.unit(add).map(drop)
+        self.db.client.unit(add).map(drop)
     }
 
     fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()> {
@@ -302,10 +304,10 @@ impl Jobs for Session {
                 ("RootSha256", bundle.root_sha256.to_string().into()),
             ]
         };
-        self.disk().before_commit("record a shipment")?;
+        self.db.disk().before_commit("record a shipment")?;
         let record =
             |client: &mut Client| client.call("record a shipment", "dbo.usp_BlobDelta_RecordShipment", inputs(), &[]);
-        self.client.unit(record).map(drop)
+        self.db.client.unit(record).map(drop)
     }
 
     fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
@@ -321,7 +323,7 @@ impl Jobs for Session {
         );
         let insert = insert.bind(table).then(", ").bind(scope).then(", ").bind(key).then(", ").bind(asked.reason);
         let insert = insert.then(", ").bind(asked.without_metadata).then(", dbo.ufn_BlobDelta_UtcNow())");
-        self.note_key(&update, &insert)
+        note_key(self.db, &update, &insert)
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
@@ -331,7 +333,7 @@ impl Jobs for Session {
         let insert =
             Sql::new("INSERT INTO dbo.BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (");
         let insert = insert.bind(table).then(", ").bind(key).then(", ").bind(reason);
-        self.note_key(&update, &insert.then(", dbo.ufn_BlobDelta_UtcNow())"))
+        note_key(self.db, &update, &insert.then(", dbo.ufn_BlobDelta_UtcNow())"))
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
@@ -349,76 +351,35 @@ impl Jobs for Session {
         .then(", ")
         .bind(deletion.reason.as_str())
         .then(", dbo.ufn_BlobDelta_UtcNow())");
-        self.client.unit(|client| client.execute("log a deletion", sql.clone())).map(drop)
+        self.db.client.unit(|client| client.execute("log a deletion", sql.clone())).map(drop)
     }
 }
 
-impl Session {
-    /// Reads a list of one key; `sql` ends where the key's value belongs.
-    pub(super) fn list<'a, T>(
-        &mut self,
-        doing: &str,
-        sql: &str,
-        key: impl Into<Value<'a>>,
-        order: &str,
-        read: impl Fn(&Fields<'_>) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        let sql = Sql::new(sql).bind(key).then(order);
-        let rows = self.client.unit(|client| client.rows(doing, sql.clone()))?;
-        rows.iter().map(|row| read(&Fields::of(row))).collect()
+fn pack_state(engine: &mut Engine<'_>, id: Guid, table: &TableName, pack: Option<u32>) -> PackState {
+    let marker = config::config(engine, table).and_then(|config| engine.slice_marker(&config)).ok();
+    match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {
+        (Some(SliceState::Packed), Some(number)) => PackState::Packed(number),
+        (Some(SliceState::Complete), _) => PackState::Unpacked,
+        _ => PackState::SliceGone,
     }
+}
 
-    fn pack_state(&mut self, id: Guid, table: &TableName, pack: Option<u32>) -> PackState {
-        let marker = self.config(table).and_then(|config| self.slice_marker(&config)).ok();
-        match (marker.filter(|marker| marker.run_id == Some(id)).map(|marker| marker.state), pack) {
-            (Some(SliceState::Packed), Some(number)) => PackState::Packed(number),
-            (Some(SliceState::Complete), _) => PackState::Unpacked,
-            _ => PackState::SliceGone,
+/// The entry of a key is changed where it has one, and else made.
+fn note_key(db: &mut Database, update: &Sql<'_>, insert: &Sql<'_>) -> Result<()> {
+    let doing = "note a key";
+    db.client.transact(doing, |client| {
+        if client.execute(doing, update.clone())? == 0 {
+            client.execute(doing, insert.clone())?;
         }
-    }
-
-    /// The entry of a key is changed where it has one, and else made.
-    fn note_key(&mut self, update: &Sql<'_>, insert: &Sql<'_>) -> Result<()> {
-        let doing = "note a key";
-        self.client.transact(doing, |client| {
-            if client.execute(doing, update.clone())? == 0 {
-                client.execute(doing, insert.clone())?;
-            }
-            Ok(())
-        })
-    }
+        Ok(())
+    })
 }
 
 /// Without the tables of the job database nothing else can be said. What keeps the program from
 /// the server is said as it is.
-fn not_deployed(error: Error) -> Error {
-    if error.kind() != Kind::Database || error.what().contains("log in") {
+fn not_deployed(db: &Database, error: Error) -> Error {
+    if error.kind() != Kind::Database || !db.client.is_linked() {
         return error;
     }
     Error::config("the job database cannot be read").caused_by(error).hint("run deploy first, or doctor")
-}
-
-/// What a run is told of its bundle, as procedures take it.
-pub(super) fn destination_inputs(told: Option<&Destination>) -> [(&'static str, Value<'_>); 5] {
-    [
-        ("OutFolder", told.map(|told| &told.out_folder).into()),
-        ("ShipTo", told.and_then(|told| told.ship_to.as_ref()).into()),
-        ("SignedBy", told.and_then(|told| told.seal.signed_by.as_ref()).into()),
-        ("EncryptedTo", told.and_then(|told| told.seal.recipients_text()).into()),
-        ("BundleForm", told.map(|told| told.form.as_str()).into()),
-    ]
-}
-
-pub(super) fn table_at(fields: &Fields<'_>, at: usize) -> Result<TableName> {
-    TableName::parse(fields.must(at, Fields::text)?)
-}
-
-pub(super) fn text_at(fields: &Fields<'_>, at: usize) -> Result<String> {
-    fields.must(at, Fields::text).map(str::to_owned)
-}
-
-/// A number that the job database keeps in range.
-pub(super) fn number_at<T: TryFrom<i64>>(fields: &Fields<'_>, at: usize) -> Result<T> {
-    let number = fields.must(at, Fields::number)?;
-    T::try_from(number).map_err(|_| Error::internal(format!("the job database holds {number} where it cannot stand")))
 }

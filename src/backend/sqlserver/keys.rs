@@ -1,9 +1,8 @@
 //! [`Keys`] on a server.
 
-use super::jobs::text_at;
-use super::session::Session;
+use super::engine::Engine;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::{Fields, text_at};
 use crate::backend::jobs::{Asked, Jobs as _};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::backend::slices::Slices as _;
@@ -14,13 +13,13 @@ use crate::model::run::Scope;
 
 const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlserver/unknown_names.sql");
 
-impl Keys for Session {
+impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
         self.pend_key(table, key, &Asked::of(None, "An exclusion was taken back"))?;
         let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
         let delete = delete.then(" AND stream_id = ").bind(key);
-        self.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
+        self.db.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
     }
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
@@ -40,12 +39,12 @@ impl Keys for Session {
                 .then(" AND k.Scope IN (N'', ISNULL(")
                 .bind(scope.map(|scope| scope.to_string()))
                 .then(", k.Scope)) ) AS n ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope");
-        let rows = self.client.unit(|client| client.rows("list keys", sql.clone()))?;
+        let rows = self.db.client.unit(|client| client.rows("list keys", sql.clone()))?;
         rows.iter().map(|row| record(&Fields::of(row))).collect()
     }
 
     fn unknown_names(&mut self) -> Result<Vec<UnknownName>> {
-        let rows = self.client.unit(|client| client.rows("look for names", Sql::new(UNKNOWN_NAMES)))?;
+        let rows = self.db.client.unit(|client| client.rows("look for names", Sql::new(UNKNOWN_NAMES)))?;
         let unknown = |fields: &Fields<'_>| {
             let entries = fields.must(2, Fields::number)?.unsigned_abs();
             Ok(UnknownName { list: text_at(fields, 0)?, name: text_at(fields, 1)?, entries })
@@ -60,8 +59,8 @@ impl Keys for Session {
             let mark = marks.iter().find(|mark| mark.table == *table);
             check_removal(&config, mark, self.slice_marker(&config).ok().as_ref(), now)?;
         }
-        self.known.remove(table);
-        self.client.transact("remove a table", |client| {
+        self.state.known.configs.remove(table);
+        self.db.client.transact("remove a table", |client| {
             for of_table in OF_TABLE.iter().chain(&["BlobDeltaRunScript", "BlobDeltaTableConfig"]) {
                 let delete = Sql::new(format!("DELETE FROM dbo.{of_table} WHERE TableName = ")).bind(table);
                 client.execute("remove a table", delete)?;

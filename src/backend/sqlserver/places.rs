@@ -1,10 +1,10 @@
 //! [`Places`] on a server.
 
 use super::client::Client;
-use super::jobs::text_at;
-use super::session::{JOB_DATABASE, Session};
+use super::database::JOB_DATABASE;
+use super::engine::Engine;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::{Fields, text_at};
 use crate::backend::places::{PlaceRecord, Places};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -13,10 +13,10 @@ use crate::model::run::Scope;
 const RECORDS: &str = include_str!("../../../sql/sqlserver/places.sql");
 const SHARE: &str = include_str!("../../../sql/sqlserver/places_share.sql");
 
-impl Places for Session {
+impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
-        self.client.use_database(JOB_DATABASE)?;
-        let rows = self.client.unit(|client| client.rows("read whose places are", Sql::new(RECORDS)))?;
+        self.db.client.use_database(JOB_DATABASE)?;
+        let rows = self.db.client.unit(|client| client.rows("read whose places are", Sql::new(RECORDS)))?;
         let record = |fields: Fields<'_>| {
             let scope = match fields.text(3)? {
                 Some(text) => Scope::parse(text)
@@ -29,19 +29,19 @@ impl Places for Session {
     }
 
     fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {
-        self.client.use_database(JOB_DATABASE)?;
+        self.db.client.use_database(JOB_DATABASE)?;
         let share = Sql::new("DECLARE @Place nvarchar(2000) = ")
             .bind(place)
             .then(", @Scope nvarchar(36) = ")
             .bind(scope.to_string())
             .then(";\n")
             .then(SHARE);
-        self.client.unit(|client| client.execute("allow a place", share.clone())).map(drop)
+        self.db.client.unit(|client| client.execute("allow a place", share.clone())).map(drop)
     }
 
     fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
-        self.client.use_database(JOB_DATABASE)?;
-        let unshipped = self.list(
+        self.db.client.use_database(JOB_DATABASE)?;
+        let unshipped = self.db.list(
             "read what a run has still to ship",
             "SELECT DISTINCT ShipTo FROM dbo.BlobDeltaBundle WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL AND RunId = ",
             run_id,
@@ -51,7 +51,7 @@ impl Places for Session {
         let inputs = || vec![("RunId", run_id.into())];
         let waive =
             |client: &mut Client| client.call("waive shipments", "dbo.usp_BlobDelta_WaiveShipments", inputs(), &[]);
-        self.client.unit(waive)?;
+        self.db.client.unit(waive)?;
         Ok(unshipped)
     }
 }

@@ -1,12 +1,13 @@
 //! [`Sandbox`] on a server: tables made, filled and looked at by hand.
 
-use super::catalog;
+use super::database::Database;
 use super::insert::{insert, push_value};
 use super::large::{self, Place};
-use super::page::Reading;
+use super::reading::Reading;
 use super::session::Session;
 use super::sql::{Sql, literal, quote, quoted};
 use super::values::Fields;
+use super::{catalog, page};
 use crate::backend::sandbox::Sandbox;
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
@@ -24,47 +25,49 @@ const SCAN_BYTES: u64 = 8 << 20;
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
         check_identifier(name)?;
-        if catalog::has_database(&mut self.client, name)? {
+        if catalog::has_database(&mut self.database.client, name)? {
             return Ok(());
         }
-        self.client.batch("create a database", &format!("CREATE DATABASE {}", quote(name)))
+        self.database.client.batch("create a database", &format!("CREATE DATABASE {}", quote(name)))
     }
 
     fn create_table(&mut self, table: &TableName, columns: &[Column], key: &str, indexes: &[&[&str]]) -> Result<()> {
-        self.cursor = None;
-        self.columns.remove(table);
-        let made = self.in_database(&table.db, "create a table", &create_sql(table, columns, key, indexes));
+        self.database.cursor = None;
+        self.engine.known.columns.remove(table);
+        self.source_columns.remove(table);
+        let made =
+            in_database(&mut self.database, &table.db, "create a table", &create_sql(table, columns, key, indexes));
         made.map_err(|error| error.table(table))
     }
 
     fn insert(&mut self, table: &TableName, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
-        self.cursor = None;
+        self.database.cursor = None;
         let name = quoted(table);
-        let done = self.client.transact("insert rows", |client| insert(client, &name, columns, rows));
+        let done = self.database.client.transact("insert rows", |client| insert(client, &name, columns, rows));
         done.map_err(|error| error.table(table))
     }
 
     fn update(&mut self, table: &TableName, key: (&str, Guid), values: &[(&Column, Cell<'_>)]) -> Result<bool> {
-        self.cursor = None;
+        self.database.cursor = None;
         let mut sql = Sql::new(format!("UPDATE {} SET ", quoted(table)));
         for (nth, (column, cell)) in values.iter().enumerate() {
             sql.push_text(&format!("{}{} = ", if nth > 0 { ", " } else { "" }, quote(&column.name)));
             push_value(&mut sql, column.sql_type, *cell);
         }
         let sql = sql.then(&format!(" WHERE {} = ", quote(key.0))).bind(key.1);
-        let done = self.client.unit(|client| client.execute("update a row", sql.clone()));
+        let done = self.database.client.unit(|client| client.execute("update a row", sql.clone()));
         Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
 
     fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
-        self.cursor = None;
+        self.database.cursor = None;
         let sql = Sql::new(format!("DELETE FROM {} WHERE {} = ", quoted(table), quote(key.0))).bind(key.1);
-        let done = self.client.unit(|client| client.execute("delete a row", sql.clone()));
+        let done = self.database.client.unit(|client| client.execute("delete a row", sql.clone()));
         Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
 
     fn columns(&mut self, table: &TableName) -> Result<Vec<Column>> {
-        catalog::columns(&mut self.client, table)
+        catalog::columns(&mut self.database.client, table)
     }
 
     fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
@@ -99,17 +102,18 @@ impl Sandbox for Session {
             inline_bytes: limits.inline_bytes,
         };
         let after = after.map(|key| SlicePosition { depth: 0, path: Vec::new(), key });
-        let last = self.read_page(reading, after.as_ref(), limits, sink).map_err(|error| error.table(table))?;
+        let last = page::read_page(&mut self.database, reading, after.as_ref(), limits, sink)
+            .map_err(|error| error.table(table))?;
         Ok(last.map(|last| last.key))
     }
 
     fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
         let at = |error: Error| error.table(table).key(key.1).column(column);
-        let columns = catalog::columns(&mut self.client, table)?;
+        let columns = catalog::columns(&mut self.database.client, table)?;
         let found = columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
         let found = found.ok_or_else(|| at(Error::new(Kind::Database, "there is no such column")))?;
         let place = Place::new(quoted(table), key, &found.name, found.sql_type);
-        large::read(&mut self.client, &place, out).map_err(at)
+        large::read(&mut self.database.client, &place, out).map_err(at)
     }
 
     fn write_value(
@@ -120,40 +124,39 @@ impl Sandbox for Session {
         bytes: u64,
         from: &mut dyn Read,
     ) -> Result<()> {
-        self.cursor = None;
-        let in_pieces = self.abilities()?.has_write;
+        self.database.cursor = None;
+        let in_pieces = self.database.abilities()?.has_write;
         let place = Place::new(quoted(table), key, &column.name, column.sql_type);
-        let written = large::write(&mut self.client, &place, bytes, from, in_pieces);
+        let written = large::write(&mut self.database.client, &place, bytes, from, in_pieces);
         written.map_err(|error| error.table(table).key(key.1).column(&column.name))
     }
 
     fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.cursor = None;
+        self.database.cursor = None;
         // It may change anything, so nothing that is known of tables holds.
-        self.columns.clear();
-        self.known.clear();
-        self.targets.clear();
-        scripts::batches(sql).iter().try_for_each(|batch| self.client.batch("run a script", batch.text))
+        self.engine.known.columns.clear();
+        self.source_columns.clear();
+        self.engine.known.configs.clear();
+        self.replay.targets.clear();
+        scripts::batches(sql).iter().try_for_each(|batch| self.database.client.batch("run a script", batch.text))
     }
 
     fn ask(&mut self, sql: &str) -> Result<Option<String>> {
-        self.cursor = None;
-        let row = self.client.row("ask the server", Sql::new(sql))?;
+        self.database.cursor = None;
+        let row = self.database.client.row("ask the server", Sql::new(sql))?;
         let Some(row) = row else { return Ok(None) };
         Ok(Fields::of(&row).text(0)?.map(str::to_owned))
     }
 }
 
-impl Session {
-    /// Runs statements in another database, where names of three parts are not taken.
-    fn in_database(&mut self, db: &str, doing: &str, sql: &str) -> Result<()> {
-        let row = self.client.row(doing, Sql::new("SELECT DB_NAME()"))?;
-        let home = row.map(|row| Fields::of(&row).must(0, Fields::text).map(quote));
-        let home = home.transpose()?.unwrap_or_else(|| quote("master"));
-        let done = self.client.batch(doing, &format!("USE {}; {sql}", quote(db)));
-        let back = self.client.batch(doing, &format!("USE {home}"));
-        done.and(back)
-    }
+/// Runs statements in another database, where names of three parts are not taken.
+fn in_database(db: &mut Database, name: &str, doing: &str, sql: &str) -> Result<()> {
+    let row = db.client.row(doing, Sql::new("SELECT DB_NAME()"))?;
+    let home = row.map(|row| Fields::of(&row).must(0, Fields::text).map(quote));
+    let home = home.transpose()?.unwrap_or_else(|| quote("master"));
+    let done = db.client.batch(doing, &format!("USE {}; {sql}", quote(name)));
+    let back = db.client.batch(doing, &format!("USE {home}"));
+    done.and(back)
 }
 
 /// `CREATE TABLE` with the key alone unique, and an index over each list.

@@ -4,13 +4,13 @@
 //! marker are still the caller's (`usp_BlobDelta_PassSlice`); so rows of a slice that was taken in
 //! between are never handed out, whatever a stream still holds of it.
 
-use super::catalog;
-use super::jobs::number_at;
+use super::engine::Engine;
 use super::large::{self, Place};
-use super::page::Reading;
-use super::session::Session;
+use super::marker::{self, placed};
+use super::reading::Reading;
 use super::sql::{Sql, Value, quote, quoted};
-use super::values::Fields;
+use super::values::{Fields, number_at};
+use super::{config, page, template};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{Slices, TableReport};
 use crate::error::{Error, Result};
@@ -21,40 +21,40 @@ use crate::model::digest::Sha256;
 use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
-use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, SlicePosition, SliceState};
+use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, SlicePosition};
 use crate::model::sqltype::SqlType;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::window::Window;
 use serde::de::DeserializeOwned;
 use std::io::Write;
 
-impl Slices for Session {
+impl Slices for Engine<'_> {
     fn slice_marker(&mut self, table: &TableConfig) -> Result<SliceMarker> {
-        self.cursor = None;
-        self.marker(table)
+        self.db.cursor = None;
+        marker::marker(self.db, table)
     }
 
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        if let Some(known) = self.columns.get(&table.target) {
+        if let Some(known) = self.state.known.columns.get(&table.target) {
             return Ok(known.clone());
         }
-        let mut columns = self.columns_of_run(&table.target)?;
+        let mut columns = self.state.known.columns_of_run(&mut self.db.client, &table.target)?;
         let spelled = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
         for name in spelled.into_iter().flatten() {
             if let Some(column) = columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name)) {
                 column.name.clone_from(name);
             }
         }
-        self.columns.insert(table.target.clone(), columns.clone());
+        self.state.known.columns.insert(table.target.clone(), columns.clone());
         Ok(columns)
     }
 
     fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
-        self.scripts_of_others(table)
+        template::scripts_of_others(self.db, table)
     }
 
     fn key_order(&mut self) -> Result<KeyOrder> {
-        Ok(self.abilities()?.key_order)
+        Ok(self.db.abilities()?.key_order)
     }
 
     fn read_slice(
@@ -64,7 +64,7 @@ impl Slices for Session {
         limits: ReadLimits,
         sink: &mut dyn CellSink,
     ) -> Result<Option<SlicePosition>> {
-        let config = self.own_slice(fence)?;
+        let config = marker::own_slice(self, fence)?;
         let columns = self.slice_columns(&config)?;
         let path = match &config.path_column {
             None => None,
@@ -81,28 +81,28 @@ impl Slices for Session {
             columns,
             inline_bytes: limits.inline_bytes,
         };
-        self.read_page(reading, after, limits, sink).map_err(|error| placed(error, fence))
+        page::read_page(self.db, reading, after, limits, sink).map_err(|error| placed(error, fence))
     }
 
     fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64> {
         let at = |error: Error| placed(error, fence).key(key).column(column);
-        let config = self.own_slice(fence)?;
+        let config = marker::own_slice(self, fence)?;
         let columns = self.slice_columns(&config)?;
         let found = columns.iter().find(|found| found.name == column);
         let found = found.ok_or_else(|| at(Error::internal("the slice has no such column")))?;
         let place = Place::new(quoted(&config.target), (&config.key_column, key), column, found.sql_type);
-        large::read(&mut self.client, &place, out).map_err(at)
+        large::read(&mut self.db.client, &place, out).map_err(at)
     }
 
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
-        self.cursor = None;
-        let config = self.own_slice(fence)?;
+        self.db.cursor = None;
+        let config = marker::own_slice(self, fence)?;
         let sql = Sql::new(format!(
             "SELECT TOP ({limit}) stream_id, DeletedOn, BusinessUnit, Reason FROM {}.dbo.BlobDeltaDeletion WHERE TableName = ",
             quote(&config.target.db)
         ));
         let sql = behind_key(sql.bind(&fence.table), after).then(" ORDER BY stream_id");
-        let rows = self.client.unit(|client| client.rows("read the deletions", sql.clone()));
+        let rows = self.db.client.unit(|client| client.rows("read the deletions", sql.clone()));
         rows.map_err(|error| placed(error, fence))?
             .iter()
             .map(|row| {
@@ -117,20 +117,20 @@ impl Slices for Session {
     }
 
     fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport> {
-        self.cursor = None;
-        self.report(run_id, table).map_err(|error| error.run(run_id).table(table))
+        self.db.cursor = None;
+        report(self, run_id, table).map_err(|error| error.run(run_id).table(table))
     }
 
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
         let sql = "SELECT TableName, LastError FROM dbo.BlobDeltaRunTable WHERE LastError IS NOT NULL AND RunId = ";
-        self.list("read the failures of a run", sql, run_id, " ORDER BY TableName", |fields| {
+        self.db.list("read the failures of a run", sql, run_id, " ORDER BY TableName", |fields| {
             Ok((TableName::parse(fields.must(0, Fields::text)?)?, fields.must(1, Fields::text)?.to_owned()))
         })
     }
 
     fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>> {
-        self.cursor = None;
-        let config = self.own_slice(fence)?;
+        self.db.cursor = None;
+        let config = marker::own_slice(self, fence)?;
         if !config.is_tree() {
             return Ok(Vec::new());
         }
@@ -140,7 +140,7 @@ impl Slices for Session {
         if let Some(after) = after {
             sql = sql.then(", @After = ").bind(after);
         }
-        let rows = self.client.unit(|client| client.rows("list absent parents", sql.clone()));
+        let rows = self.db.client.unit(|client| client.rows("list absent parents", sql.clone()));
         rows.map_err(|error| placed(error, fence))?
             .iter()
             .map(|row| {
@@ -156,17 +156,17 @@ impl Slices for Session {
         let last = " UNION ALL SELECT 1, BundleId, RootSha256 FROM dbo.BlobDeltaBundle WHERE TableName = ";
         let sql = Sql::new(own).bind(run_id).then(" AND TableName = ").bind(table).then(last).bind(table);
         let sql = sql.then(" AND Scope = ").bind(scope.to_string()).then(") AS k ORDER BY k.Nr, k.BundleId DESC");
-        let found = self.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
+        let found = self.db.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
         let Some(row) = found.map_err(|error| error.table(table))? else { return Ok(None) };
         Fields::of(&row).text(0)?.map(Sha256::parse).transpose()
     }
 
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
-        self.cursor = None;
+        self.db.cursor = None;
         // RequireBundle changes.
-        records.iter().for_each(|(fence, _)| drop(self.known.remove(&fence.table)));
-        self.disk().before_commit("record the bundle")?;
-        self.client.transact("record the bundle", |client| {
+        records.iter().for_each(|(fence, _)| drop(self.state.known.configs.remove(&fence.table)));
+        self.db.disk().before_commit("record the bundle")?;
+        self.db.client.transact("record the bundle", |client| {
             let (procedure, outputs) = ("dbo.usp_BlobDelta_RecordBundle", [("IsRequiredNow", "bit")]);
             let mut required = Vec::new();
             for (fence, record) in records {
@@ -183,10 +183,10 @@ impl Slices for Session {
     }
 
     fn give_up(&mut self, fence: &Fence) -> Result<()> {
-        self.cursor = None;
+        self.db.cursor = None;
         let doing = "give up the slice";
-        self.disk().before_commit(doing)?;
-        let given_up = self.client.unit(|client| {
+        self.db.disk().before_commit(doing)?;
+        let given_up = self.db.client.unit(|client| {
             let inputs = vec![
                 ("RunId", fence.run_id.into()),
                 ("TableName", (&fence.table).into()),
@@ -196,10 +196,6 @@ impl Slices for Session {
         });
         given_up.map(drop).map_err(|error| placed(error, fence))
     }
-}
-
-fn placed(error: Error, fence: &Fence) -> Error {
-    error.run(fence.run_id).table(&fence.table)
 }
 
 /// What `usp_BlobDelta_RecordBundle` takes.
@@ -245,113 +241,35 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
         .map_err(|error| Error::config("a row of BlobDeltaRunTable holds broken JSON").caused_by(error))
 }
 
-impl Session {
-    /// Rules 8 and 9: fence and marker are the caller's, and the slice is complete. Asked for each page, so it is
-    /// one statement; the procedure, which renews the lease as well, says what is wrong where one is.
-    fn own_slice(&mut self, fence: &Fence) -> Result<TableConfig> {
-        let config = self.config(&fence.table)?;
-        let sql = Sql::new("SELECT COUNT(*) FROM dbo.BlobDeltaHighWatermark AS h, ")
-            .then(&quote(&config.target.db))
-            .then(
-                ".dbo.BlobDeltaSlice AS s WHERE h.IsRunning = 1 AND s.State IN (N'Complete', N'Packed') AND s.RunId = ",
-            )
-            .bind(fence.run_id)
-            .then(" AND s.TargetTable = ")
-            .bind(&config.target.table)
-            .then(" AND h.LeaseRunId = @P1 AND h.TableName = ")
-            .bind(&fence.table)
-            .then(" AND h.LeaseEpoch = ")
-            .bind(fence.epoch);
-        let asked = self.client.unit(|client| client.row("check the lease and the slice", sql.clone()));
-        if let Ok(Some(row)) = &asked
-            && Fields::of(row).number(0)? == Some(1)
-        {
-            return Ok(config);
-        }
-        let passed = self.client.unit(|client| {
-            let inputs = vec![
-                ("RunId", fence.run_id.into()),
-                ("TableName", (&fence.table).into()),
-                ("LeaseEpoch", fence.epoch.into()),
-            ];
-            client.call("check the lease and the slice", "dbo.usp_BlobDelta_PassSlice", inputs, &[])
-        });
-        if let Err(error) = passed {
-            self.cursor = None;
-            return Err(placed(error, fence));
-        }
-        Ok(config)
-    }
-
-    /// The marker row; without one a table may be anybody's.
-    fn marker(&mut self, table: &TableConfig) -> Result<SliceMarker> {
-        let unmarked = |hint: &str| {
-            Error::config(format!("the slice table {} has no marker row, so nothing was deleted from it", table.target))
-                .table(&table.name)
-                .hint(hint)
-        };
-        let markers = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
-        let sql = format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {}", quoted(&markers));
-        let sql = Sql::new(sql).then(" WHERE TargetTable = ").bind(&table.target.table);
-        let sql = sql.then(" AND OBJECT_ID(").bind(quoted(&table.target)).then(") IS NOT NULL");
-        // Asked for at once, because there nearly always is one; the catalog says why where there is none.
-        let asked = self.client.unit(|client| client.row("read the marker row", sql.clone()));
-        let row = match asked {
-            Ok(Some(row)) => row,
-            asked => {
-                catalog::resolve(&mut self.client, &table.target).map_err(|error| error.table(&table.name))?;
-                if !catalog::has_table(&mut self.client, &markers)? {
-                    return Err(unmarked("run deploy, which marks empty slices"));
-                }
-                asked?.ok_or_else(|| unmarked("if its rows can go, empty the table, then run deploy"))?
-            }
-        };
-        let fields = Fields::of(&row);
-        let state = SliceState::parse(fields.must(4, Fields::text)?);
-        let scope = fields.text(3)?.filter(|scope| *scope != "all").map(Guid::parse).transpose()?;
-        let window = match (fields.time(1)?, fields.time(2)?) {
-            (Some(start), Some(end)) => Some(Window { start, end, clock: table.clock }),
-            _ => None,
-        };
-        Ok(SliceMarker {
-            target: table.target.clone(),
-            run_id: fields.guid(0)?,
-            window,
-            scope: scope.into(),
-            state: state.ok_or_else(|| unmarked("its state is not one that is known"))?,
-        })
-    }
-
-    /// Where nobody had a transaction open, the run's start is what transactions reach back to.
-    fn report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport> {
-        let clock = self.config(table)?.clock;
-        let sql = Sql::new(
-            "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
-                 t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt, t.LagOnly, t.ActiveTransactionFloor,
-                 r.RunStartedAt, r.RunStartedAtLocal
-             FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
-             WHERE t.Status = N'Completed' AND t.RunId = ",
-        )
-        .bind(run_id)
-        .then(" AND t.TableName = ")
-        .bind(table);
-        let row = self.client.unit(|client| client.row("read a table run", sql.clone()))?;
-        let row = row.ok_or_else(|| Error::usage("this table run was not completed").hint("go on with --resume"))?;
-        let fields = Fields::of(&row);
-        let started = ServerTime { utc: fields.must(11, Fields::time)?, local: fields.must(12, Fields::time)? };
-        let has_looked = fields.must(9, Fields::number)? == 0;
-        let floor = has_looked.then_some(fields.time(10)?.unwrap_or(started.of(clock)));
-        Ok(TableReport {
-            table: table.clone(),
-            window: Window { start: fields.must(0, Fields::time)?, end: fields.must(1, Fields::time)?, clock },
-            buffer_minutes: number_at(&fields, 2)?,
-            active_transaction_floor: floor,
-            scope: fields.guid(7)?.into(),
-            watermark_before: fields.time(3)?,
-            watermark_after: fields.must(4, Fields::time)?,
-            counts: from_json(fields.must(5, Fields::text)?)?,
-            new_business_units: fields.text(6)?.map_or(Ok(Vec::new()), from_json)?,
-            completed_at: fields.must(8, Fields::time)?,
-        })
-    }
+/// Where nobody had a transaction open, the run's start is what transactions reach back to.
+fn report(engine: &mut Engine<'_>, run_id: Guid, table: &TableName) -> Result<TableReport> {
+    let clock = config::config(engine, table)?.clock;
+    let sql = Sql::new(
+        "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
+             t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt, t.LagOnly, t.ActiveTransactionFloor,
+             r.RunStartedAt, r.RunStartedAtLocal
+         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+         WHERE t.Status = N'Completed' AND t.RunId = ",
+    )
+    .bind(run_id)
+    .then(" AND t.TableName = ")
+    .bind(table);
+    let row = engine.db.client.unit(|client| client.row("read a table run", sql.clone()))?;
+    let row = row.ok_or_else(|| Error::usage("this table run was not completed").hint("go on with --resume"))?;
+    let fields = Fields::of(&row);
+    let started = ServerTime { utc: fields.must(11, Fields::time)?, local: fields.must(12, Fields::time)? };
+    let has_looked = fields.must(9, Fields::number)? == 0;
+    let floor = has_looked.then_some(fields.time(10)?.unwrap_or(started.of(clock)));
+    Ok(TableReport {
+        table: table.clone(),
+        window: Window { start: fields.must(0, Fields::time)?, end: fields.must(1, Fields::time)?, clock },
+        buffer_minutes: number_at(&fields, 2)?,
+        active_transaction_floor: floor,
+        scope: fields.guid(7)?.into(),
+        watermark_before: fields.time(3)?,
+        watermark_after: fields.must(4, Fields::time)?,
+        counts: from_json(fields.must(5, Fields::text)?)?,
+        new_business_units: fields.text(6)?.map_or(Ok(Vec::new()), from_json)?,
+        completed_at: fields.must(8, Fields::time)?,
+    })
 }

@@ -11,6 +11,7 @@
 //! that does not know `.WRITE`, where a large value is one parameter (see [`large`]).
 
 use super::client::Client;
+use super::database::Database;
 use super::large::{self, Place};
 use super::params::param;
 use super::sql::{Sql, Value};
@@ -22,10 +23,12 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::decimal;
 use crate::model::id::Guid;
+use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use tiberius::{ColumnData, TokenRow};
 
 /// The staging table. One at a time in a session.
@@ -285,9 +288,71 @@ fn empty(sql_type: SqlType) -> ColumnData<'static> {
     }
 }
 
+/// Stages keys, asks, and hands on the rows of the answer, of which the first column is the
+/// number of a key.
+pub(super) fn ask_of_keys(
+    db: &mut Database,
+    doing: &str,
+    keys: &[Guid],
+    sql: Sql<'_>,
+    mut each: impl FnMut(Guid, &Fields<'_>) -> Result<()>,
+) -> Result<()> {
+    let staged = latest(keys.iter().map(|key| (*key, crate::backend::fit::unmarked())), None);
+    let carried = Carried { columns: Vec::new() };
+    let rows = db.client.transact(doing, |client: &mut Client| {
+        client.batch("make the staging table", &carried.create())?;
+        carried.load(client, &Nothing, &staged)?;
+        let rows = client.rows(doing, sql.clone())?;
+        client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
+        Ok(rows)
+    })?;
+    for row in &rows {
+        let fields = Fields::of(row);
+        let nth = usize::try_from(fields.must(0, Fields::number)?).unwrap_or(usize::MAX);
+        let key = keys.get(nth).ok_or_else(|| Error::internal("the server answered for a key that was not asked"))?;
+        each(*key, &fields)?;
+    }
+    Ok(())
+}
+
+/// Keys and tombstones have no values.
+pub(super) struct Nothing;
+
+impl RowSource for Nothing {
+    fn rows(&self) -> usize {
+        0
+    }
+
+    fn cell(&self, _: usize, _: usize) -> Result<Cell<'_>> {
+        Err(Error::internal("a tombstone has no values"))
+    }
+}
+
+/// Of each key the version that wins; the first of equals. In the order of the rows.
+pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: Option<DeletionReason>) -> Vec<Staged> {
+    let mut staged: Vec<Staged> = Vec::new();
+    let mut places: HashMap<Guid, usize> = HashMap::new();
+    for (row, (key, version)) in all.enumerate() {
+        let coming = Staged { row, key, version: Version { tombstone, ..version } };
+        match places.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(staged.len());
+                staged.push(coming);
+            }
+            Entry::Occupied(place) if coming.version > staged[*place.get()].version => {
+                staged[*place.get()] = coming;
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    staged.sort_unstable_by_key(|staged| staged.row);
+    staged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     #[test]
     fn what_the_driver_cannot_load_is_big() {
@@ -295,5 +360,19 @@ mod tests {
         assert!(is_big(&Cell::Bytes(&bytes)) && !is_big(&Cell::Bytes(&bytes[1..])));
         let text = "ä".repeat(32_768);
         assert!(is_big(&Cell::Text(&text)) && !is_big(&Cell::Text(&text[2..])));
+    }
+
+    #[test]
+    fn of_two_rows_of_one_key_the_later_version_is_staged() {
+        let version = |ticks| Version {
+            modified_on: Timestamp::from_ticks(ticks),
+            tombstone: None,
+            run_started_at: Timestamp::MIN,
+            run_id: Guid::from_bytes([0; 16]),
+        };
+        let key = |nth| Guid::from_bytes([nth; 16]);
+        let all = [(key(1), version(5)), (key(2), version(1)), (key(1), version(7)), (key(2), version(1))];
+        let rows: Vec<usize> = latest(all.into_iter(), None).iter().map(|staged| staged.row).collect();
+        assert_eq!(rows, [1, 2]);
     }
 }

@@ -1,10 +1,9 @@
 //! What stands in a target: ranks of rows, tombstones, and the hashes of contents.
 
-use super::apply::{Nothing, latest};
-use super::client::Client;
-use super::session::Session;
+use super::database::Database;
+use super::ledger;
 use super::sql::{Sql, filled, quote};
-use super::staging::{Carried, STAGE};
+use super::staging::{self, STAGE};
 use super::values::Fields;
 use crate::backend::fit::{large_columns, rank};
 use crate::backend::standing::{Entry, Standing};
@@ -62,106 +61,68 @@ pub(super) fn is_part(large: impl Iterator<Item = String>) -> String {
     }
 }
 
-impl Session {
-    /// Whether the target's database, which is in use, has a ledger.
-    pub(super) fn has_ledger(&mut self) -> Result<bool> {
-        let sql =
-            Sql::new("SELECT COUNT(*) FROM sys.objects WHERE object_id = OBJECT_ID(N'dbo.BlobDeltaReplayBundle')");
-        let row = self.client.unit(|client| client.row("look for the ledger", sql.clone()))?;
-        Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
-    }
-
-    /// See [`Target::standing`](crate::backend::Target::standing); the target's database is in use.
-    pub(super) fn standing_there(
-        &mut self,
-        spec: &TargetSpec,
-        fit: &TargetFit,
-        keys: &[Guid],
-    ) -> Result<Vec<Standing>> {
-        let has_ledger = self.has_ledger()?;
-        let of = |table: &'static str| if has_ledger { table } else { NOTHING };
-        let view = standing_view(spec, fit, has_ledger);
-        let tables = [
-            ("Standing", view.as_str()),
-            ("Runs", of("dbo.BlobDeltaReplayRun")),
-            ("Tombstones", of("dbo.BlobDeltaTombstone")),
-            ("Others", of("dbo.BlobDeltaReplayOther")),
-        ];
-        let sql = Sql::new(filled(STANDING, &tables)).with(spec.here());
-        let mut found: HashMap<Guid, Standing> = HashMap::new();
-        self.ask_of_keys("look up what stands in the target", keys, sql, |key, fields| {
-            let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
-            let is_part = fields.must(6, Fields::number)? != 0;
-            let entry = match (kind, Scope::parse(scope)) {
-                (0, scope) => Entry::Row(scope, is_part),
-                (3, Some(scope)) => Entry::Other(scope, is_part),
-                (_, Some(scope)) => Entry::Left(scope),
-                (_, None) => Entry::Deleted,
-            };
-            found.entry(key).or_default().put(entry, version_at(fields, 3)?);
-            Ok(())
-        })?;
-        Ok(keys.iter().map(|key| found.get(key).cloned().unwrap_or_default()).collect())
-    }
-
-    /// See [`Target::standing_content`](crate::backend::Target::standing_content), likewise.
-    pub(super) fn content_there(
-        &mut self,
-        spec: &TargetSpec,
-        fit: &TargetFit,
-        columns: &[usize],
-        keys: &[Guid],
-    ) -> Result<Vec<Option<StandingContent>>> {
-        let has_ledger = self.has_ledger()?;
-        let mut select = "SELECT s.n, v.vm, v.vs, v.vr".to_owned();
-        for at in columns {
-            let name = quote(&spec.columns[*at].name);
-            // Whatever the type, `image` too, the bytes are hashed on the server.
-            select.push_str(&format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), t.{name}))"));
-        }
-        let view = standing_view(spec, fit, has_ledger);
-        let (target, key) = (target_name(spec), quote(&spec.key_column));
-        let sql = Sql::new(format!(
-            "{select} FROM {STAGE} AS s INNER JOIN {target} AS t ON t.{key} = s.k
-             INNER JOIN {view} AS v ON v.k = s.k WHERE @P1 <> N'' ORDER BY s.n"
-        ));
-        let mut found = HashMap::new();
-        self.ask_of_keys("hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
-            let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();
-            let sha256 = (0..columns.len()).map(hash).collect::<Result<_>>()?;
-            found.insert(key, StandingContent { version: version_at(fields, 1)?, sha256 });
-            Ok(())
-        })?;
-        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
-    }
-
-    /// Stages keys, asks, and hands on the rows of the answer, of which the first column is the
-    /// number of a key.
-    pub(super) fn ask_of_keys(
-        &mut self,
-        doing: &str,
-        keys: &[Guid],
-        sql: Sql<'_>,
-        mut each: impl FnMut(Guid, &Fields<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let staged = latest(keys.iter().map(|key| (*key, crate::backend::fit::unmarked())), None);
-        let carried = Carried { columns: Vec::new() };
-        let rows = self.client.transact(doing, |client: &mut Client| {
-            client.batch("make the staging table", &carried.create())?;
-            carried.load(client, &Nothing, &staged)?;
-            let rows = client.rows(doing, sql.clone())?;
-            client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
-            Ok(rows)
-        })?;
-        for row in &rows {
-            let fields = Fields::of(row);
-            let nth = usize::try_from(fields.must(0, Fields::number)?).unwrap_or(usize::MAX);
-            let key =
-                keys.get(nth).ok_or_else(|| Error::internal("the server answered for a key that was not asked"))?;
-            each(*key, &fields)?;
-        }
+/// See [`Target::standing`](crate::backend::Target::standing); the target's database is in use.
+pub(super) fn standing_there(
+    db: &mut Database,
+    spec: &TargetSpec,
+    fit: &TargetFit,
+    keys: &[Guid],
+) -> Result<Vec<Standing>> {
+    let has_ledger = ledger::is_there(db)?;
+    let of = |table: &'static str| if has_ledger { table } else { NOTHING };
+    let view = standing_view(spec, fit, has_ledger);
+    let tables = [
+        ("Standing", view.as_str()),
+        ("Runs", of("dbo.BlobDeltaReplayRun")),
+        ("Tombstones", of("dbo.BlobDeltaTombstone")),
+        ("Others", of("dbo.BlobDeltaReplayOther")),
+    ];
+    let sql = Sql::new(filled(STANDING, &tables)).with(spec.here());
+    let mut found: HashMap<Guid, Standing> = HashMap::new();
+    staging::ask_of_keys(db, "look up what stands in the target", keys, sql, |key, fields| {
+        let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
+        let is_part = fields.must(6, Fields::number)? != 0;
+        let entry = match (kind, Scope::parse(scope)) {
+            (0, scope) => Entry::Row(scope, is_part),
+            (3, Some(scope)) => Entry::Other(scope, is_part),
+            (_, Some(scope)) => Entry::Left(scope),
+            (_, None) => Entry::Deleted,
+        };
+        found.entry(key).or_default().put(entry, version_at(fields, 3)?);
         Ok(())
+    })?;
+    Ok(keys.iter().map(|key| found.get(key).cloned().unwrap_or_default()).collect())
+}
+
+/// See [`Target::standing_content`](crate::backend::Target::standing_content), likewise.
+pub(super) fn content_there(
+    db: &mut Database,
+    spec: &TargetSpec,
+    fit: &TargetFit,
+    columns: &[usize],
+    keys: &[Guid],
+) -> Result<Vec<Option<StandingContent>>> {
+    let has_ledger = ledger::is_there(db)?;
+    let mut select = "SELECT s.n, v.vm, v.vs, v.vr".to_owned();
+    for at in columns {
+        let name = quote(&spec.columns[*at].name);
+        // Whatever the type, `image` too, the bytes are hashed on the server.
+        select.push_str(&format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), t.{name}))"));
     }
+    let view = standing_view(spec, fit, has_ledger);
+    let (target, key) = (target_name(spec), quote(&spec.key_column));
+    let sql = Sql::new(format!(
+        "{select} FROM {STAGE} AS s INNER JOIN {target} AS t ON t.{key} = s.k
+         INNER JOIN {view} AS v ON v.k = s.k WHERE @P1 <> N'' ORDER BY s.n"
+    ));
+    let mut found = HashMap::new();
+    staging::ask_of_keys(db, "hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
+        let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();
+        let sha256 = (0..columns.len()).map(hash).collect::<Result<_>>()?;
+        found.insert(key, StandingContent { version: version_at(fields, 1)?, sha256 });
+        Ok(())
+    })?;
+    Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
 /// The rank in three columns from this one on.

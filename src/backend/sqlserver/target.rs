@@ -5,15 +5,14 @@
 //! answer to its COMMIT was lost finds the ledger where it was to be, and is done.
 
 use super::apply::Plan;
-use super::catalog;
 use super::client::Client;
-use super::made::Made;
-use super::obstacles;
-use super::resolved;
-use super::session::Session;
+use super::database::Database;
+use super::made::{Made, MadeTargets};
+use super::replay::{Replay, ReplayState};
 use super::sql::{Sql, literal, quote};
-use super::unique::UniqueIndex;
+use super::unique::{self, UniqueIndex};
 use super::values::Fields;
+use super::{catalog, job_databases, ledger, obstacles, resolved, standing, take_back};
 use crate::backend::fit::{fit, not_unique, target_columns};
 use crate::backend::standing::Standing;
 use crate::backend::target::{
@@ -29,9 +28,6 @@ use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use std::sync::Arc;
 
-pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
-const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
-const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
 const FORGET: &str = include_str!("../../../sql/sqlserver/replay_forget.sql");
 const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
 const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_note.sql");
@@ -48,53 +44,55 @@ struct FoundTarget {
     has_triggers: bool,
 }
 
-impl Target for Session {
+impl Target for Replay<'_> {
     fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
-        if create && !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
-            self.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
-            self.made.databases.push(spec.target.db.clone());
+        if create && !self.db.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
+            self.db.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
+            self.db.made.databases.push(spec.target.db.clone());
         }
-        let prepared = self.in_target(spec, |session| session.prepare(spec, create));
+        let Self { db, state } = self;
+        let prepared = ledger::in_target(db, spec, |db| prepare(db, state, spec, create));
         prepared.map_err(|error| error.table(&spec.target))
     }
 
     fn resolve_target(&mut self, table: TableName) -> Result<TableName> {
-        resolved::target(&mut self.client, table)
+        resolved::target(&mut self.db.client, table)
     }
 
     fn job_databases(&mut self, _: &str) -> Result<Vec<JobDatabase>> {
-        self.job_database()
+        job_databases::job_databases(self.db)
     }
 
     fn keep_targets(&mut self) {
-        self.made = Made::default();
+        self.db.made = Made::default();
+        self.state.made = MadeTargets::default();
     }
 
     fn take_back_targets(&mut self) -> Result<()> {
-        self.take_back()
+        take_back::take_back(self)
     }
 
     fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
-        if !self.client.unit(|client| catalog::has_table(client, &spec.target))? {
+        if !self.db.client.unit(|client| catalog::has_table(client, &spec.target))? {
             return Ok(None);
         }
-        let found = self.in_target(spec, |session| session.find(spec));
+        let found = ledger::in_target(self.db, spec, |db| find(db, spec));
         found.map(|found| Some(found.fit)).map_err(|error| error.table(&spec.target))
     }
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
-        self.in_ledger(spec, |session| {
-            let sql = Sql::new(LEDGER_READ).with(root.to_string()).with(spec.here());
-            let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
-            rows.iter().map(|row| ledger_entry(root, &Fields::of(row))).collect()
+        ledger::in_ledger(self.db, spec, |db| {
+            let sql = Sql::new(ledger::LEDGER_READ).with(root.to_string()).with(spec.here());
+            let rows = db.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
+            rows.iter().map(|row| ledger::entry(root, &Fields::of(row))).collect()
         })
     }
 
     fn forget_applied(&mut self, spec: &TargetSpec, root: Sha256) -> Result<()> {
-        self.in_ledger(spec, |session| {
+        ledger::in_ledger(self.db, spec, |db| {
             let sql = "DELETE FROM dbo.BlobDeltaReplayLedger WHERE TableName = @P1 AND RootSha256 = @P2";
             let sql = Sql::new(sql).with(spec.here()).with(root.to_string());
-            session.client.unit(|client| client.execute("forget what was applied", sql.clone()).map(drop))
+            db.client.unit(|client| client.execute("forget what was applied", sql.clone()).map(drop))
         })
     }
 
@@ -109,42 +107,42 @@ impl Target for Session {
         if rows.rows() != keys.len() || keys.len() != versions.len() {
             return Err(Error::internal("rows, keys and versions are not equally many").table(&spec.table));
         }
-        self.apply("apply rows", spec, entry, keys.len(), |plan, client| {
+        apply(self, "apply rows", spec, entry, keys.len(), |plan, client| {
             plan.rows(client, spec, rows, (keys, versions), entry)
         })
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
-        self.apply("apply tombstones", spec, entry, tombstones.len(), |plan, client| plan.bury(client, tombstones))
+        apply(self, "apply tombstones", spec, entry, tombstones.len(), |plan, client| plan.bury(client, tombstones))
     }
 
     fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
-        self.in_ledger(spec, |session| {
+        ledger::in_ledger(self.db, spec, |db| {
             let sql = Sql::new(BUNDLE_READ).with(spec.here());
-            let rows = session.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
+            let rows = db.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
             rows.iter().map(|row| applied_bundle(&Fields::of(row))).collect()
         })
     }
 
     fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()> {
-        self.in_target(spec, |session| {
+        ledger::in_target(self.db, spec, |db| {
             let doing = "note applied bundles";
-            session.client.transact(doing, |client| {
+            db.client.transact(doing, |client| {
                 bundles.iter().try_for_each(|bundle| client.execute(doing, note_sql(spec, bundle)).map(drop))
             })
         })
     }
 
     fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()> {
-        self.in_target(spec, |session| {
+        ledger::in_target(self.db, spec, |db| {
             let sql =
                 Sql::new(BUNDLE_GAP).with(spec.here()).with(root.to_string()).with(gap.unwrap_or_default().to_owned());
-            session.client.unit(|client| client.execute("note what is missing", sql.clone()).map(drop))
+            db.client.unit(|client| client.execute("note what is missing", sql.clone()).map(drop))
         })
     }
 
     fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
-        self.in_target(spec, |session| session.standing_there(spec, fit, keys))
+        ledger::in_target(self.db, spec, |db| standing::standing_there(db, spec, fit, keys))
     }
 
     fn standing_content(
@@ -154,212 +152,140 @@ impl Target for Session {
         columns: &[usize],
         keys: &[Guid],
     ) -> Result<Vec<Option<StandingContent>>> {
-        self.in_target(spec, |session| session.content_there(spec, fit, columns, keys))
+        ledger::in_target(self.db, spec, |db| standing::content_there(db, spec, fit, columns, keys))
     }
 }
 
-impl Session {
-    /// Does something with the target's database in use.
-    pub(super) fn in_target<T>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        // What was read ahead of a table may be about to change.
-        self.cursor = None;
-        let before = self.client.database().map(str::to_owned);
-        if before.as_ref().is_some_and(|before| before.eq_ignore_ascii_case(&spec.target.db)) {
-            return work(self);
-        }
-        if !self.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
-            return Err(Error::config(format!(
-                "there is no database {}, or this login may not see it",
-                spec.target.db
-            ))
-            .hint("correct the name, or let it be created with --create"));
-        }
-        self.client.use_database(&spec.target.db)?;
-        let done = work(self);
-        if let Some(before) = before {
-            self.client.use_database(&before)?;
-        }
-        done
+fn prepare(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+    if let Some(plan) = state.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
+        // This session has prepared it before, for another bundle.
+        return Ok(plan.fit().clone());
     }
-
-    /// The same, or nothing where there is no ledger yet, or no table: what a ledger says of one that was dropped since,
-    /// it says of none.
-    fn in_ledger<T: Default>(&mut self, spec: &TargetSpec, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if !self.client.unit(|client| catalog::has_table(client, &spec.target))? {
-            return Ok(T::default());
-        }
-        self.in_target(spec, |session| if session.has_ledger()? { work(session) } else { Ok(T::default()) })
+    let wanted = target_columns(spec);
+    let missing = create && !db.client.unit(|client| catalog::has_table(client, &spec.target))?;
+    if !ledger::is_there(db)? {
+        state.made.ledgers.push(spec.clone());
     }
-
-    fn prepare(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
-        if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
-            // This session has prepared it before, for another bundle.
-            return Ok(plan.fit().clone());
-        }
-        let wanted = target_columns(spec);
-        let missing = create && !self.client.unit(|client| catalog::has_table(client, &spec.target))?;
-        if !self.has_ledger()? {
-            self.made.ledgers.push(spec.clone());
-        }
-        if missing {
-            self.create_target(spec, &wanted)?;
-            self.made.tables.push(spec.clone());
-        }
-        let found = self.find(spec)?;
-        if !missing {
-            self.client.transact("create the ledger", |client| client.batch("create the ledger", SCHEMA))?;
-        }
-        self.keep_plan(spec, found).map(|plan| plan.fit().clone())
+    if missing {
+        create_target(db, spec, &wanted)?;
+        state.made.tables.push(spec.clone());
     }
-
-    /// A target that is there, and how it takes the rows; its database is in use.
-    fn find(&mut self, spec: &TargetSpec) -> Result<FoundTarget> {
-        let mut found = self.client.unit(|client| catalog::columns(client, &spec.target))?;
-        // A stamp of the target's own takes no values.
-        found.iter_mut().for_each(|column| column.computed |= column.sql_type == SqlType::RowVersion);
-        let (obstacles, generated) = obstacles::ask(&mut self.client, spec)?;
-        for column in found.iter_mut().filter(|column| generated.contains(&column.name)) {
-            column.computed = true;
-        }
-        let wanted = self.as_kept(&target_columns(spec))?;
-        let fit = fit(&found, &wanted, &spec.key_column)?;
-        obstacles.check(spec, &fit)?;
-        // A row replaces the row of its key, so the key alone must be unique.
-        let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
-        let indexes = self.unique_indexes(spec)?;
-        if !indexes.iter().any(|(_, columns)| is_key(columns)) {
-            return Err(not_unique(spec));
-        }
-        Ok(FoundTarget { columns: found, fit, indexes, has_triggers: obstacles.has_triggers() })
+    let found = find(db, spec)?;
+    if !missing {
+        db.client.transact("create the ledger", |client| client.batch("create the ledger", ledger::SCHEMA))?;
     }
-
-    /// Columns as this server keeps them: there are servers whose times have six digits, whatever
-    /// their type says, and a target there is as good as any other.
-    fn as_kept(&mut self, columns: &[Column]) -> Result<Vec<Column>> {
-        let asked = "2026-01-01T00:00:00.1234567";
-        let sql = Sql::new(format!("SELECT CONVERT(datetime2(7), '{asked}')"));
-        let row = self.client.unit(|client| client.row("ask how exact times are", sql.clone()))?;
-        let kept = row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()?;
-        let most = if kept.is_some_and(|kept| kept.to_string() == asked) { 7 } else { 6 };
-        let kept = |sql_type| match sql_type {
-            SqlType::DateTime2(scale) => SqlType::DateTime2(scale.min(most)),
-            SqlType::DateTimeOffset(scale) => SqlType::DateTimeOffset(scale.min(most)),
-            SqlType::Time(scale) => SqlType::Time(scale.min(most)),
-            other => other,
-        };
-        Ok(columns.iter().map(|column| Column { sql_type: kept(column.sql_type), ..column.clone() }).collect())
-    }
-
-    /// Table, index and ledger, in one transaction.
-    fn create_target(&mut self, spec: &TargetSpec, wanted: &[Column]) -> Result<()> {
-        let doing = "create the target of a replay";
-        let mut lines = Vec::new();
-        for column in wanted {
-            let is_key = column.name.eq_ignore_ascii_case(&spec.key_column);
-            let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
-            let declared = declared(&mut self.client, column)?;
-            lines.push(format!("{} {declared} {null}", quote(&column.name)));
-        }
-        let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
-        let key = quote(&spec.key_column);
-        let table = format!("CREATE TABLE {target} ({}, PRIMARY KEY NONCLUSTERED ({key}))", lines.join(", "));
-        let path = spec.path_column.as_ref().and_then(|path| crate::backend::fit::named(wanted, path));
-        let index = path
-            .filter(|path| can_be_indexed(path.sql_type))
-            .map(|path| format!("CREATE INDEX IX_BlobDelta_Path ON {target} ({})", quote(&path.name)));
-        let (name, create) = (literal(&spec.target.schema), format!("CREATE SCHEMA {}", quote(&spec.target.schema)));
-        let schema = format!("IF SCHEMA_ID({name}) IS NULL EXEC ({})", literal(&create));
-        self.client.transact(doing, |client| {
-            client.batch("create the ledger", SCHEMA)?;
-            client.execute("forget a table that was dropped", Sql::new(FORGET).with(spec.here()))?;
-            client.batch(doing, &schema)?;
-            client.batch(doing, &table)?;
-            index.iter().try_for_each(|index| client.batch("create an index on the path", index))
-        })
-    }
-
-    /// How rows come into this target; its database is in use.
-    fn plan(&mut self, spec: &TargetSpec) -> Result<Arc<Plan>> {
-        if let Some(plan) = self.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
-            return Ok(plan.clone());
-        }
-        let found = self.find(spec)?;
-        self.keep_plan(spec, found)
-    }
-
-    fn keep_plan(&mut self, spec: &TargetSpec, found: FoundTarget) -> Result<Arc<Plan>> {
-        let FoundTarget { columns, fit, indexes, has_triggers } = found;
-        let in_pieces = self.abilities()?.has_write;
-        let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, (in_pieces, has_triggers)));
-        self.targets.insert(spec.target.clone(), plan.clone());
-        Ok(plan)
-    }
-
-    /// Moves the ledger and does what it stands for, in one transaction.
-    fn apply<T: Default + Copy>(
-        &mut self,
-        doing: &str,
-        spec: &TargetSpec,
-        entry: &LedgerEntry,
-        rows: usize,
-        mut work: impl FnMut(&Plan, &mut Client) -> Result<T>,
-    ) -> Result<T> {
-        let applied = self.in_target(spec, |session| {
-            let plan = session.plan(spec)?;
-            let mut tries = 0;
-            let mut done = T::default();
-            session.client.transact(doing, |client| {
-                tries += 1;
-                plan.take_turn(client)?;
-                if move_ledger(client, spec, entry, rows)? {
-                    done = work(&plan, client)?;
-                } else if tries == 1 || !stands_at(client, spec, entry)? {
-                    return Err(out_of_place(entry, rows));
-                }
-                Ok(done)
-            })
-        });
-        applied.map_err(|error| error.table(&spec.target).file(&entry.part))
-    }
+    keep_plan(db, state, spec, found).map(|plan| plan.fit().clone())
 }
 
-fn ledger_entry(root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
-    Ok(LedgerEntry {
-        root_sha256: root,
-        part: fields.must(0, Fields::text)?.to_owned(),
-        rows: fields.must(1, Fields::number)?.unsigned_abs(),
-        complete: fields.must(2, Fields::number)? != 0,
-        applied_at: fields.must(3, Fields::time)?,
+/// A target that is there, and how it takes the rows; its database is in use.
+fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
+    let mut found = db.client.unit(|client| catalog::columns(client, &spec.target))?;
+    // A stamp of the target's own takes no values.
+    found.iter_mut().for_each(|column| column.computed |= column.sql_type == SqlType::RowVersion);
+    let (obstacles, generated) = obstacles::ask(&mut db.client, spec)?;
+    for column in found.iter_mut().filter(|column| generated.contains(&column.name)) {
+        column.computed = true;
+    }
+    let wanted = as_kept(db, &target_columns(spec))?;
+    let fit = fit(&found, &wanted, &spec.key_column)?;
+    obstacles.check(spec, &fit)?;
+    // A row replaces the row of its key, so the key alone must be unique.
+    let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
+    let indexes = unique::unique_indexes(db, spec)?;
+    if !indexes.iter().any(|(_, columns)| is_key(columns)) {
+        return Err(not_unique(spec));
+    }
+    Ok(FoundTarget { columns: found, fit, indexes, has_triggers: obstacles.has_triggers() })
+}
+
+/// Columns as this server keeps them: there are servers whose times have six digits, whatever
+/// their type says, and a target there is as good as any other.
+fn as_kept(db: &mut Database, columns: &[Column]) -> Result<Vec<Column>> {
+    let asked = "2026-01-01T00:00:00.1234567";
+    let sql = Sql::new(format!("SELECT CONVERT(datetime2(7), '{asked}')"));
+    let row = db.client.unit(|client| client.row("ask how exact times are", sql.clone()))?;
+    let kept = row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()?;
+    let most = if kept.is_some_and(|kept| kept.to_string() == asked) { 7 } else { 6 };
+    let kept = |sql_type| match sql_type {
+        SqlType::DateTime2(scale) => SqlType::DateTime2(scale.min(most)),
+        SqlType::DateTimeOffset(scale) => SqlType::DateTimeOffset(scale.min(most)),
+        SqlType::Time(scale) => SqlType::Time(scale.min(most)),
+        other => other,
+    };
+    Ok(columns.iter().map(|column| Column { sql_type: kept(column.sql_type), ..column.clone() }).collect())
+}
+
+/// Table, index and ledger, in one transaction.
+fn create_target(db: &mut Database, spec: &TargetSpec, wanted: &[Column]) -> Result<()> {
+    let doing = "create the target of a replay";
+    let mut lines = Vec::new();
+    for column in wanted {
+        let is_key = column.name.eq_ignore_ascii_case(&spec.key_column);
+        let null = if column.nullable && !is_key { "NULL" } else { "NOT NULL" };
+        let declared = declared(&mut db.client, column)?;
+        lines.push(format!("{} {declared} {null}", quote(&column.name)));
+    }
+    let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+    let key = quote(&spec.key_column);
+    let table = format!("CREATE TABLE {target} ({}, PRIMARY KEY NONCLUSTERED ({key}))", lines.join(", "));
+    let path = spec.path_column.as_ref().and_then(|path| crate::backend::fit::named(wanted, path));
+    let index = path
+        .filter(|path| can_be_indexed(path.sql_type))
+        .map(|path| format!("CREATE INDEX IX_BlobDelta_Path ON {target} ({})", quote(&path.name)));
+    let (name, create) = (literal(&spec.target.schema), format!("CREATE SCHEMA {}", quote(&spec.target.schema)));
+    let schema = format!("IF SCHEMA_ID({name}) IS NULL EXEC ({})", literal(&create));
+    db.client.transact(doing, |client| {
+        client.batch("create the ledger", ledger::SCHEMA)?;
+        client.execute("forget a table that was dropped", Sql::new(FORGET).with(spec.here()))?;
+        client.batch(doing, &schema)?;
+        client.batch(doing, &table)?;
+        index.iter().try_for_each(|index| client.batch("create an index on the path", index))
     })
 }
 
-/// Whether the ledger stood where these rows begin, and stands where they end now.
-fn move_ledger(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry, rows: usize) -> Result<bool> {
-    let count = |_| Error::internal("a part has more rows than can be counted");
-    let after = i64::try_from(entry.rows).map_err(count)?;
-    let before =
-        after - i64::try_from(rows).map_err(|_| Error::internal("a batch has more rows than can be counted"))?;
-    let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(spec.here()).with(&entry.part);
-    let sql = sql.with(after).with(entry.complete).with(before).with(entry.applied_at);
-    let row = client.row("move the ledger", sql)?;
-    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? == Some(1))
-}
-
-fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<bool> {
-    let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(spec.here());
-    for row in client.rows("read the ledger", sql)? {
-        let fields = Fields::of(&row);
-        if fields.must(0, Fields::text)? == entry.part {
-            let (rows, complete) = (fields.must(1, Fields::number)?, fields.must(2, Fields::number)? != 0);
-            return Ok(rows.unsigned_abs() == entry.rows && complete == entry.complete);
-        }
+/// How rows come into this target; its database is in use.
+fn plan(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec) -> Result<Arc<Plan>> {
+    if let Some(plan) = state.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
+        return Ok(plan.clone());
     }
-    Ok(false)
+    let found = find(db, spec)?;
+    keep_plan(db, state, spec, found)
 }
 
-fn out_of_place(entry: &LedgerEntry, rows: usize) -> Error {
-    let text = format!("the ledger is not where a batch of {rows} rows that ends at row {} begins", entry.rows);
-    Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended")
+fn keep_plan(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, found: FoundTarget) -> Result<Arc<Plan>> {
+    let FoundTarget { columns, fit, indexes, has_triggers } = found;
+    let in_pieces = db.abilities()?.has_write;
+    let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, (in_pieces, has_triggers)));
+    state.targets.insert(spec.target.clone(), plan.clone());
+    Ok(plan)
+}
+
+/// Moves the ledger and does what it stands for, in one transaction.
+fn apply<T: Default + Copy>(
+    replay: &mut Replay<'_>,
+    doing: &str,
+    spec: &TargetSpec,
+    entry: &LedgerEntry,
+    rows: usize,
+    mut work: impl FnMut(&Plan, &mut Client) -> Result<T>,
+) -> Result<T> {
+    let Replay { db, state } = replay;
+    let applied = ledger::in_target(db, spec, |db| {
+        let plan = plan(db, state, spec)?;
+        let mut tries = 0;
+        let mut done = T::default();
+        db.client.transact(doing, |client| {
+            tries += 1;
+            plan.take_turn(client)?;
+            if ledger::move_to(client, spec, entry, rows)? {
+                done = work(&plan, client)?;
+            } else if tries == 1 || !ledger::stands_at(client, spec, entry)? {
+                return Err(ledger::out_of_place(entry, rows));
+            }
+            Ok(done)
+        })
+    });
+    applied.map_err(|error| error.table(&spec.target).file(&entry.part))
 }
 
 fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {

@@ -2,7 +2,7 @@
 //! side are found before they are written, so that both keys can be named, or the older removed.
 
 use super::client::Client;
-use super::session::Session;
+use super::database::Database;
 use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
 use super::standing::{standing_view, target_name, version_at};
@@ -34,21 +34,19 @@ pub(super) struct Displacing {
     standing: String,
 }
 
-impl Session {
-    /// The unique indexes of a target that hold for all of its rows; its database is in use.
-    pub(super) fn unique_indexes(&mut self, spec: &TargetSpec) -> Result<Vec<UniqueIndex>> {
-        let mut indexes: Vec<UniqueIndex> = Vec::new();
-        let sql = Sql::new(INDEXES).with(target_name(spec));
-        for row in &self.client.unit(|client| client.rows("read the catalog", sql.clone()))? {
-            let fields = Fields::of(row);
-            let (index, column) = (fields.must(0, Fields::text)?, fields.must(1, Fields::text)?.to_owned());
-            match indexes.last_mut().filter(|(last, _)| last == index) {
-                Some((_, columns)) => columns.push(column),
-                None => indexes.push((index.to_owned(), vec![column])),
-            }
+/// The unique indexes of a target that hold for all of its rows; its database is in use.
+pub(super) fn unique_indexes(db: &mut Database, spec: &TargetSpec) -> Result<Vec<UniqueIndex>> {
+    let mut indexes: Vec<UniqueIndex> = Vec::new();
+    let sql = Sql::new(INDEXES).with(target_name(spec));
+    for row in &db.client.unit(|client| client.rows("read the catalog", sql.clone()))? {
+        let fields = Fields::of(row);
+        let (index, column) = (fields.must(0, Fields::text)?, fields.must(1, Fields::text)?.to_owned());
+        match indexes.last_mut().filter(|(last, _)| last == index) {
+            Some((_, columns)) => columns.push(column),
+            None => indexes.push((index.to_owned(), vec![column])),
         }
-        Ok(indexes)
     }
+    Ok(indexes)
 }
 
 impl Displacing {

@@ -1,20 +1,17 @@
 //! [`Upkeep`] on a server.
 
 use super::client::Client;
-use super::jobs::number_at;
-use super::session::Session;
+use super::database::Database;
+use super::engine::Engine;
 use super::sql::{Sql, literal, quote};
-use super::values::Fields;
+use super::values::{Fields, number_at};
+use super::{deployed, template};
 use crate::backend::prune::{Pruned, Retention};
-use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
+use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
-use crate::model::digest::Sha256;
 use crate::model::run::Fence;
-use crate::model::table::{ChangedScript, TableConfig};
-use crate::scripts;
+use crate::model::table::TableConfig;
 use std::time::Duration;
-
-const CHANGED_SCRIPTS: &str = include_str!("../../../sql/sqlserver/changed_scripts.sql");
 
 const POLL: Duration = Duration::from_millis(500);
 
@@ -29,41 +26,41 @@ fn advice(fields: &Fields<'_>) -> Result<Advice> {
     })
 }
 
-impl Upkeep for Session {
+impl Upkeep for Engine<'_> {
     fn limit_memory(&mut self, bytes: u64) -> Result<()> {
-        self.read_ahead_bytes = bytes;
+        self.db.read_ahead_bytes = bytes;
         Ok(())
     }
 
     fn doctor(&mut self) -> Result<Vec<Advice>> {
-        self.check_script("07_BlobDeltaJobs_Doctor.sql")?;
-        let rows = self.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
-        let rows = rows.map_err(|error| self.name_script(error))?;
+        deployed::check_script(self.db, "07_BlobDeltaJobs_Doctor.sql")?;
+        let rows = self.db.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
+        let rows = rows.map_err(|error| self.db.name_script(error))?;
         let mut found: Vec<Advice> = rows.iter().map(|row| advice(&Fields::of(row))).collect::<Result<_>>()?;
-        found.extend(self.changed_templates()?);
+        found.extend(template::changed_templates(self.db)?);
         Ok(found)
     }
 
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
         // Its script is not needed for anything else, so that a server may be without it.
-        if self.check_script("07_BlobDeltaJobs_Doctor.sql").is_err() {
+        if deployed::check_script(self.db, "07_BlobDeltaJobs_Doctor.sql").is_err() {
             return Ok(Vec::new());
         }
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_LookAtSamples ").bind(&table.name);
-        let rows = self.client.rows("look at the data", sql).map_err(|error| error.table(&table.name))?;
+        let rows = self.db.client.rows("look at the data", sql).map_err(|error| error.table(&table.name))?;
         rows.iter().map(|row| advice(&Fields::of(row))).collect()
     }
 
     fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()> {
-        let edition = self.edition_with_backup()?;
+        let edition = edition_with_backup(self.db)?;
         if edition == MANAGED_INSTANCE && !place.starts_with("https://") {
             return Err(Error::config("a managed instance backs up to Azure Blob Storage alone, not to a file")
                 .hint("name a container: --backup-slice https://ACCOUNT.blob.core.windows.net/CONTAINER, with a credential of that name"));
         }
         for database in databases {
-            self.check_backup_rights(database)?;
+            check_backup_rights(self.db, database)?;
             if edition == MANAGED_INSTANCE {
-                self.check_encryption(database)?;
+                check_encryption(self.db, database)?;
             }
         }
         Ok(())
@@ -82,15 +79,15 @@ impl Upkeep for Session {
                 ("TableName", (&fence.table).into()),
                 ("LeaseEpoch", fence.epoch.into()),
             ];
-            self.client.call("check the slice", "dbo.usp_BlobDelta_PassSlice", inputs, &[])?;
+            self.db.client.call("check the slice", "dbo.usp_BlobDelta_PassSlice", inputs, &[])?;
         }
-        let started_at = self.utc_now()?;
+        let started_at = utc_now(self.db)?;
         // BACKUP says nothing until it ends, and may take a day.
-        let mut worker = self.another(None)?;
+        let mut worker = self.db.another(None)?;
         let session = worker.session_id()?;
-        let stripes = stripes(path, if is_url(path) { self.data_bytes(database)? } else { 0 });
-        let (write, check) = statements(database, &stripes, self.compresses()?);
-        let client = &mut self.client;
+        let stripes = stripes(path, if is_url(path) { data_bytes(self.db, database)? } else { 0 });
+        let (write, check) = statements(database, &stripes, compresses(self.db)?);
+        let client = &mut self.db.client;
         std::thread::scope(|scope| {
             let work = scope.spawn(move || {
                 worker.batch("back up the slice", &write)?;
@@ -104,8 +101,8 @@ impl Upkeep for Session {
             }
             work.join().unwrap_or_else(|_| Err(Error::internal("the backup's thread ended in a panic")))
         })?;
-        let completed_at = self.utc_now()?;
-        let (bytes, file_bytes) = self.sizes(database)?;
+        let completed_at = utc_now(self.db)?;
+        let (bytes, file_bytes) = sizes(self.db, database)?;
         Ok(BackupRecord {
             database: database.into(),
             path: stripes.join(", "),
@@ -118,7 +115,7 @@ impl Upkeep for Session {
 
     fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
         retention.check()?;
-        self.check_script("08_BlobDeltaJobs_Prune.sql")?;
+        deployed::check_script(self.db, "08_BlobDeltaJobs_Prune.sql")?;
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_Prune @KeepRuns = ")
             .bind(retention.keep_runs.map(i64::from))
             .then(", @KeepDays = ")
@@ -126,7 +123,7 @@ impl Upkeep for Session {
             .then(", @PlanOnly = ")
             .bind(i64::from(plan));
         // What it did before an error stands, so it may be asked again.
-        let rows = self.client.unit(|client| client.rows("prune the job database", sql.clone()))?;
+        let rows = self.db.client.unit(|client| client.rows("prune the job database", sql.clone()))?;
         let pruned = |fields: Fields<'_>| {
             Ok(Pruned {
                 table: fields.must(0, Fields::text)?.to_owned(),
@@ -184,144 +181,104 @@ fn percent_complete(client: &mut Client, session: i64) -> Option<u8> {
     u8::try_from(Fields::of(&row).number(0).ok()??).ok()
 }
 
-impl Session {
-    /// The templates of a table that are not as this program ships them.
-    pub(super) fn scripts_of_others(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
-        let sql = Sql::new(CHANGED_SCRIPTS).with(&table.name);
-        let rows = self.client.unit(|client| client.rows("read the scripts of a table", sql.clone()))?;
-        let shipped = scripts::sqlserver_templates();
-        let mut found = Vec::new();
-        for row in &rows {
-            let fields = Fields::of(row);
-            let (name, text) =
-                (fields.must(0, Fields::text)?, fields.text(2)?.unwrap_or_default().replace("\r\n", "\n"));
-            if !shipped.iter().any(|(known, ours)| *known == name && *ours == text) {
-                let whose = fields.text(1)?.map_or(String::new(), |table| format!(" (of {table} alone)"));
-                found.push(ChangedScript { name: format!("{name}{whose}"), sha256: Sha256::of(text.as_bytes()) });
-            }
-        }
-        found.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(found)
-    }
+fn utc_now(db: &mut Database) -> Result<crate::model::time::Timestamp> {
+    let row = db.client.row("read the clock", Sql::new("SELECT SYSUTCDATETIME()"))?;
+    let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
+    Fields::of(&row).must(0, Fields::time)
+}
 
-    /// Shared templates that are not as they were shipped.
-    fn changed_templates(&mut self) -> Result<Vec<Advice>> {
-        let sql = "SELECT ScriptName, ScriptText FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL
-            UNION ALL SELECT QueueName, ScriptText FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL";
-        let rows = self.client.rows("read the shared templates", Sql::new(sql))?;
-        let mut found = Vec::new();
-        for (name, shipped) in scripts::sqlserver_templates() {
-            let mut there = None;
-            for row in &rows {
-                let fields = Fields::of(row);
-                if fields.text(0)? == Some(name) {
-                    there = fields.text(1)?.map(|text| text.replace("\r\n", "\n"));
-                }
-            }
-            found.push(template_advice(name, &shipped, there.as_deref()));
-        }
-        Ok(found)
+/// Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
+/// (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
+fn edition_with_backup(db: &mut Database) -> Result<i64> {
+    let sql = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS Edition WHERE
+        CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
+        AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL";
+    let row = db.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
+    match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+        Some(edition) => Ok(edition),
+        _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
+            .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
     }
+}
 
-    fn utc_now(&mut self) -> Result<crate::model::time::Timestamp> {
-        let row = self.client.row("read the clock", Sql::new("SELECT SYSUTCDATETIME()"))?;
-        let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
-        Fields::of(&row).must(0, Fields::time)
+/// BACKUP needs its own right in the slice's database, RESTORE VERIFYONLY that to make one
+/// (<https://learn.microsoft.com/sql/t-sql/statements/restore-statements-verifyonly-transact-sql>).
+fn check_backup_rights(db: &mut Database, database: &str) -> Result<()> {
+    let sql = Sql::new(
+        "SELECT HAS_PERMS_BY_NAME(QUOTENAME(@P1), N'DATABASE', N'BACKUP DATABASE') AS IsAllowed,
+        CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'CREATE ANY DATABASE') = 1
+            OR HAS_PERMS_BY_NAME(N'master', N'DATABASE', N'CREATE DATABASE') = 1 THEN 1 ELSE 0 END AS IsVerifier,
+        QUOTENAME(SUSER_SNAME()) AS LoginName WHERE DB_ID(",
+    )
+    .bind(database)
+    .then(") IS NOT NULL");
+    let Some(row) = db.client.row("ask for the rights to back up", sql)? else { return Ok(()) };
+    let fields = Fields::of(&row);
+    let login = fields.text(2)?.unwrap_or("LOGIN");
+    if fields.number(0)? != Some(1) {
+        return Err(Error::config(format!("this login may not back up {database}"))
+            .hint(format!("USE {}; GRANT BACKUP DATABASE TO {login}", quote(database))));
     }
-
-    /// Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
-    /// (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
-    fn edition_with_backup(&mut self) -> Result<i64> {
-        let sql = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS Edition WHERE
-            CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
-            AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL";
-        let row = self.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
-        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
-            Some(edition) => Ok(edition),
-            _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
-                .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
-        }
-    }
-
-    /// BACKUP needs its own right in the slice's database, RESTORE VERIFYONLY that to make one
-    /// (<https://learn.microsoft.com/sql/t-sql/statements/restore-statements-verifyonly-transact-sql>).
-    fn check_backup_rights(&mut self, database: &str) -> Result<()> {
-        let sql = Sql::new(
-            "SELECT HAS_PERMS_BY_NAME(QUOTENAME(@P1), N'DATABASE', N'BACKUP DATABASE') AS IsAllowed,
-            CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'CREATE ANY DATABASE') = 1
-                OR HAS_PERMS_BY_NAME(N'master', N'DATABASE', N'CREATE DATABASE') = 1 THEN 1 ELSE 0 END AS IsVerifier,
-            QUOTENAME(SUSER_SNAME()) AS LoginName WHERE DB_ID(",
+    if fields.number(1)? != Some(1) {
+        return Err(Error::config(
+            "this login may not verify a backup: RESTORE VERIFYONLY needs the right to make databases",
         )
-        .bind(database)
-        .then(") IS NOT NULL");
-        let Some(row) = self.client.row("ask for the rights to back up", sql)? else { return Ok(()) };
-        let fields = Fields::of(&row);
-        let login = fields.text(2)?.unwrap_or("LOGIN");
-        if fields.number(0)? != Some(1) {
-            return Err(Error::config(format!("this login may not back up {database}"))
-                .hint(format!("USE {}; GRANT BACKUP DATABASE TO {login}", quote(database))));
-        }
-        if fields.number(1)? != Some(1) {
-            return Err(Error::config(
-                "this login may not verify a backup: RESTORE VERIFYONLY needs the right to make databases",
-            )
-            .hint(format!("USE master; GRANT CREATE ANY DATABASE TO {login}")));
-        }
-        Ok(())
+        .hint(format!("USE master; GRANT CREATE ANY DATABASE TO {login}")));
     }
+    Ok(())
+}
 
-    /// Under a key that the service manages, a managed instance refuses COPY_ONLY (error 41922). Who may not look is
-    /// told by the server itself, later.
-    fn check_encryption(&mut self, database: &str) -> Result<()> {
-        let sql = Sql::new(
-            "SELECT COUNT(*) FROM sys.dm_database_encryption_keys AS k
-            WHERE k.encryption_state <> 0 AND k.encryptor_type = N'CERTIFICATE' AND k.database_id = DB_ID(",
-        )
-        .bind(database)
-        .then(")");
-        let row = self.client.row("ask for the encryption of a database", sql).ok().flatten();
-        match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
-            Some(keys) if keys > 0 => Err(Error::config(format!(
-                "{database} is encrypted with a key that the service manages, and a managed instance backs up no such database"
-            ))
-            .hint(format!("ALTER DATABASE {} SET ENCRYPTION OFF, or encrypt it with a key of your own; or leave --backup-slice out", quote(database)))),
-            _ => Ok(()),
-        }
+/// Under a key that the service manages, a managed instance refuses COPY_ONLY (error 41922). Who may not look is
+/// told by the server itself, later.
+fn check_encryption(db: &mut Database, database: &str) -> Result<()> {
+    let sql = Sql::new(
+        "SELECT COUNT(*) FROM sys.dm_database_encryption_keys AS k
+        WHERE k.encryption_state <> 0 AND k.encryptor_type = N'CERTIFICATE' AND k.database_id = DB_ID(",
+    )
+    .bind(database)
+    .then(")");
+    let row = db.client.row("ask for the encryption of a database", sql).ok().flatten();
+    match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+        Some(keys) if keys > 0 => Err(Error::config(format!(
+            "{database} is encrypted with a key that the service manages, and a managed instance backs up no such database"
+        ))
+        .hint(format!("ALTER DATABASE {} SET ENCRYPTION OFF, or encrypt it with a key of your own; or leave --backup-slice out", quote(database)))),
+        _ => Ok(()),
     }
+}
 
-    /// Express (4) and Web have no compression of backups.
-    fn compresses(&mut self) -> Result<bool> {
-        let sql = Sql::new(
-            "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) = 4
-            OR CONVERT(bigint, SERVERPROPERTY('EditionID')) = 1293598313 THEN 0 ELSE 1 END AS IsCompressing",
-        );
-        let row = self.client.row("ask for the server's edition", sql)?;
-        Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1))
-    }
+/// Express (4) and Web have no compression of backups.
+fn compresses(db: &mut Database) -> Result<bool> {
+    let sql = Sql::new(
+        "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) = 4
+        OR CONVERT(bigint, SERVERPROPERTY('EditionID')) = 1293598313 THEN 0 ELSE 1 END AS IsCompressing",
+    );
+    let row = db.client.row("ask for the server's edition", sql)?;
+    Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1))
+}
 
-    /// What its files have, those of the log left out: no backup of it is larger.
-    fn data_bytes(&mut self, database: &str) -> Result<u64> {
-        let sql = format!(
-            "SELECT SUM(CONVERT(bigint, f.size)) * 8192 AS DataBytes FROM {}.sys.database_files AS f WHERE f.type <> 1",
-            quote(database)
-        );
-        let row = self.client.row("ask for the size of a database", Sql::new(sql))?;
-        let bytes = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten();
-        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
-    }
+/// What its files have, those of the log left out: no backup of it is larger.
+fn data_bytes(db: &mut Database, database: &str) -> Result<u64> {
+    let sql = format!(
+        "SELECT SUM(CONVERT(bigint, f.size)) * 8192 AS DataBytes FROM {}.sys.database_files AS f WHERE f.type <> 1",
+        quote(database)
+    );
+    let row = db.client.row("ask for the size of a database", Sql::new(sql))?;
+    let bytes = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten();
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
 
-    fn sizes(&mut self, database: &str) -> Result<(Option<u64>, Option<u64>)> {
-        let sql = Sql::new(
-            "SELECT TOP (1) CONVERT(bigint, backup_size), CONVERT(bigint, compressed_backup_size)
-             FROM msdb.dbo.backupset WHERE database_name = ",
-        )
-        .bind(database)
-        .then(" ORDER BY backup_set_id DESC");
-        let Some(row) = self.client.row("read the backup's history", sql)? else { return Ok((None, None)) };
-        let fields = Fields::of(&row);
-        let size = |at| Ok::<_, Error>(fields.number(at)?.and_then(|size| u64::try_from(size).ok()));
-        Ok((size(0)?, size(1)?))
-    }
+fn sizes(db: &mut Database, database: &str) -> Result<(Option<u64>, Option<u64>)> {
+    let sql = Sql::new(
+        "SELECT TOP (1) CONVERT(bigint, backup_size), CONVERT(bigint, compressed_backup_size)
+         FROM msdb.dbo.backupset WHERE database_name = ",
+    )
+    .bind(database)
+    .then(" ORDER BY backup_set_id DESC");
+    let Some(row) = db.client.row("read the backup's history", sql)? else { return Ok((None, None)) };
+    let fields = Fields::of(&row);
+    let size = |at| Ok::<_, Error>(fields.number(at)?.and_then(|size| u64::try_from(size).ok()));
+    Ok((size(0)?, size(1)?))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::sql::quote;
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use crate::model::variant::Variant;
@@ -331,6 +332,20 @@ impl<'r> Fields<'r> {
 fn unexpected(at: usize) -> Error {
     Error::new(crate::error::Kind::Database, format!("column {at} of an answer is not what this program expects"))
         .hint("run deploy with this program, so that the procedures are those that it knows")
+}
+
+pub(super) fn table_at(fields: &Fields<'_>, at: usize) -> Result<TableName> {
+    TableName::parse(fields.must(at, Fields::text)?)
+}
+
+pub(super) fn text_at(fields: &Fields<'_>, at: usize) -> Result<String> {
+    fields.must(at, Fields::text).map(str::to_owned)
+}
+
+/// A number that the job database keeps in range.
+pub(super) fn number_at<T: TryFrom<i64>>(fields: &Fields<'_>, at: usize) -> Result<T> {
+    let number = fields.must(at, Fields::number)?;
+    T::try_from(number).map_err(|_| Error::internal(format!("the job database holds {number} where it cannot stand")))
 }
 
 #[cfg(test)]

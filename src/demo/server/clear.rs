@@ -2,7 +2,7 @@
 //! when it ends.
 
 use super::ground::{DATABASES, LOGIN};
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::demo::names;
 use crate::demo::stage::Stage;
 use crate::error::{Error, Result};
@@ -59,7 +59,7 @@ pub(in crate::demo) fn clear(stage: &Stage, backup: Option<&str>) -> Vec<String>
     left
 }
 
-fn drop_database(session: &mut dyn Backend, database: &str) -> Result<()> {
+fn drop_database(session: &mut dyn Sandbox, database: &str) -> Result<()> {
     let id = format!("SELECT CONVERT(nvarchar(20), DB_ID(N'{database}'))");
     // Sessions that are still in it; not every server can say so.
     let alone = format!("ALTER DATABASE {database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE");
@@ -78,7 +78,7 @@ fn drop_database(session: &mut dyn Backend, database: &str) -> Result<()> {
 }
 
 /// The file and what msdb remembers of it. No documented statement deletes a file, so what is there is looked at afterwards.
-fn remove_backup(session: &mut dyn Backend, path: &str) -> Option<String> {
+fn remove_backup(session: &mut dyn Sandbox, path: &str) -> Option<String> {
     for database in ["BlobDeltaDemo_Delta", "BlobDeltaDemo_Restored"] {
         let history = format!("EXEC msdb.dbo.sp_delete_database_backuphistory @database_name = N'{database}'");
         session.execute_script(&history).ok();

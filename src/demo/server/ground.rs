@@ -1,6 +1,6 @@
 //! What the steps play on: a session, and the tables that were carried so far.
 
-use crate::backend::Backend;
+use crate::backend::Sandbox;
 use crate::demo::stage::Stage;
 use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
@@ -35,7 +35,7 @@ pub(super) const LOGIN: &str = "BlobDeltaDemo";
 /// See the module's text.
 pub(super) struct Ground<'a> {
     pub(super) stage: &'a Stage,
-    pub(super) session: Box<dyn Backend>,
+    pub(super) session: Box<dyn Sandbox>,
     /// A folder for bundles.
     pub(super) bundles: PathBuf,
     pub(super) monitor: &'a dyn Monitor,
@@ -95,7 +95,7 @@ impl Ground<'_> {
 
 /// A run of one table, whatever comes of it.
 pub(super) fn run(
-    session: &mut dyn Backend,
+    session: &mut dyn Sandbox,
     table: &TableName,
     from: Option<Timestamp>,
     bundles: &std::path::Path,

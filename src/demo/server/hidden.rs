@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, LOGIN, SOURCE, completed, flat, refusal, run};
 use super::outcome::Said;
-use crate::backend::{Backend, OpenOptions};
+use crate::backend::{OpenOptions, Sandbox};
 use crate::error::Result;
 use crate::model::id::Guid;
 
@@ -31,14 +31,14 @@ pub(super) fn masked(ground: &mut Ground<'_>) -> Result<Said> {
 }
 
 /// A session of a login that has the rights of the account that runs, and no more.
-fn open_login(ground: &mut Ground<'_>) -> Result<Option<Box<dyn Backend>>> {
+fn open_login(ground: &mut Ground<'_>) -> Result<Option<Box<dyn Sandbox>>> {
     // Longer than a policy asks for, with letters of each kind.
     let password = format!("{}-Aa1", Guid::random());
     ground.session.execute_script(&format!("CREATE LOGIN {LOGIN} WITH PASSWORD = N'{password}'"))?;
     ground.execute(RIGHTS)?;
     ground.session.execute_script("USE BlobDeltaJobs")?;
     let connection = ground.stage.as_login(LOGIN, &password);
-    connection.map(|connection| connection.open(&OpenOptions::default())).transpose()
+    connection.map(|connection| connection.open_sandbox(&OpenOptions::default())).transpose()
 }
 
 /// Nobody sees all rows, so the run is refused for everybody, until that is accepted by name.

@@ -1,0 +1,100 @@
+//! Keys that somebody asked for, and keys that somebody excluded (rules 5, 6 and 17).
+
+use super::ancestors;
+use super::database::Database;
+use super::lease::Lease;
+use super::prepared::{self, Prepared};
+use super::scope::WAITS;
+use super::sql::{Noted, from_json, to_json};
+use super::template::{self, Parameters};
+use crate::error::Result;
+use crate::model::run::{Fence, Scope, TableCounts, TableRun};
+use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
+use crate::scripts::sqlite as scripts;
+
+/// A key that was excluded since its run queued it is not waited for: that is the way out of a row that
+/// cannot be copied.
+pub(super) fn drop_excluded(db: &mut Database, lease: Lease, fence: &Fence, table: &TableConfig) -> Result<()> {
+    db.transact("leave excluded keys out", |db| {
+        lease.pass(db, fence)?;
+        let of = (fence.run_id, &fence.table, table.excluded_stream_id);
+        let is_excluded = "(stream_id IS ?3 OR stream_id IN (
+            SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = ?2))";
+        let dropped = db.execute(
+            &format!(
+                "DELETE FROM BlobDeltaWindowQueue
+                 WHERE RunId = ?1 AND TableName = ?2 AND State IS NULL AND {is_excluded}"
+            ),
+            of,
+        )?;
+        db.execute(
+            &format!(
+                "DELETE FROM BlobDeltaMissingParentsQueue
+                 WHERE RunId = ?1 AND TableName = ?2 AND Processed = 0 AND {is_excluded}"
+            ),
+            of,
+        )?;
+        if dropped == 0 {
+            return Ok(());
+        }
+        let counts = "SELECT Counts FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
+        let mut counts: TableCounts = from_json(&db.query_one::<String>(counts, (of.0, of.1))?)?;
+        counts.excluded += dropped;
+        db.execute(
+            "UPDATE BlobDeltaRunTable SET QueuedKeys = QueuedKeys - ?3, Counts = ?4 WHERE RunId = ?1 AND TableName = ?2",
+            (of.0, of.1, dropped, to_json(&counts)?),
+        )?;
+        Ok(())
+    })
+}
+
+/// Before the queue is filled, in its transaction: what everybody asked for becomes what each scope asks for, and what
+/// came back to this unit without a stamp is asked for.
+pub(super) fn settle_asked(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
+    let table = &prepared.config.name;
+    if db.query_one(WAITS, (table, ""))? {
+        template::run_script(db, "expand_pending", scripts::EXPAND_PENDING, parameters)?;
+        // Kept while no scope has a watermark: the first run of each takes what its window has, and no more.
+        db.execute(
+            "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = '' AND (
+                 EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
+                     WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM BlobDeltaBusinessUnitWatermark
+                     WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL))",
+            [table],
+        )?;
+    }
+    if scope != Scope::All {
+        let sql = prepared.placeholders.fill("back_again", scripts::BACK_AGAIN)?;
+        template::run_script(db, "back_again", &sql, parameters)?;
+    }
+    ancestors::ask_for_orphans(db, prepared, parameters)
+}
+
+/// With the slice complete: its scope has had what was copied, and the ancestors that were asked for.
+pub(super) fn forget_pending(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
+    let (table, scope) = (&table_run.fence.table, table_run.scope.to_string());
+    if db.query_one(WAITS, (table, &scope))? {
+        if prepared.config.is_tree() {
+            let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
+            prepared.run_filled(db, "asked_ancestors", scripts::ASKED_ANCESTORS, &parameters)?;
+        }
+        db.execute(
+            "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+                 SELECT stream_id FROM BlobDeltaWindowQueue
+                 WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied'
+                 UNION ALL
+                 SELECT stream_id FROM BlobDeltaMissingParentsQueue
+                 WHERE RunId = ?3 AND TableName = ?1 AND IsPending)",
+            (table, scope, table_run.fence.run_id),
+        )?;
+    }
+    Ok(())
+}
+
+/// How many keys wait for this scope, and since when the first of them does, UTC.
+pub(super) fn pending_keys(db: &Database, table: &TableConfig, scope: Scope) -> Result<(u64, Option<Timestamp>)> {
+    let sql = "SELECT count(*), min(CreatedAt) FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2";
+    db.query_row(sql, (&table.name, scope.to_string()), |row| Ok((row.get(0)?, row.get::<_, Noted>(1)?.0)))
+}

@@ -1,0 +1,84 @@
+//! Rule 17: receivers of a business unit are told what left it.
+
+use super::database::Database;
+use super::prepared::{self, Prepared};
+use super::{ancestors, scope, template, told};
+use crate::error::Result;
+use crate::model::id::Guid;
+use crate::model::run::{Scope, TableRun};
+use crate::model::time::Timestamp;
+use crate::scripts::sqlite as scripts;
+
+/// What left is told by times that pass what was handed out, where the run alone would not.
+fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
+    let (table, margin) = (&table_run.fence.table, scope::margin(db, table_run)?);
+    if margin == 0 {
+        return Ok(());
+    }
+    let of = format!("{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'");
+    let told: Vec<(Guid, Timestamp)> =
+        db.query_all(&format!("SELECT stream_id, DeletedOn FROM {of}"), [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let update = format!(
+        "UPDATE {slice}.BlobDeltaDeletion SET DeletedOn = ?3
+         WHERE TableName = ?1 AND Reason = 'LeftScope' AND stream_id = ?2"
+    );
+    told.into_iter()
+        .try_for_each(|(key, left_on)| db.execute(&update, (table, key, left_on.plus_ticks(margin))).map(drop))
+}
+
+/// With the slice complete: what it hands out is noted, and receivers of a business unit are told what left it.
+pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
+    let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
+    let run = |name: &str, text: &str| {
+        let sql = prepared.placeholders.fill(name, text)?;
+        template::run_script(db, name, &sql, &parameters)
+    };
+    ancestors::stamp_ancestors(db, prepared, table_run, &parameters)?;
+    let (table, slice) = (&prepared.config.name, db.schema_of(&prepared.config.target.db));
+    // Here what was logged stands in the slice: what has come back is settled too.
+    run("told_deletions", scripts::TOLD_DELETIONS)?;
+    if prepared.config.is_tree() {
+        run("passed_deletions", scripts::PASSED_DELETIONS)?;
+    }
+    let logged = format!(
+        "SELECT EXISTS (SELECT 1 FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
+    );
+    if db.query_one(&logged, [table])? {
+        run("left_back", scripts::LEFT_BACK)?;
+    }
+    let Scope::BusinessUnit(unit) = table_run.scope else {
+        let is_tree = prepared.config.is_tree();
+        return if is_tree { run("shipped_ancestors", scripts::SHIPPED_ANCESTORS).map(drop) } else { Ok(()) };
+    };
+    told::suspect_left(db, prepared, &parameters)?;
+    run("were_whole", scripts::WERE_WHOLE)?;
+    run("left_bare", scripts::LEFT_BARE)?;
+    run("shipped_keys", scripts::SHIPPED_KEYS)?;
+    scope::find_what_left(db, prepared, &parameters)?;
+    db.execute(
+        &format!(
+            "DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND (Reason = 'LeftScope' OR EXISTS (
+                 SELECT 1 FROM temp.\"#Left\" AS l
+                 WHERE l.stream_id = BlobDeltaDeletion.stream_id AND NOT l.Stays AND l.LeftOn > DeletedOn))"
+        ),
+        [table],
+    )?;
+    // A deletion that is told already says more, unless it is one of before the row came.
+    db.execute(
+        &format!(
+            "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
+                 (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+             SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE NOT Stays AND (IsWhole OR IsPassed)"
+        ),
+        (table, unit, db.server_time().utc),
+    )?;
+    outrank_handed(db, &slice, table_run)?;
+    db.execute(
+        &format!(
+            "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+                 SELECT stream_id FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
+        ),
+        (table, table_run.scope.to_string()),
+    )?;
+    run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
+}
