@@ -5,7 +5,7 @@ use super::database::Database;
 use super::engine::Engine;
 use super::prepared::{self, Prepared};
 use super::template::{self, Parameters};
-use super::values::way_out;
+use super::value_check::way_out;
 use super::{marker, take};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;

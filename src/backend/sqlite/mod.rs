@@ -75,7 +75,7 @@ mod transactions;
 mod types;
 mod unique;
 mod upkeep;
-mod values;
+mod value_check;
 mod versions;
 mod write;
 

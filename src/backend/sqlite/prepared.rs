@@ -4,7 +4,7 @@
 use super::config;
 use super::database::Database;
 use super::template::{self, Parameters, Placeholders};
-use super::values::ValueCheck;
+use super::value_check::ValueCheck;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;

@@ -11,7 +11,7 @@ use super::database::Database;
 use super::errors::failed;
 use super::prepared::Prepared;
 use super::types::{self, shown};
-use super::values::way_out;
+use super::value_check::way_out;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::Scope;

@@ -12,7 +12,7 @@ use crate::model::digest::Sha256;
 
 pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
 pub(super) const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
-pub(super) const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
+const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
 
 /// Whether the target's database, which is in use, has a ledger.
 pub(super) fn is_there(db: &mut Database) -> Result<bool> {
@@ -58,6 +58,7 @@ pub(super) fn in_ledger<T: Default>(
     in_target(db, spec, |db| if is_there(db)? { work(db) } else { Ok(T::default()) })
 }
 
+/// How far one part was applied.
 pub(super) fn entry(root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
         root_sha256: root,
@@ -80,6 +81,7 @@ pub(super) fn move_to(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntr
     Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? == Some(1))
 }
 
+/// Whether it stands behind this batch: then the batch was applied, and its answer lost.
 pub(super) fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<bool> {
     let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(spec.here());
     for row in client.rows("read the ledger", sql)? {
@@ -92,6 +94,7 @@ pub(super) fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEn
     Ok(false)
 }
 
+/// The error of a batch that does not begin where the ledger stands.
 pub(super) fn out_of_place(entry: &LedgerEntry, rows: usize) -> Error {
     let text = format!("the ledger is not where a batch of {rows} rows that ends at row {} begins", entry.rows);
     Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended")
