@@ -10,6 +10,8 @@ pub struct Script {
     pub name: &'static str,
     /// One more at every change of what it makes. A greater one in the database is refused.
     pub version: u32,
+    /// The oldest version that it brings to its own; one below is refused.
+    pub since: u32,
     /// Whether a run calls what it makes; what it does not need may be missing.
     pub is_engine: bool,
     /// Its text.
@@ -39,12 +41,34 @@ impl Script {
         if applied.is_some_and(|applied| applied >= self.version) {
             return Ok(());
         }
+        self.check_upgrade(applied)?;
         let found = applied.map_or("nothing".to_owned(), |applied| format!("version {applied}"));
         let text = format!(
             "the job database is older than this program: it has {found} of {}, not {}",
             self.name, self.version
         );
         Err(Error::config(text).hint("run deploy, which upgrades it and keeps what it holds"))
+    }
+
+    /// That there is a way from what a job database has of this script to it.
+    ///
+    /// # Errors
+    /// Config: a version that was never released, or a newer one.
+    pub fn check_upgrade(&self, applied: Option<u32>) -> Result<()> {
+        let Some(applied) = applied else { return Ok(()) };
+        let found = format!("version {applied} of {}, and this program has {}", self.name, self.version);
+        if applied < self.since {
+            let text = format!("the job database is from before the first release: it has {found}");
+            return Err(Error::config(text).hint(
+                "there is no upgrade from there; give the job database another name, run deploy, configure the tables again, \
+                 and take over the chains with deploy --adopt",
+            ));
+        }
+        if applied > self.version {
+            let text = format!("the job database was deployed by a newer version: it has {found}");
+            return Err(Error::config(text).hint("use the newer program; nothing was changed"));
+        }
+        Ok(())
     }
 }
 
@@ -69,56 +93,17 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 8,
+        version: 9,
+        since: 9,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
         version: 1,
+        since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlite/04_BlobDeltaJobs_Seed_Config.sql"),
-    },
-];
-
-/// What the scripts above cannot do to the tables of an earlier version of themselves, because SQLite has no
-/// `ADD COLUMN IF NOT EXISTS`: each brings the script of its name from the version before to its own.
-pub const SQLITE_UPGRADES: [Script; 6] = [
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 2,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_2.sql"),
-    },
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 3,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_3.sql"),
-    },
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 4,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_4.sql"),
-    },
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 6,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_6.sql"),
-    },
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 7,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_7.sql"),
-    },
-    Script {
-        name: "03_BlobDeltaJobs_Schema.sql",
-        version: 8,
-        is_engine: true,
-        text: include_str!("../sql/sqlite/upgrade_03_to_8.sql"),
     },
 ];
 
@@ -126,49 +111,57 @@ pub const SQLITE_UPGRADES: [Script; 6] = [
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 11,
+        version: 12,
+        since: 12,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
         version: 17,
+        since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 20,
+        version: 21,
+        since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 29,
+        version: 31,
+        since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
     },
     Script {
         name: "08_BlobDeltaJobs_Prune.sql",
         version: 5,
+        since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/08_BlobDeltaJobs_Prune.sql"),
     },
     Script {
         name: "09_BlobDeltaJobs_Servers.sql",
-        version: 4,
+        version: 5,
+        since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 7,
+        version: 8,
+        since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },
     Script {
         name: "11_BlobDeltaJobs_Rights.sql",
         version: 3,
+        since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),
     },
@@ -328,6 +321,7 @@ mod tests {
     fn every_procedure_that_the_program_calls_is_a_door_or_the_deployer_s() {
         let of_deployer = [
             "usp_BlobDelta_MakeSlice",
+            "usp_BlobDelta_RefreshSlice",
             "usp_BlobDelta_ResolveTableConfig",
             "usp_BlobDelta_Prune",
             "usp_BlobDelta_AddServer",

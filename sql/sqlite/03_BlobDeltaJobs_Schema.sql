@@ -22,7 +22,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaKnownServer (
     FirstSeenAt    TEXT NOT NULL
 );
 
--- RequireBundle is NULL until somebody says 0 or 1: then the first bundled run makes it 1.
+-- RequireBundle is NULL until somebody says 0 or 1: then the first bundled run makes it 1. SchemaDrift (rule 24): what a run
+-- does where the source's columns are not the slice's. ExcludedColumns: names of columns that no bundle has, with commas
+-- between; in brackets where a name has a comma.
 CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
     SourceDb                TEXT NOT NULL,
@@ -55,7 +57,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
     MetadataFilter          TEXT NULL,
     AcceptedLeftPercent     INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
-    AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100)
+    AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
+    SchemaDrift             TEXT NOT NULL DEFAULT 'Carry' CHECK (SchemaDrift IN ('Carry', 'Refuse')),
+    ExcludedColumns         TEXT NULL
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.
@@ -294,7 +298,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaToldDeletion (
 ) WITHOUT ROWID;
 
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
--- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.
+-- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was. Columns are those of its rows as its manifest
+-- has them, a JSON array; the next bundle of the chain says what changed.
 CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     BundleId           INTEGER PRIMARY KEY AUTOINCREMENT,
     RunId              BLOB NOT NULL,
@@ -308,6 +313,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     PublishedAt        TEXT NOT NULL,
     ShipTo             TEXT NULL,
     ShippedAt          TEXT NULL,
+    Columns            TEXT NULL,
     UNIQUE (RunId, TableName)
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaBundle_Chain ON BlobDeltaBundle (TableName, Scope, BundleId);

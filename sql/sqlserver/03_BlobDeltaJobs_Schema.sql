@@ -1,7 +1,7 @@
--- 03: the job database BlobDeltaJobs. Version 11.
+-- 03: the job database BlobDeltaJobs. Version 12.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
--- Can be run again at any time, on any earlier state of itself, by the program or by
+-- Can be run again at any time, by the program or by
 -- sqlcmd -b -i: it makes what is missing and changes nothing that is there. SQL Server 2016 and
 -- later. A job database of a newer version is refused; grants are kept.
 --
@@ -30,8 +30,16 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
         AppliedAt datetime2(7) NOT NULL CONSTRAINT DF_BlobDeltaSchemaVersion_AppliedAt DEFAULT SYSUTCDATETIME()
     );
 GO
--- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 11)
+-- Nothing was released before this version, so there is no way from one to it. NOEXEC keeps a client that goes on after an
+-- error from going on.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 12)
+BEGIN
+    RAISERROR (N'This job database is from before the first release, and is not upgraded. Give it another name, and deploy anew.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+-- A newer version is refused.
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 12)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -128,33 +136,17 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         AcceptedStandingPercent int NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_AcceptedStandingPercent DEFAULT 50
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedStandingPercent CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
+        -- What a login does not see of the table and a DBA has accepted by name, with commas between: Db.schema.Table
+        -- whose rows are filtered, Db.schema.Table.Column that is masked.
+        AcceptedHidden          nvarchar(4000) NULL,
+        -- Rule 24: what a run does where the source's columns are not the slice's.
+        SchemaDrift             nvarchar(10) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_SchemaDrift DEFAULT N'Carry'
+            CONSTRAINT CK_BlobDeltaTableConfig_SchemaDrift CHECK (SchemaDrift IN (N'Carry', N'Refuse')),
+        -- Names of the source's columns that no bundle has, with commas between; in brackets where a name has a comma.
+        ExcludedColumns         nvarchar(max) NULL,
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedAbsentPercent') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedAbsentPercent int NOT NULL
-        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedAbsentPercent DEFAULT 50;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedOrphanPercent') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedOrphanPercent int NOT NULL
-        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedLeftPercent') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedLeftPercent int NOT NULL
-        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedLeftPercent DEFAULT 50;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedStandingPercent') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedStandingPercent int NOT NULL
-        CONSTRAINT DF_BlobDeltaTableConfig_AcceptedStandingPercent DEFAULT 50;
-GO
--- From version 3.
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'MetadataFilter') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD MetadataFilter nvarchar(2000) NULL;
-GO
--- What a login does not see of a table and a DBA has accepted by name, with commas between: Db.schema.Table whose rows
--- are filtered, Db.schema.Table.Column that is masked.
-IF COL_LENGTH(N'dbo.BlobDeltaTableConfig', N'AcceptedHidden') IS NULL
-    ALTER TABLE dbo.BlobDeltaTableConfig ADD AcceptedHidden nvarchar(4000) NULL;
 GO
 -- The watermark of all business units, and the lease (rule 8). A row that is missing is made by
 -- usp_BlobDelta_TakeLease. LeaseEpoch is one more at every take. LeaseOwner is the caller's own token:
@@ -179,13 +171,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaHighWatermark', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaHighWatermark PRIMARY KEY (TableName)
     );
 GO
--- From version 1: a column more, and one less, which nothing ever wrote.
-IF COL_LENGTH(N'dbo.BlobDeltaHighWatermark', N'LeaseOwner') IS NULL
-    ALTER TABLE dbo.BlobDeltaHighWatermark ADD LeaseOwner uniqueidentifier NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaHighWatermark', N'LastRunStartedAt') IS NOT NULL
-    ALTER TABLE dbo.BlobDeltaHighWatermark DROP COLUMN LastRunStartedAt;
-GO
 -- The watermark of one business unit (rule 12). A row without a watermark says that the unit was in
 -- scope of a completed run over all units.
 IF OBJECT_ID(N'dbo.BlobDeltaBusinessUnitWatermark', N'U') IS NULL
@@ -200,10 +185,9 @@ IF OBJECT_ID(N'dbo.BlobDeltaBusinessUnitWatermark', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaBusinessUnitWatermark PRIMARY KEY (TableName, BusinessUnitId)
     );
 GO
--- From version 3.
-IF COL_LENGTH(N'dbo.BlobDeltaBusinessUnitWatermark', N'LastRunCompletedAt') IS NULL
-    ALTER TABLE dbo.BlobDeltaBusinessUnitWatermark ADD LastRunCompletedAt datetime2(7) NULL;
-GO
+-- OutFolder to BundleForm: what a run was told of its bundle (rule 18), all NULL where it was told nothing: SignedBy is the
+-- fingerprint of a key, EncryptedTo the recipients of age, in order. Never a secret. Who resumes a run is its next attempt,
+-- and the one before it writes nothing more (rule 8).
 IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaRun (
         RunId             uniqueidentifier NOT NULL,
@@ -228,27 +212,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaRun_Attempt DEFAULT 1,
         CONSTRAINT PK_BlobDeltaRun PRIMARY KEY (RunId)
     );
-GO
--- What a run was told of its bundle (rule 18), all NULL where it was told nothing: SignedBy is the fingerprint of a
--- key, EncryptedTo the recipients of age, in order. Never a secret. From version 3.
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'OutFolder') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD OutFolder nvarchar(2000) NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'ShipTo') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD ShipTo nvarchar(2000) NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'SignedBy') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD SignedBy nvarchar(200) NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'EncryptedTo') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD EncryptedTo nvarchar(max) NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'BundleForm') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD BundleForm nvarchar(20) NULL;
-GO
--- From version 3: who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
-IF COL_LENGTH(N'dbo.BlobDeltaRun', N'Attempt') IS NULL
-    ALTER TABLE dbo.BlobDeltaRun ADD Attempt int NOT NULL CONSTRAINT DF_BlobDeltaRun_Attempt DEFAULT 1;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRun_StartedAt')
 BEGIN
@@ -288,9 +251,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaRunTable', N'U') IS NULL
         NewestModifiedOn       datetime2(7) NULL,
         CONSTRAINT PK_BlobDeltaRunTable PRIMARY KEY (RunId, TableName)
     );
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaRunTable', N'NewestModifiedOn') IS NULL
-    ALTER TABLE dbo.BlobDeltaRunTable ADD NewestModifiedOn datetime2(7) NULL;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaRunTable_Chain')
 BEGIN
@@ -375,18 +335,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaPendingKey', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)
     );
 GO
--- From version 3: what waits already is asked for by everybody.
-IF COL_LENGTH(N'dbo.BlobDeltaPendingKey', N'Scope') IS NULL
-BEGIN
-    ALTER TABLE dbo.BlobDeltaPendingKey ADD Scope nvarchar(36) NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_Scope DEFAULT N'';
-    ALTER TABLE dbo.BlobDeltaPendingKey DROP CONSTRAINT PK_BlobDeltaPendingKey;
-    EXEC (N'ALTER TABLE dbo.BlobDeltaPendingKey ADD CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, Scope, stream_id)');
-END;
-GO
--- From version 9: nobody has asked for rows without metadata.
-IF COL_LENGTH(N'dbo.BlobDeltaPendingKey', N'WithoutMetadata') IS NULL
-    ALTER TABLE dbo.BlobDeltaPendingKey ADD WithoutMetadata bit NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_WithoutMetadata DEFAULT 0;
-GO
 -- Rules 7 and 17: what the runs of a scope have handed out: of a business unit all, so that its receivers can be told what
 -- left the unit, and of no deletion but of what they have; of 'all' ancestors out of scope alone. ModifiedOn is the greatest
 -- stamp that was handed out. IsWhole is 0 for ancestors out of scope: they come without their blobs.
@@ -399,16 +347,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaShippedKey', N'U') IS NULL
         IsWhole    bit NOT NULL,
         CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, Scope, stream_id)
     );
-GO
--- From version 8, where a business unit was no text.
-IF COL_LENGTH(N'dbo.BlobDeltaShippedKey', N'Scope') IS NULL
-BEGIN
-    ALTER TABLE dbo.BlobDeltaShippedKey ADD Scope nvarchar(36) NOT NULL CONSTRAINT DF_BlobDeltaShippedKey_Scope DEFAULT N'';
-    EXEC (N'UPDATE dbo.BlobDeltaShippedKey SET Scope = LOWER(CONVERT(nvarchar(36), BusinessUnitId))');
-    ALTER TABLE dbo.BlobDeltaShippedKey DROP CONSTRAINT PK_BlobDeltaShippedKey;
-    ALTER TABLE dbo.BlobDeltaShippedKey DROP COLUMN BusinessUnitId;
-    EXEC (N'ALTER TABLE dbo.BlobDeltaShippedKey ADD CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, Scope, stream_id)');
-END;
 GO
 -- Rule 7: rows that the runs of a scope handed out while the source lacked their parent, or it was excluded. Once it is
 -- there a run brings it, and those again that came without its key (ParentKey); RunId says which one did, until the scope's
@@ -452,12 +390,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaMissingParentsQueue', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaMissingParentsQueue_WasWhole DEFAULT 0,
         CONSTRAINT PK_BlobDeltaMissingParentsQueue PRIMARY KEY (RunId, TableName, stream_id)
     );
-GO
--- From version 8.
-IF COL_LENGTH(N'dbo.BlobDeltaMissingParentsQueue', N'IsPending') IS NULL
-    ALTER TABLE dbo.BlobDeltaMissingParentsQueue ADD IsPending int NOT NULL CONSTRAINT DF_BlobDeltaMissingParentsQueue_IsPending DEFAULT 0;
-IF COL_LENGTH(N'dbo.BlobDeltaMissingParentsQueue', N'WasWhole') IS NULL
-    ALTER TABLE dbo.BlobDeltaMissingParentsQueue ADD WasWhole int NOT NULL CONSTRAINT DF_BlobDeltaMissingParentsQueue_WasWhole DEFAULT 0;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaMissingParentsQueue_Open')
 BEGIN
@@ -518,11 +450,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaDeletionLog', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaDeletionLog PRIMARY KEY (DeletionId)
     );
 GO
-IF COL_LENGTH(N'dbo.BlobDeltaDeletionLog', N'Reason') IS NULL
-    ALTER TABLE dbo.BlobDeltaDeletionLog ADD Reason nvarchar(20) NOT NULL
-        CONSTRAINT DF_BlobDeltaDeletionLog_Reason DEFAULT N'Deleted'
-        CONSTRAINT CK_BlobDeltaDeletionLog_Reason CHECK (Reason IN (N'Deleted', N'LeftScope'));
-GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaDeletionLog_LoggedAt')
 BEGIN
     CREATE INDEX IX_BlobDeltaDeletionLog_LoggedAt ON dbo.BlobDeltaDeletionLog (TableName, LoggedAt);
@@ -551,10 +478,6 @@ IF OBJECT_ID(N'dbo.BlobDeltaToldDeletion', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaToldDeletion PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
     );
 GO
--- From version 8.
-IF COL_LENGTH(N'dbo.BlobDeltaToldDeletion', N'PassedByRunId') IS NULL
-    ALTER TABLE dbo.BlobDeltaToldDeletion ADD PassedByRunId uniqueidentifier NULL;
-GO
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
 -- NULL where the bundle is not to be shipped; ShippedAt is NULL until it was.
 IF OBJECT_ID(N'dbo.BlobDeltaBundle', N'U') IS NULL
@@ -571,16 +494,11 @@ IF OBJECT_ID(N'dbo.BlobDeltaBundle', N'U') IS NULL
         PublishedAt        datetime2(7) NOT NULL,
         ShipTo             nvarchar(2000) NULL,
         ShippedAt          datetime2(7) NULL,
+        -- The columns of its rows as its manifest has them, a JSON array; the next bundle of the chain says what changed.
+        Columns            nvarchar(max) NULL,
         CONSTRAINT PK_BlobDeltaBundle PRIMARY KEY (BundleId),
         CONSTRAINT UX_BlobDeltaBundle_Run UNIQUE (RunId, TableName)
     );
-GO
--- From version 2; one column at a time, because not every server adds several at once.
-IF COL_LENGTH(N'dbo.BlobDeltaBundle', N'ShipTo') IS NULL
-    ALTER TABLE dbo.BlobDeltaBundle ADD ShipTo nvarchar(2000) NULL;
-GO
-IF COL_LENGTH(N'dbo.BlobDeltaBundle', N'ShippedAt') IS NULL
-    ALTER TABLE dbo.BlobDeltaBundle ADD ShippedAt datetime2(7) NULL;
 GO
 IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaIndexMade WHERE IndexName = N'IX_BlobDeltaBundle_Chain')
 BEGIN
@@ -741,7 +659,8 @@ SELECT
     CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS TableName, CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS Name,
     CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS TypeName, CAST(NULL AS int) AS MaxLength, CAST(NULL AS int) AS NumberPrecision,
     CAST(NULL AS int) AS NumberScale, CAST(NULL AS bit) AS IsNullable, CAST(NULL AS bit) AS IsComputed,
-    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS CollationName');
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS CollationName,
+    CAST(NULL AS nvarchar(300)) COLLATE DATABASE_DEFAULT AS Declared');
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
 GO
@@ -805,7 +724,7 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadColumns AS RETURN 0');
 GO
--- Reads the columns of a table or view into #Column of the caller, from a #BlobDeltaCatalog if there is one and it is in
+-- Reads the columns of a table or view into #Column of the caller, which has none of this role yet, from a #BlobDeltaCatalog if there is one and it is in
 -- it, else from the server's. None: there is no such table.
 ALTER PROCEDURE dbo.usp_BlobDelta_ReadColumns
     @Role nvarchar(20),
@@ -832,28 +751,72 @@ BEGIN
         SELECT @Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
             NumberScale, IsNullable, IsComputed, CollationName
         FROM #BlobDeltaCatalog WHERE DbName = @Name AND ObjectId = @ObjectId;
-        IF @@ROWCOUNT > 0 RETURN 0;
     END;
-    SET @Sql = REPLACE(N'
-        INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
-            NumberScale, IsNullable, IsComputed, CollationName)
-        SELECT @Role, c.column_id, @Name, s.name, o.name, c.name, y.name, c.max_length, c.precision,
-            c.scale, c.is_nullable, c.is_computed, c.collation_name
-        FROM {Db}.sys.columns AS c
-        INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
-        INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
-        INNER JOIN {Db}.sys.types AS y
-            ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
-        WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Name));
-    EXEC sp_executesql @Sql,
-        N'@Role nvarchar(20), @Name nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128)',
-        @Role = @Role, @Name = @Name, @Schema = @Schema, @Table = @Table;
+    IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
+    BEGIN
+        SET @Sql = REPLACE(N'
+            INSERT INTO #Column (Role, Ordinal, DbName, SchemaName, TableName, Name, TypeName, MaxLength, NumberPrecision,
+                NumberScale, IsNullable, IsComputed, CollationName)
+            SELECT @Role, c.column_id, @Name, s.name, o.name, c.name, y.name, c.max_length, c.precision,
+                c.scale, c.is_nullable, c.is_computed, c.collation_name
+            FROM {Db}.sys.columns AS c
+            INNER JOIN {Db}.sys.objects AS o ON o.object_id = c.object_id
+            INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
+            INNER JOIN {Db}.sys.types AS y
+                ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END
+            WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Name));
+        EXEC sp_executesql @Sql,
+            N'@Role nvarchar(20), @Name nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128)',
+            @Role = @Role, @Name = @Name, @Schema = @Schema, @Table = @Table;
+    END;
     IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = @Role)
     BEGIN
         SET @Message = CONCAT(N'there is no table ', @Db, N'.', @Schema, N'.', @Table, N', or this login may not see it',
             CASE WHEN @Role = N'Target' THEN N'; a slice table that was dropped is made again by blobdelta deploy, or usp_BlobDelta_MakeSlice' ELSE N'' END);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
+    -- How a slice declares such a column, without whether it takes NULL. None: it cannot be carried.
+    UPDATE #Column SET Declared = CASE
+            WHEN TypeName IN (N'timestamp', N'rowversion') THEN N'binary(8)'
+            WHEN TypeName IN (N'varbinary', N'varchar', N'nvarchar') AND MaxLength = -1 THEN TypeName + N'(max)'
+            WHEN TypeName IN (N'varbinary', N'binary', N'varchar', N'char') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength) + N')'
+            WHEN TypeName IN (N'nvarchar', N'nchar') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength / 2) + N')'
+            WHEN TypeName IN (N'decimal', N'numeric')
+                THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberPrecision) + N', ' + CONVERT(nvarchar(10), NumberScale) + N')'
+            WHEN TypeName IN (N'datetime2', N'datetimeoffset', N'time') THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberScale) + N')'
+            WHEN TypeName = N'float' AND NumberPrecision > 0 THEN N'float(' + CONVERT(nvarchar(10), NumberPrecision) + N')'
+            WHEN TypeName IN (N'uniqueidentifier', N'hierarchyid', N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'real',
+                N'float', N'money', N'smallmoney', N'date', N'datetime', N'smalldatetime', N'text', N'ntext', N'image', N'xml',
+                N'sql_variant', N'geography', N'geometry') THEN TypeName
+        END + CASE WHEN CollationName IS NULL THEN N'' ELSE N' COLLATE ' + CollationName END
+    WHERE Role = @Role;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_DropExcluded', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_DropExcluded AS RETURN 0');
+GO
+-- Takes out of #Column of the caller what ExcludedColumns of the table names of its source.
+ALTER PROCEDURE dbo.usp_BlobDelta_DropExcluded
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Excluded nvarchar(max), @Message nvarchar(2000);
+    SET @Excluded = (SELECT N',' + REPLACE(ExcludedColumns, N', ', N',') + N',' FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+    IF @Excluded IS NULL OR @Excluded = N',,' RETURN 0;
+    SELECT Name INTO #Excluded FROM #Column
+    WHERE Role = N'Source' AND (
+        CHARINDEX(N',' + QUOTENAME(Name) + N',', @Excluded) > 0
+        OR (CHARINDEX(N',', Name) = 0 AND CHARINDEX(N',' + Name + N',', @Excluded) > 0)
+    );
+    SET @Message = (
+        SELECT MAX(CONCAT(@TableName, N': ExcludedColumns names ', e.Name, N', without which no row has a key and a place'))
+        FROM #Excluded AS e
+        INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName AND e.Name IN (c.KeyColumn, c.PathColumn, c.ParentPathColumn)
+    );
+    IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    DELETE FROM #Column WHERE Role = N'Source' AND Name IN (SELECT e.Name FROM #Excluded AS e);
+    DROP TABLE #Excluded;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadFilter', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadFilter AS RETURN 0');
@@ -1193,6 +1156,7 @@ BEGIN
         SET @Message = CONCAT(@TableName, N': ', @Message);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
+    EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
     EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
     EXEC dbo.usp_BlobDelta_CheckHidden @TableName;
     IF @WithTarget = 1
@@ -1214,33 +1178,20 @@ BEGIN
             END;
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
-        SET @Name = (
-            SELECT MAX(t.Name) FROM #Column AS t
-            WHERE t.Role = N'Target' AND t.Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
-                AND NOT EXISTS (
-                    SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND s.Name = t.Name AND s.MaxLength = t.MaxLength
-                        AND s.NumberPrecision = t.NumberPrecision AND s.NumberScale = t.NumberScale
-                        AND (s.TypeName = t.TypeName OR (s.TypeName = N'timestamp' AND t.TypeName = N'binary'))
-                        -- Another code page would lose letters.
-                        AND (s.TypeName NOT IN (N'char', N'varchar', N'text') OR s.CollationName = t.CollationName
-                            OR COLLATIONPROPERTY(s.CollationName, 'CodePage') = COLLATIONPROPERTY(t.CollationName, 'CodePage'))
-                )
-        );
-        IF @Name IS NOT NULL
-        BEGIN
-            SET @Message = CONCAT(@TableName, N': the slice column ', @Name, N' is not in the source, or of another type or code page there; drop the slice table when it is packed, and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
-            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
-        END;
         SET @Lacks = (
             SELECT COUNT(*) FROM #Column AS s WHERE s.Role = N'Source' AND s.Name IN (@KeyColumn, @PathColumn, @ParentPathColumn)
                 AND NOT EXISTS (SELECT 1 FROM #Column AS t WHERE t.Role = N'Target' AND t.Name = s.Name)
         );
         IF @Lacks > 0
         BEGIN
-            SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column');
+            SET @Message = CONCAT(@TableName, N': the slice table lacks the key, path or parent path column; blobdelta table refresh (usp_BlobDelta_RefreshSlice) has it follow the source');
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
-        -- Columns, in the order of the slice. A loop, because it gives the same list on every server.
+        -- Columns, in the order of the slice: those that the source has too. Where the two differ otherwise the slice follows
+        -- before it is filled (usp_BlobDelta_FitSlice). A loop, because it gives the same list on every server.
+        DELETE FROM #Column
+        WHERE Role = N'Target' AND Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
+            AND Name NOT IN (SELECT s.Name FROM #Column AS s WHERE s.Role = N'Source');
         SELECT @TargetColumns = N'', @SourceColumns = N'', @AncestorColumns = N'';
         SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target');
         WHILE @Ordinal IS NOT NULL
@@ -1344,10 +1295,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 11;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 12;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 11
+SELECT N'03_BlobDeltaJobs_Schema.sql', 12
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 20.
+-- 05: the engine. Version 21.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 20)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 21)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -650,7 +650,7 @@ GO
 -- Takes the lease, computes the window, empties the slice and queues the window's keys; or, if this run
 -- did that before, takes the lease with the next epoch and goes on there. @IsComplete: nothing is left to do.
 -- Can be repeated under the same @OwnerToken when its answer is lost. @Attempt, @TakeOver and @TookOver are those of
--- usp_BlobDelta_TakeLease.
+-- usp_BlobDelta_TakeLease. @SliceChanged: the slice table has other columns than before.
 ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -661,7 +661,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_StartTable
     @OwnerToken uniqueidentifier = NULL,
     @Attempt int = NULL,
     @TakeOver uniqueidentifier = NULL,
-    @TookOver uniqueidentifier = NULL OUTPUT
+    @TookOver uniqueidentifier = NULL OUTPUT,
+    @SliceChanged bit = 0 OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -670,14 +671,14 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier,
+    DECLARE @Message nvarchar(2000), @Drift nvarchar(4000), @Carried nvarchar(4000), @Policy nvarchar(10), @Holder uniqueidentifier, @State nvarchar(20), @Unit uniqueidentifier,
         @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
         @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
         @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint, @After bigint, @IsTree bit;
-    SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0;
-    SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Buffer = c.SafetyBufferMinutes,
+    SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0, @SliceChanged = 0;
+    SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Policy = c.SchemaDrift, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
         @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END,
         @WindowStart = t.WindowStart, @WindowEnd = t.WindowEnd, @QueuedKeys = t.QueuedKeys,
@@ -709,9 +710,16 @@ BEGIN
             SET @Message = CONCAT(@TableName, N': the slice was taken by run ', CONVERT(nvarchar(36), @Holder), N'; nothing was written, start a new run');
             EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
         END;
+        -- Rule 24.
+        EXEC dbo.usp_BlobDelta_FitSlice @TableName, 0, @Drift OUTPUT;
         IF @WindowEnd IS NOT NULL AND @QueuedKeys IS NOT NULL
         BEGIN
             SET @IsComplete = CASE WHEN @State = N'Filling' THEN 0 ELSE 1 END;
+            IF @IsComplete = 0 AND @Drift IS NOT NULL
+            BEGIN
+                SET @Message = CONCAT(@TableName, N': the source''s columns were changed while this run copied its rows: ', LEFT(@Drift, 1500), N'; a fresh run takes the same rows in their new shape');
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+            END;
             -- A key that was excluded since it was queued is not waited for: the way out of a row that cannot be copied.
             BEGIN TRANSACTION;
             EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
@@ -747,6 +755,12 @@ BEGIN
         IF @State = N'Complete' AND @Require = 1
         BEGIN
             SET @Message = CONCAT(@TableName, N': the complete slice of run ', CONVERT(nvarchar(36), @Holder), N' is in no bundle yet, and this table requires one; pack it first: blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' --out FOLDER');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        IF @Drift IS NOT NULL AND @Policy = N'Refuse'
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the source''s columns are not those of the slice, and SchemaDrift is Refuse: ', LEFT(@Drift, 1300),
+                N'; blobdelta table refresh (usp_BlobDelta_RefreshSlice) has the slice follow once, SchemaDrift=Carry each time; what is named in ExcludedColumns is left out');
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
@@ -804,6 +818,24 @@ BEGIN
             EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'EmptySlice', 0, 1000, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
             COMMIT TRANSACTION;
+        END;
+        IF @Drift IS NOT NULL
+        BEGIN
+            BEGIN TRY
+                BEGIN TRANSACTION;
+                EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+                EXEC dbo.usp_BlobDelta_FitSlice @TableName, 1, @Carried OUTPUT;
+                COMMIT TRANSACTION;
+            END TRY
+            BEGIN CATCH
+                IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+                IF ERROR_NUMBER() >= 50000 AND ERROR_NUMBER() < 60000 THROW;
+                SET @Message = CONCAT(@TableName, N': the slice cannot follow its source (', LEFT(@Drift, 700), N'): ', LEFT(ERROR_MESSAGE(), 500),
+                    N'; have somebody who may alter the slice table call blobdelta table refresh (usp_BlobDelta_RefreshSlice), then run again');
+                EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+            END CATCH;
+            EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+            SET @SliceChanged = 1;
         END;
         -- Rules 3 to 6, 12 and 15: the queue, and what is told.
         CREATE TABLE #Window (
@@ -1340,7 +1372,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
+    DECLARE @Message nvarchar(2000), @Drift nvarchar(4000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
         @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
         @HasUnits bit, @IsTree bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
@@ -1365,6 +1397,13 @@ BEGIN
             RETURN 0;
         END;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
+        -- Rule 24: the rows of one slice have one shape, from the first that was copied to the last.
+        EXEC dbo.usp_BlobDelta_FitSlice @TableName, 0, @Drift OUTPUT;
+        IF @Drift IS NOT NULL
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': the source''s columns were changed while this run copied its rows: ', LEFT(@Drift, 1500), N'; a fresh run takes the same rows in their new shape');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
         IF @IsTree = 1
         BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'MendDepths', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -1755,6 +1794,118 @@ BEGIN
     SELECT @RunId AS RunId;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_FitSlice', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_FitSlice AS RETURN 0');
+GO
+-- Rule 24: holds the columns of a slice table against those of its source. @Changes says what differs, in one line; NULL where
+-- nothing does. With @Apply the slice follows. It has to be empty: a column that differs is dropped and added, so that no
+-- value is ever converted. What cannot be altered so is error 51000, with what to do.
+ALTER PROCEDURE dbo.usp_BlobDelta_FitSlice
+    @TableName nvarchar(400),
+    @Apply bit = 0,
+    @Changes nvarchar(4000) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
+        @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
+        @Name nvarchar(128), @Was nvarchar(300), @Is nvarchar(300), @IsOrdered bit = 0, @Full nvarchar(800), @Sql nvarchar(max),
+        @Found int;
+    SET @Changes = NULL;
+    SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
+        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+    EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @Db, @Schema, @Table;
+    -- Key and path are always there, and large values may be left out (rule 7).
+    SELECT Role, Name, Declared
+            + CASE WHEN Name IN (@Key, @Path) THEN N' NOT NULL'
+                WHEN IsNullable = 1 OR MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN N' NULL'
+                ELSE N' NOT NULL' END AS Declared
+    INTO #Shape
+    FROM #Column
+    WHERE Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly');
+    SELECT COALESCE(s.Name, t.Name) AS Name, t.Declared AS Was, s.Declared AS Became, CASE WHEN s.Name IS NULL THEN 0 ELSE 1 END AS IsThere
+    INTO #Difference
+    FROM (SELECT Name, Declared FROM #Shape WHERE Role = N'Source') AS s
+    FULL OUTER JOIN (SELECT Name, Declared FROM #Shape WHERE Role = N'Target') AS t ON t.Name = s.Name
+    WHERE s.Name IS NULL OR t.Name IS NULL OR s.Declared IS NULL OR t.Declared IS NULL
+        OR s.Declared COLLATE Latin1_General_BIN2 <> t.Declared COLLATE Latin1_General_BIN2;
+    IF NOT EXISTS (SELECT 1 FROM #Difference) RETURN 0;
+    SET @Name = (SELECT MAX(Name) FROM #Difference WHERE IsThere = 1 AND Became IS NULL);
+    IF @Name IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the type of the source column ', @Name, N' cannot be carried; name it in ExcludedColumns, or change its type');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Full = QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
+    SET @Found = (SELECT COUNT(*) FROM #Difference WHERE Name = @Key);
+    IF @Found > 0 AND @Apply = 1
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the key column of the slice table is another one than that of the source; when what the slice holds is packed, drop ',
+            QUOTENAME(@Db), N'.', @Full, N', and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Changes = N'';
+    SET @Sql = CONCAT(N'USE ', QUOTENAME(@Db), N';');
+    -- What the index over the order holds is dropped behind it, and it is made again.
+    IF EXISTS (SELECT 1 FROM #Difference WHERE Name IN (@Path, @Parent))
+        SELECT @IsOrdered = 1, @Sql = CONCAT(@Sql, N' IF INDEXPROPERTY(OBJECT_ID(N''', REPLACE(@Full, N'''', N''''''), N'''), N''IX_Order'', ''IndexID'') IS NOT NULL DROP INDEX IX_Order ON ', @Full, N';');
+    SET @Name = (SELECT MIN(Name) FROM #Difference);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        SELECT @Was = Was, @Is = Became FROM #Difference WHERE Name = @Name;
+        SET @Changes = LEFT(CONCAT(@Changes, CASE WHEN @Changes = N'' THEN N'' ELSE N', ' END, @Name,
+            CASE WHEN @Was IS NULL THEN CONCAT(N' added (', @Is, N')')
+                WHEN @Is IS NULL THEN CONCAT(N' dropped (', @Was, N')')
+                ELSE CONCAT(N' changed (', @Was, N', now ', @Is, N')') END), 4000);
+        IF @Was IS NOT NULL SET @Sql = CONCAT(@Sql, N' ALTER TABLE ', @Full, N' DROP COLUMN ', QUOTENAME(@Name), N';');
+        IF @Is IS NOT NULL SET @Sql = CONCAT(@Sql, N' ALTER TABLE ', @Full, N' ADD ', QUOTENAME(@Name), N' ', @Is, N';');
+        SET @Name = (SELECT MIN(Name) FROM #Difference WHERE Name > @Name);
+    END;
+    IF @Apply = 0 RETURN 0;
+    IF @IsOrdered = 1
+        SET @Sql = CONCAT(@Sql, N' CREATE INDEX IX_Order ON ', @Full, N' (DeltaDepth, ', QUOTENAME(@Path) + N', ', QUOTENAME(@Key),
+            N') INCLUDE (', QUOTENAME(@Parent) + N', ', N'DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn);');
+    SET @Sql = CONCAT(@Sql, N' USE BlobDeltaJobs;');
+    EXEC (@Sql);
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RefreshSlice', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RefreshSlice AS RETURN 0');
+GO
+-- Rule 24: empties a slice whose rows are in a bundle, or that has none, and has it follow the columns of its source.
+ALTER PROCEDURE dbo.usp_BlobDelta_RefreshSlice
+    @TableName nvarchar(400),
+    @Changes nvarchar(4000) = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 60000;
+    SET DEADLOCK_PRIORITY LOW;
+    IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
+    SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @State nvarchar(20), @Db nvarchar(128), @Schema nvarchar(128),
+        @Table nvarchar(128), @Sql nvarchar(max);
+    EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+    EXEC dbo.usp_BlobDelta_FitSlice @TableName, 0, @Changes OUTPUT;
+    IF @Changes IS NULL RETURN 0;
+    SET @Message = CASE
+        WHEN EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND IsRunning = 1 AND RunLeaseExpiresAt > dbo.ufn_BlobDelta_UtcNow())
+            THEN CONCAT(@TableName, N': a run is at work on this table; wait for it to end')
+        WHEN @State = N'Complete'
+            THEN CONCAT(@TableName, N': the slice of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' is in no bundle yet; pack it first: blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' --out FOLDER')
+    END;
+    IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    SELECT @Db = TargetDb, @Schema = TargetSchema, @Table = TargetTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SET @Sql = CONCAT(N'DELETE FROM ', QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N';
+        UPDATE ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice SET State = N''Empty'' WHERE TargetTable = @Table');
+    EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
+    EXEC dbo.usp_BlobDelta_FitSlice @TableName, 1, @Changes OUTPUT;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_MakeSlice', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_MakeSlice AS RETURN 0');
 GO
 -- Makes the slice database and slice table of a configured table where they are missing, from the source's
@@ -1773,7 +1924,7 @@ BEGIN
     DECLARE @Message nvarchar(2000), @SourceDb nvarchar(128), @SourceSchema nvarchar(128), @SourceName nvarchar(128),
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
-        @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Collation nvarchar(128), @Nullable bit,
+        @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Nullable bit,
         @Create nvarchar(300);
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @WithTarget = 0;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
@@ -1834,15 +1985,6 @@ BEGIN
     USE BlobDeltaJobs;';
         EXEC sp_executesql @Sql;
     END;
-    ELSE IF COL_LENGTH(QUOTENAME(@Db) + N'.[dbo].[BlobDeltaDeletion]', N'Reason') IS NULL
-    BEGIN
-        SET @Sql = N'USE ' + QUOTENAME(@Db) + N';
-    ALTER TABLE dbo.BlobDeltaDeletion ADD Reason nvarchar(20) NOT NULL
-        CONSTRAINT DF_BlobDeltaDeletion_Reason DEFAULT N''Deleted''
-        CONSTRAINT CK_BlobDeltaDeletion_Reason CHECK (Reason IN (N''Deleted'', N''LeftScope''));
-    USE BlobDeltaJobs;';
-        EXEC sp_executesql @Sql;
-    END;
     SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
     IF OBJECT_ID(@Full) IS NULL
     BEGIN
@@ -1854,6 +1996,7 @@ BEGIN
         EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Create nvarchar(300)', @Schema = @Schema, @Create = @Create;
         SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
         EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+        EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
         -- Small columns first, then the Delta columns, then the large ones.
         SET @Delta = N',
         DeltaModifiedOn datetime2(7) NULL,
@@ -1869,21 +2012,9 @@ BEGIN
             WHILE @Ordinal IS NOT NULL
             BEGIN
                 SELECT
-                    @Name = Name, @Collation = CollationName, @Nullable = IsNullable,
+                    @Name = Name, @Nullable = IsNullable,
                     @Large = CASE WHEN MaxLength = -1 OR TypeName IN (N'text', N'ntext', N'image') THEN 1 ELSE 0 END,
-                    @Type = CASE
-                        WHEN TypeName IN (N'timestamp', N'rowversion') THEN N'binary(8)'
-                        WHEN TypeName IN (N'varbinary', N'varchar', N'nvarchar') AND MaxLength = -1 THEN TypeName + N'(max)'
-                        WHEN TypeName IN (N'varbinary', N'binary', N'varchar', N'char') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength) + N')'
-                        WHEN TypeName IN (N'nvarchar', N'nchar') THEN TypeName + N'(' + CONVERT(nvarchar(10), MaxLength / 2) + N')'
-                        WHEN TypeName IN (N'decimal', N'numeric')
-                            THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberPrecision) + N', ' + CONVERT(nvarchar(10), NumberScale) + N')'
-                        WHEN TypeName IN (N'datetime2', N'datetimeoffset', N'time') THEN TypeName + N'(' + CONVERT(nvarchar(10), NumberScale) + N')'
-                        WHEN TypeName = N'float' AND NumberPrecision > 0 THEN N'float(' + CONVERT(nvarchar(10), NumberPrecision) + N')'
-                        WHEN TypeName IN (N'uniqueidentifier', N'hierarchyid', N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'real',
-                            N'float', N'money', N'smallmoney', N'date', N'datetime', N'smalldatetime', N'text', N'ntext', N'image', N'xml',
-                            N'sql_variant', N'geography', N'geometry') THEN TypeName
-                    END
+                    @Type = Declared
                 FROM #Column WHERE Ordinal = @Ordinal;
                 IF @Type IS NULL
                 BEGIN
@@ -1893,7 +2024,7 @@ BEGIN
                 IF @Large = @Pass
                     SET @Columns = CONCAT(@Columns, CASE WHEN @Columns = N'' THEN N'
         ' ELSE N',
-        ' END, QUOTENAME(@Name), N' ', @Type, N' ', CASE WHEN @Collation IS NULL THEN N'' ELSE CONCAT(N'COLLATE ', @Collation, N' ') END,
+        ' END, QUOTENAME(@Name), N' ', @Type, N' ',
                         CASE WHEN @Name = @Key OR @Name = @Path THEN N'NOT NULL' WHEN @Nullable = 1 OR @Large = 1 THEN N'NULL' ELSE N'NOT NULL' END);
                 SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Ordinal > @Ordinal);
             END;
@@ -1932,10 +2063,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 20;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 21;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 20
+SELECT N'05_BlobDeltaJobs_Engine.sql', 21
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 29.
+-- 07: a look at the whole deployment. Version 31.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 29)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 31)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -309,9 +309,9 @@ BEGIN
         @SourceTable nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128),
         @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(800),
         @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max),
-        @Message nvarchar(4000), @Script nvarchar(1000);
+        @Message nvarchar(4000), @Script nvarchar(1000), @Drift nvarchar(4000), @Policy nvarchar(10);
     SELECT
-        @Bad = CASE WHEN c.IsActive = 1 THEN N'error' ELSE N'warning' END, @Require = c.RequireBundle,
+        @Policy = c.SchemaDrift, @Bad = CASE WHEN c.IsActive = 1 THEN N'error' ELSE N'warning' END, @Require = c.RequireBundle,
         @SourceDb = c.SourceDb, @SourceSchema = c.SourceSchema, @SourceTable = c.SourceTable, @Key = c.KeyColumn, @Path = c.PathColumn,
         @MetadataDb = c.MetadataDb, @MetadataSchema = c.MetadataSchema, @MetadataTable = c.MetadataTable, @Id = c.MetadataIdColumn,
         @ModifiedOn = c.MetadataModifiedOnCol, @Unit = c.MetadataBusinessUnitCol, @IsRunning = h.IsRunning, @Until = h.RunLeaseExpiresAt
@@ -333,6 +333,12 @@ BEGIN
         EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @SourceHint = @Hint OUTPUT;
         EXEC dbo.usp_BlobDelta_PrepareTable NULL, @TableName, 1;
         INSERT INTO #Advice (Severity, Subject, Finding) VALUES (N'ok', @TableName, N'configuration and templates fit');
+        EXEC dbo.usp_BlobDelta_FitSlice @TableName, 0, @Drift OUTPUT;
+        IF @Drift IS NOT NULL
+            INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
+            VALUES (CASE WHEN @Policy = N'Carry' THEN N'warning' ELSE @Bad END, @TableName, LEFT(CONCAT(N'the source''s columns are not those of the slice: ', @Drift), 2000),
+                CASE WHEN @Policy = N'Carry' THEN N'nothing, if it is meant: the next run carries it; what is to be left out goes into ExcludedColumns'
+                    ELSE N'SchemaDrift is Refuse, so the next run fails: blobdelta table refresh has the slice follow once; what is to be left out goes into ExcludedColumns' END);
     END TRY
     BEGIN CATCH
         SET @Message = ERROR_MESSAGE();
@@ -528,13 +534,13 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 11 AS Version
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 12 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 17
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 20
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 29
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 21
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 31
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 5
-        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 4
-        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 7
+        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 5
+        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 8
         UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 3
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
@@ -695,10 +701,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 29, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 29;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 31, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 31;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 29
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 31
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 09: moves and copies of a job database. Version 4.
+-- 09: moves and copies of a job database. Version 5.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
 -- (usp_BlobDelta_CheckServer in script 03). usp_BlobDelta_AddServer says that it moved;
@@ -8,7 +8,7 @@ SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 09_BlobDeltaJobs_Servers.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -120,7 +120,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_AdoptBundle
     @PreviousRootSha256 nvarchar(64) = NULL,
     @Name nvarchar(256),
     @Folder nvarchar(2000),
-    @Watermark datetime2(7)
+    @Watermark datetime2(7),
+    @Columns nvarchar(max) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -136,8 +137,8 @@ BEGIN
             CASE WHEN @RunType = N'SingleTable' THEN @TableName END, @BusinessUnitId, 1, 0
         WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
         DELETE FROM dbo.BlobDeltaBundle WHERE RunId = @RunId AND TableName = @TableName;
-        INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt)
-        VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, dbo.ufn_BlobDelta_UtcNow());
+        INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt, Columns)
+        VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, dbo.ufn_BlobDelta_UtcNow(), @Columns);
         -- What this job database told since it left that chain is not in it.
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND IsDeletion = 1;
         IF @Scope = N'all'
@@ -193,10 +194,10 @@ BEGIN
     OPTION (RECOMPILE);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'09_BlobDeltaJobs_Servers.sql', 4
+SELECT N'09_BlobDeltaJobs_Servers.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 7.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 8.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 7)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 8)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -115,7 +115,7 @@ GO
 -- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
 -- With @ShipTo the bundle is owed to that destination from this transaction on, until it was shipped there.
 -- @IsRequiredNow: nobody had said anything of RequireBundle, and it was set to 1. @KeepLease = 0: the lease is released
--- with it, so that a run that dies now leaves none.
+-- with it, so that a run that dies now leaves none. @Columns: those of the bundle's rows, a JSON array.
 ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -129,7 +129,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @PublishedAt datetime2(7),
     @ShipTo nvarchar(2000) = NULL,
     @IsRequiredNow bit = 0 OUTPUT,
-    @KeepLease bit = 1
+    @KeepLease bit = 1,
+    @Columns nvarchar(max) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -149,8 +150,8 @@ BEGIN
         EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
     EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Complete';
-    INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt, ShipTo)
-    VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt, @ShipTo);
+    INSERT INTO dbo.BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt, ShipTo, Columns)
+    VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, @PublishedAt, @ShipTo, @Columns);
     UPDATE dbo.BlobDeltaRunTable SET PackNumber = @PackNumber WHERE RunId = @RunId AND TableName = @TableName;
     EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
     UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName AND RequireBundle IS NULL;
@@ -362,10 +363,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 7;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 8;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 7
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 8
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -65,8 +65,8 @@ BEGIN
 END;
 DROP TABLE #Kind;
 -- The doors of a run. What they call is not granted: it would write for its caller whatever that one hands it. Left out are those of
--- the deployer: usp_BlobDelta_MakeSlice, usp_BlobDelta_ResolveTableConfig, usp_BlobDelta_Prune, usp_BlobDelta_AddServer and
--- usp_BlobDelta_BecomeOwnSource.
+-- the deployer: usp_BlobDelta_MakeSlice, usp_BlobDelta_RefreshSlice, usp_BlobDelta_ResolveTableConfig, usp_BlobDelta_Prune,
+-- usp_BlobDelta_AddServer and usp_BlobDelta_BecomeOwnSource.
 CREATE TABLE #Door (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY);
 INSERT INTO #Door (Name)
 SELECT N'ufn_BlobDelta_UtcNow' UNION ALL SELECT N'ufn_BlobDelta_LocalNow' UNION ALL SELECT N'ufn_BlobDelta_TableName'

@@ -139,6 +139,8 @@ pub struct BundleRecord {
     pub ship_to: Option<String>,
     /// When it stood there, UTC; `None` while it is unshipped.
     pub shipped_at: Option<Timestamp>,
+    /// The columns of its rows; empty where it is read from a job database.
+    pub columns: Vec<Column>,
 }
 
 /// A bundle that was recorded to be shipped, and was not yet.
@@ -261,6 +263,13 @@ pub trait Jobs {
     /// # Errors
     /// Config, naming the column of the configuration that is wrong.
     fn save_table(&mut self, table: &TableConfig) -> Result<()>;
+
+    /// Rule 24: empties a slice whose rows are in a bundle, or that has none, and has it follow its source's columns. Does
+    /// nothing where they are the same.
+    ///
+    /// # Errors
+    /// Config: a slice that is not packed, or on which a run is at work; Database.
+    fn refresh_slice(&mut self, table: &TableConfig) -> Result<()>;
 
     /// The columns of the source.
     ///

@@ -46,7 +46,7 @@ pub use resolved::check_target;
 pub use sandbox::Sandbox;
 pub use seen::{SeenKeys, open_seen_keys};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
-pub use slices::{Slices, TableReport};
+pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
 pub use standing::{ChainVersion, Standing};
 pub use target::{

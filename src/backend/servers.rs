@@ -2,6 +2,7 @@
 //! knows of its chains.
 
 use crate::error::{Error, Result};
+use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
@@ -39,6 +40,8 @@ pub struct AdoptedBundle {
     pub folder: String,
     /// The scope's watermark after its run.
     pub watermark: Timestamp,
+    /// The columns of its rows.
+    pub columns: Vec<Column>,
 }
 
 /// What a bundle brought the receivers of a scope of a key.

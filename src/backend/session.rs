@@ -12,7 +12,7 @@ use super::jobs::{
 use super::keys::{KeyRecord, Keys, UnknownName};
 use super::places::{PlaceRecord, Places};
 use super::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
-use super::slices::{Slices, TableReport};
+use super::slices::{PreviousBundle, Slices, TableReport};
 use super::standing::Standing;
 use super::target::{
     Applied, AppliedBundle, JobDatabase, LedgerEntry, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
@@ -84,6 +84,7 @@ impl<S: Servants> Jobs for S {
         fn tables(&mut self) -> Result<Vec<TableConfig>>;
         fn table(&mut self, name: &TableName) -> Result<TableConfig>;
         fn save_table(&mut self, table: &TableConfig) -> Result<()>;
+        fn refresh_slice(&mut self, table: &TableConfig) -> Result<()>;
         fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
         fn run(&mut self, id: Guid) -> Result<Run>;
         fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()>;
@@ -156,7 +157,7 @@ impl<S: Servants> Slices for S {
         fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport>;
         fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>>;
         fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>>;
-        fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>>;
+        fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>>;
         fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>>;
         fn give_up(&mut self, fence: &Fence) -> Result<()>;
     }

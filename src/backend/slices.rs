@@ -1,7 +1,7 @@
 //! Reading a complete slice, and recording that it was published.
 
 use super::jobs::BundleRecord;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::cell::CellSink;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -37,6 +37,30 @@ pub struct TableReport {
     pub new_business_units: Vec<Guid>,
     /// When the slice was complete, UTC.
     pub completed_at: Timestamp,
+}
+
+/// The bundle that another one of its chain follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviousBundle {
+    /// Its root digest.
+    pub root_sha256: Sha256,
+    /// The columns of its rows; `None` where nobody noted them.
+    pub columns: Option<Vec<Column>>,
+}
+
+impl PreviousBundle {
+    /// From its record: the root digest, and the columns in JSON.
+    pub(super) fn read(root: &str, columns: Option<&str>) -> Result<Self> {
+        let broken = |error| Error::config("a row of BlobDeltaBundle has broken JSON in Columns").caused_by(error);
+        let columns = columns.map(serde_json::from_str).transpose().map_err(broken)?;
+        Ok(Self { root_sha256: Sha256::parse(root)?, columns })
+    }
+}
+
+/// Columns as [`PreviousBundle`] has them.
+pub(super) fn columns_json(columns: &[Column]) -> Result<String> {
+    serde_json::to_string(columns)
+        .map_err(|error| Error::internal("columns cannot be written as JSON").caused_by(error))
 }
 
 /// See the module's text.
@@ -111,11 +135,11 @@ pub trait Slices {
     /// Database.
     fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>>;
 
-    /// Root digest of the last bundle of this chain (rule 16) before the given run.
+    /// The last bundle of this chain (rule 16) before the given run.
     ///
     /// # Errors
     /// Database.
-    fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>>;
+    fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>>;
 
     /// Records that a bundle was published: for each of its tables a row, the marker `Packed`, and
     /// `RequireBundle` set where nobody had said anything of it; all in one transaction, each under its

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
+use crate::model::drift::SchemaChange;
 use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{Scope, TableCounts};
@@ -209,6 +210,13 @@ pub struct TableInfo {
     /// Script templates that are not as the program ships them, which copied the rows: as they were at packing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<1_000, _, _>")]
     pub changed_scripts: Vec<ChangedScript>,
+    /// Rule 24: what changed about the columns since the bundle that this one follows; in a compacted bundle, since the one
+    /// before its first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<20_000, _, _>")]
+    pub schema_changes: Vec<SchemaChange>,
+    /// Columns of the source that are left out on purpose, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<4_096, _, _>")]
+    pub excluded_columns: Vec<String>,
     /// What it was compacted without.
     #[serde(default, skip_serializing_if = "Missing::is_empty")]
     pub missing: Missing,

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::links::{ChainId, Link, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
+use crate::model::drift::SchemaChange;
 use crate::model::time::Timestamp;
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub struct ChainLink {
     pub tombstones: u64,
     /// Bytes of its files.
     pub bytes: u64,
+    /// What changed about the columns since the bundle before it, as its manifest says.
+    pub schema_changes: Vec<SchemaChange>,
 }
 
 /// In which way a link does not fit; members are those of [`Survey::members`].

@@ -68,6 +68,7 @@ fn chain_link(bundle: &Bundle, table: &TableInfo, member: usize) -> ChainLink {
     let rows = |role| table.files_of(role).filter_map(|file| file.rows).sum();
     let bytes = |sum: u64, file: &FileInfo| sum.saturating_add(file.bytes);
     ChainLink {
+        schema_changes: table.schema_changes.clone(),
         member,
         link: Link::of(bundle, table),
         rows: rows(FileRole::Rows),

@@ -45,7 +45,7 @@ fn link(member: usize, start: i64, end: i64) -> ChainLink {
         window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
         rank: RunRank { started_at, run_id: [0; 16], pack_number: 1 },
     };
-    ChainLink { member, link, rows: 1, tombstones: 0, bytes: 1 }
+    ChainLink { member, link, rows: 1, tombstones: 0, bytes: 1, schema_changes: Vec::new() }
 }
 
 fn chain(links: Vec<ChainLink>) -> Chain {

@@ -61,6 +61,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Table(TableCommand::Add(args)) => tables::add(args),
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),
+        Command::Table(TableCommand::Refresh(args)) => tables::refresh(args),
         Command::Table(TableCommand::Remove(args)) => tables::remove(args),
         Command::Key(command) => key::run(command),
         Command::Run(args) => run::run(args, progress),

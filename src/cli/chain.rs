@@ -13,6 +13,7 @@ use crate::chain::{self, BROKEN, Broken, Chain, ChainLink, GAP, LinkFault, Misfi
 use crate::durable::{Local, write_file};
 use crate::error::{Kind, Result};
 use crate::links::Span;
+use crate::model::drift;
 use crate::model::window::Window;
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
@@ -217,6 +218,10 @@ fn told(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), survey: &S
     let more = drawn.len().saturating_sub(MOST_OVERLAPS) as u64;
     if more > 0 {
         let _ = writeln!(text, "{nth}    overlap  {} (--json has all)", counted(more, "more", "more"));
+    }
+    for link in chain.links.iter().filter(|link| !link.schema_changes.is_empty()) {
+        let changed = format!("{}: {}", member_name(survey, link.member), drift::listed(&link.schema_changes));
+        let _ = writeln!(text, "{nth}    columns  {}", clean(&changed));
     }
     if let Some(long) = extent(&small) {
         let count = counted(small.len() as u64, "overlap", "overlaps");

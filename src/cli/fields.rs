@@ -3,9 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
+use crate::model::drift::SchemaDrift;
 use crate::model::filter::MetadataFilter;
 use crate::model::id::Guid;
-use crate::model::name::{TableName, check_identifier};
+use crate::model::name::{TableName, check_identifier, join_names, parse_names};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use serde_json::{Map, Value};
@@ -65,6 +66,10 @@ pub const FIELDS: &[Field] = &[
     field!("AcceptedLeftPercent", accepted_left_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedStandingPercent", accepted_standing_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedHidden", accepted_hidden, |text| optional(text, listed), show_optional),
+    field!("SchemaDrift", schema_drift, SchemaDrift::parse, show),
+    field!("ExcludedColumns", excluded_columns, parse_names, |names: &Vec<String>| {
+        if names.is_empty() { Value::Null } else { join_names(names).into() }
+    }),
     field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
 ];
 

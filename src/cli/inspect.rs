@@ -76,6 +76,12 @@ fn table_text(table: &TableInfo) -> Text {
         let _ =
             writeln!(text, "  told       not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);
     }
+    for change in &table.schema_changes {
+        let _ = writeln!(text, "  changed    {}", clean(&change.to_string()));
+    }
+    if !table.excluded_columns.is_empty() {
+        let _ = writeln!(text, "  excluded   columns {}", clean(&table.excluded_columns.join(", ")));
+    }
     let mut columns = Table::new([plain("Column"), plain("SqlType"), plain("Nullable"), plain("ArrowType").if_room()]);
     for ColumnInfo { name, sql_type, arrow_type, nullable, .. } in &table.columns {
         columns.push([name.clone().into(), sql_type.clone().into(), (*nullable).into(), arrow_type.clone().into()]);

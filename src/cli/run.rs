@@ -15,6 +15,7 @@ use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
+use crate::model::drift;
 use crate::model::run::{Run, RunRequest, Scope, Status};
 use crate::monitor::Monitor;
 use serde_json::{Value, json};
@@ -169,6 +170,7 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
         plain("Filtered").if_room(),
         plain("Future").if_room(),
         line("TableName"),
+        prose("SchemaChanges"),
         prose("Refused"),
     ]);
     for plan in plans {
@@ -185,6 +187,7 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
             plan.counts.filtered.into(),
             plan.counts.future.into(),
             plan.table.to_string().into(),
+            (!plan.schema_changes.is_empty()).then(|| drift::listed(&plan.schema_changes)).into(),
             plan.refused.clone().into(),
         ]);
     }
@@ -213,6 +216,7 @@ mod tests {
 
     fn report(outcomes: &[Option<Kind>]) -> RunReport {
         let outcome = |kind: &Option<Kind>| TableOutcome {
+            schema_changes: Vec::new(),
             table: TableName::parse("D.s.T").unwrap(),
             status: if kind.is_none() { Status::Completed } else { Status::Failed },
             window: None,

@@ -10,6 +10,7 @@ use crate::backend::UnknownName;
 use crate::bundle::{Bundle, FileRole};
 use crate::engine::{RunReport, TableOutcome};
 use crate::error::Unfinished;
+use crate::model::drift::{self, ChangeKind, SchemaChange};
 use crate::model::name::TableName;
 use crate::model::run::{Run, Scope, Status, TableCounts};
 use serde_json::{Value, json};
@@ -104,6 +105,12 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> Text {
     if let Some(dead) = outcome.took_over {
         let _ = writeln!(text, "  lease    taken over from run {dead}, as asked");
     }
+    if !outcome.schema_changes.is_empty() {
+        let _ = writeln!(text, "  columns  {}", clean(&drift::listed(&outcome.schema_changes)));
+        if let Some(command) = bring_again(outcome) {
+            let _ = writeln!(text, "  note     {command}");
+        }
+    }
     if let Some(counts) = &outcome.counts {
         let rows = counted(counts.rows(), "row", "rows");
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
@@ -192,6 +199,18 @@ fn notes(counts: &TableCounts) -> Vec<String> {
     notes
 }
 
+/// Rule 24: rows that were shipped before a column was added carry none of it.
+fn bring_again(outcome: &TableOutcome) -> Option<String> {
+    let is_more = |change: &SchemaChange| change.change == ChangeKind::Added;
+    outcome.schema_changes.iter().any(is_more).then(|| {
+        let command = format!("blobdelta run --table {} --from 0001-01-01 --out FOLDER", outcome.table.shell_word());
+        again::connected_text(&format!(
+            "rows that were shipped before carry none of an added column, until they are stamped again; `{command}` brings them all \
+             with it now"
+        ))
+    })
+}
+
 fn new_units(report: &RunReport) -> Table {
     let mut table = Table::new([plain("NewBusinessUnit"), line("Load its older rows with")]);
     for outcome in &report.tables {
@@ -237,6 +256,7 @@ fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
         .collect();
     json!({
         "table": outcome.table,
+        "schema_changes": outcome.schema_changes,
         "status": outcome.status.as_str(),
         "window": bounds,
         "counts": outcome.counts,

@@ -13,6 +13,8 @@ pub enum TableCommand {
     List(TableListArgs),
     /// Change settings of a configured table
     Set(TableSetArgs),
+    /// Have a slice table follow the columns of its source, as the next run would
+    Refresh(TableRefreshArgs),
     /// Remove a table from the configuration; runs and bundles stay known, its slice table stays
     Remove(TableRemoveArgs),
 }
@@ -33,6 +35,8 @@ Settings are columns of BlobDeltaTableConfig, written FIELD=VALUE; an empty valu
   AcceptedLeftPercent           rows handed to a unit that may be out of its scope before its run is suspect; 50
   AcceptedStandingPercent       logged deletions whose row may stand before the run is suspect; 50
   ExcludedStreamId              one key that is never captured
+  SchemaDrift                   where the source's columns change: Carry (the slice follows, the default) or Refuse
+  ExcludedColumns               columns of the source, with commas between, that no slice and no bundle has
   AcceptedHidden                names, with commas between, of what the login does not see and need not: masked
                                 columns (Db.schema.Table.Column), tables with filtered rows (Db.schema.Table)";
 
@@ -68,6 +72,19 @@ pub struct TableAddArgs {
 pub struct TableListArgs {
     #[command(flatten)]
     pub instance: Instance,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  blobdelta table refresh Files.dbo.Attachment --connection sqlite:./instance")]
+pub struct TableRefreshArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The configured table
+    #[arg(value_name = "NAME", value_parser = TableName::parse)]
+    pub name: TableName,
+    /// Say what differs, and change nothing
+    #[arg(long)]
+    pub plan: bool,
 }
 
 #[derive(clap::Args, Debug)]

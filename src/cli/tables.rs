@@ -1,16 +1,17 @@
-//! `table add`, `table list`, `table set` and `table remove`.
+//! `table add`, `table list`, `table set`, `table refresh` and `table remove`.
 
 use super::again;
 use super::answer::Answer;
 use super::doctor::advice_table;
 use super::fields;
 use super::table::{Table, plain};
-use super::table_args::{TableAddArgs, TableListArgs, TableRemoveArgs, TableSetArgs};
+use super::table_args::{TableAddArgs, TableListArgs, TableRefreshArgs, TableRemoveArgs, TableSetArgs};
 use super::text::Text;
 use crate::backend::Backend;
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::column::delta_columns;
+use crate::model::drift;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use serde_json::{Value, json};
@@ -64,6 +65,26 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     Ok(answer)
 }
 
+/// Rule 24: has the slice of a table follow the columns of its source.
+///
+/// # Errors
+/// As [`crate::backend::Jobs::refresh_slice`].
+pub fn refresh(args: &TableRefreshArgs) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    let config = backend.table(&args.name)?;
+    let wanted = config.slice_columns(&backend.source_columns(&config)?);
+    let changes = drift::changes(&backend.slice_columns(&config)?, &wanted);
+    if !args.plan {
+        backend.refresh_slice(&config)?;
+    }
+    let text = match (changes.is_empty(), args.plan) {
+        (true, _) => format!("the slice {} has the columns of its source\n", config.target),
+        (false, false) => format!("the slice {} follows its source: {}\n", config.target, drift::listed(&changes)),
+        (false, true) => format!("the slice {} would follow its source: {}\n", config.target, drift::listed(&changes)),
+    };
+    Ok(Answer::done(Text::from(text), json!({"table": config.name, "schema_changes": changes})))
+}
+
 /// Removes a configured table.
 ///
 /// # Errors
@@ -85,6 +106,7 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
     if !columns.iter().any(|column| column.name == config.key_column) {
         return Ok(());
     }
+    columns.retain(|column| config.carries(&column.name));
     columns.extend(delta_columns());
     ColumnPlan::rows(&columns, &config.key_column).map(drop).map_err(|error| {
         error.table(&config.name).hint(

@@ -4,7 +4,9 @@ use crate::bundle::manifest::{BundleKind, FailedTable, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
 use crate::error::{Error, Result};
 use crate::links::{check_whole, missing_between, tables_in_order};
+use crate::model::column::Column;
 use crate::model::digest::Sha256;
+use crate::model::drift;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::TableCounts;
@@ -55,7 +57,7 @@ pub(super) fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
 /// between them.
 ///
 /// # Errors
-/// Usage: bundles of several scopes; Config: a table whose columns changed; ChainGap, unless that is allowed.
+/// Usage: bundles of several scopes; Config: a table whose columns cannot be one; ChainGap, unless that is allowed.
 pub(super) fn check(tables: &BTreeMap<TableName, Parts<'_>>, allows_gap: bool, monitor: &dyn Monitor) -> Result<()> {
     tables.iter().try_for_each(|(name, parts)| {
         let whole = || check_whole(parts.iter().copied(), allows_gap, monitor);
@@ -72,21 +74,27 @@ fn alike(parts: &Parts<'_>) -> Result<()> {
                 .hint("compact each business unit's bundles, and those of all units, by themselves"));
         }
         let shape = |table: &TableInfo| {
-            let keys = (
-                table.key_column.clone(),
-                table.key_order,
-                table.path_column.clone(),
-                table.parent_path_column.clone(),
-            );
-            (keys, table.columns.clone())
+            let paths = (table.path_column.clone(), table.parent_path_column.clone());
+            (table.key_column.clone(), table.key_order, paths)
         };
         if shape(table) != shape(first) {
-            return Err(Error::config("the columns of this table changed between these bundles")
+            return Err(Error::config("the key or path columns of this table changed between these bundles")
                 .file(bundle.path())
-                .hint("compact the bundles before the change, and those after it, by themselves"));
+                .hint(APART));
         }
     }
-    Ok(())
+    columns(parts).map(drop)
+}
+
+const APART: &str = "compact the bundles before the change, and those after it, by themselves";
+
+/// Rule 24: the columns that take the rows of all the bundles.
+///
+/// # Errors
+/// Config: a column whose types cannot be one.
+pub(super) fn columns(parts: &Parts<'_>) -> Result<Vec<Column>> {
+    let shapes = parts.iter().map(|(_, table)| table.model_columns()).collect::<Result<Vec<_>>>()?;
+    drift::union(&shapes).map_err(|error| error.hint(APART))
 }
 
 /// The run of the compacted bundle: the last one's, under an id that follows from the inputs.
@@ -135,6 +143,7 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.new_business_units = units.into_iter().collect();
     let hidden: BTreeSet<String> = parts.iter().flat_map(|(_, table)| table.accepted_hidden.clone()).collect();
     info.accepted_hidden = hidden.into_iter().collect();
+    info.schema_changes = parts.iter().flat_map(|(_, table)| table.schema_changes.clone()).collect();
     let changed = parts.iter().flat_map(|(_, table)| &table.changed_scripts);
     let changed: BTreeMap<_, _> = changed.map(|script| ((&script.name, script.sha256), script)).collect();
     info.changed_scripts = changed.into_values().cloned().collect();

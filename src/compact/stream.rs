@@ -3,7 +3,7 @@
 use crate::backend::{Kept, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
 use crate::conform::{RowRules, TombstoneRules, TombstoneWalk, Walk, first_of};
-use crate::convert::{BatchRows, ColumnPlan};
+use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_DEPTH;
@@ -24,7 +24,10 @@ pub(super) struct Stream<'b> {
     bundle: &'b Bundle,
     table: &'b TableInfo,
     kept: Kept,
+    /// Of the bundle's own columns.
     plan: Arc<ColumnPlan>,
+    /// Of the columns of all bundles.
+    to: Arc<ColumnPlan>,
     read: PartRead,
     files: VecDeque<&'b FileInfo>,
     reader: Option<PartReader>,
@@ -45,15 +48,20 @@ impl<'b> Stream<'b> {
     pub(super) fn new(
         (bundle, table): (&'b Bundle, &'b TableInfo),
         kept: Kept,
-        plan: Arc<ColumnPlan>,
+        to: Arc<ColumnPlan>,
         batch_bytes: u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let role = if kept.tombstones { FileRole::Tombstones } else { FileRole::Rows };
-        Self {
+        let plan = match kept.tombstones {
+            true => Arc::clone(&to),
+            false => Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?),
+        };
+        Ok(Self {
             bundle,
             table,
             kept,
             plan,
+            to,
             read: PartRead { batch_bytes, ..PartRead::default() },
             files: table.files_of(role).collect(),
             reader: None,
@@ -65,7 +73,7 @@ impl<'b> Stream<'b> {
             batch: None,
             rows: Walk::default(),
             tombstones: TombstoneWalk::default(),
-        }
+        })
     }
 
     pub(super) fn bundle(&self) -> &'b Bundle {
@@ -116,7 +124,7 @@ impl<'b> Stream<'b> {
                 let batch = filtered(&batch, &mask)?;
                 self.hold(&batch)?;
                 let batch = self.shifted(batch)?;
-                self.batch = Some((BatchRows::new(self.plan.clone(), batch)?, 0));
+                self.batch = Some((self.adapted(batch)?, 0));
                 break;
             }
         }
@@ -139,6 +147,16 @@ impl<'b> Stream<'b> {
         first_of(self.bundle, |tell| rules.batch(&rows, &mut self.rows, tell))
     }
 
+    /// The batch with the columns of all bundles.
+    fn adapted(&self, batch: RecordBatch) -> Result<BatchRows> {
+        let rows = BatchRows::new(self.plan.clone(), batch)?;
+        if self.to.check_schema(&self.plan.schema()).is_ok() {
+            return Ok(rows);
+        }
+        let adapted = adapt(&rows, &self.to).map_err(|error| error.file(self.bundle.path()))?;
+        BatchRows::new(self.to.clone(), adapted)
+    }
+
     /// Goes `rows` rows on in the batch; whether there is one there.
     pub(super) fn skip(&mut self, rows: usize) -> bool {
         let Some((batch, row)) = &mut self.batch else { return false };
@@ -156,7 +174,7 @@ impl<'b> Stream<'b> {
         if self.kept.tombstones {
             return Ok((0, Vec::new(), key));
         }
-        let cell = |name: &str| self.plan.index_of(name).map(|column| batch.cell(row, column)).transpose();
+        let cell = |name: &str| self.to.index_of(name).map(|column| batch.cell(row, column)).transpose();
         let Some(Cell::Int(depth)) = cell(DELTA_DEPTH)? else {
             return Err(Error::verification("a row has no depth").column(DELTA_DEPTH));
         };

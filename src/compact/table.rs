@@ -6,6 +6,7 @@ use super::options::CompactOptions;
 use super::stream::Stream;
 use super::survey::survey;
 use crate::backend::{Kept, Versions, open_versions};
+use crate::bundle::manifest::ColumnInfo;
 use crate::bundle::{FileInfo, FileRole, Staged, TableInfo, TableStage, create_table};
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ pub(super) fn write(
     monitor: &dyn Monitor,
 ) -> Result<TableInfo> {
     let Some((_, first)) = parts.first() else { return Err(Error::internal("a table without a bundle")) };
-    let columns = first.model_columns()?;
+    let columns = inputs::columns(parts)?;
     let ddl = create_table(&first.target, &columns, &first.key_column)?;
     let mut stage = staged.add_table(&first.name, &ddl)?;
     let mut versions = open_versions(options.memory.databases())?;
@@ -42,6 +43,8 @@ pub(super) fn write(
     let mut info = inputs::table_info(parts, counts)?;
     (info.folder, info.schema_file) = (folder.as_str().to_owned(), folder.schema_path());
     info.files = stage.finish(files);
+    let column = |nth: usize| ColumnInfo::new(&columns[nth], rows.arrow_type_name(nth), rows.companion_names(nth));
+    info.columns = (0..columns.len()).map(column).collect();
     Ok(info)
 }
 
@@ -63,7 +66,7 @@ impl Table<'_, '_> {
         let stream = |kept: &Kept| {
             let part = usize::try_from(kept.input).ok().and_then(|input| self.parts.get(input).copied());
             let part = part.ok_or_else(|| Error::internal("a version of no bundle is kept"))?;
-            Ok(Stream::new(part, *kept, plan.clone(), batch_bytes))
+            Stream::new(part, *kept, plan.clone(), batch_bytes)
         };
         let streams = kept.iter().map(stream).collect::<Result<Vec<_>>>()?;
         let parts = stage.parts(role, plan.schema(), &self.options.parts)?;

@@ -284,7 +284,7 @@ fn reference_array(references: &[Option<String>]) -> ArrayRef {
 }
 
 /// The encoder of a type.
-fn encoder(sql_type: SqlType) -> Result<Box<dyn Encoder>> {
+pub(super) fn encoder(sql_type: SqlType) -> Result<Box<dyn Encoder>> {
     let families = [numbers::encoder, text::encoder, binary::encoder, guid::encoder, times::encoder];
     let found = families.iter().find_map(|family| family(sql_type));
     found.ok_or_else(|| Error::internal(format!("no encoder for {sql_type}")))

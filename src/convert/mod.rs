@@ -42,6 +42,7 @@
 //! }
 //! ```
 
+mod adapt;
 mod binary;
 mod builder;
 mod encode;
@@ -55,6 +56,7 @@ mod times;
 #[cfg(test)]
 mod tests;
 
+pub use adapt::adapt;
 pub use builder::{BatchBuilder, LargeSlot, RunStamp, UnsealedBatch};
 pub use plan::{
     ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, PlannedColumn, SQL_TYPE_KEY,

@@ -4,19 +4,32 @@ use super::options::RunOptions;
 use crate::backend::Backend;
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Kind, Result};
+use crate::model::column::delta_columns;
+use crate::model::drift::{self, SchemaChange};
 use crate::model::run::{Run, Scope};
 use crate::model::table::TableConfig;
 
-/// Whether this run may begin with a table, or go on with it.
+/// Whether this run may begin with a table, or go on with it. Gives what the slice has to follow of the source's columns
+/// (rule 24).
 ///
 /// # Errors
 /// Config, for a column that no bundle could have (rule 19); Superseded; Database.
-pub(super) fn admit(backend: &mut dyn Backend, run: &Run, table: &TableConfig, options: &RunOptions) -> Result<()> {
+pub(super) fn admit(
+    backend: &mut dyn Backend,
+    run: &Run,
+    table: &TableConfig,
+    options: &RunOptions,
+) -> Result<Vec<SchemaChange>> {
+    let mut wanted = table.slice_columns(&backend.source_columns(table)?);
+    let changes = drift::changes(&backend.slice_columns(table)?, &wanted);
     if options.out.is_some() {
-        let columns = backend.slice_columns(table)?;
-        ColumnPlan::rows(&columns, &table.key_column)?;
+        wanted.extend(delta_columns());
+        ColumnPlan::rows(&wanted, &table.key_column)?;
     }
-    if options.resume.is_some() { refuse_passed(backend, run, table) } else { Ok(()) }
+    if options.resume.is_some() {
+        refuse_passed(backend, run, table)?;
+    }
+    Ok(changes)
 }
 
 /// Rule 9: a run that a later one of its scope has passed has nothing left to take, and what it would hand out is

@@ -89,7 +89,8 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: 
         for one in &added {
             keep_keys(backend, one, (&table, scope), access, monitor).map_err(|error| error.table(&table))?;
         }
-        let bundles = unknown.iter().filter_map(|one| adopted(one, &table, scope, place)).collect::<Vec<_>>();
+        let adopted = unknown.iter().filter_map(|one| adopted(one, &table, scope, place).transpose());
+        let bundles = adopted.collect::<Result<Vec<_>>>()?;
         backend.adopt_bundles(&table, scope, &bundles).map_err(|error| error.table(&table))?;
         let bundles = unknown.iter().map(|one| (one.path.clone(), one.root_sha256)).collect();
         adoptions.push(Adoption { table, scope, bundles });
@@ -230,10 +231,11 @@ fn left(some: &PartKeys<'_>, nth: usize) -> Result<Option<Handed>> {
     Ok((some.reason(nth)? == DeletionReason::LeftScope).then_some(Handed::Left))
 }
 
-fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Option<AdoptedBundle> {
-    let part = one.manifest.tables.iter().find(|part| part.name == *table && part.scope.0 == scope)?;
+fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Result<Option<AdoptedBundle>> {
+    let is_it = |part: &&TableInfo| part.name == *table && part.scope.0 == scope;
+    let Some(part) = one.manifest.tables.iter().find(is_it) else { return Ok(None) };
     let run = &one.manifest.run;
-    Some(AdoptedBundle {
+    Ok(Some(AdoptedBundle {
         run_id: run.run_id,
         run_type: run.run_type.clone(),
         requested_by: run.requested_by.clone(),
@@ -245,7 +247,8 @@ fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Option
         name: one.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         folder: folder_of(place),
         watermark: part.window.watermark_after,
-    })
+        columns: part.model_columns()?,
+    }))
 }
 
 /// From the root on, as a bundle that was published is recorded.

@@ -14,6 +14,7 @@ use crate::bundle::{
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
+use crate::model::drift;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run};
 use crate::model::slice::{ReadLimits, SlicePosition};
@@ -134,13 +135,15 @@ impl Exporter<'_> {
         let info = |column: usize| {
             ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
         };
-        let previous = self.backend.previous_root(&config.name, report.scope, self.run.id)?;
+        let previous = self.backend.previous_bundle(&config.name, report.scope, self.run.id)?;
+        let before = previous.as_ref().and_then(|previous| previous.columns.as_deref());
+        let schema_changes = before.map(|before| drift::changes(before, &columns)).unwrap_or_default();
         let key_order = self.backend.key_order()?;
         let folder = stage.folder().clone();
         Ok(TableInfo {
             name: config.name.clone(),
             folder: folder.as_str().into(),
-            previous: previous.map(|root_sha256| Previous { root_sha256 }),
+            previous: previous.map(|previous| Previous { root_sha256: previous.root_sha256 }),
             scope: ScopeText(report.scope),
             window: window_info(report),
             counts: report.counts.clone(),
@@ -148,6 +151,8 @@ impl Exporter<'_> {
             new_business_units: report.new_business_units.clone(),
             changed_scripts: self.backend.changed_scripts(&config)?,
             missing: Missing::default(),
+            schema_changes,
+            excluded_columns: config.excluded_columns.clone(),
             accepted_hidden: config.hidden().map(str::to_owned).collect(),
             schema_file: folder.schema_path(),
             files: stage.finish(files),

@@ -4,6 +4,7 @@ use crate::backend::UnknownName;
 use crate::bundle::signature::Signer;
 use crate::bundle::{Form, PartOptions};
 use crate::error::Error;
+use crate::model::drift::SchemaChange;
 use crate::model::id::Guid;
 use crate::model::memory::Memory;
 use crate::model::name::TableName;
@@ -81,6 +82,8 @@ pub struct TableOutcome {
     pub counts: Option<TableCounts>,
     /// Rule 12: units new in scope, whose older rows no run has taken.
     pub new_business_units: Vec<Guid>,
+    /// Rule 24: what changed about the source's columns, as far as this run's slice follows it.
+    pub schema_changes: Vec<SchemaChange>,
     /// The run whose lease was taken over, because the operator says that it is dead.
     pub took_over: Option<Guid>,
     /// Why it failed.

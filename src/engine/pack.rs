@@ -220,18 +220,21 @@ impl Packer<'_> {
         let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut records = Vec::new();
         for fence in fences {
+            let previous = self.backend.previous_bundle(&fence.table, run.scope, run.id)?;
+            let config = self.backend.table(&fence.table)?;
             let record = BundleRecord {
                 run_id: run.id,
                 table: fence.table.clone(),
                 pack_number,
                 scope: run.scope,
                 root_sha256: published.root_sha256(),
-                previous_root_sha256: self.backend.previous_root(&fence.table, run.scope, run.id)?,
+                previous_root_sha256: previous.map(|previous| previous.root_sha256),
                 name: text(path.file_name()),
                 folder: text(folder.parent().map(Path::as_os_str)),
                 published_at,
                 ship_to: ship_to.map(str::to_owned),
                 shipped_at: None,
+                columns: self.backend.slice_columns(&config)?,
             };
             records.push((fence.clone(), record));
         }

@@ -4,7 +4,9 @@ use super::place::check_out;
 use super::run::{check_from, chosen_tables, refuse_without_bundle};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
+use crate::model::drift::{self, SchemaDrift};
 use crate::model::run::{RunRequest, Selection, TablePlan};
+use crate::model::table::TableConfig;
 use std::path::Path;
 
 /// What a run started now would do. Changes nothing.
@@ -15,7 +17,16 @@ pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<Table
     backend.check_deployed()?;
     let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
     check_from(backend, request, &chosen)?;
-    chosen.iter().map(|table| backend.plan_table(request, table)).collect()
+    chosen.iter().map(|table| plan_table(backend, request, table)).collect()
+}
+
+fn plan_table(backend: &mut dyn Backend, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
+    let wanted = table.slice_columns(&backend.source_columns(table)?);
+    let schema_changes = drift::changes(&backend.slice_columns(table)?, &wanted);
+    let planned = backend.plan_table(request, table)?;
+    let is_refused = table.schema_drift == SchemaDrift::Refuse && !schema_changes.is_empty();
+    let refused = is_refused.then(|| drift::refused(&schema_changes).to_string());
+    Ok(TablePlan { refused: planned.refused.or(refused), schema_changes, ..planned })
 }
 
 /// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes

@@ -344,6 +344,7 @@ impl Running<'_> {
                 took_over: None,
                 counts: None,
                 new_business_units: Vec::new(),
+                schema_changes: Vec::new(),
                 error: Some(error),
             };
         }
@@ -358,6 +359,7 @@ impl Running<'_> {
             window,
             counts,
             new_business_units: units,
+            schema_changes: Vec::new(),
             took_over: None,
             error: None,
         }
@@ -365,10 +367,10 @@ impl Running<'_> {
 
     fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
         let started = self.backend.table(&table).and_then(|config| {
-            admit(self.backend, run, &config, self.options)?;
-            self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started))
+            let changes = admit(self.backend, run, &config, self.options)?;
+            self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started, changes))
         });
-        let (config, table_run) = match started {
+        let (config, table_run, schema_changes) = match started {
             Ok(started) => started,
             Err(error) => return self.failed(run, table, None, error),
         };
@@ -391,6 +393,7 @@ impl Running<'_> {
                     window,
                     counts: Some(counts),
                     new_business_units: units,
+                    schema_changes,
                     took_over,
                     error: None,
                 })
@@ -474,6 +477,7 @@ impl Running<'_> {
             window: None,
             counts: None,
             new_business_units: Vec::new(),
+            schema_changes: Vec::new(),
             took_over: None,
             error: Some(error),
         })

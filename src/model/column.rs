@@ -1,9 +1,10 @@
 //! Columns, as a catalog describes them.
 
 use super::sqltype::SqlType;
+use serde::{Deserialize, Serialize};
 
 /// A column of a source, a slice or a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name, as the catalog spells it.
     pub name: String,
@@ -50,6 +51,11 @@ pub const DELTA_EARLY: &str = "DeltaEarly";
 
 /// Why a tombstone stands: [`super::slice::DeletionReason`].
 pub const DELTA_REASON: &str = "DeltaReason";
+
+/// Whether this is a name of [`DELTA_COLUMNS`], in any case.
+pub fn is_delta(name: &str) -> bool {
+    DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
+}
 
 /// [`DELTA_COLUMNS`] as columns.
 pub fn delta_columns() -> Vec<Column> {

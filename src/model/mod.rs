@@ -7,6 +7,7 @@ pub mod column;
 pub mod decimal;
 pub mod destination;
 pub mod digest;
+pub mod drift;
 pub mod filter;
 pub mod fit;
 pub mod id;

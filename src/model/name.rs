@@ -160,6 +160,61 @@ pub fn check_length(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Names with commas between, as `ExcludedColumns` has them: one with a comma, a bracket or blanks at its ends stands in
+/// brackets, and a closing bracket in it is doubled.
+///
+/// # Errors
+/// Config: a bracket that is never closed, or a name that no catalog could hold.
+pub fn parse_names(text: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let name = match rest.strip_prefix('[') {
+            Some(quoted) => {
+                let (name, after) =
+                    unquote(quoted).ok_or_else(|| refused(text, "has a bracket that is never closed"))?;
+                rest = after.trim_start();
+                if !rest.is_empty() && !rest.starts_with(',') {
+                    return Err(refused(text, "has something else than a comma after a bracket"));
+                }
+                name
+            }
+            None => {
+                let (name, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                rest = after;
+                name.trim_end().to_owned()
+            }
+        };
+        check_length(&name)?;
+        names.push(name);
+        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    }
+    Ok(names)
+}
+
+/// What follows an opening bracket: the name up to the closing one, and what comes after that.
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), quoted);
+    loop {
+        let (before, after) = rest.split_once(']')?;
+        name.push_str(before);
+        match after.strip_prefix(']') {
+            Some(more) => {
+                name.push(']');
+                rest = more;
+            }
+            None => return Some((name, after)),
+        }
+    }
+}
+
+/// The text of which [`parse_names`] makes these.
+pub fn join_names(names: &[String]) -> String {
+    let is_plain = |name: &String| !name.contains(['[', ']', ',']) && name.trim() == name;
+    let one = |name: &String| if is_plain(name) { name.clone() } else { format!("[{}]", name.replace(']', "]]")) };
+    names.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
 fn refused(name: &str, why: &str) -> Error {
     Error::config(format!("the identifier {name:?} {why}")).hint("correct the name in the configuration")
 }

@@ -2,6 +2,7 @@
 
 use super::clock::ServerTime;
 use super::destination::Destination;
+use super::drift::SchemaChange;
 use super::id::Guid;
 use super::name::TableName;
 use super::time::Timestamp;
@@ -336,6 +337,8 @@ pub struct TablePlan {
     pub counts: TableCounts,
     /// Why the table would be refused or blocked, if it would be.
     pub refused: Option<String>,
+    /// Rule 24: what differs between the slice and the source's columns.
+    pub schema_changes: Vec<SchemaChange>,
 }
 
 /// A parent that the slice lacks because the source has no such row, or it is excluded.

@@ -1,11 +1,13 @@
 //! T-SQL types: what a column of a source may be, and what a bundle can carry.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A T-SQL type with what belongs to it. Lengths are in the unit of the type's declaration
 /// (bytes for `varchar` and `varbinary`, UTF-16 units for `nvarchar`); `None` is `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[expect(missing_docs, reason = "each variant is the T-SQL type of its name")]
 pub enum SqlType {
     Bit,
@@ -44,6 +46,20 @@ pub enum SqlType {
     Geometry,
     /// `sql_variant`; its values are texts of [`super::variant`].
     Variant,
+}
+
+impl TryFrom<String> for SqlType {
+    type Error = Error;
+
+    fn try_from(declaration: String) -> Result<Self> {
+        Self::parse(&declaration)
+    }
+}
+
+impl From<SqlType> for String {
+    fn from(sql_type: SqlType) -> Self {
+        sql_type.to_string()
+    }
 }
 
 impl SqlType {

@@ -1,7 +1,9 @@
 //! A row of `BlobDeltaTableConfig`.
 
 use super::clock::ClockKind;
+use super::column::Column;
 use super::digest::Sha256;
+use super::drift::SchemaDrift;
 use super::filter::MetadataFilter;
 use super::id::Guid;
 use super::name::{TableName, check_identifier, check_length};
@@ -70,6 +72,10 @@ pub struct TableConfig {
     pub accepted_standing_percent: u8,
     /// Which rows of the metadata count, as [`MetadataFilter`] has it; all of them without one.
     pub metadata_filter: Option<String>,
+    /// Rule 24: what a run does where the source's columns are not the slice's.
+    pub schema_drift: SchemaDrift,
+    /// Columns of the source that no slice and no bundle has.
+    pub excluded_columns: Vec<String>,
     /// What the login does not see of source, metadata and units and is accepted, by name with commas between:
     /// `Db.schema.Table` whose rows are filtered, `Db.schema.Table.Column` that is masked. Of servers alone.
     pub accepted_hidden: Option<String>,
@@ -106,6 +112,8 @@ impl TableConfig {
             accepted_left_percent: 50,
             accepted_standing_percent: 50,
             metadata_filter: None,
+            schema_drift: SchemaDrift::Carry,
+            excluded_columns: Vec::new(),
         }
     }
 
@@ -122,6 +130,28 @@ impl TableConfig {
     /// The names of [`TableConfig::accepted_hidden`].
     pub fn hidden(&self) -> impl Iterator<Item = &str> {
         self.accepted_hidden.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Whether a column of the source comes into slices and bundles.
+    pub fn carries(&self, column: &str) -> bool {
+        !self.excluded_columns.iter().any(|excluded| excluded.eq_ignore_ascii_case(column))
+    }
+
+    /// Those of the source's columns that come into slices and bundles.
+    pub fn carried(&self, source: &[Column]) -> Vec<Column> {
+        source.iter().filter(|column| self.carries(&column.name)).cloned().collect()
+    }
+
+    /// The columns of a slice for those of its source, without the engine's own: plain ones, of which key and path are always
+    /// there, and large values may be left out (rule 7).
+    pub fn slice_columns(&self, source: &[Column]) -> Vec<Column> {
+        let is_needed = |name: &str| name == self.key_column || self.path_column.as_deref() == Some(name);
+        let plain = |column: &Column| Column {
+            nullable: !is_needed(&column.name) && (column.nullable || column.sql_type.is_large()),
+            computed: false,
+            ..column.clone()
+        };
+        source.iter().filter(|column| self.carries(&column.name)).map(plain).collect()
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.
@@ -168,6 +198,11 @@ impl TableConfig {
         check_identifier(&self.target.db).map_err(|error| error.table(&self.name).column("TargetDb"))?;
         for (column, name) in self.named_columns() {
             check_length(name).map_err(|error| error.table(&self.name).column(column))?;
+        }
+        let places = [Some(&self.key_column), self.path_column.as_ref(), self.parent_path_column.as_ref()];
+        if let Some(needed) = places.into_iter().flatten().find(|name| !self.carries(name)) {
+            let text = format!("ExcludedColumns names {needed}, without which no row has a key and a place");
+            return wrong(&text, "ExcludedColumns");
         }
         if let Some(filter) = &self.metadata_filter {
             MetadataFilter::parse(filter).map_err(|error| error.table(&self.name))?;

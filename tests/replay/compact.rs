@@ -3,6 +3,7 @@
 use crate::made::{Content, Made, Row, key};
 use crate::replay::place::Place;
 use blobdelta::bundle::Bundle;
+use blobdelta::bundle::manifest::Companions;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
@@ -138,10 +139,17 @@ pub fn what_makes_no_chain_is_not_compacted(_: &Place) {
     foreign.spoil = |manifest| manifest.run.source_id = key(9);
     assert!(refused(&[first.clone(), foreign]).1.contains("several sources"));
     let mut other = row(5, (100, 200));
-    other.spoil = |manifest| manifest.tables[0].columns[3].nullable = false;
-    assert!(refused(&[first, other]).1.contains("columns of this table changed"));
+    other.spoil = |manifest| {
+        let column = &mut manifest.tables[0].columns[3];
+        (column.sql_type, column.length, column.arrow_type) = ("date".into(), None, "date32[day]".into());
+        column.companions = Companions::default();
+    };
+    assert!(refused(&[first.clone(), other]).1.contains("neither takes every value of the other"));
+    let mut keyed = row(6, (100, 200));
+    keyed.spoil = |manifest| manifest.tables[0].path_column = None;
+    assert!(refused(&[first, keyed]).1.contains("key or path columns of this table changed"));
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 5, "nothing was written: {names:?}");
+    assert_eq!(names.len(), 6, "nothing was written: {names:?}");
 }
 
 pub fn a_moved_folder_stands_before_what_lies_in_it(place: &Place) {

@@ -3,9 +3,9 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    ahead, ancestors, attacks, batches, bundles, deletions, destinations, failures, give_up, hidden, history, leases,
-    left_folders, names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices,
-    suspect, takes, tree, types, units, untold, upkeep, values, whose,
+    ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
+    leases, left_folders, names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables,
+    slices, suspect, takes, tree, types, units, untold, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -47,6 +47,16 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told,
         rule_8_a_dead_pack_is_taken_over_by_name,
         rule_8_the_record_of_a_bundle_releases_its_leases,
+    }
+    drift {
+        rule_24_an_added_column_is_in_the_next_bundle_and_told,
+        rule_24_each_chain_is_told_what_changed_since_its_own_last_bundle,
+        rule_24_dropped_and_retyped_columns_are_carried,
+        rule_24_what_is_in_no_bundle_yet_is_packed_as_it_was,
+        rule_24_a_table_that_refuses_changes_fails_and_takes_nothing,
+        rule_24_excluded_columns_are_in_no_slice_and_named,
+        rule_24_a_change_while_a_run_copies_fails_the_table,
+        rule_24_a_slice_follows_by_hand_only_when_nothing_of_it_is_needed,
     }
     names {
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
@@ -168,8 +178,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         the_same_bundle_goes_to_a_second_destination,
         a_shipment_counts_for_the_destination_that_it_went_to_alone,
         a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do,
-        a_job_database_of_the_version_before_is_refused_and_then_upgraded,
-        a_job_database_without_the_newest_tables_is_refused_by_its_number,
+        a_job_database_of_another_version_is_refused_by_its_number,
     }
     destinations {
         rule_18_what_all_units_left_never_reaches_the_folder_of_one,
@@ -329,7 +338,7 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     places {
         a_row_that_moved_since_it_was_queued_is_taken_by_its_key,
         rule_7_a_parent_of_a_row_that_moved_since_it_was_queued_comes_too,
-        what_the_version_before_had_queued_is_copied_after_the_upgrade,
+        a_template_of_an_earlier_version_is_replaced,
         a_template_that_somebody_changed_stays_and_has_its_index,
     }
     // A column there may be declared as anything; of a server's types every one is carried but CLR types.

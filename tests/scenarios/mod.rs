@@ -19,6 +19,7 @@ mod batches;
 mod bundles;
 mod deletions;
 mod destinations;
+mod drift;
 mod failures;
 mod give_up;
 mod hidden;

@@ -1,7 +1,7 @@
 //! What a run has still to ship: kept from the moment a bundle is recorded, told, tried again.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, EMBEDDED_VERSION_3, EMBEDDED_VERSION_6, World, minute};
+use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{BundleRecord, PendingShipment};
 use blobdelta::durable::{Faulty, When};
 use blobdelta::engine::{RunReport, Shipment, ship_pending, unshipped};
@@ -201,81 +201,39 @@ pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &
     assert!(outside.ship(&mut world)[0].error.is_none());
 }
 
-/// As the version before left it: without the columns, and with a procedure that knows nothing of them.
-const BEFORE_SQLITE: &str = "ALTER TABLE BlobDeltaBundle DROP COLUMN ShipTo;
-    ALTER TABLE BlobDeltaBundle DROP COLUMN ShippedAt;
-    UPDATE BlobDeltaSchemaVersion SET Version = 1";
-const BEFORE_TSQL: [&str; 9] = [
-    "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShipTo",
-    "ALTER TABLE dbo.BlobDeltaBundle DROP COLUMN ShippedAt",
-    "DROP PROCEDURE dbo.usp_BlobDelta_OweShipment",
-    "DROP PROCEDURE dbo.usp_BlobDelta_RecordShipment",
-    "ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle @RunId uniqueidentifier, @TableName nvarchar(400), @LeaseEpoch bigint,
-        @PackNumber int, @Scope nvarchar(36), @RootSha256 nvarchar(64), @PreviousRootSha256 nvarchar(64) = NULL,
-        @Name nvarchar(256), @Folder nvarchar(2000), @PublishedAt datetime2(7) AS RETURN 0",
-    "ALTER TABLE dbo.BlobDeltaTableConfig DROP COLUMN MetadataFilter",
-    "DROP TABLE dbo.BlobDeltaPendingKey",
-    "CREATE TABLE dbo.BlobDeltaPendingKey (TableName nvarchar(400) NOT NULL, stream_id uniqueidentifier NOT NULL,
-        Reason nvarchar(1000) NOT NULL,
-        CreatedAt datetime2(7) NOT NULL CONSTRAINT DF_BlobDeltaPendingKey_CreatedAt DEFAULT SYSUTCDATETIME(),
-        CONSTRAINT PK_BlobDeltaPendingKey PRIMARY KEY (TableName, stream_id))",
-    "UPDATE dbo.BlobDeltaSchemaVersion SET Version = 2 WHERE Script LIKE '03%' OR Script LIKE '04%'",
-];
-
-pub fn a_job_database_of_the_version_before_is_refused_and_then_upgraded(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside::default());
-    let before = world.run(1000).run.id;
-    let recorded = record(&mut world, before);
-    if world.is_embedded() {
-        world.script(EMBEDDED_VERSION_6, "");
-        world.script(EMBEDDED_VERSION_3, "");
-        world.script(BEFORE_SQLITE, "");
-    } else {
-        BEFORE_TSQL.iter().for_each(|statement| world.script("", statement));
-    }
+fn set_version(world: &mut World, script: &str, version: &str) {
+    let of = |schema: &str| {
+        format!("UPDATE {schema}BlobDeltaSchemaVersion SET Version = {version} WHERE Script LIKE '{script}%'")
+    };
+    world.script(&of(""), &of("dbo."));
     world.restart();
     world.at(2000);
-    let error = try_to_run(&mut world, FIRST).unwrap_err();
-    assert_eq!(error.kind(), Kind::Config);
-    assert!(error.to_string().contains("is older than this program"), "{error}");
-    assert!(error.what_to_do().unwrap().starts_with("run deploy"), "{error:?}");
-    let outcomes: Vec<String> = world.deploy().into_iter().map(|step| step.outcome).collect();
-    assert_eq!(outcomes[0], "upgraded");
-    assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1, "nothing was written");
-    assert_eq!(format!("{:?}", record(&mut world, before)), format!("{recorded:?}"));
-    let run = run_for(&mut world, 2000, FIRST).run.id;
-    assert_eq!(record(&mut world, run).previous_root_sha256, Some(recorded.root_sha256));
-    assert!(outside.ship(&mut world)[0].error.is_none());
-    assert_eq!(record(&mut world, run).shipped_at, Some(minute(2000)));
-    assert!(!world.deploy()[0].outcome.starts_with("upgraded"), "it can be deployed again");
 }
 
-/// Of before what was told, shared and waived was kept, as a run of then had left it.
-const WITHOUT_TOLD: &str =
-    "DROP TABLE BlobDeltaToldDeletion; DROP TABLE BlobDeltaSharedPlace; DROP TABLE BlobDeltaWaivedShipment; 
-    UPDATE BlobDeltaSchemaVersion SET Version = Version - 1 WHERE Script LIKE '03%' OR Script LIKE '05%'";
-
-const WITHOUT_SHARES: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedLeftPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedStandingPercent;
-    UPDATE BlobDeltaSchemaVersion SET Version = 5 WHERE Script LIKE '03%'";
-
-pub fn a_job_database_without_the_newest_tables_is_refused_by_its_number(on: &Instance) {
+pub fn a_job_database_of_another_version_is_refused_by_its_number(on: &Instance) {
     let mut world = planted(on);
     world.run(1000);
-    if world.is_embedded() {
-        world.script(EMBEDDED_VERSION_6, "");
+    // No script of an embedded instance has a version yet from which there is a way.
+    if !world.is_embedded() {
+        set_version(&mut world, "05", "Version - 1");
+        let error = try_to_run(&mut world, FIRST).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().contains("is older than this program"), "{error}");
+        assert!(error.what_to_do().unwrap().starts_with("run deploy"), "{error:?}");
+        assert!(world.deploy().iter().any(|step| step.outcome == "upgraded"));
+        assert!(world.deploy().iter().all(|step| step.outcome != "upgraded"), "it can be deployed again");
     }
-    let statements = WITHOUT_TOLD.split("; ").map(|statement| statement.replace(['\n'], " "));
-    statements.for_each(|statement| world.script(&statement, &statement));
-    if world.is_embedded() {
-        // A server's script asks for each column whether it is there.
-        world.script(WITHOUT_SHARES, "");
+    for (version, says, to_do) in [
+        ("Version - 1", "from before the first release", "deploy --adopt"),
+        ("Version + 2", "by a newer version", "use the newer program"),
+    ] {
+        set_version(&mut world, "03", version);
+        let refused = world.backend.deploy().unwrap_err();
+        assert_eq!(refused.kind(), Kind::Config);
+        assert!(refused.to_string().contains(says), "{refused}");
+        assert!(refused.what_to_do().unwrap().contains(to_do), "{refused:?}");
     }
-    world.restart();
-    world.at(2000);
-    let error = try_to_run(&mut world, FIRST).unwrap_err();
-    assert_eq!(error.kind(), Kind::Config);
-    assert!(error.to_string().contains("is older than this program"), "{error}");
-    assert_eq!(world.deploy()[0].outcome, "upgraded");
+    set_version(&mut world, "03", "Version - 1");
+    assert_eq!(world.backend.recent_runs(10).unwrap().len(), 1, "nothing was written");
     try_to_run(&mut world, FIRST).unwrap();
 }

@@ -33,32 +33,6 @@ pub const X: u8 = 0xF;
 /// The safety buffer of every table here.
 pub const BUFFER: i64 = 240;
 
-/// Makes of an embedded job database one of version 6, as far as an upgrade would stumble over what is there.
-pub const EMBEDDED_VERSION_6: &str = "DROP TABLE BlobDeltaShippedKey; DROP TABLE BlobDeltaAbsentParent;
-    ALTER TABLE BlobDeltaToldDeletion DROP COLUMN PassedByRunId;
-    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN IsPending;
-    ALTER TABLE BlobDeltaMissingParentsQueue DROP COLUMN WasWhole;
-    ALTER TABLE BlobDeltaPendingKey DROP COLUMN WithoutMetadata;";
-
-/// Makes of one of version 6 one of version 3, as far as an upgrade would stumble over what is there.
-pub const EMBEDDED_VERSION_3: &str = "ALTER TABLE BlobDeltaTableConfig DROP COLUMN MetadataFilter;
-    ALTER TABLE BlobDeltaBusinessUnitWatermark DROP COLUMN LastRunCompletedAt;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedAbsentPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedOrphanPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedLeftPercent;
-    ALTER TABLE BlobDeltaTableConfig DROP COLUMN AcceptedStandingPercent;
-    ALTER TABLE BlobDeltaRun DROP COLUMN Attempt;
-    ALTER TABLE BlobDeltaRun DROP COLUMN OutFolder;
-    ALTER TABLE BlobDeltaRun DROP COLUMN ShipTo;
-    ALTER TABLE BlobDeltaRun DROP COLUMN SignedBy;
-    ALTER TABLE BlobDeltaRun DROP COLUMN EncryptedTo;
-    ALTER TABLE BlobDeltaRun DROP COLUMN BundleForm;
-    ALTER TABLE BlobDeltaRunTable DROP COLUMN NewestModifiedOn;
-    DROP INDEX IX_BlobDeltaDeletionLog_Due;
-    CREATE INDEX IX_BlobDeltaDeletionLog_Key ON BlobDeltaDeletionLog (TableName, stream_id);
-    ALTER TABLE BlobDeltaDeletionLog DROP COLUMN Reason;
-    UPDATE BlobDeltaSchemaVersion SET Version = 3 WHERE Script LIKE '03%';";
-
 pub fn minute(minutes: i64) -> Timestamp {
     Timestamp::parse("2026-01-01").unwrap().plus_ticks(minutes * TICKS_PER_MINUTE)
 }

@@ -255,6 +255,7 @@ fn of_bundles(session: &mut dyn Sandbox) {
     let told = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
     tried(session.record_destination(key(), &told));
     let record = BundleRecord {
+        columns: Vec::new(),
         run_id: key(),
         table: files(),
         pack_number: 1,
@@ -268,9 +269,10 @@ fn of_bundles(session: &mut dyn Sandbox) {
         shipped_at: None,
     };
     tried(session.record_bundle(&[(fence(), record)], false));
-    tried(session.previous_root(&files(), unit(), key()));
+    tried(session.previous_bundle(&files(), unit(), key()));
     tried(session.chain_records(&files(), unit()));
     let adopted = AdoptedBundle {
+        columns: Vec::new(),
         run_id: key(),
         run_type: "AllTables".into(),
         requested_by: "test".into(),

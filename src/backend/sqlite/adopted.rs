@@ -4,6 +4,7 @@
 use super::database::Database;
 use super::sql::broken;
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
+use crate::backend::slices::columns_json;
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -46,7 +47,7 @@ pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles:
         db.execute("DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2", (one.run_id, table))?;
         db.execute(
             "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-                 PublishedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 PublishedAt, Columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             (
                 one.run_id,
                 table,
@@ -57,6 +58,7 @@ pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles:
                 &one.name,
                 &one.folder,
                 now,
+                columns_json(&one.columns)?,
             ),
         )?;
     }

@@ -7,9 +7,10 @@ use super::template::Placeholders;
 use super::{catalog, filter, types};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
-use crate::model::column::{Column, DELTA_COLUMNS, delta_columns};
+use crate::model::column::{Column, DELTA_COLUMNS, delta_columns, is_delta};
+use crate::model::drift::SchemaDrift;
 use crate::model::id::Guid;
-use crate::model::name::TableName;
+use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use rusqlite::{Row, named_params};
@@ -19,17 +20,17 @@ const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, Tar
     BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
     IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-    AcceptedLeftPercent, AcceptedStandingPercent FROM BlobDeltaTableConfig ORDER BY TableName";
+    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns FROM BlobDeltaTableConfig ORDER BY TableName";
 
 const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
     TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
     MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
     PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
     IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-    AcceptedLeftPercent, AcceptedStandingPercent)
+    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns)
   VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
     :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter,
-    :left, :standing)
+    :left, :standing, :drift, :without)
   ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
     TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
     MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
@@ -37,7 +38,8 @@ const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, Sou
     PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
     ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
     RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
-    MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing";
+    MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing,
+    SchemaDrift = :drift, ExcludedColumns = :without";
 
 /// Every table that the configuration names: database, schema, name.
 pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
@@ -70,13 +72,15 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
             ":filter": table.metadata_filter,
             ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
+            ":drift": table.schema_drift.as_str(),
+            ":without": (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)),
         },
     )?;
     db.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [&table.name])?;
     Ok(())
 }
 
-/// Checks the configuration against the catalog. Returns the columns of the source.
+/// Checks the configuration against the catalog. Returns those of the source's columns that are carried.
 pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
     table.check()?;
     let source = catalog::table_columns(db, &table.source).map_err(|error| error.table(&table.name))?;
@@ -113,19 +117,19 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
         let columns = catalog::table_columns(db, units).map_err(|error| error.table(&table.name))?;
         found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
     }
-    if let Some(clash) = source.iter().find(|column| is_delta_name(&column.name)) {
+    if let Some(clash) = source.iter().find(|column| is_delta(&column.name)) {
         let text = "the source has a column of a name that the slice needs for itself";
         return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
     }
     filter::filter_condition(db, table)?;
-    Ok(source)
+    Ok(table.carried(&source))
 }
 
-/// The columns of the slice that come from the source, checked against both tables.
+/// The columns of the slice that come from the source as it is now, checked against both tables.
 pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
     let source = check_config(db, table)?;
     let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
-    if !slice.iter().any(|column| is_delta_name(&column.name)) {
+    if !slice.iter().any(|column| is_delta(&column.name)) {
         let text = format!("{} is no slice of ours, it has none of its columns", table.target);
         return Err(Error::config(text)
             .table(&table.name)
@@ -134,16 +138,8 @@ pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<
     for (name, _, _) in DELTA_COLUMNS {
         found(&slice, name, "the slice table").map_err(|error| error.table(&table.name).column(name))?;
     }
-    let carried: Vec<Column> = slice.into_iter().filter(|column| !is_delta_name(&column.name)).collect();
-    for column in &carried {
-        let from = found(&source, &column.name, "the slice table")
-            .map_err(|error| error.table(&table.name).column(&column.name))?;
-        if from.sql_type != column.sql_type {
-            let text = format!("the slice has {}, the source {}", column.sql_type, from.sql_type);
-            let error = Error::config(text).table(&table.name).column(&column.name);
-            return Err(error.hint("drop the slice table when it is packed, and let `deploy` make it again"));
-        }
-    }
+    let is_there = |column: &Column| source.iter().any(|from| from.name.eq_ignore_ascii_case(&column.name));
+    let carried: Vec<Column> = slice.into_iter().filter(|column| !is_delta(&column.name) && is_there(column)).collect();
     for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {
         let Some(needed) = needed else { continue };
         found(&carried, needed, "the slice table").map_err(|error| error.table(&table.name).column(needed))?;
@@ -157,14 +153,12 @@ pub(super) fn placeholders(db: &Database, table: &TableConfig) -> Result<Placeho
 
 /// Creates the slice table from the source's columns. Within a transaction.
 pub(super) fn create_slice_table(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {
-    let is = |name: &Option<String>, column: &Column| name.as_deref() == Some(&column.name);
+    let source = table.slice_columns(source);
     // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
     let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
     let delta = delta_columns();
     let line = |column: &Column| {
-        let required = column.name == table.key_column || is(&table.path_column, column);
-        let nullable = !required && (column.nullable || column.sql_type.is_large());
-        let null = if nullable { "NULL" } else { "NOT NULL" };
+        let null = if column.nullable { "NULL" } else { "NOT NULL" };
         format!("{} {} {null}", quote(&column.name), quote(&types::declared(column.sql_type)))
     };
     let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
@@ -203,10 +197,6 @@ pub(super) fn drop_order_index(db: &Database, table: &TableConfig) -> Result<()>
 
 fn order_index(db: &Database, table: &TableConfig) -> String {
     format!("{}.{}", db.schema_of(&table.target.db), quote(&format!("IX_Order_{}", table.target.table)))
-}
-
-fn is_delta_name(name: &str) -> bool {
-    DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
 }
 
 fn is_path_type(sql_type: SqlType) -> bool {
@@ -264,6 +254,8 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         metadata_filter: optional(29)?,
         accepted_left_percent: row.get(30).map_err(broken)?,
         accepted_standing_percent: row.get(31).map_err(broken)?,
+        schema_drift: SchemaDrift::parse(&text(32)?).map_err(|error| error.table(&table_name))?,
+        excluded_columns: parse_names(&optional(33)?.unwrap_or_default()).map_err(|error| error.table(&table_name))?,
     })
 }
 

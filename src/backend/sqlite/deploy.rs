@@ -62,16 +62,8 @@ pub(super) fn check_versions(db: &Database) -> Result<()> {
 
 fn apply_script(db: &Database, script: &Script) -> Result<DeployStep> {
     let applied = applied_version(db, script)?;
-    if applied.is_some_and(|applied| applied > script.version) {
-        let text = format!("the job database was deployed by a newer version ({} of {})", script.version, script.name);
-        return Err(Error::config(text).hint("use the newer program; nothing was changed"));
-    }
-    let upgrades = scripts::SQLITE_UPGRADES
-        .iter()
-        .filter(|upgrade| upgrade.name == script.name && applied.is_some_and(|applied| applied < upgrade.version));
-    for one in upgrades.chain([script]) {
-        db.execute_batch(one.text).map_err(|error| failed("apply a script", error).file(script.name))?;
-    }
+    script.check_upgrade(applied)?;
+    db.execute_batch(script.text).map_err(|error| failed("apply a script", error).file(script.name))?;
     db.execute(
         "INSERT INTO BlobDeltaSchemaVersion (Script, Version, Sha256, AppliedAt) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (Script) DO UPDATE SET Version = ?2, Sha256 = ?3, AppliedAt = ?4",
@@ -144,17 +136,6 @@ fn deploy_slice(db: &mut Database, table: &TableConfig) -> DeployStep {
     DeployStep { name, outcome, needs_attention }
 }
 
-/// The deletions of a slice database from before they had reasons.
-fn add_reasons(db: &Database, schema: &str) -> Result<()> {
-    let made = format!("SELECT sql FROM {schema}.sqlite_master WHERE name = 'BlobDeltaDeletion'");
-    let made: String = db.query_one(&made, [])?;
-    if !made.contains("Reason") {
-        let add = "ADD COLUMN Reason TEXT NOT NULL DEFAULT 'Deleted' CHECK (Reason IN ('Deleted', 'LeftScope'))";
-        db.execute(&format!("ALTER TABLE {schema}.BlobDeltaDeletion {add}"), [])?;
-    }
-    Ok(())
-}
-
 /// Creates the slice table if it is missing, and marks it if it is empty. A table that holds
 /// rows and has no marker row may be anybody's, and is never marked.
 pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'static str> {
@@ -164,7 +145,6 @@ pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'sta
         let schema = db.schema_of(&table.target.db);
         let script = scripts::SQLITE_SLICE_SCHEMA.replace("{Schema}", &schema);
         db.connection.execute_batch(&script).map_err(|error| failed("make the slice's marker table", error))?;
-        add_reasons(db, &schema)?;
         let created = catalog::resolve(db, &table.target).is_err();
         if created {
             config::create_slice_table(db, table, &source)?;

@@ -3,7 +3,7 @@
 use super::database::{Database, JOB_DATABASE};
 use super::engine::Engine;
 use super::lease::{self, Keeper, Lease, Taker};
-use super::{asked, batch, config, finish, marker, runs, scope, servers, start};
+use super::{asked, batch, config, drift, finish, marker, runs, scope, servers, start};
 use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Kind, Result};
@@ -111,8 +111,9 @@ impl Extract for Engine<'_> {
         let (fence, took_over) = take(self, run.id, &table.name, lease_seconds, Some(run.attempt))?;
         let lease = self.state.lease;
         let started = resume_table(self.db, lease, run, table, &fence).and_then(|resumed| match resumed {
-            Some(table_run) => Ok(table_run),
-            None => start::start_fresh(self.db, lease, run, &prepared, &fence),
+            Some(table_run) if table_run.complete => Ok(table_run),
+            Some(table_run) => drift::check_no_drift(self.db, table).map(|()| table_run),
+            None => start::start_fresh(self, run, &prepared, &fence),
         });
         if started.is_err() {
             finish::release_failed(self.db, &fence)?;

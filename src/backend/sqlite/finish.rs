@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::prepared::{self, Prepared};
 use super::sql::{from_json, to_json};
-use super::{ancestors, asked, config, lease, left, marker, template, told};
+use super::{ancestors, asked, config, drift, lease, left, marker, template, told};
 use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Scope, Status, TableCounts, TableRun};
@@ -22,6 +22,7 @@ pub(super) fn complete_slice(engine: &mut Engine<'_>, table_run: &TableRun, keep
     engine.db.transact("complete the slice", |db| {
         lease.pass(db, fence)?;
         marker::own_slice(db, table, fence, &[SliceState::Filling])?;
+        drift::check_no_drift(db, table)?;
         config::create_order_index(db, table)?;
         if table.is_tree() {
             mend_depths(db, &prepared)?;

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::sql::{Noted, broken};
-use super::{adopted, catalog, config, deploy, marker, runs, servers};
+use super::{adopted, catalog, config, deploy, drift, marker, runs, servers};
 use crate::backend::jobs::{
     Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord,
@@ -83,6 +83,10 @@ impl Jobs for Engine<'_> {
         deploy::make_slice(self.db, table)?;
         self.state.prepared.forget(&table.name);
         self.db.transact("save a table", |db| config::write_config(db, table))
+    }
+
+    fn refresh_slice(&mut self, table: &TableConfig) -> Result<()> {
+        drift::refresh(self.db, table).map_err(|error| error.table(&table.name))
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
@@ -347,6 +351,7 @@ fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
     let scope: String = row.get(3)?;
     let previous: Option<String> = row.get(5)?;
     Ok(BundleRecord {
+        columns: Vec::new(),
         run_id: row.get(0)?,
         table: row.get(1)?,
         pack_number: row.get(2)?,

@@ -24,6 +24,7 @@ mod commit_group;
 mod config;
 mod database;
 mod deploy;
+mod drift;
 mod engine;
 mod errors;
 mod extract;

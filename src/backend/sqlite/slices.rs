@@ -6,11 +6,10 @@ use super::errors::failed;
 use super::sql::{from_json, quote};
 use super::{catalog, give_up, large, lease, marker, template, types};
 use crate::backend::jobs::BundleRecord;
-use crate::backend::slices::{Slices, TableReport};
+use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
-use crate::model::digest::Sha256;
 use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
@@ -164,21 +163,20 @@ impl Slices for Engine<'_> {
         Ok(absent)
     }
 
-    fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>> {
-        let own: Option<Option<String>> = self.db.query_optional(
-            "SELECT PreviousRootSha256 FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2",
-            (run_id, table),
-            |row| row.get(0),
+    fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>> {
+        // Of a bundle of this run its own, else the root of the scope's last.
+        let found: Option<(Option<String>, Option<String>)> = self.db.query_optional(
+            "SELECT k.Root, p.Columns
+             FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2
+                   UNION ALL
+                   SELECT 1, BundleId, RootSha256 FROM BlobDeltaBundle WHERE TableName = ?2 AND Scope = ?3) AS k
+                 LEFT JOIN BlobDeltaBundle AS p ON p.TableName = ?2 AND p.Scope = ?3 AND p.RootSha256 = k.Root
+             ORDER BY k.Nr, k.BundleId DESC LIMIT 1",
+            (run_id, table, scope.to_string()),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let root = match own {
-            Some(previous) => previous,
-            None => self.db.query_optional(
-                "SELECT RootSha256 FROM BlobDeltaBundle WHERE TableName = ?1 AND Scope = ?2 ORDER BY BundleId DESC LIMIT 1",
-                (table, scope.to_string()),
-                |row| row.get(0),
-            )?,
-        };
-        root.map(|text| Sha256::parse(&text)).transpose()
+        let Some((Some(root), columns)) = found else { return Ok(None) };
+        PreviousBundle::read(&root, columns.as_deref()).map(Some)
     }
 
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
@@ -208,7 +206,7 @@ impl Slices for Engine<'_> {
 fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Result<Option<TableName>> {
     db.execute(
         "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-             PublishedAt, ShipTo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             PublishedAt, ShipTo, Columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             record.run_id,
             &record.table,
@@ -220,6 +218,7 @@ fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Re
             &record.folder,
             record.published_at,
             &record.ship_to,
+            columns_json(&record.columns)?,
         ),
     )?;
     db.execute(

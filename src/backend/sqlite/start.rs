@@ -7,10 +7,11 @@ use super::lease::Lease;
 use super::prepared::{Given, Prepared};
 use super::sql::to_json;
 use super::template::{self, Parameters};
-use super::{ancestors, asked, config, marker, scope, survey, told};
+use super::{ancestors, asked, config, drift, marker, scope, survey, told};
 use crate::error::{Error, Result};
 use crate::model::clock::{ClockKind, ServerTime};
 use crate::model::destination::pack_command;
+use crate::model::drift::{SchemaDrift, refused};
 use crate::model::id::Guid;
 use crate::model::run::{Fence, Run, RunRequest, Scope, TableCounts, TablePlan, TableRun};
 use crate::model::slice::SliceState;
@@ -19,6 +20,7 @@ use crate::model::time::Timestamp;
 use crate::model::window::{Window, WindowInputs};
 use crate::scripts;
 use rusqlite::types::Value;
+use std::rc::Rc;
 
 /// From so many keys on, an index is made faster at the end than key by key.
 const MANY_KEYS: u64 = 10_000;
@@ -177,18 +179,25 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
     let Some((keys, counts, suspect)) = planned else {
         return Err(outcome.err().unwrap_or_else(|| Error::internal("the plan was not made")));
     };
-    Ok(TablePlan { table: table.name.clone(), window: beginning.window, keys, counts, refused: refused.or(suspect) })
+    Ok(TablePlan {
+        table: table.name.clone(),
+        window: beginning.window,
+        keys,
+        counts,
+        refused: refused.or(suspect),
+        schema_changes: Vec::new(),
+    })
 }
 
 /// Takes the slice for a fresh run: computes the window, empties, queues.
 pub(super) fn start_fresh(
-    db: &mut Database,
-    lease: Lease,
+    engine: &mut Engine<'_>,
     run: &Run,
-    prepared: &Prepared,
+    prepared: &Rc<Prepared>,
     fence: &Fence,
 ) -> Result<TableRun> {
-    let table = &prepared.config;
+    let Engine { db, state } = engine;
+    let (lease, table) = (state.lease, &prepared.config);
     let marker = marker::marker(db, table)?;
     if marker.state == SliceState::Complete && table.requires_bundle() {
         let of = marker.run_id.map_or(String::new(), |run| format!(" of run {run}"));
@@ -196,13 +205,21 @@ pub(super) fn start_fresh(
         return Err(Error::config(format!("the complete slice{of} is in no bundle yet, and this table requires one"))
             .hint(format!("pack it first{command}")));
     }
+    let changes = drift::slice_drift(db, table)?;
+    if !changes.is_empty() && table.schema_drift == SchemaDrift::Refuse {
+        return Err(refused(&changes));
+    }
     let beginning = begin(db, run.started_at, run.scope, run.from, table)?;
     let window = beginning.window;
     let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
     let older_now = told::older_now(db, prepared, run, &marker, &parameters)?;
     empty_slice(db, lease, run, prepared, fence, &beginning)?;
+    let prepared = match changes.is_empty() {
+        true => Rc::clone(prepared),
+        false => drift::fit_slice(db, lease, fence, table).and_then(|()| state.prepared.prepare(db, table))?,
+    };
     let told = TableCounts { older_now, ..TableCounts::default() };
-    let queued_keys = fill_queues(db, lease, (run, fence), prepared, &beginning, parameters, told)?;
+    let queued_keys = fill_queues(db, lease, (run, fence), &prepared, &beginning, parameters, told)?;
     Ok(TableRun {
         fence: fence.clone(),
         window,

@@ -3,12 +3,13 @@
 use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
-use super::{config, marker, prune, samples, servers, start};
+use super::{config, drift, marker, prune, samples, servers, start};
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{Pruned, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::model::drift::{SchemaDrift, listed};
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::scripts;
@@ -27,6 +28,7 @@ impl Upkeep for Engine<'_> {
         found.extend(template_advices(self.db)?);
         found.extend(open_files(self.db));
         for table in self.tables()? {
+            found.extend(drift_advice(self.db, &table));
             found.extend(table_advice(self, &table));
         }
         Ok(found)
@@ -60,6 +62,24 @@ impl Upkeep for Engine<'_> {
 fn advice(severity: Severity, subject: impl ToString, finding: impl Into<String>, what_to_do: Option<&str>) -> Advice {
     let what_to_do = what_to_do.map(str::to_owned);
     Advice { severity, subject: subject.to_string(), finding: finding.into(), what_to_do }
+}
+
+/// Rule 24. What else is wrong with the table is said elsewhere.
+fn drift_advice(db: &Database, table: &TableConfig) -> Option<Advice> {
+    let changes = drift::slice_drift(db, table).ok().filter(|changes| !changes.is_empty())?;
+    let finding = format!("the source's columns are not those of the slice: {}", listed(&changes));
+    let (severity, to_do) = match table.schema_drift {
+        SchemaDrift::Carry => (
+            Severity::Warning,
+            "nothing, if it is meant: the next run carries it; what is to be left out goes into ExcludedColumns",
+        ),
+        SchemaDrift::Refuse => (
+            Severity::Error,
+            "SchemaDrift is Refuse, so the next run fails: `blobdelta table refresh` has the slice follow once; what is to \
+             be left out goes into ExcludedColumns",
+        ),
+    };
+    Some(advice(severity, &table.name, finding, Some(to_do)))
 }
 
 fn server_advice(db: &Database) -> Result<Advice> {

@@ -7,6 +7,7 @@ use super::deployed;
 use super::staging::{Carried, Nothing, STAGE, latest};
 use super::values::{Fields, text_at};
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
+use crate::backend::slices::columns_json;
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -35,6 +36,7 @@ pub(super) fn adopt_all(db: &mut Database, table: &TableName, scope: Scope, bund
     deployed::check_script(db, "09_BlobDeltaJobs_Servers.sql")?;
     let Some(last) = bundles.last() else { return Ok(()) };
     for one in bundles {
+        let columns = columns_json(&one.columns)?;
         let inputs = || {
             vec![
                 ("TableName", table.into()),
@@ -50,6 +52,7 @@ pub(super) fn adopt_all(db: &mut Database, table: &TableName, scope: Scope, bund
                 ("Name", (&one.name).into()),
                 ("Folder", (&one.folder).into()),
                 ("Watermark", last.watermark.into()),
+                ("Columns", columns.clone().into()),
             ]
         };
         db.disk().before_commit("take bundles over")?;

@@ -7,11 +7,12 @@ use super::sql::{Sql, Value};
 use super::values::{Fields, number_at};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
-use crate::model::name::TableName;
+use crate::model::drift::SchemaDrift;
+use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::table::TableConfig;
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 35] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -45,6 +46,8 @@ const COLUMNS: [&str; 33] = [
     "AcceptedHidden",
     "AcceptedLeftPercent",
     "AcceptedStandingPercent",
+    "SchemaDrift",
+    "ExcludedColumns",
 ];
 
 pub(super) fn configured_tables(db: &mut Database) -> Result<Vec<TableConfig>> {
@@ -157,7 +160,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 33] {
+fn values_of(table: &TableConfig) -> [Value<'_>; 35] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -193,6 +196,8 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 33] {
         table.accepted_hidden.as_ref().into(),
         i32::from(table.accepted_left_percent).into(),
         i32::from(table.accepted_standing_percent).into(),
+        table.schema_drift.as_str().into(),
+        (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)).into(),
     ]
 }
 
@@ -235,6 +240,8 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         accepted_hidden: optional(30)?,
         accepted_left_percent: number_at(fields, 31)?,
         accepted_standing_percent: number_at(fields, 32)?,
+        schema_drift: SchemaDrift::parse(text(33)?).map_err(|error| error.table(&table))?,
+        excluded_columns: parse_names(fields.text(34)?.unwrap_or_default()).map_err(|error| error.table(&table))?,
         name: table,
     })
 }

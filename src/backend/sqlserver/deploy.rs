@@ -49,13 +49,7 @@ fn applied_version(db: &mut Database, script: &Script) -> Result<Option<u32>> {
     let sql = Sql::new("SELECT Version FROM dbo.BlobDeltaSchemaVersion WHERE Script = ").bind(script.name);
     let Some(row) = db.client.row("read the version of a script", sql)? else { return Ok(None) };
     let version = u32::try_from(Fields::of(&row).must(0, Fields::number)?).unwrap_or(u32::MAX);
-    if version > script.version {
-        let text = format!(
-            "the job database was deployed by a newer version ({version} of {}, this program has {})",
-            script.name, script.version
-        );
-        return Err(Error::config(text).hint("use the newer program; nothing was changed"));
-    }
+    script.check_upgrade(Some(version))?;
     Ok(Some(version))
 }
 
@@ -113,4 +107,15 @@ pub(super) fn make_slice(engine: &mut Engine<'_>, table: &TableConfig) -> Result
     })?;
     let outcome = row.map(|row| Fields::of(&row).text(0).map(|text| text.unwrap_or("made").to_owned()));
     outcome.transpose().map(Option::unwrap_or_default)
+}
+
+/// Rule 24: has a slice follow its source whose rows are in a bundle, or that has none, and that no run works on.
+pub(super) fn refresh_slice(engine: &mut Engine<'_>, table: &TableConfig) -> Result<()> {
+    engine.state.known.columns.remove(&table.target);
+    engine.state.known.forget_catalogs();
+    let refreshed = engine.db.client.unit(|client| {
+        let inputs = vec![("TableName", (&table.name).into())];
+        client.call("refresh the slice", "dbo.usp_BlobDelta_RefreshSlice", inputs, &[])
+    });
+    refreshed.map(drop).map_err(|error| error.table(&table.name))
 }

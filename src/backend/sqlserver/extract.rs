@@ -43,6 +43,7 @@ impl Extract for Engine<'_> {
         let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
         let fields = Fields::of(&row);
         Ok(TablePlan {
+            schema_changes: Vec::new(),
             table: table.name.clone(),
             window: Window {
                 start: fields.must(0, Fields::time)?,
@@ -96,18 +97,13 @@ impl Extract for Engine<'_> {
     }
 
     fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun> {
-        // A column that cannot be carried is told before anything is read. The slice may lack it, so the
-        // procedures would not notice.
-        self.state
-            .known
-            .columns_of_run(&mut self.db.client, &table.source)
-            .map_err(|error| error.run(run.id).table(&table.name))?;
         let (owner, taken_over) = (self.state.owner, self.state.taken_over);
         let outputs = [
             ("LeaseEpoch", "bigint"),
             ("QueuedKeys", "bigint"),
             ("IsComplete", "bit"),
             ("TookOver", "uniqueidentifier"),
+            ("SliceChanged", "bit"),
         ];
         let started = unit(self.db, "start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
             vec![
@@ -119,7 +115,13 @@ impl Extract for Engine<'_> {
                 ("TakeOver", taken_over.into()),
             ]
         });
-        let started = started.and_then(|row| table_run(self.db, run, table, &must(row)?));
+        let started = started.and_then(must).and_then(|row| {
+            if Fields::of(&row).number(4)? == Some(1) {
+                self.state.known.columns.remove(&table.target);
+                self.state.known.forget_catalogs();
+            }
+            table_run(self.db, run, table, &row)
+        });
         started.map_err(|error| {
             give_back_lease(self, run.id, &table.name);
             error.run(run.id).table(&table.name)

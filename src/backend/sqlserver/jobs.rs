@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::runs::{self, destination_inputs};
 use super::sql::Sql;
 use super::values::{Fields, number_at, table_at, text_at};
-use super::{adopted, catalog, config, deploy, deployed, servers};
+use super::{adopted, config, deploy, deployed, servers};
 use crate::backend::jobs::{
     Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
     UnitWatermarkRecord, WatermarkRecord, one_of,
@@ -117,8 +117,12 @@ impl Jobs for Engine<'_> {
         }
     }
 
+    fn refresh_slice(&mut self, table: &TableConfig) -> Result<()> {
+        deploy::refresh_slice(self, table)
+    }
+
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        catalog::columns(&mut self.db.client, &table.source)
+        self.state.known.columns_of_run(&mut self.db.client, &table.source)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {
@@ -255,6 +259,7 @@ impl Jobs for Engine<'_> {
             ShipTo, ShippedAt FROM dbo.BlobDeltaBundle WHERE RunId = ";
         self.db.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
             Ok(BundleRecord {
+                columns: Vec::new(),
                 run_id: fields.must(0, Fields::guid)?,
                 table: table_at(fields, 1)?,
                 pack_number: number_at(fields, 2)?,

@@ -12,12 +12,11 @@ use super::sql::{Sql, Value, quote, quoted};
 use super::values::{Fields, number_at};
 use super::{config, page, template};
 use crate::backend::jobs::BundleRecord;
-use crate::backend::slices::{Slices, TableReport};
+use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
 use crate::error::{Error, Result};
 use crate::model::cell::CellSink;
 use crate::model::clock::ServerTime;
 use crate::model::column::{Column, DELTA_DEPTH};
-use crate::model::digest::Sha256;
 use crate::model::id::{Guid, KeyOrder};
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
@@ -150,15 +149,20 @@ impl Slices for Engine<'_> {
             .collect()
     }
 
-    fn previous_root(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<Sha256>> {
+    fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>> {
         // Of a bundle of this run its own, else the root of the scope's last.
-        let own = "SELECT TOP (1) k.Root FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM dbo.BlobDeltaBundle WHERE RunId = ";
+        let own = "SELECT TOP (1) k.Root, p.Columns FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM dbo.BlobDeltaBundle WHERE RunId = ";
         let last = " UNION ALL SELECT 1, BundleId, RootSha256 FROM dbo.BlobDeltaBundle WHERE TableName = ";
         let sql = Sql::new(own).bind(run_id).then(" AND TableName = ").bind(table).then(last).bind(table);
-        let sql = sql.then(" AND Scope = ").bind(scope.to_string()).then(") AS k ORDER BY k.Nr, k.BundleId DESC");
+        let sql = sql.then(" AND Scope = ").bind(scope.to_string());
+        let sql = sql.then(") AS k LEFT JOIN dbo.BlobDeltaBundle AS p ON p.RootSha256 = k.Root AND p.TableName = ");
+        let sql = sql.bind(table).then(" AND p.Scope = ").bind(scope.to_string());
+        let sql = sql.then(" ORDER BY k.Nr, k.BundleId DESC");
         let found = self.db.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
         let Some(row) = found.map_err(|error| error.table(table))? else { return Ok(None) };
-        Fields::of(&row).text(0)?.map(Sha256::parse).transpose()
+        let fields = Fields::of(&row);
+        let Some(root) = fields.text(0)? else { return Ok(None) };
+        PreviousBundle::read(root, fields.text(1)?).map(Some)
     }
 
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>> {
@@ -170,7 +174,7 @@ impl Slices for Engine<'_> {
             let (procedure, outputs) = ("dbo.usp_BlobDelta_RecordBundle", [("IsRequiredNow", "bit")]);
             let mut required = Vec::new();
             for (fence, record) in records {
-                let mut inputs = inputs(fence, record);
+                let mut inputs = inputs(fence, record)?;
                 inputs.push(("KeepLease", keep_leases.into()));
                 let recorded = client.call("record the bundle", procedure, inputs, &outputs);
                 let row = recorded.map_err(|error| placed(error, fence))?;
@@ -199,8 +203,8 @@ impl Slices for Engine<'_> {
 }
 
 /// What `usp_BlobDelta_RecordBundle` takes.
-fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Vec<(&'static str, Value<'a>)> {
-    vec![
+fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Result<Vec<(&'static str, Value<'a>)>> {
+    Ok(vec![
         ("RunId", fence.run_id.into()),
         ("TableName", (&fence.table).into()),
         ("LeaseEpoch", fence.epoch.into()),
@@ -212,7 +216,8 @@ fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Vec<(&'static str, 
         ("Folder", (&record.folder).into()),
         ("PublishedAt", record.published_at.into()),
         ("ShipTo", record.ship_to.as_ref().into()),
-    ]
+        ("Columns", columns_json(&record.columns)?.into()),
+    ])
 }
 
 fn behind_key(sql: Sql<'_>, after: Option<Guid>) -> Sql<'_> {

@@ -203,6 +203,8 @@ fn manifest(
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: Vec::new(),
         missing: blobdelta::bundle::Missing::default(),
+        schema_changes: Vec::new(),
+        excluded_columns: Vec::new(),
         accepted_hidden: Vec::new(),
         changed_scripts: Vec::new(),
         schema_file: format!("schema/{folder}.sql"),

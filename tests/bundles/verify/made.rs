@@ -293,6 +293,8 @@ impl Made {
             columns: plan.columns().iter().enumerate().map(info).collect(),
             new_business_units: Vec::new(),
             missing: blobdelta::bundle::Missing::default(),
+            schema_changes: Vec::new(),
+            excluded_columns: Vec::new(),
             accepted_hidden: Vec::new(),
             changed_scripts: Vec::new(),
             schema_file: format!("schema/{folder}.sql"),

@@ -157,6 +157,8 @@ pub fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: vec![key(0xB1)],
         missing: blobdelta::bundle::Missing::default(),
+        schema_changes: Vec::new(),
+        excluded_columns: Vec::new(),
         accepted_hidden: vec!["S.dbo.Files.Salary".into()],
         changed_scripts: vec![ChangedScript { name: "Roots (step 1)".into(), sha256: Sha256::of(b"script") }],
         schema_file: format!("schema/{folder}.sql"),

@@ -1,0 +1,65 @@
+//! Rule 24: a slice follows the columns of its source.
+
+use super::database::Database;
+use super::lease::Lease;
+use super::{catalog, config, marker};
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::destination::pack_command;
+use crate::model::drift::{self, SchemaChange};
+use crate::model::run::Fence;
+use crate::model::slice::SliceState;
+use crate::model::table::TableConfig;
+
+/// What the source's columns are, and what the slice's are not.
+pub(super) fn slice_drift(db: &Database, table: &TableConfig) -> Result<Vec<SchemaChange>> {
+    let source = config::check_config(db, table)?;
+    let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
+    Ok(drift::changes(&slice, &table.slice_columns(&source)))
+}
+
+/// Makes the slice table anew, from the source's columns as they are now. It holds nothing that is still needed.
+pub(super) fn fit_slice(db: &mut Database, lease: Lease, fence: &Fence, table: &TableConfig) -> Result<()> {
+    let source = config::check_config(db, table)?;
+    db.transact("have the slice follow its source", |db| {
+        lease.pass(db, fence)?;
+        remake(db, table, &source)
+    })
+}
+
+/// The rows of one slice have one shape, from the first that is copied to the last.
+pub(super) fn check_no_drift(db: &Database, table: &TableConfig) -> Result<()> {
+    match slice_drift(db, table)?.as_slice() {
+        [] => Ok(()),
+        changes => Err(drift::while_it_ran(changes).table(&table.name)),
+    }
+}
+
+/// Has a slice follow its source whose rows are in a bundle, or that has none, and that no run works on.
+pub(super) fn refresh(db: &mut Database, table: &TableConfig) -> Result<()> {
+    let source = config::check_config(db, table)?;
+    if slice_drift(db, table)?.is_empty() {
+        return Ok(());
+    }
+    db.transact("refresh the slice", |db| {
+        let marker = marker::marker(db, table)?;
+        if let Some(run) = marker.run_id.filter(|_| marker.state == SliceState::Complete) {
+            let text = format!("the slice of run {run} is in no bundle yet");
+            return Err(Error::config(text).hint(format!("pack it first: {}", pack_command(run, None))));
+        }
+        let is_at_work = "SELECT EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
+            WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt > ?2)";
+        if db.query_one(is_at_work, (&table.name, db.server_time().utc))? {
+            return Err(Error::config("a run is at work on this table").hint("wait for it to end"));
+        }
+        let schema = db.schema_of(&table.target.db);
+        let empty = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Empty' WHERE TargetTable = ?1");
+        db.execute(&empty, [&table.target.table])?;
+        remake(db, table, &source)
+    })
+}
+
+fn remake(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {
+    db.execute(&format!("DROP TABLE {}", catalog::resolve(db, &table.target)?), [])?;
+    config::create_slice_table(db, table, source)
+}

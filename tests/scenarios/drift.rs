@@ -1,0 +1,265 @@
+//! Rule 24: the source's columns change.
+
+use crate::scenarios::instance::Instance;
+use crate::scenarios::world::{A, BUFFER, World, key, unit};
+use blobdelta::bundle::{Bundle, TableInfo};
+use blobdelta::engine::{RunReport, plan};
+use blobdelta::error::{Kind, Result};
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::column::Column;
+use blobdelta::model::drift::{ChangeKind, SchemaDrift, listed};
+use blobdelta::model::run::{Scope, Status, Step};
+
+fn planted(on: &Instance) -> World {
+    let mut world = World::new(on);
+    world.at(500);
+    world.put(1, None, b"one", 100, A);
+    world.put(2, Some(1), b"two", 110, A);
+    world
+}
+
+/// A statement for the source, in both dialects the same but for the name of the table.
+fn alter(world: &mut World, change: &str) {
+    world.script(&format!("ALTER TABLE Src.Docs {change}"), &format!("ALTER TABLE Src.dbo.Docs {change}"));
+}
+
+fn set_owner(world: &mut World, number: u32, owner: &str) {
+    let hex: String = key(number).to_string();
+    let sqlite = format!("UPDATE Src.Docs SET owner = '{owner}' WHERE stream_id = x'{}'", bytes_of(number));
+    world.script(&sqlite, &format!("UPDATE Src.dbo.Docs SET owner = N'{owner}' WHERE stream_id = '{hex}'"));
+}
+
+fn bytes_of(number: u32) -> String {
+    key(number).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn last_table(report: &RunReport) -> TableInfo {
+    let bundle = Bundle::open(report.bundles.last().unwrap()).unwrap();
+    bundle.manifest().tables[0].clone()
+}
+
+fn changes_of(table: &TableInfo) -> String {
+    listed(&table.schema_changes)
+}
+
+fn has(table: &TableInfo, column: &str) -> bool {
+    table.columns.iter().any(|info| info.name == column)
+}
+
+pub fn rule_24_an_added_column_is_in_the_next_bundle_and_told(on: &Instance) {
+    let mut world = planted(on);
+    assert!(last_table(&world.run(1000)).schema_changes.is_empty(), "the first of its chain");
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    world.put(2, Some(1), b"two again", 1500, A);
+    set_owner(&mut world, 2, "Ada");
+    world.restart();
+    world.at(2000);
+    let request = world.options().request;
+    let planned = plan(&mut *world.backend, &request).unwrap();
+    assert_eq!(listed(&planned[0].schema_changes), "owner added (nvarchar(50))");
+    assert_eq!(planned[0].refused, None);
+    assert!(doctor(&mut world).contains("owner added"));
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].schema_changes[0].change, ChangeKind::Added);
+    let table = last_table(&report);
+    assert!(has(&table, "owner"));
+    assert_eq!(changes_of(&table), "owner added (nvarchar(50))");
+    assert_eq!(owners(&mut world), [None, Some("Ada".to_owned())]);
+    assert!(!doctor(&mut world).contains("owner"), "it is carried by now");
+    let report = world.run(3000);
+    assert!(report.tables[0].schema_changes.is_empty() && last_table(&report).schema_changes.is_empty(), "said once");
+}
+
+/// The texts of a column, in the order of keys.
+#[derive(Default)]
+struct Texts(Vec<Option<String>>);
+
+impl CellSink for Texts {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        if column == 1 {
+            self.0.push(if let Cell::Text(text) = cell { Some(text.to_owned()) } else { None });
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn owners(world: &mut World) -> Vec<Option<String>> {
+    let all = world.backend.columns(&world.table.target).unwrap();
+    let named = |name: &str| all.iter().find(|column| column.name == name).unwrap().clone();
+    let columns: [Column; 2] = [named("stream_id"), named("owner")];
+    let mut texts = Texts::default();
+    world.backend.scan(&world.table.target, &columns, "stream_id", &mut texts).unwrap();
+    texts.0
+}
+
+/// What doctor says of columns.
+fn doctor(world: &mut World) -> String {
+    let found = world.backend.doctor().unwrap();
+    let about = found.iter().filter(|advice| advice.finding.contains("columns are not those of the slice"));
+    about.map(|advice| advice.finding.clone()).collect::<Vec<_>>().join("\n")
+}
+
+pub fn rule_24_each_chain_is_told_what_changed_since_its_own_last_bundle(on: &Instance) {
+    let mut world = planted(on);
+    world.run(1000);
+    world.run_unit(1010, A);
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    world.restart();
+    assert_eq!(changes_of(&last_table(&world.run(2000))), "owner added (nvarchar(50))");
+    // The slice has it already; this unit's receivers have not.
+    let report = world.run_unit(2010, A);
+    assert!(report.tables[0].schema_changes.is_empty());
+    assert_eq!(changes_of(&last_table(&report)), "owner added (nvarchar(50))");
+    assert_eq!(last_table(&report).scope.0, Scope::BusinessUnit(unit(A)));
+}
+
+pub fn rule_24_dropped_and_retyped_columns_are_carried(on: &Instance) {
+    let mut world = planted(on);
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    alter(&mut world, "ADD size int NULL");
+    world.run(1000);
+    alter(&mut world, "DROP COLUMN owner");
+    alter(&mut world, "DROP COLUMN size");
+    alter(&mut world, "ADD size bigint NULL");
+    world.put(1, None, b"one again", 1500, A);
+    world.restart();
+    let table = last_table(&world.run(2000));
+    assert_eq!(changes_of(&table), "size widened (int, now bigint), owner dropped (nvarchar(50))");
+    assert!(!has(&table, "owner") && has(&table, "size"));
+    assert_eq!(world.slice()[&key(1)].bytes.as_deref(), Some(&b"one again"[..]));
+}
+
+pub fn rule_24_what_is_in_no_bundle_yet_is_packed_as_it_was(on: &Instance) {
+    let mut world = planted(on);
+    world.at(1000);
+    let mut options = world.options();
+    options.out = None;
+    world.table.require_bundle = Some(false);
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    let first = world.run_with(&options).unwrap();
+    assert_eq!(first.run.status, Status::Completed);
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    world.put(2, Some(1), b"two again", 1500, A);
+    world.restart();
+    let report = world.run(2000);
+    assert_eq!(report.bundles.len(), 2, "what the first run left, and its own");
+    let old = Bundle::open(&report.bundles[0]).unwrap().manifest().tables[0].clone();
+    assert!(!has(&old, "owner") && old.counts.rows() == 2);
+    assert_eq!(changes_of(&last_table(&report)), "owner added (nvarchar(50))");
+}
+
+pub fn rule_24_a_table_that_refuses_changes_fails_and_takes_nothing(on: &Instance) {
+    let mut world = planted(on);
+    world.add_table("More");
+    world.table.schema_drift = SchemaDrift::Refuse;
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    world.run(1000);
+    let reached = world.mark().last_high_water;
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    world.put(2, Some(1), b"two again", 1500, A);
+    world.restart();
+    world.at(2000);
+    let report = world.run_with(&world.options()).unwrap();
+    assert_eq!(report.tables.iter().map(|table| table.status).collect::<Vec<_>>(), [Status::Failed, Status::Completed]);
+    let error = report.tables[0].error.as_ref().unwrap();
+    assert_eq!(error.kind(), Kind::Config);
+    let said = format!("{error} {}", error.what_to_do().unwrap_or_default());
+    assert!(said.contains("owner") && said.contains("SchemaDrift is Refuse"), "{said}");
+    assert!(said.contains("table refresh"), "{said}");
+    assert_eq!(world.mark().last_high_water, reached);
+    // What it says to do works.
+    world.backend.refresh_slice(&config).unwrap();
+    let table = last_table(&world.run(3000));
+    assert!(has(&table, "owner") && table.counts.rows() == 2, "{table:?}");
+}
+
+pub fn rule_24_excluded_columns_are_in_no_slice_and_named(on: &Instance) {
+    let mut world = planted(on);
+    alter(&mut world, "ADD secret nvarchar(50) NULL");
+    world.table.excluded_columns = vec!["SECRET".into()];
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    world.restart();
+    let report = world.run(1000);
+    assert!(report.tables[0].schema_changes.is_empty(), "{report:?}");
+    let table = last_table(&report);
+    assert!(!has(&table, "secret"));
+    assert_eq!(table.excluded_columns, ["SECRET"]);
+    // One that was carried before goes.
+    world.table.excluded_columns = vec!["Secret".into(), "name".into()];
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    world.put(2, Some(1), b"two again", 1500, A);
+    world.restart();
+    let table = last_table(&world.run(2000));
+    assert!(!has(&table, "name"));
+    assert_eq!(changes_of(&table), "name dropped (nvarchar(255))");
+    for needed in ["stream_id", "path_locator", "parent_path_locator"] {
+        world.table.excluded_columns = vec![needed.into()];
+        let config = world.table.clone();
+        let refused = world.backend.save_table(&config).unwrap_err();
+        assert!(refused.to_string().contains("without which no row has a key and a place"), "{refused}");
+    }
+}
+
+pub fn rule_24_a_change_while_a_run_copies_fails_the_table(on: &Instance) {
+    for after in [Some(Step::Roots), None] {
+        let mut world = planted(on);
+        world.run(1000);
+        world.put(1, None, b"one again", 1500, A);
+        world.put(2, Some(1), b"two again", 1500, A);
+        world.at(2000);
+        let run = world.start_run();
+        let config = world.table.clone();
+        let table_run = world.backend.start_table(&run, &config, 600).unwrap();
+        world.backend.run_batch(&table_run, Step::Roots, 10).unwrap();
+        alter(&mut world, "ADD owner nvarchar(50) NULL");
+        let error = match after {
+            // Somebody goes on with it.
+            Some(_) => {
+                world.restart();
+                world.at(2000 + BUFFER);
+                let run = world.backend.resume_run(run.id).unwrap();
+                world.backend.start_table(&run, &config, 600).unwrap_err()
+            }
+            None => {
+                world.backend.run_batch(&table_run, Step::Children, 10).unwrap();
+                world.backend.finish_table(&table_run, false).unwrap_err()
+            }
+        };
+        assert_eq!(error.kind(), Kind::Config, "{error}");
+        assert!(error.to_string().contains("changed while this run copied"), "{error}");
+        world.restart();
+        let report = world.run(3000 + BUFFER);
+        assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
+        assert!(has(&last_table(&report), "owner"));
+        assert_eq!(world.slice()[&key(2)].bytes.as_deref(), Some(&b"two again"[..]));
+    }
+}
+
+pub fn rule_24_a_slice_follows_by_hand_only_when_nothing_of_it_is_needed(on: &Instance) {
+    let mut world = planted(on);
+    let config = world.table.clone();
+    world.at(1000);
+    let mut options = world.options();
+    options.out = None;
+    world.table.require_bundle = Some(false);
+    let loose = world.table.clone();
+    world.backend.save_table(&loose).unwrap();
+    let run = world.run_with(&options).unwrap().run.id;
+    world.backend.refresh_slice(&config).unwrap();
+    assert_eq!(world.slice().len(), 2, "nothing differs, so nothing is done");
+    alter(&mut world, "ADD owner nvarchar(50) NULL");
+    world.restart();
+    world.at(1100);
+    let refused = world.backend.refresh_slice(&config).unwrap_err();
+    let said = format!("{refused} {}", refused.what_to_do().unwrap_or_default());
+    assert!(said.contains("in no bundle yet") && said.contains(&format!("pack --run {run}")), "{said}");
+    assert_eq!(world.slice().len(), 2);
+}
