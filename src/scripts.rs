@@ -118,21 +118,21 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 17,
+        version: 18,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 21,
+        version: 22,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 31,
+        version: 32,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
@@ -153,7 +153,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 8,
+        version: 9,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),

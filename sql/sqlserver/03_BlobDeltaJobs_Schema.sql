@@ -288,7 +288,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaRunStep', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaRunStep PRIMARY KEY (RunId, TableName, StepNumber, BatchNumber)
     );
 GO
--- Rule 3: the keys of a window, each once. State is NULL until the key ends.
+-- Rule 3: the keys of a window, each once. State is NULL until the key ends. IsPending: asked for by name; 2, once the slice is
+-- complete, where that was so even without metadata.
 IF OBJECT_ID(N'dbo.BlobDeltaWindowQueue', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaWindowQueue (
         RunId       uniqueidentifier NOT NULL,
@@ -373,7 +374,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaExcludedKey', N'U') IS NULL
     );
 GO
 -- Rule 7: ancestors that a slice lacks.
--- IsPending: asked for by name. WasWhole: receivers have it with its blob.
+-- IsPending: asked for by name, as above. WasWhole: receivers have it with its blob.
 IF OBJECT_ID(N'dbo.BlobDeltaMissingParentsQueue', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaMissingParentsQueue (
         RunId        uniqueidentifier NOT NULL,

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 17.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 18.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -30,7 +30,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 17)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 18)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -676,8 +676,8 @@ BEGIN
             CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
         );
     END;');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftAgain', 0, 1, N'
-    -- Rules 15 and 17: a run that goes back tells again what left its unit by runs that started since. What has come back
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftAgain', 0, 0, N'
+    -- Rules 15 and 17: a run that goes back tells again what left its scope by runs that started since. What has come back
     -- is taken out again when the slice completes.
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, t.stream_id, MAX(t.DeletedOn), @BusinessUnitId, MAX(r.RunStartedAt), N''LeftScope''
@@ -929,7 +929,8 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
     -- Rule 17: keys that a business unit''s runs have handed out, and that are not in its scope any more, into #Left of
     -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
-    -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
+    -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place. Of what
+    -- all units were handed, ancestors out of the scope alone are kept.
     -- What is gone has not left: a row without metadata, an ancestor without a row. Its deletion has to be logged.
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
@@ -962,7 +963,7 @@ BEGIN
             ELSE 0
         END
     FROM dbo.BlobDeltaShippedKey AS k
-    WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT NULL OR k.IsWhole = 0)
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
         AND (
@@ -1292,11 +1293,12 @@ BEGIN
     INNER JOIN dbo.BlobDeltaShippedKey AS k ON k.TableName = q.TableName AND k.stream_id = q.stream_id
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 1, N'
-    -- Rule 17: #Left into the slice, and out of what its receivers have. A deletion that is told already says more, unless it
-    -- is one of before the row came.
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 0, N'
+    -- Rule 17: #Left into the slice, and out of what its receivers have. What is logged to have left all units stands in the
+    -- slice as it was logged. A deletion that is told already says more, unless it is one of before the row came.
+    DELETE FROM #Left WHERE @BusinessUnitId IS NULL AND IsWhole = 1;
     DELETE d FROM {SliceSchema}.BlobDeltaDeletion AS d
-    WHERE d.TableName = @TableName AND (d.Reason = N''LeftScope'' OR EXISTS (
+    WHERE d.TableName = @TableName AND ((d.Reason = N''LeftScope'' AND @BusinessUnitId IS NOT NULL) OR EXISTS (
         SELECT 1 FROM #Left AS l WHERE l.stream_id = d.stream_id AND l.Stays = 0 AND l.LeftOn > d.DeletedOn
     ))
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1312,7 +1314,7 @@ BEGIN
         WHEN DeletedOn = CONVERT(datetime2(7), ''0001-01-01'') THEN CONVERT(datetime2(7), ''0001-01-01T00:00:00.000001'')
         ELSE DATEADD(microsecond, 1, DeletedOn)
     END
-    WHERE TableName = @TableName AND Reason = N''LeftScope'' AND EXISTS (
+    WHERE TableName = @TableName AND Reason = N''LeftScope'' AND stream_id IN (SELECT l.stream_id FROM #Left AS l) AND EXISTS (
         SELECT 1 FROM dbo.BlobDeltaRun AS own
         INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunStartedAt < DATEADD(day, 1, own.RunStartedAt) AND r.RunId <> own.RunId
         WHERE own.RunId = @RunId
@@ -1601,10 +1603,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 17;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 18;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 17
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 18
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

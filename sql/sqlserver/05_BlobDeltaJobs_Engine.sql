@@ -1,4 +1,4 @@
--- 05: the engine. Version 21.
+-- 05: the engine. Version 22.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 21)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 22)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -175,7 +175,7 @@ BEGIN
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     SET @TableName = dbo.ufn_BlobDelta_TableName(@TableName);
-    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7), @IsHeld bit;
+    DECLARE @Message nvarchar(2000), @Holder uniqueidentifier, @Until datetime2(7), @Taken int, @Now datetime2(7), @IsHeld bit, @IsOpen bit;
     EXEC dbo.usp_BlobDelta_CheckServer;
     SELECT @LeaseEpoch = NULL, @TookOver = NULL;
     BEGIN TRY
@@ -187,7 +187,7 @@ BEGIN
         -- Locks the row, so that who holds it cannot change between the question and the take.
         UPDATE dbo.BlobDeltaHighWatermark SET LeaseEpoch = LeaseEpoch WHERE TableName = @TableName;
         SELECT @Holder = LeaseRunId, @Until = RunLeaseExpiresAt,
-            @IsHeld = CASE WHEN IsRunning = 1 AND RunLeaseExpiresAt > @Now THEN 1 ELSE 0 END
+            @IsHeld = CASE WHEN IsRunning = 1 AND RunLeaseExpiresAt > @Now THEN 1 ELSE 0 END, @IsOpen = IsRunning
         FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
         UPDATE dbo.BlobDeltaHighWatermark
         SET IsRunning = 1, LeaseRunId = @RunId, LeaseOwner = @OwnerToken, LeaseEpoch = LeaseEpoch + 1, LeaseSeconds = @LeaseSeconds,
@@ -208,6 +208,16 @@ BEGIN
             SET Status = N'Superseded', LastError = CONCAT(N'run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' took the lease over')
             WHERE RunId = @Holder AND RunId <> @RunId AND TableName = @TableName AND Status <> N'Completed';
         END;
+        -- A run that did not release its lease is ended by the one that has it now, unless it holds another that has not
+        -- expired and nobody has said that it is dead.
+        IF @Taken = 1 AND @IsOpen = 1 AND @Holder <> @RunId
+            UPDATE dbo.BlobDeltaRun
+            SET Status = N'Failed', RunCompletedAt = @Now,
+                ErrorMessage = CONCAT(N'it did not end: run ', LOWER(CONVERT(nvarchar(36), @RunId)), N' took the lease of ', @TableName, N' over')
+            WHERE RunId = @Holder AND Status = N'Running' AND (@TookOver IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaHighWatermark AS h
+                WHERE h.LeaseRunId = @Holder AND h.IsRunning = 1 AND h.RunLeaseExpiresAt > @Now
+            ));
         IF @Taken = 1
             SET @LeaseEpoch = (SELECT LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
         COMMIT TRANSACTION;
@@ -895,7 +905,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectStanding', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         END;
-        IF @Unit IS NOT NULL AND @DeletionsFrom IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftAgain';
+        IF @DeletionsFrom IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftAgain';
         IF @Json IS NULL
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectLeft', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         IF @Json IS NOT NULL
@@ -1422,7 +1432,8 @@ BEGIN
         SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
-        -- Rule 17: what the slice hands out is noted, and receivers of a business unit are told what left it.
+        -- Rule 17: what the slice hands out is noted, and its receivers are told what left their scope; those of all units,
+        -- which ancestors out of it nothing lies in any more.
         IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AncestorStamps';
         -- Before LeftBack, what was logged stands in the slice: what has come back is settled too.
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
@@ -1441,6 +1452,9 @@ BEGIN
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'WereWhole';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBare';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedKeys';
+        END;
+        IF @Unit IS NOT NULL OR @IsTree = 1
+        BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftTold';
@@ -1464,13 +1478,24 @@ BEGIN
         IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope)
         BEGIN
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AskedAncestors';
+            -- What was asked for even without metadata is that again, where the slice is given up.
+            UPDATE q SET IsPending = 2
+            FROM dbo.BlobDeltaWindowQueue AS q
+            INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND p.Scope = @Scope AND p.WithoutMetadata = 1
+            OPTION (RECOMPILE);
+            UPDATE q SET IsPending = 2
+            FROM dbo.BlobDeltaMissingParentsQueue AS q
+            INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND p.Scope = @Scope AND p.WithoutMetadata = 1
+            OPTION (RECOMPILE);
             DELETE FROM dbo.BlobDeltaPendingKey
             WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
                 SELECT q.stream_id FROM dbo.BlobDeltaWindowQueue AS q
-                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND q.State = N'Copied'
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending > 0 AND q.State = N'Copied'
                 UNION ALL
                 SELECT q.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS q
-                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending > 0
             )
             OPTION (RECOMPILE);
         END;
@@ -2063,10 +2088,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 21;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 22, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 22;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 21
+SELECT N'05_BlobDeltaJobs_Engine.sql', 22
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

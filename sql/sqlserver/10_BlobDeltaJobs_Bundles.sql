@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 8.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 9.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 8)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 9)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -230,13 +230,12 @@ BEGIN
             @TableName, @Scope, q.stream_id, N'The slice of the run that had copied this key was given up', dbo.ufn_BlobDelta_UtcNow(),
             MAX(q.WithoutMetadata)
         FROM (
-            -- Copied without a stamp: as one that no metadata named.
-            SELECT w.stream_id, CASE WHEN w.ModifiedOn IS NULL THEN 1 ELSE 0 END AS WithoutMetadata
+            SELECT w.stream_id, CASE WHEN w.IsPending = 2 THEN 1 ELSE 0 END AS WithoutMetadata
             FROM dbo.BlobDeltaWindowQueue AS w
-            WHERE w.RunId = @RunId AND w.TableName = @TableName AND w.IsPending = 1 AND w.State = N'Copied'
+            WHERE w.RunId = @RunId AND w.TableName = @TableName AND w.IsPending > 0 AND w.State = N'Copied'
             UNION ALL
-            SELECT a.stream_id, 0 FROM dbo.BlobDeltaMissingParentsQueue AS a
-            WHERE a.RunId = @RunId AND a.TableName = @TableName AND a.IsPending = 1
+            SELECT a.stream_id, CASE WHEN a.IsPending = 2 THEN 1 ELSE 0 END FROM dbo.BlobDeltaMissingParentsQueue AS a
+            WHERE a.RunId = @RunId AND a.TableName = @TableName AND a.IsPending > 0
         ) AS q
         WHERE NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
@@ -244,17 +243,22 @@ BEGIN
         )
         GROUP BY q.stream_id
         OPTION (RECOMPILE);
-        -- What it told to have left a unit is to be told again; the slice may be another run's by now.
-        IF @Unit IS NOT NULL
-            INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-            SELECT t.TableName, t.Scope, t.stream_id, MAX(t.DeletedOn), 1
-            FROM dbo.BlobDeltaToldDeletion AS t
-            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.RunId = @RunId AND t.IsDeletion = 0 AND NOT EXISTS (
+        -- What it told to have left its scope is to be told again; the slice may be another run's by now. What was logged to have
+        -- left all units is due again by the log.
+        INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+        SELECT t.TableName, t.Scope, t.stream_id, MAX(t.DeletedOn), CASE WHEN @Unit IS NULL THEN 0 ELSE 1 END
+        FROM dbo.BlobDeltaToldDeletion AS t
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.RunId = @RunId AND t.IsDeletion = 0
+            AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
                 WHERE k.TableName = t.TableName AND k.Scope = t.Scope AND k.stream_id = t.stream_id
             )
-            GROUP BY t.TableName, t.Scope, t.stream_id
-            OPTION (RECOMPILE);
+            AND (@Unit IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaDeletionLog AS l
+                WHERE l.TableName = t.TableName AND l.stream_id = t.stream_id AND l.Reason = N'LeftScope' AND l.BusinessUnit IS NULL
+            ))
+        GROUP BY t.TableName, t.Scope, t.stream_id
+        OPTION (RECOMPILE);
         DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
         -- that it brought are absent again.
@@ -363,10 +367,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 8, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 8;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 9;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 8
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 9
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -18,9 +18,10 @@ use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Each table has a folder of its own under FOLDER; in it rows lie where the hierarchy puts them. A row
-whose parent is not in the bundles lies in _orphans/<key of the parent>, a folder whose path would be
-too long in _deep/<its key>. Characters that Windows or Unix would not take stand as % and two
+Each table has a folder of its own under FOLDER; in it rows lie where the hierarchy puts them. Where the
+key that a row carries for its parent leads nowhere, the one row that has the parent's path is its
+folder. A row without either lies in _orphans/<key of the parent>, a folder whose path would be too long
+in _deep/<its key>. Characters that Windows or Unix would not take stand as % and two
 hexadecimal digits; of two names that differ in case alone, the second gets the first digits of its
 key. The time of a file is its DeltaModifiedOn. Hashes are checked before anything is decoded, and
 each value against its own. --json lists every file; it is held in memory until the end.
@@ -100,6 +101,11 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
     );
     for (count, one, many) in [
         (report.without_value, "row has no value, and was not written", "rows have no value, and were not written"),
+        (
+            report.by_path,
+            "lies in the folder of its parent's path: the one whose key it carries is not here",
+            "lie in the folder of their parent's path: the one whose key they carry is not here",
+        ),
         (report.orphans, "lies in _orphans: its parent is not here", "lie in _orphans: their parents are not here"),
         (report.marked, "has its key in its name, which was taken", "have their key in their name, which was taken"),
     ] {
@@ -117,6 +123,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         "folders": report.folders,
         "bytes": report.bytes,
         "without_value": report.without_value,
+        "by_path": report.by_path,
         "orphans": report.orphans,
         "marked": report.marked,
         "written": listing,

@@ -211,7 +211,7 @@ fn keep_keys(
                     let of = kept.iter_mut().find(|(of, _)| Some(*of) == handed);
                     of.into_iter().for_each(|(_, keys)| keys.push((*key, some.versions[nth])));
                 }
-                let is_kept = |handed: &Handed| scope != Scope::All || *handed == Handed::WithoutBlob;
+                let is_kept = |handed: &Handed| scope != Scope::All || *handed != Handed::Whole;
                 let mut kept = kept.iter().filter(|(handed, keys)| is_kept(handed) && !keys.is_empty());
                 kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, scope, *handed, keys))
             })

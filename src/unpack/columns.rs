@@ -1,6 +1,8 @@
 //! The columns that an unpacking reads of a table, decided once for each table of a bundle.
 
+use super::by_path::{PathKey, path_key};
 use super::options::{Filter, UnpackOptions};
+use super::tree::Node;
 use crate::bundle::TableInfo;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
@@ -19,6 +21,7 @@ pub(super) struct Columns {
     pub plan: Arc<ColumnPlan>,
     name: Option<usize>,
     parent_key: Option<usize>,
+    path: Option<usize>,
     parent_path: Option<usize>,
     is_directory: Option<usize>,
     filters: Vec<(usize, Filter)>,
@@ -50,9 +53,9 @@ impl Columns {
         for filter in filters.clone() {
             named(table, &columns, Some(&filter.column), is_short_text, "short text")?;
         }
-        let parent_path = table.parent_path_column.as_deref();
+        let (path, parent_path) = (table.path_column.as_deref(), table.parent_path_column.as_deref());
         let small = [Some(table.key_column.as_str()), Some(DELTA_MODIFIED_ON), Some(DELTA_PARENT_KEY)];
-        let small: Vec<&str> = small.into_iter().chain([parent_path, name, Some(IS_DIRECTORY)]).flatten().collect();
+        let small: Vec<&str> = small.into_iter().chain([path, parent_path, name, Some(IS_DIRECTORY)]).flatten().collect();
         // The names of a large column's companions depend on whether there are other large ones.
         let is_read = |column: &&Column| {
             let is_filtered = filters.clone().any(|filter| filter.column == column.name);
@@ -66,6 +69,7 @@ impl Columns {
         Ok(Self {
             name: name.and_then(at),
             parent_key: of_type(DELTA_PARENT_KEY, SqlType::UniqueIdentifier),
+            path: path.and_then(at),
             parent_path: parent_path.and_then(at),
             is_directory: of_type(IS_DIRECTORY, SqlType::Bit),
             filters: filters.filter_map(|filter| Some((at(&filter.column)?, filter.clone()))).collect(),
@@ -85,6 +89,27 @@ impl Columns {
             Some(Cell::Guid(parent)) => Ok(Some(parent)),
             _ => Ok(None),
         }
+    }
+
+    /// The path of a row.
+    pub(super) fn path(&self, rows: &BatchRows, row: usize) -> Result<Option<PathKey>> {
+        self.path.map_or(Ok(None), |column| path(rows, row, column))
+    }
+
+    /// The path of the folder that it lies in, whether that is known or not.
+    pub(super) fn parent_path(&self, rows: &BatchRows, row: usize) -> Result<Option<PathKey>> {
+        self.parent_path.map_or(Ok(None), |column| path(rows, row, column))
+    }
+
+    /// What a row says about its place.
+    pub(super) fn node(&self, rows: &BatchRows, row: usize) -> Result<Node> {
+        Ok(Node {
+            has_parent: self.has_parent(rows, row)?,
+            parent: self.parent_key(rows, row)?,
+            parent_path: self.parent_path(rows, row)?,
+            is_by_path: false,
+            name: self.name(rows, row)?.map(str::to_owned),
+        })
     }
 
     /// Whether a row lies in a folder, be its key known or not.
@@ -108,6 +133,15 @@ impl Columns {
         }
         Ok(true)
     }
+}
+
+fn path(rows: &BatchRows, row: usize, column: usize) -> Result<Option<PathKey>> {
+    Ok(match rows.cell(row, column)? {
+        Cell::Bytes(path) => Some(path_key(path)),
+        Cell::Text(path) => Some(path_key(path.as_bytes())),
+        Cell::Guid(path) => Some(path_key(path.as_bytes())),
+        _ => None,
+    })
 }
 
 fn text(rows: &BatchRows, row: usize, column: usize) -> Result<Option<&str>> {

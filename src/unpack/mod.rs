@@ -6,10 +6,11 @@
 //! ([`file_name`]), so nothing is ever written outside of the folder, which is new or empty, and in
 //! which nothing is replaced.
 //!
-//! Memory does not hold rows: one batch, a folder's key, parent and name for each row that others
+//! Memory does not hold rows: one batch, a folder's key, parent, name and 16 bytes of its parent's path for each row that others
 //! lie in, 8 bytes for each name that was given (so that names that differ in case alone are told
 //! apart), and with several bundles one version for each of about a million keys at a time.
 
+mod by_path;
 mod claims;
 mod columns;
 mod latest;

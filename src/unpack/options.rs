@@ -118,6 +118,9 @@ pub struct Report {
     pub bytes: u64,
     /// Rows whose value is NULL and that are no folders: nothing was written for them.
     pub without_value: u64,
+    /// Of files and folders, those that stand in the folder that has the path of their parent, because the one whose key they carry
+    /// is not in the bundles.
+    pub by_path: u64,
     /// Of files and folders, those that stand in `_orphans`, because their parent is not in the bundles.
     pub orphans: u64,
     /// Of files and folders, those that got their key into the name, because the name was taken.

@@ -1,5 +1,6 @@
 //! One unpacking, from bundles to report.
 
+use super::by_path;
 use super::claims::{Claims, Dir};
 use super::columns::Columns;
 use super::latest::{Latest, Winners, passes};
@@ -136,9 +137,10 @@ fn table(
         of_tree.push((*source, Columns::of_tree(source.table, options).map_err(bad)?));
         whole.push((*source, Columns::whole(source.table, options).map_err(bad)?));
     }
-    let nodes = folders(&of_tree, options.latest, monitor)?;
+    let mut nodes = folders(&of_tree, options.latest, monitor)?;
+    let by_path = by_path::find(&of_tree, &mut nodes, options.latest, monitor)?;
     let mut claims = Claims::default();
-    let tree = Tree::build(&nodes, &mut claims)?;
+    let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
     let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, told };
     let latest = Latest::new(&of_tree, options.keys_per_pass);
@@ -174,12 +176,7 @@ fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monito
             for row in 0..rows.rows() {
                 let key = rows.key(row)?;
                 if parents.contains(&key) {
-                    let node = Node {
-                        has_parent: columns.has_parent(rows, row)?,
-                        parent: columns.parent_key(rows, row)?,
-                        name: columns.name(rows, row)?.map(str::to_owned),
-                    };
-                    take(key, rows.version(row, false)?, Some(node));
+                    take(key, rows.version(row, false)?, Some(columns.node(rows, row)?));
                 }
             }
             Ok(())

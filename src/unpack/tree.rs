@@ -1,5 +1,6 @@
 //! The folders: rows that others lie in, and where they stand.
 
+use super::by_path::PathKey;
 use super::claims::{Claims, Dir};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -22,6 +23,10 @@ pub(super) struct Node {
     pub has_parent: bool,
     /// That folder's key, if it is known.
     pub parent: Option<Guid>,
+    /// Its path.
+    pub parent_path: Option<PathKey>,
+    /// Whether the folder was found by that path, because the key that the row carries leads nowhere.
+    pub is_by_path: bool,
     /// Its name, if it has one.
     pub name: Option<String>,
 }
@@ -38,6 +43,10 @@ struct Placed {
 #[derive(Default)]
 pub(super) struct Tree {
     placed: BTreeMap<Guid, Placed>,
+    /// Folders by paths at which keys of parents lead nowhere.
+    by_path: BTreeMap<PathKey, Guid>,
+    /// Folders that stand in such a one.
+    placed_by_path: BTreeSet<Guid>,
 }
 
 impl Tree {
@@ -46,10 +55,16 @@ impl Tree {
     ///
     /// # Errors
     /// Verification: names that were made up so that they cannot be told apart.
-    pub(super) fn build(nodes: &BTreeMap<Guid, Node>, claims: &mut Claims) -> Result<Self> {
+    pub(super) fn build(
+        nodes: &BTreeMap<Guid, Node>,
+        by_path: BTreeMap<PathKey, Guid>,
+        claims: &mut Claims,
+    ) -> Result<Self> {
         claims.reserve(Dir::Top, ORPHANS);
         claims.reserve(Dir::Top, DEEP);
-        let mut tree = Self::default();
+        let is_placed = nodes.iter().filter(|(_, node)| node.is_by_path);
+        let placed_by_path = is_placed.map(|(key, _)| *key).collect();
+        let mut tree = Self { placed: BTreeMap::new(), by_path, placed_by_path };
         for start in nodes.keys() {
             let (mut way, mut on_way) = (vec![*start], BTreeSet::from([*start]));
             while let Some(parent) = way.last().and_then(|last| nodes.get(last)?.parent) {
@@ -68,7 +83,7 @@ impl Tree {
     }
 
     fn place(&mut self, key: Guid, node: &Node, claims: &mut Claims) -> Result<()> {
-        let dir = self.dir_of(node.has_parent, node.parent);
+        let dir = self.dir_of(node.has_parent, node.parent, None);
         let name = node.name.clone().unwrap_or_else(|| key.to_string());
         let claim = claims.claim(dir, key, &name, &|_| false).ok_or_else(|| no_name(key))?;
         let bytes = self.bytes(dir) + claim.name.len() + 1;
@@ -89,13 +104,19 @@ impl Tree {
         }
     }
 
-    /// The folder that a row lies in.
-    pub(super) fn dir_of(&self, has_parent: bool, parent: Option<Guid>) -> Dir {
+    /// The folder that a row lies in: that of its parent's key, or else of its parent's path.
+    pub(super) fn dir_of(&self, has_parent: bool, parent: Option<Guid>, parent_path: Option<PathKey>) -> Dir {
+        let by_path = || parent_path.and_then(|path| self.by_path.get(&path)).filter(|found| self.has(**found));
         match (has_parent, parent) {
             (false, _) => Dir::Top,
-            (true, Some(parent)) if self.placed.contains_key(&parent) => Dir::Folder(parent),
-            (true, parent) => Dir::Orphans(parent),
+            (true, Some(parent)) if self.has(parent) => Dir::Folder(parent),
+            (true, parent) => by_path().map_or(Dir::Orphans(parent), |found| Dir::Folder(*found)),
         }
+    }
+
+    /// Whether a folder stands in one that was found by its path.
+    pub(super) fn is_by_path(&self, key: Guid) -> bool {
+        self.placed_by_path.contains(&key)
     }
 
     /// Whether a row is a folder that others lie in.

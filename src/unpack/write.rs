@@ -94,6 +94,7 @@ impl Writer<'_, '_> {
         let (path, dir) = if self.tree.has(item.key) {
             let own = Dir::Folder(item.key);
             self.report.marked += u64::from(self.tree.is_marked(item.key));
+            self.report.by_path += u64::from(self.tree.is_by_path(item.key));
             let orphans = Dir::Orphans(None);
             (self.make(own)?, if self.tree.is_orphan(item.key) { orphans } else { own })
         } else {
@@ -123,7 +124,9 @@ impl Writer<'_, '_> {
     /// A name of its own in the folder where a row lies, which is made if need be.
     fn place(&mut self, item: &Item<'_>) -> Result<(PathBuf, Dir)> {
         let Item { columns, rows, row, key, .. } = *item;
-        let dir = self.tree.dir_of(columns.has_parent(rows, row)?, columns.parent_key(rows, row)?);
+        let parent = columns.parent_key(rows, row)?;
+        let dir = self.tree.dir_of(columns.has_parent(rows, row)?, parent, columns.parent_path(rows, row)?);
+        self.report.by_path += u64::from(matches!(dir, Dir::Folder(found) if Some(found) != parent));
         let folder = self.make(dir)?;
         let own = key.to_string();
         let name = columns.name(rows, row)?.unwrap_or(&own);

@@ -106,14 +106,21 @@ pub fn rule_19_giving_up_asks_again_as_it_was_asked(on: &Instance) {
     world.put(2, None, b"with", 10, A);
     let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
     world.backend.pend_key(&table, key(1), &asked).unwrap();
-    world.backend.pend_key(&table, key(2), &Asked::of(None, "a scenario")).unwrap();
+    // Neither a stamp nor none says how it was asked.
+    world.blob(3, None, b"without a stamp");
+    world.stamp_as(3, 3, None, Some(A));
+    world.put(4, None, b"stamped", 10, A);
+    for number in [2, 3] {
+        world.backend.pend_key(&table, key(number), &Asked::of(None, "a scenario")).unwrap();
+    }
+    world.backend.pend_key(&table, key(4), &asked).unwrap();
     let options = world.options();
     let left = stopped(&mut world, 1000, &options);
-    assert_eq!(world.numbers(), [1, 2]);
+    assert_eq!(world.numbers(), [1, 2, 3, 4]);
     engine::give_up(&mut *world.backend, left, None, 600).unwrap();
-    world.withdraw(2);
+    (2..=4).for_each(|number| world.withdraw(number));
     let told = world.run(2000).tables[0].counts.clone().unwrap();
-    assert_eq!((world.numbers(), told.pending), (vec![1], 1));
+    assert_eq!((world.numbers(), told.pending), (vec![1, 4], 2));
 }
 
 /// A watermark that somebody has set since is theirs.

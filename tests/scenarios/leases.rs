@@ -143,8 +143,30 @@ pub fn rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told(on: &Instance
     let steps = world.backend.run_steps(report.run.id).unwrap();
     let note = steps.iter().find(|step| step.status == "TookOver").unwrap();
     assert!(note.error.as_ref().unwrap().contains(&run.id.to_string()), "{note:?}");
+    is_ended_by(&mut world, run.id, report.run.id);
     nothing_is_taken_from(&mut world, &mut dead, &run, &table_run);
     assert_eq!(world.numbers(), [1, 2, 3, 4]);
+}
+
+/// A run that did not end is told to have failed, and who has its lease now.
+fn is_ended_by(world: &mut World, dead: Guid, by: Guid) {
+    let ended = world.backend.run(dead).unwrap();
+    assert_eq!(ended.status, Status::Failed);
+    assert!(ended.error.as_ref().is_some_and(|error| error.contains(&format!("run {by} took the lease"))), "{ended:?}");
+}
+
+/// Its lease has expired, and the next run takes the table: nobody has to name it.
+pub fn rule_8_a_run_that_died_has_failed_once_another_has_its_lease(on: &Instance) {
+    let mut world = planted(on);
+    let (_, dead, _) = begun(&world);
+    assert_eq!(world.backend.run(dead.id).unwrap().status, Status::Running);
+    let report = world.run(9000);
+    assert_eq!(report.run.status, Status::Completed);
+    is_ended_by(&mut world, dead.id, report.run.id);
+    // One that ended by itself stays as it ended.
+    let next = world.run(20_000);
+    assert_eq!(next.run.status, Status::Completed);
+    assert_eq!(world.backend.run(report.run.id).unwrap().status, Status::Completed);
 }
 
 /// Who dies once the bundle is recorded leaves no lease behind.

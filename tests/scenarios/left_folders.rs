@@ -211,6 +211,41 @@ pub fn rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again(on: &Instan
     assert_eq!(received(&world), [(1, false), (2, false), (4, true)]);
 }
 
+pub fn rule_17_an_empty_folder_out_of_scope_of_all_units_leaves_and_comes_again(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"folder of nobody", 10, X);
+    world.put(2, Some(1), b"another in it", 10, X);
+    world.put(3, Some(2), b"file", 10, A);
+    world.put(4, None, b"in scope", 10, A);
+    world.put(5, Some(4), b"of nobody", 10, X);
+    let _ = world.run(1000);
+    assert_eq!(bare(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    let _ = world.run(1100);
+    assert_eq!(left(&mut world), [], "something lies in them");
+    // The file goes to another folder.
+    world.put(3, Some(4), b"file", 1200, A);
+    let options = world.options();
+    let given_up = stopped(&mut world, 9000, &options);
+    assert_eq!(left(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    engine::give_up(&mut *world.backend, given_up, None, 600).unwrap();
+    let _ = world.run(9010);
+    assert_eq!(left(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(received(&world), [(3, true), (4, true)]);
+    let _ = world.run(10_000);
+    assert_eq!(left(&mut world), [], "once");
+    // As a run that goes back tells it again.
+    world.at(10_100);
+    let mut back = world.options();
+    back.request.from = Some(minute(9000));
+    assert!(world.run_with(&back).unwrap().tables[0].error.is_none());
+    assert_eq!(left(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    assert!(reconciled(&mut world, &ReconcileOptions::default()).counts.is_empty());
+    world.put(6, Some(2), b"another file", 10_200, A);
+    let _ = world.run(20_000);
+    assert_eq!(bare(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(received(&world), [(1, false), (2, false), (3, true), (4, true), (6, true)]);
+}
+
 pub fn rule_17_a_folder_is_bare_once_that_was_handed_out(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"folder", 10, A);

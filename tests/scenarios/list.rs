@@ -45,6 +45,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_8_of_two_that_resume_a_run_the_later_goes_on_alone,
         rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there,
         rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told,
+        rule_8_a_run_that_died_has_failed_once_another_has_its_lease,
         rule_8_a_dead_pack_is_taken_over_by_name,
         rule_8_the_record_of_a_bundle_releases_its_leases,
     }
@@ -153,6 +154,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_folder_comes_bare_unless_its_stamp_went_back,
         rule_17_a_folder_comes_bare_again_where_its_leaving_is_logged,
         rule_17_an_ancestor_that_nothing_needs_leaves_and_comes_again,
+        rule_17_an_empty_folder_out_of_scope_of_all_units_leaves_and_comes_again,
         rule_17_a_folder_is_bare_once_that_was_handed_out,
         rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,
         rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again,

@@ -1,6 +1,7 @@
 -- Rule 17: keys that a business unit's runs have handed out, and that are not in its scope any more, into
 -- "#Left"; and those that somebody has logged as having left it. What stands in this slice is needed. An
--- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place.
+-- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place. Of
+-- what all units were handed, ancestors out of the scope alone are kept.
 -- What is gone has not left: a row without metadata, an ancestor without a row. Its deletion has to be logged.
 -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
 -- A row that came before its window may come again by the next one, so it is asked for then.
@@ -32,7 +33,7 @@ SELECT
         ) >= coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
     END, 0)
 FROM BlobDeltaShippedKey AS k
-WHERE k.TableName = @TableName AND k.Scope = @Scope AND @BusinessUnitId IS NOT NULL
+WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT NULL OR NOT k.IsWhole)
     AND NOT (k.IsWhole AND coalesce(k.ModifiedOn >= @WindowEnd, 0))
     AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
     AND CASE

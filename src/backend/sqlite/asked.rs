@@ -80,6 +80,17 @@ pub(super) fn forget_pending(db: &Database, prepared: &Prepared, table_run: &Tab
             let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
             prepared.run_filled(db, "asked_ancestors", scripts::ASKED_ANCESTORS, &parameters)?;
         }
+        // What was asked for even without metadata is that again, where the slice is given up.
+        for queue in ["BlobDeltaWindowQueue", "BlobDeltaMissingParentsQueue"] {
+            db.execute(
+                &format!(
+                    "UPDATE {queue} SET IsPending = 2 WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND stream_id IN (
+                         SELECT stream_id FROM BlobDeltaPendingKey
+                         WHERE TableName = ?1 AND Scope = ?2 AND WithoutMetadata)"
+                ),
+                (table, &scope, table_run.fence.run_id),
+            )?;
+        }
         db.execute(
             "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
                  SELECT stream_id FROM BlobDeltaWindowQueue

@@ -123,24 +123,23 @@ fn move_watermark_back(db: &Database, fence: &Fence, moved: &Moved) -> Result<()
 /// is the previous one again.
 fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
     db.execute(
-        // Copied without a stamp: as one that no metadata named.
         "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
-         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.ModifiedOn IS NULL FROM BlobDeltaWindowQueue AS q
+         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.IsPending = 2 FROM BlobDeltaWindowQueue AS q
          WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
          UNION ALL
-         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, 0 FROM BlobDeltaMissingParentsQueue AS q
+         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.IsPending = 2 FROM BlobDeltaMissingParentsQueue AS q
          WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
         (fence.run_id, &fence.table, REASON, db.server_time().utc, moved.scope.to_string()),
     )?;
-    if moved.scope != Scope::All {
-        // The slice may be another run's by now.
-        db.execute(
-            "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-             SELECT TableName, Scope, stream_id, DeletedOn, 1 FROM BlobDeltaToldDeletion
-             WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3 AND NOT IsDeletion",
-            (&fence.table, moved.scope.to_string(), fence.run_id),
-        )?;
-    }
+    // The slice may be another run's by now. What was logged to have left all units is due again by the log.
+    db.execute(
+        "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+         SELECT t.TableName, t.Scope, t.stream_id, t.DeletedOn, ?4 FROM BlobDeltaToldDeletion AS t
+         WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.RunId = ?3 AND NOT t.IsDeletion AND (?4 OR NOT EXISTS (
+             SELECT 1 FROM BlobDeltaDeletionLog AS l WHERE l.TableName = t.TableName AND l.stream_id = t.stream_id
+                 AND l.Reason = 'LeftScope' AND l.BusinessUnit IS NULL))",
+        (&fence.table, moved.scope.to_string(), fence.run_id, moved.scope != Scope::All),
+    )?;
     db.execute(
         "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
         (&fence.table, moved.scope.to_string(), fence.run_id),

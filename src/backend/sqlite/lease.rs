@@ -47,7 +47,8 @@ impl Lease {
             attempt.map_or(Ok(()), |attempt| pass_run(db, run_id, attempt))?;
             let now = db.server_time().utc;
             db.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [table])?;
-            let held = holder(db, table)?.filter(|held| held.until > now);
+            let holder = holder(db, table)?;
+            let held = holder.filter(|held| held.until > now);
             let may_take = |holder: Guid| {
                 taken_over == Some(holder) || (holder == run_id && attempt.is_some_and(|attempt| attempt > 1))
             };
@@ -62,6 +63,8 @@ impl Lease {
             )?;
             let took_over = held.filter(|held| taken_over == Some(held.run));
             took_over.map_or(Ok(()), |held| note_taken_over(db, run_id, table, held, now))?;
+            let dead = holder.filter(|held| held.run != run_id);
+            dead.map_or(Ok(()), |held| end_dead_run(db, run_id, (table, held.run), took_over.is_some(), now))?;
             let epoch = db.query_one("SELECT LeaseEpoch FROM BlobDeltaHighWatermark WHERE TableName = ?1", [table])?;
             Ok((Fence { table: table.clone(), run_id, epoch }, took_over.map(|held| held.run)))
         })
@@ -113,6 +116,25 @@ fn note_taken_over(db: &Database, run_id: Guid, table: &TableName, held: Held, n
         (dead, table, format!("run {run_id} took the lease over"), run_id),
     )?;
     Ok(())
+}
+
+/// A run that did not release its lease is ended by the one that has it now, unless it holds another that has not expired and
+/// nobody has said that it is dead.
+fn end_dead_run(
+    db: &Database,
+    run_id: Guid,
+    (table, dead): (&TableName, Guid),
+    is_named: bool,
+    now: Timestamp,
+) -> Result<()> {
+    db.execute(
+        "UPDATE BlobDeltaRun SET Status = 'Failed', ErrorMessage = ?2, RunCompletedAt = ?3
+         WHERE RunId = ?1 AND Status = 'Running' AND (?4 OR NOT EXISTS (
+             SELECT 1 FROM BlobDeltaHighWatermark AS h
+             WHERE h.LeaseRunId = ?1 AND h.IsRunning AND h.RunLeaseExpiresAt > ?3))",
+        (dead, format!("it did not end: run {run_id} took the lease of {table} over"), now, is_named),
+    )
+    .map(drop)
 }
 
 /// Within a transaction: that the run is still this attempt's.

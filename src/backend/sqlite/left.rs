@@ -1,4 +1,4 @@
-//! Rule 17: receivers of a business unit are told what left it.
+//! Rule 17: receivers are told what left their scope.
 
 use super::database::Database;
 use super::prepared::{self, Prepared};
@@ -15,7 +15,10 @@ fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()
     if margin == 0 {
         return Ok(());
     }
-    let of = format!("{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'");
+    let of = format!(
+        "{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'
+             AND stream_id IN (SELECT stream_id FROM temp.\"#Left\")"
+    );
     let told: Vec<(Guid, Timestamp)> =
         db.query_all(&format!("SELECT stream_id, DeletedOn FROM {of}"), [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let update = format!(
@@ -26,7 +29,8 @@ fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()
         .try_for_each(|(key, left_on)| db.execute(&update, (table, key, left_on.plus_ticks(margin))).map(drop))
 }
 
-/// With the slice complete: what it hands out is noted, and receivers of a business unit are told what left it.
+/// With the slice complete: what it hands out is noted, and its receivers are told what left their scope; those of all units,
+/// which ancestors out of it nothing lies in any more.
 pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
     let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
     let run = |name: &str, text: &str| {
@@ -46,39 +50,55 @@ pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &Tab
     if db.query_one(&logged, [table])? {
         run("left_back", scripts::LEFT_BACK)?;
     }
-    let Scope::BusinessUnit(unit) = table_run.scope else {
-        let is_tree = prepared.config.is_tree();
-        return if is_tree { run("shipped_ancestors", scripts::SHIPPED_ANCESTORS).map(drop) } else { Ok(()) };
-    };
-    told::suspect_left(db, prepared, &parameters)?;
-    run("were_whole", scripts::WERE_WHOLE)?;
-    run("left_bare", scripts::LEFT_BARE)?;
-    run("shipped_keys", scripts::SHIPPED_KEYS)?;
+    match table_run.scope {
+        Scope::All if !prepared.config.is_tree() => return Ok(()),
+        Scope::All => _ = run("shipped_ancestors", scripts::SHIPPED_ANCESTORS)?,
+        Scope::BusinessUnit(_) => {
+            told::suspect_left(db, prepared, &parameters)?;
+            run("were_whole", scripts::WERE_WHOLE)?;
+            run("left_bare", scripts::LEFT_BARE)?;
+            run("shipped_keys", scripts::SHIPPED_KEYS)?;
+        }
+    }
     scope::find_what_left(db, prepared, &parameters)?;
+    tell(db, &slice, table_run)?;
+    run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
+}
+
+/// What left, into the slice, and out of what its receivers have.
+fn tell(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
+    let table = &table_run.fence.table;
+    if table_run.scope == Scope::All {
+        // What is logged to have left all units stands in the slice as it was logged.
+        db.execute("DELETE FROM temp.\"#Left\" WHERE IsWhole", [])?;
+    } else {
+        let logged = format!("DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'");
+        db.execute(&logged, [table])?;
+    }
+    // A deletion that is told already says more, unless it is one of before the row came.
     db.execute(
         &format!(
-            "DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND (Reason = 'LeftScope' OR EXISTS (
+            "DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND EXISTS (
                  SELECT 1 FROM temp.\"#Left\" AS l
-                 WHERE l.stream_id = BlobDeltaDeletion.stream_id AND NOT l.Stays AND l.LeftOn > DeletedOn))"
+                 WHERE l.stream_id = BlobDeltaDeletion.stream_id AND NOT l.Stays AND l.LeftOn > DeletedOn)"
         ),
         [table],
     )?;
-    // A deletion that is told already says more, unless it is one of before the row came.
     db.execute(
         &format!(
             "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
                  (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
              SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE NOT Stays AND (IsWhole OR IsPassed)"
         ),
-        (table, unit, db.server_time().utc),
+        (table, table_run.scope.business_unit(), db.server_time().utc),
     )?;
-    outrank_handed(db, &slice, table_run)?;
+    outrank_handed(db, slice, table_run)?;
     db.execute(
         &format!(
             "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
                  SELECT stream_id FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
         ),
         (table, table_run.scope.to_string()),
-    )?;
-    run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
+    )
+    .map(drop)
 }

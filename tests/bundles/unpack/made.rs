@@ -53,6 +53,10 @@ pub struct Row {
     pub is_directory: bool,
     pub parent: Option<Guid>,
     pub has_parent_path: bool,
+    /// Where it lies; by its key, if not said.
+    pub path: Option<&'static str>,
+    /// Where its folder lies, if that is said and it lies in one.
+    pub parent_path: &'static str,
     pub content: Content,
     pub modified: i64,
     pub depth: i64,
@@ -66,6 +70,8 @@ impl Row {
             is_directory: false,
             parent: parent.map(key),
             has_parent_path: parent.is_some(),
+            path: None,
+            parent_path: "p",
             content: Content::Inline(content.to_vec()),
             modified: 10,
             depth: i64::from(parent.is_some()),
@@ -123,8 +129,8 @@ fn write_rows(stage: &mut TableStage, rows: &[Row], stamp: RunStamp) -> Vec<File
             .push_row(&[
                 Cell::Guid(row.key),
                 Cell::Text(&row.name),
-                Cell::Bytes(row.key.as_bytes()),
-                if row.has_parent_path { Cell::Bytes(b"p") } else { Cell::Null },
+                Cell::Bytes(row.path.map_or(row.key.as_bytes().as_slice(), str::as_bytes)),
+                if row.has_parent_path { Cell::Bytes(row.parent_path.as_bytes()) } else { Cell::Null },
                 Cell::Bool(row.is_directory),
                 Cell::Null,
                 content,

@@ -174,6 +174,39 @@ fn orphans_circles_and_endless_paths_have_a_place() {
     assert_eq!((report.files, report.folders, report.orphans), (4, 32, 3));
 }
 
+/// The folder was deleted and made again under another key; what lies in it was not stamped.
+#[test]
+fn a_parent_whose_key_leads_nowhere_is_found_by_its_path() {
+    let place = Place::new();
+    let within = |path, row: Row| Row { parent_path: path, ..row };
+    let one = place.bundle(
+        1,
+        &[
+            Row { path: Some("/L"), ..Row::folder(1, None, "Letters") },
+            within("/L", Row::file(2, Some(1), "a", b"a")),
+            within("/L", Row { path: Some("/L/S"), ..Row::folder(3, Some(1), "Sub") }),
+            within("/L/S", Row::file(4, Some(3), "b", b"b")),
+            within("/nowhere", Row::file(7, Some(1), "c", b"c")),
+        ],
+        &[],
+    );
+    let again = |nth| Row { path: Some("/L"), modified: 50, ..Row::folder(nth, None, "Letters") };
+    // What has that path no more is not the folder, whatever it had.
+    let moved = Row { path: Some("/M"), modified: 60, ..Row::folder(5, None, "Moved") };
+    let two = place.bundle(2, &[again(5), again(6)], &[(1, 40)]);
+    let three = place.bundle(3, &[moved], &[]);
+    let options = UnpackOptions { latest: true, ..UnpackOptions::new(place.out()) };
+    let (report, paths) = place.unpack(&[one.clone(), two.clone(), three], &options).unwrap();
+    assert_eq!([2, 4].map(|nth| paths[&key(nth)].clone()), ["Letters/a", "Letters/Sub/b"]);
+    assert_eq!(paths[&key(7)], format!("_orphans/{}/c", key(1)));
+    assert_eq!((report.by_path, report.orphans), (2, 1));
+    std::fs::remove_dir_all(place.out()).unwrap();
+    // Of two that have it nobody knows which.
+    let (report, paths) = place.unpack(&[one, two], &options).unwrap();
+    assert_eq!(paths[&key(2)], format!("_orphans/{}/a", key(1)));
+    assert_eq!((report.by_path, report.orphans), (0, 3));
+}
+
 /// Any text that a nvarchar(255) holds.
 fn any_name() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec!["..", "/", "\\", "CON", "aux.", "%", "\u{0}", " ", "é", "ſ", "日", ":", "."]);

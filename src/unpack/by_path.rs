@@ -1,0 +1,106 @@
+//! Parents by path: rows carry the key of the folder that they lay in when they came. Where that leads nowhere, because
+//! another folder took its place under another key, the row that has the path of their parent is their folder, if there
+//! is just one.
+//!
+//! Of each path that is looked for 16 bytes of its hash are held, and the rows that have it.
+
+use super::columns::Columns;
+use super::scan::Source;
+use super::tree::Node;
+use crate::error::Result;
+use crate::model::digest::Sha256;
+use crate::model::id::Guid;
+use crate::model::version::Version;
+use crate::monitor::Monitor;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// The first 16 bytes of a path's hash. Whoever makes two paths of one puts their own rows into another folder of theirs.
+pub(super) type PathKey = [u8; 16];
+
+/// That of a path's bytes.
+pub(super) fn path_key(path: &[u8]) -> PathKey {
+    let mut key = [0; 16];
+    key.copy_from_slice(&Sha256::of(path).as_bytes()[..16]);
+    key
+}
+
+/// Folders by the paths that are looked for, and were found once; each is among the nodes then, and nodes that lie in one of
+/// them have it for their parent.
+///
+/// # Errors
+/// As [`Source::rows`].
+pub(super) fn find(
+    sources: &[(Source<'_>, Columns)],
+    nodes: &mut BTreeMap<Guid, Node>,
+    latest: bool,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<PathKey, Guid>> {
+    let mut wanted: HashSet<PathKey> = HashSet::new();
+    each_row(sources, monitor, &mut |columns, rows, row| {
+        let leads_nowhere = columns.parent_key(rows, row)?.is_none_or(|parent| !nodes.contains_key(&parent));
+        wanted.extend(columns.parent_path(rows, row)?.filter(|_| leads_nowhere));
+        Ok(())
+    })?;
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut keys: BTreeSet<Guid> = BTreeSet::new();
+    each_row(sources, monitor, &mut |columns, rows, row| {
+        if columns.path(rows, row)?.is_some_and(|path| wanted.contains(&path)) {
+            keys.insert(rows.key(row)?);
+        }
+        Ok(())
+    })?;
+    let mut found: BTreeMap<Guid, (Version, Option<(PathKey, Node)>)> = BTreeMap::new();
+    let mut take = |key: Guid, version: Version, row: Option<(PathKey, Node)>| {
+        if found.get(&key).is_none_or(|standing| version > standing.0) {
+            found.insert(key, (version, row));
+        }
+    };
+    each_row(sources, monitor, &mut |columns, rows, row| {
+        let key = rows.key(row)?;
+        if let (true, Some(path)) = (keys.contains(&key), columns.path(rows, row)?) {
+            take(key, rows.version(row, false)?, Some((path, columns.node(rows, row)?)));
+        }
+        Ok(())
+    })?;
+    for (source, _) in sources.iter().filter(|_| latest) {
+        source.tombstones(monitor, &mut |rows| {
+            (0..rows.batch().num_rows()).try_for_each(|row| {
+                let key = rows.key(row)?;
+                if keys.contains(&key) {
+                    take(key, rows.version(row, true)?, None);
+                }
+                Ok(())
+            })
+        })?;
+    }
+    let mut by_path: BTreeMap<PathKey, Option<Guid>> = BTreeMap::new();
+    for (key, (_, row)) in found {
+        let Some((path, node)) = row.filter(|(path, _)| wanted.contains(path)) else { continue };
+        // Of several nobody knows which.
+        by_path.entry(path).and_modify(|one| *one = None).or_insert(Some(key));
+        nodes.entry(key).or_insert(node);
+    }
+    let by_path: BTreeMap<PathKey, Guid> = by_path.into_iter().filter_map(|(path, key)| Some((path, key?))).collect();
+    let known: BTreeSet<Guid> = nodes.keys().copied().collect();
+    for (key, node) in nodes {
+        if node.parent.is_none_or(|parent| !known.contains(&parent)) {
+            let by_path = node.parent_path.and_then(|path| by_path.get(&path)).filter(|parent| *parent != key);
+            (node.parent, node.is_by_path) = by_path.map_or((node.parent, false), |parent| (Some(*parent), true));
+        }
+    }
+    Ok(by_path)
+}
+
+fn each_row(
+    sources: &[(Source<'_>, Columns)],
+    monitor: &dyn Monitor,
+    each: &mut dyn FnMut(&Columns, &crate::convert::BatchRows, usize) -> Result<()>,
+) -> Result<()> {
+    sources.iter().try_for_each(|(source, columns)| {
+        source.rows(&columns.plan, monitor, &mut |rows| {
+            (0..rows.batch().num_rows()).try_for_each(|row| each(columns, rows, row))
+        })
+    })
+}
