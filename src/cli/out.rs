@@ -12,15 +12,24 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// Whether a character does not show, or changes how others do. Unicode's control and format characters, the fillers and
-/// selectors that show nothing, and the two separators that end a line.
+/// selectors that show nothing, a blank that is no space, the two separators that end a line, and what is not assigned or
+/// is private, of which nobody knows how it shows.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
             | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
             | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || !(c.is_ascii() || c.is_whitespace() || is_printable(c))
+}
+
+/// As the standard library's tables of Unicode have it. A mark stands behind a letter, where it is not escaped for being one.
+fn is_printable(c: char) -> bool {
+    let mut text = [b'a', 0, 0, 0, 0];
+    let len = 1 + c.encode_utf8(&mut text[1..]).len();
+    std::str::from_utf8(&text[..len]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c))
 }
 
 /// Text in which everything shows, but for its line feeds.
@@ -173,6 +182,10 @@ mod tests {
             visible(hostile),
             "a\\u{1b}[2J\\u{9b}31m\\u{202e}txt.exe\\u{2066}\\u{200b}\\u{feff}\\u{7f}\\u{e0041}b"
         );
+        // Blank, not assigned, private; and marks, spaces and signs that show.
+        assert_eq!(visible("\u{2800}\u{378}\u{1fffe}\u{e123}"), "\\u{2800}\\u{378}\\u{1fffe}\\u{e123}");
+        let shown = "e\u{301} क\u{94d}ष 日\u{3000}本\u{a0}! ⠿ ␀ № 😀";
+        assert_eq!(visible(shown), shown);
         assert_eq!(clean("one\r\ntwo\tthree"), "one  two three");
         assert_eq!(visible("Ünï 漢字 😀\n"), "Ünï 漢字 😀\n");
         let document = json!({ hostile: [hostile, "é\n\""] });

@@ -110,7 +110,8 @@ impl ColumnPlan {
         self.schema.clone()
     }
 
-    /// Holds the schema of a part against the plan's: the same names and types in the same order.
+    /// Holds the schema of a part against the plan's: the same names and types in the same order; and where it says
+    /// more, as of a column's T-SQL type, that is what the plan says.
     ///
     /// # Errors
     /// Verification, with the first column that is another.
@@ -124,11 +125,22 @@ impl ColumnPlan {
             );
             return Err(Error::verification(what));
         }
-        let same = |due: &Field, found: &Field| due.name() == found.name() && due.data_type() == found.data_type();
+        // What the file says of itself beside the manifest is read by other readers, which know no manifest.
+        if let Some(more) = found.metadata().keys().min() {
+            return Err(Error::verification(format!("the file says {more:.100?} of itself, which no part does")));
+        }
+        let says_alike = |due: &Field, found: &Field| found.metadata().is_empty() || found.metadata() == due.metadata();
+        let same = |due: &Field, found: &Field| {
+            due.name() == found.name() && due.data_type() == found.data_type() && says_alike(due, found)
+        };
         match due.iter().zip(found.fields()).find(|(due, found)| !same(due, found)) {
             None => Ok(()),
             Some((due, found)) => {
-                let shown = |field: &Field| format!("{} {}", field.name(), field.data_type());
+                let shown = |field: &Field| {
+                    let of_metadata = field.metadata().get(SQL_TYPE_KEY);
+                    let said = of_metadata.map(|said| format!(" ({said:.100})")).unwrap_or_default();
+                    format!("{} {}{said}", field.name(), field.data_type())
+                };
                 let what = format!("the file has {} where the manifest says {}", shown(found), shown(due));
                 Err(Error::verification(what).column(due.name()))
             }

@@ -154,6 +154,9 @@ pub fn check_length(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(refused(name, "is empty"));
     }
+    if name.contains('\0') {
+        return Err(refused(name, "holds U+0000, which no statement can carry"));
+    }
     if name.encode_utf16().count() > MAX_IDENTIFIER_UTF16_UNITS {
         return Err(refused(name, "is longer than 128 characters"));
     }

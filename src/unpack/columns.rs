@@ -55,7 +55,8 @@ impl Columns {
         }
         let (path, parent_path) = (table.path_column.as_deref(), table.parent_path_column.as_deref());
         let small = [Some(table.key_column.as_str()), Some(DELTA_MODIFIED_ON), Some(DELTA_PARENT_KEY)];
-        let small: Vec<&str> = small.into_iter().chain([path, parent_path, name, Some(IS_DIRECTORY)]).flatten().collect();
+        let small: Vec<&str> =
+            small.into_iter().chain([path, parent_path, name, Some(IS_DIRECTORY)]).flatten().collect();
         // The names of a large column's companions depend on whether there are other large ones.
         let is_read = |column: &&Column| {
             let is_filtered = filters.clone().any(|filter| filter.column == column.name);

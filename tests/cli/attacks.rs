@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Steers a terminal, turns text around, hides itself, ends a line, looks like an escape.
-const HOSTILE: &str = "x\u{1b}[2J\u{9b}31m\u{202e}gpj\u{2066}\u{200b}\u{feff}\u{7f}\u{85}\u{e0041}\nerror: \\u{41}";
+const HOSTILE: &str =
+    "x\u{1b}[2J\u{9b}31m\u{202e}gpj\u{2066}\u{200b}\u{feff}\u{7f}\u{85}\u{e0041}\u{2800}\u{378}\nerror: \\u{41}";
 
 fn is_steering(c: char) -> bool {
     (c.is_control() && c != '\n')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{2800}' | '\u{378}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn shows(ended: &Ended) {

@@ -138,6 +138,9 @@ pub fn attack_column_names_that_differ_in_case_alone_are_refused() {
             columns.push(twin);
         });
     }
+    refused("a column name with NUL", BadManifest, "U+0000", |manifest| {
+        manifest["tables"][0]["columns"][2]["name"] = json!("x\0y");
+    });
     let long = "x".repeat(129);
     refused("a column name without end", BadManifest, "longer than 128", |manifest| {
         manifest["tables"][0]["columns"][2]["name"] = json!(long);

@@ -59,7 +59,11 @@ pub(super) fn move_to(db: &Database, spec: &TargetSpec, entry: &LedgerEntry, row
     if moved == 1 {
         return Ok(());
     }
-    let text = format!("the ledger is not where a batch of {rows} rows that ends at row {} begins", entry.rows);
+    let text = format!(
+        "another replay has applied some of this to this table meanwhile: its ledger is not where a batch of {rows} rows that ends \
+             at row {} begins",
+        entry.rows
+    );
     Err(Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended"))
 }
 

@@ -96,6 +96,10 @@ pub(super) fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEn
 
 /// The error of a batch that does not begin where the ledger stands.
 pub(super) fn out_of_place(entry: &LedgerEntry, rows: usize) -> Error {
-    let text = format!("the ledger is not where a batch of {rows} rows that ends at row {} begins", entry.rows);
+    let text = format!(
+        "another replay has applied some of this to this table meanwhile: its ledger is not where a batch of {rows} rows that ends \
+             at row {} begins",
+        entry.rows
+    );
     Error::internal(text).hint("another replay may be applying the same bundle; run again when it has ended")
 }

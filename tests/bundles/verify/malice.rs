@@ -106,6 +106,44 @@ fn write_anew(part: &Path, batches: &[RecordBatch], change: impl FnOnce(Change) 
     fs::write(part, writer.into_inner().unwrap()).unwrap();
 }
 
+/// Writes the rows of a part anew, under a schema of other words.
+fn resay(path: &Path, change: impl FnOnce(Schema) -> Schema) {
+    let part = path.join(PART);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&part).unwrap()).unwrap();
+    let schema = Arc::new(change(reader.schema().as_ref().clone()));
+    let batches = reader
+        .build()
+        .unwrap()
+        .map(|batch| RecordBatch::try_new(schema.clone(), batch.unwrap().columns().to_vec()).unwrap());
+    write_anew(&part, &batches.collect::<Vec<_>>(), |properties| properties);
+}
+
+fn with_type(schema: &Schema, name: &str, sql_type: &str) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        if field.name() == name {
+            metadata.insert("blobdelta.sql_type".to_owned(), sql_type.to_owned());
+        }
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// What other readers go by, who know no manifest.
+#[test]
+fn attack_a_part_that_says_another_schema_of_itself_is_found() {
+    let made = Made::sample();
+    let same = |schema: Schema| with_type(&schema, "path_locator", "varbinary(892)");
+    expect(&made, |path| resay(path, same), &[], &[]);
+    bad_part(&made, |path| resay(path, |schema| with_type(&schema, "path_locator", "varbinary(8)")));
+    bad_part(&made, |path| {
+        resay(path, |schema| {
+            let pandas = [("pandas".to_owned(), "{\"index_columns\": [\"DeltaStep\"]}".to_owned())];
+            schema.with_metadata(std::collections::HashMap::from(pandas))
+        });
+    });
+}
+
 fn blob_column() -> ColumnPath {
     ColumnPath::from("file_stream")
 }
