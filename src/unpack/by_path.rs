@@ -6,23 +6,12 @@
 
 use super::columns::Columns;
 use super::scan::Source;
-use super::tree::Node;
+use super::tree::{Node, PathKey};
 use crate::error::Result;
-use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// The first 16 bytes of a path's hash. Whoever makes two paths of one puts their own rows into another folder of theirs.
-pub(super) type PathKey = [u8; 16];
-
-/// That of a path's bytes.
-pub(super) fn path_key(path: &[u8]) -> PathKey {
-    let mut key = [0; 16];
-    key.copy_from_slice(&Sha256::of(path).as_bytes()[..16]);
-    key
-}
 
 /// Folders by the paths that are looked for, and were found once; each is among the nodes then, and nodes that lie in one of
 /// them have it for their parent.

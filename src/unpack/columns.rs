@@ -1,8 +1,7 @@
 //! The columns that an unpacking reads of a table, decided once for each table of a bundle.
 
-use super::by_path::{PathKey, path_key};
 use super::options::{Filter, UnpackOptions};
-use super::tree::Node;
+use super::tree::{Node, PathKey, path_key};
 use crate::bundle::TableInfo;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! The folders: rows that others lie in, and where they stand.
 
-use super::by_path::PathKey;
 use super::claims::{Claims, Dir};
 use crate::error::{Error, Result};
+use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,6 +15,16 @@ const UNKNOWN: &str = "unknown";
 /// Bytes of a folder's path within its table's: with one more name and the way to it, that is
 /// within the 4,096 of Linux.
 const MAX_PATH_BYTES: usize = 2048;
+
+/// The first 16 bytes of a path's hash. Whoever makes two paths of one puts their own rows into another folder of theirs.
+pub(super) type PathKey = [u8; 16];
+
+/// That of a path's bytes.
+pub(super) fn path_key(path: &[u8]) -> PathKey {
+    let mut key = [0; 16];
+    key.copy_from_slice(&Sha256::of(path).as_bytes()[..16]);
+    key
+}
 
 /// What a row says about its place.
 #[derive(Clone, Debug)]
