@@ -118,6 +118,31 @@ pub fn replays_that_make_one_target_at_the_same_time_end_whole(place: &Place) {
     }
 }
 
+/// Of those that apply one bundle each row comes once, and who finds that another was faster says so.
+pub fn replays_of_one_bundle_at_the_same_time_end_whole_or_say_why(place: &Place) {
+    let bundle = [large().write(place.folder())];
+    let into = place.target("Into");
+    let start = std::sync::Barrier::new(3);
+    std::thread::scope(|scope| {
+        let replay = || {
+            scope.spawn(|| {
+                start.wait();
+                into.apply(&bundle, true).map(drop)
+            })
+        };
+        let replays: Vec<_> = (0..3).map(|_| replay()).collect();
+        for replay in replays {
+            if let Err(error) = replay.join().unwrap() {
+                let told = error.to_string();
+                assert!(told.contains("another replay has applied some of this"), "{told}");
+                assert!(error.what_to_do().is_some_and(|hint| hint.contains("run again")), "{error:?}");
+            }
+        }
+    });
+    into.apply(&bundle, true).unwrap();
+    assert_eq!(into.standing().len(), 8999);
+}
+
 /// One that makes the database fails while another has it open: what the other writes is never lost without a word.
 pub fn a_replay_that_takes_back_its_database_takes_nothing_of_another(place: &Place) {
     let bundle = [Made::sample().write(place.folder())];

@@ -123,6 +123,7 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
     }
     bundles {
         replays_that_make_one_target_at_the_same_time_end_whole,
+        replays_of_one_bundle_at_the_same_time_end_whole_or_say_why,
         a_replay_that_takes_back_its_database_takes_nothing_of_another,
     }
     commit_group {

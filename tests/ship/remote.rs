@@ -38,6 +38,7 @@ const LIST: &[(&str, Case)] = &[
     ("what_has_no_marker_is_not_there", what_has_no_marker_is_not_there),
     ("a_name_with_another_root_is_never_overwritten", a_name_with_another_root_is_never_overwritten),
     ("inspect_and_chain_fetch_no_part", inspect_and_chain_fetch_no_part),
+    ("a_bundle_is_opened_once_to_be_received", a_bundle_is_opened_once_to_be_received),
     ("a_replay_from_there_equals_one_from_the_folder", a_replay_from_there_equals_one_from_the_folder),
     ("a_prune_leaves_a_chain_without_a_gap", a_prune_leaves_a_chain_without_a_gap),
 ];
@@ -322,6 +323,21 @@ fn inspect_and_chain_fetch_no_part(site: &Site) {
         );
         assert!(!touched.is_empty() && site.proxy.received() < 256 * 1024, "{} bytes", site.proxy.received());
     }
+}
+
+fn a_bundle_is_opened_once_to_be_received(site: &Site) {
+    site.ship(&site.big);
+    site.ship(&site.small);
+    site.proxy.start(Cut::Never);
+    let received = site.path("received");
+    std::fs::create_dir(&received).unwrap();
+    site.good(&["receive", &site.url(), "--out", &received]);
+    let requests = site.proxy.requests().into_iter().filter(|request| request.method == "GET");
+    let lists =
+        requests.filter(|request| request.path.contains("tagmanifest-sha256.txt") && !request.path.contains(".sig"));
+    let read = lists.map(|request| request.path).collect::<Vec<_>>();
+    // Once to be opened, and once to be copied.
+    assert_eq!(read.len(), 4, "{read:?}");
 }
 
 fn a_replay_from_there_equals_one_from_the_folder(site: &Site) {
