@@ -218,6 +218,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     roots {
         rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published,
         rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles,
+        rule_28_a_folder_that_left_all_units_before_the_loss_is_not_told_again,
         rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_nothing_back,
         rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over,
         rule_28_what_others_and_vandals_have_there_is_passed_by,

@@ -5,7 +5,7 @@ use crate::made::{Made, Row};
 use crate::scenarios::deletions::reconciled;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::reconcile::tombstones;
-use crate::scenarios::world::{A, B, World, key, minute, unit};
+use crate::scenarios::world::{A, B, World, X, key, minute, unit};
 use blobdelta::bundle::{Access, Bundle};
 use blobdelta::chain::survey;
 use blobdelta::compact::{CompactOptions, compact};
@@ -292,6 +292,31 @@ pub fn rule_28_nothing_is_taken_over_across_a_gap(on: &Instance) {
 fn a_part(bundle: &std::path::Path) -> std::path::PathBuf {
     let table = std::fs::read_dir(bundle.join("data")).unwrap().next().unwrap().unwrap().path();
     std::fs::read_dir(table).unwrap().next().unwrap().unwrap().path()
+}
+
+/// What the receivers of all units were told to be rid of is not theirs any more, though the backup has it among what they have.
+pub fn rule_28_a_folder_that_left_all_units_before_the_loss_is_not_told_again(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"of nobody", 10, X);
+    world.put(2, Some(1), b"file", 10, A);
+    let _ = world.run(1000);
+    world.put(2, None, b"file", 1100, A);
+    let lost = world.run(9000);
+    assert_eq!(tombstones(&lost), [(1, DeletionReason::LeftScope)]);
+    forget(&mut world, lost.run.id);
+    let (table, folder) = (world.table.name.clone(), key(1));
+    let hex: String = folder.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let back = |key: &str| {
+        format!(
+            "DELETE FROM BlobDeltaToldDeletion;
+             INSERT INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
+             VALUES ('{table}', 'all', {key}, NULL, 0)"
+        )
+    };
+    world.script(&back(&format!("x'{hex}'")), &back(&format!("'{folder}'")));
+    let out = world.out();
+    engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap();
+    assert_eq!(tombstones(&world.run(20_000)), []);
 }
 
 /// What a lost job database had told is told again: under the same time, which changes nothing at receivers.
