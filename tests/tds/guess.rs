@@ -128,7 +128,8 @@ fn guessed(expression: &str) -> (Type, Datum) {
         "Status" => text("Completed"),
         "State" => text("Complete"),
         "Counts" => text("{}"),
-        "NewBusinessUnits" => text("[]"),
+        "NewBusinessUnits" | "Columns" => text("[]"),
+        "SchemaDrift" => text("Carry"),
         _ if ends(&["Schema"]) => text("dbo"),
         _ if ends(&["Sha256"]) => text(&"0".repeat(64)),
         "k" | "vr" | "g" | "TookOver" | "stream_id" | "LeaseOwner" | "SourceId" | "Child" | "Parent" => guid,
@@ -137,8 +138,8 @@ fn guessed(expression: &str) -> (Type, Datum) {
         _ if ends(&["At", "AtLocal", "Start", "End", "Floor", "Before", "After", "Baseline", "WindowFrom"]) => time,
         _ if ends(&["ModifiedOn", "SYSUTCDATETIME()", "DeletionsFrom"]) => time,
         _ if name.contains("Is") || name.starts_with("Include") || name.starts_with("Require") => number,
-        "LagOnly" | "Processed" | "Complete" | "n" | "Rows" | "Keys" | "Waiting" | "Version" | "Moved" | "Result"
-        | "Written" | "Removed" => number,
+        "LagOnly" | "SliceChanged" | "Processed" | "Complete" | "n" | "Rows" | "Keys" | "Waiting" | "Version"
+        | "Moved" | "Result" | "Written" | "Removed" => number,
         _ if ends(&[
             "Number",
             "Attempt",

@@ -12,8 +12,8 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, Asked, BundleRecord, LedgerEntry, OpenOptions, PendingShipment, Retention, Sandbox,
-    TargetFit, TargetSpec, TombstoneRow,
+    AdoptedBundle, AppliedBundle, Asked, BundleRecord, Handed, LedgerEntry, OpenOptions, PendingShipment, Retention,
+    Sandbox, TargetFit, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
@@ -188,6 +188,7 @@ fn of_tables(session: &mut dyn Sandbox) {
     tried(session.save_table(&config()));
     tried(session.save_table(&TableConfig::new(name("X.dbo.Files"), name("X.dbo.Files"))));
     tried(session.source_columns(&config()));
+    tried(session.refresh_slice(&config()));
     tried(session.pend_key(&files(), key(), &Asked::of(None, "asked for")));
     tried(session.exclude_key(&files(), key(), "unreadable"));
     tried(session.include_key(&files(), key()));
@@ -286,6 +287,11 @@ fn of_bundles(session: &mut dyn Sandbox) {
         watermark: now(),
     };
     tried(session.adopt_bundles(&files(), unit(), &[adopted]));
+    let version = Version { modified_on: Some(now()), tombstone: None, run_started_at: now(), run_id: key() };
+    // As many as the endpoint says of every bulk load.
+    let keys = [(key(), version), (Guid::from_bytes([9; 16]), version)];
+    tried(session.adopt_keys(&files(), unit(), Handed::Whole, &keys));
+    tried(session.give_up(&fence()));
     tried(session.table_report(key(), &files()));
     tried(session.table_errors(key()));
 }
