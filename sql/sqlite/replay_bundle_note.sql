@@ -2,10 +2,10 @@
 -- without (its Gap says so) has come.
 INSERT INTO {Schema}.BlobDeltaReplayBundle
     (TableName, RootSha256, SourceId, Scope, WindowStart, WindowEnd, Gap, WithinRootSha256, NotedAt,
-     PreviousRootSha256, IsOtherSource, SourceTable)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+     PreviousRootSha256, IsOtherSource, SourceTable, Columns)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
 ON CONFLICT (TableName, RootSha256) DO UPDATE
 SET WindowStart = excluded.WindowStart, WindowEnd = excluded.WindowEnd, Gap = excluded.Gap,
     WithinRootSha256 = excluded.WithinRootSha256, NotedAt = excluded.NotedAt,
-    PreviousRootSha256 = excluded.PreviousRootSha256, IsOtherSource = excluded.IsOtherSource
+    PreviousRootSha256 = excluded.PreviousRootSha256, IsOtherSource = excluded.IsOtherSource, Columns = excluded.Columns
 WHERE WindowEnd IS NULL AND (excluded.WindowEnd IS NOT NULL OR (Gap IS NOT NULL AND excluded.Gap IS NULL));

@@ -66,6 +66,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
     IsOtherSource    bit INTEGER NOT NULL DEFAULT 0,
     WithinRootSha256 "char(64) TEXT" NULL,
     NotedAt          "datetime2(7) TEXT" NOT NULL,
+    Columns          "nvarchar(max) TEXT" NULL,
     PRIMARY KEY (TableName, RootSha256)
 ) WITHOUT ROWID;
 

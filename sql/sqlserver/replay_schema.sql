@@ -74,6 +74,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL
         IsOtherSource      bit NOT NULL CONSTRAINT DF_BlobDeltaReplayBundle_IsOtherSource DEFAULT 0,
         WithinRootSha256   char(64) NULL,
         NotedAt            datetime2(7) NOT NULL,
+        Columns            nvarchar(max) NULL,
         CONSTRAINT PK_BlobDeltaReplayBundle PRIMARY KEY (TableName, RootSha256)
     );
 

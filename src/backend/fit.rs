@@ -2,7 +2,7 @@
 //! kinds of instance refuse the same targets. A target that would cut or round a value is
 //! refused before anything is written.
 
-use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
+use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, TargetFit, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_MODIFIED_ON, is_delta};
 use crate::model::id::Guid;
@@ -27,6 +27,13 @@ pub(super) fn target_columns(spec: &TargetSpec) -> Vec<Column> {
     columns
 }
 
+/// The same for a table that is made: a bundle from before a column was added, or after it was dropped, has none of it.
+pub(super) fn made_columns(spec: &TargetSpec) -> Vec<Column> {
+    let is_needed = |name: &str| name.eq_ignore_ascii_case(&spec.key_column) || is_delta(name);
+    let looser = |column: Column| Column { nullable: column.nullable || !is_needed(&column.name), ..column };
+    target_columns(spec).into_iter().map(looser).collect()
+}
+
 /// The columns of large values that the target takes: a row without any of them is a part
 /// ([`ChainVersion`](super::standing::ChainVersion)).
 pub(super) fn large_columns<'c>(spec: &'c TargetSpec, fit: &'c TargetFit) -> impl Iterator<Item = (usize, &'c Column)> {
@@ -39,6 +46,57 @@ pub(super) fn named<'c>(found: &'c [Column], name: &str) -> Option<&'c Column> {
     found.iter().find(|there| there.name.eq_ignore_ascii_case(name))
 }
 
+/// Columns that a target lacks, or that are too narrow there, as they have to be; with the type that one has now.
+pub(super) type Lacks = Vec<(Column, Option<SqlType>)>;
+
+/// Rule 24: what a target has to become before the rows come, and the columns that it has then.
+///
+/// # Errors
+/// Config, with the column, where that may not be done; `statement` is what would do it.
+pub(super) fn evolved(
+    spec: &TargetSpec,
+    found: Vec<Column>,
+    wanted: &[Column],
+    statement: impl Fn(&(Column, Option<SqlType>)) -> Option<String>,
+) -> Result<(Vec<Column>, Lacks)> {
+    let is_extra = |name: &str| is_run_column(name) || is_delta(name) || name.eq_ignore_ascii_case(&spec.key_column);
+    let mut lacks = Lacks::new();
+    for column in wanted.iter().filter(|column| !is_extra(&column.name)) {
+        match named(&found, &column.name) {
+            None => lacks.push((Column { nullable: true, ..column.clone() }, None)),
+            Some(there)
+                if !there.computed && column.sql_type != there.sql_type && column.sql_type.takes(there.sql_type) =>
+            {
+                lacks.push((
+                    Column { nullable: there.nullable, name: there.name.clone(), ..column.clone() },
+                    Some(there.sql_type),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(first) = lacks.first() else { return Ok((found, lacks)) };
+    let is_own =
+        [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].iter().all(|name| named(&found, name).is_some());
+    if spec.evolve == Evolve::Never || (spec.evolve == Evolve::Own && !is_own) {
+        let (column, there) = first;
+        let what = there.map_or_else(
+            || "the target lacks this column".to_owned(),
+            |there| format!("the target's column is a {there}, and a {} comes", column.sql_type),
+        );
+        let by_hand = statement(first).map(|statement| format!("`{statement}`, ")).unwrap_or_default();
+        return Err(Error::config(what)
+            .column(&column.name)
+            .hint(format!("{by_hand}have the replay do it with --evolve, or replay into another database")));
+    }
+    let mut columns = found;
+    for (column, _) in &lacks {
+        columns.retain(|there| !there.name.eq_ignore_ascii_case(&column.name));
+        columns.push(column.clone());
+    }
+    Ok((columns, lacks))
+}
+
 /// Holds the columns that were found against [`target_columns`].
 ///
 /// # Errors
@@ -47,7 +105,8 @@ pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<Targ
     let hint = "add or widen the column in the target, or replay into another database";
     let is_there = |name: &str| named(found, name).is_some_and(|column| !column.computed);
     let has_marks = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].into_iter().all(is_there);
-    let mut fit = TargetFit { has_marks, ..TargetFit::default() };
+    let columns = found.iter().filter(|column| !column.computed).map(|column| column.name.clone()).collect();
+    let mut fit = TargetFit { has_marks, columns, ..TargetFit::default() };
     for column in wanted {
         let Some(there) = named(found, &column.name) else {
             if !is_run_column(&column.name) && !is_delta(&column.name) {
@@ -165,7 +224,8 @@ mod tests {
         let wanted = [column("key", false), column("a", false), column("c", true), column(DELTA_MODIFIED_ON, false)];
         let plain = [column("KEY", false), column("a", false), column("C", true), column("own", false)];
         let skipped = vec!["c".to_owned(), DELTA_MODIFIED_ON.to_owned()];
-        assert_eq!(fit(&plain, &wanted, "key").unwrap(), TargetFit { skipped, ..TargetFit::default() });
+        let found = fit(&plain, &wanted, "key").unwrap();
+        assert_eq!((found.skipped, found.has_marks), (skipped, false));
         let error = fit(&plain[..1], &wanted, "key").unwrap_err();
         assert_eq!(error.place().column.as_deref(), Some("a"));
         assert!(fit(&[column("key", true)], &wanted, "key").is_err());

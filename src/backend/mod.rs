@@ -50,8 +50,8 @@ pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
 pub use standing::{ChainVersion, Standing};
 pub use target::{
-    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, JobDatabase, LedgerEntry, StandingContent, Target,
-    TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, JobDatabase, LedgerEntry, StandingContent,
+    Target, TargetFit, TargetSpec, TombstoneRow,
 };
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};

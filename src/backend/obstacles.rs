@@ -179,6 +179,7 @@ mod tests {
         let table = TableName::new("Db", "dbo", "T").unwrap();
         let column = |name: &str| Column::new(name, SqlType::Int, true);
         let spec = TargetSpec {
+            evolve: crate::backend::Evolve::Never,
             table: table.clone(),
             scope: crate::model::run::Scope::All,
             target: table,

@@ -57,6 +57,12 @@ impl PreviousBundle {
     }
 }
 
+/// The columns that [`columns_json`] wrote; none, where nothing was.
+pub(super) fn columns_of(json: Option<String>) -> Result<Vec<Column>> {
+    let broken = |error| Error::config("a note of a bundle has broken JSON in Columns").caused_by(error);
+    json.map_or(Ok(Vec::new()), |json| serde_json::from_str(&json).map_err(broken))
+}
+
 /// Columns as [`PreviousBundle`] has them.
 pub(super) fn columns_json(columns: &[Column]) -> Result<String> {
     serde_json::to_string(columns)

@@ -9,6 +9,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
+use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 
@@ -33,8 +34,22 @@ pub struct TargetSpec {
     pub displace: bool,
     /// Whether tombstones come, which delete rows.
     pub removes: bool,
+    /// Whether columns that the target lacks, or that are too narrow there, are added and widened (rule 24).
+    pub evolve: Evolve,
     /// Whether a row that stands is written again by the run that it is of, whatever was done to it here.
     pub repair: bool,
+}
+
+/// Whose columns a replay may add and widen (rule 24).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Evolve {
+    /// No table's.
+    #[default]
+    Never,
+    /// Those of tables that a replay made: they keep the version of each row themselves.
+    Own,
+    /// Every table's.
+    Any,
 }
 
 impl TargetSpec {
@@ -55,6 +70,10 @@ pub struct TargetFit {
     /// Columns of the rows that it does not take: those that it computes, Delta columns that it does not have, and
     /// columns of the rank where it lacks one of them.
     pub skipped: Vec<String>,
+    /// The columns that it has, by name; of a table that was just made, none.
+    pub columns: Vec<String>,
+    /// Columns that are added or widened before rows come, as they will be; with the type that one has now.
+    pub evolves: Vec<(Column, Option<SqlType>)>,
     /// Why a large value has to be held whole to be written, where it has to.
     pub needs_whole: Option<String>,
 }
@@ -112,6 +131,8 @@ pub struct AppliedBundle {
     pub is_other_source: bool,
     /// The bundle that it came in, if it was compacted into another; or that was compacted without it.
     pub within: Option<Sha256>,
+    /// The source's columns that its rows had; none of one that came in another.
+    pub columns: Vec<Column>,
 }
 
 impl AppliedBundle {

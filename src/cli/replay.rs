@@ -57,6 +57,13 @@ pub struct ReplayArgs {
     /// of the source are overwritten
     #[arg(long)]
     pub into_source: bool,
+    /// Add columns that a target lacks, and widen those that are too narrow there, where bundles have other columns than
+    /// it; with --create a table that a replay made follows by itself
+    #[arg(long)]
+    pub evolve: bool,
+    /// Leave what a column has that the source dropped, in rows that come without it; else it becomes NULL
+    #[arg(long)]
+    pub keep_dropped: bool,
     /// Where a unique constraint of the target keeps two rows from standing side by side, remove the
     /// older and keep a note of it (BlobDeltaReplayDisplaced)
     #[arg(long)]
@@ -70,7 +77,7 @@ pub struct ReplayArgs {
     pub plan: bool,
     /// Compare what stands in the target with the bundles by content hash, computed where the rows
     /// are; change nothing. Exit code 3 if anything differs
-    #[arg(long, conflicts_with_all = ["create", "displace", "repair"])]
+    #[arg(long, conflicts_with_all = ["create", "evolve", "keep_dropped", "displace", "repair"])]
     pub check: bool,
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -93,6 +100,8 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         allow_gap: args.allow_gap,
         also_from: args.also_from.clone(),
         into_source: args.into_source,
+        evolve: args.evolve,
+        keep_dropped: args.keep_dropped,
         displace: args.displace,
         repair: args.repair,
         access: args.access.read_fresh(&args.fresh)?,

@@ -5,9 +5,10 @@ use super::options::{ReplayOptions, TableOutcome};
 use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
 use crate::conform::{Closure, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of, plan_without_values};
-use crate::convert::{BatchRows, ColumnPlan};
+use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
+use crate::model::column::Column;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use arrow::array::RecordBatch;
@@ -30,7 +31,10 @@ pub(super) struct Applier<'b> {
     bundle: &'b Bundle,
     table: &'b TableInfo,
     spec: TargetSpec,
+    /// Of the bundle's own columns.
     plan: Arc<ColumnPlan>,
+    /// Of those that are written: what the rows lack of them is NULL.
+    written: Arc<ColumnPlan>,
     /// Bytes of a batch, about.
     pub(super) batch_bytes: u64,
     /// Columns that the target does not take.
@@ -54,11 +58,25 @@ impl<'b> Applier<'b> {
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
             displace: options.displace,
+            evolve: options.evolve(),
             repair: options.repair,
             removes: table.files_of(FileRole::Tombstones).any(|file| file.rows != Some(0)),
         };
         let batch_bytes = PartRead::default().batch_bytes;
-        Ok(Self { bundle, table, spec, plan, batch_bytes, skipped: Vec::new() })
+        let written = Arc::clone(&plan);
+        Ok(Self { bundle, table, spec, plan, written, batch_bytes, skipped: Vec::new() })
+    }
+
+    /// Which columns are written (rule 24); what the bundle's rows lack of them is NULL.
+    ///
+    /// # Errors
+    /// Config: columns that no bundle could have together.
+    pub(super) fn write(&mut self, columns: Vec<Column>) -> Result<()> {
+        if columns != self.spec.columns {
+            self.written = Arc::new(ColumnPlan::rows(&columns, &self.spec.key_column)?);
+            self.spec.columns = columns;
+        }
+        Ok(())
     }
 
     /// Whether tombstones come into the target, be it of another bundle.
@@ -120,7 +138,7 @@ impl<'b> Applier<'b> {
                 held.closure.finish(tell)
             })?;
         }
-        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence))?;
+        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence)?)?;
         Ok(done)
     }
 
@@ -195,18 +213,26 @@ impl<'b> Applier<'b> {
     /// The rows of a batch that are not applied yet. All of it are held against what the manifest says, on the
     /// thread that decodes them.
     fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut Held<'_>) -> Result<Option<BatchRows>> {
-        let rows = self.with_sizes(batch.clone())?;
+        let rows = self.with_sizes(&self.plan, batch.clone())?;
         held.hold((self.bundle, self.table), &rows)?;
         match left_of(batch, skip) {
-            Some(left) if left.num_rows() == rows.rows() => Ok(Some(rows)),
-            Some(left) => self.with_sizes(left).map(Some),
+            Some(left) if left.num_rows() == rows.rows() => self.shaped(rows).map(Some),
+            Some(left) => self.shaped(self.with_sizes(&self.plan, left)?).map(Some),
             None => Ok(None),
         }
     }
 
+    /// The rows with the columns that are written.
+    fn shaped(&self, rows: BatchRows) -> Result<BatchRows> {
+        match Arc::ptr_eq(&self.plan, &self.written) {
+            true => Ok(rows),
+            false => self.with_sizes(&self.written, adapt(&rows, &self.written)?),
+        }
+    }
+
     /// A batch whose values in `blob/` have sizes.
-    fn with_sizes(&self, batch: RecordBatch) -> Result<BatchRows> {
-        let mut rows = BatchRows::new(self.plan.clone(), batch)?;
+    fn with_sizes(&self, plan: &Arc<ColumnPlan>, batch: RecordBatch) -> Result<BatchRows> {
+        let mut rows = BatchRows::new(Arc::clone(plan), batch)?;
         for large in rows.large_refs()? {
             let bytes = self.blob(&large.reference)?.content_bytes;
             rows.supply_size(&large, bytes.unwrap_or(0));

@@ -49,10 +49,12 @@ fn check_table(
         return Err(Error::config(format!("there is no table {}", spec.target))
             .hint("replay the bundles first, with --create where it is to be made"));
     };
-    let plan = ColumnPlan::rows(&spec.columns, &spec.key_column)?;
-    let hashed: Vec<Hashed> = (0..spec.columns.len())
-        .filter(|at| !fit.skipped.contains(&spec.columns[*at].name))
-        .filter_map(|at| Some((at, plan.companion_names(at)[2]?.to_owned())))
+    let own = work.table.model_columns()?;
+    let plan = ColumnPlan::rows(&own, &spec.key_column)?;
+    let place = |name: &str| spec.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let hashed: Vec<Hashed> = (0..own.len())
+        .filter(|at| !fit.skipped.contains(&own[*at].name))
+        .filter_map(|at| Some((place(&own[at].name)?, plan.companion_names(at)[2]?.to_owned())))
         .collect();
     let fields: Vec<String> = hashed.iter().map(|(_, field)| field.clone()).collect();
     for file in &work.table.files {

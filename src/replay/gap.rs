@@ -2,7 +2,9 @@
 
 use crate::backend::AppliedBundle;
 use crate::bundle::{Bundle, TableInfo, Uncovered};
+use crate::error::Result;
 use crate::links::{Span, brings_again};
+use crate::model::column::is_delta;
 use crate::model::digest::Sha256;
 use crate::model::time::Timestamp;
 use std::fmt;
@@ -76,7 +78,9 @@ pub(super) fn noted(
     bundle: &Bundle,
     table: &TableInfo,
     (gap, is_other_source): (Option<&Gap>, bool),
-) -> Vec<AppliedBundle> {
+) -> Result<Vec<AppliedBundle>> {
+    let mut columns = table.model_columns()?;
+    columns.retain(|column| !is_delta(&column.name));
     let whole = AppliedBundle {
         source_id: bundle.manifest().run.source_id,
         table: table.name.clone(),
@@ -87,6 +91,7 @@ pub(super) fn noted(
         gap: gap.map(Gap::to_string),
         is_other_source,
         within: None,
+        columns,
     };
     let within = |input: &Sha256| AppliedBundle {
         root_sha256: *input,
@@ -95,6 +100,7 @@ pub(super) fn noted(
         gap: None,
         is_other_source: false,
         within: Some(bundle.root_sha256()),
+        columns: Vec::new(),
         ..whole.clone()
     };
     let lost = |root: Sha256, window| AppliedBundle { window, gap: Some(MADE_WITHOUT.into()), ..within(&root) };
@@ -103,5 +109,5 @@ pub(super) fn noted(
     let windows = table.missing.windows.iter().map(|Uncovered { start, end }| {
         lost(Sha256::of(format!("{} {start} {end}", bundle.root_sha256()).as_bytes()), Some((*start, *end)))
     });
-    std::iter::once(whole.clone()).chain(inputs).chain(bundles).chain(windows).collect()
+    Ok(std::iter::once(whole.clone()).chain(inputs).chain(bundles).chain(windows).collect())
 }

@@ -1,6 +1,7 @@
 //! What is asked of a replay, and what it answers.
 
 use super::source_table::SourceTable;
+use crate::backend::Evolve;
 use crate::bundle::{Access, Bundle, Scopes, TableInfo};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -22,6 +23,11 @@ pub struct ReplayOptions {
     pub also_from: Vec<SourceTable>,
     /// Whether the target may be the instance that bundles come from, or a table that is captured.
     pub into_source: bool,
+    /// Whether columns that a standing target lacks, or that are too narrow there, are added and widened. Those of
+    /// a table that a replay made are, where tables may be created.
+    pub evolve: bool,
+    /// Whether a column that the source dropped keeps what it had; else it is NULL in every row that comes after.
+    pub keep_dropped: bool,
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by
     /// side, the older is removed.
     pub displace: bool,
@@ -32,6 +38,16 @@ pub struct ReplayOptions {
     pub access: Access,
     /// What it may take of memory, and twice the largest value that lies in its row on top.
     pub memory: Memory,
+}
+
+impl ReplayOptions {
+    pub(super) fn evolve(&self) -> Evolve {
+        match (self.evolve, self.create) {
+            (true, _) => Evolve::Any,
+            (false, true) => Evolve::Own,
+            (false, false) => Evolve::Never,
+        }
+    }
 }
 
 /// What was done with one table of a bundle.

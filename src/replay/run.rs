@@ -60,7 +60,12 @@ fn apply_all(
     for work in &mut works {
         work.applier.batch_bytes = options.memory.pipeline() / one_of;
         let spec = work.applier.spec();
-        work.applier.skipped = fits.of(spec, || backend.prepare_target(spec, options.create))?.skipped;
+        let (fit, noted) = fits.of(spec, || {
+            let fit = backend.prepare_target(spec, options.create)?;
+            Ok((fit, backend.applied_bundles(spec)?))
+        })?;
+        work.settle_columns(&noted, &fit, options)?;
+        work.applier.skipped = fit.skipped;
     }
     let mut report = Outcomes::default();
     for works in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {

@@ -3,10 +3,12 @@
 use super::apply::{Applier, target_of};
 use super::gap::Gap;
 use super::options::{ReplayOptions, TableOutcome};
-use crate::backend::{Backend, TargetFit, TargetSpec};
+use crate::backend::{AppliedBundle, Backend, TargetFit, TargetSpec};
 use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Newest, TableInfo, tell_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
+use crate::model::column::Column;
+use crate::model::drift;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +120,51 @@ impl Opened {
         for work in &mut works {
             work.applier.removes(deleting.contains(&work.applier.spec().target));
         }
+        shape(&mut works)?;
         Ok(works)
+    }
+}
+
+/// Rule 24: a target has the columns of all bundles that come into it.
+fn shape(works: &mut [Work<'_>]) -> Result<()> {
+    let mut shapes: BTreeMap<TableName, Vec<Vec<Column>>> = BTreeMap::new();
+    for work in &*works {
+        let shapes = shapes.entry(work.spec().target.clone()).or_default();
+        let columns = work.table.model_columns()?;
+        if !shapes.contains(&columns) {
+            shapes.push(columns);
+        }
+    }
+    let apart = "replay the bundles before the change, and those after it, into databases of their own";
+    for work in works.iter_mut() {
+        let shapes = shapes.get(&work.spec().target).map(Vec::as_slice).unwrap_or_default();
+        let all = drift::union(shapes).map_err(|error| error.table(&work.table.name).hint(apart))?;
+        work.applier.write(all)?;
+    }
+    Ok(())
+}
+
+impl Work<'_> {
+    /// Rule 24: a column that earlier bundles had, and the target has, is NULL in rows that come without it; unless what
+    /// was dropped is kept.
+    pub(super) fn settle_columns(
+        &mut self,
+        noted: &[AppliedBundle],
+        fit: &TargetFit,
+        options: &ReplayOptions,
+    ) -> Result<()> {
+        if options.keep_dropped {
+            return self.applier.write(self.table.model_columns()?);
+        }
+        let mut columns = self.spec().columns.clone();
+        let is_it = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        for column in noted.iter().flat_map(|bundle| &bundle.columns) {
+            let is_there = fit.columns.iter().any(|there| is_it(there, &column.name));
+            if is_there && !columns.iter().any(|known| is_it(&known.name, &column.name)) {
+                columns.push(Column { nullable: true, ..column.clone() });
+            }
+        }
+        self.applier.write(columns)
     }
 }
 

@@ -56,6 +56,7 @@ impl CellSink for Seen {
 
 pub fn spec(into: &Into, table: &str) -> TargetSpec {
     TargetSpec {
+        evolve: blobdelta::backend::Evolve::Never,
         table: TableName::parse("Src.dbo.T").unwrap(),
         scope: Scope::All,
         target: TableName::new(&into.database, "dbo", table).unwrap(),
@@ -195,6 +196,7 @@ pub fn what_was_noted_of_a_bundle_stays(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     assert_eq!(backend.applied_bundles(&spec).unwrap(), []);
     let noted = |root, window, gap: Option<&str>, within| AppliedBundle {
+        columns: Vec::new(),
         source_id: key(3),
         table: spec.table.clone(),
         scope: "all".into(),

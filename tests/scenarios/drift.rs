@@ -1,14 +1,21 @@
 //! Rule 24: the source's columns change.
 
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, BUFFER, World, key, unit};
+use crate::scenarios::world::{A, BUFFER, World, key, source_columns, unit};
 use blobdelta::bundle::{Bundle, TableInfo};
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::Local;
 use blobdelta::engine::{RunReport, plan};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
 use blobdelta::model::drift::{ChangeKind, SchemaDrift, listed};
+use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, Status, Step};
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, replay};
+use std::path::PathBuf;
 
 fn planted(on: &Instance) -> World {
     let mut world = World::new(on);
@@ -20,7 +27,8 @@ fn planted(on: &Instance) -> World {
 
 /// A statement for the source, in both dialects the same but for the name of the table.
 fn alter(world: &mut World, change: &str) {
-    world.script(&format!("ALTER TABLE Src.Docs {change}"), &format!("ALTER TABLE Src.dbo.Docs {change}"));
+    let quoted = change.replace("nvarchar(max)", "\"nvarchar(max)\"");
+    world.script(&format!("ALTER TABLE Src.Docs {quoted}"), &format!("ALTER TABLE Src.dbo.Docs {change}"));
 }
 
 fn set_owner(world: &mut World, number: u32, owner: &str) {
@@ -262,4 +270,135 @@ pub fn rule_24_a_slice_follows_by_hand_only_when_nothing_of_it_is_needed(on: &In
     let said = format!("{refused} {}", refused.what_to_do().unwrap_or_default());
     assert!(said.contains("in no bundle yet") && said.contains(&format!("pack --run {run}")), "{said}");
     assert_eq!(world.slice().len(), 2);
+}
+
+/// Six weeks of a source whose columns change in each second one; the bundles.
+fn weeks(world: &mut World) -> Vec<PathBuf> {
+    let long = "long ".repeat(2_000);
+    let mut bundles = Vec::new();
+    let mut run = |world: &mut World, week: i64| {
+        world.restart();
+        let report = world.run(week * 1000);
+        assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
+        bundles.extend(report.bundles);
+    };
+    world.put(3, Some(1), b"three", 120, A);
+    world.put(4, None, b"four", 130, A);
+    run(world, 1);
+    alter(world, "ADD owner nvarchar(50) NULL");
+    world.put(2, Some(1), b"two again", 1500, A);
+    set_owner(world, 2, "Ada");
+    run(world, 2);
+    world.put(3, Some(1), b"three again", 2500, A);
+    set_owner(world, 3, "Bo");
+    run(world, 3);
+    alter(world, "DROP COLUMN owner");
+    alter(world, "ADD owner nvarchar(max) NULL");
+    world.put(5, None, b"five", 3500, A);
+    set_owner(world, 5, &long);
+    run(world, 4);
+    alter(world, "DROP COLUMN owner");
+    world.put(3, Some(1), b"three at last", 4500, A);
+    run(world, 5);
+    alter(world, "ADD size int NULL");
+    world.put(4, None, b"four again", 5500, A);
+    world.log_deletion(2, 5600);
+    world.remove(2);
+    run(world, 6);
+    bundles
+}
+
+/// What a target has of the source's columns, by name.
+fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>>)> {
+    let mut target = world.target();
+    let table = TableName { db: database.into(), ..world.table.source.clone() };
+    let all = target.columns(&table).unwrap();
+    let key = all.iter().find(|column| column.name == "stream_id").unwrap().clone();
+    let mut own: Vec<Column> = all.into_iter().filter(|column| !column.name.starts_with("Delta")).collect();
+    own.sort_by(|a, b| a.name.cmp(&b.name));
+    let values = |column: Column| {
+        let name = column.name.clone();
+        let mut values = Values::default();
+        target.scan(&table, &[key.clone(), column], "stream_id", &mut values).unwrap();
+        (name, values.0)
+    };
+    own.into_iter().map(values).collect()
+}
+
+#[derive(Default)]
+struct Values(Vec<Option<String>>);
+
+impl CellSink for Values {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        if column == 1 {
+            self.0.push((cell != Cell::Null).then(|| format!("{cell:?}")));
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn into(database: &str) -> ReplayOptions {
+    ReplayOptions { database: Some(database.into()), create: true, into_source: true, ..ReplayOptions::default() }
+}
+
+pub fn rule_24_receivers_have_the_same_whatever_comes_first(on: &Instance) {
+    let mut world = planted(on);
+    let bundles = weeks(&mut world);
+    let replayed = |bundles: &[PathBuf], options: &ReplayOptions| {
+        replay(bundles, &mut *world.target(), options, &Silent).unwrap();
+    };
+    replayed(&bundles, &into("CopyA"));
+    let expected = content(&world, "CopyA");
+    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["file_stream", "name", "owner", "parent_path_locator", "path_locator", "size", "stream_id"]);
+    let owners: Vec<bool> = expected[2].1.iter().map(Option::is_some).collect();
+    assert_eq!(owners, [false, false, false, true], "2 is gone, of 3 it was dropped, of 5 it is long");
+    for bundle in &bundles {
+        replayed(std::slice::from_ref(bundle), &into("CopyB"));
+    }
+    assert_eq!(content(&world, "CopyB"), expected, "one by one");
+    for bundle in bundles.iter().rev() {
+        replayed(std::slice::from_ref(bundle), &ReplayOptions { allow_gap: true, ..into("CopyC") });
+    }
+    assert_eq!(content(&world, "CopyC"), expected, "the last one first");
+    let compacted = |bundles: &[PathBuf]| {
+        let bundles = bundles.iter().map(|path| Bundle::open(path).unwrap()).collect();
+        let made = compact(bundles, &Local, &world.out(), &CompactOptions::default(), &Silent).unwrap();
+        made.path().to_owned()
+    };
+    let (first, second) = (compacted(&bundles[..3]), compacted(&bundles[3..]));
+    replayed(&[first.clone(), second.clone()], &into("CopyD"));
+    assert_eq!(content(&world, "CopyD"), expected, "three and three");
+    replayed(&[compacted(&[first, second])], &into("CopyE"));
+    assert_eq!(content(&world, "CopyE"), expected, "all of it");
+}
+
+pub fn rule_24_a_standing_table_follows_only_where_that_is_said(on: &Instance) {
+    let mut world = planted(on);
+    let bundles = weeks(&mut world);
+    let mut target = world.target();
+    let table = TableName { db: "Copy".into(), ..world.table.source.clone() };
+    let mut columns = source_columns();
+    columns.push(Column::new("note", SqlType::Int, true));
+    target.create_table(&table, &columns, "stream_id", &[]).unwrap();
+    let options = ReplayOptions { create: false, ..into("Copy") };
+    let refused = replay(&bundles, &mut *target, &options, &Silent).unwrap_err();
+    let said = format!("{refused} {}", refused.what_to_do().unwrap_or_default());
+    assert!(said.contains("lacks this column") && said.contains("ALTER TABLE") && said.contains("--evolve"), "{said}");
+    assert_eq!(content(&world, "Copy").len(), 6, "nothing was written");
+    let mut target = world.target();
+    replay(&bundles[..2], &mut *target, &ReplayOptions { evolve: true, ..options.clone() }, &Silent).unwrap();
+    // Too narrow by now.
+    let refused = replay(&bundles[..4], &mut *world.target(), &options, &Silent).unwrap_err();
+    assert!(refused.to_string().contains("nvarchar(50), and a nvarchar(max) comes"), "{refused}");
+    let keeping = ReplayOptions { evolve: true, keep_dropped: true, ..options };
+    replay(&bundles, &mut *world.target(), &keeping, &Silent).unwrap();
+    let found = content(&world, "Copy");
+    let owners: Vec<bool> = found[3].1.iter().map(Option::is_some).collect();
+    assert_eq!((found[3].0.as_str(), owners), ("owner", vec![false, true, false, true]), "of 3 it is kept");
+    assert!(found[2].1.iter().all(Option::is_none), "its own column is its own");
 }

@@ -69,7 +69,7 @@ fn scratch() -> tempfile::TempDir {
     made.or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn source_columns() -> Vec<Column> {
+pub fn source_columns() -> Vec<Column> {
     vec![
         Column::new("stream_id", SqlType::UniqueIdentifier, false),
         Column::new("file_stream", SqlType::VarBinary(None), true),

@@ -21,6 +21,7 @@ const MOST_TRIES: usize = 5;
 
 fn spec() -> TargetSpec {
     TargetSpec {
+        evolve: blobdelta::backend::Evolve::Never,
         table: TableName::parse("Src.dbo.Docs").unwrap(),
         scope: Scope::All,
         target: TableName::parse("Copy.dbo.Docs").unwrap(),
@@ -55,6 +56,7 @@ fn read(session: &mut dyn Backend) -> Result<Option<Timestamp>> {
 /// One transaction that is a unit.
 fn write(session: &mut dyn Backend) -> Result<()> {
     let bundle = AppliedBundle {
+        columns: Vec::new(),
         source_id: Guid::from_bytes([7; 16]),
         table: spec().table,
         scope: "all".into(),

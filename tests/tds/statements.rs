@@ -438,6 +438,7 @@ impl RowSource for Rows {
 
 fn target(columns: &[Column]) -> TargetSpec {
     TargetSpec {
+        evolve: blobdelta::backend::Evolve::Never,
         table: files(),
         scope: Scope::All,
         target: name("Copy.dbo.Files"),
@@ -474,6 +475,7 @@ fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
     }
     tried(session.applied_bundles(spec));
     let bundle = AppliedBundle {
+        columns: Vec::new(),
         source_id: key(),
         table: files(),
         scope: "all".into(),

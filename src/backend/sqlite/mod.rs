@@ -27,6 +27,7 @@ mod deploy;
 mod drift;
 mod engine;
 mod errors;
+mod evolve;
 mod extract;
 mod filter;
 mod finish;

@@ -13,9 +13,10 @@ use super::made::{Made, MadeTargets};
 use super::replay::Replay;
 use super::sql::quote;
 use super::standing::Lookup;
-use super::{job_databases, large, ledger, obstacles, resolved, rowid, take_back, types, unique, write};
-use crate::backend::fit::{self, target_columns};
+use super::{evolve, job_databases, large, ledger, obstacles, resolved, rowid, take_back, types, unique, write};
+use crate::backend::fit::{self, made_columns, target_columns};
 use crate::backend::obstacles::ignored;
+use crate::backend::slices::{columns_json, columns_of};
 use crate::backend::{
     Applied, AppliedBundle, JobDatabase, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec,
     TombstoneRow,
@@ -43,7 +44,7 @@ impl Target for Replay<'_> {
         if create {
             self.db.attach(&spec.target.db)?;
         }
-        let wanted = target_columns(spec);
+        let wanted = made_columns(spec);
         let found = self.inspect_target(spec)?;
         if found.is_none() && !create {
             catalog::resolve(self.db, &spec.target)?;
@@ -61,6 +62,7 @@ impl Target for Replay<'_> {
                 }
                 db.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
                 if found.is_some() || ledger::has_table(db, spec, &spec.target.table)? {
+                    evolve::evolve(db, spec, &fit_of(db, spec)?.evolves)?;
                     return Ok((ledger, false));
                 }
                 for ledger in ledger::tables(db, spec) {
@@ -83,6 +85,7 @@ impl Target for Replay<'_> {
             self.made.tables.push(spec.clone());
             return Ok(TargetFit { has_marks: true, ..TargetFit::default() });
         }
+        let found = found.filter(|found| found.evolves.is_empty());
         let found = found.map_or_else(|| self.inspect_target(spec), |found| Ok(Some(found)))?;
         found.ok_or_else(|| Error::internal("a table that was just there is gone").table(&spec.target))
     }
@@ -228,8 +231,22 @@ impl Target for Replay<'_> {
                 let text = |root: Option<Sha256>| root.map(|root| root.to_string());
                 let roots = (bundle.root_sha256.to_string(), text(bundle.previous), text(bundle.within));
                 let (root, previous, within) = roots;
-                let noted =
-                    (&here, root, source_id, scope, start, end, gap, within, now, previous, is_other_source, table);
+                let columns = columns_json(&bundle.columns)?;
+                let noted = rusqlite::params![
+                    &here,
+                    root,
+                    source_id,
+                    scope,
+                    start,
+                    end,
+                    gap,
+                    within,
+                    now,
+                    previous,
+                    is_other_source,
+                    table,
+                    columns
+                ];
                 db.execute(&sql, noted)?;
             }
             Ok(((), 0))
@@ -284,22 +301,28 @@ fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
         previous: row.get::<_, Option<String>>(7)?.map(|text| digest(7, text)).transpose()?,
         is_other_source: row.get(8)?,
         table: row.get(9)?,
+        columns: columns_of(row.get(10)?).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(10, rusqlite::types::Type::Text, Box::new(error))
+        })?,
     })
 }
 
 /// How the target takes the rows, as it is now.
 fn fit_of(db: &Database, spec: &TargetSpec) -> Result<TargetFit> {
     let wanted = target_columns(spec);
-    let fit = fit::fit(&catalog::table_columns(db, &spec.target)?, &wanted, &spec.key_column)?;
+    let found = catalog::table_columns(db, &spec.target)?;
+    let (found, evolves) = fit::evolved(spec, found, &wanted, |lack| evolve::statement(spec, lack))?;
+    let fit = fit::fit(&found, &wanted, &spec.key_column)?;
     let of = (&spec.target.table, db.schema_name(&spec.target.db));
     let declared = db.query_all("SELECT name, type FROM pragma_table_xinfo(?1, ?2)", of, |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
-    for column in wanted.iter().filter(|column| !fit.skipped.contains(&column.name)) {
+    let is_as_it_was = |name: &str| !evolves.iter().any(|(column, _)| column.name.eq_ignore_ascii_case(name));
+    for column in wanted.iter().filter(|column| !fit.skipped.contains(&column.name) && is_as_it_was(&column.name)) {
         let there = declared.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
         if let Some((name, declared)) = there.filter(|(_, declared)| !types::keeps(declared, column.sql_type)) {
             return Err(types::changes(&spec.target.table, name, declared, column.sql_type));
         }
     }
-    Ok(TargetFit { needs_whole: rowid::needs_whole(db, &spec.target)?, ..fit })
+    Ok(TargetFit { needs_whole: rowid::needs_whole(db, &spec.target)?, evolves, ..fit })
 }

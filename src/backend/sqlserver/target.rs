@@ -13,7 +13,8 @@ use super::sql::{Sql, literal, quote};
 use super::unique::{self, UniqueIndex};
 use super::values::Fields;
 use super::{catalog, job_databases, ledger, obstacles, resolved, standing, take_back};
-use crate::backend::fit::{fit, not_unique, target_columns};
+use crate::backend::fit::{evolved, fit, made_columns, not_unique, target_columns};
+use crate::backend::slices::{columns_json, columns_of};
 use crate::backend::standing::Standing;
 use crate::backend::target::{
     Applied, AppliedBundle, JobDatabase, LedgerEntry, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
@@ -128,7 +129,7 @@ impl Target for Replay<'_> {
         ledger::in_target(self.db, spec, |db| {
             let doing = "note applied bundles";
             db.client.transact(doing, |client| {
-                bundles.iter().try_for_each(|bundle| client.execute(doing, note_sql(spec, bundle)).map(drop))
+                bundles.iter().try_for_each(|bundle| client.execute(doing, note_sql(spec, bundle)?).map(drop))
             })
         })
     }
@@ -161,18 +162,21 @@ fn prepare(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, create
         // This session has prepared it before, for another bundle.
         return Ok(plan.fit().clone());
     }
-    let wanted = target_columns(spec);
     let missing = create && !db.client.unit(|client| catalog::has_table(client, &spec.target))?;
     if !ledger::is_there(db)? {
         state.made.ledgers.push(spec.clone());
     }
     if missing {
-        create_target(db, spec, &wanted)?;
+        create_target(db, spec, &made_columns(spec))?;
         state.made.tables.push(spec.clone());
     }
-    let found = find(db, spec)?;
+    let mut found = find(db, spec)?;
     if !missing {
         db.client.transact("create the ledger", |client| client.batch("create the ledger", ledger::SCHEMA))?;
+    }
+    if !found.fit.evolves.is_empty() {
+        evolve(db, spec, &found.fit.evolves)?;
+        found = find(db, spec)?;
     }
     keep_plan(db, state, spec, found).map(|plan| plan.fit().clone())
 }
@@ -187,7 +191,8 @@ fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
         column.computed = true;
     }
     let wanted = as_kept(db, &target_columns(spec))?;
-    let fit = fit(&found, &wanted, &spec.key_column)?;
+    let (found, evolves) = evolved(spec, found, &wanted, |lack| Some(statement(spec, lack)))?;
+    let fit = TargetFit { evolves, ..fit(&found, &wanted, &spec.key_column)? };
     obstacles.check(spec, &fit)?;
     // A row replaces the row of its key, so the key alone must be unique.
     let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
@@ -213,6 +218,29 @@ fn as_kept(db: &mut Database, columns: &[Column]) -> Result<Vec<Column>> {
         other => other,
     };
     Ok(columns.iter().map(|column| Column { sql_type: kept(column.sql_type), ..column.clone() }).collect())
+}
+
+/// What adds or widens a column.
+fn statement(spec: &TargetSpec, (column, there): &(Column, Option<SqlType>)) -> String {
+    let table = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+    let null = if column.nullable { "NULL" } else { "NOT NULL" };
+    let what = if there.is_some() { "ALTER COLUMN" } else { "ADD" };
+    format!("ALTER TABLE {table} {what} {} {} {null}", quote(&column.name), column.sql_type)
+}
+
+/// Rule 24: adds and widens the columns, in one transaction.
+fn evolve(db: &mut Database, spec: &TargetSpec, lacks: &[(Column, Option<SqlType>)]) -> Result<()> {
+    let mut statements = Vec::new();
+    for lack in lacks {
+        let (column, there) = lack;
+        let plain = declared(&mut db.client, column)?;
+        let null = if column.nullable { "NULL" } else { "NOT NULL" };
+        let table = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
+        let what = if there.is_some() { "ALTER COLUMN" } else { "ADD" };
+        statements.push(format!("ALTER TABLE {table} {what} {} {plain} {null}", quote(&column.name)));
+    }
+    let doing = "have the target follow the bundles' columns";
+    db.client.transact(doing, |client| statements.iter().try_for_each(|statement| client.batch(doing, statement)))
 }
 
 /// Table, index and ledger, in one transaction.
@@ -297,14 +325,16 @@ fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {
         gap: fields.text(5)?.map(str::to_owned),
         within: fields.text(6)?.map(Sha256::parse).transpose()?,
         previous: fields.text(7)?.map(Sha256::parse).transpose()?,
+        columns: columns_of(fields.text(10)?.map(str::to_owned))?,
         is_other_source: fields.must(8, Fields::number)? != 0,
         table: TableName::parse(fields.must(9, Fields::text)?)?,
     })
 }
 
-fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
+fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Result<Sql<'a>> {
+    let columns = columns_json(&bundle.columns)?;
     let shown = |value: Option<String>| value.unwrap_or_default();
-    Sql::new(BUNDLE_NOTE)
+    Ok(Sql::new(BUNDLE_NOTE)
         .with(spec.here())
         .with(bundle.root_sha256.to_string())
         .with(bundle.source_id)
@@ -316,6 +346,7 @@ fn note_sql<'a>(spec: &TargetSpec, bundle: &AppliedBundle) -> Sql<'a> {
         .with(shown(bundle.previous.map(|root| root.to_string())))
         .with(bundle.is_other_source)
         .with(&bundle.table)
+        .with(columns))
 }
 
 /// The type of a column in a target that is created: its own, or plain bytes where the server

@@ -1,0 +1,63 @@
+//! Rule 24: a target's columns follow those of the bundles.
+
+use super::database::Database;
+use super::errors::failed;
+use super::sql::quote;
+use super::types;
+use crate::backend::TargetSpec;
+use crate::error::{Error, Result};
+use crate::model::column::Column;
+use crate::model::sqltype::SqlType;
+
+/// What adds a column, for whoever does it by hand; SQLite widens none.
+pub(super) fn statement(spec: &TargetSpec, (column, there): &(Column, Option<SqlType>)) -> Option<String> {
+    let table = quote(&spec.target.table);
+    there.is_none().then(|| format!("ALTER TABLE {table} ADD COLUMN {}", declaration(column)))
+}
+
+fn declaration(column: &Column) -> String {
+    format!("{} {} NULL", quote(&column.name), quote(&types::declared(column.sql_type)))
+}
+
+/// Adds and widens the columns. Within a transaction.
+pub(super) fn evolve(db: &Database, spec: &TargetSpec, lacks: &[(Column, Option<SqlType>)]) -> Result<()> {
+    let table = db.quoted(&spec.target);
+    for (column, there) in lacks {
+        match there {
+            None => db.execute(&format!("ALTER TABLE {table} ADD COLUMN {}", declaration(column)), []).map(drop),
+            Some(_) => widen(db, spec, column),
+        }
+        .map_err(|error| error.table(&spec.target).column(&column.name))?;
+    }
+    Ok(())
+}
+
+/// Gives a column another declared type. No value is stored otherwise under it, so that the text of the schema is all that
+/// changes, as SQLite has it for such changes (<https://www.sqlite.org/lang_altertable.html#otheralter>).
+fn widen(db: &Database, spec: &TargetSpec, column: &Column) -> Result<()> {
+    let (schema, name) = (db.schema_of(&spec.target.db), &spec.target.table);
+    let find = format!("SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND lower(name) = lower(?1)");
+    let made: String = db.query_one(&find, [name])?;
+    let of = (name, db.schema_name(&spec.target.db), &column.name);
+    let declared: String =
+        db.query_one("SELECT type FROM pragma_table_xinfo(?1, ?2) WHERE lower(name) = lower(?3)", of)?;
+    let plain = column.name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let names =
+        [quote(&column.name), format!("[{}]", column.name)].into_iter().chain(plain.then(|| column.name.clone()));
+    let spelled: Vec<String> =
+        names.flat_map(|name| [format!("{name} {}", quote(&declared)), format!("{name} {declared}")]).collect();
+    let is_there = |text: &&String| made.matches(text.as_str()).count() == 1;
+    let Some(old) = spelled.iter().find(is_there) else {
+        return Err(Error::config("the target's column is too narrow, and its declaration is not understood")
+            .hint("replay into another database, or make the table anew with a wider column"));
+    };
+    let wide = format!("{} {}", quote(&column.name), quote(&types::declared(column.sql_type)));
+    let version: i64 = db.query_one(&format!("PRAGMA {schema}.schema_version"), [])?;
+    let update = format!("UPDATE {schema}.sqlite_master SET sql = ?1 WHERE type = 'table' AND lower(name) = lower(?2)");
+    db.execute_batch("PRAGMA writable_schema = ON").map_err(|error| failed("widen a column", error))?;
+    let widened = db.execute(&update, (made.replace(old.as_str(), &wide), name));
+    let renewed = db.execute_batch(&format!("PRAGMA {schema}.schema_version = {}", version + 1));
+    db.execute_batch("PRAGMA writable_schema = OFF").map_err(|error| failed("widen a column", error))?;
+    renewed.map_err(|error| failed("widen a column", error))?;
+    widened.map(drop)
+}
