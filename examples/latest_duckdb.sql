@@ -6,11 +6,11 @@
 WITH versions AS (
     SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunStartedAt__ticks, DeltaRunId, DeltaContentSha256,
         false AS tombstone, false AS deleted, filename
-    FROM read_parquet('*.bundle/data/t*-ReferralAttachment/part-*.parquet', filename = true)
+    FROM read_parquet('*.bundle/data/t*-ReferralAttachment/part-*.parquet', filename = true, union_by_name = true)
     UNION ALL BY NAME
     SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunStartedAt__ticks, DeltaRunId, true AS tombstone,
         DeltaReason = 'Deleted' AS deleted, filename
-    FROM read_parquet('*.bundle/data/t*-ReferralAttachment/deletes-*.parquet', filename = true)
+    FROM read_parquet('*.bundle/data/t*-ReferralAttachment/deletes-*.parquet', filename = true, union_by_name = true)
 ), latest AS (
     SELECT * FROM versions
     QUALIFY row_number() OVER (
