@@ -314,7 +314,8 @@ fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>>)> 
     let table = TableName { db: database.into(), ..world.table.source.clone() };
     let all = target.columns(&table).unwrap();
     let key = all.iter().find(|column| column.name == "stream_id").unwrap().clone();
-    let mut own: Vec<Column> = all.into_iter().filter(|column| !column.name.starts_with("Delta")).collect();
+    let mut own: Vec<Column> =
+        all.into_iter().filter(|column| !column.name.to_ascii_lowercase().starts_with("delta")).collect();
     own.sort_by(|a, b| a.name.cmp(&b.name));
     let values = |column: Column| {
         let name = column.name.clone();

@@ -56,6 +56,10 @@ enum Op {
         unit: u8,
         of: (usize, usize),
     },
+    /// The table gets a column, a wider one in its place, or loses it again.
+    Alter {
+        table: usize,
+    },
     /// Asks for a key, of one scope or of everybody.
     Ask {
         table: usize,
@@ -170,6 +174,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         21 => (table(), key(), change(KEYS)).prop_map(|(table, key, change)| Op::Change { table, key, change }),
         2 => late.prop_map(|(table, key, bytes, unit, of)| Op::Late { table, key, bytes, unit, of }),
+        1 => table().prop_map(|table| Op::Alter { table }),
         1 => (table(), key(), 0..=SCOPES).prop_map(|(table, key, of)| Op::Ask { table, key, of }),
         10 => (call(), fate()).prop_map(|(call, fate)| Op::Run(call, fate)),
         1 => any::<usize>().prop_map(Op::Resume),
@@ -240,6 +245,7 @@ impl History {
                     self.come_late(*table, *key, *bytes, *unit, [of.0, of.1]);
                 }
             }
+            Op::Alter { table } => self.tables[*table].alter(&mut self.world),
             Op::Ask { table, key: number, of } => {
                 let table = self.tables[*table].config.name.clone();
                 self.world

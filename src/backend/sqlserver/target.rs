@@ -191,7 +191,9 @@ fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
         column.computed = true;
     }
     let wanted = as_kept(db, &target_columns(spec))?;
-    let (found, evolves) = evolved(spec, found, &wanted, |lack| Some(statement(spec, lack)))?;
+    let (found, evolves) = evolved(spec, found, &wanted, |(column, there)| {
+        Some(statement(spec, (column, *there), &column.sql_type.to_string()))
+    })?;
     let fit = TargetFit { evolves, ..fit(&found, &wanted, &spec.key_column)? };
     obstacles.check(spec, &fit)?;
     // A row replaces the row of its key, so the key alone must be unique.
@@ -221,23 +223,32 @@ fn as_kept(db: &mut Database, columns: &[Column]) -> Result<Vec<Column>> {
 }
 
 /// What adds or widens a column.
-fn statement(spec: &TargetSpec, (column, there): &(Column, Option<SqlType>)) -> String {
+fn statement(spec: &TargetSpec, (column, there): (&Column, Option<SqlType>), declared: &str) -> String {
     let table = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
-    let null = if column.nullable { "NULL" } else { "NOT NULL" };
-    let what = if there.is_some() { "ALTER COLUMN" } else { "ADD" };
-    format!("ALTER TABLE {table} {what} {} {} {null}", quote(&column.name), column.sql_type)
+    let (what, null) = match (there, column.nullable) {
+        (None, true) => ("ADD", " NULL"),
+        (None, false) => ("ADD", " NOT NULL"),
+        // A column that is altered takes NULL unless something else is said.
+        (Some(_), true) => ("ALTER COLUMN", ""),
+        (Some(_), false) => ("ALTER COLUMN", " NOT NULL"),
+    };
+    format!("ALTER TABLE {table} {what} {} {declared}{null}", quote(&column.name))
 }
 
 /// Rule 24: adds and widens the columns, in one transaction.
 fn evolve(db: &mut Database, spec: &TargetSpec, lacks: &[(Column, Option<SqlType>)]) -> Result<()> {
+    let asked =
+        Sql::new("SELECT CONVERT(nvarchar(128), collation_name) FROM sys.databases WHERE database_id = DB_ID()");
+    let row = db.client.unit(|client| client.row("ask for the database's collation", asked.clone()))?;
+    let default = row.map(|row| Fields::of(&row).text(0).map(|name| name.map(str::to_owned))).transpose()?.flatten();
     let mut statements = Vec::new();
-    for lack in lacks {
-        let (column, there) = lack;
-        let plain = declared(&mut db.client, column)?;
-        let null = if column.nullable { "NULL" } else { "NOT NULL" };
-        let table = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
-        let what = if there.is_some() { "ALTER COLUMN" } else { "ADD" };
-        statements.push(format!("ALTER TABLE {table} {what} {} {plain} {null}", quote(&column.name)));
+    for (column, there) in lacks {
+        // What goes without saying is not said: there are servers that take no collation here.
+        let is_default =
+            column.collation.as_ref().zip(default.as_ref()).is_some_and(|(own, of)| own.eq_ignore_ascii_case(of));
+        let column = Column { collation: column.collation.clone().filter(|_| !is_default), ..column.clone() };
+        let declared = declared(&mut db.client, &column)?;
+        statements.push(statement(spec, (&column, *there), &declared));
     }
     let doing = "have the target follow the bundles' columns";
     db.client.transact(doing, |client| statements.iter().try_for_each(|statement| client.batch(doing, statement)))

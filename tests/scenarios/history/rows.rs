@@ -110,6 +110,8 @@ pub(super) struct Rows {
     pub(super) excluded: BTreeSet<u32>,
     /// When an exclusion was taken back, in true time.
     pub(super) included: BTreeMap<u32, i64>,
+    /// The type of its extra column, where it has one.
+    extra: Option<&'static str>,
 }
 
 impl Rows {
@@ -130,7 +132,25 @@ impl Rows {
             unseen: BTreeSet::new(),
             excluded: BTreeSet::new(),
             included: BTreeMap::new(),
+            extra: None,
         }
+    }
+
+    /// Rule 24: a column comes, becomes a wider one, and goes.
+    pub(super) fn alter(&mut self, world: &mut World) {
+        let next = match self.extra {
+            None => Some("int"),
+            Some("int") => Some("bigint"),
+            Some(_) => None,
+        };
+        let gone = self.extra.map(|_| "DROP COLUMN extra".to_owned());
+        let come = next.map(|of_type| format!("ADD extra {of_type} NULL"));
+        for change in gone.into_iter().chain(come) {
+            let table = &self.config.source;
+            let (embedded, server) = (format!("Src.{}", table.table), format!("Src.dbo.{}", table.table));
+            world.script(&format!("ALTER TABLE {embedded} {change}"), &format!("ALTER TABLE {server} {change}"));
+        }
+        self.extra = next;
     }
 
     pub(super) fn change(&mut self, world: &mut World, at: Moment, key: u32, change: &Change) {
