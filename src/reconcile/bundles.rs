@@ -7,7 +7,7 @@ use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::links::{tables_in_order, tell_links};
 use crate::model::cell::Cell;
-use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
+use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -22,6 +22,8 @@ pub(super) struct Chain<'a> {
     pub(super) source_id: Guid,
     pub(super) table: &'a TableName,
     pub(super) scope: Scope,
+    /// The columns that are hashed.
+    pub(super) hashed: &'a [Column],
 }
 
 impl Chain<'_> {
@@ -61,7 +63,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-        let taken = take(bundle, table, gathered.index.as_mut(), monitor);
+        let taken = take((bundle, table), chain, gathered.index.as_mut(), monitor);
         monitor.event(Event::WorkFinished);
         taken.map_err(|error| error.file(bundle.path()))?;
         gathered.bundles += 1;
@@ -69,8 +71,20 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
     Ok(gathered)
 }
 
-fn take(bundle: &Bundle, table: &TableInfo, index: &mut dyn LatestIndex, monitor: &dyn Monitor) -> Result<()> {
-    let hash_fields = ColumnPlan::rows(&table.model_columns()?, &table.key_column)?.hash_fields();
+fn take(
+    (bundle, table): (&Bundle, &TableInfo),
+    chain: &Chain<'_>,
+    index: &mut dyn LatestIndex,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let own = table.model_columns()?;
+    let plan = ColumnPlan::rows(&own, &table.key_column)?;
+    // What the source has no more cannot be compared.
+    let is_there = |name: &str| chain.hashed.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let hashed = own.iter().enumerate().filter(|(_, column)| is_there(&column.name));
+    let (names, hash_fields): (Vec<&str>, Vec<String>) = hashed
+        .filter_map(|(nth, column)| Some((column.name.as_str(), plan.companion_names(nth)[2]?.to_owned())))
+        .unzip();
     let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY];
     columns.extend(table.path_column.as_deref());
     let rows = Wanted { columns: &columns, hash_fields: &hash_fields, ..Wanted::default() };
@@ -82,7 +96,7 @@ fn take(bundle: &Bundle, table: &TableInfo, index: &mut dyn LatestIndex, monitor
         };
         each_key((bundle, table, file), wanted, monitor, |some| {
             for nth in 0..some.keys.len() {
-                index.upsert(some.keys[nth], &latest(some, nth, table)?)?;
+                index.upsert(some.keys[nth], &latest(some, nth, (table, &names))?)?;
             }
             Ok(())
         })?;
@@ -90,7 +104,7 @@ fn take(bundle: &Bundle, table: &TableInfo, index: &mut dyn LatestIndex, monitor
     Ok(())
 }
 
-fn latest(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<LatestVersion> {
+fn latest(some: &PartKeys<'_>, nth: usize, (table, names): (&TableInfo, &[&str])) -> Result<LatestVersion> {
     let guid = |name| match some.cell(nth, name)? {
         Cell::Guid(guid) => Ok(Some(guid)),
         _ => Ok::<_, Error>(None),
@@ -107,18 +121,16 @@ fn latest(some: &PartKeys<'_>, nth: usize, table: &TableInfo) -> Result<LatestVe
         unit: guid(DELTA_BUSINESS_UNIT)?,
         path,
         parent_key: guid(DELTA_PARENT_KEY)?,
-        content: content_of(&some.hashes(nth)),
+        content: content_of(names.iter().copied().zip(some.hashes(nth))),
     })
 }
 
-/// One hash of several, in their order; nothing where there is no column to hash.
-pub(super) fn content_of(hashes: &[Option<Sha256>]) -> Option<Sha256> {
-    let bytes: Vec<u8> = hashes
-        .iter()
-        .flat_map(|hash| match hash {
-            Some(hash) => [&[1], hash.as_bytes().as_slice()].concat(),
-            None => vec![0],
-        })
-        .collect();
+/// One hash of those of several columns, whatever their order (rule 24); NULL says as much as a column that is not there.
+/// Nothing where no column has a value.
+pub(super) fn content_of<'c>(hashes: impl Iterator<Item = (&'c str, Option<Sha256>)>) -> Option<Sha256> {
+    let mut named: Vec<_> = hashes.filter_map(|(name, hash)| Some((name.to_lowercase(), hash?))).collect();
+    named.sort();
+    let bytes: Vec<u8> =
+        named.iter().flat_map(|(name, hash)| [name.as_bytes(), &[0], hash.as_bytes().as_slice()].concat()).collect();
     (!bytes.is_empty()).then(|| Sha256::of(&bytes))
 }

@@ -63,7 +63,7 @@ pub(super) struct Reconciler<'a> {
     pub(super) index: Box<dyn LatestIndex>,
     /// In the table's clock.
     now: Timestamp,
-    /// The columns whose content bundles hash, in their order.
+    /// The columns whose content is compared.
     hashed: Vec<Column>,
     pub(super) report: TableReport,
     /// Keys of the page whose metadata stands, and whose row is gone.
@@ -83,7 +83,10 @@ impl<'a> Reconciler<'a> {
     ) -> Result<Self> {
         let scope = Scope::from(options.unit);
         let mut report = TableReport::new(&table.name, backend.reached(&table.name, scope)?);
-        let gathered = gather(bundles, &Chain { source_id, table: &table.name, scope }, monitor)?;
+        let mut hashed = backend.source_columns(table)?;
+        hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name));
+        let chain = Chain { source_id, table: &table.name, scope, hashed: &hashed };
+        let gathered = gather(bundles, &chain, monitor)?;
         (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);
         report.not_told = match options.unit {
             Some(unit) if !backend.has_unit(unit)? => Some(NotTold::UnitIsGone(unit)),
@@ -92,8 +95,6 @@ impl<'a> Reconciler<'a> {
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
         report.whole = backend.whole_table(table, now)?;
-        let mut hashed = backend.source_columns(table)?;
-        hashed.retain(|column| column.sql_type.is_large_binary());
         let (index, lost, held) = (gathered.index, Vec::new(), Vec::new());
         Ok(Self { table, backend, options, monitor, scope, index, now, hashed, report, lost, held })
     }
@@ -217,7 +218,8 @@ impl<'a> Reconciler<'a> {
             false => self.backend.source_content(self.table, &self.hashed, &keys)?,
         };
         for ((row, latest), hashes) in same.iter().zip(found) {
-            let is_same = hashes.is_none_or(|hashes| content_of(&hashes) == latest.content);
+            let named = |hashes: Vec<_>| content_of(self.hashed.iter().map(|column| column.name.as_str()).zip(hashes));
+            let is_same = hashes.is_none_or(|hashes| named(hashes) == latest.content);
             let is_back = latest.version.modified_on > row.modified_on;
             match (is_same, is_back) {
                 (true, false) => self.report.equal += 1,

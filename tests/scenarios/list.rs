@@ -245,6 +245,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     }
     reconcile {
         what_runs_took_is_reconciled,
+        rule_24_contents_are_compared_across_a_change_of_columns,
         each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can,
         a_business_unit_is_reconciled_with_its_own_runs,
         rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has,

@@ -55,6 +55,35 @@ pub fn what_runs_took_is_reconciled(on: &Instance) {
     assert_eq!(report.reached, Some(minute(2000 - crate::scenarios::world::BUFFER)));
 }
 
+pub fn rule_24_contents_are_compared_across_a_change_of_columns(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"one", 10, A);
+    world.put(2, None, b"two", 20, A);
+    world.run(1000);
+    let alter = |world: &mut World, sqlite: &str, tsql: &str| {
+        world.script(&format!("ALTER TABLE Src.Docs {sqlite}"), &format!("ALTER TABLE Src.dbo.Docs {tsql}"));
+    };
+    alter(&mut world, "ADD a_second \"varbinary(max)\" NULL", "ADD a_second varbinary(max) NULL");
+    world.put(2, None, b"two again", 1500, A);
+    world.restart();
+    world.run(2000);
+    let all = ReconcileOptions { content: true, ..ReconcileOptions::default() };
+    let report = reconciled(&mut world, &all);
+    assert!(report.is_good() && report.equal == 2, "{report:?}");
+    // A value where an earlier bundle had no column is one that receivers lack.
+    let of_one = "UPDATE Src.Docs SET a_second = x'01' WHERE stream_id = x'00000000000000000000000000000001'";
+    let of_one_tsql =
+        "UPDATE Src.dbo.Docs SET a_second = 0x01 WHERE stream_id = '00000000-0000-0000-0000-000000000001'";
+    world.script(of_one, of_one_tsql);
+    let report = reconciled(&mut world, &all);
+    assert_eq!((report.equal, report.counts.get(&FindingKind::OtherContent).copied()), (1, Some(1)), "{report:?}");
+    alter(&mut world, "DROP COLUMN a_second", "DROP COLUMN a_second");
+    world.restart();
+    world.at(2100);
+    let report = reconciled(&mut world, &all);
+    assert!(report.is_good() && report.equal == 2, "what is gone cannot be compared: {report:?}");
+}
+
 /// After two runs: each number is one way in which the bundles are wrong.
 fn spoiled(on: &Instance) -> World {
     let mut world = World::new(on);
