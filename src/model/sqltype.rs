@@ -178,7 +178,7 @@ fn float(arguments: Option<&str>) -> Option<SqlType> {
 
 fn unsupported(declaration: &str) -> Error {
     Error::config(format!("the type {declaration:?} cannot be carried by a bundle"))
-        .hint("leave the column out of the slice table, or have it cast in the script template of this table")
+        .hint("leave the column out with ExcludedColumns (`table set`), or give it another type")
 }
 
 impl fmt::Display for SqlType {

@@ -187,6 +187,13 @@ pub fn a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_r
     let error = report.tables[0].error.as_ref().unwrap();
     assert!(error.to_string().contains("cannot be carried"), "{error}");
     assert_eq!(error.place().column.as_deref(), Some("odd"));
+    assert!(error.what_to_do().unwrap().contains("ExcludedColumns"), "{error:?}");
+    world.table.excluded_columns = vec!["odd".into()];
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
+    assert_eq!(world.numbers(), [1]);
 }
 
 pub fn a_plan_tells_the_window_and_the_keys_and_changes_nothing(on: &Instance) {

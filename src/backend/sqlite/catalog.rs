@@ -7,6 +7,7 @@ use super::types;
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::name::TableName;
+use crate::model::table::TableConfig;
 
 /// The quoted name of a table, checked against the catalog.
 pub(super) fn resolve(db: &Database, table: &TableName) -> Result<String> {
@@ -33,6 +34,15 @@ pub(super) fn resolve(db: &Database, table: &TableName) -> Result<String> {
 
 /// The columns of a table that [`resolve`] knows.
 pub(super) fn table_columns(db: &Database, table: &TableName) -> Result<Vec<Column>> {
+    columns_of(db, table, |_| true)
+}
+
+/// Those of the source's columns that are carried; of what is left out no type is asked.
+pub(super) fn source_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
+    columns_of(db, &table.source, |name| table.carries(name))
+}
+
+fn columns_of(db: &Database, table: &TableName, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Column>> {
     resolve(db, table)?;
     let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
     let mut statement = db.cached(sql).map_err(|error| failed("read the catalog", error))?;
@@ -50,6 +60,9 @@ pub(super) fn table_columns(db: &Database, table: &TableName) -> Result<Vec<Colu
     let mut columns = Vec::new();
     for row in rows {
         let (name, declared, not_null, key, hidden) = row.map_err(|error| failed("read the catalog", error))?;
+        if !is_wanted(&name) {
+            continue;
+        }
         let sql_type = types::parse_declared(&declared).map_err(|error| error.table(table).column(&name))?;
         let nullable = !not_null && key == 0;
         columns.push(Column { name, sql_type, nullable, computed: hidden >= 2, collation: None });

@@ -83,7 +83,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
 /// Checks the configuration against the catalog. Returns those of the source's columns that are carried.
 pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
     table.check()?;
-    let source = catalog::table_columns(db, &table.source).map_err(|error| error.table(&table.name))?;
+    let source = catalog::source_columns(db, table).map_err(|error| error.table(&table.name))?;
     let metadata = catalog::table_columns(db, &table.metadata).map_err(|error| error.table(&table.name))?;
     let at = |error: Error, name: &str| error.table(&table.name).column(name);
     let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| at(error, &table.key_column))?;
@@ -122,7 +122,7 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
         return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
     }
     filter::filter_condition(db, table)?;
-    Ok(table.carried(&source))
+    Ok(source)
 }
 
 /// The columns of the slice that come from the source as it is now, checked against both tables.

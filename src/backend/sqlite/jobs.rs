@@ -90,7 +90,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        catalog::table_columns(self.db, &table.source)
+        catalog::source_columns(self.db, table)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {

@@ -38,7 +38,8 @@ pub(super) fn row_id(db: &Database, table: &TableName, (column, key): (&str, Gui
 
 /// Whether SQLite can open a table's values one by one: it does not where columns are computed.
 pub(super) fn opens_blobs(db: &Database, table: &TableName) -> Result<bool> {
-    Ok(rowid_of(db, table)?.is_some() && !catalog::table_columns(db, table)?.iter().any(|column| column.computed))
+    let computed = "SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1, ?2) WHERE hidden >= 2)";
+    Ok(rowid_of(db, table)?.is_some() && !db.query_one::<bool>(computed, (&table.table, db.schema_name(&table.db)))?)
 }
 
 /// What keeps a large value of a table from being written in pieces: whatever looks at a row would see the zeros

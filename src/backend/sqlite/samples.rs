@@ -110,7 +110,7 @@ fn of_all(db: &Database, prepared: &Prepared) -> Parameters {
 
 /// Folders have no metadata in many systems; a row with a value in one of its blob columns should.
 fn without_metadata(db: &Database, table: &TableConfig) -> Result<String> {
-    let columns = catalog::table_columns(db, &table.source)?;
+    let columns = catalog::source_columns(db, table)?;
     let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
     let any: Vec<String> = blobs.map(|column| format!("s.{} IS NOT NULL", quote(&column.name))).collect();
     let blobs = if any.is_empty() { "1".to_owned() } else { any.join(" OR ") };

@@ -138,6 +138,11 @@ fn column_source(db: &str) -> String {
 /// # Errors
 /// Config: no such table; or a type that cannot be carried, with the column.
 pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Column>> {
+    columns_but(client, table, &[])
+}
+
+/// The same without some, of which no type is asked.
+pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[String]) -> Result<Vec<Column>> {
     let db = quote(&table.db);
     if !has_database(client, &table.db)? {
         return Err(missing(table));
@@ -152,7 +157,15 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
     if rows.is_empty() {
         return Err(missing(table));
     }
-    rows.iter().map(|row| column(&Fields::of(row))).collect::<Result<_>>().map_err(|error| error.table(table))
+    let mut columns = Vec::new();
+    for row in &rows {
+        let fields = Fields::of(row);
+        let name = fields.must(0, Fields::text)?;
+        if !without.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+            columns.push(column(&fields).map_err(|error| error.table(table))?);
+        }
+    }
+    Ok(columns)
 }
 
 fn column(fields: &Fields<'_>) -> Result<Column> {

@@ -122,7 +122,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        self.state.known.columns_of_run(&mut self.db.client, &table.source)
+        self.state.known.columns_of_run(&mut self.db.client, &table.source, &table.excluded_columns)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {

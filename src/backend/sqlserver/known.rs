@@ -27,15 +27,20 @@ impl KnownTables {
     }
 
     /// The columns of a configured source or slice table. From the second in a database on, all are asked for at
-    /// once, and are then as they were at that time, until the next run begins.
+    /// once, and are then as they were at that time, until the next run begins. Of those that are left out no type is asked.
     ///
     /// # Errors
     /// As those of [`catalog::columns`].
-    pub(super) fn columns_of_run(&mut self, client: &mut Client, table: &TableName) -> Result<Vec<Column>> {
+    pub(super) fn columns_of_run(
+        &mut self,
+        client: &mut Client,
+        table: &TableName,
+        without: &[String],
+    ) -> Result<Vec<Column>> {
         match self.catalogs.get(&table.db) {
             None => {
                 self.catalogs.insert(table.db.clone(), None);
-                return catalog::columns(client, table);
+                return catalog::columns_but(client, table, without);
             }
             // What cannot be read at once is told of the table that it is about.
             Some(None) => {
@@ -51,7 +56,7 @@ impl KnownTables {
         let mut spelled = known.into_iter().flat_map(|known| known.keys().filter(is_it));
         match (spelled.next(), spelled.next()) {
             (Some(place), None) => Ok(known.and_then(|known| known.get(place)).cloned().unwrap_or_default()),
-            _ => catalog::columns(client, table),
+            _ => catalog::columns_but(client, table, without),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Slices for Engine<'_> {
         if let Some(known) = self.state.known.columns.get(&table.target) {
             return Ok(known.clone());
         }
-        let mut columns = self.state.known.columns_of_run(&mut self.db.client, &table.target)?;
+        let mut columns = self.state.known.columns_of_run(&mut self.db.client, &table.target, &[])?;
         let spelled = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
         for name in spelled.into_iter().flatten() {
             if let Some(column) = columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name)) {
