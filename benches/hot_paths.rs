@@ -8,7 +8,9 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
 use arrow::array::RecordBatch;
-use blobdelta::bundle::{Bundle, FileInfo, FileRole, Form, Manifest, PartOptions, PartRead, PartWriter, Staged};
+use blobdelta::bundle::{
+    Bundle, FileInfo, FileRole, Manifest, PartOptions, PartRead, PartWriter, PublishForm, StagedBundle,
+};
 use blobdelta::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::{Cell, RowSource as _};
@@ -32,7 +34,7 @@ const BATCHES: usize = 8;
 const PART_BYTES: usize = BATCHES * BATCH_BYTES;
 /// Many times what a core has of caches, and hashed once.
 const COLD_BYTES: usize = 512 << 20;
-const COLD_PIECE_BYTES: usize = 1 << 20;
+const COLD_CHUNK_BYTES: usize = 1 << 20;
 const SMALL_ROWS: u32 = 8192;
 /// Ten types; a row has each twice.
 const SMALL_TYPES: &str =
@@ -54,11 +56,11 @@ fn sha256_of_hot_memory(bencher: Bencher) {
     bencher.counter(BytesCount::new(BLOB_BYTES)).bench(|| Sha256::of(black_box(&bytes)));
 }
 
-#[divan::bench(sample_count = (COLD_BYTES / COLD_PIECE_BYTES) as u32, sample_size = 1)]
+#[divan::bench(sample_count = (COLD_BYTES / COLD_CHUNK_BYTES) as u32, sample_size = 1)]
 fn sha256_of_cold_memory(bencher: Bencher) {
     let bytes = vec![1; COLD_BYTES];
-    let mut pieces = bytes.chunks_exact(COLD_PIECE_BYTES).cycle();
-    bencher.counter(BytesCount::new(COLD_PIECE_BYTES)).bench_local(|| pieces.next().map(Sha256::of));
+    let mut chunks = bytes.chunks_exact(COLD_CHUNK_BYTES).cycle();
+    bencher.counter(BytesCount::new(COLD_CHUNK_BYTES)).bench_local(|| chunks.next().map(Sha256::of));
 }
 
 #[divan::bench(sample_size = 1)]
@@ -240,9 +242,9 @@ fn small_batch(builder: &mut BatchBuilder) -> RecordBatch {
 }
 
 /// A bundle in the making, with its first part open.
-fn staged(folder: &Path) -> (Staged, PartWriter) {
+fn staged(folder: &Path) -> (StagedBundle, PartWriter) {
     let manifest = Manifest::from_bytes(MANIFEST).unwrap();
-    let mut staged = Staged::create(&Local, folder, manifest.bundle_name()).unwrap();
+    let mut staged = StagedBundle::create(&Local, folder, manifest.bundle_name()).unwrap();
     let stage = staged.add_table(&manifest.tables[0].name, "-- nothing reads it here\n").unwrap();
     let parts = stage.parts(FileRole::Rows, blob_plan().schema(), &PartOptions::default()).unwrap();
     (staged, parts)
@@ -259,7 +261,7 @@ fn published(folder: &Path, content: Content) -> Bundle {
     let table = &mut manifest.tables[0];
     table.files = write(parts, &content.batches());
     table.counts = TableCounts { roots: (BATCHES * BATCH_BLOBS) as u64, ..TableCounts::default() };
-    let published = staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap();
+    let published = staged.finish(&manifest).unwrap().publish(&PublishForm::Folder, &Silent).unwrap();
     Bundle::open(published.path()).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! The one error type of the crate.
 //!
-//! An error says *what* failed, *where* (the identities in [`Place`]), *why* (the reason or the
+//! An error says *what* failed, *where* (the identities in [`ErrorPlace`]), *why* (the reason or the
 //! source) and *what to do* (the hint). Code branches on [`Kind`] and never on text.
 
 use std::fmt;
@@ -38,7 +38,7 @@ pub enum Kind {
 
 /// Where something failed. Only what is known is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct ErrorPlace {
     /// The run.
     pub run: Option<String>,
     /// The configured table.
@@ -74,7 +74,7 @@ pub struct Error {
 struct Inner {
     kind: Kind,
     what: String,
-    place: Place,
+    place: ErrorPlace,
     hint: Option<String>,
     server_number: Option<u32>,
     unfinished: Option<Unfinished>,
@@ -90,7 +90,7 @@ impl Error {
         let inner = Inner {
             kind,
             what: what.into(),
-            place: Place::default(),
+            place: ErrorPlace::default(),
             hint: None,
             server_number: None,
             unfinished: None,
@@ -214,7 +214,7 @@ impl Error {
     }
 
     /// Where it failed.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ErrorPlace {
         &self.inner.place
     }
 
@@ -265,7 +265,7 @@ fn io_hint(source: &std::io::Error) -> Option<String> {
     Some(text.to_owned())
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ErrorPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = self.step.map(|step| step.to_string());
         let named = [
@@ -291,7 +291,7 @@ impl fmt::Display for Place {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.what)?;
-        if self.inner.place != Place::default() {
+        if self.inner.place != ErrorPlace::default() {
             write!(f, " ({})", self.inner.place)?;
         }
         if let Some(source) = &self.inner.source {

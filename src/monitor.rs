@@ -112,7 +112,7 @@ pub trait Monitor: Send + Sync {
     }
 }
 
-/// For a part of work whose amount was not announced: what it does is not counted, everything else is told.
+/// For a part of work whose amount was not announced: what it does is not counted, everything else is reported.
 pub struct Uncounted<'a>(pub &'a dyn Monitor);
 
 impl Monitor for Uncounted<'_> {

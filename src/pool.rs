@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// See the module's text. A clone is the same pool.
 #[derive(Clone, Debug)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool(Arc<FreeBuffers>);
 
 #[derive(Debug)]
-struct Shared {
+struct FreeBuffers {
     free: Mutex<Vec<Vec<u8>>>,
     most_bytes: usize,
     most_buffers: usize,
@@ -25,7 +25,7 @@ struct Shared {
 impl Pool {
     /// One that keeps up to so many bytes, in so many buffers, that nobody uses.
     pub fn new(most_bytes: usize, most_buffers: usize) -> Self {
-        Self(Arc::new(Shared { free: Mutex::default(), most_bytes, most_buffers }))
+        Self(Arc::new(FreeBuffers { free: Mutex::default(), most_bytes, most_buffers }))
     }
 
     /// An empty buffer with room for so many bytes: the smallest free one that has, or a new one.
@@ -51,7 +51,7 @@ impl Pool {
 #[derive(Debug)]
 pub struct PoolBuffer {
     bytes: Vec<u8>,
-    pool: Arc<Shared>,
+    pool: Arc<FreeBuffers>,
 }
 
 impl PoolBuffer {

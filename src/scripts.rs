@@ -243,7 +243,7 @@ pub mod sqlite {
     /// The greatest stamp of the source.
     pub const NEWEST: &str = include_str!("../sql/sqlite/engine/newest.sql");
     /// Rule 6: what no window can catch, counted.
-    pub const TOLD: &str = include_str!("../sql/sqlite/engine/told.sql");
+    pub const REPORTED: &str = include_str!("../sql/sqlite/engine/reported.sql");
     /// Rule 12: units in scope that no run over all units has seen.
     pub const NEW_UNITS: &str = include_str!("../sql/sqlite/engine/new_units.sql");
     /// Rule 17: what everybody asked for is asked for by each scope.
@@ -278,7 +278,7 @@ pub mod sqlite {
     pub const ABSENT_NOTED: &str = include_str!("../sql/sqlite/engine/absent_noted.sql");
     /// Rule 7: those of earlier slices whose parents are in this one.
     pub const ABSENT_CAME: &str = include_str!("../sql/sqlite/engine/absent_came.sql");
-    /// Rule 7: deletions that were told, and that an ancestor comes after.
+    /// Rule 7: deletions that were reported, and that an ancestor comes after.
     pub const PASSED_DELETIONS: &str = include_str!("../sql/sqlite/engine/passed_deletions.sql");
     /// Rule 17: ancestors of the slice that receivers have whole.
     pub const WERE_WHOLE: &str = include_str!("../sql/sqlite/engine/were_whole.sql");
@@ -289,7 +289,7 @@ pub mod sqlite {
     /// Rule 15: deletions that are due into the slice.
     pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
     /// Rule 15: what the slice says of deletions, noted.
-    pub const TOLD_DELETIONS: &str = include_str!("../sql/sqlite/engine/told_deletions.sql");
+    pub const REPORTED_DELETIONS: &str = include_str!("../sql/sqlite/engine/reported_deletions.sql");
     /// What the slice holds, counted.
     pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
     /// Runs that nothing needs any more.
@@ -299,7 +299,7 @@ pub mod sqlite {
     /// Whom a table's logged deletions have to have been told.
     pub const PRUNE_SCOPES: &str = include_str!("../sql/sqlite/engine/prune_scopes.sql");
     /// Which of them were, a condition.
-    pub const PRUNE_TOLD: &str = include_str!("../sql/sqlite/engine/prune_told.sql");
+    pub const PRUNE_REPORTED: &str = include_str!("../sql/sqlite/engine/prune_reported.sql");
     /// Rule 7: parents that the slice lacks.
     pub const ABSENT_PARENTS: &str = include_str!("../sql/sqlite/engine/absent_parents.sql");
 }

@@ -1,5 +1,5 @@
 -- Every version of every key of one table, out of the bundles that are compacted: where it stands
--- (input, tombstones or rows, deletions or what left its scope, the how-manieth row), its rank by rule 14, and its place in the tree.
+-- (input, tombstones or rows, deletions or what left its scope, the how-manieth row), its version by rule 14, and its place in the tree.
 CREATE TABLE version (
     input     INTEGER NOT NULL,
     tombstone INTEGER NOT NULL,

@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayBundle (
     PRIMARY KEY (TableName, RootSha256)
 ) WITHOUT ROWID;
 
--- Rule 14: the rank of each row of a table that has no columns for it.
+-- Rule 14: the version of each row of a table that has no columns for it.
 CREATE TABLE IF NOT EXISTS {Schema}.BlobDeltaReplayRow (
     TableName    "nvarchar(400) TEXT" COLLATE NOCASE NOT NULL,
     stream_id    uniqueidentifier BLOB NOT NULL CHECK (length(stream_id) = 16),

@@ -1,6 +1,6 @@
 -- Removes the row @P2 of the table @P1, which the row @P3 cannot stand beside because of the index
 -- @P4, wherever it is: in the target, among the rows that come, or in both. It is buried at its
--- rank, so that an older version of it that comes late does not rise again.
+-- version, so that an older version of it that comes late does not rise again.
 INSERT INTO dbo.BlobDeltaReplayDisplaced
     (TableName, stream_id, ModifiedOn, RunStartedAt, RunId, ByStreamId, IndexName, RootSha256, DisplacedAt)
 SELECT @P1, v.k, v.vm, v.vs, v.vr, @P3, @P4, CONVERT(char(64), @P5), SYSUTCDATETIME()

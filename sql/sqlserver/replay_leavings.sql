@@ -1,6 +1,6 @@
 -- Rule 17: keys in #BlobDeltaStage left the scope @P2. Keeps the tombstones that are later than those kept before,
 -- and removes the rows that they beat and the chain of this scope wrote, unless another chain has them too: such a row
--- stays with that chain's rank, and without its large values where that chain has it without them. Says how many rows were removed. @P1 is the target, as [schema].[table].
+-- stays with that chain's version, and without its large values where that chain has it without them. Says how many rows were removed. @P1 is the target, as [schema].[table].
 DECLARE @removed bigint;
 DELETE d
 FROM dbo.BlobDeltaTombstone AS d

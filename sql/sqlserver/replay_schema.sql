@@ -78,7 +78,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaReplayBundle', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaReplayBundle PRIMARY KEY (TableName, RootSha256)
     );
 
--- Rule 14: the rank of each row of a table that has no columns for it.
+-- Rule 14: the version of each row of a table that has no columns for it.
 IF OBJECT_ID(N'dbo.BlobDeltaReplayRow', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaReplayRow (
         TableName    nvarchar(400) NOT NULL,

@@ -22,7 +22,7 @@ pub trait Extract {
     ///
     /// # Errors
     /// Config or Usage.
-    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run>;
+    fn start_run(&mut self, request: &RunRequest, recorded: Option<&Destination>) -> Result<Run>;
 
     /// Takes up a run that did not complete, as its next [attempt](Run::attempt): whoever was at it before, here or on
     /// another machine, writes nothing more. This session takes the leases that the run still holds at once.

@@ -69,8 +69,8 @@ pub struct Remains {
     pub deleted_on: Option<Timestamp>,
     /// The latest that is logged of its leaving the scope, and that the next run of the scope tells.
     pub left_on: Option<Timestamp>,
-    /// The latest of its leaving the scope that was told.
-    pub told_on: Option<Timestamp>,
+    /// The latest of its leaving the scope that was reported.
+    pub reported_on: Option<Timestamp>,
 }
 
 /// What is counted over a whole table, and no run or scan of keys finds.

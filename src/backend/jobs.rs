@@ -71,7 +71,7 @@ pub struct UnitWatermarkRecord {
 
 /// How a key is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct KeyRequest<'a> {
     /// The scope whose runs are to take it; each that has a watermark where there is none.
     pub scope: Option<Scope>,
     /// Why, for those who find it later.
@@ -81,7 +81,7 @@ pub struct Asked<'a> {
     pub without_metadata: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> KeyRequest<'a> {
     /// Of one scope or of every one, as its metadata has it.
     #[must_use]
     pub fn of(scope: Option<Scope>, reason: &'a str) -> Self {
@@ -225,7 +225,7 @@ pub trait Jobs {
     /// The job database is a copy: it gets a SourceId of its own, knows this server alone, and forgets runs,
     /// watermarks, leases, bundles and what was still to be shipped to destinations; its slices are marked as empty. So its
     /// chains begin anew, each with a full load. Configuration, scripts, exclusions, keys that were
-    /// asked for and logged deletions stay. In one transaction; a slice that is not there is told.
+    /// asked for and logged deletions stay. In one transaction; a slice that is not there is reported.
     ///
     /// # Errors
     /// Config, if nothing was deployed; Database.
@@ -287,7 +287,7 @@ pub trait Jobs {
     ///
     /// # Errors
     /// Database.
-    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()>;
+    fn record_destination(&mut self, run_id: Guid, recorded: &Destination) -> Result<()>;
 
     /// The latest runs, newest first.
     ///
@@ -385,7 +385,7 @@ pub trait Jobs {
     ///
     /// # Errors
     /// Database.
-    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()>;
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &KeyRequest<'_>) -> Result<()>;
 
     /// Rule 6: never takes this key again, until it is removed from `BlobDeltaExcludedKey`.
     ///

@@ -4,18 +4,19 @@
 //! done whole or not at all, and a caller may repeat it after an error (the methods of
 //! [`Extract`] and [`Slices`] that write are fenced, see [`Fence`](crate::model::run::Fence)).
 
+mod compatibility;
 mod connect;
+mod existing;
 mod extract;
 mod filter;
-mod fit;
 mod inventory;
 mod jobs;
 mod keys;
 mod latest;
 mod obstacles;
 mod places;
+mod planned_versions;
 mod prune;
-mod ranks;
 mod resolved;
 mod sandbox;
 mod seen;
@@ -24,34 +25,33 @@ mod session;
 mod slices;
 pub mod sqlite;
 pub mod sqlserver;
-mod standing;
 mod suspect;
 mod target;
 mod upkeep;
 mod versions;
 
 pub use connect::{Connection, OpenOptions};
+pub use existing::{ChainVersion, ExistingVersions};
 pub use extract::{Extract, LeaseKeeper};
 pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
-    UnitWatermarkRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
+    StepRecord, UnitWatermarkRecord, WatermarkRecord,
 };
 pub use keys::{KeyRecord, KeyState, Keys, UnknownName};
 pub use latest::{LatestIndex, LatestVersion, open_latest_index};
 pub use places::{PlaceRecord, Places};
-pub use prune::{Pruned, Retention};
-pub use ranks::{Ranks, open_ranks};
+pub use planned_versions::{PlannedVersions, open_planned_versions};
+pub use prune::{PrunedTable, Retention};
 pub use resolved::check_target;
 pub use sandbox::Sandbox;
 pub use seen::{SeenKeys, open_seen_keys};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
-pub use standing::{ChainVersion, Standing};
 pub use target::{
-    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, JobDatabase, LedgerEntry, StandingContent,
-    Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, ExistingContent, JobDatabase, LedgerEntry,
+    Target, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};

@@ -3,8 +3,8 @@
 //! What a trigger or a foreign key does to a row is known once the row comes, so one that may refuse rows is refused
 //! as it is: half a replay helps nobody.
 
-use super::fit::is_run_column;
-use super::target::{TargetFit, TargetSpec};
+use super::compatibility::is_run_column;
+use super::target::{TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 
 /// What the catalog says of a table, as far as it can keep rows out.
@@ -30,12 +30,12 @@ pub(super) struct ForeignKey {
     pub(super) other: String,
     /// Its column in the target.
     pub(super) column: String,
-    pub(super) end: End,
+    pub(super) end: ForeignKeyEnd,
 }
 
 /// Which end of a foreign key the target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ForeignKeyEnd {
     /// Its rows name rows of the other table.
     Child,
     /// Rows of the other table name its rows.
@@ -61,12 +61,12 @@ impl Obstacles {
 
     /// # Errors
     /// Config, with the column, foreign key or trigger that would keep rows out.
-    pub(super) fn check(&self, spec: &TargetSpec, fit: &TargetFit) -> Result<()> {
+    pub(super) fn check(&self, spec: &TargetSpec, compatibility: &TargetCompatibility) -> Result<()> {
         let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
-        let is_skipped = |name: &str| fit.skipped.iter().any(|skipped| same(skipped, name));
+        let is_skipped = |name: &str| compatibility.skipped.iter().any(|skipped| same(skipped, name));
         let comes = |name: &str| spec.columns.iter().any(|column| same(&column.name, name));
         let is_written = |name: &str| match is_run_column(name) {
-            true => fit.has_marks,
+            true => compatibility.has_version_columns,
             false => comes(name) && !is_skipped(name),
         };
         if let Some(column) = self.identities.iter().find(|column| comes(column)) {
@@ -85,17 +85,17 @@ impl Obstacles {
         }
         let is_key = |name: &str| same(name, &spec.key_column);
         let keeps = |key: &&ForeignKey| match key.end {
-            End::Child => is_written(&key.column),
-            End::Parent { keeps_rows, keeps_values } => {
+            ForeignKeyEnd::Child => is_written(&key.column),
+            ForeignKeyEnd::Parent { keeps_rows, keeps_values } => {
                 (keeps_rows && spec.removes) || (keeps_values && is_written(&key.column) && !is_key(&key.column))
             }
         };
         if let Some(ForeignKey { name, other, column, end }) = self.foreign_keys.iter().find(keeps) {
             let what = match end {
-                End::Child => format!(
+                ForeignKeyEnd::Child => format!(
                     "the foreign key {name} of the target to {other} would keep out rows that {other} does not know"
                 ),
-                End::Parent { .. } => {
+                ForeignKeyEnd::Parent { .. } => {
                     format!("the foreign key {name} of {other} keeps rows of the target from being replaced or deleted")
                 }
             };
@@ -190,8 +190,8 @@ mod tests {
             removes,
             repair: false,
         };
-        let fit = TargetFit::default();
-        obstacles.check(&spec, &fit).err().map(|error| format!("{error} {:?}", error.place().column))
+        let compatibility = TargetCompatibility::default();
+        obstacles.check(&spec, &compatibility).err().map(|error| format!("{error} {:?}", error.place().column))
     }
 
     #[test]
@@ -207,9 +207,9 @@ mod tests {
             foreign_keys: vec![ForeignKey { name: "FK".into(), other: "O".into(), column: column.into(), end }],
             ..Obstacles::default()
         };
-        let parent = |keeps_rows, keeps_values| End::Parent { keeps_rows, keeps_values };
-        assert!(refused(&key("path", End::Child), false).is_some());
-        assert_eq!(refused(&key("own", End::Child), false), None);
+        let parent = |keeps_rows, keeps_values| ForeignKeyEnd::Parent { keeps_rows, keeps_values };
+        assert!(refused(&key("path", ForeignKeyEnd::Child), false).is_some());
+        assert_eq!(refused(&key("own", ForeignKeyEnd::Child), false), None);
         assert!(refused(&key("id", parent(true, true)), true).is_some());
         assert_eq!(refused(&key("id", parent(true, true)), false), None, "nothing is deleted");
         assert!(refused(&key("path", parent(false, true)), false).is_some());

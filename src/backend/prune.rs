@@ -37,7 +37,7 @@ impl Retention {
 
 /// What pruning did, or would do, to one table of the job database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PrunedTable {
     /// Its name.
     pub table: String,
     /// Rows that stood in it before.

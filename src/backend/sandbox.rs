@@ -70,13 +70,13 @@ pub trait Sandbox: Backend {
         sink: &mut dyn CellSink,
     ) -> Result<Option<Guid>>;
 
-    /// Reads one value of the row with this key, in pieces. Returns its bytes.
+    /// Reads one value of the row with this key, in chunks. Returns its bytes.
     ///
     /// # Errors
     /// Database, if there is no such row or the value is NULL; Io of the writer.
     fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64>;
 
-    /// Sets one value of the row with this key to the `bytes` bytes of `from`, in pieces, in one
+    /// Sets one value of the row with this key to the `bytes` bytes of `from`, in chunks, in one
     /// transaction.
     ///
     /// # Errors

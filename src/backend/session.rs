@@ -3,22 +3,23 @@
 //! A backend has a `Database`, which knows of statements and transactions, and above it the engine, the replay and the
 //! inventory, each with what it alone knows. Here is no logic.
 
+use super::existing::ExistingVersions;
 use super::extract::{Extract, LeaseKeeper};
 use super::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use super::jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
-    UnitWatermarkRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
+    StepRecord, UnitWatermarkRecord, WatermarkRecord,
 };
 use super::keys::{KeyRecord, Keys, UnknownName};
 use super::places::{PlaceRecord, Places};
 use super::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use super::slices::{PreviousBundle, Slices, TableReport};
-use super::standing::Standing;
 use super::target::{
-    Applied, AppliedBundle, JobDatabase, LedgerEntry, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, ExistingContent, JobDatabase, LedgerEntry, Target, TargetCompatibility, TargetSpec,
+    TombstoneRow,
 };
 use super::upkeep::{Advice, BackupRecord, Upkeep};
-use crate::backend::prune::{Pruned, Retention};
+use crate::backend::prune::{PrunedTable, Retention};
 use crate::error::Result;
 use crate::model::cell::{CellSink, RowSource};
 use crate::model::clock::ServerTime;
@@ -87,7 +88,7 @@ impl<S: Servants> Jobs for S {
         fn refresh_slice(&mut self, table: &TableConfig) -> Result<()>;
         fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>>;
         fn run(&mut self, id: Guid) -> Result<Run>;
-        fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()>;
+        fn record_destination(&mut self, run_id: Guid, recorded: &Destination) -> Result<()>;
         fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>>;
         fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>>;
         fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>>;
@@ -102,7 +103,7 @@ impl<S: Servants> Jobs for S {
         fn unshipped(&mut self) -> Result<Vec<PendingShipment>>;
         fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()>;
         fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()>;
-        fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()>;
+        fn pend_key(&mut self, table: &TableName, key: Guid, asked: &KeyRequest<'_>) -> Result<()>;
         fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()>;
         fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()>;
     }
@@ -128,7 +129,7 @@ impl<S: Servants> Places for S {
 impl<S: Servants> Extract for S {
     forward! { engine:
         fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan>;
-        fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run>;
+        fn start_run(&mut self, request: &RunRequest, recorded: Option<&Destination>) -> Result<Run>;
         fn resume_run(&mut self, id: Guid) -> Result<Run>;
         fn take_over(&mut self, run: Guid) -> Result<()>;
         fn start_table(&mut self, run: &Run, table: &TableConfig, lease_seconds: u32) -> Result<TableRun>;
@@ -171,18 +172,18 @@ impl<S: Servants> Upkeep for S {
         fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()>;
         fn backup(&mut self, fences: &[Fence], database: &str, path: &str,
             progress: &mut dyn FnMut(u8)) -> Result<BackupRecord>;
-        fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>>;
+        fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>>;
     }
 }
 
 impl<S: Servants> Target for S {
     forward! { replay:
-        fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit>;
+        fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetCompatibility>;
         fn resolve_target(&mut self, table: TableName) -> Result<TableName>;
         fn job_databases(&mut self, database: &str) -> Result<Vec<JobDatabase>>;
         fn keep_targets(&mut self);
         fn take_back_targets(&mut self) -> Result<()>;
-        fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>>;
+        fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetCompatibility>>;
         fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>>;
         fn forget_applied(&mut self, spec: &TargetSpec, root: Sha256) -> Result<()>;
         fn apply_rows(&mut self, spec: &TargetSpec, rows: &dyn RowSource, keys: &[Guid], versions: &[Version],
@@ -194,9 +195,9 @@ impl<S: Servants> Target for S {
         fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>>;
         fn note_bundles(&mut self, spec: &TargetSpec, bundles: &[AppliedBundle]) -> Result<()>;
         fn note_gap(&mut self, spec: &TargetSpec, root: Sha256, gap: Option<&str>) -> Result<()>;
-        fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>>;
-        fn standing_content(&mut self, spec: &TargetSpec, fit: &TargetFit, columns: &[usize],
-            keys: &[Guid]) -> Result<Vec<Option<StandingContent>>>;
+        fn existing(&mut self, spec: &TargetSpec, compatibility: &TargetCompatibility, keys: &[Guid]) -> Result<Vec<ExistingVersions>>;
+        fn existing_content(&mut self, spec: &TargetSpec, compatibility: &TargetCompatibility, columns: &[usize],
+            keys: &[Guid]) -> Result<Vec<Option<ExistingContent>>>;
     }
 }
 

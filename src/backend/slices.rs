@@ -110,7 +110,7 @@ pub trait Slices {
         sink: &mut dyn CellSink,
     ) -> Result<Option<SlicePosition>>;
 
-    /// Reads one large value in pieces. Returns its bytes.
+    /// Reads one large value in chunks. Returns its bytes.
     ///
     /// # Errors
     /// Superseded; Io of the writer.

@@ -44,7 +44,7 @@ pub(super) enum Suspicion {
     /// Rows that a scope was handed, and that are out of it now.
     Left,
     /// Logged deletions of rows that stand.
-    Standing,
+    StandingRow,
 }
 
 /// What there is to say of one.
@@ -92,7 +92,7 @@ impl Suspicion {
             Self::Absent => table.accepted_absent_percent,
             Self::Orphan => table.accepted_orphan_percent,
             Self::Left => table.accepted_left_percent,
-            Self::Standing => table.accepted_standing_percent,
+            Self::StandingRow => table.accepted_standing_percent,
         }
     }
 
@@ -120,7 +120,7 @@ impl Suspicion {
                 usual: "they left it",
                 setting: "AcceptedLeftPercent",
             },
-            Self::Standing => Words {
+            Self::StandingRow => Words {
                 what: "logged deletions that are due",
                 lack: format!("are of rows that stand in {}, and receivers would be told to delete them", table.source),
                 look: "what writes BlobDeltaDeletionLog logs rows that are gone, and take out what it should not have",

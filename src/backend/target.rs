@@ -1,6 +1,6 @@
 //! Replaying into a database: tables, the ledger, and rows by rule 14.
 
-use super::standing::Standing;
+use super::existing::ExistingVersions;
 use crate::error::Result;
 use crate::model::cell::RowSource;
 use crate::model::column::Column;
@@ -53,7 +53,7 @@ pub enum Evolve {
 }
 
 impl TargetSpec {
-    /// What ledger, notes, tombstones and marks go by: the table that is written, as it is called in its database,
+    /// What ledger, notes, tombstones and version columns go by: the table that is written, as it is called in its database,
     /// whatever the bundles say that its rows are of.
     pub fn here(&self) -> String {
         let part = |name: &str| format!("[{}]", name.replace(']', "]]"));
@@ -63,12 +63,12 @@ impl TargetSpec {
 
 /// How a table that is there takes the rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetFit {
-    /// Whether it keeps the rank of each row itself, in `DeltaModifiedOn`,
+pub struct TargetCompatibility {
+    /// Whether it keeps the version of each row itself, in `DeltaModifiedOn`,
     /// [`DELTA_RUN_STARTED_AT`] and [`DELTA_RUN_ID`]; else `BlobDeltaReplayRow` does.
-    pub has_marks: bool,
+    pub has_version_columns: bool,
     /// Columns of the rows that it does not take: those that it computes, Delta columns that it does not have, and
-    /// columns of the rank where it lacks one of them.
+    /// version columns where it lacks one of them.
     pub skipped: Vec<String>,
     /// The columns that it has, by name; of a table that was just made, none.
     pub columns: Vec<String>,
@@ -145,8 +145,8 @@ impl AppliedBundle {
 
 /// The content of a row that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StandingContent {
-    /// The row's rank.
+pub struct ExistingContent {
+    /// The row's version.
     pub version: Version,
     /// SHA-256 of each value that was asked for; `None` for NULL.
     pub sha256: Vec<Option<Sha256>>,
@@ -177,7 +177,7 @@ pub struct LedgerEntry {
 pub struct TombstoneRow {
     /// The key.
     pub key: Guid,
-    /// Its rank; `modified_on` is `DeletedOn`.
+    /// Its version; `modified_on` is `DeletedOn`.
     pub version: Version,
     /// Why it stands.
     pub reason: DeletionReason,
@@ -193,7 +193,7 @@ pub trait Target {
     ///
     /// # Errors
     /// Config, before anything is written: no such table, or a missing or narrower column.
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit>;
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetCompatibility>;
 
     /// The table that a table of a bundle is replayed into, as this instance calls it, whatever name leads there;
     /// as it is asked for, where it is not there yet.
@@ -224,7 +224,7 @@ pub trait Target {
     ///
     /// # Errors
     /// As [`Target::prepare_target`].
-    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>>;
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetCompatibility>>;
 
     /// What the ledger has of this bundle; nothing, where there is no ledger.
     ///
@@ -240,8 +240,8 @@ pub trait Target {
 
     /// Applies rows of one part and moves the ledger to `entry`, in one transaction. `versions`
     /// and `keys` are those of the rows. A row loses against a newer row of its key, and against a
-    /// newer tombstone that concerns its chain ([`Standing`]); what loses against another chain's row is noted beside it. A [`Cell::Large`](crate::model::cell::Cell) is read from [`RowSource::large`] in
-    /// pieces, while its row wins.
+    /// newer tombstone that concerns its chain ([`ExistingVersions`]); what loses against another chain's row is noted beside it. A [`Cell::Large`](crate::model::cell::Cell) is read from [`RowSource::large`] in
+    /// chunks, while its row wins.
     ///
     /// # Errors
     /// Internal, if the ledger is not where `entry.rows` minus these rows says; Config, with both
@@ -305,18 +305,23 @@ pub trait Target {
     ///
     /// # Errors
     /// Database.
-    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>>;
+    fn existing(
+        &mut self,
+        spec: &TargetSpec,
+        compatibility: &TargetCompatibility,
+        keys: &[Guid],
+    ) -> Result<Vec<ExistingVersions>>;
 
     /// The content of the rows that stand under these keys, in these columns of
     /// [`TargetSpec::columns`], as large binaries hashed where they lie.
     ///
     /// # Errors
     /// Database.
-    fn standing_content(
+    fn existing_content(
         &mut self,
         spec: &TargetSpec,
-        fit: &TargetFit,
+        compatibility: &TargetCompatibility,
         columns: &[usize],
         keys: &[Guid],
-    ) -> Result<Vec<Option<StandingContent>>>;
+    ) -> Result<Vec<Option<ExistingContent>>>;
 }

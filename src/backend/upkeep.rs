@@ -1,6 +1,6 @@
 //! What a deployment needs beside its runs: advice, backups of slices, and an end of what is kept.
 
-use crate::backend::prune::{Pruned, Retention};
+use crate::backend::prune::{PrunedTable, Retention};
 use crate::error::Result;
 use crate::model::digest::Sha256;
 use crate::model::run::Fence;
@@ -111,7 +111,7 @@ pub trait Upkeep {
     /// # Errors
     /// Usage: a retention that keeps nothing; Config: a slice cannot be asked which run it holds;
     /// Database.
-    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>>;
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>>;
 }
 
 /// What is to be said of a shared template that is, or is not, as this program ships it.

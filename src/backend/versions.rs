@@ -22,7 +22,7 @@ pub struct VersionEntry {
     pub key: Guid,
     /// What the key is sorted by.
     pub sort: SortKey,
-    /// Its rank.
+    /// Its version.
     pub version: Version,
     /// The parent's key, if it is known.
     pub parent: Option<Guid>,

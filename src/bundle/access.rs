@@ -7,7 +7,7 @@
 use super::archive::Identities;
 use super::layout::SIGNATURE;
 use super::manifest::Manifest;
-use super::signature::{AllowedSigners, MAX_SIGNATURE_BYTES, Refusal, SignedBy, SignerScope, check};
+use super::signature::{AllowedSigners, MAX_SIGNATURE_BYTES, SignatureRefusal, SignedBy, SignerScope, check};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::time::Timestamp;
@@ -56,7 +56,7 @@ pub enum Distrust {
     /// Its signature has so many bytes.
     LongSignature(u64),
     /// Its signature is refused.
-    Signature(Refusal),
+    Signature(SignatureRefusal),
     /// Whoever signed it may not speak for this.
     NotTheirs(String),
 }

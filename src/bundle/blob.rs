@@ -1,6 +1,6 @@
 //! Values over the inline limit: one zstd frame a file, named by the hash of its content.
 //!
-//! A [`BlobWriter`] takes a value in pieces, so that none is ever in memory whole. The same
+//! A [`BlobWriter`] takes a value in chunks, so that none is ever in memory whole. The same
 //! content twice is one file. A [`BlobReader`] never gives more bytes than the manifest says,
 //! never takes a larger window than 128 MiB, and ends in an error if the content is not the one
 //! that it is named by.

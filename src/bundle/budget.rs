@@ -128,7 +128,7 @@ impl Budget {
     /// What the largest batch costs that there can be, alone in its row group.
     fn of_worst_batch(&self) -> u64 {
         let bytes = self.batch_bytes + self.inline_bytes;
-        let column = Column { bytes, largest: self.inline_bytes, has_dictionary: false };
+        let column = ColumnBudget { bytes, largest: self.inline_bytes, has_dictionary: false };
         Making { columns: vec![column], batch: bytes }.cost(self.zstd)
     }
 
@@ -151,13 +151,13 @@ impl Budget {
 /// What a row group was given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Making {
-    columns: Vec<Column>,
+    columns: Vec<ColumnBudget>,
     /// The largest batch.
     batch: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Column {
+struct ColumnBudget {
     /// Its values.
     bytes: u64,
     /// The largest of them, where they have lengths of their own.
@@ -166,7 +166,7 @@ struct Column {
     has_dictionary: bool,
 }
 
-impl Column {
+impl ColumnBudget {
     fn of(array: &dyn Array) -> Result<Self> {
         let bytes = array.to_data().get_slice_memory_size();
         let bytes = bytes.map_err(|error| Error::internal("a batch cannot be measured").caused_by(error))?;
@@ -189,7 +189,7 @@ impl Making {
     /// # Errors
     /// Internal: Arrow cannot measure it.
     pub(super) fn of(batch: &RecordBatch) -> Result<Self> {
-        let columns = batch.columns().iter().map(|array| Column::of(array)).collect::<Result<Vec<_>>>()?;
+        let columns = batch.columns().iter().map(|array| ColumnBudget::of(array)).collect::<Result<Vec<_>>>()?;
         let batch = columns.iter().map(|column| column.bytes).sum();
         Ok(Self { columns, batch })
     }
@@ -260,8 +260,8 @@ mod tests {
     fn usual_memory_takes_two_full_row_groups_and_values_of_16_mib() {
         let budget = share(Memory::USUAL_MIB, 1, None).unwrap();
         assert_eq!(budget.inline_bytes, 16 * MIB);
-        let blobs = Column { bytes: 32 * MIB, largest: 64 << 10, has_dictionary: false };
-        let small = Column { bytes: 8 << 10, largest: 0, has_dictionary: true };
+        let blobs = ColumnBudget { bytes: 32 * MIB, largest: 64 << 10, has_dictionary: false };
+        let small = ColumnBudget { bytes: 8 << 10, largest: 0, has_dictionary: true };
         let mut columns = vec![small; 30];
         columns.push(blobs);
         let small = Making { columns, batch: 4 * MIB };

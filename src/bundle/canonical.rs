@@ -126,9 +126,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
         return Err(bad("it is over 64 MiB long"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| bad("it is not UTF-8").caused_by(error))?;
-    let form = Form { rest: Cell::new(bytes) };
+    let form = CanonicalRest { rest: Cell::new(bytes) };
     let mut parser = serde_json::Deserializer::from_str(text);
-    let walked = Walk { form: &form, levels: 0 }.deserialize(&mut parser).and_then(|()| parser.end());
+    let walked = ValueWalk { form: &form, levels: 0 }.deserialize(&mut parser).and_then(|()| parser.end());
     walked.map_err(|error| Error::verification("the manifest is not canonical JSON").caused_by(error))?;
     if form.rest.get() != b"\n" {
         return Err(bad("it does not end in one line feed"));
@@ -146,11 +146,11 @@ pub(super) fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 /// What is left of the bytes that are held against the one form.
-struct Form<'b> {
+struct CanonicalRest<'b> {
     rest: Cell<&'b [u8]>,
 }
 
-impl Form<'_> {
+impl CanonicalRest<'_> {
     fn takes<E: serde::de::Error>(&self, written: &[u8]) -> Result<(), E> {
         match self.rest.get().strip_prefix(written) {
             Some(rest) => {
@@ -170,12 +170,12 @@ impl Form<'_> {
 
 /// One value of it, so many levels down.
 #[derive(Clone, Copy)]
-struct Walk<'f, 'b> {
-    form: &'f Form<'b>,
+struct ValueWalk<'f, 'b> {
+    form: &'f CanonicalRest<'b>,
     levels: u8,
 }
 
-impl Walk<'_, '_> {
+impl ValueWalk<'_, '_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.levels >= MAX_DEPTH {
             return Err(E::custom(format!("it is over {MAX_DEPTH} levels deep")));
@@ -184,7 +184,7 @@ impl Walk<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+impl<'de> DeserializeSeed<'de> for ValueWalk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -192,7 +192,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_, '_> {
+impl<'de> Visitor<'de> for ValueWalk<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +258,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 /// A value behind what stands between it and the one before.
 struct After<'a, 'f, 'b> {
     between: &'a [u8],
-    walk: Walk<'f, 'b>,
+    walk: ValueWalk<'f, 'b>,
 }
 
 impl<'de> DeserializeSeed<'de> for After<'_, '_, '_> {

@@ -21,7 +21,7 @@ const KNOWN_REQUIREMENTS: [&str; 0] = [];
 
 /// What says whether a manifest can be read, whatever else it holds.
 #[derive(Deserialize)]
-struct Head {
+struct ManifestHead {
     #[serde(default)]
     format: Loose,
     #[serde(default)]
@@ -83,7 +83,7 @@ impl Manifest {
 
 /// Whether this program can read a manifest at all; looked at before anything else of it.
 fn version(bytes: &[u8]) -> Result<()> {
-    let Head { format, format_version, requires } = canonical::typed(bytes)?;
+    let ManifestHead { format, format_version, requires } = canonical::typed(bytes)?;
     let format = format.text();
     let major = format.and_then(|format| format.strip_prefix(FORMAT_URI_BASE)).ok_or_else(|| {
         Error::verification(format!("this is not the manifest of a bundle: its format is {format:.80?}"))

@@ -1,7 +1,7 @@
 //! How the columns of a row group are written: one that zstd makes no smaller is left as it is.
 //!
 //! Most attachments are compressed already (JPEG, PDF, docx). zstd finds that out for itself, but only
-//! by trying each page, and readers have to undo it; so pieces of a large column's first values in a row
+//! by trying each page, and readers have to undo it; so chunks of a large column's first values in a row
 //! group are tried, and the rest goes by them. Of the same batches the same is tried.
 
 use super::page_pool::PagePool;
@@ -24,8 +24,8 @@ const CREATED_BY: &str = "blobdelta bundle format 1";
 const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
 /// Pieces that are tried, spread over the values of a batch: 128 KiB of the up to 32 MiB that go by
 /// them.
-const PIECES: usize = 8;
-const PIECE_BYTES: usize = 16 << 10;
+const CHUNKS: usize = 8;
+const CHUNK_BYTES: usize = 16 << 10;
 /// Compressing pays if it saves at least one byte of so many.
 const SAVES_ONE_OF: usize = 32;
 
@@ -92,7 +92,7 @@ fn is_large(field: &Field) -> bool {
     field.metadata().get(SQL_TYPE_KEY).and_then(|text| SqlType::parse(text).ok()).is_some_and(SqlType::is_large)
 }
 
-/// Whether zstd makes pieces of these values smaller. What is too little to be tried is compressed.
+/// Whether zstd makes chunks of these values smaller. What is too little to be tried is compressed.
 fn pays(array: &dyn Array, zstd_level: i32) -> std::result::Result<bool, ParquetError> {
     let (offsets, data) = match (array.as_binary_opt::<i32>(), array.as_string_opt::<i32>()) {
         (Some(array), _) => (array.value_offsets(), array.value_data()),
@@ -101,15 +101,15 @@ fn pays(array: &dyn Array, zstd_level: i32) -> std::result::Result<bool, Parquet
     };
     let bound = |offset: Option<&i32>| offset.and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
     let values = data.get(bound(offsets.first())..bound(offsets.last())).unwrap_or_default();
-    let apart = values.len() / PIECES;
-    if apart < PIECE_BYTES {
+    let apart = values.len() / CHUNKS;
+    if apart < CHUNK_BYTES {
         return Ok(true);
     }
     let mut compressor = zstd::bulk::Compressor::new(zstd_level)?;
     let mut left = 0;
-    for piece in values.chunks_exact(apart).take(PIECES) {
-        left += compressor.compress(&piece[..PIECE_BYTES])?.len();
+    for chunk in values.chunks_exact(apart).take(CHUNKS) {
+        left += compressor.compress(&chunk[..CHUNK_BYTES])?.len();
     }
-    let tried = PIECES * PIECE_BYTES;
+    let tried = CHUNKS * CHUNK_BYTES;
     Ok(left <= tried - tried / SAVES_ONE_OF)
 }

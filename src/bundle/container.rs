@@ -4,7 +4,7 @@
 use super::access::{Access, Distrust, Policy};
 use super::archive::{self, Archive, Identities};
 use super::content::Content;
-use super::folder::{self, Entry, missing, read_failed};
+use super::folder::{self, BundleEntry, missing, read_failed};
 use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
@@ -24,23 +24,23 @@ pub struct Container {
     path: PathBuf,
     /// The folder that a URL of a folder names; else the path.
     at: PathBuf,
-    form: Form,
+    form: ContainerForm,
     /// The root digest that the marker beside it says, at a destination.
     marker: Option<Sha256>,
     policy: Arc<Policy>,
     allows_future: bool,
 }
 
-enum Form {
+enum ContainerForm {
     /// Reached from a handle of the folder, or of one above it.
     Folder(Arc<dyn Disk>),
-    Archive(Archive, Seal),
+    Archive(Archive, ArchiveSeal),
     Objects(Remote, Objects),
 }
 
 /// How an archive was kept from those who are not meant.
 #[derive(Clone, Copy)]
-enum Seal {
+enum ArchiveSeal {
     Plain,
     Age,
 }
@@ -75,10 +75,10 @@ impl Container {
 
     /// A folder that we made ourselves, and that lies beneath this disk.
     pub(super) fn folder(disk: Arc<dyn Disk>, path: &Path) -> Self {
-        Self { allows_future: true, ..Self::new(path, Form::Folder(disk)) }
+        Self { allows_future: true, ..Self::new(path, ContainerForm::Folder(disk)) }
     }
 
-    fn new(path: &Path, form: Form) -> Self {
+    fn new(path: &Path, form: ContainerForm) -> Self {
         Self {
             path: path.to_owned(),
             at: path.to_owned(),
@@ -101,17 +101,17 @@ impl Container {
         }
         let form = if remote.name.ends_with(BUNDLE_SUFFIX) {
             let entries = remote.entries()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
-            Form::Objects(remote, entries)
+            ContainerForm::Objects(remote, entries)
         } else {
             Self::archive(remote.archive()?, identities)?
         };
         Ok(Self { marker, ..Self::new(path, form) })
     }
 
-    fn form_beneath(disk: &dyn Disk, path: &Path, identities: &Identities) -> Result<Form> {
+    fn form_beneath(disk: &dyn Disk, path: &Path, identities: &Identities) -> Result<ContainerForm> {
         match disk.look(path)?.map(|found| found.kind) {
             None => Err(neither("nowhere")),
-            Some(EntryKind::Folder) => Ok(Form::Folder(Arc::from(disk.beneath(path, Sharing::Ours)?))),
+            Some(EntryKind::Folder) => Ok(ContainerForm::Folder(Arc::from(disk.beneath(path, Sharing::Ours)?))),
             Some(_) => {
                 let (file, bytes) = disk.read(path)?.ok_or_else(|| missing(path.to_owned()))?;
                 Self::archive(Content::new(Arc::new(file), 0, bytes), identities)
@@ -119,10 +119,10 @@ impl Container {
         }
     }
 
-    fn form(path: &Path, identities: &Identities) -> Result<Form> {
+    fn form(path: &Path, identities: &Identities) -> Result<ContainerForm> {
         let metadata = match path.metadata() {
             Ok(metadata) if metadata.is_dir() => {
-                return Local.beneath(path, Sharing::Ours).map(|disk| Form::Folder(Arc::from(disk)));
+                return Local.beneath(path, Sharing::Ours).map(|disk| ContainerForm::Folder(Arc::from(disk)));
             }
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(neither("nowhere")),
@@ -135,7 +135,7 @@ impl Container {
         Self::archive(Content::new(Arc::new(file), 0, metadata.len()), identities).map_err(|error| error.file(path))
     }
 
-    fn archive(content: Content, identities: &Identities) -> Result<Form> {
+    fn archive(content: Content, identities: &Identities) -> Result<ContainerForm> {
         let mut start = Vec::new();
         let read = content.reader(0).take(32).read_to_end(&mut start);
         read.map_err(|error| Error::new(crate::error::Kind::Io, "cannot read this archive").caused_by(error))?;
@@ -146,10 +146,10 @@ impl Container {
         }
         if !archive::is_encrypted(&start) {
             let bytes = content.bytes();
-            return Ok(Form::Archive(Archive::open(content.into_source(), bytes)?, Seal::Plain));
+            return Ok(ContainerForm::Archive(Archive::open(content.into_source(), bytes)?, ArchiveSeal::Plain));
         }
         let (source, bytes) = archive::decrypt(content, identities)?;
-        Ok(Form::Archive(Archive::open(Arc::new(source), bytes)?, Seal::Age))
+        Ok(ContainerForm::Archive(Archive::open(Arc::new(source), bytes)?, ArchiveSeal::Age))
     }
 
     /// Whether the bundle is the one that the marker beside it says; where it is not at a
@@ -224,11 +224,11 @@ impl Container {
     ///
     /// # Errors
     /// Io; Verification, for a folder that is deeper than any bundle.
-    pub fn entries(&self) -> Result<Vec<Entry>> {
+    pub fn entries(&self) -> Result<Vec<BundleEntry>> {
         match &self.form {
-            Form::Folder(disk) => folder::list(disk.as_ref(), &self.at),
-            Form::Archive(archive, _) => Ok(archive.entries()),
-            Form::Objects(_, objects) => Ok(objects.values().cloned().collect()),
+            ContainerForm::Folder(disk) => folder::list(disk.as_ref(), &self.at),
+            ContainerForm::Archive(archive, _) => Ok(archive.entries()),
+            ContainerForm::Objects(_, objects) => Ok(objects.values().cloned().collect()),
         }
     }
 
@@ -240,11 +240,11 @@ impl Container {
     /// Verification.
     pub fn check_claims(&self, manifest: &Manifest) -> Result<()> {
         let (name, modified) = match &self.form {
-            Form::Folder(_) | Form::Objects(..) => {
+            ContainerForm::Folder(_) | ContainerForm::Objects(..) => {
                 let name = self.path.file_name().and_then(|name| name.to_str());
                 (name.and_then(BundleName::parse), None)
             }
-            Form::Archive(archive, _) => (Some(archive.name().clone()), Some(archive.modified())),
+            ContainerForm::Archive(archive, _) => (Some(archive.name().clone()), Some(archive.modified())),
         };
         let own = manifest.bundle_name();
         if let Some(name) = name.filter(|name| *name != own) {
@@ -261,12 +261,12 @@ impl Container {
 
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
-        matches!(self.form, Form::Folder(_))
+        matches!(self.form, ContainerForm::Folder(_))
     }
 
     /// Whether only who has an identity can look into it.
     pub fn was_encrypted(&self) -> bool {
-        matches!(self.form, Form::Archive(_, Seal::Age))
+        matches!(self.form, ContainerForm::Archive(_, ArchiveSeal::Age))
     }
 
     /// Opens a file; `file` is a path that the grammar of paths let through.
@@ -275,15 +275,15 @@ impl Container {
     /// Verification, if it is not there, a link stands in its way, or it is no regular file; Io.
     pub(super) fn content(&self, file: &str) -> Result<Content> {
         match &self.form {
-            Form::Folder(disk) => {
+            ContainerForm::Folder(disk) => {
                 let (file, bytes) = folder::open(disk.as_ref(), &self.at, file)?;
                 Ok(Content::new(Arc::new(file), 0, bytes))
             }
-            Form::Objects(remote, objects) => {
+            ContainerForm::Objects(remote, objects) => {
                 let entry = objects.get(file).ok_or_else(|| missing(self.place(file)))?;
                 Ok(remote.content(entry))
             }
-            Form::Archive(archive, _) => archive.content(file).ok_or_else(|| missing(self.place(file))),
+            ContainerForm::Archive(archive, _) => archive.content(file).ok_or_else(|| missing(self.place(file))),
         }
     }
 

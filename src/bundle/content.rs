@@ -144,9 +144,9 @@ impl ChunkReader for Content {
 mod tests {
     use super::*;
 
-    struct Memory(Vec<u8>);
+    struct BytesInMemory(Vec<u8>);
 
-    impl ReadAt for Memory {
+    impl ReadAt for BytesInMemory {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let mut rest = &self.0[usize::try_from(offset).unwrap().min(self.0.len())..];
             rest.read(buffer)
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_range_gives_no_byte_from_outside_of_itself() {
-        let content = Content::new(Arc::new(Memory(b"before|inside|after".to_vec())), 7, 6);
+        let content = Content::new(Arc::new(BytesInMemory(b"before|inside|after".to_vec())), 7, 6);
         let mut text = String::new();
         content.reader(0).read_to_string(&mut text).unwrap();
         assert_eq!(text, "inside");
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_source_that_ends_early_gives_fewer_bytes() {
-        let content = Content::new(Arc::new(Memory(b"short".to_vec())), 2, 100);
+        let content = Content::new(Arc::new(BytesInMemory(b"short".to_vec())), 2, 100);
         let (bytes, _) = content.hash(&mut |_| Ok(())).unwrap().unwrap();
         assert_eq!(bytes, 3);
         assert!(content.get_bytes(0, 50).is_err());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a bundle may be.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct BundlePlace {
     /// A bundle's folder or archive, by its name.
     pub path: PathBuf,
     /// Whether the user named it; else it was found in a folder, among what else may be there.
@@ -22,7 +22,7 @@ pub struct Place {
 ///
 /// # Errors
 /// Usage, if one of them is not there; Config, for a place that cannot be reached so; Io.
-pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
+pub fn places(paths: &[PathBuf]) -> Result<Vec<BundlePlace>> {
     let mut found = Vec::new();
     for path in paths {
         if let Some(url) = Location::of_path(path)? {
@@ -31,7 +31,7 @@ pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
         }
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() && !is_bundle_folder(path) => found.extend(inside(path)?),
-            Ok(_) => found.push(Place { path: path.clone(), is_named: true }),
+            Ok(_) => found.push(BundlePlace { path: path.clone(), is_named: true }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::usage("there is no such folder or bundle")
                     .file(path)
@@ -43,12 +43,12 @@ pub fn places(paths: &[PathBuf]) -> Result<Vec<Place>> {
     Ok(found)
 }
 
-fn at(url: &Location) -> Result<Vec<Place>> {
+fn at(url: &Location) -> Result<Vec<BundlePlace>> {
     if url.parent().is_some_and(|(_, name)| BundleName::of_file(&name).is_some()) {
-        return Ok(vec![Place { path: url.to_string().into(), is_named: true }]);
+        return Ok(vec![BundlePlace { path: url.to_string().into(), is_named: true }]);
     }
     let names = marked(store::open(url, &Local)?.as_ref())?;
-    Ok(names.into_iter().map(|name| Place { path: url.join(&name), is_named: false }).collect())
+    Ok(names.into_iter().map(|name| BundlePlace { path: url.join(&name), is_named: false }).collect())
 }
 
 fn is_bundle_folder(path: &Path) -> bool {
@@ -71,8 +71,8 @@ pub fn passed_by(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(passed)
 }
 
-fn inside(folder: &Path) -> Result<Vec<Place>> {
-    Ok(listed(folder)?.0.into_iter().map(|path| Place { path, is_named: false }).collect())
+fn inside(folder: &Path) -> Result<Vec<BundlePlace>> {
+    Ok(listed(folder)?.0.into_iter().map(|path| BundlePlace { path, is_named: false }).collect())
 }
 
 /// What is ours beside a bundle at a destination.

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 6;
 
 /// Something in a bundle's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct BundleEntry {
     /// From the bundle's folder on, with `/`; bytes that are not UTF-8 are shown replaced.
     pub path: String,
     /// What it is.
@@ -24,7 +24,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// Io; Verification, if it is deeper than any bundle.
-pub fn list(disk: &dyn Disk, root: &Path) -> Result<Vec<Entry>> {
+pub fn list(disk: &dyn Disk, root: &Path) -> Result<Vec<BundleEntry>> {
     let mut found = Vec::new();
     let mut open: Vec<(PathBuf, String, usize)> = vec![(root.to_owned(), String::new(), 1)];
     while let Some((dir, prefix, depth)) = open.pop() {
@@ -36,7 +36,7 @@ pub fn list(disk: &dyn Disk, root: &Path) -> Result<Vec<Entry>> {
             if entry.kind == EntryKind::Folder {
                 open.push((dir.join(&entry.name), format!("{path}/"), depth + 1));
             }
-            found.push(Entry { path, kind: entry.kind, bytes: entry.bytes });
+            found.push(BundleEntry { path, kind: entry.kind, bytes: entry.bytes });
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));

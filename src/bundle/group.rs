@@ -1,4 +1,4 @@
-//! [`Group`]: a row group in the making, encoded and compressed on a thread of its own, so that one
+//! [`RowGroupEncoder`]: a row group in the making, encoded and compressed on a thread of its own, so that one
 //! column of blobs keeps more than one core busy.
 //!
 //! It holds its batches until they are encoded, which are as many bytes as a row group may have, and
@@ -14,13 +14,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 /// See the module's text. Dropped unfinished, it ends once it has encoded what it was given.
-pub(super) struct Group {
+pub(super) struct RowGroupEncoder {
     batches: Sender<RecordBatch>,
     encoder: JoinHandle<Result<Vec<ArrowColumnChunk>>>,
     making: Making,
 }
 
-impl Group {
+impl RowGroupEncoder {
     /// Begins one of a schema without nested columns: a writer a field.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Group {
         &self.making
     }
 
-    /// Takes a batch, with which it is `making`. What goes wrong with it, [`Group::finish`] says.
+    /// Takes a batch, with which it is `making`. What goes wrong with it, [`RowGroupEncoder::finish`] says.
     pub(super) fn write(&mut self, batch: &RecordBatch, making: Making) {
         self.making = making;
         // An encoder that has ended has an error to tell.

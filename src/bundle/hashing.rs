@@ -116,8 +116,8 @@ impl Write for HashingFile {
             let next = self.emptied.try_recv().unwrap_or_else(|_| Block::new());
             let full = std::mem::replace(&mut self.block, next);
             if !self.send(Message::Block(full)) {
-                let told = self.close().and_then(Sealing::end).err();
-                return Err(told.map_or_else(|| io::Error::other("nothing is written any more"), io::Error::other));
+                let reported = self.close().and_then(Sealing::end).err();
+                return Err(reported.map_or_else(|| io::Error::other("nothing is written any more"), io::Error::other));
             }
         }
         Ok(self.block.take(bytes))

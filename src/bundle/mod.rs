@@ -4,7 +4,7 @@
 //!
 //! ```ignore
 //! let name = BundleName::new(run.started_at.utc, run.id, pack_number);
-//! let mut staged = Staged::create(disk, out_dir, name)?;
+//! let mut staged = StagedBundle::create(disk, out_dir, name)?;
 //! let ddl = create_table(&config.target, &columns, &config.key_column)?;
 //! let mut stage = staged.add_table(&config.name, &ddl)?;
 //! let mut parts = stage.parts(FileRole::Rows, plan.schema(), &options)?;
@@ -17,7 +17,7 @@
 //! let folder = stage.folder().clone();
 //! let files = stage.finish(files);                     // with its blobs, in the manifest's order
 //! let info = TableInfo { folder: folder.as_str().into(), schema_file: folder.schema_path(), files, … };
-//! let published = staged.finish(&manifest)?.publish(&Form::Folder, monitor)?;
+//! let published = staged.finish(&manifest)?.publish(&PublishForm::Folder, monitor)?;
 //! backend.record_bundle(…)?;                           // only with a `Published`
 //! ```
 //!
@@ -65,13 +65,13 @@ mod publish;
 mod read;
 mod read_at;
 mod remote;
+mod reported;
 mod schema_sql;
 mod send;
 pub mod signature;
 mod staged;
 mod staging;
 mod thrift;
-mod told;
 mod version;
 mod whose;
 
@@ -80,22 +80,24 @@ pub use archive::{Identities, Recipients};
 pub use blob::{BlobReader, BlobWriter, StoredBlob};
 pub use compacted::compacted_run_id;
 pub use container::Container;
-pub use find::{Place, places};
-pub use folder::{Entry, list};
+pub use find::{BundlePlace, places};
+pub use folder::{BundleEntry, list};
 pub use fresh::Newest;
 pub use layout::{BundleName, TableFolder};
 pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
 pub use missing::{Missing, Uncovered};
 pub use part::{PartOptions, PartWriter, threads};
 pub use part_read::{PartRead, PartReader};
-pub use publish::{Form, Published, archive, check_plain, check_sealed, extract, fetch_sealed, set_unrecorded_aside};
+pub use publish::{
+    PublishForm, Published, archive, check_plain, check_sealed, extract, fetch_sealed, set_unrecorded_aside,
+};
 pub use read::{Bundle, CheckedFile};
 pub use remote::{marked, marker_of, read_marker};
+pub use reported::{failed_text, warn_of_failed, warn_of_passed_by};
 pub(crate) use schema_sql::makes;
 pub use schema_sql::{create_table, quote_tsql};
 pub use send::Outgoing;
-pub use staged::{Sealed, Staged, TableStage};
+pub use staged::{Sealed, StagedBundle, TableStage};
 pub use staging::{Scratch, Swept, is_of_bundle, sweep_staging};
-pub use told::{failed_text, tell_failed, tell_passed_by};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
-pub use whose::{Scopes, check_coming, not_theirs, not_theirs_there, open_or_pass, scopes_of, scopes_text, standing};
+pub use whose::{Scopes, check_coming, existing, not_theirs, not_theirs_there, open_or_skip, scopes_of, scopes_text};

@@ -27,17 +27,17 @@ impl PagePool {
 
 impl PageStoreFactory for PagePool {
     fn create(&self, _: &PageStoreArgs<'_>) -> Result<Box<dyn PageStore>> {
-        Ok(Box::new(Pages { pool: self.0.clone(), pages: Vec::new() }))
+        Ok(Box::new(ColumnPages { pool: self.0.clone(), pages: Vec::new() }))
     }
 }
 
 /// The pages of one column in one row group.
-struct Pages {
+struct ColumnPages {
     pool: Pool,
     pages: Vec<Bytes>,
 }
 
-impl PageStore for Pages {
+impl PageStore for ColumnPages {
     fn put(&mut self, page: Bytes) -> Result<PageKey> {
         let key = PageKey::new(self.pages.len() as u64);
         self.pages.push(match page.len() < LEAST_BYTES {

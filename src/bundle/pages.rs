@@ -166,7 +166,7 @@ pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Resu
         let mut bytes = 0_u64;
         for column in group.columns() {
             let mut chunk = Chunk::new(part, column, group.num_rows(), at)?;
-            chunk.pages().map_err(|error| error.column(column.column_path().string()))?;
+            chunk.read_pages().map_err(|error| error.column(column.column_path().string()))?;
             at = chunk.end;
             bytes = bytes.saturating_add(chunk.uncompressed);
         }
@@ -193,7 +193,7 @@ pub(super) fn check(part: &impl ChunkReader, metadata: &ParquetMetaData) -> Resu
 
 /// A page header, of the fields that the format has.
 #[derive(Clone, Copy, Debug, Default)]
-struct Header {
+struct PageHeader {
     kind: i32,
     uncompressed: i32,
     compressed: i32,
@@ -201,7 +201,7 @@ struct Header {
     encoding: i32,
 }
 
-impl Header {
+impl PageHeader {
     /// Reads one, and how many bytes it has.
     fn read(bytes: &[u8]) -> Option<(Self, u64)> {
         let mut reader = Reader::new(bytes);
@@ -293,7 +293,7 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
         Ok(Self { part, column, rows, at, end, uncompressed: 0 })
     }
 
-    fn pages(&mut self) -> Result<()> {
+    fn read_pages(&mut self) -> Result<()> {
         let (mut values, mut dictionary) = (0_i64, false);
         let first = self.at;
         while self.at < self.end {
@@ -301,7 +301,7 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
             let bytes = self.part.get_bytes(self.at, room as usize);
             let bytes = bytes.map_err(|error| Error::verification("this part cannot be read").caused_by(error))?;
             let at = self.at;
-            let (header, length) = Header::read(&bytes)
+            let (header, length) = PageHeader::read(&bytes)
                 .ok_or_else(|| bad(format!("the page at byte {at} has no header of the format")))?;
             let compressed = u64::try_from(header.compressed).ok();
             let next = compressed.and_then(|bytes| at.checked_add(length)?.checked_add(bytes));
@@ -322,7 +322,7 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
             if header.encoding != PLAIN && !(header.encoding == RLE_DICTIONARY && dictionary) {
                 return Err(bad(format!("a page has encoding {}, which the format has not", header.encoding)));
             }
-            // Each page has a value at least, so there are no more pages than the rows that are told.
+            // Each page has a value at least, so there are no more pages than the rows that are reported.
             if header.values <= 0 {
                 return Err(bad("a page has no values"));
             }
@@ -336,7 +336,7 @@ impl<'a, R: ChunkReader> Chunk<'a, R> {
     }
 
     /// A dictionary, of values of one width alone: of others, few bytes could stand for many.
-    fn dictionary(&self, header: &Header, is_first: bool) -> Result<()> {
+    fn dictionary(&self, header: &PageHeader, is_first: bool) -> Result<()> {
         let width = match self.column.column_type() {
             Type::INT32 | Type::FLOAT => 4,
             Type::INT64 | Type::DOUBLE => 8,

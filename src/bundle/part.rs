@@ -6,7 +6,7 @@
 
 use super::budget::{Budget, Making};
 use super::columns;
-use super::group::Group;
+use super::group::RowGroupEncoder;
 use super::hashing::{HashingFile, Sealing};
 use super::layout::{PayloadFile, PayloadPath, TableFolder, next_part};
 use super::manifest::{FileInfo, FileRole};
@@ -118,7 +118,7 @@ pub struct PartWriter {
 
 struct OpenPart {
     writer: SerializedFileWriter<HashingFile>,
-    making: VecDeque<Group>,
+    making: VecDeque<RowGroupEncoder>,
     path: String,
     rows: u64,
     /// What the pages of the row groups before the last inflate to, at most.
@@ -178,7 +178,7 @@ impl OpenPart {
         }
         if !joins {
             let columns = columns::writers(batch, self.writer.properties(), options.zstd_level, pages)?;
-            self.making.push_back(Group::begin(batch.schema(), columns)?);
+            self.making.push_back(RowGroupEncoder::begin(batch.schema(), columns)?);
         }
         let Some(group) = self.making.back_mut() else { return Ok(()) };
         group.write(batch, making);

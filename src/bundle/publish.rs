@@ -7,7 +7,7 @@
 //! another name.
 
 use super::access::Access;
-use super::archive::{self, Recipients, Sink};
+use super::archive::{self, ArchiveSink, Recipients};
 use super::container::Container;
 use super::content::Content;
 use super::layout::{BundleName, SIGNATURE};
@@ -72,7 +72,7 @@ impl Published {
 
 /// How a bundle is published.
 #[derive(Clone, Debug, Default)]
-pub enum Form {
+pub enum PublishForm {
     /// A folder.
     #[default]
     Folder,
@@ -82,7 +82,7 @@ pub enum Form {
     Encrypted(Arc<Recipients>),
 }
 
-impl Form {
+impl PublishForm {
     /// Those whom the archive is encrypted to.
     pub fn recipients(&self) -> Option<&Recipients> {
         match self {
@@ -99,8 +99,8 @@ impl Sealed {
     /// # Errors
     /// Usage, if something foreign stands under the name: nothing is overwritten; Io; as
     /// [`archive`].
-    pub fn publish(mut self, form: &Form, monitor: &dyn Monitor) -> Result<Published> {
-        if !matches!(form, Form::Folder) {
+    pub fn publish(mut self, form: &PublishForm, monitor: &dyn Monitor) -> Result<Published> {
+        if !matches!(form, PublishForm::Folder) {
             let bundle = Bundle::open_in(Container::folder(Arc::clone(&self.staging.disk), &self.staging.path))?;
             let (disk, monitor) = (self.staging.disk.as_ref(), Uncounted(monitor));
             return archive(&bundle, disk, &self.out_dir, form.recipients(), &monitor);
@@ -137,7 +137,7 @@ pub fn archive(
     sweep_attempts(disk, out_dir, &name)?;
     let file_name = archive::file_name(&name, recipients.is_some());
     let mut staging = Staging::new(disk, out_dir, &file_name, false)?;
-    let mut sink = Sink::new(staging.make_file()?, &staging.path, recipients)?;
+    let mut sink = ArchiveSink::new(staging.make_file()?, &staging.path, recipients)?;
     archive::write(bundle, &mut sink, &staging.path, monitor)?;
     sink.finish(&staging.path)?;
     let path = out_dir.join(file_name);
@@ -155,11 +155,11 @@ pub fn set_unrecorded_aside(
     disk: &dyn Disk,
     out_dir: &Path,
     (name, run): (&BundleName, Guid),
-    form: &Form,
+    form: &PublishForm,
 ) -> Result<Option<PathBuf>> {
     let file_name = match form {
-        Form::Folder => name.to_string(),
-        Form::Archive | Form::Encrypted(_) => archive::file_name(name, form.recipients().is_some()),
+        PublishForm::Folder => name.to_string(),
+        PublishForm::Archive | PublishForm::Encrypted(_) => archive::file_name(name, form.recipients().is_some()),
     };
     let (disk, path) = (open_out_dir(disk, out_dir)?, out_dir.join(&file_name));
     let is_own = || own_at(disk.as_ref(), &path).is_ok_and(|bundle| bundle.manifest().run.run_id == run);
@@ -281,7 +281,7 @@ fn check_sealed_by(open: impl FnOnce() -> Result<Container>, access: &Access, mo
 /// Usage, if it is not allowed.
 pub fn check_plain<'b>(
     mut bundles: impl Iterator<Item = &'b Bundle>,
-    form: &Form,
+    form: &PublishForm,
     allows_plain: bool,
     monitor: &dyn Monitor,
 ) -> Result<()> {

@@ -333,7 +333,7 @@ impl Bundle {
         all.into_iter().map(|(_, checked)| checked).collect()
     }
 
-    /// Reads a value in `blob/` in pieces; the last read fails if it is not the value that its
+    /// Reads a value in `blob/` in chunks; the last read fails if it is not the value that its
     /// name says.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! fetches no part.
 
 use super::content::Content;
-use super::folder::Entry;
+use super::folder::BundleEntry;
 use super::layout::BundleName;
 use super::read_at::ReadAt;
 use crate::durable::EntryKind;
@@ -98,16 +98,16 @@ impl Remote {
     ///
     /// # Errors
     /// Io.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>> {
+    pub(super) fn entries(&self) -> Result<Vec<BundleEntry>> {
         let own = |path: &str| Some(path.strip_prefix(&self.name)?.strip_prefix('/')?.to_owned());
         let entry = |object: store::Object| {
-            Some(Entry { path: own(&object.path)?, kind: EntryKind::File, bytes: object.bytes })
+            Some(BundleEntry { path: own(&object.path)?, kind: EntryKind::File, bytes: object.bytes })
         };
         Ok(self.store.list(&self.name)?.into_iter().filter_map(entry).collect())
     }
 
     /// One object of a bag.
-    pub(super) fn content(&self, entry: &Entry) -> Content {
+    pub(super) fn content(&self, entry: &BundleEntry) -> Content {
         self.object(format!("{}/{}", self.name, entry.path), entry.bytes)
     }
 
@@ -129,15 +129,15 @@ impl Remote {
     }
 }
 
-/// What was fetched last, of all objects of one bundle: as many pieces as there are readers side by
+/// What was fetched last, of all objects of one bundle: as many chunks as there are readers side by
 /// side, and a few.
 struct Cache {
     most: usize,
-    pieces: Mutex<Vec<Piece>>,
+    chunks: Mutex<Vec<FetchedChunk>>,
 }
 
 #[derive(Clone)]
-struct Piece {
+struct FetchedChunk {
     path: String,
     offset: u64,
     /// How much is fetched from here on, if it is read to its end.
@@ -145,7 +145,7 @@ struct Piece {
     bytes: Bytes,
 }
 
-impl Piece {
+impl FetchedChunk {
     fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }
@@ -154,32 +154,32 @@ impl Piece {
 impl Cache {
     fn new() -> Self {
         let readers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { most: readers + 2, pieces: Mutex::default() }
+        Self { most: readers + 2, chunks: Mutex::default() }
     }
 
-    /// The piece that holds an offset, or how much is to be fetched there.
-    fn find(&self, path: &str, offset: u64) -> std::result::Result<Piece, u64> {
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_here = |piece: &Piece| piece.path == path && piece.offset <= offset && offset < piece.end();
-        if let Some(at) = pieces.iter().position(is_here) {
+    /// The chunk that holds an offset, or how much is to be fetched there.
+    fn find(&self, path: &str, offset: u64) -> std::result::Result<FetchedChunk, u64> {
+        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_here = |chunk: &FetchedChunk| chunk.path == path && chunk.offset <= offset && offset < chunk.end();
+        if let Some(at) = chunks.iter().position(is_here) {
             // The one that was used last stands last.
-            let piece = pieces.remove(at);
-            pieces.push(piece.clone());
-            return Ok(piece);
+            let chunk = chunks.remove(at);
+            chunks.push(chunk.clone());
+            return Ok(chunk);
         }
-        match pieces.iter().position(|piece| piece.path == path && piece.end() == offset) {
+        match chunks.iter().position(|chunk| chunk.path == path && chunk.end() == offset) {
             // Somebody reads on: what is behind is not needed any more.
-            Some(at) => Err(pieces.remove(at).next_bytes),
+            Some(at) => Err(chunks.remove(at).next_bytes),
             None => Err(LEAST_BYTES),
         }
     }
 
-    fn keep(&self, piece: Piece) {
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        if pieces.len() >= self.most {
-            pieces.remove(0);
+    fn keep(&self, chunk: FetchedChunk) {
+        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        if chunks.len() >= self.most {
+            chunks.remove(0);
         }
-        pieces.push(piece);
+        chunks.push(chunk);
     }
 }
 
@@ -195,23 +195,23 @@ impl ReadAt for RemoteObject {
         if offset >= self.bytes || buffer.is_empty() {
             return Ok(0);
         }
-        let piece = match self.cache.find(&self.path, offset) {
-            Ok(piece) => piece,
+        let chunk = match self.cache.find(&self.path, offset) {
+            Ok(chunk) => chunk,
             Err(ahead) => {
                 let wanted = ahead.max((buffer.len() as u64).min(MOST_BYTES)).min(self.bytes - offset);
                 let bytes = self.store.read(&self.path, offset, wanted).map_err(io::Error::other)?;
                 let next_bytes = wanted.saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
-                let piece = Piece { path: self.path.clone(), offset, next_bytes, bytes };
-                self.cache.keep(piece.clone());
-                piece
+                let chunk = FetchedChunk { path: self.path.clone(), offset, next_bytes, bytes };
+                self.cache.keep(chunk.clone());
+                chunk
             }
         };
-        let from = usize::try_from(offset - piece.offset).unwrap_or(usize::MAX).min(piece.bytes.len());
-        let read = buffer.len().min(piece.bytes.len() - from);
-        buffer[..read].copy_from_slice(&piece.bytes[from..from + read]);
+        let from = usize::try_from(offset - chunk.offset).unwrap_or(usize::MAX).min(chunk.bytes.len());
+        let read = buffer.len().min(chunk.bytes.len() - from);
+        buffer[..read].copy_from_slice(&chunk.bytes[from..from + read]);
         Ok(read)
     }
 }
 
 /// The objects of a bag by their paths.
-pub(super) type Objects = BTreeMap<String, Entry>;
+pub(super) type Objects = BTreeMap<String, BundleEntry>;

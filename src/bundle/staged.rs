@@ -1,4 +1,4 @@
-//! [`Staged`]: a bundle in the making, under a name that is not its own.
+//! [`StagedBundle`]: a bundle in the making, under a name that is not its own.
 //!
 //! Staging folder → parts, blobs, schema → manifest and lists of hashes → everything synced
 //! ([`Sealed`]) → rename ([`super::Published`]). The staging folder lies in the output folder,
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// See the module's text.
-pub struct Staged {
+pub struct StagedBundle {
     staging: Staging,
     out_dir: PathBuf,
     name: BundleName,
@@ -38,7 +38,7 @@ pub struct Staged {
     signer: Option<Arc<Signer>>,
 }
 
-impl Staged {
+impl StagedBundle {
     /// Makes the staging folder `.<name>.staging-<random>` in the output folder.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ impl Scratch {
     /// Makes one in the output folder, on the way to this bundle.
     ///
     /// # Errors
-    /// As [`Staged::create`].
+    /// As [`StagedBundle::create`](super::staged::StagedBundle::create).
     pub fn create(disk: &dyn Disk, out_dir: &Path, name: &BundleName) -> Result<Self> {
         let mut staging = Staging::new(disk, out_dir, name.as_str(), true)?;
         staging.make_folder()?;

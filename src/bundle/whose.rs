@@ -59,18 +59,18 @@ pub fn scopes_of(manifest: &Manifest) -> Scopes {
 }
 
 /// Whose rows the bundles of a source have that stand at a place, with one bundle of each. A folder that is not there
-/// holds none. What cannot be opened is told and passed by.
+/// holds none. What cannot be opened is reported and passed by.
 ///
 /// # Errors
 /// Usage, Config or Io, if the place cannot be listed; Cancelled.
-pub fn standing(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<BTreeMap<Scope, PathBuf>> {
+pub fn existing(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<BTreeMap<Scope, PathBuf>> {
     let mut held = BTreeMap::new();
     if Location::of_path(place)?.is_none() && !place.exists() {
         return Ok(held);
     }
     for found in places(&[place.to_owned()])? {
         monitor.check()?;
-        let Some(bundle) = open_or_pass(&found.path, &Access::default(), monitor)? else { continue };
+        let Some(bundle) = open_or_skip(&found.path, &Access::default(), monitor)? else { continue };
         if bundle.manifest().run.source_id == source_id {
             let scopes = scopes_of(bundle.manifest());
             held.extend(scopes.into_iter().map(|scope| (scope, found.path.clone())));
@@ -82,24 +82,24 @@ pub fn standing(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<
 /// [`not_theirs`] by what stands at a place.
 ///
 /// # Errors
-/// As [`standing`].
+/// As [`existing`].
 pub fn not_theirs_there(
     source_id: Guid,
     coming: &Scopes,
     place: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Option<Error>> {
-    let standing = standing(source_id, place, monitor)?;
-    let names: Vec<String> = standing.values().map(|path| path.display().to_string()).collect();
+    let existing = existing(source_id, place, monitor)?;
+    let names: Vec<String> = existing.values().map(|path| path.display().to_string()).collect();
     let because = format!("{} stands there", names.first().map_or("a bundle", String::as_str));
-    Ok(not_theirs(coming, &standing.into_keys().collect(), place, &because))
+    Ok(not_theirs(coming, &existing.into_keys().collect(), place, &because))
 }
 
 /// Rule 18 for whoever has no job database: bundles may come to a place by what stands there, of each source.
-/// Bundles that are given as they lie, encrypted to others, are told and passed by.
+/// Bundles that are given as they lie, encrypted to others, are reported and passed by.
 ///
 /// # Errors
-/// Usage, if they may not; as [`standing`].
+/// Usage, if they may not; as [`existing`].
 pub fn check_coming<'a>(coming: impl Iterator<Item = &'a Manifest>, place: &Path, monitor: &dyn Monitor) -> Result<()> {
     let mut of_sources: BTreeMap<Guid, Scopes> = BTreeMap::new();
     for manifest in coming {
@@ -115,13 +115,13 @@ pub fn check_coming<'a>(coming: impl Iterator<Item = &'a Manifest>, place: &Path
 ///
 /// # Errors
 /// Cancelled.
-pub fn open_or_pass(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
+pub fn open_or_skip(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
     match Container::open(path, access).and_then(Bundle::open_in) {
         Ok(bundle) => Ok(Some(bundle)),
         Err(error) if error.kind() == Kind::Cancelled => Err(error),
         Err(error) => {
-            let told = format!("{} cannot be held against the chain, and is passed by: {error}", path.display());
-            monitor.event(Event::Warning(&told));
+            let reported = format!("{} cannot be held against the chain, and is passed by: {error}", path.display());
+            monitor.event(Event::Warning(&reported));
             Ok(None)
         }
     }

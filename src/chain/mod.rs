@@ -15,7 +15,7 @@ mod survey;
 mod tests;
 mod timeline;
 
-pub use model::{Broken, Chain, ChainLink, LinkFault, Member, Misfit, Survey};
+pub use model::{BrokenBundle, BrokenLink, Chain, ChainLink, ChainSurvey, LinkFault, Member};
 pub use picture::picture;
 pub use survey::survey;
 pub use timeline::{BROKEN, GAP, OVERLAP, duration, is_drawn, legend, timeline};

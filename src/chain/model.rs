@@ -20,7 +20,7 @@ pub struct Member {
 /// One table of one bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainLink {
-    /// Which of [`Survey::members`].
+    /// Which of [`ChainSurvey::members`].
     pub member: usize,
     /// Its place in the chain, as its manifest says it.
     pub link: Link,
@@ -34,7 +34,7 @@ pub struct ChainLink {
     pub schema_changes: Vec<SchemaChange>,
 }
 
-/// In which way a link does not fit; members are those of [`Survey::members`].
+/// In which way a link does not fit; members are those of [`ChainSurvey::members`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkFault {
     /// It names a bundle that is not in the chain, and is not the chain's first.
@@ -53,8 +53,8 @@ pub enum LinkFault {
 
 /// A link that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Misfit {
-    /// Which of [`Survey::members`].
+pub struct BrokenLink {
+    /// Which of [`ChainSurvey::members`].
     pub member: usize,
     /// In which way.
     pub fault: LinkFault,
@@ -75,7 +75,7 @@ pub struct Chain {
     /// What more than one window takes: that is how the safety buffer works, and no fault.
     pub overlaps: Vec<Span>,
     /// Links that do not fit, in their order.
-    pub misfits: Vec<Misfit>,
+    pub broken_links: Vec<BrokenLink>,
 }
 
 impl Chain {
@@ -101,7 +101,7 @@ impl Chain {
 
 /// Something that is called a bundle and cannot be opened as one.
 #[derive(Debug)]
-pub struct Broken {
+pub struct BrokenBundle {
     /// Where it stands.
     pub path: PathBuf,
     /// Why.
@@ -110,27 +110,27 @@ pub struct Broken {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct ChainSurvey {
     /// The bundles, each once, in the order in which they were found.
     pub members: Vec<Member>,
     /// Their chains, by table, scope and source.
     pub chains: Vec<Chain>,
     /// What cannot be opened.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<BrokenBundle>,
     /// Encrypted archives of the folders that were looked through, for which no identity was given.
     pub sealed: Vec<PathBuf>,
     /// Bundles that are there in more than one form, counted beyond the first.
     pub copies: u64,
 }
 
-impl Survey {
+impl ChainSurvey {
     /// Whether a chain has a gap.
     pub fn has_gap(&self) -> bool {
         self.chains.iter().any(|chain| !chain.gaps.is_empty())
     }
 
     /// Whether a link does not fit.
-    pub fn has_misfit(&self) -> bool {
-        self.chains.iter().any(|chain| !chain.misfits.is_empty())
+    pub fn has_broken_link(&self) -> bool {
+        self.chains.iter().any(|chain| !chain.broken_links.is_empty())
     }
 }

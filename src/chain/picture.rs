@@ -64,7 +64,7 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 
 fn summary(chains: &[Chain]) -> String {
     let gaps = chains.iter().map(|chain| chain.gaps.len()).sum();
-    let links = chains.iter().map(|chain| chain.misfits.len()).sum();
+    let links = chains.iter().map(|chain| chain.broken_links.len()).sum();
     format!(
         "{}, {}, {}",
         counted(chains.len(), "chain", "chains"),
@@ -135,8 +135,10 @@ fn path_of(members: &[Member], member: usize) -> String {
 
 fn lane(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, top: usize) {
     let mut name = format!("{}, scope {}", chain.id.table, chain.id.scope);
-    let found =
-        [(chain.gaps.len(), "gap", "gaps"), (chain.misfits.len(), "link that does not fit", "links that do not fit")];
+    let found = [
+        (chain.gaps.len(), "gap", "gaps"),
+        (chain.broken_links.len(), "link that does not fit", "links that do not fit"),
+    ];
     for (count, one, many) in found.into_iter().filter(|(count, ..)| *count > 0) {
         name += &format!(", {}", counted(count, one, many));
     }
@@ -160,10 +162,10 @@ fn lane(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, top: u
         block(svg, axis, (*gap, LEAST_GAP), bar, "gap", &title);
     }
     labels(svg, chain, axis, bar + BAR);
-    for misfit in &chain.misfits {
-        let Some(link) = chain.links.iter().find(|link| link.member == misfit.member) else { continue };
+    for broken_link in &chain.broken_links {
+        let Some(link) = chain.links.iter().find(|link| link.member == broken_link.member) else { continue };
         let x = MARGIN + axis.cells(span_of(link), WIDTH - 2 * MARGIN).start;
-        let title = format!("{}: its link to the bundle before does not fit", path_of(members, misfit.member));
+        let title = format!("{}: its link to the bundle before does not fit", path_of(members, broken_link.member));
         let path = arrow(x, bar);
         let _ = writeln!(svg, "<path d=\"{path}\" class=\"broken\"><title>{}</title></path>", escaped(&title));
     }

@@ -1,9 +1,10 @@
 //! Opening bundles one after the other, and keeping what their chains need.
 
 use super::arrange::arrange;
-use super::model::{Broken, ChainLink, Member, Survey};
+use super::model::{BrokenBundle, ChainLink, ChainSurvey, Member};
 use crate::bundle::{
-    Access, Bundle, Container, FileInfo, FileRole, Newest, Place, TableInfo, places, tell_failed, tell_passed_by,
+    Access, Bundle, BundlePlace, Container, FileInfo, FileRole, Newest, TableInfo, places, warn_of_failed,
+    warn_of_passed_by,
 };
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Link};
@@ -19,12 +20,12 @@ use std::path::PathBuf;
 /// # Errors
 /// Usage: a path that is not there, an encrypted archive that was named and that no identity
 /// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
-pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Survey> {
+pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<ChainSurvey> {
     let places = places(paths)?;
-    tell_passed_by(paths, monitor)?;
-    let (mut survey, mut links) = (Survey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
+    warn_of_passed_by(paths, monitor)?;
+    let (mut survey, mut links) = (ChainSurvey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
     let (mut known, mut newest): (BTreeSet<Sha256>, Newest) = Default::default();
-    for Place { path, is_named } in places {
+    for BundlePlace { path, is_named } in places {
         monitor.check()?;
         let bundle = match Container::open(&path, access).and_then(Bundle::open_in) {
             Ok(bundle) => bundle,
@@ -35,7 +36,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
             }
             Err(error) if matches!(error.kind(), Kind::Usage | Kind::Cancelled) => return Err(error),
             Err(error) => {
-                survey.broken.push(Broken { path, error });
+                survey.broken.push(BrokenBundle { path, error });
                 continue;
             }
         };
@@ -43,7 +44,7 @@ pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Resu
             survey.copies += 1;
             continue;
         }
-        tell_failed(&path, bundle.manifest(), monitor);
+        warn_of_failed(&path, bundle.manifest(), monitor);
         newest.add(bundle.manifest());
         let member = survey.members.len();
         survey.members.push(Member { path, root_sha256: bundle.root_sha256() });

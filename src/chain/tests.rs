@@ -2,11 +2,11 @@
 //! character.
 
 use super::arrange::arrange;
-use super::model::{Chain, ChainLink, LinkFault, Member, Misfit};
+use super::model::{BrokenLink, Chain, ChainLink, LinkFault, Member};
 use super::picture::picture;
 use super::timeline::{is_drawn, legend, timeline};
 use crate::bundle::Missing;
-use crate::links::{ChainId, Link, RunRank, Span};
+use crate::links::{ChainId, Link, RunOrder, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -43,7 +43,7 @@ fn link(member: usize, start: i64, end: i64) -> ChainLink {
         inputs: Vec::new(),
         missing: Missing::default(),
         window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
-        rank: RunRank { started_at, run_id: [0; 16], pack_number: 1 },
+        run_order: RunOrder { started_at, run_id: [0; 16], pack_number: 1 },
     };
     ChainLink { member, link, rows: 1, tombstones: 0, bytes: 1, schema_changes: Vec::new() }
 }
@@ -101,19 +101,19 @@ fn a_missing_bundle_is_a_gap_and_a_link_that_does_not_fit() {
     let chain = chain(vec![link(3, 28, 40), link(0, 0, 10), link(1, 9, 20)]);
     assert_eq!(spans(&chain.gaps), [(20, 28)]);
     assert_eq!(spans(&chain.overlaps), [(9, 10)]);
-    assert_eq!(chain.misfits, [Misfit { member: 3, fault: LinkFault::PreviousIsMissing(root(2)) }]);
+    assert_eq!(chain.broken_links, [BrokenLink { member: 3, fault: LinkFault::PreviousIsMissing(root(2)) }]);
 }
 
 #[test]
-fn the_first_may_name_a_bundle_that_is_kept_no_more_and_that_is_told() {
+fn the_first_may_name_a_bundle_that_is_kept_no_more_and_that_is_reported() {
     let mut first = link(0, 5, 10);
     first.link.previous = Some(root(77));
     let chain = chain(vec![first, link(1, 9, 20)]);
-    assert_eq!((chain.misfits, chain.begins_after), (vec![], Some(root(77))));
+    assert_eq!((chain.broken_links, chain.begins_after), (vec![], Some(root(77))));
 }
 
 #[test]
-fn forks_second_starts_circles_and_other_clocks_are_told() {
+fn forks_second_starts_circles_and_other_clocks_are_reported() {
     let mut fork = link(2, 9, 20);
     fork.link.previous = Some(root(0));
     let mut start = link(3, 20, 30);
@@ -128,10 +128,10 @@ fn forks_second_starts_circles_and_other_clocks_are_told() {
         (3, LinkFault::SecondStart),
         (4, LinkFault::AnotherClock),
     ];
-    assert_eq!(chain.misfits, due.map(|(member, fault)| Misfit { member, fault }));
+    assert_eq!(chain.broken_links, due.map(|(member, fault)| BrokenLink { member, fault }));
     // A run that was set back to before the first window came after it all the same.
     let early = self::chain(vec![link(1, 0, 30), link(0, 10, 20)]);
-    assert_eq!((early.misfits.len(), early.links[0].member, early.by_window()[0].member), (0, 0, 1));
+    assert_eq!((early.broken_links.len(), early.links[0].member, early.by_window()[0].member), (0, 0, 1));
 }
 
 fn weeks() -> Vec<Chain> {

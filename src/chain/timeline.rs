@@ -84,8 +84,8 @@ fn row(chain: &Chain, axis: &Axis, cells: usize) -> Vec<char> {
     for gap in &chain.gaps {
         row[axis.cells(*gap, cells)].fill(GAP);
     }
-    for misfit in &chain.misfits {
-        let link = chain.links.iter().find(|link| link.member == misfit.member);
+    for broken_link in &chain.broken_links {
+        let link = chain.links.iter().find(|link| link.member == broken_link.member);
         let cells = link.map(|link| axis.cells(span_of(link), cells)).unwrap_or_default();
         // Beside a gap that ends there, not over it.
         if let Some(cell) = row[cells].iter_mut().find(|cell| **cell != GAP) {

@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn a_command_to_type_has_the_connection_that_was_typed() {
-        let told = |typed: &str| connected_of("blobdelta pack --run R", typed.split(' ').map(str::to_owned));
-        assert_eq!(told("status --connection sqlite:d"), "blobdelta pack --run R --connection sqlite:d");
-        assert_eq!(told("status --connection=sqlite:d --json"), "blobdelta pack --run R --connection sqlite:d");
-        assert_eq!(told("status --json"), "blobdelta pack --run R");
+        let reported = |typed: &str| connected_of("blobdelta pack --run R", typed.split(' ').map(str::to_owned));
+        assert_eq!(reported("status --connection sqlite:d"), "blobdelta pack --run R --connection sqlite:d");
+        assert_eq!(reported("status --connection=sqlite:d --json"), "blobdelta pack --run R --connection sqlite:d");
+        assert_eq!(reported("status --json"), "blobdelta pack --run R");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::{Args, Command, LogFormat};
 use super::exit::Exit;
 use super::json::error_document;
-use super::look::Look;
+use super::look::Appearance;
 use super::out::{Painted, Tone};
 use super::progress::Progress;
 use super::render::{error_text, exit_of};
@@ -32,10 +32,10 @@ pub fn main() -> ExitCode {
     };
     keep_private(args.group_readable);
     out::choose_colours(args.color.into());
-    let progress = Progress::new(args.log_format == LogFormat::Json, args.told());
+    let progress = Progress::new(args.log_format == LogFormat::Json, args.verbosity());
     match signals::listen().and_then(|()| dispatch(&args, &progress)) {
         Ok(answer) => {
-            let look = Look::of_stdout(args.wide);
+            let look = Appearance::of_stdout(args.wide);
             let text = match (args.json, args.quiet) {
                 (true, _) => document(&answer.json),
                 (false, true) => answer.result.painted(&look),
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
             };
             print(&text, answer.exit).into()
         }
-        Err(error) => tell(&error, args.json).into(),
+        Err(error) => print_to_stderr(&error, args.json).into(),
     }
 }
 
@@ -87,7 +87,7 @@ fn document(json: &Value) -> Painted {
 }
 
 fn plain(text: String) -> Painted {
-    Text::from(text).painted(&Look::of_stdout(false))
+    Text::from(text).painted(&Appearance::of_stdout(false))
 }
 
 /// Help and version go to stdout; a wrong argument is an error like any other.
@@ -98,7 +98,7 @@ fn refuse(refused: &clap::Error) -> Exit {
     if std::env::args_os().any(|arg| arg == "--json") {
         let text = refused.render().to_string();
         let what = text.trim().trim_start_matches(ERROR).trim_start().to_owned();
-        return tell(&Error::usage(what), true);
+        return print_to_stderr(&Error::usage(what), true);
     }
     let (head, rest) = (ERROR, refused.render().to_string());
     let mut text = Text::new();
@@ -108,15 +108,15 @@ fn refuse(refused: &clap::Error) -> Exit {
     } else {
         text += &rest;
     }
-    _ = out::tell(&text.painted(&Look::of_stdout(false)));
+    _ = out::print_to_stderr(&text.painted(&Appearance::of_stdout(false)));
     Exit::Usage
 }
 
-fn tell(error: &Error, json: bool) -> Exit {
+fn print_to_stderr(error: &Error, json: bool) -> Exit {
     if json {
         return print(&document(&error_document(error)), exit_of(error));
     }
-    _ = out::tell(&error_text(error).painted(&Look::of_stdout(false)));
+    _ = out::print_to_stderr(&error_text(error).painted(&Appearance::of_stdout(false)));
     exit_of(error)
 }
 
@@ -124,7 +124,7 @@ fn tell(error: &Error, json: bool) -> Exit {
 fn print(text: &Painted, exit: Exit) -> Exit {
     match out::print(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            out::tell_line(Tone::Bad, ERROR, &format!(" cannot write to stdout: {error}"));
+            out::print_line(Tone::Bad, ERROR, &format!(" cannot write to stdout: {error}"));
             Exit::Failed
         }
         _ => exit,

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::{ArchiveArgs, ExtractArgs};
 use super::out::clean;
 use super::render::bytes;
-use crate::bundle::{self, Access, Bundle, Container, Form, Newest, Published, Recipients};
+use crate::bundle::{self, Access, Bundle, Container, Newest, PublishForm, Published, Recipients};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::{Event, Monitor};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// As [`bundle::archive`].
 pub fn archive(args: &ArchiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let form = match args.encrypt_to.as_slice() {
-        [] => Form::Archive,
-        recipients => Form::Encrypted(Arc::new(Recipients::parse(recipients)?)),
+        [] => PublishForm::Archive,
+        recipients => PublishForm::Encrypted(Arc::new(Recipients::parse(recipients)?)),
     };
     let beside = args.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let out = args.out.as_deref().unwrap_or(beside);

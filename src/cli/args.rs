@@ -68,18 +68,18 @@ const EVERYWHERE: &str = "Options of every command";
 
 impl Args {
     /// How much is said on stderr.
-    pub fn told(&self) -> Told {
+    pub fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
-            (true, _) => Told::Warnings,
-            (false, false) => Told::Usual,
-            (false, true) => Told::Everything,
+            (true, _) => Verbosity::Warnings,
+            (false, false) => Verbosity::Usual,
+            (false, true) => Verbosity::Everything,
         }
     }
 }
 
 /// How much is said while a command works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
+pub enum Verbosity {
     /// What nobody may overlook.
     Warnings,
     /// Beside it, how far the work is.

@@ -2,7 +2,7 @@
 //! published.
 
 use super::sign::SignArgs;
-use crate::bundle::{Form, PartOptions, Recipients, places, tell_passed_by, threads};
+use crate::bundle::{PartOptions, PublishForm, Recipients, places, threads, warn_of_passed_by};
 use crate::engine::{PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
@@ -26,11 +26,11 @@ impl FormArgs {
     ///
     /// # Errors
     /// Usage, for a recipient that is none.
-    pub fn form(&self) -> Result<Form> {
+    pub fn form(&self) -> Result<PublishForm> {
         match (self.archive, self.encrypt_to.is_empty()) {
-            (false, _) => Ok(Form::Folder),
-            (true, true) => Ok(Form::Archive),
-            (true, false) => Ok(Form::Encrypted(Arc::new(Recipients::parse(&self.encrypt_to)?))),
+            (false, _) => Ok(PublishForm::Folder),
+            (true, true) => Ok(PublishForm::Archive),
+            (true, false) => Ok(PublishForm::Encrypted(Arc::new(Recipients::parse(&self.encrypt_to)?))),
         }
     }
 }
@@ -146,12 +146,12 @@ impl PackingArgs {
     }
 }
 
-/// The bundles that arguments name: each one itself, or all in a folder. What only looks like one there is told.
+/// The bundles that arguments name: each one itself, or all in a folder. What only looks like one there is reported.
 ///
 /// # Errors
 /// Usage: nothing there, or a folder without a bundle; Io.
 pub fn named(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
-    tell_passed_by(paths, monitor)?;
+    warn_of_passed_by(paths, monitor)?;
     let found: Vec<PathBuf> = places(paths)?.into_iter().map(|place| place.path).collect();
     match (found.is_empty(), paths.first()) {
         (true, Some(folder)) => Err(Error::usage("there is no bundle in this folder")

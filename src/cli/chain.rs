@@ -4,12 +4,14 @@ use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::exit::Exit;
 use super::json::error_object;
-use super::look::Look;
+use super::look::Appearance;
 use super::out::{Tone, clean};
 use super::render::{self, bytes, counted, reasons};
-use super::table::{Cell, Table, line, plain, time};
+use super::table::{TableCell, TextTable, line, plain, time};
 use super::text::Text;
-use crate::chain::{self, BROKEN, Broken, Chain, ChainLink, GAP, LinkFault, Misfit, OVERLAP, Survey, duration};
+use crate::chain::{
+    self, BROKEN, BrokenBundle, BrokenLink, Chain, ChainLink, ChainSurvey, GAP, LinkFault, OVERLAP, duration,
+};
 use crate::durable::{Local, write_file};
 use crate::error::{Kind, Result};
 use crate::links::Span;
@@ -62,14 +64,14 @@ pub fn run(args: &ChainArgs, monitor: &dyn Monitor) -> Result<Answer> {
         write_file(&Local, file, chain::picture(&survey.chains, &survey.members).as_bytes())?;
     }
     let exit = exit_of(&survey);
-    let text = text(&survey, Look::of_stdout(false).width);
+    let text = text(&survey, Appearance::of_stdout(false).width);
     let result = if exit == Exit::Done { Text::new() } else { text.clone() };
     Ok(Answer { text, result, json: document(&survey), exit })
 }
 
 /// What a survey ends with.
-pub fn exit_of(survey: &Survey) -> Exit {
-    match (survey.broken.is_empty(), survey.has_gap(), survey.has_misfit()) {
+pub fn exit_of(survey: &ChainSurvey) -> Exit {
+    match (survey.broken.is_empty(), survey.has_gap(), survey.has_broken_link()) {
         // What is broken may be what is missing; of what could not be read nothing is known.
         (false, _, _) if survey.broken.iter().all(|broken| broken.error.kind() == Kind::Io) => Exit::Failed,
         (false, _, _) => Exit::Verification,
@@ -80,19 +82,22 @@ pub fn exit_of(survey: &Survey) -> Exit {
 }
 
 /// What is missing between bundles, which links do not fit, and which chains do not begin here, a line each.
-pub fn faults(survey: &Survey) -> Vec<String> {
+pub fn faults(survey: &ChainSurvey) -> Vec<String> {
     let of = |chain: &Chain| {
         let of = format!("{}, {}", chain.id.table, chain.id.scope);
         let gaps =
             chain.gaps.iter().map(|gap| format!("gap in {of}: {}: nothing here covers it", span_text(chain, *gap)));
-        let links = chain.misfits.iter().map(|misfit| format!("link in {of}: {}", misfit_text(survey, *misfit)));
+        let links = chain
+            .broken_links
+            .iter()
+            .map(|broken_link| format!("link in {of}: {}", broken_link_text(survey, *broken_link)));
         let begins = chain.begins_after.map(|previous| format!("begins in {of}: {NOT_THE_START} {previous}"));
         gaps.chain(links).chain(begins).collect::<Vec<_>>()
     };
     survey.chains.iter().flat_map(of).collect()
 }
 
-fn text(survey: &Survey, width: usize) -> Text {
+fn text(survey: &ChainSurvey, width: usize) -> Text {
     let mut text = Text::new();
     if !survey.chains.is_empty() {
         text.table(&table(&survey.chains));
@@ -100,9 +105,9 @@ fn text(survey: &Survey, width: usize) -> Text {
         drawing(&mut text, &survey.chains, width);
     }
     for (nth, chain) in survey.chains.iter().enumerate() {
-        told(&mut text, nth + 1, (chain, width), survey);
+        add_chain(&mut text, nth + 1, (chain, width), survey);
     }
-    for Broken { path, error } in &survey.broken {
+    for BrokenBundle { path, error } in &survey.broken {
         let why = reasons(error).map(|why| format!(": {why}")).unwrap_or_default();
         let place = error.place().file.as_deref().filter(|file| *file != path.display().to_string());
         let place = place.map(|file| format!(" ({file})")).unwrap_or_default();
@@ -158,8 +163,8 @@ fn sums(chain: &Chain) -> [u64; 3] {
     [sum(|link| link.rows), sum(|link| link.tombstones), sum(|link| link.bytes)]
 }
 
-fn table(chains: &[Chain]) -> Table {
-    let mut table = Table::new([
+fn table(chains: &[Chain]) -> TextTable {
+    let mut table = TextTable::new([
         plain("Chain"),
         time("From"),
         time("To"),
@@ -181,7 +186,7 @@ fn table(chains: &[Chain]) -> Table {
             from.into(),
             to.into(),
             chain.links.len().into(),
-            Cell::toned(if chain.gaps.is_empty() { Tone::Plain } else { Tone::Bad }, chain.gaps.len()),
+            TableCell::toned(if chain.gaps.is_empty() { Tone::Plain } else { Tone::Bad }, chain.gaps.len()),
             rows.into(),
             bytes(size).into(),
             tombstones.into(),
@@ -198,7 +203,7 @@ fn span_text(chain: &Chain, span: Span) -> String {
     format!("{}  {}", render::window(&window), duration(span.ticks()))
 }
 
-fn told(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), survey: &Survey) {
+fn add_chain(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), survey: &ChainSurvey) {
     if let Some(previous) = chain.begins_after {
         let _ = writeln!(text, "{nth}    begins   {NOT_THE_START} {previous}");
     }
@@ -206,9 +211,9 @@ fn told(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), survey: &S
         text.add(Tone::Bad, &format!("{nth}  {GAP} gap"));
         let _ = writeln!(text, "      {}: nothing here covers it", span_text(chain, *gap));
     }
-    for misfit in &chain.misfits {
+    for broken_link in &chain.broken_links {
         text.add(Tone::Bad, &format!("{nth}  {BROKEN} link"));
-        let _ = writeln!(text, "     {}", clean(&misfit_text(survey, *misfit)));
+        let _ = writeln!(text, "     {}", clean(&broken_link_text(survey, *broken_link)));
     }
     let is_drawn = |overlap: &&Span| chain::is_drawn(&survey.chains, width, **overlap);
     let (drawn, small): (Vec<Span>, Vec<Span>) = chain.overlaps.iter().partition(is_drawn);
@@ -240,13 +245,13 @@ fn extent(spans: &[Span]) -> Option<String> {
     })
 }
 
-fn member_name(survey: &Survey, member: usize) -> String {
+fn member_name(survey: &ChainSurvey, member: usize) -> String {
     survey.members.get(member).map(|member| member.path.display().to_string()).unwrap_or_default()
 }
 
-fn misfit_text(survey: &Survey, misfit: Misfit) -> String {
-    let own = member_name(survey, misfit.member);
-    match misfit.fault {
+fn broken_link_text(survey: &ChainSurvey, broken_link: BrokenLink) -> String {
+    let own = member_name(survey, broken_link.member);
+    match broken_link.fault {
         LinkFault::PreviousIsMissing(root) => format!("{own}: the bundle before it is not here, root sha256 {root}"),
         LinkFault::MadeWithout(root) => {
             format!("{own}: it was compacted without a bundle that is not here, root sha256 {root}")
@@ -271,9 +276,8 @@ fn fault_name(fault: LinkFault) -> &'static str {
     }
 }
 
-fn document(survey: &Survey) -> Value {
-    let broken =
-        |broken: &Broken| json!({"bundle": broken.path.display().to_string(), "error": error_object(&broken.error)});
+fn document(survey: &ChainSurvey) -> Value {
+    let broken = |broken: &BrokenBundle| json!({"bundle": broken.path.display().to_string(), "error": error_object(&broken.error)});
     json!({
         "bundles": survey.members.len(),
         "copies": survey.copies,
@@ -283,7 +287,7 @@ fn document(survey: &Survey) -> Value {
     })
 }
 
-fn chain_object(chain: &Chain, survey: &Survey) -> Value {
+fn chain_object(chain: &Chain, survey: &ChainSurvey) -> Value {
     let [rows, tombstones, size] = sums(chain);
     let bounds = |start, end| render::window_bounds(&Window { start, end, clock: chain.clock() });
     let spans = |spans: &[Span]| -> Value {
@@ -307,11 +311,11 @@ fn chain_object(chain: &Chain, survey: &Survey) -> Value {
             "bytes": link.bytes,
         })
     };
-    let misfit = |misfit: &Misfit| {
+    let broken_link = |broken_link: &BrokenLink| {
         json!({
-            "bundle": member_name(survey, misfit.member),
-            "kind": fault_name(misfit.fault),
-            "detail": misfit_text(survey, *misfit),
+            "bundle": member_name(survey, broken_link.member),
+            "kind": fault_name(broken_link.fault),
+            "detail": broken_link_text(survey, *broken_link),
         })
     };
     let whole = chain.span();
@@ -329,6 +333,6 @@ fn chain_object(chain: &Chain, survey: &Survey) -> Value {
         "bundles": chain.links.iter().map(link).collect::<Vec<_>>(),
         "gaps": spans(&chain.gaps),
         "overlaps": spans(&chain.overlaps),
-        "misfits": chain.misfits.iter().map(misfit).collect::<Vec<_>>(),
+        "misfits": chain.broken_links.iter().map(broken_link).collect::<Vec<_>>(),
     })
 }

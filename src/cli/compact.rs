@@ -5,7 +5,7 @@ use super::args::CompactArgs;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
-use crate::bundle::{Bundle, Container, Newest, tell_failed};
+use crate::bundle::{Bundle, Container, Newest, warn_of_failed};
 use crate::compact::{self, CompactOptions};
 use crate::durable::Local;
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub fn run(args: &CompactArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let access = args.access.read_fresh(&args.fresh)?;
     let open = |path| Bundle::open_in(Container::open(path, &access)?);
     let bundles = named(&args.bundles, monitor)?.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
-    bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
+    bundles.iter().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
     Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
     args.place.check(bundles.iter().map(Bundle::manifest), &args.out, monitor)?;
     let of = counted(bundles.len() as u64, "bundle", "bundles");

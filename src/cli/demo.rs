@@ -5,7 +5,7 @@ use super::args::DemoArgs;
 use super::exit::Exit;
 use super::out;
 use super::samples;
-use crate::demo::{self, DemoOptions, DemoReport, Outcome, Played, ServerReport};
+use crate::demo::{self, DemoOptions, DemoReport, ServerReport, StepOutcome, StepResult};
 use crate::durable::{Disk, Local, remove_tree};
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -26,20 +26,20 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
         options.check()?;
         write_samples(&Local, &options)?;
     }
-    let played = demo::run_demo(&options, &|line| tell(line, to_stderr), monitor);
+    let result = demo::run_demo(&options, &|line| print_line_to(line, to_stderr), monitor);
     if args.into.is_some() && !args.keep && is_new {
         remove_tree(&Local, &args.dir)?;
     }
-    let report = played?;
+    let report = result?;
     let failed = report.server.as_ref().is_some_and(|server| !server.is_good());
     let exit = if failed { Exit::Failed } else { Exit::Done };
     Ok(Answer::done(String::new(), object(&report)).ending(exit))
 }
 
 /// A reader that went away does not end the demo.
-fn tell(line: &str, to_stderr: bool) {
+fn print_line_to(line: &str, to_stderr: bool) {
     match to_stderr {
-        true => out::tell_line(out::Tone::Plain, "", line),
+        true => out::print_line(out::Tone::Plain, "", line),
         false => _ = out::print_plain(&format!("{line}\n")),
     }
 }
@@ -79,12 +79,12 @@ fn server(report: &ServerReport) -> Value {
     json!({"version": report.version, "steps": steps, "left": report.left})
 }
 
-fn step(played: &Played) -> Value {
-    match &played.outcome {
-        Outcome::Executed(figure) => json!({"step": played.name, "outcome": "executed", "figure": figure}),
-        Outcome::NotHere(why) => json!({"step": played.name, "outcome": "not_on_this_server", "why": why}),
-        Outcome::Failed { statement, number, text } => json!({
-            "step": played.name, "outcome": "failed", "statement": statement, "number": number, "text": text,
+fn step(result: &StepResult) -> Value {
+    match &result.outcome {
+        StepOutcome::Executed(figure) => json!({"step": result.name, "outcome": "executed", "figure": figure}),
+        StepOutcome::NotHere(why) => json!({"step": result.name, "outcome": "not_on_this_server", "why": why}),
+        StepOutcome::Failed { statement, number, text } => json!({
+            "step": result.name, "outcome": "failed", "statement": statement, "number": number, "text": text,
         }),
     }
 }

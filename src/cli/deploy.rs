@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::args::DeployArgs;
 use super::out::{Tone, clean};
-use super::table::{Cell, Table, plain, prose};
+use super::table::{TableCell, TextTable, plain, prose};
 use super::text::Text;
 use crate::backend::{Backend, DeployStep, Servers};
 use crate::engine::{self, Adoption};
@@ -29,13 +29,13 @@ pub fn run(args: &DeployArgs, monitor: &dyn Monitor) -> Result<Answer> {
         steps.extend(adopted(&engine::adopt(backend.as_mut(), place, &args.access.read()?, monitor)?, place));
     }
     let source_id = backend.source_id()?;
-    let mut table = Table::new([plain("NeedsAttention"), plain("Name"), prose("Outcome")]);
+    let mut table = TextTable::new([plain("NeedsAttention"), plain("Name"), prose("Outcome")]);
     for step in &steps {
         let tone = if step.needs_attention { Tone::Care } else { Tone::Plain };
         table.push([
-            Cell::toned(tone, step.needs_attention),
+            TableCell::toned(tone, step.needs_attention),
             step.name.clone().into(),
-            Cell::toned(tone, step.outcome.clone()),
+            TableCell::toned(tone, step.outcome.clone()),
         ]);
     }
     let servers = backend.servers()?;

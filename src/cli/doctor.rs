@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::out::Tone;
-use super::table::{Cell, Table, plain, prose};
+use super::table::{TableCell, TextTable, plain, prose};
 use super::text::Text;
 use crate::backend::{Advice, Severity, UnknownName};
 use crate::error::Result;
@@ -41,11 +41,11 @@ pub fn run(args: &DoctorArgs) -> Result<Answer> {
 }
 
 /// A line each.
-pub fn advice_table(advice: &[Advice]) -> Table {
-    let mut table = Table::new([plain("Severity"), plain("Subject"), prose("Finding"), prose("WhatToDo")]);
+pub fn advice_table(advice: &[Advice]) -> TextTable {
+    let mut table = TextTable::new([plain("Severity"), plain("Subject"), prose("Finding"), prose("WhatToDo")]);
     for one in advice {
         table.push([
-            Cell::toned(tone_of(one.severity), one.severity.as_str()),
+            TableCell::toned(tone_of(one.severity), one.severity.as_str()),
             one.subject.clone().into(),
             one.finding.clone().into(),
             one.what_to_do.clone().into(),

@@ -200,8 +200,8 @@ mod tests {
             ["Buffer=1", "SafetyBufferMinutes", "SafetyBufferMinutes=x", "IsActive=2", "Target=a.b", "KeyColumn="]
         {
             let error = set_all(&mut config(), &[bad.to_owned()]).unwrap_err();
-            let told = error.to_string();
-            assert!(told.contains(bad.split('=').next().unwrap()), "{told}");
+            let reported = error.to_string();
+            assert!(reported.contains(bad.split('=').next().unwrap()), "{reported}");
         }
         let twice = ["IsActive=1".to_owned(), "isactive=0".to_owned()];
         assert!(set_all(&mut config(), &twice).is_err());

@@ -13,7 +13,7 @@ const DATABASE: &str = "sqlite";
 
 /// What comes into a folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Made {
+enum FolderContent {
     /// Bundles or files.
     Files,
     /// The databases of an instance: there may be one.
@@ -29,8 +29,8 @@ pub fn check(command: &Command) -> Result<()> {
 }
 
 /// The folders in which a command makes something.
-fn made_by(command: &Command) -> Vec<(PathBuf, Made)> {
-    let files = |folder: &Path| (folder.to_owned(), Made::Files);
+fn made_by(command: &Command) -> Vec<(PathBuf, FolderContent)> {
+    let files = |folder: &Path| (folder.to_owned(), FolderContent::Files);
     let place = |text: Option<&str>| {
         let location = text.and_then(|text| Location::parse(text).ok());
         location.and_then(|location| location.folder().map(files))
@@ -46,16 +46,21 @@ fn made_by(command: &Command) -> Vec<(PathBuf, Made)> {
         Command::Demo(args) => vec![files(&args.dir)],
         Command::Ship(args) => place(Some(&args.destination)).into_iter().collect(),
         Command::Replay(args) => {
-            args.into.strip_prefix("sqlite:").map(|at| (at.into(), Made::Instance)).into_iter().collect()
+            args.into.strip_prefix("sqlite:").map(|at| (at.into(), FolderContent::Instance)).into_iter().collect()
         }
-        Command::Deploy(args) => {
-            args.instance.missing_folder().ok().flatten().map(|folder| (folder, Made::Instance)).into_iter().collect()
-        }
+        Command::Deploy(args) => args
+            .instance
+            .missing_folder()
+            .ok()
+            .flatten()
+            .map(|folder| (folder, FolderContent::Instance))
+            .into_iter()
+            .collect(),
         _ => Vec::new(),
     }
 }
 
-fn check_one(folder: &Path, made: Made) -> Result<()> {
+fn check_one(folder: &Path, made: FolderContent) -> Result<()> {
     let Ok(absolute) = std::path::absolute(folder) else { return Ok(()) };
     // Of a folder that is not there yet, the nearest one above it says where it really lies.
     let there = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_else(|| absolute.clone());
@@ -66,7 +71,7 @@ fn check_one(folder: &Path, made: Made) -> Result<()> {
             return Err(refused(folder, above, "a bundle, whose files are counted"));
         }
         let is_instance = match is_itself {
-            true => made == Made::Files && has_databases(above),
+            true => made == FolderContent::Files && has_databases(above),
             false => above.join(JOB_DATABASE).is_file(),
         };
         if is_instance {
@@ -115,8 +120,8 @@ mod tests {
         }
         let free = made(dir.path().join("free"));
         std::os::unix::fs::symlink(&instance, dir.path().join("link")).unwrap();
-        let may = |path: PathBuf, made: Made| check_one(&path, made).is_ok();
-        for made_there in [Made::Files, Made::Instance] {
+        let may = |path: PathBuf, made: FolderContent| check_one(&path, made).is_ok();
+        for made_there in [FolderContent::Files, FolderContent::Instance] {
             assert!(!may(instance.join("inside"), made_there) && !may(bundle.join("data"), made_there));
             assert!(!may(bundle.clone(), made_there) && !may(dir.path().join("link/below/it"), made_there));
             assert!(
@@ -125,7 +130,7 @@ mod tests {
                     && may(dir.path().into(), made_there)
             );
         }
-        assert!(!may(instance.clone(), Made::Files) && !may(target.clone(), Made::Files));
-        assert!(may(instance.clone(), Made::Instance) && may(target, Made::Instance));
+        assert!(!may(instance.clone(), FolderContent::Files) && !may(target.clone(), FolderContent::Files));
+        assert!(may(instance.clone(), FolderContent::Instance) && may(target, FolderContent::Instance));
     }
 }

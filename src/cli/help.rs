@@ -25,7 +25,7 @@ fn laid_out_for(command: Command, width: usize) -> Command {
 }
 
 /// What lines of the source mean.
-enum Block {
+enum HelpBlock {
     Blank,
     Paragraph(String),
     /// An example to type.
@@ -36,30 +36,30 @@ enum Block {
 
 fn reflowed(text: &str, width: usize) -> String {
     let lines = blocks(text).into_iter().flat_map(|block| match block {
-        Block::Blank => vec![String::new()],
-        Block::Paragraph(text) => wrapped(&text, width),
-        Block::Shell(line) => shell_lines(&line, width),
-        Block::Entry(hang, entry) => entry_lines(&entry, hang, width),
+        HelpBlock::Blank => vec![String::new()],
+        HelpBlock::Paragraph(text) => wrapped(&text, width),
+        HelpBlock::Shell(line) => shell_lines(&line, width),
+        HelpBlock::Entry(hang, entry) => entry_lines(&entry, hang, width),
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
+fn blocks(text: &str) -> Vec<HelpBlock> {
+    let mut blocks: Vec<HelpBlock> = Vec::new();
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         let words = line.trim();
         match (blocks.last_mut(), indent) {
-            _ if words.is_empty() => blocks.push(Block::Blank),
-            (Some(Block::Paragraph(text)), 0) if !text.ends_with(':') => text.extend([" ", words]),
-            (_, 0) => blocks.push(Block::Paragraph(words.to_owned())),
-            (Some(Block::Shell(line)), _) if line.ends_with('\\') => {
+            _ if words.is_empty() => blocks.push(HelpBlock::Blank),
+            (Some(HelpBlock::Paragraph(text)), 0) if !text.ends_with(':') => text.extend([" ", words]),
+            (_, 0) => blocks.push(HelpBlock::Paragraph(words.to_owned())),
+            (Some(HelpBlock::Shell(line)), _) if line.ends_with('\\') => {
                 line.pop();
                 line.push_str(words);
             }
-            (_, _) if words.starts_with("blobdelta ") => blocks.push(Block::Shell(words.to_owned())),
-            (Some(Block::Entry(hang, entry)), _) if indent == *hang => entry.extend([" ", words]),
-            (_, _) => blocks.push(Block::Entry(hang_of(line), line.trim_end().to_owned())),
+            (_, _) if words.starts_with("blobdelta ") => blocks.push(HelpBlock::Shell(words.to_owned())),
+            (Some(HelpBlock::Entry(hang, entry)), _) if indent == *hang => entry.extend([" ", words]),
+            (_, _) => blocks.push(HelpBlock::Entry(hang_of(line), line.trim_end().to_owned())),
         }
     }
     blocks

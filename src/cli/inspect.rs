@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::args::InspectArgs;
 use super::out::{Tone, clean};
 use super::render::{bytes, counted};
-use super::table::{Table, plain};
+use super::table::{TextTable, plain};
 use super::text::Text;
 use crate::bundle::manifest::ColumnInfo;
 use crate::bundle::{Bundle, Container, FileRole, Manifest, TableInfo};
@@ -82,7 +82,8 @@ fn table_text(table: &TableInfo) -> Text {
     if !table.excluded_columns.is_empty() {
         let _ = writeln!(text, "  excluded   columns {}", clean(&table.excluded_columns.join(", ")));
     }
-    let mut columns = Table::new([plain("Column"), plain("SqlType"), plain("Nullable"), plain("ArrowType").if_room()]);
+    let mut columns =
+        TextTable::new([plain("Column"), plain("SqlType"), plain("Nullable"), plain("ArrowType").if_room()]);
     for ColumnInfo { name, sql_type, arrow_type, nullable, .. } in &table.columns {
         columns.push([name.clone().into(), sql_type.clone().into(), (*nullable).into(), arrow_type.clone().into()]);
     }

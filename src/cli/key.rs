@@ -3,9 +3,9 @@
 use super::answer::Answer;
 use super::instance::Instance;
 use super::json::utc;
-use super::table::{Table, ago, plain, prose};
+use super::table::{TextTable, ago, plain, prose};
 use super::text::Text;
-use crate::backend::{Asked, Backend};
+use crate::backend::{Backend, KeyRequest};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -126,7 +126,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     .hint("name a unit that is in the table's BusinessUnit table, or leave --business-unit out"));
             }
             let without_metadata = args.without_metadata;
-            backend.pend_key(table, *key, &Asked { scope, reason, without_metadata })?;
+            backend.pend_key(table, *key, &KeyRequest { scope, reason, without_metadata })?;
             let what = args.business_unit.map_or_else(
                 || {
                     let waits = if without_metadata {
@@ -170,7 +170,7 @@ fn check_units(backend: &mut dyn Backend, table: &TableName, scope: Scope) -> Re
 
 /// A scope that is empty is every scope.
 fn list(args: &ListArgs) -> Result<Answer> {
-    let mut table = Table::new([plain("Key"), plain("State"), ago("CreatedAt"), prose("Scope"), prose("Reason")]);
+    let mut table = TextTable::new([plain("Key"), plain("State"), ago("CreatedAt"), prose("Scope"), prose("Reason")]);
     let mut backend = args.instance.open(false)?;
     let wanted = args.business_unit.map(Scope::BusinessUnit);
     wanted.map_or(Ok(()), |scope| check_units(backend.as_mut(), &args.table, scope))?;

@@ -1,6 +1,6 @@
 //! Connections from the command line, and the secrets that never stand on it.
 
-use super::out::{Tone, tell_line};
+use super::out::{Tone, print_line};
 use crate::backend::{AccessToken, Connection, Credentials};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ impl Login {
     pub fn connection(&self, text: &str) -> Result<Connection> {
         let connection = Connection::parse(text, &self.credentials()?)?;
         for warning in connection.warnings() {
-            tell_line(Tone::Care, "warning:", &format!(" {warning}"));
+            print_line(Tone::Care, "warning:", &format!(" {warning}"));
         }
         Ok(connection)
     }

@@ -13,7 +13,7 @@ pub const HELP_WIDTH: usize = 100;
 
 /// See the module's text.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Appearance {
     /// Columns of the terminal, or as many as are kept to without one.
     pub width: usize,
     /// Whether tables have all their columns, whatever their width.
@@ -22,7 +22,7 @@ pub struct Look {
     pub now: Timestamp,
 }
 
-impl Look {
+impl Appearance {
     /// That of stdout: as wide as its terminal. Without one, as wide as `COLUMNS` says, else 120.
     pub fn of_stdout(wide: bool) -> Self {
         Self { width: width().unwrap_or(PIPED_WIDTH).max(LEAST_WIDTH), wide, now: SystemClock.now().utc }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn ages_read_well() {
         let now = Timestamp::parse("2026-11-30T12:00:00").unwrap();
-        let look = Look { width: 80, wide: false, now };
+        let look = Appearance { width: 80, wide: false, now };
         let age = |text: &str| look.age(Timestamp::parse(text).unwrap());
         assert_eq!(age("2026-11-30T11:59:59"), "1 s ago");
         assert_eq!(age("2026-11-30T11:00:01"), "59 min ago");

@@ -125,12 +125,12 @@ pub fn width() -> Option<usize> {
 }
 
 /// The columns of the terminal, where stderr is one.
-pub fn told_width() -> Option<usize> {
+pub fn stderr_width() -> Option<usize> {
     terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// Whether stderr is a terminal.
-pub fn tells_a_terminal() -> bool {
+pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
@@ -158,16 +158,16 @@ pub fn print_plain(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the stream.
-pub fn tell(text: &Painted) -> io::Result<()> {
+pub fn print_to_stderr(text: &Painted) -> io::Result<()> {
     anstream::stderr().lock().write_all(text.0.as_bytes())
 }
 
 /// Writes a line to stderr, its first words in a tone. One that cannot be written has nobody to read it.
-pub fn tell_line(tone: Tone, head: &str, text: &str) {
+pub fn print_line(tone: Tone, head: &str, text: &str) {
     let mut line = Painted::default();
     line.add(tone, head);
     line.add(Tone::Plain, &format!("{text}\n"));
-    _ = tell(&line);
+    _ = print_to_stderr(&line);
 }
 
 #[cfg(test)]

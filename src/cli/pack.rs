@@ -113,16 +113,16 @@ fn pack(
         true => engine::pack(backend, args.run, out, options, seconds, &Local, monitor)?,
         false => PackReport { bundles: unshipped, failed: Vec::new() },
     };
-    let mut answer = told(args, &report);
+    let mut answer = answer_of(args, &report);
     if options.ship_to.is_some() {
-        shipping::ship_pending(backend, &selection, monitor).tell(&mut answer);
+        shipping::ship_pending(backend, &selection, monitor).add_to(&mut answer);
     } else {
-        shipping::look(backend, &selection).tell(&mut answer);
+        shipping::look(backend, &selection).add_to(&mut answer);
     }
     Ok(answer)
 }
 
-fn told(args: &PackArgs, report: &PackReport) -> Answer {
+fn answer_of(args: &PackArgs, report: &PackReport) -> Answer {
     let paths: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
     let (mut text, mut failures) = (Text::new(), Text::new());
     for path in &paths {

@@ -1,9 +1,9 @@
 //! The monitor of the command line: a bar where stderr is a terminal, plain lines elsewhere,
 //! JSON lines if asked for. It never touches stdout.
 
-use super::args::Told;
+use super::args::Verbosity;
 use super::json::error_object;
-use super::out::{Tone, clean, json, tell_line, tells_a_terminal, told_width};
+use super::out::{Tone, clean, json, print_line, stderr_is_terminal, stderr_width};
 use super::rate::Rate;
 use super::render::{counted, number, window, window_bounds};
 use super::signals;
@@ -22,9 +22,9 @@ const BAR: &str = "[{bar:20}] {wide_msg}";
 /// Columns under which there is no bar beside the numbers.
 const ROOM_FOR_A_BAR: usize = 60;
 
-/// How progress is told.
+/// How progress is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum ProgressForm {
     Bar,
     Lines,
     Json,
@@ -32,87 +32,87 @@ enum Form {
 
 /// See the module's text.
 pub struct Progress {
-    form: Form,
-    told: Told,
-    work: Mutex<Option<Work>>,
+    form: ProgressForm,
+    verbosity: Verbosity,
+    work: Mutex<Option<ProgressWork>>,
 }
 
-struct Work {
+struct ProgressWork {
     name: String,
     rate: Rate,
     started: Instant,
-    told: Instant,
+    shown_at: Instant,
     bar: ProgressBar,
 }
 
 impl Progress {
     /// JSON lines, or what fits stderr; of either, so much.
-    pub fn new(json_lines: bool, told: Told) -> Self {
-        let form = match (json_lines, tells_a_terminal()) {
-            (true, _) => Form::Json,
-            (false, true) => Form::Bar,
-            (false, false) => Form::Lines,
+    pub fn new(json_lines: bool, verbosity: Verbosity) -> Self {
+        let form = match (json_lines, stderr_is_terminal()) {
+            (true, _) => ProgressForm::Json,
+            (false, true) => ProgressForm::Bar,
+            (false, false) => ProgressForm::Lines,
         };
-        Self { form, told, work: Mutex::new(None) }
+        Self { form, verbosity, work: Mutex::new(None) }
     }
 
     /// One line for people, or `event` for programs.
-    fn tell(&self, work: Option<&Work>, line: &Line, event: Value) {
-        if line.told > self.told {
+    fn show(&self, work: Option<&ProgressWork>, line: &ProgressLine, event: Value) {
+        if line.verbosity > self.verbosity {
             return;
         }
         let (head, text) = (line.head, clean(&line.text));
         let space = if head.is_empty() || text.is_empty() { "" } else { " " };
         match self.form {
-            Form::Json => tell_line(Tone::Plain, "", &json(&stamped(event))),
-            Form::Lines if head.is_empty() => tell_line(Tone::Plain, "", &format!("{}  {text}", now())),
-            Form::Lines => tell_line(line.tone, &format!("{}  {head}", now()), &format!("{space}{text}")),
-            Form::Bar => {
-                let tell = || tell_line(line.tone, head, &format!("{space}{text}"));
-                work.map_or_else(tell, |work| work.bar.suspend(tell));
+            ProgressForm::Json => print_line(Tone::Plain, "", &json(&stamped(event))),
+            ProgressForm::Lines if head.is_empty() => print_line(Tone::Plain, "", &format!("{}  {text}", now())),
+            ProgressForm::Lines => print_line(line.tone, &format!("{}  {head}", now()), &format!("{space}{text}")),
+            ProgressForm::Bar => {
+                let show = || print_line(line.tone, head, &format!("{space}{text}"));
+                work.map_or_else(show, |work| work.bar.suspend(show));
             }
         }
     }
 
-    fn begin(&self, slot: &mut Option<Work>, name: String, rate: Rate) {
+    fn begin(&self, slot: &mut Option<ProgressWork>, name: String, rate: Rate) {
         self.end(slot);
         let bar = ProgressBar::with_draw_target(Some(1000), self.draw_target());
         // A line that is longer than the terminal is cut: it is drawn over and over, and would fill the screen.
-        let template = if told_width().is_some_and(|width| width < ROOM_FOR_A_BAR) { "{wide_msg}" } else { BAR };
+        let template = if stderr_width().is_some_and(|width| width < ROOM_FOR_A_BAR) { "{wide_msg}" } else { BAR };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        *slot = Some(Work { name, rate, started: Instant::now(), told: Instant::now(), bar });
+        *slot = Some(ProgressWork { name, rate, started: Instant::now(), shown_at: Instant::now(), bar });
     }
 
     fn draw_target(&self) -> ProgressDrawTarget {
-        if self.form == Form::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+        if self.form == ProgressForm::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
     }
 
-    fn advance(&self, slot: &mut Option<Work>, rows: u64, bytes: u64) {
+    fn advance(&self, slot: &mut Option<ProgressWork>, rows: u64, bytes: u64) {
         let Some(work) = slot else { return };
         work.rate.rows += rows;
         work.rate.bytes += bytes;
         let elapsed = work.started.elapsed();
-        if self.form == Form::Bar {
+        if self.form == ProgressForm::Bar {
             work.bar.set_position(work.rate.permille().unwrap_or(0));
             work.bar.set_message(format!("{}  {}", work.rate.line(elapsed), clean(&work.name)));
-        } else if work.told.elapsed() >= LINE_EVERY {
-            work.told = Instant::now();
-            let line = Line::usual(format!("{}: {}", work.name, work.rate.line(elapsed)));
-            self.tell(Some(work), &line, work.fields("progress"));
+        } else if work.shown_at.elapsed() >= LINE_EVERY {
+            work.shown_at = Instant::now();
+            let line = ProgressLine::usual(format!("{}: {}", work.name, work.rate.line(elapsed)));
+            self.show(Some(work), &line, work.fields("progress"));
         }
     }
 
-    fn end(&self, slot: &mut Option<Work>) {
+    fn end(&self, slot: &mut Option<ProgressWork>) {
         let Some(work) = slot.take() else { return };
         work.bar.finish_and_clear();
         let text = format!("{}: {}", work.name, work.rate.sum(work.started.elapsed()));
-        self.tell(None, &Line::step(text), work.fields("work_finished"));
+        self.show(None, &ProgressLine::step(text), work.fields("work_finished"));
     }
 }
 
-impl Work {
+impl ProgressWork {
     fn fields(&self, event: &str) -> Value {
         object!({
             "event": event, "work": self.name, "rows": self.rate.rows_before + self.rate.rows,
@@ -122,25 +122,25 @@ impl Work {
     }
 }
 
-/// What is told, and to whom.
-struct Line {
-    told: Told,
+/// What is reported, and to whom.
+struct ProgressLine {
+    verbosity: Verbosity,
     tone: Tone,
     head: &'static str,
     text: String,
 }
 
-impl Line {
+impl ProgressLine {
     fn usual(text: String) -> Self {
-        Self { told: Told::Usual, tone: Tone::Plain, head: "", text }
+        Self { verbosity: Verbosity::Usual, tone: Tone::Plain, head: "", text }
     }
 
     fn step(text: String) -> Self {
-        Self { told: Told::Everything, ..Self::usual(text) }
+        Self { verbosity: Verbosity::Everything, ..Self::usual(text) }
     }
 
     fn warning(tone: Tone, head: &'static str, text: String) -> Self {
-        Self { told: Told::Warnings, tone, head, text }
+        Self { verbosity: Verbosity::Warnings, tone, head, text }
     }
 }
 
@@ -160,7 +160,7 @@ impl Monitor for Progress {
             self.end(&mut slot);
         }
         if let Some((line, fields)) = described(event) {
-            self.tell(slot.as_ref(), &line, fields);
+            self.show(slot.as_ref(), &line, fields);
         }
         match event {
             Event::TableStarted { table, keys, ended, .. } => {
@@ -184,12 +184,12 @@ impl Monitor for Progress {
 }
 
 /// An event that is told at once: as text and as fields.
-fn described(event: Event<'_>) -> Option<(Line, Value)> {
+fn described(event: Event<'_>) -> Option<(ProgressLine, Value)> {
     Some(match event {
         Event::RunStarted { run, tables } => {
             let tables_text = counted(u64::try_from(tables).unwrap_or(u64::MAX), "table", "tables");
             let fields = object!({"event": "run_started", "run": run, "tables": tables});
-            (Line::usual(format!("run {run}: {tables_text}")), fields)
+            (ProgressLine::usual(format!("run {run}: {tables_text}")), fields)
         }
         Event::TableStarted { table, window: bounds, keys, ended } => {
             let (start, end) = window_bounds(bounds);
@@ -197,32 +197,32 @@ fn described(event: Event<'_>) -> Option<(Line, Value)> {
             let text = format!("{table}: window {}, {}{more}", window(bounds), counted(keys, "key", "keys"));
             let fields = object!({"event": "table_started", "table": table, "window_start": start,
                 "window_end": end, "keys": keys, "ended": ended});
-            (Line::usual(text), fields)
+            (ProgressLine::usual(text), fields)
         }
         Event::Batch { table, step, number: nth, keys, rows } => {
             let (keys_text, rows_text) = (counted(keys, "key", "keys"), counted(rows, "row", "rows"));
             let text = format!("{table}: {} {}: {keys_text}, {rows_text}", step.name(), number(nth.into()));
             let fields = object!({"event": "batch", "table": table, "step": step.name(), "number": nth,
                 "keys": keys, "rows": rows});
-            (Line::step(text), fields)
+            (ProgressLine::step(text), fields)
         }
         Event::TableFinished { table, counts } => {
             let text = format!("{table}: slice complete, {}", counted(counts.rows(), "row", "rows"));
-            (Line::usual(text), object!({"event": "table_finished", "table": table, "counts": counts}))
+            (ProgressLine::usual(text), object!({"event": "table_finished", "table": table, "counts": counts}))
         }
         Event::TableFailed { table, error } => {
             let fields = object!({"event": "table_failed", "table": table, "error": error_object(error)});
-            (Line::warning(Tone::Bad, "failed:", format!("{table}: {error}")), fields)
+            (ProgressLine::warning(Tone::Bad, "failed:", format!("{table}: {error}")), fields)
         }
         Event::Published { path } => {
             let path = path.display().to_string();
-            (Line::usual(format!("published {path}")), object!({"event": "published", "path": path}))
+            (ProgressLine::usual(format!("published {path}")), object!({"event": "published", "path": path}))
         }
         Event::Warning(text) => {
             let fields = object!({"event": "warning", "text": text});
-            (Line::warning(Tone::Care, "warning:", text.to_owned()), fields)
+            (ProgressLine::warning(Tone::Care, "warning:", text.to_owned()), fields)
         }
-        Event::Note(text) => (Line::usual(text.to_owned()), object!({"event": "note", "text": text})),
+        Event::Note(text) => (ProgressLine::usual(text.to_owned()), object!({"event": "note", "text": text})),
         _ => return None,
     })
 }

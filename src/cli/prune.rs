@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::instance::Instance;
 use super::prune_destination;
 use super::render::{counted, number};
-use super::table::{Table, plain};
+use super::table::{TextTable, plain};
 use super::text::Text;
 use crate::backend::Retention;
 use crate::error::Result;
@@ -90,7 +90,7 @@ pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
 fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result<Answer> {
     let mut backend = instance.open(false)?;
     let pruned = backend.prune(&retention, plan)?;
-    let mut table = Table::new([plain("Table"), plain("Rows"), plain("Removed"), plain("Kept")]);
+    let mut table = TextTable::new([plain("Table"), plain("Rows"), plain("Removed"), plain("Kept")]);
     for one in &pruned {
         let kept = one.rows.saturating_sub(one.removed);
         table.push([one.table.clone().into(), one.rows.into(), one.removed.into(), kept.into()]);

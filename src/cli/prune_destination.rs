@@ -6,7 +6,7 @@ use super::render::{bytes, counted};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::ship::{self, PruneOptions, Pruned};
+use crate::ship::{self, PruneOptions, PrunedDestination};
 use crate::store::Location;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ pub fn run(destination: &str, options: &PruneOptions, monitor: &dyn Monitor) -> 
     Ok(Answer::done(text(&pruned, options.is_plan), json))
 }
 
-fn text(pruned: &Pruned, is_plan: bool) -> String {
+fn text(pruned: &PrunedDestination, is_plan: bool) -> String {
     let mut text = String::new();
     for name in &pruned.finished {
         let _ = writeln!(text, "finished {}, where an earlier prune had died", clean(name));

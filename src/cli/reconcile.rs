@@ -8,13 +8,13 @@ use super::exit::Exit;
 use super::instance::Instance;
 use super::out::Tone;
 use super::render::number;
-use super::table::{Table, line, plain, time};
+use super::table::{TextTable, line, plain, time};
 use super::text::Text;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::monitor::Monitor;
-use crate::reconcile::{self, FindingKind, NotTold, ReconcileOptions, TableReport};
+use crate::reconcile::{self, DifferenceKind, NotReported, ReconcileOptions, TableDifferences};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
         access: args.access.read()?,
     };
     let reports = reconcile::reconcile(&named(&args.bundles, monitor)?, backend.as_mut(), &options, monitor)?;
-    let is_good = reports.iter().all(TableReport::is_good);
+    let is_good = reports.iter().all(TableDifferences::is_good);
     let json = json!({"good": is_good, "tables": reports.iter().map(object).collect::<Vec<_>>()});
     let exit = if is_good { Exit::Done } else { Exit::Verification };
     let text = text(&reports, is_good);
@@ -76,8 +76,8 @@ pub fn run(args: &ReconcileArgs, monitor: &dyn Monitor) -> Result<Answer> {
     Ok(Answer { text, result, json, exit })
 }
 
-fn text(reports: &[TableReport], is_good: bool) -> Text {
-    let mut summary = Table::new([
+fn text(reports: &[TableDifferences], is_good: bool) -> Text {
+    let mut summary = TextTable::new([
         plain("TableName"),
         plain("Bundles"),
         plain("Keys"),
@@ -125,7 +125,7 @@ fn text(reports: &[TableReport], is_good: bool) -> Text {
             text += &format!("{}: {} {what}\n", report.table, number(count));
         }
     }
-    let kinds: BTreeSet<FindingKind> = reports.iter().flat_map(|report| report.counts.keys().copied()).collect();
+    let kinds: BTreeSet<DifferenceKind> = reports.iter().flat_map(|report| report.counts.keys().copied()).collect();
     let verdict = match (is_good, kinds.is_empty()) {
         (true, true) => "the bundles hold everything that was due\n",
         (true, false) => "the bundles hold everything that was due; what no window can take is told above\n",
@@ -136,20 +136,20 @@ fn text(reports: &[TableReport], is_good: bool) -> Text {
 }
 
 /// What was counted over the whole table.
-fn whole_text(report: &TableReport) -> String {
+fn whole_text(report: &TableDifferences) -> String {
     let whole = &report.whole;
     let (lost, future) = (whole.without_metadata, whole.future_deletions);
-    let told = [
+    let reported = [
         (lost > 0, lost, "rows of the source without any metadata row: no run takes them"),
         (future > 0, future, "deletions dated in the future: correct DeletedOn in BlobDeltaDeletionLog"),
         (whole.logged_deletions == 0, 0, "deletions were ever logged; rows that are deleted stay with receivers"),
     ];
-    let lines = told.iter().filter(|(is_told, ..)| *is_told);
+    let lines = reported.iter().filter(|(is_reported, ..)| *is_reported);
     lines.map(|(_, count, what)| format!("{}: {} {what}\n", report.table, number(*count))).collect()
 }
 
-fn findings(reports: &[TableReport]) -> Table {
-    let mut table = Table::new([
+fn findings(reports: &[TableDifferences]) -> TextTable {
+    let mut table = TextTable::new([
         plain("Key"),
         plain("Finding"),
         time("ModifiedOn").if_room(),
@@ -170,7 +170,7 @@ fn findings(reports: &[TableReport]) -> Table {
     table
 }
 
-fn object(report: &TableReport) -> Value {
+fn object(report: &TableDifferences) -> Value {
     let counts: Map<String, Value> =
         report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
     json!({
@@ -184,9 +184,9 @@ fn object(report: &TableReport) -> Value {
         "pending": report.pending,
         "excluded": report.excluded,
         "logged": report.logged,
-        "not_told": report.not_told.map(|why| match why {
-            NotTold::DeletionsAreOff => "deletions-are-off",
-            NotTold::UnitIsGone(_) => "unit-is-gone",
+        "not_told": report.not_reported.map(|why| match why {
+            NotReported::DeletionsAreOff => "deletions-are-off",
+            NotReported::UnitIsGone(_) => "unit-is-gone",
         }),
         "counts": counts,
         "without_metadata": report.whole.without_metadata,

@@ -8,14 +8,14 @@ use super::login::Login;
 use super::out::{Tone, clean};
 use super::render::number;
 use super::signals;
-use super::table::{Table, line, plain};
+use super::table::{TextTable, line, plain};
 use super::text::Text;
 use crate::backend::{Connection, OpenOptions};
 use crate::bundle::scopes_text;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::replay::{
-    self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, SourceTable, TableOutcome, TargetScopes,
+    self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, SourceTable, TableReplayOutcome, TargetScopes,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -148,7 +148,7 @@ fn mingled(of: &TargetScopes) -> String {
 }
 
 fn planned(tables: &[PlannedTable], into: &str) -> Answer {
-    let mut shown = Table::new([
+    let mut shown = TextTable::new([
         plain("Rows"),
         plain("Inserted"),
         plain("Replaced"),
@@ -182,8 +182,8 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
         if let Some(gap) = &table.gap {
             notes.push_str(&format!("{path}: allowed: {gap}\n"));
         }
-        for told in &table.told {
-            notes.push_str(&format!("{path}: told: it {told}\n"));
+        for reported in &table.reported {
+            notes.push_str(&format!("{path}: told: it {reported}\n"));
         }
     }
     let mut text = Text::new();
@@ -195,7 +195,7 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
 fn checked(report: &CheckReport, into: &str) -> Answer {
     let found: u64 = report.counts.values().sum();
     let mut text = Text::from(format!(
-        "{} rows of the bundles: {} stand at the rank and with the large binary values that the bundle says (other columns \
+        "{} rows of the bundles: {} stand at the version and with the large binary values that the bundle says (other columns \
          are not compared), {} gave way to something later; {} tombstones; ",
         number(report.rows),
         number(report.equal),
@@ -204,7 +204,7 @@ fn checked(report: &CheckReport, into: &str) -> Answer {
     ));
     text.add(if found > 0 { Tone::Bad } else { Tone::Good }, &format!("{} differences\n", number(found)));
     let mut shown =
-        Table::new([plain("Key"), plain("Finding"), plain("Column").if_room(), line("Target"), line("Bundle")]);
+        TextTable::new([plain("Key"), plain("Finding"), plain("Column").if_room(), line("Target"), line("Bundle")]);
     for finding in &report.findings {
         shown.push([
             finding.key.to_string().into(),
@@ -236,8 +236,8 @@ fn checked(report: &CheckReport, into: &str) -> Answer {
     Answer { exit: if found > 0 { Exit::Verification } else { Exit::Done }, text, result, json }
 }
 
-fn outcomes(bundle: &BundleOutcome) -> Table {
-    let mut table = Table::new([
+fn outcomes(bundle: &BundleOutcome) -> TextTable {
+    let mut table = TextTable::new([
         plain("Rows"),
         plain("Written"),
         plain("Tombstones"),
@@ -261,7 +261,7 @@ fn outcomes(bundle: &BundleOutcome) -> Table {
 }
 
 /// What the numbers do not say.
-fn notes(outcome: &TableOutcome) -> String {
+fn notes(outcome: &TableReplayOutcome) -> String {
     let mut notes = String::new();
     if !outcome.skipped.is_empty() {
         let names = clean(&outcome.skipped.join(", "));
@@ -274,8 +274,8 @@ fn notes(outcome: &TableOutcome) -> String {
     if let Some(gap) = &outcome.gap {
         notes.push_str(&format!("{}: allowed: {gap}\n", outcome.target));
     }
-    for told in &outcome.told {
-        notes.push_str(&format!("{}: told: this bundle {told}\n", outcome.target));
+    for reported in &outcome.reported {
+        notes.push_str(&format!("{}: told: this bundle {reported}\n", outcome.target));
     }
     notes
 }
@@ -283,9 +283,9 @@ fn notes(outcome: &TableOutcome) -> String {
 fn bundle_text(bundle: &BundleOutcome) -> Text {
     let path = clean(&bundle.path.display().to_string());
     if bundle.was_applied_before() {
-        let told = |table: &TableOutcome| notes(&TableOutcome { skipped: Vec::new(), ..table.clone() });
-        let told: String = bundle.tables.iter().map(told).collect();
-        return format!("{path}: nothing to do, it was applied before or holds no rows\n{told}").into();
+        let reported = |table: &TableReplayOutcome| notes(&TableReplayOutcome { skipped: Vec::new(), ..table.clone() });
+        let reported: String = bundle.tables.iter().map(reported).collect();
+        return format!("{path}: nothing to do, it was applied before or holds no rows\n{reported}").into();
     }
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();
@@ -303,6 +303,6 @@ fn object(bundle: &BundleOutcome) -> Value {
         "root_sha256": bundle.root_sha256,
         "applied_before": bundle.was_applied_before(),
         "tables": outcomes(bundle).json(),
-        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap, "told": table.told})).collect::<Value>(),
+        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap, "told": table.reported})).collect::<Value>(),
     })
 }

@@ -8,7 +8,7 @@ use super::out::Tone;
 use super::render::{counted, error_text, number, window_bounds};
 use super::shipping;
 use super::summary;
-use super::table::{Cell, Table, line, plain, prose, time};
+use super::table::{TableCell, TextTable, line, plain, prose, time};
 use super::text::Text;
 use crate::backend::{Backend, PackState};
 use crate::durable::Local;
@@ -61,9 +61,9 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     // has forgotten nothing, because what is unshipped was recorded with the bundle.
     let selection = report.run.selection();
     if ships {
-        shipping::ship_pending(backend.as_mut(), &selection, monitor).tell(&mut answer);
+        shipping::ship_pending(backend.as_mut(), &selection, monitor).add_to(&mut answer);
     } else if args.out.is_some() {
-        shipping::look(backend.as_mut(), &selection).tell(&mut answer);
+        shipping::look(backend.as_mut(), &selection).add_to(&mut answer);
     }
     Ok(answer)
 }
@@ -100,16 +100,21 @@ fn plan(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// What a run that is resumed would go on with.
 fn resumed_answer(backend: &mut dyn Backend, run: &Run) -> Result<Answer> {
     let steps = backend.run_steps(run.id)?;
-    let mut table =
-        Table::new([plain("State"), plain("RowsProcessed"), time("WindowStart"), time("WindowEnd"), line("TableName")]);
+    let mut table = TextTable::new([
+        plain("State"),
+        plain("RowsProcessed"),
+        time("WindowStart"),
+        time("WindowEnd"),
+        line("TableName"),
+    ]);
     let mut waiting = 0;
     for (name, state) in backend.run_tables(run.id)? {
         let own = || steps.iter().filter(|step| step.table == name);
         let is_waiting = state == PackState::NotCompleted;
         waiting += u64::from(is_waiting);
         let state = match (is_waiting, own().next()) {
-            (true, None) => Cell::toned(Tone::Care, "to begin"),
-            (true, Some(_)) => Cell::toned(Tone::Care, "to go on with"),
+            (true, None) => TableCell::toned(Tone::Care, "to begin"),
+            (true, Some(_)) => TableCell::toned(Tone::Care, "to go on with"),
             (false, _) => "complete".into(),
         };
         table.push([
@@ -158,7 +163,7 @@ fn exit_of_report(report: &RunReport) -> Exit {
 }
 
 fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         plain("Keys"),
         time("WindowStart"),
         time("WindowEnd"),
@@ -208,14 +213,14 @@ fn clock(clock: ClockKind) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::TableOutcome;
+    use crate::engine::TableRunOutcome;
     use crate::error::Kind;
     use crate::model::clock::{Clock as _, SystemClock};
     use crate::model::id::Guid;
     use crate::model::name::TableName;
 
     fn report(outcomes: &[Option<Kind>]) -> RunReport {
-        let outcome = |kind: &Option<Kind>| TableOutcome {
+        let outcome = |kind: &Option<Kind>| TableRunOutcome {
             schema_changes: Vec::new(),
             table: TableName::parse("D.s.T").unwrap(),
             status: if kind.is_none() { Status::Completed } else { Status::Failed },

@@ -6,7 +6,7 @@ use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
 use super::waiver::PlaceArgs;
-use crate::bundle::{Access, Bundle, open_or_pass, tell_failed};
+use crate::bundle::{Access, Bundle, open_or_skip, warn_of_failed};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -59,14 +59,14 @@ pub fn run(args: &ShipArgs, monitor: &dyn Monitor) -> Result<Answer> {
     check_place(args, &options.access, &bundles, &destination, monitor)?;
     for path in bundles {
         let shipped = ship::ship(&path, &destination, &options, &Local, monitor)?;
-        text += &told(&shipped);
+        text += &shipped_text(&shipped);
         objects.push(object(&shipped));
         places.push(shipped.place.display().to_string());
     }
     Ok(Answer::done(text, json!({"bundles": objects})).with_result(places))
 }
 
-/// Rule 18, before the first of them is sent. What is encrypted cannot be opened here, and is told.
+/// Rule 18, before the first of them is sent. What is encrypted cannot be opened here, and is reported.
 fn check_place(
     args: &ShipArgs,
     access: &Access,
@@ -74,13 +74,13 @@ fn check_place(
     destination: &Location,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let opened = bundles.iter().map(|path| open_or_pass(path, access, monitor)).collect::<Result<Vec<_>>>()?;
-    opened.iter().flatten().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
+    let opened = bundles.iter().map(|path| open_or_skip(path, access, monitor)).collect::<Result<Vec<_>>>()?;
+    opened.iter().flatten().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
     let place = destination.folder().map_or_else(|| PathBuf::from(destination.to_string()), PathBuf::from);
     args.place.check(opened.iter().flatten().map(Bundle::manifest), &place, monitor)
 }
 
-fn told(shipped: &Shipped) -> String {
+fn shipped_text(shipped: &Shipped) -> String {
     let mut text = format!("shipped {}", clean(&shipped.place.display().to_string()));
     if shipped.stood {
         text += ", which stood there already";

@@ -10,7 +10,7 @@ use super::text::Text;
 use crate::backend::{Backend, PendingShipment};
 use crate::bundle::Bundle;
 use crate::durable::Local;
-use crate::engine::{self, Shipment};
+use crate::engine::{self, ShipmentOutcome};
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::{ship_command, waive_command};
 use crate::model::id::Guid;
@@ -61,14 +61,14 @@ impl ShippingArgs {
 #[derive(Debug)]
 pub struct Shipping {
     /// What was tried; `None` where the network was not asked for.
-    shipments: Option<Vec<Shipment>>,
+    shipments: Option<Vec<ShipmentOutcome>>,
     /// What stays unshipped and was not tried.
     left: Vec<PendingShipment>,
     /// Why the list of what is unshipped could not be read.
     error: Option<Error>,
 }
 
-/// Ships everything that is unshipped by runs of this selection. Whatever fails here is told and stays unshipped;
+/// Ships everything that is unshipped by runs of this selection. Whatever fails here is reported and stays unshipped;
 /// the slices and bundles of the run before it stand.
 pub fn ship_pending(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
     match engine::unshipped(backend, selection) {
@@ -107,7 +107,7 @@ fn forks(
 }
 
 /// Rule 28, before a run begins: that what it makes may be added at its destination. One that cannot be looked at
-/// now is told, and looked at again before anything is shipped there.
+/// now is reported, and looked at again before anything is shipped there.
 ///
 /// # Errors
 /// Config, with the command that mends it; Usage, for a place that is others' (rule 18).
@@ -237,7 +237,7 @@ impl Shipping {
     }
 
     /// Adds what is to be told to a command's answer. What else went wrong has its exit code first.
-    pub fn tell(&self, answer: &mut Answer) {
+    pub fn add_to(&self, answer: &mut Answer) {
         answer.text.append(self.text());
         answer.result.append(self.failures());
         if self.has_failed() && answer.exit == Exit::Done {
@@ -249,7 +249,7 @@ impl Shipping {
     }
 
     fn json(&self) -> Value {
-        let object = |shipment: &Shipment| {
+        let object = |shipment: &ShipmentOutcome| {
             json!({
                 "bundle": shipment.bundle.name,
                 "run": shipment.bundle.run_id,

@@ -6,7 +6,7 @@
 //! the process, as if by a second signal.
 
 use super::exit::Exit;
-use super::out::{Tone, tell_line};
+use super::out::{Tone, print_line};
 use crate::error::{Error, Kind, Result};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -37,11 +37,11 @@ pub fn listen() -> Result<()> {
         if ASKED_AT.set(Instant::now()).is_err() {
             std::process::exit(Exit::Failed.code().into());
         }
-        tell_line(Tone::Plain, "", "stopping as soon as nothing is lost by it; press again to stop at once");
+        print_line(Tone::Plain, "", "stopping as soon as nothing is lost by it; press again to stop at once");
         // Without a thread, only the second signal ends what hangs.
         let _ = std::thread::Builder::new().name("end".to_owned()).spawn(|| {
             std::thread::sleep(MOST);
-            tell_line(Tone::Plain, "", "it did not stop in time, and was ended; what was committed stands");
+            print_line(Tone::Plain, "", "it did not stop in time, and was ended; what was committed stands");
             std::process::exit(Exit::Failed.code().into());
         });
     };

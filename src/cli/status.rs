@@ -9,7 +9,7 @@ use super::out::{Tone, clean};
 use super::render::error_text;
 use super::shipping;
 use super::summary::{tone_of, unknown_names};
-use super::table::{Cell, Table, ago, line, plain, prose, time};
+use super::table::{TableCell, TextTable, ago, line, plain, prose, time};
 use super::text::Text;
 use crate::backend::{Backend, PackState};
 use crate::error::Result;
@@ -86,26 +86,26 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
 
 /// Complete slices that are in no bundle and should be: those of runs that were told to publish one, and of
 /// tables that require one.
-fn unpacked(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new([plain("RunId"), plain("Scope"), line("TableName"), line("PackedBy")]);
+fn unpacked(backend: &mut dyn Backend) -> Result<TextTable> {
+    let mut table = TextTable::new([plain("RunId"), plain("Scope"), line("TableName"), line("PackedBy")]);
     for config in backend.tables()? {
         let Ok(marker) = backend.slice_marker(&config) else { continue };
         let Some(id) = marker.run_id.filter(|_| marker.state == SliceState::Complete) else { continue };
-        let told = backend.run(id).ok().and_then(|run| run.destination);
-        if told.is_some() || config.requires_bundle() {
+        let recorded = backend.run(id).ok().and_then(|run| run.destination);
+        if recorded.is_some() || config.requires_bundle() {
             table.push([
                 id.to_string().into(),
                 marker.scope.to_string().into(),
                 config.name.to_string().into(),
-                connected(&pack_command(id, told.as_ref())).into(),
+                connected(&pack_command(id, recorded.as_ref())).into(),
             ]);
         }
     }
     Ok(table)
 }
 
-fn unit_watermarks(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new([
+fn unit_watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("BusinessUnitId"),
         time("LastHighWaterModifiedOn"),
         ago("LastRunCompletedAt").if_room(),
@@ -125,8 +125,8 @@ fn unit_watermarks(backend: &mut dyn Backend) -> Result<Table> {
 }
 
 /// Whoever is asked by nobody in particular has an empty scope.
-fn pending(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new([plain("Keys"), ago("Since"), line("TableName"), line("Scope")]);
+fn pending(backend: &mut dyn Backend) -> Result<TextTable> {
+    let mut table = TextTable::new([plain("Keys"), ago("Since"), line("TableName"), line("Scope")]);
     for waiting in backend.pending()? {
         let scope = waiting.scope.map_or_else(String::new, |scope| scope.to_string());
         table.push([waiting.keys.into(), utc(waiting.since).into(), waiting.table.to_string().into(), scope.into()]);
@@ -134,8 +134,8 @@ fn pending(backend: &mut dyn Backend) -> Result<Table> {
     Ok(table)
 }
 
-fn unshipped(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new([
+fn unshipped(backend: &mut dyn Backend) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("RunId"),
         plain("PackNumber").if_room(),
         line("Name"),
@@ -161,8 +161,8 @@ fn unshipped(backend: &mut dyn Backend) -> Result<Table> {
     Ok(table)
 }
 
-fn runs(runs: &[Run]) -> Table {
-    let mut table = Table::new([
+fn runs(runs: &[Run]) -> TextTable {
+    let mut table = TextTable::new([
         plain("RunId"),
         plain("Status"),
         ago("RunStartedAt"),
@@ -175,20 +175,20 @@ fn runs(runs: &[Run]) -> Table {
     for run in runs {
         table.push([
             run.id.to_string().into(),
-            Cell::toned(tone_of(run.status), run.status.as_str()),
+            TableCell::toned(tone_of(run.status), run.status.as_str()),
             utc(Some(run.started_at.utc)).into(),
             run.run_type.clone().into(),
             run.requested_by.clone().into(),
             utc(run.completed_at).into(),
-            Cell::usual_unless(run.scope != Scope::All, run.scope.to_string()),
+            TableCell::usual_unless(run.scope != Scope::All, run.scope.to_string()),
             run.error.clone().into(),
         ]);
     }
     table
 }
 
-fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
-    let mut table = Table::new([
+fn watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("TableName"),
         time("LastHighWaterModifiedOn"),
         ago("LastRunCompletedAt").if_room(),
@@ -205,8 +205,8 @@ fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
             table_time(mark.last_high_water).into(),
             utc(mark.last_run_completed_at).into(),
             mark.is_running.into(),
-            Cell::usual_unless(mark.is_running, utc(mark.lease_expires_at)),
-            Cell::usual_unless(mark.is_running, text(mark.lease_run_id)),
+            TableCell::usual_unless(mark.is_running, utc(mark.lease_expires_at)),
+            TableCell::usual_unless(mark.is_running, text(mark.lease_run_id)),
             text(mark.last_run_id).into(),
             mark.is_initial_full_load_done.into(),
             mark.lease_epoch.into(),
@@ -218,8 +218,8 @@ fn watermarks(backend: &mut dyn Backend) -> Result<Table> {
 fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     let found = backend.run(id)?;
     let run = runs(std::slice::from_ref(&found));
-    let told = destination(found.destination.as_ref());
-    let mut tables = Table::new([plain("PackState"), plain("TableName"), line("PackedBy")]);
+    let recorded = destination(found.destination.as_ref());
+    let mut tables = TextTable::new([plain("PackState"), plain("TableName"), line("PackedBy")]);
     for (name, state) in backend.run_tables(id)? {
         let command = (state == PackState::Unpacked).then(|| connected(&pack_command(id, found.destination.as_ref())));
         tables.push([pack_state(state), name.to_string().into(), text(command).into()]);
@@ -230,7 +230,7 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     let mut text = Text::new();
     for (title, table) in [
         ("Run", &run),
-        ("Told of its bundle", &told),
+        ("Told of its bundle", &recorded),
         ("Tables", &tables),
         ("Batches", &steps),
         ("Missing parents", &parents),
@@ -240,7 +240,7 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     }
     let json = json!({
         "run": run.json()[0],
-        "destination": told.json()[0],
+        "destination": recorded.json()[0],
         "tables": tables.json(),
         "steps": steps.json(),
         "missing_parents": parents.json(),
@@ -249,33 +249,33 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     Ok(Answer::shown(text, json))
 }
 
-fn destination(told: Option<&Destination>) -> Table {
+fn destination(recorded: Option<&Destination>) -> TextTable {
     let mut table =
-        Table::new([plain("BundleForm"), line("OutFolder"), line("ShipTo"), line("SignedBy"), line("EncryptedTo")]);
-    if let Some(told) = told {
+        TextTable::new([plain("BundleForm"), line("OutFolder"), line("ShipTo"), line("SignedBy"), line("EncryptedTo")]);
+    if let Some(recorded) = recorded {
         table.push([
-            told.form.as_str().into(),
-            told.out_folder.clone().into(),
-            told.ship_to.clone().into(),
-            told.seal.signed_by.clone().into(),
-            told.seal.recipients_text().into(),
+            recorded.form.as_str().into(),
+            recorded.out_folder.clone().into(),
+            recorded.ship_to.clone().into(),
+            recorded.seal.signed_by.clone().into(),
+            recorded.seal.recipients_text().into(),
         ]);
     }
     table
 }
 
-fn pack_state(state: PackState) -> Cell {
+fn pack_state(state: PackState) -> TableCell {
     match state {
-        PackState::Unpacked => Cell::toned(Tone::Care, "NotPacked"),
+        PackState::Unpacked => TableCell::toned(Tone::Care, "NotPacked"),
         PackState::GivenUp => "GivenUp".into(),
-        PackState::Packed(pack) => Cell::toned(Tone::Good, format!("Packed {pack}")),
+        PackState::Packed(pack) => TableCell::toned(Tone::Good, format!("Packed {pack}")),
         PackState::SliceGone => "SliceGone".into(),
-        PackState::NotCompleted => Cell::toned(Tone::Care, "NotCompleted"),
+        PackState::NotCompleted => TableCell::toned(Tone::Care, "NotCompleted"),
     }
 }
 
-fn steps(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new([
+fn steps(backend: &mut dyn Backend, id: Guid) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("StepNumber"),
         plain("BatchNumber"),
         plain("RowsProcessed"),
@@ -306,8 +306,8 @@ fn steps(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
     Ok(table)
 }
 
-fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new([
+fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("stream_id"),
         plain("Processed"),
         ago("CreatedAt"),
@@ -328,8 +328,8 @@ fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
     Ok(table)
 }
 
-fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
-    let mut table = Table::new([
+fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<TextTable> {
+    let mut table = TextTable::new([
         plain("Name"),
         ago("PublishedAt"),
         time("ShippedAt").if_room(),
@@ -354,7 +354,7 @@ fn bundles(backend: &mut dyn Backend, id: Guid) -> Result<Table> {
     Ok(table)
 }
 
-fn section(text: &mut Text, title: &str, table: &Table) {
+fn section(text: &mut Text, title: &str, table: &TextTable) {
     text.add(Tone::Head, title);
     if table.is_empty() {
         *text += ": none\n\n";

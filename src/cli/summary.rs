@@ -4,11 +4,11 @@ use super::again;
 use super::json::{error_object, utc};
 use super::out::{Tone, clean};
 use super::render::{counted, error_text, window, window_bounds};
-use super::table::{Table, line, plain};
+use super::table::{TextTable, line, plain};
 use super::text::Text;
 use crate::backend::UnknownName;
 use crate::bundle::{Bundle, FileRole};
-use crate::engine::{RunReport, TableOutcome};
+use crate::engine::{RunReport, TableRunOutcome};
 use crate::error::Unfinished;
 use crate::model::drift::{self, ChangeKind, SchemaChange};
 use crate::model::name::TableName;
@@ -77,7 +77,7 @@ pub fn tone_of(status: Status) -> Tone {
 
 /// The command that goes on with a run of which tables failed, unless it is somebody else's by now.
 fn go_on_with(report: &RunReport) -> Option<String> {
-    let is_open = |table: &TableOutcome| !matches!(table.status, Status::Completed | Status::Superseded);
+    let is_open = |table: &TableRunOutcome| !matches!(table.status, Status::Completed | Status::Superseded);
     let is_unfinished = report.tables.iter().any(is_open);
     is_unfinished.then(|| again::command(&Unfinished::Run(report.run.id.to_string())))
 }
@@ -95,7 +95,7 @@ fn absent_parents(report: &RunReport) -> BTreeMap<TableName, u64> {
     absent
 }
 
-fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> Text {
+fn table_text(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Text {
     let mut text = Text::from(format!("{}  ", outcome.table));
     text.add(tone_of(outcome.status), outcome.status.as_str());
     text += "\n";
@@ -115,8 +115,8 @@ fn table_text(outcome: &TableOutcome, absent_parents: Option<u64>) -> Text {
         let rows = counted(counts.rows(), "row", "rows");
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
         let absent = absent_parents.map(|absent| ("absent parents", absent));
-        let told: Vec<_> = told(counts).into_iter().chain(absent).collect();
-        let _ = writeln!(text, "  reported {}", listed(&told));
+        let reported: Vec<_> = reported(counts).into_iter().chain(absent).collect();
+        let _ = writeln!(text, "  reported {}", listed(&reported));
         if let Some(since) = counts.pending_since {
             let _ = writeln!(text, "  pending  since {}", since.rfc3339_utc());
         }
@@ -150,7 +150,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn told(counts: &TableCounts) -> [(&'static str, u64); 14] {
+fn reported(counts: &TableCounts) -> [(&'static str, u64); 14] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),
@@ -200,7 +200,7 @@ fn notes(counts: &TableCounts) -> Vec<String> {
 }
 
 /// Rule 24: rows that were shipped before a column was added carry none of it.
-fn bring_again(outcome: &TableOutcome) -> Option<String> {
+fn bring_again(outcome: &TableRunOutcome) -> Option<String> {
     let is_more = |change: &SchemaChange| change.change == ChangeKind::Added;
     outcome.schema_changes.iter().any(is_more).then(|| {
         let command = format!("blobdelta run --table {} --from 0001-01-01 --out FOLDER", outcome.table.shell_word());
@@ -211,8 +211,8 @@ fn bring_again(outcome: &TableOutcome) -> Option<String> {
     })
 }
 
-fn new_units(report: &RunReport) -> Table {
-    let mut table = Table::new([plain("NewBusinessUnit"), line("Load its older rows with")]);
+fn new_units(report: &RunReport) -> TextTable {
+    let mut table = TextTable::new([plain("NewBusinessUnit"), line("Load its older rows with")]);
     for outcome in &report.tables {
         for unit in &outcome.new_business_units {
             table.push([unit.to_string().into(), load_command(&outcome.table).into()]);
@@ -237,14 +237,14 @@ pub fn unknown_names(names: &[UnknownName]) -> Value {
 pub fn json(report: &RunReport) -> Value {
     let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
     let absent = absent_parents(report);
-    let object = |table: &TableOutcome| table_object(table, absent.get(&table.table).copied());
+    let object = |table: &TableRunOutcome| table_object(table, absent.get(&table.table).copied());
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
     json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles,
         "unknown_names": unknown_names(&report.unknown_names),
         "go_on_with": go_on_with(report)})
 }
 
-fn table_object(outcome: &TableOutcome, absent_parents: Option<u64>) -> Value {
+fn table_object(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Value {
     let bounds = outcome.window.as_ref().map(|bounds| {
         let (start, end) = window_bounds(bounds);
         json!({"start": start, "end": end, "clock": bounds.clock})
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rule_6_every_count_is_told() {
+    fn rule_6_every_count_is_reported() {
         let counts: TableCounts = serde_json::from_value(
             serde_json::to_value(TableCounts::default())
                 .unwrap()
@@ -299,7 +299,7 @@ mod tests {
                 .into(),
         )
         .unwrap();
-        let text = listed(&copied(&counts)) + &listed(&told(&counts)) + &notes(&counts).join(" ");
+        let text = listed(&copied(&counts)) + &listed(&reported(&counts)) + &notes(&counts).join(" ");
         let Value::Object(all) = serde_json::to_value(&counts).unwrap() else { unreachable!() };
         for (name, count) in all {
             let shown = super::super::render::number(count.as_u64().unwrap());

@@ -1,11 +1,11 @@
-//! [`Table`]: rows under named columns. JSON has all of their cells as they are; text has the columns that people need, as
+//! [`TextTable`]: rows under named columns. JSON has all of their cells as they are; text has the columns that people need, as
 //! many as fit.
 //!
 //! What does not fit is left out from the right, then laid out as a list, a line a cell. No cell is ever broken into
 //! lines of a column: keys, paths, digests and commands are there to be copied. (That is what the tables of crates such as
 //! comfy-table do with a cell that is too long; hence this one.) Errors, reasons and commands stand below their row.
 
-use super::look::Look;
+use super::look::Appearance;
 use super::out::{Painted, Tone, clean};
 use super::wrap::wrapped;
 use crate::model::time::Timestamp;
@@ -17,14 +17,14 @@ const BETWEEN: usize = 2;
 
 /// A named column.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct TableColumn {
     name: &'static str,
-    kind: Kind,
+    kind: ColumnKind,
     need: Need,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ColumnKind {
     Plain,
     /// A time, to the second.
     Time,
@@ -43,36 +43,36 @@ enum Need {
     Wide,
 }
 
-const fn column(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, need: Need::Always }
+const fn column(name: &'static str, kind: ColumnKind) -> TableColumn {
+    TableColumn { name, kind, need: Need::Always }
 }
 
 /// A column of names, keys or numbers.
-pub const fn plain(name: &'static str) -> Column {
-    column(name, Kind::Plain)
+pub const fn plain(name: &'static str) -> TableColumn {
+    column(name, ColumnKind::Plain)
 }
 
 /// A column of times, shown to the second.
-pub const fn time(name: &'static str) -> Column {
-    column(name, Kind::Time)
+pub const fn time(name: &'static str) -> TableColumn {
+    column(name, ColumnKind::Time)
 }
 
 /// A column of times of the UTC clock, shown to the second and by their age.
-pub const fn ago(name: &'static str) -> Column {
-    column(name, Kind::Ago)
+pub const fn ago(name: &'static str) -> TableColumn {
+    column(name, ColumnKind::Ago)
 }
 
 /// What is shown below its row, in one line: a path, a digest, a command.
-pub const fn line(name: &'static str) -> Column {
-    column(name, Kind::Line)
+pub const fn line(name: &'static str) -> TableColumn {
+    column(name, ColumnKind::Line)
 }
 
 /// What is shown below its row, in as many lines as it takes.
-pub const fn prose(name: &'static str) -> Column {
-    column(name, Kind::Prose)
+pub const fn prose(name: &'static str) -> TableColumn {
+    column(name, ColumnKind::Prose)
 }
 
-impl Column {
+impl TableColumn {
     /// The same, shown only where all columns before it fit beside it, and one of its cells says something.
     pub const fn if_room(mut self) -> Self {
         self.need = Need::IfRoom;
@@ -86,19 +86,19 @@ impl Column {
     }
 
     fn is_below(self) -> bool {
-        matches!(self.kind, Kind::Line | Kind::Prose)
+        matches!(self.kind, ColumnKind::Line | ColumnKind::Prose)
     }
 }
 
 /// What stands in a column of a row.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub struct TableCell {
     value: Value,
     tone: Tone,
     is_usual: bool,
 }
 
-impl Cell {
+impl TableCell {
     /// A verdict.
     pub fn toned(tone: Tone, value: impl Into<Value>) -> Self {
         Self { tone, ..Self::from(value.into()) }
@@ -120,7 +120,7 @@ impl Cell {
     }
 }
 
-impl<T> From<T> for Cell
+impl<T> From<T> for TableCell
 where
     Value: From<T>,
 {
@@ -131,19 +131,19 @@ where
 
 /// Rows under named columns.
 #[derive(Clone, Debug)]
-pub struct Table {
-    columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+pub struct TextTable {
+    columns: Vec<TableColumn>,
+    rows: Vec<Vec<TableCell>>,
 }
 
-impl Table {
+impl TextTable {
     /// No rows yet.
-    pub fn new<const N: usize>(columns: [Column; N]) -> Self {
+    pub fn new<const N: usize>(columns: [TableColumn; N]) -> Self {
         Self { columns: columns.into(), rows: Vec::new() }
     }
 
     /// One more row: a cell a column.
-    pub fn push<const N: usize>(&mut self, row: [Cell; N]) {
+    pub fn push<const N: usize>(&mut self, row: [TableCell; N]) {
         debug_assert_eq!(N, self.columns.len());
         self.rows.push(row.into());
     }
@@ -155,7 +155,7 @@ impl Table {
 
     /// An array with an object a row.
     pub fn json(&self) -> Value {
-        let object = |row: &Vec<Cell>| {
+        let object = |row: &Vec<TableCell>| {
             let cells = row.iter().map(|cell| cell.value.clone());
             Value::Object(Map::from_iter(self.columns.iter().map(|column| column.name.to_owned()).zip(cells)))
         };
@@ -163,7 +163,7 @@ impl Table {
     }
 
     /// Paints the table, its lines so much further in.
-    pub fn paint(&self, look: &Look, indent: usize, painted: &mut Painted) {
+    pub fn paint(&self, look: &Appearance, indent: usize, painted: &mut Painted) {
         let room = look.width.saturating_sub(indent);
         let grid =
             if look.wide { Some(self.grid(0..self.columns.len(), look, false)) } else { self.fitting(look, room) };
@@ -174,7 +174,7 @@ impl Table {
     }
 
     /// The widest grid of the columns that people need that fits, if one does.
-    fn fitting(&self, look: &Look, room: usize) -> Option<Grid> {
+    fn fitting(&self, look: &Appearance, room: usize) -> Option<Grid> {
         let is_needed = |nth: &usize| {
             let column = self.columns[*nth];
             match column.need {
@@ -199,9 +199,9 @@ impl Table {
         })
     }
 
-    fn grid(&self, columns: impl Iterator<Item = usize>, look: &Look, ages: bool) -> Grid {
+    fn grid(&self, columns: impl Iterator<Item = usize>, look: &Appearance, ages: bool) -> Grid {
         let columns: Vec<usize> = columns.collect();
-        let shown = |row: &Vec<Cell>| {
+        let shown = |row: &Vec<TableCell>| {
             columns.iter().map(|nth| self.columns[*nth].shown(&row[*nth].value, look, ages)).collect::<Vec<_>>()
         };
         let cells: Vec<Vec<String>> = self.rows.iter().map(shown).collect();
@@ -219,7 +219,7 @@ impl Table {
         cells.peek().is_some() && cells.all(Value::is_number)
     }
 
-    fn paint_grid(&self, grid: &Grid, look: &Look, indent: usize, painted: &mut Painted) {
+    fn paint_grid(&self, grid: &Grid, look: &Appearance, indent: usize, painted: &mut Painted) {
         let heads = grid.columns.iter().map(|nth| (Tone::Head, self.columns[*nth].name.to_owned())).collect();
         let rules = grid.widths.iter().map(|width| (Tone::Plain, "-".repeat(*width))).collect();
         self.paint_line(grid, indent, heads, painted);
@@ -253,7 +253,7 @@ impl Table {
     }
 
     /// A line a cell, where no grid fits.
-    fn paint_list(&self, look: &Look, indent: usize, painted: &mut Painted) {
+    fn paint_list(&self, look: &Appearance, indent: usize, painted: &mut Painted) {
         let named = self.columns.iter().filter(|column| column.need != Need::Wide);
         let widest = named.map(|column| column.name.len()).max().unwrap_or(0);
         for (nth, row) in self.rows.iter().enumerate() {
@@ -287,17 +287,17 @@ impl Grid {
     }
 }
 
-impl Column {
-    fn shown(self, value: &Value, look: &Look, ages: bool) -> String {
+impl TableColumn {
+    fn shown(self, value: &Value, look: &Appearance, ages: bool) -> String {
         match value {
             Value::Null => "-".into(),
             Value::Bool(true) => "yes".into(),
             Value::Bool(false) => "no".into(),
             Value::String(text) if look.wide => clean(text),
-            Value::String(text) if matches!(self.kind, Kind::Time | Kind::Ago) => {
+            Value::String(text) if matches!(self.kind, ColumnKind::Time | ColumnKind::Ago) => {
                 let seconds = clean(&to_the_second(text));
                 let at = Timestamp::parse(seconds.trim_end_matches('Z')).ok();
-                match at.filter(|_| ages && self.kind == Kind::Ago) {
+                match at.filter(|_| ages && self.kind == ColumnKind::Ago) {
                     Some(at) => format!("{seconds} {}", look.age(at)),
                     None => seconds,
                 }
@@ -308,12 +308,12 @@ impl Column {
     }
 
     /// `  Name: text`, the names of one width.
-    fn paint_below(self, cell: &Cell, look: &Look, indent: usize, width: usize, painted: &mut Painted) {
+    fn paint_below(self, cell: &TableCell, look: &Appearance, indent: usize, width: usize, painted: &mut Painted) {
         let padding = width + 1 - self.name.len();
         let head = format!("{:indent$}{}:{:padding$}", "", self.name, "");
         let text = self.shown(&cell.value, look, true);
         let lines = match self.kind {
-            Kind::Prose => wrapped(&text, look.width.saturating_sub(head.width()).max(BETWEEN)),
+            ColumnKind::Prose => wrapped(&text, look.width.saturating_sub(head.width()).max(BETWEEN)),
             _ => vec![text],
         };
         for (nth, line) in lines.iter().enumerate() {
@@ -337,18 +337,18 @@ fn to_the_second(time: &str) -> String {
 mod tests {
     use super::*;
 
-    fn look(width: usize) -> Look {
-        Look { width, wide: false, now: Timestamp::parse("2026-11-30T12:00:00").unwrap() }
+    fn look(width: usize) -> Appearance {
+        Appearance { width, wide: false, now: Timestamp::parse("2026-11-30T12:00:00").unwrap() }
     }
 
-    fn painted(table: &Table, look: Look) -> String {
+    fn painted(table: &TextTable, look: Appearance) -> String {
         let mut painted = Painted::default();
         table.paint(&look, 0, &mut painted);
         painted.plain()
     }
 
-    fn runs() -> Table {
-        let mut table = Table::new([
+    fn runs() -> TextTable {
+        let mut table = TextTable::new([
             plain("Id"),
             ago("StartedAt"),
             plain("By").if_room(),
@@ -367,7 +367,7 @@ mod tests {
             none.clone().into(),
             none.clone().into(),
             none.clone().into(),
-            Cell::usual_unless(false, "All"),
+            TableCell::usual_unless(false, "All"),
             1.into(),
         ]);
         table.push([
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn text_is_aligned_and_json_has_the_same_cells() {
-        let mut table = Table::new([plain("Name"), plain("Rows")]);
+        let mut table = TextTable::new([plain("Name"), plain("Rows")]);
         table.push(["a".into(), 5.into()]);
         table.push([Value::Null.into(), 12345.into()]);
         assert_eq!(painted(&table, look(80)), "Name   Rows\n----  -----\na         5\n-     12345\n");
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn wide_has_every_column_and_every_digit() {
-        let wide = painted(&runs(), Look { wide: true, ..look(20) });
+        let wide = painted(&runs(), Appearance { wide: true, ..look(20) });
         assert_eq!(wide.lines().count(), 4, "{wide}");
         for there in ["Epoch", "Nobody", "09:00:00.1234567Z", "it was all too much  do it again  one", "All"] {
             assert!(wide.contains(there), "{there} is not in\n{wide}");
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn what_a_database_holds_cannot_steer_the_terminal() {
-        let mut table = Table::new([plain("Name"), prose("Why")]);
+        let mut table = TextTable::new([plain("Name"), prose("Why")]);
         table.push(["\u{1b}[2J\nx".into(), "a\u{1b}[2Jb".into()]);
         let text = painted(&table, look(80));
         assert_eq!(text.matches('\n').count(), 4);

@@ -4,7 +4,7 @@ use super::again;
 use super::answer::Answer;
 use super::doctor::advice_table;
 use super::fields;
-use super::table::{Table, plain};
+use super::table::{TextTable, plain};
 use super::table_args::{TableAddArgs, TableListArgs, TableRefreshArgs, TableRemoveArgs, TableSetArgs};
 use super::text::Text;
 use crate::backend::Backend;
@@ -118,7 +118,7 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
 /// The table as it is now, and what its data says of it.
 fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answer> {
     let config = backend.table(name)?;
-    let mut table = Table::new([plain("Field"), plain("Value")]);
+    let mut table = TextTable::new([plain("Field"), plain("Value")]);
     for field in fields::FIELDS {
         table.push([field.name.into(), (field.get)(&config).into()]);
     }
@@ -139,7 +139,7 @@ fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answ
 /// Config, if a row cannot be understood.
 pub fn list(args: &TableListArgs) -> Result<Answer> {
     let configs = args.instance.open(false)?.tables()?;
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         plain("TableName"),
         plain("IsActive"),
         plain("SafetyBufferMinutes"),

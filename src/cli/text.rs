@@ -1,23 +1,23 @@
 //! [`Text`]: what a command says to people, with its verdicts and tables as such, until it is known how wide and in which
 //! colours it is shown.
 
-use super::look::Look;
+use super::look::Appearance;
 use super::out::{Painted, Tone};
-use super::table::Table;
+use super::table::TextTable;
 use std::fmt;
 use std::ops::AddAssign;
 
 /// See the module's text.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
-    pieces: Vec<Piece>,
+    blocks: Vec<TextBlock>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum TextBlock {
     Words(Tone, String),
     /// Its rows stand further in by so many columns.
-    Table(Table, usize),
+    Table(TextTable, usize),
 }
 
 impl Text {
@@ -28,39 +28,39 @@ impl Text {
 
     /// More words, in a tone.
     pub fn add(&mut self, tone: Tone, words: &str) {
-        match self.pieces.last_mut() {
-            Some(Piece::Words(last, text)) if *last == tone => text.push_str(words),
-            _ => self.pieces.push(Piece::Words(tone, words.to_owned())),
+        match self.blocks.last_mut() {
+            Some(TextBlock::Words(last, text)) if *last == tone => text.push_str(words),
+            _ => self.blocks.push(TextBlock::Words(tone, words.to_owned())),
         }
     }
 
     /// A table, which begins and ends with its lines.
-    pub fn table(&mut self, table: &Table) {
+    pub fn table(&mut self, table: &TextTable) {
         self.table_in(0, table);
     }
 
     /// A table further in.
-    pub fn table_in(&mut self, indent: usize, table: &Table) {
-        self.pieces.push(Piece::Table(table.clone(), indent));
+    pub fn table_in(&mut self, indent: usize, table: &TextTable) {
+        self.blocks.push(TextBlock::Table(table.clone(), indent));
     }
 
     /// What another one says.
     pub fn append(&mut self, other: Self) {
-        self.pieces.extend(other.pieces);
+        self.blocks.extend(other.blocks);
     }
 
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.blocks.is_empty()
     }
 
     /// The same with every line further in.
     pub fn indented(self, by: usize) -> Self {
         let (mut indented, mut begins) = (Self::new(), true);
-        for piece in self.pieces {
-            match piece {
-                Piece::Table(table, indent) => indented.table_in(indent + by, &table),
-                Piece::Words(tone, words) => {
+        for block in self.blocks {
+            match block {
+                TextBlock::Table(table, indent) => indented.table_in(indent + by, &table),
+                TextBlock::Words(tone, words) => {
                     for line in words.split_inclusive('\n') {
                         if begins {
                             indented.add(Tone::Plain, &" ".repeat(by));
@@ -75,12 +75,12 @@ impl Text {
     }
 
     /// As it is written.
-    pub fn painted(&self, look: &Look) -> Painted {
+    pub fn painted(&self, look: &Appearance) -> Painted {
         let mut painted = Painted::default();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Words(tone, words) => painted.add(*tone, words),
-                Piece::Table(table, indent) => table.paint(look, *indent, &mut painted),
+        for block in &self.blocks {
+            match block {
+                TextBlock::Words(tone, words) => painted.add(*tone, words),
+                TextBlock::Table(table, indent) => table.paint(look, *indent, &mut painted),
             }
         }
         painted
@@ -90,7 +90,7 @@ impl Text {
     #[cfg(test)]
     pub fn plain(&self) -> String {
         let now = crate::model::time::Timestamp::MIN;
-        self.painted(&Look { width: 80, wide: false, now }).plain()
+        self.painted(&Appearance { width: 80, wide: false, now }).plain()
     }
 }
 
@@ -109,7 +109,7 @@ impl AddAssign<&str> for Text {
 
 impl From<String> for Text {
     fn from(words: String) -> Self {
-        Self { pieces: vec![Piece::Words(Tone::Plain, words)] }
+        Self { blocks: vec![TextBlock::Words(Tone::Plain, words)] }
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     fn every_line_comes_further_in() {
         let mut text = Text::from("a\nb".to_owned());
         text.add(Tone::Bad, "c\n");
-        let mut table = Table::new([plain("N")]);
+        let mut table = TextTable::new([plain("N")]);
         table.push([1.into()]);
         text.table(&table);
         text += "d\n";

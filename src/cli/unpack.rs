@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
-use crate::bundle::{Access, Scopes, open_or_pass, scopes_of, scopes_text, tell_failed};
+use crate::bundle::{Access, Scopes, open_or_skip, scopes_of, scopes_text, warn_of_failed};
 use crate::durable::Local;
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -84,13 +84,13 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
         ..UnpackOptions::new(&args.out)
     };
     let mut listing: Vec<Value> = Vec::new();
-    let mut told = |written: &Written<'_>| {
+    let mut on_written = |written: &Written<'_>| {
         if list {
             listing.push(object(written));
         }
     };
     let bundles = named(&args.bundles, monitor)?;
-    let report = unpack::unpack(&bundles, &options, &Local, monitor, &mut told)?;
+    let report = unpack::unpack(&bundles, &options, &Local, monitor, &mut on_written)?;
     let scopes = scopes(&bundles, &options.access, monitor)?;
     let mut text = format!(
         "{}: {} with {}, {}\n",
@@ -135,8 +135,8 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
 fn scopes(bundles: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Scopes> {
     let mut scopes = Scopes::new();
     for path in bundles {
-        if let Some(bundle) = open_or_pass(path, access, monitor)? {
-            tell_failed(path, bundle.manifest(), monitor);
+        if let Some(bundle) = open_or_skip(path, access, monitor)? {
+            warn_of_failed(path, bundle.manifest(), monitor);
             scopes.extend(scopes_of(bundle.manifest()));
         }
     }

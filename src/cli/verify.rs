@@ -12,7 +12,7 @@ use crate::bundle::signature::SignedBy;
 use crate::chain::survey;
 use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
-use crate::verify::{self, FindingKind, Level, Options, Report, Severity};
+use crate::verify::{self, FindingKind, FindingSeverity, VerifyLevel, VerifyOptions, VerifyReport};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -23,11 +23,12 @@ use std::path::Path;
 /// As [`verify::verify`]; what is wrong with a bundle is in the answer.
 pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let level = match (args.quick, args.deep) {
-        (true, _) => Level::Quick,
-        (_, true) => Level::Deep,
-        _ => Level::Default,
+        (true, _) => VerifyLevel::Quick,
+        (_, true) => VerifyLevel::Deep,
+        _ => VerifyLevel::Default,
     };
-    let options = Options { access: args.access.read()?, threads: args.threads.count(), ..Options::new(level) };
+    let options =
+        VerifyOptions { access: args.access.read()?, threads: args.threads.count(), ..VerifyOptions::new(level) };
     let (mut text, mut wrong, mut objects, mut exit) = (Text::new(), Text::new(), Vec::new(), Exit::Done);
     let (paths, mut good) = (named(&args.bundles, monitor)?, Vec::new());
     for path in &paths {
@@ -35,7 +36,7 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
             // Of several, one for somebody else keeps none of the others.
             Err(error) if error.kind() == Kind::Usage && paths.len() > 1 => {
                 let finding = verify::Finding::of(FindingKind::Unreadable, None, &error);
-                Report { findings: vec![finding], ..Report::default() }
+                VerifyReport { findings: vec![finding], ..VerifyReport::default() }
             }
             other => other?,
         };
@@ -46,11 +47,11 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
             (_, true, _) => Exit::Failed,
             _ => Exit::Verification,
         };
-        let told = report_text(path, level, &report);
+        let reported = report_text(path, level, &report);
         if !report.is_good() {
-            wrong.append(told.clone());
+            wrong.append(reported.clone());
         }
-        text.append(told);
+        text.append(reported);
         objects.push(object(path, level, &report));
     }
     let mut faults = Vec::new();
@@ -67,18 +68,18 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     Ok(Answer { text, result: wrong, json: json!({"bundles": objects, "chain_faults": faults}), exit })
 }
 
-fn level_name(level: Level) -> &'static str {
+fn level_name(level: VerifyLevel) -> &'static str {
     match level {
-        Level::Quick => "quick",
-        Level::Default => "default",
-        Level::Deep => "deep",
+        VerifyLevel::Quick => "quick",
+        VerifyLevel::Default => "default",
+        VerifyLevel::Deep => "deep",
     }
 }
 
-fn severity_name(severity: Severity) -> &'static str {
+fn severity_name(severity: FindingSeverity) -> &'static str {
     match severity {
-        Severity::Notice => "notice",
-        Severity::Error => "error",
+        FindingSeverity::Notice => "notice",
+        FindingSeverity::Error => "error",
     }
 }
 
@@ -94,7 +95,7 @@ fn kind_name(kind: FindingKind) -> String {
     name
 }
 
-fn verdict(report: &Report) -> (Tone, &'static str) {
+fn verdict(report: &VerifyReport) -> (Tone, &'static str) {
     match (report.is_good(), report.is_unread()) {
         (true, _) => (Tone::Good, "good"),
         (false, true) => (Tone::Bad, "COULD NOT BE READ, so nothing is said of it"),
@@ -103,7 +104,7 @@ fn verdict(report: &Report) -> (Tone, &'static str) {
 }
 
 /// One line for the bundle, one for each finding.
-pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
+pub fn report_text(path: &Path, level: VerifyLevel, report: &VerifyReport) -> Text {
     let mut text = Text::from(format!("{}: ", clean(&path.display().to_string())));
     let (tone, verdict) = verdict(report);
     text.add(tone, verdict);
@@ -113,7 +114,7 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
         level_name(level),
         counted(report.files, "file", "files"),
         bytes(report.bytes),
-        if level == Level::Deep { format!(", {}", counted(report.rows, "row", "rows")) } else { String::new() },
+        if level == VerifyLevel::Deep { format!(", {}", counted(report.rows, "row", "rows")) } else { String::new() },
     );
     if let Some(root) = report.root_sha256 {
         let _ = writeln!(text, "  root sha256 {root}");
@@ -121,7 +122,7 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
     if let Some(SignedBy { principals, fingerprint }) = &report.signed_by {
         let _ = writeln!(text, "  signed by {}, {fingerprint}", clean(principals));
     }
-    if level == Level::Quick {
+    if level == VerifyLevel::Quick {
         let what = "contents were not hashed: names, sizes and tag files alone were checked";
         let _ = writeln!(text, "  {what} (verify without --quick hashes every file)");
     }
@@ -129,7 +130,7 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
         let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
         let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
         text += "  ";
-        text.add(if finding.severity == Severity::Error { Tone::Bad } else { Tone::Care }, severity);
+        text.add(if finding.severity == FindingSeverity::Error { Tone::Bad } else { Tone::Care }, severity);
         let _ = writeln!(text, " {kind}: {file}{}", clean(&finding.detail));
     }
     if report.more > 0 {
@@ -138,7 +139,7 @@ pub fn report_text(path: &Path, level: Level, report: &Report) -> Text {
     text
 }
 
-fn object(path: &Path, level: Level, report: &Report) -> Value {
+fn object(path: &Path, level: VerifyLevel, report: &VerifyReport) -> Value {
     let finding = |finding: &verify::Finding| {
         json!({
             "kind": kind_name(finding.kind),
@@ -152,7 +153,7 @@ fn object(path: &Path, level: Level, report: &Report) -> Value {
         "good": report.is_good(),
         "unread": report.is_unread(),
         "level": level_name(level),
-        "contents_hashed": level != Level::Quick,
+        "contents_hashed": level != VerifyLevel::Quick,
         "root_sha256": report.root_sha256,
         "signed_by": report.signed_by.as_ref().map(|by| json!({
             "principals": by.principals,
@@ -174,14 +175,14 @@ mod tests {
     #[test]
     fn a_finding_says_file_and_reason() {
         let finding = Finding::new(FindingKind::WrongSize, Some("data/t001-a/part-00000.parquet"), "5 bytes\u{1b}");
-        let report = Report { findings: vec![finding], files: 1, bytes: 5, ..Report::default() };
+        let report = VerifyReport { findings: vec![finding], files: 1, bytes: 5, ..VerifyReport::default() };
         assert_eq!(
-            report_text(Path::new("x.bundle"), Level::Quick, &report).plain(),
+            report_text(Path::new("x.bundle"), VerifyLevel::Quick, &report).plain(),
             "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
              contents were not hashed: names, sizes and tag files alone were checked (verify without --quick hashes every \
              file)\n  \
              error wrong_size: data/t001-a/part-00000.parquet: 5 bytes\\u{1b}\n"
         );
-        assert_eq!(object(Path::new("x.bundle"), Level::Quick, &report)["findings"][0]["kind"], "wrong_size");
+        assert_eq!(object(Path::new("x.bundle"), VerifyLevel::Quick, &report)["findings"][0]["kind"], "wrong_size");
     }
 }

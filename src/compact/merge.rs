@@ -33,7 +33,7 @@ impl Merge<'_, '_> {
         }
         while let Some(Reverse((_, nth))) = heads.pop() {
             let bound = heads.peek().map(|Reverse((position, _))| position);
-            let rows = self.run_of(nth, bound)?;
+            let rows = self.take_run(nth, bound)?;
             self.emit(nth, rows, &mut parts)?;
             if !self.streams[nth].skip(rows) {
                 self.load(nth, stage)?;
@@ -69,7 +69,7 @@ impl Merge<'_, '_> {
     }
 
     /// How many rows of a stream stand before all others.
-    fn run_of(&mut self, nth: usize, bound: Option<&Position>) -> Result<usize> {
+    fn take_run(&mut self, nth: usize, bound: Option<&Position>) -> Result<usize> {
         let stream = &self.streams[nth];
         let Some((batch, first)) = stream.current() else { return Ok(0) };
         let mut row = first;

@@ -1,7 +1,7 @@
 //! What is asked of a compaction.
 
 use crate::bundle::signature::Signer;
-use crate::bundle::{Form, PartOptions};
+use crate::bundle::{PartOptions, PublishForm};
 use crate::model::memory::Memory;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct CompactOptions {
     /// How its parts are written, out of [`Memory::pipeline`] less [`CompactOptions::reading_bytes`].
     pub parts: PartOptions,
     /// Whether a folder or an archive is published.
-    pub form: Form,
+    pub form: PublishForm,
     /// Whether what was encrypted may be published in plain.
     pub allows_plain: bool,
     /// Whether bundles may be missing between those that come: the one that is made says so.
@@ -36,7 +36,7 @@ impl CompactOptions {
         let options = Self {
             memory,
             parts,
-            form: Form::Folder,
+            form: PublishForm::Folder,
             allows_plain: false,
             allows_gap: false,
             signer: None,

@@ -3,12 +3,12 @@
 use super::options::CompactOptions;
 use super::{inputs, table};
 use crate::bundle::{
-    Access, Bundle, Container, FileRole, Form, Published, Scratch, Staged, check_plain, sweep_staging,
+    Access, Bundle, Container, FileRole, PublishForm, Published, Scratch, StagedBundle, check_plain, sweep_staging,
 };
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Kind, Result};
-use crate::links::tell_links;
+use crate::links::report_links;
 use crate::monitor::{Event, Monitor};
 use crate::verify::require_good;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub fn compact(
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     let tables = inputs::tables(&bundles)?;
     inputs::check(&tables, options.allows_gap, monitor)?;
-    tables.values().for_each(|parts| tell_links(parts.iter().copied(), monitor));
+    tables.values().for_each(|parts| report_links(parts.iter().copied(), monitor));
     for bundle in &bundles {
         // Who signs vouches for all of it, contents that no pass here reads included.
         if options.signer.is_some() { vouch(bundle, monitor) } else { bundle.check_file_set() }?;
@@ -49,7 +49,7 @@ pub fn compact(
     };
     while let (true, Some(between)) = (bundles.len() > most, &between) {
         let rest = bundles.split_off(most);
-        let plain = CompactOptions { form: Form::Folder, signer: None, ..options.clone() };
+        let plain = CompactOptions { form: PublishForm::Folder, signer: None, ..options.clone() };
         let first = write(&bundles, between.disk(), between.path(), &plain, monitor)?;
         let container = Container::open_beneath(between.disk(), first.path(), &Access::own())?;
         bundles = [Bundle::open_in(container)?].into_iter().chain(rest).collect();
@@ -85,7 +85,7 @@ fn write(
         rows: Some(parts.filter_map(|file| file.rows).fold(0, u64::saturating_add).saturating_mul(ROUNDS)),
         bytes: None,
     });
-    let mut staged = Staged::create(disk, out_dir, name)?.signed_by(options.signer.clone());
+    let mut staged = StagedBundle::create(disk, out_dir, name)?.signed_by(options.signer.clone());
     let stamp = RunStamp { started_at: run.started_at.0, run_id: run.run_id };
     let mut tables = Vec::new();
     for (name, parts) in inputs::tables(bundles)? {

@@ -2,7 +2,7 @@
 
 use crate::backend::{Kept, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
-use crate::conform::{RowRules, TombstoneRules, TombstoneWalk, Walk, first_of};
+use crate::conform::{RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of};
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
@@ -35,12 +35,12 @@ pub(super) struct Stream<'b> {
     at: u64,
     /// As many rows as its files have, and how many of them were told to be gone through.
     all_rows: u64,
-    told: u64,
+    reported_rows: u64,
     places: VecDeque<u64>,
     asked_from: Option<u64>,
     batch: Option<(BatchRows, usize)>,
     /// How far its rows, or its tombstones, were held against their manifest.
-    rows: Walk,
+    rows: RowWalk,
     tombstones: TombstoneWalk,
 }
 
@@ -67,11 +67,11 @@ impl<'b> Stream<'b> {
             reader: None,
             at: 0,
             all_rows: table.files_of(role).filter_map(|file| file.rows).sum(),
-            told: 0,
+            reported_rows: 0,
             places: VecDeque::new(),
             asked_from: Some(0),
             batch: None,
-            rows: Walk::default(),
+            rows: RowWalk::default(),
             tombstones: TombstoneWalk::default(),
         })
     }
@@ -100,8 +100,8 @@ impl<'b> Stream<'b> {
             // What stands behind the last row that is kept is not read.
             self.at = self.all_rows;
         }
-        monitor.event(Event::WorkDone { rows: self.at.saturating_sub(self.told), bytes: 0 });
-        self.told = self.at;
+        monitor.event(Event::WorkDone { rows: self.at.saturating_sub(self.reported_rows), bytes: 0 });
+        self.reported_rows = self.at;
         done
     }
 
@@ -136,15 +136,15 @@ impl<'b> Stream<'b> {
         let mut rows = BatchRows::new(self.plan.clone(), batch.clone())?;
         if self.kept.tombstones {
             let rules = TombstoneRules::new(self.bundle, self.table);
-            return first_of(self.bundle, |tell| {
-                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut self.tombstones, tell))
+            return first_of(self.bundle, |report| {
+                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut self.tombstones, report))
             });
         }
         for large in rows.large_refs()? {
             rows.supply_size(&large, 0);
         }
         let rules = RowRules::new(self.bundle, self.table, &self.plan)?;
-        first_of(self.bundle, |tell| rules.batch(&rows, &mut self.rows, tell))
+        first_of(self.bundle, |report| rules.batch(&rows, &mut self.rows, report))
     }
 
     /// The batch with the columns of all bundles.

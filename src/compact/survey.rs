@@ -1,11 +1,11 @@
-//! The first pass: the rank and the parent of every version, and no value. All rows of each bundle are held against its
+//! The first pass: the version and the parent of each row, and no value. All rows of each bundle are held against its
 //! manifest and against each other, also those that are not kept.
 
 use super::inputs::Parts;
 use crate::backend::{VersionEntry, Versions};
 use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
 use crate::conform::{
-    Closure, Deviation, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of, plan_without_values,
+    Closure, Deviation, RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of, plan_without_values,
 };
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
@@ -20,13 +20,13 @@ type Hold<'h> = dyn FnMut(&BatchRows, &mut dyn FnMut(Deviation, String)) -> Resu
 /// Puts every version of a table into the store.
 pub(super) fn survey(parts: &Parts<'_>, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
     for (input, (bundle, table)) in (0_u32..).zip(parts) {
-        let mut survey = Survey { bundle, table, input, versions, monitor };
+        let mut survey = InputSurvey { bundle, table, input, versions, monitor };
         survey.table().map_err(|error| error.file(bundle.path()))?;
     }
     Ok(())
 }
 
-struct Survey<'a> {
+struct InputSurvey<'a> {
     bundle: &'a Bundle,
     table: &'a TableInfo,
     input: u32,
@@ -34,25 +34,25 @@ struct Survey<'a> {
     monitor: &'a dyn Monitor,
 }
 
-impl Survey<'_> {
+impl InputSurvey<'_> {
     fn table(&mut self) -> Result<()> {
         let (bundle, table) = (self.bundle, self.table);
-        let (mut closure, mut walk) = (Closure::new(table), Walk::default());
-        self.role(FileRole::AbsentParents, ColumnPlan::absent_parents()?, &mut |batch, tell| {
-            closure.absent(batch, tell)
+        let (mut closure, mut walk) = (Closure::new(table), RowWalk::default());
+        self.role(FileRole::AbsentParents, ColumnPlan::absent_parents()?, &mut |batch, report| {
+            closure.absent(batch, report)
         })?;
-        self.role(FileRole::Rows, plan_without_values(table)?, &mut |batch, tell| {
-            closure.rows(batch, tell)?;
-            closure.settle(tell)?;
-            RowRules::new(bundle, table, batch.plan())?.batch(batch, &mut walk, tell)
+        self.role(FileRole::Rows, plan_without_values(table)?, &mut |batch, report| {
+            closure.rows(batch, report)?;
+            closure.settle(report)?;
+            RowRules::new(bundle, table, batch.plan())?.batch(batch, &mut walk, report)
         })?;
-        first_of(bundle, |tell| {
-            walk.tally.check(&table.counts, tell);
-            closure.finish(tell)
+        first_of(bundle, |report| {
+            walk.tally.check(&table.counts, report);
+            closure.finish(report)
         })?;
         let (rules, mut walk) = (TombstoneRules::new(bundle, table), TombstoneWalk::default());
-        self.role(FileRole::Tombstones, ColumnPlan::tombstones(&table.key_column)?, &mut |batch, tell| {
-            (0..batch.rows()).try_for_each(|row| rules.tombstone((batch, row), &mut walk, tell))
+        self.role(FileRole::Tombstones, ColumnPlan::tombstones(&table.key_column)?, &mut |batch, report| {
+            (0..batch.rows()).try_for_each(|row| rules.tombstone((batch, row), &mut walk, report))
         })
     }
 
@@ -69,7 +69,7 @@ impl Survey<'_> {
         for batch in self.bundle.open_part(checked, &read)? {
             self.monitor.check()?;
             let rows = BatchRows::new(plan.clone(), batch?)?;
-            first_of(self.bundle, |tell| hold(&rows, tell))?;
+            first_of(self.bundle, |report| hold(&rows, report))?;
             if file.role == FileRole::AbsentParents {
                 continue;
             }

@@ -7,7 +7,7 @@ use super::stream::Stream;
 use super::survey::survey;
 use crate::backend::{Kept, Versions, open_versions};
 use crate::bundle::manifest::ColumnInfo;
-use crate::bundle::{FileInfo, FileRole, Staged, TableInfo, TableStage, create_table};
+use crate::bundle::{FileInfo, FileRole, StagedBundle, TableInfo, TableStage, create_table};
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
@@ -20,7 +20,7 @@ const ORPHANS_AT_ONCE: u32 = 8192;
 /// Writes one table.
 pub(super) fn write(
     parts: &Parts<'_>,
-    staged: &mut Staged,
+    staged: &mut StagedBundle,
     options: &CompactOptions,
     stamp: RunStamp,
     monitor: &dyn Monitor,
@@ -32,11 +32,12 @@ pub(super) fn write(
     let mut versions = open_versions(options.memory.databases())?;
     survey(parts, &mut *versions, monitor)?;
     versions.settle()?;
-    let mut table = Table { parts, first, versions: &mut *versions, options, monitor, counts: TableCounts::default() };
+    let mut table =
+        TableCompaction { parts, first, versions: &mut *versions, options, monitor, counts: TableCounts::default() };
     let rows = Arc::new(ColumnPlan::rows(&columns, &first.key_column)?);
-    let mut files = table.merged(&mut stage, FileRole::Rows, &rows)?;
+    let mut files = table.merge(&mut stage, FileRole::Rows, &rows)?;
     let tombstones = Arc::new(ColumnPlan::tombstones(&first.key_column)?);
-    files.extend(table.merged(&mut stage, FileRole::Tombstones, &tombstones)?);
+    files.extend(table.merge(&mut stage, FileRole::Tombstones, &tombstones)?);
     files.extend(table.orphans(&stage, stamp)?);
     let counts = table.counts;
     let folder = stage.folder().clone();
@@ -48,7 +49,7 @@ pub(super) fn write(
     Ok(info)
 }
 
-struct Table<'a, 'b> {
+struct TableCompaction<'a, 'b> {
     parts: &'a Parts<'b>,
     first: &'b TableInfo,
     versions: &'a mut dyn Versions,
@@ -57,8 +58,8 @@ struct Table<'a, 'b> {
     counts: TableCounts,
 }
 
-impl Table<'_, '_> {
-    fn merged(&mut self, stage: &mut TableStage, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
+impl TableCompaction<'_, '_> {
+    fn merge(&mut self, stage: &mut TableStage, role: FileRole, plan: &Arc<ColumnPlan>) -> Result<Vec<FileInfo>> {
         let kept = self.versions.kept()?;
         let kept: Vec<Kept> =
             kept.into_iter().filter(|kept| kept.tombstones == (role == FileRole::Tombstones)).collect();

@@ -6,7 +6,7 @@
 //! key its depth is held, in a temporary file where they are many.
 
 use super::deviation::Deviation as D;
-use super::keys::Keys;
+use super::keys::KeyDepths;
 use crate::bundle::TableInfo;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
@@ -25,9 +25,9 @@ const CAME: i16 = 1;
 pub struct Closure<'t> {
     table: &'t TableInfo,
     /// Of each row its depth.
-    depths: Keys,
-    absent_children: Keys,
-    absent_parents: Keys,
+    depths: KeyDepths,
+    absent_children: KeyDepths,
+    absent_parents: KeyDepths,
     /// What the list of absent parents is sorted by, so far.
     last_absent: Option<[u8; 16]>,
     /// The parent that was looked for last: rows of one folder mostly stand together.
@@ -37,7 +37,7 @@ pub struct Closure<'t> {
 }
 
 /// Where the columns of a batch stand.
-struct Columns {
+struct ParentColumns {
     depth: usize,
     parent: usize,
     parent_path: Option<usize>,
@@ -46,15 +46,15 @@ struct Columns {
 impl<'t> Closure<'t> {
     /// Of a table, of which nothing came yet.
     pub fn new(table: &'t TableInfo) -> Self {
-        Self::with([Keys::default(), Keys::default(), Keys::default()], table)
+        Self::with([KeyDepths::default(), KeyDepths::default(), KeyDepths::default()], table)
     }
 
     /// The same, with so many keys in memory, at most, three times.
     pub fn holding(table: &'t TableInfo, most: usize) -> Self {
-        Self::with([Keys::holding(most), Keys::holding(most), Keys::holding(most)], table)
+        Self::with([KeyDepths::holding(most), KeyDepths::holding(most), KeyDepths::holding(most)], table)
     }
 
-    fn with([depths, absent_children, absent_parents]: [Keys; 3], table: &'t TableInfo) -> Self {
+    fn with([depths, absent_children, absent_parents]: [KeyDepths; 3], table: &'t TableInfo) -> Self {
         let (last_absent, last_parent, awaited) = (None, None, BTreeMap::new());
         Self { table, depths, absent_children, absent_parents, last_absent, last_parent, awaited }
     }
@@ -63,14 +63,14 @@ impl<'t> Closure<'t> {
     ///
     /// # Errors
     /// Verification: values that none can have; Database: the temporary file failed.
-    pub fn absent(&mut self, batch: &BatchRows, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+    pub fn absent(&mut self, batch: &BatchRows, report: &mut dyn FnMut(D, String)) -> Result<()> {
         let (mut children, mut parents) = (Vec::new(), Vec::new());
         for row in 0..batch.rows() {
             let child = batch.key(row)?;
             let sorted_by = self.table.key_order.sort_key(child);
             if self.last_absent.is_some_and(|last| last >= sorted_by) {
                 let detail = format!("the absent parent of key {child} does not stand after the one before it");
-                tell(D::OutOfOrder, detail);
+                report(D::OutOfOrder, detail);
             }
             self.last_absent = Some(sorted_by);
             children.push((child, LISTED));
@@ -87,20 +87,20 @@ impl<'t> Closure<'t> {
     ///
     /// # Errors
     /// As [`Closure::absent`].
-    pub fn rows(&mut self, batch: &BatchRows, tell: &mut dyn FnMut(D, String)) -> Result<()> {
-        let columns = Columns::of(batch.plan(), self.table)?;
+    pub fn rows(&mut self, batch: &BatchRows, report: &mut dyn FnMut(D, String)) -> Result<()> {
+        let columns = ParentColumns::of(batch.plan(), self.table)?;
         let depths = (0..batch.rows()).map(|row| Ok((batch.key(row)?, columns.depth(batch, row)?)));
         let depths = depths.collect::<Result<Vec<_>>>()?;
         if let Some(key) = self.depths.add(&depths)? {
-            tell(D::DuplicateKey, format!("the key {key} comes twice"));
+            report(D::DuplicateKey, format!("the key {key} comes twice"));
         }
         for (row, (key, depth)) in depths.into_iter().enumerate() {
-            self.listed(key, tell)?;
+            self.check_listed(key, report)?;
             match batch.cell(row, columns.parent)? {
-                Cell::Guid(parent) => self.parent(parent, (depth, key), tell)?,
+                Cell::Guid(parent) => self.check_parent(parent, (depth, key), report)?,
                 _ if columns.has_parent(batch, row)? && self.absent_children.get(key)?.is_none() => {
                     let detail = format!("key {key} has a parent that is neither in the bundle nor listed as absent");
-                    tell(D::MissingParent, detail);
+                    report(D::MissingParent, detail);
                 }
                 _ => {}
             }
@@ -109,27 +109,27 @@ impl<'t> Closure<'t> {
     }
 
     /// A row that came, in the list of absent parents.
-    fn listed(&mut self, key: Guid, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+    fn check_listed(&mut self, key: Guid, report: &mut dyn FnMut(D, String)) -> Result<()> {
         if !self.absent_children.is_empty() && self.absent_children.get(key)?.is_some() {
             self.absent_children.set(key, CAME)?;
         }
         if !self.absent_parents.is_empty() && self.absent_parents.get(key)?.is_some() {
-            tell(D::WrongAbsentParent, format!("parent {key} is listed as absent, and is there"));
+            report(D::WrongAbsentParent, format!("parent {key} is listed as absent, and is there"));
         }
         Ok(())
     }
 
-    fn parent(&mut self, parent: Guid, child: (i16, Guid), tell: &mut dyn FnMut(D, String)) -> Result<()> {
+    fn check_parent(&mut self, parent: Guid, child: (i16, Guid), report: &mut dyn FnMut(D, String)) -> Result<()> {
         let known = match self.last_parent.filter(|(last, _)| *last == parent) {
             Some((_, above)) => Some(above),
             None => self.depths.get(parent)?,
         };
         if let Some(above) = known {
             self.last_parent = Some((parent, above));
-            check_depth(parent, above, child, tell);
+            check_depth(parent, above, child, report);
         } else if self.absent_parents.is_empty() || self.absent_parents.get(parent)?.is_none() {
             if self.awaited.len() == MOST_AWAITED {
-                self.settle(tell)?;
+                self.settle(report)?;
             }
             let highest = self.awaited.entry(parent).or_insert(child);
             *highest = child.min(*highest);
@@ -141,14 +141,14 @@ impl<'t> Closure<'t> {
     ///
     /// # Errors
     /// Database: the temporary file failed.
-    pub fn settle(&mut self, tell: &mut dyn FnMut(D, String)) -> Result<()> {
+    pub fn settle(&mut self, report: &mut dyn FnMut(D, String)) -> Result<()> {
         for (parent, child) in std::mem::take(&mut self.awaited) {
             match self.depths.get(parent)? {
-                Some(above) => check_depth(parent, above, child, tell),
+                Some(above) => check_depth(parent, above, child, report),
                 None => {
                     let key = child.1;
                     let detail = format!("parent {parent} of key {key} is neither in the bundle nor listed as absent");
-                    tell(D::MissingParent, detail);
+                    report(D::MissingParent, detail);
                 }
             }
         }
@@ -159,23 +159,23 @@ impl<'t> Closure<'t> {
     ///
     /// # Errors
     /// Database: the temporary file failed.
-    pub fn finish(&mut self, tell: &mut dyn FnMut(D, String)) -> Result<()> {
-        self.settle(tell)?;
+    pub fn finish(&mut self, report: &mut dyn FnMut(D, String)) -> Result<()> {
+        self.settle(report)?;
         if let Some(child) = self.absent_children.any_of(LISTED)? {
-            tell(D::WrongAbsentParent, format!("key {child} is listed as without parent, and is not there"));
+            report(D::WrongAbsentParent, format!("key {child} is listed as without parent, and is not there"));
         }
         Ok(())
     }
 }
 
-fn check_depth(parent: Guid, above: i16, (depth, child): (i16, Guid), tell: &mut dyn FnMut(D, String)) {
+fn check_depth(parent: Guid, above: i16, (depth, child): (i16, Guid), report: &mut dyn FnMut(D, String)) {
     if above >= depth {
         let detail = format!("key {child} at depth {depth} has its parent {parent} at depth {above}");
-        tell(D::WrongDepth, detail);
+        report(D::WrongDepth, detail);
     }
 }
 
-impl Columns {
+impl ParentColumns {
     fn of(plan: &ColumnPlan, table: &TableInfo) -> Result<Self> {
         let index = |name: &str| {
             plan.index_of(name).ok_or_else(|| Error::verification("the table lacks columns of the format").column(name))

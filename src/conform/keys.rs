@@ -1,4 +1,4 @@
-//! [`Keys`]: keys of a table's rows, each once, with a small number.
+//! [`KeyDepths`]: keys of a table's rows, each once, with a small number.
 
 use crate::backend::{SeenKeys, open_seen_keys};
 use crate::error::Result;
@@ -11,20 +11,20 @@ const MOST_IN_MEMORY: usize = 1 << 18;
 const CACHE_BYTES: u64 = 8 << 20;
 
 /// See the module's text.
-pub(super) struct Keys {
+pub(super) struct KeyDepths {
     held: HashMap<Guid, i16>,
     stored: Option<Box<dyn SeenKeys>>,
     most: usize,
     is_empty: bool,
 }
 
-impl Default for Keys {
+impl Default for KeyDepths {
     fn default() -> Self {
         Self::holding(MOST_IN_MEMORY)
     }
 }
 
-impl Keys {
+impl KeyDepths {
     /// So many are held in memory, at most.
     pub(super) fn holding(most: usize) -> Self {
         Self { held: HashMap::new(), stored: None, most, is_empty: true }
@@ -63,7 +63,7 @@ impl Keys {
     /// The number of a key, if it came.
     ///
     /// # Errors
-    /// As [`Keys::add`].
+    /// As [`KeyDepths::add`].
     pub(super) fn get(&mut self, key: Guid) -> Result<Option<i16>> {
         match &mut self.stored {
             Some(store) => store.get(key),
@@ -74,7 +74,7 @@ impl Keys {
     /// Gives a key that came another number.
     ///
     /// # Errors
-    /// As [`Keys::add`].
+    /// As [`KeyDepths::add`].
     pub(super) fn set(&mut self, key: Guid, number: i16) -> Result<()> {
         match &mut self.stored {
             Some(store) => store.set(key, number),
@@ -88,7 +88,7 @@ impl Keys {
     /// Some key of this number.
     ///
     /// # Errors
-    /// As [`Keys::add`].
+    /// As [`KeyDepths::add`].
     pub(super) fn any_of(&mut self, number: i16) -> Result<Option<Guid>> {
         match &mut self.stored {
             Some(store) => store.any_of(number),
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn keys_are_known_in_memory_and_behind_it() {
         for most in [1, 30, 1000] {
-            let mut keys = Keys::holding(most);
+            let mut keys = KeyDepths::holding(most);
             assert!(keys.is_empty());
             for start in (0..100).step_by(20) {
                 let next: Vec<_> = (start..start + 20).map(|nth| (key(nth), 3)).collect();

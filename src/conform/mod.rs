@@ -18,5 +18,5 @@ pub use closure::Closure;
 pub use deviation::{Deviation, first_of};
 pub use digest::row_digest;
 pub use part_keys::{PartKeys, Wanted, each_key};
-pub use rows::{Place, RowRules, Tally, Walk, check_version, plan_without_values};
+pub use rows::{RowPosition, RowRules, RowWalk, Tally, check_version, plan_without_values};
 pub use tombstones::{TombstoneRules, TombstoneWalk};

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 /// Where a row stands: depth, path, and what its key is sorted by.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct RowPosition {
     depth: i64,
     path: Vec<u8>,
     sorted_by: [u8; 16],
@@ -43,19 +43,19 @@ impl Tally {
 
 impl Tally {
     /// Says where rows are not as many as the manifest counts; those before the window deviate otherwise.
-    pub fn check(&self, said: &TableCounts, tell: &mut dyn FnMut(D, String)) {
+    pub fn check(&self, said: &TableCounts, report: &mut dyn FnMut(D, String)) {
         for (deviation, what, found, said) in self.counted(said) {
             if found != said {
-                tell(deviation, format!("{found} {what}, where the manifest says {said}"));
+                report(deviation, format!("{found} {what}, where the manifest says {said}"));
             }
         }
     }
 
     /// Says where they are more already.
-    fn check_so_far(&self, said: &TableCounts, tell: &mut dyn FnMut(D, String)) {
+    fn check_so_far(&self, said: &TableCounts, report: &mut dyn FnMut(D, String)) {
         for (deviation, what, found, said) in self.counted(said) {
             if found > said {
-                tell(deviation, format!("{found} {what} and more, where the manifest says {said}"));
+                report(deviation, format!("{found} {what} and more, where the manifest says {said}"));
             }
         }
     }
@@ -74,11 +74,11 @@ impl Tally {
 
 /// How far rows were looked at, one after the other.
 #[derive(Default)]
-pub struct Walk {
+pub struct RowWalk {
     /// Where they begin, with which key.
-    pub first: Option<(Place, Guid)>,
+    pub first: Option<(RowPosition, Guid)>,
     /// Where the row before stands; at the end, the last one.
-    pub last: Option<Place>,
+    pub last: Option<RowPosition>,
     /// Rows of each kind.
     pub tally: Tally,
 }
@@ -138,12 +138,12 @@ impl<'b> RowRules<'b> {
     pub fn row(
         &self,
         (batch, row): (&BatchRows, usize),
-        walk: &mut Walk,
-        tell: &mut dyn FnMut(D, String),
+        walk: &mut RowWalk,
+        report: &mut dyn FnMut(D, String),
     ) -> Result<()> {
         let key = batch.key(row)?;
         for column in &self.hashed {
-            self.content(batch, (row, *column), key, tell)?;
+            self.content(batch, (row, *column), key, report)?;
         }
         let int = |column| match batch.cell(row, column)? {
             Cell::Int(value) => Ok(value),
@@ -152,10 +152,10 @@ impl<'b> RowRules<'b> {
         let (step, depth) = (int(self.step)?, int(self.depth)?);
         let early = matches!(batch.cell(row, self.early)?, Cell::Bool(true));
         let version = batch.version(row, false)?;
-        self.check_unit((batch, row), (key, step), tell)?;
-        check_run(self.bundle, key, &version, tell);
-        check_times(self.bundle, self.table, key, &version, tell);
-        self.place_in_window((key, step, early), &version, &mut walk.tally, tell);
+        self.check_unit((batch, row), (key, step), report)?;
+        check_run(self.bundle, key, &version, report);
+        check_times(self.bundle, self.table, key, &version, report);
+        self.place_in_window((key, step, early), &version, &mut walk.tally, report);
         let key_order = self.table.key_order;
         let path = match self.path.map(|path| batch.cell(row, path)).transpose()? {
             Some(Cell::Bytes(path)) => Cow::from(path),
@@ -163,7 +163,7 @@ impl<'b> RowRules<'b> {
             Some(Cell::Guid(path)) => Cow::from(key_order.sort_key(path).to_vec()),
             _ => Cow::from(&[]),
         };
-        walk.place_in_order(key, (depth, &path, key_order.sort_key(key)), tell);
+        walk.place_in_order(key, (depth, &path, key_order.sort_key(key)), report);
         Ok(())
     }
 
@@ -171,9 +171,9 @@ impl<'b> RowRules<'b> {
     ///
     /// # Errors
     /// As [`RowRules::row`].
-    pub fn batch(&self, batch: &BatchRows, walk: &mut Walk, tell: &mut dyn FnMut(D, String)) -> Result<()> {
-        (0..batch.rows()).try_for_each(|row| self.row((batch, row), walk, tell))?;
-        walk.tally.check_so_far(&self.table.counts, tell);
+    pub fn batch(&self, batch: &BatchRows, walk: &mut RowWalk, report: &mut dyn FnMut(D, String)) -> Result<()> {
+        (0..batch.rows()).try_for_each(|row| self.row((batch, row), walk, report))?;
+        walk.tally.check_so_far(&self.table.counts, report);
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl<'b> RowRules<'b> {
         batch: &BatchRows,
         (row, column): (usize, usize),
         key: Guid,
-        tell: &mut dyn FnMut(D, String),
+        report: &mut dyn FnMut(D, String),
     ) -> Result<()> {
         let said = batch.content_sha256(row, column)?;
         let found = match batch.cell(row, column)? {
@@ -198,7 +198,7 @@ impl<'b> RowRules<'b> {
             let (said, found) = (shown(said), shown(found));
             let detail =
                 format!("column {name}, key {key}: the hash that is said is {said}, that of the value {found}");
-            tell(D::WrongContentHash, detail);
+            report(D::WrongContentHash, detail);
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl<'b> RowRules<'b> {
         &self,
         (batch, row): (&BatchRows, usize),
         (key, step): (Guid, i64),
-        tell: &mut dyn FnMut(D, String),
+        report: &mut dyn FnMut(D, String),
     ) -> Result<()> {
         let Scope::BusinessUnit(unit) = self.table.scope.0 else { return Ok(()) };
         let found = match batch.cell(row, self.unit)? {
@@ -224,7 +224,7 @@ impl<'b> RowRules<'b> {
         };
         let content = self.hashed.iter().map(has_content).collect::<Result<Vec<bool>>>()?;
         if !is_ancestor || content.contains(&true) {
-            tell(D::WrongUnit, format!("key {key} is of {found}, in a bundle of business unit {unit}"));
+            report(D::WrongUnit, format!("key {key} is of {found}, in a bundle of business unit {unit}"));
         }
         Ok(())
     }
@@ -234,7 +234,7 @@ impl<'b> RowRules<'b> {
         (key, step, early): (Guid, i64, bool),
         version: &Version,
         tally: &mut Tally,
-        tell: &mut dyn FnMut(D, String),
+        report: &mut dyn FnMut(D, String),
     ) {
         // What was early for one of the runs of a compacted bundle may lie in the window of all.
         let is_delta = self.bundle.manifest().kind == BundleKind::Delta;
@@ -257,12 +257,12 @@ impl<'b> RowRules<'b> {
         if !is_right {
             let stamp = version.modified_on.map_or("NULL".to_owned(), |at| at.to_string());
             let detail = format!("key {key}: {stamp} is not where [{}, {}) allows it", window.start, window.end);
-            tell(D::OutsideWindow, detail);
+            report(D::OutsideWindow, detail);
         }
     }
 }
 
-impl Walk {
+impl RowWalk {
     /// What is said of a row that stands before the one before it, or is that one.
     pub fn out_of_order(key: Guid) -> String {
         format!("the row of key {key} does not stand after the row before it")
@@ -272,15 +272,15 @@ impl Walk {
         &mut self,
         key: Guid,
         (depth, path, sorted_by): (i64, &[u8], [u8; 16]),
-        tell: &mut dyn FnMut(D, String),
+        report: &mut dyn FnMut(D, String),
     ) {
         let Some(last) = &mut self.last else {
-            let place = || Place { depth, path: path.to_vec(), sorted_by };
+            let place = || RowPosition { depth, path: path.to_vec(), sorted_by };
             (self.first, self.last) = (Some((place(), key)), Some(place()));
             return;
         };
         if (last.depth, last.path.as_slice(), last.sorted_by) >= (depth, path, sorted_by) {
-            tell(D::OutOfOrder, Self::out_of_order(key));
+            report(D::OutOfOrder, Self::out_of_order(key));
         }
         // In place: a path of a hostile part may be as large as a page.
         last.path.clear();
@@ -295,15 +295,15 @@ impl Walk {
 /// # Errors
 /// Verification.
 pub fn check_version(bundle: &Bundle, table: &TableInfo, key: Guid, version: &Version) -> Result<()> {
-    first_of(bundle, |tell| {
-        check_run(bundle, key, version, tell);
-        check_times(bundle, table, key, version, tell);
+    first_of(bundle, |report| {
+        check_run(bundle, key, version, report);
+        check_times(bundle, table, key, version, report);
         Ok(())
     })
 }
 
 /// A delta has rows of its own run alone; a compacted bundle has those of runs that began no later than its last.
-pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, tell: &mut dyn FnMut(D, String)) {
+pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, report: &mut dyn FnMut(D, String)) {
     let manifest = bundle.manifest();
     let run = &manifest.run;
     let is_right = match manifest.kind {
@@ -311,7 +311,7 @@ pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, tell: &mu
         BundleKind::Compacted => version.run_started_at <= run.started_at.0,
     };
     if !is_right {
-        tell(D::WrongRun, format!("key {key} says run {} of {}", version.run_id, version.run_started_at));
+        report(D::WrongRun, format!("key {key} says run {} of {}", version.run_id, version.run_started_at));
     }
 }
 
@@ -321,11 +321,11 @@ pub(super) fn check_times(
     table: &TableInfo,
     key: Guid,
     version: &Version,
-    tell: &mut dyn FnMut(D, String),
+    report: &mut dyn FnMut(D, String),
 ) {
     let latest = table.window.latest_of(version.run_started_at.min(bundle.manifest().run.started_at.0));
     if let Some(at) = version.modified_on.filter(|at| *at > latest) {
         let detail = format!("key {key}: {at} is later than its run's start and a day ({latest})");
-        tell(D::InTheFuture, detail);
+        report(D::InTheFuture, detail);
     }
 }

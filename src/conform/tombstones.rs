@@ -30,18 +30,18 @@ impl<'b> TombstoneRules<'b> {
         &self,
         (batch, row): (&BatchRows, usize),
         walk: &mut TombstoneWalk,
-        tell: &mut dyn FnMut(D, String),
+        report: &mut dyn FnMut(D, String),
     ) -> Result<()> {
         let (key, version) = (batch.key(row)?, batch.version(row, true)?);
         batch.reason(row)?;
         let sorted_by = self.table.key_order.sort_key(key);
         if walk.0.is_some_and(|last| last >= sorted_by) {
             let deviation = if walk.0 == Some(sorted_by) { D::DuplicateKey } else { D::OutOfOrder };
-            tell(deviation, format!("the tombstone of key {key}"));
+            report(deviation, format!("the tombstone of key {key}"));
         }
         walk.0 = Some(sorted_by);
-        check_run(self.bundle, key, &version, tell);
-        check_times(self.bundle, self.table, key, &version, tell);
+        check_run(self.bundle, key, &version, report);
+        check_times(self.bundle, self.table, key, &version, report);
         Ok(())
     }
 }

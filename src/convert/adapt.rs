@@ -62,12 +62,12 @@ fn column_of(
     for row in 0..rows.rows() {
         // What is large already is of the same type, or of a text that has no bound either: it is copied above.
         let cell = rows.cell(row, column)?;
-        let unfit = || Error::internal("a value does not fit the wider column").column(&wanted.column.name);
-        encoder.push(cell).ok_or_else(unfit)?;
+        let incompatible = || Error::internal("a value does not fit the wider column").column(&wanted.column.name);
+        encoder.push(cell).ok_or_else(incompatible)?;
         match cell {
             Cell::Bytes(bytes) if wanted.content_sha256.is_some() => {
                 let hash = Sha256::of(bytes);
-                hashes.append_value(hash.as_bytes()).map_err(|error| unfit().caused_by(error))?;
+                hashes.append_value(hash.as_bytes()).map_err(|error| incompatible().caused_by(error))?;
             }
             _ => hashes.append_null(),
         }

@@ -10,10 +10,10 @@ use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::digest::Sha256;
-use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
+use crate::model::value_range;
 use arrow::array::{Array as _, ArrayRef, BinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl BatchBuilder {
 
     fn push(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
         let planned = &self.plan.planned()[column];
-        let misfit = |why: String| {
+        let wrong_value = |why: String| {
             let error = Error::config(format!("a value does not fit its column: {why}")).column(&planned.column.name);
             let error = error.hint("mend the row in the source, or leave it out with `blobdelta key exclude`; a slice that holds it already is made anew by a run");
             match self.key {
@@ -156,7 +156,7 @@ impl BatchBuilder {
                 None => error,
             }
         };
-        fit::check_column(&planned.column, &cell).map_err(misfit)?;
+        value_range::check_column(&planned.column, &cell).map_err(wrong_value)?;
         if planned.blob_ref.is_some() {
             self.large[column].references.push(None);
             self.large[column].hashes.push(None);

@@ -4,7 +4,7 @@
 //! companions that keep what the value's Arrow type cannot hold. A [`BatchBuilder`] then takes
 //! cells and gives record batches; [`BatchRows`] takes a record batch and gives the cells back.
 //! What goes in comes out, to the last digit; a cell that does not fit its column's type is an
-//! error on both ways ([`fit`](crate::model::fit)), never a changed value.
+//! error on both ways ([`value_range`](crate::model::value_range)), never a changed value.
 //!
 //! # How an exporter writes a table
 //!

@@ -2,8 +2,8 @@
 
 use super::encode::{Encoder, Primitive, value};
 use crate::model::cell::Cell;
-use crate::model::fit::narrow;
 use crate::model::sqltype::SqlType;
+use crate::model::value_range::narrow;
 use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBuilder};
 use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt8Type,

@@ -99,7 +99,7 @@ impl ColumnPlan {
             all.push(Column::new(DELTA_RUN_ID, SqlType::UniqueIdentifier, false));
         }
         check_names(&all)?;
-        let mut fields = Fields::new(&all);
+        let mut fields = FieldsBuilder::new(&all);
         let planned = all.iter().map(|column| fields.plan(column)).collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(fields.fields));
         Ok(Self { columns: columns.to_vec(), planned, schema, key, has_run })
@@ -237,14 +237,14 @@ fn arrow_type(sql_type: SqlType) -> DataType {
 }
 
 /// Fields in the making.
-struct Fields {
+struct FieldsBuilder {
     fields: Vec<Field>,
     taken: HashSet<String>,
     blobs: usize,
     large: usize,
 }
 
-impl Fields {
+impl FieldsBuilder {
     fn new(columns: &[Column]) -> Self {
         let count = |is: fn(SqlType) -> bool| columns.iter().filter(|column| is(column.sql_type)).count();
         Self {

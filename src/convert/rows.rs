@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{DELTA_MODIFIED_ON, DELTA_REASON};
 use crate::model::digest::Sha256;
-use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
+use crate::model::value_range;
 use crate::model::version::Version;
 use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch, StringArray};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ impl BatchRows {
         }
     }
 
-    /// The rank of a row by rule 14; that of a tombstone if the batch holds tombstones.
+    /// The version of a row by rule 14; that of a tombstone if the batch holds tombstones.
     ///
     /// # Errors
     /// Verification: values that no row can have.
@@ -130,7 +130,7 @@ impl BatchRows {
         known.ok_or_else(|| self.bad(row, column, "neither Deleted nor LeftScope".to_owned()))
     }
 
-    /// The ranks of all rows, none a tombstone.
+    /// The versions of all rows, none a tombstone.
     ///
     /// # Errors
     /// As [`BatchRows::version`].
@@ -233,7 +233,7 @@ impl BatchRows {
             .or_else(|| guid::decode(sql_type, array, row))
             .or_else(|| times::decode(sql_type, moments, row));
         let cell = cell.ok_or_else(|| self.bad(row, column, format!("the fields make no value of {sql_type}")))?;
-        fit::check(sql_type, &cell).map_err(|why| self.bad(row, column, why))?;
+        value_range::check(sql_type, &cell).map_err(|why| self.bad(row, column, why))?;
         Ok(cell)
     }
 

@@ -6,10 +6,10 @@ use crate::error::Kind;
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
-use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
+use crate::model::value_range;
 use std::sync::Arc;
 
 fn key() -> Column {
@@ -76,7 +76,7 @@ fn names_that_a_companion_needs_are_refused() {
 #[test]
 fn cells_that_do_not_fit_are_refused() {
     let tick = |ticks: i64| Cell::DateTime(Timestamp::from_ticks(ticks).unwrap());
-    let misfits = [
+    let wrong_values = [
         ("bit", Cell::Int(1)),
         ("tinyint", Cell::Int(256)),
         ("tinyint", Cell::Int(-1)),
@@ -103,8 +103,8 @@ fn cells_that_do_not_fit_are_refused() {
         ("datetime", tick(1)),
         ("datetimeoffset(7)", Cell::DateTimeOffset(Timestamp::MIN, 841)),
     ];
-    for (sql_type, cell) in misfits {
-        assert!(fit::check(SqlType::parse(sql_type).unwrap(), &cell).is_err(), "{sql_type} {cell:?}");
+    for (sql_type, cell) in wrong_values {
+        assert!(value_range::check(SqlType::parse(sql_type).unwrap(), &cell).is_err(), "{sql_type} {cell:?}");
         let mut builder = builder(&[key(), column("c", sql_type)]);
         let error = builder.push_row(&[Cell::Guid(Guid::from_bytes([1; 16])), cell]).unwrap_err();
         assert_eq!((error.kind(), error.place().column.as_deref()), (Kind::Config, Some("c")), "{error}");

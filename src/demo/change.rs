@@ -1,9 +1,9 @@
-//! What happens to the planted instance between the full load and the delta: every kind of
+//! What happens to the seeded instance between the full load and the delta: every kind of
 //! change that a week brings, each stamped or logged as an application would.
 
 use super::names::{self, index};
-use super::node::{Meta, Node, child_path, key_of};
-use super::plant::{metadata_cells, source_cells};
+use super::node::{DemoNode, Meta, child_path, key_of};
+use super::seed::{metadata_cells, source_cells};
 use super::stage::Stamps;
 use crate::backend::Sandbox;
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub struct Changed {
 /// Database.
 pub(super) fn change(
     backend: &mut dyn Sandbox,
-    tables: &mut [Vec<Node>; 2],
+    tables: &mut [Vec<DemoNode>; 2],
     stamps: Stamps,
     now: Timestamp,
     week: u32,
@@ -65,7 +65,8 @@ pub(super) fn change(
             next_ordinal: FIRST_NEW_ORDINAL + week * MOST_NEW_A_WEEK,
         };
         done.moved_with_their_folder += changer.move_folder(now)?;
-        let due = |node: &Node| !node.is_folder && !node.is_gone && node.metadata.is_some_and(|meta| meta.is_due(now));
+        let due =
+            |node: &DemoNode| !node.is_folder && !node.is_gone && node.metadata.is_some_and(|meta| meta.is_due(now));
         let files: Vec<usize> = (0..changer.nodes.len()).filter(|at| due(&changer.nodes[*at])).collect();
         let of_a_kind = (files.len() / 20).clamp(1, MOST_OF_A_KIND);
         // Spread over the tree, each file changed in one way alone.
@@ -90,7 +91,7 @@ struct Changer<'b> {
     metadata: TableName,
     source_columns: Vec<Column>,
     metadata_columns: Vec<Column>,
-    nodes: &'b mut Vec<Node>,
+    nodes: &'b mut Vec<DemoNode>,
     stamp: Timestamp,
     step_ticks: i64,
     next_ordinal: u32,
@@ -178,7 +179,7 @@ impl Changer<'_> {
 
     /// So that MissingParents has work: the folder itself is in no window.
     fn add_in_folder_without_metadata(&mut self) -> Result<u64> {
-        let bare = |node: &Node| node.is_folder && !node.is_gone && node.metadata.is_none();
+        let bare = |node: &DemoNode| node.is_folder && !node.is_gone && node.metadata.is_none();
         let Some(folder) = self.nodes.iter().position(bare) else { return Ok(0) };
         let unit = Some(names::UNITS[0].0);
         self.add(Some(folder), Some(Meta { modified_on: None, business_unit: unit }))
@@ -189,7 +190,7 @@ impl Changer<'_> {
         let path = self.new_path(parent);
         let name = format!("added by the demo {}.txt", self.next_ordinal - FIRST_NEW_ORDINAL);
         let text = format!("{name}, {modified}\n");
-        let node = Node {
+        let node = DemoNode {
             key: key_of(&self.source.table, name.as_bytes()),
             parent,
             path,

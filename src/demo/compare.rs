@@ -5,7 +5,7 @@
 //! engine missed is a difference here.
 
 use super::names::{self, index};
-use super::pages::{Pages, Row, Value};
+use super::pages::{OwnedValue, Row, TablePages};
 use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 /// So many differences are told in full.
-pub const MOST_TOLD: usize = 20;
+pub const MOST_REPORTED: usize = 20;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub struct Comparison {
     /// All differences.
     pub differences: u64,
     /// The first of them, for people.
-    pub told: Vec<String>,
+    pub reported: Vec<String>,
 }
 
 impl Comparison {
-    fn differ(&mut self, table: &TableName, key: Guid, what: impl std::fmt::Display) {
+    fn note_difference(&mut self, table: &TableName, key: Guid, what: impl std::fmt::Display) {
         self.differences += 1;
-        if self.told.len() < MOST_TOLD {
-            self.told.push(format!("{table}, key {key}: {what}"));
+        if self.reported.len() < MOST_REPORTED {
+            self.reported.push(format!("{table}, key {key}: {what}"));
         }
     }
 }
@@ -93,8 +93,8 @@ pub fn compare(
     let columns = names::source_columns();
     let mut with_stamp = columns.clone();
     with_stamp.push(Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), true));
-    let mut left = Pages::new(source, name.clone(), columns);
-    let mut right = Pages::new(target, target_table.clone(), with_stamp);
+    let mut left = TablePages::new(source, name.clone(), columns);
+    let mut right = TablePages::new(target, target_table.clone(), with_stamp);
     let (mut a, mut b) = (left.next()?, right.next()?);
     loop {
         let order = match (&a, &b) {
@@ -108,11 +108,11 @@ pub fn compare(
                 let due = due.of(row);
                 found.count(due);
                 if !matches!(due, Due::Absent | Due::Either) {
-                    found.differ(&name, row.key, "is not in the target, and should be");
+                    found.note_difference(&name, row.key, "is not in the target, and should be");
                 }
             }
             (Ordering::Greater, _, Some(row)) => {
-                found.differ(&name, row.key, "is in the target, and is gone from the source");
+                found.note_difference(&name, row.key, "is in the target, and is gone from the source");
             }
             (Ordering::Equal, Some(row), Some(copy)) => {
                 let due = match due.of(row) {
@@ -123,7 +123,7 @@ pub fn compare(
                 match due {
                     Due::Equal(stamp) => equal(&name, (row, copy, stamp), (&mut left, &mut right), found)?,
                     Due::Present | Due::Either => {}
-                    Due::Absent => found.differ(&name, row.key, "is in the target, and no window holds it"),
+                    Due::Absent => found.note_difference(&name, row.key, "is in the target, and no window holds it"),
                 }
             }
             _ => {}
@@ -151,30 +151,30 @@ impl Comparison {
 fn equal(
     name: &TableName,
     (row, copy, stamp): (&Row, &Row, Timestamp),
-    (left, right): (&mut Pages<'_>, &mut Pages<'_>),
+    (left, right): (&mut TablePages<'_>, &mut TablePages<'_>),
     found: &mut Comparison,
 ) -> Result<()> {
     for (nth, value) in row.values.iter().enumerate() {
         let column = &names::source_columns()[nth + 1].name;
         let other = &copy.values[nth];
         let same = match (value, other) {
-            (Value::Large(a), Value::Large(b)) => {
+            (OwnedValue::Large(a), OwnedValue::Large(b)) => {
                 found.bytes += a;
                 a == b && left.hash_of(row.key, column)? == right.hash_of(row.key, column)?
             }
             (a, b) => a == b,
         };
-        if let Value::Bytes(bytes) = value {
+        if let OwnedValue::Bytes(bytes) = value {
             found.bytes += bytes.len() as u64;
         }
         if !same {
             let what = format!("{column} is {} in the source and {} in the target", value.shown(), other.shown());
-            found.differ(name, row.key, what);
+            found.note_difference(name, row.key, what);
         }
     }
-    if copy.values.last() != Some(&Value::DateTime(stamp)) {
-        let stands = copy.values.last().map_or_else(String::new, Value::shown);
-        found.differ(name, row.key, format!("ModifiedOn is {stamp}, and {DELTA_MODIFIED_ON} is {stands}"));
+    if copy.values.last() != Some(&OwnedValue::DateTime(stamp)) {
+        let stands = copy.values.last().map_or_else(String::new, OwnedValue::shown);
+        found.note_difference(name, row.key, format!("ModifiedOn is {stamp}, and {DELTA_MODIFIED_ON} is {stands}"));
     }
     Ok(())
 }
@@ -189,18 +189,19 @@ struct Expectation {
 impl Expectation {
     fn read(source: &mut dyn Sandbox, table: usize, window_end: Timestamp) -> Result<Self> {
         let mut units = HashSet::new();
-        let mut pages = Pages::new(source, names::units()?, names::unit_columns());
+        let mut pages = TablePages::new(source, names::units()?, names::unit_columns());
         while let Some(row) = pages.next()? {
             units.insert(row.key);
         }
         let mut stamps = HashMap::new();
-        let mut pages = Pages::new(source, names::metadata(table)?, names::metadata_columns());
+        let mut pages = TablePages::new(source, names::metadata(table)?, names::metadata_columns());
         while let Some(row) = pages.next()? {
             let stamp = match row.values[index::MODIFIED_ON - 1] {
-                Value::DateTime(at) => Some(at),
+                OwnedValue::DateTime(at) => Some(at),
                 _ => None,
             };
-            let in_scope = matches!(&row.values[index::BUSINESS_UNIT - 1], Value::Guid(unit) if units.contains(unit));
+            let in_scope =
+                matches!(&row.values[index::BUSINESS_UNIT - 1], OwnedValue::Guid(unit) if units.contains(unit));
             stamps.insert(row.key, (stamp, in_scope));
         }
         let mut due = Self { stamps, ancestors: HashSet::new(), window_end };
@@ -213,9 +214,9 @@ impl Expectation {
         let columns = names::source_columns();
         let tree = vec![columns[0].clone(), columns[index::PATH].clone(), columns[index::PARENT_PATH].clone()];
         let mut wanted: HashSet<Vec<u8>> = HashSet::new();
-        let mut pages = Pages::new(source, names::source(table)?, tree.clone());
+        let mut pages = TablePages::new(source, names::source(table)?, tree.clone());
         while let Some(row) = pages.next()? {
-            if let (Due::Equal(_), Value::Bytes(parent)) = (self.of_key(row.key), &row.values[1]) {
+            if let (Due::Equal(_), OwnedValue::Bytes(parent)) = (self.of_key(row.key), &row.values[1]) {
                 wanted.insert(parent.clone());
             }
         }
@@ -223,11 +224,11 @@ impl Expectation {
         let mut ancestors = HashSet::new();
         loop {
             let before = ancestors.len();
-            let mut pages = Pages::new(source, names::source(table)?, tree.clone());
+            let mut pages = TablePages::new(source, names::source(table)?, tree.clone());
             while let Some(row) = pages.next()? {
-                if matches!(&row.values[0], Value::Bytes(path) if wanted.contains(path)) {
+                if matches!(&row.values[0], OwnedValue::Bytes(path) if wanted.contains(path)) {
                     ancestors.insert(row.key);
-                    if let Value::Bytes(parent) = &row.values[1] {
+                    if let OwnedValue::Bytes(parent) = &row.values[1] {
                         wanted.insert(parent.clone());
                     }
                 }

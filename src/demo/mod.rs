@@ -7,18 +7,18 @@
 mod change;
 mod compare;
 mod names;
+mod narrator;
 mod node;
 mod options;
 mod pages;
-mod plant;
 mod rows;
 mod script;
+mod seed;
 mod server;
 mod stage;
-mod teller;
 mod walk;
 
 pub use compare::Comparison;
 pub use options::{DemoOptions, DemoReport, Pace};
 pub use script::run_demo;
-pub use server::{Outcome, Played, ServerReport};
+pub use server::{ServerReport, StepOutcome, StepResult};

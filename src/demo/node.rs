@@ -1,4 +1,4 @@
-//! [`Node`]: one row of a blob table in the making, and the rules by which it gets metadata.
+//! [`DemoNode`]: one row of a blob table in the making, and the rules by which it gets metadata.
 
 use super::names::{FOREIGN_UNIT, UNITS};
 use crate::model::digest::Sha256;
@@ -15,7 +15,7 @@ const FUTURE_TICKS: i64 = 30 * TICKS_PER_DAY;
 
 /// A folder or file.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct DemoNode {
     /// From the relative path, so that a second demo has the same keys.
     pub key: Guid,
     /// The folder that it lies in, as an index among the nodes of its table.

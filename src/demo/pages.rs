@@ -15,7 +15,7 @@ const LIMITS: ReadLimits = ReadLimits { bytes: 8 * 1024 * 1024, rows: 4096, inli
 
 /// A value that outlives its page.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum OwnedValue {
     /// NULL.
     Null,
     /// Text.
@@ -32,7 +32,7 @@ pub enum Value {
     Other(String),
 }
 
-impl Value {
+impl OwnedValue {
     fn of(cell: Cell<'_>) -> Self {
         match cell {
             Cell::Null => Self::Null,
@@ -70,21 +70,21 @@ pub struct Row {
     /// The key.
     pub key: Guid,
     /// The values of the columns asked for, but the key's.
-    pub values: Vec<Value>,
+    pub values: Vec<OwnedValue>,
 }
 
 #[derive(Default)]
-struct Sink {
+struct PageSink {
     key: Option<Guid>,
-    values: Vec<Value>,
+    values: Vec<OwnedValue>,
     rows: VecDeque<Row>,
 }
 
-impl CellSink for Sink {
+impl CellSink for PageSink {
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
         match (column, cell) {
             (0, Cell::Guid(key)) => self.key = Some(key),
-            _ => self.values.push(Value::of(cell)),
+            _ => self.values.push(OwnedValue::of(cell)),
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl CellSink for Sink {
 }
 
 /// All rows of a table, by key.
-pub struct Pages<'b> {
+pub struct TablePages<'b> {
     backend: &'b mut dyn Sandbox,
     table: TableName,
     columns: Vec<Column>,
@@ -107,7 +107,7 @@ pub struct Pages<'b> {
     is_at_end: bool,
 }
 
-impl<'b> Pages<'b> {
+impl<'b> TablePages<'b> {
     /// The first of `columns` is the key.
     pub fn new(backend: &'b mut dyn Sandbox, table: TableName, columns: Vec<Column>) -> Self {
         Self { backend, table, columns, after: None, held: VecDeque::new(), is_at_end: false }
@@ -119,7 +119,7 @@ impl<'b> Pages<'b> {
     /// Database.
     pub fn next(&mut self) -> Result<Option<Row>> {
         if self.held.is_empty() && !self.is_at_end {
-            let mut sink = Sink::default();
+            let mut sink = PageSink::default();
             let key = &self.columns[0].name;
             self.after = self.backend.scan_page(&self.table, &self.columns, key, self.after, LIMITS, &mut sink)?;
             self.is_at_end = self.after.is_none();

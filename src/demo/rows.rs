@@ -1,11 +1,11 @@
 //! Many small rows instead of files: measures whether a late batch costs what an early one does.
 
 use super::names::{self, UNITS, index};
-use super::node::{Meta, Node, child_path};
+use super::narrator::Narrator;
+use super::node::{DemoNode, Meta, child_path};
 use super::options::{DemoReport, Folders, Pace};
-use super::plant::{create, metadata_cells, source_cells};
-use super::stage::{Stage, run_all};
-use super::teller::Teller;
+use super::seed::{create, metadata_cells, source_cells};
+use super::stage::{DemoStage, run_all};
 use crate::backend::Sandbox;
 use crate::error::Result;
 use crate::model::cell::Cell;
@@ -29,26 +29,26 @@ const AGE_TICKS: i64 = 20 * TICKS_PER_DAY;
 /// Plants so many rows, runs a full load, and tells the pace.
 pub(super) fn measure(
     rows: u64,
-    stage: &Stage,
+    stage: &DemoStage,
     folders: &Folders,
-    teller: &Teller<'_>,
+    narrator: &Narrator<'_>,
     monitor: &dyn Monitor,
 ) -> Result<DemoReport> {
     let mut source = stage.open()?;
     let began = Instant::now();
-    plant(&mut *source, rows, monitor)?;
-    teller.say(format!("{rows} rows planted in {:.1} s", began.elapsed().as_secs_f64()));
+    seed(&mut *source, rows, monitor)?;
+    narrator.say(format!("{rows} rows seeded in {:.1} s", began.elapsed().as_secs_f64()));
     source.deploy()?;
     for table in 0..names::TABLES.len() {
         source.save_table(&stage.config(table)?)?;
     }
     let began = Instant::now();
-    let watch = Watch { inner: monitor, batches: Mutex::new(Vec::new()) };
+    let watch = ChildrenWatch { inner: monitor, batches: Mutex::new(Vec::new()) };
     let report = run_all(&mut *source, &folders.bundles, Some(BATCH_SIZE), &watch)?;
-    teller.say(format!("run and packed in {:.1} s", began.elapsed().as_secs_f64()));
+    narrator.say(format!("run and packed in {:.1} s", began.elapsed().as_secs_f64()));
     let pace = pace(&watch.batches.into_inner().unwrap_or_else(PoisonError::into_inner));
     if let Some(Pace { batches, first_micros, last_micros }) = pace {
-        teller.say(format!(
+        narrator.say(format!(
             "{batches} batches; a row took {first_micros:.1} µs in the first tenth and {last_micros:.1} µs in the last: \
              {:.2} times",
             last_micros / first_micros
@@ -57,9 +57,9 @@ pub(super) fn measure(
     Ok(DemoReport { bundles: report.bundles, comparison: None, pace, server: None })
 }
 
-fn plant(source: &mut dyn Sandbox, rows: u64, monitor: &dyn Monitor) -> Result<()> {
+fn seed(source: &mut dyn Sandbox, rows: u64, monitor: &dyn Monitor) -> Result<()> {
     create(source)?;
-    monitor.event(Event::WorkStarted { what: "plant", name: names::BLOBS, rows: Some(rows), bytes: None });
+    monitor.event(Event::WorkStarted { what: "seed", name: names::BLOBS, rows: Some(rows), bytes: None });
     let stamp = SystemClock.now().utc.plus_ticks(-AGE_TICKS);
     let (name, metadata) = (names::source(0)?, names::metadata(0)?);
     let sizes: Vec<u64> =
@@ -67,7 +67,8 @@ fn plant(source: &mut dyn Sandbox, rows: u64, monitor: &dyn Monitor) -> Result<(
     for (nth, some) in sizes.chunks(FOLDERS_AT_ONCE).enumerate() {
         monitor.check()?;
         let numbers = (nth * FOLDERS_AT_ONCE + 1..).filter_map(|number| u32::try_from(number).ok());
-        let folders: Vec<Vec<Node>> = numbers.zip(some).map(|(number, rows)| folder(number, *rows, stamp)).collect();
+        let folders: Vec<Vec<DemoNode>> =
+            numbers.zip(some).map(|(number, rows)| folder(number, *rows, stamp)).collect();
         let cells: Vec<Vec<Cell<'_>>> = folders.iter().flat_map(|nodes| folder_cells(nodes)).collect();
         source.insert(&name, &names::source_columns(), &cells)?;
         let with = folders.iter().flatten();
@@ -79,7 +80,7 @@ fn plant(source: &mut dyn Sandbox, rows: u64, monitor: &dyn Monitor) -> Result<(
     Ok(())
 }
 
-fn folder_cells(nodes: &[Node]) -> impl Iterator<Item = Vec<Cell<'_>>> {
+fn folder_cells(nodes: &[DemoNode]) -> impl Iterator<Item = Vec<Cell<'_>>> {
     nodes.iter().map(|node| {
         let mut cells = source_cells(node, node.parent.map(|parent| nodes[parent].path.as_slice()));
         if !node.is_folder {
@@ -90,14 +91,14 @@ fn folder_cells(nodes: &[Node]) -> impl Iterator<Item = Vec<Cell<'_>>> {
 }
 
 /// A folder and the files in it, `rows` in all.
-fn folder(number: u32, rows: u64, stamp: Timestamp) -> Vec<Node> {
+fn folder(number: u32, rows: u64, stamp: Timestamp) -> Vec<DemoNode> {
     let unit = Some(UNITS[number as usize % UNITS.len()].0);
     let root = child_path(&[], number);
     (0..u32::try_from(rows).unwrap_or(1))
         .map(|nth| {
             let name = if nth == 0 { format!("folder {number}") } else { format!("{number}-{nth}.txt") };
             let modified = stamp.plus_ticks(i64::from(number) * TICKS_PER_SECOND + i64::from(nth));
-            Node {
+            DemoNode {
                 key: sequential_key(number, nth),
                 parent: (nth > 0).then_some(0),
                 path: if nth == 0 { root.clone() } else { child_path(&root, nth) },
@@ -124,12 +125,12 @@ fn sequential_key(number: u32, nth: u32) -> Guid {
 }
 
 /// Notes when each batch of children ended.
-struct Watch<'a> {
+struct ChildrenWatch<'a> {
     inner: &'a dyn Monitor,
     batches: Mutex<Vec<(Instant, u64)>>,
 }
 
-impl Monitor for Watch<'_> {
+impl Monitor for ChildrenWatch<'_> {
     fn event(&self, event: Event<'_>) {
         if let Event::Batch { step: Step::Children, rows, .. } = event {
             self.batches.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), rows));

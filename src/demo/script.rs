@@ -3,12 +3,12 @@
 use super::change::change;
 use super::compare::{Comparison, Terms, ancestors, compare};
 use super::names::{self, TABLES};
+use super::narrator::Narrator;
 use super::options::{DemoOptions, DemoReport, Folders};
-use super::plant::plant;
 use super::rows::measure;
-use super::server::{Outcome, Played, check_free, clear, play_all};
-use super::stage::{Stage, quoted, run_all};
-use super::teller::Teller;
+use super::seed::seed;
+use super::server::{StepOutcome, StepResult, check_free, clear, run_steps};
+use super::stage::{DemoStage, quoted, run_all};
 use super::walk::{Walked, walk};
 use crate::backend::Sandbox;
 use crate::durable::{Disk as _, Local};
@@ -17,7 +17,7 @@ use crate::model::id::Guid;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use crate::monitor::Monitor;
 use crate::replay::{ReplayOptions, replay, target_database};
-use crate::verify::{Level, verify};
+use crate::verify::{VerifyLevel, verify};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -28,10 +28,10 @@ use std::path::{Path, PathBuf};
 /// not what it has to be; whatever the steps say.
 pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Monitor) -> Result<DemoReport> {
     options.check()?;
-    let teller = Teller::new(narrator);
+    let narrator = Narrator::new(narrator);
     let walked = if options.rows.is_none() { Some(walk(&options.from)?) } else { None };
     let folders = Folders::of(&options.dir);
-    let stage = Stage::new(options, &folders);
+    let stage = DemoStage::new(options, &folders);
     if stage.is_server() {
         check_free(&stage)?;
     }
@@ -39,28 +39,28 @@ pub fn run_demo(options: &DemoOptions, narrator: &dyn Fn(&str), monitor: &dyn Mo
         Local.create_dir(&options.dir)?;
     }
     Local.create_dir(&folders.bundles)?;
-    let play = Play { options, stage: &stage, folders: &folders, teller: &teller, monitor };
-    let played = match (options.rows, walked) {
-        (Some(rows), _) => measure(rows, &stage, &folders, &teller, monitor),
-        (None, Some(walked)) if stage.is_server() => play.play_on_server(walked),
-        (None, Some(walked)) => play.play(walked),
+    let demo = DemoRun { options, stage: &stage, folders: &folders, narrator: &narrator, monitor };
+    let result = match (options.rows, walked) {
+        (Some(rows), _) => measure(rows, &stage, &folders, &narrator, monitor),
+        (None, Some(walked)) if stage.is_server() => demo.demo_on_server(walked),
+        (None, Some(walked)) => demo.demo(walked),
         (None, None) => Err(Error::internal("the folder was not read")),
     };
     match stage.is_server() {
-        true => cleared(played, &stage, options.keep, &teller),
-        false => played,
+        true => cleared(result, &stage, options.keep, &narrator),
+        false => result,
     }
 }
 
 /// What the demo made on a server is dropped, however it ended, unless it is to be kept.
-fn cleared(played: Result<DemoReport>, stage: &Stage, keep: bool, teller: &Teller<'_>) -> Result<DemoReport> {
-    let backup = played.as_ref().ok().and_then(|report| report.server.as_ref()?.backup.clone());
+fn cleared(result: Result<DemoReport>, stage: &DemoStage, keep: bool, narrator: &Narrator<'_>) -> Result<DemoReport> {
+    let backup = result.as_ref().ok().and_then(|report| report.server.as_ref()?.backup.clone());
     let left =
         if keep { vec!["all that the demo made, as --keep asks".into()] } else { clear(stage, backup.as_deref()) };
     for one in &left {
-        teller.say(format!("   left on the server: {one}"));
+        narrator.say(format!("   left on the server: {one}"));
     }
-    let mut report = played?;
+    let mut report = result?;
     if let Some(server) = &mut report.server {
         server.left = left;
     }
@@ -69,10 +69,10 @@ fn cleared(played: Result<DemoReport>, stage: &Stage, keep: bool, teller: &Telle
 
 /// Where the last window of each table ended.
 fn window_ends(source: &mut dyn Sandbox) -> Result<Vec<Timestamp>> {
-    let marks = source.watermarks()?;
+    let watermarks = source.watermarks()?;
     let end = |table| {
         let name = names::source(table)?;
-        let mark = marks.iter().find(|mark| mark.table == name).and_then(|mark| mark.last_high_water);
+        let mark = watermarks.iter().find(|mark| mark.table == name).and_then(|mark| mark.last_high_water);
         mark.ok_or_else(|| Error::internal("a completed run left no watermark").table(&name))
     };
     (0..TABLES.len()).map(end).collect()
@@ -83,18 +83,18 @@ fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-struct Play<'a> {
+struct DemoRun<'a> {
     options: &'a DemoOptions,
-    stage: &'a Stage,
+    stage: &'a DemoStage,
     folders: &'a Folders,
-    teller: &'a Teller<'a>,
+    narrator: &'a Narrator<'a>,
     monitor: &'a dyn Monitor,
 }
 
-impl Play<'_> {
-    fn play(&self, mut walked: Walked) -> Result<DemoReport> {
+impl DemoRun<'_> {
+    fn demo(&self, mut walked: Walked) -> Result<DemoReport> {
         let (mut source, now) = self.stage.open_in_the_past()?;
-        self.plant(&mut *source, &mut walked, now)?;
+        self.seed(&mut *source, &mut walked, now)?;
         self.deploy(&mut *source)?;
         let mut bundles = self.full_load(&mut *source)?;
         let mut former = vec![HashSet::new(); TABLES.len()];
@@ -114,20 +114,21 @@ impl Play<'_> {
         let mut target = self.replay(&bundles)?;
         let comparison = self.compare(&mut *source, &mut *target, &former)?;
         if self.options.keep || !self.stage.is_server() {
-            self.teller.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
+            self.narrator.say(format!("\nThe bundles are in {}", self.folders.bundles.display()));
         }
         Ok(DemoReport { bundles, comparison: Some(comparison), pace: None, server: None })
     }
 
     /// The play, and then what the server has.
-    fn play_on_server(&self, walked: Walked) -> Result<DemoReport> {
-        let mut report = self.play(walked)?;
-        let mut server = play_all(self.stage, &self.folders.bundles, self.teller, self.monitor)?;
+    fn demo_on_server(&self, walked: Walked) -> Result<DemoReport> {
+        let mut report = self.demo(walked)?;
+        let mut server = run_steps(self.stage, &self.folders.bundles, self.narrator, self.monitor)?;
         let equal = report.comparison.as_ref().map_or(0, |comparison| comparison.due);
         let figure = format!("{} bundles, {equal} rows equal in every column", report.bundles.len());
-        server
-            .steps
-            .insert(0, Played { name: "a full load, deltas, verify, replay", outcome: Outcome::Executed(figure) });
+        server.steps.insert(
+            0,
+            StepResult { name: "a full load, deltas, verify, replay", outcome: StepOutcome::Executed(figure) },
+        );
         report.server = Some(server);
         Ok(report)
     }
@@ -136,22 +137,22 @@ impl Play<'_> {
         format!("--connection {}", self.stage.connection())
     }
 
-    fn plant(&self, source: &mut dyn Sandbox, walked: &mut Walked, now: Timestamp) -> Result<()> {
+    fn seed(&self, source: &mut dyn Sandbox, walked: &mut Walked, now: Timestamp) -> Result<()> {
         let from = self.options.from.display();
-        self.teller.step(1, &format!("Build an instance out of the files of {from}"), "");
-        let planted = plant(source, walked, self.stage.first_run(now), now, self.monitor)?;
-        let (rows, bytes) = (planted.rows, planted.bytes);
-        self.teller.say(format!("   {rows} rows with {bytes} bytes in {} and {}", TABLES[0], TABLES[1]));
+        self.narrator.step(1, &format!("Build an instance out of the files of {from}"), "");
+        let seeded = seed(source, walked, self.stage.first_run(now), now, self.monitor)?;
+        let (rows, bytes) = (seeded.rows, seeded.bytes);
+        self.narrator.say(format!("   {rows} rows with {bytes} bytes in {} and {}", TABLES[0], TABLES[1]));
         let skipped = walked.skipped;
         if skipped.total() > 0 {
-            self.teller.say(format!(
+            self.narrator.say(format!(
                 "   Skipped: {} links, {} special files, {} that could not be read, {} too large or too deep",
                 skipped.links, skipped.special, skipped.unreadable, skipped.too_large_or_deep
             ));
         }
-        if planted.shift_ticks > 0 {
-            let hours = planted.shift_ticks as f64 / (TICKS_PER_DAY / 24) as f64;
-            self.teller.say(format!(
+        if seeded.shift_ticks > 0 {
+            let hours = seeded.shift_ticks as f64 / (TICKS_PER_DAY / 24) as f64;
+            self.narrator.say(format!(
                 "   Some files are newer than the full load may take, so all times were set back by {hours:.1} hours"
             ));
         }
@@ -159,7 +160,7 @@ impl Play<'_> {
     }
 
     fn deploy(&self, source: &mut dyn Sandbox) -> Result<()> {
-        self.teller.step(2, "Create the job database", &format!("blobdelta deploy {}", self.connection()));
+        self.narrator.step(2, "Create the job database", &format!("blobdelta deploy {}", self.connection()));
         source.deploy()?;
         for table in 0..TABLES.len() {
             let config = self.stage.config(table)?;
@@ -173,14 +174,14 @@ impl Play<'_> {
                 names::UNIT_KEY,
                 self.connection()
             );
-            self.teller.say(format!("   $ {command}"));
+            self.narrator.say(format!("   $ {command}"));
             source.save_table(&config)?;
         }
         Ok(())
     }
 
     fn full_load(&self, source: &mut dyn Sandbox) -> Result<Vec<PathBuf>> {
-        self.teller.step(3, &format!("Run a full load, {}", self.stage.when()), &self.run_command());
+        self.narrator.step(3, &format!("Run a full load, {}", self.stage.when()), &self.run_command());
         self.run(source)
     }
 
@@ -192,7 +193,7 @@ impl Play<'_> {
         let report = run_all(source, &self.folders.bundles, None, self.monitor)?;
         for table in &report.tables {
             let Some(counts) = &table.counts else { continue };
-            self.teller.say(format!(
+            self.narrator.say(format!(
                 "   {}: {} roots, {} missing parents, {} children, {} tombstones; told: {} out of scope, {} without \
                  business unit",
                 table.table,
@@ -205,7 +206,7 @@ impl Play<'_> {
             ));
         }
         for bundle in &report.bundles {
-            self.teller.say(format!("   {}", bundle.display()));
+            self.narrator.say(format!("   {}", bundle.display()));
         }
         Ok(report.bundles)
     }
@@ -215,10 +216,10 @@ impl Play<'_> {
             1 => "a week".to_owned(),
             weeks => format!("week {week} of {weeks}"),
         };
-        self.teller.step(4, &format!("Let {which} go by: change, add, move and remove rows of the instance"), "");
+        self.narrator.step(4, &format!("Let {which} go by: change, add, move and remove rows of the instance"), "");
         let stamps = self.stage.changes(source, week, now)?;
         let changed = change(source, &mut walked.tables, stamps, now, week - 1)?;
-        self.teller.say(format!(
+        self.narrator.say(format!(
             "   {} replaced, {} added, {} moved, {} moved with their folder, {} removed and logged as deleted",
             changed.replaced, changed.added, changed.moved, changed.moved_with_their_folder, changed.removed
         ));
@@ -226,23 +227,23 @@ impl Play<'_> {
     }
 
     fn delta(&self, source: &mut dyn Sandbox) -> Result<Vec<PathBuf>> {
-        self.teller.step(5, "Run a delta", &self.run_command());
+        self.narrator.step(5, "Run a delta", &self.run_command());
         self.run(source)
     }
 
     fn verify(&self, bundles: &[PathBuf]) -> Result<()> {
         let listed: Vec<String> = bundles.iter().map(|path| shown(path)).collect();
-        self.teller.step(6, "Verify the bundles", &format!("blobdelta verify --deep {}", listed.join(" ")));
+        self.narrator.step(6, "Verify the bundles", &format!("blobdelta verify --deep {}", listed.join(" ")));
         for path in bundles {
-            let report = verify(path, Level::Deep, self.monitor)?;
+            let report = verify(path, VerifyLevel::Deep, self.monitor)?;
             for finding in &report.findings {
                 let file = finding.file.as_deref().unwrap_or("-");
-                self.teller.say(format!("   {:?} {file}: {}", finding.kind, finding.detail));
+                self.narrator.say(format!("   {:?} {file}: {}", finding.kind, finding.detail));
             }
             if !report.is_good() {
                 return Err(Error::verification("a bundle of the demo is not what it has to be").file(path));
             }
-            self.teller.say(format!("   good: {} files, {} bytes, {} rows", report.files, report.bytes, report.rows));
+            self.narrator.say(format!("   good: {} files, {} bytes, {} rows", report.files, report.bytes, report.rows));
         }
         Ok(())
     }
@@ -254,7 +255,7 @@ impl Play<'_> {
         let into_source = database.is_some();
         let options = ReplayOptions { create: true, database, into_source, ..ReplayOptions::default() };
         let into = self.stage.target_connection();
-        self.teller.step(
+        self.narrator.step(
             7,
             "Replay them into a second database",
             &format!("blobdelta replay {} --into {into}{named} --create", shown(&self.folders.bundles)),
@@ -263,7 +264,7 @@ impl Play<'_> {
         let mut target = self.stage.open_target(main_database)?;
         for bundle in replay(bundles, &mut *target, &options, self.monitor)?.bundles {
             for table in bundle.tables {
-                self.teller.say(format!(
+                self.narrator.say(format!(
                     "   {}: {} of {} rows written, {} removed by {} tombstones",
                     table.target, table.written, table.rows, table.removed, table.tombstones
                 ));
@@ -278,16 +279,16 @@ impl Play<'_> {
         target: &mut dyn Sandbox,
         former: &[HashSet<Guid>],
     ) -> Result<Comparison> {
-        self.teller.step(8, "Compare source and target row by row, byte by byte", "");
+        self.narrator.step(8, "Compare source and target row by row, byte by byte", "");
         let mut found = Comparison::default();
         for (table, (window_end, former_ancestors)) in window_ends(source)?.into_iter().zip(former).enumerate() {
             let terms = Terms { table, window_end, former_ancestors };
             compare(source, target, &terms, &self.stage.target(table)?, &mut found)?;
         }
-        for difference in &found.told {
-            self.teller.say(format!("   DIFFERENT {difference}"));
+        for difference in &found.reported {
+            self.narrator.say(format!("   DIFFERENT {difference}"));
         }
-        self.teller.say(format!(
+        self.narrator.say(format!(
             "   {} rows equal in every column ({} bytes), {} more as ancestors, {} absent as they must be, {} differences",
             found.due, found.bytes, found.ancestors, found.absent, found.differences
         ));

@@ -1,4 +1,4 @@
-//! Where the demo is played, and when.
+//! Where the demo is run, and when.
 //!
 //! An embedded instance takes a clock, so the full load plays weeks ago. A server has its own:
 //! there everything plays now, with a safety buffer of nothing, and stamps a millionth of a second
@@ -30,7 +30,7 @@ const DELETIONS_TICKS: i64 = -3 * TICKS_PER_DAY;
 const SERVER_STEP_TICKS: i64 = 20;
 
 /// See the module's text.
-pub(super) struct Stage {
+pub(super) struct DemoStage {
     connection: Connection,
     clock: Option<Arc<ManualClock>>,
     target: Connection,
@@ -46,7 +46,7 @@ pub(super) struct Stamps {
     pub(super) step_ticks: i64,
 }
 
-impl Stage {
+impl DemoStage {
     pub(super) fn new(options: &DemoOptions, folders: &Folders) -> Self {
         match &options.into {
             Some(connection) => Self {

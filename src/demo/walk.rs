@@ -1,10 +1,10 @@
 //! Reading the tree of a real folder: names, sizes and times, never what is in the files.
 //!
 //! Links are not followed, so nothing outside of the folder is read and no walk is endless;
-//! whatever is skipped is counted and told.
+//! whatever is skipped is counted and reported.
 
 use super::names::TABLES;
-use super::node::{MAX_LEVELS, Node, child_path, key_of};
+use super::node::{DemoNode, MAX_LEVELS, child_path, key_of};
 use crate::error::{Error, Result};
 use crate::model::time::Timestamp;
 use std::fs::{self, Metadata};
@@ -37,12 +37,12 @@ impl Skipped {
 #[derive(Debug, Default)]
 pub struct Walked {
     /// By table.
-    pub tables: [Vec<Node>; 2],
+    pub tables: [Vec<DemoNode>; 2],
     /// What was left out.
     pub skipped: Skipped,
 }
 
-struct Entry {
+struct TreeEntry {
     path: PathBuf,
     metadata: Metadata,
 }
@@ -87,8 +87,8 @@ pub fn walk(from: &Path) -> Result<Walked> {
 fn descend(
     table: &str,
     from: &Path,
-    first: (Entry, Option<usize>, Vec<u8>),
-    nodes: &mut Vec<Node>,
+    first: (TreeEntry, Option<usize>, Vec<u8>),
+    nodes: &mut Vec<DemoNode>,
     skipped: &mut Skipped,
 ) {
     let mut waiting = vec![first];
@@ -96,7 +96,7 @@ fn descend(
         let is_folder = entry.metadata.is_dir();
         let relative = entry.path.strip_prefix(from).unwrap_or(&entry.path).as_os_str().as_encoded_bytes();
         let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let node = Node {
+        let node = DemoNode {
             key: key_of(table, relative),
             parent,
             path,
@@ -127,7 +127,7 @@ fn descend(
 }
 
 /// The entries of a folder that can be carried, by name.
-fn list(folder: &Path, skipped: &mut Skipped) -> Result<Vec<Entry>> {
+fn list(folder: &Path, skipped: &mut Skipped) -> Result<Vec<TreeEntry>> {
     let read = fs::read_dir(folder).map_err(|error| Error::io("read", folder, error))?;
     let mut entries = Vec::new();
     for entry in read {
@@ -144,7 +144,7 @@ fn list(folder: &Path, skipped: &mut Skipped) -> Result<Vec<Entry>> {
         } else if kind.is_file() && metadata.len() > MAX_FILE_BYTES {
             skipped.too_large_or_deep += 1;
         } else {
-            entries.push(Entry { path, metadata });
+            entries.push(TreeEntry { path, metadata });
         }
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));

@@ -3,7 +3,7 @@
 //! On Unix every operation goes by the handle of the folder, and never follows a link at the name.
 //! Elsewhere it goes by the path, which is looked at before.
 
-use super::entry::{Entry, EntryKind};
+use super::entry::{EntryKind, FolderEntry};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -133,7 +133,7 @@ mod unix {
         Ok(File::from(openat(at.folder(), at.name, FOLDER_FLAGS, Mode::empty())?))
     }
 
-    pub(in super::super) fn look(at: &At<'_>) -> io::Result<Option<Entry>> {
+    pub(in super::super) fn look(at: &At<'_>) -> io::Result<Option<FolderEntry>> {
         match statat(at.folder(), at.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(entry_of(at.name, &found))),
             Err(Errno::NOENT) => Ok(None),
@@ -141,7 +141,7 @@ mod unix {
         }
     }
 
-    pub(in super::super) fn list(at: &At<'_>) -> io::Result<Vec<Entry>> {
+    pub(in super::super) fn list(at: &At<'_>) -> io::Result<Vec<FolderEntry>> {
         let folder = open_any_folder(at)?;
         let mut found = Vec::new();
         for one in Dir::read_from(&folder)? {
@@ -161,7 +161,7 @@ mod unix {
         Ok(found)
     }
 
-    fn entry_of(name: &OsStr, stat: &Stat) -> Entry {
+    fn entry_of(name: &OsStr, stat: &Stat) -> FolderEntry {
         let (kind, bytes) = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => (EntryKind::File, u64::try_from(stat.st_size).unwrap_or(0)),
             FileType::Directory => (EntryKind::Folder, 0),
@@ -169,7 +169,7 @@ mod unix {
         };
         let seconds = u64::try_from(stat.st_mtime).ok();
         let modified = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        Entry { name: name.to_owned(), kind, bytes, modified }
+        FolderEntry { name: name.to_owned(), kind, bytes, modified }
     }
 
     pub(in super::super) fn remove_file(at: &At<'_>) -> io::Result<()> {
@@ -266,7 +266,7 @@ mod by_path {
         File::open(&at.path)
     }
 
-    pub(in super::super) fn look(at: &At<'_>) -> io::Result<Option<Entry>> {
+    pub(in super::super) fn look(at: &At<'_>) -> io::Result<Option<FolderEntry>> {
         match at.path.symlink_metadata() {
             Ok(found) => Ok(Some(entry_of(at.name, &found))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -274,7 +274,7 @@ mod by_path {
         }
     }
 
-    pub(in super::super) fn list(at: &At<'_>) -> io::Result<Vec<Entry>> {
+    pub(in super::super) fn list(at: &At<'_>) -> io::Result<Vec<FolderEntry>> {
         let mut found = Vec::new();
         for one in fs::read_dir(&at.path)? {
             let one = one?;
@@ -284,13 +284,13 @@ mod by_path {
         Ok(found)
     }
 
-    fn entry_of(name: &OsStr, found: &fs::Metadata) -> Entry {
+    fn entry_of(name: &OsStr, found: &fs::Metadata) -> FolderEntry {
         let (kind, bytes) = match (found.is_file(), found.is_dir()) {
             (true, _) => (EntryKind::File, found.len()),
             (_, true) => (EntryKind::Folder, 0),
             _ => (EntryKind::Other, 0),
         };
-        Entry { name: name.to_owned(), kind, bytes, modified: found.modified().ok() }
+        FolderEntry { name: name.to_owned(), kind, bytes, modified: found.modified().ok() }
     }
 
     pub(in super::super) fn remove_file(at: &At<'_>) -> io::Result<()> {

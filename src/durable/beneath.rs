@@ -6,7 +6,7 @@
 //! the user named. The root itself is opened once, and may be a link, because the user named it.
 
 use super::at::{self, At, Modes};
-use super::entry::{Entry, EntryKind};
+use super::entry::{EntryKind, FolderEntry};
 use crate::error::{Error, Result};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -77,7 +77,7 @@ impl Beneath {
     ///
     /// # Errors
     /// Config, if a link or a file stands where a folder above it has to be; Io.
-    pub fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    pub fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         match self.on(path, at::look) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map_err(|error| refused("look at", path, error)),
@@ -88,7 +88,7 @@ impl Beneath {
     ///
     /// # Errors
     /// As [`Beneath::look`].
-    pub fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    pub fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         // Through a handle of the folder, which a link cannot be.
         let listed = self.folder(path, Sharing::Ours)?;
         listed.on(path, at::list).map_err(|error| refused("list", path, error))
@@ -218,13 +218,13 @@ mod tests {
     use tempfile::TempDir;
 
     /// A root with a link in it to a folder outside, which holds a file.
-    struct Ground {
+    struct LinkedRoot {
         _all: TempDir,
         root: PathBuf,
         outside: PathBuf,
     }
 
-    fn ground() -> Ground {
+    fn ground() -> LinkedRoot {
         let all = tempfile::tempdir().unwrap();
         let (root, outside) = (all.path().join("root"), all.path().join("outside"));
         fs::create_dir_all(outside.join("below")).unwrap();
@@ -232,7 +232,7 @@ mod tests {
         fs::create_dir(&root).unwrap();
         symlink(&outside, root.join("link")).unwrap();
         symlink(outside.join("kept"), root.join("file")).unwrap();
-        Ground { _all: all, root, outside }
+        LinkedRoot { _all: all, root, outside }
     }
 
     fn untouched(outside: &Path) {

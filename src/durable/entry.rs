@@ -16,7 +16,7 @@ pub enum EntryKind {
 
 /// Something in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FolderEntry {
     /// Its name in its folder.
     pub name: OsString,
     /// What it is.
@@ -27,7 +27,7 @@ pub struct Entry {
     pub modified: Option<SystemTime>,
 }
 
-impl Entry {
+impl FolderEntry {
     /// Its name as text; bytes that are not UTF-8 are shown replaced, so that it is no name of ours.
     pub fn text(&self) -> String {
         self.name.to_string_lossy().into_owned()

@@ -1,7 +1,7 @@
 //! A disk that fails, for tests: it counts durable operations, commits of databases included, or
 //! the statements that a database is given, and fails at the n-th.
 
-use super::{Disk, DurableFile, Entry, Local, Refusal, Sharing};
+use super::{Disk, DurableFile, FolderEntry, InjectedRefusal, Local, Sharing};
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,12 +19,12 @@ pub enum When {
     /// The n-th operation (from 1) fails, and everything after it: the process has died there.
     CrashAt(u64),
     /// The n-th of the operations that can fail like this does so, once.
-    FailOnceAt(u64, Fault),
+    FailOnceAt(u64, InjectedFault),
 }
 
 /// How one operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum InjectedFault {
     /// ENOSPC; of a write, half has arrived.
     NoSpace,
     /// EIO, likewise.
@@ -34,7 +34,7 @@ pub enum Fault {
     /// A sync gives EIO, and the next one of the same file would succeed, as those of Linux do.
     FailedSync,
     /// A database refuses a statement.
-    Statement(Refusal),
+    Statement(InjectedRefusal),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ enum Operation {
     Other,
 }
 
-impl Fault {
+impl InjectedFault {
     fn hits(self, operation: Operation) -> bool {
         match self {
             Self::NoSpace | Self::Io => operation != Operation::Statement,
@@ -60,13 +60,13 @@ impl Fault {
 #[derive(Clone)]
 pub struct Faulty {
     when: When,
-    shared: Arc<Shared>,
+    shared: Arc<FaultState>,
     /// What does what is let through.
     inner: Arc<dyn Disk>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct FaultState {
     count: AtomicU64,
     unsynced: Mutex<BTreeSet<PathBuf>>,
     synced_again: AtomicBool,
@@ -98,10 +98,10 @@ impl Faulty {
     }
 
     /// The fault, if this operation is the one that has it.
-    fn operation(&self, operation: Operation) -> Option<Fault> {
+    fn operation(&self, operation: Operation) -> Option<InjectedFault> {
         let fault = match self.when {
             When::FailOnceAt(_, fault) => fault,
-            When::Never | When::CrashAt(_) => Fault::Io,
+            When::Never | When::CrashAt(_) => InjectedFault::Io,
         };
         if !fault.hits(operation) {
             return None;
@@ -117,9 +117,11 @@ impl Faulty {
 
     fn attempt(&self, operation: Operation, what: &str) -> io::Result<()> {
         match self.operation(operation) {
-            None | Some(Fault::ShortWrite | Fault::Statement(_)) => Ok(()),
-            Some(Fault::NoSpace) => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            Some(Fault::Io | Fault::FailedSync) => Err(io::Error::other(format!("injected I/O error ({what})"))),
+            None | Some(InjectedFault::ShortWrite | InjectedFault::Statement(_)) => Ok(()),
+            Some(InjectedFault::NoSpace) => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            Some(InjectedFault::Io | InjectedFault::FailedSync) => {
+                Err(io::Error::other(format!("injected I/O error ({what})")))
+            }
         }
     }
 
@@ -158,8 +160,10 @@ impl Write for FaultyFile {
         let half = &bytes[..bytes.len().div_ceil(2)];
         match self.disk.operation(Operation::Write) {
             None => self.file.write(bytes),
-            Some(Fault::ShortWrite) => self.file.write_all(half).map(|()| half.len()),
-            Some(Fault::NoSpace) => self.file.write_all(half).and(Err(io::Error::from(io::ErrorKind::StorageFull))),
+            Some(InjectedFault::ShortWrite) => self.file.write_all(half).map(|()| half.len()),
+            Some(InjectedFault::NoSpace) => {
+                self.file.write_all(half).and(Err(io::Error::from(io::ErrorKind::StorageFull)))
+            }
             Some(_) => self.file.write_all(half).and(Err(io::Error::other("injected I/O error (write)"))),
         }
     }
@@ -193,11 +197,11 @@ impl Disk for Faulty {
         Ok(Box::new(Self { when: self.when, shared: Arc::clone(&self.shared), inner }))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         self.inner.look(path)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         self.inner.list(path)
     }
 
@@ -259,9 +263,9 @@ impl Disk for Faulty {
             .map_err(|error| Error::new(Kind::Database, format!("cannot commit: {what}")).caused_by(error))
     }
 
-    fn before_statement(&self, _: &str) -> std::result::Result<(), Refusal> {
+    fn before_statement(&self, _: &str) -> std::result::Result<(), InjectedRefusal> {
         match self.operation(Operation::Statement) {
-            Some(Fault::Statement(refusal)) => Err(refusal),
+            Some(InjectedFault::Statement(refusal)) => Err(refusal),
             _ => Ok(()),
         }
     }

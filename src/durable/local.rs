@@ -2,9 +2,9 @@
 
 use super::at::{self, At};
 use super::beneath::{Beneath, Sharing, refused, regular};
-use super::entry::Entry;
+use super::entry::FolderEntry;
 use super::point::{reached, reached_statement};
-use super::{Disk, DurableFile, Refusal};
+use super::{Disk, DurableFile, InjectedRefusal};
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -37,10 +37,10 @@ impl LocalFile {
     /// Waits for what was begun.
     fn end_sync(&mut self) -> Result<()> {
         let done = self.syncing.take().map_or(Ok(Ok(())), JoinHandle::join);
-        self.told(done.unwrap_or_else(|panic| resume_unwind(panic)))
+        self.note_sync(done.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
-    fn told(&mut self, synced: io::Result<()>) -> Result<()> {
+    fn note_sync(&mut self, synced: io::Result<()>) -> Result<()> {
         let synced = if self.is_broken { Err(io::Error::other("a sync before it failed")) } else { synced };
         self.is_broken |= synced.is_err();
         synced.map_err(|error| Error::io("sync", &self.path, error))
@@ -69,7 +69,7 @@ impl DurableFile for LocalFile {
         reached("sync a file");
         self.end_sync()?;
         let synced = self.file.sync_all();
-        self.told(synced)
+        self.note_sync(synced)
     }
 
     fn begin_sync(&mut self) -> Result<()> {
@@ -83,7 +83,7 @@ impl DurableFile for LocalFile {
             // There are as many threads as there may be.
             Err(_) => {
                 let synced = self.file.sync_data();
-                self.told(synced)
+                self.note_sync(synced)
             }
         }
     }
@@ -98,11 +98,11 @@ impl Disk for Local {
         Ok(Box::new(Beneath::open(root, sharing)?))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         at::look(&At::path(path)).map_err(|error| Error::io("look at", path, error))
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         at::list(&At::path(path)).map_err(|error| Error::io("list", path, error))
     }
 
@@ -171,7 +171,7 @@ impl Disk for Local {
         Ok(())
     }
 
-    fn before_statement(&self, sql: &str) -> std::result::Result<(), Refusal> {
+    fn before_statement(&self, sql: &str) -> std::result::Result<(), InjectedRefusal> {
         reached_statement(sql);
         Ok(())
     }
@@ -182,11 +182,11 @@ impl Disk for Beneath {
         Ok(Box::new(self.folder(root, sharing)?))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         Self::look(self, path)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         Self::list(self, path)
     }
 
@@ -365,14 +365,14 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_a_sync_met_on_its_way_is_told_by_the_next() {
+    fn what_a_sync_met_on_its_way_is_reported_by_the_next() {
         // A pipe takes bytes, and cannot be synced.
         let (_reader, writer) = io::pipe().unwrap();
         let mut file = LocalFile::new(File::from(std::os::fd::OwnedFd::from(writer)), Path::new("pipe"));
         file.write_all(b"bytes").unwrap();
         file.begin_sync().unwrap();
-        let told = file.end_sync().unwrap_err();
-        assert!(told.to_string().contains("pipe"), "{told}");
+        let reported = file.end_sync().unwrap_err();
+        assert!(reported.to_string().contains("pipe"), "{reported}");
         // Whoever asks again is told again, whatever the system says now.
         file.file = Arc::new(tempfile::tempfile().unwrap());
         assert!(file.begin_sync().is_err());

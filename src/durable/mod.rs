@@ -18,8 +18,8 @@ mod point;
 mod staging;
 
 pub use beneath::{Beneath, Sharing, in_the_way, remove_ours};
-pub use entry::{Entry, EntryKind};
-pub use faulty::{Fault, Faulty, When};
+pub use entry::{EntryKind, FolderEntry};
+pub use faulty::{Faulty, InjectedFault, When};
 pub use identity::{file_number, folder_identity, has_other_names, is_ours_alone};
 pub use local::{Local, keep_private, make_private};
 pub use staging::{is_abandoned, make_held, staging_base, staging_name};
@@ -69,13 +69,13 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// Io; Verification, where a link or a file stands in the way.
-    fn look(&self, path: &Path) -> Result<Option<Entry>>;
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>>;
 
     /// What is in a folder, by name; links are listed, not followed.
     ///
     /// # Errors
     /// As [`Disk::look`].
-    fn list(&self, path: &Path) -> Result<Vec<Entry>>;
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>>;
 
     /// Opens a regular file for reading, and gives its size; `None` where there is none.
     ///
@@ -157,7 +157,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// Only in tests: how the database refuses it.
-    fn before_statement(&self, sql: &str) -> std::result::Result<(), Refusal> {
+    fn before_statement(&self, sql: &str) -> std::result::Result<(), InjectedRefusal> {
         let _ = sql;
         Ok(())
     }
@@ -165,7 +165,7 @@ pub trait Disk: Send + Sync {
 
 /// How an embedded database refuses a statement, in tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum InjectedRefusal {
     /// Another process holds it for longer than is waited.
     Busy,
     /// Its disk fails; the open transaction is rolled back, as SQLite may.

@@ -14,7 +14,7 @@ use crate::model::table::TableConfig;
 ///
 /// # Errors
 /// Config, for a column that no bundle could have (rule 19); Superseded; Database.
-pub(super) fn admit(
+pub(super) fn check_table(
     backend: &mut dyn Backend,
     run: &Run,
     table: &TableConfig,
@@ -37,12 +37,12 @@ pub(super) fn admit(
 fn refuse_passed(backend: &mut dyn Backend, run: &Run, table: &TableConfig) -> Result<()> {
     let reached = match run.scope {
         Scope::All => {
-            let marks = backend.watermarks()?;
-            marks.into_iter().find(|mark| mark.table == table.name).and_then(|mark| mark.last_high_water)
+            let watermarks = backend.watermarks()?;
+            watermarks.into_iter().find(|mark| mark.table == table.name).and_then(|mark| mark.last_high_water)
         }
         Scope::BusinessUnit(unit) => {
-            let marks = backend.unit_watermarks()?;
-            marks
+            let watermarks = backend.unit_watermarks()?;
+            watermarks
                 .into_iter()
                 .find(|mark| mark.table == table.name && mark.unit == unit)
                 .map(|mark| mark.last_high_water)

@@ -8,7 +8,7 @@
 use super::roots::{ends_with_ours, leads_to, oldest};
 use crate::backend::{AdoptedBundle, Backend, Handed};
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_pass, places};
+use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_skip, places};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
@@ -41,13 +41,13 @@ pub struct Adoption {
 }
 
 /// A bundle of this source at the place.
-struct Found {
+struct FoundBundle {
     path: PathBuf,
     root_sha256: Sha256,
     manifest: Manifest,
 }
 
-impl Found {
+impl FoundBundle {
     fn order(&self) -> (Timestamp, Guid, u32) {
         let run = &self.manifest.run;
         (run.started_at.0, run.run_id, run.pack_number)
@@ -67,7 +67,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: 
     backend.check_server()?;
     let found = look(backend.source_id()?, place, access, monitor)?;
     let configured: BTreeSet<TableName> = backend.tables()?.into_iter().map(|table| table.name).collect();
-    let mut chains: BTreeMap<(TableName, Scope), Vec<&Found>> = BTreeMap::new();
+    let mut chains: BTreeMap<(TableName, Scope), Vec<&FoundBundle>> = BTreeMap::new();
     for one in &found {
         for part in one.manifest.tables.iter().filter(|part| configured.contains(&part.name)) {
             chains.entry((part.name.clone(), part.scope.0)).or_default().push(one);
@@ -99,7 +99,7 @@ pub fn adopt(backend: &mut dyn Backend, place: &Path, access: &Access, monitor: 
 }
 
 /// The bundles of this source, oldest run first.
-fn look(source_id: Guid, place: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+fn look(source_id: Guid, place: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Vec<FoundBundle>> {
     let mut found = Vec::new();
     for one in places(&[place.to_owned()])? {
         monitor.check()?;
@@ -107,26 +107,31 @@ fn look(source_id: Guid, place: &Path, access: &Access, monitor: &dyn Monitor) -
         if BundleName::of_file(&name).is_none() {
             continue;
         }
-        let Some(bundle) = open_or_pass(&one.path, access, monitor)? else { continue };
+        let Some(bundle) = open_or_skip(&one.path, access, monitor)? else { continue };
         let (root_sha256, manifest) = (bundle.root_sha256(), bundle.manifest().clone());
         if manifest.run.source_id == source_id {
-            found.push(Found { path: one.path, root_sha256, manifest });
+            found.push(FoundBundle { path: one.path, root_sha256, manifest });
         }
     }
-    found.sort_by_key(Found::order);
+    found.sort_by_key(FoundBundle::order);
     Ok(found)
 }
 
 /// What of a chain stands at the place, and is not known.
 struct Unknown<'f> {
     /// What the chain has with them, oldest first; also what a compacted bundle has of bundles that are gone.
-    added: Vec<&'f Found>,
+    added: Vec<&'f FoundBundle>,
     /// Of them, those that are recorded.
-    links: Vec<&'f Found>,
+    links: Vec<&'f FoundBundle>,
 }
 
 /// What follows the newest bundle there that is known, each linked to what is known by then.
-fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found: &[&'f Found]) -> Result<Unknown<'f>> {
+fn unknown<'f>(
+    backend: &mut dyn Backend,
+    table: &TableName,
+    scope: Scope,
+    found: &[&'f FoundBundle],
+) -> Result<Unknown<'f>> {
     let records = backend.chain_records(table, scope)?;
     let mut known: BTreeSet<Sha256> =
         records.iter().flat_map(|record| [Some(record.root_sha256), record.previous_root_sha256]).flatten().collect();
@@ -169,8 +174,8 @@ fn unknown<'f>(backend: &mut dyn Backend, table: &TableName, scope: Scope, found
 }
 
 /// Which bundle each follows.
-fn links_of(table: &TableName, scope: Scope, found: &[&Found]) -> BTreeMap<Sha256, Sha256> {
-    let previous = |one: &&Found| {
+fn links_of(table: &TableName, scope: Scope, found: &[&FoundBundle]) -> BTreeMap<Sha256, Sha256> {
+    let previous = |one: &&FoundBundle| {
         let part = one.manifest.tables.iter().find(|part| part.name == *table && part.scope.0 == scope)?;
         Some((one.root_sha256, part.previous?.root_sha256))
     };
@@ -178,7 +183,7 @@ fn links_of(table: &TableName, scope: Scope, found: &[&Found]) -> BTreeMap<Sha25
 }
 
 /// The bundle that was found, and no other that stands in its place by now.
-fn again(one: &Found, access: &Access) -> Result<Bundle> {
+fn again(one: &FoundBundle, access: &Access) -> Result<Bundle> {
     let bundle = Bundle::open_in(Container::open(&one.path, access)?)?;
     match bundle.root_sha256() == one.root_sha256 {
         true => Ok(bundle),
@@ -190,7 +195,7 @@ fn again(one: &Found, access: &Access) -> Result<Bundle> {
 /// units, ancestors out of scope. A key that was deleted stays known, as after a run: a row may have outranked the deletion.
 fn keep_keys(
     backend: &mut dyn Backend,
-    one: &Found,
+    one: &FoundBundle,
     (table, scope): (&TableName, Scope),
     access: &Access,
     monitor: &dyn Monitor,
@@ -231,7 +236,7 @@ fn left(some: &PartKeys<'_>, nth: usize) -> Result<Option<Handed>> {
     Ok((some.reason(nth)? == DeletionReason::LeftScope).then_some(Handed::Left))
 }
 
-fn adopted(one: &Found, table: &TableName, scope: Scope, place: &Path) -> Result<Option<AdoptedBundle>> {
+fn adopted(one: &FoundBundle, table: &TableName, scope: Scope, place: &Path) -> Result<Option<AdoptedBundle>> {
     let is_it = |part: &&TableInfo| part.name == *table && part.scope.0 == scope;
     let Some(part) = one.manifest.tables.iter().find(is_it) else { return Ok(None) };
     let run = &one.manifest.run;

@@ -40,11 +40,11 @@ pub(super) fn backup_slices(
         let path = server_path(server_folder, &format!("{stem}-{}.bak", slug(&database)));
         monitor.check()?;
         monitor.event(Event::WorkStarted { what: "back up", name: &database, rows: None, bytes: Some(100) });
-        let mut told = 0;
+        let mut reported = 0;
         let record = backend.backup(&fences, &database, &path, &mut |percent| {
             let percent = percent.min(100);
-            monitor.event(Event::WorkDone { rows: 0, bytes: u64::from(percent.saturating_sub(told)) });
-            told = told.max(percent);
+            monitor.event(Event::WorkDone { rows: 0, bytes: u64::from(percent.saturating_sub(reported)) });
+            reported = reported.max(percent);
         })?;
         monitor.event(Event::WorkFinished);
         written.push(describe(backend, run, &fences, &record)?);

@@ -8,8 +8,8 @@ use crate::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use crate::bundle::{
-    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, Missing, PartOptions, Published, Staged,
-    TableInfo, TableStage, create_table,
+    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, Missing, PartOptions, Published,
+    StagedBundle, TableInfo, TableStage, create_table,
 };
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) fn write_bundle(
     let reports = reports(&mut **backend, run, &fences)?;
     let rows = reports.iter().map(|report| report.counts.rows()).sum();
     monitor.event(Event::WorkStarted { what: "pack", name: name.as_str(), rows: Some(rows), bytes: None });
-    let mut staged = Staged::create(*disk, &route.out, name)?.signed_by(options.signer.clone());
+    let mut staged = StagedBundle::create(*disk, &route.out, name)?.signed_by(options.signer.clone());
     let parts = options.parts;
     let limits = ReadLimits { bytes: parts.batch_bytes()?, rows: BATCH_ROWS, inline_bytes: parts.inline_bytes()? };
     backend.limit_memory(options.memory.databases())?;
@@ -121,7 +121,7 @@ impl Exporter<'_> {
         })
     }
 
-    fn table(&mut self, staged: &mut Staged, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
+    fn table(&mut self, staged: &mut StagedBundle, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
         let config = self.backend.table(&fence.table)?;
         let columns = self.backend.slice_columns(&config)?;
         let plan = Arc::new(ColumnPlan::rows(&columns, &config.key_column)?);

@@ -11,20 +11,20 @@ use std::time::Duration;
 /// Renews what it is given until it is dropped. It releases nothing: that is for whoever holds
 /// the session.
 pub(super) struct Leases {
-    shared: Arc<Shared>,
+    shared: Arc<RenewalQueue>,
     thread: Option<JoinHandle<()>>,
     /// How long each lease lives.
     pub(super) seconds: u32,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct RenewalQueue {
+    state: Mutex<RenewalState>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct RenewalState {
     fences: Vec<Fence>,
     lost: Vec<(Fence, String)>,
     stop: bool,
@@ -36,7 +36,7 @@ impl Leases {
         if !(3..=86_400).contains(&seconds) {
             return Err(Error::usage("a lease has to live between 3 seconds and a day"));
         }
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(RenewalQueue::default());
         let of_thread = Arc::clone(&shared);
         let spawned = std::thread::Builder::new()
             .name("leases".into())
@@ -65,8 +65,8 @@ impl Leases {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl RenewalQueue {
+    fn lock(&self) -> MutexGuard<'_, RenewalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,9 +115,9 @@ mod tests {
     use std::sync::mpsc;
 
     /// Tells of every renewal; the lease of epoch 2 is another's.
-    struct Told(mpsc::Sender<i64>);
+    struct RenewalProbe(mpsc::Sender<i64>);
 
-    impl LeaseKeeper for Told {
+    impl LeaseKeeper for RenewalProbe {
         fn renew(&mut self, fence: &Fence, _: u32) -> Result<()> {
             self.0.send(fence.epoch).unwrap();
             if fence.epoch == 2 { Err(Error::new(Kind::Superseded, "taken")) } else { Ok(()) }
@@ -129,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn rule_8_leases_are_renewed_until_let_go_and_a_lost_one_is_told() {
+    fn rule_8_leases_are_renewed_until_let_go_and_a_lost_one_is_reported() {
         let (sender, renewed) = mpsc::channel();
-        let leases = Leases::start(Box::new(Told(sender)), 3).unwrap();
+        let leases = Leases::start(Box::new(RenewalProbe(sender)), 3).unwrap();
         (1..=2).for_each(|epoch| leases.hold(&fence(epoch)));
         let next = || renewed.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!([next(), next()], [1, 2]);

@@ -28,10 +28,10 @@ mod unshipped;
 
 pub use adopt::{Adoption, adopt};
 pub use give_up::{GivenUp, give_up};
-pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableOutcome, Waiver};
+pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableRunOutcome, Waiver};
 pub use pack::pack;
 pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use plan::{plan, would_be_refused};
 pub use roots::{find_fork, find_fork_of};
 pub use run::run;
-pub use unshipped::{Ship, Shipment, Unshipped, set_destination, ship_pending, unshipped, waive};
+pub use unshipped::{Ship, ShipmentOutcome, Unshipped, set_destination, ship_pending, unshipped, waive};

@@ -2,7 +2,7 @@
 
 use crate::backend::UnknownName;
 use crate::bundle::signature::Signer;
-use crate::bundle::{Form, PartOptions};
+use crate::bundle::{PartOptions, PublishForm};
 use crate::error::Error;
 use crate::model::drift::SchemaChange;
 use crate::model::id::Guid;
@@ -21,7 +21,7 @@ pub struct PackOptions {
     /// How its parts are written, out of [`Memory::pipeline`] of it.
     pub parts: PartOptions,
     /// Whether a folder or an archive is published.
-    pub form: Form,
+    pub form: PublishForm,
     /// The key that signs, if any.
     pub signer: Option<Arc<Signer>>,
     /// The destination that the bundle is recorded to be shipped to, as it was given; see
@@ -46,7 +46,7 @@ pub struct Waiver {
 impl Default for PackOptions {
     fn default() -> Self {
         let (memory, parts) = (Memory::default(), PartOptions::default());
-        Self { memory, parts, form: Form::Folder, signer: None, ship_to: None, waive: Waiver::default() }
+        Self { memory, parts, form: PublishForm::Folder, signer: None, ship_to: None, waive: Waiver::default() }
     }
 }
 
@@ -71,7 +71,7 @@ pub struct RunOptions {
 
 /// What a run did to one table.
 #[derive(Debug)]
-pub struct TableOutcome {
+pub struct TableRunOutcome {
     /// The table.
     pub table: TableName,
     /// How its part of the run ended.
@@ -96,7 +96,7 @@ pub struct RunReport {
     /// The run, as it ended.
     pub run: Run,
     /// Its tables.
-    pub tables: Vec<TableOutcome>,
+    pub tables: Vec<TableRunOutcome>,
     /// Active tables that a run for one business unit leaves out, because they have no units.
     pub left_out: Vec<TableName>,
     /// Bundles that were published, those of earlier runs first.

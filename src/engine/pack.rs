@@ -42,20 +42,20 @@ pub fn pack(
     backend.check_deployed()?;
     backend.check_server()?;
     let run = backend.run(run_id)?;
-    let told = options.destination_of(&run, out)?;
-    check_destination(backend, run.scope, out, &told, options.waive.place, monitor)?;
+    let recorded = options.destination_of(&run, out)?;
+    check_destination(backend, run.scope, out, &recorded, options.waive.place, monitor)?;
     sweep(backend, out, disk, monitor)?;
     let leases = Leases::start(backend.lease_keeper()?, lease_seconds)?;
     let mut packer = Packer { backend, leases: &leases, options, disk, monitor, keeps_leases: false };
     let states = packer.backend.run_tables(run_id)?;
     let unpacked: Vec<TableName> =
         states.iter().filter(|(_, state)| *state == PackState::Unpacked).map(|(table, _)| table.clone()).collect();
-    let route = options.route(out, &told);
+    let route = options.route(out, &recorded);
     if unpacked.is_empty() {
         return packer.repack(&run, &states, &route);
     }
-    packer.backend.record_destination(run_id, &told)?;
-    let run = Run { destination: Some(told), ..run };
+    packer.backend.record_destination(run_id, &recorded)?;
+    let run = Run { destination: Some(recorded), ..run };
     let packed = packer.pack_left(&run, &unpacked, &route)?;
     if packed.bundle.is_none() && packed.failed.is_empty() {
         // Somebody else packed it all in the meantime.

@@ -27,12 +27,12 @@ pub fn find_others(
     monitor: &dyn Monitor,
 ) -> Result<Option<Error>> {
     match by_records(backend, scope, place, run)? {
-        Known::Not => {
+        KnownPlace::Not => {
             let source_id = backend.source_id()?;
             not_theirs_there(source_id, &Scopes::from([scope]), place, monitor)
         }
-        Known::Theirs => Ok(None),
-        Known::Others(refusal) => Ok(Some(refusal)),
+        KnownPlace::Theirs => Ok(None),
+        KnownPlace::Others(refusal) => Ok(Some(refusal)),
     }
 }
 
@@ -42,8 +42,8 @@ pub fn find_others(
 /// Database.
 pub fn find_recorded_others(backend: &mut dyn Backend, scope: Scope, place: &Path) -> Result<Option<Error>> {
     Ok(match by_records(backend, scope, place, None)? {
-        Known::Others(refusal) => Some(refusal),
-        Known::Not | Known::Theirs => None,
+        KnownPlace::Others(refusal) => Some(refusal),
+        KnownPlace::Not | KnownPlace::Theirs => None,
     })
 }
 
@@ -76,25 +76,25 @@ pub(super) fn check_destination(
     backend: &mut dyn Backend,
     scope: Scope,
     out: &Path,
-    told: &Destination,
+    recorded: &Destination,
     is_shared: bool,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let refusal = find_others(backend, scope, out, None, monitor)?;
     refuse_or_share(backend, refusal, scope, out, is_shared)?;
-    let Some(ship_to) = told.ship_to.as_deref().map(Path::new) else { return Ok(()) };
+    let Some(ship_to) = recorded.ship_to.as_deref().map(Path::new) else { return Ok(()) };
     let refusal = find_recorded_others(backend, scope, ship_to)?;
     refuse_or_share(backend, refusal, scope, ship_to, is_shared)
 }
 
 /// What the records know of a place.
-enum Known {
+enum KnownPlace {
     Not,
     Theirs,
     Others(Error),
 }
 
-fn by_records(backend: &mut dyn Backend, scope: Scope, place: &Path, run: Option<Guid>) -> Result<Known> {
+fn by_records(backend: &mut dyn Backend, scope: Scope, place: &Path, run: Option<Guid>) -> Result<KnownPlace> {
     let at = canonical(place)?;
     let mut held: BTreeMap<PathBuf, Scopes> = BTreeMap::new();
     for record in backend.place_records()?.into_iter().filter(|record| is_another(record, run)) {
@@ -105,15 +105,15 @@ fn by_records(backend: &mut dyn Backend, scope: Scope, place: &Path, run: Option
     }
     // What was allowed here by name was allowed in all that it lies in.
     if held.get(&at).is_some_and(|own| own.contains(&scope)) {
-        return Ok(Known::Theirs);
+        return Ok(KnownPlace::Theirs);
     }
     let coming = Scopes::from([scope]);
     let refusal =
         |(of, scopes): (&PathBuf, &Scopes)| not_theirs(&coming, scopes, of, "as the job database has recorded");
     Ok(match held.iter().find_map(refusal) {
-        Some(refusal) => Known::Others(refusal),
-        None if held.contains_key(&at) => Known::Theirs,
-        None => Known::Not,
+        Some(refusal) => KnownPlace::Others(refusal),
+        None if held.contains_key(&at) => KnownPlace::Theirs,
+        None => KnownPlace::Not,
     })
 }
 

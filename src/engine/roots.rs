@@ -12,7 +12,7 @@
 use crate::backend::{Backend, ChainRecord};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::manifest::{BundleKind, Manifest};
-use crate::bundle::{Access, Bundle, BundleName, Container, open_or_pass, places};
+use crate::bundle::{Access, Bundle, BundleName, Container, open_or_skip, places};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// Why nothing may be added at `place`, a folder or a URL, to the chains of these tables and this scope; `None`
-/// where their newest bundles there are ours. What cannot be opened is told and passed by, and so is
+/// where their newest bundles there are ours. What cannot be opened is reported and passed by, and so is
 /// what other sources have there.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub fn find_fork(
             found.for_each(|chain| chain.until = Some(second_of(name)));
             continue;
         }
-        let Some(bundle) = open_or_pass(path, &Access::own(), monitor)? else { continue };
+        let Some(bundle) = open_or_skip(path, &Access::own(), monitor)? else { continue };
         let manifest = bundle.manifest();
         if manifest.run.source_id != source_id {
             continue;
@@ -155,7 +155,7 @@ fn is_followed(
     let mut links = BTreeMap::new();
     for (_, path) in names {
         monitor.check()?;
-        let Some(bundle) = open_or_pass(path, &Access::own(), monitor)? else { continue };
+        let Some(bundle) = open_or_skip(path, &Access::own(), monitor)? else { continue };
         let part = bundle.manifest().tables.iter().find(|part| part.name == *table && part.scope.0 == scope);
         links.extend(part.and_then(|part| Some((bundle.root_sha256(), part.previous.as_ref()?.root_sha256))));
     }

@@ -3,7 +3,7 @@
 
 use super::options::PackOptions;
 use super::place::check_out;
-use crate::bundle::Form;
+use crate::bundle::PublishForm;
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::{BundleForm, Destination, Seal, give_up_command, pack_command, resume_command};
 use crate::model::id::Guid;
@@ -17,7 +17,7 @@ pub(super) struct Route {
     /// The folder in which it is published.
     pub(super) out: PathBuf,
     /// Its form.
-    pub(super) form: Form,
+    pub(super) form: PublishForm,
     /// The destination that it is recorded to be shipped to.
     pub(super) ship_to: Option<String>,
 }
@@ -38,8 +38,8 @@ impl PackOptions {
             return Err(Error::usage("a folder that is recorded has to be text").file(out));
         };
         let form = match self.form {
-            Form::Folder => BundleForm::Folder,
-            Form::Archive | Form::Encrypted(_) => BundleForm::Archive,
+            PublishForm::Folder => BundleForm::Folder,
+            PublishForm::Archive | PublishForm::Encrypted(_) => BundleForm::Archive,
         };
         Ok(Destination { out_folder, ship_to: self.ship_to.clone(), form, seal: self.seal() })
     }
@@ -49,24 +49,27 @@ impl PackOptions {
     /// the run was told are left out by name alone.
     pub(super) fn destination_of(&self, run: &Run, out: &Path) -> Result<Destination> {
         let given = self.destination(out)?;
-        let Some(told) = &run.destination else { return Ok(given) };
+        let Some(recorded) = &run.destination else { return Ok(given) };
         let lacks = |what: &str, switch: &str| {
-            Err(Error::usage(format!("the bundle of this run was to be {}, and this call names no {what}", told.seal))
-                .run(run.id)
-                .hint(format!("name it as in: {}; or leave it out by name, with {switch}", to_type(run))))
+            Err(Error::usage(format!(
+                "the bundle of this run was to be {}, and this call names no {what}",
+                recorded.seal
+            ))
+            .run(run.id)
+            .hint(format!("name it as in: {}; or leave it out by name, with {switch}", to_type(run))))
         };
-        if told.seal.signed_by.is_some() && given.seal.signed_by.is_none() && !self.waive.signature {
+        if recorded.seal.signed_by.is_some() && given.seal.signed_by.is_none() && !self.waive.signature {
             return lacks("key to sign with", "--unsigned");
         }
-        if !told.seal.encrypted_to.is_empty() && given.seal.encrypted_to.is_empty() && !self.waive.encryption {
+        if !recorded.seal.encrypted_to.is_empty() && given.seal.encrypted_to.is_empty() && !self.waive.encryption {
             return lacks("recipient", "--unencrypted");
         }
-        Ok(Destination { ship_to: given.ship_to.or_else(|| told.ship_to.clone()), ..given })
+        Ok(Destination { ship_to: given.ship_to.or_else(|| recorded.ship_to.clone()), ..given })
     }
 
     /// Where the bundle of a run with this record goes.
-    pub(super) fn route(&self, out: &Path, told: &Destination) -> Route {
-        Route { out: out.to_owned(), form: self.form.clone(), ship_to: told.ship_to.clone() }
+    pub(super) fn route(&self, out: &Path, recorded: &Destination) -> Route {
+        Route { out: out.to_owned(), form: self.form.clone(), ship_to: recorded.ship_to.clone() }
     }
 
     /// Where that goes which this run left, in a call of another run.
@@ -76,36 +79,36 @@ impl PackOptions {
     pub(super) fn route_of_leftover(&self, left: &Run, own: &Selection, out: &Path) -> Result<Route> {
         let stays = |why: String| Err(Error::new(Kind::NotPacked, why));
         let is_same = left.selection() == *own;
-        let Some(told) = &left.destination else {
+        let Some(recorded) = &left.destination else {
             if is_same {
                 return Ok(Route { out: out.to_owned(), form: self.form.clone(), ship_to: self.ship_to.clone() });
             }
             return stays(format!("it took {}, this one takes {own}, and it was told no folder", left.selection()));
         };
         let seal = self.seal();
-        if told.seal != seal {
-            return stays(format!("its bundle was to be {}, and this call's are {seal}", told.seal));
+        if recorded.seal != seal {
+            return stays(format!("its bundle was to be {}, and this call's are {seal}", recorded.seal));
         }
         if is_same {
-            let ship_to = self.ship_to.clone().or_else(|| told.ship_to.clone());
+            let ship_to = self.ship_to.clone().or_else(|| recorded.ship_to.clone());
             return Ok(Route { out: out.to_owned(), form: self.form.clone(), ship_to });
         }
-        let form = match told.form {
-            BundleForm::Folder => Form::Folder,
+        let form = match recorded.form {
+            BundleForm::Folder => PublishForm::Folder,
             // The recipients are the same.
             BundleForm::Archive if !seal.encrypted_to.is_empty() => self.form.clone(),
-            BundleForm::Archive => Form::Archive,
+            BundleForm::Archive => PublishForm::Archive,
         };
-        let out = PathBuf::from(&told.out_folder);
+        let out = PathBuf::from(&recorded.out_folder);
         check_out(&out)?;
-        Ok(Route { out, form, ship_to: told.ship_to.clone() })
+        Ok(Route { out, form, ship_to: recorded.ship_to.clone() })
     }
 }
 
 /// The command that packs this run, with the key that it asks for.
 fn to_type(run: &Run) -> String {
     let command = pack_command(run.id, run.destination.as_ref());
-    match run.destination.as_ref().and_then(|told| told.seal.signed_by.as_ref()) {
+    match run.destination.as_ref().and_then(|recorded| recorded.seal.signed_by.as_ref()) {
         Some(key) => format!("{command} (FILE is the key {key})"),
         None => command,
     }

@@ -1,9 +1,9 @@
 //! `run`: pack what is unpacked, extract every table, pack.
 
-use super::admission::admit;
+use super::admission::check_table;
 use super::backup::backup_slices;
 use super::leases::Leases;
-use super::options::{RunOptions, RunReport, TableOutcome};
+use super::options::{RunOptions, RunReport, TableRunOutcome};
 use super::pack::{Packed, release_all, sweep, take_all};
 use super::packer::Packer;
 use super::place::{check_destination, check_out};
@@ -87,7 +87,7 @@ pub fn run(
     if options.resume.is_none() {
         check_from(backend, &options.request, &tables)?;
     }
-    let mut told = None;
+    let mut recorded = None;
     match &options.out {
         Some(out) => {
             check_out(out)?;
@@ -96,7 +96,7 @@ pub fn run(
                 None => options.pack.destination(out)?,
             };
             check_destination(backend, selection.scope, out, &destination, options.pack.waive.place, monitor)?;
-            told = Some(destination);
+            recorded = Some(destination);
             find_fork_of(backend, &selection, out, monitor)?.map_or(Ok(()), Err)?;
             sweep(backend, out, disk, monitor)?;
         }
@@ -108,7 +108,7 @@ pub fn run(
         Some(out) => running.pack_leftovers(&tables, &selection, out)?,
         None => BTreeMap::new(),
     };
-    let run = running.begin(told)?;
+    let run = running.begin(recorded)?;
     let id = run.id;
     let report = running.extract_all(run, kept_back).map_err(|error| unfinished(error, id))?;
     Ok(RunReport { left_out: left_out.into_iter().map(|table| table.name).collect(), ..report })
@@ -152,14 +152,14 @@ impl Running<'_> {
     }
 
     /// Starts the run or takes it up again, with what it is told now.
-    fn begin(&mut self, told: Option<Destination>) -> Result<Run> {
+    fn begin(&mut self, recorded: Option<Destination>) -> Result<Run> {
         let Some(id) = self.options.resume else {
-            return self.backend.start_run(&self.options.request, told.as_ref());
+            return self.backend.start_run(&self.options.request, recorded.as_ref());
         };
         let mut run = self.backend.resume_run(id)?;
-        if let Some(told) = told {
-            self.backend.record_destination(id, &told)?;
-            run.destination = Some(told);
+        if let Some(recorded) = recorded {
+            self.backend.record_destination(id, &recorded)?;
+            run.destination = Some(recorded);
         }
         Ok(run)
     }
@@ -228,11 +228,11 @@ impl Running<'_> {
         }
         self.monitor.event(Event::RunStarted { run: run.id, tables: waiting.len() });
         let mut fences = self.take_unpacked(&run, &completed)?;
-        let mut outcomes: Vec<TableOutcome> =
+        let mut outcomes: Vec<TableRunOutcome> =
             completed.into_iter().map(|(table, state)| self.done_before(&run, table, state)).collect();
         for (table, _) in waiting {
             let outcome = match kept_back.remove(&table) {
-                Some(error) => self.failed(&run, table, None, error)?,
+                Some(error) => self.record_failure(&run, table, None, error)?,
                 None => self.extract(&run, table, &mut fences)?,
             };
             let cancelled = matches!(&outcome.error, Some(error) if error.kind() == Kind::Cancelled);
@@ -270,7 +270,7 @@ impl Running<'_> {
         })
     }
 
-    fn finish(&mut self, run: &Run, outcomes: &[TableOutcome]) -> Result<Status> {
+    fn finish(&mut self, run: &Run, outcomes: &[TableRunOutcome]) -> Result<Status> {
         let failed = outcomes.iter().filter(|outcome| outcome.status != Status::Completed).count();
         let message = (failed > 0).then(|| format!("{failed} of {} tables failed", outcomes.len()));
         let status = if failed > 0 { Status::Failed } else { Status::Completed };
@@ -293,8 +293,8 @@ impl Running<'_> {
     /// Packs what this run completed, and backs it up if that was asked for; gives the tables that could
     /// not be packed. The leases are held until the backup is done, so that nobody empties what is being read.
     fn pack_own(&mut self, run: &Run, fences: Vec<Fence>) -> Result<Vec<(TableName, Error)>> {
-        let (Some(out), Some(told)) = (&self.options.out, &run.destination) else { return Ok(Vec::new()) };
-        let route = self.options.pack.route(out, told);
+        let (Some(out), Some(recorded)) = (&self.options.out, &run.destination) else { return Ok(Vec::new()) };
+        let route = self.options.pack.route(out, recorded);
         let packed = self.packer().pack(run, fences.clone(), &route);
         let done = packed.and_then(|packed| {
             self.back_up(run, &packed)?;
@@ -331,13 +331,13 @@ impl Running<'_> {
         }
     }
 
-    fn done_before(&mut self, run: &Run, table: TableName, state: PackState) -> TableOutcome {
+    fn done_before(&mut self, run: &Run, table: TableName, state: PackState) -> TableRunOutcome {
         if state == PackState::GivenUp {
             let error = Error::new(Kind::NotPacked, "the slice of this run was given up")
                 .run(run.id)
                 .table(&table)
                 .hint("a fresh run takes what it held");
-            return TableOutcome {
+            return TableRunOutcome {
                 table,
                 status: Status::GivenUp,
                 window: None,
@@ -353,7 +353,7 @@ impl Running<'_> {
             Ok(report) => (Some(report.window), Some(report.counts), report.new_business_units),
             Err(_) => (None, None, Vec::new()),
         };
-        TableOutcome {
+        TableRunOutcome {
             table,
             status: Status::Completed,
             window,
@@ -365,19 +365,19 @@ impl Running<'_> {
         }
     }
 
-    fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableOutcome> {
+    fn extract(&mut self, run: &Run, table: TableName, fences: &mut Vec<Fence>) -> Result<TableRunOutcome> {
         let started = self.backend.table(&table).and_then(|config| {
-            let changes = admit(self.backend, run, &config, self.options)?;
+            let changes = check_table(self.backend, run, &config, self.options)?;
             self.backend.start_table(run, &config, self.leases.seconds).map(|started| (config, started, changes))
         });
         let (config, table_run, schema_changes) = match started {
             Ok(started) => started,
-            Err(error) => return self.failed(run, table, None, error),
+            Err(error) => return self.record_failure(run, table, None, error),
         };
         self.leases.hold(&table_run.fence);
         let (window, took_over) = (Some(table_run.window), table_run.took_over);
         let keep_lease = self.options.out.is_some();
-        match self.steps(run, &config, &table_run, keep_lease) {
+        match self.run_steps(run, &config, &table_run, keep_lease) {
             Ok(counts) => {
                 if keep_lease {
                     fences.push(table_run.fence.clone());
@@ -387,7 +387,7 @@ impl Running<'_> {
                 self.monitor.event(Event::TableFinished { table: &table, counts: &counts });
                 let report = self.backend.table_report(run.id, &table)?;
                 let units = report.new_business_units;
-                Ok(TableOutcome {
+                Ok(TableRunOutcome {
                     table,
                     status: Status::Completed,
                     window,
@@ -400,7 +400,7 @@ impl Running<'_> {
             }
             Err(error) => {
                 self.leases.let_go(&table_run.fence);
-                self.failed(run, table, Some(&table_run.fence), error).map(|outcome| TableOutcome {
+                self.record_failure(run, table, Some(&table_run.fence), error).map(|outcome| TableRunOutcome {
                     window,
                     took_over,
                     ..outcome
@@ -409,7 +409,13 @@ impl Running<'_> {
         }
     }
 
-    fn steps(&mut self, run: &Run, table: &TableConfig, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
+    fn run_steps(
+        &mut self,
+        run: &Run,
+        table: &TableConfig,
+        table_run: &TableRun,
+        keep_lease: bool,
+    ) -> Result<TableCounts> {
         self.monitor.event(Event::TableStarted {
             table: &table.name,
             window: &table_run.window,
@@ -462,7 +468,13 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn failed(&mut self, run: &Run, table: TableName, fence: Option<&Fence>, error: Error) -> Result<TableOutcome> {
+    fn record_failure(
+        &mut self,
+        run: &Run,
+        table: TableName,
+        fence: Option<&Fence>,
+        error: Error,
+    ) -> Result<TableRunOutcome> {
         let error = error.run(run.id).table(&table);
         let status = match error.kind() {
             Kind::Superseded => Status::Superseded,
@@ -471,7 +483,7 @@ impl Running<'_> {
         };
         self.monitor.event(Event::TableFailed { table: &table, error: &error });
         self.backend.fail_table(run, &table, fence, status, &error.to_string())?;
-        Ok(TableOutcome {
+        Ok(TableRunOutcome {
             table,
             status,
             window: None,

@@ -27,7 +27,7 @@ pub type Ship<'a> = dyn FnMut(&PendingShipment) -> Result<()> + 'a;
 
 /// What became of one bundle that was unshipped.
 #[derive(Debug)]
-pub struct Shipment {
+pub struct ShipmentOutcome {
     /// The bundle, and where it was to go.
     pub bundle: PendingShipment,
     /// Why it is still unshipped, if it is.
@@ -65,7 +65,7 @@ pub fn ship_pending(
     bundles: Vec<PendingShipment>,
     ship: &mut Ship<'_>,
     monitor: &dyn Monitor,
-) -> Vec<Shipment> {
+) -> Vec<ShipmentOutcome> {
     let mut unreachable = BTreeSet::new();
     let mut shipments = Vec::new();
     for bundle in bundles {
@@ -83,7 +83,7 @@ pub fn ship_pending(
                     error.hint("the bundle stands at its destination; the next run finds it there, and records it")
                 })
             });
-        shipments.push(Shipment { bundle, error: done.err() });
+        shipments.push(ShipmentOutcome { bundle, error: done.err() });
     }
     shipments
 }

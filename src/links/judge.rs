@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// In which way a link does not fit. Places are those in the list that was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ChainFault {
     /// It is the first that is here, and names another before it: the chain does not begin here.
     NotTheStart(Sha256),
     /// It names a bundle that is not in the chain.
@@ -35,7 +35,7 @@ pub struct Gap {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
     /// Links that do not fit, in order.
-    pub faults: Vec<(usize, Fault)>,
+    pub faults: Vec<(usize, ChainFault)>,
     /// Where a window starts after the greatest end before it, by time; none touches another.
     pub gaps: Vec<Gap>,
     /// What more than one window takes: that is how the safety buffer works, and no fault.
@@ -73,7 +73,7 @@ fn windows(links: &[&Link]) -> (Vec<Gap>, Vec<Span>) {
     (gaps, overlaps)
 }
 
-fn faults(links: &[&Link]) -> Vec<(usize, Fault)> {
+fn faults(links: &[&Link]) -> Vec<(usize, ChainFault)> {
     let within: BTreeSet<Sha256> = links.iter().flat_map(|link| &link.inputs).copied().collect();
     let roots: BTreeSet<Sha256> = links.iter().map(|link| link.root).collect();
     let is_known = |root: &Sha256| roots.contains(root) || within.contains(root);
@@ -82,7 +82,7 @@ fn faults(links: &[&Link]) -> Vec<(usize, Fault)> {
     for (nth, link) in links.iter().enumerate() {
         let last = nth.checked_sub(1).map(|last| links[last]);
         if last.is_some_and(|last| last.window.clock != link.window.clock) {
-            faults.push((nth, Fault::AnotherClock));
+            faults.push((nth, ChainFault::AnotherClock));
         }
         // What came in a compacted bundle is there with all that stood before it there.
         let is_within = within.contains(&link.root);
@@ -90,19 +90,19 @@ fn faults(links: &[&Link]) -> Vec<(usize, Fault)> {
             Some(previous) if !is_known(&previous) && !is_within => faults.push((
                 nth,
                 match last {
-                    None => Fault::NotTheStart(previous),
-                    Some(_) => Fault::PreviousIsMissing(previous),
+                    None => ChainFault::NotTheStart(previous),
+                    Some(_) => ChainFault::PreviousIsMissing(previous),
                 },
             )),
-            None if last.is_some() && !is_within && !link.is_compacted() => faults.push((nth, Fault::SecondStart)),
+            None if last.is_some() && !is_within && !link.is_compacted() => faults.push((nth, ChainFault::SecondStart)),
             _ => {}
         }
         let lacks = link.missing.bundles.iter().filter(|root| !is_known(root));
-        faults.extend(lacks.map(|root| (nth, Fault::MadeWithout(*root))));
+        faults.extend(lacks.map(|root| (nth, ChainFault::MadeWithout(*root))));
         // A compacted bundle has the link of the first that it was made from.
         if let Some(previous) = link.previous.filter(|_| !link.is_compacted()) {
             match followed.get(&previous) {
-                Some(other) => faults.push((nth, Fault::Fork(*other))),
+                Some(other) => faults.push((nth, ChainFault::Fork(*other))),
                 None => _ = followed.insert(previous, nth),
             }
         }

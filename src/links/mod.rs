@@ -17,7 +17,7 @@ mod order;
 mod tests;
 mod whole;
 
-pub use judge::{Fault, Gap, Judgement, judge};
-pub use model::{ChainId, Link, RunRank, Span};
+pub use judge::{ChainFault, Gap, Judgement, judge};
+pub use model::{ChainId, Link, RunOrder, Span};
 pub use order::{Ordered, in_order, tables_in_order};
-pub use whole::{brings_again, check_whole, missing_between, tell_links};
+pub use whole::{brings_again, check_whole, missing_between, report_links};

@@ -21,7 +21,7 @@ pub struct ChainId {
 
 /// When a bundle was made, where no link says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunRank {
+pub struct RunOrder {
     /// When its run started, UTC.
     pub started_at: Timestamp,
     /// The bytes of the RunId, in the order of RFC 9562.
@@ -46,7 +46,7 @@ pub struct Link {
     /// What it was compacted without.
     pub missing: Missing,
     /// When it was made.
-    pub rank: RunRank,
+    pub run_order: RunOrder,
 }
 
 impl Link {
@@ -61,7 +61,7 @@ impl Link {
             inputs: manifest.inputs.clone(),
             window: table.window.window(),
             missing: table.missing.clone(),
-            rank: RunRank {
+            run_order: RunOrder {
                 started_at: run.started_at.0,
                 run_id: *run.run_id.as_bytes(),
                 pack_number: run.pack_number,

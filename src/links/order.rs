@@ -19,10 +19,10 @@ pub struct Ordered {
 /// Puts the links of any number of chains in order: each after the one that it follows, where that
 /// is there, or after the compacted bundle that has its place; and else by their runs.
 pub fn in_order(links: &[Link]) -> Ordered {
-    let known = Known::of(links);
+    let known = KnownLinks::of(links);
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); links.len()];
     let mut ready = BinaryHeap::new();
-    let due = |nth: usize| Reverse((links[nth].rank, links[nth].root, nth));
+    let due = |nth: usize| Reverse((links[nth].run_order, links[nth].root, nth));
     for (nth, link) in links.iter().enumerate() {
         match link.previous.and_then(|previous| known.holder(&link.chain, previous)) {
             Some(before) => followers[before].push(nth),
@@ -37,25 +37,25 @@ pub fn in_order(links: &[Link]) -> Ordered {
     let placed: BTreeSet<usize> = order.iter().copied().collect();
     let circle: BTreeSet<usize> = (0..links.len()).filter(|nth| !placed.contains(nth)).collect();
     let mut left: Vec<usize> = circle.iter().copied().collect();
-    left.sort_by_key(|nth| (links[*nth].rank, links[*nth].root, *nth));
+    left.sort_by_key(|nth| (links[*nth].run_order, links[*nth].root, *nth));
     order.extend(left);
     Ordered { order, circle }
 }
 
 /// Which link has a root digest, or its place.
-struct Known<'l> {
+struct KnownLinks<'l> {
     own: BTreeMap<(&'l ChainId, Sha256), usize>,
     within: BTreeMap<(&'l ChainId, Sha256), usize>,
 }
 
-impl<'l> Known<'l> {
+impl<'l> KnownLinks<'l> {
     fn of(links: &'l [Link]) -> Self {
         let (mut own, mut within) = (BTreeMap::new(), BTreeMap::new());
         for (nth, link) in links.iter().enumerate() {
             own.entry((&link.chain, link.root)).or_insert(nth);
             for input in &link.inputs {
                 let holder = within.entry((&link.chain, *input)).or_insert(nth);
-                if (link.rank, link.root) < (links[*holder].rank, links[*holder].root) {
+                if (link.run_order, link.root) < (links[*holder].run_order, links[*holder].root) {
                     *holder = nth;
                 }
             }

@@ -1,7 +1,7 @@
 //! Links made by hand: what comes first, and what is told of it.
 
-use super::judge::{Fault, judge};
-use super::model::{ChainId, Link, RunRank, Span};
+use super::judge::{ChainFault, judge};
+use super::model::{ChainId, Link, RunOrder, Span};
 use super::order::in_order;
 use crate::bundle::{Missing, Uncovered};
 use crate::model::clock::ClockKind;
@@ -35,7 +35,7 @@ fn link(nth: usize, started: usize, previous: Option<usize>) -> Link {
         inputs: Vec::new(),
         missing: Missing::default(),
         window: Window { start: at(0), end: at(100), clock: ClockKind::Utc },
-        rank: RunRank { started_at: at(started), run_id: [0; 16], pack_number: 1 },
+        run_order: RunOrder { started_at: at(started), run_id: [0; 16], pack_number: 1 },
     }
 }
 
@@ -53,7 +53,7 @@ fn order(links: &[Link]) -> Vec<usize> {
     ordered.order
 }
 
-fn faults(links: &[Link]) -> Vec<(usize, Fault)> {
+fn faults(links: &[Link]) -> Vec<(usize, ChainFault)> {
     judge(&links.iter().collect::<Vec<_>>()).faults
 }
 
@@ -88,7 +88,7 @@ fn a_compacted_bundle_has_the_place_of_those_that_it_was_made_from() {
     let mut in_turn: Vec<Link> = order(&all).into_iter().map(|nth| all[nth].clone()).collect();
     assert_eq!(faults(&in_turn), []);
     in_turn.retain(|link| link.root != root(9) && link.root != root(2));
-    assert_eq!(faults(&in_turn), [(1, Fault::PreviousIsMissing(root(2)))]);
+    assert_eq!(faults(&in_turn), [(1, ChainFault::PreviousIsMissing(root(2)))]);
 }
 
 #[test]
@@ -102,15 +102,15 @@ fn circles_are_found_and_what_is_in_none_keeps_its_order() {
 }
 
 #[test]
-fn what_does_not_begin_a_chain_is_told_and_what_forks_it() {
-    assert_eq!(faults(&[link(2, 2, Some(1)), link(3, 3, Some(2))]), [(0, Fault::NotTheStart(root(1)))]);
+fn what_does_not_begin_a_chain_is_reported_and_what_forks_it() {
+    assert_eq!(faults(&[link(2, 2, Some(1)), link(3, 3, Some(2))]), [(0, ChainFault::NotTheStart(root(1)))]);
     let middle = compacted(link(9, 9, Some(1)), &[2, 3]);
-    assert_eq!(faults(std::slice::from_ref(&middle)), [(0, Fault::NotTheStart(root(1)))]);
+    assert_eq!(faults(std::slice::from_ref(&middle)), [(0, ChainFault::NotTheStart(root(1)))]);
     assert_eq!(faults(&[link(1, 1, None), middle.clone()]), []);
     // It is there with all that stood before it in the compacted one.
     assert_eq!(faults(&[link(1, 1, None), middle, link(3, 3, Some(2))]), []);
     let forked = [link(1, 1, None), link(2, 2, Some(1)), link(3, 3, Some(1)), link(4, 4, None)];
-    assert_eq!(faults(&forked), [(2, Fault::Fork(1)), (3, Fault::SecondStart)]);
+    assert_eq!(faults(&forked), [(2, ChainFault::Fork(1)), (3, ChainFault::SecondStart)]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn what_was_compacted_over_a_gap_has_it_until_what_was_missing_is_there() {
         ..over(compacted(link(9, 9, None), &[1, 3]), 0, 30)
     };
     let judged = judge(&[&whole]);
-    assert_eq!(judged.faults, [(0, Fault::MadeWithout(root(2)))]);
+    assert_eq!(judged.faults, [(0, ChainFault::MadeWithout(root(2)))]);
     assert_eq!(
         judged.gaps.iter().map(|gap| (gap.span, gap.before)).collect::<Vec<_>>(),
         [(Span { start: at(10), end: at(20) }, 0)]
@@ -140,7 +140,7 @@ fn what_was_compacted_over_a_gap_has_it_until_what_was_missing_is_there() {
     // Run once more from the beginning, it has the rows of that time, and the bundle is still not there.
     let again = over(link(4, 10, Some(3)), 0, 40);
     let judged = judge(&[&whole, &again]);
-    assert_eq!((judged.faults, judged.gaps), (vec![(0, Fault::MadeWithout(root(2)))], vec![]));
+    assert_eq!((judged.faults, judged.gaps), (vec![(0, ChainFault::MadeWithout(root(2)))], vec![]));
 }
 
 /// It takes everything that stands, and what was deleted or left before it nobody is told by it.
@@ -148,29 +148,29 @@ fn what_was_compacted_over_a_gap_has_it_until_what_was_missing_is_there() {
 fn a_window_from_the_beginning_of_time_begins_no_chain() {
     let from_the_start =
         Link { window: Window { start: Timestamp::MIN, ..link(4, 4, None).window }, ..link(4, 4, Some(3)) };
-    assert_eq!(faults(std::slice::from_ref(&from_the_start)), [(0, Fault::NotTheStart(root(3)))]);
-    assert_eq!(faults(&[link(1, 1, None), from_the_start.clone()]), [(1, Fault::PreviousIsMissing(root(3)))]);
+    assert_eq!(faults(std::slice::from_ref(&from_the_start)), [(0, ChainFault::NotTheStart(root(3)))]);
+    assert_eq!(faults(&[link(1, 1, None), from_the_start.clone()]), [(1, ChainFault::PreviousIsMissing(root(3)))]);
     let whole = Link { root: root(9), ..compacted(from_the_start, &[4, 5]) };
-    assert_eq!(faults(&[whole]), [(0, Fault::NotTheStart(root(3)))]);
+    assert_eq!(faults(&[whole]), [(0, ChainFault::NotTheStart(root(3)))]);
 }
 
 proptest! {
     #[test]
     fn each_stands_after_the_one_that_it_follows_however_they_are_named(
-        (befores, ranks, seed) in (1_usize..40).prop_flat_map(|count| (
+        (befores, orders, seed) in (1_usize..40).prop_flat_map(|count| (
             prop::collection::vec(prop::option::weighted(0.8, any::<prop::sample::Index>()), count),
             prop::collection::vec(0_usize..10, count),
             Just((0..count).collect::<Vec<usize>>()).prop_shuffle(),
         ))
     ) {
         let before = |nth: usize| befores[nth].filter(|_| nth > 0).map(|index| index.index(nth));
-        let links: Vec<Link> = seed.iter().map(|nth| link(*nth, ranks[*nth], before(*nth))).collect();
+        let links: Vec<Link> = seed.iter().map(|nth| link(*nth, orders[*nth], before(*nth))).collect();
         let found: Vec<usize> = order(&links).into_iter().map(|at| seed[at]).collect();
         let place = |nth: usize| found.iter().position(|there| *there == nth).unwrap();
         prop_assert!((0..links.len()).all(|nth| before(nth).is_none_or(|other| place(other) < place(nth))));
         // Two neighbours of which neither follows the other stand by their runs.
         for two in found.windows(2) {
-            prop_assert!(before(two[1]) == Some(two[0]) || (ranks[two[0]], root(two[0])) < (ranks[two[1]], root(two[1])));
+            prop_assert!(before(two[1]) == Some(two[0]) || (orders[two[0]], root(two[0])) < (orders[two[1]], root(two[1])));
         }
         let mut sorted = links.clone();
         sorted.sort_by_key(|link| link.root);

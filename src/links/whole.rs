@@ -1,6 +1,6 @@
 //! [`check_whole`]: whether a bundle is missing between others, and what there is to tell of their links.
 
-use super::judge::{Fault, judge};
+use super::judge::{ChainFault, judge};
 use super::model::{ChainId, Link, Span};
 use crate::bundle::{Bundle, Missing, TableInfo, Uncovered};
 use crate::error::{Error, Kind, Result};
@@ -10,8 +10,8 @@ use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 
 /// Whether nothing is missing between the first and the last of these tables of bundles, which stand in order, chain by
-/// chain. A chain may begin anywhere ([`tell_links`] says where it does); a second start and a fork come of a job database
-/// that was set back, and have what is in their windows. What is allowed to be missing is told.
+/// chain. A chain may begin anywhere ([`report_links`] says where it does); a second start and a fork come of a job database
+/// that was set back, and have what is in their windows. What is allowed to be missing is reported.
 ///
 /// # Errors
 /// ChainGap, unless it is allowed, with the bundle before which one is missing.
@@ -65,7 +65,7 @@ pub fn missing_between<'b>(parts: impl IntoIterator<Item = (&'b Bundle, &'b Tabl
     for links in chains(parts).values() {
         let judgement = judge(&links.iter().map(|part| &part.link).collect::<Vec<_>>());
         missing.bundles.extend(judgement.faults.iter().filter_map(|(_, fault)| match fault {
-            Fault::PreviousIsMissing(root) | Fault::MadeWithout(root) => Some(*root),
+            ChainFault::PreviousIsMissing(root) | ChainFault::MadeWithout(root) => Some(*root),
             _ => None,
         }));
         let spans = judgement.gaps.iter().map(|gap| gap.span);
@@ -79,19 +79,19 @@ pub fn missing_between<'b>(parts: impl IntoIterator<Item = (&'b Bundle, &'b Tabl
 /// Warns of each chain that does not begin with the first bundle that is here, whatever the window of that one; and of each
 /// bundle that follows one which another follows too, or that says it is the first where an older one is here: a job
 /// database was set back. Tables of bundles as for [`check_whole`].
-pub fn tell_links<'b>(parts: impl IntoIterator<Item = (&'b Bundle, &'b TableInfo)>, monitor: &dyn Monitor) {
+pub fn report_links<'b>(parts: impl IntoIterator<Item = (&'b Bundle, &'b TableInfo)>, monitor: &dyn Monitor) {
     const SET_BACK: &str = "a job database was set back";
     for links in chains(parts).values() {
         for (nth, fault) in judge(&links.iter().map(|part| &part.link).collect::<Vec<_>>()).faults {
             let what = match fault {
-                Fault::NotTheStart(previous) => format!(
+                ChainFault::NotTheStart(previous) => format!(
                     "its chain does not begin with it: it follows the one with the root digest {previous}, and what stands \
                      there alone is not here"
                 ),
-                Fault::Fork(other) => {
+                ChainFault::Fork(other) => {
                     format!("it follows the same bundle as {}: {SET_BACK}", links[other].bundle.path().display())
                 }
-                Fault::SecondStart => format!("it says that it is the first of its chain, and is not: {SET_BACK}"),
+                ChainFault::SecondStart => format!("it says that it is the first of its chain, and is not: {SET_BACK}"),
                 _ => continue,
             };
             let (path, table) = (links[nth].bundle.path().display(), &links[nth].table.name);
@@ -120,10 +120,10 @@ fn chains<'b>(parts: impl IntoIterator<Item = (&'b Bundle, &'b TableInfo)>) -> B
 fn missing(links: &[Part<'_>]) -> Option<(usize, String)> {
     let judgement = judge(&links.iter().map(|part| &part.link).collect::<Vec<_>>());
     let missing = judgement.faults.iter().find_map(|(nth, fault)| match fault {
-        Fault::PreviousIsMissing(root) => {
+        ChainFault::PreviousIsMissing(root) => {
             Some((*nth, format!("a bundle of this chain is missing before this one: its root digest is {root}")))
         }
-        Fault::MadeWithout(root) => {
+        ChainFault::MadeWithout(root) => {
             Some((*nth, format!("this bundle was compacted without one of its chain: its root digest is {root}")))
         }
         _ => None,

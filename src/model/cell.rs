@@ -62,7 +62,7 @@ pub trait RowSource {
     /// Verification, if what is held there does not fit the column's type.
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>>;
 
-    /// The bytes of a cell that is [`Cell::Large`], in pieces; exactly as many as it says. A
+    /// The bytes of a cell that is [`Cell::Large`], in chunks; exactly as many as it says. A
     /// source that never gives such a cell has nothing to add here.
     ///
     /// # Errors

@@ -81,13 +81,13 @@ impl std::fmt::Display for Seal {
 
 /// The command that packs what a run left, as the run was told; where it was told nothing, or nobody
 /// knows, the folder is for whoever types it to name.
-pub fn pack_command(run: Guid, told: Option<&Destination>) -> String {
-    format!("blobdelta pack --run {run}{}", options(told))
+pub fn pack_command(run: Guid, recorded: Option<&Destination>) -> String {
+    format!("blobdelta pack --run {run}{}", options(recorded))
 }
 
 /// The command that goes on with a run that did not complete, as it was told.
-pub fn resume_command(run: Guid, told: Option<&Destination>) -> String {
-    format!("blobdelta run --resume {run}{}", options(told))
+pub fn resume_command(run: Guid, recorded: Option<&Destination>) -> String {
+    format!("blobdelta run --resume {run}{}", options(recorded))
 }
 
 /// The command that ships what a run published in this folder and has still to ship to a destination.
@@ -105,19 +105,19 @@ pub fn give_up_command(run: Guid, table: &TableName) -> String {
     format!("blobdelta pack --run {run} --give-up --table {}", table.shell_word())
 }
 
-fn options(told: Option<&Destination>) -> String {
-    let Some(told) = told else { return " --out FOLDER".to_owned() };
-    let mut text = format!(" --out {}", word(&told.out_folder));
-    if let Some(ship_to) = &told.ship_to {
+fn options(recorded: Option<&Destination>) -> String {
+    let Some(recorded) = recorded else { return " --out FOLDER".to_owned() };
+    let mut text = format!(" --out {}", word(&recorded.out_folder));
+    if let Some(ship_to) = &recorded.ship_to {
         text += &format!(" --ship {}", word(ship_to));
     }
-    if told.form == BundleForm::Archive {
+    if recorded.form == BundleForm::Archive {
         text += " --archive";
     }
-    for recipient in &told.seal.encrypted_to {
+    for recipient in &recorded.seal.encrypted_to {
         text += &format!(" --encrypt-to {}", word(recipient));
     }
-    if told.seal.signed_by.is_some() {
+    if recorded.seal.signed_by.is_some() {
         text += " --sign-key FILE";
     }
     text
@@ -127,7 +127,7 @@ fn options(told: Option<&Destination>) -> String {
 mod tests {
     use super::*;
 
-    fn told() -> Destination {
+    fn recorded() -> Destination {
         Destination {
             out_folder: "/out/it's all".into(),
             ship_to: Some("s3://acme/weekly".into()),
@@ -140,7 +140,7 @@ mod tests {
     fn the_commands_can_be_pasted_into_a_shell() {
         let run = Guid::from_bytes([1; 16]);
         assert_eq!(
-            pack_command(run, Some(&told())),
+            pack_command(run, Some(&recorded())),
             format!(
                 "blobdelta pack --run {run} --out '/out/it'\\''s all' --ship s3://acme/weekly --archive \
                  --encrypt-to age1a --encrypt-to age1b --sign-key FILE"
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn recipients_are_a_set_and_come_back_from_their_text() {
-        let seal = told().seal;
+        let seal = recorded().seal;
         assert_eq!(seal.recipients_text().unwrap(), "age1a age1b");
         assert_eq!(Seal::recipients_of(seal.recipients_text().as_deref()), seal.encrypted_to);
         assert_eq!(seal.to_string(), "signed by SHA256:abc, encrypted to age1a age1b");

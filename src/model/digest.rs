@@ -53,7 +53,7 @@ impl Sha256 {
 }
 
 /// Bytes that are brought into the cache before they are hashed.
-const PIECE_BYTES: usize = 16 << 10;
+const CHUNK_BYTES: usize = 16 << 10;
 /// Of the usual processors; where it is another, this only costs or gains less.
 const CACHE_LINE_BYTES: usize = 64;
 
@@ -67,10 +67,10 @@ impl Hasher {
         // The rounds depend on each other, and wait for each line that is not in the cache; reads that
         // depend on nothing wait for all lines at once (a core of an Intel Xeon, bytes out of memory:
         // 1.5 GiB/s, not 1.0; out of the cache 1.7, not 1.8).
-        for piece in bytes.chunks(PIECE_BYTES) {
-            let touched = piece.iter().step_by(CACHE_LINE_BYTES).fold(0, |all, byte| all ^ byte);
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            let touched = chunk.iter().step_by(CACHE_LINE_BYTES).fold(0, |all, byte| all ^ byte);
             std::hint::black_box(touched);
-            self.0.update(piece);
+            self.0.update(chunk);
         }
     }
 

@@ -62,7 +62,7 @@ impl Timestamp {
 
     /// Rule 27: the latest time that may stand in what a run hands out that starts now.
     #[must_use]
-    pub fn latest_told(self) -> Self {
+    pub fn latest_reported(self) -> Self {
         self.plus_ticks(TICKS_PER_DAY)
     }
 

@@ -5,7 +5,7 @@ use super::slice::DeletionReason;
 use super::time::Timestamp;
 use std::cmp::Ordering;
 
-/// The rank of one version of a key: the greatest `modified_on` wins, NULL is least; on a tie a deletion wins; then the
+/// The order of the versions of a key: the greatest `modified_on` wins, NULL is least; on a tie a deletion wins; then the
 /// run that started later; then the greater RunId in RFC byte order. To have left a scope outranks what earlier runs handed
 /// out by the same time, and no later one: a row that comes back to its scope has its old `ModifiedOn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Version {
 
 impl Version {
     /// **The order of the fields is the rule.** The last makes versions equal only where all of them is.
-    fn rank(&self) -> impl Ord {
+    fn order(&self) -> impl Ord {
         let is_deleted = self.tombstone == Some(DeletionReason::Deleted);
         (self.modified_on, is_deleted, self.run_started_at, self.run_id, self.tombstone.is_some())
     }
@@ -30,7 +30,7 @@ impl Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
+        self.order().cmp(&other.order())
     }
 }
 

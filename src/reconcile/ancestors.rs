@@ -1,7 +1,7 @@
 //! Rules 7 and 13: what rows lie in. The folders out of scope that rows of a scope lie in, and whether rows carry the keys of
 //! their folders.
 
-use super::options::FindingKind;
+use super::options::DifferenceKind;
 use super::run::Reconciler;
 use crate::backend::{InventoryRow, ParentRow};
 use crate::error::Result;
@@ -61,14 +61,14 @@ impl Reconciler<'_> {
             Some(latest) if latest.version.tombstone.is_none() => {
                 let path = parent.path.as_ref().map(|path| Sha256::of(path));
                 (path != latest.path || above.is_some_and(|above| above.is_another_than(latest.parent_key)))
-                    .then_some(FindingKind::Moved)
+                    .then_some(DifferenceKind::Moved)
             }
-            _ => Some(FindingKind::Missing),
+            _ => Some(DifferenceKind::Missing),
         };
         let Some(kind) = kind else { return Ok(()) };
         if parent.is_coming {
             self.report.pending += 1;
-        } else if kind == FindingKind::Moved && parent.modified_on >= Some(reached) {
+        } else if kind == DifferenceKind::Moved && parent.modified_on >= Some(reached) {
             self.report.not_due += 1;
         } else {
             let row = InventoryRow {

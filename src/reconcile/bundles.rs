@@ -5,7 +5,7 @@ use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
-use crate::links::{tables_in_order, tell_links};
+use crate::links::{report_links, tables_in_order};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
 use crate::model::digest::Sha256;
@@ -18,7 +18,7 @@ use crate::monitor::{Event, Monitor};
 const MISSING_PARENTS: i64 = 2;
 
 /// Which bundles count (rule 16).
-pub(super) struct Chain<'a> {
+pub(super) struct ReconciledChain<'a> {
     pub(super) source_id: Guid,
     pub(super) table: &'a TableName,
     pub(super) scope: Scope,
@@ -26,7 +26,7 @@ pub(super) struct Chain<'a> {
     pub(super) hashed: &'a [Column],
 }
 
-impl Chain<'_> {
+impl ReconciledChain<'_> {
     fn is_of_source(&self, bundle: &Bundle) -> bool {
         bundle.manifest().run.source_id == self.source_id
     }
@@ -45,13 +45,13 @@ pub(super) struct Gathered {
 ///
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
-pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
+pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
     let mut gathered = Gathered { index: open_latest_index()?, bundles: 0, foreign: 0 };
     let mut tables = tables_in_order(bundles)?;
     tables.retain(|(_, table)| table.name == *chain.table);
     let of_chain =
         |(bundle, table): &&(&Bundle, &TableInfo)| chain.is_of_source(bundle) && table.scope.0 == chain.scope;
-    tell_links(tables.iter().filter(of_chain).copied(), monitor);
+    report_links(tables.iter().filter(of_chain).copied(), monitor);
     for (bundle, table) in tables {
         if !chain.is_of_source(bundle) {
             gathered.foreign += 1;
@@ -73,7 +73,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &Chain<'_>, monitor: &dyn Monito
 
 fn take(
     (bundle, table): (&Bundle, &TableInfo),
-    chain: &Chain<'_>,
+    chain: &ReconciledChain<'_>,
     index: &mut dyn LatestIndex,
     monitor: &dyn Monitor,
 ) -> Result<()> {

@@ -10,5 +10,5 @@ mod bundles;
 mod options;
 mod run;
 
-pub use options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
+pub use options::{Difference, DifferenceKind, NotReported, ReconcileOptions, TableDifferences};
 pub use run::reconcile;

@@ -29,7 +29,7 @@ pub struct ReconcileOptions {
 
 /// Why no run tells the receivers of a scope what is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTold {
+pub enum NotReported {
     /// The table's `IncludeDeletions` is 0.
     DeletionsAreOff,
     /// No configured table has this unit in its table of units any more, so its runs are refused.
@@ -38,7 +38,7 @@ pub enum NotTold {
 
 /// How the source and the bundles can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FindingKind {
+pub enum DifferenceKind {
     /// A row that was due is in no bundle, or came without its blob alone.
     Missing,
     /// The bundles have an earlier ModifiedOn.
@@ -63,7 +63,7 @@ pub enum FindingKind {
     FutureModifiedOn,
 }
 
-impl FindingKind {
+impl DifferenceKind {
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,9 +116,9 @@ impl FindingKind {
 
 /// One row in which they differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Difference {
     /// How.
-    pub kind: FindingKind,
+    pub kind: DifferenceKind,
     /// The row.
     pub key: Guid,
     /// ModifiedOn at the source, in the table's clock.
@@ -129,7 +129,7 @@ pub struct Finding {
 
 /// What was found of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableReport {
+pub struct TableDifferences {
     /// The table.
     pub table: TableName,
     /// Rows before this are due; none are, before the first completed run.
@@ -151,20 +151,20 @@ pub struct TableReport {
     /// Keys whose deletion, or leaving, is logged and not shipped yet: the next run takes it.
     pub logged: u64,
     /// Why no run takes what is logged; then it explains no difference.
-    pub not_told: Option<NotTold>,
+    pub not_reported: Option<NotReported>,
     /// How often each kind was found.
-    pub counts: BTreeMap<FindingKind, u64>,
+    pub counts: BTreeMap<DifferenceKind, u64>,
     /// What no scan of keys finds, of the whole table.
     pub whole: WholeTable,
     /// The first twenty of each kind.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Difference>,
     /// Keys that were made pending.
     pub pended: u64,
     /// Deletions that were logged.
     pub deletions: u64,
 }
 
-impl TableReport {
+impl TableDifferences {
     pub(super) fn new(table: &TableName, reached: Option<Timestamp>) -> Self {
         Self {
             table: table.clone(),
@@ -177,7 +177,7 @@ impl TableReport {
             pending: 0,
             excluded: 0,
             logged: 0,
-            not_told: None,
+            not_reported: None,
             counts: BTreeMap::new(),
             whole: WholeTable::default(),
             findings: Vec::new(),
@@ -192,14 +192,14 @@ impl TableReport {
     }
 
     /// What to do about a kind of finding.
-    pub fn what_to_do(&self, kind: FindingKind) -> String {
-        match (kind, self.not_told) {
-            (FindingKind::Gone | FindingKind::LeftScope, Some(NotTold::UnitIsGone(unit))) => format!(
+    pub fn what_to_do(&self, kind: DifferenceKind) -> String {
+        match (kind, self.not_reported) {
+            (DifferenceKind::Gone | DifferenceKind::LeftScope, Some(NotReported::UnitIsGone(unit))) => format!(
                 "no run tells their receivers, for no configured table has this unit in its table of units any more: put \
                  it back there, `blobdelta run --business-unit {unit}`, and take it out again; what still is the unit's \
                  then stays with them"
             ),
-            (FindingKind::Gone | FindingKind::LeftScope, Some(NotTold::DeletionsAreOff)) => format!(
+            (DifferenceKind::Gone | DifferenceKind::LeftScope, Some(NotReported::DeletionsAreOff)) => format!(
                 "no run tells what is logged of this table: `blobdelta table set {} IncludeDeletions=1`, and \
                  --log-deletions, if the source was not restored",
                 self.table.shell_word()
@@ -208,7 +208,7 @@ impl TableReport {
         }
     }
 
-    pub(super) fn note(&mut self, finding: Finding) {
+    pub(super) fn note(&mut self, finding: Difference) {
         let count = self.counts.entry(finding.kind).or_default();
         *count += 1;
         if *count <= MOST_OF_A_KIND {

@@ -1,8 +1,8 @@
 //! One reconciliation, table by table.
 
-use super::bundles::{Chain, content_of, gather};
-use super::options::{Finding, FindingKind, NotTold, ReconcileOptions, TableReport};
-use crate::backend::{Asked, Backend, InventoryRow, LatestIndex, LatestVersion, ParentRow, Remains};
+use super::bundles::{ReconciledChain, content_of, gather};
+use super::options::{Difference, DifferenceKind, NotReported, ReconcileOptions, TableDifferences};
+use crate::backend::{Backend, InventoryRow, KeyRequest, LatestIndex, LatestVersion, ParentRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 /// Keys of a page.
 const PAGE: u32 = 1000;
-/// By so many ticks a leaving is later than one that was told: a microsecond, which every server keeps.
+/// By so many ticks a leaving is later than one that was reported: a microsecond, which every server keeps.
 const PASSES: i64 = 10;
 /// What stands in `BlobDeltaPendingKey` for it.
 const REASON: &str = "reconcile: ";
@@ -33,7 +33,7 @@ pub fn reconcile(
     backend: &mut dyn Backend,
     options: &ReconcileOptions,
     monitor: &dyn Monitor,
-) -> Result<Vec<TableReport>> {
+) -> Result<Vec<TableDifferences>> {
     if options.pend || options.log_deletions {
         backend.check_server()?;
     }
@@ -65,7 +65,7 @@ pub(super) struct Reconciler<'a> {
     now: Timestamp,
     /// The columns whose content is compared.
     hashed: Vec<Column>,
-    pub(super) report: TableReport,
+    pub(super) report: TableDifferences,
     /// Keys of the page whose metadata stands, and whose row is gone.
     lost: Vec<(Guid, LatestVersion)>,
     /// Keys of the page that the source and the bundles have.
@@ -82,15 +82,15 @@ impl<'a> Reconciler<'a> {
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
         let scope = Scope::from(options.unit);
-        let mut report = TableReport::new(&table.name, backend.reached(&table.name, scope)?);
+        let mut report = TableDifferences::new(&table.name, backend.reached(&table.name, scope)?);
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name));
-        let chain = Chain { source_id, table: &table.name, scope, hashed: &hashed };
+        let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };
         let gathered = gather(bundles, &chain, monitor)?;
         (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);
-        report.not_told = match options.unit {
-            Some(unit) if !backend.has_unit(unit)? => Some(NotTold::UnitIsGone(unit)),
-            _ => (!table.include_deletions).then_some(NotTold::DeletionsAreOff),
+        report.not_reported = match options.unit {
+            Some(unit) if !backend.has_unit(unit)? => Some(NotReported::UnitIsGone(unit)),
+            _ => (!table.include_deletions).then_some(NotReported::DeletionsAreOff),
         };
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
@@ -99,7 +99,7 @@ impl<'a> Reconciler<'a> {
         Ok(Self { table, backend, options, monitor, scope, index, now, hashed, report, lost, held })
     }
 
-    fn run(mut self) -> Result<TableReport> {
+    fn run(mut self) -> Result<TableDifferences> {
         let name = self.table.name.to_string();
         self.monitor.event(Event::WorkStarted { what: "reconcile", name: &name, rows: None, bytes: None });
         let done = self.source_side().and_then(|()| self.bundle_side());
@@ -124,7 +124,7 @@ impl<'a> Reconciler<'a> {
             self.compare_content(&same)?;
             let lost = std::mem::take(&mut self.lost);
             for ((key, latest), remains) in lost.iter().zip(self.remains(&lost)?) {
-                self.gone(*key, *latest, remains)?;
+                self.judge_gone(*key, *latest, remains)?;
             }
             self.compare_ancestors(parents)?;
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
@@ -143,11 +143,11 @@ impl<'a> Reconciler<'a> {
             self.held.push(row.key);
         }
         let Some(modified_on) = row.modified_on else {
-            self.find(FindingKind::NullModifiedOn, row, latest)?;
+            self.find(DifferenceKind::NullModifiedOn, row, latest)?;
             return Ok(None);
         };
         if modified_on > self.now {
-            self.find(FindingKind::FutureModifiedOn, row, latest)?;
+            self.find(DifferenceKind::FutureModifiedOn, row, latest)?;
             return Ok(None);
         }
         if !row.is_there {
@@ -165,7 +165,7 @@ impl<'a> Reconciler<'a> {
         let is_due = self.report.reached.is_some_and(|reached| modified_on < reached)
             && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline);
         let Some(kind) = self.kind(row, modified_on, latest, parent) else { return Ok(latest) };
-        if kind == FindingKind::StampedBack && self.options.content {
+        if kind == DifferenceKind::StampedBack && self.options.content {
             return Ok(latest);
         }
         // What the bundles have wrong of an older version does not matter before the newer one is due.
@@ -183,28 +183,28 @@ impl<'a> Reconciler<'a> {
         modified_on: Timestamp,
         latest: Option<LatestVersion>,
         parent: Option<&ParentRow>,
-    ) -> Option<FindingKind> {
-        let Some(latest) = latest else { return Some(FindingKind::Missing) };
+    ) -> Option<DifferenceKind> {
+        let Some(latest) = latest else { return Some(DifferenceKind::Missing) };
         let held = latest.version.modified_on;
         if let Some(reason) = latest.version.tombstone {
             // What left its scope and is in it again wins by a later run.
             let is_later = held > Some(modified_on) || (reason == DeletionReason::Deleted && held == Some(modified_on));
-            return Some(if is_later { FindingKind::Buried } else { FindingKind::Missing });
+            return Some(if is_later { DifferenceKind::Buried } else { DifferenceKind::Missing });
         }
         if held < Some(modified_on) {
-            return Some(FindingKind::Older);
+            return Some(DifferenceKind::Older);
         }
         // It left its unit, was handed out once more without its blob, and has come back without a stamp.
         let has_units = self.table.metadata_business_unit_column.is_some();
         if has_units && latest.is_ancestor && latest.unit.is_none() && held.is_some() {
-            return Some(FindingKind::Missing);
+            return Some(DifferenceKind::Missing);
         }
         if held > Some(modified_on) {
-            return Some(FindingKind::StampedBack);
+            return Some(DifferenceKind::StampedBack);
         }
         let path = row.path.as_ref().map(|path| Sha256::of(path));
         (path != latest.path || parent.is_some_and(|parent| parent.is_another_than(latest.parent_key)))
-            .then_some(FindingKind::Moved)
+            .then_some(DifferenceKind::Moved)
     }
 
     fn compare_content(&mut self, same: &[(&InventoryRow, LatestVersion)]) -> Result<()> {
@@ -223,21 +223,26 @@ impl<'a> Reconciler<'a> {
             let is_back = latest.version.modified_on > row.modified_on;
             match (is_same, is_back) {
                 (true, false) => self.report.equal += 1,
-                (true, true) => self.find(FindingKind::StampedBack, row, Some(*latest))?,
-                (false, true) => self.find(FindingKind::WentBack, row, Some(*latest))?,
-                (false, false) => self.find(FindingKind::OtherContent, row, Some(*latest))?,
+                (true, true) => self.find(DifferenceKind::StampedBack, row, Some(*latest))?,
+                (false, true) => self.find(DifferenceKind::WentBack, row, Some(*latest))?,
+                (false, false) => self.find(DifferenceKind::OtherContent, row, Some(*latest))?,
             }
         }
         Ok(())
     }
 
-    pub(super) fn find(&mut self, kind: FindingKind, row: &InventoryRow, latest: Option<LatestVersion>) -> Result<()> {
+    pub(super) fn find(
+        &mut self,
+        kind: DifferenceKind,
+        row: &InventoryRow,
+        latest: Option<LatestVersion>,
+    ) -> Result<()> {
         let in_bundles = latest.and_then(|latest| latest.version.modified_on);
-        self.report.note(Finding { kind, key: row.key, at_source: row.modified_on, in_bundles });
+        self.report.note(Difference { kind, key: row.key, at_source: row.modified_on, in_bundles });
         if self.options.pend && kind.can_be_pended() {
             let reason = format!("{REASON}{}", kind.as_str());
             let scope = self.options.unit.map(Scope::BusinessUnit);
-            self.backend.pend_key(&self.table.name, row.key, &Asked::of(scope, &reason))?;
+            self.backend.pend_key(&self.table.name, row.key, &KeyRequest::of(scope, &reason))?;
             self.report.pended += 1;
         }
         Ok(())
@@ -251,9 +256,9 @@ impl<'a> Reconciler<'a> {
             let remains = self.remains(&page)?;
             for ((key, latest), remains) in page.iter().zip(remains) {
                 if !remains.is_there {
-                    self.gone(*key, *latest, remains)?;
+                    self.judge_gone(*key, *latest, remains)?;
                 } else if !self.came_for_others(latest) {
-                    self.left_scope(*key, *latest, remains)?;
+                    self.judge_left(*key, *latest, remains)?;
                 }
             }
             self.monitor.event(Event::WorkDone { rows: page.len() as u64, bytes: 0 });
@@ -275,7 +280,7 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    fn gone(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
+    fn judge_gone(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
         let held = latest.version.modified_on;
         // The runs of a unit tell deletions of what they know to have handed out; of other keys, what left it.
         let deletion = match remains.is_handed {
@@ -283,29 +288,29 @@ impl<'a> Reconciler<'a> {
             // A row whose blob comes late has the stamp of its metadata: only what was handed out is outranked.
             false => self.leaving(key, held, remains),
         };
-        let finding = Finding { kind: FindingKind::Gone, key, at_source: None, in_bundles: held };
+        let finding = Difference { kind: DifferenceKind::Gone, key, at_source: None, in_bundles: held };
         self.note_or_logged(finding, remains.deleted_on.max(remains.left_on), deletion)
     }
 
-    fn left_scope(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
+    fn judge_left(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
         let (held, at_source) = (latest.version.modified_on, remains.modified_on);
-        let finding = Finding { kind: FindingKind::LeftScope, key, at_source, in_bundles: held };
+        let finding = Difference { kind: DifferenceKind::LeftScope, key, at_source, in_bundles: held };
         // A row that comes back later wins, also one that was stamped before now and is committed after it.
-        let outranks = held.max(at_source.map(|at_source| at_source.min(self.now)));
-        self.note_or_logged(finding, remains.left_on, self.leaving(key, outranks, remains))
+        let newest = held.max(at_source.map(|at_source| at_source.min(self.now)));
+        self.note_or_logged(finding, remains.left_on, self.leaving(key, newest, remains))
     }
 
-    /// What to log of a key that left the scope. Where its leaving was told, and is in none of the bundles, it is told again.
-    fn leaving(&self, key: Guid, outranks: Option<Timestamp>, remains: Remains) -> Deletion {
-        let told = remains.told_on.map(|told| told.plus_ticks(PASSES));
-        let deleted_on = outranks.unwrap_or(self.now).max(told.unwrap_or(Timestamp::MIN));
+    /// What to log of a key that left the scope. Where its leaving was reported, and is in none of the bundles, it is told again.
+    fn leaving(&self, key: Guid, newest: Option<Timestamp>, remains: Remains) -> Deletion {
+        let reported = remains.reported_on.map(|reported| reported.plus_ticks(PASSES));
+        let deleted_on = newest.unwrap_or(self.now).max(reported.unwrap_or(Timestamp::MIN));
         Deletion { key, deleted_on, business_unit: self.options.unit, reason: DeletionReason::LeftScope }
     }
 
     /// What is logged explains a difference where the next run tells it; and nothing is logged twice.
-    fn note_or_logged(&mut self, finding: Finding, logged: Option<Timestamp>, deletion: Deletion) -> Result<()> {
+    fn note_or_logged(&mut self, finding: Difference, logged: Option<Timestamp>, deletion: Deletion) -> Result<()> {
         let is_logged = logged.is_some() && logged >= finding.in_bundles;
-        if is_logged && self.report.not_told.is_none() {
+        if is_logged && self.report.not_reported.is_none() {
             self.report.logged += 1;
             return Ok(());
         }

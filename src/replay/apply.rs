@@ -1,10 +1,10 @@
 //! One table of one bundle into its target, part by part.
 
-use super::gap::{Gap, noted};
-use super::options::{ReplayOptions, TableOutcome};
+use super::gap::{ReplayGap, noted};
+use super::options::{ReplayOptions, TableReplayOutcome};
 use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
-use crate::conform::{Closure, RowRules, TombstoneRules, TombstoneWalk, Walk, first_of, plan_without_values};
+use crate::conform::{Closure, RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of, plan_without_values};
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
@@ -93,9 +93,9 @@ impl<'b> Applier<'b> {
     pub(super) fn apply(
         &self,
         backend: &mut dyn Backend,
-        whence: (Option<&Gap>, bool),
+        whence: (Option<&ReplayGap>, bool),
         monitor: &dyn Monitor,
-    ) -> Result<TableOutcome> {
+    ) -> Result<TableReplayOutcome> {
         if self.spec.repair {
             backend.forget_applied(&self.spec, self.bundle.root_sha256())?;
         }
@@ -104,7 +104,7 @@ impl<'b> Applier<'b> {
             .into_iter()
             .map(|entry| (entry.part.clone(), entry))
             .collect();
-        let mut done = TableOutcome {
+        let mut done = TableReplayOutcome {
             table: self.table.name.clone(),
             target: self.spec.target.clone(),
             rows: 0,
@@ -113,8 +113,8 @@ impl<'b> Applier<'b> {
             removed: 0,
             displaced: 0,
             skipped: self.skipped.clone(),
-            gap: whence.0.map(Gap::to_string),
-            told: Vec::new(),
+            gap: whence.0.map(ReplayGap::to_string),
+            reported: Vec::new(),
         };
         let is_of_rows = |file: &&FileInfo| matches!(file.role, FileRole::Rows | FileRole::Tombstones);
         let absent = self.table.files_of(FileRole::AbsentParents);
@@ -122,7 +122,7 @@ impl<'b> Applier<'b> {
         let is_applied = |file: &FileInfo| ledger.get(&file.path).is_some_and(|entry| entry.complete);
         let is_due = parts.iter().any(|file| file.role != FileRole::AbsentParents && !is_applied(file));
         if is_due || !self.is_noted(backend)? {
-            let mut held = Held::new(self.table);
+            let mut held = AppliedChecks::new(self.table);
             self.each_checked(&parts, monitor, |file, checked| {
                 let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
                 match file.role {
@@ -133,9 +133,9 @@ impl<'b> Applier<'b> {
                     _ => self.tombstones(backend, (file, checked), from, (&mut held, &mut done), monitor),
                 }
             })?;
-            first_of(self.bundle, |tell| {
-                held.rows.tally.check(&self.table.counts, tell);
-                held.closure.finish(tell)
+            first_of(self.bundle, |report| {
+                held.rows.tally.check(&self.table.counts, report);
+                held.closure.finish(report)
             })?;
         }
         backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence)?)?;
@@ -168,10 +168,10 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut Held<'_>, &mut TableOutcome),
+        (held, done): (&mut AppliedChecks<'_>, &mut TableReplayOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let (mut place, mut skip) = (Place::after(from, file), from);
+        let (mut place, mut skip) = (PartProgress::after(from, file), from);
         let make = |batch| self.held_rows(batch, &mut skip, held);
         self.open(checked, &self.plan)?.each_made(make, |rows| {
             monitor.check()?;
@@ -179,7 +179,7 @@ impl<'b> Applier<'b> {
             let (keys, versions) = (rows.keys()?, rows.versions()?);
             let count = rows.rows() as u64;
             let entry = self.entry(backend, file, place.advance(count))?;
-            let rows = Rows { applier: self, rows: &rows, monitor };
+            let rows = RowsWithBlobs { applier: self, rows: &rows, monitor };
             let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
             done.written += applied.written;
             done.displaced += applied.displaced;
@@ -190,17 +190,17 @@ impl<'b> Applier<'b> {
         place.check_end()
     }
 
-    fn absent_parents(&self, checked: CheckedFile, held: &mut Held<'_>) -> Result<()> {
+    fn absent_parents(&self, checked: CheckedFile, held: &mut AppliedChecks<'_>) -> Result<()> {
         let plan = Arc::new(ColumnPlan::absent_parents()?);
         self.open(checked, &plan)?.each(|batch| {
             let batch = BatchRows::new(plan.clone(), batch)?;
-            first_of(self.bundle, |tell| held.closure.absent(&batch, tell))
+            first_of(self.bundle, |report| held.closure.absent(&batch, report))
         })
     }
 
     /// The rows of a part that was applied by a replay that did not come to its end; their values were held against the
     /// manifest then.
-    fn applied_rows(&self, checked: CheckedFile, held: &mut Held<'_>, monitor: &dyn Monitor) -> Result<()> {
+    fn applied_rows(&self, checked: CheckedFile, held: &mut AppliedChecks<'_>, monitor: &dyn Monitor) -> Result<()> {
         let plan = Arc::new(plan_without_values(self.table)?);
         let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let read = PartRead { columns: Some(names), ..PartRead::default() };
@@ -212,7 +212,7 @@ impl<'b> Applier<'b> {
 
     /// The rows of a batch that are not applied yet. All of it are held against what the manifest says, on the
     /// thread that decodes them.
-    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut Held<'_>) -> Result<Option<BatchRows>> {
+    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut AppliedChecks<'_>) -> Result<Option<BatchRows>> {
         let rows = self.with_sizes(&self.plan, batch.clone())?;
         held.hold((self.bundle, self.table), &rows)?;
         match left_of(batch, skip) {
@@ -245,17 +245,17 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut Held<'_>, &mut TableOutcome),
+        (held, done): (&mut AppliedChecks<'_>, &mut TableReplayOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
         let rules = TombstoneRules::new(self.bundle, self.table);
-        let (mut place, mut skip) = (Place::after(from, file), from);
+        let (mut place, mut skip) = (PartProgress::after(from, file), from);
         self.open(checked, &plan)?.each(|batch| {
             monitor.check()?;
             let rows = BatchRows::new(plan.clone(), batch.clone())?;
-            first_of(self.bundle, |tell| {
-                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut held.tombstones, tell))
+            first_of(self.bundle, |report| {
+                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut held.tombstones, report))
             })?;
             let Some(batch) = left_of(batch, &mut skip) else { return Ok(()) };
             let rows = BatchRows::new(plan.clone(), batch)?;
@@ -302,24 +302,24 @@ impl<'b> Applier<'b> {
 }
 
 /// How far the rows of a table were held against its manifest, and against each other.
-struct Held<'t> {
+struct AppliedChecks<'t> {
     closure: Closure<'t>,
-    rows: Walk,
+    rows: RowWalk,
     tombstones: TombstoneWalk,
 }
 
-impl<'t> Held<'t> {
+impl<'t> AppliedChecks<'t> {
     fn new(table: &'t TableInfo) -> Self {
-        Self { closure: Closure::new(table), rows: Walk::default(), tombstones: TombstoneWalk::default() }
+        Self { closure: Closure::new(table), rows: RowWalk::default(), tombstones: TombstoneWalk::default() }
     }
 
     /// Holds the next rows, before anything is done with them.
     fn hold(&mut self, (bundle, table): (&Bundle, &TableInfo), rows: &BatchRows) -> Result<()> {
         let rules = RowRules::new(bundle, table, rows.plan())?;
-        first_of(bundle, |tell| {
-            self.closure.rows(rows, tell)?;
-            self.closure.settle(tell)?;
-            rules.batch(rows, &mut self.rows, tell)
+        first_of(bundle, |report| {
+            self.closure.rows(rows, report)?;
+            self.closure.settle(report)?;
+            rules.batch(rows, &mut self.rows, report)
         })
     }
 }
@@ -334,12 +334,12 @@ fn left_of(batch: RecordBatch, skip: &mut u64) -> Option<RecordBatch> {
 }
 
 /// How far a part is applied. Batches may be cut otherwise than when it was begun.
-struct Place {
+struct PartProgress {
     rows: u64,
     due: u64,
 }
 
-impl Place {
+impl PartProgress {
     fn after(from: u64, file: &FileInfo) -> Self {
         Self { rows: from, due: file.rows.unwrap_or(0) }
     }
@@ -358,13 +358,13 @@ impl Place {
 }
 
 /// Rows whose large values are read from `blob/` when they are asked for.
-struct Rows<'a> {
+struct RowsWithBlobs<'a> {
     applier: &'a Applier<'a>,
     rows: &'a BatchRows,
     monitor: &'a dyn Monitor,
 }
 
-impl RowSource for Rows<'_> {
+impl RowSource for RowsWithBlobs<'_> {
     fn rows(&self) -> usize {
         self.rows.rows()
     }

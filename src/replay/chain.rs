@@ -1,13 +1,13 @@
 //! What is missing before the bundles that come, held against what the target has (rules 16 and 22).
 
-use super::gap::Gap;
+use super::gap::ReplayGap;
 use super::options::ReplayOptions;
 use super::sources;
-use super::work::Work;
+use super::work::TableWork;
 use crate::backend::{AppliedBundle, Backend, TargetSpec};
 use crate::bundle::{Missing, Uncovered};
 use crate::error::{Error, Kind, Result};
-use crate::links::{ChainId, Fault, Link, RunRank, judge};
+use crate::links::{ChainFault, ChainId, Link, RunOrder, judge};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -32,7 +32,7 @@ pub(super) struct Renoted {
 /// For the first with one: Config, where it is of another source than the target's rows; ChainGap; unless that is allowed.
 /// Database.
 pub(super) fn settle(
-    works: &mut [Work<'_>],
+    works: &mut [TableWork<'_>],
     backend: &mut dyn Backend,
     options: &ReplayOptions,
 ) -> Result<Vec<Renoted>> {
@@ -54,8 +54,8 @@ pub(super) fn settle(
             refuse(nth, error);
             continue;
         }
-        for Found { nth, root, gap, since } in Table::new(works, &nths, &applied)?.judge(works) {
-            let text = gap.as_ref().map(Gap::to_string);
+        for FoundGap { nth, root, gap, since } in TableLinks::new(works, &nths, &applied)?.judge(works) {
+            let text = gap.as_ref().map(ReplayGap::to_string);
             if let (Some(gap), false) = (gap, options.allow_gap) {
                 let bundle = nth.unwrap_or(nths[0]);
                 let work = &works[bundle];
@@ -83,10 +83,10 @@ enum Whose<'a> {
 }
 
 /// The links of one table by chain, of the target and of what comes.
-struct Table<'a>(BTreeMap<ChainId, Vec<(Link, Whose<'a>)>>);
+struct TableLinks<'a>(BTreeMap<ChainId, Vec<(Link, Whose<'a>)>>);
 
-impl<'a> Table<'a> {
-    fn new(works: &[Work<'_>], nths: &[usize], applied: &'a [AppliedBundle]) -> Result<Self> {
+impl<'a> TableLinks<'a> {
+    fn new(works: &[TableWork<'_>], nths: &[usize], applied: &'a [AppliedBundle]) -> Result<Self> {
         let mut links: BTreeMap<ChainId, Vec<_>> = BTreeMap::new();
         let mut within: BTreeMap<Sha256, Within> = BTreeMap::new();
         for bundle in applied {
@@ -111,26 +111,26 @@ impl<'a> Table<'a> {
     }
 
     /// Gaps that are not noted yet, and notes that do not hold any more, each with the work or without.
-    fn judge(&self, works: &mut [Work<'_>]) -> Vec<Found> {
+    fn judge(&self, works: &mut [TableWork<'_>]) -> Vec<FoundGap> {
         let mut found = Vec::new();
         for links in self.0.values() {
             let judgement = judge(&links.iter().map(|(link, _)| link).collect::<Vec<_>>());
-            let mut gaps: BTreeMap<usize, Gap> =
-                judgement.gaps.iter().map(|gap| (gap.before, Gap::Missing(gap.span))).collect();
-            let mut told: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+            let mut gaps: BTreeMap<usize, ReplayGap> =
+                judgement.gaps.iter().map(|gap| (gap.before, ReplayGap::Missing(gap.span))).collect();
+            let mut reported: BTreeMap<usize, Vec<String>> = BTreeMap::new();
             for (nth, fault) in judgement.faults {
-                let mut tell = |text: String| told.entry(nth).or_default().push(text);
+                let mut add = |text: String| reported.entry(nth).or_default().push(text);
                 match fault {
-                    Fault::NotTheStart(previous) => _ = gaps.insert(nth, Gap::NotTheStart { previous }),
-                    Fault::PreviousIsMissing(previous) => _ = gaps.insert(nth, Gap::Foreign { previous }),
-                    Fault::Fork(other) => tell(format!(
+                    ChainFault::NotTheStart(previous) => _ = gaps.insert(nth, ReplayGap::NotTheStart { previous }),
+                    ChainFault::PreviousIsMissing(previous) => _ = gaps.insert(nth, ReplayGap::Foreign { previous }),
+                    ChainFault::Fork(other) => add(format!(
                         "follows the same bundle as the one with the root digest {}: the source's job database was set \
                          back between them",
                         links[other].0.root
                     )),
-                    Fault::MadeWithout(root) => _ = gaps.insert(nth, Gap::MadeWithout { root }),
+                    ChainFault::MadeWithout(root) => _ = gaps.insert(nth, ReplayGap::MadeWithout { root }),
                     // Their windows say what they hold.
-                    Fault::SecondStart | Fault::AnotherClock => {}
+                    ChainFault::SecondStart | ChainFault::AnotherClock => {}
                 }
             }
             for (nth, (link, place)) in links.iter().enumerate() {
@@ -139,15 +139,15 @@ impl<'a> Table<'a> {
                 match place {
                     Whose::Coming(work) => {
                         let work = (&mut works[*work], *work);
-                        work.0.told.extend(told.remove(&nth).unwrap_or_default());
+                        work.0.reported.extend(reported.remove(&nth).unwrap_or_default());
                         if let Some(gap) = &gap {
-                            found.push(Found { nth: Some(work.1), root: link.root, gap: Some(gap.clone()), since });
+                            found.push(FoundGap { nth: Some(work.1), root: link.root, gap: Some(gap.clone()), since });
                         }
                         work.0.gap = gap;
                     }
                     // One that was allowed stays allowed.
                     Whose::Applied(applied) if applied.gap.is_some() != gap.is_some() => {
-                        found.push(Found { nth: None, root: link.root, gap, since });
+                        found.push(FoundGap { nth: None, root: link.root, gap, since });
                     }
                     Whose::Applied(_) => {}
                 }
@@ -158,10 +158,10 @@ impl<'a> Table<'a> {
 }
 
 /// A gap that is not noted yet, with the work before which it lies; or a note that does not hold any more.
-struct Found {
+struct FoundGap {
     nth: Option<usize>,
     root: Sha256,
-    gap: Option<Gap>,
+    gap: Option<ReplayGap>,
     /// Up to when the chain has something before.
     since: Option<Timestamp>,
 }
@@ -198,6 +198,6 @@ fn applied_link(applied: &AppliedBundle, within: Within) -> Result<Option<Link>>
         missing: within.missing,
         window: Window { start, end, clock: ClockKind::Utc },
         // It stands before all that comes.
-        rank: RunRank { started_at: Timestamp::MIN, run_id: [0; 16], pack_number: 0 },
+        run_order: RunOrder { started_at: Timestamp::MIN, run_id: [0; 16], pack_number: 0 },
     }))
 }

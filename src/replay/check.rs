@@ -1,9 +1,9 @@
-//! Whether a target holds what bundles say: ranks and content hashes compared where the rows are,
+//! Whether a target holds what bundles say: versions and content hashes compared where the rows are,
 //! without moving a value.
 
 use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
-use super::work::{Fits, Opened, Work};
-use crate::backend::{Backend, TargetFit};
+use super::work::{InspectedTargets, OpenedBundles, TableWork};
+use crate::backend::{Backend, TargetCompatibility};
 use crate::bundle::FileRole;
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
@@ -28,24 +28,24 @@ pub fn check(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<CheckReport> {
-    let opened = Opened::open(bundles, options, monitor)?;
+    let opened = OpenedBundles::open(bundles, options, monitor)?;
     let mut report = CheckReport::default();
-    let mut fits = Fits::new();
+    let mut inspected = InspectedTargets::new();
     for mut work in opened.works(backend, options)? {
-        work.fit = fits.of(work.spec(), || backend.inspect_target(work.spec()))?;
+        work.compatibility = inspected.of(work.spec(), || backend.inspect_target(work.spec()))?;
         work.watched(("check", work.rows()), monitor, || check_table(&work, backend, &mut report, monitor))?;
     }
     Ok(report)
 }
 
 fn check_table(
-    work: &Work<'_>,
+    work: &TableWork<'_>,
     backend: &mut dyn Backend,
     report: &mut CheckReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let spec = work.spec();
-    let Some(fit) = &work.fit else {
+    let Some(compatibility) = &work.compatibility else {
         return Err(Error::config(format!("there is no table {}", spec.target))
             .hint("replay the bundles first, with --create where it is to be made"));
     };
@@ -53,7 +53,7 @@ fn check_table(
     let plan = ColumnPlan::rows(&own, &spec.key_column)?;
     let place = |name: &str| spec.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
     let hashed: Vec<Hashed> = (0..own.len())
-        .filter(|at| !fit.skipped.contains(&own[*at].name))
+        .filter(|at| !compatibility.skipped.contains(&own[*at].name))
         .filter_map(|at| Some((place(&own[at].name)?, plan.companion_names(at)[2]?.to_owned())))
         .collect();
     let fields: Vec<String> = hashed.iter().map(|(_, field)| field.clone()).collect();
@@ -62,11 +62,13 @@ fn check_table(
         match file.role {
             FileRole::Rows => {
                 let wanted = Wanted { hash_fields: &fields, ..Wanted::default() };
-                each_key(part, wanted, monitor, |some| check_rows((work, fit), some, &hashed, backend, report))?;
+                each_key(part, wanted, monitor, |some| {
+                    check_rows((work, compatibility), some, &hashed, backend, report)
+                })?;
             }
             FileRole::Tombstones => {
                 let wanted = Wanted::default();
-                each_key(part, wanted, monitor, |some| check_tombstones((work, fit), some, backend, report))?;
+                each_key(part, wanted, monitor, |some| check_tombstones((work, compatibility), some, backend, report))?;
             }
             FileRole::AbsentParents | FileRole::Blob => {}
         }
@@ -75,24 +77,24 @@ fn check_table(
 }
 
 fn check_rows(
-    (work, fit): (&Work<'_>, &TargetFit),
+    (work, compatibility): (&TableWork<'_>, &TargetCompatibility),
     some: &PartKeys<'_>,
     hashed: &[Hashed],
     backend: &mut dyn Backend,
     report: &mut CheckReport,
 ) -> Result<()> {
-    let standing = backend.standing(work.spec(), fit, &some.keys)?;
+    let existing = backend.existing(work.spec(), compatibility, &some.keys)?;
     // Content is hashed for those rows alone that stand as they came.
     let same: Vec<usize> =
-        (0..some.keys.len()).filter(|nth| standing[*nth].version() == Some(some.versions[*nth])).collect();
+        (0..some.keys.len()).filter(|nth| existing[*nth].version() == Some(some.versions[*nth])).collect();
     let keys: Vec<_> = same.iter().map(|nth| some.keys[*nth]).collect();
     let columns: Vec<usize> = hashed.iter().map(|(at, _)| *at).collect();
-    let content = backend.standing_content(work.spec(), fit, &columns, &keys)?;
+    let content = backend.existing_content(work.spec(), compatibility, &columns, &keys)?;
     let mut content = same.iter().copied().zip(content).peekable();
     for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
         report.rows += 1;
         let there = content.next_if(|(at, _)| *at == nth).and_then(|(_, content)| content);
-        let (row, tombstone) = (standing[nth].version(), standing[nth].tombstone(work.spec().scope));
+        let (row, tombstone) = (existing[nth].version(), existing[nth].tombstone(work.spec().scope));
         let mut find = |kind, column: Option<&str>| report.note(CheckFinding::new(kind, work, *key, column));
         match (row, there) {
             (Some(row), _) if row > *version && row.run_id == version.run_id => find(CheckKind::Ahead, None),
@@ -114,19 +116,19 @@ fn first_other(due: &[Option<Sha256>], there: &[Option<Sha256>]) -> Option<usize
 }
 
 fn check_tombstones(
-    (work, fit): (&Work<'_>, &TargetFit),
+    (work, compatibility): (&TableWork<'_>, &TargetCompatibility),
     some: &PartKeys<'_>,
     backend: &mut dyn Backend,
     report: &mut CheckReport,
 ) -> Result<()> {
-    let standing = backend.standing(work.spec(), fit, &some.keys)?;
+    let existing = backend.existing(work.spec(), compatibility, &some.keys)?;
     let scope = Some(work.spec().scope);
-    for (nth, standing) in standing.iter().enumerate() {
+    for (nth, existing) in existing.iter().enumerate() {
         report.tombstones += 1;
         let (key, version) = (&some.keys[nth], &some.versions[nth]);
         // A row of another chain stays where its key left this one.
-        let is_concerned = some.reason(nth)? == DeletionReason::Deleted || standing.row_scope == scope;
-        if is_concerned && standing.version().is_some_and(|row| *version > row) {
+        let is_concerned = some.reason(nth)? == DeletionReason::Deleted || existing.row_scope == scope;
+        if is_concerned && existing.version().is_some_and(|row| *version > row) {
             report.note(CheckFinding::new(CheckKind::NotRemoved, work, *key, None));
         }
     }
@@ -134,7 +136,7 @@ fn check_tombstones(
 }
 
 impl CheckFinding {
-    fn new(kind: CheckKind, work: &Work<'_>, key: Guid, column: Option<&str>) -> Self {
+    fn new(kind: CheckKind, work: &TableWork<'_>, key: Guid, column: Option<&str>) -> Self {
         let target = work.spec().target.clone();
         Self { kind, path: work.bundle.path().to_owned(), target, key, column: column.map(str::to_owned) }
     }

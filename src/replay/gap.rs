@@ -14,7 +14,7 @@ const MADE_WITHOUT: &str = "the bundle that came was compacted without this one"
 
 /// Why a bundle does not follow what the target has of its table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Gap {
+pub(super) enum ReplayGap {
     /// No window covers the time before the bundle's.
     Missing(Span),
     /// It names a bundle before it that was never applied here.
@@ -25,7 +25,7 @@ pub(super) enum Gap {
     MadeWithout { root: Sha256 },
 }
 
-impl fmt::Display for Gap {
+impl fmt::Display for ReplayGap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(Span { start, end }) => {
@@ -51,7 +51,7 @@ impl fmt::Display for Gap {
     }
 }
 
-impl Gap {
+impl ReplayGap {
     /// `since`: up to when the target has everything of the chain, where it does.
     pub(super) fn hint(&self, table: &TableInfo, since: Option<Timestamp>) -> String {
         let todo = match self {
@@ -77,7 +77,7 @@ impl Gap {
 pub(super) fn noted(
     bundle: &Bundle,
     table: &TableInfo,
-    (gap, is_other_source): (Option<&Gap>, bool),
+    (gap, is_other_source): (Option<&ReplayGap>, bool),
 ) -> Result<Vec<AppliedBundle>> {
     let mut columns = table.model_columns()?;
     columns.retain(|column| !is_delta(&column.name));
@@ -88,7 +88,7 @@ pub(super) fn noted(
         root_sha256: bundle.root_sha256(),
         previous: table.previous.map(|previous| previous.root_sha256),
         window: Some((table.window.start, table.window.end)),
-        gap: gap.map(Gap::to_string),
+        gap: gap.map(ReplayGap::to_string),
         is_other_source,
         within: None,
         columns,

@@ -1,7 +1,7 @@
 //! Rule 23: no replay into the instance that bundles come from, or into a table that an instance takes.
 
 use super::options::ReplayOptions;
-use super::work::Work;
+use super::work::TableWork;
 use crate::backend::{Backend, JobDatabase};
 use crate::error::{Error, Result};
 use crate::model::name::TableName;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Config: a target in the instance of the bundles, or among the tables that its configuration names; or one of which
 /// that cannot be told; unless it is meant.
-pub(super) fn check(works: &[Work<'_>], backend: &mut dyn Backend, options: &ReplayOptions) -> Result<()> {
+pub(super) fn check(works: &[TableWork<'_>], backend: &mut dyn Backend, options: &ReplayOptions) -> Result<()> {
     if options.into_source {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub(super) fn check(works: &[Work<'_>], backend: &mut dyn Backend, options: &Rep
 }
 
 fn refusal(
-    work: &Work<'_>,
+    work: &TableWork<'_>,
     target: &TableName,
     job_database: &JobDatabase,
     backend: &mut dyn Backend,
@@ -53,7 +53,7 @@ fn refusal(
         )));
     }
     // A standing table without a ledger may be anybody's.
-    let is_strange = job_database.is_hidden && work.fit.is_some();
+    let is_strange = job_database.is_hidden && work.compatibility.is_some();
     if is_strange && backend.applied_bundles(work.spec())?.is_empty() {
         return Ok(Some((
             "this login may not read BlobDeltaJobs here, so it cannot be told whether this table is captured",

@@ -23,7 +23,7 @@ mod work;
 
 pub use check::check;
 pub use options::{
-    BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableOutcome,
+    BundleOutcome, CheckFinding, CheckKind, CheckReport, PlannedTable, ReplayOptions, ReplayReport, TableReplayOutcome,
     TargetScopes,
 };
 pub use plan::plan;

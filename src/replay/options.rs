@@ -52,7 +52,7 @@ impl ReplayOptions {
 
 /// What was done with one table of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableOutcome {
+pub struct TableReplayOutcome {
     /// The configured table.
     pub table: TableName,
     /// The table that was written.
@@ -72,7 +72,7 @@ pub struct TableOutcome {
     /// What is missing before the bundle, where that was allowed.
     pub gap: Option<String>,
     /// What else there is to tell of its place in its chain.
-    pub told: Vec<String>,
+    pub reported: Vec<String>,
 }
 
 /// What was done with one bundle.
@@ -83,7 +83,7 @@ pub struct BundleOutcome {
     /// Its root digest.
     pub root_sha256: Sha256,
     /// Its tables.
-    pub tables: Vec<TableOutcome>,
+    pub tables: Vec<TableReplayOutcome>,
 }
 
 impl BundleOutcome {
@@ -139,7 +139,7 @@ pub struct PlannedTable {
     /// What is missing before the bundle, where that is allowed.
     pub gap: Option<String>,
     /// What else there is to tell of its place in its chain.
-    pub told: Vec<String>,
+    pub reported: Vec<String>,
 }
 
 impl PlannedTable {
@@ -157,7 +157,7 @@ impl PlannedTable {
             tombstones: 0,
             removed: 0,
             gap: None,
-            told: Vec::new(),
+            reported: Vec::new(),
         }
     }
 }

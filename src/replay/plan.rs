@@ -1,13 +1,13 @@
-//! What a replay would do: the same decisions over keys and ranks alone, with nothing written.
+//! What a replay would do: the same decisions over keys and versions alone, with nothing written.
 //!
 //! A later bundle competes with what an earlier one would have written, so what stands under each
 //! key is read from the target once and kept beside it, in a temporary file.
 
 use super::options::{PlannedTable, ReplayOptions};
-use super::run::admit;
+use super::run::inspect_targets;
 use super::scopes;
-use super::work::{Opened, Work};
-use crate::backend::{Backend, ChainVersion, Ranks, Standing, TargetSpec, open_ranks};
+use super::work::{OpenedBundles, TableWork};
+use crate::backend::{Backend, ChainVersion, ExistingVersions, PlannedVersions, TargetSpec, open_planned_versions};
 use crate::bundle::{FileInfo, FileRole};
 use crate::conform::{PartKeys, Wanted, each_key};
 use crate::convert::ColumnPlan;
@@ -30,16 +30,16 @@ pub fn plan(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<PlannedTable>> {
-    let opened = Opened::open(bundles, options, monitor)?;
+    let opened = OpenedBundles::open(bundles, options, monitor)?;
     let mut works = opened.works(backend, options)?;
-    admit(&mut works, backend, options)?;
-    scopes::tell(&works, backend, monitor)?;
-    let mut stores: BTreeMap<TableName, Box<dyn Ranks>> = BTreeMap::new();
+    inspect_targets(&mut works, backend, options)?;
+    scopes::report(&works, backend, monitor)?;
+    let mut stores: BTreeMap<TableName, Box<dyn PlannedVersions>> = BTreeMap::new();
     let mut planned = Vec::new();
     for work in &works {
         let store = match stores.entry(work.spec().target.clone()) {
             std::collections::btree_map::Entry::Occupied(store) => store.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(open_ranks()?),
+            std::collections::btree_map::Entry::Vacant(place) => place.insert(open_planned_versions()?),
         };
         let due = work.rows_due(backend)?;
         planned.push(work.watched(("plan", due), monitor, || plan_table(work, backend, store.as_mut(), monitor))?);
@@ -48,18 +48,18 @@ pub fn plan(
 }
 
 fn plan_table(
-    work: &Work<'_>,
+    work: &TableWork<'_>,
     backend: &mut dyn Backend,
-    ranks: &mut dyn Ranks,
+    planned_versions: &mut dyn PlannedVersions,
     monitor: &dyn Monitor,
 ) -> Result<PlannedTable> {
     // A repair begins by forgetting what was applied.
     let ledger =
         if work.spec().repair { Vec::new() } else { backend.ledger(work.spec(), work.bundle.root_sha256())? };
     let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
-    planned.creates_table = work.fit.is_none();
+    planned.creates_table = work.compatibility.is_none();
     planned.gap = work.gap.as_ref().map(ToString::to_string);
-    planned.told = work.told.clone();
+    planned.reported = work.reported.clone();
     let parts = work.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
     for file in parts {
         let at = ledger.iter().find(|entry| entry.part == file.path);
@@ -67,17 +67,17 @@ fn plan_table(
             continue;
         }
         planned.parts += 1;
-        plan_part(work, file, at.map_or(0, |entry| entry.rows), backend, ranks, &mut planned, monitor)?;
+        plan_part(work, file, at.map_or(0, |entry| entry.rows), backend, planned_versions, &mut planned, monitor)?;
     }
     Ok(planned)
 }
 
 fn plan_part(
-    work: &Work<'_>,
+    work: &TableWork<'_>,
     file: &FileInfo,
     from: u64,
     backend: &mut dyn Backend,
-    ranks: &mut dyn Ranks,
+    planned_versions: &mut dyn PlannedVersions,
     planned: &mut PlannedTable,
     monitor: &dyn Monitor,
 ) -> Result<()> {
@@ -87,53 +87,58 @@ fn plan_part(
         _ => Vec::new(),
     };
     each_key(part, Wanted { from, hash_fields: &hash_fields, ..Wanted::default() }, monitor, |some| {
-        let before = standing(work, &some.keys, backend, ranks)?;
+        let before = existing(work, &some.keys, backend, planned_versions)?;
         for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.
-            let mut standing = ranks.get(some.keys[nth])?.unwrap_or(before);
-            decide(&mut standing, (work.spec(), some, nth), planned)?;
-            ranks.put(some.keys[nth], &standing)?;
+            let mut existing = planned_versions.get(some.keys[nth])?.unwrap_or(before);
+            decide(&mut existing, (work.spec(), some, nth), planned)?;
+            planned_versions.put(some.keys[nth], &existing)?;
         }
         Ok(())
     })
 }
 
 /// What stands under these keys, with what was decided before.
-fn standing(work: &Work<'_>, keys: &[Guid], backend: &mut dyn Backend, ranks: &mut dyn Ranks) -> Result<Vec<Standing>> {
-    let known = keys.iter().map(|key| ranks.get(*key)).collect::<Result<Vec<_>>>()?;
+fn existing(
+    work: &TableWork<'_>,
+    keys: &[Guid],
+    backend: &mut dyn Backend,
+    planned_versions: &mut dyn PlannedVersions,
+) -> Result<Vec<ExistingVersions>> {
+    let known = keys.iter().map(|key| planned_versions.get(*key)).collect::<Result<Vec<_>>>()?;
     let unknown: Vec<Guid> =
         keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect();
-    let mut asked = match work.fit.as_ref().filter(|_| !unknown.is_empty()) {
-        None => vec![Standing::default(); unknown.len()].into_iter(),
-        Some(fit) => backend.standing(work.spec(), fit, &unknown)?.into_iter(),
+    let mut asked = match work.compatibility.as_ref().filter(|_| !unknown.is_empty()) {
+        None => vec![ExistingVersions::default(); unknown.len()].into_iter(),
+        Some(compatibility) => backend.existing(work.spec(), compatibility, &unknown)?.into_iter(),
     };
     Ok(known.into_iter().map(|known| known.or_else(|| asked.next()).unwrap_or_default()).collect())
 }
 
 /// Rules 14 and 15, as a target decides.
 fn decide(
-    standing: &mut Standing,
+    existing: &mut ExistingVersions,
     (spec, some, nth): (&TargetSpec, &PartKeys<'_>, usize),
     planned: &mut PlannedTable,
 ) -> Result<()> {
     let version = some.versions[nth];
     if version.tombstone.is_some() {
         let is_removed = match some.reason(nth)? {
-            DeletionReason::Deleted => standing.take_deletion(version),
-            DeletionReason::LeftScope => standing.take_leaving(spec.scope, version),
+            DeletionReason::Deleted => existing.add_deletion(version),
+            DeletionReason::LeftScope => existing.add_leaving(spec.scope, version),
         };
         planned.tombstones += 1;
         planned.removed += u64::from(is_removed);
         return Ok(());
     }
     planned.rows += 1;
-    let stood = standing.row.is_some();
+    let stood = existing.row.is_some();
     // Large texts have no hash: a row of them alone is taken for a whole one.
     let hashes = some.hashes(nth);
     let is_part = !hashes.is_empty() && hashes.iter().all(Option::is_none);
     // As applied again, whatever became of it since.
-    let is_same = spec.repair && standing.row.as_ref().is_some_and(|row| row.version.run_id == version.run_id);
-    match (standing.take_row(spec.scope, ChainVersion { version, is_part }) || is_same, stood) {
+    let is_same = spec.repair && existing.row.as_ref().is_some_and(|row| row.version.run_id == version.run_id);
+    match (existing.add_row(spec.scope, ChainVersion { version, is_part }) || is_same, stood) {
         (false, _) => planned.outranked += 1,
         (true, false) => planned.inserted += 1,
         (true, true) => planned.replaced += 1,

@@ -3,8 +3,8 @@
 use super::apply::target_of;
 use super::chain::{Renoted, settle};
 use super::guard;
-use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableOutcome};
-use super::work::{Fits, Opened, Work, open};
+use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableReplayOutcome};
+use super::work::{InspectedTargets, OpenedBundles, TableWork, open};
 use super::{scopes, whole};
 use crate::backend::{Backend, check_target};
 use crate::bundle::Bundle;
@@ -33,7 +33,8 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let done = Opened::open(bundles, options, monitor).and_then(|opened| apply_all(&opened, backend, options, monitor));
+    let done =
+        OpenedBundles::open(bundles, options, monitor).and_then(|opened| apply_all(&opened, backend, options, monitor));
     match &done {
         Ok(_) => backend.keep_targets(),
         Err(_) => {
@@ -46,26 +47,26 @@ pub fn replay(
 }
 
 fn apply_all(
-    opened: &Opened,
+    opened: &OpenedBundles,
     backend: &mut dyn Backend,
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
     let mut works = opened.works(backend, options)?;
-    let renoted = admit(&mut works, backend, options)?;
-    let scopes = scopes::tell(&works, backend, monitor)?;
+    let renoted = inspect_targets(&mut works, backend, options)?;
+    let scopes = scopes::report(&works, backend, monitor)?;
     backend.limit_memory(options.memory.databases())?;
     let one_of = if backend.shares_transactions() { SHARING_BATCH_ONE_OF } else { BATCH_ONE_OF };
-    let mut fits = Fits::new();
+    let mut inspected = InspectedTargets::new();
     for work in &mut works {
         work.applier.batch_bytes = options.memory.pipeline() / one_of;
         let spec = work.applier.spec();
-        let (fit, noted) = fits.of(spec, || {
-            let fit = backend.prepare_target(spec, options.create)?;
-            Ok((fit, backend.applied_bundles(spec)?))
+        let (compatibility, noted) = inspected.of(spec, || {
+            let compatibility = backend.prepare_target(spec, options.create)?;
+            Ok((compatibility, backend.applied_bundles(spec)?))
         })?;
-        work.settle_columns(&noted, &fit, options)?;
-        work.applier.skipped = fit.skipped;
+        work.settle_columns(&noted, &compatibility, options)?;
+        work.applier.skipped = compatibility.skipped;
     }
     let mut report = Outcomes::default();
     for works in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {
@@ -85,17 +86,17 @@ fn apply_all(
 ///
 /// # Errors
 /// Config: a target that does not fit, is not there and may not be created, or is the source; ChainGap.
-pub(super) fn admit(
-    works: &mut [Work<'_>],
+pub(super) fn inspect_targets(
+    works: &mut [TableWork<'_>],
     backend: &mut dyn Backend,
     options: &ReplayOptions,
 ) -> Result<Vec<Renoted>> {
-    let mut fits = Fits::new();
+    let mut inspected = InspectedTargets::new();
     for work in works.iter_mut() {
         let spec = work.applier.spec();
-        work.fit = fits.of(spec, || backend.inspect_target(spec))?;
+        work.compatibility = inspected.of(spec, || backend.inspect_target(spec))?;
         whole::check(work, backend, options)?;
-        if work.fit.is_none() && !options.create {
+        if work.compatibility.is_none() && !options.create {
             return Err(Error::config(format!("there is no table {}", spec.target))
                 .hint("create it, or have it created with --create"));
         }
@@ -105,7 +106,11 @@ pub(super) fn admit(
 }
 
 /// Tables of one bundle that stand in a row.
-fn apply_tables(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Vec<TableOutcome>> {
+fn apply_tables(
+    works: &[TableWork<'_>],
+    backend: &mut dyn Backend,
+    monitor: &dyn Monitor,
+) -> Result<Vec<TableReplayOutcome>> {
     let bundle = works[0].bundle;
     let due = works.iter().map(|work| work.rows_due(backend)).collect::<Result<Vec<_>>>();
     let due = due.map_err(|error| error.file(bundle.path()))?;
@@ -129,7 +134,7 @@ fn apply_tables(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Mon
 struct Outcomes(ReplayReport, BTreeMap<Sha256, usize>);
 
 impl Outcomes {
-    fn add(&mut self, bundle: &Bundle, tables: Vec<TableOutcome>) {
+    fn add(&mut self, bundle: &Bundle, tables: Vec<TableReplayOutcome>) {
         let Self(ReplayReport { bundles, .. }, places) = self;
         let root_sha256 = bundle.root_sha256();
         let place = *places.entry(root_sha256).or_insert_with(|| {

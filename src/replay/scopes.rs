@@ -1,7 +1,7 @@
 //! Whose rows meet in one table of a target: told, where those of several scopes do.
 
 use super::options::TargetScopes;
-use super::work::Work;
+use super::work::TableWork;
 use crate::backend::Backend;
 use crate::bundle::{Scopes, scopes_text};
 use crate::error::Result;
@@ -11,7 +11,11 @@ use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
 
 /// Whose rows each target has, and will have. One that had those of one business unit alone is warned of.
-pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Vec<TargetScopes>> {
+pub(super) fn report(
+    works: &[TableWork<'_>],
+    backend: &mut dyn Backend,
+    monitor: &dyn Monitor,
+) -> Result<Vec<TargetScopes>> {
     let mut found: BTreeMap<TableName, (Scopes, Scopes)> = BTreeMap::new();
     for work in works {
         let spec = work.spec();
@@ -25,7 +29,7 @@ pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn 
             after.insert(spec.scope);
         }
     }
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (target, (before, after)) in found {
         if before.len() == 1 && !before.contains(&Scope::All) && before != after {
             monitor.event(Event::Warning(&format!(
@@ -34,7 +38,7 @@ pub(super) fn tell(works: &[Work<'_>], backend: &mut dyn Backend, monitor: &dyn 
                 scopes_text(&after.difference(&before).copied().collect())
             )));
         }
-        told.push(TargetScopes { target, scopes: after });
+        reported.push(TargetScopes { target, scopes: after });
     }
-    Ok(told)
+    Ok(reported)
 }

@@ -4,7 +4,7 @@
 //! source, nor a second table of the same, writes over the rows of the first unasked.
 
 use super::source_table::SourceTable;
-use super::work::Work;
+use super::work::TableWork;
 use crate::backend::AppliedBundle;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// # Errors
 /// Config: rows of another source, or of another of its tables, that are not allowed by name; with the work.
 pub(super) fn check(
-    works: &mut [Work<'_>],
+    works: &mut [TableWork<'_>],
     nths: &[usize],
     applied: &[AppliedBundle],
     allowed: &[SourceTable],
@@ -34,7 +34,7 @@ pub(super) fn check(
             if !allowed.contains(&own) {
                 return Err((*nth, refused(work, &own, &other)));
             }
-            work.told.push(format!("is of {own}, and the first of it here beside {other}, as was allowed"));
+            work.reported.push(format!("is of {own}, and the first of it here beside {other}, as was allowed"));
             work.is_other_source = true;
         }
         known.insert(own);
@@ -42,7 +42,7 @@ pub(super) fn check(
     Ok(())
 }
 
-fn refused(work: &Work<'_>, own: &SourceTable, other: &SourceTable) -> Error {
+fn refused(work: &TableWork<'_>, own: &SourceTable, other: &SourceTable) -> Error {
     let whose = match own.source_id == other.source_id {
         true => format!("of another table of its source, {}", other.table),
         false => format!("of another source, {other}"),

@@ -2,7 +2,7 @@
 //! suffice for the largest of them.
 
 use super::options::ReplayOptions;
-use super::work::Work;
+use super::work::TableWork;
 use crate::backend::Backend;
 use crate::bundle::FileRole;
 use crate::error::{Error, Result};
@@ -10,8 +10,10 @@ use crate::model::memory::Memory;
 
 /// # Errors
 /// Config: a value that is too large to be held, with what makes that necessary.
-pub(super) fn check(work: &Work<'_>, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<()> {
-    let Some(why) = work.fit.as_ref().and_then(|fit| fit.needs_whole.as_ref()) else { return Ok(()) };
+pub(super) fn check(work: &TableWork<'_>, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<()> {
+    let Some(why) = work.compatibility.as_ref().and_then(|compatibility| compatibility.needs_whole.as_ref()) else {
+        return Ok(());
+    };
     let values = work.table.files.iter().filter(|file| file.role == FileRole::Blob);
     let largest = values.filter_map(|file| Some((file.content_bytes?, file))).max_by_key(|(bytes, _)| *bytes);
     let Some((bytes, file)) = largest.filter(|(bytes, _)| *bytes > options.memory.whole_value()) else { return Ok(()) };

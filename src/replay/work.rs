@@ -1,10 +1,10 @@
 //! The bundles that come, and what there is to do with each of their tables.
 
 use super::apply::{Applier, target_of};
-use super::gap::Gap;
-use super::options::{ReplayOptions, TableOutcome};
-use crate::backend::{AppliedBundle, Backend, TargetFit, TargetSpec};
-use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Newest, TableInfo, tell_failed};
+use super::gap::ReplayGap;
+use super::options::{ReplayOptions, TableReplayOutcome};
+use crate::backend::{AppliedBundle, Backend, TargetCompatibility, TargetSpec};
+use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Newest, TableInfo, warn_of_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::column::Column;
@@ -15,24 +15,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The bundles that come.
-pub(super) struct Opened(pub(super) Vec<Bundle>);
+pub(super) struct OpenedBundles(pub(super) Vec<Bundle>);
 
 /// One table of one bundle.
-pub(super) struct Work<'b> {
+pub(super) struct TableWork<'b> {
     pub(super) bundle: &'b Bundle,
     pub(super) table: &'b TableInfo,
     pub(super) applier: Applier<'b>,
     /// How the target takes the rows, where it is there and that was asked.
-    pub(super) fit: Option<TargetFit>,
+    pub(super) compatibility: Option<TargetCompatibility>,
     /// What is missing before it.
-    pub(super) gap: Option<Gap>,
+    pub(super) gap: Option<ReplayGap>,
     /// Whether it is the first of another source than the target's rows, and that is allowed.
     pub(super) is_other_source: bool,
     /// What else there is to tell of its place.
-    pub(super) told: Vec<String>,
+    pub(super) reported: Vec<String>,
 }
 
-impl Work<'_> {
+impl TableWork<'_> {
     /// Shows how far something that reads keys alone is.
     pub(super) fn watched<T>(
         &self,
@@ -80,17 +80,17 @@ impl Work<'_> {
         self.applier.spec()
     }
 
-    pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableOutcome> {
+    pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableReplayOutcome> {
         let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), monitor)?;
-        Ok(TableOutcome { told: self.told.clone(), ..done })
+        Ok(TableReplayOutcome { reported: self.reported.clone(), ..done })
     }
 }
 
-impl Opened {
+impl OpenedBundles {
     /// Opens bundles, and checks that their files are those that their lists name.
     pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions, monitor: &dyn Monitor) -> Result<Self> {
         let bundles = open(bundles, &options.access)?;
-        bundles.iter().for_each(|bundle| tell_failed(bundle.path(), bundle.manifest(), monitor));
+        bundles.iter().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
         bundles.iter().try_for_each(Bundle::check_file_set)?;
         Ok(Self(bundles))
     }
@@ -99,7 +99,7 @@ impl Opened {
     ///
     /// # Errors
     /// Verification: links that lead in a circle; Config: a name that no catalog could hold, or of what is never a target.
-    pub(super) fn works(&self, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<Vec<Work<'_>>> {
+    pub(super) fn works(&self, backend: &mut dyn Backend, options: &ReplayOptions) -> Result<Vec<TableWork<'_>>> {
         let mut targets: BTreeMap<TableName, TableName> = BTreeMap::new();
         let works = tables_in_order(&self.0)?
             .into_iter()
@@ -111,7 +111,15 @@ impl Opened {
                 };
                 targets.insert(asked, target.clone());
                 let applier = Applier::new(bundle, table, target, options)?;
-                Ok(Work { bundle, table, applier, fit: None, gap: None, is_other_source: false, told: Vec::new() })
+                Ok(TableWork {
+                    bundle,
+                    table,
+                    applier,
+                    compatibility: None,
+                    gap: None,
+                    is_other_source: false,
+                    reported: Vec::new(),
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         let deleting = works.iter().filter(|work| work.spec().removes).map(|work| work.spec().target.clone());
@@ -126,7 +134,7 @@ impl Opened {
 }
 
 /// Rule 24: a target has the columns of all bundles that come into it.
-fn shape(works: &mut [Work<'_>]) -> Result<()> {
+fn shape(works: &mut [TableWork<'_>]) -> Result<()> {
     let mut shapes: BTreeMap<TableName, Vec<Vec<Column>>> = BTreeMap::new();
     for work in &*works {
         let shapes = shapes.entry(work.spec().target.clone()).or_default();
@@ -144,13 +152,13 @@ fn shape(works: &mut [Work<'_>]) -> Result<()> {
     Ok(())
 }
 
-impl Work<'_> {
+impl TableWork<'_> {
     /// Rule 24: a column that earlier bundles had, and the target has, is NULL in rows that come without it; unless what
     /// was dropped is kept.
     pub(super) fn settle_columns(
         &mut self,
         noted: &[AppliedBundle],
-        fit: &TargetFit,
+        compatibility: &TargetCompatibility,
         options: &ReplayOptions,
     ) -> Result<()> {
         if options.keep_dropped {
@@ -159,7 +167,7 @@ impl Work<'_> {
         let mut columns = self.spec().columns.clone();
         let is_it = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
         for column in noted.iter().flat_map(|bundle| &bundle.columns) {
-            let is_there = fit.columns.iter().any(|there| is_it(there, &column.name));
+            let is_there = compatibility.columns.iter().any(|there| is_it(there, &column.name));
             if is_there && !columns.iter().any(|known| is_it(&known.name, &column.name)) {
                 columns.push(Column { nullable: true, ..column.clone() });
             }
@@ -169,20 +177,20 @@ impl Work<'_> {
 }
 
 /// Asks about each target once, and not again for each bundle.
-pub(super) struct Fits<T>(BTreeMap<TableName, (TargetSpec, T)>);
+pub(super) struct InspectedTargets<T>(BTreeMap<TableName, (TargetSpec, T)>);
 
-impl<T: Clone> Fits<T> {
+impl<T: Clone> InspectedTargets<T> {
     pub(super) fn new() -> Self {
         Self(BTreeMap::new())
     }
 
     pub(super) fn of(&mut self, spec: &TargetSpec, ask: impl FnOnce() -> Result<T>) -> Result<T> {
-        if let Some((_, fit)) = self.0.get(&spec.target).filter(|(known, _)| known == spec) {
-            return Ok(fit.clone());
+        if let Some((_, compatibility)) = self.0.get(&spec.target).filter(|(known, _)| known == spec) {
+            return Ok(compatibility.clone());
         }
-        let fit = ask()?;
-        self.0.insert(spec.target.clone(), (spec.clone(), fit.clone()));
-        Ok(fit)
+        let compatibility = ask()?;
+        self.0.insert(spec.target.clone(), (spec.clone(), compatibility.clone()));
+        Ok(compatibility)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn claim_of(name: &str) -> String {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Content {
+struct ClaimContent {
     root_sha256: Sha256,
     uploads: Vec<Begun>,
 }
@@ -36,7 +36,7 @@ struct Begun {
 pub(super) struct Claim<'a> {
     store: &'a dyn Store,
     path: String,
-    content: Content,
+    content: ClaimContent,
     /// Whether another process, dead by now, had it before.
     pub(super) is_resumed: bool,
 }
@@ -63,7 +63,8 @@ impl<'a> Claim<'a> {
 
     fn create(store: &'a dyn Store, at: &Location, name: &str, root_sha256: Sha256) -> Result<Self> {
         let path = claim_of(name);
-        let mut own = Self { store, path, content: Content { root_sha256, uploads: Vec::new() }, is_resumed: false };
+        let mut own =
+            Self { store, path, content: ClaimContent { root_sha256, uploads: Vec::new() }, is_resumed: false };
         let found = match own.found(at)? {
             None if store.create(&own.path, &own.bytes()?)? => return Ok(own),
             // Somebody was faster.
@@ -93,7 +94,7 @@ impl<'a> Claim<'a> {
         Ok(own)
     }
 
-    fn found(&self, at: &Location) -> Result<Option<Content>> {
+    fn found(&self, at: &Location) -> Result<Option<ClaimContent>> {
         let Some(bytes) = self.store.get(&self.path, MAX_BYTES)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Error::verification("this claim cannot be read, so nothing was overwritten")

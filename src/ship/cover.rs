@@ -25,7 +25,7 @@ use std::sync::Arc;
 const KEYS_PER_PASS: u64 = 2_000_000;
 
 /// The latest version of a key, all of its row, and whether one of the others has it.
-struct Held {
+struct LatestRow {
     version: Version,
     row: Sha256,
     is_theirs: bool,
@@ -50,10 +50,10 @@ fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &d
     let split = RandomState::new();
     for pass in 0..passes {
         let is_in = |key: &Guid| passes == 1 || split.hash_one(key) % passes == pass;
-        let mut held: HashMap<Guid, Held> = HashMap::new();
+        let mut held: HashMap<Guid, LatestRow> = HashMap::new();
         each_version(cover, table, monitor, &mut |key, version, row| {
-            if is_in(&key) && held.get(&key).is_none_or(|standing| version > standing.version) {
-                held.insert(key, Held { version, row, is_theirs: false });
+            if is_in(&key) && held.get(&key).is_none_or(|existing| version > existing.version) {
+                held.insert(key, LatestRow { version, row, is_theirs: false });
             }
             Ok(())
         })?;
@@ -66,15 +66,15 @@ fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &d
             each_version(other, theirs, monitor, &mut |key, version, row| match held.get_mut(&key) {
                 _ if !is_in(&key) => Ok(()),
                 None => Err(lacks(cover, other, key, "does not have")),
-                Some(standing) if standing.version > version => Ok(()),
-                Some(standing) if standing.version < version => {
+                Some(existing) if existing.version > version => Ok(()),
+                Some(existing) if existing.version < version => {
                     Err(lacks(cover, other, key, "has only an older version of"))
                 }
-                Some(standing) if standing.row != row => {
+                Some(existing) if existing.row != row => {
                     Err(lacks(cover, other, key, "has another row of the same version for"))
                 }
-                Some(standing) => {
-                    standing.is_theirs = true;
+                Some(existing) => {
+                    existing.is_theirs = true;
                     Ok(())
                 }
             })?;

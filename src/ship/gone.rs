@@ -13,7 +13,7 @@ use crate::bundle::layout::{BUNDLE_SUFFIX, PAYLOAD_LIST, SIGNATURE, TAG_LIST};
 use crate::bundle::{checksums, is_of_bundle, marker_of, read_marker};
 use crate::error::Result;
 use crate::model::digest::Sha256;
-use crate::store::{Location, Stage, Store};
+use crate::store::{Location, StagingFolder, Store};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 const AT_A_TIME: usize = 1000;
 
 /// What became of a bundle that was to go.
-pub(super) enum Outcome {
+pub(super) enum RemovalOutcome {
     /// It went; what else lay among its files stays.
     Removed(Vec<PathBuf>),
     /// It stays, and why.
@@ -46,7 +46,7 @@ pub(super) fn remove(
     at: &Location,
     (name, root): (&str, Sha256),
     files: &[String],
-) -> Result<Outcome> {
+) -> Result<RemovalOutcome> {
     let (note, aside) = {
         let _alone = store.alone()?;
         let note = Note::put(store, name, root)?;
@@ -55,7 +55,7 @@ pub(super) fn remove(
             Ok(None) => {}
             Ok(Some(why)) => {
                 note.end()?;
-                return Ok(Outcome::Kept(why));
+                return Ok(RemovalOutcome::Kept(why));
             }
             Err(error) => {
                 note.end()?;
@@ -67,7 +67,7 @@ pub(super) fn remove(
     };
     let left = take(store, &note, name, aside, &in_order(files))?;
     note.end()?;
-    Ok(Outcome::Removed(left))
+    Ok(RemovalOutcome::Removed(left))
 }
 
 /// Why a bundle has to stay, if it has.
@@ -80,7 +80,13 @@ fn why_kept(store: &dyn Store, at: &Location, name: &str, root: Sha256) -> Resul
 }
 
 /// Removes files of a bundle that was set aside, and what dead processes left on the way to its name.
-fn take(store: &dyn Store, note: &Note<'_>, name: &str, aside: Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+fn take(
+    store: &dyn Store,
+    note: &Note<'_>,
+    name: &str,
+    aside: StagingFolder,
+    files: &[String],
+) -> Result<Vec<PathBuf>> {
     let mut left = Vec::new();
     for some in files.chunks(AT_A_TIME) {
         note.check()?;

@@ -1,8 +1,8 @@
-//! [`Memory`]: the newest bundle of each chain that a receiver has seen, kept beside what was received.
+//! [`ReceiverNotes`]: the newest bundle of each chain that a receiver has seen, kept beside what was received.
 //!
 //! A store can withhold the newest bundles, or show an older state of itself; nothing in what it shows is wrong then. So a
 //! receiver remembers, for each place, the newest root digest of each chain that it took from there. A place where
-//! that one is not any more has rolled back, and that is told; unless a compacted bundle there stands for it: one that lists it and is
+//! that one is not any more has rolled back, and that is reported; unless a compacted bundle there stands for it: one that lists it and is
 //! vouched for as the receiver asks, or that was compared with what was received and holds all of it.
 
 use crate::bundle::Manifest;
@@ -26,17 +26,17 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// See the module's text. Several receivers may work on one folder at once: what each notes is put into what stands
 /// there by then, while the folder is held.
-pub(super) struct Memory {
+pub(super) struct ReceiverNotes {
     disk: Box<dyn Disk>,
     folder: PathBuf,
-    notes: Vec<Entry>,
+    notes: Vec<NotedBundle>,
 }
 
 /// One chain, or the encrypted archives of a place, into which nobody looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
+struct NotedBundle {
     place: String,
-    chain: Option<Chain>,
+    chain: Option<NotedChain>,
     /// The newest bundle's file name.
     name: String,
     /// What its marker says.
@@ -45,7 +45,7 @@ struct Entry {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Chain {
+struct NotedChain {
     source_id: Guid,
     scope: String,
     table: TableName,
@@ -53,7 +53,7 @@ struct Chain {
 
 /// What a place shows.
 #[derive(Default)]
-pub(super) struct Shown {
+pub(super) struct PlaceContents {
     roots: BTreeSet<Sha256>,
     /// Compacted bundles that nobody vouches for: where they are by now, and what they list.
     claims: Vec<(PathBuf, BTreeSet<Sha256>)>,
@@ -63,7 +63,7 @@ pub(super) struct Shown {
 /// Whether the compacted bundle at a path holds all of the bundle that was received under a name, with this root digest.
 pub(super) type Holds<'h> = dyn Fn(&Path, &str, Sha256) -> Result<bool> + 'h;
 
-impl Shown {
+impl PlaceContents {
     /// What is there now of it, and what its marker says; of an encrypted archive nothing more is known.
     pub(super) fn add(&mut self, (path, root): (&Path, Sha256), manifest: Option<&Manifest>, is_vouched_for: bool) {
         self.roots.insert(root);
@@ -98,7 +98,7 @@ impl Shown {
     }
 }
 
-impl Memory {
+impl ReceiverNotes {
     /// What is remembered in a folder.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Memory {
     }
 
     /// What stands there; nothing, where it was never received into.
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self) -> Result<Vec<NotedBundle>> {
         let path = self.path();
         let Some((file, _)) = self.disk.read(&path)? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
@@ -133,7 +133,7 @@ impl Memory {
     ///
     /// # Errors
     /// Verification, with the first bundle that is missing; Io.
-    pub(super) fn settle(&mut self, place: &str, shown: &Shown, holds: &Holds<'_>) -> Result<()> {
+    pub(super) fn settle(&mut self, place: &str, shown: &PlaceContents, holds: &Holds<'_>) -> Result<()> {
         let _alone = self.disk.lock(&self.folder, LOCK_TIMEOUT)?;
         let mut entries = self.entries()?;
         // Before what came now takes the place of what came then.
@@ -147,7 +147,7 @@ impl Memory {
         if is_changed { self.write(&entries) } else { Ok(()) }
     }
 
-    fn check(&self, entry: &Entry, shown: &Shown, holds: &Holds<'_>) -> Result<()> {
+    fn check(&self, entry: &NotedBundle, shown: &PlaceContents, holds: &Holds<'_>) -> Result<()> {
         let root = entry.root_sha256;
         if shown.roots.contains(&root) {
             return Ok(());
@@ -186,7 +186,7 @@ impl Memory {
 
     /// Notes a bundle that was received; it is remembered where it is the newest of its chains.
     pub(super) fn note(&mut self, place: &str, (name, root): (&str, Sha256), manifest: Option<&Manifest>) {
-        let of = |chain| Entry {
+        let of = |chain| NotedBundle {
             place: place.to_owned(),
             chain,
             name: name.to_owned(),
@@ -196,14 +196,14 @@ impl Memory {
         match manifest {
             None => self.notes.push(of(None)),
             Some(manifest) => {
-                let of_chain = |(source_id, scope, table)| of(Some(Chain { source_id, scope, table }));
+                let of_chain = |(source_id, scope, table)| of(Some(NotedChain { source_id, scope, table }));
                 self.notes.extend(chains(manifest).map(of_chain));
             }
         }
     }
 
     /// Writes it, whole or not at all; nobody else does meanwhile.
-    fn write(&self, entries: &[Entry]) -> Result<()> {
+    fn write(&self, entries: &[NotedBundle]) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(entries)
             .map_err(|error| Error::internal("what was received cannot be written down").caused_by(error))?;
         bytes.push(b'\n');
@@ -226,11 +226,11 @@ impl Memory {
 }
 
 /// Whether it is the newest of its chain, and is kept.
-fn keep(entries: &mut Vec<Entry>, new: Entry) -> bool {
-    let rank = |entry: &Entry| (entry.started_at, entry.name.clone());
-    let same = |entry: &&mut Entry| entry.place == new.place && entry.chain == new.chain;
+fn keep(entries: &mut Vec<NotedBundle>, new: NotedBundle) -> bool {
+    let age = |entry: &NotedBundle| (entry.started_at, entry.name.clone());
+    let same = |entry: &&mut NotedBundle| entry.place == new.place && entry.chain == new.chain;
     match entries.iter_mut().find(same) {
-        Some(old) if rank(old) >= rank(&new) => return false,
+        Some(old) if age(old) >= age(&new) => return false,
         Some(old) => *old = new,
         None => entries.push(new),
     }

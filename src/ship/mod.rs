@@ -16,6 +16,6 @@ mod send;
 mod shipment;
 mod there;
 
-pub use prune::{PruneOptions, Pruned, Removed, prune};
+pub use prune::{PruneOptions, PrunedDestination, Removed, prune};
 pub use receive::{ReceiveOptions, Received, receive};
 pub use send::{ShipOptions, Shipped, ship};

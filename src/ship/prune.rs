@@ -8,10 +8,10 @@
 //! How a bundle goes, and what never goes with it: [`super::gone`].
 
 use super::cover;
-use super::gone::{self, Outcome};
+use super::gone::{self, RemovalOutcome};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::manifest::BundleKind;
-use crate::bundle::{Access, Bundle, Container, FileInfo, Manifest, Place, places};
+use crate::bundle::{Access, Bundle, BundlePlace, Container, FileInfo, Manifest, places};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock as _, SystemClock};
@@ -41,7 +41,7 @@ pub struct PruneOptions {
 
 /// What a prune did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PrunedDestination {
     /// Bundles that went.
     pub removed: Vec<Removed>,
     /// Bundles that are old and stay, and why.
@@ -72,7 +72,7 @@ pub struct Removed {
 }
 
 /// A bundle at the destination.
-struct Found {
+struct ShippedBundle {
     path: PathBuf,
     name: String,
     root_sha256: Sha256,
@@ -90,10 +90,15 @@ struct Found {
 /// # Errors
 /// Config, for a place that cannot be reached so; Verification, for a bundle there that cannot be
 /// opened: nothing is removed beside it; Io; Cancelled.
-pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, monitor: &dyn Monitor) -> Result<Pruned> {
+pub fn prune(
+    destination: &Location,
+    options: &PruneOptions,
+    disk: &dyn Disk,
+    monitor: &dyn Monitor,
+) -> Result<PrunedDestination> {
     let destination = destination.as_url()?;
     let store = store::open(&destination, disk)?;
-    let mut pruned = Pruned::default();
+    let mut pruned = PrunedDestination::default();
     if !options.is_plan {
         let finished = gone::finish(store.as_ref(), &destination)?;
         pruned.finished = finished.names;
@@ -102,7 +107,8 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
     let found = look(&destination, &options.access, &mut pruned, monitor)?;
     let Some(newest) = found.iter().map(|one| one.started_at).max() else { return Ok(pruned) };
     let oldest = newest.minus_minutes(options.keep_weeks.saturating_mul(MINUTES_A_WEEK));
-    let (young, old): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|one| one.started_at >= oldest);
+    let (young, old): (Vec<&ShippedBundle>, Vec<&ShippedBundle>) =
+        found.iter().partition(|one| one.started_at >= oldest);
     pruned.young = young.len() as u64;
     for (one, cover) in covered(&old, &found, options, &mut pruned, monitor)? {
         if !options.is_plan {
@@ -110,11 +116,11 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
             let files = open_again(one, &options.access)?.outgoing()?.into_iter().map(|file| file.path);
             let files = if one.is_archive() { vec![String::new()] } else { files.collect() };
             match gone::remove(store.as_ref(), &destination, (&one.name, one.root_sha256), &files)? {
-                Outcome::Kept(why) => {
+                RemovalOutcome::Kept(why) => {
                     pruned.kept.push((one.path.clone(), why.to_owned()));
                     continue;
                 }
-                Outcome::Removed(left) => pruned.left.extend(left),
+                RemovalOutcome::Removed(left) => pruned.left.extend(left),
             }
         }
         pruned.removed.push(Removed {
@@ -128,9 +134,14 @@ pub fn prune(destination: &Location, options: &PruneOptions, disk: &dyn Disk, mo
 }
 
 /// Opens all that are there; tag files are hashed, parts are not read.
-fn look(destination: &Location, access: &Access, pruned: &mut Pruned, monitor: &dyn Monitor) -> Result<Vec<Found>> {
+fn look(
+    destination: &Location,
+    access: &Access,
+    pruned: &mut PrunedDestination,
+    monitor: &dyn Monitor,
+) -> Result<Vec<ShippedBundle>> {
     let mut found = Vec::new();
-    for Place { path, .. } in places(&[destination.to_string().into()])? {
+    for BundlePlace { path, .. } in places(&[destination.to_string().into()])? {
         monitor.check()?;
         if path.to_string_lossy().ends_with(".age") {
             pruned.sealed.push(path);
@@ -145,7 +156,7 @@ fn look(destination: &Location, access: &Access, pruned: &mut Pruned, monitor: &
             pruned.future.push(path);
             continue;
         }
-        found.push(Found::of(path, &bundle));
+        found.push(ShippedBundle::of(path, &bundle));
     }
     Ok(found)
 }
@@ -154,7 +165,7 @@ fn open(path: &std::path::Path, access: &Access) -> Result<Bundle> {
     Bundle::open_in(Container::open(path, access)?)
 }
 
-impl Found {
+impl ShippedBundle {
     fn of(path: PathBuf, bundle: &Bundle) -> Self {
         let Manifest { run, inputs, tables, kind, .. } = bundle.manifest();
         let bytes = |file: &FileInfo| file.bytes;
@@ -196,18 +207,18 @@ impl Found {
 /// The old ones for which another one stands that was read and holds all that they hold, in their order; why the
 /// others are kept is noted. The largest is taken, which no other stands for.
 fn covered<'a>(
-    old: &[&'a Found],
-    all: &'a [Found],
+    old: &[&'a ShippedBundle],
+    all: &'a [ShippedBundle],
     options: &PruneOptions,
-    pruned: &mut Pruned,
+    pruned: &mut PrunedDestination,
     monitor: &dyn Monitor,
-) -> Result<Vec<(&'a Found, &'a Found)>> {
+) -> Result<Vec<(&'a ShippedBundle, &'a ShippedBundle)>> {
     let mut refused: BTreeMap<Sha256, String> = BTreeMap::new();
     loop {
-        let mut due: Vec<(&Found, &Found)> = Vec::new();
+        let mut due: Vec<(&ShippedBundle, &ShippedBundle)> = Vec::new();
         let mut kept = Vec::new();
         for one in old {
-            let mut covers: Vec<&Found> = all.iter().filter(|other| other.stands_for(one)).collect();
+            let mut covers: Vec<&ShippedBundle> = all.iter().filter(|other| other.stands_for(one)).collect();
             covers.sort_by_key(|cover| std::cmp::Reverse((cover.inputs.len(), cover.root_sha256)));
             match covers.iter().find(|cover| !refused.contains_key(&cover.root_sha256)) {
                 Some(cover) => due.push((one, cover)),
@@ -232,12 +243,12 @@ fn covered<'a>(
 
 /// Reads what stands for others, and them, and notes of which it is not true.
 fn refuse(
-    due: &[(&Found, &Found)],
+    due: &[(&ShippedBundle, &ShippedBundle)],
     access: &Access,
     refused: &mut BTreeMap<Sha256, String>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let mut by_cover: BTreeMap<Sha256, (&Found, Vec<&Found>)> = BTreeMap::new();
+    let mut by_cover: BTreeMap<Sha256, (&ShippedBundle, Vec<&ShippedBundle>)> = BTreeMap::new();
     for (one, cover) in due {
         by_cover.entry(cover.root_sha256).or_insert((cover, Vec::new())).1.push(one);
     }
@@ -258,7 +269,7 @@ fn refuse(
 }
 
 /// The bundle that was found, and no other that has come in its place.
-fn open_again(one: &Found, access: &Access) -> Result<Bundle> {
+fn open_again(one: &ShippedBundle, access: &Access) -> Result<Bundle> {
     let bundle = open(&one.path, access)?;
     if bundle.root_sha256() == one.root_sha256 {
         return Ok(bundle);

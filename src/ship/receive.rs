@@ -5,11 +5,11 @@
 //! crash leaves is swept by the next one, which fetches that bundle from its start.
 
 use super::cover;
-use super::memory::{Memory, Shown};
+use super::memory::{PlaceContents, ReceiverNotes};
 use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::bundle::{
-    self, Access, Bundle, Container, FileInfo, Manifest, Place, Scopes, fetch_sealed, not_theirs_there, places,
-    read_marker, scopes_of, standing, sweep_staging, tell_failed,
+    self, Access, Bundle, BundlePlace, Container, FileInfo, Manifest, Scopes, existing, fetch_sealed, not_theirs_there,
+    places, read_marker, scopes_of, sweep_staging, warn_of_failed,
 };
 use crate::durable::{Disk, Sharing, is_abandoned};
 use crate::error::{Error, Kind, Result};
@@ -78,7 +78,7 @@ pub fn receive(
         true => Kept::new(),
         false => check_folder(&found, out_dir, &options.access, monitor)?,
     };
-    let (mut memory, mut shown) = (Memory::read(disk, out_dir)?, Shown::default());
+    let (mut memory, mut shown) = (ReceiverNotes::read(disk, out_dir)?, PlaceContents::default());
     let beneath = disk.beneath(out_dir, Sharing::Ours)?;
     let into = Into { disk, beneath: beneath.as_ref(), out_dir };
     let mut received = Vec::new();
@@ -90,7 +90,7 @@ pub fn receive(
         let one = one(&url, opened, into, (&options.access, is_whole), monitor);
         let (one, manifest) = one.map_err(|error| error.file(&place.path))?;
         shown.add((&one.path, one.root_sha256), manifest.as_ref(), !options.access.policy.asks_nothing());
-        manifest.iter().for_each(|manifest| tell_failed(&one.path, manifest, monitor));
+        manifest.iter().for_each(|manifest| warn_of_failed(&one.path, manifest, monitor));
         if !is_named {
             memory.note(&source, (&one.name, one.root_sha256), manifest.as_ref());
         }
@@ -107,7 +107,7 @@ pub fn receive(
 
 /// Rule 18: into a folder that holds one business unit's bundles of a source no others of it come. What is encrypted
 /// cannot be looked into. Some of the bundles that were opened for that are kept.
-fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Kept> {
+fn check_folder(found: &[BundlePlace], out_dir: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Kept> {
     let mut kept = Kept::new();
     let mut coming: BTreeMap<Guid, Scopes> = BTreeMap::new();
     for place in found {
@@ -123,7 +123,7 @@ fn check_folder(found: &[Place], out_dir: &Path, access: &Access, monitor: &dyn 
         }
     }
     for (source, scopes) in &coming {
-        let is_new = standing(*source, out_dir, monitor)?.is_empty();
+        let is_new = existing(*source, out_dir, monitor)?.is_empty();
         let refused = if is_new { None } else { not_theirs_there(*source, scopes, out_dir, monitor)? };
         refused.map_or(Ok(()), Err)?;
     }

@@ -18,7 +18,7 @@ use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
-use crate::store::{self, Location, Stage, Store, Upload, Watch};
+use crate::store::{self, Location, StagingFolder, Store, Upload, UploadWatch};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -163,14 +163,14 @@ impl<'a> Sending<'a> {
     }
 
     /// Where the files are put. An archive is one, and has its name as soon as it is whole.
-    fn stage(&self) -> Result<Stage> {
+    fn stage(&self) -> Result<StagingFolder> {
         let name = &self.shipment.name;
-        if self.shipment.is_bag() { self.store.stage(name) } else { Ok(Stage::in_place(name)) }
+        if self.shipment.is_bag() { self.store.stage(name) } else { Ok(StagingFolder::in_place(name)) }
     }
 
     /// Gives what was sent its name, looks whether all of it is there, and puts the marker: at one place one ship or
     /// prune after the other.
-    fn settle(&self, stage: Stage) -> Result<()> {
+    fn settle(&self, stage: StagingFolder) -> Result<()> {
         let (name, root) = (&self.shipment.name, self.shipment.root_sha256);
         let alone = self.store.alone()?;
         let is_own = self.store.settle(name, stage)?;
@@ -224,7 +224,7 @@ impl<'a> Sending<'a> {
         Ok(self.shipped)
     }
 
-    /// What dead ships of the bundle left goes, but for what is none of ours, which is told.
+    /// What dead ships of the bundle left goes, but for what is none of ours, which is reported.
     fn sweep(&self) -> Result<()> {
         for path in self.store.sweep(&self.shipment.name, &is_of_bundle)? {
             self.monitor.event(Event::Warning(&format!(
@@ -261,7 +261,7 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    fn send(&mut self, claim: &mut Claim<'_>, stage: &Stage) -> Result<()> {
+    fn send(&mut self, claim: &mut Claim<'_>, stage: &StagingFolder) -> Result<()> {
         let (store, shipment, folder) = (self.store, self.shipment, stage.folder());
         let mut there = objects(store, shipment, folder)?;
         let mut due = Vec::new();
@@ -316,7 +316,7 @@ struct Heard<'a, 'c> {
     monitor: &'a dyn Monitor,
 }
 
-impl Watch for Heard<'_, '_> {
+impl UploadWatch for Heard<'_, '_> {
     fn begun(&mut self, path: &str, upload: &str) -> Result<()> {
         self.claim.begun(path, upload)
     }

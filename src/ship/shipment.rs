@@ -17,11 +17,11 @@ pub(super) struct Shipment {
     /// What its marker says: the root digest; of an encrypted archive, which nobody can look into
     /// on the way, the hash of the file.
     pub(super) root_sha256: Sha256,
-    source: Source,
+    source: ShipmentSource,
     outgoing: Vec<Outgoing>,
 }
 
-enum Source {
+enum ShipmentSource {
     Bag(Box<Bundle>),
     File(PathBuf),
 }
@@ -52,18 +52,18 @@ impl Shipment {
             return Self::of_file(path, format!("{name}.tar"), Some(bundle.root_sha256()), monitor);
         }
         let outgoing = bundle.outgoing()?;
-        Ok(Self { name, root_sha256: bundle.root_sha256(), source: Source::Bag(Box::new(bundle)), outgoing })
+        Ok(Self { name, root_sha256: bundle.root_sha256(), source: ShipmentSource::Bag(Box::new(bundle)), outgoing })
     }
 
     fn of_file(path: &Path, name: String, root: Option<Sha256>, monitor: &dyn Monitor) -> Result<Self> {
         let (bytes, sha256) = hash(path, monitor)?;
         let outgoing = vec![Outgoing { path: String::new(), bytes, sha256 }];
-        Ok(Self { name, root_sha256: root.unwrap_or(sha256), source: Source::File(path.to_owned()), outgoing })
+        Ok(Self { name, root_sha256: root.unwrap_or(sha256), source: ShipmentSource::File(path.to_owned()), outgoing })
     }
 
     /// Whether it lies in many objects under its name, and not in one of its name.
     pub(super) fn is_bag(&self) -> bool {
-        matches!(self.source, Source::Bag(_))
+        matches!(self.source, ShipmentSource::Bag(_))
     }
 
     /// What is sent, in this order. An archive's path is empty.
@@ -77,8 +77,10 @@ impl Shipment {
     /// As [`Bundle::raw`].
     pub(super) fn raw(&self, file: &Outgoing) -> Result<Box<dyn Read>> {
         match &self.source {
-            Source::Bag(bundle) => Ok(Box::new(bundle.raw(&file.path)?)),
-            Source::File(path) => Ok(Box::new(File::open(path).map_err(|error| Error::io("open", path, error))?)),
+            ShipmentSource::Bag(bundle) => Ok(Box::new(bundle.raw(&file.path)?)),
+            ShipmentSource::File(path) => {
+                Ok(Box::new(File::open(path).map_err(|error| Error::io("open", path, error))?))
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// One answer of HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// From 100 to 999; anything else counts as 500.
     pub status: u16,
     /// Names and values; what is none of HTTP is left out.
@@ -22,17 +22,17 @@ pub struct Answer {
 /// Answers requests as a store would, on the thread of requests.
 pub trait Answers: Debug + Send + Sync + 'static {
     /// The answer to a request with this method and URL.
-    fn answer(&self, method: &str, url: &str) -> Answer;
+    fn answer(&self, method: &str, url: &str) -> HttpAnswer;
 }
 
 /// A client whose answers are given.
 #[derive(Debug)]
-pub(super) struct Given(pub(super) Arc<dyn Answers>);
+pub(super) struct GivenAnswers(pub(super) Arc<dyn Answers>);
 
 #[async_trait]
-impl HttpService for Given {
+impl HttpService for GivenAnswers {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let Answer { status, headers, body } = self.0.answer(request.method().as_str(), &request.uri().to_string());
+        let HttpAnswer { status, headers, body } = self.0.answer(request.method().as_str(), &request.uri().to_string());
         let body = Full::new(body.into()).map_err(|never| match never {});
         let mut response = HttpResponse::new(HttpResponseBody::new(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

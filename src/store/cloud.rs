@@ -1,10 +1,10 @@
-//! [`Cloud`]: a prefix in a bucket of an object store.
+//! [`CloudStore`]: a prefix in a bucket of an object store.
 
-use super::clouds::{self, Answered, Client};
+use super::clouds::{self, Answered, BucketClient};
 use super::failures::{self, Doing};
-use super::location::{Cloud as Kind, Location, Place};
+use super::location::{CloudProvider as Kind, Location, StorePlace};
 use super::upload::{self, PART_BYTES, RECORDED, recorded};
-use super::{Head, Object, Store, Upload, Watch, engine};
+use super::{Object, ObjectHead, Store, Upload, UploadWatch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use bytes::Bytes;
@@ -27,22 +27,22 @@ const MAX_PATH_BYTES: usize = 128 << 20;
 /// As many pages of 1,000 names, and as many that hold none.
 const MAX_PAGES: usize = 800;
 
-type Clients = HashMap<(Kind, String, Option<String>), Client>;
+type Clients = HashMap<(Kind, String, Option<String>), BucketClient>;
 
 /// Clients by bucket, so that connections are used again. As many as a process has destinations.
 static CLIENTS: Mutex<Option<Clients>> = Mutex::new(None);
 
 /// See the module's text.
-pub(super) struct Cloud {
+pub(super) struct CloudStore {
     location: Location,
     kind: Kind,
     prefix: String,
-    client: Client,
+    client: BucketClient,
 }
 
-impl Cloud {
+impl CloudStore {
     pub(super) fn open(location: &Location) -> Result<Self> {
-        let Place::Cloud(kind, bucket) = location.place() else {
+        let StorePlace::Cloud(kind, bucket) = location.place() else {
             return Err(Error::internal("a folder is no object store"));
         };
         let key = (*kind, bucket.name.clone(), bucket.account.clone());
@@ -61,7 +61,7 @@ impl Cloud {
 
     /// One whose requests are answered so.
     pub(super) fn answered(location: &Location, by: Answered) -> Result<Self> {
-        let Place::Cloud(kind, bucket) = location.place() else {
+        let StorePlace::Cloud(kind, bucket) = location.place() else {
             return Err(Error::usage("a folder answers no requests").file(location.to_string()));
         };
         let client = clouds::client(*kind, bucket, &by)?;
@@ -85,7 +85,7 @@ impl Cloud {
         move |failure| failures::request(doing, kind, has_keys, &place, failure)
     }
 
-    /// Runs a request; the failure is told with its place.
+    /// Runs a request; the failure is reported with its place.
     fn request<T: Send + 'static>(
         &self,
         doing: Doing,
@@ -148,7 +148,7 @@ async fn pages(
     Err(refused("the store's list has no end"))
 }
 
-impl Store for Cloud {
+impl Store for CloudStore {
     fn names(&self, start: &str) -> Result<Vec<Object>> {
         let under = self.under("")?.unwrap_or_default() + start;
         let found = pages(self.client.pages.clone(), Some(under).filter(|under| !under.is_empty()), Some("/".into()));
@@ -162,13 +162,13 @@ impl Store for Cloud {
         Ok(self.objects(found, |path| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))))
     }
 
-    fn head(&self, path: &str) -> Result<Option<Head>> {
+    fn head(&self, path: &str) -> Result<Option<ObjectHead>> {
         let (client, at) = (self.client.objects.clone(), self.at(path)?);
         let options = GetOptions { head: true, ..GetOptions::default() };
         match engine::run(async move { client.get_opts(&at, options).await.map(|got| (got.meta, got.attributes)) })? {
             Ok((meta, attributes)) => {
                 let text = attributes.get(&Attribute::Metadata(RECORDED.into()));
-                Ok(Some(Head { bytes: meta.size, sha256: text.and_then(|text| Sha256::parse(text).ok()) }))
+                Ok(Some(ObjectHead { bytes: meta.size, sha256: text.and_then(|text| Sha256::parse(text).ok()) }))
             }
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(self.failed(Doing::Read, path)(failure)),
@@ -209,7 +209,7 @@ impl Store for Cloud {
         put.map_err(self.failed(Doing::Write, path))
     }
 
-    fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()> {
+    fn upload(&self, upload: Upload<'_>, watch: &mut dyn UploadWatch) -> Result<()> {
         let path = upload.path;
         if upload.bytes > PART_BYTES {
             let failed = |failure| self.failed(Doing::Write, path)(failure);

@@ -4,8 +4,8 @@ use super::answers::Answers;
 use super::crypto::Crypto;
 use super::failures::{self, RETRIES, RETRY_SECONDS};
 use super::http::Connector;
-use super::location::{Bucket, Cloud};
-use super::profile::{self, Asked};
+use super::location::{Bucket, CloudProvider};
+use super::profile::{self, RequestedProfile};
 use crate::error::{Error, Result};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A client of one bucket.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(super) struct BucketClient {
     pub(super) objects: Arc<dyn ObjectStore>,
     /// The same, for lists a page at a time.
     pub(super) pages: Arc<dyn PaginatedListStore>,
@@ -48,15 +48,15 @@ fn retries(by: &Answered) -> RetryConfig {
 ///
 /// # Errors
 /// Config: an environment that cannot work.
-pub(super) fn client(cloud: Cloud, bucket: &Bucket, by: &Answered) -> Result<Client> {
+pub(super) fn client(cloud: CloudProvider, bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     match cloud {
-        Cloud::S3 => s3(bucket, by),
-        Cloud::Azure => azure(bucket, by),
-        Cloud::Google => google(bucket, by),
+        CloudProvider::S3 => s3(bucket, by),
+        CloudProvider::Azure => azure(bucket, by),
+        CloudProvider::Google => google(bucket, by),
     }
 }
 
-fn s3(bucket: &Bucket, by: &Answered) -> Result<Client> {
+fn s3(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     let start = match by {
         None => AmazonS3Builder::from_env(),
         Some(_) => AmazonS3Builder::new().with_region("none").with_skip_signature(true),
@@ -77,7 +77,7 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<Client> {
     ];
     let mut has_keys = by.is_some() || others.into_iter().any(|key| is_set(&builder, key));
     if !has_keys {
-        let profile = profile::read(&Asked::by_environment())?;
+        let profile = profile::read(&RequestedProfile::by_environment())?;
         if let Some((id, secret)) = profile.keys {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
             has_keys = true;
@@ -94,11 +94,11 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<Client> {
     }
     let allows = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
     check_endpoint(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), allows, "AWS_ALLOW_HTTP")?;
-    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::S3, error))?);
-    Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::S3, error))?);
+    Ok(BucketClient { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }
 
-fn azure(bucket: &Bucket, by: &Answered) -> Result<Client> {
+fn azure(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     let start = match by {
         None => MicrosoftAzureBuilder::from_env(),
         Some(_) => MicrosoftAzureBuilder::new().with_account("none").with_skip_signature(true),
@@ -126,8 +126,8 @@ fn azure(bucket: &Bucket, by: &Answered) -> Result<Client> {
             .any(|key| builder.get_config_value(key).is_some_and(|value| !value.is_empty() && value != "false"));
     let allows = builder.get_config_value(&AzureConfigKey::Client(ClientConfigKey::AllowHttp));
     check_endpoint(builder.get_config_value(&AzureConfigKey::Endpoint), allows, "AZURE_ALLOW_HTTP")?;
-    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Azure, error))?);
-    Ok(Client { objects: store.clone(), pages: store, multipart: None, has_keys })
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::Azure, error))?);
+    Ok(BucketClient { objects: store.clone(), pages: store, multipart: None, has_keys })
 }
 
 /// That an endpoint in plain text was allowed by name; the client would fail of it as if the store were away.
@@ -142,7 +142,7 @@ fn check_endpoint(endpoint: Option<String>, allows: Option<String>, variable: &s
     .hint(format!("name one of https, or set {variable}=true where nobody is on the way, such as on this machine")))
 }
 
-fn google(bucket: &Bucket, by: &Answered) -> Result<Client> {
+fn google(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
@@ -152,6 +152,6 @@ fn google(bucket: &Bucket, by: &Answered) -> Result<Client> {
         [GoogleConfigKey::ServiceAccount, GoogleConfigKey::ServiceAccountKey, GoogleConfigKey::ApplicationCredentials];
     let is_set = |key| builder.get_config_value(key).is_some_and(|value| !value.is_empty());
     let has_keys = by.is_some() || keys.iter().any(is_set);
-    let store = Arc::new(builder.build().map_err(|error| failures::environment(Cloud::Google, error))?);
-    Ok(Client { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
+    let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::Google, error))?);
+    Ok(BucketClient { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
 }

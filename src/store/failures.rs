@@ -1,6 +1,6 @@
 //! Errors of object stores as errors of this program: one clear message each.
 
-use super::location::{Cloud, environment as keys};
+use super::location::{CloudProvider, environment as keys};
 use crate::error::{Error, Kind};
 use object_store::Error as Failure;
 use object_store::client::HttpError;
@@ -24,12 +24,14 @@ pub(super) enum Doing {
 }
 
 /// An environment out of which no client can be made.
-pub(super) fn environment(cloud: Cloud, failure: Failure) -> Error {
-    Error::config("the environment does not say how to reach the store").caused_by(Told(failure)).hint(keys(cloud))
+pub(super) fn environment(cloud: CloudProvider, failure: Failure) -> Error {
+    Error::config("the environment does not say how to reach the store")
+        .caused_by(ShortFailure(failure))
+        .hint(keys(cloud))
 }
 
 /// A request that failed.
-pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, failure: Failure) -> Error {
+pub(super) fn request(doing: Doing, cloud: CloudProvider, has_keys: bool, place: &Path, failure: Failure) -> Error {
     let error = match &failure {
         Failure::NotFound { .. } if doing == Doing::Read => Error::verification("there is no such object")
             .hint("somebody removed it; list the destination, and ship the bundle again"),
@@ -50,7 +52,7 @@ pub(super) fn request(doing: Doing, cloud: Cloud, has_keys: bool, place: &Path, 
         _ => Error::new(Kind::Io, format!("{}: the store refuses it", undone(doing)))
             .hint("check that the bucket or container is there, and region and endpoint are its own"),
     };
-    error.file(place).caused_by(Told(failure))
+    error.file(place).caused_by(ShortFailure(failure))
 }
 
 fn undone(doing: Doing) -> &'static str {
@@ -77,9 +79,9 @@ fn is_transport(failure: &Failure) -> bool {
 /// A failure by its innermost reason, in one line: what lies around it repeats URL and reason, and
 /// stores answer in XML of any length.
 #[derive(Debug)]
-struct Told(Failure);
+struct ShortFailure(Failure);
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for ShortFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut innermost: &dyn std::error::Error = &self.0;
         while let Some(source) = innermost.source() {
@@ -97,4 +99,4 @@ impl std::fmt::Display for Told {
     }
 }
 
-impl std::error::Error for Told {}
+impl std::error::Error for ShortFailure {}

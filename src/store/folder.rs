@@ -2,16 +2,16 @@
 //!
 //! Whoever owns it, or may write in it, can put anything under any name of ours, at any moment. So all of it
 //! is reached from one handle of the folder, no link below that is followed, and what is found in the place of
-//! a file or folder of ours is told and left.
+//! a file or folder of ours is reported and left.
 //!
 //! Nothing half has a name that a reader takes for a bundle's: files are made under names that start with
 //! a dot, synced, and renamed, and the files of a bundle are put together in a folder of such a name. These names
 //! are each process's own ([`staging_name`]). A rename replaces nothing but a file that is known to be a damaged one of the
 //! same bundle. Nothing is recorded with a file: whoever wants its hash reads it.
 
-use super::{Alone, Head, Object, Stage, Store, Upload, Watch, upload};
+use super::{Alone, Object, ObjectHead, StagingFolder, Store, Upload, UploadWatch, upload};
 use crate::durable::{
-    Disk, DurableFile, Entry, EntryKind, LOCK_TIMEOUT, Sharing, in_the_way, make_held, remove_ours, staging_base,
+    Disk, DurableFile, EntryKind, FolderEntry, LOCK_TIMEOUT, Sharing, in_the_way, make_held, remove_ours, staging_base,
     staging_name,
 };
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub(super) struct Folder {
 }
 
 /// A file that is made under a name of its own.
-struct Made {
+struct NewFile {
     path: PathBuf,
     file: Box<dyn DurableFile>,
     _held: Option<File>,
@@ -65,7 +65,7 @@ impl Folder {
     }
 
     /// A regular file; `None`, if nothing stands there.
-    fn file(&self, path: &str) -> Result<Option<Entry>> {
+    fn file(&self, path: &str) -> Result<Option<FolderEntry>> {
         let at = self.at(path);
         match self.disk.look(&at)? {
             Some(found) if found.kind != EntryKind::File => Err(in_the_way(&at)),
@@ -74,7 +74,7 @@ impl Folder {
     }
 
     /// A folder; `None`, if nothing stands there.
-    fn folder(&self, path: &str) -> Result<Option<Entry>> {
+    fn folder(&self, path: &str) -> Result<Option<FolderEntry>> {
         let at = self.at(path);
         match self.disk.look(&at)? {
             Some(found) if found.kind != EntryKind::Folder => Err(in_the_way(&at)),
@@ -83,11 +83,11 @@ impl Folder {
     }
 
     /// Makes a file beside the bundles, on the way to `path`.
-    fn make(&self, path: &str) -> Result<Made> {
+    fn make(&self, path: &str) -> Result<NewFile> {
         let first = path.split('/').next().unwrap_or(path).trim_start_matches('.');
         let name = || self.root.join(staging_name(first, SENDING));
         let (path, file, held) = make_held(self.disk.as_ref(), name, |path| self.disk.create(path))?;
-        Ok(Made { path, file, _held: held })
+        Ok(NewFile { path, file, _held: held })
     }
 
     /// Makes the folders that a path lies in.
@@ -116,7 +116,7 @@ impl Folder {
     }
 
     /// Gives a file that was made its name; says whether it has it. If not, something else has it.
-    fn put(&self, made: Made, path: &str, replaces: bool) -> Result<bool> {
+    fn put(&self, made: NewFile, path: &str, replaces: bool) -> Result<bool> {
         let to = self.at(path);
         // A file that has to go is replaced, so that whoever ships the same bundle at the same time never misses one
         // that he has just put there.
@@ -131,7 +131,7 @@ impl Folder {
         Ok(true)
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<Made> {
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<NewFile> {
         let mut made = self.make(path)?;
         io::Write::write_all(&mut made.file, bytes).map_err(|error| Error::io("write", &made.path, error))?;
         made.file.sync()?;
@@ -154,7 +154,7 @@ impl Folder {
     }
 
     /// A folder of a bundle that a dead process left; it is ours from now on.
-    fn left_behind(&self, name: &str) -> Result<Option<Stage>> {
+    fn left_behind(&self, name: &str) -> Result<Option<StagingFolder>> {
         for entry in self.disk.list(&self.root)? {
             let folder = entry.text();
             if entry.kind != EntryKind::Folder || staging_base(&folder, SHIPPING) != Some(name) {
@@ -163,13 +163,13 @@ impl Folder {
             let held = self.disk.hold(&self.at(&folder));
             // Whoever held it until now may have given it its name.
             if held.is_some() && self.folder(&folder)?.is_some() {
-                return Ok(Some(Stage { folder, _held: held }));
+                return Ok(Some(StagingFolder { folder, _held: held }));
             }
         }
         Ok(None)
     }
 
-    fn sweep_one(&self, entry: &Entry, is_of_bundle: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    fn sweep_one(&self, entry: &FolderEntry, is_of_bundle: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
         let path = self.root.join(&entry.name);
         if entry.kind == EntryKind::Other {
             return Ok(vec![path]);
@@ -212,8 +212,8 @@ impl Store for Folder {
         Ok(found)
     }
 
-    fn head(&self, path: &str) -> Result<Option<Head>> {
-        Ok(self.file(path)?.map(|found| Head { bytes: found.bytes, sha256: None }))
+    fn head(&self, path: &str) -> Result<Option<ObjectHead>> {
+        Ok(self.file(path)?.map(|found| ObjectHead { bytes: found.bytes, sha256: None }))
     }
 
     fn read(&self, path: &str, offset: u64, bytes: u64) -> Result<Bytes> {
@@ -249,7 +249,7 @@ impl Store for Folder {
         if is_put { Ok(()) } else { Err(in_the_way(&self.at(path))) }
     }
 
-    fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()> {
+    fn upload(&self, upload: Upload<'_>, watch: &mut dyn UploadWatch) -> Result<()> {
         let Upload { path, bytes, sha256, replaces, source } = upload;
         self.make_folders(path)?;
         let mut made = self.make(path)?;
@@ -289,9 +289,9 @@ impl Store for Folder {
         Ok(Alone { held: self.disk.lock(&self.root, LOCK_TIMEOUT)? })
     }
 
-    fn stage(&self, name: &str) -> Result<Stage> {
+    fn stage(&self, name: &str) -> Result<StagingFolder> {
         if self.folder(name)?.is_some() {
-            return Ok(Stage::in_place(name));
+            return Ok(StagingFolder::in_place(name));
         }
         if let Some(left) = self.left_behind(name)? {
             return Ok(left);
@@ -300,10 +300,10 @@ impl Store for Folder {
         let (path, (), held) = make_held(self.disk.as_ref(), new, |path| self.disk.create_dir(path))?;
         self.disk.sync_dir(&self.root)?;
         let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Stage { folder, _held: held })
+        Ok(StagingFolder { folder, _held: held })
     }
 
-    fn settle(&self, name: &str, stage: Stage) -> Result<bool> {
+    fn settle(&self, name: &str, stage: StagingFolder) -> Result<bool> {
         if stage.folder == name {
             return Ok(true);
         }
@@ -316,23 +316,23 @@ impl Store for Folder {
         }
     }
 
-    fn set_aside(&self, name: &str) -> Result<Stage> {
+    fn set_aside(&self, name: &str) -> Result<StagingFolder> {
         let at = self.at(name);
         match self.disk.look(&at)?.map(|found| found.kind) {
             Some(EntryKind::Other) => Err(in_the_way(&at)),
-            Some(EntryKind::File) | None => Ok(Stage::in_place(name)),
+            Some(EntryKind::File) | None => Ok(StagingFolder::in_place(name)),
             Some(EntryKind::Folder) => {
                 // Held before it has that name, so that nobody takes it for left.
                 let held = self.disk.hold(&at);
                 let folder = staging_name(name, REMOVING);
                 self.disk.rename(&at, &self.at(&folder))?;
                 self.disk.sync_dir(&self.root)?;
-                Ok(Stage { folder, _held: held })
+                Ok(StagingFolder { folder, _held: held })
             }
         }
     }
 
-    fn remove(&self, stage: &Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+    fn remove(&self, stage: &StagingFolder, files: &[String]) -> Result<Vec<PathBuf>> {
         let at = self.at(&stage.folder);
         let is_listed: HashSet<&str> = files.iter().map(String::as_str).collect();
         let left = match self.disk.look(&at)?.map(|found| found.kind) {
@@ -379,7 +379,7 @@ fn copy(
     file: &mut dyn DurableFile,
     path: &str,
     to: &Path,
-    watch: &mut dyn Watch,
+    watch: &mut dyn UploadWatch,
 ) -> Result<(u64, Sha256)> {
     let (mut hasher, mut bytes, mut block) = (Hasher::default(), 0_u64, vec![0; BLOCK_BYTES]);
     loop {

@@ -4,7 +4,7 @@
 //! names. No answer is read past a limit: the bytes that a range asked for, a page of a list, a short
 //! text of an error. Nothing is inflated on the way.
 
-use super::answers::{Answers, Given};
+use super::answers::{Answers, GivenAnswers};
 use async_trait::async_trait;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -41,7 +41,7 @@ pub(super) struct Connector(pub(super) Option<Arc<dyn Answers>>);
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         if let Some(answers) = &self.0 {
-            return Ok(HttpClient::new(Guarded(HttpClient::new(Given(Arc::clone(answers))))));
+            return Ok(HttpClient::new(Guarded(HttpClient::new(GivenAnswers(Arc::clone(answers))))));
         }
         let is_on = |key| options.get_config_value(&key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let failed = |error: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };

@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     text: String,
-    place: Place,
+    place: StorePlace,
 }
 
 /// What is behind a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum StorePlace {
     Folder(PathBuf),
-    Cloud(Cloud, Bucket),
+    Cloud(CloudProvider, Bucket),
 }
 
 /// Whose store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Cloud {
+pub(super) enum CloudProvider {
     S3,
     Azure,
     Google,
@@ -51,13 +51,13 @@ impl Location {
             if text.is_empty() {
                 return Err(Error::usage("no location was named").hint(format!("name one of {SCHEMES}")));
             }
-            return Ok(Self { text: text.to_owned(), place: Place::Folder(PathBuf::from(text)) });
+            return Ok(Self { text: text.to_owned(), place: StorePlace::Folder(PathBuf::from(text)) });
         };
         let place = match scheme {
-            "file" => Place::Folder(folder(rest)?),
-            "s3" | "s3a" => bucket(Cloud::S3, rest)?,
-            "gs" => bucket(Cloud::Google, rest)?,
-            "az" | "abfs" | "abfss" | "azure" => bucket(Cloud::Azure, rest)?,
+            "file" => StorePlace::Folder(folder(rest)?),
+            "s3" | "s3a" => bucket(CloudProvider::S3, rest)?,
+            "gs" => bucket(CloudProvider::Google, rest)?,
+            "az" | "abfs" | "abfss" | "azure" => bucket(CloudProvider::Azure, rest)?,
             _ => {
                 return Err(Error::usage(format!("no store is known by the scheme {scheme:.20}://"))
                     .hint(format!("name one of {SCHEMES}")));
@@ -102,13 +102,13 @@ impl Location {
     /// The folder that it is, if it is one.
     pub fn folder(&self) -> Option<&Path> {
         match &self.place {
-            Place::Folder(path) => Some(path),
-            Place::Cloud(..) => None,
+            StorePlace::Folder(path) => Some(path),
+            StorePlace::Cloud(..) => None,
         }
     }
 
     /// What is behind it.
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &StorePlace {
         &self.place
     }
 
@@ -120,7 +120,7 @@ impl Location {
     /// The location that holds this one, and the name that this one has in it.
     pub fn parent(&self) -> Option<(Self, String)> {
         let (parent, name) = self.text.rsplit_once('/')?;
-        let is_bucket = matches!(&self.place, Place::Cloud(_, bucket) if bucket.prefix.is_empty());
+        let is_bucket = matches!(&self.place, StorePlace::Cloud(_, bucket) if bucket.prefix.is_empty());
         if is_bucket || name.is_empty() {
             return None;
         }
@@ -170,7 +170,7 @@ fn folder(rest: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(path))
 }
 
-fn bucket(cloud: Cloud, rest: &str) -> Result<Place> {
+fn bucket(cloud: CloudProvider, rest: &str) -> Result<StorePlace> {
     let secret = |what: &str| {
         Err(Error::usage(format!("the URL holds {what}, and keys never belong on a command line"))
             .hint(environment(cloud)))
@@ -182,7 +182,7 @@ fn bucket(cloud: Cloud, rest: &str) -> Result<Place> {
     let (name, account) = match host.rsplit_once('@') {
         None => (host, None),
         // `abfss://container@account.dfs.core.windows.net/prefix` is how Azure itself writes it.
-        Some((name, host)) if cloud == Cloud::Azure && !name.contains(':') => {
+        Some((name, host)) if cloud == CloudProvider::Azure && !name.contains(':') => {
             (name, host.split('.').next().map(str::to_owned))
         }
         Some(_) => return secret("a user or a key"),
@@ -198,20 +198,20 @@ fn bucket(cloud: Cloud, rest: &str) -> Result<Place> {
         return Err(Error::usage("the URL's prefix has a part that no store keeps as it is written")
             .hint("use letters, digits, `-`, `_` and `.` between single slashes"));
     }
-    Ok(Place::Cloud(cloud, Bucket { name: name.to_owned(), account, prefix: prefix.to_owned() }))
+    Ok(StorePlace::Cloud(cloud, Bucket { name: name.to_owned(), account, prefix: prefix.to_owned() }))
 }
 
 /// Where a cloud's keys come from.
-pub(super) fn environment(cloud: Cloud) -> &'static str {
+pub(super) fn environment(cloud: CloudProvider) -> &'static str {
     match cloud {
-        Cloud::S3 => {
+        CloudProvider::S3 => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile of ~/.aws/credentials"
         }
-        Cloud::Azure => {
+        CloudProvider::Azure => {
             "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_CLIENT_ID, \
              AZURE_CLIENT_SECRET and AZURE_TENANT_ID"
         }
-        Cloud::Google => {
+        CloudProvider::Google => {
             "set GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT to the file of a service account"
         }
     }
@@ -221,19 +221,19 @@ pub(super) fn environment(cloud: Cloud) -> &'static str {
 mod tests {
     use super::*;
 
-    fn cloud(text: &str) -> (Cloud, String, String) {
+    fn cloud(text: &str) -> (CloudProvider, String, String) {
         match Location::parse(text).unwrap().place {
-            Place::Cloud(cloud, Bucket { name, prefix, .. }) => (cloud, name, prefix),
-            Place::Folder(path) => panic!("{path:?}"),
+            StorePlace::Cloud(cloud, Bucket { name, prefix, .. }) => (cloud, name, prefix),
+            StorePlace::Folder(path) => panic!("{path:?}"),
         }
     }
 
     #[test]
     fn urls_and_paths_are_taken_apart() {
-        assert_eq!(cloud("s3://b/p/q/"), (Cloud::S3, "b".into(), "p/q".into()));
-        assert_eq!(cloud("gs://b"), (Cloud::Google, "b".into(), String::new()));
-        assert_eq!(cloud("az://$web/p"), (Cloud::Azure, "$web".into(), "p".into()));
-        assert_eq!(cloud("abfss://c@acc.dfs.core.windows.net/p"), (Cloud::Azure, "c".into(), "p".into()));
+        assert_eq!(cloud("s3://b/p/q/"), (CloudProvider::S3, "b".into(), "p/q".into()));
+        assert_eq!(cloud("gs://b"), (CloudProvider::Google, "b".into(), String::new()));
+        assert_eq!(cloud("az://$web/p"), (CloudProvider::Azure, "$web".into(), "p".into()));
+        assert_eq!(cloud("abfss://c@acc.dfs.core.windows.net/p"), (CloudProvider::Azure, "c".into(), "p".into()));
         let folder = |text| Location::parse(text).unwrap().folder().unwrap().to_owned();
         assert_eq!(folder("file:///a%20b/c"), Path::new("/a b/c"));
         let coded = Location::of_folder(Path::new("/å b/%c")).unwrap();
@@ -254,8 +254,11 @@ mod tests {
     #[test]
     fn a_secret_is_refused_and_not_repeated() {
         for text in ["s3://KEY:SECRET@b/p", "az://c/p?sv=1&sig=SECRET", "az://c:SECRET@acc/p", "s3://SECRET@b/p"] {
-            let told = Location::parse(text).unwrap_err().to_string();
-            assert!(told.contains("_") && !told.contains("SECRET@") && !told.contains("sig="), "{told}");
+            let reported = Location::parse(text).unwrap_err().to_string();
+            assert!(
+                reported.contains("_") && !reported.contains("SECRET@") && !reported.contains("sig="),
+                "{reported}"
+            );
         }
     }
 

@@ -21,7 +21,7 @@ mod location;
 mod profile;
 mod upload;
 
-pub use answers::{Answer, Answers};
+pub use answers::{Answers, HttpAnswer};
 pub use location::Location;
 
 use crate::durable::Disk;
@@ -47,7 +47,7 @@ pub struct Object {
 
 /// What a store knows about an object without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ObjectHead {
     /// How long it is.
     pub bytes: u64,
     /// The hash that was recorded with it; a folder keeps none.
@@ -70,7 +70,7 @@ pub struct Upload<'a> {
 }
 
 /// Hears of an upload, and may stop it.
-pub trait Watch {
+pub trait UploadWatch {
     /// The store gave the upload of this path this name, under which it can be ended by
     /// [`Store::abort`] if the process dies. Said before a byte is sent.
     ///
@@ -104,7 +104,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// Io.
-    fn head(&self, path: &str) -> Result<Option<Head>>;
+    fn head(&self, path: &str) -> Result<Option<ObjectHead>>;
 
     /// `bytes` bytes of an object from `offset` on; fewer at its end.
     ///
@@ -136,7 +136,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Verification, for another hash or length; Usage, where something else has its path by now; Io;
     /// whatever `watch` says.
-    fn upload(&self, upload: Upload<'_>, watch: &mut dyn Watch) -> Result<()>;
+    fn upload(&self, upload: Upload<'_>, watch: &mut dyn UploadWatch) -> Result<()>;
 
     /// Ends an upload that somebody left behind; fine if there is none.
     ///
@@ -165,8 +165,8 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// Verification, if a link, or anything but a folder, has the name; Io.
-    fn stage(&self, name: &str) -> Result<Stage> {
-        Ok(Stage::in_place(name))
+    fn stage(&self, name: &str) -> Result<StagingFolder> {
+        Ok(StagingFolder::in_place(name))
     }
 
     /// Gives what was put into a stage its name, and says whether that is what has the name now. If not,
@@ -174,7 +174,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// Io.
-    fn settle(&self, name: &str, stage: Stage) -> Result<bool> {
+    fn settle(&self, name: &str, stage: StagingFolder) -> Result<bool> {
         Ok(stage.folder == name)
     }
 
@@ -182,8 +182,8 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// As [`Store::stage`].
-    fn set_aside(&self, name: &str) -> Result<Stage> {
-        Ok(Stage::in_place(name))
+    fn set_aside(&self, name: &str) -> Result<StagingFolder> {
+        Ok(StagingFolder::in_place(name))
     }
 
     /// Removes files of a stage by their paths in it, in this order, and gives what else lies there. An
@@ -191,7 +191,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// Io.
-    fn remove(&self, stage: &Stage, files: &[String]) -> Result<Vec<PathBuf>> {
+    fn remove(&self, stage: &StagingFolder, files: &[String]) -> Result<Vec<PathBuf>> {
         for file in files {
             self.delete(&stage.path(file))?;
         }
@@ -224,12 +224,12 @@ impl Alone {
 
 /// The folder at a store in which a process works on a bundle; it is the process's own until the value is dropped.
 #[derive(Debug)]
-pub struct Stage {
+pub struct StagingFolder {
     folder: String,
     _held: Option<File>,
 }
 
-impl Stage {
+impl StagingFolder {
     /// The bundle's own name.
     pub fn in_place(name: &str) -> Self {
         Self { folder: name.to_owned(), _held: None }
@@ -253,7 +253,7 @@ impl Stage {
 pub fn open(location: &Location, disk: &dyn Disk) -> Result<Arc<dyn Store>> {
     match location.folder() {
         Some(path) => Ok(Arc::new(folder::Folder::open(disk, path)?)),
-        None => Ok(Arc::new(cloud::Cloud::open(location)?)),
+        None => Ok(Arc::new(cloud::CloudStore::open(location)?)),
     }
 }
 
@@ -263,5 +263,5 @@ pub fn open(location: &Location, disk: &dyn Disk) -> Result<Arc<dyn Store>> {
 /// # Errors
 /// Usage, for a folder.
 pub fn answered(location: &Location, by: Arc<dyn Answers>) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(cloud::Cloud::answered(location, Some(by))?))
+    Ok(Arc::new(cloud::CloudStore::answered(location, Some(by))?))
 }

@@ -23,14 +23,14 @@ pub(super) struct Profile {
 }
 
 /// Where the files are, and which profile is asked for.
-pub(super) struct Asked {
+pub(super) struct RequestedProfile {
     pub(super) credentials: Option<PathBuf>,
     pub(super) config: Option<PathBuf>,
     /// `None`: the one called default, if there is one.
     pub(super) name: Option<String>,
 }
 
-impl Asked {
+impl RequestedProfile {
     /// As the environment says it.
     pub(super) fn by_environment() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -49,8 +49,8 @@ impl Asked {
 /// Reads a profile; that of the credentials goes before that of the config.
 ///
 /// # Errors
-/// Config: a profile that was named and is not there or has no static keys; Io. No value is told.
-pub(super) fn read(asked: &Asked) -> Result<Profile> {
+/// Config: a profile that was named and is not there or has no static keys; Io. No value is reported.
+pub(super) fn read(asked: &RequestedProfile) -> Result<Profile> {
     let name = asked.name.as_deref().unwrap_or("default");
     let own = format!("profile {name}");
     let mut found = section(asked.config.as_deref(), &[name, &own])?;
@@ -106,7 +106,7 @@ fn parse(text: &str, names: &[&str]) -> Option<BTreeMap<String, String>> {
 mod tests {
     use super::*;
 
-    fn asked(folder: &Path, name: Option<&str>) -> Asked {
+    fn asked(folder: &Path, name: Option<&str>) -> RequestedProfile {
         let credentials = "# comment\n[default]\naws_access_key_id = A\naws_secret_access_key=B=\n\n[ week ]\n\
                            aws_access_key_id=C\naws_secret_access_key=D\naws_session_token=E\n";
         let config = "[default]\nregion=eu-1\n[profile week]\nregion = eu-2\ns3 =\n  addressing_style = path\n\
@@ -114,7 +114,7 @@ mod tests {
         std::fs::write(folder.join("credentials"), credentials).unwrap();
         std::fs::write(folder.join("config"), config).unwrap();
         let at = |name| Some(folder.join(name));
-        Asked { credentials: at("credentials"), config: at("config"), name: name.map(str::to_owned) }
+        RequestedProfile { credentials: at("credentials"), config: at("config"), name: name.map(str::to_owned) }
     }
 
     #[test]
@@ -132,10 +132,10 @@ mod tests {
     fn what_was_named_has_to_be_there_with_keys() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["sso", "nowhere"] {
-            let told = read(&asked(folder.path(), Some(name))).err().unwrap();
-            assert_eq!(told.kind(), crate::error::Kind::Config, "{told}");
+            let reported = read(&asked(folder.path(), Some(name))).err().unwrap();
+            assert_eq!(reported.kind(), crate::error::Kind::Config, "{reported}");
         }
-        let nothing = Asked { credentials: Some("/nowhere/x".into()), config: None, name: None };
+        let nothing = RequestedProfile { credentials: Some("/nowhere/x".into()), config: None, name: None };
         assert!(read(&nothing).unwrap() == Profile::default());
     }
 }

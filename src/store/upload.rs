@@ -2,8 +2,8 @@
 //! some 40 MiB are held at most. The object comes into being with the last request, and only if its
 //! hash was the one that is due; an upload that fails is ended, so that the store keeps no parts.
 
-use super::clouds::Client;
-use super::{Upload, Watch, engine};
+use super::clouds::BucketClient;
+use super::{Upload, UploadWatch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use object_store::multipart::{MultipartStore, PartId};
@@ -48,19 +48,19 @@ pub(super) fn check(path: &str, read: (u64, Sha256), due: (u64, Sha256)) -> Resu
 /// # Errors
 /// As [`super::Store::upload`].
 pub(super) fn in_parts(
-    client: &Client,
+    client: &BucketClient,
     at: &Path,
     upload: Upload<'_>,
-    watch: &mut dyn Watch,
+    watch: &mut dyn UploadWatch,
     failed: &dyn Fn(Failure) -> Error,
 ) -> Result<()> {
     let (path, due) = (upload.path, (upload.bytes, upload.sha256));
     let mut parts = Parts::begin(client, at, upload.sha256, failed)?;
-    let told = match &parts {
+    let begun = match &parts {
         Parts::Numbered { upload, .. } => watch.begun(path, upload),
         Parts::Nameless(_) => Ok(()),
     };
-    let sent = told.and_then(|()| send(&mut parts, upload, watch, failed));
+    let sent = begun.and_then(|()| send(&mut parts, upload, watch, failed));
     match sent.and_then(|read| check(path, read, due)) {
         Ok(()) => parts.complete(failed),
         Err(error) => {
@@ -75,7 +75,7 @@ type Done = (u64, Result<Option<(usize, PartId)>, Failure>);
 fn send(
     parts: &mut Parts,
     upload: Upload<'_>,
-    watch: &mut dyn Watch,
+    watch: &mut dyn UploadWatch,
     failed: &dyn Fn(Failure) -> Error,
 ) -> Result<(u64, Sha256)> {
     let part_bytes = PART_BYTES.max(upload.bytes.div_ceil(MAX_PARTS).next_multiple_of(1 << 20));
@@ -111,7 +111,7 @@ fn send(
 fn take(
     parts: &mut Parts,
     finished: &Receiver<Done>,
-    watch: &mut dyn Watch,
+    watch: &mut dyn UploadWatch,
     failed: &dyn Fn(Failure) -> Error,
 ) -> Result<()> {
     let (bytes, part) = finished.recv().map_err(|_| Error::internal("a part ended without an outcome"))?;
@@ -131,7 +131,7 @@ enum Parts {
 }
 
 impl Parts {
-    fn begin(client: &Client, at: &Path, sha256: Sha256, failed: &dyn Fn(Failure) -> Error) -> Result<Self> {
+    fn begin(client: &BucketClient, at: &Path, sha256: Sha256, failed: &dyn Fn(Failure) -> Error) -> Result<Self> {
         let options = PutMultipartOptions::from(recorded(Some(sha256)));
         let at = at.clone();
         if let Some(store) = client.multipart.clone() {
@@ -148,18 +148,18 @@ impl Parts {
         let bytes = part.len() as u64;
         let part = PutPayload::from(part);
         // Who does not wait any more has failed.
-        let tell = move |outcome| drop(done.send((bytes, outcome)));
+        let finish = move |outcome| drop(done.send((bytes, outcome)));
         match self {
             Self::Numbered { store, at, upload, .. } => {
                 let (store, at, upload) = (store.clone(), at.clone(), upload.clone());
                 engine::start(
                     async move { store.put_part(&at, &upload, nth, part).await.map(|id| Some((nth, id))) },
-                    tell,
+                    finish,
                 )
             }
             Self::Nameless(upload) => {
                 let sent = upload.put_part(part);
-                engine::start(async move { sent.await.map(|()| None) }, tell)
+                engine::start(async move { sent.await.map(|()| None) }, finish)
             }
         }
     }

@@ -4,9 +4,9 @@
 //!
 //! Of each path that is looked for 16 bytes of its hash are held, and the rows that have it.
 
-use super::columns::Columns;
-use super::scan::Source;
-use super::tree::{Node, PathKey};
+use super::columns::UnpackColumns;
+use super::scan::ScannedTable;
+use super::tree::{PathKey, TreeNode};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::version::Version;
@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// them have it for their parent.
 ///
 /// # Errors
-/// As [`Source::rows`].
+/// As [`ScannedTable::rows`].
 pub(super) fn find(
-    sources: &[(Source<'_>, Columns)],
-    nodes: &mut BTreeMap<Guid, Node>,
+    sources: &[(ScannedTable<'_>, UnpackColumns)],
+    nodes: &mut BTreeMap<Guid, TreeNode>,
     latest: bool,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<PathKey, Guid>> {
@@ -40,9 +40,9 @@ pub(super) fn find(
         }
         Ok(())
     })?;
-    let mut found: BTreeMap<Guid, (Version, Option<(PathKey, Node)>)> = BTreeMap::new();
-    let mut take = |key: Guid, version: Version, row: Option<(PathKey, Node)>| {
-        if found.get(&key).is_none_or(|standing| version > standing.0) {
+    let mut found: BTreeMap<Guid, (Version, Option<(PathKey, TreeNode)>)> = BTreeMap::new();
+    let mut take = |key: Guid, version: Version, row: Option<(PathKey, TreeNode)>| {
+        if found.get(&key).is_none_or(|existing| version > existing.0) {
             found.insert(key, (version, row));
         }
     };
@@ -83,9 +83,9 @@ pub(super) fn find(
 }
 
 fn each_row(
-    sources: &[(Source<'_>, Columns)],
+    sources: &[(ScannedTable<'_>, UnpackColumns)],
     monitor: &dyn Monitor,
-    each: &mut dyn FnMut(&Columns, &crate::convert::BatchRows, usize) -> Result<()>,
+    each: &mut dyn FnMut(&UnpackColumns, &crate::convert::BatchRows, usize) -> Result<()>,
 ) -> Result<()> {
     sources.iter().try_for_each(|(source, columns)| {
         source.rows(&columns.plan, monitor, &mut |rows| {

@@ -22,32 +22,38 @@ pub(super) enum Dir {
 /// See the module's text.
 #[derive(Default)]
 pub(super) struct Claims {
-    taken: HashSet<[u8; 8]>,
+    given: HashSet<[u8; 8]>,
 }
 
 /// A name that was given.
-pub(super) struct Claim {
+pub(super) struct ClaimedName {
     pub name: String,
     /// Whether the key stands in it.
-    pub is_marked: bool,
+    pub has_key: bool,
 }
 
 impl Claims {
     /// Takes a name of our own, which no row may have.
     pub(super) fn reserve(&mut self, dir: Dir, name: &str) {
-        self.taken.insert(hash(dir, name));
+        self.given.insert(hash(dir, name));
     }
 
     /// The name of a row in a folder: its own, made safe, or if that is taken the same with the
     /// first eight digits of its key, or all of them. `None`, if even that is taken, which only a
     /// name that was made up for it can bring about. `stands` says what is there on the disk: a
     /// file system may hold more names to be equal than we do.
-    pub(super) fn claim(&mut self, dir: Dir, key: Guid, name: &str, stands: &dyn Fn(&str) -> bool) -> Option<Claim> {
-        let marks = [None, Some(key.short()), Some(key.to_string())];
-        for mark in marks {
-            let name = file_name(name, mark.as_deref());
-            if self.taken.insert(hash(dir, &name)) && !stands(&name) {
-                return Some(Claim { name, is_marked: mark.is_some() });
+    pub(super) fn claim(
+        &mut self,
+        dir: Dir,
+        key: Guid,
+        name: &str,
+        stands: &dyn Fn(&str) -> bool,
+    ) -> Option<ClaimedName> {
+        let suffixes = [None, Some(key.short()), Some(key.to_string())];
+        for suffix in suffixes {
+            let name = file_name(name, suffix.as_deref());
+            if self.given.insert(hash(dir, &name)) && !stands(&name) {
+                return Some(ClaimedName { name, has_key: suffix.is_some() });
             }
         }
         None

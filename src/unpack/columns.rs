@@ -1,7 +1,7 @@
 //! The columns that an unpacking reads of a table, decided once for each table of a bundle.
 
 use super::options::{Filter, UnpackOptions};
-use super::tree::{Node, PathKey, path_key};
+use super::tree::{PathKey, TreeNode, path_key};
 use crate::bundle::TableInfo;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ const BLOB: &str = "file_stream";
 const IS_DIRECTORY: &str = "is_directory";
 
 /// See the module's text. Indexes are those of `plan`'s columns.
-pub(super) struct Columns {
+pub(super) struct UnpackColumns {
     pub plan: Arc<ColumnPlan>,
     name: Option<usize>,
     parent_key: Option<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Columns {
     pub blob: Option<usize>,
 }
 
-impl Columns {
+impl UnpackColumns {
     /// What places rows in the tree, and no value.
     pub(super) fn of_tree(table: &TableInfo, options: &UnpackOptions) -> Result<Self> {
         Self::find(table, options, false)
@@ -102,8 +102,8 @@ impl Columns {
     }
 
     /// What a row says about its place.
-    pub(super) fn node(&self, rows: &BatchRows, row: usize) -> Result<Node> {
-        Ok(Node {
+    pub(super) fn node(&self, rows: &BatchRows, row: usize) -> Result<TreeNode> {
+        Ok(TreeNode {
             has_parent: self.has_parent(rows, row)?,
             parent: self.parent_key(rows, row)?,
             parent_path: self.parent_path(rows, row)?,

@@ -5,8 +5,8 @@
 //! digests: nobody can make keys that fill one pass, and the same bundles are always split alike,
 //! so that the names which are told apart are always the same ones.
 
-use super::columns::Columns;
-use super::scan::Source;
+use super::columns::UnpackColumns;
+use super::scan::ScannedTable;
 use crate::convert::BatchRows;
 use crate::error::Result;
 use crate::model::cell::RowSource as _;
@@ -26,7 +26,7 @@ pub(super) struct Latest {
 pub(super) struct Winners(HashMap<Guid, (Version, usize)>);
 
 impl Latest {
-    pub(super) fn new(sources: &[(Source<'_>, Columns)], keys_per_pass: u64) -> Self {
+    pub(super) fn new(sources: &[(ScannedTable<'_>, UnpackColumns)], keys_per_pass: u64) -> Self {
         let mut seed = Hasher::default();
         sources.iter().for_each(|(source, _)| seed.update(source.bundle.root_sha256().as_bytes()));
         let passes = passes(sources.iter().map(|(source, _)| source), keys_per_pass);
@@ -53,11 +53,11 @@ impl Latest {
     /// in several bundles, the first counts.
     ///
     /// # Errors
-    /// As [`Source::rows`].
+    /// As [`ScannedTable::rows`].
     pub(super) fn winners(
         &self,
         pass: u64,
-        sources: &[(Source<'_>, Columns)],
+        sources: &[(ScannedTable<'_>, UnpackColumns)],
         monitor: &dyn Monitor,
     ) -> Result<Winners> {
         let mut winners: HashMap<Guid, (Version, usize)> = HashMap::new();
@@ -68,9 +68,9 @@ impl Latest {
                     if !self.is_in(pass, key) {
                         continue;
                     }
-                    let standing = winners.entry(key).or_insert((version, nth));
-                    if version > standing.0 {
-                        *standing = (version, nth);
+                    let existing = winners.entry(key).or_insert((version, nth));
+                    if version > existing.0 {
+                        *existing = (version, nth);
                     }
                 }
                 Ok(())
@@ -83,7 +83,7 @@ impl Latest {
 }
 
 /// How often the rows of a table are gone through.
-pub(super) fn passes<'s>(sources: impl Iterator<Item = &'s Source<'s>>, keys_per_pass: u64) -> u64 {
+pub(super) fn passes<'s>(sources: impl Iterator<Item = &'s ScannedTable<'s>>, keys_per_pass: u64) -> u64 {
     let rows = sources.flat_map(|source| &source.table.files).filter_map(|file| file.rows).fold(0, u64::saturating_add);
     rows.div_ceil(keys_per_pass.max(1)).max(1)
 }

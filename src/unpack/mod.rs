@@ -25,5 +25,5 @@ mod tree;
 mod write;
 
 pub use names::{file_name, original_name};
-pub use options::{Filter, Report, UnpackOptions, Written, WrittenKind};
+pub use options::{Filter, UnpackOptions, UnpackReport, Written, WrittenKind};
 pub use run::unpack;

@@ -109,7 +109,7 @@ pub struct Written<'a> {
 
 /// What an unpacking did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct UnpackReport {
     /// Files.
     pub files: u64,
     /// Rows that are folders; those that were made on the way alone are not counted.

@@ -13,10 +13,10 @@ pub(super) struct OutFolder<'a> {
     /// Beneath the folder that it lies in.
     above: Box<dyn Disk>,
     path: &'a Path,
-    opened: Option<Opened>,
+    opened: Option<LockedFolder>,
 }
 
-struct Opened {
+struct LockedFolder {
     disk: Box<dyn Disk>,
     /// The lock, where the file system has locks.
     _held: Option<File>,
@@ -56,7 +56,7 @@ impl<'a> OutFolder<'a> {
         Ok(self.opened.insert(opened).disk.as_ref())
     }
 
-    fn open(&self) -> Result<Opened> {
+    fn open(&self) -> Result<LockedFolder> {
         if !self.check_empty()? {
             self.above.create_dir(self.path)?;
         }
@@ -69,7 +69,7 @@ impl<'a> OutFolder<'a> {
         if !self.above.list(self.path)?.is_empty() {
             return Err(another());
         }
-        Ok(Opened { disk: self.above.beneath(self.path, Sharing::Ours)?, _held: held })
+        Ok(LockedFolder { disk: self.above.beneath(self.path, Sharing::Ours)?, _held: held })
     }
 
     /// Whether it is there; if so, it is empty.

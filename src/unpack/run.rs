@@ -2,18 +2,18 @@
 
 use super::by_path;
 use super::claims::{Claims, Dir};
-use super::columns::Columns;
+use super::columns::UnpackColumns;
 use super::latest::{Latest, Winners, passes};
 use super::names::file_name;
-use super::options::{Report, UnpackOptions, Written};
+use super::options::{UnpackOptions, UnpackReport, Written};
 use super::out::OutFolder;
-use super::scan::Source;
-use super::tree::{Node, Tree};
+use super::scan::ScannedTable;
+use super::tree::{Tree, TreeNode};
 use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole, Newest};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::links::{check_whole, tables_in_order, tell_links};
+use crate::links::{check_whole, report_links, tables_in_order};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 /// Writes the values of bundles as files: `out/<table>/<folders>/<name>`. Each row that was
-/// written goes to `told`, in the order of writing.
+/// written goes to `on_written`, in the order of writing.
 ///
 /// Before anything is written, all parts were hashed and their rows placed in the tree. What was
 /// written when this fails is right, but not all; nothing of the file that failed is left. When it
@@ -37,14 +37,14 @@ pub fn unpack(
     options: &UnpackOptions,
     disk: &dyn Disk,
     monitor: &dyn Monitor,
-    told: &mut dyn FnMut(&Written<'_>),
-) -> Result<Report> {
+    on_written: &mut dyn FnMut(&Written<'_>),
+) -> Result<UnpackReport> {
     let mut out = OutFolder::check(disk, &options.out)?;
     let bundles = open(bundles, options)?;
-    let mut tables: BTreeMap<&TableName, Vec<Source<'_>>> = BTreeMap::new();
+    let mut tables: BTreeMap<&TableName, Vec<ScannedTable<'_>>> = BTreeMap::new();
     for (bundle, table) in tables_in_order(&bundles)? {
         if is_asked_for(&table.name, options) {
-            tables.entry(&table.name).or_default().push(Source { bundle, table });
+            tables.entry(&table.name).or_default().push(ScannedTable { bundle, table });
         }
     }
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
@@ -52,7 +52,7 @@ pub fn unpack(
     }
     if options.latest {
         let all = || tables.values().flatten().map(|source| (source.bundle, source.table));
-        tell_links(all(), monitor);
+        report_links(all(), monitor);
         check_whole(all(), options.allow_gap, monitor)?;
     }
     let rows = tables.values().map(|sources| {
@@ -66,13 +66,13 @@ pub fn unpack(
         rows: Some(rows.fold(0, u64::saturating_add)),
         bytes: None,
     });
-    let mut report = Report::default();
+    let mut report = UnpackReport::default();
     let mut folders = Claims::default();
     let mut done = Ok(());
     for (name, sources) in tables {
         let folder = folders.claim(Dir::Top, Guid::from_bytes([0; 16]), &name.to_string(), &|_| false);
         let folder = folder.map_or_else(|| file_name(&name.to_string(), Some("2")), |claim| claim.name);
-        done = table(&sources, folder, (options, &mut out, monitor), &mut report, told);
+        done = table(&sources, folder, (options, &mut out, monitor), &mut report, on_written);
         if done.is_err() {
             break;
         }
@@ -124,25 +124,25 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
 type Tools<'a, 'o> = (&'a UnpackOptions, &'a mut OutFolder<'o>, &'a dyn Monitor);
 
 fn table(
-    sources: &[Source<'_>],
+    sources: &[ScannedTable<'_>],
     folder: String,
     (options, out, monitor): Tools<'_, '_>,
-    report: &mut Report,
-    told: &mut dyn FnMut(&Written<'_>),
+    report: &mut UnpackReport,
+    on_written: &mut dyn FnMut(&Written<'_>),
 ) -> Result<()> {
     let mut of_tree = Vec::new();
     let mut whole = Vec::new();
     for source in sources {
         let bad = |error: Error| error.table(&source.table.name).file(source.bundle.path());
-        of_tree.push((*source, Columns::of_tree(source.table, options).map_err(bad)?));
-        whole.push((*source, Columns::whole(source.table, options).map_err(bad)?));
+        of_tree.push((*source, UnpackColumns::of_tree(source.table, options).map_err(bad)?));
+        whole.push((*source, UnpackColumns::whole(source.table, options).map_err(bad)?));
     }
     let mut nodes = folders(&of_tree, options.latest, monitor)?;
     let by_path = by_path::find(&of_tree, &mut nodes, options.latest, monitor)?;
     let mut claims = Claims::default();
     let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
-    let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, told };
+    let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };
     let latest = Latest::new(&of_tree, options.keys_per_pass);
     for pass in 0..if options.latest { latest.passes() } else { 1 } {
         let winners = options.latest.then(|| latest.winners(pass, &of_tree, monitor)).transpose()?;
@@ -155,7 +155,11 @@ fn table(
 
 /// The rows that others lie in, each in the version that counts. Two passes: which keys are
 /// parents, and what their rows say.
-fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monitor) -> Result<BTreeMap<Guid, Node>> {
+fn folders(
+    sources: &[(ScannedTable<'_>, UnpackColumns)],
+    latest: bool,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<Guid, TreeNode>> {
     let mut parents: HashSet<Guid> = HashSet::new();
     for (source, columns) in sources {
         source.rows(&columns.plan, monitor, &mut |rows| {
@@ -165,9 +169,9 @@ fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monito
             Ok(())
         })?;
     }
-    let mut found: BTreeMap<Guid, (Version, Option<Node>)> = BTreeMap::new();
-    let mut take = |key: Guid, version: Version, node: Option<Node>| {
-        if found.get(&key).is_none_or(|standing| version > standing.0) {
+    let mut found: BTreeMap<Guid, (Version, Option<TreeNode>)> = BTreeMap::new();
+    let mut take = |key: Guid, version: Version, node: Option<TreeNode>| {
+        if found.get(&key).is_none_or(|existing| version > existing.0) {
             found.insert(key, (version, node));
         }
     };
@@ -198,7 +202,7 @@ fn folders(sources: &[(Source<'_>, Columns)], latest: bool, monitor: &dyn Monito
 
 fn write(
     writer: &mut Writer<'_, '_>,
-    (nth, source, columns): (usize, Source<'_>, &Columns),
+    (nth, source, columns): (usize, ScannedTable<'_>, &UnpackColumns),
     winners: Option<&Winners>,
     options: &UnpackOptions,
 ) -> Result<()> {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 /// One table of one bundle.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'b> {
+pub(super) struct ScannedTable<'b> {
     pub bundle: &'b Bundle,
     pub table: &'b TableInfo,
 }
 
-impl Source<'_> {
+impl ScannedTable<'_> {
     /// Gives every batch of the table's rows, with the columns of the plan alone. Each part is
     /// hashed right before it is opened.
     ///
@@ -33,7 +33,7 @@ impl Source<'_> {
     /// The same of its tombstones.
     ///
     /// # Errors
-    /// As [`Source::rows`].
+    /// As [`ScannedTable::rows`].
     pub(super) fn tombstones(
         &self,
         monitor: &dyn Monitor,

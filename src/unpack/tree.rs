@@ -28,7 +28,7 @@ pub(super) fn path_key(path: &[u8]) -> PathKey {
 
 /// What a row says about its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct TreeNode {
     /// Whether it lies in a folder.
     pub has_parent: bool,
     /// That folder's key, if it is known.
@@ -46,7 +46,7 @@ struct Placed {
     /// Empty for one that stands in [`DEEP`].
     name: String,
     bytes: usize,
-    is_marked: bool,
+    has_key: bool,
 }
 
 /// See the module's text.
@@ -66,7 +66,7 @@ impl Tree {
     /// # Errors
     /// Verification: names that were made up so that they cannot be told apart.
     pub(super) fn build(
-        nodes: &BTreeMap<Guid, Node>,
+        nodes: &BTreeMap<Guid, TreeNode>,
         by_path: BTreeMap<PathKey, Guid>,
         claims: &mut Claims,
     ) -> Result<Self> {
@@ -92,15 +92,15 @@ impl Tree {
         Ok(tree)
     }
 
-    fn place(&mut self, key: Guid, node: &Node, claims: &mut Claims) -> Result<()> {
+    fn place(&mut self, key: Guid, node: &TreeNode, claims: &mut Claims) -> Result<()> {
         let dir = self.dir_of(node.has_parent, node.parent, None);
         let name = node.name.clone().unwrap_or_else(|| key.to_string());
         let claim = claims.claim(dir, key, &name, &|_| false).ok_or_else(|| no_name(key))?;
         let bytes = self.bytes(dir) + claim.name.len() + 1;
         let placed = if bytes > MAX_PATH_BYTES {
-            Placed { dir: Dir::Top, name: String::new(), bytes: DEEP.len() + 38, is_marked: false }
+            Placed { dir: Dir::Top, name: String::new(), bytes: DEEP.len() + 38, has_key: false }
         } else {
-            Placed { dir, name: claim.name, bytes, is_marked: claim.is_marked }
+            Placed { dir, name: claim.name, bytes, has_key: claim.has_key }
         };
         self.placed.insert(key, placed);
         Ok(())
@@ -135,8 +135,8 @@ impl Tree {
     }
 
     /// Whether such a folder got its key into its name.
-    pub(super) fn is_marked(&self, key: Guid) -> bool {
-        self.placed.get(&key).is_some_and(|placed| placed.is_marked)
+    pub(super) fn has_key(&self, key: Guid) -> bool {
+        self.placed.get(&key).is_some_and(|placed| placed.has_key)
     }
 
     /// Whether a folder stands in one of [`Dir::Orphans`] itself.

@@ -1,10 +1,10 @@
 //! Folders and files of one table.
 
 use super::claims::{Claims, Dir};
-use super::columns::Columns;
-use super::options::{Report, Written, WrittenKind};
+use super::columns::UnpackColumns;
+use super::options::{UnpackReport, Written, WrittenKind};
 use super::out::OutFolder;
-use super::scan::Source;
+use super::scan::ScannedTable;
 use super::tree::{Tree, no_name};
 use crate::convert::BatchRows;
 use crate::durable::{DurableFile, EntryKind};
@@ -31,15 +31,15 @@ pub(super) struct Writer<'a, 'o> {
     pub claims: Claims,
     /// Folders that were made.
     pub made: HashSet<Dir>,
-    pub report: &'a mut Report,
+    pub report: &'a mut UnpackReport,
     pub monitor: &'a dyn Monitor,
-    pub told: &'a mut dyn FnMut(&Written<'_>),
+    pub on_written: &'a mut dyn FnMut(&Written<'_>),
 }
 
 /// A row that is to be written.
 pub(super) struct Item<'r> {
-    pub source: Source<'r>,
-    pub columns: &'r Columns,
+    pub source: ScannedTable<'r>,
+    pub columns: &'r UnpackColumns,
     pub rows: &'r BatchRows,
     pub row: usize,
     pub key: Guid,
@@ -79,7 +79,7 @@ impl Writer<'_, '_> {
             Ok(bytes) => {
                 self.report.files += 1;
                 self.report.bytes += bytes;
-                self.tell(item, WrittenKind::File, &path, bytes, dir);
+                self.notify(item, WrittenKind::File, &path, bytes, dir);
                 Ok(())
             }
             Err(error) => {
@@ -93,7 +93,7 @@ impl Writer<'_, '_> {
     fn folder(&mut self, item: &Item<'_>) -> Result<()> {
         let (path, dir) = if self.tree.has(item.key) {
             let own = Dir::Folder(item.key);
-            self.report.marked += u64::from(self.tree.is_marked(item.key));
+            self.report.marked += u64::from(self.tree.has_key(item.key));
             self.report.by_path += u64::from(self.tree.is_by_path(item.key));
             let orphans = Dir::Orphans(None);
             (self.make(own)?, if self.tree.is_orphan(item.key) { orphans } else { own })
@@ -104,13 +104,13 @@ impl Writer<'_, '_> {
             (path, dir)
         };
         self.report.folders += 1;
-        self.tell(item, WrittenKind::Folder, &path, 0, dir);
+        self.notify(item, WrittenKind::Folder, &path, 0, dir);
         Ok(())
     }
 
-    fn tell(&mut self, item: &Item<'_>, kind: WrittenKind, path: &Path, bytes: u64, dir: Dir) {
+    fn notify(&mut self, item: &Item<'_>, kind: WrittenKind, path: &Path, bytes: u64, dir: Dir) {
         self.report.orphans += u64::from(matches!(dir, Dir::Orphans(_)));
-        (self.told)(&Written {
+        (self.on_written)(&Written {
             table: &item.source.table.name,
             key: item.key,
             kind,
@@ -135,7 +135,7 @@ impl Writer<'_, '_> {
         // What cannot be looked at is not free.
         let stands = |name: &str| !matches!(disk.look(&at.join(name)), Ok(None));
         let claim = self.claims.claim(dir, key, name, &stands).ok_or_else(|| no_name(key))?;
-        self.report.marked += u64::from(claim.is_marked);
+        self.report.marked += u64::from(claim.has_key);
         Ok((folder.join(claim.name), dir))
     }
 

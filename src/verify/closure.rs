@@ -1,7 +1,7 @@
 //! What needs all keys of a table: one row a key, every parent there or listed, a parent above its child. Key, paths and
 //! depth alone are read, once.
 
-use super::finding::{Finding, Report};
+use super::finding::{Finding, VerifyReport};
 use super::reading::Checked;
 use super::rows::{data_path, keep_going, subset};
 use crate::bundle::{FileRole, TableInfo};
@@ -18,7 +18,7 @@ pub(super) fn check(
     files: &Checked<'_>,
     table: &TableInfo,
     keys_in_memory: usize,
-    report: &mut Report,
+    report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let mut closure = Closure::holding(table, keys_in_memory);
@@ -35,8 +35,8 @@ pub(super) fn check(
                 rows.each(|batch| {
                     monitor.check()?;
                     let held = {
-                        let tell = &mut add(report, table, &file.path);
-                        if is_absent { closure.absent(&batch, tell) } else { closure.rows(&batch, tell) }
+                        let note = &mut add(report, table, &file.path);
+                        if is_absent { closure.absent(&batch, note) } else { closure.rows(&batch, note) }
                     };
                     // What cannot be decoded is a finding of the pass before.
                     let is_known =
@@ -56,7 +56,7 @@ pub(super) fn check(
 }
 
 /// Adds what deviates; of a parent it is said of all of the table, because it may stand in another part than its child.
-fn add<'r>(report: &'r mut Report, table: &TableInfo, file: &'r str) -> impl FnMut(Deviation, String) + 'r {
+fn add<'r>(report: &'r mut VerifyReport, table: &TableInfo, file: &'r str) -> impl FnMut(Deviation, String) + 'r {
     let whole = data_path(table);
     move |deviation, detail| {
         let file = if deviation == Deviation::WrongDepth { &whole } else { file };

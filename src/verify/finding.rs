@@ -7,7 +7,7 @@ use crate::model::digest::Sha256;
 
 /// How far a verification goes; each level does what the one before does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum VerifyLevel {
     /// The exact set of files, their sizes, the hashes of tag files, the manifest.
     Quick,
     /// All hashes, Parquet footers, row counts.
@@ -18,7 +18,7 @@ pub enum Level {
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FindingSeverity {
     /// Worth knowing; the bundle may be used.
     Notice,
     /// The bundle is not to be used.
@@ -135,7 +135,7 @@ pub struct Finding {
     /// Which way.
     pub kind: FindingKind,
     /// How bad.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// The file, from the bundle's folder on.
     pub file: Option<String>,
     /// What exactly, for people.
@@ -145,7 +145,7 @@ pub struct Finding {
 impl Finding {
     /// An error.
     pub fn new(kind: FindingKind, file: Option<&str>, detail: impl Into<String>) -> Self {
-        Self { kind, severity: Severity::Error, file: file.map(str::to_owned), detail: detail.into() }
+        Self { kind, severity: FindingSeverity::Error, file: file.map(str::to_owned), detail: detail.into() }
     }
 
     /// An error that something below reported. What could not be read is [`FindingKind::Unreadable`], whatever was looked for.
@@ -167,7 +167,7 @@ impl Finding {
 
 /// What was verified, and what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// The hash of `tagmanifest-sha256.txt`, if there is one.
     pub root_sha256: Option<Sha256>,
     /// Who signed it, if that was asked for and is so.
@@ -185,27 +185,27 @@ pub struct Report {
 }
 
 /// Findings of one kind in one file that are told one by one.
-const MOST_TOLD: usize = 100;
+const MOST_REPORTED: usize = 100;
 
 /// Findings beyond those that are counted before a check is given up.
 const MOST_COUNTED: u64 = 10_000;
 
-impl Report {
+impl VerifyReport {
     /// Whether the bundle may be used.
     pub fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity < Severity::Error)
+        self.findings.iter().all(|finding| finding.severity < FindingSeverity::Error)
     }
 
     /// Whether nothing is known to be wrong, but not all of it could be read: it may be good.
     pub fn is_unread(&self) -> bool {
-        let mut wrong = self.findings.iter().filter(|finding| finding.severity == Severity::Error).peekable();
+        let mut wrong = self.findings.iter().filter(|finding| finding.severity == FindingSeverity::Error).peekable();
         wrong.peek().is_some() && wrong.all(|finding| finding.kind == FindingKind::Unreadable)
     }
 
     /// Adds a finding. A broken bundle has few kinds of wrong, but may have each in every row.
     pub(super) fn add(&mut self, finding: Finding) {
         let alike = |other: &&Finding| other.kind == finding.kind && other.file == finding.file;
-        if self.findings.iter().filter(alike).count() < MOST_TOLD && self.findings.len() < 100 * MOST_TOLD {
+        if self.findings.iter().filter(alike).count() < MOST_REPORTED && self.findings.len() < 100 * MOST_REPORTED {
             self.findings.push(finding);
         } else {
             self.more += 1;

@@ -14,5 +14,5 @@ mod run;
 mod structure;
 mod trust;
 
-pub use finding::{Finding, FindingKind, Level, Report, Severity};
-pub use run::{Options, require_good, verify, verify_with};
+pub use finding::{Finding, FindingKind, FindingSeverity, VerifyLevel, VerifyReport};
+pub use run::{VerifyOptions, require_good, verify, verify_with};

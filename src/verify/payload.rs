@@ -1,7 +1,7 @@
 //! Payload files: their hashes, and the footers of parts against the manifest: rows, row groups and
 //! columns.
 
-use super::finding::{Finding, FindingKind as K, Report};
+use super::finding::{Finding, FindingKind as K, VerifyReport};
 use super::reading::Checked;
 use super::rows::data_path;
 use crate::bundle::{CheckedFile, FileInfo, FileRole, PartRead, TableInfo};
@@ -14,7 +14,12 @@ const FILES_AT_ONCE: usize = 64;
 
 /// Hashes every file, up to `threads` side by side, and opens the parts whose hash is right, one after the
 /// other. Files that were found wrong before are left alone.
-pub(super) fn check(files: &mut Checked<'_>, threads: usize, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn check(
+    files: &mut Checked<'_>,
+    threads: usize,
+    report: &mut VerifyReport,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let bundle = files.bundle;
     for table in &bundle.manifest().tables {
         let plans = Plans::of(table);
@@ -55,7 +60,7 @@ fn check_file(
     plans: Option<&Plans<'_>>,
     file: &FileInfo,
     checked: Result<CheckedFile>,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<()> {
     let checked = match checked {
         Ok(checked) => checked,

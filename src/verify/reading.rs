@@ -43,7 +43,7 @@ impl<'b> Checked<'b> {
         plan: &Arc<ColumnPlan>,
         is_whole: bool,
         monitor: &dyn Monitor,
-    ) -> Result<Rows> {
+    ) -> Result<PartRows> {
         let checked = match self.kept.get(&file.path) {
             Some(checked) => checked.clone(),
             None => self.bundle.check_file(file, monitor)?,
@@ -57,17 +57,17 @@ impl<'b> Checked<'b> {
         if is_whole {
             plan.check_schema(reader.schema())?;
         }
-        Ok(Rows { reader, plan: plan.clone() })
+        Ok(PartRows { reader, plan: plan.clone() })
     }
 }
 
 /// The rows of one part, or of one of its row groups.
-pub(super) struct Rows {
+pub(super) struct PartRows {
     reader: PartReader,
     plan: Arc<ColumnPlan>,
 }
 
-impl Rows {
+impl PartRows {
     /// Those of each row group.
     pub(super) fn by_row_group(&self) -> impl Iterator<Item = Self> {
         self.reader.by_row_group().map(|reader| Self { reader, plan: self.plan.clone() })
@@ -81,7 +81,7 @@ impl Rows {
     /// Goes through all batches, each of which is decoded when it is due.
     ///
     /// # Errors
-    /// As [`Rows::each`].
+    /// As [`PartRows::each`].
     pub(super) fn each_in_turn(self, mut work: impl FnMut(BatchRows) -> Result<()>) -> Result<()> {
         let Self { mut reader, plan } = self;
         reader.try_for_each(|batch| work(BatchRows::new(plan.clone(), batch?)?))

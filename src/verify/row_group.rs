@@ -1,10 +1,10 @@
 //! [`RowGroupCheck`]: the rows of one row group, each decoded once, in order, by one thread that hashes their
 //! values while they are in its cache. Holds one batch and two positions.
 
-use super::finding::{Finding, FindingKind as K, Report};
-use super::reading::Rows;
+use super::finding::{Finding, FindingKind as K, VerifyReport};
+use super::reading::PartRows;
 use crate::bundle::{FileInfo, TableInfo};
-use crate::conform::{RowRules, Walk};
+use crate::conform::{RowRules, RowWalk};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::Result;
 use crate::model::cell::RowSource as _;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is looked at, and what it is held against.
-pub(super) struct Look<'a> {
+pub(super) struct RowGroupContext<'a> {
     pub(super) table: &'a TableInfo,
     pub(super) plan: Arc<ColumnPlan>,
     pub(super) rules: RowRules<'a>,
@@ -25,25 +25,25 @@ pub(super) struct Look<'a> {
 
 /// One row group, or what could be read of it.
 pub(super) struct RowGroupCheck<'a> {
-    look: &'a Look<'a>,
+    look: &'a RowGroupContext<'a>,
     file: &'a FileInfo,
-    pub(super) walk: Walk,
-    pub(super) report: Report,
+    pub(super) walk: RowWalk,
+    pub(super) report: VerifyReport,
 }
 
 impl<'a> RowGroupCheck<'a> {
     /// Nothing of it yet.
-    pub(super) fn of(look: &'a Look<'a>, file: &'a FileInfo) -> Self {
-        Self { look, file, walk: Walk::default(), report: Report::default() }
+    pub(super) fn of(look: &'a RowGroupContext<'a>, file: &'a FileInfo) -> Self {
+        Self { look, file, walk: RowWalk::default(), report: VerifyReport::default() }
     }
 
     /// Looks at all of its rows, as far as they can be read.
-    pub(super) fn read(mut self, rows: Rows) -> (Self, Result<()>) {
+    pub(super) fn read(mut self, rows: PartRows) -> (Self, Result<()>) {
         let read = rows.each_in_turn(|mut batch| {
             self.look.monitor.check()?;
             self.place_large(&mut batch)?;
             for row in 0..batch.rows() {
-                if let Err(error) = self.row(&batch, row) {
+                if let Err(error) = self.check_row(&batch, row) {
                     self.report.add(Finding::of(K::BadRow, Some(&self.file.path), &error));
                 }
             }
@@ -71,7 +71,7 @@ impl<'a> RowGroupCheck<'a> {
         Ok(())
     }
 
-    fn row(&mut self, batch: &BatchRows, row: usize) -> Result<()> {
+    fn check_row(&mut self, batch: &BatchRows, row: usize) -> Result<()> {
         for column in 0..self.look.plan.columns().len() {
             batch.cell(row, column)?;
         }

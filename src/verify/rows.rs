@@ -2,11 +2,11 @@
 //! at side by side (`row_group`); what is said of them is put together in their order, so that it does not
 //! depend on how many threads there are. What needs all keys is in `closure`.
 
-use super::finding::{Finding, FindingKind as K, Report};
-use super::reading::{Checked, Rows};
-use super::row_group::{Look, RowGroupCheck};
+use super::finding::{Finding, FindingKind as K, VerifyReport};
+use super::reading::{Checked, PartRows};
+use super::row_group::{RowGroupCheck, RowGroupContext};
 use crate::bundle::{Bundle, FileInfo, FileRole, TableInfo};
-use crate::conform::{Place, RowRules, Tally, TombstoneRules, TombstoneWalk, Walk};
+use crate::conform::{RowPosition, RowRules, RowWalk, Tally, TombstoneRules, TombstoneWalk};
 use crate::convert::ColumnPlan;
 use crate::error::{Kind, Result};
 use crate::model::cell::RowSource as _;
@@ -28,7 +28,7 @@ pub(super) fn check(
     files: &Checked<'_>,
     table: &TableInfo,
     threads: usize,
-    report: &mut Report,
+    report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<bool> {
     let blobs = check_blobs(files.bundle, table, report, monitor)?;
@@ -40,16 +40,16 @@ pub(super) fn check(
             return Ok(false);
         }
     };
-    let look = Look { table, plan, rules, blobs, monitor };
-    let mut pass =
-        Pass { look: &look, threads, due: Vec::new(), tally: Tally::default(), last: None, broken: None, report };
+    let look = RowGroupContext { table, plan, rules, blobs, monitor };
+    let mut check =
+        TableCheck { look: &look, threads, due: Vec::new(), tally: Tally::default(), last: None, broken: None, report };
     for file in table.files_of(FileRole::Rows) {
-        pass.part(files, file)?;
+        check.check_part(files, file)?;
     }
-    pass.look_at_due()?;
-    let is_whole = pass.broken.is_none();
+    check.look_at_due()?;
+    let is_whole = check.broken.is_none();
     if is_whole {
-        pass.finish();
+        check.finish();
     }
     for file in table.files_of(FileRole::Tombstones) {
         let read = tombstones(files, table, file, report, monitor);
@@ -60,7 +60,7 @@ pub(super) fn check(
 
 /// A part that cannot be read to its end is a finding; being stopped is not. Returns whether it
 /// was read.
-pub(super) fn keep_going(read: Result<()>, file: &FileInfo, report: &mut Report) -> Result<bool> {
+pub(super) fn keep_going(read: Result<()>, file: &FileInfo, report: &mut VerifyReport) -> Result<bool> {
     match read {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == Kind::Cancelled => Err(error),
@@ -81,7 +81,7 @@ pub(super) fn data_path(table: &TableInfo) -> String {
 fn check_blobs(
     bundle: &Bundle,
     table: &TableInfo,
-    report: &mut Report,
+    report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<String, AtomicBool>> {
     let mut unused = BTreeMap::new();
@@ -98,21 +98,21 @@ fn check_blobs(
 }
 
 /// The row groups of a table, put together in their order.
-struct Pass<'a> {
-    look: &'a Look<'a>,
+struct TableCheck<'a> {
+    look: &'a RowGroupContext<'a>,
     threads: usize,
     /// Row groups that are looked at together.
-    due: Vec<(&'a FileInfo, Rows)>,
+    due: Vec<(&'a FileInfo, PartRows)>,
     tally: Tally,
     /// Where the row before stands.
-    last: Option<Place>,
+    last: Option<RowPosition>,
     /// The last part that could not be read to its end.
     broken: Option<&'a FileInfo>,
-    report: &'a mut Report,
+    report: &'a mut VerifyReport,
 }
 
-impl<'a> Pass<'a> {
-    fn part(&mut self, files: &Checked<'_>, file: &'a FileInfo) -> Result<()> {
+impl<'a> TableCheck<'a> {
+    fn check_part(&mut self, files: &Checked<'_>, file: &'a FileInfo) -> Result<()> {
         let hope = self.report.check_hope();
         let rows = match hope.and_then(|()| files.open(file, &self.look.plan, true, self.look.monitor)) {
             Ok(rows) => rows,
@@ -155,11 +155,11 @@ impl<'a> Pass<'a> {
         if self.is_broken(file) {
             return Ok(());
         }
-        let Walk { first, last, tally } = check.walk;
+        let RowWalk { first, last, tally } = check.walk;
         if let (Some(last), Some((first, key))) = (&self.last, &first)
             && last >= first
         {
-            self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), Walk::out_of_order(*key)));
+            self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), RowWalk::out_of_order(*key)));
         }
         self.last = last.or(self.last.take());
         self.tally.add(&tally);
@@ -191,7 +191,7 @@ fn tombstones(
     files: &Checked<'_>,
     table: &TableInfo,
     file: &FileInfo,
-    report: &mut Report,
+    report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let plan = Arc::new(ColumnPlan::tombstones(&table.key_column)?);

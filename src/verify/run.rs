@@ -1,6 +1,6 @@
 //! The order of checks.
 
-use super::finding::{Finding, FindingKind as K, Level, Report, Severity};
+use super::finding::{Finding, FindingKind as K, FindingSeverity, VerifyLevel, VerifyReport};
 use super::reading::Checked;
 use super::rows::data_path;
 use super::{closure, payload, rows, structure};
@@ -12,9 +12,9 @@ use std::path::Path;
 
 /// How a verification is made.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct VerifyOptions {
     /// How far it goes.
-    pub level: Level,
+    pub level: VerifyLevel,
     /// What opens an encrypted archive, and who has to vouch for the bundle.
     pub access: Access,
     /// Keys that are held in memory, at most, with more of them in a temporary file; a million take some 40 MB.
@@ -23,9 +23,9 @@ pub struct Options {
     pub threads: usize,
 }
 
-impl Options {
+impl VerifyOptions {
     /// As far as `level` says, and the defaults.
-    pub fn new(level: Level) -> Self {
+    pub fn new(level: VerifyLevel) -> Self {
         Self { level, access: Access::default(), keys_in_memory: 1_000_000, threads: threads() }
     }
 }
@@ -34,8 +34,8 @@ impl Options {
 ///
 /// # Errors
 /// As [`verify_with`].
-pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report> {
-    verify_with(path, &Options::new(level), monitor)
+pub fn verify(path: &Path, level: VerifyLevel, monitor: &dyn Monitor) -> Result<VerifyReport> {
+    verify_with(path, &VerifyOptions::new(level), monitor)
 }
 
 /// Verifies one bundle, folder or archive: set of files → signature and
@@ -45,8 +45,8 @@ pub fn verify(path: &Path, level: Level, monitor: &dyn Monitor) -> Result<Report
 /// # Errors
 /// Usage, if there is no such bundle, or no identity opens it; Io, if it cannot be listed;
 /// Cancelled.
-pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Report> {
-    let mut report = Report::default();
+pub fn verify_with(path: &Path, options: &VerifyOptions, monitor: &dyn Monitor) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
     let container = match Container::open(path, &options.access) {
         Ok(container) => container,
         Err(error) if error.kind() == Kind::Verification => {
@@ -72,9 +72,9 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
         return Ok(report);
     }
     if let Some(failed) = failed_text(bundle.manifest()) {
-        report.add(Finding { severity: Severity::Notice, ..Finding::new(K::FailedTables, None, failed) });
+        report.add(Finding { severity: FindingSeverity::Notice, ..Finding::new(K::FailedTables, None, failed) });
     }
-    if options.level == Level::Quick {
+    if options.level == VerifyLevel::Quick {
         return Ok(report);
     }
     check_payload(&bundle, options, &mut report, monitor)?;
@@ -88,10 +88,10 @@ pub fn verify_with(path: &Path, options: &Options, monitor: &dyn Monitor) -> Res
 /// Verification, with the first thing that is wrong; Io, where that is that not all could be read; Cancelled.
 pub fn require_good(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
     bundle.check_file_set()?;
-    let mut report = Report::default();
-    check_payload(bundle, &Options::new(Level::Deep), &mut report, monitor)?;
+    let mut report = VerifyReport::default();
+    check_payload(bundle, &VerifyOptions::new(VerifyLevel::Deep), &mut report, monitor)?;
     let is_unread = report.is_unread();
-    let Some(finding) = report.findings.into_iter().find(|finding| finding.severity == Severity::Error) else {
+    let Some(finding) = report.findings.into_iter().find(|finding| finding.severity == FindingSeverity::Error) else {
         return Ok(());
     };
     let kind = if is_unread { Kind::Io } else { Kind::Verification };
@@ -101,7 +101,12 @@ pub fn require_good(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
         .hint(format!("`blobdelta verify --deep {}` says all that is wrong; do not use it", path.display())))
 }
 
-fn check_payload(bundle: &Bundle, options: &Options, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+fn check_payload(
+    bundle: &Bundle,
+    options: &VerifyOptions,
+    report: &mut VerifyReport,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let files = || bundle.manifest().tables.iter().flat_map(|table| &table.files);
     let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
     let bytes = files().map(|file| file.bytes).sum();
@@ -110,7 +115,7 @@ fn check_payload(bundle: &Bundle, options: &Options, report: &mut Report, monito
     let done = payload::check(&mut checked, options.threads, report, monitor);
     monitor.event(Event::WorkFinished);
     done?;
-    if options.level == Level::Deep {
+    if options.level == VerifyLevel::Deep {
         let rows = files().filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "verify rows of", name: &name, rows: Some(rows), bytes: None });
         let done = check_rows(&checked, options, report, monitor);
@@ -121,7 +126,12 @@ fn check_payload(bundle: &Bundle, options: &Options, report: &mut Report, monito
 }
 
 /// Every row of the tables whose files are whole.
-fn check_rows(checked: &Checked<'_>, options: &Options, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+fn check_rows(
+    checked: &Checked<'_>,
+    options: &VerifyOptions,
+    report: &mut VerifyReport,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     for table in &checked.bundle.manifest().tables {
         // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
         if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {

@@ -2,14 +2,14 @@
 //! sizes. Looks at everything that it still can after a finding, and parses nothing whose hash
 //! is wrong.
 
-use super::finding::{Finding, FindingKind as K, Report};
+use super::finding::{Finding, FindingKind as K, VerifyReport};
 use super::trust;
 use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
     what_is_foreign,
 };
-use crate::bundle::{Container, Entry, FormatVersion, Manifest, makes};
+use crate::bundle::{BundleEntry, Container, FormatVersion, Manifest, makes};
 use crate::durable::EntryKind;
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_TAG_BYTES: u64 = 64 << 20;
 
 /// Checks the frame. Returns whether the bundle can be opened.
-pub(super) fn check(container: &Container, report: &mut Report) -> Result<bool> {
+pub(super) fn check(container: &Container, report: &mut VerifyReport) -> Result<bool> {
     let entries = container.entries()?;
     let mut files = BTreeMap::new();
     for entry in &entries {
@@ -81,7 +81,7 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     /// A tag file; one that is not there is a finding of kind `absent`.
-    fn read(&self, name: &str, absent: K, report: &mut Report) -> Option<Vec<u8>> {
+    fn read(&self, name: &str, absent: K, report: &mut VerifyReport) -> Option<Vec<u8>> {
         let Some(bytes) = self.files.get(name) else {
             report.add(Finding::new(absent, Some(name), "this file is missing"));
             return None;
@@ -100,7 +100,7 @@ impl Frame<'_> {
     }
 
     /// Texts in `schema/` whose hash is right, and that make another table, or do more.
-    fn schemas(&self, manifest: &Manifest, report: &mut Report) {
+    fn schemas(&self, manifest: &Manifest, report: &mut VerifyReport) {
         for table in &manifest.tables {
             let file = table.schema_file.as_str();
             let is_sound =
@@ -119,7 +119,7 @@ impl Frame<'_> {
     }
 
     /// The tag files whose bytes are those of the list; those of schemas are held against the manifest later.
-    fn tag_files(&self, tags: &[Checksum], report: &mut Report) -> BTreeMap<String, Vec<u8>> {
+    fn tag_files(&self, tags: &[Checksum], report: &mut VerifyReport) -> BTreeMap<String, Vec<u8>> {
         let mut sound = BTreeMap::new();
         for needed in [BAGIT_TXT, BAG_INFO_TXT, PAYLOAD_LIST, MANIFEST_JSON] {
             if !tags.iter().any(|line| line.path == needed) {
@@ -144,7 +144,12 @@ impl Frame<'_> {
         sound
     }
 
-    fn file_set(&self, entries: &[Entry], (tags, payload): (&[Checksum], &[Checksum]), report: &mut Report) {
+    fn file_set(
+        &self,
+        entries: &[BundleEntry],
+        (tags, payload): (&[Checksum], &[Checksum]),
+        report: &mut VerifyReport,
+    ) {
         let known: BTreeSet<&str> =
             tags.iter().chain(payload).map(|line| line.path.as_str()).chain([TAG_LIST, SIGNATURE]).collect();
         let folders: BTreeSet<&str> = known.iter().flat_map(|path| parents(path)).collect();
@@ -165,7 +170,7 @@ impl Frame<'_> {
         }
     }
 
-    fn sizes(&self, manifest: &Manifest, report: &mut Report) {
+    fn sizes(&self, manifest: &Manifest, report: &mut VerifyReport) {
         for file in manifest.tables.iter().flat_map(|table| &table.files) {
             if let Some(found) = self.files.get(file.path.as_str()).filter(|found| **found != file.bytes) {
                 let detail = format!("{found} bytes, where the manifest says {}", file.bytes);
@@ -184,12 +189,12 @@ fn parse_list(
     bytes: &[u8],
     name: &str,
     check: impl Fn(&str) -> Result<()>,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Option<Vec<Checksum>> {
     checksums::parse(bytes, check).map_err(|error| report.add(Finding::of(K::BadList, Some(name), &error))).ok()
 }
 
-fn parse_manifest(bytes: &[u8], report: &mut Report) -> Option<Manifest> {
+fn parse_manifest(bytes: &[u8], report: &mut VerifyReport) -> Option<Manifest> {
     let error = match Manifest::from_bytes(bytes) {
         Ok(manifest) => return Some(manifest),
         Err(error) => error,
@@ -209,7 +214,7 @@ fn is_of_another_format(bytes: &[u8]) -> bool {
     is_other || requires.is_some_and(|requires| !requires.is_empty())
 }
 
-fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), report: &mut Report) {
+fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), report: &mut VerifyReport) {
     let named: BTreeMap<&str, Sha256> =
         manifest.tables.iter().flat_map(|table| &table.files).map(|file| (file.path.as_str(), file.sha256)).collect();
     let listed: BTreeMap<&str, Sha256> = payload.iter().map(|line| (line.path.as_str(), line.sha256)).collect();

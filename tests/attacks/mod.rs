@@ -26,8 +26,8 @@ pub fn page_and_tests_agree(of_lists: &BTreeSet<String>) {
         Some(start) => test.starts_with(start),
         None => row == test,
     };
-    let untold: Vec<&String> = tests.iter().filter(|test| !rows.iter().any(|row| names(row, test))).collect();
-    assert!(untold.is_empty(), "add to the table of attacks in docs/security.md: {untold:#?}");
+    let unreported: Vec<&String> = tests.iter().filter(|test| !rows.iter().any(|row| names(row, test))).collect();
+    assert!(unreported.is_empty(), "add to the table of attacks in docs/security.md: {unreported:#?}");
     let is_there = |row: &String| tests.iter().any(|test| names(row, test));
     let gone: Vec<&String> = rows.iter().filter(|row| !is_there(row)).collect();
     assert!(gone.is_empty(), "the table of attacks in docs/security.md names what is no test: {gone:#?}");

@@ -79,8 +79,8 @@ impl Random {
             1 if from < bytes.len() => bytes[from] = self.below(256) as u8,
             2 => drop(bytes.drain(from..to)),
             3 => {
-                let piece = bytes[from..to].to_vec();
-                bytes.splice(from..from, piece);
+                let chunk = bytes[from..to].to_vec();
+                bytes.splice(from..from, chunk);
             }
             4 => {
                 let theirs = &corpus[self.below(corpus.len())];

@@ -68,9 +68,9 @@ fn attack_names_from_outside_do_not_steer_a_terminal_and_json_says_them_whole() 
         shows(&ended);
         ended.json();
     }
-    let told = world.call_on("", &["inspect", &bundle, "--json"]);
-    assert!(told.code == 0, "{told:?}");
-    assert!(told.json().to_string().contains(&json!(HOSTILE).to_string()), "said whole: {told:?}");
+    let reported = world.call_on("", &["inspect", &bundle, "--json"]);
+    assert!(reported.code == 0, "{reported:?}");
+    assert!(reported.json().to_string().contains(&json!(HOSTILE).to_string()), "said whole: {reported:?}");
     // What is found, and what is mistyped.
     let stray = format!("{bundle}/\u{1b}[2J\u{202e}stray\u{9b}");
     std::fs::write(&stray, "").unwrap();
@@ -95,7 +95,7 @@ fn attack_names_from_outside_do_not_steer_a_terminal_and_json_says_them_whole() 
 fn attack_names_of_a_source_do_not_steer_a_terminal() {
     let world = World::new();
     let name = "Src.dbo.Do\u{202e}scod\u{200b}";
-    world.plant(name, blobdelta::model::sqltype::SqlType::Int);
+    world.seed(name, blobdelta::model::sqltype::SqlType::Int);
     let calls: [&[&str]; 5] = [
         &["table", "add", name, "--metadata", "Meta.dbo.Do\u{202e}scod\u{200b}", "MetadataIdColumn=Id"],
         &["table", "list"],
@@ -270,11 +270,11 @@ fn attack_claims_that_would_fill_memory_end_in_an_error_where_there_is_little() 
         place(&bundle);
         for args in doors {
             let ended = call_in_little(&world, args);
-            let told = format!("{}{}", ended.stdout, ended.stderr);
+            let reported = format!("{}{}", ended.stdout, ended.stderr);
             assert!(
-                ended.code == 3 && told.contains("has more than"),
+                ended.code == 3 && reported.contains("has more than"),
                 "{what}: {args:?}: {}",
-                &told[..told.len().min(2000)]
+                &reported[..reported.len().min(2000)]
             );
         }
     }

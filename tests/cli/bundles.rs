@@ -122,7 +122,7 @@ fn a_gap_in_the_chain() {
 }
 
 #[test]
-fn what_looks_like_a_bundle_and_is_none_by_its_name_is_told() {
+fn what_looks_like_a_bundle_and_is_none_by_its_name_is_reported() {
     let world = World::new();
     let bundle = world.bundle();
     let name = bundle.file_name().unwrap().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! `chain`: exit codes, what is told, and what is looked at.
+//! `chain`: exit codes, what is reported, and what is looked at.
 
 use crate::world::{DOCS, World};
 use std::fs;
@@ -42,7 +42,7 @@ fn a_whole_chain_ends_with_0_and_one_with_a_hole_with_5() {
 }
 
 #[test]
-fn a_link_that_does_not_fit_is_told_where_windows_overlap() {
+fn a_link_that_does_not_fit_is_reported_where_windows_overlap() {
     let world = World::new();
     let [_, second, _] = three(&world, 240);
     let whole = world.good(&["chain", &world.out()]);
@@ -55,7 +55,7 @@ fn a_link_that_does_not_fit_is_told_where_windows_overlap() {
 }
 
 #[test]
-fn a_broken_bundle_is_told_and_the_others_too() {
+fn a_broken_bundle_is_reported_and_the_others_too() {
     let world = World::new();
     let [_, _, third] = three(&world, 0);
     let manifest = third.join("manifest.json");
@@ -127,8 +127,8 @@ fn a_run_that_was_set_back_is_replayed_after_the_run_that_it_follows() {
 }
 
 /// What a refusal says between backticks, typed, with folders in place of FOLDER.
-fn typed(world: &World, told: &str, folder: &str) -> Vec<String> {
-    let commands = told.split('`').filter(|part| part.starts_with("blobdelta "));
+fn typed(world: &World, reported: &str, folder: &str) -> Vec<String> {
+    let commands = reported.split('`').filter(|part| part.starts_with("blobdelta "));
     let commands: Vec<String> = commands.map(|command| command.replace("FOLDER", folder)).collect();
     for command in &commands {
         let args: Vec<&str> = command.split_whitespace().skip(1).collect();
@@ -167,7 +167,7 @@ fn a_lost_bundle_may_be_missing_by_name_and_the_refusal_says_what_brings_its_row
 }
 
 #[test]
-fn what_takes_bundles_together_tells_that_their_chain_does_not_begin_here() {
+fn what_takes_bundles_together_reports_that_their_chain_does_not_begin_here() {
     let world = World::new();
     let [first, _, _] = three(&world, 0);
     world.good(&["run", "--from", "0001-01-01", "--out", &world.out()]);
@@ -176,15 +176,15 @@ fn what_takes_bundles_together_tells_that_their_chain_does_not_begin_here() {
     let compacted = world.good(&["compact", &world.out(), "--out", "."]);
     let unpacked = world.good(&["unpack", &world.out(), "--latest", "--out", "files"]);
     let reconciled = world.call(&["reconcile", "--bundles", &world.out()]);
-    for told in [compacted, unpacked, reconciled] {
-        assert!(told.stderr.contains(says), "{told:?}");
+    for reported in [compacted, unpacked, reconciled] {
+        assert!(reported.stderr.contains(says), "{reported:?}");
     }
     let verified = world.good(&["verify", &world.out()]);
     assert!(verified.stdout.contains("begins in "), "{verified:?}");
 }
 
 #[test]
-fn verify_of_several_bundles_tells_what_their_chains_lack_and_ends_as_chain_does() {
+fn verify_of_several_bundles_reports_what_their_chains_lack_and_ends_as_chain_does() {
     for (buffer, code, says) in [(0, 5, "gap in "), (240, 3, "link in ")] {
         let world = World::new();
         let [first, second, third] = three(&world, buffer);

@@ -84,8 +84,8 @@ fn status_has_the_columns_of_the_monitoring_queries() {
     let run = world.good(&["run", "--out", &world.out(), "--json"]).json()["run"]["RunId"].as_str().unwrap().to_owned();
     let status = world.good(&["status", "--json"]).json();
     has_all(&status["runs"][0], &RUN_COLUMNS);
-    let marks = status["watermarks"].as_array().unwrap();
-    let docs = marks.iter().find(|mark| mark["TableName"] == DOCS).unwrap();
+    let watermarks = status["watermarks"].as_array().unwrap();
+    let docs = watermarks.iter().find(|mark| mark["TableName"] == DOCS).unwrap();
     has_all(docs, &WATERMARK_COLUMNS);
     assert_eq!(docs["LastRunId"], run.as_str());
     let detail = world.good(&["status", "--run", &run, "--json"]).json();
@@ -99,10 +99,10 @@ fn status_has_the_columns_of_the_monitoring_queries() {
 }
 
 #[test]
-fn the_summary_tells_what_no_window_can_catch() {
+fn the_summary_reports_what_no_window_can_catch() {
     let world = World::new();
     let text = world.good(&["run", "--out", &world.out()]).stdout;
-    for told in [
+    for reported in [
         "3 rows",
         "pending",
         "excluded",
@@ -113,7 +113,7 @@ fn the_summary_tells_what_no_window_can_catch() {
         "future",
         "absent parents",
     ] {
-        assert!(text.contains(told), "{told} is missing in\n{text}");
+        assert!(text.contains(reported), "{reported} is missing in\n{text}");
     }
 }
 

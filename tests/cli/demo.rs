@@ -51,8 +51,8 @@ fn the_demo_changes_no_file_of_its_folder_and_overwrites_nothing() {
         std::fs::write(from.join(format!("a/b/{number}.txt")), format!("text {number}")).unwrap();
     }
     let before = tree(&from);
-    let told = world.good(&["demo", "--from", "mine", "--dir", "demo"]).stdout;
-    assert!(told.contains("0 differences"), "{told}");
+    let reported = world.good(&["demo", "--from", "mine", "--dir", "demo"]).stdout;
+    assert!(reported.contains("0 differences"), "{reported}");
     assert_eq!(tree(&from), before);
 
     let made = tree(&world.path("demo"));
@@ -71,10 +71,10 @@ fn the_demo_changes_no_file_of_its_folder_and_overwrites_nothing() {
 #[test]
 fn every_command_that_the_demo_prints_works_when_it_is_typed() {
     let world = World::bare();
-    let told = world.good(&["demo", "--dir", "a demo's"]).stdout;
-    let commands: Vec<&str> = told.lines().filter_map(|line| line.trim().strip_prefix("$ ")).collect();
+    let reported = world.good(&["demo", "--dir", "a demo's"]).stdout;
+    let commands: Vec<&str> = reported.lines().filter_map(|line| line.trim().strip_prefix("$ ")).collect();
     for verb in ["deploy", "table add", "run", "verify", "replay"] {
-        assert!(commands.iter().any(|command| command.starts_with(&format!("blobdelta {verb} "))), "{told}");
+        assert!(commands.iter().any(|command| command.starts_with(&format!("blobdelta {verb} "))), "{reported}");
     }
     let program = Path::new(env!("CARGO_BIN_EXE_blobdelta"));
     for command in commands {

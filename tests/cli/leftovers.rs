@@ -1,4 +1,4 @@
-//! What a run left unpacked: told by `status`, packed or given up by the commands that are told.
+//! What a run left unpacked: told by `status`, packed or given up by the commands that are reported.
 
 use crate::world::{DOCS, World};
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn words(command: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_slice_that_cannot_be_packed_is_told_everywhere_and_given_up_by_the_command_that_is_told() {
+fn a_slice_that_cannot_be_packed_is_reported_everywhere_and_given_up_by_the_command_that_is_reported() {
     let world = World::new();
     let run = left(&world);
     let status = world.good(&["status", "--json"]).json();
@@ -43,8 +43,8 @@ fn a_slice_that_cannot_be_packed_is_told_everywhere_and_given_up_by_the_command_
     assert_eq!(packed.code, 6, "{packed:?}");
     assert!(packed.stdout.contains(&format!("NOT PACKED {DOCS}")), "{packed:?}");
     let give_up = hint.split("give it up with `").nth(1).unwrap().split('`').next().unwrap();
-    let told = world.good(&words(give_up)).stdout;
-    let next = told.split("such as: ").nth(1).unwrap().trim().replace("FOLDER", &world.out());
+    let reported = world.good(&words(give_up)).stdout;
+    let next = reported.split("such as: ").nth(1).unwrap().trim().replace("FOLDER", &world.out());
     let document = world.good(&[words(&next), vec!["--json"]].concat()).json();
     assert_eq!(document["tables"][0]["counts"]["roots"], 3, "all that the run had taken: {document}");
     assert_eq!(world.good(&["status", "--json"]).json()["unpacked"], Value::Array(Vec::new()));
@@ -85,8 +85,8 @@ fn a_run_that_was_told_to_sign_is_packed_with_a_key() {
     let key = world.path("key").display().to_string();
     // The pack fails, and what it was told is recorded.
     assert_eq!(world.call(&["pack", "--run", &run, "--out", &world.out(), "--sign-key", &key]).code, 6);
-    let told = &world.good(&["status", "--run", &run, "--json"]).json()["destination"];
-    assert!(told["SignedBy"].as_str().unwrap().starts_with("SHA256:"), "{told}");
+    let reported = &world.good(&["status", "--run", &run, "--json"]).json()["destination"];
+    assert!(reported["SignedBy"].as_str().unwrap().starts_with("SHA256:"), "{reported}");
     let refused = world.call(&["pack", "--run", &run, "--out", &world.out()]);
     assert_eq!(refused.code, 2, "{refused:?}");
     for says in ["signed by SHA256:", "--sign-key FILE", "--unsigned"] {
@@ -94,6 +94,6 @@ fn a_run_that_was_told_to_sign_is_packed_with_a_key() {
     }
     assert_eq!(world.call(&["run", "--out", &world.out()]).code, 6, "nor does a run without the key pack it");
     assert_eq!(world.call(&["pack", "--run", &run, "--out", &world.out(), "--unsigned"]).code, 6, "tried");
-    let told = &world.good(&["status", "--run", &run, "--json"]).json()["destination"];
-    assert_eq!(told["SignedBy"], Value::Null, "from now on");
+    let reported = &world.good(&["status", "--run", &run, "--json"]).json()["destination"];
+    assert_eq!(reported["SignedBy"], Value::Null, "from now on");
 }

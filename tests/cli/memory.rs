@@ -10,7 +10,7 @@ use std::time::Duration;
 const MIB: usize = 1 << 20;
 
 /// Rows that are hard to keep small: values just under the usual inline limit, and many of 64 KiB.
-fn plant(world: &World) {
+fn seed(world: &World) {
     let mut state = 1_u64;
     let next = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -66,7 +66,7 @@ fn is_kept(peak: Option<u64>, mib: u64, what: &str) {
 #[test]
 fn a_run_keeps_to_its_memory() {
     let world = World::new();
-    plant(&world);
+    seed(&world);
     for (nth, mib) in [128, 256].into_iter().enumerate() {
         let out = world.path(&format!("out-{nth}"));
         std::fs::create_dir(&out).unwrap();

@@ -37,8 +37,8 @@ fn an_unknown_or_missing_connection() {
     refused_on(&world, &nowhere, &["status"], 2, &["nowhere", "deploy"]);
     refused_on(&world, &nowhere, &["run", "--out", &world.out()], 2, &["nowhere"]);
     assert!(!world.path("nowhere").exists());
-    let told: Ended = world.call_on("Server=x;Password=secret", &["status"]);
-    assert!(!told.stderr.contains("secret"), "{told:?}");
+    let reported: Ended = world.call_on("Server=x;Password=secret", &["status"]);
+    assert!(!reported.stderr.contains("secret"), "{reported:?}");
 }
 
 #[test]
@@ -94,16 +94,16 @@ fn refused_or_failed(world: &World, args: &[&str], says: &str) {
     let before = tree(&world.path("out"));
     let ended = world.call(args);
     assert_eq!(ended.code, 2, "{ended:?}");
-    let told = ended.stdout.clone() + &ended.stderr;
-    assert_eq!(told.matches("error: ").count(), 1, "{ended:?}");
-    assert!(told.contains(says), "{ended:?}");
+    let reported = ended.stdout.clone() + &ended.stderr;
+    assert_eq!(reported.matches("error: ").count(), 1, "{ended:?}");
+    assert!(reported.contains(says), "{ended:?}");
     assert_eq!(tree(&world.path("out")), before);
 }
 
 #[test]
 fn a_column_of_a_type_that_cannot_be_carried() {
     let world = World::new();
-    world.plant("Src.dbo.Odd", SqlType::Int);
+    world.seed("Src.dbo.Odd", SqlType::Int);
     world.backend().execute_script("ALTER TABLE Src.Odd ADD COLUMN v tree").unwrap();
     let args = ["table", "add", "Src.dbo.Odd", "--metadata", "Meta.dbo.Odd", "MetadataIdColumn=Id"];
     refused(&world, &args, 2, &["tree", "column v"]);
@@ -231,7 +231,7 @@ fn nothing_is_made_in_an_instance_or_in_a_bundle() {
 fn a_column_that_a_bundle_needs_for_itself_is_refused_when_its_table_is_added() {
     for name in ["DeltaRunId", "DeltaRunStartedAt", "DeltaBlobRef", "extra__ticks"] {
         let world = World::bare();
-        world.plant(DOCS, blobdelta::model::sqltype::SqlType::DateTime2(7));
+        world.seed(DOCS, blobdelta::model::sqltype::SqlType::DateTime2(7));
         world.backend().execute_script(&format!("ALTER TABLE Src.Docs ADD COLUMN \"{name}\" \"int INTEGER\"")).unwrap();
         world.good(&["deploy"]);
         let refused = world.call(&["table", "add", DOCS, "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"]);
@@ -258,8 +258,11 @@ fn a_key_that_is_not_there_is_none_to_make_a_folder_for() {
     for (option, says) in [("--sign-key", "ssh-keygen"), ("--password-file", "correct the path")] {
         let ended = world.call(&["run", "--out", &world.out(), option, "missing"]);
         assert_eq!(ended.code, 1, "{ended:?}");
-        let told = ended.stderr;
-        assert!(told.contains("missing") && told.contains(says) && !told.contains("make the folder"), "{told}");
+        let reported = ended.stderr;
+        assert!(
+            reported.contains("missing") && reported.contains(says) && !reported.contains("make the folder"),
+            "{reported}"
+        );
     }
 }
 
@@ -292,9 +295,9 @@ fn a_foreign_file_in_a_bundle_is_told_by_who_left_it_and_removing_it_mends_it() 
         std::fs::write(bundle.join(name), "x").unwrap();
         let ended = world.call(&["verify", &place]);
         assert_eq!(ended.code, 3, "{name}: {ended:?}");
-        let told = ended.stdout;
-        assert!(told.contains(&format!("extra_file: {name}: ")) && told.contains(says), "{told}");
-        assert!(told.contains("Remove it, and the bundle is as it was"), "{told}");
+        let reported = ended.stdout;
+        assert!(reported.contains(&format!("extra_file: {name}: ")) && reported.contains(says), "{reported}");
+        assert!(reported.contains("Remove it, and the bundle is as it was"), "{reported}");
         std::fs::create_dir_all(world.path("drop")).unwrap();
         let shipped = world.call(&["ship", &place, "drop"]);
         assert!(shipped.code == 3 && shipped.stderr.contains(says), "{shipped:?}");
@@ -304,7 +307,7 @@ fn a_foreign_file_in_a_bundle_is_told_by_who_left_it_and_removing_it_mends_it() 
 }
 
 #[test]
-fn an_endpoint_in_plain_text_is_told_with_what_allows_it() {
+fn an_endpoint_in_plain_text_is_reported_with_what_allows_it() {
     let world = World::new();
     let bundle = world.bundle().display().to_string();
     for (url, endpoint, variable) in [
@@ -319,9 +322,9 @@ fn an_endpoint_in_plain_text_is_told_with_what_allows_it() {
             command.envs(allows.iter().copied()).output().unwrap()
         };
         let refused = call(&[]);
-        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(refused.status.code() == Some(2) && told.contains("plain http"), "{told}");
-        assert!(told.contains(&format!("{variable}=true")), "{told}");
+        let reported = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && reported.contains("plain http"), "{reported}");
+        assert!(reported.contains(&format!("{variable}=true")), "{reported}");
     }
 }
 

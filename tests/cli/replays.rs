@@ -118,8 +118,8 @@ fn a_replay_that_is_refused_leaves_no_folder_and_no_table() {
 #[test]
 fn a_column_of_the_source_that_is_named_as_the_rowid_leads_to_no_other_row() {
     let world = World::bare();
-    world.plant(DOCS, blobdelta::model::sqltype::SqlType::NVarChar(Some(50)));
-    // Each row would be read as another one; 5 MB are copied in pieces.
+    world.seed(DOCS, blobdelta::model::sqltype::SqlType::NVarChar(Some(50)));
+    // Each row would be read as another one; 5 MB are copied in chunks.
     let sql =
         "CREATE TABLE Src.Docs2 (\"stream_id\" \"uniqueidentifier BLOB\" NOT NULL PRIMARY KEY, RowId \"int INTEGER\",
             _rowid_ \"int INTEGER\", file_stream \"varbinary(max) BLOB\", path_locator \"varbinary(892) BLOB\" NOT NULL,

@@ -35,8 +35,8 @@ fn a_run_that_could_not_ship_says_so_with_a_code_of_its_own_and_the_next_one_shi
     let drop = world.path("drop");
     let ended = world.call(&["run", "--out", &world.out(), "--ship", "drop"]);
     assert_eq!((ended.code, ended.stderr.contains("error:")), (7, false), "{ended:?}");
-    let told = ended.stdout;
-    assert!(told.contains("\nNOT SHIPPED ") && told.contains("tries it again"), "{told}");
+    let reported = ended.stdout;
+    assert!(reported.contains("\nNOT SHIPPED ") && reported.contains("tries it again"), "{reported}");
     let status = world.good(&["status"]).stdout;
     assert!(status.contains("not shipped yet"), "{status}");
     let silent = world.good(&["run", "--out", &world.out(), "--json"]).json();
@@ -57,7 +57,7 @@ fn typed(world: &World, command: &str) -> Value {
 }
 
 #[test]
-fn what_is_owed_to_a_destination_that_never_will_be_there_is_taken_back() {
+fn what_is_pending_for_a_destination_that_never_will_be_there_is_taken_back() {
     let world = World::new();
     let ended = world.call(&["run", "--out", &world.out(), "--ship", "never"]);
     assert_eq!(ended.code, 7, "{ended:?}");
@@ -79,8 +79,8 @@ fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
     let run = document["run"]["RunId"].as_str().unwrap();
     let ended = world.call(&["pack", "--run", run, "--out", &world.out(), "--ship", "drop"]);
     assert_eq!(ended.code, 7, "{ended:?}");
-    let told = ended.stdout;
-    assert!(told.contains("not the one that was recorded"), "{told}");
+    let reported = ended.stdout;
+    assert!(reported.contains("not the one that was recorded"), "{reported}");
     assert_eq!(std::fs::read_dir(world.path("drop")).unwrap().count(), 0);
 }
 
@@ -114,7 +114,7 @@ fn a_secret_in_a_destination_is_refused_before_anything_is_done() {
 
 /// A run of one table is no run of all: what that one has still to ship is reported, with the command that ships it.
 #[test]
-fn what_another_run_owes_is_told_with_a_command_that_works() {
+fn what_another_run_owes_is_reported_with_a_command_that_works() {
     let world = World::new();
     let first = world.path("first");
     assert_eq!(world.call(&["run", "--out", &world.out(), "--ship", "first"]).code, 7);

@@ -39,7 +39,7 @@ impl World {
     /// for bundles.
     pub fn new() -> Self {
         let world = Self::bare();
-        world.plant(DOCS, SqlType::NVarChar(Some(50)));
+        world.seed(DOCS, SqlType::NVarChar(Some(50)));
         world.good(&["deploy"]);
         world.good(&["table", "add", DOCS, "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"]);
         world
@@ -70,7 +70,7 @@ impl World {
     }
 
     /// A blob table and its metadata, with a column of the given type.
-    pub fn plant(&self, table: &str, extra: SqlType) {
+    pub fn seed(&self, table: &str, extra: SqlType) {
         let mut backend = self.backend();
         let source = TableName::parse(table).unwrap();
         let metadata = TableName { db: "Meta".into(), ..source.clone() };

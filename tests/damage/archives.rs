@@ -16,11 +16,11 @@ fn patched(nth: usize, fields: &[Field]) -> Vec<u8> {
     let at = headers(&bytes)[nth];
     let header = &mut bytes[at..at + BLOCK];
     fields.iter().for_each(|(from, field)| header[*from..from + field.len()].copy_from_slice(field));
-    fit(header);
+    set_checksum(header);
     bytes
 }
 
-fn fit(header: &mut [u8]) {
+fn set_checksum(header: &mut [u8]) {
     header[148..156].copy_from_slice(b"        ");
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -83,7 +83,7 @@ pub fn members() {
         bytes[at..at + 100].fill(0);
         bytes[at + 345..at + 500].fill(0);
         bytes[at..at + path.len()].copy_from_slice(path.as_bytes());
-        fit(&mut bytes[at..at + BLOCK]);
+        set_checksum(&mut bytes[at..at + BLOCK]);
         expect(class, path, &bytes);
     }
     let all = headers(&archive());
@@ -94,7 +94,7 @@ pub fn members() {
     let name_at = all[1];
     let mut other = good.clone();
     other[name_at..name_at + 4].copy_from_slice(b"2027");
-    fit(&mut other[name_at..name_at + BLOCK]);
+    set_checksum(&mut other[name_at..name_at + BLOCK]);
     expect(class, "a member of another bundle", &other);
 }
 

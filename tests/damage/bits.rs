@@ -49,7 +49,7 @@ impl Target {
     }
 
     /// Flips one bit, verifies, and flips it back.
-    fn flip(&self, file: &mut File, bit: usize, options: &blobdelta::verify::Options) {
+    fn flip(&self, file: &mut File, bit: usize, options: &blobdelta::verify::VerifyOptions) {
         let (at, mask) = (bit / 8, 1 << (bit % 8));
         put(file, at, self.bytes[at] ^ mask);
         let report = verify_with(&self.bundle, options, &Silent);
@@ -60,7 +60,7 @@ impl Target {
     }
 }
 
-fn is_good(bundle: &Path, options: &blobdelta::verify::Options) -> bool {
+fn is_good(bundle: &Path, options: &blobdelta::verify::VerifyOptions) -> bool {
     verify_with(bundle, options, &Silent).unwrap().is_good()
 }
 

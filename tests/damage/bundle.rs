@@ -7,7 +7,7 @@ use blobdelta::bundle::{Policy, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{FindingKind, Level, Options, Severity, verify_with};
+use blobdelta::verify::{FindingKind, FindingSeverity, VerifyLevel, VerifyOptions, verify_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub fn fixture(end: &str) -> PathBuf {
 }
 
 /// Verification that asks for the signature, or does not.
-pub fn options(is_signed: bool) -> Options {
-    let mut options = Options::new(Level::Default);
+pub fn options(is_signed: bool) -> VerifyOptions {
+    let mut options = VerifyOptions::new(VerifyLevel::Default);
     if is_signed {
         let signers = fs::read(fixtures().join("allowed_signers")).unwrap();
         let policy = Policy { signers: Some(AllowedSigners::parse(&signers).unwrap()), ..Policy::default() };
@@ -92,7 +92,12 @@ impl Copy {
 
 pub fn found(path: &Path, is_signed: bool) -> BTreeSet<FindingKind> {
     let report = verify_with(path, &options(is_signed), &Silent).unwrap();
-    report.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| finding.kind).collect()
+    report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == FindingSeverity::Error)
+        .map(|finding| finding.kind)
+        .collect()
 }
 
 /// Tries one change on a fresh copy, and holds what is found against what is due.

@@ -90,7 +90,7 @@ impl Case {
         for name in self.inside {
             site.move_into(name, "small");
         }
-        site.tell_moved();
+        site.report_moved();
         let named = |arg: &&str| match *arg {
             "FIRST" => site.bundles("out")[0].clone(),
             "TAR" => site.bundles(".")[0].clone(),
@@ -110,13 +110,14 @@ impl Place {
 
     /// Nothing is lost, and the work is done when there is room.
     fn settle(self, class: &str, context: &str) {
-        let told = |ended: &std::process::Output| String::from_utf8_lossy(&ended.stderr).into_owned();
+        let reported = |ended: &std::process::Output| String::from_utf8_lossy(&ended.stderr).into_owned();
         let ended = self.call();
-        assert!(!told(&ended).contains("panicked"), "{context}: {ended:?}");
+        assert!(!reported(&ended).contains("panicked"), "{context}: {ended:?}");
         assert!(
-            ended.status.success() || ["what to do: ", "free some space"].iter().any(|it| told(&ended).contains(it)),
+            ended.status.success()
+                || ["what to do: ", "free some space"].iter().any(|it| reported(&ended).contains(it)),
             "{context}: it says what to do: {}",
-            told(&ended)
+            reported(&ended)
         );
         self.small.change("size=1g,rw");
         self.site.expire_leases();

@@ -58,7 +58,7 @@ fn id() -> [Column; 1] {
     [Column::new("Id", SqlType::UniqueIdentifier, false)]
 }
 
-fn plant_canaries(backend: &mut dyn Sandbox) -> Result<()> {
+fn seed_canaries(backend: &mut dyn Sandbox) -> Result<()> {
     for db in WITH_CANARY {
         backend.create_database(db)?;
         backend.create_table(&canary(db), &id(), "Id", &[])?;
@@ -100,7 +100,7 @@ impl Ground for Embedded {
     fn begin(&mut self, _: &str, _: &str) {
         self.folder = Some(scratch());
         let mut source = self.open("source", "BlobDeltaJobs");
-        plant_canaries(&mut *source).unwrap();
+        seed_canaries(&mut *source).unwrap();
         source.deploy().unwrap();
         self.source = Some(source);
     }
@@ -160,7 +160,7 @@ impl OnServer {
         let connection = Arc::new(Connection::parse(&std::env::var(SERVER).unwrap(), &credentials).unwrap());
         drop(Server::emptied(&connection));
         let mut control = Session::own(&connection, &OpenOptions::default());
-        plant_canaries(&mut *control).unwrap();
+        seed_canaries(&mut *control).unwrap();
         let source = Session::lent(&connection);
         let options = OpenOptions { main_database: "Copy".into(), ..OpenOptions::default() };
         Self {

@@ -19,7 +19,7 @@ use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -112,7 +112,7 @@ fn campaign(ground: &mut dyn Ground, slice_step: usize, class: &str) -> (u32, u3
     let (mut works, mut tried) = (0, 0);
     for (name, place) in names.iter().step_by(step).flat_map(|name| PLACES.map(|place| (name, place))) {
         ground.begin(name, place);
-        let done = play(ground, name, place);
+        let done = run_work(ground, name, place);
         assert_eq!(ground.canaries(), [1, 1], "{name:?} as {place}");
         ground.end();
         let ending = match &done {
@@ -142,19 +142,19 @@ fn refusal(ground: &mut dyn Ground, error: &Error, name: &str, place: &str) -> &
     if matches!(error.kind(), Kind::Config | Kind::Usage) && is_named {
         return "is refused";
     }
-    let is_told = matches!(error.kind(), Kind::Config | Kind::Usage | Kind::Database);
-    assert!(is_told && !ground.takes(name, place), "{name:?} as {place}: {error:?}");
+    let is_reported = matches!(error.kind(), Kind::Config | Kind::Usage | Kind::Database);
+    assert!(is_reported && !ground.takes(name, place), "{name:?} as {place}: {error:?}");
     "its instance takes from nobody"
 }
 
 /// From nothing to a replayed copy; gives the rows that it has.
-fn play(ground: &mut dyn Ground, name: &str, place: &str) -> Result<u64> {
+fn run_work(ground: &mut dyn Ground, name: &str, place: &str) -> Result<u64> {
     let called = |here: &str, else_: &str| if place == here { name.to_owned() } else { else_.to_owned() };
     let folder = ground.folder().to_owned();
     configure(ground.source(), &called)?;
     let bundles = taken(ground.source(), &folder)?;
     for bundle in &bundles {
-        let report = verify(bundle, Level::Deep, &Silent)?;
+        let report = verify(bundle, VerifyLevel::Deep, &Silent)?;
         assert!(report.is_good(), "{name:?} as {place}: {report:?}");
     }
     // What the value of a large column is called is asked for by name, unless it is the usual one.

@@ -10,13 +10,13 @@ use crate::ship::folders::{Site, names};
 use crate::ship::prune::{Weeks, copy};
 use blobdelta::bundle::{self, Access, Bundle, places};
 use blobdelta::compact::{CompactOptions, compact};
-use blobdelta::durable::{Disk, DurableFile, Entry, Local, Sharing};
+use blobdelta::durable::{Disk, DurableFile, FolderEntry, Local, Sharing};
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{PruneOptions, ReceiveOptions, ShipOptions, prune, receive, ship};
 use blobdelta::store::Location;
 use blobdelta::unpack::{UnpackOptions, unpack};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -147,12 +147,12 @@ impl Disk for Watched {
         Ok(Box::new(Self { shared: Arc::clone(&self.shared), inner }))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         self.step(path);
         self.inner.look(path)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         self.step(path);
         self.inner.list(path)
     }
@@ -309,7 +309,7 @@ impl Work {
             Self::Prune | Self::Unpack => return true,
         };
         let found = places(&[place]).unwrap();
-        found.iter().all(|one| verify(&one.path, Level::Deep, &Silent).is_ok_and(|report| report.is_good()))
+        found.iter().all(|one| verify(&one.path, VerifyLevel::Deep, &Silent).is_ok_and(|report| report.is_good()))
     }
 }
 
@@ -333,7 +333,7 @@ fn assert_untouched(outside: &Path, context: &str) {
     assert_eq!(names(&outside.join("data/t001-Files")), ["part-00000.parquet"], "{context}");
 }
 
-fn assert_told(ended: &Result<()>, context: &str) {
+fn assert_reported(ended: &Result<()>, context: &str) {
     if let Err(error) = ended {
         assert!(
             matches!(error.kind(), Kind::Io | Kind::Usage | Kind::Verification | Kind::Config),
@@ -343,7 +343,7 @@ fn assert_told(ended: &Result<()>, context: &str) {
     }
 }
 
-fn play(work: Work) {
+fn run_work(work: Work) {
     let (site, name) = work.ground();
     let trial = || {
         let dir = crate::faults::site::scratch();
@@ -363,11 +363,11 @@ fn play(work: Work) {
             let watched = Watched::new(dir.path(), work.folder(), (at as u64, deed));
             let ended = work.act(dir.path(), &name, &watched);
             let context = format!("{context}: {ended:?}");
-            assert_told(&ended, &context);
+            assert_reported(&ended, &context);
             assert_untouched(&watched.shared.outside, &context);
             let diaries = find(dir.path(), DIARY);
             let again = work.act(dir.path(), &name, &Local);
-            assert_told(&again, &context);
+            assert_reported(&again, &context);
             assert!(again.is_err() || work.is_whole(dir.path()), "{context}: again: {:?}", names(dir.path()));
             assert_untouched(&watched.shared.outside, &context);
             let is_kept = find(dir.path(), DIARY) == diaries && (deed != Deed::Beside || diaries == 1);
@@ -378,33 +378,33 @@ fn play(work: Work) {
 }
 
 pub fn of_ship() {
-    play(Work::Ship);
+    run_work(Work::Ship);
 }
 
 pub fn of_mend() {
-    play(Work::Mend);
+    run_work(Work::Mend);
 }
 
 pub fn of_prune() {
-    play(Work::Prune);
+    run_work(Work::Prune);
 }
 
 pub fn of_receive() {
-    play(Work::Receive);
+    run_work(Work::Receive);
 }
 
 pub fn of_extract() {
-    play(Work::Extract);
+    run_work(Work::Extract);
 }
 
 pub fn of_archive() {
-    play(Work::Archive);
+    run_work(Work::Archive);
 }
 
 pub fn of_compact() {
-    play(Work::Compact);
+    run_work(Work::Compact);
 }
 
 pub fn of_unpack() {
-    play(Work::Unpack);
+    run_work(Work::Unpack);
 }

@@ -4,17 +4,17 @@
 use crate::faults::site::Site;
 use crate::faults::work::Work;
 use crate::faults::{is_slice, points, power, tally};
-use blobdelta::durable::{Disk, Fault, Faulty, Refusal, When};
+use blobdelta::durable::{Disk, Faulty, InjectedFault, InjectedRefusal, When};
 use std::sync::Arc;
 
-const FAULTS: [(&str, Fault); 7] = [
-    ("ENOSPC", Fault::NoSpace),
-    ("EIO", Fault::Io),
-    ("short write", Fault::ShortWrite),
-    ("failed sync", Fault::FailedSync),
-    ("SQLITE_BUSY", Fault::Statement(Refusal::Busy)),
-    ("SQLITE_IOERR", Fault::Statement(Refusal::Io)),
-    ("SQLITE_FULL", Fault::Statement(Refusal::Full)),
+const FAULTS: [(&str, InjectedFault); 7] = [
+    ("ENOSPC", InjectedFault::NoSpace),
+    ("EIO", InjectedFault::Io),
+    ("short write", InjectedFault::ShortWrite),
+    ("failed sync", InjectedFault::FailedSync),
+    ("SQLITE_BUSY", InjectedFault::Statement(InjectedRefusal::Busy)),
+    ("SQLITE_IOERR", InjectedFault::Statement(InjectedRefusal::Io)),
+    ("SQLITE_FULL", InjectedFault::Statement(InjectedRefusal::Full)),
 ];
 
 /// Operations that a kind of work comes to at least; less would say that it does not go through the
@@ -59,7 +59,7 @@ fn fail_once(work: Work) {
     assert_eq!(work.lost_and_extra(&whole), (0, 0), "{work:?} without a fault");
     let has_statements = matches!(work, Work::Run | Work::Pack | Work::Replay);
     for (nth, (class, fault)) in FAULTS.iter().enumerate() {
-        let is_one = has_statements || !matches!(fault, Fault::Statement(_));
+        let is_one = has_statements || !matches!(fault, InjectedFault::Statement(_));
         // Each work has its turn of each in the slice of another.
         if is_one && (!is_slice() || (nth + work as usize).is_multiple_of(3)) {
             campaign(work, &site, class, *fault);
@@ -68,7 +68,7 @@ fn fail_once(work: Work) {
     power::campaign(work, &site);
 }
 
-fn campaign(work: Work, site: &Site, class: &str, fault: Fault) {
+fn campaign(work: Work, site: &Site, class: &str, fault: InjectedFault) {
     let counting = Faulty::new(When::FailOnceAt(u64::MAX, fault));
     let disk: Arc<dyn Disk> = Arc::new(counting.clone());
     work.act(&site.copied(), &disk).unwrap();
@@ -81,7 +81,7 @@ fn campaign(work: Work, site: &Site, class: &str, fault: Fault) {
         let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
         let ended = work.act(&place, &disk);
         drop(disk);
-        if !faulty.has_failed() || fault == Fault::ShortWrite {
+        if !faulty.has_failed() || fault == InjectedFault::ShortWrite {
             ended.unwrap_or_else(|error| panic!("{context}: {error}"));
         }
         assert!(!faulty.was_synced_again(), "{context}: a failed sync was tried again");

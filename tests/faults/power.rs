@@ -10,7 +10,7 @@
 use crate::faults::site::Site;
 use crate::faults::work::Work;
 use crate::faults::{points, tally};
-use blobdelta::durable::{Disk, DurableFile, Entry, Local, Sharing};
+use blobdelta::durable::{Disk, DurableFile, FolderEntry, Local, Sharing};
 use blobdelta::error::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -153,7 +153,7 @@ impl Power {
     fn lose(&self, loss: Loss) {
         let state = self.lock();
         let mut coin = Coin(if let Loss::Some(seed) = loss { seed + state.count } else { 0 });
-        let standing = match loss {
+        let existing = match loss {
             Loss::Some(_) if coin.toss() && !state.before_commit.is_empty() => state.before_commit.clone(),
             _ => databases(&self.root),
         };
@@ -162,7 +162,7 @@ impl Power {
         }
         write(&state.nodes, 0, &self.root, loss, &mut coin);
         // A database whose folder was lost is lost with it.
-        let there = standing.iter().filter(|(path, _)| path.parent().unwrap().is_dir());
+        let there = existing.iter().filter(|(path, _)| path.parent().unwrap().is_dir());
         there.for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
     }
 }
@@ -249,11 +249,11 @@ impl Disk for Power {
         Ok(Box::new(self.clone()))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         Local.look(path)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         Local.list(path)
     }
 
@@ -376,7 +376,7 @@ pub fn campaign(work: Work, site: &Site) {
         let ended = work.act(&place, &disk);
         drop(disk);
         power.lose(loss);
-        place.tell_moved();
+        place.report_moved();
         work.check(&place, &context);
         let bundles: BTreeSet<String> = place.bundles("out").into_iter().collect();
         assert!(recorded(&place).is_subset(&bundles), "{context}: recorded and not there: {bundles:?}");

@@ -123,8 +123,9 @@ pub fn sleeper() {
         assert!(is_settled(&ended) && is_settled(&other), "{ended:?} {other:?}");
         if took_over && !ended.status.success() {
             taken_over += 1;
-            let told = String::from_utf8_lossy(&ended.stderr).into_owned() + &String::from_utf8_lossy(&ended.stdout);
-            assert!(told.contains("another run") || told.contains("taken"), "it says why: {told}");
+            let reported =
+                String::from_utf8_lossy(&ended.stderr).into_owned() + &String::from_utf8_lossy(&ended.stdout);
+            assert!(reported.contains("another run") || reported.contains("taken"), "it says why: {reported}");
         }
         place.expire_leases();
         place.good(&["run", "--out", "out"]);

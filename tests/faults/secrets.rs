@@ -87,9 +87,9 @@ fn logged_in(folder: &Path, way: Way, outcome: &str, args: &[&str]) -> usize {
         }
     }
     let ended = watched(&mut command);
-    let told = said(&ended);
-    assert!(!told.contains(PLAIN), "{way:?}, {outcome}, {args:?}: {told}");
-    assert!(!told.contains("panicked"), "{way:?}, {outcome}, {args:?}: {told}");
+    let reported = said(&ended);
+    assert!(!reported.contains(PLAIN), "{way:?}, {outcome}, {args:?}: {reported}");
+    assert!(!reported.contains("panicked"), "{way:?}, {outcome}, {args:?}: {reported}");
     let files = std::fs::read_dir(folder).unwrap().count();
     assert_eq!(files, 2, "{way:?}, {outcome}, {args:?} left a file behind");
     tally("a secret that stays in", (0, 0));

@@ -15,7 +15,7 @@ use blobdelta::engine::{self, PackOptions, RunReport};
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -153,7 +153,7 @@ fn settle(work: Work, world: &mut World, round: i64, context: &str) -> (u64, u64
         assert!(!world.mark().is_running, "{context}: the lease is kept");
     }
     for path in bundles(world) {
-        let found = verify(&path, Level::Quick, &Silent).unwrap().findings;
+        let found = verify(&path, VerifyLevel::Quick, &Silent).unwrap().findings;
         assert!(found.is_empty(), "{context}: {}: {found:?}", path.display());
     }
     let mut target = world.target();

@@ -115,12 +115,12 @@ impl Site {
 
     /// Another folder is another server, which the job database has to be told.
     fn moved(self) -> Self {
-        self.tell_moved();
+        self.report_moved();
         self
     }
 
     /// The same of a folder that was put there anew.
-    pub fn tell_moved(&self) {
+    pub fn report_moved(&self) {
         open(&self.path("source")).add_server().unwrap();
     }
 

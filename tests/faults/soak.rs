@@ -16,7 +16,7 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, Status};
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,9 +34,13 @@ pub fn soak() {
     let itself = std::env::current_exe().unwrap();
     let args = ["--exact", "--ignored", "faults::a_long_soak_in_this_process"];
     let ended = Command::new(itself).args(args).env(RUNS, runs.to_string()).output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&ended.stderr));
-    told.lines().filter(|line| line.starts_with("soak:")).for_each(|line| println!("{line}"));
+    let reported = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        ended.status.success() && reported.contains("1 passed"),
+        "{reported}{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    reported.lines().filter(|line| line.starts_with("soak:")).for_each(|line| println!("{line}"));
     (0..runs).for_each(|_| tally("a run of a long soak", (0, 0)));
 }
 
@@ -157,7 +161,7 @@ impl Soak {
         let folder = self.world.dir.path().join("compacted").join(self.now.to_string());
         std::fs::create_dir(&folder).unwrap();
         let published = compact(opened, &Local, &folder, &CompactOptions::default(), &Silent).unwrap();
-        let report = verify(published.path(), Level::Deep, &Silent).unwrap();
+        let report = verify(published.path(), VerifyLevel::Deep, &Silent).unwrap();
         assert!(report.is_good(), "{report:?}");
         inputs.iter().for_each(|path| std::fs::remove_dir_all(path).unwrap());
         self.compacted = Some(published.path().to_owned());

@@ -13,7 +13,7 @@ use blobdelta::model::slice::SliceState;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Work {
     pub fn check(self, site: &Site, context: &str) {
         for folder in ["out", "compacted", "archived", "extracted"] {
             for path in paths(site, folder) {
-                let found = verify(&path, Level::Deep, &Silent).unwrap().findings;
+                let found = verify(&path, VerifyLevel::Deep, &Silent).unwrap().findings;
                 assert!(found.is_empty(), "{context}: {}: {found:?}", path.display());
             }
         }

@@ -8,8 +8,8 @@ use blobdelta::bundle::{Access, Bundle, Container, Manifest, list};
 use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
-use blobdelta::store::{Answer, Answers, Location, Store, Upload, Watch, answered};
-use blobdelta::verify::{Level, verify};
+use blobdelta::store::{Answers, HttpAnswer, Location, Store, Upload, UploadWatch, answered};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -39,7 +39,7 @@ pub fn archive(bytes: &[u8]) {
         let size: u64 = container.entries().expect("an archive lists its files").iter().map(|entry| entry.bytes).sum();
         assert!(size < bytes.len() as u64, "a file lies in another");
         let _ = Bundle::open_in(container);
-        let _ = verify(&path, Level::Deep, &Silent);
+        let _ = verify(&path, VerifyLevel::Deep, &Silent);
     }
 }
 
@@ -50,7 +50,7 @@ pub fn part(bytes: &[u8]) {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(part_bundle()), &bundle);
     std::fs::write(bundle.join("data/t001-Files/part-00000.parquet"), bytes).expect("a file can be written");
     mend(&bundle);
-    let _ = verify(&bundle, Level::Deep, &Silent);
+    let _ = verify(&bundle, VerifyLevel::Deep, &Silent);
 }
 
 /// What a store answers: `s`, `a` or `g` for whose it is, a letter for what is done, and answers with a NUL between them,
@@ -66,12 +66,12 @@ pub fn answer(bytes: &[u8]) {
     let place = Location::parse(place).expect("a place");
     let store = answered(&place, Arc::new(Said(Mutex::new(answers)))).expect("a store");
     if let Err(error) = ask(store.as_ref(), what) {
-        let told = format!("{error} {:?}", error.what_to_do());
-        assert!(told.len() < 4_000 && !told.chars().any(|letter| letter.is_control()), "{told:?}");
+        let reported = format!("{error} {:?}", error.what_to_do());
+        assert!(reported.len() < 4_000 && !reported.chars().any(|letter| letter.is_control()), "{reported:?}");
     }
 }
 
-fn one_answer(text: &[u8]) -> Answer {
+fn one_answer(text: &[u8]) -> HttpAnswer {
     let (head, body) = match text.windows(2).position(|two| two == b"\n\n") {
         Some(end) => (&text[..end], &text[end + 2..]),
         None => (text, &[][..]),
@@ -82,15 +82,15 @@ fn one_answer(text: &[u8]) -> Answer {
         let colon = line.iter().position(|byte| *byte == b':')?;
         Some((line[..colon].to_vec(), line[colon + 1..].trim_ascii().to_vec()))
     };
-    Answer { status, headers: lines.filter_map(header).collect(), body: body.to_vec() }
+    HttpAnswer { status, headers: lines.filter_map(header).collect(), body: body.to_vec() }
 }
 
 /// Answers that wait to be given.
 #[derive(Debug)]
-struct Said(Mutex<VecDeque<Answer>>);
+struct Said(Mutex<VecDeque<HttpAnswer>>);
 
 impl Answers for Said {
-    fn answer(&self, _: &str, _: &str) -> Answer {
+    fn answer(&self, _: &str, _: &str) -> HttpAnswer {
         let mut left = self.0.lock().expect("nobody panicked");
         if left.len() > 1 { left.pop_front() } else { left.front().cloned() }.unwrap_or_default()
     }
@@ -135,7 +135,7 @@ fn ask(store: &dyn Store, what: u8) -> blobdelta::error::Result<()> {
 /// Hears of uploads.
 struct Deaf;
 
-impl Watch for Deaf {
+impl UploadWatch for Deaf {
     fn begun(&mut self, _: &str, _: &str) -> blobdelta::error::Result<()> {
         Ok(())
     }

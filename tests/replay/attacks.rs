@@ -43,13 +43,16 @@ fn is_kept_apart(place: &Place, spoil: fn(&mut Manifest), says: &str) {
     let strange = [strange];
     let error = refused(&into, &strange, &into.options(true));
     assert!(error.kind() == Kind::Config && error.to_string().contains(says), "{error:?}");
-    assert_eq!(into.standing()[&key(1)].as_deref(), Some(&[1][..]));
+    assert_eq!(into.existing()[&key(1)].as_deref(), Some(&[1][..]));
     let typed = error.what_to_do().unwrap().split_once("--also-from ").unwrap().1.to_owned();
     let also_from = vec![SourceTable::parse(&typed).unwrap()];
     let options = ReplayOptions { also_from, ..into.options(false) };
     let report = replay(&strange, &mut *into.open().unwrap(), &options, &Silent).unwrap();
-    assert!(report.bundles[0].tables[0].told.iter().any(|told| told.contains("as was allowed")), "{report:?}");
-    assert_eq!(into.standing()[&key(1)].as_deref(), Some(&[9][..]));
+    assert!(
+        report.bundles[0].tables[0].reported.iter().any(|reported| reported.contains("as was allowed")),
+        "{report:?}"
+    );
+    assert_eq!(into.existing()[&key(1)].as_deref(), Some(&[9][..]));
     // It belongs there from now on, and both compete in one ledger.
     assert!(into.apply(&both, false).unwrap().bundles.iter().all(|bundle| bundle.was_applied_before()));
     let found = check(&both, &mut *into.open().unwrap(), &into.options(false), &Silent).unwrap();
@@ -76,7 +79,7 @@ pub fn attack_deletions_of_another_source_remove_nothing(place: &Place) {
     let into = place.target("Into");
     into.apply(&[own], false).unwrap();
     assert_eq!(refused(&into, &[strange], &into.options(true)).kind(), Kind::Config);
-    assert_eq!(into.standing().len(), 1);
+    assert_eq!(into.existing().len(), 1);
 }
 
 pub fn attack_a_gap_behind_an_allowed_source_is_still_a_gap(place: &Place) {
@@ -91,7 +94,7 @@ pub fn attack_a_gap_behind_an_allowed_source_is_still_a_gap(place: &Place) {
     let also_from = vec![SourceTable::parse(&format!("{}/Db.dbo.Files", key(0x51))).unwrap()];
     let options = ReplayOptions { also_from, ..into.options(false) };
     assert_eq!(refused(&into, &[strange], &options).kind(), Kind::ChainGap);
-    assert_eq!(into.standing()[&key(1)].as_deref(), Some(&[1][..]));
+    assert_eq!(into.existing()[&key(1)].as_deref(), Some(&[1][..]));
 }
 
 fn named(db: &str, schema: &str, table: &str) -> TableName {

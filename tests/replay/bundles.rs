@@ -18,7 +18,7 @@ pub fn values_inline_and_in_blob_arrive_whole_and_once(place: &Place) {
     assert_eq!(report.bundles.len(), 1);
     let table = &report.bundles[0].tables[0];
     assert_eq!((table.rows, table.written, table.tombstones, table.removed), (7, 7, 2, 0));
-    let rows = into.standing();
+    let rows = into.existing();
     assert_eq!(rows[&key(7)], Some(vec![7; 5000]));
     assert_eq!(rows[&key(2)], None);
     assert_eq!(rows[&key(5)].as_deref(), Some(&b"five"[..]));
@@ -36,11 +36,11 @@ pub fn a_gap_is_refused_and_a_late_older_bundle_is_not(place: &Place) {
     let into = place.target("Into");
     into.apply(std::slice::from_ref(&one), false).unwrap();
     let error = into.apply(std::slice::from_ref(&three), false).unwrap_err();
-    assert_eq!((error.kind(), into.standing().len()), (Kind::ChainGap, 1));
+    assert_eq!((error.kind(), into.existing().len()), (Kind::ChainGap, 1));
     assert_eq!(place.target("New").apply(&[three.clone(), one.clone()], false).unwrap_err().kind(), Kind::ChainGap);
     into.apply(std::slice::from_ref(&three), true).unwrap();
     into.apply(std::slice::from_ref(&two), false).unwrap();
-    assert_eq!(into.standing().len(), 3);
+    assert_eq!(into.existing().len(), 3);
     place.target("New").apply(&[three, two, one], false).unwrap();
 }
 
@@ -52,7 +52,7 @@ pub fn a_changed_bundle_is_refused_before_anything_is_written(place: &Place) {
     std::fs::write(&part, bytes).unwrap();
     let into = place.target("Into");
     assert_eq!(into.apply(std::slice::from_ref(&bundle), false).unwrap_err().kind(), Kind::Verification);
-    assert!(into.standing().is_empty());
+    assert!(into.existing().is_empty());
     std::fs::remove_file(&part).unwrap();
     assert_eq!(into.apply(&[bundle], false).unwrap_err().kind(), Kind::Verification);
     assert_eq!(into.apply(&[], false).unwrap_err().kind(), Kind::Usage);
@@ -114,7 +114,7 @@ pub fn replays_that_make_one_target_at_the_same_time_end_whole(place: &Place) {
                 replay.join().unwrap().unwrap();
             }
         });
-        assert_eq!(into.standing().len(), bundles.len(), "round {round}");
+        assert_eq!(into.existing().len(), bundles.len(), "round {round}");
     }
 }
 
@@ -133,14 +133,14 @@ pub fn replays_of_one_bundle_at_the_same_time_end_whole_or_say_why(place: &Place
         let replays: Vec<_> = (0..3).map(|_| replay()).collect();
         for replay in replays {
             if let Err(error) = replay.join().unwrap() {
-                let told = error.to_string();
-                assert!(told.contains("another replay has applied some of this"), "{told}");
+                let reported = error.to_string();
+                assert!(reported.contains("another replay has applied some of this"), "{reported}");
                 assert!(error.what_to_do().is_some_and(|hint| hint.contains("run again")), "{error:?}");
             }
         }
     });
     into.apply(&bundle, true).unwrap();
-    assert_eq!(into.standing().len(), 8999);
+    assert_eq!(into.existing().len(), 8999);
 }
 
 /// One that makes the database fails while another has it open: what the other writes is never lost without a word.
@@ -163,6 +163,6 @@ pub fn a_replay_that_takes_back_its_database_takes_nothing_of_another(place: &Pl
         assert!(error.kind() == Kind::Database && error.to_string().contains("removed or replaced"), "{error}");
         drop(other);
         replay(&bundle, &mut *here.open().unwrap(), &options, &Silent).unwrap();
-        assert_eq!(into.standing().len(), 7);
+        assert_eq!(into.existing().len(), 7);
     }
 }

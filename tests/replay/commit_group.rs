@@ -6,7 +6,7 @@ use crate::replay::place::{Into, Place};
 use crate::replay::target::spec;
 use blobdelta::backend::OpenOptions;
 use blobdelta::bundle::Bundle;
-use blobdelta::durable::{Disk, Fault, Faulty, Refusal, When};
+use blobdelta::durable::{Disk, Faulty, InjectedFault, InjectedRefusal, When};
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::replay;
@@ -32,7 +32,7 @@ fn held(into: &Into, bundle: &[PathBuf]) -> (u64, u64) {
     let ledger = into.open().unwrap().ledger(&spec, root).unwrap();
     let rows = ledger.iter().filter(|entry| entry.part.contains("part-")).map(|entry| entry.rows).sum();
     let has_table = into.open().unwrap().columns(&into.files()).is_ok();
-    (rows, if has_table { into.standing().len() as u64 } else { 0 })
+    (rows, if has_table { into.existing().len() as u64 } else { 0 })
 }
 
 pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) {
@@ -41,7 +41,7 @@ pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) 
         let whole = place.target(&format!("Whole{commit_group_bytes}"));
         let counting = Faulty::new(When::Never);
         assert!(!died(&whole, &bundle, &counting, commit_group_bytes));
-        let due = whole.standing();
+        let due = whole.existing();
         assert_eq!(due.len(), 8999);
         let least = if commit_group_bytes == 1 { 5 } else { 2 };
         assert!(counting.count() >= least, "{}", counting.count());
@@ -50,7 +50,7 @@ pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) 
             let into = place.target(&format!("Crashed{nth}of{commit_group_bytes}"));
             assert!(died(&into, &bundle, &Faulty::new(When::CrashAt(nth)), commit_group_bytes), "operation {nth}");
             let report = into.apply(&bundle, false).unwrap();
-            assert_eq!(into.standing(), due, "operation {nth}");
+            assert_eq!(into.existing(), due, "operation {nth}");
             resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);
             assert!(into.apply(&bundle, false).unwrap().bundles[0].was_applied_before());
         }
@@ -60,23 +60,23 @@ pub fn a_replay_that_died_at_any_commit_is_taken_up_where_it_was(place: &Place) 
 
 pub fn what_fails_within_a_transaction_takes_rows_and_ledger_with_it(place: &Place) {
     let bundle = [large().write(place.folder())];
-    for refusal in [Refusal::Busy, Refusal::Io] {
-        let counting = Faulty::new(When::FailOnceAt(u64::MAX, Fault::Statement(refusal)));
+    for refusal in [InjectedRefusal::Busy, InjectedRefusal::Io] {
+        let counting = Faulty::new(When::FailOnceAt(u64::MAX, InjectedFault::Statement(refusal)));
         assert!(!died(&place.target(&format!("Whole{refusal:?}")), &bundle, &counting, u64::MAX));
         let all = counting.count();
         // The last of them belong to the second batch, to noting the bundle, and to ending the group.
         let (mut undone, points) = (0, (1..=10).map(|nth| all * nth / 10).chain(all - 4..all));
         for nth in points {
             let into = place.target(&format!("Failed{nth}{refusal:?}"));
-            let faulty = Faulty::new(When::FailOnceAt(nth, Fault::Statement(refusal)));
+            let faulty = Faulty::new(When::FailOnceAt(nth, InjectedFault::Statement(refusal)));
             assert!(died(&into, &bundle, &faulty, u64::MAX), "{refusal:?} of statement {nth} of {all}");
-            let (rows, standing) = held(&into, &bundle);
+            let (rows, existing) = held(&into, &bundle);
             // One row loses against a tombstone.
-            assert_eq!(standing, rows.saturating_sub(u64::from(rows > 0)), "statement {nth} of {all}");
+            assert_eq!(existing, rows.saturating_sub(u64::from(rows > 0)), "statement {nth} of {all}");
             undone += u64::from(rows == 0);
             let report = into.apply(&bundle, false).unwrap();
             assert_eq!(report.bundles[0].tables[0].rows, 9000 - rows, "statement {nth} of {all}");
-            assert_eq!(into.standing().len(), 8999, "statement {nth} of {all}");
+            assert_eq!(into.existing().len(), 8999, "statement {nth} of {all}");
         }
         assert!(undone > 0, "nothing was undone");
     }
@@ -110,7 +110,7 @@ pub fn killed_with_half_a_transaction_written_out_it_goes_on_where_it_was(place:
     let whole = place.target("Whole");
     let log = place.folder().join("points");
     assert!(run(&whole, "BLOBDELTA_POINTS", log.to_str().unwrap()).status.success());
-    let due = whole.standing();
+    let due = whole.existing();
     assert_eq!(due.len(), 56);
     let points = std::fs::read_to_string(log).unwrap();
     let points: Vec<&str> = points.lines().collect();
@@ -125,7 +125,7 @@ pub fn killed_with_half_a_transaction_written_out_it_goes_on_where_it_was(place:
     let written = folder.join(format!("{}.sqlite", into.database)).metadata().unwrap().len();
     assert!(written > 8 << 20, "{written} bytes were written out before the commit");
     let report = into.apply(std::slice::from_ref(&bundle), false).unwrap();
-    assert!(into.standing() == due);
+    assert!(into.existing() == due);
     let left = report.bundles[0].tables[0].rows;
     assert!(left > 8, "{left} rows: more than the batch that was killed shared its transaction");
 }

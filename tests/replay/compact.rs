@@ -9,7 +9,7 @@ use blobdelta::durable::Local;
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ fn compacted(paths: &[PathBuf], out: &Path, side_by_side: usize) -> PathBuf {
     let bundles = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
     let options = CompactOptions { side_by_side, ..CompactOptions::default() };
     let published = compact(bundles, &Local, out, &options, &Silent).unwrap();
-    let report = verify(published.path(), Level::Deep, &Silent).unwrap();
+    let report = verify(published.path(), VerifyLevel::Deep, &Silent).unwrap();
     assert!(report.is_good(), "{report:#?}");
     assert_eq!(std::fs::read_dir(out).unwrap().count(), 1, "nothing is left but the bundle");
     published.path().to_owned()
@@ -99,10 +99,10 @@ fn check(place: &Place, parts: &[Part]) {
     let one = compacted(&paths, &out("one"), 8);
     let from_one = target();
     from_one.apply(std::slice::from_ref(&one), false).unwrap();
-    assert_eq!(from_one.standing(), many.standing());
+    assert_eq!(from_one.existing(), many.existing());
     // Tombstones came along: what is older and comes late still loses.
     from_one.apply(&paths, true).unwrap();
-    assert_eq!(from_one.standing(), many.standing());
+    assert_eq!(from_one.existing(), many.existing());
 
     paths.reverse();
     let again = compacted(&paths, &out("again"), 8);
@@ -115,7 +115,7 @@ fn check(place: &Place, parts: &[Part]) {
     for path in [by_twos, with_one] {
         let target = target();
         target.apply(std::slice::from_ref(&path), false).unwrap();
-        assert_eq!(target.standing(), many.standing());
+        assert_eq!(target.existing(), many.existing());
         assert_eq!(Bundle::open(&path).unwrap().manifest().inputs.len(), parts.len());
     }
 }
@@ -166,5 +166,5 @@ pub fn a_moved_folder_stands_before_what_lies_in_it(place: &Place) {
     let path = compacted(&paths, &folder.path().join("out"), 8);
     let target = place.target("Moved");
     target.apply(&[path], false).unwrap();
-    assert_eq!(target.standing().len(), 4);
+    assert_eq!(target.existing().len(), 4);
 }

@@ -145,7 +145,7 @@ pub fn a_connection_cut_anywhere_costs_that_batch_alone(place: &Place) {
     let into = place.target("Into");
     let (counting, relay) = relayed(&into, Cut::Never);
     let whole = counting.apply(&bundle, false).unwrap();
-    let due = into.standing();
+    let due = into.existing();
     assert_eq!((due.len(), whole.bundles[0].tables[0].tombstones), (6, 3));
     let messages = relay.messages.load(Ordering::SeqCst);
     let commits = relay.commits.lock().unwrap().clone();
@@ -160,7 +160,7 @@ pub fn a_connection_cut_anywhere_costs_that_batch_alone(place: &Place) {
         let report = report.unwrap_or_else(|error| panic!("{cut:?} of {messages}: {error}"));
         assert!(relay.messages.load(Ordering::SeqCst) > messages, "{cut:?} cut nothing");
         assert_eq!(report.bundles[0].tables, whole.bundles[0].tables, "{cut:?} of {messages}");
-        assert_eq!(into.standing(), due, "{cut:?} of {messages}");
+        assert_eq!(into.existing(), due, "{cut:?} of {messages}");
     }
 }
 
@@ -171,7 +171,7 @@ pub fn a_replay_that_lost_its_server_is_taken_up_where_it_was(place: &Place) {
     let into = place.target("Into");
     let (counting, relay) = relayed(&into, Cut::Never);
     counting.apply(&bundle, false).unwrap();
-    let due = into.standing();
+    let due = into.existing();
     assert_eq!(due.len(), 8999);
     let bytes = relay.bytes.load(Ordering::SeqCst);
     let mut resumed_inside = false;
@@ -184,7 +184,7 @@ pub fn a_replay_that_lost_its_server_is_taken_up_where_it_was(place: &Place) {
         let error = replay(&bundle, &mut *lost, &through.options(false), &Silent).unwrap_err();
         assert_eq!(error.kind(), Kind::Database, "{at} of {bytes}: {error}");
         let report = into.apply(&bundle, false).unwrap();
-        assert_eq!(into.standing(), due, "{at} of {bytes}");
+        assert_eq!(into.existing(), due, "{at} of {bytes}");
         resumed_inside |= (1..9000).contains(&report.bundles[0].tables[0].rows);
     }
     assert!(resumed_inside, "nothing was cut between two batches of one part");

@@ -9,15 +9,15 @@ mod bundles;
 mod commit_group;
 mod compact;
 pub mod cut;
+mod existing;
 mod model;
 mod order;
 mod own;
 mod place;
 mod refused;
+mod reported;
 mod scopes;
-mod standing;
 mod target;
-mod told;
 mod values;
 mod weeks;
 
@@ -52,7 +52,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         what_is_compacted_over_a_gap_says_so_until_what_was_missing_comes,
         what_was_missing_may_come_compacted,
         a_bundle_from_the_beginning_of_time_begins_no_chain,
-        a_chain_that_forks_is_told_and_circles_are_refused,
+        a_chain_that_forks_is_reported_and_circles_are_refused,
     }
     own {
         a_table_that_was_dropped_is_filled_again,
@@ -80,8 +80,8 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         what_was_noted_of_a_bundle_stays,
         of_one_key_twice_in_a_batch_the_later_version_stands,
     }
-    standing {
-        a_standing_table_keeps_its_columns_and_its_ranks_beside_it,
+    existing {
+        an_existing_table_keeps_its_columns_and_its_versions_beside_it,
         a_row_in_the_way_is_named_or_displaced,
         a_row_in_the_way_that_cannot_be_removed_is_named,
         of_two_rows_in_each_other_s_way_the_later_stands_in_any_order,
@@ -113,13 +113,13 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
         no_row_goes_by_a_constraint_s_own_clause,
         rows_that_an_index_of_expressions_keeps_apart_are_named_or_displaced,
         rows_that_swap_unique_values_stay_what_they_are,
-        columns_of_the_rank_without_the_others_are_told,
-        a_trigger_that_undoes_what_was_written_is_told,
+        version_columns_without_the_others_are_reported,
+        a_trigger_that_undoes_what_was_written_is_reported,
         a_failed_replay_drops_no_table_that_is_not_its_own,
     }
-    told {
-        tables_that_failed_are_told_by_whoever_takes_the_bundle,
-        a_chain_that_forks_is_told_by_whoever_takes_it_together,
+    reported {
+        tables_that_failed_are_reported_by_whoever_takes_the_bundle,
+        a_chain_that_forks_is_reported_by_whoever_takes_it_together,
     }
     bundles {
         replays_that_make_one_target_at_the_same_time_end_whole,

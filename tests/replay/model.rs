@@ -72,7 +72,7 @@ fn check(place: &Place, history: &History) {
         chosen.iter().for_each(|nth| note(&mut model, &all[*nth]));
         let due: BTreeMap<Guid, Option<Vec<u8>>> =
             model.iter().filter_map(|(key, (_, value))| Some((*key, Some(value.clone()?)))).collect();
-        assert_eq!(into.standing(), due);
+        assert_eq!(into.existing(), due);
     }
 }
 
@@ -87,9 +87,9 @@ fn note(model: &mut BTreeMap<Guid, (Version, Option<Vec<u8>>)>, made: &Made) {
             run_started_at: at(made.started),
             run_id: key(made.run),
         };
-        let standing = model.entry(row_key).or_insert_with(|| (version, value.clone()));
-        if version > standing.0 {
-            *standing = (version, value);
+        let existing = model.entry(row_key).or_insert_with(|| (version, value.clone()));
+        if version > existing.0 {
+            *existing = (version, value);
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn bundles_are_applied_by_their_links_and_not_by_windows(place: &Place) {
     let report = into.apply(&named, false).unwrap();
     let applied: Vec<PathBuf> = report.bundles.into_iter().map(|bundle| bundle.path).collect();
     assert_eq!(applied, [first, second, third, fourth]);
-    assert_eq!((into.standing().len(), gaps(&into)), (4, vec![None; 4]));
+    assert_eq!((into.existing().len(), gaps(&into)), (4, vec![None; 4]));
 }
 
 pub fn a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note(place: &Place) {
@@ -73,7 +73,7 @@ pub fn a_chain_begins_with_its_first_bundle_and_what_fills_a_gap_clears_the_note
     assert!(gaps(&into)[0].is_some());
     assert_eq!(into.apply(std::slice::from_ref(&second), false).unwrap_err().kind(), Kind::ChainGap);
     into.apply(&[second, first], false).unwrap();
-    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 3]));
+    assert_eq!((into.existing().len(), gaps(&into)), (3, vec![None; 3]));
 }
 
 pub fn a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start(place: &Place) {
@@ -88,13 +88,13 @@ pub fn a_chain_begins_with_a_compacted_bundle_that_was_made_from_its_start(place
     let start = compacted(&[&second, &first], "start").unwrap();
     let into = place.target("Into");
     into.apply(&[third.clone(), start.clone()], false).unwrap();
-    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 4]));
+    assert_eq!((into.existing().len(), gaps(&into)), (3, vec![None; 4]));
     into.apply(&[second.clone(), first.clone()], false).unwrap();
     let middle = compacted(&[&third, &second], "middle").unwrap();
     assert_eq!(place.target("New").apply(std::slice::from_ref(&middle), false).unwrap_err().kind(), Kind::ChainGap);
     let into = place.target("New");
     into.apply(&[middle, first], false).unwrap();
-    assert_eq!((into.standing().len(), gaps(&into)), (3, vec![None; 4]));
+    assert_eq!((into.existing().len(), gaps(&into)), (3, vec![None; 4]));
 }
 
 /// What was lost for good is allowed to be missing, and stays known as missing until it comes.
@@ -125,15 +125,15 @@ pub fn what_is_compacted_over_a_gap_says_so_until_what_was_missing_comes(place: 
     into.apply(std::slice::from_ref(&holed), true).unwrap();
     let noted = |into: &Into| gaps(into).into_iter().flatten().count();
     // Of the bundle itself, of the one that it lacks, and of the time.
-    assert_eq!((into.standing().len(), noted(&into)), (3, 3));
+    assert_eq!((into.existing().len(), noted(&into)), (3, 3));
     let fifth = after(place, 5, (390, 500), Some(&fourth));
     into.apply(std::slice::from_ref(&fifth), false).unwrap();
     assert_eq!(noted(&into), 3, "what comes later does not clear it");
     into.apply(std::slice::from_ref(&second), false).unwrap();
-    assert_eq!((into.standing().len(), noted(&into)), (5, 2), "the time is left");
+    assert_eq!((into.existing().len(), noted(&into)), (5, 2), "the time is left");
     let cover = after(place, 6, (190, 600), Some(&fifth));
     into.apply(std::slice::from_ref(&cover), false).unwrap();
-    assert_eq!((into.standing().len(), noted(&into)), (6, 1), "which the note of the time alone remembers");
+    assert_eq!((into.existing().len(), noted(&into)), (6, 1), "which the note of the time alone remembers");
 }
 
 /// It came within another: the one that was compacted without it has nothing to say any more.
@@ -158,7 +158,7 @@ pub fn what_was_missing_may_come_compacted(place: &Place) {
     into.apply(&[made(&[&first, &second], "filled")], false).unwrap();
     assert_eq!(gaps(&into).into_iter().flatten().count(), 0);
     into.apply(&[after(place, 4, (290, 400), Some(&third))], false).unwrap();
-    assert_eq!((into.standing().len(), gaps(&into).into_iter().flatten().count()), (4, 0));
+    assert_eq!((into.existing().len(), gaps(&into).into_iter().flatten().count()), (4, 0));
 }
 
 /// By hand: a run that was set back to the beginning of time. It has what stands; it is not where the chain begins.
@@ -174,17 +174,17 @@ pub fn a_bundle_from_the_beginning_of_time_begins_no_chain(place: &Place) {
     assert_eq!(gaps(&into), [const { None }; 3]);
 }
 
-pub fn a_chain_that_forks_is_told_and_circles_are_refused(place: &Place) {
+pub fn a_chain_that_forks_is_reported_and_circles_are_refused(place: &Place) {
     let [first, second, _] = three(place);
     let fork = after(place, 5, (90, 500), Some(&first));
     let report = place.target("Into").apply(&[fork.clone(), second.clone(), first.clone()], false).unwrap();
-    let told: Vec<usize> = report.bundles.iter().map(|bundle| bundle.tables[0].told.len()).collect();
-    assert_eq!((&report.bundles[2].path, told), (&fork, vec![0, 0, 1]));
-    assert!(report.bundles[2].tables[0].told[0].contains(&root(&second).to_string()), "{report:?}");
+    let reported: Vec<usize> = report.bundles.iter().map(|bundle| bundle.tables[0].reported.len()).collect();
+    assert_eq!((&report.bundles[2].path, reported), (&fork, vec![0, 0, 1]));
+    assert!(report.bundles[2].tables[0].reported[0].contains(&root(&second).to_string()), "{report:?}");
     // The other branch may have come by itself, before.
     let into = place.target("New");
     into.apply(&[first, second], false).unwrap();
-    assert_eq!(into.apply(&[fork], false).unwrap().bundles[0].tables[0].told.len(), 1);
+    assert_eq!(into.apply(&[fork], false).unwrap().bundles[0].tables[0].reported.len(), 1);
     let mut circle = Made::new(6, 6000, (0, 10));
     circle.rows = vec![Row::root(6, Some(9), &[6])];
     circle.previous = Some(Sha256::of(b"itself"));

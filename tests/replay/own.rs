@@ -65,7 +65,7 @@ pub fn columns_named_as_the_rowid_lead_to_no_other_row(place: &Place) {
                        VALUES (x'99999999999999999999999999999999', x'99', zeroblob(5000))";
         let into = stand(place, &format!("Into{nth}"), &format!("CREATE TABLE Files ({{}}, {own}); {own_row};"));
         into.apply(&bundle, false).unwrap();
-        let rows = into.standing();
+        let rows = into.existing();
         assert_eq!(rows[&key(1)], Some(vec![b'A'; 5000]), "{own}");
         assert_eq!(rows[&key(0x99)], Some(vec![0; 5000]), "{own}");
         let found = check(&bundle, &mut *into.open().unwrap(), &into.options(false), &Silent).unwrap();
@@ -93,7 +93,7 @@ pub fn whatever_looks_at_a_row_sees_its_large_value(place: &Place) {
         let into = stand(place, &format!("Into{nth}"), &format!("CREATE TABLE Files ({{}}); {own}"));
         for (bundle, byte) in [(&first, b'A'), (&second, b'B')] {
             into.apply(std::slice::from_ref(bundle), false).unwrap();
-            assert_eq!(into.standing()[&key(1)], Some(vec![byte; 5000]), "{own}");
+            assert_eq!(into.existing()[&key(1)], Some(vec![byte; 5000]), "{own}");
             holds(&into, 0, "SELECT count(*) FROM pragma_integrity_check('Files') WHERE integrity_check <> 'ok'");
             if *own == mirrors {
                 holds(&into, 1, "SELECT count(*) FROM Mirror, Files WHERE k = stream_id AND body = file_stream");
@@ -114,7 +114,7 @@ pub fn a_value_that_must_be_whole_and_does_not_fit_is_refused_before_anything_is
     let error = refused(&into, &[made.write(place.folder())]);
     assert!(error.kind() == Kind::Config && error.to_string().contains("the trigger seen"), "{error:?}");
     assert!(error.what_to_do().unwrap().contains("--memory-mib"), "{error:?}");
-    assert!(into.standing().is_empty());
+    assert!(into.existing().is_empty());
 }
 
 pub fn a_type_whose_affinity_changes_values_is_refused_with_its_mend(place: &Place) {
@@ -139,12 +139,12 @@ pub fn a_table_that_was_dropped_is_filled_again(place: &Place) {
     let into = place.target("Into");
     let bundles = [Made::sample().write(place.folder())];
     into.apply(&bundles, false).unwrap();
-    let rows = into.standing();
+    let rows = into.existing();
     into.open().unwrap().execute_script("DROP TABLE Files").unwrap();
     let planned = plan(&bundles, &mut *into.open().unwrap(), &into.options(false), &Silent).unwrap();
     assert_eq!((planned[0].creates_table, planned[0].inserted), (true, 7));
     let report = into.apply(&bundles, false).unwrap();
-    assert_eq!((report.bundles[0].tables[0].written, into.standing()), (7, rows));
+    assert_eq!((report.bundles[0].tables[0].written, into.existing()), (7, rows));
     assert!(into.apply(&bundles, false).unwrap().bundles[0].was_applied_before());
 }
 
@@ -152,7 +152,7 @@ pub fn what_was_changed_by_hand_is_what_the_bundles_say_after_a_repair(place: &P
     let into = place.target("Into");
     let bundles = [Made::sample().write(place.folder())];
     into.apply(&bundles, false).unwrap();
-    let (rows, files) = (into.standing(), into.files());
+    let (rows, files) = (into.existing(), into.files());
     let mut backend = into.open().unwrap();
     let columns = crate::made::columns();
     let (path, ahead) = (blobdelta::model::cell::Cell::Bytes(b"by hand"), crate::made::at(900_000_000));
@@ -169,7 +169,7 @@ pub fn what_was_changed_by_hand_is_what_the_bundles_say_after_a_repair(place: &P
     assert!(into.apply(&bundles, false).unwrap().bundles[0].was_applied_before(), "a replay alone mends nothing");
     let repair = ReplayOptions { repair: true, ..into.options(false) };
     replay(&bundles, &mut *backend, &repair, &Silent).unwrap();
-    assert_eq!((checked(&mut *backend), into.standing()), (Vec::new(), rows));
+    assert_eq!((checked(&mut *backend), into.existing()), (Vec::new(), rows));
     assert_eq!(table_name().table, "Files");
 }
 
@@ -184,7 +184,7 @@ pub fn no_row_goes_by_a_constraint_s_own_clause(place: &Place) {
         let error = into.apply(&bundles, false).unwrap_err();
         let said = format!("{error} {error:?}");
         assert!(said.contains(&key(1).to_string()) && said.contains(&key(0x99).to_string()), "{said}");
-        assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(0x99)], "{clause}");
+        assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(0x99)], "{clause}");
         let into = stand(
             place,
             &format!("With{nth}"),
@@ -213,11 +213,11 @@ pub fn rows_that_an_index_of_expressions_keeps_apart_are_named_or_displaced(plac
         let said = format!("{error} {error:?}");
         assert!(error.kind() == Kind::Config, "{index}: {said}");
         assert!(said.contains(&key(1).to_string()) && said.contains(&key(2).to_string()), "{index}: {said}");
-        assert!(into.standing().is_empty(), "{index}");
+        assert!(into.existing().is_empty(), "{index}");
         let displace = ReplayOptions { displace: true, ..into.options(false) };
         let report = replay(&bundles, &mut *into.open().unwrap(), &displace, &Silent).unwrap();
         assert_eq!(report.bundles[0].tables[0].displaced, 1, "{index}");
-        assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(2)], "{index}");
+        assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(2)], "{index}");
     }
 }
 
@@ -248,7 +248,7 @@ pub fn rows_that_swap_unique_values_stay_what_they_are(place: &Place) {
     }
 }
 
-pub fn columns_of_the_rank_without_the_others_are_told(place: &Place) {
+pub fn version_columns_without_the_others_are_reported(place: &Place) {
     let bundles = [bundle(place, 1, vec![Row::root(1, Some(100), b"one")])];
     let sql = "CREATE TABLE Files ({}, DeltaRunStartedAt \"datetime2(7) TEXT\", DeltaRunId \"uniqueidentifier BLOB\")";
     let into = stand(place, "Into", sql);
@@ -259,14 +259,14 @@ pub fn columns_of_the_rank_without_the_others_are_told(place: &Place) {
     }
 }
 
-pub fn a_trigger_that_undoes_what_was_written_is_told(place: &Place) {
+pub fn a_trigger_that_undoes_what_was_written_is_reported(place: &Place) {
     let bundles = [bundle(place, 1, vec![Row::root(1, Some(100), b"one"), Row::root(2, Some(100), b"two")])];
     let sql = "CREATE TABLE Files ({}); CREATE TRIGGER t AFTER INSERT ON Files WHEN new.path_locator = x'02'
                BEGIN DELETE FROM Files WHERE path_locator = x'01'; END;";
     let into = stand(place, "Into", sql);
     let error = into.apply(&bundles, false).unwrap_err();
     assert_eq!((error.kind(), error.place().key.clone()), (Kind::Config, Some(key(1).to_string())), "{error:?}");
-    assert!(into.standing().is_empty());
+    assert!(into.existing().is_empty());
 }
 
 pub fn a_failed_replay_drops_no_table_that_is_not_its_own(place: &Place) {

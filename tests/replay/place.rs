@@ -108,7 +108,7 @@ impl Into {
     }
 
     /// Key and value of every row of it.
-    pub fn standing(&self) -> BTreeMap<Guid, Option<Vec<u8>>> {
+    pub fn existing(&self) -> BTreeMap<Guid, Option<Vec<u8>>> {
         let mut seen = Seen::default();
         let columns = [columns()[0].clone(), columns()[3].clone()];
         self.open().unwrap().scan(&self.files(), &columns, "stream_id", &mut seen).unwrap();

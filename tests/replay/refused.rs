@@ -120,9 +120,9 @@ pub fn a_replay_that_fails_leaves_nothing_that_it_made(place: &Place) {
 }
 
 /// Columns of a target, an addition, what is run after it, and what is said.
-type Standing = (&'static str, &'static str, &'static str);
+type ExistingVersions = (&'static str, &'static str, &'static str);
 
-const EMBEDDED: &[Standing] = &[
+const EMBEDDED: &[ExistingVersions] = &[
     (", \"note\" \"nvarchar(20) TEXT\" NOT NULL", "", "note"),
     (", FOREIGN KEY (\"path_locator\") REFERENCES Standing(id)", "CREATE TABLE Standing (id PRIMARY KEY)", "Standing"),
     ("", "CREATE TABLE Standing (id REFERENCES Files(stream_id))", "Standing"),
@@ -130,7 +130,7 @@ const EMBEDDED: &[Standing] = &[
     ("", "CREATE TRIGGER stays AFTER DELETE ON \"Files\" BEGIN SELECT raise ( rollback, 'no' ); END", "stays"),
 ];
 
-const ON_SERVER: &[Standing] = &[
+const ON_SERVER: &[ExistingVersions] = &[
     (", note nvarchar(20) NOT NULL", "", "note"),
     (", FOREIGN KEY (stream_id) REFERENCES dbo.Standing(id)", "", "Standing"),
     ("", "CREATE TABLE dbo.Standing (id uniqueidentifier REFERENCES dbo.Files(stream_id))", "Standing"),
@@ -183,17 +183,17 @@ pub fn a_plan_and_a_replay_refuse_what_would_keep_rows_out(place: &Place) {
         stand(place, &into, more, after);
         let options = ReplayOptions { create: false, ..into.options(false) };
         let error = refused(&into, &bundles, &options);
-        let told = format!("{error} {:?}", error.place());
+        let reported = format!("{error} {:?}", error.place());
         assert!(
-            error.kind() == Kind::Config && told.to_lowercase().contains(&said.to_lowercase()),
-            "{more}{after}: {told}"
+            error.kind() == Kind::Config && reported.to_lowercase().contains(&said.to_lowercase()),
+            "{more}{after}: {reported}"
         );
         let spec = blobdelta::backend::TargetSpec {
             table: crate::made::table_name(),
             ..crate::replay::target::spec(&into, "Files")
         };
         assert_eq!(into.open().unwrap().applied_bundles(&spec).unwrap(), [], "{more}{after}");
-        assert!(into.standing().is_empty(), "{more}{after}");
+        assert!(into.existing().is_empty(), "{more}{after}");
     }
     emptied(place, "Into");
 }
@@ -236,7 +236,7 @@ pub fn a_row_that_a_trigger_ignores_is_not_counted_but_named(place: &Place) {
     let options = ReplayOptions { create: false, ..into.options(false) };
     let error = replay(&[made.write(place.folder())], &mut *into.open().unwrap(), &options, &Silent).unwrap_err();
     assert_eq!((error.kind(), error.place().key.clone()), (Kind::Config, Some(key(2).to_string())), "{error:?}");
-    assert!(into.standing().is_empty(), "the batch is undone");
+    assert!(into.existing().is_empty(), "the batch is undone");
 }
 
 pub fn a_table_of_another_schema_has_its_place(place: &Place) {
@@ -260,6 +260,6 @@ pub fn a_table_of_another_schema_has_its_place(place: &Place) {
     let database = &into.database;
     let due = if place.server.is_some() { "sales.Files" } else { "dbo.[sales.Files]" };
     assert_eq!(targets, [format!("{database}.{due}"), format!("{database}.dbo.Files")]);
-    assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(2)]);
+    assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(2)]);
     assert!(into.apply(&bundles, false).unwrap().bundles.iter().all(|bundle| bundle.was_applied_before()));
 }

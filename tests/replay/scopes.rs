@@ -1,7 +1,7 @@
 //! One target that receives the chain of all units and those of two units, in every order, late and twice: what
 //! stands in the source, and was handed out, stands in the end.
 //!
-//! The source is played key by key: rows are stamped, move between units with a stamp or without, are deleted and come
+//! The source is gone through key by key: rows are stamped, move between units with a stamp or without, are deleted and come
 //! back. Each chain runs in weeks of its own, and hands out what its window holds, what left its unit and what was
 //! deleted, as runs do.
 
@@ -136,7 +136,7 @@ fn of_unit(manifest: &mut Manifest, unit: u8) {
     manifest.tables[0].scope = ScopeText(Scope::BusinessUnit(key(unit)));
 }
 
-fn played(history: &History) -> Source {
+fn run_history(history: &History) -> Source {
     let mut source = Source::default();
     for (week, changes) in (0_i64..).zip(&history.changes) {
         for (nth, change) in (1..).zip(changes) {
@@ -164,7 +164,7 @@ pub fn rule_17_whatever_the_order_of_several_chains_what_stands_in_the_source_st
 
 fn try_orders(place: &Place, history: &History) {
     let folder = tempfile::tempdir().unwrap();
-    let source = played(history);
+    let source = run_history(history);
     let paths: Vec<PathBuf> = source.bundles.iter().map(|made| made.write(folder.path())).collect();
     // Some come twice, and then each once, from another one on and backwards.
     let some = history.order.iter().map(|index| index.index(paths.len()));
@@ -176,13 +176,13 @@ fn try_orders(place: &Place, history: &History) {
     for path in &order {
         apply(&into, path);
     }
-    assert_eq!(into.standing(), source.due(), "{order:?}");
+    assert_eq!(into.existing(), source.due(), "{order:?}");
     let report = check(&paths, &mut *into.open().unwrap(), &into.options(true), &Silent).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
 /// Applies a bundle, and holds what was planned against what was done; on a server, where each takes its time, a plan
-/// is held so by `standing`.
+/// is held so by `existing`.
 fn apply(into: &Into, path: &PathBuf) {
     let bundle = std::slice::from_ref(path);
     let is_embedded = into.at.starts_with("sqlite:");
@@ -213,15 +213,15 @@ pub fn rule_18_a_target_of_one_unit_that_gets_rows_of_others_says_so_once(place:
     let alone = into.apply(std::slice::from_ref(&unit), true).unwrap();
     assert_eq!(alone.scopes[0].scopes.len(), 1);
     let warned = || {
-        let told = Warnings::default();
-        plan(std::slice::from_ref(&more), &mut *into.open().unwrap(), &into.options(true), &told).unwrap();
-        told.0.into_inner().unwrap()
+        let reported = Warnings::default();
+        plan(std::slice::from_ref(&more), &mut *into.open().unwrap(), &into.options(true), &reported).unwrap();
+        reported.0.into_inner().unwrap()
     };
     for _ in 0..2 {
-        let told = warned();
-        assert_eq!(told.len(), 1, "a plan changes nothing: {told:?}");
+        let reported = warned();
+        assert_eq!(reported.len(), 1, "a plan changes nothing: {reported:?}");
         let of = format!("rows of business unit {} alone", key(UNITS[0]));
-        assert!(told[0].contains(&of) && told[0].contains("those of all business units"), "{told:?}");
+        assert!(reported[0].contains(&of) && reported[0].contains("those of all business units"), "{reported:?}");
     }
     let report = into.apply(std::slice::from_ref(&more), true).unwrap();
     let scopes: Vec<Scope> = report.scopes[0].scopes.iter().copied().collect();
@@ -246,7 +246,7 @@ pub fn rule_17_what_left_one_chain_stays_where_another_has_it(place: &Place) {
     for order in [[&all, &unit, &left, &other], [&unit, &left, &other, &all], [&left, &other, &all, &unit]] {
         let into = place.target(if place.server.is_some() { "Into" } else { "into" });
         order.iter().for_each(|path| apply(&into, path));
-        assert_eq!(into.standing(), BTreeMap::from([(key(1), Some(vec![5]))]), "{order:?}");
+        assert_eq!(into.existing(), BTreeMap::from([(key(1), Some(vec![5]))]), "{order:?}");
         if place.server.is_none() {
             std::fs::remove_dir_all(place.folder().join("into")).unwrap();
         }
@@ -254,9 +254,9 @@ pub fn rule_17_what_left_one_chain_stays_where_another_has_it(place: &Place) {
     // What only that unit's chain delivered goes with it, and comes back with a later stamp.
     let into = place.target(if place.server.is_some() { "Into" } else { "alone" });
     [&unit, &left].iter().for_each(|path| apply(&into, path));
-    assert_eq!(into.standing(), BTreeMap::new());
+    assert_eq!(into.existing(), BTreeMap::new());
     apply(&into, &small(place, 5, 1, Some(6), None));
-    assert_eq!(into.standing(), BTreeMap::from([(key(1), Some(vec![6]))]));
+    assert_eq!(into.existing(), BTreeMap::from([(key(1), Some(vec![6]))]));
 }
 
 /// One version of the key 1: of a chain, and whole, or an ancestor without its blob.
@@ -310,7 +310,7 @@ pub fn rule_14_among_chains_the_whole_row_outranks_a_part_of_the_same_stamp(plac
             let into = place.target(&name);
             order.iter().for_each(|path| apply(&into, path));
             let due = BTreeMap::from([(key(1), is_whole.then(|| b"whole".to_vec()))]);
-            assert_eq!(into.standing(), due, "case {nth}: {order:?}");
+            assert_eq!(into.existing(), due, "case {nth}: {order:?}");
         }
     }
 }

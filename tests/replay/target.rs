@@ -92,7 +92,7 @@ fn put(backend: &mut dyn Sandbox, spec: &TargetSpec, root: u8, modified: i64, by
     backend.apply_rows(spec, &rows, &[key(1)], &[version(Some(modified))], &entry(root, 1, true)).unwrap().written
 }
 
-fn standing(backend: &mut dyn Sandbox, spec: &TargetSpec) -> Vec<Vec<u8>> {
+fn existing(backend: &mut dyn Sandbox, spec: &TargetSpec) -> Vec<Vec<u8>> {
     let mut seen = Seen(Vec::new());
     let limits = ReadLimits { bytes: u64::MAX, rows: 9, inline_bytes: 1 << 30 };
     backend.scan_page(&spec.target, &spec.columns[..1], "id", None, limits, &mut seen).unwrap();
@@ -112,10 +112,10 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
     let backend = &mut *backend;
     assert_eq!(put(backend, &spec, 1, 50, b"new"), 1);
     assert_eq!(put(backend, &spec, 2, 40, b"old"), 0);
-    assert_eq!(standing(backend, &spec), [b"new"]);
+    assert_eq!(existing(backend, &spec), [b"new"]);
     assert_eq!(put(backend, &spec, 3, 60, &[9; 300_000]), 1);
     assert_eq!(put(backend, &spec, 4, 60, &[8; 300_000]), 0);
-    assert!(standing(backend, &spec) == [[9; 300_000]]);
+    assert!(existing(backend, &spec) == [[9; 300_000]]);
     // NULL is least, whenever it was captured and whenever it comes.
     let unstamped = Version { run_started_at: at(9), ..version(None) };
     let rows = Rows(vec![(key(1), None, vec![7])]);
@@ -132,24 +132,24 @@ pub fn rule_14_the_latest_version_stands_whatever_came_first(place: &Place) {
         let entry = entry(nth, 1, true);
         assert_eq!(backend.apply_rows(&spec, &rows, &[key(1)], &[version], &entry).unwrap().written, due, "tie {nth}");
     }
-    assert_eq!(standing(backend, &spec), [[12]]);
+    assert_eq!(existing(backend, &spec), [[12]]);
 }
 
 pub fn rule_15_a_tombstone_that_came_first_still_wins(place: &Place) {
     let (mut backend, spec, _) = prepared(place);
     let backend = &mut *backend;
-    let bury = |backend: &mut dyn Sandbox, root, modified| {
+    let write_tombstones = |backend: &mut dyn Sandbox, root, modified| {
         let tombstone = TombstoneRow { key: key(1), version: version(modified), reason: DeletionReason::Deleted };
         backend.apply_tombstones(&spec, &[tombstone], &entry(root, 1, true)).unwrap()
     };
-    assert_eq!(bury(backend, 1, Some(50)), 0);
-    assert_eq!(bury(backend, 2, Some(30)), 0);
+    assert_eq!(write_tombstones(backend, 1, Some(50)), 0);
+    assert_eq!(write_tombstones(backend, 2, Some(30)), 0);
     assert_eq!(put(backend, &spec, 3, 50, b"tie"), 0);
     assert_eq!(put(backend, &spec, 4, 51, b"later"), 1);
-    assert_eq!(bury(backend, 5, Some(50)), 0);
-    assert_eq!(bury(backend, 6, None), 0);
-    assert_eq!(bury(backend, 7, Some(52)), 1);
-    assert!(standing(backend, &spec).is_empty());
+    assert_eq!(write_tombstones(backend, 5, Some(50)), 0);
+    assert_eq!(write_tombstones(backend, 6, None), 0);
+    assert_eq!(write_tombstones(backend, 7, Some(52)), 1);
+    assert!(existing(backend, &spec).is_empty());
     assert_eq!(put(backend, &spec, 8, 52, b"tie"), 0);
 }
 
@@ -160,7 +160,7 @@ pub fn a_batch_out_of_its_place_changes_nothing(place: &Place) {
         backend.apply_rows(&spec, &rows, &[key(1)], &[version(Some(9))], &entry(1, at, complete))
     };
     assert_eq!(apply(&mut *backend, 2, false).unwrap_err().kind(), Kind::Internal);
-    assert!(standing(&mut *backend, &spec).is_empty());
+    assert!(existing(&mut *backend, &spec).is_empty());
     apply(&mut *backend, 1, false).unwrap();
     assert_eq!(apply(&mut *backend, 1, false).unwrap_err().kind(), Kind::Internal);
     apply(&mut *backend, 2, true).unwrap();
@@ -228,7 +228,7 @@ pub fn of_one_key_twice_in_a_batch_the_later_version_stands(place: &Place) {
     let rows = Rows(stamps.iter().map(|stamp| (key(1), Some(*stamp), stamp.to_be_bytes().to_vec())).collect());
     let versions = stamps.map(|stamp| version(Some(stamp)));
     backend.apply_rows(&spec, &rows, &[key(1); 3], &versions, &entry(1, 3, true)).unwrap();
-    assert_eq!(standing(&mut *backend, &spec), [7_i64.to_be_bytes()]);
+    assert_eq!(existing(&mut *backend, &spec), [7_i64.to_be_bytes()]);
 }
 
 /// Two chains of one key: what each hands out, in the order of its runs. A row is its stamp and its bytes, and without
@@ -279,6 +279,6 @@ pub fn rule_14_between_chains_the_whole_row_wins_and_what_is_left_is_what_its_ch
         for (at, nth) in (0..).zip(order) {
             hand_out(&mut *backend, &spec, root + at, *nth);
         }
-        assert_eq!(standing(&mut *backend, &spec), due, "{order:?}");
+        assert_eq!(existing(&mut *backend, &spec), due, "{order:?}");
     }
 }

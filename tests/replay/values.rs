@@ -34,7 +34,7 @@ pub fn every_size_arrives_whole(place: &Place) {
     let bundle = made.write(place.folder());
     assert_eq!(into.apply(&[bundle], false).unwrap().bundles[0].tables[0].written, all.len() as u64);
     let due: BTreeMap<_, _> = (1..).zip(&all).map(|(nth, content)| (key(nth), value(content))).collect();
-    let found = into.standing();
+    let found = into.existing();
     for (key, value) in &due {
         assert!(found[key] == *value, "{key}: {:?} bytes", found[key].as_ref().map(Vec::len));
     }

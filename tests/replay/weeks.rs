@@ -50,7 +50,7 @@ fn weeks() -> &'static Weeks {
     })
 }
 
-/// By table and key, the values of a row, those of its rank included: a hash, and moments in ticks.
+/// By table and key, the values of a row, those of its version included: a hash, and moments in ticks.
 type Rows = BTreeMap<(&'static str, Guid), (Sha256, Vec<i64>)>;
 
 fn rows(backend: &mut dyn Sandbox, database: &str) -> Rows {

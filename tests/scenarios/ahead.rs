@@ -1,7 +1,7 @@
 //! Rule 1: runs of a server whose clock stood ahead. Once it is set right they have every other run refused, and can be
 //! taken back: what comes then is what would have come if they had never been.
 
-use crate::scenarios::destinations::told;
+use crate::scenarios::destinations::reported;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::reconcile::tombstones;
 use crate::scenarios::world::{A, B, World, key, minute};
@@ -22,7 +22,7 @@ fn world_of_changes(on: &Instance, letter: Option<u8>) -> (World, RunReport) {
     }
     world.stamp(3, 10, A);
     world.at(1000);
-    let first = world.run_with(&told(&world, "out", letter, None)).unwrap();
+    let first = world.run_with(&reported(&world, "out", letter, None)).unwrap();
     world.put(2, None, b"changed", 1005, A);
     world.blob(3, None, b"late blob");
     world.remove(7);
@@ -33,16 +33,16 @@ fn world_of_changes(on: &Instance, letter: Option<u8>) -> (World, RunReport) {
 
 fn run(world: &mut World, at: i64, letter: Option<u8>) -> blobdelta::error::Result<RunReport> {
     world.at(at);
-    let options = told(world, "out", letter, None);
+    let options = reported(world, "out", letter, None);
     world.run_with(&options)
 }
 
 /// Refused, and by which command that run is taken back.
 fn refused(world: &mut World, at: i64, letter: Option<u8>, ahead: Guid) {
     let error = run(world, at, letter).unwrap_err();
-    let told = format!("{error} {:?}", error.what_to_do());
-    assert!(told.contains("the server's clock says"), "{told}");
-    assert!(told.contains(&format!("`blobdelta pack --run {ahead} --give-up`")), "{told}");
+    let reported = format!("{error} {:?}", error.what_to_do());
+    assert!(reported.contains("the server's clock says"), "{reported}");
+    assert!(reported.contains(&format!("`blobdelta pack --run {ahead} --give-up`")), "{reported}");
 }
 
 pub fn rule_1_a_run_of_a_clock_that_stood_ahead_is_taken_back_and_nothing_is_lost(on: &Instance) {
@@ -75,9 +75,9 @@ pub fn rule_1_of_several_runs_of_a_clock_that_stood_ahead_the_last_is_taken_back
     let two = run(&mut world, 1020 + YEAR, Some(A)).unwrap().run.id;
     refused(&mut world, 1500, Some(A), two);
     let error = engine::give_up(&mut *world.backend, one, None, 600).unwrap_err();
-    let told = format!("{error} {:?}", error.what_to_do());
-    assert_eq!(error.kind(), Kind::Usage, "{told}");
-    assert!(told.contains(&format!("`blobdelta pack --run {two} --give-up`")), "{told}");
+    let reported = format!("{error} {:?}", error.what_to_do());
+    assert_eq!(error.kind(), Kind::Usage, "{reported}");
+    assert!(reported.contains(&format!("`blobdelta pack --run {two} --give-up`")), "{reported}");
     engine::give_up(&mut *world.backend, two, None, 600).unwrap();
     refused(&mut world, 1500, Some(A), one);
     let given_up = engine::give_up(&mut *world.backend, one, None, 600).unwrap();
@@ -98,8 +98,8 @@ pub fn rule_1_a_run_that_was_yet_to_come_and_completed_nothing_refuses_no_other(
     let mut options = world.options();
     options.resume = Some(begun);
     let error = world.run_with(&options).unwrap_err();
-    let told = format!("{error} {:?}", error.what_to_do());
-    assert!(told.contains("the server's clock says") && told.contains("start a new run"), "{told}");
+    let reported = format!("{error} {:?}", error.what_to_do());
+    assert!(reported.contains("the server's clock says") && reported.contains("start a new run"), "{reported}");
     run(&mut world, 1500, None).unwrap();
     assert_eq!(world.numbers(), [2, 3, 6]);
     let advice = world.backend.doctor().unwrap();

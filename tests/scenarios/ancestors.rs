@@ -1,5 +1,5 @@
 //! Folders out of a scope that rows of it lie in: what becomes of them after they came, or before they can; rules 7, 15, 17
-//! and 19. Each is played for a unit, whose folder is another unit's, and for all units, whose folder is of none in scope.
+//! and 19. Each is run for a unit, whose folder is another unit's, and for all units, whose folder is of none in scope.
 
 use crate::scenarios::deletions::{found, number, reconciled};
 use crate::scenarios::destinations::stopped;
@@ -7,17 +7,17 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::left_folders::bare;
 use crate::scenarios::read::{COLUMNS, Rows};
 use crate::scenarios::world::{A, B, World, X, key, minute, name, unit};
-use blobdelta::backend::Asked;
+use blobdelta::backend::KeyRequest;
 use blobdelta::engine::{self, RunOptions};
 use blobdelta::model::column::Column;
 use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
-use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport};
+use blobdelta::reconcile::{DifferenceKind, ReconcileOptions, TableDifferences};
 use blobdelta::replay::{ReplayOptions, replay};
 use std::collections::BTreeMap;
 
 /// Whose runs there are, and whose the folders are.
-const PLAYED: [(Option<u8>, u8); 2] = [(Some(A), B), (None, X)];
+const CASES: [(Option<u8>, u8); 2] = [(Some(A), B), (None, X)];
 const NOTHING: [u32; 0] = [];
 
 /// A world with runs of one scope alone.
@@ -101,15 +101,15 @@ impl Scoped {
         assert_eq!(self.received(), expected.collect::<BTreeMap<_, _>>(), "{}", self.scope());
     }
 
-    fn reconcile(&mut self, pend: bool) -> TableReport {
+    fn reconcile(&mut self, pend: bool) -> TableDifferences {
         let unit = self.letter.map(unit);
         reconciled(&mut self.world, &ReconcileOptions { unit, pend, ..ReconcileOptions::default() })
     }
 }
 
 pub fn rule_7_an_ancestor_out_of_scope_that_is_renamed_comes_again(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.rename(1, None);
         scoped.world.stamp(1, 1100, scoped.other);
         assert_eq!((scoped.run(9000), bare(&mut scoped.world)), (vec![1], vec![(1, None)]), "once, and bare");
@@ -137,8 +137,8 @@ pub fn rule_7_an_ancestor_out_of_scope_that_is_renamed_comes_again(on: &Instance
 
 /// As where the database of the blobs is restored while a run is at work: nothing was logged.
 pub fn rule_17_a_folder_that_is_away_for_a_run_has_not_left(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.world.lose(1);
         scoped.world.lose(2);
         assert_eq!(scoped.run(9000), NOTHING);
@@ -152,9 +152,9 @@ pub fn rule_17_a_folder_that_is_away_for_a_run_has_not_left(on: &Instance) {
 }
 
 pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) {
-    for played in PLAYED {
+    for case in CASES {
         // One of the scope too: with its old stamp it lies in no window. And one without metadata.
-        let mut scoped = Scoped::new(on, played, true);
+        let mut scoped = Scoped::new(on, case, true);
         for (folder, file) in [(3, 4), (5, 6), (7, 8)] {
             scoped.world.blob(folder, None, b"folder");
             scoped.world.put(file, Some(folder), b"file", 1100, A);
@@ -174,7 +174,7 @@ pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) 
         scoped.world.remove(8);
         scoped.world.at(9100);
         let report = scoped.reconcile(false);
-        let found = (found(&report, FindingKind::Missing), report.pending);
+        let found = (found(&report, DifferenceKind::Missing), report.pending);
         assert_eq!(found, (vec![3], 3), "the next run takes the others: {report:?}");
         assert_eq!(scoped.run(20_000), [1, 2, 3, 4, 5, 6, 9, 10]);
         let parents = [2, 4, 6, 10].map(|number| scoped.world.slice()[&key(number)].parent);
@@ -187,15 +187,15 @@ pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) 
 }
 
 pub fn rule_7_an_ancestor_that_was_excluded_comes_once_it_is_not(on: &Instance) {
-    for played in PLAYED {
+    for case in CASES {
         let mut world = World::new(on);
         let table = world.table.name.clone();
         for (folder, file) in [(1, 2), (3, 4)] {
-            world.put(folder, None, b"folder", 10, played.1);
+            world.put(folder, None, b"folder", 10, case.1);
             world.put(file, Some(folder), b"file", 10, A);
             world.backend.exclude_key(&table, key(folder), "cannot be read").unwrap();
         }
-        let mut scoped = Scoped { world, letter: played.0, other: played.1 };
+        let mut scoped = Scoped { world, letter: case.0, other: case.1 };
         assert_eq!(scoped.run(1000), [2, 4]);
         assert_eq!(scoped.run(2000), NOTHING, "they are excluded still");
         scoped.world.backend.include_key(&table, key(1)).unwrap();
@@ -206,8 +206,8 @@ pub fn rule_7_an_ancestor_that_was_excluded_comes_once_it_is_not(on: &Instance) 
 }
 
 pub fn rule_7_an_ancestor_that_stands_outlives_a_deletion_of_its_key(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.world.at(1050);
         scoped.world.log_deletion(1, 1050);
         assert_eq!(scoped.run(9000), [1]);
@@ -230,8 +230,8 @@ pub fn rule_7_an_ancestor_that_stands_outlives_a_deletion_of_its_key(on: &Instan
 }
 
 pub fn rule_7_an_ancestor_that_comes_back_outlives_the_deletion_that_was_told(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.world.remove(1);
         scoped.world.at(1050);
         scoped.world.log_deletion(1, 1050);
@@ -251,8 +251,8 @@ pub fn rule_7_an_ancestor_that_comes_back_outlives_the_deletion_that_was_told(on
 }
 
 pub fn rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         let (table, scope) = (scoped.world.table.name.clone(), scoped.scope());
         for (folder, file) in [(3, 4), (5, 6)] {
             scoped.world.put(folder, None, b"folder", 10, scoped.other);
@@ -271,7 +271,7 @@ pub fn rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again(on:
         scoped.world.blob(5, None, b"folder");
         assert_eq!((scoped.given_up(30_000), scoped.run(30_010)), (vec![1, 3, 4, 5], vec![1, 3, 4, 5]));
         // Asked for; told to be deleted by the slice itself.
-        scoped.world.backend.pend_key(&table, key(1), &Asked::of(Some(scope), "a scenario")).unwrap();
+        scoped.world.backend.pend_key(&table, key(1), &KeyRequest::of(Some(scope), "a scenario")).unwrap();
         scoped.world.log_deletion(5, 30_000);
         assert_eq!((scoped.given_up(40_000), scoped.run(40_010)), (vec![1, 5], vec![1, 5]));
         // Excluded before.
@@ -287,15 +287,15 @@ pub fn rule_7_what_a_slice_that_is_given_up_brought_of_ancestors_comes_again(on:
 }
 
 pub fn rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.rename(1, None);
         let (table, scope) = (scoped.world.table.name.clone(), scoped.scope());
-        scoped.world.backend.pend_key(&table, key(1), &Asked::of(Some(scope), "a scenario")).unwrap();
+        scoped.world.backend.pend_key(&table, key(1), &KeyRequest::of(Some(scope), "a scenario")).unwrap();
         if scoped.letter.is_some() {
             // What a unit does not need is the other's alone.
             scoped.world.put(3, None, b"folder", 10, B);
-            scoped.world.backend.pend_key(&table, key(3), &Asked::of(Some(scope), "a scenario")).unwrap();
+            scoped.world.backend.pend_key(&table, key(3), &KeyRequest::of(Some(scope), "a scenario")).unwrap();
         }
         assert_eq!((scoped.run(9000), bare(&mut scoped.world)), (vec![1], vec![(1, None)]));
         scoped.check_received(&[(1, "renamed", false), (2, "file 2", true)]);
@@ -320,35 +320,35 @@ pub fn rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole(on: &Instance) 
 
 /// Nobody stamps what lies in it.
 pub fn rule_13_a_row_carries_the_key_of_the_folder_that_took_the_place_of_its_own(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.world.replace(1, 3);
         scoped.world.log_deletion(1, 1100);
         scoped.world.stamp(3, 1100, A);
         assert_eq!(scoped.run(2000), [3], "the folder is of the scope");
         let report = scoped.reconcile(true);
-        assert_eq!((found(&report, FindingKind::Moved), report.counts.len()), (vec![2], 1), "{played:?} {report:?}");
-        assert_eq!(scoped.run(3000), [2, 3], "{played:?}");
+        assert_eq!((found(&report, DifferenceKind::Moved), report.counts.len()), (vec![2], 1), "{case:?} {report:?}");
+        assert_eq!(scoped.run(3000), [2, 3], "{case:?}");
         assert_eq!(scoped.world.slice()[&key(2)].parent, Some(key(3)));
-        assert_eq!(scoped.reconcile(false).counts.len(), 0, "{played:?}");
+        assert_eq!(scoped.reconcile(false).counts.len(), 0, "{case:?}");
         scoped.check_received(&[(2, "file 2", true), (3, "file 3", true)]);
     }
 }
 
 pub fn rule_7_a_folder_that_took_the_place_of_an_ancestor_comes_by_its_stamp(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, false);
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, false);
         scoped.world.replace(1, 3);
         scoped.world.log_deletion(1, 1100);
         scoped.world.stamp(3, 1100, scoped.other);
-        assert_eq!(scoped.run(2000), [3], "{played:?}");
+        assert_eq!(scoped.run(2000), [3], "{case:?}");
         scoped.check_received(&[(2, "file 2", true), (3, "file 3", false)]);
     }
 }
 
 /// Nothing brings it without its blob, and nobody is told that it left while something lies in it.
 pub fn rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded(on: &Instance) {
-    for (letter, other) in PLAYED {
+    for (letter, other) in CASES {
         let mut world = World::new(on);
         world.put(1, None, b"folder", 10, A);
         world.put(2, Some(1), b"file", 10, A);
@@ -368,9 +368,9 @@ pub fn rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded(on: &Ins
     }
 }
 
-pub fn rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere(on: &Instance) {
-    for played in PLAYED {
-        let mut scoped = Scoped::new(on, played, true);
+pub fn rule_7_reconcile_reports_ancestors_out_of_scope_that_are_missing_or_elsewhere(on: &Instance) {
+    for case in CASES {
+        let mut scoped = Scoped::new(on, case, true);
         // As where a bundle is lost.
         scoped.world.script("DELETE FROM BlobDeltaAbsentParent", "DELETE FROM dbo.BlobDeltaAbsentParent");
         scoped.world.put(3, None, b"above", 10, scoped.other);
@@ -378,14 +378,17 @@ pub fn rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhe
         scoped.world.blob(2, Some(1), b"file");
         scoped.world.at(1100);
         let report = scoped.reconcile(true);
-        assert_eq!((found(&report, FindingKind::Missing), found(&report, FindingKind::Moved)), (vec![1, 3], vec![2]));
+        assert_eq!(
+            (found(&report, DifferenceKind::Missing), found(&report, DifferenceKind::Moved)),
+            (vec![1, 3], vec![2])
+        );
         assert_eq!(report.pended, 3);
         assert_eq!(scoped.run(9000), [1, 2, 3]);
         assert_eq!(scoped.reconcile(false).counts.len(), 0);
         scoped.world.blob(1, None, b"folder");
         scoped.world.blob(2, Some(1), b"file");
         let report = scoped.reconcile(true);
-        let mut moved = found(&report, FindingKind::Moved);
+        let mut moved = found(&report, DifferenceKind::Moved);
         moved.sort_unstable();
         assert_eq!(moved, [1, 2]);
         assert_eq!(scoped.run(20_000), [1, 2]);

@@ -56,8 +56,8 @@ pub fn attack_a_script_does_no_more_than_read_and_fill_its_slice_and_its_queue(o
     let file = world.dir.path().join("made.sqlite");
     let before = world.run(1000);
     assert_eq!(before.tables[0].status, Status::Completed);
-    let told = |world: &mut World| world.backend.watermarks().unwrap()[0].last_high_water;
-    let mark = told(&mut world);
+    let reported = |world: &mut World| world.backend.watermarks().unwrap()[0].last_high_water;
+    let mark = reported(&mut world);
     let mut at = 1000;
     for (insert, table) in [(STEP, "BlobDeltaStepScript"), (QUEUE, "BlobDeltaQueuePopulationScript")] {
         for text in HOSTILE {
@@ -69,7 +69,7 @@ pub fn attack_a_script_does_no_more_than_read_and_fill_its_slice_and_its_queue(o
         }
     }
     assert!(!file.exists());
-    assert_eq!(told(&mut world), mark);
+    assert_eq!(reported(&mut world), mark);
     // Nothing of all that was done: the row is there, and comes.
     let report = world.run(at + 1000);
     assert_eq!((report.tables[0].status, world.numbers()), (Status::Completed, vec![1]));
@@ -116,7 +116,7 @@ pub fn attack_a_stamp_of_the_year_9999_that_comes_in_between_is_in_no_bundle(on:
     assert_eq!(world.slice()[&key(1)].modified, Some(minute(2500)), "once it is corrected it comes");
 }
 
-pub fn attack_a_script_that_is_not_the_shipped_one_is_told(on: &Instance) {
+pub fn attack_a_script_that_is_not_the_shipped_one_is_reported(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"row", 10, A);
     let plain = world.run(1000);
@@ -138,8 +138,8 @@ pub fn attack_a_script_that_is_not_the_shipped_one_is_told(on: &Instance) {
     assert_eq!((names.len(), names.contains(&"Roots"), names.contains(&"Children")), (2, true, true), "{changed:?}");
     let advices = world.backend.doctor().unwrap();
     for script in changed.iter().filter(|script| script.name.starts_with("Roots")) {
-        let told = advices.iter().any(|advice| advice.finding.contains(&script.sha256.to_string()));
-        assert!(told, "{advices:?}");
+        let reported = advices.iter().any(|advice| advice.finding.contains(&script.sha256.to_string()));
+        assert!(reported, "{advices:?}");
     }
     // Put back as it was, nothing is told any more.
     world.script("DELETE FROM BlobDeltaStepScript", "DELETE FROM dbo.BlobDeltaStepScript");

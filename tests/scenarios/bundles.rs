@@ -8,11 +8,11 @@ use blobdelta::durable::{Faulty, Local, When};
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::error::Kind;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::path::{Path, PathBuf};
 
 pub fn findings(path: &Path) -> Vec<String> {
-    let report = verify(path, Level::Deep, &Silent).unwrap();
+    let report = verify(path, VerifyLevel::Deep, &Silent).unwrap();
     report.findings.iter().map(|finding| format!("{finding:?}")).collect()
 }
 
@@ -168,7 +168,7 @@ pub fn a_foreign_folder_under_the_bundles_name_is_never_touched(on: &Instance) {
     assert_eq!(states[0].1, PackState::Packed(1));
 }
 
-pub fn a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written(on: &Instance) {
+pub fn a_folder_for_bundles_that_is_missing_is_reported_before_anything_is_written(on: &Instance) {
     let mut world = World::new(on);
     let mut options = world.options();
     options.out = Some(world.dir.path().join("nowhere"));

@@ -4,7 +4,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, name, unit};
 use blobdelta::backend::PackState;
-use blobdelta::bundle::{Bundle, Form, Recipients, places};
+use blobdelta::bundle::{Bundle, PublishForm, Recipients, places};
 use blobdelta::durable::{Faulty, When};
 use blobdelta::engine::{self, RunOptions, RunReport, Waiver};
 use blobdelta::error::{Kind, Result, Unfinished};
@@ -37,7 +37,7 @@ impl Monitor for StopsPacking {
 }
 
 /// Rows of two units.
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     world.put(1, None, b"of a", 10, A);
     world.put(2, None, b"of b", 10, B);
@@ -45,7 +45,7 @@ fn planted(on: &Instance) -> World {
 }
 
 /// What is told to a run over all units, or over one, with a folder of its own.
-pub fn told(world: &World, folder: &str, letter: Option<u8>, ship_to: Option<&str>) -> RunOptions {
+pub fn reported(world: &World, folder: &str, letter: Option<u8>, ship_to: Option<&str>) -> RunOptions {
     let out = world.dir.path().join(folder);
     std::fs::create_dir_all(&out).unwrap();
     let mut options = world.options();
@@ -101,9 +101,9 @@ fn kept_back(world: &mut World, report: &RunReport, left: Guid) -> String {
 }
 
 pub fn rule_18_what_all_units_left_never_reaches_the_folder_of_one(on: &Instance) {
-    let mut world = planted(on);
-    let all = told(&world, "all", None, Some(TO_ALL));
-    let one = told(&world, "one", Some(A), Some(TO_A));
+    let mut world = seeded(on);
+    let all = reported(&world, "all", None, Some(TO_ALL));
+    let one = reported(&world, "one", Some(A), Some(TO_A));
     let left = stopped(&mut world, 1000, &all);
     let recorded = world.backend.run(left).unwrap().destination.unwrap();
     assert_eq!((recorded.ship_to.as_deref(), recorded.out_folder), (Some(TO_ALL), path_text(&all)));
@@ -125,10 +125,10 @@ fn path_text(options: &RunOptions) -> String {
 
 pub fn rule_18_what_one_unit_left_never_reaches_another_or_all(on: &Instance) {
     for other in [Some(B), None] {
-        let mut world = planted(on);
-        let one = told(&world, "one", Some(A), None);
+        let mut world = seeded(on);
+        let one = reported(&world, "one", Some(A), None);
         let left = stopped(&mut world, 1000, &one);
-        let next = told(&world, "next", other, Some(TO_ALL));
+        let next = reported(&world, "next", other, Some(TO_ALL));
         run_at(&mut world, 2000, &next);
         assert_eq!(scopes(one.out.as_ref().unwrap()), [Some(unit(A))]);
         assert_eq!(scopes(next.out.as_ref().unwrap()), [other.map(unit)]);
@@ -137,16 +137,16 @@ pub fn rule_18_what_one_unit_left_never_reaches_another_or_all(on: &Instance) {
 }
 
 pub fn rule_18_a_leftover_whose_folder_is_gone_stays_until_somebody_packs_it(on: &Instance) {
-    let mut world = planted(on);
-    let all = told(&world, "all", None, None);
+    let mut world = seeded(on);
+    let all = reported(&world, "all", None, None);
     let left = stopped(&mut world, 1000, &all);
     std::fs::remove_dir_all(all.out.as_ref().unwrap()).unwrap();
-    let one = told(&world, "one", Some(A), None);
+    let one = reported(&world, "one", Some(A), None);
     let report = run_at(&mut world, 2000, &one);
     let says = kept_back(&mut world, &report, left);
     assert!(says.contains("the folder for bundles is not there"), "{says}");
     assert_eq!(scopes(one.out.as_ref().unwrap()), []);
-    let elsewhere = told(&world, "elsewhere", None, None);
+    let elsewhere = reported(&world, "elsewhere", None, None);
     let packed = pack(&mut world, left, &elsewhere).unwrap();
     assert_eq!((packed.bundles.len(), packed.failed.len()), (1, 0));
     let recorded = world.backend.run(left).unwrap().destination.unwrap();
@@ -157,10 +157,10 @@ pub fn rule_18_a_leftover_whose_folder_is_gone_stays_until_somebody_packs_it(on:
 /// By a run of the same tables and units: into its own folder, and to the receiver whom either names.
 pub fn rule_18_a_run_of_the_same_tables_and_units_takes_what_the_last_one_left_with_it(on: &Instance) {
     for (named, gets) in [(None, TO_ALL), (Some(TO_A), TO_A)] {
-        let mut world = planted(on);
-        let first = told(&world, "first", None, Some(TO_ALL));
+        let mut world = seeded(on);
+        let first = reported(&world, "first", None, Some(TO_ALL));
         let left = stopped(&mut world, 1000, &first);
-        let second = told(&world, "second", None, named);
+        let second = reported(&world, "second", None, named);
         let report = run_at(&mut world, 2000, &second);
         assert_eq!((report.run.status, report.bundles.len()), (Status::Completed, 2));
         assert_eq!(scopes(second.out.as_ref().unwrap()), [None, None]);
@@ -170,11 +170,11 @@ pub fn rule_18_a_run_of_the_same_tables_and_units_takes_what_the_last_one_left_w
 }
 
 pub fn rule_18_a_run_of_one_table_packs_nothing_of_the_others(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
-    let all = told(&world, "all", None, None);
+    let all = reported(&world, "all", None, None);
     let left = stopped(&mut world, 1000, &all);
-    let mut one = told(&world, "one", None, None);
+    let mut one = reported(&world, "one", None, None);
     one.request.table = Some(name("Src.dbo.Other"));
     assert_eq!(run_at(&mut world, 2000, &one).run.status, Status::Completed);
     let states = |world: &mut World| -> Vec<PackState> {
@@ -211,8 +211,8 @@ impl Monitor for PackedMeanwhile {
 
 /// What is to be packed is read before its lease is taken.
 pub fn rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice(on: &Instance) {
-    let mut world = planted(on);
-    let options = told(&world, "all", None, None);
+    let mut world = seeded(on);
+    let options = reported(&world, "all", None, None);
     let left = stopped(&mut world, 1000, &options);
     world.at(2000);
     let (open, same, disk) = (world.place.opener(), options.clone(), Arc::clone(&world.disk));
@@ -229,7 +229,7 @@ pub fn rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice
 }
 
 pub fn rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alone(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.table.require_bundle = Some(false);
     let table = world.table.clone();
     world.backend.save_table(&table).unwrap();
@@ -237,26 +237,26 @@ pub fn rule_18_what_was_told_nothing_is_packed_by_the_same_tables_and_units_alon
     silent.out = None;
     let left = run_at(&mut world, 1000, &silent).run;
     assert_eq!(left.destination, None);
-    let one = told(&world, "one", Some(A), None);
+    let one = reported(&world, "one", Some(A), None);
     let report = run_at(&mut world, 2000, &one);
     let says = kept_back(&mut world, &report, left.id);
     assert!(says.contains("it was told no folder") && says.contains("--out FOLDER"), "{says}");
-    let all = told(&world, "all", None, None);
+    let all = reported(&world, "all", None, None);
     let report = run_at(&mut world, 3000, &all);
     assert_eq!((report.run.status, report.bundles.len()), (Status::Completed, 2));
     assert_eq!(scopes(one.out.as_ref().unwrap()), []);
 }
 
 fn encrypted(mut options: RunOptions) -> RunOptions {
-    options.pack.form = Form::Encrypted(Arc::new(Recipients::parse(&[RECIPIENT.to_owned()]).unwrap()));
+    options.pack.form = PublishForm::Encrypted(Arc::new(Recipients::parse(&[RECIPIENT.to_owned()]).unwrap()));
     options
 }
 
 pub fn rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted(on: &Instance) {
-    let mut world = planted(on);
-    let sealed = encrypted(told(&world, "sealed", None, None));
-    let plain = told(&world, "plain", None, None);
-    let one = told(&world, "one", Some(A), None);
+    let mut world = seeded(on);
+    let sealed = encrypted(reported(&world, "sealed", None, None));
+    let plain = reported(&world, "plain", None, None);
+    let one = reported(&world, "one", Some(A), None);
     let left = stopped(&mut world, 1000, &sealed);
     for (at, other) in [(2000, &plain), (2100, &one)] {
         let report = run_at(&mut world, at, other);
@@ -288,7 +288,7 @@ pub fn rule_18_nothing_goes_out_in_plain_that_was_to_be_encrypted(on: &Instance)
 /// A run that died between the rename of its bundle and the record.
 fn unrecorded(on: &Instance, options: impl Fn(&mut World) -> RunOptions) -> (World, RunOptions, Guid) {
     let dies = |when: When| {
-        let mut world = planted(on);
+        let mut world = seeded(on);
         let options = options(&mut world);
         world.at(1000);
         let disk = Faulty::new(when);
@@ -318,7 +318,7 @@ fn set_aside(options: &RunOptions) -> usize {
 
 /// Nobody can look into what it published.
 pub fn rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself(on: &Instance) {
-    let (mut world, sealed, run) = unrecorded(on, |world| encrypted(told(world, "sealed", None, None)));
+    let (mut world, sealed, run) = unrecorded(on, |world| encrypted(reported(world, "sealed", None, None)));
     let report = run_at(&mut world, 2000, &sealed);
     assert_eq!((report.run.status, report.bundles.len(), published(&sealed)), (Status::Completed, 2, 2));
     assert_eq!((world.backend.bundles(run).unwrap().len(), set_aside(&sealed)), (1, 1));
@@ -328,7 +328,7 @@ pub fn rule_18_an_encrypted_archive_that_nobody_recorded_makes_room_for_itself(o
 pub fn rule_18_a_bundle_of_more_tables_that_nobody_recorded_makes_room(on: &Instance) {
     let (mut world, mut one, run) = unrecorded(on, |world| {
         world.add_table("Other");
-        told(world, "all", None, None)
+        reported(world, "all", None, None)
     });
     one.request.table = Some(world.table.name.clone());
     let report = run_at(&mut world, 2000, &one);
@@ -340,13 +340,13 @@ pub fn rule_18_a_bundle_of_more_tables_that_nobody_recorded_makes_room(on: &Inst
 }
 
 pub fn rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_folder(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
     world.script("DROP TABLE Src.Other", "USE Src; DROP TABLE dbo.Other; USE BlobDeltaJobs");
-    let first = encrypted(told(&world, "first", None, Some(TO_ALL)));
+    let first = encrypted(reported(&world, "first", None, Some(TO_ALL)));
     let run = run_at(&mut world, 1000, &first).run;
     assert_eq!(run.status, Status::Failed, "one table of two");
-    let mut plain = told(&world, "second", None, None);
+    let mut plain = reported(&world, "second", None, None);
     plain.resume = Some(run.id);
     let refused = world.run_with(&plain).unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
@@ -362,18 +362,19 @@ pub fn rule_18_a_run_that_is_gone_on_with_keeps_to_its_seal_and_takes_the_new_fo
 /// The first bundled run of a table requires bundles from then on, where nobody has said 0.
 pub fn rule_10_a_bundle_is_required_from_the_first_one_on_unless_somebody_said_no(on: &Instance) {
     for (said, then) in [(None, Some(true)), (Some(false), Some(false)), (Some(true), Some(true))] {
-        let mut world = planted(on);
+        let mut world = seeded(on);
         world.table.require_bundle = said;
         let table = world.table.clone();
         world.backend.save_table(&table).unwrap();
         assert_eq!(world.backend.table(&table.name).unwrap().require_bundle, said);
-        let told = Notes::default();
+        let reported = Notes::default();
         world.at(1000);
         let options = world.options();
-        engine::run(&mut *world.backend, &options, &*Arc::clone(&world.disk), &told).unwrap();
+        engine::run(&mut *world.backend, &options, &*Arc::clone(&world.disk), &reported).unwrap();
         assert_eq!(world.backend.table(&table.name).unwrap().require_bundle, then, "{said:?}");
-        let is_told = told.0.lock().unwrap().iter().any(|note| note.contains("table set Src.dbo.Docs RequireBundle=0"));
-        assert_eq!(is_told, said.is_none(), "{said:?}");
+        let is_reported =
+            reported.0.lock().unwrap().iter().any(|note| note.contains("table set Src.dbo.Docs RequireBundle=0"));
+        assert_eq!(is_reported, said.is_none(), "{said:?}");
     }
 }
 
@@ -396,7 +397,7 @@ pub fn spoil(world: &mut World, number: u32) {
 }
 
 pub fn rule_19_a_slice_that_cannot_be_packed_costs_its_table_alone(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
     let options = world.options();
     let left = stopped(&mut world, 1000, &options);
@@ -428,7 +429,7 @@ pub fn rule_19_a_slice_that_cannot_be_packed_costs_its_table_alone(on: &Instance
 }
 
 pub fn rule_19_a_run_whose_own_slice_cannot_be_packed_says_so_and_goes_on_when_it_can(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
     let renamed =
         |from: &str, to: &str| format!("USE Src; EXEC sp_rename N'dbo.{from}', N'{to}', N'OBJECT'; USE BlobDeltaJobs");

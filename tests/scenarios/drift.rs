@@ -17,7 +17,7 @@ use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use std::path::PathBuf;
 
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     world.at(500);
     world.put(1, None, b"one", 100, A);
@@ -55,7 +55,7 @@ fn has(table: &TableInfo, column: &str) -> bool {
 }
 
 pub fn rule_24_an_added_column_is_in_the_next_bundle_and_told(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     assert!(last_table(&world.run(1000)).schema_changes.is_empty(), "the first of its chain");
     alter(&mut world, "ADD owner nvarchar(50) NULL");
     world.put(2, Some(1), b"two again", 1500, A);
@@ -111,8 +111,8 @@ fn doctor(world: &mut World) -> String {
     about.map(|advice| advice.finding.clone()).collect::<Vec<_>>().join("\n")
 }
 
-pub fn rule_24_each_chain_is_told_what_changed_since_its_own_last_bundle(on: &Instance) {
-    let mut world = planted(on);
+pub fn rule_24_each_chain_is_reported_what_changed_since_its_own_last_bundle(on: &Instance) {
+    let mut world = seeded(on);
     world.run(1000);
     world.run_unit(1010, A);
     alter(&mut world, "ADD owner nvarchar(50) NULL");
@@ -126,7 +126,7 @@ pub fn rule_24_each_chain_is_told_what_changed_since_its_own_last_bundle(on: &In
 }
 
 pub fn rule_24_dropped_and_retyped_columns_are_carried(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     alter(&mut world, "ADD owner nvarchar(50) NULL");
     alter(&mut world, "ADD size int NULL");
     world.run(1000);
@@ -142,7 +142,7 @@ pub fn rule_24_dropped_and_retyped_columns_are_carried(on: &Instance) {
 }
 
 pub fn rule_24_what_is_in_no_bundle_yet_is_packed_as_it_was(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.at(1000);
     let mut options = world.options();
     options.out = None;
@@ -162,7 +162,7 @@ pub fn rule_24_what_is_in_no_bundle_yet_is_packed_as_it_was(on: &Instance) {
 }
 
 pub fn rule_24_a_table_that_refuses_changes_fails_and_takes_nothing(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("More");
     world.table.schema_drift = SchemaDrift::Refuse;
     let config = world.table.clone();
@@ -188,7 +188,7 @@ pub fn rule_24_a_table_that_refuses_changes_fails_and_takes_nothing(on: &Instanc
 }
 
 pub fn rule_24_excluded_columns_are_in_no_slice_and_named(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     alter(&mut world, "ADD secret nvarchar(50) NULL");
     world.table.excluded_columns = vec!["SECRET".into()];
     let config = world.table.clone();
@@ -218,7 +218,7 @@ pub fn rule_24_excluded_columns_are_in_no_slice_and_named(on: &Instance) {
 
 pub fn rule_24_a_change_while_a_run_copies_fails_the_table(on: &Instance) {
     for after in [Some(Step::Roots), None] {
-        let mut world = planted(on);
+        let mut world = seeded(on);
         world.run(1000);
         world.put(1, None, b"one again", 1500, A);
         world.put(2, Some(1), b"two again", 1500, A);
@@ -252,7 +252,7 @@ pub fn rule_24_a_change_while_a_run_copies_fails_the_table(on: &Instance) {
 }
 
 pub fn rule_24_a_slice_follows_by_hand_only_when_nothing_of_it_is_needed(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let config = world.table.clone();
     world.at(1000);
     let mut options = world.options();
@@ -347,7 +347,7 @@ fn into(database: &str) -> ReplayOptions {
 }
 
 pub fn rule_24_receivers_have_the_same_whatever_comes_first(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let bundles = weeks(&mut world);
     let replayed = |bundles: &[PathBuf], options: &ReplayOptions| {
         replay(bundles, &mut *world.target(), options, &Silent).unwrap();
@@ -379,7 +379,7 @@ pub fn rule_24_receivers_have_the_same_whatever_comes_first(on: &Instance) {
 }
 
 pub fn rule_24_a_standing_table_follows_only_where_that_is_said(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let bundles = weeks(&mut world);
     let mut target = world.target();
     let table = TableName { db: "Copy".into(), ..world.table.source.clone() };

@@ -19,8 +19,8 @@ pub fn one_table_of_several_fails_alone(on: &Instance) {
     let failed: Vec<_> = steps.iter().filter(|step| step.status == "Failed").collect();
     assert_eq!(failed.len(), 1);
     assert!(failed[0].error.as_ref().unwrap().contains("there is no table Src.dbo.Other"));
-    let marks = world.backend.watermarks().unwrap();
-    let other = marks.iter().find(|mark| mark.table.table == "Other").unwrap();
+    let watermarks = world.backend.watermarks().unwrap();
+    let other = watermarks.iter().find(|mark| mark.table.table == "Other").unwrap();
     assert_eq!((other.last_high_water, other.is_running), (None, false));
 }
 
@@ -128,7 +128,7 @@ pub fn a_template_that_fails_in_a_batch_is_named_and_costs_that_batch(on: &Insta
     assert_eq!(world.numbers(), [1, 2]);
 }
 
-/// Servers differ in when they look for a column; what is told and what is left is the same.
+/// Servers differ in when they look for a column; what is reported and what is left is the same.
 pub fn a_queue_template_that_fails_is_named_and_leaves_no_lease(on: &Instance) {
     let (sqlite, tsql) = ("abs(-9223372036854775807 - 1)", "1 / (CONVERT(int, m.Keys) - CONVERT(int, m.Keys))");
     let keys = "(SELECT COUNT(*) AS Keys FROM {MetadataTable} AS k) AS m";
@@ -196,7 +196,7 @@ pub fn a_column_of_a_type_that_cannot_be_carried_is_refused_before_anything_is_r
     assert_eq!(world.numbers(), [1]);
 }
 
-pub fn a_plan_tells_the_window_and_the_keys_and_changes_nothing(on: &Instance) {
+pub fn a_plan_reports_the_window_and_the_keys_and_changes_nothing(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.put(2, Some(1), b"y", 10, A);

@@ -1,10 +1,10 @@
 //! Giving up what a run left: the next run brings what a world brings in which that run never was.
 
-use crate::scenarios::destinations::{pack, stopped, told};
+use crate::scenarios::destinations::{pack, reported, stopped};
 use crate::scenarios::instance::Instance;
 use crate::scenarios::read::SliceRow;
 use crate::scenarios::world::{A, B, BUFFER, World, key, minute, unit};
-use blobdelta::backend::{Asked, PackState};
+use blobdelta::backend::{KeyRequest, PackState};
 use blobdelta::engine;
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 struct Brought {
     rows: BTreeMap<Guid, SliceRow>,
     counts: TableCounts,
-    marks: (Option<Timestamp>, Timestamp),
+    watermarks: (Option<Timestamp>, Timestamp),
     new_units: Vec<Guid>,
 }
 
@@ -26,7 +26,7 @@ struct Brought {
 /// and never was in the other, and what the next one brings.
 fn last_run(on: &Instance, letter: Option<u8>, is_given_up: bool) -> Brought {
     let mut world = World::new(on);
-    let options = told(&world, "out", letter, None);
+    let options = reported(&world, "out", letter, None);
     world.put(1, None, b"first", 10, A);
     world.put(2, None, b"hot", 900, A);
     world.stamp(3, 10, A);
@@ -54,11 +54,11 @@ fn last_run(on: &Instance, letter: Option<u8>, is_given_up: bool) -> Brought {
     let report = world.run_with(&options).unwrap();
     assert_eq!((report.run.status, report.bundles.len()), (Status::Completed, 1));
     let outcome = &report.tables[0];
-    let told = world.backend.table_report(report.run.id, &outcome.table).unwrap();
+    let reported = world.backend.table_report(report.run.id, &outcome.table).unwrap();
     Brought {
         rows: world.slice(),
         counts: outcome.counts.clone().unwrap(),
-        marks: (told.watermark_before, told.watermark_after),
+        watermarks: (reported.watermark_before, reported.watermark_after),
         new_units: outcome.new_business_units.clone(),
     }
 }
@@ -104,14 +104,14 @@ pub fn rule_19_giving_up_asks_again_as_it_was_asked(on: &Instance) {
     world.run(500);
     world.blob(1, None, b"without metadata");
     world.put(2, None, b"with", 10, A);
-    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    let asked = KeyRequest { without_metadata: true, ..KeyRequest::of(None, "a scenario") };
     world.backend.pend_key(&table, key(1), &asked).unwrap();
     // Neither a stamp nor none says how it was asked.
     world.blob(3, None, b"without a stamp");
     world.stamp_as(3, 3, None, Some(A));
     world.put(4, None, b"stamped", 10, A);
     for number in [2, 3] {
-        world.backend.pend_key(&table, key(number), &Asked::of(None, "a scenario")).unwrap();
+        world.backend.pend_key(&table, key(number), &KeyRequest::of(None, "a scenario")).unwrap();
     }
     world.backend.pend_key(&table, key(4), &asked).unwrap();
     let options = world.options();
@@ -119,8 +119,8 @@ pub fn rule_19_giving_up_asks_again_as_it_was_asked(on: &Instance) {
     assert_eq!(world.numbers(), [1, 2, 3, 4]);
     engine::give_up(&mut *world.backend, left, None, 600).unwrap();
     (2..=4).for_each(|number| world.withdraw(number));
-    let told = world.run(2000).tables[0].counts.clone().unwrap();
-    assert_eq!((world.numbers(), told.pending), (vec![1, 4], 2));
+    let reported = world.run(2000).tables[0].counts.clone().unwrap();
+    assert_eq!((world.numbers(), reported.pending), (vec![1, 4], 2));
 }
 
 /// A watermark that somebody has set since is theirs.
@@ -163,7 +163,7 @@ pub fn rule_19_only_what_the_run_holds_is_given_up(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     let packed = world.run(1000).run.id;
-    let options = told(&world, "one", Some(A), None);
+    let options = reported(&world, "one", Some(A), None);
     let left = stopped(&mut world, 2000, &options);
     let error = engine::give_up(&mut *world.backend, packed, None, 600).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage, "{error}");

@@ -20,11 +20,11 @@ mod seals;
 use crate::faults::tally;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, unit};
-use blobdelta::backend::{Asked, Retention};
+use blobdelta::backend::{KeyRequest, Retention};
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::Scope;
-use calls::Told;
+use calls::RecordedRun;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use rows::{Change, Moment, Rows, change};
@@ -202,7 +202,7 @@ struct History {
     /// Which destinations cannot be reached.
     down: [bool; SCOPES],
     /// Every run that ever began.
-    told: BTreeMap<Guid, Told>,
+    recorded: BTreeMap<Guid, RecordedRun>,
     /// Bundles that were looked at.
     verified: BTreeSet<PathBuf>,
 }
@@ -212,9 +212,9 @@ impl History {
         let mut world = World::new(on);
         world.add_table(TABLES[1]);
         let tables = TABLES.iter().zip(clocks).map(|(table, clock)| Rows::new(&mut world, table, clock)).collect();
-        let (told, verified) = (BTreeMap::new(), BTreeSet::new());
+        let (recorded, verified) = (BTreeMap::new(), BTreeSet::new());
         let history =
-            Self { world, now: 10_000, skew: 0, offset: 0, tables, ships, down: [false; SCOPES], told, verified };
+            Self { world, now: 10_000, skew: 0, offset: 0, tables, ships, down: [false; SCOPES], recorded, verified };
         for of in 0..SCOPES {
             std::fs::create_dir_all(history.folder(of)).unwrap();
             std::fs::create_dir_all(history.folder(of).with_extension("shipped")).unwrap();
@@ -234,7 +234,7 @@ impl History {
         rows.change(&mut self.world, at, key, change);
     }
 
-    fn play(&mut self, op: &Op) {
+    fn run_op(&mut self, op: &Op) {
         self.now += 1;
         self.set_clock();
         match op {
@@ -250,7 +250,7 @@ impl History {
                 let table = self.tables[*table].config.name.clone();
                 self.world
                     .backend
-                    .pend_key(&table, key(*number), &Asked::of(scopes().get(*of).copied(), "a history"))
+                    .pend_key(&table, key(*number), &KeyRequest::of(scopes().get(*of).copied(), "a history"))
                     .unwrap();
             }
             Op::Run(call, fate) => self.run(call, *fate),
@@ -297,7 +297,7 @@ fn cases(on: &Instance) -> u32 {
 pub fn no_history_loses_a_change(on: &Instance) {
     let config = ProptestConfig {
         cases: cases(on),
-        // A history that fails on a server is played again on an embedded instance, where it is cut
+        // A history that fails on a server is run again on an embedded instance, where it is cut
         // down in seconds.
         max_shrink_iters: if matches!(on, Instance::Embedded) { u32::MAX } else { 0 },
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/scenarios/history.seeds"))),
@@ -308,7 +308,7 @@ pub fn no_history_loses_a_change(on: &Instance) {
     let survived = TestRunner::new(config).run(&histories, |(clocks, ships, ops)| {
         let mut history = History::new(on, clocks, ships);
         for op in &ops {
-            history.play(op);
+            history.run_op(op);
         }
         history.ship_all();
         history.check();

@@ -10,7 +10,7 @@ use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Run, Scope, Status, Step, TableRun};
 
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     (1..=4).for_each(|number| world.put(number, None, b"x", 10, A));
     world.at(1000);
@@ -61,7 +61,7 @@ fn nothing_is_taken_from(world: &mut World, process: &mut Session, run: &Run, ta
 }
 
 pub fn rule_8_a_resume_takes_the_lease_of_its_own_run_at_once(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let (mut dead, run, table_run) = begun(&world);
     let mut options = world.options();
     options.resume = Some(run.id);
@@ -74,7 +74,7 @@ pub fn rule_8_a_resume_takes_the_lease_of_its_own_run_at_once(on: &Instance) {
 }
 
 pub fn rule_8_of_two_that_resume_a_run_the_later_goes_on_alone(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let (_, run, _) = begun(&world);
     let (mut first, mut second) = (world.another(), world.another());
     let of_first = first.resume_run(run.id).unwrap();
@@ -105,7 +105,7 @@ fn table_run_of(table_run: &TableRun, before: i64) -> TableRun {
 }
 
 pub fn rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
     let (mut alive, run, table_run) = begun(&world);
     let mut options = world.options();
@@ -118,16 +118,16 @@ pub fn rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there(on: &Instance) 
     assert!(error.to_string().contains("resumed"), "{error}");
 }
 
-pub fn rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told(on: &Instance) {
-    let mut world = planted(on);
+pub fn rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_reported(on: &Instance) {
+    let mut world = seeded(on);
     let (mut dead, run, table_run) = begun(&world);
     let refused = world.run_with(&world.options()).unwrap();
     let error = refused.tables[0].error.as_ref().unwrap();
     assert_eq!(error.kind(), Kind::LeaseHeld);
-    let told = error.to_string();
+    let reported = error.to_string();
     assert!(
-        told.contains(&format!("--resume {}", run.id)) && told.contains(&format!("--take-over {}", run.id)),
-        "{told}"
+        reported.contains(&format!("--resume {}", run.id)) && reported.contains(&format!("--take-over {}", run.id)),
+        "{reported}"
     );
     let mut options = world.options();
     options.take_over = Some(Guid::from_bytes([9; 16]));
@@ -157,7 +157,7 @@ fn is_ended_by(world: &mut World, dead: Guid, by: Guid) {
 
 /// Its lease has expired, and the next run takes the table: nobody has to name it.
 pub fn rule_8_a_run_that_died_has_failed_once_another_has_its_lease(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let (_, dead, _) = begun(&world);
     assert_eq!(world.backend.run(dead.id).unwrap().status, Status::Running);
     let report = world.run(9000);
@@ -171,7 +171,7 @@ pub fn rule_8_a_run_that_died_has_failed_once_another_has_its_lease(on: &Instanc
 
 /// Who dies once the bundle is recorded leaves no lease behind.
 pub fn rule_8_the_record_of_a_bundle_releases_its_leases(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let mut options = world.options();
     options.out = None;
     world.table.require_bundle = Some(false);
@@ -205,7 +205,7 @@ pub fn rule_8_the_record_of_a_bundle_releases_its_leases(on: &Instance) {
 }
 
 pub fn rule_8_a_dead_pack_is_taken_over_by_name(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let mut options = world.options();
     options.out = None;
     world.table.require_bundle = Some(false);

@@ -12,7 +12,7 @@ use blobdelta::model::run::Scope;
 use blobdelta::model::slice::DeletionReason;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
-use blobdelta::reconcile::{FindingKind, ReconcileOptions};
+use blobdelta::reconcile::{DifferenceKind, ReconcileOptions};
 use blobdelta::replay::{ReplayOptions, replay};
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use std::collections::BTreeMap;
 fn left(world: &mut World) -> Vec<(u32, Timestamp)> {
     let last = world.backend.recent_runs(1).unwrap().remove(0);
     let fence = world.backend.take_lease(last.id, &world.table.name.clone(), 60).unwrap();
-    let told = world.backend.read_deletions(&fence, None, 100).unwrap();
+    let reported = world.backend.read_deletions(&fence, None, 100).unwrap();
     world.backend.release_leases(&[fence]).unwrap();
-    assert!(told.iter().all(|one| one.reason == DeletionReason::LeftScope));
-    told.into_iter().map(|one| (number(one.key), one.deleted_on)).collect()
+    assert!(reported.iter().all(|one| one.reason == DeletionReason::LeftScope));
+    reported.into_iter().map(|one| (number(one.key), one.deleted_on)).collect()
 }
 
 /// Rows of the slice that came as ancestors without their blobs, and their stamps.
@@ -79,7 +79,7 @@ impl CellSink for Rows {
 
 fn left_scope(world: &mut World) -> Vec<u32> {
     let of_a = ReconcileOptions { unit: Some(unit(A)), ..ReconcileOptions::default() };
-    found(&reconciled(world, &of_a), FindingKind::LeftScope)
+    found(&reconciled(world, &of_a), DifferenceKind::LeftScope)
 }
 
 /// The bundle that said so was lost.
@@ -150,7 +150,7 @@ pub fn rule_17_a_folder_that_left_a_unit_stays_bare_while_a_child_of_it_does(on:
 }
 
 pub fn rule_17_a_folder_comes_bare_unless_its_stamp_went_back(on: &Instance) {
-    // Others, who have it whole by the earlier stamp, could lose it: it stays as it is, and is told.
+    // Others, who have it whole by the earlier stamp, could lose it: it stays as it is, and is reported.
     for modified in [Some(minute(5)), None] {
         let mut world = World::new(on);
         world.put(1, None, b"folder", 10, A);
@@ -185,11 +185,11 @@ pub fn rule_17_a_folder_comes_bare_again_where_its_leaving_is_logged(on: &Instan
     assert_eq!(bare(&mut world), [(1, Some(minute(10)))]);
     std::fs::remove_dir_all(&lost[0]).unwrap();
     let logs = ReconcileOptions { unit: Some(unit(A)), log_deletions: true, ..ReconcileOptions::default() };
-    assert_eq!(found(&reconciled(&mut world, &logs), FindingKind::LeftScope), [1]);
+    assert_eq!(found(&reconciled(&mut world, &logs), DifferenceKind::LeftScope), [1]);
     let _ = world.run_unit(20_000, A);
     assert_eq!(bare(&mut world), [(1, Some(minute(10)))], "no later than others have it");
     assert_eq!(received(&world), [(1, false), (2, true)]);
-    assert_eq!(found(&reconciled(&mut world, &logs), FindingKind::LeftScope), [] as [u32; 0]);
+    assert_eq!(found(&reconciled(&mut world, &logs), DifferenceKind::LeftScope), [] as [u32; 0]);
     let _ = world.run_unit(30_000, A);
     assert_eq!(bare(&mut world), [], "once");
 }
@@ -274,7 +274,7 @@ pub fn rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing(on
     }
     world.at(1200);
     let log = ReconcileOptions { log_deletions: true, ..ReconcileOptions::default() };
-    assert_eq!(found(&reconciled(&mut world, &log), FindingKind::LeftScope), [1, 2, 4]);
+    assert_eq!(found(&reconciled(&mut world, &log), DifferenceKind::LeftScope), [1, 2, 4]);
     let _ = world.run(9000);
     assert_eq!(left(&mut world), [(4, minute(10))]);
     assert_eq!(bare(&mut world).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2]);
@@ -302,7 +302,7 @@ pub fn rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again(on: &Ins
     world.at(9100);
     let of_a = ReconcileOptions { unit: Some(unit(A)), ..ReconcileOptions::default() };
     let report = reconciled(&mut world, &of_a);
-    assert_eq!(found(&report, FindingKind::Missing), [1, 2], "nothing outranks what a later run hands out");
+    assert_eq!(found(&report, DifferenceKind::Missing), [1, 2], "nothing outranks what a later run hands out");
     let _ = world.run_unit(20_000, A);
     assert_eq!((world.numbers(), left(&mut world)), (vec![1, 2], vec![]));
     assert_eq!(received(&world), [(1, true), (2, true), (3, true)]);
@@ -310,7 +310,7 @@ pub fn rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again(on: &Ins
     assert_eq!(world.numbers(), [] as [u32; 0], "once");
 }
 
-pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_ancestor(on: &Instance) {
+pub fn rule_17_a_folder_that_left_all_units_is_reported_though_it_came_last_as_an_ancestor(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"folder", 10, A);
     world.put(2, Some(1), b"file", 20, A);
@@ -321,7 +321,7 @@ pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_an
     world.stamp(1, 9100, X);
     world.at(9200);
     let report = reconciled(&mut world, &ReconcileOptions::default());
-    assert_eq!(found(&report, FindingKind::LeftScope), [1]);
+    assert_eq!(found(&report, DifferenceKind::LeftScope), [1]);
     // An ancestor that was never in scope is there for what lies below it.
     world.put(4, None, b"of nobody", 9300, X);
     world.put(5, Some(4), b"below it", 9300, A);
@@ -332,7 +332,7 @@ pub fn rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_an
         "the first once more: it could have taken another's place, and wins nowhere"
     );
     let report = reconciled(&mut world, &ReconcileOptions::default());
-    assert_eq!(found(&report, FindingKind::LeftScope), [1]);
+    assert_eq!(found(&report, DifferenceKind::LeftScope), [1]);
 }
 
 pub fn rule_17_what_left_goes_though_the_server_s_clock_went_back_since(on: &Instance) {
@@ -368,7 +368,7 @@ pub fn rule_7_a_folder_above_an_excluded_one_stays_for_what_lies_below(on: &Inst
         assert_eq!(received(&world), [(1, false), (3, true)]);
         // Whoever lost it is given it again.
         let scope = Scope::BusinessUnit(unit(A));
-        let asked = blobdelta::backend::Asked::of(Some(scope), "a scenario");
+        let asked = blobdelta::backend::KeyRequest::of(Some(scope), "a scenario");
         world.backend.pend_key(&table, crate::scenarios::world::key(1), &asked).unwrap();
         let _ = world.run_unit(4000, A);
         assert_eq!(bare(&mut world), [(1, None)]);

@@ -4,8 +4,8 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
-    leases, left_folders, names, places, procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables,
-    slices, suspect, takes, tree, types, units, untold, upkeep, values, whose,
+    leases, left_folders, names, not_reported, places, procedures, prune, reconcile, roots, scopes, servers, shipping,
+    slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -15,12 +15,12 @@ pub type Scenario = fn(&Instance);
 pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     attacks {
         attack_a_stamp_of_the_year_9999_that_comes_in_between_is_in_no_bundle,
-        attack_a_script_that_is_not_the_shipped_one_is_told,
+        attack_a_script_that_is_not_the_shipped_one_is_reported,
     }
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,
         rule_1_a_clock_before_the_last_run_is_refused,
-        rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing,
+        rule_1_a_clock_that_ran_a_day_ahead_is_reported_and_from_loses_nothing,
         rule_1_both_changes_of_summer_time_lose_nothing,
         rule_1_local_time_is_read_in_the_tables_clock,
         rule_3_a_key_is_queued_once_with_its_greatest_stamp,
@@ -31,8 +31,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_5_an_operator_can_ask_for_a_key,
         rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for,
         rule_5_metadata_that_goes_between_queue_and_copy_takes_its_row_along,
-        rule_6_what_no_window_can_catch_is_told,
-        rule_6_nothing_is_told_of_keys_that_are_taken,
+        rule_6_what_no_window_can_catch_is_reported,
+        rule_6_nothing_is_reported_of_keys_that_are_taken,
         rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern,
     }
     ahead {
@@ -44,14 +44,14 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,
         rule_8_of_two_that_resume_a_run_the_later_goes_on_alone,
         rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there,
-        rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_told,
+        rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_reported,
         rule_8_a_run_that_died_has_failed_once_another_has_its_lease,
         rule_8_a_dead_pack_is_taken_over_by_name,
         rule_8_the_record_of_a_bundle_releases_its_leases,
     }
     drift {
         rule_24_an_added_column_is_in_the_next_bundle_and_told,
-        rule_24_each_chain_is_told_what_changed_since_its_own_last_bundle,
+        rule_24_each_chain_is_reported_what_changed_since_its_own_last_bundle,
         rule_24_dropped_and_retyped_columns_are_carried,
         rule_24_what_is_in_no_bundle_yet_is_packed_as_it_was,
         rule_24_a_table_that_refuses_changes_fails_and_takes_nothing,
@@ -65,12 +65,12 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,
         rule_30_a_table_saved_under_another_spelling_is_the_same_table,
         rule_30_what_others_write_under_another_spelling_counts,
-        rule_30_what_others_write_of_a_table_that_is_not_configured_is_told,
+        rule_30_what_others_write_of_a_table_that_is_not_configured_is_reported,
     }
     slice_tables {
-        a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_told,
+        a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_reported,
         a_foreign_table_under_the_slice_s_name_is_called_that,
-        doctor_tells_changed_templates_and_those_of_one_table,
+        doctor_reports_changed_templates_and_those_of_one_table,
     }
     slices {
         rule_8_a_second_run_is_told_who_holds_the_lease,
@@ -100,18 +100,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     }
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,
-        rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it,
+        rule_12_a_unit_that_is_new_in_scope_is_reported_until_a_run_knows_it,
         rule_12_a_unit_that_comes_back_is_new_again,
         rule_12_a_unit_that_nobody_knows_is_refused,
-        rule_15_what_is_logged_late_is_told_once_and_deleted_on_competes,
+        rule_15_what_is_logged_late_is_reported_once_and_deleted_on_competes,
         rule_15_the_latest_deletion_of_a_key_is_taken,
         rule_15_deletions_are_left_out_where_the_table_says_so,
         rule_16_a_chain_is_of_one_scope,
-        a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it,
+        a_run_for_a_unit_leaves_out_tables_without_units_and_reports_it,
     }
     deletions {
         rule_15_an_entry_is_due_until_a_scope_has_told_it_whatever_its_logged_at,
-        rule_15_a_log_that_begins_anew_and_an_entry_that_is_corrected_are_told,
+        rule_15_a_log_that_begins_anew_and_an_entry_that_is_corrected_are_reported,
         rule_15_what_was_logged_before_anybody_told_deletions_is_due,
         rule_15_a_run_that_dies_or_is_given_up_has_told_nothing,
         rule_15_pruning_keeps_what_a_scope_has_yet_to_be_told,
@@ -127,7 +127,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_late_blob_of_a_row_that_moved_goes_where_the_row_is,
         rule_17_keys_that_wait_cost_no_later_run_anything,
         rule_17_a_run_of_a_unit_moves_no_mark_of_the_table,
-        rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone,
+        rule_17_a_row_that_left_a_unit_is_reported_to_that_unit_alone,
         rule_17_a_unit_is_told_deletions_of_what_it_has_had,
         rule_17_a_deletion_of_before_does_not_stand_for_what_left,
         rule_17_to_have_left_one_unit_is_no_deletion_for_all,
@@ -144,7 +144,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_folder_that_is_away_for_a_run_has_not_left,
         rule_17_an_ancestor_out_of_scope_comes_where_it_is_asked_for,
         rule_17_an_ancestor_that_is_in_its_unit_again_comes_whole,
-        rule_7_reconcile_tells_ancestors_out_of_scope_that_are_missing_or_elsewhere,
+        rule_7_reconcile_reports_ancestors_out_of_scope_that_are_missing_or_elsewhere,
         rule_7_a_folder_that_took_the_place_of_an_ancestor_comes_by_its_stamp,
         rule_13_a_row_carries_the_key_of_the_folder_that_took_the_place_of_its_own,
         rule_6_a_folder_that_left_and_is_excluded_is_counted_as_excluded,
@@ -160,7 +160,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_17_a_folder_is_bare_once_that_was_handed_out,
         rule_17_a_folder_that_is_logged_to_have_left_all_units_orphans_nothing,
         rule_17_what_is_in_its_unit_again_with_its_old_stamp_comes_again,
-        rule_17_a_folder_that_left_all_units_is_told_though_it_came_last_as_an_ancestor,
+        rule_17_a_folder_that_left_all_units_is_reported_though_it_came_last_as_an_ancestor,
         rule_17_what_left_goes_though_the_server_s_clock_went_back_since,
     }
     bundles {
@@ -172,16 +172,16 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         staging_folders_of_others_are_left_alone,
         a_bundle_that_was_published_and_not_recorded_is_adopted,
         a_foreign_folder_under_the_bundles_name_is_never_touched,
-        a_folder_for_bundles_that_is_missing_is_told_before_anything_is_written,
+        a_folder_for_bundles_that_is_missing_is_reported_before_anything_is_written,
     }
     shipping {
         a_bundle_is_owed_from_its_record_on_until_it_is_shipped,
         a_crash_between_record_and_shipment_forgets_nothing,
-        what_cannot_be_shipped_is_told_and_shipped_by_the_next_run,
+        what_cannot_be_shipped_is_reported_and_shipped_by_the_next_run,
         a_destination_that_is_down_is_tried_once_and_keeps_no_other_waiting,
         the_same_bundle_goes_to_a_second_destination,
         a_shipment_counts_for_the_destination_that_it_went_to_alone,
-        a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do,
+        a_bundle_that_is_not_where_it_was_published_is_reported_with_what_to_do,
         a_job_database_of_another_version_is_refused_by_its_number,
     }
     destinations {
@@ -221,10 +221,10 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_published,
         rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles,
         rule_28_a_folder_that_left_all_units_before_the_loss_is_not_told_again,
-        rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_nothing_back,
+        rule_28_a_deletion_that_was_told_before_the_loss_is_reported_again_and_takes_nothing_back,
         rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over,
         rule_28_what_others_and_vandals_have_there_is_passed_by,
-        rule_28_a_bundle_of_another_root_under_our_name_is_told,
+        rule_28_a_bundle_of_another_root_under_our_name_is_reported,
         rule_28_one_chain_is_not_held_against_another,
         rule_28_what_was_pruned_is_known_by_the_record_of_what_follows_it,
         rule_28_what_was_compacted_is_known_by_what_follows_the_bundles_in_it,
@@ -236,21 +236,21 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_28_what_moved_goes_on_and_is_known_in_both_places,
         rule_28_a_copy_becomes_a_source_of_its_own_and_continues_nothing,
     }
-    untold {
+    not_reported {
         rule_17_nothing_that_is_logged_explains_what_a_unit_that_is_gone_has,
-        rule_17_what_a_unit_does_not_know_to_have_handed_out_is_told_as_left,
-        rule_17_a_leaving_that_was_told_in_a_bundle_that_is_lost_is_told_again,
+        rule_17_what_a_unit_does_not_know_to_have_handed_out_is_reported_as_left,
+        rule_17_a_leaving_that_was_told_in_a_bundle_that_is_lost_is_reported_again,
         rule_15_what_no_run_tells_is_logged_once_and_explains_nothing,
-        rule_16_bundles_of_another_source_are_told_and_say_nothing,
+        rule_16_bundles_of_another_source_are_reported_and_say_nothing,
     }
     reconcile {
         what_runs_took_is_reconciled,
         rule_24_contents_are_compared_across_a_change_of_columns,
-        each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can,
+        each_way_to_be_wrong_is_reported_and_the_next_run_mends_what_it_can,
         a_business_unit_is_reconciled_with_its_own_runs,
         rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has,
         rule_17_what_left_a_unit_is_no_deletion_for_anybody_else,
-        a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared,
+        a_source_that_went_back_in_time_is_reported_and_its_bytes_are_compared,
     }
     failures {
         one_table_of_several_fails_alone,
@@ -261,7 +261,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_template_that_fails_in_a_batch_is_named_and_costs_that_batch,
         a_queue_template_that_fails_is_named_and_leaves_no_lease,
         a_configuration_that_names_what_is_not_there_is_refused,
-        a_plan_tells_the_window_and_the_keys_and_changes_nothing,
+        a_plan_reports_the_window_and_the_keys_and_changes_nothing,
     }
     prune {
         a_pruned_run_goes_whole_and_a_plan_of_it_changes_nothing,
@@ -290,8 +290,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_21_what_leaves_while_a_run_copies_is_suspect_before_the_slice_completes,
         rule_21_what_a_log_says_was_deleted_does_not_stand_in_the_source,
         rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table,
-        rule_15_what_is_odd_about_deletions_is_told,
-        a_source_that_went_back_in_time_is_told_and_does_not_fail,
+        rule_15_what_is_odd_about_deletions_is_reported,
+        a_source_that_went_back_in_time_is_reported_and_does_not_fail,
         a_unit_whose_newest_row_moves_to_another_one_did_not_go_back_in_time,
     }
     upkeep {
@@ -303,7 +303,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     }
     values {
         rule_20_two_rows_of_one_key_fail_the_table_by_that_key,
-        rule_20_rows_without_a_key_are_told,
+        rule_20_rows_without_a_key_are_reported,
         rule_6_an_exclusion_that_is_taken_back_brings_the_row,
     }
     types {
@@ -332,7 +332,7 @@ pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     // A server's journal is its own.
     upkeep { a_source_keeps_its_journal_mode_and_an_idle_reader_is_no_lock }
     // A server copies values of any size by itself.
-    slices { values_that_are_copied_in_pieces_are_copied_whole }
+    slices { values_that_are_copied_in_chunks_are_copied_whole }
     // On a server it is a login's rights that hold.
     attacks {
         attack_a_script_does_no_more_than_read_and_fill_its_slice_and_its_queue,
@@ -365,7 +365,7 @@ procedures {
     the_procedures_and_the_program_fill_the_same_slice,
     a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice,
     one_table_and_one_unit_are_called_as_the_documents_show,
-    what_an_operator_gets_wrong_is_told_and_nothing_is_written,
+    what_an_operator_gets_wrong_is_reported_and_nothing_is_written,
     one_table_of_several_fails_alone_in_the_procedures_too,
     a_template_that_fails_is_named_by_the_procedures_too,
     a_run_that_the_procedures_began_is_resumed_by_the_program,

@@ -27,6 +27,7 @@ mod history;
 mod leases;
 mod left_folders;
 mod names;
+mod not_reported;
 mod places;
 mod procedures;
 mod prune;
@@ -42,7 +43,6 @@ mod takes;
 mod tree;
 mod types;
 mod units;
-mod untold;
 mod upkeep;
 mod values;
 

@@ -8,9 +8,9 @@ use blobdelta::model::run::Status;
 const TYPED: &str = "sRC.DBO.docs";
 
 fn one_watermark(world: &mut World) {
-    let marks = world.backend.watermarks().unwrap();
+    let watermarks = world.backend.watermarks().unwrap();
     let ours: Vec<_> =
-        marks.iter().filter(|mark| mark.table == name(TYPED)).map(|mark| mark.table.to_string()).collect();
+        watermarks.iter().filter(|mark| mark.table == name(TYPED)).map(|mark| mark.table.to_string()).collect();
     assert_eq!(ours, ["Src.dbo.Docs"]);
 }
 
@@ -76,7 +76,7 @@ pub fn rule_30_what_others_write_under_another_spelling_counts(on: &Instance) {
     assert_eq!(report.tables[0].counts.as_ref().unwrap().late, 0, "and the key that was copied waits no more");
 }
 
-pub fn rule_30_what_others_write_of_a_table_that_is_not_configured_is_told(on: &Instance) {
+pub fn rule_30_what_others_write_of_a_table_that_is_not_configured_is_reported(on: &Instance) {
     let mut world = World::new(on);
     assert_eq!(world.run(1000).unknown_names, []);
     let hex = |number: u32| key(number).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -99,7 +99,7 @@ pub fn rule_30_what_others_write_of_a_table_that_is_not_configured_is_told(on: &
     world.script(&embedded, &rows("dbo.", &|number| format!("'{}'", key(number))));
     let report = world.run(2000);
     assert_eq!(report.tables[0].counts.as_ref().unwrap().tombstones, 1, "another case of the letters is no other name");
-    let told: Vec<_> =
+    let reported: Vec<_> =
         report.unknown_names.iter().map(|one| (one.list.as_str(), one.name.trim_end(), one.entries)).collect();
     let mut due = vec![
         ("BlobDeltaDeletionLog", odd, 2),
@@ -111,6 +111,6 @@ pub fn rule_30_what_others_write_of_a_table_that_is_not_configured_is_told(on: &
     if world.is_embedded() {
         due.insert(2, ("BlobDeltaPendingKey", "Src.dbo.Docs", 1));
     }
-    assert_eq!(told, due);
+    assert_eq!(reported, due);
     assert_eq!(world.backend.unknown_names().unwrap(), report.unknown_names);
 }

@@ -6,7 +6,7 @@ use crate::scenarios::world::{A, World, key};
 use blobdelta::model::run::{Run, Status, Step, TableRun};
 
 /// A folder and two files in it, a file beside it, one that goes.
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     for (number, parent) in [(7, None), (2, Some(7)), (3, Some(7)), (5, None), (4, None), (6, None)] {
         world.put(number, parent, format!("bytes {number}").as_bytes(), 5, A);
@@ -41,7 +41,7 @@ pub fn a_row_that_moved_since_it_was_queued_is_taken_by_its_key(on: &Instance) {
         ("places are no numbers", "UPDATE BlobDeltaWindowQueue SET Place = stream_id"),
     ];
     for (context, script) in cases {
-        let mut world = planted(on);
+        let mut world = seeded(on);
         let (_, table_run) = started(&mut world);
         world.script("DELETE FROM Src.Docs WHERE name = 'file 4'", "");
         world.script(script, "");
@@ -56,7 +56,7 @@ pub fn a_row_that_moved_since_it_was_queued_is_taken_by_its_key(on: &Instance) {
 }
 
 pub fn rule_7_a_parent_of_a_row_that_moved_since_it_was_queued_comes_too(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.blob(9, None, b"bytes 9");
     world.put(8, Some(9), b"bytes 8", 5, A);
     let (_, table_run) = started(&mut world);
@@ -86,7 +86,7 @@ fn outcome(world: &mut World, of: &str) -> Option<String> {
 }
 
 pub fn a_template_of_an_earlier_version_is_replaced(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     set_back(&mut world);
     world.restart();
     let replaced = outcome(&mut world, "templates").unwrap();
@@ -95,7 +95,7 @@ pub fn a_template_of_an_earlier_version_is_replaced(on: &Instance) {
 }
 
 pub fn a_template_that_somebody_changed_stays_and_has_its_index(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     set_back(&mut world);
     world.script("UPDATE BlobDeltaQueuePopulationScript SET ScriptText = ScriptText || char(10) || '-- mine'", "");
     world.restart();

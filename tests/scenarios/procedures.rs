@@ -35,7 +35,7 @@ fn pack(world: &mut World, run: Guid) -> Vec<PathBuf> {
 }
 
 /// Three levels, a row of another unit, a deletion.
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     world.put(1, None, b"root", 10, A);
     world.put(2, Some(1), b"folder", 10, A);
@@ -45,7 +45,7 @@ fn planted(on: &Instance) -> World {
 }
 
 pub fn a_run_of_the_procedures_alone_is_packed_by_the_program(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let run = call(&mut world, 1000, ALL_TABLES);
     let header = world.backend.run(run).unwrap();
     assert_eq!((header.status, header.scope), (Status::Completed, Scope::All));
@@ -59,17 +59,17 @@ pub fn a_run_of_the_procedures_alone_is_packed_by_the_program(on: &Instance) {
 }
 
 pub fn the_procedures_and_the_program_fill_the_same_slice(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     call(&mut world, 1000, ALL_TABLES);
     let by_procedures = world.slice();
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.run(1000);
     assert_eq!(world.slice(), by_procedures);
     assert_eq!(by_procedures.len(), 3);
 }
 
 pub fn a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let run = call(&mut world, 1000, ALL_TABLES);
     let report = world.run(2000);
     assert_eq!(report.bundles.len(), 2);
@@ -77,7 +77,7 @@ pub fn a_run_of_the_procedures_is_packed_before_the_program_empties_its_slice(on
 }
 
 pub fn one_table_and_one_unit_are_called_as_the_documents_show(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Other");
     let single = "DECLARE @RunId uniqueidentifier;
         EXEC dbo.usp_BlobDelta_RunOperator
@@ -109,8 +109,8 @@ pub fn one_table_and_one_unit_are_called_as_the_documents_show(on: &Instance) {
     assert_eq!(slice[&key(2)].bytes, None, "an ancestor of another unit comes without its blob");
 }
 
-pub fn what_an_operator_gets_wrong_is_told_and_nothing_is_written(on: &Instance) {
-    let mut world = planted(on);
+pub fn what_an_operator_gets_wrong_is_reported_and_nothing_is_written(on: &Instance) {
+    let mut world = seeded(on);
     for (call, says) in [
         ("@Mode = N'Everything'", "@Mode is AllTables or SingleTable"),
         ("@Mode = N'SingleTable'", "needs @TableName"),
@@ -145,7 +145,7 @@ pub fn what_an_operator_gets_wrong_is_told_and_nothing_is_written(on: &Instance)
 }
 
 pub fn one_table_of_several_fails_alone_in_the_procedures_too(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.add_table("Another");
     world.backend.execute_script("USE Src; DROP TABLE dbo.Another; USE BlobDeltaJobs").unwrap();
     let run = call(&mut world, 1000, ALL_TABLES);
@@ -159,7 +159,7 @@ pub fn one_table_of_several_fails_alone_in_the_procedures_too(on: &Instance) {
 }
 
 pub fn a_template_that_fails_is_named_by_the_procedures_too(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let broken =
         "UPDATE dbo.BlobDeltaStepScript SET ScriptText = N'-- one\nUPDATE #Batch SET Depth = 1 / (Depth - Depth)'
         WHERE StepNumber = 1";
@@ -172,7 +172,7 @@ pub fn a_template_that_fails_is_named_by_the_procedures_too(on: &Instance) {
 }
 
 pub fn a_run_that_the_procedures_began_is_resumed_by_the_program(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let begun = "DECLARE @RunId uniqueidentifier, @Epoch bigint;
         EXEC dbo.usp_BlobDelta_StartRun @BatchSize = 1, @RunId = @RunId OUTPUT;
         EXEC dbo.usp_BlobDelta_StartTable @RunId, N'Src.dbo.Docs', 600, @Epoch OUTPUT;
@@ -189,7 +189,7 @@ pub fn a_run_that_the_procedures_began_is_resumed_by_the_program(on: &Instance) 
 }
 
 pub fn a_run_that_the_program_began_is_resumed_by_the_procedures(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.at(1000);
     let mut dying = world.another();
     let run = dying.start_run(&world.options().request, None).unwrap();
@@ -204,7 +204,7 @@ pub fn a_run_that_the_program_began_is_resumed_by_the_procedures(on: &Instance) 
 }
 
 pub fn the_monitoring_queries_answer_column_for_column(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let run = call(&mut world, 1000, ALL_TABLES);
     // As the design documents have them, with a table for their answer.
     let of_run = format!("WHERE RunId = '{run}'");
@@ -264,10 +264,10 @@ pub fn the_monitoring_queries_answer_column_for_column(on: &Instance) {
 
 /// As a client does that knows GO and nothing else; on what is deployed, and used.
 pub fn the_scripts_run_again_on_what_is_there_and_change_nothing(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.run(1000);
     let source = world.backend.source_id().unwrap();
-    let (tables, marks) = (world.backend.tables().unwrap(), world.mark());
+    let (tables, watermarks) = (world.backend.tables().unwrap(), world.mark());
     for script in [
         include_str!("../../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
         include_str!("../../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
@@ -294,14 +294,14 @@ pub fn the_scripts_run_again_on_what_is_there_and_change_nothing(on: &Instance) 
     assert_eq!(world.backend.source_id().unwrap(), source);
     let configured = world.backend.tables().unwrap();
     assert!(tables.iter().all(|table| configured.contains(table)), "{configured:?}");
-    assert_eq!(format!("{:?}", world.mark()), format!("{marks:?}"));
+    assert_eq!(format!("{:?}", world.mark()), format!("{watermarks:?}"));
     world.put(4, None, b"new", 1000, A);
     world.run(2000);
     assert_eq!(world.slice()[&key(4)].bytes.as_deref(), Some(&b"new"[..]));
 }
 
 pub fn a_table_is_added_by_plain_insert(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.run(1000);
     world
         .backend
@@ -319,7 +319,7 @@ pub fn a_table_is_added_by_plain_insert(on: &Instance) {
 
 /// The marker row of a slice goes by the table's name alone.
 pub fn a_table_of_another_schema_has_its_own_slice(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let mut other = world.table.clone();
     other.source = name("Src.Other.Docs");
     (other.name, other.target) = (other.source.clone(), name("Src_Delta.Other.Docs"));
@@ -340,7 +340,7 @@ pub fn a_table_of_another_schema_has_its_own_slice(on: &Instance) {
 
 /// What the first load of another table puts into the queue in one transaction is 2,000 keys, and nobody waits for them.
 pub fn a_queue_that_is_being_filled_keeps_no_other_table_waiting(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let Instance::Server(connection) = on else { return };
     let mut other = Session::own(connection, &OpenOptions::default());
     let filling = "USE BlobDeltaJobs;

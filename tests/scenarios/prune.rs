@@ -2,7 +2,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, unit};
-use blobdelta::backend::{PackState, Pruned, Retention};
+use blobdelta::backend::{PackState, PrunedTable, Retention};
 use blobdelta::engine::{self, PackOptions};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Status, Step};
@@ -13,7 +13,7 @@ const DAY: i64 = 24 * 60;
 /// As little as can be kept.
 const NEWEST: Retention = Retention { keep_runs: Some(1), keep_days: None };
 
-fn of<'a>(pruned: &'a [Pruned], table: &str) -> &'a Pruned {
+fn of<'a>(pruned: &'a [PrunedTable], table: &str) -> &'a PrunedTable {
     pruned.iter().find(|pruned| pruned.table == table).unwrap()
 }
 
@@ -21,7 +21,7 @@ fn runs(world: &mut World) -> Vec<Guid> {
     world.backend.recent_runs(1000).unwrap().into_iter().map(|run| run.id).collect()
 }
 
-fn prune(world: &mut World) -> Vec<Pruned> {
+fn prune(world: &mut World) -> Vec<PrunedTable> {
     world.backend.prune(&NEWEST, false).unwrap()
 }
 

@@ -2,26 +2,26 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, X, key, minute, unit};
-use blobdelta::backend::{Asked, WholeTable};
+use blobdelta::backend::{KeyRequest, WholeTable};
 use blobdelta::model::run::Scope;
 use blobdelta::model::slice::DeletionReason;
 use blobdelta::monitor::Silent;
-use blobdelta::reconcile::{FindingKind, ReconcileOptions, TableReport, reconcile};
+use blobdelta::reconcile::{DifferenceKind, ReconcileOptions, TableDifferences, reconcile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-fn reconciled(world: &mut World, options: &ReconcileOptions) -> TableReport {
+fn reconciled(world: &mut World, options: &ReconcileOptions) -> TableDifferences {
     tried(world, options).unwrap()
 }
 
-fn tried(world: &mut World, options: &ReconcileOptions) -> blobdelta::error::Result<TableReport> {
+fn tried(world: &mut World, options: &ReconcileOptions) -> blobdelta::error::Result<TableDifferences> {
     let entries = std::fs::read_dir(world.out()).unwrap();
     let bundles: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     reconcile(&bundles, &mut *world.backend, options, &Silent).map(|mut reports| reports.remove(0))
 }
 
-fn numbers(report: &TableReport) -> BTreeMap<FindingKind, Vec<u32>> {
-    let mut found: BTreeMap<FindingKind, Vec<u32>> = BTreeMap::new();
+fn numbers(report: &TableDifferences) -> BTreeMap<DifferenceKind, Vec<u32>> {
+    let mut found: BTreeMap<DifferenceKind, Vec<u32>> = BTreeMap::new();
     for finding in &report.findings {
         let number = u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
         found.entry(finding.kind).or_default().push(number);
@@ -76,7 +76,7 @@ pub fn rule_24_contents_are_compared_across_a_change_of_columns(on: &Instance) {
         "UPDATE Src.dbo.Docs SET a_second = 0x01 WHERE stream_id = '00000000-0000-0000-0000-000000000001'";
     world.script(of_one, of_one_tsql);
     let report = reconciled(&mut world, &all);
-    assert_eq!((report.equal, report.counts.get(&FindingKind::OtherContent).copied()), (1, Some(1)), "{report:?}");
+    assert_eq!((report.equal, report.counts.get(&DifferenceKind::OtherContent).copied()), (1, Some(1)), "{report:?}");
     alter(&mut world, "DROP COLUMN a_second", "DROP COLUMN a_second");
     world.restart();
     world.at(2100);
@@ -107,14 +107,14 @@ fn spoiled(on: &Instance) -> World {
     world.put(12, None, b"excluded", 10, A);
     world.backend.exclude_key(&world.table.name.clone(), key(12), "a scenario").unwrap();
     world.put(13, None, b"pending", 10, A);
-    world.backend.pend_key(&world.table.name.clone(), key(13), &Asked::of(None, "a scenario")).unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(13), &KeyRequest::of(None, "a scenario")).unwrap();
     world
 }
 
-pub fn each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can(on: &Instance) {
-    use FindingKind as K;
+pub fn each_way_to_be_wrong_is_reported_and_the_next_run_mends_what_it_can(on: &Instance) {
+    use DifferenceKind as K;
     let mut world = spoiled(on);
-    let told = [
+    let reported = [
         (K::Missing, vec![2]),
         (K::Older, vec![3]),
         (K::Moved, vec![4]),
@@ -126,11 +126,11 @@ pub fn each_way_to_be_wrong_is_told_and_the_next_run_mends_what_it_can(on: &Inst
         (K::FutureModifiedOn, vec![9]),
     ];
     let report = reconciled(&mut world, &ReconcileOptions::default());
-    assert_eq!(numbers(&report), BTreeMap::from(told.clone()));
+    assert_eq!(numbers(&report), BTreeMap::from(reported.clone()));
     assert_eq!((report.equal, report.excluded, report.pending, report.not_due), (2, 1, 1, 0), "1 and 10");
     let mending = ReconcileOptions { content: true, pend: true, log_deletions: true, ..ReconcileOptions::default() };
     let report = reconciled(&mut world, &mending);
-    let with_content = told.into_iter().chain([(K::OtherContent, vec![10])]);
+    let with_content = reported.into_iter().chain([(K::OtherContent, vec![10])]);
     assert_eq!(numbers(&report), BTreeMap::from_iter(with_content));
     assert_eq!((report.pended, report.deletions), (4, 2));
     let again = reconciled(&mut world, &mending);
@@ -171,8 +171,8 @@ pub fn rule_17_what_all_units_were_handed_is_nothing_that_a_unit_has(on: &Instan
     assert_eq!(reconciled(&mut world, &pending).equal, 2);
     std::fs::remove_dir_all(lost).unwrap();
     let report = reconciled(&mut world, &pending);
-    let kinds: Vec<(FindingKind, u64)> = report.counts.iter().map(|(kind, count)| (*kind, *count)).collect();
-    assert_eq!((kinds, report.equal, report.pended), (vec![(FindingKind::Missing, 1)], 1, 1), "{report:?}");
+    let kinds: Vec<(DifferenceKind, u64)> = report.counts.iter().map(|(kind, count)| (*kind, *count)).collect();
+    assert_eq!((kinds, report.equal, report.pended), (vec![(DifferenceKind::Missing, 1)], 1, 1), "{report:?}");
     let table = world.table.name.clone();
     let named = world.backend.named_keys(&table, Some(Scope::BusinessUnit(unit(A))), 9).unwrap();
     assert_eq!((named.len(), named[0].scope), (1, Some(Scope::BusinessUnit(unit(A)))));
@@ -211,7 +211,7 @@ pub fn rule_17_what_left_a_unit_is_no_deletion_for_anybody_else(on: &Instance) {
     world.remove(3);
     let of_a = ReconcileOptions { unit: Some(unit(A)), log_deletions: true, ..ReconcileOptions::default() };
     let report = reconciled(&mut world, &of_a);
-    let due = BTreeMap::from([(FindingKind::LeftScope, vec![1]), (FindingKind::Gone, vec![3])]);
+    let due = BTreeMap::from([(DifferenceKind::LeftScope, vec![1]), (DifferenceKind::Gone, vec![3])]);
     assert_eq!((numbers(&report), report.deletions), (due, 2));
     let again = reconciled(&mut world, &of_a);
     assert_eq!((again.deletions, again.logged), (0, 2), "{again:?}");
@@ -226,7 +226,7 @@ pub fn rule_17_what_left_a_unit_is_no_deletion_for_anybody_else(on: &Instance) {
     }
 }
 
-pub fn a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared(on: &Instance) {
+pub fn a_source_that_went_back_in_time_is_reported_and_its_bytes_are_compared(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"written over by the restore", 50, A);
     world.put(2, None, b"the same", 50, A);
@@ -235,10 +235,10 @@ pub fn a_source_that_went_back_in_time_is_told_and_its_bytes_are_compared(on: &I
     world.stamp(2, 20, A);
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert!(report.is_good(), "{report:?}");
-    assert_eq!(numbers(&report), BTreeMap::from([(FindingKind::StampedBack, vec![1, 2])]));
+    assert_eq!(numbers(&report), BTreeMap::from([(DifferenceKind::StampedBack, vec![1, 2])]));
     let content = ReconcileOptions { content: true, ..ReconcileOptions::default() };
     let report = reconciled(&mut world, &content);
-    let due = BTreeMap::from([(FindingKind::StampedBack, vec![2]), (FindingKind::WentBack, vec![1])]);
+    let due = BTreeMap::from([(DifferenceKind::StampedBack, vec![2]), (DifferenceKind::WentBack, vec![1])]);
     assert_eq!((numbers(&report), report.is_good()), (due, false));
 }
 
@@ -270,7 +270,7 @@ pub fn rule_20_a_time_that_is_none_is_named_by_its_key_unless_that_is_excluded(o
     // Out of scope it is looked for from the bundles' side.
     let sql = format!("UPDATE Meta.Docs SET BusinessUnit = NULL WHERE Id IN ({}, {})", hex(1), hex(2));
     world.backend.execute_script(&sql).unwrap();
-    assert_eq!(numbers(&reconciled(&mut world, &all)), BTreeMap::from([(FindingKind::LeftScope, vec![1, 2])]));
+    assert_eq!(numbers(&reconciled(&mut world, &all)), BTreeMap::from([(DifferenceKind::LeftScope, vec![1, 2])]));
     spoil(&mut world, 1);
     named(&mut world, 1, "is no time of the form");
     world.backend.exclude_key(&table, key(1), "no stamp").unwrap();
@@ -281,5 +281,5 @@ pub fn rule_20_a_time_that_is_none_is_named_by_its_key_unless_that_is_excluded(o
     // Where no run tells what is logged, no entry is looked at.
     world.table.include_deletions = false;
     world.backend.save_table(&world.table.clone()).unwrap();
-    assert_eq!(numbers(&reconciled(&mut world, &all))[&FindingKind::Gone], [3]);
+    assert_eq!(numbers(&reconciled(&mut world, &all))[&DifferenceKind::Gone], [3]);
 }

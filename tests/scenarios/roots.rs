@@ -106,7 +106,7 @@ pub fn rule_28_an_older_job_database_adds_nothing_until_it_took_over_what_it_pub
     assert_eq!(Some(&previous), adopted[0].bundles.last().map(|(_, root)| root));
     assert_eq!(world.numbers(), [2, 3, 4, 5], "the blob that came late is not lost");
     let all = survey(std::slice::from_ref(&out), &Default::default(), &Silent).unwrap();
-    assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
+    assert!(!all.has_gap() && !all.has_broken_link(), "{:?}", all.chains);
     assert!(
         engine::adopt(&mut *world.backend, &out, &Access::default(), &Silent).unwrap().is_empty(),
         "it can be said again"
@@ -148,10 +148,10 @@ pub fn rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles(on: &Instan
     world.stamp(3, 3100, B);
     world.stamp(5, 3100, B);
     let run = world.run_unit(4000, A);
-    let mut told = tombstones(&run);
-    told.sort_by_key(|(number, _)| *number);
+    let mut reported = tombstones(&run);
+    reported.sort_by_key(|(number, _)| *number);
     let left = |number| (number, DeletionReason::LeftScope);
-    assert_eq!(told, [(2, DeletionReason::Deleted), left(3), left(4), left(5)], "6 was told to have left before");
+    assert_eq!(reported, [(2, DeletionReason::Deleted), left(3), left(4), left(5)], "6 was told to have left before");
 }
 
 /// A job database that went on alone, and has a newer bundle of its own than the chain there.
@@ -172,7 +172,7 @@ pub fn rule_28_a_fork_goes_back_to_the_watermark_of_what_it_takes_over(on: &Inst
     world.run(6000);
     assert!(world.numbers().contains(&5), "{:?}", world.numbers());
     let all = survey(&[out], &Default::default(), &Silent).unwrap();
-    assert!(!all.has_gap() && !all.has_misfit(), "{:?}", all.chains);
+    assert!(!all.has_gap() && !all.has_broken_link(), "{:?}", all.chains);
 }
 
 pub fn rule_28_what_others_and_vandals_have_there_is_passed_by(on: &Instance) {
@@ -190,7 +190,7 @@ pub fn rule_28_what_others_and_vandals_have_there_is_passed_by(on: &Instance) {
     world.run(2000);
 }
 
-pub fn rule_28_a_bundle_of_another_root_under_our_name_is_told(on: &Instance) {
+pub fn rule_28_a_bundle_of_another_root_under_our_name_is_reported(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"one", 10, A);
     world.run(1000);
@@ -319,8 +319,8 @@ pub fn rule_28_a_folder_that_left_all_units_before_the_loss_is_not_told_again(on
     assert_eq!(tombstones(&world.run(20_000)), []);
 }
 
-/// What a lost job database had told is told again: under the same time, which changes nothing at receivers.
-pub fn rule_28_a_deletion_that_was_told_before_the_loss_is_told_again_and_takes_nothing_back(on: &Instance) {
+/// What a lost job database had told is reported again: under the same time, which changes nothing at receivers.
+pub fn rule_28_a_deletion_that_was_told_before_the_loss_is_reported_again_and_takes_nothing_back(on: &Instance) {
     let mut world = World::new(on);
     for number in [1, 2] {
         world.put(number, None, b"goes", 10, A);

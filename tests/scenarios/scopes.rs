@@ -2,7 +2,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, unit};
-use blobdelta::backend::{Asked, PendingRecord};
+use blobdelta::backend::{KeyRequest, PendingRecord};
 use blobdelta::engine::RunReport;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
@@ -36,7 +36,7 @@ fn waiting(world: &mut World) -> Vec<(Option<Scope>, u64)> {
 }
 
 fn ask(world: &mut World, number: u32, scope: Option<Scope>) {
-    world.backend.pend_key(&world.table.name.clone(), key(number), &Asked::of(scope, "a scenario")).unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(number), &KeyRequest::of(scope, "a scenario")).unwrap();
 }
 
 pub fn rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it(on: &Instance) {
@@ -44,17 +44,17 @@ pub fn rule_17_a_late_blob_comes_to_every_scope_that_waits_for_it(on: &Instance)
         let mut world = World::new(on);
         world.stamp(1, 10, A);
         for (nth, scope) in order.into_iter().enumerate() {
-            let told = counts(&run(&mut world, 1000 + 10 * nth as i64, scope));
-            assert_eq!((told.pending, told.rows()), (1, 0), "{scope}");
-            assert_eq!(told.pending_since, Some(minute(1000 + 10 * nth as i64)), "{scope}");
+            let reported = counts(&run(&mut world, 1000 + 10 * nth as i64, scope));
+            assert_eq!((reported.pending, reported.rows()), (1, 0), "{scope}");
+            assert_eq!(reported.pending_since, Some(minute(1000 + 10 * nth as i64)), "{scope}");
         }
-        let told = counts(&run(&mut world, 1020, of(B)));
-        assert_eq!((told.pending, told.pending_since), (0, None), "it is no key of B");
+        let reported = counts(&run(&mut world, 1020, of(B)));
+        assert_eq!((reported.pending, reported.pending_since), (0, None), "it is no key of B");
         world.blob(1, None, b"late");
         for (nth, scope) in order.into_iter().enumerate() {
-            let told = counts(&run(&mut world, 9000 + 10 * nth as i64, scope));
+            let reported = counts(&run(&mut world, 9000 + 10 * nth as i64, scope));
             assert_eq!(world.numbers(), [1], "{scope}");
-            assert_eq!((told.late, told.pending), (1, 0), "{scope}");
+            assert_eq!((reported.late, reported.pending), (1, 0), "{scope}");
         }
         assert_eq!(waiting(&mut world), []);
         for scope in order {
@@ -75,8 +75,8 @@ pub fn rule_17_what_everybody_asks_for_comes_once_to_every_scope(on: &Instance) 
     let _ = run(&mut world, 9000, of(A));
     assert_eq!(world.numbers(), [1]);
     assert_eq!(waiting(&mut world), [(Some(of(B)), 1), (Some(ALL), 1)]);
-    let told = counts(&run(&mut world, 9010, of(B)));
-    assert_eq!((world.numbers(), told.pending), (vec![], 0), "it is no key of B");
+    let reported = counts(&run(&mut world, 9010, of(B)));
+    assert_eq!((world.numbers(), reported.pending), (vec![], 0), "it is no key of B");
     let _ = run(&mut world, 9020, ALL);
     assert_eq!(world.numbers(), [1]);
     assert_eq!(waiting(&mut world), []);
@@ -85,7 +85,7 @@ pub fn rule_17_what_everybody_asks_for_comes_once_to_every_scope(on: &Instance) 
 pub fn rule_17_what_is_asked_for_before_any_watermark_is_kept(on: &Instance) {
     let mut world = World::new(on);
     world.blob(1, None, b"without metadata");
-    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    let asked = KeyRequest { without_metadata: true, ..KeyRequest::of(None, "a scenario") };
     world.backend.pend_key(&world.table.name.clone(), key(1), &asked).unwrap();
     let _ = run(&mut world, 1000, of(A));
     assert_eq!(world.numbers(), [] as [u32; 0]);
@@ -106,8 +106,8 @@ pub fn rule_17_a_key_asked_for_of_one_scope_is_of_no_other(on: &Instance) {
         let _ = run(&mut world, 1000, scope);
     }
     ask(&mut world, 1, Some(of(A)));
-    let told = counts(&run(&mut world, 9000, ALL));
-    assert_eq!((world.numbers(), told.pending), (vec![], 0));
+    let reported = counts(&run(&mut world, 9000, ALL));
+    assert_eq!((world.numbers(), reported.pending), (vec![], 0));
     let _ = run(&mut world, 9010, of(A));
     assert_eq!(world.numbers(), [1]);
     assert_eq!(waiting(&mut world), []);
@@ -123,8 +123,8 @@ pub fn rule_17_a_run_that_dies_settles_nothing(on: &Instance) {
     let table_run = world.backend.start_table(&died, &world.table.clone(), 60).unwrap();
     assert_eq!(world.backend.run_batch(&table_run, Step::Roots, 10).unwrap().rows, 1);
     // Another run, not a resumption: the slice that had the row is emptied.
-    let told = counts(&run(&mut world, 9010, ALL));
-    assert_eq!((world.numbers(), told.pending), (vec![1], 0));
+    let reported = counts(&run(&mut world, 9010, ALL));
+    assert_eq!((world.numbers(), reported.pending), (vec![1], 0));
 }
 
 pub fn rule_17_a_late_blob_of_a_row_that_moved_goes_where_the_row_is(on: &Instance) {
@@ -184,8 +184,8 @@ pub fn rule_17_keys_that_wait_cost_no_later_run_anything(on: &Instance) {
     let first = counts(&world.run_with(&options).unwrap());
     assert_eq!((first.rows(), first.gone, first.pending), (1, 3000, 3000));
     let second = run(&mut world, 9000, ALL);
-    let told = counts(&second);
-    assert_eq!((told.gone, told.pending, told.pending_since), (0, 3000, Some(minute(1000))));
+    let reported = counts(&second);
+    assert_eq!((reported.gone, reported.pending, reported.pending_since), (0, 3000, Some(minute(1000))));
     assert!(world.backend.run_steps(second.run.id).unwrap().is_empty(), "nothing was queued, so nothing was asked");
     let of_a = run(&mut world, 9010, of(A));
     assert_eq!(counts(&of_a).pending, 1500, "each scope waits for what is its own");
@@ -254,10 +254,10 @@ pub fn a_filter_says_which_metadata_counts(on: &Instance) {
         world.backend.save_table(&world.table.clone()).unwrap();
         world.at(10_000);
         options.request.from = Some(minute(0));
-        let told = counts(&world.run_with(&options).unwrap());
+        let reported = counts(&world.run_with(&options).unwrap());
         assert_eq!(world.numbers(), taken, "{filter:?}");
-        let told = (told.pending, told.out_of_scope, told.filtered);
-        assert_eq!(told, (pending, out_of_scope, filtered), "{filter:?}");
+        let reported = (reported.pending, reported.out_of_scope, reported.filtered);
+        assert_eq!(reported, (pending, out_of_scope, filtered), "{filter:?}");
         let found = world.backend.inventory(&world.table.clone(), None, None, 100).unwrap();
         let keys: Vec<Guid> = found.into_iter().map(|row| row.key).collect();
         assert_eq!(keys, inventory.into_iter().map(key).collect::<Vec<_>>(), "{filter:?}");
@@ -276,17 +276,17 @@ pub fn a_filter_that_says_nothing_is_refused(on: &Instance) {
         ("Kind='a", "never closed"),
         ("ModifiedOn=2026-01-01", "whole numbers"),
     ];
-    for (filter, told) in cases {
+    for (filter, reported) in cases {
         let mut table = world.table.clone();
         table.metadata_filter = Some(filter.into());
         let error = world.backend.save_table(&table).unwrap_err();
         let text = format!("{error} {}", error.what_to_do().unwrap_or_default());
-        assert!(text.contains(told) && text.contains("MetadataFilter"), "{filter}: {text}");
+        assert!(text.contains(reported) && text.contains("MetadataFilter"), "{filter}: {text}");
     }
 }
 
 /// The deletions of the slice that stands: number, reason, and when.
-fn told(world: &mut World) -> Vec<(u32, DeletionReason, Timestamp)> {
+fn reported(world: &mut World) -> Vec<(u32, DeletionReason, Timestamp)> {
     let last = world.backend.recent_runs(1).unwrap().remove(0);
     let fence = world.backend.take_lease(last.id, &world.table.name.clone(), 60).unwrap();
     let found = world.backend.read_deletions(&fence, None, 100).unwrap();
@@ -295,7 +295,7 @@ fn told(world: &mut World) -> Vec<(u32, DeletionReason, Timestamp)> {
     found.into_iter().map(|one| (number(one.key), one.reason, one.deleted_on)).collect()
 }
 
-pub fn rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone(on: &Instance) {
+pub fn rule_17_a_row_that_left_a_unit_is_reported_to_that_unit_alone(on: &Instance) {
     let mut world = World::new(on);
     world.table.include_deletions = false;
     world.backend.save_table(&world.table.clone()).unwrap();
@@ -311,14 +311,14 @@ pub fn rule_17_a_row_that_left_a_unit_is_told_to_that_unit_alone(on: &Instance) 
     let report = run(&mut world, 9000, of(A));
     assert_eq!(counts(&report).tombstones, 2);
     let left = |number| (number, DeletionReason::LeftScope, minute(10));
-    assert_eq!(told(&mut world), [left(1), left(2)], "they outrank what A has, and nothing that comes");
+    assert_eq!(reported(&mut world), [left(1), left(2)], "they outrank what A has, and nothing that comes");
     for (at, scope) in [(9010, ALL), (9020, of(B)), (20_000, of(A))] {
         let _ = run(&mut world, at, scope);
-        assert_eq!(told(&mut world), [], "{scope}: once, and to A alone");
+        assert_eq!(reported(&mut world), [], "{scope}: once, and to A alone");
     }
     world.stamp(1, 20_100, A);
     let _ = run(&mut world, 30_000, of(A));
-    assert_eq!((world.numbers(), told(&mut world)), (vec![1], vec![]), "it came back");
+    assert_eq!((world.numbers(), reported(&mut world)), (vec![1], vec![]), "it came back");
 }
 
 pub fn rule_17_a_unit_is_told_deletions_of_what_it_has_had(on: &Instance) {
@@ -339,7 +339,7 @@ pub fn rule_17_a_unit_is_told_deletions_of_what_it_has_had(on: &Instance) {
     let gone = |number| (number, DeletionReason::Deleted, minute(1100));
     for (at, scope, had) in [(9000, ALL, vec![1, 2, 3]), (9010, of(A), vec![1, 3]), (9020, of(B), vec![2])] {
         let _ = run(&mut world, at, scope);
-        assert_eq!(told(&mut world), had.into_iter().map(gone).collect::<Vec<_>>(), "{scope}");
+        assert_eq!(reported(&mut world), had.into_iter().map(gone).collect::<Vec<_>>(), "{scope}");
     }
 }
 
@@ -348,10 +348,14 @@ pub fn rule_17_a_deletion_of_before_does_not_stand_for_what_left(on: &Instance) 
     world.log_deletion(1, 1050);
     world.put(1, None, b"made again", 1100, B);
     let _ = run(&mut world, 5000, of(B));
-    assert_eq!((world.numbers(), told(&mut world)), (vec![1], vec![]));
+    assert_eq!((world.numbers(), reported(&mut world)), (vec![1], vec![]));
     world.stamp(1, 5100, A);
     let _ = run(&mut world, 9000, of(B));
-    assert_eq!(told(&mut world), [(1, DeletionReason::LeftScope, minute(1100))], "the deletion would outrank nothing");
+    assert_eq!(
+        reported(&mut world),
+        [(1, DeletionReason::LeftScope, minute(1100))],
+        "the deletion would outrank nothing"
+    );
 }
 
 pub fn rule_17_to_have_left_one_unit_is_no_deletion_for_all(on: &Instance) {
@@ -369,10 +373,10 @@ pub fn rule_17_to_have_left_one_unit_is_no_deletion_for_all(on: &Instance) {
     world.backend.log_deletion(&world.table.name.clone(), &left).unwrap();
     for (at, scope, had) in [(9000, ALL, 0), (9010, of(B), 0), (9020, of(A), 1)] {
         let _ = run(&mut world, at, scope);
-        assert_eq!(told(&mut world).len(), had, "{scope}");
+        assert_eq!(reported(&mut world).len(), had, "{scope}");
     }
     // It is there, and in A again, whatever the log says.
     world.stamp(1, 10, A);
     let _ = run(&mut world, 9030, of(A));
-    assert_eq!(told(&mut world), []);
+    assert_eq!(reported(&mut world), []);
 }

@@ -53,8 +53,8 @@ fn restored_elsewhere(world: &mut World) {
 fn assert_refused(error: &Error) {
     assert_eq!(error.kind(), Kind::Config, "{error}");
     assert!(error.to_string().contains("was deployed on the original"), "{error}");
-    let told = format!("{error} {}", error.what_to_do().unwrap_or_default());
-    assert!(told.contains("deploy --moved") && told.contains("deploy --copied"), "{told}");
+    let reported = format!("{error} {}", error.what_to_do().unwrap_or_default());
+    assert!(reported.contains("deploy --moved") && reported.contains("deploy --copied"), "{reported}");
 }
 
 pub fn rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is(on: &Instance) {
@@ -92,8 +92,8 @@ pub fn rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is(on: &I
     if !world.is_embedded() {
         // As a job of the server's agent calls it.
         let called = world.backend.execute_script("EXEC dbo.usp_BlobDelta_RunOperator @Mode = N'AllTables'");
-        let told = called.unwrap_err().to_string();
-        assert!(told.contains("was deployed on the original"), "{told}");
+        let reported = called.unwrap_err().to_string();
+        assert!(reported.contains("was deployed on the original"), "{reported}");
         assert_eq!(world.backend.recent_runs(10).unwrap().len(), 3);
     }
 }

@@ -4,7 +4,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{BundleRecord, PendingShipment};
 use blobdelta::durable::{Faulty, When};
-use blobdelta::engine::{RunReport, Shipment, ship_pending, unshipped};
+use blobdelta::engine::{RunReport, ShipmentOutcome, ship_pending, unshipped};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Selection};
@@ -17,7 +17,7 @@ const SECOND: &str = "az://second/weekly";
 /// Destinations as they are seen from outside: what stands under which name, and which are down.
 #[derive(Default)]
 struct Outside {
-    standing: BTreeMap<(String, String), String>,
+    existing: BTreeMap<(String, String), String>,
     down: Vec<&'static str>,
     tried: Vec<String>,
 }
@@ -29,22 +29,22 @@ impl Outside {
             return Err(Error::new(Kind::Io, "nobody answers"));
         }
         let place = (bundle.ship_to.clone(), bundle.name.clone());
-        let stands = self.standing.entry(place).or_insert_with(|| bundle.root_sha256.to_string());
+        let stands = self.existing.entry(place).or_insert_with(|| bundle.root_sha256.to_string());
         assert_eq!(*stands, bundle.root_sha256.to_string(), "another bundle under the same name");
         Ok(())
     }
 
-    fn ship(&mut self, world: &mut World) -> Vec<Shipment> {
+    fn ship(&mut self, world: &mut World) -> Vec<ShipmentOutcome> {
         self.try_to_ship(world).unwrap()
     }
 
-    fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<Shipment>> {
+    fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<ShipmentOutcome>> {
         let unshipped = unshipped(&mut *world.backend, &Selection { table: None, scope: Scope::All })?.own;
         Ok(ship_pending(&mut *world.backend, unshipped, &mut |bundle| self.take(bundle), &Silent))
     }
 
     fn names_at(&self, destination: &str) -> Vec<&str> {
-        let here = self.standing.keys().filter(|(place, _)| place == destination);
+        let here = self.existing.keys().filter(|(place, _)| place == destination);
         here.map(|(_, name)| name.as_str()).collect()
     }
 }
@@ -67,14 +67,14 @@ fn record(world: &mut World, run: Guid) -> BundleRecord {
     records.remove(0)
 }
 
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     world.put(1, None, b"one", 10, A);
     world
 }
 
 pub fn a_bundle_is_owed_from_its_record_on_until_it_is_shipped(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside::default());
+    let (mut world, mut outside) = (seeded(on), Outside::default());
     let silent = world.run(1000).run.id;
     assert_eq!(record(&mut world, silent).ship_to, None);
     let run = run_for(&mut world, 2000, FIRST).run.id;
@@ -95,8 +95,8 @@ pub fn a_bundle_is_owed_from_its_record_on_until_it_is_shipped(on: &Instance) {
 /// What was recorded arrives in the end, each bundle once, and nothing else does.
 pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
     let mut unshipped_at_death = 0;
-    let play = |when: When| {
-        let (mut world, mut outside) = (planted(on), Outside::default());
+    let run = |when: When| {
+        let (mut world, mut outside) = (seeded(on), Outside::default());
         world.at(1000);
         let disk = Faulty::new(when);
         world.fail_with(&disk);
@@ -105,10 +105,10 @@ pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
         }
         (world, outside, disk)
     };
-    let operations = play(When::Never).2.count();
+    let operations = run(When::Never).2.count();
     let first = if matches!(on, Instance::Embedded) { 1 } else { operations - 1 };
     for at in first..=operations {
-        let (mut world, mut outside, disk) = play(When::CrashAt(at));
+        let (mut world, mut outside, disk) = run(When::CrashAt(at));
         assert!(disk.has_failed());
         world.restart();
         unshipped_at_death += world.backend.unshipped().unwrap().len();
@@ -126,8 +126,8 @@ pub fn a_crash_between_record_and_shipment_forgets_nothing(on: &Instance) {
     assert!(unshipped_at_death > 0, "no crash lay between record and shipment");
 }
 
-pub fn what_cannot_be_shipped_is_told_and_shipped_by_the_next_run(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside { down: vec![FIRST], ..Outside::default() });
+pub fn what_cannot_be_shipped_is_reported_and_shipped_by_the_next_run(on: &Instance) {
+    let (mut world, mut outside) = (seeded(on), Outside { down: vec![FIRST], ..Outside::default() });
     let first = run_for(&mut world, 1000, FIRST);
     let shipments = outside.ship(&mut world);
     let error = shipments[0].error.as_ref().unwrap();
@@ -147,7 +147,7 @@ pub fn what_cannot_be_shipped_is_told_and_shipped_by_the_next_run(on: &Instance)
 }
 
 pub fn a_destination_that_is_down_is_tried_once_and_keeps_no_other_waiting(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside { down: vec![FIRST], ..Outside::default() });
+    let (mut world, mut outside) = (seeded(on), Outside { down: vec![FIRST], ..Outside::default() });
     for (at, destination) in [(1000, FIRST), (2000, FIRST), (3000, SECOND)] {
         run_for(&mut world, at, destination);
     }
@@ -159,7 +159,7 @@ pub fn a_destination_that_is_down_is_tried_once_and_keeps_no_other_waiting(on: &
 }
 
 pub fn the_same_bundle_goes_to_a_second_destination(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside::default());
+    let (mut world, mut outside) = (seeded(on), Outside::default());
     let run = run_for(&mut world, 1000, FIRST).run.id;
     outside.ship(&mut world);
     world.backend.add_pending_shipment(run, 1, SECOND).unwrap();
@@ -176,7 +176,7 @@ pub fn the_same_bundle_goes_to_a_second_destination(on: &Instance) {
 
 /// Somebody redirects the bundle while it is on its way.
 pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     let run = run_for(&mut world, 1000, FIRST).run.id;
     let mut other = world.another();
     let mut redirect = |_: &PendingShipment| other.add_pending_shipment(run, 1, SECOND);
@@ -186,8 +186,8 @@ pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance
     assert_eq!(unshipped.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
 }
 
-pub fn a_bundle_that_is_not_where_it_was_published_is_told_with_what_to_do(on: &Instance) {
-    let (mut world, mut outside) = (planted(on), Outside::default());
+pub fn a_bundle_that_is_not_where_it_was_published_is_reported_with_what_to_do(on: &Instance) {
+    let (mut world, mut outside) = (seeded(on), Outside::default());
     let first = run_for(&mut world, 1000, FIRST);
     run_for(&mut world, 2000, FIRST);
     let away = world.dir.path().join("away");
@@ -211,7 +211,7 @@ fn set_version(world: &mut World, script: &str, version: &str) {
 }
 
 pub fn a_job_database_of_another_version_is_refused_by_its_number(on: &Instance) {
-    let mut world = planted(on);
+    let mut world = seeded(on);
     world.run(1000);
     // No script of an embedded instance has a version yet from which there is a way.
     if !world.is_embedded() {

@@ -6,7 +6,7 @@ use blobdelta::backend::{Advice, Severity};
 use blobdelta::model::run::Status;
 
 /// What `doctor` says about something, with what to do.
-fn told(world: &mut World, about: &str) -> Vec<Advice> {
+fn reported(world: &mut World, about: &str) -> Vec<Advice> {
     let found = world.backend.doctor().unwrap();
     let is_it = |advice: &Advice| format!("{} {}", advice.subject, advice.finding).contains(about);
     found.into_iter().filter(|advice| is_it(advice) && advice.severity != Severity::Ok).collect()
@@ -16,7 +16,7 @@ fn dropped(world: &mut World) {
     world.script("DROP TABLE Src_Delta.Docs", "USE Src_Delta; DROP TABLE dbo.Docs; USE BlobDeltaJobs");
 }
 
-pub fn a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_told(on: &Instance) {
+pub fn a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_reported(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     world.run(1000);
@@ -24,7 +24,7 @@ pub fn a_slice_table_that_was_dropped_is_made_again_by_deploy_as_is_told(on: &In
     let report = world.run(2000);
     let error = report.tables[0].error.as_ref().unwrap().to_string();
     assert!(error.contains("deploy") && !error.contains("GRANT"), "{error}");
-    let advice = told(&mut world, "Src_Delta");
+    let advice = reported(&mut world, "Src_Delta");
     let todo: Vec<_> = advice.iter().filter_map(|advice| advice.what_to_do.as_deref()).collect();
     assert!(todo.iter().any(|todo| todo.contains("deploy")), "{advice:?}");
     assert!(todo.iter().all(|todo| !todo.contains("GRANT")), "{advice:?}");
@@ -46,9 +46,9 @@ pub fn a_foreign_table_under_the_slice_s_name_is_called_that(on: &Instance) {
     assert!(error.contains("no slice of ours") && error.contains("TargetTable"), "{error}");
 }
 
-pub fn doctor_tells_changed_templates_and_those_of_one_table(on: &Instance) {
+pub fn doctor_reports_changed_templates_and_those_of_one_table(on: &Instance) {
     let mut world = World::new(on);
-    assert_eq!(told(&mut world, "shared script").len(), 0, "as they were shipped");
+    assert_eq!(reported(&mut world, "shared script").len(), 0, "as they were shipped");
     world.script(
         "UPDATE BlobDeltaStepScript SET ScriptText = ScriptText || '\n-- mine' WHERE StepNumber = 1 AND TableName IS NULL",
         "UPDATE dbo.BlobDeltaStepScript SET ScriptText = ScriptText + N'
@@ -60,9 +60,9 @@ pub fn doctor_tells_changed_templates_and_those_of_one_table(on: &Instance) {
         "INSERT INTO dbo.BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)
          SELECT N'Src.dbo.Docs', QueueName, ScriptText FROM dbo.BlobDeltaQueuePopulationScript WHERE QueueName = N'MissingParents'",
     );
-    let changed = told(&mut world, "shared script");
+    let changed = reported(&mut world, "shared script");
     assert_eq!(changed.iter().map(|advice| advice.subject.as_str()).collect::<Vec<_>>(), ["shared script Roots"]);
-    let own = told(&mut world, "of this table alone");
+    let own = reported(&mut world, "of this table alone");
     assert_eq!(own.len(), 1, "{own:?}");
     assert!(own[0].subject == "Src.dbo.Docs" && own[0].finding.contains("MissingParents"), "{own:?}");
 }

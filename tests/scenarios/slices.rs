@@ -222,7 +222,7 @@ pub fn a_slice_read_over_several_connections_gives_the_same_root(on: &Instance) 
 }
 
 /// A root, the same as an ancestor, and a child; a small value stands beside it in the batch.
-pub fn values_that_are_copied_in_pieces_are_copied_whole(on: &Instance) {
+pub fn values_that_are_copied_in_chunks_are_copied_whole(on: &Instance) {
     let big: Vec<u8> = (0..17_000_001_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
     let mut world = World::new(on);
     world.put(2, None, &big, 5, A);

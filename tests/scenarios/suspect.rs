@@ -131,8 +131,8 @@ pub fn rule_21_most_rows_of_a_unit_do_not_leave_it_at_once(on: &Instance) {
     let text = suspicion(&world.run_unit(2000, A));
     assert!(text.contains("22 of 22 rows that this scope was handed are out of it now"), "{text}");
     assert!(text.contains("AcceptedLeftPercent=100") && text.contains("MetadataFilter"), "{text}");
-    let marks = world.backend.unit_watermarks().unwrap();
-    assert_eq!(marks[0].last_high_water, minute(760), "it moved nothing");
+    let watermarks = world.backend.unit_watermarks().unwrap();
+    assert_eq!(watermarks[0].last_high_water, minute(760), "it moved nothing");
     world.table.metadata_filter = None;
     world.backend.save_table(&world.table.clone()).unwrap();
     assert_eq!(counts(&world.run_unit(2001, A)).tombstones, 0, "nobody was told anything");
@@ -202,8 +202,8 @@ pub fn rule_21_what_a_log_says_left_a_scope_is_no_more_believed_than_what_the_me
             world.backend.log_deletion(&world.table.name.clone(), &of).unwrap();
         }
         world.at(3000);
-        let told = counts(&world.run_with(&options).unwrap()).tombstones;
-        assert_eq!(told, if letter.is_some() { 40 } else { 31 }, "{letter:?}: accepted by name");
+        let reported = counts(&world.run_with(&options).unwrap()).tombstones;
+        assert_eq!(reported, if letter.is_some() { 40 } else { 31 }, "{letter:?}: accepted by name");
     }
 }
 
@@ -271,8 +271,8 @@ pub fn rule_21_what_a_log_says_was_deleted_does_not_stand_in_the_source(on: &Ins
     for number in 3..13 {
         let _ = world.backend.delete(&world.table.source.clone(), ("stream_id", key(number))).unwrap();
     }
-    let told = counts(&world.run(2001));
-    assert_eq!((told.tombstones, told.roots), (24, 2), "half of them are gone, and two were stamped since");
+    let reported = counts(&world.run(2001));
+    assert_eq!((reported.tombstones, reported.roots), (24, 2), "half of them are gone, and two were stamped since");
     for number in 1..25 {
         world.log_deletion(number, 1700);
     }
@@ -303,18 +303,21 @@ pub fn rule_20_stamps_that_no_window_catches_are_counted_over_the_whole_table(on
     assert_eq!(bundle.manifest().tables[0].counts, later);
 }
 
-pub fn rule_15_what_is_odd_about_deletions_is_told(on: &Instance) {
+pub fn rule_15_what_is_odd_about_deletions_is_reported(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"x", 10, A);
     assert_eq!(counts(&world.run(1000)).logged_deletions, 0);
     world.put(1, None, b"stands, and is logged as deleted later", 1400, A);
     world.log_deletion(1, 1500);
     world.log_deletion(9, 3000);
-    let told = counts(&world.run(2000));
-    assert_eq!((told.logged_deletions, told.future_deletions, told.buried, told.tombstones), (2, 1, 1, 2));
+    let reported = counts(&world.run(2000));
+    assert_eq!(
+        (reported.logged_deletions, reported.future_deletions, reported.buried, reported.tombstones),
+        (2, 1, 1, 2)
+    );
 }
 
-pub fn a_source_that_went_back_in_time_is_told_and_does_not_fail(on: &Instance) {
+pub fn a_source_that_went_back_in_time_is_reported_and_does_not_fail(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"old", 100, A);
     world.put(2, None, b"old", 200, A);

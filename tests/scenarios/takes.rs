@@ -2,7 +2,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute};
-use blobdelta::backend::Asked;
+use blobdelta::backend::KeyRequest;
 use blobdelta::model::run::{Status, Step};
 use blobdelta::model::time::Timestamp;
 
@@ -35,15 +35,15 @@ pub fn rule_1_a_clock_before_the_last_run_is_refused(on: &Instance) {
 /// A clock that ran a day ahead during a run, and was set right: that run's window ends in a time that
 /// is still to come. Runs are refused until it is taken back. Who waits until the clock is past it instead has to set the
 /// next one back, because what was stamped meanwhile lies in no window.
-pub fn rule_1_a_clock_that_ran_a_day_ahead_is_told_and_from_loses_nothing(on: &Instance) {
+pub fn rule_1_a_clock_that_ran_a_day_ahead_is_reported_and_from_loses_nothing(on: &Instance) {
     const DAY: i64 = 24 * 60;
     let mut world = World::new(on);
     world.put(1, None, b"before", 10, A);
     world.run(1000 + DAY);
     world.at(1010);
     let error = world.run_with(&world.options()).unwrap_err();
-    let told = format!("{error} {:?}", error.what_to_do());
-    assert!(told.contains("the server's clock says") && told.contains("--give-up"), "{told}");
+    let reported = format!("{error} {:?}", error.what_to_do());
+    assert!(reported.contains("the server's clock says") && reported.contains("--give-up"), "{reported}");
     world.put(2, None, b"stamped by the right clock", 1020, A);
     world.at(1000 + 2 * DAY);
     let mut options = world.options();
@@ -172,7 +172,7 @@ pub fn rule_5_an_operator_can_ask_for_a_key(on: &Instance) {
     world.blob(1, None, b"without metadata");
     world.run(1000);
     assert_eq!(world.numbers(), [] as [u32; 0]);
-    let asked = Asked { without_metadata: true, ..Asked::of(None, "asked for") };
+    let asked = KeyRequest { without_metadata: true, ..KeyRequest::of(None, "asked for") };
     world.backend.pend_key(&world.table.name.clone(), key(1), &asked).unwrap();
     world.run(2000);
     assert_eq!(world.slice()[&key(1)].modified, None);
@@ -189,17 +189,17 @@ pub fn rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for(on: &
     world.run(1000);
     world.withdraw(1);
     world.blob(1, None, b"withdrawn before it came");
-    world.backend.pend_key(&table, key(2), &Asked::of(None, "a scenario")).unwrap();
+    world.backend.pend_key(&table, key(2), &KeyRequest::of(None, "a scenario")).unwrap();
     world.withdraw(3);
     assert!(world.backend.include_key(&table, key(3)).unwrap());
-    let told = world.run(9000).tables[0].counts.clone().unwrap();
-    assert_eq!((world.numbers(), told.pending), (vec![], 3));
+    let reported = world.run(9000).tables[0].counts.clone().unwrap();
+    assert_eq!((world.numbers(), reported.pending), (vec![], 3));
     // What has metadata again is waited for still.
     world.stamp(1, 10, A);
     world.stamp(2, 10, A);
     world.run(20_000);
     assert_eq!(world.numbers(), [1, 2]);
-    let asked = Asked { without_metadata: true, ..Asked::of(None, "a scenario") };
+    let asked = KeyRequest { without_metadata: true, ..KeyRequest::of(None, "a scenario") };
     world.backend.pend_key(&table, key(3), &asked).unwrap();
     world.run(30_000);
     assert_eq!(world.numbers(), [3]);
@@ -219,7 +219,7 @@ pub fn rule_5_metadata_that_goes_between_queue_and_copy_takes_its_row_along(on: 
     assert_eq!(world.numbers(), [] as [u32; 0]);
 }
 
-pub fn rule_6_what_no_window_can_catch_is_told(on: &Instance) {
+pub fn rule_6_what_no_window_can_catch_is_reported(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"taken", 10, A);
     world.put(2, None, b"of nobody in scope", 10, X);
@@ -263,7 +263,7 @@ pub fn rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern(on: &Instance) {
     assert_eq!((counts.roots, counts.future, counts.without_stamp, counts.held_back), (1, 0, 0, 0));
 }
 
-pub fn rule_6_nothing_is_told_of_keys_that_are_taken(on: &Instance) {
+pub fn rule_6_nothing_is_reported_of_keys_that_are_taken(on: &Instance) {
     let mut world = World::new(on);
     world.blob(1, None, b"of two units");
     world.stamp_as(1, 1, Some(minute(10)), Some(A));

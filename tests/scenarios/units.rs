@@ -24,7 +24,7 @@ pub fn rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone(o
     assert_eq!(window.start, minute(1000 - 2 * BUFFER), "the unit's own watermark");
 }
 
-pub fn rule_12_a_unit_that_is_new_in_scope_is_told_until_a_run_knows_it(on: &Instance) {
+pub fn rule_12_a_unit_that_is_new_in_scope_is_reported_until_a_run_knows_it(on: &Instance) {
     let mut world = World::new(on);
     world.put(1, None, b"of X", 10, X);
     let report = world.run(5000);
@@ -73,7 +73,7 @@ fn deletions(world: &mut World) -> Vec<Deletion> {
     deletions
 }
 
-pub fn rule_15_what_is_logged_late_is_told_once_and_deleted_on_competes(on: &Instance) {
+pub fn rule_15_what_is_logged_late_is_reported_once_and_deleted_on_competes(on: &Instance) {
     let mut world = World::new(on);
     world.run(1000);
     world.at(1500);
@@ -120,7 +120,7 @@ pub fn rule_16_a_chain_is_of_one_scope(on: &Instance) {
     assert_eq!((first.1, of_unit.1, second.1), (None, None, Some(first.0)));
 }
 
-pub fn a_run_for_a_unit_leaves_out_tables_without_units_and_tells_it(on: &Instance) {
+pub fn a_run_for_a_unit_leaves_out_tables_without_units_and_reports_it(on: &Instance) {
     let mut world = World::new(on);
     world.add_table("Other");
     let mut other = crate::scenarios::world::config("Other");

@@ -80,8 +80,8 @@ pub fn rule_21_the_data_says_whether_the_configuration_means_it(on: &Instance) {
     assert_eq!(errors.len(), 2, "{found:?}");
     assert!(errors[0].finding.contains("30 of 30 keys of the metadata have no row"), "{found:?}");
     assert!(errors[1].finding.contains("of 30 children have no parent"), "{found:?}");
-    let told = world.backend.doctor().unwrap();
-    assert!(told.iter().any(|advice| advice.finding.contains("keys of the metadata have no row")), "{told:?}");
+    let reported = world.backend.doctor().unwrap();
+    assert!(reported.iter().any(|advice| advice.finding.contains("keys of the metadata have no row")), "{reported:?}");
 }
 
 pub fn rule_20_the_doctor_counts_what_no_window_will_take(on: &Instance) {
@@ -93,7 +93,7 @@ pub fn rule_20_the_doctor_counts_what_no_window_will_take(on: &Instance) {
     world.put(4, None, b"of the future", 99_999, A);
     world.log_deletion(9, 99_999);
     world.at(1000);
-    let told = world.backend.doctor().unwrap();
+    let reported = world.backend.doctor().unwrap();
     for due in [
         "1 rows of the metadata have no stamp",
         "1 keys are stamped in the future",
@@ -101,7 +101,7 @@ pub fn rule_20_the_doctor_counts_what_no_window_will_take(on: &Instance) {
         "1 logged deletions are dated in the future",
     ] {
         let is_it = |advice: &&blobdelta::backend::Advice| advice.finding.starts_with(due);
-        assert_eq!(told.iter().filter(is_it).count(), 1, "{due}: {told:?}");
+        assert_eq!(reported.iter().filter(is_it).count(), 1, "{due}: {reported:?}");
     }
 }
 

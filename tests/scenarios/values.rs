@@ -343,7 +343,7 @@ pub fn rule_20_two_rows_of_one_key_fail_the_table_by_that_key(on: &Instance) {
     assert_eq!(world.mark().last_high_water, None);
 }
 
-pub fn rule_20_rows_without_a_key_are_told(on: &Instance) {
+pub fn rule_20_rows_without_a_key_are_reported(on: &Instance) {
     let mut world = World::new(on);
     without_constraints(&mut world);
     world.put(1, None, b"x", 10, A);

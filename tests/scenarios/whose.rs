@@ -1,6 +1,6 @@
 //! Rule 18, third promise: a place of one unit takes that unit's bundles alone, unless somebody says so by name.
 
-use crate::scenarios::destinations::{pack, stopped, told};
+use crate::scenarios::destinations::{pack, reported, stopped};
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, World, unit};
 use blobdelta::bundle::{Bundle, check_coming};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 const DROP_A: &str = "s3://a/weekly";
 
-fn planted(on: &Instance) -> World {
+fn seeded(on: &Instance) -> World {
     let mut world = World::new(on);
     world.put(1, None, b"of a", 10, A);
     world.put(2, None, b"of b", 10, B);
@@ -40,7 +40,7 @@ fn is_refusal(error: &Error) {
 
 /// The run is refused before there is one.
 fn refused(world: &mut World, at: i64, folder: &str, letter: Option<u8>, ship_to: Option<&str>) {
-    let options = &told(world, folder, letter, ship_to);
+    let options = &reported(world, folder, letter, ship_to);
     world.at(at);
     let before = (world.backend.recent_runs(9).unwrap().len(), world.numbers(), names(options.out.as_ref().unwrap()));
     let error = world.run_with(options).unwrap_err();
@@ -50,8 +50,8 @@ fn refused(world: &mut World, at: i64, folder: &str, letter: Option<u8>, ship_to
 }
 
 pub fn rule_18_a_folder_of_one_unit_takes_no_row_of_another_or_of_all(on: &Instance) {
-    let mut world = planted(on);
-    let of_a = told(&world, "a", Some(A), Some(DROP_A));
+    let mut world = seeded(on);
+    let of_a = reported(&world, "a", Some(A), Some(DROP_A));
     run_at(&mut world, 1000, &of_a);
     for other in [Some(B), None] {
         refused(&mut world, 2000, "a", other, None);
@@ -61,17 +61,17 @@ pub fn rule_18_a_folder_of_one_unit_takes_no_row_of_another_or_of_all(on: &Insta
             refused(&mut world, 2000, "other", other, Some(drop));
         }
     }
-    let own = told(&world, "a", Some(A), Some(DROP_A));
+    let own = reported(&world, "a", Some(A), Some(DROP_A));
     run_at(&mut world, 3000, &own);
     assert_eq!(names(of_a.out.as_ref().unwrap()).len(), 3, "two bundles, and the folder of this test");
 }
 
 pub fn rule_18_a_run_is_packed_into_no_folder_of_others(on: &Instance) {
-    let mut world = planted(on);
-    let of_a = told(&world, "a", Some(A), None);
+    let mut world = seeded(on);
+    let of_a = reported(&world, "a", Some(A), None);
     run_at(&mut world, 1000, &of_a);
     for (at, other) in [(2000, Some(B)), (3000, None)] {
-        let elsewhere = told(&world, &format!("of {other:?}"), other, None);
+        let elsewhere = reported(&world, &format!("of {other:?}"), other, None);
         let left = stopped(&mut world, at, &elsewhere);
         is_refusal(&pack(&mut world, left, &of_a).unwrap_err());
         let resumed = RunOptions { resume: Some(left), ..of_a.clone() };
@@ -88,10 +88,10 @@ pub fn rule_18_a_run_is_packed_into_no_folder_of_others(on: &Instance) {
 }
 
 pub fn rule_18_a_place_that_is_shared_by_name_stays_so(on: &Instance) {
-    let mut world = planted(on);
-    let of_a = told(&world, "a", Some(A), Some(DROP_A));
+    let mut world = seeded(on);
+    let of_a = reported(&world, "a", Some(A), Some(DROP_A));
     run_at(&mut world, 1000, &of_a);
-    let of_b = told(&world, "a", Some(B), Some(DROP_A));
+    let of_b = reported(&world, "a", Some(B), Some(DROP_A));
     let mut by_name = of_b.clone();
     by_name.pack.waive.place = true;
     run_at(&mut world, 2000, &by_name);
@@ -99,31 +99,31 @@ pub fn rule_18_a_place_that_is_shared_by_name_stays_so(on: &Instance) {
     run_at(&mut world, 4000, &of_a);
     assert_eq!(names(of_a.out.as_ref().unwrap()).len(), 4);
     world.at(5000);
-    let all = told(&world, "a", None, None);
+    let all = reported(&world, "a", None, None);
     let error = world.run_with(&all).unwrap_err();
     assert!(error.to_string().contains(&unit(B).to_string()), "it is both units': {error}");
 }
 
 pub fn rule_18_a_place_of_all_units_takes_everything(on: &Instance) {
-    let mut world = planted(on);
-    let all = told(&world, "all", None, Some("s3://everybody/weekly"));
+    let mut world = seeded(on);
+    let all = reported(&world, "all", None, Some("s3://everybody/weekly"));
     run_at(&mut world, 1000, &all);
     for letter in [A, B] {
-        let one = told(&world, "all", Some(letter), Some("s3://everybody/weekly"));
+        let one = reported(&world, "all", Some(letter), Some("s3://everybody/weekly"));
         run_at(&mut world, 1000 + i64::from(letter), &one);
     }
     run_at(&mut world, 3000, &all);
     // A folder of one unit may lie in that of all, and is its own all the same.
-    let inside = told(&world, "all/a", Some(A), None);
+    let inside = reported(&world, "all/a", Some(A), None);
     run_at(&mut world, 4000, &inside);
     refused(&mut world, 5000, "all/a", None, None);
 }
 
 pub fn rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is(on: &Instance) {
-    let mut world = planted(on);
-    let of_a = told(&world, "a", Some(A), None);
+    let mut world = seeded(on);
+    let of_a = reported(&world, "a", Some(A), None);
     run_at(&mut world, 1000, &of_a);
-    let brought = told(&world, "brought", None, None);
+    let brought = reported(&world, "brought", None, None);
     let folder = brought.out.clone().unwrap();
     for bundle in names(of_a.out.as_ref().unwrap()) {
         std::fs::rename(&bundle, folder.join(bundle.file_name().unwrap())).unwrap();
@@ -131,7 +131,7 @@ pub fn rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is(on: &Ins
     refused(&mut world, 2000, "brought", None, None);
     refused(&mut world, 2000, "brought", Some(B), None);
     // Whoever has no job database looks at what stands there.
-    let of_b = told(&world, "b", Some(B), None);
+    let of_b = reported(&world, "b", Some(B), None);
     run_at(&mut world, 3000, &of_b);
     let opened = |folder: &Path| Bundle::open(&names(folder)[0]).unwrap();
     let (own, foreign) = (opened(&folder), opened(of_b.out.as_ref().unwrap()));
@@ -146,8 +146,8 @@ pub fn rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is(on: &Ins
 }
 
 pub fn what_can_never_be_shipped_is_waived_by_name_and_stays_recorded(on: &Instance) {
-    let mut world = planted(on);
-    let all = told(&world, "all", None, Some("s3://nowhere/ever"));
+    let mut world = seeded(on);
+    let all = reported(&world, "all", None, Some("s3://nowhere/ever"));
     let (first, second) = (run_at(&mut world, 1000, &all).id, run_at(&mut world, 2000, &all).id);
     assert_eq!(world.backend.waive_shipments(first).unwrap(), ["s3://nowhere/ever"]);
     let unshipped: Vec<_> = world.backend.unshipped().unwrap().into_iter().map(|bundle| bundle.run_id).collect();

@@ -321,8 +321,8 @@ impl World {
 
     /// The watermark and the lease of the table.
     pub fn mark(&mut self) -> WatermarkRecord {
-        let marks = self.backend.watermarks().unwrap();
-        marks.into_iter().find(|mark| mark.table == self.table.name).unwrap()
+        let watermarks = self.backend.watermarks().unwrap();
+        watermarks.into_iter().find(|mark| mark.table == self.table.name).unwrap()
     }
 
     pub fn slice(&mut self) -> BTreeMap<Guid, SliceRow> {

@@ -1,5 +1,5 @@
 //! Attacks of whoever may write in a drop folder, or in the folder of a receiver: links, foreign files and folders in
-//! the place of ours. Each is told, nothing outside is touched, and what was found stays where it was.
+//! the place of ours. Each is reported, nothing outside is touched, and what was found stays where it was.
 
 use crate::List;
 use crate::ship::folders::{Site, in_folder, names};
@@ -40,7 +40,7 @@ pub fn add_to(list: &mut List) {
     }
 }
 
-/// Hears what is told.
+/// Hears what is reported.
 #[derive(Default)]
 struct Ears(Mutex<Vec<String>>);
 
@@ -211,9 +211,9 @@ fn a_link_for_a_stage() {
     let links =
         marks.map(|mark| ground.site.path("drop").join(format!(".{}{mark}0123456789abcdef", ground.site.name())));
     links.iter().for_each(|link| ground.swap(link, ""));
-    let (shipped, told) = heard(&ground.site);
-    assert!(!shipped.stood && links.iter().all(|link| link.is_symlink()), "{told:?}");
-    assert!(told.len() == 3 && told.iter().all(|text| text.contains("0123456789abcdef")), "{told:?}");
+    let (shipped, reported) = heard(&ground.site);
+    assert!(!shipped.stood && links.iter().all(|link| link.is_symlink()), "{reported:?}");
+    assert!(reported.len() == 3 && reported.iter().all(|text| text.contains("0123456789abcdef")), "{reported:?}");
     ground.assert_untouched();
     assert_eq!(ground.site.found(), []);
 }
@@ -226,9 +226,9 @@ fn links_in_a_stage() {
     fs::write(dead.join("diary.txt"), "mine").unwrap();
     symlink(&ground.outside, dead.join("data")).unwrap();
     symlink(ground.outside.join("precious"), dead.join("manifest.json")).unwrap();
-    let (_, told) = heard(&ground.site);
+    let (_, reported) = heard(&ground.site);
     assert_eq!(names(&dead), ["data", "diary.txt", "manifest.json"], "what a bundle has went, and nothing else");
-    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(reported.len(), 3, "{reported:?}");
     ground.assert_untouched();
     // Where it would be gone on with, it is told.
     fs::remove_dir_all(ground.site.there("")).unwrap();
@@ -239,7 +239,7 @@ fn links_in_a_stage() {
     ground.assert_no_marker();
 }
 
-fn pruned(site: &Site) -> blobdelta::error::Result<blobdelta::ship::Pruned> {
+fn pruned(site: &Site) -> blobdelta::error::Result<blobdelta::ship::PrunedDestination> {
     let options = PruneOptions { keep_weeks: 1, is_plan: false, access: Access::default() };
     prune(&site.drop(), &options, &Local, &blobdelta::monitor::Silent)
 }

@@ -6,10 +6,10 @@ use crate::List;
 use crate::faults::is_full;
 use crate::ship::folders::{Site, assert_same, names};
 use blobdelta::bundle::places;
-use blobdelta::durable::{Fault, Faulty, When};
+use blobdelta::durable::{Faulty, InjectedFault, When};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ReceiveOptions, ShipOptions, receive, ship};
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::path::{Path, PathBuf};
 
 pub fn add_to(list: &mut List) {
@@ -21,7 +21,7 @@ pub fn add_to(list: &mut List) {
 pub fn assert_whole(place: PathBuf, at: &str) -> usize {
     let found = places(&[place]).unwrap();
     for place in &found {
-        let report = verify(&place.path, Level::Deep, &Silent).unwrap();
+        let report = verify(&place.path, VerifyLevel::Deep, &Silent).unwrap();
         assert!(report.is_good(), "{at}: {:?}", report.findings);
     }
     found.len()
@@ -37,7 +37,7 @@ fn empty(folder: &Path) {
 pub fn faults(count: u64) -> impl Iterator<Item = When> {
     let is_in_slice = move |nth: &u64| is_full() || *nth < 5 || nth.is_multiple_of(11) || nth + 14 > count;
     let crashes = (1..=count).filter(is_in_slice).map(When::CrashAt);
-    crashes.chain((1..=count).filter(|_| is_full()).map(|nth| When::FailOnceAt(nth, Fault::NoSpace)))
+    crashes.chain((1..=count).filter(|_| is_full()).map(|nth| When::FailOnceAt(nth, InjectedFault::NoSpace)))
 }
 
 fn shipping() {

@@ -1,14 +1,14 @@
 //! What needs no server: destinations that are folders.
 
 use crate::made::{Content, Made, Row};
-use blobdelta::bundle::{Access, Bundle, Container, Form, Recipients, archive, list as entries, places};
+use blobdelta::bundle::{Access, Bundle, Container, PublishForm, Recipients, archive, list as entries, places};
 use blobdelta::chain::survey;
 use blobdelta::durable::Local;
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ReceiveOptions, Received, ShipOptions, Shipped, receive, ship};
 use blobdelta::store::Location;
-use blobdelta::verify::{FindingKind, Level, verify};
+use blobdelta::verify::{FindingKind, VerifyLevel, verify};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,12 @@ impl Site {
     }
 
     pub fn found(&self) -> Vec<FindingKind> {
-        verify(&self.url(), Level::Default, &Silent).unwrap().findings.iter().map(|finding| finding.kind).collect()
+        verify(&self.url(), VerifyLevel::Default, &Silent)
+            .unwrap()
+            .findings
+            .iter()
+            .map(|finding| finding.kind)
+            .collect()
     }
 
     /// Another bundle of the same name.
@@ -112,7 +117,7 @@ pub fn what_arrives_is_what_was_shipped(site: &Site) {
 
 pub fn an_archive_arrives_as_it_is(site: &Site) {
     let to = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()];
-    let forms = [Form::Archive, Form::Encrypted(Recipients::parse(&to).unwrap().into())];
+    let forms = [PublishForm::Archive, PublishForm::Encrypted(Recipients::parse(&to).unwrap().into())];
     for form in forms {
         let bundle = Bundle::open(&site.bundle).unwrap();
         let made = archive(&bundle, &Local, &site.path("made"), form.recipients(), &Silent).unwrap();
@@ -211,7 +216,7 @@ pub fn a_damaged_archive_is_mended_by_shipping_it_again(site: &Site) {
     }
 }
 
-pub fn what_is_foreign_in_a_bundle_that_stands_is_told_and_kept(site: &Site) {
+pub fn what_is_foreign_in_a_bundle_that_stands_is_reported_and_kept(site: &Site) {
     site.ship(&site.bundle).unwrap();
     fs::write(site.there("data/notes.txt"), "mine").unwrap();
     fs::remove_file(site.there("data/t001-Files/part-00000.parquet")).unwrap();
@@ -323,10 +328,10 @@ pub fn looking_reads_no_part(site: &Site) {
     assert!(site.found().contains(&FindingKind::MissingFile));
 }
 
-pub fn a_location_that_is_not_there_is_told(site: &Site) {
+pub fn a_location_that_is_not_there_is_reported(site: &Site) {
     let nowhere = Location::of_folder(&site.path("nowhere")).unwrap();
-    let told = ship(&site.bundle, &nowhere, &ShipOptions::default(), &Local, &Silent).unwrap_err();
-    assert_eq!(told.kind(), Kind::Config, "{told}");
+    let reported = ship(&site.bundle, &nowhere, &ShipOptions::default(), &Local, &Silent).unwrap_err();
+    assert_eq!(reported.kind(), Kind::Config, "{reported}");
     assert_eq!(places(&[nowhere.to_string().into()]).unwrap_err().kind(), Kind::Config);
     assert_eq!(places(&["sftp://host/x".into()]).unwrap_err().kind(), Kind::Usage);
     assert_eq!(site.ship(&site.path("nowhere.bundle")).unwrap_err().kind(), Kind::Usage);

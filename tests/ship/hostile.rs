@@ -63,18 +63,18 @@ impl Hostile {
 
     /// Calls a command on it that is to be refused, and gives what it told.
     fn refused(&self, args: &[&str]) -> String {
-        let (code, told) = self.called(args);
-        assert!(matches!(code, Some(1..=3)), "{code:?}: {told}");
-        told
+        let (code, reported) = self.called(args);
+        assert!(matches!(code, Some(1..=3)), "{code:?}: {reported}");
+        reported
     }
 
     /// The same, in an address space of 1 GB.
     fn in_little(&self, args: &[&str]) -> String {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v 1000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_blobdelta")]);
-        let (code, told) = self.called_by(command, args);
-        assert!(matches!(code, Some(1..=3)), "{code:?}: {told}");
-        told
+        let (code, reported) = self.called_by(command, args);
+        assert!(matches!(code, Some(1..=3)), "{code:?}: {reported}");
+        reported
     }
 
     /// Calls a command on it, and gives its code and what it told.
@@ -93,11 +93,11 @@ impl Hostile {
         command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "eu-1");
         command.env("AWS_SESSION_TOKEN", "secret-token");
         let done = command.output().unwrap();
-        let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        assert!(told.len() < 4_000, "{} bytes were told", told.len());
-        assert_eq!(std::fs::read_dir(dir.path().join("in")).unwrap().count(), 0, "{told}");
+        let reported = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(reported.len() < 4_000, "{} bytes were told", reported.len());
+        assert_eq!(std::fs::read_dir(dir.path().join("in")).unwrap().count(), 0, "{reported}");
         assert!(self.sent.load(Ordering::SeqCst) < MANY_BYTES / 4, "it read on");
-        (done.status.code(), told)
+        (done.status.code(), reported)
     }
 }
 
@@ -109,9 +109,9 @@ fn head_of(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-fn endless(out: &mut dyn Write, head: &str, start: &str, piece: &str) -> std::io::Result<()> {
+fn endless(out: &mut dyn Write, head: &str, start: &str, chunk: &str) -> std::io::Result<()> {
     write!(out, "{head}\r\nConnection: close\r\n\r\n{start}")?;
-    let block = piece.repeat((64 << 10) / piece.len());
+    let block = chunk.repeat((64 << 10) / chunk.len());
     for _ in 0..MANY_BYTES / block.len() as u64 {
         out.write_all(block.as_bytes())?;
     }
@@ -138,14 +138,14 @@ fn object(key: &str, bytes: usize) -> String {
 
 fn a_list_without_an_end() {
     let store = Hostile::new(|_, out, _| endless(out, "HTTP/1.1 200 OK", XML, &object("weekly/x", 1)), 0);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(told.contains("longer than"), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(reported.contains("longer than"), "{reported}");
 }
 
 fn an_error_without_an_end() {
     let store = Hostile::new(|_, out, _| endless(out, "HTTP/1.1 403 Forbidden", "<Error>", "no \u{1b}[31m"), 0);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(!told.contains('\u{1b}'), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(!reported.contains('\u{1b}'), "{reported}");
 }
 
 fn pages_without_an_end() {
@@ -154,15 +154,15 @@ fn pages_without_an_end() {
         whole(out, "200 OK", "", &page("", Some(&next)))
     }
     let store = Hostile::new(answer, 0);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(told.contains("no end") || told.contains("again and again"), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(reported.contains("no end") || reported.contains("again and again"), "{reported}");
     assert!(store.requests.lock().unwrap().len() < 5_000);
 }
 
 fn one_page_again_and_again() {
     let store = Hostile::new(|_, out, _| whole(out, "200 OK", "", &page("", Some("same"))), 0);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(told.contains("again and again"), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(reported.contains("again and again"), "{reported}");
 }
 
 fn a_redirect_to_another_host() {
@@ -171,8 +171,8 @@ fn a_redirect_to_another_host() {
         whole(out, "307 Temporary Redirect", &format!("Location: http://127.0.0.1:{other}/b?list-type=2\r\n"), "")
     }
     let store = Hostile::new(answer, other.port);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(told.contains("redirect"), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(reported.contains("redirect"), "{reported}");
     assert!(other.requests.lock().unwrap().is_empty(), "keys went along");
 }
 
@@ -200,8 +200,8 @@ fn more_than_was_asked_for() {
         )
     }
     let store = Hostile::new(answer, 0);
-    let told = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
-    assert!(told.contains("longer than the 65 bytes"), "{told}");
+    let reported = store.refused(&["receive", "s3://b/weekly", "--out", "in"]);
+    assert!(reported.contains("longer than the 65 bytes"), "{reported}");
 }
 
 /// Lists a bundle with its marker; what is in it lies in an archive tier.
@@ -229,19 +229,19 @@ fn archived(head: &str, out: &mut dyn Write, _: u16) -> std::io::Result<()> {
 fn what_could_not_be_read_is_not_called_bad() {
     let url = "s3://b/weekly/20261122T180000Z-1b4e28ba-1.bundle";
     for command in [&["verify", url][..], &["chain", url], &["replay", url, "--into", "sqlite:in"]] {
-        let (code, told) = Hostile::new(archived, 0).called(command);
-        assert_eq!(code, Some(1), "{command:?}: {told}");
-        assert!(!told.contains("NOT TO BE USED"), "{told}");
+        let (code, reported) = Hostile::new(archived, 0).called(command);
+        assert_eq!(code, Some(1), "{command:?}: {reported}");
+        assert!(!reported.contains("NOT TO BE USED"), "{reported}");
     }
 }
 
-fn a_place_that_holds_nothing_is_told() {
+fn a_place_that_holds_nothing_is_reported() {
     let empty: Answer = |_, out, _| whole(out, "200 OK", "", &page("", None));
     let receive = ["receive", "s3://b/weekly", "--out", "in"];
-    let (code, told) = Hostile::new(empty, 0).called(&receive);
-    assert!(code == Some(2) && told.contains("--allow-empty"), "{code:?}: {told}");
-    let (code, told) = Hostile::new(empty, 0).called(&[&receive[..], &["--allow-empty"]].concat());
-    assert_eq!(code, Some(0), "{told}");
+    let (code, reported) = Hostile::new(empty, 0).called(&receive);
+    assert!(code == Some(2) && reported.contains("--allow-empty"), "{code:?}: {reported}");
+    let (code, reported) = Hostile::new(empty, 0).called(&[&receive[..], &["--allow-empty"]].concat());
+    assert_eq!(code, Some(0), "{reported}");
 }
 
 fn nonsense_is_no_empty_place() {
@@ -254,8 +254,8 @@ fn nonsense_is_no_empty_place() {
     for answer in answers {
         let store = Hostile::new(answer, 0);
         for command in [&["receive", "s3://b/weekly", "--out", "in"][..], &["chain", "s3://b/weekly"]] {
-            let told = store.refused(command);
-            assert!(!told.contains("no bundle"), "{told}");
+            let reported = store.refused(command);
+            assert!(!reported.contains("no bundle"), "{reported}");
         }
     }
 }
@@ -272,8 +272,8 @@ fn a_list_of_everything() {
     }
     for place in ["s3://b/long", "s3://b/short"] {
         let store = Hostile::new(answer, 0);
-        let told = store.in_little(&["receive", place, "--out", "in"]);
-        assert!(told.contains("over 400,000 objects"), "{place}: {told}");
+        let reported = store.in_little(&["receive", place, "--out", "in"]);
+        assert!(reported.contains("over 400,000 objects"), "{place}: {reported}");
     }
 }
 
@@ -289,7 +289,7 @@ pub fn add_to(list: &mut List) {
         ("attack_more_than_was_asked_for", more_than_was_asked_for),
         ("attack_nonsense_is_no_empty_place", nonsense_is_no_empty_place),
         ("what_could_not_be_read_is_not_called_bad", what_could_not_be_read_is_not_called_bad),
-        ("a_place_that_holds_nothing_is_told", a_place_that_holds_nothing_is_told),
+        ("a_place_that_holds_nothing_is_reported", a_place_that_holds_nothing_is_reported),
     ];
     for (name, case) in cases {
         list.add(&format!("hostile::{name}"), None, case);

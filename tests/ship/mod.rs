@@ -28,7 +28,7 @@ const ON_FOLDERS: &[(&str, Case)] = list![Case:
         a_ship_goes_on_where_it_was,
         a_damaged_bundle_is_mended_by_shipping_it_again,
         a_damaged_archive_is_mended_by_shipping_it_again,
-        what_is_foreign_in_a_bundle_that_stands_is_told_and_kept,
+        what_is_foreign_in_a_bundle_that_stands_is_reported_and_kept,
         a_signature_that_was_made_there_stays,
         another_root_under_the_name_is_refused,
         what_is_foreign_is_not_overwritten,
@@ -37,7 +37,7 @@ const ON_FOLDERS: &[(&str, Case)] = list![Case:
         attack_a_marker_of_another_bundle_is_found,
         a_changed_bundle_is_not_shipped,
         looking_reads_no_part,
-        a_location_that_is_not_there_is_told,
+        a_location_that_is_not_there_is_reported,
     }
 ];
 

@@ -14,7 +14,7 @@ use crate::world::tree;
 use blobdelta::bundle::places;
 use blobdelta::monitor::Silent;
 use blobdelta::store::Location;
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -121,7 +121,7 @@ impl Pair {
 /// Adds the cases.
 pub fn add_to(list: &mut List) {
     for pair in &PAIRS {
-        list.add(&format!("pairs::{}", pair.name.replace(' ', "_")), None, || play(pair));
+        list.add(&format!("pairs::{}", pair.name.replace(' ', "_")), None, || run_pair(pair));
     }
     list.add("pairs::pack_beside_run", None, pack_beside_run);
     list.table = Some(table);
@@ -133,8 +133,8 @@ fn table() {
         return;
     }
     println!("| pair | tried | both ended well | one was told |\n|---|---|---|---|");
-    for (name, [tried, both, told]) in tally.iter() {
-        println!("| {name} | {tried} | {both} | {told} |");
+    for (name, [tried, both, reported]) in tally.iter() {
+        println!("| {name} | {tried} | {both} | {reported} |");
     }
     println!();
 }
@@ -142,9 +142,9 @@ fn table() {
 fn note(name: &'static str, ended: &[Output]) {
     let well = ended.iter().filter(|one| one.status.success()).count();
     let mut tally = TALLY.lock().unwrap_or_else(PoisonError::into_inner);
-    let [tried, both, told] = tally.entry(name).or_default();
+    let [tried, both, reported] = tally.entry(name).or_default();
     *tried += 1;
-    *(if well == ended.len() { both } else { told }) += 1;
+    *(if well == ended.len() { both } else { reported }) += 1;
 }
 
 /// What trials are copied from.
@@ -196,7 +196,7 @@ impl Trial {
         let urls = ["drop", "in"].map(|place| Location::of_folder(&self.path(place)).unwrap().to_string().into());
         for place in urls.into_iter().chain([self.path("drop"), self.path("in")]) {
             for found in places(&[place]).unwrap() {
-                let report = verify(&found.path, Level::Default, &Silent).unwrap();
+                let report = verify(&found.path, VerifyLevel::Default, &Silent).unwrap();
                 assert!(report.is_good(), "{context}: {:?}", report.findings);
             }
         }
@@ -222,22 +222,26 @@ fn at_once(nth: u64, mut commands: [Command; 2]) -> Vec<Output> {
 }
 
 /// It ended well, or said why not.
-fn assert_told(ended: &[Output], context: &str) {
+fn assert_reported(ended: &[Output], context: &str) {
     for one in ended {
-        let told = String::from_utf8_lossy(&one.stderr);
-        let is_told = told.starts_with("error") && !told.contains("panicked") && !told.contains("defect");
-        assert!(one.status.success() || (matches!(one.status.code(), Some(1..=3)) && is_told), "{context}: {one:?}");
+        let reported = String::from_utf8_lossy(&one.stderr);
+        let is_reported =
+            reported.starts_with("error") && !reported.contains("panicked") && !reported.contains("defect");
+        assert!(
+            one.status.success() || (matches!(one.status.code(), Some(1..=3)) && is_reported),
+            "{context}: {one:?}"
+        );
     }
 }
 
-fn play(pair: &Pair) {
+fn run_pair(pair: &Pair) {
     let ground = (pair.prepare)();
     for nth in 0..u64::from(moments(2, 200)) {
         let trial = Trial::of(&ground);
         let context = format!("{} {nth}", pair.name);
         let ended = at_once(nth, pair.calls.map(|line| trial.command(line)));
         let context = format!("{context}: {ended:?}");
-        assert_told(&ended, &context);
+        assert_reported(&ended, &context);
         let well = ended.iter().filter(|one| one.status.success()).count();
         assert!(well == 1 || (well == 2 && !pair.only_one), "{context}");
         trial.assert_whole(&context);
@@ -362,8 +366,8 @@ fn pack_beside_run() {
         let ended = at_once(nth, [pack, trial.command(&["run", "--out", "out"])]);
         let context = format!("pack beside run {nth}: {ended:?}");
         let settled = |one: &Output| matches!(one.status.code(), Some(0 | 1 | 2 | 4 | 6));
-        let is_told = |one: &Output| !String::from_utf8_lossy(&one.stderr).contains("panicked");
-        assert!(ended.iter().all(settled) && ended.iter().all(is_told), "{context}");
+        let is_reported = |one: &Output| !String::from_utf8_lossy(&one.stderr).contains("panicked");
+        assert!(ended.iter().all(settled) && ended.iter().all(is_reported), "{context}");
         assert!(ended.iter().any(|one| one.status.success()), "{context}");
         let assert_recorded = || {
             let mut known: Vec<String> = trial.recorded_bundles();

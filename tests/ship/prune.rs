@@ -12,7 +12,7 @@ use blobdelta::durable::{Disk, Faulty, Local, When};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
-use blobdelta::ship::{PruneOptions, Pruned, ReceiveOptions, prune, receive};
+use blobdelta::ship::{PruneOptions, PrunedDestination, ReceiveOptions, prune, receive};
 use std::path::{Path, PathBuf};
 
 const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -24,9 +24,9 @@ pub fn add_to(list: &mut List) {
     add("a_compacted_bundle_that_is_not_whole_stands_for_nothing", not_whole);
     add("attack_a_list_of_root_digests_is_a_claim_and_no_cover", a_claim_is_no_cover);
     add("attack_a_run_that_is_still_to_come_makes_no_bundle_old", the_future);
-    add("attack_a_place_that_withholds_what_it_showed_is_told", withheld);
+    add("attack_a_place_that_withholds_what_it_showed_is_reported", withheld);
     add("attack_a_list_that_nobody_vouches_for_hides_nothing_that_is_withheld", claimed);
-    add("attack_a_place_whose_newest_bundle_is_too_old_is_told", too_old);
+    add("attack_a_place_whose_newest_bundle_is_too_old_is_reported", too_old);
     add("no_other_unit_s_rows_are_received_into_a_unit_s_folder", of_other_units);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
@@ -67,7 +67,7 @@ impl Weeks {
         name(&self.bundles[0])
     }
 
-    pub fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<Pruned> {
+    pub fn prune(&self, is_plan: bool, disk: &dyn Disk) -> Result<PrunedDestination> {
         let options = PruneOptions { keep_weeks: 1, is_plan, access: Access::default() };
         prune(&self.site.drop(), &options, disk, &Silent)
     }
@@ -183,7 +183,7 @@ fn a_claim_is_no_cover() {
         weeks.site.ship(&path).unwrap();
         let pruned = weeks.prune(false, &Local).unwrap();
         assert_eq!((pruned.removed.len(), weeks.there().len()), (0, 7), "{why}");
-        assert!(pruned.kept.iter().any(|(_, told)| told.contains(why)), "{why}: {:?}", pruned.kept);
+        assert!(pruned.kept.iter().any(|(_, reported)| reported.contains(why)), "{why}: {:?}", pruned.kept);
         let there = weeks.site.path("drop").join(name(&path));
         std::fs::remove_dir_all(&there).unwrap();
         std::fs::remove_file(weeks.site.path("drop").join(name(&path) + ".complete")).unwrap();

@@ -268,8 +268,8 @@ fn what_was_damaged_there_is_mended(site: &Site) {
         }];
     for damage in damages {
         damage();
-        let told = site.ship(&site.small).json()["bundles"][0].clone();
-        assert_eq!((&told["mended"], &told["files_sent"]), (&true.into(), &1.into()), "{told}");
+        let reported = site.ship(&site.small).json()["bundles"][0].clone();
+        assert_eq!((&reported["mended"], &reported["files_sent"]), (&true.into(), &1.into()), "{reported}");
         assert_eq!((site.place.get(&part), site.place.get(&manifest)), (bytes.clone(), tag.clone()));
         site.good(&["verify", &site.url_of(&site.small)]);
         assert_eq!(site.ship(&site.small).json()["bundles"][0]["stood"], true);

@@ -136,12 +136,12 @@ impl Shop {
             "POST" => {
                 let text = String::from_utf8_lossy(&request.body).into_owned();
                 let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-                let mut told = "<DeleteResult>".to_owned();
+                let mut reported = "<DeleteResult>".to_owned();
                 for key in keys {
                     things.remove(key);
-                    told += &format!("<Deleted><Key>{key}</Key></Deleted>");
+                    reported += &format!("<Deleted><Key>{key}</Key></Deleted>");
                 }
-                ("200 OK", String::new(), (told + "</DeleteResult>").into_bytes())
+                ("200 OK", String::new(), (reported + "</DeleteResult>").into_bytes())
             }
             "DELETE" if request.query.get("uploadId").is_some_and(|upload| !upload.is_empty()) => {
                 self.ended.lock().unwrap().push((request.key.clone(), request.query["uploadId"].clone()));

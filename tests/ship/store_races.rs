@@ -76,7 +76,7 @@ impl Ground {
     }
 
     /// At many moments of two that stand still; then the same commands one after the other end well, without litter.
-    fn meet(&self, is_gone: bool, play: fn(&Self, [usize; 2]) -> Vec<Output>) {
+    fn meet(&self, is_gone: bool, work: fn(&Self, [usize; 2]) -> Vec<Output>) {
         self.begin(is_gone);
         let shipped = self.alone(Self::ship).1;
         let pruned = self.alone(Self::prune).1;
@@ -87,11 +87,11 @@ impl Ground {
         let moments = (1..=firsts).rev().flat_map(|first| (1..=seconds).rev().map(move |second| [first, second]));
         for at in moments.step_by(step) {
             self.begin(is_gone);
-            let ends = play(self, at);
+            let ends = work(self, at);
             let context = format!("{at:?} of {firsts} and {seconds}: {ends:?}");
             for one in &ends {
-                let told = String::from_utf8_lossy(&one.stderr);
-                assert!(one.status.success() || told.starts_with("error"), "{context}");
+                let reported = String::from_utf8_lossy(&one.stderr);
+                assert!(one.status.success() || reported.starts_with("error"), "{context}");
             }
             self.assert_whole(&context);
             let (again, _) = self.alone(Self::ship);

@@ -7,7 +7,7 @@ use crate::faults::is_full;
 use crate::ship::crashes::assert_whole;
 use crate::ship::folders::{Site, assert_same, names};
 use crate::ship::prune::{Weeks, copy};
-use blobdelta::durable::{Disk, DurableFile, Entry, Faulty, Local, Sharing, When};
+use blobdelta::durable::{Disk, DurableFile, Faulty, FolderEntry, Local, Sharing, When};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ShipOptions, Shipped, ship};
@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub fn add_to(list: &mut List) {
-    list.add("two_ships_at_once_leave_no_marker_without_a_file", None, || play(|_| ()));
-    list.add("two_mends_at_once_leave_no_marker_without_a_file", None, || play(damage));
+    list.add("two_ships_at_once_leave_no_marker_without_a_file", None, || run_both(|_| ()));
+    list.add("two_mends_at_once_leave_no_marker_without_a_file", None, || run_both(damage));
     list.add("a_prune_at_any_step_of_a_ship_leaves_no_marker_without_a_file", None, || beside_a_prune(false));
     list.add("a_ship_at_any_step_of_a_prune_leaves_no_marker_without_a_file", None, || beside_a_prune(true));
     list.add("attack_another_bundle_has_the_name_first", None, another_has_the_name);
@@ -73,11 +73,11 @@ impl Disk for Interrupted {
         Ok(Box::new(Self { shared: Arc::clone(&self.shared), inner }))
     }
 
-    fn look(&self, path: &Path) -> Result<Option<Entry>> {
+    fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         self.inner.look(path)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> Result<Vec<FolderEntry>> {
         self.inner.list(path)
     }
 
@@ -153,7 +153,7 @@ fn begin(site: &Site, prepare: fn(&Site)) -> bool {
     names(&site.path("drop")).is_empty()
 }
 
-fn play(prepare: fn(&Site)) {
+fn run_both(prepare: fn(&Site)) {
     let site = Arc::new(Site::new());
     let counting = Faulty::new(When::Never);
     let alone = Interrupted::new(u64::MAX, None, site.path("drop"), || ());
@@ -182,16 +182,16 @@ fn play(prepare: fn(&Site)) {
 fn meet(site: &Arc<Site>, is_new: bool, (at, when, lives): (u64, When, Option<u64>), context: &str) {
     let place = |site: &Site| PathBuf::from(site.drop().to_string());
     // A damaged bundle stands there as it stood until somebody has begun to mend it.
-    let assert_standing = move |site: &Site, context: &str| {
+    let assert_existing = move |site: &Site, context: &str| {
         if is_new {
             assert_whole(place(site), context);
         }
     };
-    let (other, told) = (Arc::clone(site), context.to_owned());
+    let (other, reported) = (Arc::clone(site), context.to_owned());
     let act = move || {
         let died = send(&other, &Faulty::new(when));
-        assert!(died.is_ok() || when != When::Never, "{told}: {:?}", died.err());
-        assert_standing(&other, &told);
+        assert!(died.is_ok() || when != When::Never, "{reported}: {:?}", died.err());
+        assert_existing(&other, &reported);
     };
     match &send(site, &Interrupted::new(at, lives, site.path("drop"), act)) {
         Ok(_) => assert_eq!(assert_whole(place(site), context), 1, "{context}"),
@@ -205,7 +205,7 @@ fn meet(site: &Arc<Site>, is_new: bool, (at, when, lives): (u64, When, Option<u6
     if when == When::Never {
         assert_whole(place(site), context);
     }
-    assert_standing(site, context);
+    assert_existing(site, context);
 }
 
 /// A bundle that a compacted one stands for is shipped once more and pruned: others act at each step of the one.

@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::keys::{Keys, MESSAGE, now, ours};
-use blobdelta::bundle::signature::{AllowedSigners, MAX_SIGNATURE_BYTES, NAMESPACE, Refusal, check};
+use blobdelta::bundle::signature::{AllowedSigners, MAX_SIGNATURE_BYTES, NAMESPACE, SignatureRefusal, check};
 
 pub const TESTS: &[Test] = &[
     ("either_program_accepts_the_others_signature", either_program_accepts_the_others_signature),
@@ -76,7 +76,10 @@ fn another_armour_of_the_same_signature_is_refused() {
     ];
     for other in others {
         let refusal = ours(other.as_bytes(), &allowed).unwrap_err();
-        assert!(matches!(refusal, Refusal::NotCanonical | Refusal::Unreadable(_)), "{other:?}: {refusal:?}");
+        assert!(
+            matches!(refusal, SignatureRefusal::NotCanonical | SignatureRefusal::Unreadable(_)),
+            "{other:?}: {refusal:?}"
+        );
     }
     // `ssh-keygen` takes some of these: a signature is no identity.
     assert!(keys.keygen_accepts(wrapped(64).as_bytes(), &allowed, MESSAGE));
@@ -129,28 +132,34 @@ fn fields_that_nothing_signs_are_fixed() {
     longer.push(0);
     for (what, changed) in [("reserved", with_reserved), ("version", version_0), ("more", longer)] {
         let refusal = ours(armour(&changed).as_bytes(), &allowed).unwrap_err();
-        assert!(matches!(refusal, Refusal::NotCanonical | Refusal::Unreadable(_)), "{what}: {refusal:?}");
+        assert!(
+            matches!(refusal, SignatureRefusal::NotCanonical | SignatureRefusal::Unreadable(_)),
+            "{what}: {refusal:?}"
+        );
     }
     let sha256 = keys.keygen_sign("key", NAMESPACE, &["-O", "hashalg=sha256"], MESSAGE);
-    assert_eq!(ours(&sha256, &allowed), Err(Refusal::NotCanonical));
+    assert_eq!(ours(&sha256, &allowed), Err(SignatureRefusal::NotCanonical));
 }
 
 fn what_is_no_signature_of_ours_is_refused() {
     let keys = Keys::new();
     let allowed = keys.line("", "key");
     let namespace = keys.keygen_sign("key", "file", &[], MESSAGE);
-    assert_eq!(ours(&namespace, &allowed), Err(Refusal::OtherNamespace("file".into())));
-    assert_eq!(ours(&keys.signer("key").unwrap().sign(b"another").unwrap(), &allowed), Err(Refusal::DoesNotFit));
+    assert_eq!(ours(&namespace, &allowed), Err(SignatureRefusal::OtherNamespace("file".into())));
+    assert_eq!(
+        ours(&keys.signer("key").unwrap().sign(b"another").unwrap(), &allowed),
+        Err(SignatureRefusal::DoesNotFit)
+    );
     for key_type in ["rsa", "ecdsa"] {
         keys.make(key_type, key_type, "");
         let signature = keys.keygen_sign(key_type, NAMESPACE, &[], MESSAGE);
         let both = format!("{allowed}{}", keys.line("", key_type));
         let refusal = ours(&signature, &both).unwrap_err();
-        assert!(matches!(&refusal, Refusal::Unreadable(why) if why.contains("ssh-ed25519")), "{refusal:?}");
+        assert!(matches!(&refusal, SignatureRefusal::Unreadable(why) if why.contains("ssh-ed25519")), "{refusal:?}");
     }
     let large = vec![b'\n'; usize::try_from(MAX_SIGNATURE_BYTES).unwrap() + 1];
     for bytes in [&b""[..], b"\0", b"\xff\xfe", b"-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----\n", &large]
     {
-        assert!(matches!(ours(bytes, &allowed), Err(Refusal::Unreadable(_))));
+        assert!(matches!(ours(bytes, &allowed), Err(SignatureRefusal::Unreadable(_))));
     }
 }

@@ -197,7 +197,7 @@ fn the_key_is_opened_before_anything_else() {
     let key = signing.keys.make("locked", "ed25519", "passphrase").display().to_string();
     let nowhere = ("BLOBDELTA_CONNECTION", "sqlite:/there/is/no/such/folder");
     let out = signing.world.out();
-    for (environment, told) in [
+    for (environment, reported) in [
         (vec![nowhere], "BLOBDELTA_SIGN_PASSPHRASE"),
         (vec![nowhere, ("BLOBDELTA_SIGN_PASSPHRASE", "wrong")], "passphrase does not open"),
     ] {
@@ -207,7 +207,7 @@ fn the_key_is_opened_before_anything_else() {
         ] {
             let ended = signing.call(&environment, args);
             assert_eq!(ended.code, 2, "{ended:?}");
-            assert!(ended.stderr.contains(told), "{ended:?}");
+            assert!(ended.stderr.contains(reported), "{ended:?}");
         }
     }
     let public = format!("{}.pub", signing.key("key"));

@@ -1,6 +1,6 @@
 //! Keys made by `ssh-keygen`, an agent that ends with its test, and what those programs say.
 
-use blobdelta::bundle::signature::{AllowedSigners, NAMESPACE, Refusal, SignedBy, Signer, check};
+use blobdelta::bundle::signature::{AllowedSigners, NAMESPACE, SignatureRefusal, SignedBy, Signer, check};
 use blobdelta::error::{Error, Result};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -85,7 +85,7 @@ impl Keys {
 }
 
 /// What this program says of a signature of [`MESSAGE`].
-pub fn ours(signature: &[u8], allowed: &str) -> std::result::Result<SignedBy, Refusal> {
+pub fn ours(signature: &[u8], allowed: &str) -> std::result::Result<SignedBy, SignatureRefusal> {
     check(signature, MESSAGE, &AllowedSigners::parse(allowed.as_bytes()).unwrap(), now())
 }
 

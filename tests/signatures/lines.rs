@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::keys::{Keys, MESSAGE, now, ours};
-use blobdelta::bundle::signature::{AllowedSigners, Refusal, check};
+use blobdelta::bundle::signature::{AllowedSigners, SignatureRefusal, check};
 
 pub const TESTS: &[Test] = &[
     ("a_line_says_what_it_says_to_ssh_keygen", a_line_says_what_it_says_to_ssh_keygen),
@@ -65,12 +65,12 @@ fn the_reason_is_the_right_one() {
     let signer = keys.signer("key").unwrap();
     let (signature, fingerprint) = (signer.sign(MESSAGE).unwrap(), signer.fingerprint());
     let by = |options: &str| ours(&signature, &keys.line(options, "key"));
-    assert_eq!(ours(&signature, &keys.line("", "other")), Err(Refusal::NotAllowed(fingerprint.clone())));
-    assert_eq!(by("cert-authority"), Err(Refusal::NotAllowed(fingerprint.clone())));
-    assert_eq!(by("namespaces=\"file\""), Err(Refusal::NamespaceNotAllowed(fingerprint.clone())));
-    let expired = Refusal::Expired(fingerprint.clone(), "2020-01-01T00:00:00Z".into());
+    assert_eq!(ours(&signature, &keys.line("", "other")), Err(SignatureRefusal::NotAllowed(fingerprint.clone())));
+    assert_eq!(by("cert-authority"), Err(SignatureRefusal::NotAllowed(fingerprint.clone())));
+    assert_eq!(by("namespaces=\"file\""), Err(SignatureRefusal::NamespaceNotAllowed(fingerprint.clone())));
+    let expired = SignatureRefusal::Expired(fingerprint.clone(), "2020-01-01T00:00:00Z".into());
     assert_eq!(by("valid-before=\"20200101Z\""), Err(expired));
-    let early = Refusal::NotYetValid(fingerprint.clone(), "9999-01-01T00:00:00Z".into());
+    let early = SignatureRefusal::NotYetValid(fingerprint.clone(), "9999-01-01T00:00:00Z".into());
     assert_eq!(by("valid-after=\"99990101Z\""), Err(early));
     assert!(by("valid-before=\"20200101Z\"").unwrap_err().to_string().contains(&fingerprint));
 }

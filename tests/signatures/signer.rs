@@ -13,7 +13,7 @@ use std::process::Command;
 pub const TESTS: &[Test] = &[
     ("an_encrypted_key_asks_for_its_passphrase", an_encrypted_key_asks_for_its_passphrase),
     ("an_agent_signs_for_a_public_key", an_agent_signs_for_a_public_key),
-    ("an_agent_that_cannot_sign_is_told", an_agent_that_cannot_sign_is_told),
+    ("an_agent_that_cannot_sign_is_reported", an_agent_that_cannot_sign_is_reported),
     ("a_hostile_agent_is_refused", a_hostile_agent_is_refused),
     ("a_key_that_others_may_read_is_refused", a_key_that_others_may_read_is_refused),
     ("a_key_of_another_type_is_refused", a_key_of_another_type_is_refused),
@@ -37,8 +37,8 @@ fn an_encrypted_key_asks_for_its_passphrase() {
         assert_eq!(error.kind(), Kind::Usage);
         assert!(error.to_string().contains("passphrase"), "{error}");
     }
-    let told = Signer::open(&path, None, &mut || Err(Error::usage("nobody is there to ask"))).unwrap_err();
-    assert!(told.to_string().contains("nobody is there to ask"), "{told}");
+    let reported = Signer::open(&path, None, &mut || Err(Error::usage("nobody is there to ask"))).unwrap_err();
+    assert!(reported.to_string().contains("nobody is there to ask"), "{reported}");
 }
 
 fn an_agent_signs_for_a_public_key() {
@@ -57,7 +57,7 @@ fn an_agent_signs_for_a_public_key() {
     assert_eq!(signature, run(&mut keygen, MESSAGE).stdout);
 }
 
-fn an_agent_that_cannot_sign_is_told() {
+fn an_agent_that_cannot_sign_is_reported() {
     let keys = Keys::new();
     let public = keys.path("key.pub");
     let without = Signer::open(&public, None, &mut never).unwrap_err();

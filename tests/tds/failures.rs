@@ -90,7 +90,7 @@ fn found() -> Reply {
 }
 
 /// All that is said of an error: its text, and what to do.
-fn told(error: &Error) -> String {
+fn reported(error: &Error) -> String {
     format!("{error} {error:?}")
 }
 
@@ -121,7 +121,7 @@ pub fn any_other_number_says_where_it_comes_from_and_is_not_tried_again() {
     let error = read(&mut *session).unwrap_err();
     assert_eq!(error.kind(), Kind::Database);
     for part in [message, "error 229", "procedure usp_Some", "line 7", "GRANT"] {
-        assert!(told(&error).contains(part), "{part}: {}", told(&error));
+        assert!(reported(&error).contains(part), "{part}: {}", reported(&error));
     }
     assert_eq!(endpoint.heard(READ), 1);
     endpoint.answers(READ, [found()]);
@@ -157,7 +157,7 @@ pub fn a_deadlock_that_stays_ends_with_its_error() {
     endpoint.answers(READ, [Reply::error(1205, 13, DEADLOCK)]);
     let error = read(&mut *session(&endpoint)).unwrap_err();
     assert_eq!(endpoint.heard(READ), MOST_TRIES);
-    assert!(told(&error).contains(DEADLOCK) && told(&error).contains("--resume"), "{error:?}");
+    assert!(reported(&error).contains(DEADLOCK) && reported(&error).contains("--resume"), "{error:?}");
 }
 
 pub fn a_connection_cut_in_a_row_costs_that_unit_alone() {
@@ -188,12 +188,12 @@ pub fn an_error_that_ends_the_session_is_a_lost_connection() {
     assert_eq!(endpoint.logins().len(), 2);
 }
 
-pub fn a_connection_that_breaks_again_and_again_is_told_with_what_to_do() {
+pub fn a_connection_that_breaks_again_and_again_is_reported_with_what_to_do() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut()]);
     let error = read(&mut *session(&endpoint)).unwrap_err();
     assert_eq!(endpoint.heard(READ), MOST_TRIES);
-    assert!(told(&error).contains("the connection was lost"), "{error:?}");
+    assert!(reported(&error).contains("the connection was lost"), "{error:?}");
 }
 
 pub fn a_server_that_speaks_nonsense_is_left_and_asked_again() {
@@ -216,7 +216,7 @@ pub fn a_server_that_says_nothing_is_left_after_its_time_and_not_asked_again() {
     let error = read(&mut *session).unwrap_err();
     assert!((1..10).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
     assert!(
-        told(&error).contains("said nothing for 1 seconds") && told(&error).contains("Command Timeout"),
+        reported(&error).contains("said nothing for 1 seconds") && reported(&error).contains("Command Timeout"),
         "{error:?}"
     );
     assert_eq!((endpoint.heard(READ), error.kind()), (1, Kind::Database));
@@ -263,7 +263,7 @@ pub fn a_server_that_fails_over_is_waited_for_as_long_as_was_said() {
     assert!(endpoint.logins().len() > 6, "more often than a unit is tried");
 }
 
-pub fn a_server_that_stays_away_is_told_with_what_to_do() {
+pub fn a_server_that_stays_away_is_reported_with_what_to_do() {
     let endpoint = Endpoint::start();
     endpoint.answers(READ, [Reply::new().columns(&COLUMNS).cut(), found()]);
     has_target(&endpoint);
@@ -272,7 +272,7 @@ pub fn a_server_that_stays_away_is_told_with_what_to_do() {
     let mut session = endpoint.connection().open(&options).unwrap();
     endpoint.refuses(Reply::new().columns(&COLUMNS).cut());
     let began = std::time::Instant::now();
-    let error = told(&read(&mut *session).unwrap_err());
+    let error = reported(&read(&mut *session).unwrap_err());
     assert!(error.contains("again") && error.contains("--reconnect-minutes") && error.contains("stands"), "{error}");
     assert!((3..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let logins = endpoint.logins().len();
@@ -286,7 +286,7 @@ pub fn a_password_that_is_refused_in_the_middle_is_not_tried_again() {
     let mut session = session(&endpoint);
     endpoint.refuses(Reply::error(18456, 14, "Login failed for user 'tester'."));
     let logins = endpoint.logins().len();
-    let error = told(&read(&mut *session).unwrap_err());
+    let error = reported(&read(&mut *session).unwrap_err());
     assert!(error.contains("18456") && error.contains("password"), "{error}");
     assert_eq!(endpoint.logins().len(), logins + 1);
 }

@@ -44,7 +44,7 @@ const WORDS: [&str; 24] = [
 const FOR_PEOPLE: [&str; 4] = ["hint", "config", "usage", "internal"];
 
 /// Of all sources of the backend for servers, and of the files that they include.
-pub fn pieces() -> Vec<Piece> {
+pub fn chunks() -> Vec<Piece> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlserver");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -20,7 +20,7 @@ pub fn a_session_says_who_it_is_and_sets_itself_up() {
     assert_eq!(endpoint.heard("USE [BlobDeltaJobs]"), 1);
 }
 
-pub fn a_wrong_password_is_told_with_what_to_do_and_not_tried_again() {
+pub fn a_wrong_password_is_reported_with_what_to_do_and_not_tried_again() {
     let endpoint = Endpoint::start();
     endpoint.refuses(Reply::error(18456, 14, "Login failed for user 'tester'."));
     let error = refused(&endpoint);
@@ -32,14 +32,14 @@ pub fn a_wrong_password_is_told_with_what_to_do_and_not_tried_again() {
     assert_eq!(endpoint.logins().len(), 1, "a locked account is worse than an error");
 }
 
-pub fn a_server_that_hangs_up_in_the_login_is_told() {
+pub fn a_server_that_hangs_up_in_the_login_is_reported() {
     let endpoint = Endpoint::start();
     endpoint.refuses(Reply::login_accepted().cut());
     let error = refused(&endpoint);
     assert!(error.to_string().contains("cannot log in to Server=127.0.0.1"), "{error}");
 }
 
-pub fn nobody_at_the_port_is_told() {
+pub fn nobody_at_the_port_is_reported() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = format!("Server=127.0.0.1,{closed};User ID=x;Password=y;Encrypt=DANGER_PLAINTEXT");
     let connection = blobdelta::backend::Connection::parse(&text, &Default::default()).unwrap();
@@ -56,7 +56,7 @@ pub fn a_server_that_cannot_encrypt_gets_no_password_unless_that_was_asked_for()
     assert_eq!(endpoint.logins().len(), 0);
 }
 
-pub fn a_missing_job_database_is_told() {
+pub fn a_missing_job_database_is_reported() {
     let endpoint = Endpoint::start();
     endpoint.answers("DB_ID(", [Reply::number(0)]);
     let error = refused(&endpoint);

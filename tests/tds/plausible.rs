@@ -103,8 +103,8 @@ pub fn exact_time() -> Reply {
 
 /// Two rows that cannot stand side by side.
 pub fn clash() -> Reply {
-    let rank = [Type::Guid, Type::DateTime2(7), Type::DateTime2(7), Type::Guid];
-    let columns: Vec<_> = [rank, rank].concat().into_iter().map(|of_type| ("", of_type)).collect();
+    let version = [Type::Guid, Type::DateTime2(7), Type::DateTime2(7), Type::Guid];
+    let columns: Vec<_> = [version, version].concat().into_iter().map(|of_type| ("", of_type)).collect();
     let row = |nth: u8| {
         let at = Datum::DateTime2(739_600, nth.into());
         vec![Datum::Guid([nth; 16]), at.clone(), at, Datum::Guid([nth; 16])]

@@ -1,4 +1,4 @@
-//! Reading many rows, and values in pieces: what is asked for, and what a break costs.
+//! Reading many rows, and values in chunks: what is asked for, and what a break costs.
 
 use crate::tds::endpoint::Endpoint;
 use crate::tds::reply::Reply;
@@ -188,7 +188,7 @@ pub fn what_is_lost_on_the_way_is_no_answer_of_what_a_server_has() {
     assert_eq!(endpoint.logins().len(), 3);
 }
 
-pub fn a_large_value_is_written_in_pieces_where_the_server_takes_them() {
+pub fn a_large_value_is_written_in_chunks_where_the_server_takes_them() {
     let column = Column::new("v", SqlType::VarBinary(None), true);
     let bytes = vec![7; 1_200_000];
     let write = |endpoint: &Endpoint| {

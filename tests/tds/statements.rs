@@ -2,7 +2,7 @@
 //!
 //! A server that answers anything takes them all, and `BLOBDELTA_STATEMENTS` names a folder for them. What a call
 //! makes of such answers does not matter. That nothing is missing is shown by the sources: each piece of SQL in
-//! them stands in a statement, so that a new one which no call here reaches is told with its place.
+//! them stands in a statement, so that a new one which no call here reaches is reported with its place.
 
 use crate::tds::endpoint::Endpoint;
 use crate::tds::plausible::{
@@ -12,8 +12,8 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, Asked, BundleRecord, Handed, LedgerEntry, OpenOptions, PendingShipment, Retention,
-    Sandbox, TargetFit, TargetSpec, TombstoneRow,
+    AdoptedBundle, AppliedBundle, BundleRecord, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
+    Retention, Sandbox, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
@@ -60,10 +60,10 @@ pub fn all_that_the_program_sends_can_be_collected_and_nothing_of_its_sql_is_mis
             }
         }
     }
-    let missing: Vec<String> = literals::pieces()
+    let missing: Vec<String> = literals::chunks()
         .into_iter()
-        .filter(|piece| !sent.iter().any(|statement| statement.contains(&piece.text)))
-        .map(|piece| format!("{}: {:?}", piece.place, piece.text))
+        .filter(|chunk| !sent.iter().any(|statement| statement.contains(&chunk.text)))
+        .map(|chunk| format!("{}: {:?}", chunk.place, chunk.text))
         .collect();
     assert!(missing.is_empty(), "no call above sends\n{}", missing.join("\n"));
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -189,7 +189,7 @@ fn of_tables(session: &mut dyn Sandbox) {
     tried(session.save_table(&TableConfig::new(name("X.dbo.Files"), name("X.dbo.Files"))));
     tried(session.source_columns(&config()));
     tried(session.refresh_slice(&config()));
-    tried(session.pend_key(&files(), key(), &Asked::of(None, "asked for")));
+    tried(session.pend_key(&files(), key(), &KeyRequest::of(None, "asked for")));
     tried(session.exclude_key(&files(), key(), "unreadable"));
     tried(session.include_key(&files(), key()));
     tried(session.named_keys(&files(), None, 10));
@@ -253,8 +253,8 @@ fn of_a_run(session: &mut dyn Sandbox) {
 
 fn of_bundles(session: &mut dyn Sandbox) {
     let seal = Seal { signed_by: None, encrypted_to: BTreeSet::new() };
-    let told = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
-    tried(session.record_destination(key(), &told));
+    let reported = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
+    tried(session.record_destination(key(), &reported));
     let record = BundleRecord {
         columns: Vec::new(),
         run_id: key(),
@@ -460,7 +460,7 @@ fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
         complete: true,
         applied_at: now(),
     };
-    let fit = TargetFit::default();
+    let compatibility = TargetCompatibility::default();
     let keys = keys();
     tried(session.resolve_target(spec.target.clone()));
     tried(session.inspect_target(spec));
@@ -489,7 +489,7 @@ fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
     tried(session.note_bundles(spec, &[bundle]));
     tried(session.note_gap(spec, root(), Some("a week")));
     tried(session.job_databases("Copy"));
-    tried(session.standing(spec, &fit, &keys));
-    tried(session.standing_content(spec, &fit, &[0], &keys));
+    tried(session.existing(spec, &compatibility, &keys));
+    tried(session.existing_content(spec, &compatibility, &[0], &keys));
     tried(session.take_back_targets());
 }

@@ -1,5 +1,5 @@
 //! Types and values on the wire: MS-TDS 2.2.5.4 (types), 2.2.5.5 (values), 2.2.5.2.3 (values in
-//! pieces).
+//! chunks).
 
 /// A nullable type, by what is sent of it. Lengths are in bytes; `None` is (max).
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ pub enum Datum {
 }
 
 const COLLATION: [u8; 5] = [0x09, 0x04, 0xD0, 0x00, 0x34];
-/// A value in pieces says this first, where its length is not told before.
+/// A value in chunks says this first, where its length is not told before.
 const UNKNOWN_LENGTH: u64 = u64::MAX - 1;
 const MAX: u16 = u16::MAX;
 
@@ -79,7 +79,7 @@ impl Type {
     pub fn value(self, datum: &Datum) -> Vec<u8> {
         let bytes = self.bytes(datum);
         match self {
-            Self::VarBinary(None) | Self::NVarChar(None) => in_pieces(bytes.as_deref()),
+            Self::VarBinary(None) | Self::NVarChar(None) => in_chunks(bytes.as_deref()),
             Self::Binary(_) | Self::VarBinary(_) | Self::NChar(_) | Self::NVarChar(_) => {
                 let length = bytes.as_ref().map_or(MAX, |bytes| u16::try_from(bytes.len()).unwrap());
                 [length.to_le_bytes().to_vec(), bytes.unwrap_or_default()].concat()
@@ -154,14 +154,14 @@ fn mixed_endian(rfc: &[u8; 16]) -> Vec<u8> {
     ORDER.iter().map(|at| rfc[*at]).collect()
 }
 
-/// As a server does that does not know the length yet, in two pieces where there are two bytes.
-fn in_pieces(bytes: Option<&[u8]>) -> Vec<u8> {
+/// As a server does that does not know the length yet, in two chunks where there are two bytes.
+fn in_chunks(bytes: Option<&[u8]>) -> Vec<u8> {
     let Some(bytes) = bytes else { return u64::MAX.to_le_bytes().to_vec() };
     let mut sent = UNKNOWN_LENGTH.to_le_bytes().to_vec();
     let (first, second) = bytes.split_at(bytes.len() / 2);
-    for piece in [first, second].into_iter().filter(|piece| !piece.is_empty()) {
-        sent.extend(u32::try_from(piece.len()).unwrap().to_le_bytes());
-        sent.extend(piece);
+    for chunk in [first, second].into_iter().filter(|chunk| !chunk.is_empty()) {
+        sent.extend(u32::try_from(chunk.len()).unwrap().to_le_bytes());
+        sent.extend(chunk);
     }
     sent.extend([0; 4]);
     sent

@@ -92,7 +92,7 @@ pub fn statement(kind: u8, message: &[u8]) -> Option<String> {
 }
 
 /// After the procedure (by number), its flags, and the parameter's name, status and type
-/// (nvarchar, with its collation): the value, in pieces where it is of nvarchar(max).
+/// (nvarchar, with its collation): the value, in chunks where it is of nvarchar(max).
 fn first_parameter(body: &[u8]) -> Option<String> {
     const BY_NUMBER: [u8; 2] = [0xFF, 0xFF];
     const NVARCHAR: u8 = 0xE7;

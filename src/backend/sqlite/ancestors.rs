@@ -77,7 +77,7 @@ pub(super) fn stamp_ancestors(
     parameters: &Parameters,
 ) -> Result<()> {
     let (scope, margin) = (table_run.scope, scope::margin(db, table_run)?);
-    let latest = prepared::given(db, table_run, 0, 0)?.run_start.latest_told();
+    let latest = prepared::given(db, table_run, 0, 0)?.run_start.latest_reported();
     let broken = |error| failed("stamp ancestors", error);
     let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
     let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
@@ -86,12 +86,12 @@ pub(super) fn stamp_ancestors(
     while let Some(row) = rows.next().map_err(broken)? {
         let is_handed: bool = row.get(1).map_err(broken)?;
         let handed: Option<Timestamp> = row.get(2).map_err(broken)?;
-        let (logged, told): (Option<Timestamp>, Option<Timestamp>) =
+        let (logged, reported): (Option<Timestamp>, Option<Timestamp>) =
             (row.get(3).map_err(broken)?, row.get(4).map_err(broken)?);
         let ancestor = Ancestor {
             key: row.get(0).map_err(broken)?,
             handed: is_handed.then_some(handed),
-            left: logged.max(told),
+            left: logged.max(reported),
             deleted: row.get(5).map_err(broken)?,
             newest: row.get(6).map_err(broken)?,
         };

@@ -7,12 +7,12 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::existing::{Lookup, existing_sql, prepare, version_of};
 use super::sql::quote;
-use super::standing::{Lookup, prepare, standing_sql, version_of};
 use super::write::{self, Coming, RowWriter};
 use super::{ledger, obstacles, types, unique};
-use crate::backend::fit::{Clash, large_columns};
-use crate::backend::{Applied, ChainVersion, LedgerEntry, TargetFit, TargetSpec};
+use crate::backend::compatibility::{Clash, large_columns};
+use crate::backend::{Applied, ChainVersion, LedgerEntry, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
@@ -34,15 +34,15 @@ struct Unique<'c> {
 }
 
 /// Writes the rows of one batch.
-pub(super) struct Applier<'c> {
+pub(super) struct BatchApplier<'c> {
     db: &'c Database,
     spec: &'c TargetSpec,
     here: String,
     entry: &'c LedgerEntry,
-    fit: &'c TargetFit,
+    compatibility: &'c TargetCompatibility,
     lookup: Lookup<'c>,
     writer: RowWriter<'c>,
-    /// Notes the rank of a row, where the table does not.
+    /// Notes the version of a row, where the table does not.
     mark: Option<Statement<'c>>,
     uniques: Vec<Unique<'c>>,
     /// The columns that a row in the way gives up.
@@ -53,25 +53,25 @@ pub(super) struct Applier<'c> {
     written: Option<BTreeMap<Guid, Version>>,
 }
 
-impl<'c> Applier<'c> {
+impl<'c> BatchApplier<'c> {
     pub(super) fn new(
         db: &'c Database,
         spec: &'c TargetSpec,
-        fit: &'c TargetFit,
+        compatibility: &'c TargetCompatibility,
         entry: &'c LedgerEntry,
     ) -> Result<Self> {
         let has_triggers = obstacles::obstacles(db, spec)?.has_triggers();
-        let writer = RowWriter::new(db, spec, fit, has_triggers)?;
+        let writer = RowWriter::new(db, spec, compatibility, has_triggers)?;
         let mark = || prepare(db, &ledger::in_schema(db, spec, ROW_WRITE));
         Ok(Self {
             db,
             spec,
             here: spec.here(),
             entry,
-            fit,
-            lookup: Lookup::new(db, spec, fit, true)?,
-            mark: (!fit.has_marks).then(mark).transpose()?,
-            uniques: uniques(db, spec, fit)?,
+            compatibility,
+            lookup: Lookup::new(db, spec, compatibility, true)?,
+            mark: (!compatibility.has_version_columns).then(mark).transpose()?,
+            uniques: uniques(db, spec, compatibility)?,
             given_up: given_up(db, spec, &writer)?,
             writer,
             to_come: HashMap::new(),
@@ -96,7 +96,7 @@ impl<'c> Applier<'c> {
             applied.displaced += done.displaced;
         }
         for (key, version) in self.written.iter().flatten() {
-            if self.lookup.standing(*key)?.version() != Some(*version) {
+            if self.lookup.existing(*key)?.version() != Some(*version) {
                 return Err(Error::config(
                     "a row that was written does not stand: a trigger of the target changed that",
                 )
@@ -110,24 +110,24 @@ impl<'c> Applier<'c> {
     /// What one row did.
     fn apply(&mut self, rows: &dyn RowSource, row: usize, key: Guid, version: &Version) -> Result<Applied> {
         let version = Version { tombstone: None, ..*version };
-        let before = self.lookup.standing(key)?;
+        let before = self.lookup.existing(key)?;
         let mut after = before.clone();
         let is_same = self.spec.repair && before.version().is_some_and(|row| row.run_id == version.run_id);
         let held = ChainVersion { version, is_part: self.is_part(rows, row)? };
-        if !after.take_row(self.spec.scope, held) && !is_same {
+        if !after.add_row(self.spec.scope, held) && !is_same {
             self.lookup.note(key, &before, &after)?;
-            self.lookup.hand_over(self.fit, key, &before, &after)?;
+            self.lookup.hand_over(self.compatibility, key, &before, &after)?;
             return Ok(Applied::default());
         }
         let coming = Coming { rows, row, key, version, stands: before.row.is_some() };
         let (mut displaced, mut last) = (0, None);
         while let Some(clash) = self.write_or_clash(&coming)? {
-            clash.is_new(&mut last)?;
+            clash.note(&mut last)?;
             if self.gives_way(row, &clash)? {
                 continue;
             }
             let (loser, lost) = clash.older(self.spec)?;
-            let winner = if loser == key { clash.standing.0 } else { key };
+            let winner = if loser == key { clash.existing.0 } else { key };
             self.displace((loser, lost), winner, &clash.index)?;
             displaced += 1;
             if loser == key {
@@ -138,7 +138,7 @@ impl<'c> Applier<'c> {
         if let Some(mark) = &mut self.mark {
             let Version { modified_on, run_started_at, run_id, .. } = version;
             let mark = mark.execute((&self.here, key, modified_on, run_started_at, run_id));
-            mark.map_err(|error| failed("note the rank of a row", error))?;
+            mark.map_err(|error| failed("note the version of a row", error))?;
         }
         self.db.parked.borrow_mut().forget(key);
         if let Some(written) = &mut self.written {
@@ -149,7 +149,7 @@ impl<'c> Applier<'c> {
 
     /// Whether a row comes without any large value.
     fn is_part(&self, rows: &dyn RowSource, row: usize) -> Result<bool> {
-        let mut large = large_columns(self.spec, self.fit).peekable();
+        let mut large = large_columns(self.spec, self.compatibility).peekable();
         if large.peek().is_none() {
             return Ok(false);
         }
@@ -169,17 +169,17 @@ impl<'c> Applier<'c> {
             }
         }
         let Some(found) = self.writer.write(coming)? else { return Ok(None) };
-        let standing = self.lookup.standing(found.key)?.version();
-        let standing = standing.ok_or_else(|| Error::internal("a row that is in the way does not stand"))?;
+        let existing = self.lookup.existing(found.key)?.version();
+        let existing = existing.ok_or_else(|| Error::internal("a row that is in the way does not stand"))?;
         let coming = (coming.key, coming.version);
-        Ok(Some(Clash { coming, standing: (found.key, standing), index: found.index }))
+        Ok(Some(Clash { coming, existing: (found.key, existing), index: found.index }))
     }
 
     /// Whether the row that stands gives up its unique values for now, as it is to come with others. Where rows may be
     /// displaced it has to come in this batch; else it is known at the end of the table.
     fn gives_way(&self, row: usize, clash: &Clash) -> Result<bool> {
-        let (standing, version) = clash.standing;
-        let comes = self.to_come.get(&standing).is_some_and(|(at, coming)| *at > row && *coming > version);
+        let (existing, version) = clash.existing;
+        let comes = self.to_come.get(&existing).is_some_and(|(at, coming)| *at > row && *coming > version);
         Ok((comes || !self.spec.displace) && park(self.db, self.spec, &self.given_up, clash)?)
     }
 
@@ -197,22 +197,22 @@ impl<'c> Applier<'c> {
         let failed = |error| failed("look for a row with the same unique values", error);
         let mut found = unique.clash.raw_query();
         let Some(row) = found.next().map_err(failed)? else { return Ok(None) };
-        let standing = (row.get(4).map_err(failed)?, version_of(row).map_err(failed)?);
-        Ok(Some(Clash { coming: (coming.key, coming.version), standing, index: unique.index.clone() }))
+        let existing = (row.get(4).map_err(failed)?, version_of(row).map_err(failed)?);
+        Ok(Some(Clash { coming: (coming.key, coming.version), existing, index: unique.index.clone() }))
     }
 
-    /// Removes a row, if it stands, and buries it at its rank, so that an older version of it that
+    /// Removes a row, if it stands, and writes its tombstone with its version, so that an older version of it that
     /// comes late does not rise again.
     fn displace(&mut self, (loser, version): (Guid, Version), winner: Guid, index: &str) -> Result<()> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
         let (root, at) = (self.entry.root_sha256.to_string(), self.entry.applied_at);
-        let rank = (modified_on, run_started_at, run_id);
+        let columns = (modified_on, run_started_at, run_id);
         let displaced = ledger::in_schema(self.db, self.spec, DISPLACED);
-        let row = (&self.here, loser, rank.0, rank.1, rank.2, winner, index, root, at);
+        let row = (&self.here, loser, columns.0, columns.1, columns.2, winner, index, root, at);
         self.db.execute(&displaced, row)?;
-        let before = self.lookup.standing(loser)?;
+        let before = self.lookup.existing(loser)?;
         let mut after = before.clone();
-        after.take_deletion(version);
+        after.add_deletion(version);
         self.lookup.note(loser, &before, &after)?;
         if let Some(written) = &mut self.written {
             written.remove(&loser);
@@ -222,13 +222,13 @@ impl<'c> Applier<'c> {
 }
 
 /// The unique indexes of a target that do not hold its key, and are over plain columns that come.
-fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit) -> Result<Vec<Unique<'c>>> {
+fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, compatibility: &TargetCompatibility) -> Result<Vec<Unique<'c>>> {
     let key = quote(&spec.key_column);
     let mut uniques = Vec::new();
     for index in unique::unique_indexes(db, spec)? {
         let coming = |name: &Option<String>| {
             let name = name.as_ref()?;
-            let is_written = |column: &Column| !fit.skipped.contains(&column.name);
+            let is_written = |column: &Column| !compatibility.skipped.contains(&column.name);
             let is_it = |column: &Column| column.name.eq_ignore_ascii_case(name) && is_written(column);
             spec.columns.iter().enumerate().find(|(_, column)| is_it(column))
         };
@@ -239,7 +239,7 @@ fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit) -> Resul
             .enumerate()
             .map(|(nth, (_, column))| format!(" AND t.{} = ?{}", quote(&column.name), nth + 3));
         let condition = format!("t.{key} <> ?2{}", equal.collect::<String>());
-        let clash = prepare(db, &standing_sql(db, spec, fit, true, &condition))?;
+        let clash = prepare(db, &existing_sql(db, spec, compatibility, true, &condition))?;
         uniques.push(Unique { index: index.name, columns, clash });
     }
     Ok(uniques)
@@ -275,7 +275,7 @@ fn park(db: &Database, spec: &TargetSpec, columns: &[&Column], clash: &Clash) ->
     let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
     let sql = format!("UPDATE OR ABORT {target} SET {} WHERE {key} = ?1", sets.join(", "));
     db.set_triggers(false)?;
-    let parked = db.prepare(&sql).and_then(|mut statement| statement.execute([clash.standing.0]));
+    let parked = db.prepare(&sql).and_then(|mut statement| statement.execute([clash.existing.0]));
     db.set_triggers(true)?;
     match parked {
         Ok(_) => db.parked.borrow_mut().add(clash.clone()),

@@ -17,7 +17,7 @@ use crate::scripts::sqlite as scripts;
 /// cannot be copied.
 pub(super) fn drop_excluded(db: &mut Database, lease: Lease, fence: &Fence, table: &TableConfig) -> Result<()> {
     db.transact("leave excluded keys out", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         let of = (fence.run_id, &fence.table, table.excluded_stream_id);
         let is_excluded = "(stream_id IS ?3 OR stream_id IN (
             SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = ?2))";

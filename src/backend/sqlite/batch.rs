@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::prepared::{self, Prepared};
 use super::template::{self, Parameters};
 use super::value_check::way_out;
-use super::{marker, take};
+use super::{claim, marker};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::{BatchOutcome, Step, TableRun};
@@ -27,12 +27,12 @@ pub(super) fn copy_batch(
     let started = engine.db.server_time().utc;
     let lease = engine.state.lease;
     engine.db.transact("copy a batch", |db| {
-        lease.pass(db, &table_run.fence)?;
+        lease.check_fence(db, &table_run.fence)?;
         marker::own_slice(db, &prepared.config, &table_run.fence, &[SliceState::Filling])?;
         let given = prepared::given(db, table_run, batch_size, step.number())?;
         let parameters = prepared.parameters(&given);
-        let mut taken = take::take_keys(db, &prepared, table_run, step, &parameters)?;
-        if taken.keys == 0 {
+        let mut batch = claim::claim_batch(db, &prepared, table_run, step, &parameters)?;
+        if batch.keys == 0 {
             return Ok(BatchOutcome::default());
         }
         if let Some(sql) = &prepared.batch_parents {
@@ -47,17 +47,17 @@ pub(super) fn copy_batch(
         let rows =
             copied.map_err(|error| prepared.values.explain(db, &prepared.placeholders, &prepared.config, error))?;
         // A script of ours takes rows of the batch alone, each once, so that their number is proof enough.
-        taken.is_all_copied = rows == taken.keys && prepared.is_ours(step);
-        prepared.placeholders.piecewise().fill(db, &prepared.config, &taken.piecewise)?;
+        batch.is_all_copied = rows == batch.keys && prepared.is_ours(step);
+        prepared.placeholders.chunked().fill(db, &prepared.config, &batch.chunked)?;
         prepared.values.check(db, &prepared.config, last_row)?;
         match step {
-            Step::MissingParents => take::mark_parents(db, table_run)?,
+            Step::MissingParents => claim::mark_parents(db, table_run)?,
             Step::Roots | Step::Children => {
-                take::mark_keys(db, &prepared, table_run, (&template.0, step), &taken, &parameters)?;
+                claim::mark_keys(db, &prepared, table_run, (&template.0, step), &batch, &parameters)?;
             }
         }
         log_batch(db, table_run, step, rows, started)?;
-        Ok(BatchOutcome { keys: taken.keys, rows })
+        Ok(BatchOutcome { keys: batch.keys, rows })
     })
 }
 
@@ -131,7 +131,7 @@ pub(super) fn queue_parents(engine: &mut Engine<'_>, table_run: &TableRun) -> Re
     )?;
     let lease = engine.state.lease;
     engine.db.transact("queue missing parents", |db| {
-        lease.pass(db, &table_run.fence)?;
+        lease.check_fence(db, &table_run.fence)?;
         marker::own_slice(db, config, &table_run.fence, &[SliceState::Filling])?;
         // A statement that would change nothing still locks the file of the slice.
         if db.query_one(&orphaned, [])? {

@@ -19,10 +19,10 @@ pub(super) fn slice_drift(db: &Database, table: &TableConfig) -> Result<Vec<Sche
 }
 
 /// Makes the slice table anew, from the source's columns as they are now. It holds nothing that is still needed.
-pub(super) fn fit_slice(db: &mut Database, lease: Lease, fence: &Fence, table: &TableConfig) -> Result<()> {
+pub(super) fn adapt_slice(db: &mut Database, lease: Lease, fence: &Fence, table: &TableConfig) -> Result<()> {
     let source = config::check_config(db, table)?;
     db.transact("have the slice follow its source", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         remake(db, table, &source)
     })
 }

@@ -26,7 +26,7 @@ impl Extract for Engine<'_> {
         start::plan(self, request, table).map_err(|error| error.table(&table.name))
     }
 
-    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
+    fn start_run(&mut self, request: &RunRequest, recorded: Option<&Destination>) -> Result<Run> {
         servers::read_servers(self.db)?.check()?;
         let tables = start::requested_tables(self.db, request)?;
         let started = self.db.server_time();
@@ -64,8 +64,8 @@ impl Extract for Engine<'_> {
                 ),
             )?;
             note_left_out(db, id, request, started.utc)?;
-            if let Some(told) = told {
-                runs::write_destination(db, id, told)?;
+            if let Some(recorded) = recorded {
+                runs::write_destination(db, id, recorded)?;
             }
             for table in &tables {
                 db.execute(
@@ -148,7 +148,7 @@ impl Extract for Engine<'_> {
 
     fn finish_run(&mut self, run: &Run, status: Status, message: Option<&str>) -> Result<()> {
         self.db.transact("finish the run", |db| {
-            lease::pass_run(db, run.id, run.attempt)?;
+            lease::check_attempt(db, run.id, run.attempt)?;
             db.execute(
                 "UPDATE BlobDeltaRun SET Status = ?2, ErrorMessage = ?3, RunCompletedAt = ?4 WHERE RunId = ?1",
                 (run.id, status.as_str(), message, db.server_time().utc),

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::prepared::{self, Prepared};
 use super::sql::{from_json, to_json};
-use super::{ancestors, asked, config, drift, lease, left, marker, template, told};
+use super::{ancestors, asked, config, drift, lease, left, marker, reported, template};
 use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Scope, Status, TableCounts, TableRun};
@@ -20,16 +20,16 @@ pub(super) fn complete_slice(engine: &mut Engine<'_>, table_run: &TableRun, keep
     let (fence, table) = (&table_run.fence, &prepared.config);
     let lease = engine.state.lease;
     engine.db.transact("complete the slice", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         marker::own_slice(db, table, fence, &[SliceState::Filling])?;
         drift::check_no_drift(db, table)?;
         config::create_order_index(db, table)?;
         if table.is_tree() {
             mend_depths(db, &prepared)?;
-            told::suspect_tree(db, &prepared, &prepared.parameters(&prepared::given(db, table_run, 0, 0)?))?;
+            reported::suspect_tree(db, &prepared, &prepared.parameters(&prepared::given(db, table_run, 0, 0)?))?;
         }
         asked::forget_pending(db, &prepared, table_run)?;
-        left::tell_what_left(db, &prepared, table_run)?;
+        left::report_what_left(db, &prepared, table_run)?;
         if table.is_tree() {
             ancestors::note_absent(db, &prepared, table_run)?;
         }
@@ -83,15 +83,15 @@ fn mend_depths(db: &Database, prepared: &Prepared) -> Result<()> {
 /// Rule 3: every key has ended, and what was copied stands in the slice.
 fn sum_up(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<TableCounts> {
     let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
-    let (unmarked, copied, gone): (u64, u64, u64) = db.query_row(
+    let (unfinished, copied, gone): (u64, u64, u64) = db.query_row(
         "SELECT coalesce(sum(State IS NULL), 0), coalesce(sum(State = 'Copied'), 0), coalesce(sum(State = 'Gone'), 0)
          FROM BlobDeltaWindowQueue WHERE RunId = ?1 AND TableName = ?2",
         (run, table),
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let told: String =
+    let reported: String =
         db.query_one("SELECT Counts FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2", (run, table))?;
-    let mut counts: TableCounts = from_json(&told)?;
+    let mut counts: TableCounts = from_json(&reported)?;
     let sql = prepared.placeholders.fill("slice_counts", scripts::sqlite::SLICE_COUNTS)?;
     let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
     let mut statement = template::prepare_script(db, "slice_counts", &sql, &parameters)?;
@@ -116,9 +116,9 @@ fn sum_up(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<Ta
         ),
         [table],
     )?;
-    if unmarked > 0 || counts.roots + counts.children != copied {
+    if unfinished > 0 || counts.roots + counts.children != copied {
         let text = format!(
-            "the sums do not fit: {unmarked} keys have not ended, {copied} were copied, {} stand in the slice",
+            "the sums do not fit: {unfinished} keys have not ended, {copied} were copied, {} stand in the slice",
             counts.roots + counts.children
         );
         return Err(Error::internal(text).run(run).table(table).hint("go on with --resume"));
@@ -178,7 +178,7 @@ pub(super) fn log_failure(
     message: &str,
 ) -> Result<()> {
     db.transact("log a failure", |db| {
-        lease::pass_run(db, run.id, run.attempt)?;
+        lease::check_attempt(db, run.id, run.attempt)?;
         fence.map_or(Ok(()), |fence| lease::release(db, fence))?;
         let now = db.server_time().utc;
         db.execute(

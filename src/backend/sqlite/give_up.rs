@@ -28,7 +28,7 @@ pub(super) fn give_slice_up(engine: &mut Engine<'_>, fence: &Fence) -> Result<()
     let table = engine.state.prepared.of(engine.db, &fence.table)?.config.clone();
     let lease = engine.state.lease;
     engine.db.transact("give up the slice", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         if is_to_come(db, fence.run_id)? {
             is_last(db, fence)?;
             db.execute(
@@ -119,7 +119,7 @@ fn move_watermark_back(db: &Database, fence: &Fence, moved: &Moved) -> Result<()
 }
 
 /// Pending keys that the run took are pending again; what it told to have left a unit, and units that it
-/// told as new, and logged deletions, are told again. Held-back keys of the run before come by themselves: that run
+/// told as new, and logged deletions, are reported again. Held-back keys of the run before come by themselves: that run
 /// is the previous one again.
 fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
     db.execute(

@@ -31,10 +31,10 @@ const BATCH: &str = "#Batch";
 
 /// What stands between a template and the databases, for one connection.
 #[derive(Clone, Default)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+pub(super) struct Guard(Arc<Mutex<GuardState>>);
 
 #[derive(Default)]
-struct State {
+struct GuardState {
     /// SQLite's name of the slice's database, and the slice, while a template is at work.
     slice: Option<(String, String)>,
     /// The first thing that it may not do, and would have done.
@@ -61,7 +61,7 @@ impl Guard {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let slice = (schema.to_owned(), config.target.table.clone());
-        *self.state() = State { slice: Some(slice), refused: None };
+        *self.state() = GuardState { slice: Some(slice), refused: None };
         let done = work();
         let refused = std::mem::take(&mut *self.state()).refused;
         match (done, refused) {
@@ -74,7 +74,7 @@ impl Guard {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, GuardState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -173,7 +173,7 @@ fn remains_of(
     now: Timestamp,
     key: Guid,
 ) -> Result<Remains> {
-    let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_told());
+    let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_reported());
     let (remains, odd_stamp, is_odd_log) = db.query_row(sql, asked, |row| {
         let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
         let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
@@ -183,7 +183,7 @@ fn remains_of(
             is_handed: row.get(2)?,
             deleted_on: row.get::<_, Noted>(3)?.0,
             left_on: row.get::<_, Noted>(4)?.0,
-            told_on: row.get::<_, Noted>(5)?.0,
+            reported_on: row.get::<_, Noted>(5)?.0,
         };
         Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
     })?;

@@ -4,8 +4,8 @@ use super::engine::Engine;
 use super::sql::{Noted, broken};
 use super::{adopted, catalog, config, deploy, drift, marker, runs, servers};
 use crate::backend::jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
-    UnitWatermarkRecord, WatermarkRecord,
+    BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
+    StepRecord, UnitWatermarkRecord, WatermarkRecord,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use crate::error::{Error, Kind, Result};
@@ -98,8 +98,8 @@ impl Jobs for Engine<'_> {
         runs::run(self.db, id)
     }
 
-    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
-        self.db.transact("record a destination", |db| runs::write_destination(db, run_id, told))
+    fn record_destination(&mut self, run_id: Guid, recorded: &Destination) -> Result<()> {
+        self.db.transact("record a destination", |db| runs::write_destination(db, run_id, recorded))
     }
 
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
@@ -267,7 +267,7 @@ impl Jobs for Engine<'_> {
         Ok(())
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &KeyRequest<'_>) -> Result<()> {
         let scope = asked.scope.map_or(String::new(), |scope| scope.to_string());
         let table = &self.table(table)?.name;
         self.db.transact("pend a key", |db| {

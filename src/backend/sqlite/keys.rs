@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::marker;
 use super::sql::Noted;
-use crate::backend::jobs::{Asked, Jobs as _};
+use crate::backend::jobs::{Jobs as _, KeyRequest};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::error::Result;
 use crate::model::id::Guid;
@@ -15,7 +15,7 @@ const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlite/engine/unknown_nam
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, &Asked::of(None, "An exclusion was taken back"))?;
+        self.pend_key(table, key, &KeyRequest::of(None, "An exclusion was taken back"))?;
         let delete = "DELETE FROM BlobDeltaExcludedKey WHERE TableName = ?1 AND stream_id = ?2";
         let removed = self.db.transact("include a key", |db| db.execute(delete, (table, key)))?;
         Ok(removed > 0)
@@ -48,8 +48,8 @@ impl Keys for Engine<'_> {
     fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()> {
         let config = self.table(table)?;
         if !force {
-            let marks = self.watermarks()?;
-            let mark = marks.iter().find(|mark| mark.table == *table);
+            let watermarks = self.watermarks()?;
+            let mark = watermarks.iter().find(|mark| mark.table == *table);
             check_removal(&config, mark, marker::marker(self.db, &config).ok().as_ref(), self.db.server_time().utc)?;
         }
         self.state.prepared.forget(table);

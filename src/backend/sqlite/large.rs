@@ -12,10 +12,10 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use std::io::{Read, Write};
 
-/// Bytes that are held of a value while it is read or written in pieces.
+/// Bytes that are held of a value while it is read or written in chunks.
 pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Writes out the value of a column in the row of a key, in pieces where SQLite can, else held whole. Returns its
+/// Writes out the value of a column in the row of a key, in chunks where SQLite can, else held whole. Returns its
 /// bytes: none, for NULL.
 pub(super) fn copy_value(
     db: &Database,
@@ -25,13 +25,13 @@ pub(super) fn copy_value(
     out: &mut dyn Write,
 ) -> Result<u64> {
     let copied = match rowid::opens_blobs(db, table)? {
-        true => copy_in_pieces(db, table, key, column, out),
+        true => copy_in_chunks(db, table, key, column, out),
         false => copy_whole(db, table, key, column, out),
     };
     copied.map_err(|error| error.table(table).key(key.1).column(column))
 }
 
-fn copy_in_pieces(
+fn copy_in_chunks(
     db: &Database,
     table: &TableName,
     key: (&str, Guid),
@@ -85,7 +85,7 @@ pub(super) fn fill_blob(
     blob.close().map_err(|error| failed("write a large value", error))
 }
 
-/// The hash of a value, read in pieces; nothing for NULL.
+/// The hash of a value, read in chunks; nothing for NULL.
 pub(super) fn content_sha256(
     db: &Database,
     table: &TableName,

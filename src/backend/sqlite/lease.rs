@@ -44,7 +44,7 @@ impl Lease {
     pub(super) fn take(self, db: &mut Database, table: &TableName, taker: &Taker) -> Result<(Fence, Option<Guid>)> {
         let Taker { run_id, attempt, taken_over } = *taker;
         db.transact("take the lease", |db| {
-            attempt.map_or(Ok(()), |attempt| pass_run(db, run_id, attempt))?;
+            attempt.map_or(Ok(()), |attempt| check_attempt(db, run_id, attempt))?;
             let now = db.server_time().utc;
             db.execute("INSERT OR IGNORE INTO BlobDeltaHighWatermark (TableName) VALUES (?1)", [table])?;
             let holder = holder(db, table)?;
@@ -72,7 +72,7 @@ impl Lease {
 
     /// Within a transaction: checks that the fence is still ours, and renews a lease of which half is
     /// over, so that a transaction that has nothing else to write writes nothing.
-    pub(super) fn pass(self, db: &Database, fence: &Fence) -> Result<()> {
+    pub(super) fn check_fence(self, db: &Database, fence: &Fence) -> Result<()> {
         let now = db.server_time().utc;
         let until: Option<Option<Timestamp>> = db.query_optional(
             "SELECT RunLeaseExpiresAt FROM BlobDeltaHighWatermark
@@ -87,18 +87,18 @@ impl Lease {
     }
 }
 
-fn holder(db: &Database, table: &TableName) -> Result<Option<Held>> {
+fn holder(db: &Database, table: &TableName) -> Result<Option<HeldLease>> {
     db.query_optional(
         "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark
          WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt IS NOT NULL AND LeaseRunId IS NOT NULL",
         [table],
-        |row| Ok(Held { run: row.get(0)?, until: row.get(1)? }),
+        |row| Ok(HeldLease { run: row.get(0)?, until: row.get(1)? }),
     )
 }
 
 /// What the run that takes over, and the one that lost the table, have to say about it.
-fn note_taken_over(db: &Database, run_id: Guid, table: &TableName, held: Held, now: Timestamp) -> Result<()> {
-    let Held { run: dead, until } = held;
+fn note_taken_over(db: &Database, run_id: Guid, table: &TableName, held: HeldLease, now: Timestamp) -> Result<()> {
+    let HeldLease { run: dead, until } = held;
     let note = format!(
         "the lease of run {dead}, which would have lasted until {}, was taken over as asked",
         until.rfc3339_utc()
@@ -138,7 +138,7 @@ fn end_dead_run(
 }
 
 /// Within a transaction: that the run is still this attempt's.
-pub(super) fn pass_run(db: &Database, run_id: Guid, attempt: u32) -> Result<()> {
+pub(super) fn check_attempt(db: &Database, run_id: Guid, attempt: u32) -> Result<()> {
     let current: u32 = db.query_one("SELECT Attempt FROM BlobDeltaRun WHERE RunId = ?1", [run_id])?;
     if current == attempt {
         return Ok(());
@@ -160,12 +160,12 @@ pub(super) fn release(db: &Database, fence: &Fence) -> Result<()> {
 
 /// A lease that somebody has.
 #[derive(Clone, Copy)]
-struct Held {
+struct HeldLease {
     run: Guid,
     until: Timestamp,
 }
 
-impl Held {
+impl HeldLease {
     fn refusal(self, table: &TableName) -> Error {
         let Self { run, until } = self;
         Error::new(Kind::LeaseHeld, format!("run {run} holds the lease until {}", until.rfc3339_utc()))

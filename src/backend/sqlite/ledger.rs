@@ -1,4 +1,4 @@
-//! Ledger, tombstones and marks of a replay, beside the table that they are of.
+//! Ledger, tombstones and version columns of a replay, beside the table that they are of.
 
 use super::database::Database;
 use crate::backend::{LedgerEntry, TargetSpec};

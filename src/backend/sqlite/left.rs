@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::prepared::{self, Prepared};
-use super::{ancestors, scope, template, told};
+use super::{ancestors, reported, scope, template};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Scope, TableRun};
@@ -19,19 +19,20 @@ fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()
         "{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'
              AND stream_id IN (SELECT stream_id FROM temp.\"#Left\")"
     );
-    let told: Vec<(Guid, Timestamp)> =
+    let reported: Vec<(Guid, Timestamp)> =
         db.query_all(&format!("SELECT stream_id, DeletedOn FROM {of}"), [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let update = format!(
         "UPDATE {slice}.BlobDeltaDeletion SET DeletedOn = ?3
          WHERE TableName = ?1 AND Reason = 'LeftScope' AND stream_id = ?2"
     );
-    told.into_iter()
+    reported
+        .into_iter()
         .try_for_each(|(key, left_on)| db.execute(&update, (table, key, left_on.plus_ticks(margin))).map(drop))
 }
 
 /// With the slice complete: what it hands out is noted, and its receivers are told what left their scope; those of all units,
 /// which ancestors out of it nothing lies in any more.
-pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
+pub(super) fn report_what_left(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
     let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
     let run = |name: &str, text: &str| {
         let sql = prepared.placeholders.fill(name, text)?;
@@ -40,7 +41,7 @@ pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &Tab
     ancestors::stamp_ancestors(db, prepared, table_run, &parameters)?;
     let (table, slice) = (&prepared.config.name, db.schema_of(&prepared.config.target.db));
     // Here what was logged stands in the slice: what has come back is settled too.
-    run("told_deletions", scripts::TOLD_DELETIONS)?;
+    run("reported_deletions", scripts::REPORTED_DELETIONS)?;
     if prepared.config.is_tree() {
         run("passed_deletions", scripts::PASSED_DELETIONS)?;
     }
@@ -54,19 +55,19 @@ pub(super) fn tell_what_left(db: &Database, prepared: &Prepared, table_run: &Tab
         Scope::All if !prepared.config.is_tree() => return Ok(()),
         Scope::All => _ = run("shipped_ancestors", scripts::SHIPPED_ANCESTORS)?,
         Scope::BusinessUnit(_) => {
-            told::suspect_left(db, prepared, &parameters)?;
+            reported::suspect_left(db, prepared, &parameters)?;
             run("were_whole", scripts::WERE_WHOLE)?;
             run("left_bare", scripts::LEFT_BARE)?;
             run("shipped_keys", scripts::SHIPPED_KEYS)?;
         }
     }
     scope::find_what_left(db, prepared, &parameters)?;
-    tell(db, &slice, table_run)?;
-    run("told_deletions", scripts::TOLD_DELETIONS).map(drop)
+    report_deletions(db, &slice, table_run)?;
+    run("reported_deletions", scripts::REPORTED_DELETIONS).map(drop)
 }
 
 /// What left, into the slice, and out of what its receivers have.
-fn tell(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
+fn report_deletions(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
     let table = &table_run.fence.table;
     if table_run.scope == Scope::All {
         // What is logged to have left all units stands in the slice as it was logged.

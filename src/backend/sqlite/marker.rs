@@ -29,7 +29,7 @@ pub(super) fn own_slice(db: &Database, table: &TableConfig, fence: &Fence, state
 
 /// The marker row; without one a table may be anybody's.
 pub(super) fn marker(db: &Database, table: &TableConfig) -> Result<SliceMarker> {
-    let unmarked = |hint: &str| {
+    let without_marker = |hint: &str| {
         Error::config(format!("the slice table {} has no marker row, so nothing was deleted from it", table.target))
             .table(&table.name)
             .hint(hint)
@@ -37,7 +37,7 @@ pub(super) fn marker(db: &Database, table: &TableConfig) -> Result<SliceMarker> 
     catalog::resolve(db, &table.target).map_err(|error| error.table(&table.name))?;
     let marker_table = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
     let Ok(markers) = catalog::resolve(db, &marker_table) else {
-        return Err(unmarked("run deploy, which marks empty slices"));
+        return Err(without_marker("run deploy, which marks empty slices"));
     };
     let read = db.query_optional(
         &format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {markers} WHERE TargetTable = ?1"),
@@ -48,9 +48,9 @@ pub(super) fn marker(db: &Database, table: &TableConfig) -> Result<SliceMarker> 
         },
     )?;
     let Some((run_id, window, scope, state)) = read else {
-        return Err(unmarked("if its rows can go, empty the table, then run deploy"));
+        return Err(without_marker("if its rows can go, empty the table, then run deploy"));
     };
-    let state = SliceState::parse(&state).ok_or_else(|| unmarked("its state is not one that is known"))?;
+    let state = SliceState::parse(&state).ok_or_else(|| without_marker("its state is not one that is known"))?;
     let scope = if scope == "all" { None } else { Some(Guid::parse(&scope)?) };
     let window = match window {
         (Some(start), Some(end)) => Some(Window { start, end, clock: table.clock }),

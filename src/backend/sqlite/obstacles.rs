@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::ledger;
 use crate::backend::TargetSpec;
-use crate::backend::obstacles::{End, ForeignKey, Obstacles, Trigger, words};
+use crate::backend::obstacles::{ForeignKey, ForeignKeyEnd, Obstacles, Trigger, words};
 use crate::error::Result;
 
 const FOREIGN_KEYS: &str = include_str!("../../../sql/sqlite/replay_foreign_keys.sql");
@@ -20,8 +20,8 @@ pub(super) fn obstacles(db: &Database, spec: &TargetSpec) -> Result<Obstacles> {
         let restricts =
             |at: usize| Ok::<_, rusqlite::Error>(["NO ACTION", "RESTRICT"].contains(&&*row.get::<_, String>(at)?));
         let end = match row.get::<_, bool>(3)? {
-            true => End::Child,
-            false => End::Parent { keeps_rows: restricts(4)?, keeps_values: restricts(5)? },
+            true => ForeignKeyEnd::Child,
+            false => ForeignKeyEnd::Parent { keeps_rows: restricts(4)?, keeps_values: restricts(5)? },
         };
         let column: Option<String> = row.get(2)?;
         // Without a name it is the key of the table.

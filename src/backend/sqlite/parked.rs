@@ -4,7 +4,7 @@
 //! come with it later. Until it has, nothing is committed. What is still without its values when its table
 //! ends did not come: that is the clash that it looked like, and all of it is undone.
 
-use crate::backend::fit::Clash;
+use crate::backend::compatibility::Clash;
 use crate::model::id::Guid;
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ impl Parked {
 
     /// The values of the row that stands were taken for the one that comes.
     pub(super) fn add(&mut self, clash: Clash) {
-        self.0.insert(clash.standing.0, clash);
+        self.0.insert(clash.existing.0, clash);
     }
 
     /// All of them, of which none stands so any more; gives the first.

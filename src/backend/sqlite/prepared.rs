@@ -62,7 +62,7 @@ impl Prepared {
             ("@PreviousRunId", guid(given.previous_run_id)),
             ("@TableName", Value::Text(self.config.name.to_string())),
             ("@RunStart", time(given.run_start)),
-            ("@Latest", time(given.run_start.latest_told())),
+            ("@Latest", time(given.run_start.latest_reported())),
             ("@Now", time(given.now)),
             ("@Step", Value::Integer(given.step.into())),
         ]

@@ -9,7 +9,7 @@ use super::database::Database;
 use super::errors::failed;
 use super::sql::quote;
 use super::template::{self, Parameters};
-use crate::backend::prune::{Pruned, Retention};
+use crate::backend::prune::{PrunedTable, Retention};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
@@ -45,13 +45,13 @@ const TEMPORARY: &str = "
     CREATE TEMP TABLE IF NOT EXISTS PruneScope (
         TableName TEXT COLLATE NOCASE NOT NULL, Scope TEXT NOT NULL, BusinessUnitId BLOB NULL, RunId BLOB NOT NULL);";
 
-pub(super) fn prune_job_database(db: &mut Database, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+pub(super) fn prune_job_database(db: &mut Database, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>> {
     retention.check()?;
     db.execute_batch(TEMPORARY).map_err(|error| failed("prune", error))?;
     if plan { plan_prune(db, retention) } else { prune_all(db, retention) }
 }
 
-fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
+fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<PrunedTable>> {
     let rolled_back = Error::new(Kind::Internal, "rolled back");
     let mut planned = None;
     let outcome = db.transact("plan a pruning", |db| {
@@ -63,7 +63,8 @@ fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
         }
         let mut logged = 0;
         for (table, before) in deletion_floors(db)? {
-            let sql = format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_TOLD);
+            let sql =
+                format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_REPORTED);
             logged += db.query_one::<u64>(&sql, (None::<u64>, table, before))?;
         }
         note(&mut all, DELETIONS, logged);
@@ -73,7 +74,7 @@ fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
     planned.ok_or_else(|| outcome.err().unwrap_or_else(|| Error::internal("the pruning was not planned")))
 }
 
-fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
+fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<PrunedTable>> {
     let mut all = counted(db)?;
     loop {
         let (tables, _) = OF_RUNS[0];
@@ -93,7 +94,7 @@ fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
         prune_rows(db, &mut all, RUNS, "RunId", "RunId IN temp.PruneExpired", None)?;
     }
     for floor in deletion_floors(db)? {
-        prune_rows(db, &mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_TOLD, Some(floor))?;
+        prune_rows(db, &mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_REPORTED, Some(floor))?;
     }
     Ok(all)
 }
@@ -101,7 +102,7 @@ fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<Pruned>> {
 /// Deletes in transactions of [`ROWS_AT_ONCE`], until no row is left that the condition takes.
 fn prune_rows(
     db: &mut Database,
-    all: &mut [Pruned],
+    all: &mut [PrunedTable],
     table: &str,
     key: &str,
     which: &str,
@@ -120,11 +121,11 @@ fn prune_rows(
     }
 }
 
-fn counted(db: &Database) -> Result<Vec<Pruned>> {
+fn counted(db: &Database) -> Result<Vec<PrunedTable>> {
     let tables = [RUNS].into_iter().chain(OF_RUNS.map(|(table, _)| table)).chain([DELETIONS]);
     let count = |table: &str| {
         let rows = db.query_one(&format!("SELECT count(*) FROM {table}"), [])?;
-        Ok(Pruned { table: table.into(), rows, removed: 0 })
+        Ok(PrunedTable { table: table.into(), rows, removed: 0 })
     };
     tables.map(count).collect()
 }
@@ -172,6 +173,6 @@ fn deletion_floors(db: &Database) -> Result<Vec<(String, Timestamp)>> {
     })
 }
 
-fn note(all: &mut [Pruned], table: &str, removed: u64) {
+fn note(all: &mut [PrunedTable], table: &str, removed: u64) {
     all.iter_mut().filter(|pruned| pruned.table == table).for_each(|pruned| pruned.removed += removed);
 }

@@ -42,7 +42,7 @@ pub(super) fn opens_blobs(db: &Database, table: &TableName) -> Result<bool> {
     Ok(rowid_of(db, table)?.is_some() && !db.query_one::<bool>(computed, (&table.table, db.schema_name(&table.db)))?)
 }
 
-/// What keeps a large value of a table from being written in pieces: whatever looks at a row would see the zeros
+/// What keeps a large value of a table from being written in chunks: whatever looks at a row would see the zeros
 /// that stand there first, and SQLite opens no value that an index is made of.
 pub(super) fn needs_whole(db: &Database, table: &TableName) -> Result<Option<String>> {
     if !opens_blobs(db, table)? {

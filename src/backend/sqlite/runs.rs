@@ -13,11 +13,18 @@ const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunS
     EncryptedTo, BundleForm FROM BlobDeltaRun";
 
 /// Within a transaction.
-pub(super) fn write_destination(db: &Database, run: Guid, told: &Destination) -> Result<()> {
+pub(super) fn write_destination(db: &Database, run: Guid, recorded: &Destination) -> Result<()> {
     db.execute(
         "UPDATE BlobDeltaRun SET OutFolder = ?2, ShipTo = ?3, SignedBy = ?4, EncryptedTo = ?5, BundleForm = ?6
          WHERE RunId = ?1",
-        (run, &told.out_folder, &told.ship_to, &told.seal.signed_by, told.seal.recipients_text(), told.form.as_str()),
+        (
+            run,
+            &recorded.out_folder,
+            &recorded.ship_to,
+            &recorded.seal.signed_by,
+            recorded.seal.recipients_text(),
+            recorded.form.as_str(),
+        ),
     )?;
     Ok(())
 }

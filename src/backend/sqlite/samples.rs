@@ -5,7 +5,7 @@ use super::database::Database;
 use super::prepared::{Given, Prepared};
 use super::sql::quote;
 use super::template::Parameters;
-use super::{catalog, survey, told};
+use super::{catalog, reported, survey};
 use crate::backend::suspect::Suspicion;
 use crate::backend::upkeep::{Advice, Severity};
 use crate::error::Result;
@@ -27,9 +27,9 @@ pub(super) fn data_advice(db: &Database, prepared: &Prepared) -> Result<Vec<Advi
     let mut wrong = Vec::new();
     // A run would fail of these, so that nothing else is to be seen behind them.
     wrong.extend(survey::survey(db, prepared, Scope::All).err());
-    wrong.extend(Suspicion::Absent.of_sample(config, told::sample_keys(db, prepared, &parameters)?));
+    wrong.extend(Suspicion::Absent.of_sample(config, reported::sample_keys(db, prepared, &parameters)?));
     if config.is_tree() {
-        wrong.extend(Suspicion::Orphan.of_sample(config, told::sample_tree(db, prepared, &parameters)?));
+        wrong.extend(Suspicion::Orphan.of_sample(config, reported::sample_tree(db, prepared, &parameters)?));
     }
     for error in &wrong {
         found.push(advice(severity, config, error.to_string(), error.what_to_do()));
@@ -45,7 +45,7 @@ fn units_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -> 
     if prepared.config.metadata_business_unit_column.is_none() {
         return Ok(None);
     }
-    let of_rows: u64 = told::first(db, prepared, "sample_units", engine::SAMPLE_UNITS, parameters)?.unwrap_or(0);
+    let of_rows: u64 = reported::first(db, prepared, "sample_units", engine::SAMPLE_UNITS, parameters)?.unwrap_or(0);
     Ok((of_rows > 0).then(|| {
         let text = "no business unit that the metadata names is in the table of business units, so no row is in scope";
         advice(
@@ -60,9 +60,9 @@ fn units_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -> 
 /// What no window will ever take, of the whole table.
 fn counted_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Vec<Advice>> {
     let config = &prepared.config;
-    let counts = told::told(db, prepared, parameters)?;
+    let counts = reported::reported(db, prepared, parameters)?;
     let unknown: u64 =
-        told::first(db, prepared, "without_metadata", &without_metadata(db, config)?, parameters)?.unwrap_or(0);
+        reported::first(db, prepared, "without_metadata", &without_metadata(db, config)?, parameters)?.unwrap_or(0);
     let lines = [
         (
             counts.without_stamp,
@@ -81,8 +81,8 @@ fn counted_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -
             "correct DeletedOn in BlobDeltaDeletionLog",
         ),
     ];
-    let told = lines.into_iter().filter(|line| line.0 > 0);
-    let mut found: Vec<Advice> = told
+    let reported = lines.into_iter().filter(|line| line.0 > 0);
+    let mut found: Vec<Advice> = reported
         .map(|(count, what, todo)| advice(Severity::Warning, config, format!("{count} {what}"), Some(todo)))
         .collect();
     if config.include_deletions && counts.logged_deletions == 0 {

@@ -44,8 +44,8 @@ impl Sandbox for Session {
 
     fn insert(&mut self, table: &TableName, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Result<()> {
         let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
-        let marks = vec!["?"; columns.len()].join(", ");
-        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", self.database.quoted(table), names.join(", "));
+        let placeholders = vec!["?"; columns.len()].join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({placeholders})", self.database.quoted(table), names.join(", "));
         self.database
             .transact("insert rows", |db| {
                 let mut statement = db.cached(&sql).map_err(|error| failed("insert rows", error))?;
@@ -153,8 +153,8 @@ impl Sandbox for Session {
         );
         self.database
             .transact("write a value", |db| {
-                let in_pieces = rowid::needs_whole(db, table)?.is_none();
-                let Some(row) = rowid::row_id(db, table, key)?.filter(|_| in_pieces) else {
+                let in_chunks = rowid::needs_whole(db, table)?.is_none();
+                let Some(row) = rowid::row_id(db, table, key)?.filter(|_| in_chunks) else {
                     let mut whole = Vec::new();
                     copy_all(from, bytes, &mut whole)?;
                     return db.execute(&sql, (whole, key.1)).map(drop);
@@ -206,9 +206,9 @@ mod tests {
     use crate::model::sqltype::SqlType;
 
     #[derive(Default)]
-    struct Shown(Vec<String>);
+    struct ShownCells(Vec<String>);
 
-    impl CellSink for Shown {
+    impl CellSink for ShownCells {
         fn cell(&mut self, _: usize, cell: Cell<'_>) -> Result<()> {
             self.0.push(format!("{cell:?}"));
             Ok(())
@@ -244,7 +244,7 @@ mod tests {
         assert!(session.delete(&table, ("key", keys[0])).unwrap());
         assert!(!session.delete(&table, ("key", keys[0])).unwrap());
 
-        let mut shown = Shown::default();
+        let mut shown = ShownCells::default();
         let limits = ReadLimits { bytes: 1, rows: 9, inline_bytes: 4 };
         let after = session.scan_page(&table, &columns[1..], "key", None, limits, &mut shown).unwrap();
         assert_eq!(after, Some(keys[1]));
@@ -252,7 +252,7 @@ mod tests {
         let mut read = Vec::new();
         session.read_value(&table, ("key", keys[1]), "blob", &mut read).unwrap();
         assert!(read == bytes);
-        let mut shown = Shown::default();
+        let mut shown = ShownCells::default();
         session.scan(&table, &columns[1..2], "key", &mut shown).unwrap();
         assert_eq!(shown.0, ["Text(\"ä\")", ";", "Null", ";"]);
     }

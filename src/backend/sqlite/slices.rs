@@ -111,13 +111,13 @@ impl Slices for Engine<'_> {
             (run_id, table),
             |row| {
                 let times: (Timestamp, Timestamp, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let marks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
+                let watermarks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
                 let texts: (String, String) = (row.get(5)?, row.get(6)?);
                 let ends: (Option<Guid>, Timestamp) = (row.get(7)?, row.get(8)?);
-                Ok((times, marks, texts, ends))
+                Ok((times, watermarks, texts, ends))
             },
         )?;
-        let Some(((start, end, buffer_minutes), marks, texts, ends)) = found else {
+        let Some(((start, end, buffer_minutes), watermarks, texts, ends)) = found else {
             return Err(Error::usage("this table run was not completed")
                 .run(run_id)
                 .table(table)
@@ -129,8 +129,8 @@ impl Slices for Engine<'_> {
             buffer_minutes,
             active_transaction_floor: None,
             scope: ends.0.into(),
-            watermark_before: marks.0,
-            watermark_after: marks.1,
+            watermark_before: watermarks.0,
+            watermark_after: watermarks.1,
             counts: from_json(&texts.0)?,
             new_business_units: from_json(&texts.1)?,
             completed_at: ends.1,
@@ -186,7 +186,7 @@ impl Slices for Engine<'_> {
         self.db.transact("record the bundle", |db| {
             let mut required = Vec::new();
             for ((fence, record), prepared) in records.iter().zip(&prepared) {
-                lease.pass(db, fence)?;
+                lease.check_fence(db, fence)?;
                 marker::own_slice(db, &prepared.config, fence, &[SliceState::Complete])?;
                 required.extend(record_table(db, &prepared.config, record)?);
                 if !keep_leases {

@@ -30,7 +30,7 @@ impl FromSql for Timestamp {
     }
 }
 
-/// A time that is told and decides nothing, in a table that is also written by hand: what is none is not told.
+/// A time that is reported and decides nothing, in a table that is also written by hand: what is none is not told.
 pub(super) struct Noted(pub Option<Timestamp>);
 
 impl FromSql for Noted {

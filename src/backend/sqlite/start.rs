@@ -7,7 +7,7 @@ use super::lease::Lease;
 use super::prepared::{Given, Prepared};
 use super::sql::to_json;
 use super::template::{self, Parameters};
-use super::{ancestors, asked, config, drift, marker, scope, survey, told};
+use super::{ancestors, asked, config, drift, marker, reported, scope, survey};
 use crate::error::{Error, Result};
 use crate::model::clock::{ClockKind, ServerTime};
 use crate::model::destination::pack_command;
@@ -30,7 +30,7 @@ pub(super) struct Beginning {
     window: Window,
     watermark: Option<Timestamp>,
     previous_run_id: Option<Guid>,
-    /// What was logged since then, UTC, is told again.
+    /// What was logged since then, UTC, is reported again.
     deletions_from: Option<Timestamp>,
 }
 
@@ -167,7 +167,7 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
         let keys = queue_window(db, &prepared, request.scope, &parameters)?;
         scope::drop_foreign(db, &prepared, request.scope, &parameters)?;
         let suspect = suspects(db, &prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
-        let mut counts = told::told(db, &prepared, &parameters)?;
+        let mut counts = reported::reported(db, &prepared, &parameters)?;
         prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
         counts.held_back =
             query_script_u64(db, "SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
@@ -212,14 +212,14 @@ pub(super) fn start_fresh(
     let beginning = begin(db, run.started_at, run.scope, run.from, table)?;
     let window = beginning.window;
     let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
-    let older_now = told::older_now(db, prepared, run, &marker, &parameters)?;
+    let older_now = reported::older_now(db, prepared, run, &marker, &parameters)?;
     empty_slice(db, lease, run, prepared, fence, &beginning)?;
     let prepared = match changes.is_empty() {
         true => Rc::clone(prepared),
-        false => drift::fit_slice(db, lease, fence, table).and_then(|()| state.prepared.prepare(db, table))?,
+        false => drift::adapt_slice(db, lease, fence, table).and_then(|()| state.prepared.prepare(db, table))?,
     };
-    let told = TableCounts { older_now, ..TableCounts::default() };
-    let queued_keys = fill_queues(db, lease, (run, fence), &prepared, &beginning, parameters, told)?;
+    let reported = TableCounts { older_now, ..TableCounts::default() };
+    let queued_keys = fill_queues(db, lease, (run, fence), &prepared, &beginning, parameters, reported)?;
     Ok(TableRun {
         fence: fence.clone(),
         window,
@@ -243,7 +243,7 @@ fn empty_slice(
     let target = prepared.target()?;
     let schema = db.schema_of(&table.target.db);
     db.transact("empty the slice", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         db.execute(
             &format!(
                 "UPDATE {schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4, WindowStart = ?5,
@@ -311,7 +311,7 @@ fn fill_queues(
     let table = &prepared.config;
     parameters.push(("@DeletionsFrom", deletions_from(beginning)));
     db.transact("queue the window's keys", |db| {
-        lease.pass(db, fence)?;
+        lease.check_fence(db, fence)?;
         // What runs of this scope before the previous one held back has been looked at. What that one
         // held back stays until the next run: the slice of this one may be given up.
         db.execute(
@@ -321,22 +321,22 @@ fn fill_queues(
         )?;
         let without_key = survey::survey(db, prepared, run.scope)?;
         let queued = queue_window(db, prepared, run.scope, &parameters)?;
-        told::suspect_keys(db, prepared, &parameters)?;
+        reported::suspect_keys(db, prepared, &parameters)?;
         if queued > MANY_KEYS {
             config::drop_order_index(db, table)?;
         }
         prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
-        told::tell_deletions(db, prepared, &parameters)?;
+        reported::report_deletions(db, prepared, &parameters)?;
         if beginning.deletions_from.is_some() {
             prepared.run_filled(db, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
         }
-        told::suspect_left(db, prepared, &parameters)?;
+        reported::suspect_left(db, prepared, &parameters)?;
         ancestors::queue_ancestors(db, prepared, run.scope, &parameters)?;
         let counts = TableCounts {
             without_key,
             older_now: known.older_now,
-            went_back_minutes: told::went_back(db, prepared, run.id, beginning.previous_run_id, &parameters)?,
-            ..told::told(db, prepared, &parameters)?
+            went_back_minutes: reported::went_back(db, prepared, run.id, beginning.previous_run_id, &parameters)?,
+            ..reported::reported(db, prepared, &parameters)?
         };
         let units = match run.scope {
             Scope::All => new_units(db, prepared, beginning.watermark.is_some())?,
@@ -353,14 +353,14 @@ fn fill_queues(
 
 /// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.
 fn suspects(db: &Database, prepared: &Prepared, parameters: &Parameters, has_slice: bool) -> Result<()> {
-    told::suspect_keys(db, prepared, parameters)?;
+    reported::suspect_keys(db, prepared, parameters)?;
     if !has_slice {
         return Ok(());
     }
     let (table, schema) = (&prepared.config, db.schema_of(&prepared.config.target.db));
     db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
-    told::tell_deletions(db, prepared, parameters)?;
-    told::suspect_left(db, prepared, parameters)
+    reported::report_deletions(db, prepared, parameters)?;
+    reported::suspect_left(db, prepared, parameters)
 }
 
 /// Rule 12. The first run over all units takes everything, so it has nothing to tell.

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::errors::{failed, failed_sql};
-use crate::durable::Refusal;
+use crate::durable::InjectedRefusal;
 use crate::error::Result;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Statement, ffi};
@@ -35,11 +35,11 @@ impl Database {
     fn inject_fault(&self, sql: &str) -> rusqlite::Result<()> {
         let Err(refusal) = self.disk().before_statement(sql) else { return Ok(()) };
         let code = match refusal {
-            Refusal::Busy => ffi::SQLITE_BUSY,
-            Refusal::Io => ffi::SQLITE_IOERR,
-            Refusal::Full => ffi::SQLITE_FULL,
+            InjectedRefusal::Busy => ffi::SQLITE_BUSY,
+            InjectedRefusal::Io => ffi::SQLITE_IOERR,
+            InjectedRefusal::Full => ffi::SQLITE_FULL,
         };
-        if refusal != Refusal::Busy && !self.connection.is_autocommit() {
+        if refusal != InjectedRefusal::Busy && !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
         Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("injected".to_owned())))

@@ -3,7 +3,7 @@
 //!
 //! SQLite takes any value in any column, and compares any with any. What is no stamp would lie in no window,
 //! and what is no key would meet no row, both in silence; so they fail the table, by their key. What has no
-//! key at all is counted, and told.
+//! key at all is counted, and reported.
 //!
 //! Each column is gone through by itself, so that an index over it is read and the rows are not.
 

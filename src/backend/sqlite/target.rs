@@ -4,22 +4,22 @@
 //! ledger in it: a crash leaves a batch applied and noted, or neither. A row or a tombstone is written only if its
 //! [`Version`] is greater than what stands there, so that order and repetition do not matter.
 
-use super::apply::Applier;
+use super::apply::BatchApplier;
 use super::catalog::{self, create_table_sql};
 use super::commit_group::CommitGroup;
 use super::database::Database;
 use super::errors::failed;
+use super::existing::Lookup;
 use super::made::{Made, MadeTargets};
 use super::replay::Replay;
 use super::sql::quote;
-use super::standing::Lookup;
 use super::{evolve, job_databases, large, ledger, obstacles, resolved, rowid, take_back, types, unique, write};
-use crate::backend::fit::{self, made_columns, target_columns};
+use crate::backend::compatibility::{self, made_columns, target_columns};
 use crate::backend::obstacles::ignored;
 use crate::backend::slices::{columns_json, columns_of};
 use crate::backend::{
-    Applied, AppliedBundle, JobDatabase, LedgerEntry, Standing, StandingContent, Target, TargetFit, TargetSpec,
-    TombstoneRow,
+    Applied, AppliedBundle, ExistingContent, ExistingVersions, JobDatabase, LedgerEntry, Target, TargetCompatibility,
+    TargetSpec, TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
@@ -40,7 +40,7 @@ const BUNDLE_GAP: &str = "UPDATE {Schema}.BlobDeltaReplayBundle SET Gap = ?3 WHE
 const TOMBSTONE_BYTES: u64 = 128;
 
 impl Target for Replay<'_> {
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetCompatibility> {
         if create {
             self.db.attach(&spec.target.db)?;
         }
@@ -62,7 +62,7 @@ impl Target for Replay<'_> {
                 }
                 db.execute_batch(&schema).map_err(|error| failed("create the ledger", error))?;
                 if found.is_some() || ledger::has_table(db, spec, &spec.target.table)? {
-                    evolve::evolve(db, spec, &fit_of(db, spec)?.evolves)?;
+                    evolve::evolve(db, spec, &compatibility_of(db, spec)?.evolves)?;
                     return Ok((ledger, false));
                 }
                 for ledger in ledger::tables(db, spec) {
@@ -83,7 +83,7 @@ impl Target for Replay<'_> {
         }
         if is_made {
             self.made.tables.push(spec.clone());
-            return Ok(TargetFit { has_marks: true, ..TargetFit::default() });
+            return Ok(TargetCompatibility { has_version_columns: true, ..TargetCompatibility::default() });
         }
         let found = found.filter(|found| found.evolves.is_empty());
         let found = found.map_or_else(|| self.inspect_target(spec), |found| Ok(Some(found)))?;
@@ -107,11 +107,11 @@ impl Target for Replay<'_> {
         take_back::take_back(self)
     }
 
-    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetCompatibility>> {
         if !self.db.has_database(&spec.target.db) || !ledger::has_table(self.db, spec, &spec.target.table)? {
             return Ok(None);
         }
-        let found = fit_of(self.db, spec).map_err(|error| error.table(&spec.target))?;
+        let found = compatibility_of(self.db, spec).map_err(|error| error.table(&spec.target))?;
         unique::check_unique_key(self.db, spec)?;
         obstacles::obstacles(self.db, spec)?.check(spec, &found).map_err(|error| error.table(&spec.target))?;
         Ok(Some(found))
@@ -159,8 +159,8 @@ impl Target for Replay<'_> {
         let applied = self.db.transact_in_group("apply rows", |db| {
             ledger::move_to(db, spec, entry, keys.len())?;
             ledger::note_runs(db, spec, versions)?;
-            let fit = fit_of(db, spec)?;
-            let applied = Applier::new(db, spec, &fit, entry)?.apply_all(rows, keys, versions)?;
+            let compatibility = compatibility_of(db, spec)?;
+            let applied = BatchApplier::new(db, spec, &compatibility, entry)?.apply_all(rows, keys, versions)?;
             if matches!(db.commit_group, CommitGroup::Off) {
                 db.check_parked()?;
             }
@@ -172,15 +172,15 @@ impl Target for Replay<'_> {
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
         let applied = self.db.transact_in_group("apply tombstones", |db| {
             ledger::move_to(db, spec, entry, tombstones.len())?;
-            let fit = fit_of(db, spec)?;
-            let mut lookup = Lookup::new(db, spec, &fit, true)?;
+            let compatibility = compatibility_of(db, spec)?;
+            let mut lookup = Lookup::new(db, spec, &compatibility, true)?;
             let mut removed = 0;
             for TombstoneRow { key, version, reason } in tombstones {
-                let before = lookup.standing(*key)?;
+                let before = lookup.existing(*key)?;
                 let mut after = before.clone();
                 let is_removed = match reason {
-                    DeletionReason::Deleted => after.take_deletion(*version),
-                    DeletionReason::LeftScope => after.take_leaving(spec.scope, *version),
+                    DeletionReason::Deleted => after.add_deletion(*version),
+                    DeletionReason::LeftScope => after.add_leaving(spec.scope, *version),
                 };
                 lookup.note(*key, &before, &after)?;
                 if is_removed {
@@ -189,7 +189,7 @@ impl Target for Replay<'_> {
                         gone => removed += gone,
                     }
                 } else {
-                    lookup.hand_over(&fit, *key, &before, &after)?;
+                    lookup.hand_over(&compatibility, *key, &before, &after)?;
                 }
             }
             Ok((removed, tombstones.len() as u64 * TOMBSTONE_BYTES))
@@ -260,27 +260,32 @@ impl Target for Replay<'_> {
         Ok(())
     }
 
-    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
-        let mut lookup = Lookup::new(self.db, spec, fit, ledger::is_there(self.db, spec)?)?;
-        keys.iter().map(|key| lookup.standing(*key)).collect()
-    }
-
-    fn standing_content(
+    fn existing(
         &mut self,
         spec: &TargetSpec,
-        fit: &TargetFit,
+        compatibility: &TargetCompatibility,
+        keys: &[Guid],
+    ) -> Result<Vec<ExistingVersions>> {
+        let mut lookup = Lookup::new(self.db, spec, compatibility, ledger::is_there(self.db, spec)?)?;
+        keys.iter().map(|key| lookup.existing(*key)).collect()
+    }
+
+    fn existing_content(
+        &mut self,
+        spec: &TargetSpec,
+        compatibility: &TargetCompatibility,
         columns: &[usize],
         keys: &[Guid],
-    ) -> Result<Vec<Option<StandingContent>>> {
+    ) -> Result<Vec<Option<ExistingContent>>> {
         let columns: Vec<&Column> = columns.iter().map(|at| &spec.columns[*at]).collect();
-        let standing = self.standing(spec, fit, keys)?;
-        let content = |(key, standing): (&Guid, Standing)| {
-            let Some(version) = standing.version() else { return Ok(None) };
+        let existing = self.existing(spec, compatibility, keys)?;
+        let content = |(key, existing): (&Guid, ExistingVersions)| {
+            let Some(version) = existing.version() else { return Ok(None) };
             let hash =
                 |column: &&Column| large::content_sha256(self.db, &spec.target, (&spec.key_column, *key), column);
-            Ok(Some(StandingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
+            Ok(Some(ExistingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
         };
-        keys.iter().zip(standing).map(content).collect()
+        keys.iter().zip(existing).map(content).collect()
     }
 }
 
@@ -308,21 +313,23 @@ fn applied_bundle(row: &Row<'_>) -> rusqlite::Result<AppliedBundle> {
 }
 
 /// How the target takes the rows, as it is now.
-fn fit_of(db: &Database, spec: &TargetSpec) -> Result<TargetFit> {
+fn compatibility_of(db: &Database, spec: &TargetSpec) -> Result<TargetCompatibility> {
     let wanted = target_columns(spec);
     let found = catalog::table_columns(db, &spec.target)?;
-    let (found, evolves) = fit::evolved(spec, found, &wanted, |lack| evolve::statement(spec, lack))?;
-    let fit = fit::fit(&found, &wanted, &spec.key_column)?;
+    let (found, evolves) = compatibility::evolved(spec, found, &wanted, |lack| evolve::statement(spec, lack))?;
+    let compatibility = compatibility::check_columns(&found, &wanted, &spec.key_column)?;
     let of = (&spec.target.table, db.schema_name(&spec.target.db));
     let declared = db.query_all("SELECT name, type FROM pragma_table_xinfo(?1, ?2)", of, |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
     let is_as_it_was = |name: &str| !evolves.iter().any(|(column, _)| column.name.eq_ignore_ascii_case(name));
-    for column in wanted.iter().filter(|column| !fit.skipped.contains(&column.name) && is_as_it_was(&column.name)) {
+    for column in
+        wanted.iter().filter(|column| !compatibility.skipped.contains(&column.name) && is_as_it_was(&column.name))
+    {
         let there = declared.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
         if let Some((name, declared)) = there.filter(|(_, declared)| !types::keeps(declared, column.sql_type)) {
             return Err(types::changes(&spec.target.table, name, declared, column.sql_type));
         }
     }
-    Ok(TargetFit { needs_whole: rowid::needs_whole(db, &spec.target)?, evolves, ..fit })
+    Ok(TargetCompatibility { needs_whole: rowid::needs_whole(db, &spec.target)?, evolves, ..compatibility })
 }

@@ -1,8 +1,8 @@
 //! Filling and running scripts: placeholders take quoted identifiers, parameters take values.
 
+use super::chunks::{self, ChunkedColumns, large_bytes};
 use super::database::Database;
 use super::errors::failed;
-use super::pieces::{self, Piecewise, large_bytes};
 use super::sql::quote;
 use super::{catalog, filter, rowid};
 use crate::error::{Error, Kind, Result};
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 pub(super) struct Placeholders {
     table: TableName,
     values: BTreeMap<&'static str, Option<String>>,
-    piecewise: Piecewise,
+    chunked: ChunkedColumns,
 }
 
 /// What may stand behind `@` in a script.
@@ -31,10 +31,10 @@ impl Placeholders {
             config.business_unit_table.as_ref().map(|table| catalog::resolve(db, table)).transpose()?;
         let column = |name: &Option<String>| name.as_deref().map(quote);
         let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
-        let piecewise = pieces::piecewise(db, config, columns)?;
+        let chunked = chunks::chunked(db, config, columns)?;
         let ancestor = |column: &Column| match column.sql_type.is_large() {
-            true => format!("CASE WHEN NOT f.IsForeign THEN {} END", piecewise.value(column)),
-            false => piecewise.value(column),
+            true => format!("CASE WHEN NOT f.IsForeign THEN {} END", chunked.value(column)),
+            false => chunked.value(column),
         };
         let unit = column(&config.metadata_business_unit_column);
         let filter = filter::filter_condition(db, config)?;
@@ -66,17 +66,17 @@ impl Placeholders {
             ("InUnits", Some(in_units)),
             ("MetadataFilter", Some(filter)),
             ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
-            ("SourceColumns", Some(listed(&|column| piecewise.value(column)))),
+            ("SourceColumns", Some(listed(&|column| chunked.value(column)))),
             ("AncestorColumns", Some(listed(&ancestor))),
             ("LargeBytes", Some(large_bytes(columns))),
-            ("IsPiecewise", Some(piecewise.condition())),
+            ("IsPiecewise", Some(chunked.condition())),
         ]);
-        Ok(Self { table: config.name.clone(), values, piecewise })
+        Ok(Self { table: config.name.clone(), values, chunked })
     }
 
-    /// See [`Piecewise`].
-    pub(super) fn piecewise(&self) -> &Piecewise {
-        &self.piecewise
+    /// See [`ChunkedColumns`].
+    pub(super) fn chunked(&self) -> &ChunkedColumns {
+        &self.chunked
     }
 
     /// The same, with one more name.

@@ -133,7 +133,7 @@ pub fn parse_declared(declared: &str) -> Result<SqlType> {
 /// # Errors
 /// Config: the stored value is not in the one form that the type has.
 pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
-    let misfit = || {
+    let wrong_value = || {
         Error::config(format!(
             "a stored value is not a {sql_type} in the form that the embedded instance keeps: {}",
             shown(value)
@@ -146,13 +146,13 @@ pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
             Ok(Cell::Int(value))
         }
         (SqlType::Real | SqlType::Float, ValueRef::Real(value)) => Ok(Cell::Float(value)),
-        (SqlType::UniqueIdentifier, ValueRef::Blob(bytes)) => guid(bytes).map(Cell::Guid).ok_or_else(misfit),
+        (SqlType::UniqueIdentifier, ValueRef::Blob(bytes)) => guid(bytes).map(Cell::Guid).ok_or_else(wrong_value),
         (_, ValueRef::Blob(bytes)) if storage(sql_type) == Storage::Blob => Ok(Cell::Bytes(bytes)),
         (_, ValueRef::Text(bytes)) if storage(sql_type) == Storage::Text => {
-            let text = std::str::from_utf8(bytes).map_err(|_| misfit())?;
-            text_cell(sql_type, text).ok_or_else(misfit)
+            let text = std::str::from_utf8(bytes).map_err(|_| wrong_value())?;
+            text_cell(sql_type, text).ok_or_else(wrong_value)
         }
-        _ => Err(misfit()),
+        _ => Err(wrong_value()),
     }
 }
 

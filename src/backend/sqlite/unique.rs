@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use crate::backend::TargetSpec;
-use crate::backend::fit::not_unique;
+use crate::backend::compatibility::not_unique;
 use crate::error::Result;
 
 const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::{config, drift, marker, prune, samples, servers, start};
 use crate::backend::jobs::Jobs as _;
-use crate::backend::prune::{Pruned, Retention};
+use crate::backend::prune::{PrunedTable, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -50,7 +50,7 @@ impl Upkeep for Engine<'_> {
         Err(Error::internal("an embedded instance was asked for a backup"))
     }
 
-    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>> {
         self.source_id()?;
         if !plan {
             self.check_server()?;

@@ -3,7 +3,7 @@
 //!
 //! SQLite puts any value into any column, so a slice can hold what no bundle can carry. What is read back
 //! here goes through the same two functions as on its way into a bundle, [`types::cell_of`] and
-//! [`fit::check_column`], so that nothing that passes here fails there. Of blobs no more is read than that
+//! [`value_range::check_column`], so that nothing that passes here fails there. Of blobs no more is read than that
 //! they are some; of long texts a block at a time.
 
 use super::database::Database;
@@ -14,10 +14,10 @@ use super::{catalog, large, rowid, types};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_COLUMNS};
-use crate::model::fit;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
+use crate::model::value_range;
 use rusqlite::types::ValueRef;
 use std::io::Read;
 
@@ -44,7 +44,7 @@ pub(super) fn way_out(table: &TableName, key: Guid) -> String {
     )
 }
 
-fn misfit(table: &TableName, column: &Column, why: &str, key: Guid) -> Error {
+fn wrong_value(table: &TableName, column: &Column, why: &str, key: Guid) -> Error {
     Error::config(format!("a value does not fit its column: {why}"))
         .table(table)
         .column(&column.name)
@@ -100,7 +100,7 @@ impl ValueCheck {
             let mut at = 2;
             for column in &self.columns {
                 let value = row.get_ref(at).map_err(broken)?;
-                let fits = if column.sql_type.is_large() {
+                let is_value = if column.sql_type.is_large() {
                     at += 1;
                     let text = row.get_ref(at).map_err(broken)?;
                     check_large(db, config, column, (value, text), rowid)
@@ -108,7 +108,7 @@ impl ValueCheck {
                     check_cell(column, value)
                 };
                 at += 1;
-                fits.map_err(|why| misfit(&config.name, column, &why, key))?;
+                is_value.map_err(|why| wrong_value(&config.name, column, &why, key))?;
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl ValueCheck {
             let found = placeholders.fill("explain", &find);
             let found = found.and_then(|sql| db.query_optional(&sql, [], |row| row.get::<_, Guid>(0)));
             if let Ok(Some(key)) = found {
-                return misfit(&config.name, column, "NULL in a column that does not take it", key);
+                return wrong_value(&config.name, column, "NULL in a column that does not take it", key);
             }
         }
         error
@@ -158,7 +158,7 @@ fn check_large(
 ) -> Result<(), String> {
     let due = if column.sql_type.is_large_binary() { "blob" } else { "text" };
     match storage.as_str().unwrap_or("?") {
-        "null" => fit::check_column(column, &Cell::Null),
+        "null" => value_range::check_column(column, &Cell::Null),
         found if found != due => Err(format!("a value of SQLite's type {found} is no {}", column.sql_type)),
         "text" => match (text, rowid) {
             (ValueRef::Null, Some(rowid)) => check_long_text(db, config, column, rowid),
@@ -182,7 +182,7 @@ fn check_long_text(db: &Database, config: &TableConfig, column: &Column, rowid: 
 
 fn check_cell(column: &Column, value: ValueRef<'_>) -> Result<(), String> {
     let cell = types::cell_of(column.sql_type, value).map_err(|error| error.what().to_owned())?;
-    fit::check_column(column, &cell)
+    value_range::check_column(column, &cell)
 }
 
 /// Whether all of it is UTF-8; a character may lie across two blocks.

@@ -6,13 +6,13 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::existing::prepare;
 use super::large::{self, copy_all};
 use super::sql::quote;
-use super::standing::prepare;
 use super::{ledger, rowid, types};
-use crate::backend::fit::is_run_column;
+use crate::backend::compatibility::is_run_column;
 use crate::backend::obstacles::ignored;
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
@@ -51,9 +51,9 @@ pub(super) struct InTheWay {
 pub(super) struct RowWriter<'c> {
     db: &'c Database,
     spec: &'c TargetSpec,
-    has_marks: bool,
-    /// Whether large values are written in pieces; else each is held whole.
-    in_pieces: bool,
+    has_version_columns: bool,
+    /// Whether large values are written in chunks; else each is held whole.
+    in_chunks: bool,
     insert: Statement<'c>,
     /// Where the row has more than its key.
     update: Option<Statement<'c>>,
@@ -64,18 +64,24 @@ pub(super) struct RowWriter<'c> {
 }
 
 impl<'c> RowWriter<'c> {
-    pub(super) fn new(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit, has_triggers: bool) -> Result<Self> {
-        let is_written = |column: &&Column| !is_run_column(&column.name) && !fit.skipped.contains(&column.name);
+    pub(super) fn new(
+        db: &'c Database,
+        spec: &'c TargetSpec,
+        compatibility: &TargetCompatibility,
+        has_triggers: bool,
+    ) -> Result<Self> {
+        let is_written =
+            |column: &&Column| !is_run_column(&column.name) && !compatibility.skipped.contains(&column.name);
         let all = spec.columns.iter().enumerate();
         let carried: Vec<(usize, &Column)> = all.filter(|(_, column)| is_written(column)).collect();
-        let names = names(&carried, fit.has_marks);
+        let names = names(&carried, compatibility.has_version_columns);
         let or = if has_triggers { "" } else { "OR ABORT" };
         let update = update_sql(db, spec, &names, or).map(|sql| prepare(db, &sql)).transpose()?;
         Ok(Self {
             db,
             spec,
-            has_marks: fit.has_marks,
-            in_pieces: fit.needs_whole.is_none(),
+            has_version_columns: compatibility.has_version_columns,
+            in_chunks: compatibility.needs_whole.is_none(),
             insert: prepare(db, &insert_sql(db, spec, &names, or))?,
             update,
             carried,
@@ -95,7 +101,7 @@ impl<'c> RowWriter<'c> {
             (true, Some(update)) => update,
             (true, None) => return Ok(None),
         };
-        let (bytes, large) = bind(statement, &self.carried, (self.has_marks, self.in_pieces), coming)?;
+        let (bytes, large) = bind(statement, &self.carried, (self.has_version_columns, self.in_chunks), coming)?;
         match statement.raw_execute() {
             Ok(0) => return Err(ignored("written")),
             Ok(_) => {}
@@ -111,7 +117,7 @@ impl<'c> RowWriter<'c> {
     fn fill(&self, coming: &Coming<'_>, at: usize, column: &Column, bytes: u64) -> Result<()> {
         let target = &self.spec.target;
         let Some(row_id) = rowid::row_id(self.db, target, (&self.spec.key_column, coming.key))? else {
-            return Err(Error::internal("a row that was just written in pieces has no rowid"));
+            return Err(Error::internal("a row that was just written in chunks has no rowid"));
         };
         if is_text(column) {
             let name = quote(&column.name);
@@ -130,7 +136,7 @@ impl<'c> RowWriter<'c> {
     /// remove for the one that comes, and all of that is undone.
     fn in_the_way(&self, coming: &Coming<'_>, error: rusqlite::Error) -> Result<InTheWay> {
         let Some(index) = unique_of(&error) else { return Err(failed("write a row", error)) };
-        let (names, or) = (names(&self.carried, self.has_marks), "OR REPLACE");
+        let (names, or) = (names(&self.carried, self.has_version_columns), "OR REPLACE");
         let sql = match coming.stands {
             true => update_sql(self.db, self.spec, &names, or),
             false => Some(insert_sql(self.db, self.spec, &names, or)),
@@ -147,15 +153,15 @@ impl<'c> RowWriter<'c> {
 
     fn probe(&self, sql: &str, coming: &Coming<'_>) -> Result<Option<Guid>> {
         let mut statement = prepare(self.db, sql)?;
-        bind(&mut statement, &self.carried, (self.has_marks, self.in_pieces), coming)?;
+        bind(&mut statement, &self.carried, (self.has_version_columns, self.in_chunks), coming)?;
         statement.raw_execute().map_err(|error| failed("look for the row that is in the way", error))?;
         drop(statement);
         self.db.query_one("SELECT min(key) FROM temp.replay_gone", [])
     }
 }
 
-fn names(carried: &[(usize, &Column)], has_marks: bool) -> Vec<String> {
-    let run: &[&str] = if has_marks { &[DELTA_RUN_STARTED_AT, DELTA_RUN_ID] } else { &[] };
+fn names(carried: &[(usize, &Column)], has_version_columns: bool) -> Vec<String> {
+    let run: &[&str] = if has_version_columns { &[DELTA_RUN_STARTED_AT, DELTA_RUN_ID] } else { &[] };
     let own = carried.iter().map(|(_, column)| column.name.as_str());
     own.chain(run.iter().copied()).map(str::to_owned).collect()
 }
@@ -172,10 +178,10 @@ pub(super) fn remove_row(db: &Database, spec: &TargetSpec, key: Guid) -> Result<
 
 /// The parameters of both statements are the columns by their place.
 fn insert_sql(db: &Database, spec: &TargetSpec, names: &[String], or: &str) -> String {
-    let marks: Vec<String> = (1..=names.len()).map(|nth| format!("?{nth}")).collect();
+    let placeholders: Vec<String> = (1..=names.len()).map(|nth| format!("?{nth}")).collect();
     let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
     let target = db.quoted(&spec.target);
-    format!("INSERT {or} INTO {target} ({}) VALUES ({})", names.join(", "), marks.join(", "))
+    format!("INSERT {or} INTO {target} ({}) VALUES ({})", names.join(", "), placeholders.join(", "))
 }
 
 fn update_sql(db: &Database, spec: &TargetSpec, names: &[String], or: &str) -> Option<String> {
@@ -195,7 +201,7 @@ type Bound<'c> = (u64, Vec<(usize, &'c Column, u64)>);
 fn bind<'c>(
     statement: &mut Statement<'_>,
     carried: &[(usize, &'c Column)],
-    (has_marks, in_pieces): (bool, bool),
+    (has_version_columns, in_chunks): (bool, bool),
     coming: &Coming<'_>,
 ) -> Result<Bound<'c>> {
     let mut put = |nth: usize, value: &dyn ToSql| {
@@ -205,7 +211,7 @@ fn bind<'c>(
     for (nth, (at, column)) in carried.iter().enumerate() {
         let whole;
         let value = match coming.cell(*at, column)? {
-            Cell::Large(size) if in_pieces => {
+            Cell::Large(size) if in_chunks => {
                 large.push((*at, *column, size));
                 ToSqlOutput::ZeroBlob(size)
             }
@@ -221,7 +227,7 @@ fn bind<'c>(
         bytes += bytes_of(&value);
         put(nth + 1, &value)?;
     }
-    if has_marks {
+    if has_version_columns {
         put(carried.len() + 1, &coming.version.run_started_at)?;
         put(carried.len() + 2, &coming.version.run_id)?;
     }

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::RowFields;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::{Guid, KeyOrder};
 
@@ -56,7 +56,7 @@ fn key_order(client: &mut Client) -> Result<KeyOrder> {
         sql.push_text(" AS g");
     }
     let rows = client.rows("ask how keys are sorted", sql.then(") AS k ORDER BY k.g"))?;
-    let sorted = rows.iter().map(|row| Fields::of(row).must(0, Fields::guid)).collect::<Result<Vec<_>>>()?;
+    let sorted = rows.iter().map(|row| RowFields::of(row).must(0, RowFields::guid)).collect::<Result<Vec<_>>>()?;
     let is_sorted = |order: &KeyOrder| {
         let mut expected = keys.clone();
         expected.sort_by_key(|key| order.sort_key(*key));

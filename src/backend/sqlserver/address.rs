@@ -293,7 +293,7 @@ fn shown(host: &str, port: &std::result::Result<u16, String>, keywords: &Keyword
         shown.push_str(&format!(";User ID={user}"));
     }
     // Without these the same string would not connect.
-    for (key, name) in TOLD_OPTIONS {
+    for (key, name) in REPORTED_OPTIONS {
         if let Some(value) = keywords.get(key).filter(|value| !value.contains([';', '\'', '"'])) {
             shown.push_str(&format!(";{name}={value}"));
         }
@@ -302,7 +302,7 @@ fn shown(host: &str, port: &std::result::Result<u16, String>, keywords: &Keyword
 }
 
 /// Options of TLS, which are no secrets.
-const TOLD_OPTIONS: [(Keyword, &str); 3] = [
+const REPORTED_OPTIONS: [(Keyword, &str); 3] = [
     (Keyword::Encrypt, "Encrypt"),
     (Keyword::Trust, "TrustServerCertificate"),
     (Keyword::TrustCa, "TrustServerCertificateCA"),
@@ -407,9 +407,9 @@ mod tests {
         for (text, warnings) in [(ssms, 1), (portal, 0), (jdbc, 0)] {
             let address = parse(text).unwrap();
             // With its TLS options, so that what is told can be typed; see `Display`.
-            let told = address.to_string();
-            assert!(told.starts_with("Server=db.example,1433;Database=X;User ID=sa"), "{told}");
-            assert!(!told.to_lowercase().contains("password"), "{told}");
+            let reported = address.to_string();
+            assert!(reported.starts_with("Server=db.example,1433;Database=X;User ID=sa"), "{reported}");
+            assert!(!reported.to_lowercase().contains("password"), "{reported}");
             assert_eq!(address.warnings().len(), warnings, "{text}");
         }
     }

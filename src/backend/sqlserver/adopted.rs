@@ -5,7 +5,7 @@ use super::client::Client;
 use super::database::Database;
 use super::deployed;
 use super::staging::{Carried, Nothing, STAGE, latest};
-use super::values::{Fields, text_at};
+use super::values::{RowFields, text_at};
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
 use crate::backend::slices::columns_json;
 use crate::error::Result;
@@ -20,9 +20,9 @@ pub(super) fn read_chain(db: &mut Database, table: &TableName, scope: Scope) -> 
         FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
     let all = db.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
         let record = ChainRecord {
-            run_id: fields.must(0, Fields::guid)?,
-            run_started_at: fields.must(1, Fields::time)?,
-            root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+            run_id: fields.must(0, RowFields::guid)?,
+            run_started_at: fields.must(1, RowFields::time)?,
+            root_sha256: Sha256::parse(fields.must(2, RowFields::text)?)?,
             previous_root_sha256: fields.text(3)?.map(Sha256::parse).transpose()?,
             name: text_at(fields, 4)?,
         };

@@ -6,14 +6,16 @@
 //! first and writes then.
 
 use super::client::Client;
+use super::existing::{existing_view, is_part, target_name};
 use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, Nothing, STAGE, latest};
-use super::standing::{is_part, standing_view, target_name};
 use super::unique::{Displacing, UniqueIndex};
-use super::values::{Fields, is_text, made_variant};
-use crate::backend::fit::{is_run_column, named};
+use super::values::{RowFields, is_text, made_variant};
+use crate::backend::compatibility::{is_run_column, named};
 use crate::backend::obstacles::ignored;
-use crate::backend::{Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetFit, TargetSpec, TombstoneRow};
+use crate::backend::{
+    Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetCompatibility, TargetSpec, TombstoneRow,
+};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON};
@@ -33,10 +35,10 @@ const LEAVINGS: &str = include_str!("../../../sql/sqlserver/replay_leavings.sql"
 const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
 /// Stands around the name of a staged sql_variant in the statements of a plan; no name has it.
 const VARIANT: &str = "\0";
-/// A row that was written, and is not there; or is there with another rank.
+/// A row that was written, and is not there; or is there with another version.
 const IGNORED: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)";
-const IGNORED_RANKS: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
+const IGNORED_VERSIONS: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
     WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k AND t.DeltaRunId = s.vr)";
 /// What other chains than the row's have.
 const OTHERS: &str = "(SELECT o.stream_id AS k, o.Scope, o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr, \
@@ -44,7 +46,7 @@ const OTHERS: &str = "(SELECT o.stream_id AS k, o.Scope, o.ModifiedOn AS vm, o.R
 /// Whether the row `t` was written by the chain that comes.
 const IS_OF_CHAIN: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r \
                            WHERE r.TableName = @P1 AND r.RunId = t.vr AND r.Scope = @P2)";
-const MARKS: &str = include_str!("../../../sql/sqlserver/replay_marks.sql");
+const VERSION_COLUMNS: &str = include_str!("../../../sql/sqlserver/replay_version_columns.sql");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
 pub(super) struct Plan {
@@ -52,11 +54,11 @@ pub(super) struct Plan {
     here: String,
     scope: Scope,
     columns: Vec<Column>,
-    fit: TargetFit,
+    compatibility: TargetCompatibility,
     displacing: Displacing,
     carried: Carried,
     /// Whether the server has `.WRITE`.
-    in_pieces: bool,
+    in_chunks: bool,
     /// Names the target among the locks of its database.
     lock: String,
     losers: String,
@@ -75,29 +77,30 @@ impl Plan {
     pub(super) fn new(
         spec: &TargetSpec,
         found: &[Column],
-        fit: TargetFit,
+        compatibility: TargetCompatibility,
         indexes: &[UniqueIndex],
-        (in_pieces, has_triggers): (bool, bool),
+        (in_chunks, has_triggers): (bool, bool),
     ) -> Self {
         let target = target_name(spec);
         let spelled = |name: &str| quote(named(found, name).map_or(name, |column| &column.name));
         let key = spelled(&spec.key_column);
-        let view = standing_view(spec, &fit, true);
+        let view = existing_view(spec, &compatibility, true);
         let columns = spec.columns.iter().cloned().enumerate();
         let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
-        let large: Vec<(usize, String)> = carried.large(spec, &fit).map(|(nth, name)| (nth, spelled(name))).collect();
-        let fill = |sql: &str| filled_for(sql, &fit, (&target, &key, &view), &large);
+        let large: Vec<(usize, String)> =
+            carried.large(spec, &compatibility).map(|(nth, name)| (nth, spelled(name))).collect();
+        let fill = |sql: &str| filled_for(sql, &compatibility, (&target, &key, &view), &large);
         // What the target computes is staged all the same: a unique index may hold it.
         let staged = |name: &str, alias: &str| {
             let nth = carried.columns.iter().position(|(_, column)| column.name.eq_ignore_ascii_case(name))?;
             Some(converted(named(found, name)?.sql_type, &format!("{alias}.c{nth}")))
         };
-        let is_written = |column: &Column| !fit.skipped.contains(&column.name);
+        let is_written = |column: &Column| !compatibility.skipped.contains(&column.name);
         let mut values: Vec<(String, String)> = Vec::new();
         for (_, column) in carried.columns.iter().filter(|(_, column)| is_written(column)) {
             values.extend(staged(&column.name, "s").map(|value| (spelled(&column.name), value)));
         }
-        if fit.has_marks {
+        if compatibility.has_version_columns {
             values.push((spelled(DELTA_RUN_STARTED_AT), "s.vs".into()));
             values.push((spelled(DELTA_RUN_ID), "s.vr".into()));
         }
@@ -105,24 +108,25 @@ impl Plan {
             here: spec.here(),
             scope: spec.scope,
             columns: spec.columns.clone(),
-            displacing: Displacing::new(spec, &fit, found, indexes, staged),
-            lost: lost_characters(&target, &key, &carried, found, &fit),
-            in_pieces,
+            displacing: Displacing::new(spec, &compatibility, found, indexes, staged),
+            lost: lost_characters(&target, &key, &carried, found, &compatibility),
+            in_chunks,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
             losers: fill(LOSERS),
             replaced: fill(REPLACED),
             write: write(&target, &key, &values),
             tombstones: fill(TOMBSTONES),
             leavings: fill(LEAVINGS),
-            ignored: has_triggers.then(|| fill(if fit.has_marks { IGNORED_RANKS } else { IGNORED })),
+            ignored: has_triggers
+                .then(|| fill(if compatibility.has_version_columns { IGNORED_VERSIONS } else { IGNORED })),
             carried,
-            fit,
+            compatibility,
         }
     }
 
     /// How the target takes the rows.
-    pub(super) fn fit(&self) -> &TargetFit {
-        &self.fit
+    pub(super) fn compatibility(&self) -> &TargetCompatibility {
+        &self.compatibility
     }
 
     /// Whether it was made for this.
@@ -136,7 +140,7 @@ impl Plan {
                     @LockOwner = 'Transaction', @LockTimeout = 60000; SELECT @r AS Result;";
         let resource: String = self.lock.chars().take(200).collect();
         let row = client.row("wait for another replay", Sql::new(text).with(resource))?;
-        let result = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?;
+        let result = row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?;
         if result.is_some_and(|result| result >= 0) {
             return Ok(());
         }
@@ -161,23 +165,23 @@ impl Plan {
         client.execute("decide which rows win", losers)?;
         let displaced = self.displacing.settle(client, spec, entry)?;
         client.execute("note what is replaced", Sql::new(&self.replaced).with(&*self.here).with(&*scope))?;
-        self.carried.fill(client, rows, &big, self.in_pieces)?;
+        self.carried.fill(client, rows, &big, self.in_chunks)?;
         let written = count(client.row("write rows", Sql::new(self.write_of(rows)?))?)?;
         if let Some(sql) = &self.ignored
             && let Some(row) = client.row("look for what a trigger ignored", Sql::new(sql))?
         {
-            return Err(ignored("written").key(Fields::of(&row).must(0, Fields::guid)?));
+            return Err(ignored("written").key(RowFields::of(&row).must(0, RowFields::guid)?));
         }
         self.check_characters(client)?;
-        if !self.fit.has_marks {
-            client.execute("keep the ranks of rows", Sql::new(MARKS).with(&*self.here))?;
+        if !self.compatibility.has_version_columns {
+            client.execute("keep the versions of rows", Sql::new(VERSION_COLUMNS).with(&*self.here))?;
         }
         client.batch("drop the staging table", &format!("DROP TABLE {STAGE}"))?;
         Ok(Applied { written, displaced })
     }
 
     /// Stages tombstones, keeps them, and removes the rows that they beat. Returns how many.
-    pub(super) fn bury(&self, client: &mut Client, tombstones: &[TombstoneRow]) -> Result<u64> {
+    pub(super) fn write_tombstones(&self, client: &mut Client, tombstones: &[TombstoneRow]) -> Result<u64> {
         let mut removed = 0;
         for (reason, script) in
             [(DeletionReason::Deleted, &self.tombstones), (DeletionReason::LeftScope, &self.leavings)]
@@ -213,12 +217,12 @@ impl Plan {
     fn check_characters(&self, client: &mut Client) -> Result<()> {
         let Some(lost) = &self.lost else { return Ok(()) };
         let Some(row) = client.row("read back texts", Sql::new(lost))? else { return Ok(()) };
-        let fields = Fields::of(&row);
-        let nth = usize::try_from(fields.must(0, Fields::number)?).unwrap_or(usize::MAX);
+        let fields = RowFields::of(&row);
+        let nth = usize::try_from(fields.must(0, RowFields::number)?).unwrap_or(usize::MAX);
         let column = self.carried.columns.get(nth).map_or("", |(_, column)| &column.name);
         Err(Error::config("the target cannot hold a text as it is: characters would be lost in its code page")
             .column(column)
-            .key(fields.must(1, Fields::guid)?)
+            .key(fields.must(1, RowFields::guid)?)
             .hint("give the column the collation of the source, or make it nvarchar, or use another database"))
     }
 }
@@ -227,7 +231,7 @@ impl Plan {
 /// staging table.
 fn filled_for(
     sql: &str,
-    fit: &TargetFit,
+    compatibility: &TargetCompatibility,
     (target, key, view): (&str, &str, &str),
     large: &[(usize, String)],
 ) -> String {
@@ -249,7 +253,7 @@ fn filled_for(
     };
     let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(quote);
     let beside = ["ModifiedOn", "RunStartedAt", "RunId"].map(str::to_owned);
-    let marks = if fit.has_marks { &own } else { &beside };
+    let version_columns = if compatibility.has_version_columns { &own } else { &beside };
     let values = [
         ("Target", target),
         ("Key", key),
@@ -266,19 +270,19 @@ fn filled_for(
         ("IsOfChain", IS_OF_CHAIN),
         ("Strip", &strip),
         ("Others", OTHERS),
-        ("Marks", if fit.has_marks { target } else { "dbo.BlobDeltaReplayRow" }),
-        ("MarkKey", if fit.has_marks { key } else { "stream_id" }),
-        ("IsOfTable", if fit.has_marks { "1 = 1" } else { "t.TableName = @P1" }),
-        ("Modified", &marks[0]),
-        ("Started", &marks[1]),
-        ("Run", &marks[2]),
+        ("Marks", if compatibility.has_version_columns { target } else { "dbo.BlobDeltaReplayRow" }),
+        ("MarkKey", if compatibility.has_version_columns { key } else { "stream_id" }),
+        ("IsOfTable", if compatibility.has_version_columns { "1 = 1" } else { "t.TableName = @P1" }),
+        ("Modified", &version_columns[0]),
+        ("Started", &version_columns[1]),
+        ("Run", &version_columns[2]),
     ];
     filled(sql, &values)
 }
 
 fn count(row: Option<tiberius::Row>) -> Result<u64> {
     let row = row.ok_or_else(|| Error::internal("the server did not say how many rows it changed"))?;
-    let rows = Fields::of(&row).must(0, Fields::number)?;
+    let rows = RowFields::of(&row).must(0, RowFields::number)?;
     u64::try_from(rows).map_err(|_| Error::internal("the server changed less than no rows"))
 }
 
@@ -350,10 +354,18 @@ fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
 
 /// A query for the first row whose text is not what came, where a column has a code page. Blanks
 /// at the end do not count: char(n) has them.
-fn lost_characters(target: &str, key: &str, carried: &Carried, found: &[Column], fit: &TargetFit) -> Option<String> {
+fn lost_characters(
+    target: &str,
+    key: &str,
+    carried: &Carried,
+    found: &[Column],
+    compatibility: &TargetCompatibility,
+) -> Option<String> {
     let mut whens = String::new();
     for (nth, (_, column)) in carried.columns.iter().enumerate() {
-        let Some(there) = named(found, &column.name).filter(|_| !fit.skipped.contains(&column.name)) else { continue };
+        let Some(there) = named(found, &column.name).filter(|_| !compatibility.skipped.contains(&column.name)) else {
+            continue;
+        };
         let has_code_page = matches!(there.sql_type, SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text);
         if !has_code_page || !is_text(column.sql_type) {
             continue;

@@ -2,11 +2,11 @@
 //! it orders keys.
 //!
 //! Names are asked for as nvarchar: there are servers that send a `sysname` in a code page, with question
-//! marks for what that lacks.
+//! version columns for what that lacks.
 
 use super::client::Client;
 use super::sql::{Sql, quote, quoted};
-use super::values::Fields;
+use super::values::RowFields;
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_COLUMNS};
 use crate::model::name::TableName;
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 pub(super) fn has_database(client: &mut Client, name: &str) -> Result<bool> {
     let sql = Sql::new("SELECT CASE WHEN DB_ID(").bind(name).then(") IS NULL THEN 0 ELSE 1 END");
     let row = client.row("look up a database", sql)?;
-    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
+    Ok(row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?.unwrap_or(0) > 0)
 }
 
 /// The quoted three-part name of a table or view that is there, as the catalog spells it.
@@ -43,7 +43,7 @@ pub(super) fn read_hint(client: &mut Client, table: &TableName) -> Result<&'stat
     .then(" AND o.name = ")
     .bind(&table.table);
     let row = client.row("read the catalog", sql)?;
-    let is_locked = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1);
+    let is_locked = row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() == Some(1);
     Ok(if is_locked { "WITH (READCOMMITTEDLOCK)" } else { "" })
 }
 
@@ -71,8 +71,8 @@ fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {
     .then(" AND o.name = ")
     .bind(&table.table);
     let Some(row) = client.row("read the catalog", sql)? else { return Ok(None) };
-    let fields = Fields::of(&row);
-    TableName::new(&table.db, fields.must(0, Fields::text)?, fields.must(1, Fields::text)?).map(Some)
+    let fields = RowFields::of(&row);
+    TableName::new(&table.db, fields.must(0, RowFields::text)?, fields.must(1, RowFields::text)?).map(Some)
 }
 
 /// Columns by the schema and the name of their table, as the catalog spells them.
@@ -91,7 +91,7 @@ pub(super) fn configured_columns(client: &mut Client, db: &str) -> Result<Column
     .bind(db)
     .then(")");
     let rows = client.rows("read the catalog", sql)?;
-    let numbers = rows.iter().map(|row| Fields::of(row).number(0)).collect::<Result<Vec<_>>>()?;
+    let numbers = rows.iter().map(|row| RowFields::of(row).number(0)).collect::<Result<Vec<_>>>()?;
     let numbers: Vec<String> = numbers.into_iter().flatten().map(|number| number.to_string()).collect();
     if numbers.is_empty() {
         return Ok(ColumnsByTable::new());
@@ -105,8 +105,8 @@ pub(super) fn configured_columns(client: &mut Client, db: &str) -> Result<Column
     ));
     let mut found: HashMap<(String, String), Result<Vec<Column>>> = HashMap::new();
     for row in client.rows("read the catalog", sql)? {
-        let fields = Fields::of(&row);
-        let place = (fields.must(8, Fields::text)?.to_owned(), fields.must(9, Fields::text)?.to_owned());
+        let fields = RowFields::of(&row);
+        let place = (fields.must(8, RowFields::text)?.to_owned(), fields.must(9, RowFields::text)?.to_owned());
         let columns = found.entry(place).or_insert_with(|| Ok(Vec::new()));
         match (&mut *columns, column(&fields)) {
             (Ok(columns), Ok(column)) => columns.push(column),
@@ -159,8 +159,8 @@ pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[Str
     }
     let mut columns = Vec::new();
     for row in &rows {
-        let fields = Fields::of(row);
-        let name = fields.must(0, Fields::text)?;
+        let fields = RowFields::of(row);
+        let name = fields.must(0, RowFields::text)?;
         if !without.iter().any(|one| one.eq_ignore_ascii_case(name)) {
             columns.push(column(&fields).map_err(|error| error.table(table))?);
         }
@@ -168,17 +168,17 @@ pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[Str
     Ok(columns)
 }
 
-fn column(fields: &Fields<'_>) -> Result<Column> {
-    let found = fields.must(0, Fields::text)?;
+fn column(fields: &RowFields<'_>) -> Result<Column> {
+    let found = fields.must(0, RowFields::text)?;
     let delta = DELTA_COLUMNS.iter().map(|(name, _, _)| *name).find(|name| name.eq_ignore_ascii_case(found));
-    let length = fields.must(2, Fields::number)?;
-    let (precision, scale) = (fields.must(3, Fields::number)?, fields.must(4, Fields::number)?);
-    let declaration = declaration(fields.must(1, Fields::text)?, length, precision, scale);
+    let length = fields.must(2, RowFields::number)?;
+    let (precision, scale) = (fields.must(3, RowFields::number)?, fields.must(4, RowFields::number)?);
+    let declaration = declaration(fields.must(1, RowFields::text)?, length, precision, scale);
     Ok(Column {
         name: delta.unwrap_or(found).to_owned(),
         sql_type: SqlType::parse(&declaration).map_err(|error| error.column(found))?,
-        nullable: fields.must(5, Fields::number)? != 0,
-        computed: fields.must(6, Fields::number)? != 0,
+        nullable: fields.must(5, RowFields::number)? != 0,
+        computed: fields.must(6, RowFields::number)? != 0,
         collation: fields.text(7)?.map(str::to_owned),
     })
 }

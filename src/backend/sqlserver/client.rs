@@ -7,7 +7,7 @@
 //!
 //! **A server that is away.** The first login is tried once: a wrong name is told at once. Where the server was reached before,
 //! it may restart or fail over: units wait for it, with pauses that double up to 13 seconds, for as long as
-//! [`Watch::reconnect`] says. A login that the server refuses for who it is, is never tried again.
+//! [`ReadTimeouts::reconnect`] says. A login that the server refuses for who it is, is never tried again.
 //!
 //! **Watchdog.** A statement may take what it takes, but not be silent for ever: TCP keep-alive
 //! notices a peer that is gone within two minutes, and a peer that is there and says nothing is left
@@ -17,7 +17,7 @@
 use super::address::{Address, LOGIN_TIMEOUT};
 use super::errors::{Trouble, failed, not_connected, not_reached_again, trouble, trouble_of_login};
 use super::sql::Sql;
-use super::watch::{Ended, LOOK, Watch, silent};
+use super::watch::{Ended, LOOK, ReadTimeouts, silent};
 use crate::backend::connect::broken_off;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
@@ -53,7 +53,7 @@ pub(super) struct Client {
     /// The database in use, where the login's own is not meant.
     database: Option<String>,
     trouble: Trouble,
-    watch: Watch,
+    watch: ReadTimeouts,
     was_linked: bool,
     /// Since when a server that was reached before is not.
     away_since: Option<Instant>,
@@ -61,7 +61,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects and logs in.
-    pub(super) fn connect(address: &Address, database: Option<&str>, watch: Watch) -> Result<Self> {
+    pub(super) fn connect(address: &Address, database: Option<&str>, watch: ReadTimeouts) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -89,7 +89,7 @@ impl Client {
     pub(super) fn session_id(&mut self) -> Result<i64> {
         let row = self.row("ask for the session", Sql::new("SELECT CONVERT(int, @@SPID)"))?;
         let row = row.ok_or_else(|| Error::internal("the server gave the session no number"))?;
-        super::values::Fields::of(&row).must(0, super::values::Fields::number)
+        super::values::RowFields::of(&row).must(0, super::values::RowFields::number)
     }
 
     /// Changes the database in use, also for when the connection is opened again.
@@ -109,7 +109,7 @@ impl Client {
             return Ok(());
         }
         let config = self.address.config()?;
-        let watch = Watch { read_timeout: None, ..self.watch };
+        let watch = ReadTimeouts { read_timeout: None, ..self.watch };
         let opened = self.runtime.block_on(watch.over(async {
             let waited = tokio::time::timeout(LOGIN_TIMEOUT, open(config)).await;
             waited.unwrap_or_else(|_| {
@@ -224,10 +224,10 @@ impl Client {
         let Some(link) = link else { return Err(lost(doing)) };
         let done = runtime.block_on(async {
             let query = query_of(sql.text, sql.values);
-            let mut items = watch.over(query.query(link)).await.map_err(Broken::Server)?;
-            while let Some(item) = watch.over(items.try_next()).await.map_err(Broken::Server)? {
+            let mut items = watch.over(query.query(link)).await.map_err(ReadFailure::Server)?;
+            while let Some(item) = watch.over(items.try_next()).await.map_err(ReadFailure::Server)? {
                 if let QueryItem::Row(row) = item
-                    && each(row).map_err(Broken::Reader)?.is_break()
+                    && each(row).map_err(ReadFailure::Reader)?.is_break()
                 {
                     break;
                 }
@@ -235,8 +235,8 @@ impl Client {
             Ok(())
         });
         done.map_err(|broken| match broken {
-            Broken::Server(error) => self.note(doing, error),
-            Broken::Reader(error) => {
+            ReadFailure::Server(error) => self.note(doing, error),
+            ReadFailure::Reader(error) => {
                 self.trouble = Trouble::Final;
                 error
             }
@@ -256,15 +256,15 @@ impl Client {
         let Self { runtime, link, watch, .. } = self;
         let Some(link) = link else { return Err(lost(doing)) };
         let done = runtime.block_on(async {
-            let mut load = watch.over(link.bulk_insert(table)).await.map_err(Broken::Server)?;
+            let mut load = watch.over(link.bulk_insert(table)).await.map_err(ReadFailure::Server)?;
             for row in rows {
-                let row = row.map_err(Broken::Reader)?;
-                watch.over(load.send(row)).await.map_err(Broken::Server)?;
+                let row = row.map_err(ReadFailure::Reader)?;
+                watch.over(load.send(row)).await.map_err(ReadFailure::Server)?;
             }
-            watch.over(load.finalize()).await.map(drop).map_err(Broken::Server)
+            watch.over(load.finalize()).await.map(drop).map_err(ReadFailure::Server)
         });
         done.map_err(|broken| match broken {
-            Broken::Server(error) => {
+            ReadFailure::Server(error) => {
                 let loading = !matches!(error, Ended::By(Tds::Server(_)));
                 let error = self.note(doing, error);
                 if loading {
@@ -272,7 +272,7 @@ impl Client {
                 }
                 error
             }
-            Broken::Reader(error) => {
+            ReadFailure::Reader(error) => {
                 self.trouble = Trouble::Final;
                 self.link = None;
                 error
@@ -286,7 +286,7 @@ impl Client {
         &mut self,
         doing: &str,
         procedure: &str,
-        inputs: Vec<(&str, super::sql::Value<'a>)>,
+        inputs: Vec<(&str, super::sql::SqlParameter<'a>)>,
         outputs: &[(&str, &str)],
     ) -> Result<Option<Row>> {
         let mut sql = Sql::default();
@@ -390,7 +390,7 @@ impl Client {
     }
 }
 
-enum Broken {
+enum ReadFailure {
     Server(Ended),
     Reader(Error),
 }

@@ -3,8 +3,8 @@
 use super::catalog;
 use super::database::Database;
 use super::engine::Engine;
-use super::sql::{Sql, Value};
-use super::values::{Fields, number_at};
+use super::sql::{Sql, SqlParameter};
+use super::values::{RowFields, number_at};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
@@ -68,7 +68,7 @@ fn read_configs(db: &mut Database, rest: Sql<'_>) -> Result<Vec<TableConfig>> {
     let text = format!("SELECT {} FROM dbo.BlobDeltaTableConfig{}", COLUMNS.join(", "), rest.text);
     let sql = Sql { text, values: rest.values };
     let rows = db.client.unit(|client| client.rows("read the configuration", sql.clone()))?;
-    rows.iter().map(|row| read(&Fields::of(row))).collect()
+    rows.iter().map(|row| read(&RowFields::of(row))).collect()
 }
 
 /// The configuration of a table, read again only after it was written by this session.
@@ -160,7 +160,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [Value<'_>; 35] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 35] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -201,10 +201,10 @@ fn values_of(table: &TableConfig) -> [Value<'_>; 35] {
     ]
 }
 
-fn read(fields: &Fields<'_>) -> Result<TableConfig> {
-    let text = |at| fields.must(at, Fields::text);
+fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
+    let text = |at| fields.must(at, RowFields::text);
     let optional = |at| Ok::<_, Error>(fields.text(at)?.map(str::to_owned));
-    let bit = |at| Ok::<_, Error>(fields.must(at, Fields::number)? != 0);
+    let bit = |at| Ok::<_, Error>(fields.must(at, RowFields::number)? != 0);
     let table = TableName::parse(text(0)?)?;
     let name = |at| {
         let name = TableName::new(text(at)?, text(at + 1)?, text(at + 2)?);
@@ -226,7 +226,7 @@ fn read(fields: &Fields<'_>) -> Result<TableConfig> {
         key_column: text(17)?.to_owned(),
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
-        safety_buffer_minutes: u32::try_from(fields.must(20, Fields::number)?)
+        safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)
             .map_err(|_| Error::config("SafetyBufferMinutes is negative").table(&table))?,
         initial_baseline: fields.time(21)?,
         clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },

@@ -9,9 +9,9 @@ use super::catalog;
 use super::client::Client;
 use super::made::Made;
 use super::reading::Cursor;
-use super::sql::{Sql, Value, quote};
-use super::values::Fields;
-use super::watch::Watch;
+use super::sql::{Sql, SqlParameter, quote};
+use super::values::RowFields;
+use super::watch::ReadTimeouts;
 use crate::backend::connect::OpenOptions;
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
@@ -38,8 +38,8 @@ pub(super) struct Database {
 }
 
 /// How long the server may be silent or away.
-pub(super) fn watch_of(address: &Address, options: &OpenOptions) -> Watch {
-    Watch { read_timeout: address.read_timeout(), give_up: options.give_up, reconnect: options.reconnect }
+pub(super) fn watch_of(address: &Address, options: &OpenOptions) -> ReadTimeouts {
+    ReadTimeouts { read_timeout: address.read_timeout(), give_up: options.give_up, reconnect: options.reconnect }
 }
 
 impl Database {
@@ -80,7 +80,7 @@ impl Database {
     /// A second connection to the same server, with the main database in use. It is given up when the
     /// server is silent for so long, or never.
     pub(super) fn another(&self, read_timeout: Option<Duration>) -> Result<Client> {
-        let watch = Watch { read_timeout, ..watch_of(&self.address, &self.options) };
+        let watch = ReadTimeouts { read_timeout, ..watch_of(&self.address, &self.options) };
         Client::connect(&self.address, Some(&self.options.main_database), watch)
     }
 
@@ -101,7 +101,7 @@ impl Database {
         }
         let (asking, script) = ("ask for the script", [("Script", "nvarchar(1000)")]);
         match self.client.call(asking, "dbo.usp_BlobDelta_ScriptAtWork", Vec::new(), &script) {
-            Ok(Some(row)) => match Fields::of(&row).text(0) {
+            Ok(Some(row)) => match RowFields::of(&row).text(0) {
                 Ok(Some(script)) => error.script(script),
                 _ => error,
             },
@@ -115,13 +115,13 @@ impl Database {
         &mut self,
         doing: &str,
         sql: &str,
-        key: impl Into<Value<'a>>,
+        key: impl Into<SqlParameter<'a>>,
         order: &str,
-        read: impl Fn(&Fields<'_>) -> Result<T>,
+        read: impl Fn(&RowFields<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let sql = Sql::new(sql).bind(key).then(order);
         let rows = self.client.unit(|client| client.rows(doing, sql.clone()))?;
-        rows.iter().map(|row| read(&Fields::of(row))).collect()
+        rows.iter().map(|row| read(&RowFields::of(row))).collect()
     }
     /// Is told of every commit that is a step of a run.
     pub(super) fn disk(&self) -> &dyn Disk {

@@ -3,7 +3,7 @@
 use super::database::{Database, JOB_DATABASE};
 use super::engine::Engine;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::RowFields;
 use super::{catalog, config, servers};
 use crate::backend::jobs::DeployStep;
 use crate::error::{Error, Kind, Result};
@@ -43,12 +43,12 @@ fn applied_version(db: &mut Database, script: &Script) -> Result<Option<u32>> {
     db.client.use_database(JOB_DATABASE)?;
     let there = Sql::new("SELECT OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U')");
     let row = db.client.row("look for the versions of the scripts", there)?;
-    if row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten().is_none() {
+    if row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten().is_none() {
         return Ok(None);
     }
     let sql = Sql::new("SELECT Version FROM dbo.BlobDeltaSchemaVersion WHERE Script = ").bind(script.name);
     let Some(row) = db.client.row("read the version of a script", sql)? else { return Ok(None) };
-    let version = u32::try_from(Fields::of(&row).must(0, Fields::number)?).unwrap_or(u32::MAX);
+    let version = u32::try_from(RowFields::of(&row).must(0, RowFields::number)?).unwrap_or(u32::MAX);
     script.check_upgrade(Some(version))?;
     Ok(Some(version))
 }
@@ -105,7 +105,7 @@ pub(super) fn make_slice(engine: &mut Engine<'_>, table: &TableConfig) -> Result
         }
         error.table(&table.name)
     })?;
-    let outcome = row.map(|row| Fields::of(&row).text(0).map(|text| text.unwrap_or("made").to_owned()));
+    let outcome = row.map(|row| RowFields::of(&row).text(0).map(|text| text.unwrap_or("made").to_owned()));
     outcome.transpose().map(Option::unwrap_or_default)
 }
 

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::sql::Sql;
-use super::values::{Fields, number_at, text_at};
+use super::values::{RowFields, number_at, text_at};
 use crate::error::Result;
 use crate::scripts::{self, Script};
 
@@ -21,7 +21,7 @@ fn check_scripts(db: &mut Database, is_needed: impl Fn(&Script) -> bool) -> Resu
     let rows = db.client.unit(|client| client.rows("read the versions of the scripts", sql.clone()))?;
     let mut applied = Vec::new();
     for row in &rows {
-        let fields = Fields::of(row);
+        let fields = RowFields::of(row);
         applied.push((text_at(&fields, 0)?, number_at(&fields, 1)?));
     }
     for script in scripts::SQLSERVER_DEPLOY.iter().filter(|script| is_needed(script)) {

@@ -5,8 +5,8 @@ use super::database::Database;
 use super::engine::Engine;
 use super::marker::placed;
 use super::runs::destination_inputs;
-use super::sql::{Sql, Value};
-use super::values::{Fields, number_at};
+use super::sql::{Sql, SqlParameter};
+use super::values::{RowFields, number_at};
 use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ const DEFAULT_BATCH_ROWS: u32 = 500;
 /// `BlobDeltaRun.ErrorMessage` and `LastError` hold so many characters.
 const MESSAGE_CHARS: usize = 4000;
 
-type Inputs<'a> = Vec<(&'static str, Value<'a>)>;
+type Inputs<'a> = Vec<(&'static str, SqlParameter<'a>)>;
 
 impl Extract for Engine<'_> {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
@@ -41,13 +41,13 @@ impl Extract for Engine<'_> {
         let row = self.db.client.unit(|client| client.row("plan a table", sql.clone()));
         let row = row.map_err(|error| self.db.name_script(error).table(&table.name))?;
         let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
-        let fields = Fields::of(&row);
+        let fields = RowFields::of(&row);
         Ok(TablePlan {
             schema_changes: Vec::new(),
             table: table.name.clone(),
             window: Window {
-                start: fields.must(0, Fields::time)?,
-                end: fields.must(1, Fields::time)?,
+                start: fields.must(0, RowFields::time)?,
+                end: fields.must(1, RowFields::time)?,
                 clock: table.clock,
             },
             keys: number_at(&fields, 2)?,
@@ -56,7 +56,7 @@ impl Extract for Engine<'_> {
         })
     }
 
-    fn start_run(&mut self, request: &RunRequest, told: Option<&Destination>) -> Result<Run> {
+    fn start_run(&mut self, request: &RunRequest, recorded: Option<&Destination>) -> Result<Run> {
         self.state.known.forget_catalogs();
         // Named on this side, so that the call can be repeated when its answer is lost.
         let id = Guid::random();
@@ -70,7 +70,7 @@ impl Extract for Engine<'_> {
                 ("WindowFrom", request.from.into()),
                 ("RunId", id.into()),
             ];
-            inputs.extend(destination_inputs(told));
+            inputs.extend(destination_inputs(recorded));
             inputs
         })
         .map_err(|error| match &request.table {
@@ -86,7 +86,7 @@ impl Extract for Engine<'_> {
         let row = unit(self.db, "resume a run", "dbo.usp_BlobDelta_ResumeRun", &output, || vec![("RunId", id.into())]);
         let row = row.and_then(must).map_err(|error| error.run(id))?;
         // Not read back: by now it may be another's.
-        let attempt = number_at(&Fields::of(&row), 0)?;
+        let attempt = number_at(&RowFields::of(&row), 0)?;
         self.state.resumed = Some((id, attempt));
         Ok(Run { attempt, ..self.run(id)? })
     }
@@ -116,7 +116,7 @@ impl Extract for Engine<'_> {
             ]
         });
         let started = started.and_then(must).and_then(|row| {
-            if Fields::of(&row).number(4)? == Some(1) {
+            if RowFields::of(&row).number(4)? == Some(1) {
                 self.state.known.columns.remove(&table.target);
                 self.state.known.forget_catalogs();
             }
@@ -138,7 +138,7 @@ impl Extract for Engine<'_> {
             || fenced(fence),
         );
         let row = row.and_then(must).map_err(|error| placed(error, fence))?;
-        number_at(&Fields::of(&row), 0)
+        number_at(&RowFields::of(&row), 0)
     }
 
     fn run_batch(&mut self, table_run: &TableRun, step: Step, batch_size: u32) -> Result<BatchOutcome> {
@@ -151,7 +151,7 @@ impl Extract for Engine<'_> {
             inputs
         });
         let row = row.and_then(must).map_err(|error| placed(error, fence).step(step.number()))?;
-        let fields = Fields::of(&row);
+        let fields = RowFields::of(&row);
         Ok(BatchOutcome { keys: number_at(&fields, 0)?, rows: number_at(&fields, 1)? })
     }
 
@@ -169,7 +169,7 @@ impl Extract for Engine<'_> {
             },
         );
         let row = row.and_then(must).map_err(|error| placed(error, fence))?;
-        counts_of(Fields::of(&row).must(0, Fields::text)?)
+        counts_of(RowFields::of(&row).must(0, RowFields::text)?)
     }
 
     fn fail_table(
@@ -219,7 +219,7 @@ impl Extract for Engine<'_> {
             ]
         });
         let row = row.and_then(must).map_err(|error| error.table(table))?;
-        Ok(Fence { table: table.clone(), run_id, epoch: number_at(&Fields::of(&row), 0)? })
+        Ok(Fence { table: table.clone(), run_id, epoch: number_at(&RowFields::of(&row), 0)? })
     }
 
     fn release_leases(&mut self, fences: &[Fence]) -> Result<()> {
@@ -277,7 +277,7 @@ fn give_back_lease(engine: &mut Engine<'_>, run: Guid, table: &TableName) {
 }
 
 fn table_run(db: &mut Database, run: &Run, table: &TableConfig, started: &Row) -> Result<TableRun> {
-    let started = Fields::of(started);
+    let started = RowFields::of(started);
     let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
     let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
     let took_over = started.guid(3)?;
@@ -290,8 +290,8 @@ fn table_run(db: &mut Database, run: &Run, table: &TableConfig, started: &Row) -
     .then(" AND t.TableName = ")
     .bind(&table.name);
     let row = must(db.client.unit(|client| client.row("read the window", sql.clone()))?)?;
-    let fields = Fields::of(&row);
-    let (start, end) = (fields.must(0, Fields::time)?, fields.must(1, Fields::time)?);
+    let fields = RowFields::of(&row);
+    let (start, end) = (fields.must(0, RowFields::time)?, fields.must(1, RowFields::time)?);
     let window = Window { start, end, clock: table.clock };
     let ended_keys = number_at(&fields, 2)?;
     Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over })

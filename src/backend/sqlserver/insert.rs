@@ -6,7 +6,7 @@
 
 use super::client::Client;
 use super::params::param;
-use super::sql::{Sql, Value, quote};
+use super::sql::{Sql, SqlParameter, quote};
 use super::values::made_variant;
 use crate::error::Result;
 use crate::model::cell::Cell;
@@ -29,7 +29,7 @@ pub(super) fn push_value<'a>(sql: &mut Sql<'a>, sql_type: SqlType, cell: Cell<'a
     {
         return push_variant(sql, &variant);
     }
-    let value = Value(param(sql_type, cell));
+    let value = SqlParameter(param(sql_type, cell));
     let converted = match sql_type {
         SqlType::HierarchyId | SqlType::Geography | SqlType::Geometry => value.0.is_some().then_some(")"),
         // Style 1 keeps text that is white space alone.
@@ -47,7 +47,7 @@ fn push_variant<'a>(sql: &mut Sql<'a>, variant: &Variant<'a>) {
     match variant.bytes() {
         Some(bytes) => {
             sql.push_text(&format!("CONVERT(sql_variant, CONVERT({}, ", variant.base));
-            sql.push(Value(Some(tiberius::ColumnData::Binary(Some(bytes.into())))));
+            sql.push(SqlParameter(Some(tiberius::ColumnData::Binary(Some(bytes.into())))));
             sql.push_text("))");
         }
         None => {

@@ -1,13 +1,13 @@
 //! What the source on a server has.
 
 use super::database::Database;
+use super::existing::digest;
 use super::sql::{Sql, filled, quote};
 use super::staging::{self, STAGE};
-use super::standing::digest;
-use super::values::{Fields, cell_of, of, selected};
+use super::values::{RowFields, cell_of, of, selected};
 use super::{catalog, config};
+use crate::backend::compatibility::named;
 use crate::backend::filter::{Dialect, condition};
-use crate::backend::fit::named;
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
@@ -55,7 +55,7 @@ impl Inventory for SourceInventory<'_> {
             sql = sql.with(value);
         }
         let rows = self.db.client.unit(|client| client.rows("read the inventory", sql.clone()))?;
-        rows.iter().map(|row| inventory_row(&Fields::of(row), path.as_ref())).collect()
+        rows.iter().map(|row| inventory_row(&RowFields::of(row), path.as_ref())).collect()
     }
 
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
@@ -68,8 +68,8 @@ impl Inventory for SourceInventory<'_> {
             sql = sql.then(" AND BusinessUnitId = ").bind(unit);
         }
         let rows = self.db.client.unit(|client| client.rows("read a watermark", sql.clone()))?;
-        let marks = rows.iter().map(|row| Fields::of(row).time(0)).collect::<Result<Vec<_>>>()?;
-        Ok(marks.into_iter().flatten().max())
+        let watermarks = rows.iter().map(|row| RowFields::of(row).time(0)).collect::<Result<Vec<_>>>()?;
+        Ok(watermarks.into_iter().flatten().max())
     }
 
     fn has_unit(&mut self, unit: Guid) -> Result<bool> {
@@ -80,7 +80,7 @@ impl Inventory for SourceInventory<'_> {
             let Ok(units) = catalog::resolve(&mut self.db.client, units) else { continue };
             let sql = Sql::new(format!("SELECT COUNT(*) FROM {units} AS u WHERE {} = ", of("u", id))).bind(unit);
             let row = self.db.client.unit(|client| client.row("look for a business unit", sql.clone()))?;
-            if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|count| count > Some(0))) {
+            if row.is_some_and(|row| RowFields::of(&row).number(0).is_ok_and(|count| count > Some(0))) {
                 return Ok(true);
             }
         }
@@ -93,16 +93,16 @@ impl Inventory for SourceInventory<'_> {
         let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
         let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
         let text = filled(&text, &[("OfScope", of_scope), ("IsHanded", is_handed)]);
-        let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_told());
+        let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_reported());
         if let Some(unit) = unit {
             sql = sql.with(unit);
         }
         let mut found = HashMap::new();
         staging::ask_of_keys(self.db, "look for rows of the source", keys, sql, |key, fields| {
-            let is_there = fields.must(1, Fields::number)? != 0;
-            let (modified_on, is_handed) = (fields.time(2)?, fields.must(3, Fields::number)? != 0);
-            let (deleted_on, left_on, told_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
-            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, told_on });
+            let is_there = fields.must(1, RowFields::number)? != 0;
+            let (modified_on, is_handed) = (fields.time(2)?, fields.must(3, RowFields::number)? != 0);
+            let (deleted_on, left_on, reported_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
+            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, reported_on });
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
@@ -134,11 +134,11 @@ impl Inventory for SourceInventory<'_> {
         staging::ask_of_keys(self.db, "look for parents", keys, sql, |key, fields| {
             found.push(ParentRow {
                 child: key,
-                key: fields.must(1, Fields::guid)?,
-                is_in_scope: fields.must(2, Fields::number)? != 0,
+                key: fields.must(1, RowFields::guid)?,
+                is_in_scope: fields.must(2, RowFields::number)? != 0,
                 modified_on: fields.time(3)?,
-                is_coming: fields.must(4, Fields::number)? != 0,
-                is_excluded: fields.must(5, Fields::number)? != 0,
+                is_coming: fields.must(4, RowFields::number)? != 0,
+                is_excluded: fields.must(5, RowFields::number)? != 0,
                 path: path_bytes(fields, 6, path.as_ref())?,
             });
             Ok(())
@@ -150,8 +150,8 @@ impl Inventory for SourceInventory<'_> {
         let sql = Sql::new(of_tables(self.db, WHOLE, table)?).with(&table.name).with(now);
         let row = self.db.client.unit(|client| client.row("count over the whole table", sql.clone()))?;
         let row = row.ok_or_else(|| Error::internal("the server did not count"))?;
-        let fields = Fields::of(&row);
-        let count = |at| fields.must(at, Fields::number).map(i64::unsigned_abs);
+        let fields = RowFields::of(&row);
+        let count = |at| fields.must(at, RowFields::number).map(i64::unsigned_abs);
         Ok(WholeTable { without_metadata: count(0)?, logged_deletions: count(1)?, future_deletions: count(2)? })
     }
 
@@ -266,7 +266,7 @@ fn path_of(path: Option<&Column>, alias: &str) -> String {
 }
 
 /// The bytes of a path, as a bundle has them.
-fn path_bytes(fields: &Fields<'_>, at: usize, path: Option<&Column>) -> Result<Option<Vec<u8>>> {
+fn path_bytes(fields: &RowFields<'_>, at: usize, path: Option<&Column>) -> Result<Option<Vec<u8>>> {
     Ok(match path.map(|path| cell_of(path.sql_type, fields.data(at)?)).transpose()? {
         Some(Cell::Bytes(bytes)) => Some(bytes.to_vec()),
         Some(Cell::Text(text)) => Some(text.as_bytes().to_vec()),
@@ -274,13 +274,13 @@ fn path_bytes(fields: &Fields<'_>, at: usize, path: Option<&Column>) -> Result<O
     })
 }
 
-fn inventory_row(fields: &Fields<'_>, path: Option<&Column>) -> Result<InventoryRow> {
+fn inventory_row(fields: &RowFields<'_>, path: Option<&Column>) -> Result<InventoryRow> {
     Ok(InventoryRow {
-        key: fields.must(0, Fields::guid)?,
+        key: fields.must(0, RowFields::guid)?,
         modified_on: fields.time(1)?,
-        is_there: fields.must(2, Fields::number)? != 0,
-        is_pending: fields.must(3, Fields::number)? != 0,
-        is_excluded: fields.must(4, Fields::number)? != 0,
+        is_there: fields.must(2, RowFields::number)? != 0,
+        is_pending: fields.must(3, RowFields::number)? != 0,
+        is_excluded: fields.must(4, RowFields::number)? != 0,
         path: path_bytes(fields, 5, path)?,
     })
 }

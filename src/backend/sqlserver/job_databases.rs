@@ -3,7 +3,7 @@
 use super::catalog;
 use super::database::{Database, JOB_DATABASE};
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::RowFields;
 use crate::backend::JobDatabase;
 use crate::error::{Kind, Result};
 
@@ -23,8 +23,8 @@ pub(super) fn job_databases(db: &mut Database) -> Result<Vec<JobDatabase>> {
     };
     let mut found = JobDatabase::default();
     for row in &rows {
-        let fields = Fields::of(row);
-        found.source_id = Some(fields.must(0, Fields::guid)?);
+        let fields = RowFields::of(row);
+        found.source_id = Some(fields.must(0, RowFields::guid)?);
         if let (Some(db), Some(schema), Some(table)) = (fields.text(1)?, fields.text(2)?, fields.text(3)?) {
             found.tables.push([db, schema, table].map(str::to_owned));
         }

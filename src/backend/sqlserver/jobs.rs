@@ -5,11 +5,11 @@ use super::database::Database;
 use super::engine::Engine;
 use super::runs::{self, destination_inputs};
 use super::sql::Sql;
-use super::values::{Fields, number_at, table_at, text_at};
+use super::values::{RowFields, number_at, table_at, text_at};
 use super::{adopted, config, deploy, deployed, servers};
 use crate::backend::jobs::{
-    Asked, BundleRecord, DeployStep, Jobs, MissingParentRecord, PackState, PendingRecord, PendingShipment, StepRecord,
-    UnitWatermarkRecord, WatermarkRecord, one_of,
+    BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
+    StepRecord, UnitWatermarkRecord, WatermarkRecord, one_of,
 };
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 use crate::backend::slices::Slices as _;
@@ -38,8 +38,8 @@ impl Jobs for Engine<'_> {
     fn now(&mut self) -> Result<ServerTime> {
         let row = self.db.client.unit(|client| client.row("read the clock", Sql::new(NOW)))?;
         let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
-        let fields = Fields::of(&row);
-        Ok(ServerTime { utc: fields.must(0, Fields::time)?, local: fields.must(1, Fields::time)? })
+        let fields = RowFields::of(&row);
+        Ok(ServerTime { utc: fields.must(0, RowFields::time)?, local: fields.must(1, RowFields::time)? })
     }
 
     fn deploy(&mut self) -> Result<Vec<DeployStep>> {
@@ -80,7 +80,7 @@ impl Jobs for Engine<'_> {
         let sql = "SELECT SourceId FROM dbo.BlobDeltaSource";
         let found = self.db.client.unit(|client| client.row("read the source's identity", Sql::new(sql)));
         let row = found.map_err(|error| not_deployed(self.db, error))?;
-        row.map(|row| Fields::of(&row).must(0, Fields::guid)).unwrap_or_else(|| {
+        row.map(|row| RowFields::of(&row).must(0, RowFields::guid)).unwrap_or_else(|| {
             Err(Error::config("the job database has no identity").hint("run deploy, which gives it one"))
         })
     }
@@ -130,11 +130,11 @@ impl Jobs for Engine<'_> {
         found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
     }
 
-    fn record_destination(&mut self, run_id: Guid, told: &Destination) -> Result<()> {
+    fn record_destination(&mut self, run_id: Guid, recorded: &Destination) -> Result<()> {
         let doing = "record a destination";
         self.db.disk().before_commit(doing)?;
         let record = |client: &mut Client| {
-            let inputs = [("RunId", run_id.into())].into_iter().chain(destination_inputs(Some(told))).collect();
+            let inputs = [("RunId", run_id.into())].into_iter().chain(destination_inputs(Some(recorded))).collect();
             client.call(doing, "dbo.usp_BlobDelta_RecordDestination", inputs, &[])
         };
         self.db.client.unit(record).map(drop)
@@ -148,7 +148,7 @@ impl Jobs for Engine<'_> {
     fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
         let sql = "SELECT TableName, Status, PackNumber FROM dbo.BlobDeltaRunTable WHERE RunId = ";
         let found = self.db.list("read the tables of a run", sql, id, " ORDER BY TableName", |fields| {
-            let status = Status::parse(fields.must(1, Fields::text)?);
+            let status = Status::parse(fields.must(1, RowFields::text)?);
             let pack = fields.number(2)?.and_then(|number| u32::try_from(number).ok());
             Ok((table_at(fields, 0)?, status, pack))
         })?;
@@ -177,7 +177,7 @@ impl Jobs for Engine<'_> {
                 total_rows_processed: number_at(fields, 4)?,
                 window_start: fields.time(5)?,
                 window_end: fields.time(6)?,
-                started_at: fields.must(7, Fields::time)?,
+                started_at: fields.must(7, RowFields::time)?,
                 completed_at: fields.time(8)?,
                 status: text_at(fields, 9)?,
                 error: fields.text(10)?.map(str::to_owned),
@@ -188,7 +188,7 @@ impl Jobs for Engine<'_> {
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
         let sql = "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
             RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName IS NOT NULL AND 0 = ";
-        let marks = self.db.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
+        let watermarks = self.db.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
             Ok(WatermarkRecord {
                 table: table_at(fields, 0)?,
                 last_high_water: fields.time(1)?,
@@ -201,7 +201,7 @@ impl Jobs for Engine<'_> {
                 lease_epoch: number_at(fields, 8)?,
             })
         });
-        marks.map_err(|error| not_deployed(self.db, error))
+        watermarks.map_err(|error| not_deployed(self.db, error))
     }
 
     fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
@@ -215,8 +215,8 @@ impl Jobs for Engine<'_> {
             |fields| {
                 Ok(UnitWatermarkRecord {
                     table: table_at(fields, 0)?,
-                    unit: fields.must(1, Fields::guid)?,
-                    last_high_water: fields.must(2, Fields::time)?,
+                    unit: fields.must(1, RowFields::guid)?,
+                    last_high_water: fields.must(2, RowFields::time)?,
                     last_run_id: fields.guid(3)?,
                     last_run_completed_at: fields.time(4)?,
                 })
@@ -228,12 +228,12 @@ impl Jobs for Engine<'_> {
         let sql = "SELECT TableName, Scope, COUNT_BIG(*), MIN(CreatedAt) FROM dbo.BlobDeltaPendingKey
             GROUP BY TableName, Scope HAVING 0 = ";
         self.db.list("count the keys that wait", sql, 0_i64, " ORDER BY TableName, Scope", |fields| {
-            let scope = fields.must(1, Fields::text)?;
+            let scope = fields.must(1, RowFields::text)?;
             Ok(PendingRecord {
                 table: table_at(fields, 0)?,
                 scope: if scope.is_empty() { None } else { Some(scope.parse()?) },
                 keys: number_at(fields, 2)?,
-                since: Some(fields.must(3, Fields::time)?),
+                since: Some(fields.must(3, RowFields::time)?),
             })
         })
     }
@@ -245,10 +245,10 @@ impl Jobs for Engine<'_> {
         self.db.list("read the missing parents", sql, id, " ORDER BY TableName, CreatedAt, stream_id", |fields| {
             Ok(MissingParentRecord {
                 table: table_at(fields, 0)?,
-                stream_id: fields.must(1, Fields::guid)?,
+                stream_id: fields.must(1, RowFields::guid)?,
                 business_unit: fields.guid(2)?,
                 processed: number_at::<u8>(fields, 3)? != 0,
-                created_at: fields.must(4, Fields::time)?,
+                created_at: fields.must(4, RowFields::time)?,
             })
         })
     }
@@ -260,15 +260,15 @@ impl Jobs for Engine<'_> {
         self.db.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
             Ok(BundleRecord {
                 columns: Vec::new(),
-                run_id: fields.must(0, Fields::guid)?,
+                run_id: fields.must(0, RowFields::guid)?,
                 table: table_at(fields, 1)?,
                 pack_number: number_at(fields, 2)?,
-                scope: fields.must(3, Fields::text)?.parse()?,
-                root_sha256: Sha256::parse(fields.must(4, Fields::text)?)?,
+                scope: fields.must(3, RowFields::text)?.parse()?,
+                root_sha256: Sha256::parse(fields.must(4, RowFields::text)?)?,
                 previous_root_sha256: fields.text(5)?.map(Sha256::parse).transpose()?,
                 name: text_at(fields, 6)?,
                 folder: text_at(fields, 7)?,
-                published_at: fields.must(8, Fields::time)?,
+                published_at: fields.must(8, RowFields::time)?,
                 ship_to: fields.text(9)?.map(str::to_owned),
                 shipped_at: fields.time(10)?,
             })
@@ -281,9 +281,9 @@ impl Jobs for Engine<'_> {
             GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo HAVING 0 = ";
         self.db.list("read what is still to be shipped", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
             Ok(PendingShipment {
-                run_id: fields.must(0, Fields::guid)?,
+                run_id: fields.must(0, RowFields::guid)?,
                 pack_number: number_at(fields, 1)?,
-                root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+                root_sha256: Sha256::parse(fields.must(2, RowFields::text)?)?,
                 name: text_at(fields, 3)?,
                 folder: text_at(fields, 4)?,
                 ship_to: text_at(fields, 5)?,
@@ -315,7 +315,7 @@ impl Jobs for Engine<'_> {
         self.db.client.unit(record).map(drop)
     }
 
-    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &Asked<'_>) -> Result<()> {
+    fn pend_key(&mut self, table: &TableName, key: Guid, asked: &KeyRequest<'_>) -> Result<()> {
         let table = &self.table(table)?.name;
         let scope = asked.scope.map_or_else(String::new, |scope| scope.to_string());
         let update = Sql::new("UPDATE dbo.BlobDeltaPendingKey SET Reason = ")

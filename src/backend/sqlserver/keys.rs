@@ -2,8 +2,8 @@
 
 use super::engine::Engine;
 use super::sql::Sql;
-use super::values::{Fields, text_at};
-use crate::backend::jobs::{Asked, Jobs as _};
+use super::values::{RowFields, text_at};
+use crate::backend::jobs::{Jobs as _, KeyRequest};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::backend::slices::Slices as _;
 use crate::error::Result;
@@ -16,7 +16,7 @@ const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlserver/unknown_names.s
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
-        self.pend_key(table, key, &Asked::of(None, "An exclusion was taken back"))?;
+        self.pend_key(table, key, &KeyRequest::of(None, "An exclusion was taken back"))?;
         let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
         let delete = delete.then(" AND stream_id = ").bind(key);
         self.db.client.unit(|client| client.execute("include a key", delete.clone())).map(|removed| removed > 0)
@@ -40,23 +40,23 @@ impl Keys for Engine<'_> {
                 .bind(scope.map(|scope| scope.to_string()))
                 .then(", k.Scope)) ) AS n ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope");
         let rows = self.db.client.unit(|client| client.rows("list keys", sql.clone()))?;
-        rows.iter().map(|row| record(&Fields::of(row))).collect()
+        rows.iter().map(|row| record(&RowFields::of(row))).collect()
     }
 
     fn unknown_names(&mut self) -> Result<Vec<UnknownName>> {
         let rows = self.db.client.unit(|client| client.rows("look for names", Sql::new(UNKNOWN_NAMES)))?;
-        let unknown = |fields: &Fields<'_>| {
-            let entries = fields.must(2, Fields::number)?.unsigned_abs();
+        let unknown = |fields: &RowFields<'_>| {
+            let entries = fields.must(2, RowFields::number)?.unsigned_abs();
             Ok(UnknownName { list: text_at(fields, 0)?, name: text_at(fields, 1)?, entries })
         };
-        rows.iter().map(|row| unknown(&Fields::of(row))).collect()
+        rows.iter().map(|row| unknown(&RowFields::of(row))).collect()
     }
 
     fn remove_table(&mut self, table: &TableName, force: bool) -> Result<()> {
         let config = self.table(table)?;
         if !force {
-            let (marks, now) = (self.watermarks()?, self.now()?.utc);
-            let mark = marks.iter().find(|mark| mark.table == *table);
+            let (watermarks, now) = (self.watermarks()?, self.now()?.utc);
+            let mark = watermarks.iter().find(|mark| mark.table == *table);
             check_removal(&config, mark, self.slice_marker(&config).ok().as_ref(), now)?;
         }
         self.state.known.configs.remove(table);
@@ -70,13 +70,13 @@ impl Keys for Engine<'_> {
     }
 }
 
-fn record(fields: &Fields<'_>) -> Result<KeyRecord> {
-    let is_excluded = fields.must(1, Fields::number)? == 1;
+fn record(fields: &RowFields<'_>) -> Result<KeyRecord> {
+    let is_excluded = fields.must(1, RowFields::number)? == 1;
     Ok(KeyRecord {
-        key: fields.must(0, Fields::guid)?,
+        key: fields.must(0, RowFields::guid)?,
         state: if is_excluded { KeyState::Excluded } else { KeyState::Pending },
         scope: Scope::parse(&text_at(fields, 4)?),
         reason: text_at(fields, 2)?,
-        created_at: Some(fields.must(3, Fields::time)?),
+        created_at: Some(fields.must(3, RowFields::time)?),
     })
 }

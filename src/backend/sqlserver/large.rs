@@ -1,23 +1,23 @@
-//! Values without bound, in pieces: neither side ever holds one whole.
+//! Values without bound, in chunks: neither side ever holds one whole.
 //!
 //! Text goes in and out as UTF-8, whatever its column. It is counted in the units of its column
-//! (UTF-16, or the characters of a code page), and a piece never ends between the two halves of a
+//! (UTF-16, or the characters of a code page), and a chunk never ends between the two halves of a
 //! surrogate pair, because half a character cannot be read.
 
 use super::client::Client;
 use super::sql::{Sql, quote};
-use super::values::{Fields, is_text, selected};
+use super::values::{RowFields, is_text, selected};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use std::io::{Read, Write};
 
 /// Bytes, or units of text, of one piece that is read.
-const PIECE: i64 = 512 * 1024;
+const CHUNK: i64 = 512 * 1024;
 
 /// Bytes of one piece that is written: a multiple of 8,040, which is how `.WRITE` likes them
 /// (<https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql>).
-const WRITTEN_PIECE_BYTES: usize = 8_040 * 65;
+const WRITTEN_CHUNK_BYTES: usize = 8_040 * 65;
 
 /// The most that is written as one parameter, where there is no `.WRITE`.
 const MAX_WHOLE_BYTES: u64 = 64 << 20;
@@ -25,7 +25,7 @@ const MAX_WHOLE_BYTES: u64 = 64 << 20;
 const WRITING: &str = "write a large value";
 
 /// Where a value stands. All names are quoted.
-pub(super) struct Place {
+pub(super) struct ValuePlace {
     /// The table, in three parts.
     pub(super) table: String,
     /// The column of the key.
@@ -38,7 +38,7 @@ pub(super) struct Place {
     pub(super) sql_type: SqlType,
 }
 
-impl Place {
+impl ValuePlace {
     pub(super) fn new(table: String, key: (&str, Guid), column: &str, sql_type: SqlType) -> Self {
         Self { table, key_column: quote(key.0), key: key.1, column: quote(column), sql_type }
     }
@@ -47,29 +47,29 @@ impl Place {
         sql.then(&format!(" WHERE {} = ", self.key_column)).bind(self.key)
     }
 
-    /// Gives the piece that begins at a place, counted from 1, and how many units it was asked to
+    /// Gives the chunk that begins at a place, counted from 1, and how many units it was asked to
     /// have. It has fewer only at the end.
-    fn piece(&self, at: i64) -> Sql<'static> {
+    fn chunk(&self, at: i64) -> Sql<'static> {
         let (table, column) = (&self.table, &self.column);
         match self.sql_type {
-            // Its characters are counted whole, so the piece can be cut before it is converted.
+            // Its characters are counted whole, so the chunk can be cut before it is converted.
             SqlType::VarChar(_) | SqlType::Char(_) => {
                 let sql = Sql::new(format!("SELECT CONVERT(nvarchar(max), SUBSTRING({column}, ")).bind(at);
-                let sql = sql.then(", ").bind(PIECE).then(")), ").bind(PIECE);
+                let sql = sql.then(", ").bind(CHUNK).then(")), ").bind(CHUNK);
                 self.of_row(sql.then(&format!(" FROM {table}")))
             }
             of if is_text(of) => {
                 // Units, not characters: a collation with supplementary characters would count those.
                 let value = format!("{} COLLATE Latin1_General_100_BIN2", selected(of, column));
                 let sql = Sql::new("SELECT SUBSTRING(q.v, ").bind(at).then(", q.n), q.n FROM (SELECT p.v, ");
-                let sql = sql.then("CASE WHEN UNICODE(SUBSTRING(p.v, ").bind(at + PIECE - 1);
-                let sql = sql.then(", 1)) BETWEEN 55296 AND 56319 THEN ").bind(PIECE - 1).then(" ELSE ").bind(PIECE);
+                let sql = sql.then("CASE WHEN UNICODE(SUBSTRING(p.v, ").bind(at + CHUNK - 1);
+                let sql = sql.then(", 1)) BETWEEN 55296 AND 56319 THEN ").bind(CHUNK - 1).then(" ELSE ").bind(CHUNK);
                 let sql = sql.then(&format!(" END AS n FROM (SELECT {value} AS v FROM {table}"));
                 self.of_row(sql).then(") AS p) AS q")
             }
             of => {
                 let sql = Sql::new(format!("SELECT SUBSTRING({}, ", selected(of, column))).bind(at);
-                let sql = sql.then(", ").bind(PIECE).then("), ").bind(PIECE);
+                let sql = sql.then(", ").bind(CHUNK).then("), ").bind(CHUNK);
                 self.of_row(sql.then(&format!(" FROM {table}")))
             }
         }
@@ -80,62 +80,62 @@ impl Place {
 ///
 /// # Errors
 /// Database: no such row, or NULL. Io of the writer.
-pub(super) fn read(client: &mut Client, place: &Place, out: &mut dyn Write) -> Result<u64> {
+pub(super) fn read(client: &mut Client, place: &ValuePlace, out: &mut dyn Write) -> Result<u64> {
     let (mut at, mut total) = (1_i64, 0_u64);
     loop {
-        let row = client.unit(|client| client.row("read a large value", place.piece(at)))?;
+        let row = client.unit(|client| client.row("read a large value", place.chunk(at)))?;
         let row = row.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))?;
-        let fields = Fields::of(&row);
-        let piece = match is_text(place.sql_type) {
+        let fields = RowFields::of(&row);
+        let chunk = match is_text(place.sql_type) {
             true => fields.text(0)?.map(str::as_bytes),
             false => fields.bytes(0)?,
         };
-        let piece = piece.ok_or_else(|| Error::new(Kind::Database, "this value is NULL"))?;
-        if piece.is_empty() {
+        let chunk = chunk.ok_or_else(|| Error::new(Kind::Database, "this value is NULL"))?;
+        if chunk.is_empty() {
             return Ok(total);
         }
-        let written = out.write_all(piece);
+        let written = out.write_all(chunk);
         written.map_err(|error| Error::new(Kind::Io, "cannot write a large value").caused_by(error))?;
-        total += piece.len() as u64;
-        at += fields.must(1, Fields::number)?;
+        total += chunk.len() as u64;
+        at += fields.must(1, RowFields::number)?;
     }
 }
 
-/// Sets a value to the `bytes` bytes of `from`, in one transaction. `in_pieces` says whether the
+/// Sets a value to the `bytes` bytes of `from`, in one transaction. `in_chunks` says whether the
 /// server has `.WRITE`.
 ///
 /// # Errors
 /// Database: no such row; Config: larger than this server takes; Io of the reader.
 pub(super) fn write(
     client: &mut Client,
-    place: &Place,
+    place: &ValuePlace,
     bytes: u64,
     from: &mut dyn Read,
-    in_pieces: bool,
+    in_chunks: bool,
 ) -> Result<()> {
-    client.once(WRITING, |client| write_here(client, place, bytes, from, in_pieces))
+    client.once(WRITING, |client| write_here(client, place, bytes, from, in_chunks))
 }
 
 /// As [`write`], in the transaction that is open.
 pub(super) fn write_here(
     client: &mut Client,
-    place: &Place,
+    place: &ValuePlace,
     bytes: u64,
     from: &mut dyn Read,
-    in_pieces: bool,
+    in_chunks: bool,
 ) -> Result<()> {
-    let in_pieces = in_pieces
+    let in_chunks = in_chunks
         && matches!(place.sql_type, SqlType::VarBinary(None) | SqlType::VarChar(None) | SqlType::NVarChar(None));
-    let mut source = Source::new(from, bytes, is_text(place.sql_type));
-    let first = source.next(if in_pieces { WRITTEN_PIECE_BYTES } else { whole(bytes)? })?;
+    let mut source = ChunkSource::new(from, bytes, is_text(place.sql_type));
+    let first = source.next(if in_chunks { WRITTEN_CHUNK_BYTES } else { whole(bytes)? })?;
     let set = Sql::new(format!("UPDATE {} SET {} = ", place.table, place.column));
     if client.execute(WRITING, place.of_row(set.bind(&first)))? == 0 {
         return Err(Error::new(Kind::Database, "there is no row with this key"));
     }
     while !source.is_done() {
-        let piece = source.next(WRITTEN_PIECE_BYTES)?;
+        let chunk = source.next(WRITTEN_CHUNK_BYTES)?;
         let append = Sql::new(format!("UPDATE {} SET {}.WRITE(", place.table, place.column));
-        client.execute(WRITING, place.of_row(append.bind(&piece).then(", NULL, 0)")))?;
+        client.execute(WRITING, place.of_row(append.bind(&chunk).then(", NULL, 0)")))?;
     }
     source.finish()
 }
@@ -148,32 +148,32 @@ fn whole(bytes: u64) -> Result<usize> {
     })
 }
 
-/// What is to be written, piece by piece.
-struct Source<'a> {
+/// What is to be written, chunk by chunk.
+struct ChunkSource<'a> {
     from: &'a mut dyn Read,
     left: u64,
     bytes: u64,
-    /// The bytes of a character whose rest comes with the next piece.
+    /// The bytes of a character whose rest comes with the next chunk.
     half: Vec<u8>,
     is_text: bool,
 }
 
-/// A piece, as the parameter that it becomes.
-enum Piece {
+/// A chunk, as the parameter that it becomes.
+enum ChunkParameter {
     Bytes(Vec<u8>),
     Text(String),
 }
 
-impl<'a> From<&'a Piece> for super::sql::Value<'a> {
-    fn from(piece: &'a Piece) -> Self {
-        match piece {
-            Piece::Bytes(bytes) => Self::from(&bytes[..]),
-            Piece::Text(text) => Self::from(text),
+impl<'a> From<&'a ChunkParameter> for super::sql::SqlParameter<'a> {
+    fn from(chunk: &'a ChunkParameter) -> Self {
+        match chunk {
+            ChunkParameter::Bytes(bytes) => Self::from(&bytes[..]),
+            ChunkParameter::Text(text) => Self::from(text),
         }
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> ChunkSource<'a> {
     fn new(from: &'a mut dyn Read, bytes: u64, is_text: bool) -> Self {
         Self { from, left: bytes, bytes, half: Vec::new(), is_text }
     }
@@ -182,8 +182,8 @@ impl<'a> Source<'a> {
         self.left == 0 && self.half.is_empty()
     }
 
-    /// The next piece, of at most so many bytes and a character.
-    fn next(&mut self, most: usize) -> Result<Piece> {
+    /// The next chunk, of at most so many bytes and a character.
+    fn next(&mut self, most: usize) -> Result<ChunkParameter> {
         let mut block = std::mem::take(&mut self.half);
         let kept = block.len();
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
@@ -196,16 +196,16 @@ impl<'a> Source<'a> {
         })?;
         self.left -= wanted as u64;
         if !self.is_text {
-            return Ok(Piece::Bytes(block));
+            return Ok(ChunkParameter::Bytes(block));
         }
         match String::from_utf8(block) {
-            Ok(text) => Ok(Piece::Text(text)),
+            Ok(text) => Ok(ChunkParameter::Text(text)),
             Err(error) => self.cut(error),
         }
     }
 
-    /// Keeps the half character at the end for the next piece.
-    fn cut(&mut self, error: std::string::FromUtf8Error) -> Result<Piece> {
+    /// Keeps the half character at the end for the next chunk.
+    fn cut(&mut self, error: std::string::FromUtf8Error) -> Result<ChunkParameter> {
         let inner = error.utf8_error();
         let whole = inner.valid_up_to();
         if inner.error_len().is_some() || self.left == 0 {
@@ -213,7 +213,9 @@ impl<'a> Source<'a> {
         }
         let mut bytes = error.into_bytes();
         self.half = bytes.split_off(whole);
-        String::from_utf8(bytes).map(Piece::Text).map_err(|_| Error::internal("a text was cut at the wrong place"))
+        String::from_utf8(bytes)
+            .map(ChunkParameter::Text)
+            .map_err(|_| Error::internal("a text was cut at the wrong place"))
     }
 
     /// Nothing may be left.
@@ -234,12 +236,12 @@ impl<'a> Source<'a> {
 mod tests {
     use super::*;
 
-    fn pieces(bytes: &[u8], said: u64, most: usize) -> Result<String> {
+    fn chunks(bytes: &[u8], said: u64, most: usize) -> Result<String> {
         let mut from = bytes;
-        let mut source = Source::new(&mut from, said, true);
+        let mut source = ChunkSource::new(&mut from, said, true);
         let mut all = String::new();
         loop {
-            if let Piece::Text(text) = source.next(most)? {
+            if let ChunkParameter::Text(text) = source.next(most)? {
                 all.push_str(&text);
                 all.push('|');
             }
@@ -252,15 +254,15 @@ mod tests {
 
     #[test]
     fn characters_are_not_cut_in_two() {
-        assert_eq!(pieces("aä😀b".as_bytes(), 8, 2).unwrap(), "a|ä||😀b|");
-        assert_eq!(pieces(b"", 0, 2).unwrap(), "|");
+        assert_eq!(chunks("aä😀b".as_bytes(), 8, 2).unwrap(), "a|ä||😀b|");
+        assert_eq!(chunks(b"", 0, 2).unwrap(), "|");
     }
 
     #[test]
     fn a_value_has_the_size_that_was_said() {
-        assert!(pieces(b"abc", 2, 2).is_err());
-        assert!(pieces(b"abc", 4, 2).is_err());
-        assert!(pieces(b"a\xFFc", 3, 2).is_err());
-        assert!(pieces(b"ab\xC3", 3, 2).is_err());
+        assert!(chunks(b"abc", 2, 2).is_err());
+        assert!(chunks(b"abc", 4, 2).is_err());
+        assert!(chunks(b"a\xFFc", 3, 2).is_err());
+        assert!(chunks(b"ab\xC3", 3, 2).is_err());
     }
 }

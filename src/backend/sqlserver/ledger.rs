@@ -4,7 +4,7 @@ use super::catalog;
 use super::client::Client;
 use super::database::Database;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::RowFields;
 use crate::backend::LedgerEntry;
 use crate::backend::target::TargetSpec;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_mov
 pub(super) fn is_there(db: &mut Database) -> Result<bool> {
     let sql = Sql::new("SELECT COUNT(*) FROM sys.objects WHERE object_id = OBJECT_ID(N'dbo.BlobDeltaReplayBundle')");
     let row = db.client.unit(|client| client.row("look for the ledger", sql.clone()))?;
-    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0)
+    Ok(row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?.unwrap_or(0) > 0)
 }
 
 /// Does something with the target's database in use.
@@ -59,13 +59,13 @@ pub(super) fn in_ledger<T: Default>(
 }
 
 /// How far one part was applied.
-pub(super) fn entry(root: Sha256, fields: &Fields<'_>) -> Result<LedgerEntry> {
+pub(super) fn entry(root: Sha256, fields: &RowFields<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
         root_sha256: root,
-        part: fields.must(0, Fields::text)?.to_owned(),
-        rows: fields.must(1, Fields::number)?.unsigned_abs(),
-        complete: fields.must(2, Fields::number)? != 0,
-        applied_at: fields.must(3, Fields::time)?,
+        part: fields.must(0, RowFields::text)?.to_owned(),
+        rows: fields.must(1, RowFields::number)?.unsigned_abs(),
+        complete: fields.must(2, RowFields::number)? != 0,
+        applied_at: fields.must(3, RowFields::time)?,
     })
 }
 
@@ -78,16 +78,16 @@ pub(super) fn move_to(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntr
     let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(spec.here()).with(&entry.part);
     let sql = sql.with(after).with(entry.complete).with(before).with(entry.applied_at);
     let row = client.row("move the ledger", sql)?;
-    Ok(row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? == Some(1))
+    Ok(row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()? == Some(1))
 }
 
 /// Whether it stands behind this batch: then the batch was applied, and its answer lost.
 pub(super) fn stands_at(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<bool> {
     let sql = Sql::new(LEDGER_READ).with(entry.root_sha256.to_string()).with(spec.here());
     for row in client.rows("read the ledger", sql)? {
-        let fields = Fields::of(&row);
-        if fields.must(0, Fields::text)? == entry.part {
-            let (rows, complete) = (fields.must(1, Fields::number)?, fields.must(2, Fields::number)? != 0);
+        let fields = RowFields::of(&row);
+        if fields.must(0, RowFields::text)? == entry.part {
+            let (rows, complete) = (fields.must(1, RowFields::number)?, fields.must(2, RowFields::number)? != 0);
             return Ok(rows.unsigned_abs() == entry.rows && complete == entry.complete);
         }
     }

@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::engine::Engine;
 use super::sql::{Sql, quote, quoted};
-use super::values::Fields;
+use super::values::RowFields;
 use super::{catalog, config};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -29,7 +29,7 @@ pub(super) fn own_slice(engine: &mut Engine<'_>, fence: &Fence) -> Result<TableC
         .bind(fence.epoch);
     let asked = engine.db.client.unit(|client| client.row("check the lease and the slice", sql.clone()));
     if let Ok(Some(row)) = &asked
-        && Fields::of(row).number(0)? == Some(1)
+        && RowFields::of(row).number(0)? == Some(1)
     {
         return Ok(config);
     }
@@ -50,7 +50,7 @@ pub(super) fn own_slice(engine: &mut Engine<'_>, fence: &Fence) -> Result<TableC
 
 /// The marker row; without one a table may be anybody's.
 pub(super) fn marker(db: &mut Database, table: &TableConfig) -> Result<SliceMarker> {
-    let unmarked = |hint: &str| {
+    let without_marker = |hint: &str| {
         Error::config(format!("the slice table {} has no marker row, so nothing was deleted from it", table.target))
             .table(&table.name)
             .hint(hint)
@@ -66,13 +66,13 @@ pub(super) fn marker(db: &mut Database, table: &TableConfig) -> Result<SliceMark
         asked => {
             catalog::resolve(&mut db.client, &table.target).map_err(|error| error.table(&table.name))?;
             if !catalog::has_table(&mut db.client, &markers)? {
-                return Err(unmarked("run deploy, which marks empty slices"));
+                return Err(without_marker("run deploy, which marks empty slices"));
             }
-            asked?.ok_or_else(|| unmarked("if its rows can go, empty the table, then run deploy"))?
+            asked?.ok_or_else(|| without_marker("if its rows can go, empty the table, then run deploy"))?
         }
     };
-    let fields = Fields::of(&row);
-    let state = SliceState::parse(fields.must(4, Fields::text)?);
+    let fields = RowFields::of(&row);
+    let state = SliceState::parse(fields.must(4, RowFields::text)?);
     let scope = fields.text(3)?.filter(|scope| *scope != "all").map(Guid::parse).transpose()?;
     let window = match (fields.time(1)?, fields.time(2)?) {
         (Some(start), Some(end)) => Some(Window { start, end, clock: table.clock }),
@@ -83,7 +83,7 @@ pub(super) fn marker(db: &mut Database, table: &TableConfig) -> Result<SliceMark
         run_id: fields.guid(0)?,
         window,
         scope: scope.into(),
-        state: state.ok_or_else(|| unmarked("its state is not one that is known"))?,
+        state: state.ok_or_else(|| without_marker("its state is not one that is known"))?,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::client::Client;
 use super::sql::{Sql, quote};
-use super::values::Fields;
+use super::values::RowFields;
 use crate::backend::TargetSpec;
-use crate::backend::obstacles::{End, ForeignKey, Obstacles, Trigger, words};
+use crate::backend::obstacles::{ForeignKey, ForeignKeyEnd, Obstacles, Trigger, words};
 use crate::error::Result;
 
 const OBSTACLES: &str = include_str!("../../../sql/sqlserver/replay_obstacles.sql");
@@ -18,11 +18,11 @@ pub(super) fn ask(client: &mut Client, spec: &TargetSpec) -> Result<(Obstacles, 
     let sql = Sql::new(OBSTACLES).with(table);
     let (mut obstacles, mut generated) = (Obstacles::default(), Vec::new());
     for row in client.unit(|client| client.rows("look for what would keep rows out", sql.clone()))? {
-        let fields = Fields::of(&row);
+        let fields = RowFields::of(&row);
         let text = |at: usize| Ok::<_, crate::error::Error>(fields.text(at)?.unwrap_or_default().to_owned());
         let name = text(1)?;
-        let (a, b) = (fields.must(4, Fields::number)? != 0, fields.must(5, Fields::number)? != 0);
-        match fields.must(0, Fields::text)? {
+        let (a, b) = (fields.must(4, RowFields::number)? != 0, fields.must(5, RowFields::number)? != 0);
+        match fields.must(0, RowFields::text)? {
             "generated" => generated.push(name),
             "identity" => obstacles.identities.push(name),
             "needed" => obstacles.needed.push(name),
@@ -36,7 +36,11 @@ pub(super) fn ask(client: &mut Client, spec: &TargetSpec) -> Result<(Obstacles, 
                 name,
                 other: text(2)?,
                 column: text(3)?,
-                end: if kind == "child" { End::Child } else { End::Parent { keeps_rows: a, keeps_values: b } },
+                end: if kind == "child" {
+                    ForeignKeyEnd::Child
+                } else {
+                    ForeignKeyEnd::Parent { keeps_rows: a, keeps_values: b }
+                },
             }),
         }
     }

@@ -6,7 +6,7 @@
 //! and no row.
 
 use super::database::{Database, watch_of};
-use super::large::{self, Place};
+use super::large::{self, ValuePlace};
 use super::readers::{self, ParallelReaders};
 use super::reading::{Cursor, Reading};
 use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next};
@@ -34,8 +34,8 @@ pub(super) fn read_page(
     sink: &mut dyn CellSink,
 ) -> Result<Option<SlicePosition>> {
     // Taken out, so that it is dropped by whatever goes wrong.
-    let standing = db.cursor.take().filter(|cursor| cursor.reading == reading && Some(&cursor.at) == after);
-    let mut rows = match standing {
+    let existing = db.cursor.take().filter(|cursor| cursor.reading == reading && Some(&cursor.at) == after);
+    let mut rows = match existing {
         Some(Cursor { rows: None, .. }) => return Ok(None),
         Some(cursor) => cursor.rows,
         None => None,
@@ -92,6 +92,6 @@ fn open_readers(db: &mut Database, reading: &Reading, after: Option<&SlicePositi
 
 /// The bytes of UTF-8 of a text that is too large to be read whole.
 fn measure(db: &mut Database, reading: &Reading, key: Guid, column: &Column) -> Result<u64> {
-    let place = Place::new(reading.table.clone(), (&reading.key, key), &column.name, column.sql_type);
+    let place = ValuePlace::new(reading.table.clone(), (&reading.key, key), &column.name, column.sql_type);
     large::read(&mut db.client, &place, &mut std::io::sink())
 }

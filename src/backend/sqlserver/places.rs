@@ -4,7 +4,7 @@ use super::client::Client;
 use super::database::JOB_DATABASE;
 use super::engine::Engine;
 use super::sql::Sql;
-use super::values::{Fields, text_at};
+use super::values::{RowFields, text_at};
 use crate::backend::places::{PlaceRecord, Places};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -17,7 +17,7 @@ impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
         self.db.client.use_database(JOB_DATABASE)?;
         let rows = self.db.client.unit(|client| client.rows("read whose places are", Sql::new(RECORDS)))?;
-        let record = |fields: Fields<'_>| {
+        let record = |fields: RowFields<'_>| {
             let scope = match fields.text(3)? {
                 Some(text) => Scope::parse(text)
                     .ok_or_else(|| Error::config(format!("{text} is neither `all` nor a business unit")))?,
@@ -25,7 +25,7 @@ impl Places for Engine<'_> {
             };
             Ok(PlaceRecord { place: text_at(&fields, 0)?, run_id: fields.guid(1)?, scope })
         };
-        rows.iter().map(|row| record(Fields::of(row))).collect()
+        rows.iter().map(|row| record(RowFields::of(row))).collect()
     }
 
     fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {

@@ -11,27 +11,27 @@
 use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
-use super::stream::{Next, Rows};
-use super::watch::Watch;
+use super::stream::{Next, RowStream};
+use super::watch::ReadTimeouts;
 use crate::error::{Error, Result};
 
 /// See the module's text.
 pub(super) struct ParallelReaders {
-    readers: Vec<Rows>,
+    readers: Vec<RowStream>,
     turn: usize,
 }
 
 impl ParallelReaders {
-    /// Sends a statement for each reader; see [`Rows::open`].
+    /// Sends a statement for each reader; see [`RowStream::open`].
     pub(super) fn open(
         address: &Address,
-        watch: Watch,
+        watch: ReadTimeouts,
         spare: &mut Vec<Client>,
         batch_bytes: usize,
         doing: &'static str,
         statements: Vec<Sql<'static>>,
     ) -> Result<Self> {
-        let open = |sql| Rows::open(address, watch, spare.pop(), batch_bytes, doing, sql);
+        let open = |sql| RowStream::open(address, watch, spare.pop(), batch_bytes, doing, sql);
         Ok(Self { readers: statements.into_iter().map(open).collect::<Result<_>>()?, turn: 0 })
     }
 
@@ -61,7 +61,7 @@ impl ParallelReaders {
 
     /// The connections, once [`Next::End`] was said.
     pub(super) fn into_clients(self) -> Vec<Client> {
-        self.readers.into_iter().filter_map(Rows::into_client).collect()
+        self.readers.into_iter().filter_map(RowStream::into_client).collect()
     }
 }
 

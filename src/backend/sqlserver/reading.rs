@@ -1,8 +1,8 @@
 //! Readings of many rows in order: their statements, and where one stands.
 
 use super::readers::ParallelReaders;
-use super::sql::{Sql, Value, quote};
-use super::values::{Fields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
+use super::sql::{Sql, SqlParameter, quote};
+use super::values::{RowFields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -47,7 +47,7 @@ pub(super) struct Cursor {
 }
 
 /// One level of the order: an expression, and the value of it behind which rows are wanted.
-struct Level {
+struct OrderLevel {
     expression: String,
     value: ColumnData<'static>,
     /// Whether the value has to be made a hierarchyid.
@@ -105,8 +105,8 @@ impl Reading {
 
     /// The order, outermost first. Servers compare binaries as if the shorter one ended in zeros,
     /// so their length decides between such two.
-    fn levels(&self, at: &SlicePosition) -> Vec<Level> {
-        let level = |expression, value| Level { expression, value, is_hierarchy: false };
+    fn levels(&self, at: &SlicePosition) -> Vec<OrderLevel> {
+        let level = |expression, value| OrderLevel { expression, value, is_hierarchy: false };
         let guid = |key: Guid| ColumnData::Guid(Some(uuid::Uuid::from_bytes(*key.as_bytes())));
         let mut levels = Vec::new();
         if let Some(depth) = &self.depth {
@@ -118,7 +118,7 @@ impl Reading {
             match path.sql_type {
                 SqlType::UniqueIdentifier => levels.push(level(name, guid(guid_of(&at.path)))),
                 SqlType::HierarchyId if !path.nullable => {
-                    levels.push(Level { expression: name, value: bytes, is_hierarchy: true });
+                    levels.push(OrderLevel { expression: name, value: bytes, is_hierarchy: true });
                 }
                 _ => {
                     let name =
@@ -159,7 +159,7 @@ impl Reading {
     }
 
     pub(super) fn position(&self, row: &Row) -> Result<SlicePosition> {
-        let fields = Fields::of(row);
+        let fields = RowFields::of(row);
         let path = match &self.path {
             None => Vec::new(),
             Some(path) if path.sql_type == SqlType::UniqueIdentifier => {
@@ -167,7 +167,7 @@ impl Reading {
             }
             Some(_) => fields.bytes(1)?.unwrap_or_default().to_vec(),
         };
-        Ok(SlicePosition { depth: fields.must(0, Fields::number)?, path, key: fields.must(2, Fields::guid)? })
+        Ok(SlicePosition { depth: fields.must(0, RowFields::number)?, path, key: fields.must(2, RowFields::guid)? })
     }
 
     /// Gives one row; returns about how many bytes it has. `measure` gives the bytes of a text
@@ -178,7 +178,7 @@ impl Reading {
         measure: &mut dyn FnMut(&Column) -> Result<u64>,
         sink: &mut dyn CellSink,
     ) -> Result<u64> {
-        let fields = Fields::of(row);
+        let fields = RowFields::of(row);
         let (mut at, mut bytes) = (3, 0);
         for (index, column) in self.columns.iter().enumerate() {
             let placed = |error: Error| error.column(&column.name);
@@ -215,12 +215,12 @@ impl Reading {
 }
 
 /// `> (a, b, c)`, written out, because not every server compares rows of values.
-fn behind(sql: &mut Sql<'static>, levels: &[Level]) {
+fn behind(sql: &mut Sql<'static>, levels: &[OrderLevel]) {
     for (nth, level) in levels.iter().enumerate() {
         let (open, close) = if level.is_hierarchy { ("CONVERT(hierarchyid, ", ")") } else { ("", "") };
         let compare = |sql: &mut Sql<'static>, operator: &str| {
             sql.push_text(&format!("({} {operator} {open}", level.expression));
-            sql.push(Value(Some(level.value.clone())));
+            sql.push(SqlParameter(Some(level.value.clone())));
             sql.push_text(close);
         };
         compare(sql, ">");

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::sql::{Sql, filled, quote};
-use super::values::Fields;
+use super::values::RowFields;
 use crate::backend::check_target;
 use crate::backend::resolved::{ITS_NAME, Inside, OTHER_DATABASE, never};
 use crate::error::Result;
@@ -18,16 +18,16 @@ pub(super) fn target(client: &mut Client, asked: TableName) -> Result<TableName>
     let Some(row) = client.unit(|client| client.row(doing, Sql::new(DATABASE).with(&*asked.db)))? else {
         return Ok(asked);
     };
-    let fields = Fields::of(&row);
-    if fields.must(1, Fields::number)? != 0 {
+    let fields = RowFields::of(&row);
+    if fields.must(1, RowFields::number)? != 0 {
         return Err(never(&asked, "a database of the server, or the job database", OTHER_DATABASE));
     }
-    let found = TableName { db: spelled(asked.db, fields.must(0, Fields::text)?), ..asked };
+    let found = TableName { db: spelled(asked.db, fields.must(0, RowFields::text)?), ..asked };
     check_target(&found)?;
     let sql = Sql::new(filled(TABLE, &[("Db", &quote(&found.db))])).with(&*found.schema).with(&*found.table);
     let Some(row) = client.unit(|client| client.row("look up the target", sql.clone()))? else { return Ok(found) };
-    let fields = Fields::of(&row);
-    let is_there = |at: usize| Ok(fields.must(at, Fields::number)? > 0);
+    let fields = RowFields::of(&row);
+    let is_there = |at: usize| Ok(fields.must(at, RowFields::number)? > 0);
     Inside { is_job_database: is_there(0)?, is_slice_database: is_there(1)? }.check(&found)?;
     let (Some(schema), Some(table), Some(kind)) = (fields.text(2)?, fields.text(3)?, fields.text(4)?) else {
         return Ok(found);

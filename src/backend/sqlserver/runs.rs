@@ -1,8 +1,8 @@
 //! The records of runs.
 
 use super::database::Database;
-use super::sql::{Sql, Value};
-use super::values::{Fields, number_at, table_at, text_at};
+use super::sql::{Sql, SqlParameter};
+use super::values::{RowFields, number_at, table_at, text_at};
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::destination::{BundleForm, Destination, Seal};
@@ -20,16 +20,16 @@ pub(super) fn read_runs(db: &mut Database, rest: Sql<'_>, top: &str) -> Result<V
         values: rest.values,
     };
     let rows = db.client.unit(|client| client.rows("read the runs", sql.clone()))?;
-    rows.iter().map(|row| read_run(&Fields::of(row))).collect()
+    rows.iter().map(|row| read_run(&RowFields::of(row))).collect()
 }
 
-fn read_run(fields: &Fields<'_>) -> Result<Run> {
-    let status = fields.must(6, Fields::text)?;
+fn read_run(fields: &RowFields<'_>) -> Result<Run> {
+    let status = fields.must(6, RowFields::text)?;
     Ok(Run {
-        id: fields.must(0, Fields::guid)?,
+        id: fields.must(0, RowFields::guid)?,
         run_type: text_at(fields, 1)?,
         requested_by: text_at(fields, 2)?,
-        started_at: ServerTime { utc: fields.must(3, Fields::time)?, local: fields.must(4, Fields::time)? },
+        started_at: ServerTime { utc: fields.must(3, RowFields::time)?, local: fields.must(4, RowFields::time)? },
         completed_at: fields.time(5)?,
         status: Status::parse(status).ok_or_else(|| Error::internal(format!("a run has the status {status:?}")))?,
         error: fields.text(7)?.map(str::to_owned),
@@ -43,7 +43,7 @@ fn read_run(fields: &Fields<'_>) -> Result<Run> {
     })
 }
 
-fn read_destination(fields: &Fields<'_>) -> Result<Option<Destination>> {
+fn read_destination(fields: &RowFields<'_>) -> Result<Option<Destination>> {
     let (Some(out_folder), Some(form)) = (fields.text(14)?, fields.text(18)?) else { return Ok(None) };
     let form =
         BundleForm::parse(form).ok_or_else(|| Error::internal(format!("a run has bundles of the form {form:?}")))?;
@@ -59,12 +59,12 @@ fn read_destination(fields: &Fields<'_>) -> Result<Option<Destination>> {
 }
 
 /// What a run is told of its bundle, as procedures take it.
-pub(super) fn destination_inputs(told: Option<&Destination>) -> [(&'static str, Value<'_>); 5] {
+pub(super) fn destination_inputs(recorded: Option<&Destination>) -> [(&'static str, SqlParameter<'_>); 5] {
     [
-        ("OutFolder", told.map(|told| &told.out_folder).into()),
-        ("ShipTo", told.and_then(|told| told.ship_to.as_ref()).into()),
-        ("SignedBy", told.and_then(|told| told.seal.signed_by.as_ref()).into()),
-        ("EncryptedTo", told.and_then(|told| told.seal.recipients_text()).into()),
-        ("BundleForm", told.map(|told| told.form.as_str()).into()),
+        ("OutFolder", recorded.map(|recorded| &recorded.out_folder).into()),
+        ("ShipTo", recorded.and_then(|recorded| recorded.ship_to.as_ref()).into()),
+        ("SignedBy", recorded.and_then(|recorded| recorded.seal.signed_by.as_ref()).into()),
+        ("EncryptedTo", recorded.and_then(|recorded| recorded.seal.recipients_text()).into()),
+        ("BundleForm", recorded.map(|recorded| recorded.form.as_str()).into()),
     ]
 }

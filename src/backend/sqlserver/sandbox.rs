@@ -2,11 +2,11 @@
 
 use super::database::Database;
 use super::insert::{insert, push_value};
-use super::large::{self, Place};
+use super::large::{self, ValuePlace};
 use super::reading::Reading;
 use super::session::Session;
 use super::sql::{Sql, literal, quote, quoted};
-use super::values::Fields;
+use super::values::RowFields;
 use super::{catalog, page};
 use crate::backend::sandbox::Sandbox;
 use crate::error::{Error, Kind, Result};
@@ -112,7 +112,7 @@ impl Sandbox for Session {
         let columns = catalog::columns(&mut self.database.client, table)?;
         let found = columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
         let found = found.ok_or_else(|| at(Error::new(Kind::Database, "there is no such column")))?;
-        let place = Place::new(quoted(table), key, &found.name, found.sql_type);
+        let place = ValuePlace::new(quoted(table), key, &found.name, found.sql_type);
         large::read(&mut self.database.client, &place, out).map_err(at)
     }
 
@@ -125,9 +125,9 @@ impl Sandbox for Session {
         from: &mut dyn Read,
     ) -> Result<()> {
         self.database.cursor = None;
-        let in_pieces = self.database.abilities()?.has_write;
-        let place = Place::new(quoted(table), key, &column.name, column.sql_type);
-        let written = large::write(&mut self.database.client, &place, bytes, from, in_pieces);
+        let in_chunks = self.database.abilities()?.has_write;
+        let place = ValuePlace::new(quoted(table), key, &column.name, column.sql_type);
+        let written = large::write(&mut self.database.client, &place, bytes, from, in_chunks);
         written.map_err(|error| error.table(table).key(key.1).column(&column.name))
     }
 
@@ -145,14 +145,14 @@ impl Sandbox for Session {
         self.database.cursor = None;
         let row = self.database.client.row("ask the server", Sql::new(sql))?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Fields::of(&row).text(0)?.map(str::to_owned))
+        Ok(RowFields::of(&row).text(0)?.map(str::to_owned))
     }
 }
 
 /// Runs statements in another database, where names of three parts are not taken.
 fn in_database(db: &mut Database, name: &str, doing: &str, sql: &str) -> Result<()> {
     let row = db.client.row(doing, Sql::new("SELECT DB_NAME()"))?;
-    let home = row.map(|row| Fields::of(&row).must(0, Fields::text).map(quote));
+    let home = row.map(|row| RowFields::of(&row).must(0, RowFields::text).map(quote));
     let home = home.transpose()?.unwrap_or_else(|| quote("master"));
     let done = db.client.batch(doing, &format!("USE {}; {sql}", quote(name)));
     let back = db.client.batch(doing, &format!("USE {home}"));

@@ -3,7 +3,7 @@
 use super::database::{Database, JOB_DATABASE};
 use super::engine::Engine;
 use super::sql::Sql;
-use super::values::{Fields, number_at, text_at};
+use super::values::{RowFields, number_at, text_at};
 use super::{catalog, deployed};
 use crate::backend::jobs::DeployStep;
 use crate::backend::servers::Servers;
@@ -20,7 +20,7 @@ pub(super) fn read_servers(db: &mut Database) -> Result<Servers> {
     let rows = db.client.unit(|client| client.rows("read the known servers", Sql::new(SERVERS)))?;
     let mut servers = Servers { here: db.address.to_string(), is_known: false, known: Vec::new() };
     for row in &rows {
-        let fields = Fields::of(row);
+        let fields = RowFields::of(row);
         servers.here = text_at(&fields, 0)?;
         servers.is_known |= number_at::<u8>(&fields, 2)? != 0;
         servers.known.extend(fields.text(1)?.map(str::to_owned));
@@ -35,7 +35,7 @@ fn has_servers(db: &mut Database) -> Result<bool> {
     }
     let there = Sql::new("SELECT OBJECT_ID(N'BlobDeltaJobs.dbo.BlobDeltaKnownServer', N'U')");
     let row = db.client.row("look for the known servers", there)?;
-    Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten().is_some())
+    Ok(row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten().is_some())
 }
 
 pub(super) fn note_server(db: &mut Database) -> Result<()> {
@@ -55,12 +55,12 @@ pub(super) fn become_another_source(engine: &mut Engine<'_>) -> Result<Vec<Deplo
     engine.db.disk().before_commit("make a copy a source of its own")?;
     let rows =
         engine.db.client.rows("make a copy a source of its own", Sql::new("EXEC dbo.usp_BlobDelta_BecomeOwnSource"))?;
-    let step = |fields: Fields<'_>| {
+    let step = |fields: RowFields<'_>| {
         Ok(DeployStep {
-            name: format!("slice {} of {}", fields.must(1, Fields::text)?, fields.must(0, Fields::text)?),
+            name: format!("slice {} of {}", fields.must(1, RowFields::text)?, fields.must(0, RowFields::text)?),
             outcome: text_at(&fields, 2)?,
             needs_attention: number_at::<u8>(&fields, 3)? != 0,
         })
     };
-    rows.iter().map(|row| step(Fields::of(row))).collect()
+    rows.iter().map(|row| step(RowFields::of(row))).collect()
 }

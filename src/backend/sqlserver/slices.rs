@@ -5,11 +5,11 @@
 //! between are never handed out, whatever a stream still holds of it.
 
 use super::engine::Engine;
-use super::large::{self, Place};
+use super::large::{self, ValuePlace};
 use super::marker::{self, placed};
 use super::reading::Reading;
-use super::sql::{Sql, Value, quote, quoted};
-use super::values::{Fields, number_at};
+use super::sql::{Sql, SqlParameter, quote, quoted};
+use super::values::{RowFields, number_at};
 use super::{config, page, template};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
@@ -89,7 +89,7 @@ impl Slices for Engine<'_> {
         let columns = self.slice_columns(&config)?;
         let found = columns.iter().find(|found| found.name == column);
         let found = found.ok_or_else(|| at(Error::internal("the slice has no such column")))?;
-        let place = Place::new(quoted(&config.target), (&config.key_column, key), column, found.sql_type);
+        let place = ValuePlace::new(quoted(&config.target), (&config.key_column, key), column, found.sql_type);
         large::read(&mut self.db.client, &place, out).map_err(at)
     }
 
@@ -105,9 +105,9 @@ impl Slices for Engine<'_> {
         rows.map_err(|error| placed(error, fence))?
             .iter()
             .map(|row| {
-                let fields = Fields::of(row);
-                let (key, deleted_on) = (fields.must(0, Fields::guid)?, fields.must(1, Fields::time)?);
-                let reason = fields.must(3, Fields::text)?;
+                let fields = RowFields::of(row);
+                let (key, deleted_on) = (fields.must(0, RowFields::guid)?, fields.must(1, RowFields::time)?);
+                let reason = fields.must(3, RowFields::text)?;
                 let reason = DeletionReason::parse(reason)
                     .ok_or_else(|| Error::internal(format!("{reason:?} is no reason of a deletion")))?;
                 Ok(Deletion { key, deleted_on, business_unit: fields.guid(2)?, reason })
@@ -123,7 +123,7 @@ impl Slices for Engine<'_> {
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
         let sql = "SELECT TableName, LastError FROM dbo.BlobDeltaRunTable WHERE LastError IS NOT NULL AND RunId = ";
         self.db.list("read the failures of a run", sql, run_id, " ORDER BY TableName", |fields| {
-            Ok((TableName::parse(fields.must(0, Fields::text)?)?, fields.must(1, Fields::text)?.to_owned()))
+            Ok((TableName::parse(fields.must(0, RowFields::text)?)?, fields.must(1, RowFields::text)?.to_owned()))
         })
     }
 
@@ -143,8 +143,8 @@ impl Slices for Engine<'_> {
         rows.map_err(|error| placed(error, fence))?
             .iter()
             .map(|row| {
-                let fields = Fields::of(row);
-                Ok(AbsentParent { child: fields.must(0, Fields::guid)?, parent: fields.guid(1)? })
+                let fields = RowFields::of(row);
+                Ok(AbsentParent { child: fields.must(0, RowFields::guid)?, parent: fields.guid(1)? })
             })
             .collect()
     }
@@ -160,7 +160,7 @@ impl Slices for Engine<'_> {
         let sql = sql.then(" ORDER BY k.Nr, k.BundleId DESC");
         let found = self.db.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
         let Some(row) = found.map_err(|error| error.table(table))? else { return Ok(None) };
-        let fields = Fields::of(&row);
+        let fields = RowFields::of(&row);
         let Some(root) = fields.text(0)? else { return Ok(None) };
         PreviousBundle::read(root, fields.text(1)?).map(Some)
     }
@@ -178,7 +178,7 @@ impl Slices for Engine<'_> {
                 inputs.push(("KeepLease", keep_leases.into()));
                 let recorded = client.call("record the bundle", procedure, inputs, &outputs);
                 let row = recorded.map_err(|error| placed(error, fence))?;
-                if row.is_some_and(|row| Fields::of(&row).number(0).is_ok_and(|bit| bit == Some(1))) {
+                if row.is_some_and(|row| RowFields::of(&row).number(0).is_ok_and(|bit| bit == Some(1))) {
                     required.push(fence.table.clone());
                 }
             }
@@ -203,7 +203,7 @@ impl Slices for Engine<'_> {
 }
 
 /// What `usp_BlobDelta_RecordBundle` takes.
-fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Result<Vec<(&'static str, Value<'a>)>> {
+fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Result<Vec<(&'static str, SqlParameter<'a>)>> {
     Ok(vec![
         ("RunId", fence.run_id.into()),
         ("TableName", (&fence.table).into()),
@@ -261,20 +261,20 @@ fn report(engine: &mut Engine<'_>, run_id: Guid, table: &TableName) -> Result<Ta
     .bind(table);
     let row = engine.db.client.unit(|client| client.row("read a table run", sql.clone()))?;
     let row = row.ok_or_else(|| Error::usage("this table run was not completed").hint("go on with --resume"))?;
-    let fields = Fields::of(&row);
-    let started = ServerTime { utc: fields.must(11, Fields::time)?, local: fields.must(12, Fields::time)? };
-    let has_looked = fields.must(9, Fields::number)? == 0;
+    let fields = RowFields::of(&row);
+    let started = ServerTime { utc: fields.must(11, RowFields::time)?, local: fields.must(12, RowFields::time)? };
+    let has_looked = fields.must(9, RowFields::number)? == 0;
     let floor = has_looked.then_some(fields.time(10)?.unwrap_or(started.of(clock)));
     Ok(TableReport {
         table: table.clone(),
-        window: Window { start: fields.must(0, Fields::time)?, end: fields.must(1, Fields::time)?, clock },
+        window: Window { start: fields.must(0, RowFields::time)?, end: fields.must(1, RowFields::time)?, clock },
         buffer_minutes: number_at(&fields, 2)?,
         active_transaction_floor: floor,
         scope: fields.guid(7)?.into(),
         watermark_before: fields.time(3)?,
-        watermark_after: fields.must(4, Fields::time)?,
-        counts: from_json(fields.must(5, Fields::text)?)?,
+        watermark_after: fields.must(4, RowFields::time)?,
+        counts: from_json(fields.must(5, RowFields::text)?)?,
         new_business_units: fields.text(6)?.map_or(Ok(Vec::new()), from_json)?,
-        completed_at: fields.must(8, Fields::time)?,
+        completed_at: fields.must(8, RowFields::time)?,
     })
 }

@@ -28,13 +28,13 @@ impl<'a> Sql<'a> {
     }
 
     /// Adds a value.
-    pub(super) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+    pub(super) fn bind(mut self, value: impl Into<SqlParameter<'a>>) -> Self {
         self.push(value);
         self
     }
 
     /// Adds a value that the text names already, by its number.
-    pub(super) fn with(mut self, value: impl Into<Value<'a>>) -> Self {
+    pub(super) fn with(mut self, value: impl Into<SqlParameter<'a>>) -> Self {
         self.values.extend(value.into().0);
         self
     }
@@ -45,7 +45,7 @@ impl<'a> Sql<'a> {
     }
 
     /// As [`Sql::bind`], in place.
-    pub(super) fn push(&mut self, value: impl Into<Value<'a>>) {
+    pub(super) fn push(&mut self, value: impl Into<SqlParameter<'a>>) {
         match value.into().0 {
             None => self.text.push_str("NULL"),
             Some(value) => {
@@ -57,93 +57,93 @@ impl<'a> Sql<'a> {
 }
 
 /// One parameter; `None` is NULL.
-pub(super) struct Value<'a>(pub(super) Option<ColumnData<'a>>);
+pub(super) struct SqlParameter<'a>(pub(super) Option<ColumnData<'a>>);
 
-impl From<Guid> for Value<'_> {
+impl From<Guid> for SqlParameter<'_> {
     fn from(guid: Guid) -> Self {
         Self(Some(ColumnData::Guid(Some(uuid::Uuid::from_bytes(*guid.as_bytes())))))
     }
 }
 
-impl From<Timestamp> for Value<'_> {
+impl From<Timestamp> for SqlParameter<'_> {
     fn from(at: Timestamp) -> Self {
         Self(bound(Cell::DateTime(at)))
     }
 }
 
-impl<'a> From<&'a str> for Value<'a> {
+impl<'a> From<&'a str> for SqlParameter<'a> {
     fn from(text: &'a str) -> Self {
         Self(Some(ColumnData::String(Some(Cow::Borrowed(text)))))
     }
 }
 
-impl From<String> for Value<'_> {
+impl From<String> for SqlParameter<'_> {
     fn from(text: String) -> Self {
         Self(Some(ColumnData::String(Some(Cow::Owned(text)))))
     }
 }
 
-impl<'a> From<&'a String> for Value<'a> {
+impl<'a> From<&'a String> for SqlParameter<'a> {
     fn from(text: &'a String) -> Self {
         Self::from(text.as_str())
     }
 }
 
-impl From<&TableName> for Value<'_> {
+impl From<&TableName> for SqlParameter<'_> {
     fn from(name: &TableName) -> Self {
         Self::from(name.to_string())
     }
 }
 
-impl From<TableName> for Value<'_> {
+impl From<TableName> for SqlParameter<'_> {
     fn from(name: TableName) -> Self {
         Self::from(name.to_string())
     }
 }
 
-impl<'a> From<&'a [u8]> for Value<'a> {
+impl<'a> From<&'a [u8]> for SqlParameter<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self(Some(ColumnData::Binary(Some(Cow::Borrowed(bytes)))))
     }
 }
 
-impl From<i64> for Value<'_> {
+impl From<i64> for SqlParameter<'_> {
     fn from(number: i64) -> Self {
         Self(Some(ColumnData::I64(Some(number))))
     }
 }
 
-impl From<i32> for Value<'_> {
+impl From<i32> for SqlParameter<'_> {
     fn from(number: i32) -> Self {
         Self(Some(ColumnData::I32(Some(number))))
     }
 }
 
-impl From<u32> for Value<'_> {
+impl From<u32> for SqlParameter<'_> {
     fn from(number: u32) -> Self {
         Self::from(i64::from(number))
     }
 }
 
-impl From<u16> for Value<'_> {
+impl From<u16> for SqlParameter<'_> {
     fn from(number: u16) -> Self {
         Self::from(i32::from(number))
     }
 }
 
-impl From<bool> for Value<'_> {
+impl From<bool> for SqlParameter<'_> {
     fn from(bit: bool) -> Self {
         Self(Some(ColumnData::Bit(Some(bit))))
     }
 }
 
-impl<'a> From<Cell<'a>> for Value<'a> {
+impl<'a> From<Cell<'a>> for SqlParameter<'a> {
     fn from(cell: Cell<'a>) -> Self {
         Self(bound(cell))
     }
 }
 
-impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+impl<'a, T: Into<SqlParameter<'a>>> From<Option<T>> for SqlParameter<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self(None), Into::into)
     }

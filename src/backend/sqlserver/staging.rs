@@ -6,18 +6,18 @@
 //! `big` (whether it has values that come later), and `c0`, `c1` … for its values.
 //!
 //! **Big values.** The driver cannot load a value over 65,535 bytes. Such a value is staged
-//! empty and filled in later, if its row wins: as a parameter, or in pieces where it is a
-//! [`Cell::Large`]. So memory is bounded by a group of parameters or a piece, except on a server
+//! empty and filled in later, if its row wins: as a parameter, or in chunks where it is a
+//! [`Cell::Large`]. So memory is bounded by a group of parameters or a chunk, except on a server
 //! that does not know `.WRITE`, where a large value is one parameter (see [`large`]).
 
 use super::client::Client;
 use super::database::Database;
-use super::large::{self, Place};
+use super::large::{self, ValuePlace};
 use super::params::param;
-use super::sql::{Sql, Value};
-use super::values::{Fields, is_text};
-use crate::backend::fit::large_columns;
-use crate::backend::{TargetFit, TargetSpec};
+use super::sql::{Sql, SqlParameter};
+use super::values::{RowFields, is_text};
+use crate::backend::compatibility::large_columns;
+use crate::backend::{TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
@@ -45,7 +45,7 @@ const GROUP_BYTES: usize = 4 << 20;
 const GROUP_MAX: usize = 64;
 
 /// A row to stage.
-pub(super) struct Staged {
+pub(super) struct StagedRow {
     /// Its index among the rows of the batch.
     pub(super) row: usize,
     /// Its key.
@@ -73,9 +73,9 @@ impl Carried {
     pub(super) fn large<'c>(
         &'c self,
         spec: &'c TargetSpec,
-        fit: &'c TargetFit,
+        compatibility: &'c TargetCompatibility,
     ) -> impl Iterator<Item = (usize, &'c str)> {
-        large_columns(spec, fit).filter_map(|(at, column)| {
+        large_columns(spec, compatibility).filter_map(|(at, column)| {
             let nth = self.columns.iter().position(|(index, _)| *index == at)?;
             Some((nth, column.name.as_str()))
         })
@@ -92,20 +92,20 @@ impl Carried {
     }
 
     /// Loads rows. Returns the values that are missing still.
-    pub(super) fn load(&self, client: &mut Client, rows: &dyn RowSource, staged: &[Staged]) -> Result<Vec<Big>> {
+    pub(super) fn load(&self, client: &mut Client, rows: &dyn RowSource, staged: &[StagedRow]) -> Result<Vec<Big>> {
         let mut big = Vec::new();
         let token_rows = staged.iter().map(|staged| self.token_row(rows, staged, &mut big));
         client.bulk("stage rows", STAGE, token_rows)?;
         // The answer to a bulk load has no count in a session that asks for none.
         let row = client.row("count the staged rows", Sql::new(format!("SELECT COUNT_BIG(*) FROM {STAGE}")))?;
-        let loaded = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0);
+        let loaded = row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?.unwrap_or(0);
         if loaded.unsigned_abs() == staged.len() as u64 {
             return Ok(big);
         }
         Err(Error::internal(format!("{} rows were sent to be staged, and {loaded} are there", staged.len())))
     }
 
-    fn token_row<'r>(&self, rows: &'r dyn RowSource, staged: &Staged, big: &mut Vec<Big>) -> Result<TokenRow<'r>> {
+    fn token_row<'r>(&self, rows: &'r dyn RowSource, staged: &StagedRow, big: &mut Vec<Big>) -> Result<TokenRow<'r>> {
         let known = big.len();
         let mut values = Vec::with_capacity(self.columns.len());
         for (nth, (at, column)) in self.columns.iter().enumerate() {
@@ -130,22 +130,22 @@ impl Carried {
         Ok(token_row)
     }
 
-    /// Fills in the values of the rows that are still staged. `in_pieces` says whether the server
+    /// Fills in the values of the rows that are still staged. `in_chunks` says whether the server
     /// has `.WRITE`.
-    pub(super) fn fill(&self, client: &mut Client, rows: &dyn RowSource, big: &[Big], in_pieces: bool) -> Result<()> {
+    pub(super) fn fill(&self, client: &mut Client, rows: &dyn RowSource, big: &[Big], in_chunks: bool) -> Result<()> {
         if big.is_empty() {
             return Ok(());
         }
-        let standing = standing(client)?;
-        let mut group = Group::default();
-        for big in big.iter().filter(|big| standing.contains(&big.row)) {
+        let existing = existing(client)?;
+        let mut group = ValueGroup::default();
+        for big in big.iter().filter(|big| existing.contains(&big.row)) {
             let (at, column) = &self.columns[big.nth];
             match rows.cell(big.row, *at).map_err(|error| error.column(&column.name))? {
                 Cell::Large(bytes) => {
                     let staged = staged_as(column.sql_type);
-                    let place = Place::new(STAGE.into(), ("k", big.key), &format!("c{}", big.nth), staged);
+                    let place = ValuePlace::new(STAGE.into(), ("k", big.key), &format!("c{}", big.nth), staged);
                     let mut from = rows.large(big.row, *at)?;
-                    let filled = large::write_here(client, &place, bytes, &mut from, in_pieces);
+                    let filled = large::write_here(client, &place, bytes, &mut from, in_chunks);
                     filled.map_err(|error| error.column(&column.name).key(big.key))?;
                 }
                 cell => group.add(client, big, column.sql_type, cell)?,
@@ -156,12 +156,12 @@ impl Carried {
 }
 
 /// Rows with big values that have not lost.
-fn standing(client: &mut Client) -> Result<BTreeSet<usize>> {
+fn existing(client: &mut Client) -> Result<BTreeSet<usize>> {
     let sql = Sql::new(format!("SELECT n FROM {STAGE} WHERE big = 1"));
     let rows = client.rows("read the staged rows", sql)?;
     rows.iter()
         .map(|row| {
-            let row = Fields::of(row).must(0, Fields::number)?;
+            let row = RowFields::of(row).must(0, RowFields::number)?;
             usize::try_from(row).map_err(|_| Error::internal("a staged row has no number"))
         })
         .collect()
@@ -169,18 +169,18 @@ fn standing(client: &mut Client) -> Result<BTreeSet<usize>> {
 
 /// Values on their way in one statement.
 #[derive(Default)]
-struct Group<'v> {
+struct ValueGroup<'v> {
     sql: Sql<'v>,
     values: usize,
     bytes: usize,
 }
 
-impl<'v> Group<'v> {
+impl<'v> ValueGroup<'v> {
     fn add(&mut self, client: &mut Client, big: &Big, sql_type: SqlType, cell: Cell<'v>) -> Result<()> {
         self.bytes += cell_bytes(&cell);
         self.values += 1;
         self.sql.push_text(&format!("UPDATE {STAGE} SET c{} = ", big.nth));
-        self.sql.push(Value(param(sql_type, cell)));
+        self.sql.push(SqlParameter(param(sql_type, cell)));
         self.sql.push_text(" WHERE k = ");
         self.sql.push(big.key);
         self.sql.push_text("; ");
@@ -200,7 +200,7 @@ impl<'v> Group<'v> {
     }
 }
 
-fn data<'a>(value: impl Into<Value<'a>>, null: ColumnData<'a>) -> ColumnData<'a> {
+fn data<'a>(value: impl Into<SqlParameter<'a>>, null: ColumnData<'a>) -> ColumnData<'a> {
     value.into().0.unwrap_or(null)
 }
 
@@ -295,9 +295,9 @@ pub(super) fn ask_of_keys(
     doing: &str,
     keys: &[Guid],
     sql: Sql<'_>,
-    mut each: impl FnMut(Guid, &Fields<'_>) -> Result<()>,
+    mut each: impl FnMut(Guid, &RowFields<'_>) -> Result<()>,
 ) -> Result<()> {
-    let staged = latest(keys.iter().map(|key| (*key, crate::backend::fit::unmarked())), None);
+    let staged = latest(keys.iter().map(|key| (*key, crate::backend::compatibility::oldest_version())), None);
     let carried = Carried { columns: Vec::new() };
     let rows = db.client.transact(doing, |client: &mut Client| {
         client.batch("make the staging table", &carried.create())?;
@@ -307,8 +307,8 @@ pub(super) fn ask_of_keys(
         Ok(rows)
     })?;
     for row in &rows {
-        let fields = Fields::of(row);
-        let nth = usize::try_from(fields.must(0, Fields::number)?).unwrap_or(usize::MAX);
+        let fields = RowFields::of(row);
+        let nth = usize::try_from(fields.must(0, RowFields::number)?).unwrap_or(usize::MAX);
         let key = keys.get(nth).ok_or_else(|| Error::internal("the server answered for a key that was not asked"))?;
         each(*key, &fields)?;
     }
@@ -329,11 +329,11 @@ impl RowSource for Nothing {
 }
 
 /// Of each key the version that wins; the first of equals. In the order of the rows.
-pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: Option<DeletionReason>) -> Vec<Staged> {
-    let mut staged: Vec<Staged> = Vec::new();
+pub(super) fn latest(all: impl Iterator<Item = (Guid, Version)>, tombstone: Option<DeletionReason>) -> Vec<StagedRow> {
+    let mut staged: Vec<StagedRow> = Vec::new();
     let mut places: HashMap<Guid, usize> = HashMap::new();
     for (row, (key, version)) in all.enumerate() {
-        let coming = Staged { row, key, version: Version { tombstone, ..version } };
+        let coming = StagedRow { row, key, version: Version { tombstone, ..version } };
         match places.entry(key) {
             Entry::Vacant(place) => {
                 place.insert(staged.len());

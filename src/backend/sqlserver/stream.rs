@@ -1,4 +1,4 @@
-//! [`Rows`]: one SELECT over many rows, on a connection and a thread of its own. A connection that has read all
+//! [`RowStream`]: one SELECT over many rows, on a connection and a thread of its own. A connection that has read all
 //! of its rows can read others: opening one costs more than a small table.
 //!
 //! **Why.** A page a statement would sort the table a page; one statement sorts it once, and the
@@ -23,7 +23,7 @@
 use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
-use super::watch::Watch;
+use super::watch::ReadTimeouts;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -41,8 +41,8 @@ const BATCHES: usize = 2;
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// See the module's text.
-pub(super) struct Rows {
-    shared: Arc<Shared>,
+pub(super) struct RowStream {
+    shared: Arc<StreamQueue>,
     taken: VecDeque<Row>,
 }
 
@@ -59,13 +59,13 @@ pub(super) enum Next {
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct StreamQueue {
+    state: Mutex<StreamState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct StreamState {
     batches: VecDeque<Vec<Row>>,
     /// Said once all rows are in `batches`.
     outcome: Option<Next>,
@@ -74,18 +74,18 @@ struct State {
     is_dropped: bool,
 }
 
-impl Rows {
+impl RowStream {
     /// Sends the statement, and gives it up when that is asked for. All names in it are in three parts. `spare` is
     /// the [connection](Self::into_client) of another reading that came to its end.
     pub(super) fn open(
         address: &Address,
-        watch: Watch,
+        watch: ReadTimeouts,
         spare: Option<Client>,
         batch_bytes: usize,
         doing: &'static str,
         sql: Sql<'static>,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(StreamQueue::default());
         let (theirs, address) = (Arc::clone(&shared), address.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {
@@ -123,21 +123,21 @@ impl Rows {
     }
 }
 
-impl Drop for Rows {
+impl Drop for RowStream {
     fn drop(&mut self) {
         self.shared.lock().is_dropped = true;
         self.shared.changed.notify_all();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl StreamQueue {
+    fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands a batch over; `false` says that nobody wants it.
     fn put(&self, batch: Vec<Row>) -> bool {
-        let full = |state: &mut State| state.batches.len() >= BATCHES && !state.is_dropped;
+        let full = |state: &mut StreamState| state.batches.len() >= BATCHES && !state.is_dropped;
         let waited = self.changed.wait_timeout_while(self.lock(), UNREAD_TIMEOUT, full);
         let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() || state.is_dropped {
@@ -152,12 +152,12 @@ impl Shared {
 /// Reads to the end; the connection ends with this call unless it got there.
 fn produce(
     address: &Address,
-    watch: Watch,
+    watch: ReadTimeouts,
     spare: Option<Client>,
     batch_bytes: usize,
     doing: &'static str,
     sql: Sql<'static>,
-    shared: &Shared,
+    shared: &StreamQueue,
 ) -> (Next, Option<Client>) {
     let mut client = match spare.map_or_else(|| Client::connect(address, None, watch), Ok) {
         Ok(client) => client,

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::ledger;
 use super::replay::Replay;
 use super::sql::{Sql, quote};
-use super::values::Fields;
+use super::values::RowFields;
 use crate::error::Result;
 
 /// Removes what was made, where nothing has come into it. Where that is the database in use, another one is
@@ -40,7 +40,7 @@ fn remove_database(db: &mut Database, name: &str) -> Result<()> {
     let doing = "remove a database that nothing came into";
     let tables = Sql::new(format!("SELECT COUNT(*) FROM {}.sys.objects WHERE type IN ('U', 'V')", quote(name)));
     let row = db.client.row(doing, tables)?;
-    if row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()? != Some(0) {
+    if row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()? != Some(0) {
         return Ok(());
     }
     if db.client.database().is_some_and(|used| used.eq_ignore_ascii_case(name)) {

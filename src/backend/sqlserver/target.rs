@@ -11,13 +11,14 @@ use super::made::{Made, MadeTargets};
 use super::replay::{Replay, ReplayState};
 use super::sql::{Sql, literal, quote};
 use super::unique::{self, UniqueIndex};
-use super::values::Fields;
-use super::{catalog, job_databases, ledger, obstacles, resolved, standing, take_back};
-use crate::backend::fit::{evolved, fit, made_columns, not_unique, target_columns};
+use super::values::RowFields;
+use super::{catalog, existing, job_databases, ledger, obstacles, resolved, take_back};
+use crate::backend::compatibility::{check_columns, evolved, made_columns, not_unique, target_columns};
+use crate::backend::existing::ExistingVersions;
 use crate::backend::slices::{columns_json, columns_of};
-use crate::backend::standing::Standing;
 use crate::backend::target::{
-    Applied, AppliedBundle, JobDatabase, LedgerEntry, StandingContent, Target, TargetFit, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, ExistingContent, JobDatabase, LedgerEntry, Target, TargetCompatibility, TargetSpec,
+    TombstoneRow,
 };
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource;
@@ -40,13 +41,13 @@ const INDEX_MAX_BYTES: u16 = 1700;
 /// What the catalog says of a target.
 struct FoundTarget {
     columns: Vec<Column>,
-    fit: TargetFit,
+    compatibility: TargetCompatibility,
     indexes: Vec<UniqueIndex>,
     has_triggers: bool,
 }
 
 impl Target for Replay<'_> {
-    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+    fn prepare_target(&mut self, spec: &TargetSpec, create: bool) -> Result<TargetCompatibility> {
         if create && !self.db.client.unit(|client| catalog::has_database(client, &spec.target.db))? {
             self.db.client.batch("create the database", &format!("CREATE DATABASE {}", quote(&spec.target.db)))?;
             self.db.made.databases.push(spec.target.db.clone());
@@ -73,19 +74,19 @@ impl Target for Replay<'_> {
         take_back::take_back(self)
     }
 
-    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetFit>> {
+    fn inspect_target(&mut self, spec: &TargetSpec) -> Result<Option<TargetCompatibility>> {
         if !self.db.client.unit(|client| catalog::has_table(client, &spec.target))? {
             return Ok(None);
         }
         let found = ledger::in_target(self.db, spec, |db| find(db, spec));
-        found.map(|found| Some(found.fit)).map_err(|error| error.table(&spec.target))
+        found.map(|found| Some(found.compatibility)).map_err(|error| error.table(&spec.target))
     }
 
     fn ledger(&mut self, spec: &TargetSpec, root: Sha256) -> Result<Vec<LedgerEntry>> {
         ledger::in_ledger(self.db, spec, |db| {
             let sql = Sql::new(ledger::LEDGER_READ).with(root.to_string()).with(spec.here());
             let rows = db.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
-            rows.iter().map(|row| ledger::entry(root, &Fields::of(row))).collect()
+            rows.iter().map(|row| ledger::entry(root, &RowFields::of(row))).collect()
         })
     }
 
@@ -114,14 +115,16 @@ impl Target for Replay<'_> {
     }
 
     fn apply_tombstones(&mut self, spec: &TargetSpec, tombstones: &[TombstoneRow], entry: &LedgerEntry) -> Result<u64> {
-        apply(self, "apply tombstones", spec, entry, tombstones.len(), |plan, client| plan.bury(client, tombstones))
+        apply(self, "apply tombstones", spec, entry, tombstones.len(), |plan, client| {
+            plan.write_tombstones(client, tombstones)
+        })
     }
 
     fn applied_bundles(&mut self, spec: &TargetSpec) -> Result<Vec<AppliedBundle>> {
         ledger::in_ledger(self.db, spec, |db| {
             let sql = Sql::new(BUNDLE_READ).with(spec.here());
             let rows = db.client.unit(|client| client.rows("read the ledger", sql.clone()))?;
-            rows.iter().map(|row| applied_bundle(&Fields::of(row))).collect()
+            rows.iter().map(|row| applied_bundle(&RowFields::of(row))).collect()
         })
     }
 
@@ -142,25 +145,30 @@ impl Target for Replay<'_> {
         })
     }
 
-    fn standing(&mut self, spec: &TargetSpec, fit: &TargetFit, keys: &[Guid]) -> Result<Vec<Standing>> {
-        ledger::in_target(self.db, spec, |db| standing::standing_there(db, spec, fit, keys))
-    }
-
-    fn standing_content(
+    fn existing(
         &mut self,
         spec: &TargetSpec,
-        fit: &TargetFit,
+        compatibility: &TargetCompatibility,
+        keys: &[Guid],
+    ) -> Result<Vec<ExistingVersions>> {
+        ledger::in_target(self.db, spec, |db| existing::existing_there(db, spec, compatibility, keys))
+    }
+
+    fn existing_content(
+        &mut self,
+        spec: &TargetSpec,
+        compatibility: &TargetCompatibility,
         columns: &[usize],
         keys: &[Guid],
-    ) -> Result<Vec<Option<StandingContent>>> {
-        ledger::in_target(self.db, spec, |db| standing::content_there(db, spec, fit, columns, keys))
+    ) -> Result<Vec<Option<ExistingContent>>> {
+        ledger::in_target(self.db, spec, |db| existing::content_there(db, spec, compatibility, columns, keys))
     }
 }
 
-fn prepare(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, create: bool) -> Result<TargetFit> {
+fn prepare(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, create: bool) -> Result<TargetCompatibility> {
     if let Some(plan) = state.targets.get(&spec.target).filter(|plan| plan.is_for(spec)) {
         // This session has prepared it before, for another bundle.
-        return Ok(plan.fit().clone());
+        return Ok(plan.compatibility().clone());
     }
     let missing = create && !db.client.unit(|client| catalog::has_table(client, &spec.target))?;
     if !ledger::is_there(db)? {
@@ -174,11 +182,11 @@ fn prepare(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, create
     if !missing {
         db.client.transact("create the ledger", |client| client.batch("create the ledger", ledger::SCHEMA))?;
     }
-    if !found.fit.evolves.is_empty() {
-        evolve(db, spec, &found.fit.evolves)?;
+    if !found.compatibility.evolves.is_empty() {
+        evolve(db, spec, &found.compatibility.evolves)?;
         found = find(db, spec)?;
     }
-    keep_plan(db, state, spec, found).map(|plan| plan.fit().clone())
+    keep_plan(db, state, spec, found).map(|plan| plan.compatibility().clone())
 }
 
 /// A target that is there, and how it takes the rows; its database is in use.
@@ -194,15 +202,15 @@ fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
     let (found, evolves) = evolved(spec, found, &wanted, |(column, there)| {
         Some(statement(spec, (column, *there), &column.sql_type.to_string()))
     })?;
-    let fit = TargetFit { evolves, ..fit(&found, &wanted, &spec.key_column)? };
-    obstacles.check(spec, &fit)?;
+    let compatibility = TargetCompatibility { evolves, ..check_columns(&found, &wanted, &spec.key_column)? };
+    obstacles.check(spec, &compatibility)?;
     // A row replaces the row of its key, so the key alone must be unique.
     let is_key = |columns: &[String]| columns.len() == 1 && columns[0].eq_ignore_ascii_case(&spec.key_column);
     let indexes = unique::unique_indexes(db, spec)?;
     if !indexes.iter().any(|(_, columns)| is_key(columns)) {
         return Err(not_unique(spec));
     }
-    Ok(FoundTarget { columns: found, fit, indexes, has_triggers: obstacles.has_triggers() })
+    Ok(FoundTarget { columns: found, compatibility, indexes, has_triggers: obstacles.has_triggers() })
 }
 
 /// Columns as this server keeps them: there are servers whose times have six digits, whatever
@@ -211,7 +219,7 @@ fn as_kept(db: &mut Database, columns: &[Column]) -> Result<Vec<Column>> {
     let asked = "2026-01-01T00:00:00.1234567";
     let sql = Sql::new(format!("SELECT CONVERT(datetime2(7), '{asked}')"));
     let row = db.client.unit(|client| client.row("ask how exact times are", sql.clone()))?;
-    let kept = row.map(|row| Fields::of(&row).must(0, Fields::time)).transpose()?;
+    let kept = row.map(|row| RowFields::of(&row).must(0, RowFields::time)).transpose()?;
     let most = if kept.is_some_and(|kept| kept.to_string() == asked) { 7 } else { 6 };
     let kept = |sql_type| match sql_type {
         SqlType::DateTime2(scale) => SqlType::DateTime2(scale.min(most)),
@@ -240,7 +248,7 @@ fn evolve(db: &mut Database, spec: &TargetSpec, lacks: &[(Column, Option<SqlType
     let asked =
         Sql::new("SELECT CONVERT(nvarchar(128), collation_name) FROM sys.databases WHERE database_id = DB_ID()");
     let row = db.client.unit(|client| client.row("ask for the database's collation", asked.clone()))?;
-    let default = row.map(|row| Fields::of(&row).text(0).map(|name| name.map(str::to_owned))).transpose()?.flatten();
+    let default = row.map(|row| RowFields::of(&row).text(0).map(|name| name.map(str::to_owned))).transpose()?.flatten();
     let mut statements = Vec::new();
     for (column, there) in lacks {
         // What goes without saying is not said: there are servers that take no collation here.
@@ -267,7 +275,7 @@ fn create_target(db: &mut Database, spec: &TargetSpec, wanted: &[Column]) -> Res
     let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
     let key = quote(&spec.key_column);
     let table = format!("CREATE TABLE {target} ({}, PRIMARY KEY NONCLUSTERED ({key}))", lines.join(", "));
-    let path = spec.path_column.as_ref().and_then(|path| crate::backend::fit::named(wanted, path));
+    let path = spec.path_column.as_ref().and_then(|path| crate::backend::compatibility::named(wanted, path));
     let index = path
         .filter(|path| can_be_indexed(path.sql_type))
         .map(|path| format!("CREATE INDEX IX_BlobDelta_Path ON {target} ({})", quote(&path.name)));
@@ -292,9 +300,9 @@ fn plan(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec) -> Result
 }
 
 fn keep_plan(db: &mut Database, state: &mut ReplayState, spec: &TargetSpec, found: FoundTarget) -> Result<Arc<Plan>> {
-    let FoundTarget { columns, fit, indexes, has_triggers } = found;
-    let in_pieces = db.abilities()?.has_write;
-    let plan = Arc::new(Plan::new(spec, &columns, fit, &indexes, (in_pieces, has_triggers)));
+    let FoundTarget { columns, compatibility, indexes, has_triggers } = found;
+    let in_chunks = db.abilities()?.has_write;
+    let plan = Arc::new(Plan::new(spec, &columns, compatibility, &indexes, (in_chunks, has_triggers)));
     state.targets.insert(spec.target.clone(), plan.clone());
     Ok(plan)
 }
@@ -327,18 +335,18 @@ fn apply<T: Default + Copy>(
     applied.map_err(|error| error.table(&spec.target).file(&entry.part))
 }
 
-fn applied_bundle(fields: &Fields<'_>) -> Result<AppliedBundle> {
+fn applied_bundle(fields: &RowFields<'_>) -> Result<AppliedBundle> {
     Ok(AppliedBundle {
-        source_id: fields.must(0, Fields::guid)?,
-        scope: fields.must(1, Fields::text)?.to_owned(),
-        root_sha256: Sha256::parse(fields.must(2, Fields::text)?)?,
+        source_id: fields.must(0, RowFields::guid)?,
+        scope: fields.must(1, RowFields::text)?.to_owned(),
+        root_sha256: Sha256::parse(fields.must(2, RowFields::text)?)?,
         window: fields.time(3)?.zip(fields.time(4)?),
         gap: fields.text(5)?.map(str::to_owned),
         within: fields.text(6)?.map(Sha256::parse).transpose()?,
         previous: fields.text(7)?.map(Sha256::parse).transpose()?,
         columns: columns_of(fields.text(10)?.map(str::to_owned))?,
-        is_other_source: fields.must(8, Fields::number)? != 0,
-        table: TableName::parse(fields.must(9, Fields::text)?)?,
+        is_other_source: fields.must(8, RowFields::number)? != 0,
+        table: TableName::parse(fields.must(9, RowFields::text)?)?,
     })
 }
 
@@ -373,7 +381,7 @@ fn declared(client: &mut Client, column: &Column) -> Result<String> {
     if let Some(plain) = plain {
         let sql = Sql::new("SELECT TYPE_ID(").bind(column.sql_type.to_string()).then(")");
         let has = column.sql_type != T::RowVersion
-            && client.row("ask for a type", sql)?.is_some_and(|row| !matches!(Fields::of(&row).number(0), Ok(None)));
+            && client.row("ask for a type", sql)?.is_some_and(|row| !matches!(RowFields::of(&row).number(0), Ok(None)));
         return Ok(if has { column.sql_type.to_string() } else { plain.to_owned() });
     }
     let collation = match &column.collation {
@@ -383,7 +391,7 @@ fn declared(client: &mut Client, column: &Column) -> Result<String> {
     let is_name = !collation.is_empty() && collation.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let sql = Sql::new("SELECT COUNT(*) FROM sys.fn_helpcollations() WHERE name = ").bind(collation);
     let row = client.row("ask for a collation", sql)?;
-    let known = row.map(|row| Fields::of(&row).must(0, Fields::number)).transpose()?.unwrap_or(0) > 0;
+    let known = row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?.unwrap_or(0) > 0;
     Ok(if is_name && known { format!("{} COLLATE {collation}", column.sql_type) } else { column.sql_type.to_string() })
 }
 

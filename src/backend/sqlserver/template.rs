@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::sql::Sql;
-use super::values::Fields;
+use super::values::RowFields;
 use crate::backend::upkeep::{Advice, template_advice};
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -18,8 +18,9 @@ pub(super) fn scripts_of_others(db: &mut Database, table: &TableConfig) -> Resul
     let shipped = scripts::sqlserver_templates();
     let mut found = Vec::new();
     for row in &rows {
-        let fields = Fields::of(row);
-        let (name, text) = (fields.must(0, Fields::text)?, fields.text(2)?.unwrap_or_default().replace("\r\n", "\n"));
+        let fields = RowFields::of(row);
+        let (name, text) =
+            (fields.must(0, RowFields::text)?, fields.text(2)?.unwrap_or_default().replace("\r\n", "\n"));
         if !shipped.iter().any(|(known, ours)| *known == name && *ours == text) {
             let whose = fields.text(1)?.map_or(String::new(), |table| format!(" (of {table} alone)"));
             found.push(ChangedScript { name: format!("{name}{whose}"), sha256: Sha256::of(text.as_bytes()) });
@@ -38,7 +39,7 @@ pub(super) fn changed_templates(db: &mut Database) -> Result<Vec<Advice>> {
     for (name, shipped) in scripts::sqlserver_templates() {
         let mut there = None;
         for row in &rows {
-            let fields = Fields::of(row);
+            let fields = RowFields::of(row);
             if fields.text(0)? == Some(name) {
                 there = fields.text(1)?.map(|text| text.replace("\r\n", "\n"));
             }

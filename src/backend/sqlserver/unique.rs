@@ -3,12 +3,12 @@
 
 use super::client::Client;
 use super::database::Database;
+use super::existing::{existing_view, target_name, version_at};
 use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
-use super::standing::{standing_view, target_name, version_at};
-use super::values::Fields;
-use crate::backend::fit::{Clash, named};
-use crate::backend::{LedgerEntry, TargetFit, TargetSpec};
+use super::values::RowFields;
+use crate::backend::compatibility::{Clash, named};
+use crate::backend::{LedgerEntry, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 
@@ -22,7 +22,7 @@ pub(super) type UniqueIndex = (String, Vec<String>);
 pub(super) struct Unique {
     index: String,
     /// Staged rows with a row that stands and does not come.
-    with_standing: String,
+    with_existing: String,
     /// Staged rows with each other.
     among_staged: String,
 }
@@ -31,7 +31,7 @@ pub(super) struct Unique {
 pub(super) struct Displacing {
     uniques: Vec<Unique>,
     staged: String,
-    standing: String,
+    existing: String,
 }
 
 /// The unique indexes of a target that hold for all of its rows; its database is in use.
@@ -39,8 +39,8 @@ pub(super) fn unique_indexes(db: &mut Database, spec: &TargetSpec) -> Result<Vec
     let mut indexes: Vec<UniqueIndex> = Vec::new();
     let sql = Sql::new(INDEXES).with(target_name(spec));
     for row in &db.client.unit(|client| client.rows("read the catalog", sql.clone()))? {
-        let fields = Fields::of(row);
-        let (index, column) = (fields.must(0, Fields::text)?, fields.must(1, Fields::text)?.to_owned());
+        let fields = RowFields::of(row);
+        let (index, column) = (fields.must(0, RowFields::text)?, fields.must(1, RowFields::text)?.to_owned());
         match indexes.last_mut().filter(|(last, _)| last == index) {
             Some((_, columns)) => columns.push(column),
             None => indexes.push((index.to_owned(), vec![column])),
@@ -54,13 +54,13 @@ impl Displacing {
     /// column's name; nothing for one that does not come.
     pub(super) fn new(
         spec: &TargetSpec,
-        fit: &TargetFit,
+        compatibility: &TargetCompatibility,
         found: &[Column],
         indexes: &[UniqueIndex],
         staged: impl Fn(&str, &str) -> Option<String>,
     ) -> Self {
         let (target, key) = (target_name(spec), quote(&spec.key_column));
-        let view = standing_view(spec, fit, true);
+        let view = existing_view(spec, compatibility, true);
         // Two NULLs are the same to a unique index. Plain equality is what every server seeks by.
         let equal = |column: &str, left: &str, right: &str| match named(found, column) {
             Some(column) if !column.nullable => format!("{left} = {right}"),
@@ -70,24 +70,24 @@ impl Displacing {
             if columns.iter().any(|column| column.eq_ignore_ascii_case(&spec.key_column)) {
                 return None;
             }
-            let (mut standing, mut among) = (Vec::new(), Vec::new());
+            let (mut existing, mut among) = (Vec::new(), Vec::new());
             for column in columns {
                 let coming = collated(found, column, staged(column, "s")?);
-                standing.push(equal(column, &format!("t.{}", quote(column)), &coming));
+                existing.push(equal(column, &format!("t.{}", quote(column)), &coming));
                 among.push(equal(column, &staged(column, "o")?, &coming));
             }
-            let ranks = "s.k, s.vm, s.vs, s.vr";
+            let versions = "s.k, s.vm, s.vs, s.vr";
             Some(Unique {
                 index: index.clone(),
-                with_standing: format!(
-                    "SELECT TOP (1) {ranks}, v.k, v.vm, v.vs, v.vr FROM {STAGE} AS s
+                with_existing: format!(
+                    "SELECT TOP (1) {versions}, v.k, v.vm, v.vs, v.vr FROM {STAGE} AS s
                      INNER JOIN {target} AS t ON {}
                      INNER JOIN {view} AS v ON v.k = t.{key}
                      WHERE @P1 <> N'' AND t.{key} <> s.k AND NOT EXISTS (SELECT 1 FROM {STAGE} AS o WHERE o.k = t.{key})",
-                    standing.join(" AND ")
+                    existing.join(" AND ")
                 ),
                 among_staged: format!(
-                    "SELECT TOP (1) {ranks}, o.k, o.vm, o.vs, o.vr FROM {STAGE} AS s
+                    "SELECT TOP (1) {versions}, o.k, o.vm, o.vs, o.vr FROM {STAGE} AS s
                      INNER JOIN {STAGE} AS o ON o.n < s.n AND {} WHERE @P1 <> N''",
                     among.join(" AND ")
                 ),
@@ -95,7 +95,7 @@ impl Displacing {
         };
         let displace = |loser: &str| filled(DISPLACE, &[("Loser", loser), ("Target", &target), ("Key", &key)]);
         let uniques = indexes.iter().filter_map(unique).collect();
-        Self { uniques, staged: displace(STAGE), standing: displace(&view) }
+        Self { uniques, staged: displace(STAGE), existing: displace(&view) }
     }
 
     /// Removes the older of any two rows that cannot stand side by side, among those that are
@@ -103,11 +103,11 @@ impl Displacing {
     pub(super) fn settle(&self, client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry) -> Result<u64> {
         let mut displaced = 0;
         for unique in &self.uniques {
-            for (sql, standing_is_staged) in [(&unique.among_staged, true), (&unique.with_standing, false)] {
+            for (sql, existing_is_staged) in [(&unique.among_staged, true), (&unique.with_existing, false)] {
                 let mut last = None;
                 while let Some(clash) = unique.clash(client, spec, sql)? {
-                    clash.is_new(&mut last)?;
-                    self.displace(client, spec, entry, &clash, standing_is_staged)?;
+                    clash.note(&mut last)?;
+                    self.displace(client, spec, entry, &clash, existing_is_staged)?;
                     displaced += 1;
                 }
             }
@@ -121,12 +121,12 @@ impl Displacing {
         spec: &TargetSpec,
         entry: &LedgerEntry,
         clash: &Clash,
-        standing_is_staged: bool,
+        existing_is_staged: bool,
     ) -> Result<()> {
         let (loser, _) = clash.older(spec)?;
         let is_coming = loser == clash.coming.0;
-        let winner = if is_coming { clash.standing.0 } else { clash.coming.0 };
-        let script = if is_coming || standing_is_staged { &self.staged } else { &self.standing };
+        let winner = if is_coming { clash.existing.0 } else { clash.coming.0 };
+        let script = if is_coming || existing_is_staged { &self.staged } else { &self.existing };
         let sql = Sql::new(script).with(spec.here()).with(loser).with(winner).with(&*clash.index);
         client.execute("displace a row", sql.with(entry.root_sha256.to_string())).map(drop)
     }
@@ -147,14 +147,14 @@ impl Unique {
     fn clash(&self, client: &mut Client, spec: &TargetSpec, sql: &str) -> Result<Option<Clash>> {
         let doing = "look for rows with the same unique values";
         let Some(row) = client.row(doing, Sql::new(sql).with(spec.here()))? else { return Ok(None) };
-        let fields = Fields::of(&row);
-        let key = |at| fields.must(at, Fields::guid);
+        let fields = RowFields::of(&row);
+        let key = |at| fields.must(at, RowFields::guid);
         let clash = Clash {
             coming: (key(0)?, version_at(&fields, 1)?),
-            standing: (key(4)?, version_at(&fields, 5)?),
+            existing: (key(4)?, version_at(&fields, 5)?),
             index: self.index.clone(),
         };
-        if clash.coming.0 == clash.standing.0 {
+        if clash.coming.0 == clash.existing.0 {
             return Err(Error::internal("a row cannot be in its own way"));
         }
         Ok(Some(clash))

@@ -4,9 +4,9 @@ use super::client::Client;
 use super::database::Database;
 use super::engine::Engine;
 use super::sql::{Sql, literal, quote};
-use super::values::{Fields, number_at};
+use super::values::{RowFields, number_at};
 use super::{deployed, template};
-use crate::backend::prune::{Pruned, Retention};
+use crate::backend::prune::{PrunedTable, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
@@ -15,13 +15,13 @@ use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(500);
 
-fn advice(fields: &Fields<'_>) -> Result<Advice> {
-    let severity = fields.must(0, Fields::text)?;
+fn advice(fields: &RowFields<'_>) -> Result<Advice> {
+    let severity = fields.must(0, RowFields::text)?;
     Ok(Advice {
         severity: Severity::parse(severity)
             .ok_or_else(|| Error::internal(format!("the doctor says {severity:?}, which is no severity")))?,
-        subject: fields.must(1, Fields::text)?.to_owned(),
-        finding: fields.must(2, Fields::text)?.to_owned(),
+        subject: fields.must(1, RowFields::text)?.to_owned(),
+        finding: fields.must(2, RowFields::text)?.to_owned(),
         what_to_do: fields.text(3)?.map(str::to_owned),
     })
 }
@@ -36,7 +36,7 @@ impl Upkeep for Engine<'_> {
         deployed::check_script(self.db, "07_BlobDeltaJobs_Doctor.sql")?;
         let rows = self.db.client.rows("look at the deployment", Sql::new("EXEC dbo.usp_BlobDelta_Doctor"));
         let rows = rows.map_err(|error| self.db.name_script(error))?;
-        let mut found: Vec<Advice> = rows.iter().map(|row| advice(&Fields::of(row))).collect::<Result<_>>()?;
+        let mut found: Vec<Advice> = rows.iter().map(|row| advice(&RowFields::of(row))).collect::<Result<_>>()?;
         found.extend(template::changed_templates(self.db)?);
         Ok(found)
     }
@@ -48,7 +48,7 @@ impl Upkeep for Engine<'_> {
         }
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_LookAtSamples ").bind(&table.name);
         let rows = self.db.client.rows("look at the data", sql).map_err(|error| error.table(&table.name))?;
-        rows.iter().map(|row| advice(&Fields::of(row))).collect()
+        rows.iter().map(|row| advice(&RowFields::of(row))).collect()
     }
 
     fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()> {
@@ -113,7 +113,7 @@ impl Upkeep for Engine<'_> {
         })
     }
 
-    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<Pruned>> {
+    fn prune(&mut self, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>> {
         retention.check()?;
         deployed::check_script(self.db, "08_BlobDeltaJobs_Prune.sql")?;
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_Prune @KeepRuns = ")
@@ -124,14 +124,14 @@ impl Upkeep for Engine<'_> {
             .bind(i64::from(plan));
         // What it did before an error stands, so it may be asked again.
         let rows = self.db.client.unit(|client| client.rows("prune the job database", sql.clone()))?;
-        let pruned = |fields: Fields<'_>| {
-            Ok(Pruned {
-                table: fields.must(0, Fields::text)?.to_owned(),
+        let pruned = |fields: RowFields<'_>| {
+            Ok(PrunedTable {
+                table: fields.must(0, RowFields::text)?.to_owned(),
                 rows: number_at(&fields, 1)?,
                 removed: number_at(&fields, 2)?,
             })
         };
-        rows.iter().map(|row| pruned(Fields::of(row))).collect()
+        rows.iter().map(|row| pruned(RowFields::of(row))).collect()
     }
 }
 
@@ -178,13 +178,13 @@ fn percent_complete(client: &mut Client, session: i64) -> Option<u8> {
     let sql =
         Sql::new("SELECT CONVERT(int, percent_complete) FROM sys.dm_exec_requests WHERE session_id = ").bind(session);
     let row = client.row("ask how far the backup is", sql).ok()??;
-    u8::try_from(Fields::of(&row).number(0).ok()??).ok()
+    u8::try_from(RowFields::of(&row).number(0).ok()??).ok()
 }
 
 fn utc_now(db: &mut Database) -> Result<crate::model::time::Timestamp> {
     let row = db.client.row("read the clock", Sql::new("SELECT SYSUTCDATETIME()"))?;
     let row = row.ok_or_else(|| Error::internal("the server's clock gave nothing"))?;
-    Fields::of(&row).must(0, Fields::time)
+    RowFields::of(&row).must(0, RowFields::time)
 }
 
 /// Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
@@ -194,7 +194,7 @@ fn edition_with_backup(db: &mut Database) -> Result<i64> {
         CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
         AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL";
     let row = db.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
-    match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+    match row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() {
         Some(edition) => Ok(edition),
         _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
             .hint("leave --backup-slice out: the bundle holds the same rows, and schema/ in it the tables' DDL")),
@@ -213,7 +213,7 @@ fn check_backup_rights(db: &mut Database, database: &str) -> Result<()> {
     .bind(database)
     .then(") IS NOT NULL");
     let Some(row) = db.client.row("ask for the rights to back up", sql)? else { return Ok(()) };
-    let fields = Fields::of(&row);
+    let fields = RowFields::of(&row);
     let login = fields.text(2)?.unwrap_or("LOGIN");
     if fields.number(0)? != Some(1) {
         return Err(Error::config(format!("this login may not back up {database}"))
@@ -238,7 +238,7 @@ fn check_encryption(db: &mut Database, database: &str) -> Result<()> {
     .bind(database)
     .then(")");
     let row = db.client.row("ask for the encryption of a database", sql).ok().flatten();
-    match row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() {
+    match row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() {
         Some(keys) if keys > 0 => Err(Error::config(format!(
             "{database} is encrypted with a key that the service manages, and a managed instance backs up no such database"
         ))
@@ -254,7 +254,7 @@ fn compresses(db: &mut Database) -> Result<bool> {
         OR CONVERT(bigint, SERVERPROPERTY('EditionID')) = 1293598313 THEN 0 ELSE 1 END AS IsCompressing",
     );
     let row = db.client.row("ask for the server's edition", sql)?;
-    Ok(row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten() == Some(1))
+    Ok(row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() == Some(1))
 }
 
 /// What its files have, those of the log left out: no backup of it is larger.
@@ -264,7 +264,7 @@ fn data_bytes(db: &mut Database, database: &str) -> Result<u64> {
         quote(database)
     );
     let row = db.client.row("ask for the size of a database", Sql::new(sql))?;
-    let bytes = row.map(|row| Fields::of(&row).number(0)).transpose()?.flatten();
+    let bytes = row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten();
     Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }
 
@@ -276,7 +276,7 @@ fn sizes(db: &mut Database, database: &str) -> Result<(Option<u64>, Option<u64>)
     .bind(database)
     .then(" ORDER BY backup_set_id DESC");
     let Some(row) = db.client.row("read the backup's history", sql)? else { return Ok((None, None)) };
-    let fields = Fields::of(&row);
+    let fields = RowFields::of(&row);
     let size = |at| Ok::<_, Error>(fields.number(at)?.and_then(|size| u64::try_from(size).ok()));
     Ok((size(0)?, size(1)?))
 }

@@ -75,7 +75,7 @@ pub(super) fn selected_variant(name: &str) -> String {
 ///
 /// # Errors
 /// Config: a base type that cannot be carried.
-pub(super) fn variant_of(fields: &Fields<'_>, at: usize) -> Result<Option<String>> {
+pub(super) fn variant_of(fields: &RowFields<'_>, at: usize) -> Result<Option<String>> {
     let Some(kind) = fields.text(at)? else { return Ok(None) };
     let wrong = || {
         Error::config(format!("a sql_variant of the base type {kind:?} cannot be carried"))
@@ -186,10 +186,10 @@ pub(super) fn cell_of<'a>(sql_type: SqlType, value: &'a ColumnData<'static>) -> 
         }
     };
     let cell = cell.unwrap_or(Cell::Null);
-    if fits(sql_type, &cell) { Ok(cell) } else { Err(misfit(sql_type)) }
+    if is_value(sql_type, &cell) { Ok(cell) } else { Err(wrong_value(sql_type)) }
 }
 
-fn fits(sql_type: SqlType, cell: &Cell<'_>) -> bool {
+fn is_value(sql_type: SqlType, cell: &Cell<'_>) -> bool {
     use SqlType as T;
     match cell {
         Cell::Null | Cell::Large(_) => true,
@@ -222,7 +222,7 @@ fn is_binary(sql_type: SqlType) -> bool {
     )
 }
 
-fn misfit(sql_type: SqlType) -> Error {
+fn wrong_value(sql_type: SqlType) -> Error {
     Error::new(crate::error::Kind::Database, format!("the server sent another type than {sql_type}"))
         .hint("the table was changed while it was read; run the table again")
 }
@@ -233,9 +233,9 @@ fn rescaled(value: Numeric, sql_type: SqlType) -> Result<Cell<'static>> {
         SqlType::Decimal { scale, .. } => scale,
         _ => 4,
     };
-    let wider = u32::from(scale.checked_sub(value.scale()).ok_or_else(|| misfit(sql_type))?);
+    let wider = u32::from(scale.checked_sub(value.scale()).ok_or_else(|| wrong_value(sql_type))?);
     let unscaled = 10_i128.checked_pow(wider).and_then(|factor| value.value().checked_mul(factor));
-    unscaled.map(Cell::Decimal).ok_or_else(|| misfit(sql_type))
+    unscaled.map(Cell::Decimal).ok_or_else(|| wrong_value(sql_type))
 }
 
 fn day(days: u32) -> Result<Cell<'static>> {
@@ -270,11 +270,11 @@ fn out_of_range() -> Error {
 
 /// One row of a small result, read by position. A value of another type than asked for is an
 /// error, because it means that the job database is not the one that this program knows.
-pub(super) struct Fields<'r> {
+pub(super) struct RowFields<'r> {
     row: &'r Row,
 }
 
-impl<'r> Fields<'r> {
+impl<'r> RowFields<'r> {
     pub(super) fn of(row: &'r Row) -> Self {
         Self { row }
     }
@@ -334,17 +334,17 @@ fn unexpected(at: usize) -> Error {
         .hint("run deploy with this program, so that the procedures are those that it knows")
 }
 
-pub(super) fn table_at(fields: &Fields<'_>, at: usize) -> Result<TableName> {
-    TableName::parse(fields.must(at, Fields::text)?)
+pub(super) fn table_at(fields: &RowFields<'_>, at: usize) -> Result<TableName> {
+    TableName::parse(fields.must(at, RowFields::text)?)
 }
 
-pub(super) fn text_at(fields: &Fields<'_>, at: usize) -> Result<String> {
-    fields.must(at, Fields::text).map(str::to_owned)
+pub(super) fn text_at(fields: &RowFields<'_>, at: usize) -> Result<String> {
+    fields.must(at, RowFields::text).map(str::to_owned)
 }
 
 /// A number that the job database keeps in range.
-pub(super) fn number_at<T: TryFrom<i64>>(fields: &Fields<'_>, at: usize) -> Result<T> {
-    let number = fields.must(at, Fields::number)?;
+pub(super) fn number_at<T: TryFrom<i64>>(fields: &RowFields<'_>, at: usize) -> Result<T> {
+    let number = fields.must(at, RowFields::number)?;
     T::try_from(number).map_err(|_| Error::internal(format!("the job database holds {number} where it cannot stand")))
 }
 

@@ -1,4 +1,4 @@
-//! [`Watch`]: how long an answer is waited for, and who may end that.
+//! [`ReadTimeouts`]: how long an answer is waited for, and who may end that.
 
 use crate::error::{Error, Kind};
 use std::pin::pin;
@@ -10,7 +10,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(200);
 
 /// See the module's text.
 #[derive(Clone, Copy)]
-pub(super) struct Watch {
+pub(super) struct ReadTimeouts {
     /// So long the server may say nothing; `None`: for ever.
     pub read_timeout: Option<Duration>,
     /// Whether to wait no longer. Asked again and again.
@@ -29,7 +29,7 @@ pub(super) enum Ended {
     Stopped,
 }
 
-impl Watch {
+impl ReadTimeouts {
     /// Waits for the next that the server says. Unless that comes, the connection is of no use.
     pub(super) async fn over<T>(self, answer: impl Future<Output = Result<T, Tds>>) -> Result<T, Ended> {
         let (mut answer, began) = (pin!(answer), Instant::now());

@@ -11,13 +11,13 @@ const MAX_NUMBER: u64 = 0o77_777_777_777;
 /// A member: its whole path in the archive, its bytes, and when the run started, in seconds
 /// since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct MemberHeader {
     pub(super) path: String,
     pub(super) bytes: u64,
     pub(super) modified: u64,
 }
 
-impl Header {
+impl MemberHeader {
     /// The block.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Header {
         Ok(block)
     }
 
-    /// Reads a block; one in any other form than that of [`Header::encode`] is none.
+    /// Reads a block; one in any other form than that of [`MemberHeader::encode`] is none.
     pub(super) fn decode(block: &[u8; BLOCK as usize]) -> Option<Self> {
         let text = |range: std::ops::Range<usize>| {
             let field = block[range].split(|byte| *byte == 0).next().unwrap_or_default();
@@ -87,35 +87,35 @@ mod tests {
 
     #[test]
     fn a_header_has_one_form() {
-        let header = Header { path: "a.bundle/bagit.txt".into(), bytes: 55, modified: 1_795_000_000 };
+        let header = MemberHeader { path: "a.bundle/bagit.txt".into(), bytes: 55, modified: 1_795_000_000 };
         let block = header.encode().unwrap();
-        assert_eq!(Header::decode(&block).as_ref(), Some(&header));
+        assert_eq!(MemberHeader::decode(&block).as_ref(), Some(&header));
         for bit in 0..block.len() * 8 {
             let mut other = block;
             other[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Header::decode(&other), None, "bit {bit}");
+            assert_eq!(MemberHeader::decode(&other), None, "bit {bit}");
         }
-        assert_eq!(Header::decode(&[0; 512]), None);
-        assert!(Header { bytes: MAX_NUMBER + 1, ..header }.encode().is_err());
+        assert_eq!(MemberHeader::decode(&[0; 512]), None);
+        assert!(MemberHeader { bytes: MAX_NUMBER + 1, ..header }.encode().is_err());
     }
 
     #[test]
     fn long_paths_take_two_fields() {
         let path =
             format!("20261122T180000Z-1b4e28ba-1.bundle/data/t001-{}/blob/{}.zst", "a".repeat(40), "0".repeat(64));
-        let block = Header { path: path.clone(), bytes: 0, modified: 0 }.encode().unwrap();
+        let block = MemberHeader { path: path.clone(), bytes: 0, modified: 0 }.encode().unwrap();
         assert_eq!(&block[..68], format!("{}.zst", "0".repeat(64)).as_bytes());
-        assert_eq!(Header::decode(&block).unwrap().path, path);
-        assert!(Header { path: "a".repeat(101), bytes: 0, modified: 0 }.encode().is_err());
+        assert_eq!(MemberHeader::decode(&block).unwrap().path, path);
+        assert!(MemberHeader { path: "a".repeat(101), bytes: 0, modified: 0 }.encode().is_err());
     }
 
     proptest! {
         #[test]
         fn no_block_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 512), text in "[0-9 +\\-]{12}") {
             let mut block: [u8; 512] = bytes.try_into().unwrap();
-            let _ = Header::decode(&block);
+            let _ = MemberHeader::decode(&block);
             block[124..136].copy_from_slice(text.as_bytes());
-            let _ = Header::decode(&block);
+            let _ = MemberHeader::decode(&block);
         }
     }
 }

@@ -3,9 +3,9 @@
 //! The headers are read once, when it is opened, and everything that is no content of a file is
 //! looked at then: the order of members, padding, the end. What follows the end is refused.
 
-use super::header::{BLOCK, Header};
+use super::header::{BLOCK, MemberHeader};
 use crate::bundle::content::Content;
-use crate::bundle::folder::Entry;
+use crate::bundle::folder::BundleEntry;
 use crate::bundle::layout::{BundleName, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path};
 use crate::bundle::read_at::ReadAt;
 use crate::durable::EntryKind;
@@ -31,8 +31,8 @@ impl Archive {
     /// # Errors
     /// Verification, with the place; Io.
     pub(in crate::bundle) fn open(source: Arc<dyn ReadAt>, bytes: u64) -> Result<Self> {
-        let mut walk = Walk { source: &source, bytes, at: 0 };
-        let (first, base) = match walk.header()? {
+        let mut walk = HeaderWalk { source: &source, bytes, at: 0 };
+        let (first, base) = match walk.read_header()? {
             Some((header, start)) => {
                 let name =
                     header.path.strip_suffix(TAG_LIST).and_then(|base| BundleName::parse(base.strip_suffix('/')?));
@@ -49,19 +49,19 @@ impl Archive {
         while let Some((header, start)) = next {
             let at = start - BLOCK;
             let path = header.path.strip_prefix(&prefix).ok_or_else(|| bad(at, "holds two bundles"))?.to_owned();
-            let rank = (rank(&path)?, path.clone());
-            if last.as_ref().is_some_and(|last| *last >= rank) {
+            let order = (order(&path)?, path.clone());
+            if last.as_ref().is_some_and(|last| *last >= order) {
                 return Err(bad(at, "does not hold its files in their order").file(path));
             }
             if header.modified != modified {
                 return Err(bad(at, "has files of several times").file(path));
             }
-            last = Some(rank);
+            last = Some(order);
             if members.len() >= MAX_MEMBERS {
                 return Err(bad(at, "has more files than any bundle"));
             }
             members.insert(path, (start, header.bytes));
-            next = walk.header()?;
+            next = walk.read_header()?;
         }
         Ok(Self { source, name: base, modified, members })
     }
@@ -77,8 +77,8 @@ impl Archive {
     }
 
     /// Its files, in the order of paths.
-    pub(in crate::bundle) fn entries(&self) -> Vec<Entry> {
-        let entry = |(path, (_, bytes)): (&String, &(u64, u64))| Entry {
+    pub(in crate::bundle) fn entries(&self) -> Vec<BundleEntry> {
+        let entry = |(path, (_, bytes)): (&String, &(u64, u64))| BundleEntry {
             path: path.clone(),
             kind: EntryKind::File,
             bytes: *bytes,
@@ -94,7 +94,7 @@ impl Archive {
 }
 
 /// The files of a bundle stand in an archive by this, and then by path.
-fn rank(path: &str) -> Result<u8> {
+fn order(path: &str) -> Result<u8> {
     match path {
         TAG_LIST => Ok(0),
         SIGNATURE => Ok(1),
@@ -109,16 +109,16 @@ fn bad(at: u64, what: &str) -> Error {
 }
 
 /// Goes from header to header.
-struct Walk<'a> {
+struct HeaderWalk<'a> {
     source: &'a Arc<dyn ReadAt>,
     bytes: u64,
     at: u64,
 }
 
-impl Walk<'_> {
+impl HeaderWalk<'_> {
     /// The next member and where its content starts; `None` at the end, which must be two blocks
     /// of zeros and nothing behind them.
-    fn header(&mut self) -> Result<Option<(Header, u64)>> {
+    fn read_header(&mut self) -> Result<Option<(MemberHeader, u64)>> {
         let at = self.at;
         let mut block = [0; BLOCK as usize];
         self.read(&mut block)?;
@@ -129,7 +129,8 @@ impl Walk<'_> {
             }
             return Ok(None);
         }
-        let header = Header::decode(&block).ok_or_else(|| bad(at, "has a header that no bundle's archive has"))?;
+        let header =
+            MemberHeader::decode(&block).ok_or_else(|| bad(at, "has a header that no bundle's archive has"))?;
         let start = self.at;
         let padding = header.padded() - header.bytes;
         if start.checked_add(header.padded()).is_none_or(|end| end > self.bytes) {

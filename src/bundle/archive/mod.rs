@@ -16,4 +16,4 @@ pub use transport::{Identities, Recipients};
 
 pub(super) use index::Archive;
 pub(super) use transport::{decrypt, is_encrypted};
-pub(super) use write::{Sink, file_name, write};
+pub(super) use write::{ArchiveSink, file_name, write};

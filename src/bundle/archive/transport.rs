@@ -68,7 +68,7 @@ impl Identities {
     /// `AGE-SECRET-KEY-1`, comments, empty lines.
     ///
     /// # Errors
-    /// Usage, for a file that holds anything else; Io. Nothing of a secret is told.
+    /// Usage, for a file that holds anything else; Io. Nothing of a secret is reported.
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self> {
         let mut identities = Vec::new();
         for path in paths {
@@ -174,9 +174,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    struct Held(Vec<u8>);
+    struct HeldBytes(Vec<u8>);
 
-    impl ReadAt for Held {
+    impl ReadAt for HeldBytes {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let from = usize::try_from(offset).unwrap().min(self.0.len());
             let read = buffer.len().min(self.0.len() - from);
@@ -190,7 +190,7 @@ mod tests {
         let text = format!("age-encryption.org/v1\n{header}");
         let identity = age::x25519::Identity::generate();
         let bytes = text.len() as u64;
-        let content = Content::new(Arc::new(Held(text.into_bytes())), 0, bytes);
+        let content = Content::new(Arc::new(HeldBytes(text.into_bytes())), 0, bytes);
         let started = Instant::now();
         let error = decrypt(content, &Identities(vec![identity])).err().unwrap();
         (error, started.elapsed().as_secs_f64())

@@ -1,6 +1,6 @@
 //! A bundle as the one archive that it can be.
 
-use super::header::{BLOCK, Header};
+use super::header::{BLOCK, MemberHeader};
 use super::transport::Recipients;
 use crate::bundle::layout::BundleName;
 use crate::bundle::read::Bundle;
@@ -20,12 +20,12 @@ pub(in crate::bundle) fn file_name(name: &BundleName, is_encrypted: bool) -> Str
 }
 
 /// Where an archive is written: into a file, or encrypted into one.
-pub(in crate::bundle) enum Sink {
+pub(in crate::bundle) enum ArchiveSink {
     Plain(BufWriter<Box<dyn DurableFile>>),
     Encrypted(StreamWriter<BufWriter<Box<dyn DurableFile>>>),
 }
 
-impl Sink {
+impl ArchiveSink {
     pub(in crate::bundle) fn new(
         file: Box<dyn DurableFile>,
         path: &Path,
@@ -51,7 +51,7 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for ArchiveSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.write(bytes),
@@ -72,13 +72,18 @@ impl Write for Sink {
 ///
 /// # Errors
 /// Verification, if the bundle is not what it says; Io; Cancelled.
-pub(in crate::bundle) fn write(bundle: &Bundle, sink: &mut Sink, path: &Path, monitor: &dyn Monitor) -> Result<()> {
+pub(in crate::bundle) fn write(
+    bundle: &Bundle,
+    sink: &mut ArchiveSink,
+    path: &Path,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     bundle.check_file_set()?;
     let failed = |error| Error::io("write", path, error);
     let (name, modified) = (bundle.manifest().bundle_name(), bundle.manifest().started_seconds());
     for (file, due) in bundle.files()? {
         let bytes = bundle.content(file)?.bytes();
-        let header = Header { path: format!("{name}/{file}"), bytes, modified };
+        let header = MemberHeader { path: format!("{name}/{file}"), bytes, modified };
         sink.write_all(&header.encode()?).map_err(failed)?;
         if bundle.copy_file(file, due, sink, path, monitor)? != bytes {
             return Err(Error::verification("this file changed while it was read").file(bundle.place(file)));

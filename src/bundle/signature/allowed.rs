@@ -5,7 +5,7 @@
 //! for certificate authorities and for keys of other types than Ed25519 are understood, and allow
 //! nothing here.
 
-use super::validity::{self, End};
+use super::validity::{self, ValidityEnd};
 use crate::error::{Error, Result};
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
@@ -33,18 +33,18 @@ const OTHER_TYPES: [&str; 14] = [
 /// See the module's text.
 #[derive(Clone, Debug)]
 pub struct AllowedSigners {
-    signers: Vec<Signer>,
+    signers: Vec<AllowedSigner>,
 }
 
 #[derive(Clone, Debug)]
-struct Signer {
+struct AllowedSigner {
     principals: String,
     key: KeyData,
-    options: Options,
+    options: SignerOptions,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Options {
+struct SignerOptions {
     is_authority: bool,
     namespaces: Option<String>,
     /// Seconds since 1970, UTC; the ends belong to the validity.
@@ -97,7 +97,7 @@ impl AllowedSigners {
     pub(super) fn look_up(&self, key: &KeyData, namespace: &str, now: i64) -> Verdict {
         let mut verdict = Verdict::Unknown;
         for signer in self.signers.iter().filter(|signer| signer.key == *key) {
-            let Options { namespaces, valid_after, valid_before, .. } = &signer.options;
+            let SignerOptions { namespaces, valid_after, valid_before, .. } = &signer.options;
             if namespaces.as_ref().is_some_and(|list| !is_in_list(namespace.as_bytes(), list)) {
                 if verdict == Verdict::Unknown {
                     verdict = Verdict::OtherNamespaces;
@@ -126,13 +126,13 @@ fn line_text(line: &[u8]) -> Result<&str, Wrong> {
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// `None` for a line that is empty, a comment, or allows nothing here.
-fn parse_line(line: &str) -> Result<Option<Signer>, Wrong> {
+fn parse_line(line: &str) -> Result<Option<AllowedSigner>, Wrong> {
     let line = line.trim_start_matches(BLANK);
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
     let (principals, rest) = principals(line)?;
-    let (options, key) = if is_key_type(word(rest).0) { (Options::default(), rest) } else { options(rest)? };
+    let (options, key) = if is_key_type(word(rest).0) { (SignerOptions::default(), rest) } else { options(rest)? };
     let (key_type, rest) = word(key);
     let (blob, _comment) = word(rest);
     if !is_key_type(key_type) || blob.is_empty() {
@@ -144,7 +144,7 @@ fn parse_line(line: &str) -> Result<Option<Signer>, Wrong> {
     }
     let key = PublicKey::from_openssh(&format!("{ED25519} {blob}")).map_err(|_| "its key cannot be read")?;
     let key = key.key_data().clone();
-    Ok((!options.is_authority).then(|| Signer { principals: principals.to_owned(), key, options }))
+    Ok((!options.is_authority).then(|| AllowedSigner { principals: principals.to_owned(), key, options }))
 }
 
 /// A word, and what follows the blanks after it.
@@ -173,8 +173,8 @@ fn principals(line: &str) -> Result<(&str, &str), Wrong> {
 }
 
 /// The options, and the rest of the line.
-fn options(text: &str) -> Result<(Options, &str), Wrong> {
-    let (mut options, mut rest) = (Options::default(), text);
+fn options(text: &str) -> Result<(SignerOptions, &str), Wrong> {
+    let (mut options, mut rest) = (SignerOptions::default(), text);
     loop {
         rest = option(&mut options, rest)?;
         rest = match rest.strip_prefix(',') {
@@ -191,7 +191,7 @@ fn options(text: &str) -> Result<(Options, &str), Wrong> {
 }
 
 /// Takes one option; returns what follows it.
-fn option<'a>(options: &mut Options, text: &'a str) -> Result<&'a str, Wrong> {
+fn option<'a>(options: &mut SignerOptions, text: &'a str) -> Result<&'a str, Wrong> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let name = name.to_ascii_lowercase();
@@ -206,8 +206,8 @@ fn option<'a>(options: &mut Options, text: &'a str) -> Result<&'a str, Wrong> {
     let (value, rest) = dequote(quoted)?;
     let twice = match name.as_str() {
         "namespaces" => options.namespaces.replace(value).is_some(),
-        "valid-after" => options.valid_after.replace(validity::parse(&value, End::After)?).is_some(),
-        _ => options.valid_before.replace(validity::parse(&value, End::Before)?).is_some(),
+        "valid-after" => options.valid_after.replace(validity::parse(&value, ValidityEnd::After)?).is_some(),
+        _ => options.valid_before.replace(validity::parse(&value, ValidityEnd::Before)?).is_some(),
     };
     if twice { Err("an option comes twice in it") } else { Ok(rest) }
 }

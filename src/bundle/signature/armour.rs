@@ -4,7 +4,7 @@
 //! be changed without the key (`version`, `reserved`). So what was read is made anew from the only
 //! parts that may differ, key and signature, and has to come out as the same bytes.
 
-use super::refusal::Refusal;
+use super::refusal::SignatureRefusal;
 use ssh_key::{Algorithm, HashAlg, LineEnding, SshSig};
 
 /// No signature file is larger; one of Ed25519 has some 300 bytes.
@@ -25,23 +25,25 @@ pub(super) fn encode(signature: &SshSig) -> ssh_key::Result<Vec<u8>> {
 /// Reads an armour, if it is the one form of a signature by an Ed25519 key, of any namespace.
 ///
 /// # Errors
-/// [`Refusal::Unreadable`], [`Refusal::NotCanonical`].
-pub(super) fn decode(bytes: &[u8]) -> Result<SshSig, Refusal> {
+/// [`SignatureRefusal::Unreadable`], [`SignatureRefusal::NotCanonical`].
+pub(super) fn decode(bytes: &[u8]) -> Result<SshSig, SignatureRefusal> {
     if bytes.len() as u64 > MAX_SIGNATURE_BYTES {
-        return Err(Refusal::Unreadable(format!("it has {} bytes, over {MAX_SIGNATURE_BYTES}", bytes.len())));
+        return Err(SignatureRefusal::Unreadable(format!("it has {} bytes, over {MAX_SIGNATURE_BYTES}", bytes.len())));
     }
     let read = SshSig::from_pem(bytes).map_err(|error| {
-        Refusal::Unreadable(format!("{error}; it has to be armoured SSHSIG, made by a key of type ssh-ed25519"))
+        SignatureRefusal::Unreadable(format!(
+            "{error}; it has to be armoured SSHSIG, made by a key of type ssh-ed25519"
+        ))
     })?;
     if read.public_key().algorithm() != Algorithm::Ed25519 {
         let algorithm = read.public_key().algorithm();
-        return Err(Refusal::Unreadable(format!(
+        return Err(SignatureRefusal::Unreadable(format!(
             "it was made by a key of type {algorithm}, and has to be by one of ssh-ed25519"
         )));
     }
     let anew = SshSig::new(read.public_key().clone(), read.namespace(), HASH, read.signature().clone());
     match anew.and_then(|anew| encode(&anew)) {
         Ok(anew) if anew == bytes => Ok(read),
-        _ => Err(Refusal::NotCanonical),
+        _ => Err(SignatureRefusal::NotCanonical),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::allowed::{AllowedSigners, Verdict};
 use super::armour::decode;
-use super::refusal::{NAMESPACE, Refusal};
+use super::refusal::{NAMESPACE, SignatureRefusal};
 use ssh_key::{HashAlg, PublicKey};
 
 /// Who vouches for a bundle.
@@ -20,19 +20,24 @@ pub struct SignedBy {
 /// # Errors
 /// The first reason to refuse it. That a key is not allowed is only said of a key that did sign
 /// these bytes.
-pub fn check(signature: &[u8], signed: &[u8], allowed: &AllowedSigners, now: i64) -> Result<SignedBy, Refusal> {
+pub fn check(
+    signature: &[u8],
+    signed: &[u8],
+    allowed: &AllowedSigners,
+    now: i64,
+) -> Result<SignedBy, SignatureRefusal> {
     let signature = decode(signature)?;
     if signature.namespace() != NAMESPACE {
-        return Err(Refusal::OtherNamespace(signature.namespace().to_owned()));
+        return Err(SignatureRefusal::OtherNamespace(signature.namespace().to_owned()));
     }
     let key = PublicKey::from(signature.public_key().clone());
-    key.verify(NAMESPACE, signed, &signature).map_err(|_| Refusal::DoesNotFit)?;
+    key.verify(NAMESPACE, signed, &signature).map_err(|_| SignatureRefusal::DoesNotFit)?;
     let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
     match allowed.look_up(key.key_data(), NAMESPACE, now) {
         Verdict::Allowed(principals) => Ok(SignedBy { principals, fingerprint }),
-        Verdict::Expired(at) => Err(Refusal::Expired(fingerprint, at)),
-        Verdict::NotYetValid(at) => Err(Refusal::NotYetValid(fingerprint, at)),
-        Verdict::OtherNamespaces => Err(Refusal::NamespaceNotAllowed(fingerprint)),
-        Verdict::Unknown => Err(Refusal::NotAllowed(fingerprint)),
+        Verdict::Expired(at) => Err(SignatureRefusal::Expired(fingerprint, at)),
+        Verdict::NotYetValid(at) => Err(SignatureRefusal::NotYetValid(fingerprint, at)),
+        Verdict::OtherNamespaces => Err(SignatureRefusal::NamespaceNotAllowed(fingerprint)),
+        Verdict::Unknown => Err(SignatureRefusal::NotAllowed(fingerprint)),
     }
 }

@@ -17,6 +17,6 @@ mod validity;
 pub use allowed::AllowedSigners;
 pub use armour::MAX_SIGNATURE_BYTES;
 pub use check::{SignedBy, check};
-pub use refusal::{NAMESPACE, Refusal};
+pub use refusal::{NAMESPACE, SignatureRefusal};
 pub use scope::SignerScope;
 pub use signer::Signer;

@@ -7,7 +7,7 @@ pub const NAMESPACE: &str = "blobdelta-bundle-v1";
 
 /// Why a signature is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum SignatureRefusal {
     /// Not an armoured SSHSIG by an Ed25519 key; the text says what is wrong.
     Unreadable(String),
     /// Readable, but not byte for byte what `ssh-keygen` writes.
@@ -26,7 +26,7 @@ pub enum Refusal {
     Expired(String, String),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SignatureRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => write!(f, "not a signature that can be read: {why}"),
@@ -45,4 +45,4 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for SignatureRefusal {}

@@ -19,11 +19,11 @@ use crate::model::name::TableName;
 /// See the module's text.
 #[derive(Clone, Debug)]
 pub struct SignerScope {
-    lines: Vec<Line>,
+    lines: Vec<ScopeLine>,
 }
 
 #[derive(Clone, Debug)]
-struct Line {
+struct ScopeLine {
     who: String,
     /// `None` for any.
     source: Option<Guid>,
@@ -56,7 +56,7 @@ impl SignerScope {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            lines.push(Line::parse(line).map_err(|error| {
+            lines.push(ScopeLine::parse(line).map_err(|error| {
                 Error::usage(format!("line {} cannot be understood: {}", at + 1, error.what()))
                     .hint("a line is: FINGERPRINT-OR-PRINCIPAL SOURCE-ID-OR-* TABLE[, TABLE…]; * stands for any part of a name")
             })?);
@@ -74,10 +74,10 @@ impl SignerScope {
         source: Guid,
         tables: impl Iterator<Item = &'a TableName>,
     ) -> std::result::Result<(), String> {
-        let is_theirs = |line: &&Line| {
+        let is_theirs = |line: &&ScopeLine| {
             line.who == signed_by.fingerprint || signed_by.principals.split(',').any(|principal| principal == line.who)
         };
-        let theirs: Vec<&Line> =
+        let theirs: Vec<&ScopeLine> =
             self.lines.iter().filter(is_theirs).filter(|line| line.source.is_none_or(|of| of == source)).collect();
         if theirs.is_empty() {
             return Err(format!("{} may not speak for the source {source}", signed_by.fingerprint));
@@ -94,7 +94,7 @@ impl SignerScope {
     }
 }
 
-impl Line {
+impl ScopeLine {
     fn parse(line: &str) -> Result<Self> {
         let (who, rest) = line.split_once(char::is_whitespace).ok_or_else(|| Error::usage("the source is missing"))?;
         let (source, tables) =

@@ -4,7 +4,7 @@ use chrono::{DateTime, Local, MappedLocalTime, NaiveDate, NaiveDateTime, Seconds
 
 /// Which end of a validity a time is. Where a local time comes twice, the shorter validity counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+pub(super) enum ValidityEnd {
     After,
     Before,
 }
@@ -13,7 +13,7 @@ pub(super) enum End {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub(super) fn parse(text: &str, end: End) -> Result<i64, &'static str> {
+pub(super) fn parse(text: &str, end: ValidityEnd) -> Result<i64, &'static str> {
     let (digits, is_utc) = text.strip_suffix('Z').map_or((text, false), |digits| (digits, true));
     let at = naive(digits).ok_or("a time has the form YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and maybe a Z")?;
     let seconds = if is_utc { at.and_utc().timestamp() } else { local(at, end)? };
@@ -29,11 +29,11 @@ fn naive(digits: &str) -> Option<NaiveDateTime> {
     date.and_hms_opt(number(8, 2)?, number(10, 2)?, number(12, 2)?)
 }
 
-fn local(at: NaiveDateTime, end: End) -> Result<i64, &'static str> {
+fn local(at: NaiveDateTime, end: ValidityEnd) -> Result<i64, &'static str> {
     match (Local.from_local_datetime(&at), end) {
         (MappedLocalTime::Single(at), _)
-        | (MappedLocalTime::Ambiguous(_, at), End::After)
-        | (MappedLocalTime::Ambiguous(at, _), End::Before) => Ok(at.timestamp()),
+        | (MappedLocalTime::Ambiguous(_, at), ValidityEnd::After)
+        | (MappedLocalTime::Ambiguous(at, _), ValidityEnd::Before) => Ok(at.timestamp()),
         (MappedLocalTime::None, _) => Err("there is no such time in this system's zone: write it with a Z"),
     }
 }
@@ -56,8 +56,8 @@ mod tests {
             ("20260102030405Z", 1_767_323_045),
             ("19700102Z", 86_400),
         ] {
-            assert_eq!(parse(text, End::After), Ok(seconds), "{text}");
-            let local = parse(text.trim_end_matches('Z'), End::Before).unwrap();
+            assert_eq!(parse(text, ValidityEnd::After), Ok(seconds), "{text}");
+            let local = parse(text.trim_end_matches('Z'), ValidityEnd::Before).unwrap();
             assert!((local - seconds).abs() <= 14 * 3600, "{text}");
         }
         assert_eq!(super::text(1_767_323_045), "2026-01-02T03:04:05Z");
@@ -81,7 +81,7 @@ mod tests {
             "19700101Z",
             "00000101Z",
         ] {
-            assert!(parse(text, End::After).is_err(), "{text:?}");
+            assert!(parse(text, ValidityEnd::After).is_err(), "{text:?}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::ground::{DATABASES, LOGIN};
 use crate::backend::Sandbox;
 use crate::demo::names;
-use crate::demo::stage::Stage;
+use crate::demo::stage::DemoStage;
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn databases() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// Usage; Database.
-pub(in crate::demo) fn check_free(stage: &Stage) -> Result<()> {
+pub(in crate::demo) fn check_free(stage: &DemoStage) -> Result<()> {
     let mut session = stage.open_outside()?;
     for database in databases() {
         if session.ask(&format!("SELECT CONVERT(nvarchar(20), DB_ID(N'{database}'))"))?.is_some() {
@@ -38,7 +38,7 @@ pub(in crate::demo) fn check_free(stage: &Stage) -> Result<()> {
 }
 
 /// Drops what the demo made; gives what is still there.
-pub(in crate::demo) fn clear(stage: &Stage, backup: Option<&str>) -> Vec<String> {
+pub(in crate::demo) fn clear(stage: &DemoStage, backup: Option<&str>) -> Vec<String> {
     let mut session = match stage.open_outside() {
         Ok(session) => session,
         Err(error) => return vec![format!("everything, because {error}")],

@@ -1,7 +1,7 @@
 //! What the steps play on: a session, and the tables that were carried so far.
 
 use crate::backend::Sandbox;
-use crate::demo::stage::Stage;
+use crate::demo::stage::DemoStage;
 use crate::durable::Local;
 use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Kind, Result};
@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 use crate::monitor::Monitor;
 use crate::replay::{ReplayOptions, replay};
 use crate::scripts;
-use crate::verify::{Level, verify};
+use crate::verify::{VerifyLevel, verify};
 use std::path::PathBuf;
 
 /// The databases of the steps, in the order in which they can be dropped.
@@ -33,8 +33,8 @@ const COPY: &str = "BlobDeltaDemo_Copy";
 pub(super) const LOGIN: &str = "BlobDeltaDemo";
 
 /// See the module's text.
-pub(super) struct Ground<'a> {
-    pub(super) stage: &'a Stage,
+pub(super) struct DemoServer<'a> {
+    pub(super) stage: &'a DemoStage,
     pub(super) session: Box<dyn Sandbox>,
     /// A folder for bundles.
     pub(super) bundles: PathBuf,
@@ -58,7 +58,7 @@ pub(super) fn flat(db: &str, table: &str) -> Result<TableConfig> {
     Ok(config)
 }
 
-impl Ground<'_> {
+impl DemoServer<'_> {
     /// Runs a script of the demo.
     pub(super) fn execute(&mut self, script: &str) -> Result<()> {
         scripts::batches(script).iter().try_for_each(|batch| self.session.execute_script(batch.text))
@@ -69,7 +69,7 @@ impl Ground<'_> {
         self.session.save_table(&table)?;
         let report = completed(self.run(&table.name, None)?)?;
         for bundle in &report.bundles {
-            if !verify(bundle, Level::Deep, self.monitor)?.is_good() {
+            if !verify(bundle, VerifyLevel::Deep, self.monitor)?.is_good() {
                 return Err(Error::verification("a bundle of the demo is not what it has to be").file(bundle));
             }
         }

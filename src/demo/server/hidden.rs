@@ -1,6 +1,6 @@
 //! Rule 25 on a server that has masks and policies.
 
-use super::ground::{Ground, LOGIN, SOURCE, completed, flat, refusal, run};
+use super::ground::{DemoServer, LOGIN, SOURCE, completed, flat, refusal, run};
 use super::outcome::Said;
 use crate::backend::{OpenOptions, Sandbox};
 use crate::error::Result;
@@ -12,7 +12,7 @@ const RIGHTS: &str = include_str!("../../../sql/sqlserver/demo/rights.sql");
 const NO_LOGIN: [u32; 3] = [18452, 18456, 15118];
 
 /// A login that may see the column carries it; one that may not is refused, and takes a table without such a column.
-pub(super) fn masked(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn masked(ground: &mut DemoServer<'_>) -> Result<Said> {
     let table = flat(SOURCE, "Masked")?;
     ground.carry(table.clone())?;
     let mut session = match open_login(ground) {
@@ -31,7 +31,7 @@ pub(super) fn masked(ground: &mut Ground<'_>) -> Result<Said> {
 }
 
 /// A session of a login that has the rights of the account that runs, and no more.
-fn open_login(ground: &mut Ground<'_>) -> Result<Option<Box<dyn Sandbox>>> {
+fn open_login(ground: &mut DemoServer<'_>) -> Result<Option<Box<dyn Sandbox>>> {
     // Longer than a policy asks for, with letters of each kind.
     let password = format!("{}-Aa1", Guid::random());
     ground.session.execute_script(&format!("CREATE LOGIN {LOGIN} WITH PASSWORD = N'{password}'"))?;
@@ -42,7 +42,7 @@ fn open_login(ground: &mut Ground<'_>) -> Result<Option<Box<dyn Sandbox>>> {
 }
 
 /// Nobody sees all rows, so the run is refused for everybody, until that is accepted by name.
-pub(super) fn filtered(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn filtered(ground: &mut DemoServer<'_>) -> Result<Said> {
     let mut table = flat(SOURCE, "Filtered")?;
     ground.session.save_table(&table)?;
     ground.session.execute_script("USE BlobDeltaDemo; ALTER SECURITY POLICY dbo.Regions WITH (STATE = ON)")?;

@@ -4,13 +4,13 @@
 //! has no such thing, or that this login may not, the step is told as "not on this server" with the server's own words.
 //! Any other error is a failure. Everything lies in databases of the demo's own, which are dropped at its end.
 
+mod actions;
 mod clear;
 mod ground;
 mod hidden;
 mod outcome;
-mod plays;
 mod steps;
 
 pub(super) use clear::{check_free, clear};
-pub use outcome::{Outcome, Played, ServerReport};
-pub(super) use steps::play_all;
+pub use outcome::{ServerReport, StepOutcome, StepResult};
+pub(super) use steps::run_steps;

@@ -6,7 +6,7 @@ pub struct ServerReport {
     /// What it says that it is; nothing depends on it.
     pub version: String,
     /// The steps, in their order.
-    pub steps: Vec<Played>,
+    pub steps: Vec<StepResult>,
     /// The backup that a step made, by its path on the server.
     pub backup: Option<String>,
     /// What could not be dropped, or was to be kept.
@@ -15,16 +15,16 @@ pub struct ServerReport {
 
 /// A step, and what became of it.
 #[derive(Clone, Debug)]
-pub struct Played {
+pub struct StepResult {
     /// What was tried.
     pub name: &'static str,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
 }
 
-/// See [`Played`].
+/// See [`StepResult`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It did what it has to, and this is by how much.
     Executed(String),
     /// The server has no such thing, or this login may not use it; in the server's words.
@@ -51,16 +51,16 @@ pub(super) enum Said {
 impl ServerReport {
     /// Whether a step failed.
     pub fn is_good(&self) -> bool {
-        !self.steps.iter().any(|played| matches!(played.outcome, Outcome::Failed { .. }))
+        !self.steps.iter().any(|result| matches!(result.outcome, StepOutcome::Failed { .. }))
     }
 }
 
-impl std::fmt::Display for Played {
+impl std::fmt::Display for StepResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.outcome {
-            Outcome::Executed(figure) => write!(f, "executed            {}: {figure}", self.name),
-            Outcome::NotHere(why) => write!(f, "not on this server  {}: {why}", self.name),
-            Outcome::Failed { statement, number, text } => {
+            StepOutcome::Executed(figure) => write!(f, "executed            {}: {figure}", self.name),
+            StepOutcome::NotHere(why) => write!(f, "not on this server  {}: {why}", self.name),
+            StepOutcome::Failed { statement, number, text } => {
                 let number = number.map_or(String::new(), |number| format!("error {number}: "));
                 write!(f, "FAILED              {}: {number}{text}, at: {statement}", self.name)
             }

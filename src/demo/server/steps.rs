@@ -1,10 +1,10 @@
 //! The steps, in their order.
 
-use super::ground::Ground;
-use super::outcome::{Outcome, Played, Said, ServerReport};
-use super::{hidden, plays};
-use crate::demo::stage::Stage;
-use crate::demo::teller::Teller;
+use super::ground::DemoServer;
+use super::outcome::{Said, ServerReport, StepOutcome, StepResult};
+use super::{actions, hidden};
+use crate::demo::narrator::Narrator;
+use crate::demo::stage::DemoStage;
 use crate::durable::{Disk as _, Local};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -12,39 +12,39 @@ use crate::scripts;
 use std::path::Path;
 
 /// See the module's text.
-struct Step {
+struct DemoStep {
     name: &'static str,
     /// See `sql/sqlserver/demo/ground.sql`.
     script: &'static str,
-    play: fn(&mut Ground<'_>) -> Result<Said>,
+    run: fn(&mut DemoServer<'_>) -> Result<Said>,
 }
 
 macro_rules! step {
-    ($name:literal, $script:literal, $play:expr) => {
-        Step { name: $name, script: include_str!(concat!("../../../sql/sqlserver/demo/", $script)), play: $play }
+    ($name:literal, $script:literal, $run:expr) => {
+        DemoStep { name: $name, script: include_str!(concat!("../../../sql/sqlserver/demo/", $script)), run: $run }
     };
 }
 
 const GROUND: &str = include_str!("../../../sql/sqlserver/demo/ground.sql");
 
-const STEPS: [Step; 17] = [
-    step!("a flat table, to a bundle and back", "plain.sql", |ground| plays::carry_flat(ground, "Plain")),
-    step!("the engine called by T-SQL alone", "operator.sql", plays::nothing),
-    step!(".WRITE of a large value", "write.sql", plays::write_in_pieces),
-    step!("sql_variant", "variant.sql", |ground| plays::carry_flat(ground, "Variant")),
-    step!("binaries in sql_variant", "variant_binary.sql", |ground| plays::carry_flat(ground, "VariantBinary")),
-    step!("hierarchyid", "hierarchyid.sql", plays::carry_tree),
-    step!("FileTable", "filetable.sql", plays::carry_file_table),
-    step!("a database of another collation", "collation.sql", plays::carry_other),
-    step!("READ_COMMITTED_SNAPSHOT on", "snapshot_on.sql", plays::run_all_again),
-    step!("READ_COMMITTED_SNAPSHOT off", "snapshot_off.sql", plays::run_all_again),
-    step!("a transaction left open", "open_transaction.sql", plays::leave_open),
+const STEPS: [DemoStep; 17] = [
+    step!("a flat table, to a bundle and back", "plain.sql", |ground| actions::carry_flat(ground, "Plain")),
+    step!("the engine called by T-SQL alone", "operator.sql", actions::nothing),
+    step!(".WRITE of a large value", "write.sql", actions::write_in_chunks),
+    step!("sql_variant", "variant.sql", |ground| actions::carry_flat(ground, "Variant")),
+    step!("binaries in sql_variant", "variant_binary.sql", |ground| actions::carry_flat(ground, "VariantBinary")),
+    step!("hierarchyid", "hierarchyid.sql", actions::carry_tree),
+    step!("FileTable", "filetable.sql", actions::carry_file_table),
+    step!("a database of another collation", "collation.sql", actions::carry_other),
+    step!("READ_COMMITTED_SNAPSHOT on", "snapshot_on.sql", actions::run_all_again),
+    step!("READ_COMMITTED_SNAPSHOT off", "snapshot_off.sql", actions::run_all_again),
+    step!("a transaction left open", "open_transaction.sql", actions::leave_open),
     step!("a masked column", "masked.sql", hidden::masked),
     step!("a filtered table", "filtered.sql", hidden::filtered),
-    step!("BACKUP and RESTORE VERIFYONLY", "backup.sql", plays::back_up),
-    step!("RESTORE of the slices", "restore.sql", plays::restored),
-    step!("apply_slice.sql", "apply.sql", plays::apply_slice),
-    step!("doctor", "doctor.sql", plays::look),
+    step!("BACKUP and RESTORE VERIFYONLY", "backup.sql", actions::back_up),
+    step!("RESTORE of the slices", "restore.sql", actions::restored),
+    step!("apply_slice.sql", "apply.sql", actions::apply_slice),
+    step!("doctor", "doctor.sql", actions::look),
 ];
 
 /// The server has no such thing, or this login may not; the numbers of sys.messages.
@@ -68,42 +68,43 @@ fn is_missing(error: &Error) -> bool {
 ///
 /// # Errors
 /// Database: not even the ground could be made; Cancelled; Io of the folder.
-pub(in crate::demo) fn play_all(
-    stage: &Stage,
+pub(in crate::demo) fn run_steps(
+    stage: &DemoStage,
     folder: &Path,
-    teller: &Teller<'_>,
+    narrator: &Narrator<'_>,
     monitor: &dyn Monitor,
 ) -> Result<ServerReport> {
-    teller.say("\n9. Try what this server has, and what is its own way");
+    narrator.say("\n9. Try what this server has, and what is its own way");
     let bundles = folder.join("steps");
     Local.create_dir(&bundles)?;
     let session = stage.open()?;
-    let mut ground = Ground { stage, session, bundles, monitor, carried: Vec::new(), backup: None, is_restored: false };
+    let mut ground =
+        DemoServer { stage, session, bundles, monitor, carried: Vec::new(), backup: None, is_restored: false };
     let version = ground.session.ask("SELECT CONVERT(nvarchar(400), @@VERSION)")?.unwrap_or_default();
     let version = version.lines().next().unwrap_or_default().trim().to_owned();
-    teller.say(format!("   {version}"));
+    narrator.say(format!("   {version}"));
     ground.execute(GROUND)?;
     let mut steps = Vec::new();
     for step in STEPS {
         monitor.check()?;
-        let played = Played { name: step.name, outcome: step.play(&mut ground) };
-        teller.say(format!("   {played}"));
-        steps.push(played);
+        let result = StepResult { name: step.name, outcome: step.run(&mut ground) };
+        narrator.say(format!("   {result}"));
+        steps.push(result);
         // One that broke off may have left a transaction open.
         ground.session = stage.open()?;
     }
     Ok(ServerReport { version, steps, backup: ground.backup, left: Vec::new() })
 }
 
-impl Step {
-    fn play(&self, ground: &mut Ground<'_>) -> Outcome {
+impl DemoStep {
+    fn run(&self, ground: &mut DemoServer<'_>) -> StepOutcome {
         let batches = scripts::batches(self.script);
         let (Some(probe), Some(last)) = (batches.first(), batches.last()) else {
             return failed("", &Error::internal("a step has no script"));
         };
         if let Err(error) = ground.session.execute_script(probe.text) {
             return match is_missing(&error) {
-                true => Outcome::NotHere(one_line(error.what())),
+                true => StepOutcome::NotHere(one_line(error.what())),
                 false => failed(probe.text, &error),
             };
         }
@@ -112,22 +113,22 @@ impl Step {
                 return failed(batch.text, &error);
             }
         }
-        let said = match ground.session.execute_script("USE BlobDeltaJobs").and_then(|()| (self.play)(ground)) {
+        let said = match ground.session.execute_script("USE BlobDeltaJobs").and_then(|()| (self.run)(ground)) {
             Ok(Said::Done(said)) => said,
-            Ok(Said::Lacks(why)) => return Outcome::NotHere(one_line(&why)),
-            Err(error) => return failed(&format!("the play of {}", self.name), &error),
+            Ok(Said::Lacks(why)) => return StepOutcome::NotHere(one_line(&why)),
+            Err(error) => return failed(&format!("the action of {}", self.name), &error),
         };
         match ground.session.ask(last.text) {
-            Ok(Some(figure)) if said.is_empty() => Outcome::Executed(one_line(&figure)),
-            Ok(Some(figure)) => Outcome::Executed(one_line(&format!("{figure}, {said}"))),
+            Ok(Some(figure)) if said.is_empty() => StepOutcome::Executed(one_line(&figure)),
+            Ok(Some(figure)) => StepOutcome::Executed(one_line(&format!("{figure}, {said}"))),
             Ok(None) => failed(last.text, &Error::verification("what came of it is not what it has to be")),
             Err(error) => failed(last.text, &error),
         }
     }
 }
 
-fn failed(statement: &str, error: &Error) -> Outcome {
-    Outcome::Failed {
+fn failed(statement: &str, error: &Error) -> StepOutcome {
+    StepOutcome::Failed {
         statement: one_line(statement),
         number: error.number_of_server(),
         text: one_line(&error.to_string()),

@@ -5,8 +5,8 @@ use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, HALF_OPEN, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage,
-    create_table,
+    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo,
+    TableStage, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -86,7 +86,7 @@ impl Row {
 /// Publishes a bundle of run `run` with these rows and tombstones (key, second).
 pub fn write(out: &Path, run: u8, rows: &[Row], tombstones: &[(u8, i64)]) -> PathBuf {
     let started = at(i64::from(run) * 1000);
-    let mut staged = Staged::create(&Local, out, BundleName::new(started, key(run), 1)).unwrap();
+    let mut staged = StagedBundle::create(&Local, out, BundleName::new(started, key(run), 1)).unwrap();
     let ddl = create_table(&table_name(), &columns(), "stream_id").unwrap();
     let mut stage = staged.add_table(&table_name(), &ddl).unwrap();
     let stamp = RunStamp { started_at: started, run_id: key(run) };
@@ -94,7 +94,7 @@ pub fn write(out: &Path, run: u8, rows: &[Row], tombstones: &[(u8, i64)]) -> Pat
     files.extend(write_tombstones(&stage, tombstones, stamp));
     let folder = stage.folder().as_str().to_owned();
     let manifest = manifest(run, started, (rows.len(), tombstones.len()), &folder, stage.finish(files));
-    staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
+    staged.finish(&manifest).unwrap().publish(&PublishForm::Folder, &Silent).unwrap().path().to_owned()
 }
 
 fn columns() -> Vec<Column> {

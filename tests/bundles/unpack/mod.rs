@@ -9,7 +9,7 @@ use blobdelta::durable::Local;
 use blobdelta::error::Result;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
-use blobdelta::unpack::{Filter, Report, UnpackOptions, original_name, unpack};
+use blobdelta::unpack::{Filter, UnpackOptions, UnpackReport, original_name, unpack};
 use made::{Content, Row, at, key, write};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,19 +39,19 @@ impl Place {
     }
 
     /// Unpacks, and gives what each key became.
-    fn unpack(&self, bundles: &[PathBuf], options: &UnpackOptions) -> Result<(Report, BTreeMap<Guid, String>)> {
-        let mut told = BTreeMap::new();
+    fn unpack(&self, bundles: &[PathBuf], options: &UnpackOptions) -> Result<(UnpackReport, BTreeMap<Guid, String>)> {
+        let mut reported = BTreeMap::new();
         let report = unpack(bundles, options, &Local, &Silent, &mut |written| {
             let path = written.path.strip_prefix(TABLE).unwrap().to_str().unwrap().replace('\\', "/");
-            assert_eq!(told.insert(written.key, path), None);
+            assert_eq!(reported.insert(written.key, path), None);
         })?;
         // Nothing but the bundles and the folder.
         let beside = std::fs::read_dir(self.dir.path()).unwrap().count();
         assert!(beside <= 2, "something was written outside of the folder");
-        Ok((report, told))
+        Ok((report, reported))
     }
 
-    fn of(&self, rows: &[Row]) -> (Report, BTreeMap<Guid, String>) {
+    fn of(&self, rows: &[Row]) -> (UnpackReport, BTreeMap<Guid, String>) {
         let bundle = self.bundle(1, rows, &[]);
         self.unpack(&[bundle], &UnpackOptions::new(self.out())).unwrap()
     }

@@ -1,10 +1,10 @@
 //! The archive form: one for each bundle, read as the folder is, and refused in any other form.
 
 use super::made::Made;
-use blobdelta::bundle::{Access, Bundle, Form, Identities, Recipients, archive, extract, list};
+use blobdelta::bundle::{Access, Bundle, Identities, PublishForm, Recipients, archive, extract, list};
 use blobdelta::durable::Local;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{FindingKind as K, Level, Options, Report, verify, verify_with};
+use blobdelta::verify::{FindingKind as K, VerifyLevel, VerifyOptions, VerifyReport, verify, verify_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ fn made() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (folder, bundle, archive)
 }
 
-fn kinds(report: &Report) -> BTreeSet<K> {
+fn kinds(report: &VerifyReport) -> BTreeSet<K> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
 
 fn found(path: &Path) -> BTreeSet<K> {
-    kinds(&verify(path, Level::Deep, &Silent).unwrap())
+    kinds(&verify(path, VerifyLevel::Deep, &Silent).unwrap())
 }
 
 /// The files of a folder with their bytes.
@@ -35,7 +35,7 @@ fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
 fn an_archive_is_read_as_its_folder_is() {
     let (folder, bundle, archive) = made();
     assert_eq!(archive, bundle.with_extension("bundle.tar"));
-    for level in [Level::Quick, Level::Default, Level::Deep] {
+    for level in [VerifyLevel::Quick, VerifyLevel::Default, VerifyLevel::Deep] {
         let (a, b) = (verify(&bundle, level, &Silent).unwrap(), verify(&archive, level, &Silent).unwrap());
         assert!(b.is_good(), "{b:?}");
         assert_eq!(a, b);
@@ -142,16 +142,16 @@ fn an_encrypted_archive_opens_for_its_recipients_alone() {
     let other = Identities::read(&[write("other", &age::x25519::Identity::generate())]).unwrap();
     let recipients = Recipients::parse(&[key.to_public().to_string()]).unwrap();
     let opened = Bundle::open(&bundle).unwrap();
-    let form = Form::Encrypted(std::sync::Arc::new(recipients));
+    let form = PublishForm::Encrypted(std::sync::Arc::new(recipients));
     let sealed = blobdelta::bundle::archive(&opened, &Local, folder.path(), form.recipients(), &Silent).unwrap();
     assert_eq!(sealed.path(), archive.with_extension("tar.age"));
     let none = Identities::default();
-    let options = |identities: &Identities| Options {
+    let options = |identities: &Identities| VerifyOptions {
         access: Access { identities: identities.clone(), ..Access::default() },
-        ..Options::new(Level::Deep)
+        ..VerifyOptions::new(VerifyLevel::Deep)
     };
     let read = |identities| verify_with(sealed.path(), &options(identities), &Silent);
-    assert_eq!(read(&own).unwrap(), verify(&bundle, Level::Deep, &Silent).unwrap());
+    assert_eq!(read(&own).unwrap(), verify(&bundle, VerifyLevel::Deep, &Silent).unwrap());
     assert!(read(&other).unwrap_err().to_string().contains("none of the identities opens this archive"));
     assert!(read(&none).unwrap_err().to_string().contains("this archive is encrypted"));
     // What stands there cannot be looked into, and is not overwritten.

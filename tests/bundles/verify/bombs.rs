@@ -4,13 +4,13 @@
 use super::damage::PART;
 use super::forge::{Column, Forged, Kind, PLAIN, SNAPPY, arrays, install};
 use super::made::{Content, Made, Row};
-use super::malice::told;
+use super::malice::reported;
 use blobdelta::bundle::manifest::ColumnInfo;
 use blobdelta::bundle::{Bundle, PartRead, TableInfo};
 use blobdelta::model::id::Guid;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{FindingKind, Level, verify};
+use blobdelta::verify::{FindingKind, VerifyLevel, verify};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn forged(part: &str, forged: &Forged, change: impl FnOnce(&mut TableInfo), defa
     install(&path, part, forged, change);
     for (level, due) in [("--", default), ("--deep", deep)] {
         let exit = if due.is_empty() { 0 } else { 3 };
-        assert_eq!(told(&path, level), (exit, due.iter().map(ToString::to_string).collect()), "{level}");
+        assert_eq!(reported(&path, level), (exit, due.iter().map(ToString::to_string).collect()), "{level}");
     }
 }
 
@@ -121,7 +121,7 @@ fn one_key_by_the_million_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = Made::sample().write(folder.path());
         install(&path, part, forged, |_| {});
-        let mut findings = verify(&path, Level::Deep, &Silent).unwrap().findings;
+        let mut findings = verify(&path, VerifyLevel::Deep, &Silent).unwrap().findings;
         findings.dedup_by_key(|finding| finding.kind);
         assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), due, "{findings:?}");
         assert!(findings.iter().all(|finding| finding.file.as_deref() == Some(part)), "{findings:?}");
@@ -181,22 +181,22 @@ fn grouped(rows_in_group: usize, sizes: impl Iterator<Item = usize>) -> (TempDir
 #[test]
 fn a_row_group_whose_bytes_stand_in_few_of_its_rows() {
     let (_folder, path) = sized((0..8000).map(|nth| if nth < 60 { 1 << 20 } else { 0 }));
-    assert_eq!(told(&path, "--deep"), (0, vec![]));
+    assert_eq!(reported(&path, "--deep"), (0, vec![]));
 }
 
 #[test]
 fn row_groups_side_by_side_take_no_more_memory_for_more_threads() {
     let (_folder, path) = grouped(1, (0..12).map(|_| 30 << 20));
-    assert_eq!(told(&path, "--deep"), (0, vec![]));
+    assert_eq!(reported(&path, "--deep"), (0, vec![]));
 }
 
 /// What a batch may be at most, and the largest value that an inline limit allows in its end.
 #[test]
 fn the_largest_pages_that_are_written_are_read() {
     let (_folder, path) = sized((0..17).map(|nth| if nth < 16 { (1 << 20) - 1 } else { 32 << 20 }));
-    assert_eq!(told(&path, "--deep"), (0, vec![]));
+    assert_eq!(reported(&path, "--deep"), (0, vec![]));
     let (_folder, path) = sized((0..300).map(|_| 64 << 10));
-    assert_eq!(told(&path, "--deep"), (0, vec![]));
+    assert_eq!(reported(&path, "--deep"), (0, vec![]));
     assert!(largest_page(&path.join(PART)) <= (1 << 20) + (64 << 10) + 1024);
 }
 

@@ -6,7 +6,7 @@ use blobdelta::durable::Local;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::FindingKind as K;
-use blobdelta::verify::{FindingKind, Level, Options, Severity, verify, verify_with};
+use blobdelta::verify::{FindingKind, FindingSeverity, VerifyLevel, VerifyOptions, verify, verify_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn bundle() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-fn found(path: &Path, level: Level) -> BTreeSet<FindingKind> {
+fn found(path: &Path, level: VerifyLevel) -> BTreeSet<FindingKind> {
     verify(path, level, &Silent).unwrap().findings.iter().map(|finding| finding.kind).collect()
 }
 
@@ -27,9 +27,9 @@ fn found(path: &Path, level: Level) -> BTreeSet<FindingKind> {
 fn expect(damage: impl Fn(&Path), quick: &[FindingKind], default: &[FindingKind]) {
     let (_folder, path) = bundle();
     damage(&path);
-    assert_eq!(found(&path, Level::Quick), quick.iter().copied().collect());
-    assert_eq!(found(&path, Level::Default), default.iter().copied().collect());
-    assert_eq!(found(&path, Level::Deep), default.iter().copied().collect());
+    assert_eq!(found(&path, VerifyLevel::Quick), quick.iter().copied().collect());
+    assert_eq!(found(&path, VerifyLevel::Default), default.iter().copied().collect());
+    assert_eq!(found(&path, VerifyLevel::Deep), default.iter().copied().collect());
 }
 
 fn flip(path: &Path, at: usize) {
@@ -119,12 +119,12 @@ fn attack_a_schema_that_does_more_than_make_its_table_is_refused() {
 }
 
 #[test]
-fn a_signature_is_told_of() {
+fn a_signature_is_reported() {
     let (_folder, path) = bundle();
     fs::write(path.join("tagmanifest-sha256.txt.sig"), "x").unwrap();
-    let report = verify(&path, Level::Deep, &Silent).unwrap();
+    let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
     assert!(report.is_good());
-    assert_eq!(report.findings[0].severity, Severity::Notice);
+    assert_eq!(report.findings[0].severity, FindingSeverity::Notice);
 }
 
 #[test]
@@ -182,8 +182,10 @@ fn no_part_makes_the_process_panic() {
             bytes[at] ^= bit;
             fs::write(&part, bytes).unwrap();
             mend(&path, |bytes| bytes);
-            let report =
-                |threads| verify_with(&path, &Options { threads, ..Options::new(Level::Deep) }, &Silent).unwrap();
+            let report = |threads| {
+                verify_with(&path, &VerifyOptions { threads, ..VerifyOptions::new(VerifyLevel::Deep) }, &Silent)
+                    .unwrap()
+            };
             let one_by_one = report(1);
             assert_eq!(report(3), one_by_one, "byte {at}, bit {bit}");
             bad += usize::from(!one_by_one.is_good());
@@ -192,5 +194,5 @@ fn no_part_makes_the_process_panic() {
     assert!(bad > 0);
     fs::write(&part, b"PAR1 and no more").unwrap();
     mend(&path, |bytes| bytes);
-    assert_eq!(found(&path, Level::Default), BTreeSet::from([K::BadPart]));
+    assert_eq!(found(&path, VerifyLevel::Default), BTreeSet::from([K::BadPart]));
 }

@@ -1,7 +1,7 @@
 //! Parts written byte by byte, so that footers and page headers can say what no library writes.
 
 use super::damage::mend;
-use super::made::fit_schema;
+use super::made::adapt_schema;
 use blobdelta::bundle::{Manifest, TableInfo};
 use std::fs;
 use std::path::Path;
@@ -323,6 +323,6 @@ pub fn install(path: &Path, part: &str, forged: &Forged, change: impl FnOnce(&mu
     }
     change(table);
     fs::write(name, manifest.to_bytes().unwrap()).unwrap();
-    fit_schema(path, &manifest);
+    adapt_schema(path, &manifest);
     mend(path, |bytes| bytes);
 }

@@ -13,7 +13,7 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::run::Scope;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
-use blobdelta::verify::{Level, verify};
+use blobdelta::verify::{VerifyLevel, verify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -55,7 +55,7 @@ fn bundles() -> Vec<PathBuf> {
 }
 
 /// What there is to hold a bundle against.
-fn told(bundle: &Bundle, rows: u64) -> Value {
+fn reported(bundle: &Bundle, rows: u64) -> Value {
     let tables: BTreeMap<String, Value> = bundle
         .manifest()
         .tables
@@ -71,10 +71,10 @@ fn told(bundle: &Bundle, rows: u64) -> Value {
 fn every_bundle_of_format_1_is_listed_and_read_as_it_was() {
     let mut found = BTreeMap::new();
     for path in bundles() {
-        let report = verify(&path, Level::Deep, &Silent).unwrap();
+        let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
         assert!(report.is_good(), "{}: {report:?}", path.display());
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        found.insert(name, told(&Bundle::open(&path).unwrap(), report.rows));
+        found.insert(name, reported(&Bundle::open(&path).unwrap(), report.rows));
     }
     assert_eq!(found, listed());
 }
@@ -168,9 +168,9 @@ fn make_bundles_of_format_1() {
 #[test]
 #[ignore = "writes fixtures/bundles/v1/LIST.json"]
 fn make_the_list_of_bundles_of_format_1() {
-    let rows = |path: &PathBuf| verify(path, Level::Deep, &Silent).unwrap().rows;
+    let rows = |path: &PathBuf| verify(path, VerifyLevel::Deep, &Silent).unwrap().rows;
     let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     let all: BTreeMap<String, Value> =
-        bundles().iter().map(|path| (name(path), told(&Bundle::open(path).unwrap(), rows(path)))).collect();
+        bundles().iter().map(|path| (name(path), reported(&Bundle::open(path).unwrap(), rows(path)))).collect();
     fs::write(folder().join("LIST.json"), serde_json::to_string_pretty(&all).unwrap() + "\n").unwrap();
 }

@@ -15,24 +15,26 @@ use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
 use blobdelta::verify::FindingKind as K;
-use blobdelta::verify::{FindingKind, Level, Options, Report, Severity, verify, verify_with};
+use blobdelta::verify::{FindingKind, FindingSeverity, VerifyLevel, VerifyOptions, VerifyReport, verify, verify_with};
 use std::collections::BTreeSet;
 
 /// What a deep verification says, and that the default one says nothing.
-fn deep(made: &mut Made) -> Report {
+fn deep(made: &mut Made) -> VerifyReport {
     let folder = tempfile::tempdir().unwrap();
     let path = made.write(folder.path());
-    let shallow = verify(&path, Level::Default, &Silent).unwrap();
+    let shallow = verify(&path, VerifyLevel::Default, &Silent).unwrap();
     assert!(shallow.is_good(), "{:?}", shallow.findings);
     // What is found may not depend on where the keys are held.
-    let split = verify_with(&path, &Options { keys_in_memory: 3, ..Options::new(Level::Deep) }, &Silent).unwrap();
-    let whole = verify(&path, Level::Deep, &Silent).unwrap();
+    let split =
+        verify_with(&path, &VerifyOptions { keys_in_memory: 3, ..VerifyOptions::new(VerifyLevel::Deep) }, &Silent)
+            .unwrap();
+    let whole = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
     assert_eq!(kinds(&split), kinds(&whole));
     // Nor on how the rows are, or on how many row groups are looked at side by side.
     for (rows_in_group, threads) in [(1, 1), (1, 3), (2, 2)] {
         made.rows_in_group = rows_in_group;
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { threads, ..Options::new(Level::Deep) };
+        let options = VerifyOptions { threads, ..VerifyOptions::new(VerifyLevel::Deep) };
         let other = verify_with(&made.write(folder.path()), &options, &Silent).unwrap();
         assert_eq!((other.findings, other.rows), (whole.findings.clone(), whole.rows), "{rows_in_group} {threads}");
     }
@@ -137,7 +139,7 @@ fn attack_a_compaction_signs_nothing_that_a_deep_verification_rejects() {
     }
 }
 
-fn kinds(report: &Report) -> BTreeSet<FindingKind> {
+fn kinds(report: &VerifyReport) -> BTreeSet<FindingKind> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
 
@@ -146,7 +148,7 @@ fn expect(change: impl FnOnce(&mut Made), due: &[FindingKind]) {
     change(&mut made);
     let report = deep(&mut made);
     assert_eq!(kinds(&report), due.iter().copied().collect(), "{:?}", report.findings);
-    assert!(report.findings.iter().all(|finding| finding.severity == Severity::Error && finding.file.is_some()));
+    assert!(report.findings.iter().all(|finding| finding.severity == FindingSeverity::Error && finding.file.is_some()));
     is_applied(&made, due.is_empty());
     if due.iter().all(|kind| OF_WHAT_IS_UNPACKED.contains(kind)) {
         is_unpacked(&made, due.is_empty());
@@ -331,7 +333,7 @@ fn attack_a_run_in_the_future_is_refused_before_any_part_is_read() {
     // In the year 9893.
     made.started = 9899 * 365 * 24 * 60 * 60 * 1_000_000;
     let folder = tempfile::tempdir().unwrap();
-    let report = verify(&made.write(folder.path()), Level::Quick, &Silent).unwrap();
+    let report = verify(&made.write(folder.path()), VerifyLevel::Quick, &Silent).unwrap();
     assert_eq!(kinds(&report), BTreeSet::from([K::InTheFuture]), "{:?}", report.findings);
     let error = Container::open(&made.write(folder.path()), &Access::default()).and_then(Bundle::open_in).err();
     assert!(error.unwrap().to_string().contains("still to come"));

@@ -6,8 +6,8 @@ use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Staged, TableInfo, TableStage,
-    compacted_run_id, create_table,
+    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo,
+    TableStage, compacted_run_id, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -39,7 +39,7 @@ pub fn table_name() -> TableName {
 }
 
 /// Makes the text in `schema/` fit the first table of a manifest that was changed, and the list of tag files fit it.
-pub fn fit_schema(path: &Path, manifest: &Manifest) {
+pub fn adapt_schema(path: &Path, manifest: &Manifest) {
     let table = &manifest.tables[0];
     let due = create_table(&table.target, &table.model_columns().unwrap(), &table.key_column).unwrap();
     let (file, list) = (path.join(&table.schema_file), path.join("tagmanifest-sha256.txt"));
@@ -189,7 +189,8 @@ impl Made {
 
     /// Writes and publishes it.
     pub fn write(&self, out: &Path) -> PathBuf {
-        let mut staged = Staged::create(&Local, out, BundleName::new(at(self.started), self.run_id(), 1)).unwrap();
+        let mut staged =
+            StagedBundle::create(&Local, out, BundleName::new(at(self.started), self.run_id(), 1)).unwrap();
         let ddl = create_table(&table_name(), &columns(), "stream_id").unwrap();
         let mut stage = staged.add_table(&table_name(), &ddl).unwrap();
         let mut files = self.write_rows(&mut stage);
@@ -198,8 +199,8 @@ impl Made {
         let folder = stage.folder().as_str().to_owned();
         let mut manifest = self.manifest(&folder, stage.finish(files));
         (self.spoil)(&mut manifest);
-        let path = staged.finish(&manifest).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned();
-        fit_schema(&path, &manifest);
+        let path = staged.finish(&manifest).unwrap().publish(&PublishForm::Folder, &Silent).unwrap().path().to_owned();
+        adapt_schema(&path, &manifest);
         path
     }
 

@@ -26,7 +26,7 @@ const MOST_MEMORY_KIB: u64 = 256 << 10;
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// What the binary says of a bundle: the exit code, and the kinds of findings.
-pub fn told(path: &Path, level: &str) -> (i32, Vec<String>) {
+pub fn reported(path: &Path, level: &str) -> (i32, Vec<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
     // As on a machine with many cores: memory does not grow with them.
     command
@@ -72,7 +72,7 @@ fn expect(made: &Made, spoil: impl FnOnce(&Path), default: &[&str], deep: &[&str
     mend(&path, |bytes| bytes);
     for (level, due) in [("--quick", &[] as &[&str]), ("--", default), ("--deep", deep)] {
         let exit = if due.is_empty() { 0 } else { 3 };
-        assert_eq!(told(&path, level), (exit, due.iter().map(ToString::to_string).collect()), "{level}");
+        assert_eq!(reported(&path, level), (exit, due.iter().map(ToString::to_string).collect()), "{level}");
     }
 }
 
@@ -339,8 +339,8 @@ fn a_value_of_two_gibibytes_in_64_kib_is_read_in_little_memory() {
     rename_in_manifest(&path, content);
     mend(&path, |bytes| bytes);
     // The rows still name the value that was there.
-    assert_eq!(told(&path, "--"), (0, vec![]));
-    assert_eq!(told(&path, "--deep"), (3, vec!["bad_blob".into(), "unused_blob".into()]));
+    assert_eq!(reported(&path, "--"), (0, vec![]));
+    assert_eq!(reported(&path, "--deep"), (3, vec!["bad_blob".into(), "unused_blob".into()]));
 }
 
 /// Makes the manifest name another value, of 2 GiB.
@@ -359,6 +359,6 @@ fn a_part_in_which_every_row_is_wrong_is_given_up() {
     let mut made = Made::new(1, 1000, (100, 500));
     made.rows = vec![Row::root(1, Some(100), &[0; 16]); 60_000];
     let path = made.write(folder.path());
-    let (exit, kinds) = told(&path, "--deep");
+    let (exit, kinds) = reported(&path, "--deep");
     assert_eq!((exit, kinds), (3, vec!["out_of_order".to_owned(), "bad_part".to_owned()]));
 }

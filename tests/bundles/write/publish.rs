@@ -1,9 +1,11 @@
 //! One content, one sequence of bytes; whole under its final name, or not there at all.
 
 use super::sample::{LARGE, RUN_ID, key, publish, seal, started_at};
-use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartRead, Scratch, Staged, Swept, list, sweep_staging};
+use blobdelta::bundle::{
+    Bundle, BundleName, FileRole, PartRead, PublishForm, Scratch, StagedBundle, Swept, list, sweep_staging,
+};
 use blobdelta::convert::{BatchRows, ColumnPlan};
-use blobdelta::durable::{Fault, Faulty, Local, When, is_abandoned};
+use blobdelta::durable::{Faulty, InjectedFault, Local, When, is_abandoned};
 use blobdelta::error::Kind;
 use blobdelta::model::cell::{Cell, RowSource};
 use blobdelta::model::digest::Sha256;
@@ -160,7 +162,7 @@ fn a_crash_at_every_durable_operation_leaves_all_or_nothing() {
     }
 }
 
-/// A disk that is full once: the error is told, the staging folder is gone.
+/// A disk that is full once: the error is reported, the staging folder is gone.
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     let counter = Faulty::new(When::Never);
@@ -169,7 +171,7 @@ fn a_full_disk_leaves_nothing_behind() {
     for nth in 2..=staged {
         let folder = tempfile::tempdir().unwrap();
         assert!(
-            publish(&Faulty::new(When::FailOnceAt(nth, Fault::NoSpace)), folder.path()).is_err(),
+            publish(&Faulty::new(When::FailOnceAt(nth, InjectedFault::NoSpace)), folder.path()).is_err(),
             "operation {nth}"
         );
         assert!(names(folder.path()).is_empty(), "operation {nth}: {:?}", names(folder.path()));
@@ -206,7 +208,7 @@ fn what_somebody_works_on_is_not_abandoned_and_what_a_dead_one_left_is() {
     fs::write(dead.join("bagit.txt"), "left").unwrap();
     assert_eq!(sweep(), [Swept { path: dead, left: Vec::new() }]);
     drop(scratch);
-    let published = sealed.publish(&Form::Folder, &Silent).unwrap();
+    let published = sealed.publish(&PublishForm::Folder, &Silent).unwrap();
     assert_eq!(names(folder.path()), [published.name().as_str()]);
 }
 
@@ -234,7 +236,7 @@ fn sweeping_removes_files_of_a_bundle_and_follows_no_link() {
 #[test]
 fn a_manifest_that_does_not_name_what_was_written_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut staged = Staged::create(&Local, folder.path(), BundleName::new(started_at(), RUN_ID, 1)).unwrap();
+    let mut staged = StagedBundle::create(&Local, folder.path(), BundleName::new(started_at(), RUN_ID, 1)).unwrap();
     let stage = staged.add_table(&super::sample::table_name(), "").unwrap();
     let forgotten = staged.add_table(&super::sample::table_name(), "").unwrap();
     let plan = super::sample::plan();

@@ -4,8 +4,8 @@ use blobdelta::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, Form, FormatVersion, Manifest, PartOptions, Published, Sealed, Staged, TableInfo,
-    TableStage, create_table,
+    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, Published, Sealed, StagedBundle,
+    TableInfo, TableStage, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Disk;
@@ -194,7 +194,7 @@ pub fn manifest(tables: Vec<TableInfo>) -> Manifest {
 /// The bundle, whole but not published.
 pub fn seal(disk: &dyn Disk, out_dir: &Path) -> Result<Sealed> {
     let options = PartOptions::default();
-    let mut staged = Staged::create(disk, out_dir, BundleName::new(started_at(), RUN_ID, 1))?;
+    let mut staged = StagedBundle::create(disk, out_dir, BundleName::new(started_at(), RUN_ID, 1))?;
     let ddl = create_table(&table_name(), &columns(), "stream_id")?;
     let mut stage = staged.add_table(&table_name(), &ddl)?;
     let mut files = write_rows(&mut stage, &options)?;
@@ -206,5 +206,5 @@ pub fn seal(disk: &dyn Disk, out_dir: &Path) -> Result<Sealed> {
 
 /// The bundle, published.
 pub fn publish(disk: &dyn Disk, out_dir: &Path) -> Result<Published> {
-    seal(disk, out_dir)?.publish(&Form::Folder, &Silent)
+    seal(disk, out_dir)?.publish(&PublishForm::Folder, &Silent)
 }

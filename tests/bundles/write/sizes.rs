@@ -2,9 +2,9 @@
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_info, table_name};
 use arrow::array::AsArray as _;
-use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, create_table};
+use blobdelta::bundle::{Bundle, BundleName, FileRole, PartOptions, PartRead, PublishForm, StagedBundle, create_table};
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
-use blobdelta::durable::{Fault, Faulty, Local, When};
+use blobdelta::durable::{Faulty, InjectedFault, Local, When};
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::sqltype::SqlType;
@@ -37,7 +37,7 @@ fn write_values<V: AsRef<[u8]>>(out_dir: &Path, batches: &[Vec<V>], options: &Pa
     let columns =
         [Column::new("stream_id", SqlType::UniqueIdentifier, false), Column::new("b", SqlType::VarBinary(None), true)];
     let plan = Arc::new(ColumnPlan::rows(&columns, "stream_id").unwrap());
-    let mut staged = Staged::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
+    let mut staged = StagedBundle::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
     let ddl = create_table(&table_name(), &columns, "stream_id").unwrap();
     let stage = staged.add_table(&table_name(), &ddl).unwrap();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), options).unwrap();
@@ -60,7 +60,7 @@ fn write_values<V: AsRef<[u8]>>(out_dir: &Path, batches: &[Vec<V>], options: &Pa
     table.columns = columns.iter().enumerate().map(info).collect();
     (table.path_column, table.parent_path_column) = (None, None);
     (table.counts.roots, table.counts.children, table.counts.tombstones) = (rows.into(), 0, 0);
-    Bundle::open(staged.finish(&manifest(vec![table])).unwrap().publish(&Form::Folder, &Silent).unwrap().path())
+    Bundle::open(staged.finish(&manifest(vec![table])).unwrap().publish(&PublishForm::Folder, &Silent).unwrap().path())
         .unwrap()
 }
 
@@ -139,7 +139,7 @@ fn what_zstd_makes_no_smaller_is_not_compressed() {
 
 /// A part is sealed while the next one is made; what goes wrong with it is told all the same.
 #[test]
-fn a_sync_of_any_of_several_parts_that_fails_is_told() {
+fn a_sync_of_any_of_several_parts_that_fails_is_reported() {
     let columns =
         [Column::new("stream_id", SqlType::UniqueIdentifier, false), Column::new("b", SqlType::VarBinary(None), true)];
     let plan = Arc::new(ColumnPlan::rows(&columns, "stream_id").unwrap());
@@ -150,7 +150,7 @@ fn a_sync_of_any_of_several_parts_that_fails_is_told() {
     let options = PartOptions { part_bytes: 17 << 20, ..PartOptions::default() };
     let write = |disk: &Faulty| {
         let folder = tempfile::tempdir().unwrap();
-        let mut staged = Staged::create(disk, folder.path(), BundleName::new(started_at(), RUN_ID, 1))?;
+        let mut staged = StagedBundle::create(disk, folder.path(), BundleName::new(started_at(), RUN_ID, 1))?;
         let mut parts = staged.add_table(&table_name(), "")?.parts(FileRole::Rows, plan.schema(), &options)?;
         (0..3).try_for_each(|_| parts.write(&batch))?;
         parts.finish()
@@ -158,7 +158,7 @@ fn a_sync_of_any_of_several_parts_that_fails_is_told() {
     assert_eq!(write(&Faulty::new(When::Never)).unwrap().len(), 3);
     // The DDL, and three parts.
     for nth in 1..=4 {
-        let disk = Faulty::new(When::FailOnceAt(nth, Fault::FailedSync));
+        let disk = Faulty::new(When::FailOnceAt(nth, InjectedFault::FailedSync));
         assert!(write(&disk).is_err() && disk.has_failed(), "sync {nth}");
     }
 }

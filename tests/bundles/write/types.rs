@@ -2,7 +2,9 @@
 
 use super::sample::{RUN_ID, key, manifest, started_at, table_name};
 use blobdelta::bundle::manifest::ColumnInfo;
-use blobdelta::bundle::{Bundle, BundleName, FileRole, Form, PartOptions, PartRead, Staged, TableInfo, create_table};
+use blobdelta::bundle::{
+    Bundle, BundleName, FileRole, PartOptions, PartRead, PublishForm, StagedBundle, TableInfo, create_table,
+};
 use blobdelta::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::{Cell, RowSource};
@@ -97,7 +99,7 @@ fn rows() -> Vec<Vec<Cell<'static>>> {
 }
 
 fn write(out_dir: &Path, plan: &Arc<ColumnPlan>) -> std::path::PathBuf {
-    let mut staged = Staged::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
+    let mut staged = StagedBundle::create(&Local, out_dir, BundleName::new(started_at(), RUN_ID, 1)).unwrap();
     let ddl = create_table(&table_name(), plan.columns(), "key").unwrap();
     let stage = staged.add_table(&table_name(), &ddl).unwrap();
     let mut parts = stage.parts(FileRole::Rows, plan.schema(), &PartOptions::default()).unwrap();
@@ -111,7 +113,7 @@ fn write(out_dir: &Path, plan: &Arc<ColumnPlan>) -> std::path::PathBuf {
     table.columns = plan.columns().iter().enumerate().map(info).collect();
     (table.key_column, table.path_column, table.parent_path_column) = ("key".into(), None, None);
     (table.counts.roots, table.counts.children, table.counts.tombstones) = (6, 0, 0);
-    staged.finish(&manifest(vec![table])).unwrap().publish(&Form::Folder, &Silent).unwrap().path().to_owned()
+    staged.finish(&manifest(vec![table])).unwrap().publish(&PublishForm::Folder, &Silent).unwrap().path().to_owned()
 }
 
 fn read(bundle: &Bundle, table: &TableInfo) -> Vec<BatchRows> {

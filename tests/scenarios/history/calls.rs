@@ -5,7 +5,7 @@ use super::{Call, Fate, History, SCOPES, Seal, Slip, scopes};
 use crate::scenarios::destinations::StopsPacking;
 use crate::scenarios::world::minute;
 use blobdelta::backend::PackState;
-use blobdelta::durable::{Fault, Faulty, Local, When};
+use blobdelta::durable::{Faulty, InjectedFault, Local, When};
 use blobdelta::engine::{self, RunOptions, RunReport};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// What a run was told, and when it started in true time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct RecordedRun {
     pub(super) of: usize,
     pub(super) seal: Seal,
     pub(super) started: i64,
@@ -69,7 +69,7 @@ impl History {
         options.request.from = call.from.map(|minutes| minute(self.now + self.skew - minutes));
         // Rule 18: a slice that was to be sealed otherwise stays, and its table is not taken.
         let left = self.leftovers();
-        let kept = left.into_iter().filter(|(run, _)| !self.told[run].seal.is_like(call.seal));
+        let kept = left.into_iter().filter(|(run, _)| !self.recorded[run].seal.is_like(call.seal));
         let kept: BTreeSet<TableName> = kept.map(|(_, table)| table).collect();
         let Some(report) = self.call(&options, call, fate) else { return };
         for outcome in &report.tables {
@@ -83,7 +83,7 @@ impl History {
     /// Goes on with one of the runs that have something to go on with, as it was told.
     pub(super) fn resume(&mut self, nth: usize) {
         let mut open = Vec::new();
-        for run in self.told.keys() {
+        for run in self.recorded.keys() {
             let is_open = |(_, state): &(_, PackState)| *state == PackState::NotCompleted;
             let is_done = self.world.backend.run(*run).is_ok_and(|run| run.status != Status::Completed);
             if is_done && self.world.backend.run_tables(*run).unwrap().iter().any(is_open) {
@@ -91,9 +91,9 @@ impl History {
             }
         }
         let Some(run) = open.get(nth % open.len().max(1)).copied() else { return };
-        let told = self.told[&run];
-        let options = RunOptions { resume: Some(run), ..self.options(told.of, told.seal) };
-        let call = Call { of: told.of, table: None, seal: told.seal, from: None };
+        let recorded = self.recorded[&run];
+        let options = RunOptions { resume: Some(run), ..self.options(recorded.of, recorded.seal) };
+        let call = Call { of: recorded.of, table: None, seal: recorded.seal, from: None };
         let Some(report) = self.call(&options, &call, Fate::Ends) else { return };
         for outcome in &report.tables {
             let is_kept = outcome.error.as_ref().is_some_and(|error| error.kind() == Kind::NotPacked);
@@ -149,9 +149,9 @@ impl History {
 
     /// Runs that nobody knew before are of this call.
     fn note_runs(&mut self, call: &Call) {
-        let told = Told { of: call.of, seal: call.seal, started: self.now };
+        let recorded = RecordedRun { of: call.of, seal: call.seal, started: self.now };
         for run in self.world.backend.recent_runs(1000).unwrap() {
-            self.told.entry(run.id).or_insert(told);
+            self.recorded.entry(run.id).or_insert(recorded);
         }
     }
 
@@ -159,8 +159,8 @@ impl History {
     pub(super) fn pack(&mut self, nth: usize, fate: Fate) {
         let left = self.leftovers();
         let Some((run, _)) = left.get(nth % left.len().max(1)).cloned() else { return };
-        let told = self.told[&run];
-        let (out, mut options) = (self.folder(told.of), self.options(told.of, told.seal).pack);
+        let recorded = self.recorded[&run];
+        let (out, mut options) = (self.folder(recorded.of), self.options(recorded.of, recorded.seal).pack);
         // What it was told is known where nothing else is said.
         options.ship_to = None;
         if let Some(disk) = fate.disk() {
@@ -188,7 +188,8 @@ impl History {
 
     /// A place of a unit takes that unit's bundles alone: a call that names it for others is refused, and begins nothing.
     pub(super) fn go_astray(&mut self, of: usize, to: usize, by: Slip) {
-        let of_unit: Vec<Guid> = self.told.iter().filter(|(_, told)| told.of == to).map(|(run, _)| *run).collect();
+        let of_unit: Vec<Guid> =
+            self.recorded.iter().filter(|(_, recorded)| recorded.of == to).map(|(run, _)| *run).collect();
         let is_known = of_unit.iter().any(|run| self.world.backend.run(*run).is_ok());
         if of == to || to == 0 || !is_known || (matches!(by, Slip::RunShip) && !self.ships) {
             return;
@@ -199,9 +200,9 @@ impl History {
         let error = match by {
             Slip::PackOut => {
                 let left = self.leftovers();
-                let mut told = left.iter().map(|(run, _)| (*run, self.told[run]));
-                let Some((run, told)) = told.find(|(_, told)| told.of != to) else { return };
-                let pack = self.options(told.of, told.seal).pack;
+                let mut recorded = left.iter().map(|(run, _)| (*run, self.recorded[run]));
+                let Some((run, recorded)) = recorded.find(|(_, recorded)| recorded.of != to) else { return };
+                let pack = self.options(recorded.of, recorded.seal).pack;
                 engine::pack(&mut *self.world.backend, run, &folder, &pack, 600, &Local, &Silent).unwrap_err()
             }
             Slip::RunOut | Slip::RunShip => {
@@ -291,7 +292,7 @@ impl Fate {
     fn disk(self) -> Option<Faulty> {
         match self {
             Self::Ends | Self::Stopped => None,
-            Self::DiskFull(at) => Some(Faulty::new(When::FailOnceAt(at, Fault::NoSpace))),
+            Self::DiskFull(at) => Some(Faulty::new(When::FailOnceAt(at, InjectedFault::NoSpace))),
             Self::Dies(at) => Some(Faulty::new(When::CrashAt(at))),
         }
     }

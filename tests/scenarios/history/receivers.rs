@@ -24,7 +24,7 @@ use blobdelta::model::name::TableName;
 use blobdelta::model::run::Scope;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
-use blobdelta::reconcile::{Finding, FindingKind, ReconcileOptions, TableReport, reconcile};
+use blobdelta::reconcile::{Difference, DifferenceKind, ReconcileOptions, TableDifferences, reconcile};
 use blobdelta::replay::{ReplayOptions, plan, replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -112,14 +112,14 @@ impl History {
             if !self.verified.contains(path) {
                 let run = open(path).manifest().run.clone();
                 assert_eq!(Scope::from(run.business_unit), scopes()[of], "{} is another's", path.display());
-                self.told[&run.run_id].seal.check(path);
+                self.recorded[&run.run_id].seal.check(path);
                 self.verified.insert(path.clone());
             }
         }
         let mut ends = BTreeMap::new();
         for path in delivered {
             let bundle = open(&path);
-            let started = self.told[&bundle.manifest().run.run_id].started;
+            let started = self.recorded[&bundle.manifest().run.run_id].started;
             for table in &bundle.manifest().tables {
                 let end = ends.entry(table.name.clone()).or_insert((Timestamp::MIN, i64::MIN));
                 *end = (end.0.max(table.window.end), end.1.max(started));
@@ -148,7 +148,7 @@ impl History {
         assert_eq!(kind, Err(Kind::ChainGap), "{}: {} was left out", scopes()[of], bundles[nth].display());
     }
 
-    fn reconcile(&mut self, bundles: &[PathBuf], scope: Scope) -> Vec<TableReport> {
+    fn reconcile(&mut self, bundles: &[PathBuf], scope: Scope) -> Vec<TableDifferences> {
         let (unit, access) = (scope.business_unit(), seals::access());
         let options = ReconcileOptions { unit, content: true, access, ..ReconcileOptions::default() };
         reconcile(bundles, &mut *self.world.backend, &options, &Silent).unwrap()
@@ -233,8 +233,8 @@ impl Received<'_> {
         while let Some((folder, of)) = above.and_then(|folder| Some((folder, self.source.rows.get(&folder)?))) {
             let is_seen = of.blob.as_ref().is_some_and(|blob| blob.1 < end.1) && is_taken(self.source, end, folder);
             // A deletion is of all chains.
-            let is_buried = |at: &(i64, bool)| at.0 >= end.1 || of.is_in(scope) || self.ends.len() > 1;
-            if !is_seen || self.source.deleted.get(&folder).is_some_and(is_buried) {
+            let has_tombstone = |at: &(i64, bool)| at.0 >= end.1 || of.is_in(scope) || self.ends.len() > 1;
+            if !is_seen || self.source.deleted.get(&folder).is_some_and(has_tombstone) {
                 return;
             }
             let place = self.place(scope, number);
@@ -249,9 +249,14 @@ impl Received<'_> {
     fn check_name(&self, (scope, end): (Scope, End), folder: u32, of: &Row, found: &TargetRow) {
         let (Some((bytes, _)), Some(metadata)) = (&of.blob, &of.metadata) else { return };
         // Nobody but a reconciliation sees what left the scope of all units; and what others have may be older.
-        let is_told = scope != Scope::All || !self.source.seen.contains(&(scope, folder));
+        let is_reported = scope != Scope::All || !self.source.seen.contains(&(scope, folder));
         let is_waited_for = found.modified >= Some(end.0) || minute(metadata.modified) >= end.0;
-        if of.is_in(scope) || !is_told || is_waited_for || self.ends.len() > 1 || !of.is_stamped || !metadata.is_latest
+        if of.is_in(scope)
+            || !is_reported
+            || is_waited_for
+            || self.ends.len() > 1
+            || !of.is_stamped
+            || !metadata.is_latest
         {
             return;
         }
@@ -295,10 +300,10 @@ impl Received<'_> {
     }
 
     /// What `reconcile` says of the bundles is what a comparison of source and receiver says.
-    fn check_reconciled(&self, report: &TableReport, world: &crate::scenarios::world::World) {
+    fn check_reconciled(&self, report: &TableDifferences, world: &crate::scenarios::world::World) {
         let [(scope, end)] = self.ends[..] else { return };
         let is_lack = |kind| {
-            use FindingKind::{Buried, Missing, Moved, Older, OtherContent};
+            use DifferenceKind::{Buried, Missing, Moved, Older, OtherContent};
             matches!(kind, Missing | Older | Moved | OtherContent | Buried)
         };
         let differs = |number: u32, row: &Row| {
@@ -310,16 +315,18 @@ impl Received<'_> {
                     || found.path != world.path_of(number)
             })
         };
-        let number_of = |finding: &Finding| u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
+        let number_of = |finding: &Difference| u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
         for finding in report.findings.iter().filter(|finding| is_lack(finding.kind)) {
             let (number, place) = (number_of(finding), self.place(scope, number_of(finding)));
             let row = &self.source.rows[&number];
             assert!(differs(number, row), "{place}: {finding:?}, and is there as in the source");
             let is_latest = row.metadata.as_ref().is_some_and(|metadata| metadata.is_latest);
             let is_due = is_due(self.source, (scope, end), number, row);
-            assert!(!is_latest || finding.kind == FindingKind::Moved || !is_due, "{place}: {finding:?}");
+            assert!(!is_latest || finding.kind == DifferenceKind::Moved || !is_due, "{place}: {finding:?}");
         }
-        for finding in report.findings.iter().filter(|f| matches!(f.kind, FindingKind::Gone | FindingKind::LeftScope)) {
+        for finding in
+            report.findings.iter().filter(|f| matches!(f.kind, DifferenceKind::Gone | DifferenceKind::LeftScope))
+        {
             let place = self.place(scope, number_of(finding));
             assert!(self.target.contains_key(&finding.key), "{place}: {finding:?}, and is not there");
         }

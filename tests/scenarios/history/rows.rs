@@ -198,10 +198,10 @@ impl Rows {
 
     /// A blob comes, or has other bytes; one that is there stays where it is.
     fn bring(&mut self, world: &mut World, at: Moment, number: u32, parent: u32, bytes: u8) {
-        let standing = self.rows.get(&number).filter(|row| row.blob.is_some());
-        let came = standing.and_then(|row| row.blob.as_ref()).map_or(at.now, |blob| blob.1);
+        let existing = self.rows.get(&number).filter(|row| row.blob.is_some());
+        let came = existing.and_then(|row| row.blob.as_ref()).map_or(at.now, |blob| blob.1);
         // What lies in it stays where it is.
-        let stays = standing.or_else(|| self.rows.get(&number).filter(|_| self.has_child(number)));
+        let stays = existing.or_else(|| self.rows.get(&number).filter(|_| self.has_child(number)));
         let parent = stays.map_or_else(|| self.parent_of(parent).filter(|parent| *parent != number), |row| row.parent);
         let bytes = vec![bytes; 5];
         world.named(number, parent, &name_of(&bytes), &bytes);

@@ -2,9 +2,9 @@
 
 use crate::signatures::keys::{Keys, is_installed};
 use blobdelta::bundle::signature::{AllowedSigners, Signer};
-use blobdelta::bundle::{Access, Form, Identities, Policy, Recipients};
+use blobdelta::bundle::{Access, Identities, Policy, PublishForm, Recipients};
 use blobdelta::engine::PackOptions;
-use blobdelta::verify::{Level, Options};
+use blobdelta::verify::{VerifyLevel, VerifyOptions};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -66,8 +66,8 @@ impl Seal {
 
     pub(super) fn options(self) -> PackOptions {
         let form = match self {
-            Self::Encrypted => Form::Encrypted(Arc::clone(&made().recipients)),
-            Self::Plain | Self::Signed | Self::SignedByAnother => Form::Folder,
+            Self::Encrypted => PublishForm::Encrypted(Arc::clone(&made().recipients)),
+            Self::Plain | Self::Signed | Self::SignedByAnother => PublishForm::Folder,
         };
         let signer = self.signer().map(|(signer, _)| Arc::clone(signer));
         PackOptions { form, signer, ..PackOptions::default() }
@@ -77,7 +77,7 @@ impl Seal {
     pub(super) fn check(self, bundle: &Path) {
         let signers = self.signer().map(|(_, allowed)| allowed.clone());
         let access = Access { policy: Arc::new(Policy { signers, ..Policy::default() }), ..access() };
-        let options = Options { access, ..Options::new(Level::Deep) };
+        let options = VerifyOptions { access, ..VerifyOptions::new(VerifyLevel::Deep) };
         let report = blobdelta::verify::verify_with(bundle, &options, &blobdelta::monitor::Silent).unwrap();
         assert!(report.is_good(), "{}: {:?}", bundle.display(), report.findings);
         let is_encrypted = bundle.to_string_lossy().ends_with(".age");

@@ -77,8 +77,8 @@ fn a_validity_has_its_ends() {
     }
     let expired = format!("a valid-before=\"20200101Z\" {KEY}\n");
     assert_eq!(verdict(&format!("{expired}b {KEY}")), allowed("b"));
-    let told = Verdict::Expired("2020-01-01T00:00:00Z".into());
-    assert_eq!(verdict(&format!("{expired}b namespaces=\"x\" {KEY}")), told);
+    let reported = Verdict::Expired("2020-01-01T00:00:00Z".into());
+    assert_eq!(verdict(&format!("{expired}b namespaces=\"x\" {KEY}")), reported);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::database::Database;
 use super::errors::failed;
 use super::ledger;
 use super::sql::quote;
-use crate::backend::fit::{large_columns, rank};
-use crate::backend::standing::{Entry, Standing};
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetFit, TargetSpec};
+use crate::backend::compatibility::{large_columns, version_of_columns};
+use crate::backend::existing::{ExistingEntry, ExistingVersions};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetCompatibility, TargetSpec};
 use crate::error::Result;
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::id::Guid;
@@ -20,20 +20,20 @@ const OTHER_READ: &str = include_str!("../../../sql/sqlite/replay_other_read.sql
 const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.sql");
 const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
 
-/// A query over the rows of a target, as `t`: their marks, the scope of their chain, key, and whether they are
-/// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no marks beside the table,
+/// A query over the rows of a target, as `t`: their version columns, the scope of their chain, key, and whether they are
+/// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no version columns beside the table,
 /// and no scopes.
-pub(super) fn standing_sql(
+pub(super) fn existing_sql(
     db: &Database,
     spec: &TargetSpec,
-    fit: &TargetFit,
+    compatibility: &TargetCompatibility,
     has_ledger: bool,
     condition: &str,
 ) -> String {
     let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
     let schema = db.schema_of(&spec.target.db);
     let beside = format!(" LEFT JOIN {schema}.BlobDeltaReplayRow AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
-    let ([modified, started, run], beside) = match (fit.has_marks, has_ledger) {
+    let ([modified, started, run], beside) = match (compatibility.has_version_columns, has_ledger) {
         (true, _) => ([DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{name}")), ""),
         (false, true) => (["m.ModifiedOn", "m.RunStartedAt", "m.RunId"].map(str::to_owned), beside.as_str()),
         (false, false) => (["NULL"; 3].map(str::to_owned), ""),
@@ -44,7 +44,7 @@ pub(super) fn standing_sql(
         }
         false => "NULL".to_owned(),
     };
-    let absent = large_columns(spec, fit).map(|(_, column)| format!("t.{} IS NULL", quote(&column.name)));
+    let absent = large_columns(spec, compatibility).map(|(_, column)| format!("t.{} IS NULL", quote(&column.name)));
     let absent: Vec<String> = absent.collect();
     let is_part = if absent.is_empty() { "0".to_owned() } else { absent.join(" AND ") };
     format!(
@@ -54,7 +54,7 @@ pub(super) fn standing_sql(
 }
 
 pub(super) fn version_of(row: &Row<'_>) -> rusqlite::Result<Version> {
-    Ok(rank(row.get(0)?, row.get(1)?, row.get(2)?))
+    Ok(version_of_columns(row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 pub(super) fn prepare<'c>(db: &'c Database, sql: &str) -> Result<Statement<'c>> {
@@ -79,7 +79,12 @@ struct Beside<'c> {
 }
 
 impl<'c> Lookup<'c> {
-    pub(super) fn new(db: &'c Database, spec: &'c TargetSpec, fit: &TargetFit, has_ledger: bool) -> Result<Self> {
+    pub(super) fn new(
+        db: &'c Database,
+        spec: &'c TargetSpec,
+        compatibility: &TargetCompatibility,
+        has_ledger: bool,
+    ) -> Result<Self> {
         let table = spec.here();
         let beside = || {
             let any = "SELECT EXISTS (SELECT 1 FROM {Schema}.BlobDeltaReplayOther WHERE TableName = ?1)";
@@ -91,43 +96,45 @@ impl<'c> Lookup<'c> {
         };
         let beside = has_ledger.then(beside).transpose()?;
         let condition = format!("t.{} = ?2", quote(&spec.key_column));
-        let row = prepare(db, &standing_sql(db, spec, fit, has_ledger, &condition))?;
+        let row = prepare(db, &existing_sql(db, spec, compatibility, has_ledger, &condition))?;
         Ok(Self { db, spec, table, row, beside })
     }
 
     /// Everything under a key.
-    pub(super) fn standing(&mut self, key: Guid) -> Result<Standing> {
-        let mut standing = Standing::default();
-        let row = |row: &Row<'_>| Ok((Entry::Row(row.get(3)?, row.get(5)?), version_of(row)?));
-        put_all(&mut standing, &mut self.row, (&self.table, key), row)?;
-        let Some(Beside { tombstones, others, has_others }) = &mut self.beside else { return Ok(standing) };
+    pub(super) fn existing(&mut self, key: Guid) -> Result<ExistingVersions> {
+        let mut existing = ExistingVersions::default();
+        let row = |row: &Row<'_>| Ok((ExistingEntry::Row(row.get(3)?, row.get(5)?), version_of(row)?));
+        put_all(&mut existing, &mut self.row, (&self.table, key), row)?;
+        let Some(Beside { tombstones, others, has_others }) = &mut self.beside else { return Ok(existing) };
         let tombstone = |row: &Row<'_>| {
             let scope: Option<Scope> = row.get(3)?;
-            Ok((scope.map_or(Entry::Deleted, Entry::Left), version_of(row)?))
+            Ok((scope.map_or(ExistingEntry::Deleted, ExistingEntry::Left), version_of(row)?))
         };
-        put_all(&mut standing, tombstones, (&self.table, key), tombstone)?;
+        put_all(&mut existing, tombstones, (&self.table, key), tombstone)?;
         if *has_others {
-            let other = |row: &Row<'_>| Ok((Entry::Other(row.get(3)?, row.get(4)?), version_of(row)?));
-            put_all(&mut standing, others, (&self.table, key), other)?;
+            let other = |row: &Row<'_>| Ok((ExistingEntry::Other(row.get(3)?, row.get(4)?), version_of(row)?));
+            put_all(&mut existing, others, (&self.table, key), other)?;
         }
-        Ok(standing)
+        Ok(existing)
     }
 
     /// Notes what changed beside the row of a key.
-    pub(super) fn note(&mut self, key: Guid, before: &Standing, after: &Standing) -> Result<()> {
-        let stood = |entry: &(Entry, Version)| before.entries().any(|before| before == *entry);
+    pub(super) fn note(&mut self, key: Guid, before: &ExistingVersions, after: &ExistingVersions) -> Result<()> {
+        let stood = |entry: &(ExistingEntry, Version)| before.entries().any(|before| before == *entry);
         for (entry, version) in after.entries().filter(|entry| !stood(entry)) {
             let Version { modified_on, run_started_at, run_id, .. } = version;
-            let rank = (modified_on, run_started_at, run_id);
+            let columns = (modified_on, run_started_at, run_id);
             match entry {
-                Entry::Row(..) => {}
-                Entry::Deleted => {
-                    self.write(TOMBSTONE_WRITE, (&self.table, key, None::<Scope>, rank.0, rank.1, rank.2))?
+                ExistingEntry::Row(..) => {}
+                ExistingEntry::Deleted => {
+                    self.write(TOMBSTONE_WRITE, (&self.table, key, None::<Scope>, columns.0, columns.1, columns.2))?
                 }
-                Entry::Left(scope) => self.write(TOMBSTONE_WRITE, (&self.table, key, scope, rank.0, rank.1, rank.2))?,
-                Entry::Other(scope, is_part) => {
+                ExistingEntry::Left(scope) => {
+                    self.write(TOMBSTONE_WRITE, (&self.table, key, scope, columns.0, columns.1, columns.2))?
+                }
+                ExistingEntry::Other(scope, is_part) => {
                     self.beside.iter_mut().for_each(|beside| beside.has_others = true);
-                    self.write(OTHER_WRITE, (&self.table, key, scope, rank.0, rank.1, rank.2, is_part))?;
+                    self.write(OTHER_WRITE, (&self.table, key, scope, columns.0, columns.1, columns.2, is_part))?;
                 }
             }
         }
@@ -143,25 +150,32 @@ impl<'c> Lookup<'c> {
         self.db.execute(&ledger::in_schema(self.db, self.spec, sql), row).map(drop)
     }
 
-    /// The row of a key is another chain's by now: it gets that one's rank, and loses its large values where that one
+    /// The row of a key is another chain's by now: it gets that one's version, and loses its large values where that one
     /// has it without them. Its other values are left alone.
-    pub(super) fn hand_over(&self, fit: &TargetFit, key: Guid, before: &Standing, after: &Standing) -> Result<()> {
+    pub(super) fn hand_over(
+        &self,
+        compatibility: &TargetCompatibility,
+        key: Guid,
+        before: &ExistingVersions,
+        after: &ExistingVersions,
+    ) -> Result<()> {
         let (Some(from), Some(to)) = (before.row, after.row) else { return Ok(()) };
         if from == to {
             return Ok(());
         }
         if to.is_part && !from.is_part {
-            let sets = large_columns(self.spec, fit).map(|(_, column)| format!("{} = NULL", quote(&column.name)));
+            let sets =
+                large_columns(self.spec, compatibility).map(|(_, column)| format!("{} = NULL", quote(&column.name)));
             let (target, sets) = (self.db.quoted(&self.spec.target), sets.collect::<Vec<_>>().join(", "));
             let sql = format!("UPDATE {target} SET {sets} WHERE {} = ?1", quote(&self.spec.key_column));
             self.db.execute(&sql, [key])?;
         }
-        self.mark(fit, key, to.version)
+        self.mark(compatibility, key, to.version)
     }
 
-    fn mark(&self, fit: &TargetFit, key: Guid, version: Version) -> Result<()> {
+    fn mark(&self, compatibility: &TargetCompatibility, key: Guid, version: Version) -> Result<()> {
         let Version { modified_on, run_started_at, run_id, .. } = version;
-        if !fit.has_marks {
+        if !compatibility.has_version_columns {
             let row = (&self.table, key, modified_on, run_started_at, run_id);
             return self.db.execute(&ledger::in_schema(self.db, self.spec, ROW_WRITE), row).map(drop);
         }
@@ -176,14 +190,14 @@ impl<'c> Lookup<'c> {
 }
 
 fn put_all(
-    standing: &mut Standing,
+    existing: &mut ExistingVersions,
     statement: &mut Statement<'_>,
     asked: (&String, Guid),
-    entry: impl FnMut(&Row<'_>) -> rusqlite::Result<(Entry, Version)>,
+    entry: impl FnMut(&Row<'_>) -> rusqlite::Result<(ExistingEntry, Version)>,
 ) -> Result<()> {
     for found in statement.query_map(asked, entry).map_err(unread)? {
         let (entry, version) = found.map_err(unread)?;
-        standing.put(entry, version);
+        existing.put(entry, version);
     }
     Ok(())
 }

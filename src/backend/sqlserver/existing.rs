@@ -1,13 +1,13 @@
-//! What stands in a target: ranks of rows, tombstones, and the hashes of contents.
+//! What stands in a target: versions of rows, tombstones, and the hashes of contents.
 
 use super::database::Database;
 use super::ledger;
 use super::sql::{Sql, filled, quote};
 use super::staging::{self, STAGE};
-use super::values::Fields;
-use crate::backend::fit::{large_columns, rank};
-use crate::backend::standing::{Entry, Standing};
-use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, StandingContent, TargetFit, TargetSpec};
+use super::values::RowFields;
+use crate::backend::compatibility::{large_columns, version_of_columns};
+use crate::backend::existing::{ExistingEntry, ExistingVersions};
+use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, ExistingContent, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
@@ -16,7 +16,7 @@ use crate::model::run::Scope;
 use crate::model::version::Version;
 use std::collections::HashMap;
 
-const STANDING: &str = include_str!("../../../sql/sqlserver/replay_standing.sql");
+const EXISTING: &str = include_str!("../../../sql/sqlserver/replay_existing.sql");
 
 /// Nothing beside the rows, where there are no tables for it.
 const NOTHING: &str = "(SELECT CONVERT(nvarchar(400), NULL) AS TableName, CONVERT(uniqueidentifier, NULL) AS stream_id, \
@@ -29,26 +29,26 @@ pub(super) fn target_name(spec: &TargetSpec) -> String {
     format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table))
 }
 
-/// The rows of a target as `k` with their marks `vm`, `vs`, `vr`, and whether they have no large value, `vp`; @P1 is
+/// The rows of a target as `k` with their version columns `vm`, `vs`, `vr`, and whether they have no large value, `vp`; @P1 is
 /// [`TargetSpec::here`].
-pub(super) fn standing_view(spec: &TargetSpec, fit: &TargetFit, has_ledger: bool) -> String {
+pub(super) fn existing_view(spec: &TargetSpec, compatibility: &TargetCompatibility, has_ledger: bool) -> String {
     let (target, key) = (target_name(spec), quote(&spec.key_column));
-    let is_part = is_part(large_columns(spec, fit).map(|(_, column)| format!("t.{}", quote(&column.name))));
-    let marks = |[modified, started, run]: [&str; 3]| {
+    let is_part = is_part(large_columns(spec, compatibility).map(|(_, column)| format!("t.{}", quote(&column.name))));
+    let version_columns = |[modified, started, run]: [&str; 3]| {
         let columns = format!("t.{key} AS k, {modified} AS vm, {started} AS vs, {run} AS vr");
         format!("SELECT {columns}, {is_part} AS vp FROM {target} AS t")
     };
-    if fit.has_marks {
+    if compatibility.has_version_columns {
         let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{}", quote(name)));
-        return format!("({})", marks([&own[0], &own[1], &own[2]]));
+        return format!("({})", version_columns([&own[0], &own[1], &own[2]]));
     }
     if !has_ledger {
         let time = "CONVERT(datetime2(7), NULL)";
-        return format!("({})", marks([time, time, "CONVERT(uniqueidentifier, NULL)"]));
+        return format!("({})", version_columns([time, time, "CONVERT(uniqueidentifier, NULL)"]));
     }
     format!(
         "({} LEFT JOIN dbo.BlobDeltaReplayRow AS m ON m.TableName = @P1 AND m.stream_id = t.{key})",
-        marks(["m.ModifiedOn", "m.RunStartedAt", "m.RunId"])
+        version_columns(["m.ModifiedOn", "m.RunStartedAt", "m.RunId"])
     )
 }
 
@@ -61,32 +61,32 @@ pub(super) fn is_part(large: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// See [`Target::standing`](crate::backend::Target::standing); the target's database is in use.
-pub(super) fn standing_there(
+/// See [`Target::existing`](crate::backend::Target::existing); the target's database is in use.
+pub(super) fn existing_there(
     db: &mut Database,
     spec: &TargetSpec,
-    fit: &TargetFit,
+    compatibility: &TargetCompatibility,
     keys: &[Guid],
-) -> Result<Vec<Standing>> {
+) -> Result<Vec<ExistingVersions>> {
     let has_ledger = ledger::is_there(db)?;
     let of = |table: &'static str| if has_ledger { table } else { NOTHING };
-    let view = standing_view(spec, fit, has_ledger);
+    let view = existing_view(spec, compatibility, has_ledger);
     let tables = [
         ("Standing", view.as_str()),
         ("Runs", of("dbo.BlobDeltaReplayRun")),
         ("Tombstones", of("dbo.BlobDeltaTombstone")),
         ("Others", of("dbo.BlobDeltaReplayOther")),
     ];
-    let sql = Sql::new(filled(STANDING, &tables)).with(spec.here());
-    let mut found: HashMap<Guid, Standing> = HashMap::new();
+    let sql = Sql::new(filled(EXISTING, &tables)).with(spec.here());
+    let mut found: HashMap<Guid, ExistingVersions> = HashMap::new();
     staging::ask_of_keys(db, "look up what stands in the target", keys, sql, |key, fields| {
-        let (kind, scope) = (fields.must(1, Fields::number)?, fields.text(2)?.unwrap_or_default());
-        let is_part = fields.must(6, Fields::number)? != 0;
+        let (kind, scope) = (fields.must(1, RowFields::number)?, fields.text(2)?.unwrap_or_default());
+        let is_part = fields.must(6, RowFields::number)? != 0;
         let entry = match (kind, Scope::parse(scope)) {
-            (0, scope) => Entry::Row(scope, is_part),
-            (3, Some(scope)) => Entry::Other(scope, is_part),
-            (_, Some(scope)) => Entry::Left(scope),
-            (_, None) => Entry::Deleted,
+            (0, scope) => ExistingEntry::Row(scope, is_part),
+            (3, Some(scope)) => ExistingEntry::Other(scope, is_part),
+            (_, Some(scope)) => ExistingEntry::Left(scope),
+            (_, None) => ExistingEntry::Deleted,
         };
         found.entry(key).or_default().put(entry, version_at(fields, 3)?);
         Ok(())
@@ -94,14 +94,14 @@ pub(super) fn standing_there(
     Ok(keys.iter().map(|key| found.get(key).cloned().unwrap_or_default()).collect())
 }
 
-/// See [`Target::standing_content`](crate::backend::Target::standing_content), likewise.
+/// See [`Target::existing_content`](crate::backend::Target::existing_content), likewise.
 pub(super) fn content_there(
     db: &mut Database,
     spec: &TargetSpec,
-    fit: &TargetFit,
+    compatibility: &TargetCompatibility,
     columns: &[usize],
     keys: &[Guid],
-) -> Result<Vec<Option<StandingContent>>> {
+) -> Result<Vec<Option<ExistingContent>>> {
     let has_ledger = ledger::is_there(db)?;
     let mut select = "SELECT s.n, v.vm, v.vs, v.vr".to_owned();
     for at in columns {
@@ -109,7 +109,7 @@ pub(super) fn content_there(
         // Whatever the type, `image` too, the bytes are hashed on the server.
         select.push_str(&format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), t.{name}))"));
     }
-    let view = standing_view(spec, fit, has_ledger);
+    let view = existing_view(spec, compatibility, has_ledger);
     let (target, key) = (target_name(spec), quote(&spec.key_column));
     let sql = Sql::new(format!(
         "{select} FROM {STAGE} AS s INNER JOIN {target} AS t ON t.{key} = s.k
@@ -119,15 +119,15 @@ pub(super) fn content_there(
     staging::ask_of_keys(db, "hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
         let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();
         let sha256 = (0..columns.len()).map(hash).collect::<Result<_>>()?;
-        found.insert(key, StandingContent { version: version_at(fields, 1)?, sha256 });
+        found.insert(key, ExistingContent { version: version_at(fields, 1)?, sha256 });
         Ok(())
     })?;
     Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
-/// The rank in three columns from this one on.
-pub(super) fn version_at(fields: &Fields<'_>, at: usize) -> Result<Version> {
-    Ok(rank(fields.time(at)?, fields.time(at + 1)?, fields.guid(at + 2)?))
+/// The version in three columns from this one on.
+pub(super) fn version_at(fields: &RowFields<'_>, at: usize) -> Result<Version> {
+    Ok(version_of_columns(fields.time(at)?, fields.time(at + 1)?, fields.guid(at + 2)?))
 }
 
 pub(super) fn digest(bytes: &[u8]) -> Result<Sha256> {

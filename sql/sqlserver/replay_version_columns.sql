@@ -1,4 +1,4 @@
--- Rule 14: keeps the ranks of the rows that were written from #BlobDeltaStage, for a table (@P1)
+-- Rule 14: keeps the versions of the rows that were written from #BlobDeltaStage, for a table (@P1)
 -- that has no columns for them.
 DELETE m
 FROM dbo.BlobDeltaReplayRow AS m

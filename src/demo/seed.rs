@@ -4,7 +4,7 @@
 //! ones written in pieces, so that memory does not depend on the size of the tree's files.
 
 use super::names::{self, index};
-use super::node::{Meta, Node, file_meta, folder_meta};
+use super::node::{DemoNode, Meta, file_meta, folder_meta};
 use super::walk::Walked;
 use crate::backend::Sandbox;
 use crate::error::Result;
@@ -26,9 +26,9 @@ const BATCH_ROWS: usize = 1000;
 /// full load takes it, and the delta's window, which reaches back by one buffer, does not again.
 const DISTANCE_TICKS: i64 = 540 * TICKS_PER_MINUTE;
 
-/// What was planted.
+/// What was seeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Planted {
+pub struct Seeded {
     /// Rows of both blob tables.
     pub rows: u64,
     /// Bytes of their blobs.
@@ -41,20 +41,20 @@ pub struct Planted {
 ///
 /// # Errors
 /// Database; Cancelled.
-pub fn plant(
+pub fn seed(
     backend: &mut dyn Sandbox,
     walked: &mut Walked,
     first_run: Timestamp,
     now: Timestamp,
     monitor: &dyn Monitor,
-) -> Result<Planted> {
+) -> Result<Seeded> {
     create(backend)?;
     let newest = walked.tables.iter().flatten().map(|node| node.modified).max().unwrap_or(Timestamp::MIN);
     let shift_ticks = (newest.ticks() - first_run.plus_ticks(-DISTANCE_TICKS).ticks()).max(0);
-    let mut planted = Planted { shift_ticks, ..Planted::default() };
+    let mut seeded = Seeded { shift_ticks, ..Seeded::default() };
     let bytes = walked.tables.iter().flatten().map(|node| node.bytes).sum();
     let rows = walked.tables.iter().map(|nodes| nodes.len() as u64).sum();
-    monitor.event(Event::WorkStarted { what: "plant", name: names::BLOBS, rows: Some(rows), bytes: Some(bytes) });
+    monitor.event(Event::WorkStarted { what: "seed", name: names::BLOBS, rows: Some(rows), bytes: Some(bytes) });
     for (table, nodes) in walked.tables.iter_mut().enumerate() {
         let (mut files, mut folders) = (0, 0);
         for node in nodes.iter_mut() {
@@ -66,19 +66,19 @@ pub fn plant(
             };
             *nth += 1;
         }
-        let mut planter = Planter::new(backend, names::source(table)?, monitor);
+        let mut seeder = Seeder::new(backend, names::source(table)?, monitor);
         for at in 0..nodes.len() {
             monitor.check()?;
-            planter.take(nodes, at)?;
+            seeder.take(nodes, at)?;
         }
-        planter.flush(nodes)?;
-        planted.rows += planter.rows;
-        planted.bytes += planter.bytes;
-        walked.skipped.unreadable += planter.unreadable;
+        seeder.flush(nodes)?;
+        seeded.rows += seeder.rows;
+        seeded.bytes += seeder.bytes;
+        walked.skipped.unreadable += seeder.unreadable;
         insert_metadata(backend, table, nodes)?;
     }
     monitor.event(Event::WorkFinished);
-    Ok(planted)
+    Ok(seeded)
 }
 
 /// Creates the databases and empty tables.
@@ -107,7 +107,7 @@ pub fn create(backend: &mut dyn Sandbox) -> Result<()> {
 }
 
 /// The cells of a row, in the order of [`names::source_columns`]; without the bytes.
-pub fn source_cells<'a>(node: &'a Node, parent_path: Option<&'a [u8]>) -> Vec<Cell<'a>> {
+pub fn source_cells<'a>(node: &'a DemoNode, parent_path: Option<&'a [u8]>) -> Vec<Cell<'a>> {
     let stamp = Cell::DateTimeOffset(node.modified, 0);
     let extension = node.name.rsplit_once('.').filter(|(stem, end)| !stem.is_empty() && !end.is_empty());
     let file_type = extension.filter(|_| !node.is_folder).map_or(Cell::Null, |(_, end)| Cell::Text(end));
@@ -144,7 +144,7 @@ pub fn metadata_cells(key: Guid, meta: Meta, name: &str) -> Vec<Cell<'_>> {
     ]
 }
 
-fn insert_metadata(backend: &mut dyn Sandbox, table: usize, nodes: &[Node]) -> Result<()> {
+fn insert_metadata(backend: &mut dyn Sandbox, table: usize, nodes: &[DemoNode]) -> Result<()> {
     let with = nodes.iter().filter(|node| !node.is_gone).filter_map(|node| Some((node, node.metadata?)));
     let rows: Vec<Vec<Cell<'_>>> = with.map(|(node, meta)| metadata_cells(node.key, meta, &node.name)).collect();
     for some in rows.chunks(BATCH_ROWS) {
@@ -154,7 +154,7 @@ fn insert_metadata(backend: &mut dyn Sandbox, table: usize, nodes: &[Node]) -> R
 }
 
 /// Gathers rows into transactions.
-struct Planter<'b> {
+struct Seeder<'b> {
     backend: &'b mut dyn Sandbox,
     table: TableName,
     columns: Vec<Column>,
@@ -166,7 +166,7 @@ struct Planter<'b> {
     unreadable: u64,
 }
 
-impl<'b> Planter<'b> {
+impl<'b> Seeder<'b> {
     fn new(backend: &'b mut dyn Sandbox, table: TableName, monitor: &'b dyn Monitor) -> Self {
         Self {
             backend,
@@ -181,7 +181,7 @@ impl<'b> Planter<'b> {
         }
     }
 
-    fn take(&mut self, nodes: &mut [Node], at: usize) -> Result<()> {
+    fn take(&mut self, nodes: &mut [DemoNode], at: usize) -> Result<()> {
         let node = &mut nodes[at];
         if node.is_folder {
             self.gathered.push((at, Vec::new()));
@@ -201,7 +201,7 @@ impl<'b> Planter<'b> {
         Ok(())
     }
 
-    fn take_large(&mut self, nodes: &mut [Node], at: usize) -> Result<()> {
+    fn take_large(&mut self, nodes: &mut [DemoNode], at: usize) -> Result<()> {
         let Ok(mut file) = File::open(&nodes[at].disk) else {
             nodes[at].is_gone = true;
             self.unreadable += 1;
@@ -220,7 +220,7 @@ impl<'b> Planter<'b> {
         Ok(())
     }
 
-    fn flush(&mut self, nodes: &[Node]) -> Result<()> {
+    fn flush(&mut self, nodes: &[DemoNode]) -> Result<()> {
         let rows: Vec<Vec<Cell<'_>>> = self
             .gathered
             .iter()
@@ -244,7 +244,7 @@ impl<'b> Planter<'b> {
 }
 
 /// A file of at most the inline bytes; `None` if it cannot be read, or has grown beyond them.
-fn read_small(node: &Node) -> Option<Vec<u8>> {
+fn read_small(node: &DemoNode) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(node.bytes).unwrap_or(0));
     let mut file = File::open(&node.disk).ok()?.take(INLINE_BYTES + 1);
     file.read_to_end(&mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! [`Standing`]: what a target keeps of one key, and what becomes of it (rules 14, 15 and 17).
+//! [`ExistingVersions`]: what a target keeps of one key, and what becomes of it (rules 14, 15 and 17).
 //!
 //! A target may receive several chains of one table, say that of all units and that of one. A key has one row in
 //! it, whoever delivered it, so beside the row stand the versions that other chains have delivered: where the
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The latest version that a chain has of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainVersion {
-    /// Its rank within the chain.
+    /// Its version within the chain.
     pub version: Version,
     /// Whether it has no large value: an ancestor that came without its blobs, or a row that has none.
     pub is_part: bool,
@@ -22,19 +22,19 @@ pub struct ChainVersion {
 
 impl ChainVersion {
     /// Rule 14 between chains: of two of one ModifiedOn the whole row wins, whichever run is later.
-    fn outranks(&self, other: &Self) -> bool {
-        let rank = |held: &Self| {
+    fn wins_over(&self, other: &Self) -> bool {
+        let order = |held: &Self| {
             let Version { modified_on, run_started_at, run_id, .. } = held.version;
             (modified_on, !held.is_part, run_started_at, run_id)
         };
-        rank(self) > rank(other)
+        order(self) > order(other)
     }
 }
 
 /// See the module's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The row's rank; the least that there is, if it came by another way.
+pub struct ExistingVersions {
+    /// The row's version; the least that there is, if it came by another way.
     pub row: Option<ChainVersion>,
     /// The scope of the chain that wrote the row, where that is known.
     pub row_scope: Option<Scope>,
@@ -47,8 +47,8 @@ pub struct Standing {
     pub others: BTreeMap<Scope, ChainVersion>,
 }
 
-impl Standing {
-    /// The rank of the row.
+impl ExistingVersions {
+    /// The version of the row.
     pub fn version(&self) -> Option<Version> {
         self.row.map(|row| row.version)
     }
@@ -59,7 +59,7 @@ impl Standing {
     }
 
     /// A row comes. Returns whether it is to be written. If it is not, what stands may be another chain's by now.
-    pub fn take_row(&mut self, scope: Scope, held: ChainVersion) -> bool {
+    pub fn add_row(&mut self, scope: Scope, held: ChainVersion) -> bool {
         let held = ChainVersion { version: Version { tombstone: None, ..held.version }, ..held };
         if self.tombstone(scope) >= Some(held.version) {
             return false;
@@ -74,7 +74,7 @@ impl Standing {
             (self.row, self.row_scope) = (Some(held), Some(scope));
             return !self.give_to_heir();
         };
-        if !held.outranks(&row) {
+        if !held.wins_over(&row) {
             self.others.insert(scope, held);
             return false;
         }
@@ -86,9 +86,9 @@ impl Standing {
 
     /// Another chain has a version that outranks the row, or there is no row: what stands becomes that chain's.
     fn give_to_heir(&mut self) -> bool {
-        let best = self.others.iter().reduce(|best, other| if other.1.outranks(best.1) { other } else { best });
+        let best = self.others.iter().reduce(|best, other| if other.1.wins_over(best.1) { other } else { best });
         let heir = best.map(|(of, held)| (*of, *held));
-        let Some((of, heir)) = heir.filter(|(_, heir)| self.row.is_none_or(|row| heir.outranks(&row))) else {
+        let Some((of, heir)) = heir.filter(|(_, heir)| self.row.is_none_or(|row| heir.wins_over(&row))) else {
             return false;
         };
         self.others.remove(&of);
@@ -98,7 +98,7 @@ impl Standing {
     }
 
     /// The key was deleted. Returns whether its row is to be removed.
-    pub fn take_deletion(&mut self, version: Version) -> bool {
+    pub fn add_deletion(&mut self, version: Version) -> bool {
         let version = Version { tombstone: Some(DeletionReason::Deleted), ..version };
         self.deleted = self.deleted.max(Some(version));
         self.others.retain(|_, other| other.version > version);
@@ -110,8 +110,8 @@ impl Standing {
     }
 
     /// The key left a scope. Returns whether its row is to be removed; a row that another chain has too stays,
-    /// with that chain's rank, and without its blobs where that chain has it without them.
-    pub fn take_leaving(&mut self, scope: Scope, version: Version) -> bool {
+    /// with that chain's version, and without its blobs where that chain has it without them.
+    pub fn add_leaving(&mut self, scope: Scope, version: Version) -> bool {
         let version = Version { tombstone: Some(DeletionReason::LeftScope), ..version };
         let left = self.left.entry(scope).or_insert(version);
         *left = version.max(*left);
@@ -124,9 +124,9 @@ impl Standing {
     }
 }
 
-/// One entry of a [`Standing`], as stores keep them.
+/// One entry of an [`ExistingVersions`], as stores keep them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum ExistingEntry {
     /// The row, the scope of its chain where that is known, and whether it is a part.
     Row(Option<Scope>, bool),
     /// The deletion.
@@ -137,29 +137,31 @@ pub(super) enum Entry {
     Other(Scope, bool),
 }
 
-impl Standing {
+impl ExistingVersions {
     /// All entries.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Entry, Version)> {
-        let row = self.row.map(|row| (Entry::Row(self.row_scope, row.is_part), row.version));
-        let deleted = self.deleted.map(|deleted| (Entry::Deleted, deleted));
-        let left = self.left.iter().map(|(scope, version)| (Entry::Left(*scope), *version));
-        let others = self.others.iter().map(|(scope, held)| (Entry::Other(*scope, held.is_part), held.version));
+    pub(super) fn entries(&self) -> impl Iterator<Item = (ExistingEntry, Version)> {
+        let row = self.row.map(|row| (ExistingEntry::Row(self.row_scope, row.is_part), row.version));
+        let deleted = self.deleted.map(|deleted| (ExistingEntry::Deleted, deleted));
+        let left = self.left.iter().map(|(scope, version)| (ExistingEntry::Left(*scope), *version));
+        let others = self.others.iter().map(|(scope, held)| (ExistingEntry::Other(*scope, held.is_part), held.version));
         row.into_iter().chain(deleted).chain(left).chain(others)
     }
 
     /// Puts an entry that was read into its place.
-    pub(super) fn put(&mut self, entry: Entry, version: Version) {
+    pub(super) fn put(&mut self, entry: ExistingEntry, version: Version) {
         let tombstone = match entry {
-            Entry::Deleted => Some(DeletionReason::Deleted),
-            Entry::Left(_) => Some(DeletionReason::LeftScope),
-            Entry::Row(..) | Entry::Other(..) => None,
+            ExistingEntry::Deleted => Some(DeletionReason::Deleted),
+            ExistingEntry::Left(_) => Some(DeletionReason::LeftScope),
+            ExistingEntry::Row(..) | ExistingEntry::Other(..) => None,
         };
         let version = Version { tombstone, ..version };
         match entry {
-            Entry::Row(scope, is_part) => (self.row, self.row_scope) = (Some(ChainVersion { version, is_part }), scope),
-            Entry::Deleted => self.deleted = Some(version),
-            Entry::Left(scope) => drop(self.left.insert(scope, version)),
-            Entry::Other(scope, is_part) => drop(self.others.insert(scope, ChainVersion { version, is_part })),
+            ExistingEntry::Row(scope, is_part) => {
+                (self.row, self.row_scope) = (Some(ChainVersion { version, is_part }), scope)
+            }
+            ExistingEntry::Deleted => self.deleted = Some(version),
+            ExistingEntry::Left(scope) => drop(self.left.insert(scope, version)),
+            ExistingEntry::Other(scope, is_part) => drop(self.others.insert(scope, ChainVersion { version, is_part })),
         }
     }
 }

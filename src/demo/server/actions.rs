@@ -1,6 +1,6 @@
 //! What the program does in the steps, between their first batches and their last.
 
-use super::ground::{Ground, SOURCE, completed, flat};
+use super::ground::{DemoServer, SOURCE, completed, flat};
 use super::outcome::Said;
 use crate::backend::Severity;
 use crate::error::{Error, Result};
@@ -19,16 +19,16 @@ fn done() -> Said {
 }
 
 /// The script alone.
-pub(super) fn nothing(_: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn nothing(_: &mut DemoServer<'_>) -> Result<Said> {
     Ok(done())
 }
 
-pub(super) fn carry_flat(ground: &mut Ground<'_>, table: &str) -> Result<Said> {
+pub(super) fn carry_flat(ground: &mut DemoServer<'_>, table: &str) -> Result<Said> {
     ground.carry(flat(SOURCE, table)?)?;
     Ok(done())
 }
 
-pub(super) fn write_in_pieces(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn write_in_chunks(ground: &mut DemoServer<'_>) -> Result<Said> {
     let table = TableName::new(SOURCE, "dbo", "Large")?;
     let column = Column::new("file_stream", SqlType::VarBinary(None), true);
     let bytes = vec![b'x'; LARGE_BYTES as usize];
@@ -37,7 +37,7 @@ pub(super) fn write_in_pieces(ground: &mut Ground<'_>) -> Result<Said> {
     Ok(done())
 }
 
-pub(super) fn carry_tree(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn carry_tree(ground: &mut DemoServer<'_>) -> Result<Said> {
     let mut tree = flat(SOURCE, "Tree")?;
     tree.path_column = Some("path_locator".into());
     tree.parent_path_column = Some("parent_path_locator".into());
@@ -45,7 +45,7 @@ pub(super) fn carry_tree(ground: &mut Ground<'_>) -> Result<Said> {
     Ok(done())
 }
 
-pub(super) fn carry_file_table(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn carry_file_table(ground: &mut DemoServer<'_>) -> Result<Said> {
     let mut files = flat("BlobDeltaDemo_Files", "Files")?;
     files.metadata = TableName::new(SOURCE, "dbo", "Files")?;
     files.metadata_id_column = "AttachmentId".into();
@@ -55,13 +55,13 @@ pub(super) fn carry_file_table(ground: &mut Ground<'_>) -> Result<Said> {
     Ok(done())
 }
 
-pub(super) fn carry_other(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn carry_other(ground: &mut DemoServer<'_>) -> Result<Said> {
     ground.carry(flat("BlobDeltaDemo_Other", "Words")?)?;
     Ok(done())
 }
 
 /// Every table that was carried, from the beginning.
-pub(super) fn run_all_again(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn run_all_again(ground: &mut DemoServer<'_>) -> Result<Said> {
     let tables: Vec<TableName> = ground.carried.iter().map(|table| table.name.clone()).collect();
     let mut rows = 0;
     for table in &tables {
@@ -71,7 +71,7 @@ pub(super) fn run_all_again(ground: &mut Ground<'_>) -> Result<Said> {
 }
 
 /// Rule 2: the window ends where the oldest open transaction began; one that cannot move is told as blocked.
-pub(super) fn leave_open(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn leave_open(ground: &mut DemoServer<'_>) -> Result<Said> {
     let table = TableName::new(SOURCE, "dbo", "Plain")?;
     let mut other = ground.stage.open()?;
     other.execute_script("BEGIN TRANSACTION; INSERT INTO BlobDeltaDemo.dbo.Unread (Id) VALUES (1)")?;
@@ -97,7 +97,7 @@ pub(super) fn leave_open(ground: &mut Ground<'_>) -> Result<Said> {
     )))
 }
 
-pub(super) fn back_up(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn back_up(ground: &mut DemoServer<'_>) -> Result<Said> {
     // The slices are those of whole tables, for who restores them.
     ground.run_whole(&TableName::new(SOURCE, "dbo", "Plain")?)?;
     let database = "BlobDeltaDemo_Delta";
@@ -115,13 +115,13 @@ fn backup_path() -> &'static str {
     script.rsplit("\nGO\n").next().unwrap_or_default()
 }
 
-pub(super) fn restored(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn restored(ground: &mut DemoServer<'_>) -> Result<Said> {
     ground.is_restored = true;
     Ok(done())
 }
 
 /// Twice: what was applied is not applied again.
-pub(super) fn apply_slice(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn apply_slice(ground: &mut DemoServer<'_>) -> Result<Said> {
     let (slices, said) = match ground.is_restored {
         true => ("BlobDeltaDemo_Restored", "of the restored slice"),
         false => ("BlobDeltaDemo_Delta", "of the slice itself, which was not restored"),
@@ -144,7 +144,7 @@ fn applying(slices: &str) -> String {
         .replace("@TableName nvarchar(400) = NULL", "@TableName nvarchar(400) = N'BlobDeltaDemo.dbo.Plain'")
 }
 
-pub(super) fn look(ground: &mut Ground<'_>) -> Result<Said> {
+pub(super) fn look(ground: &mut DemoServer<'_>) -> Result<Said> {
     let advice = ground.session.doctor()?;
     if let Some(error) = advice.iter().find(|advice| advice.severity == Severity::Error) {
         return Err(Error::config(format!("{}: {}", error.subject, error.finding)));

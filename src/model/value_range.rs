@@ -29,27 +29,29 @@ pub fn check_column(column: &Column, cell: &Cell<'_>) -> Result<(), String> {
 /// # Errors
 /// The clause, such as `300 is out of the range of tinyint`.
 pub fn check(sql_type: SqlType, cell: &Cell<'_>) -> Result<(), String> {
-    let fits = match (sql_type, *cell) {
+    let is_value = match (sql_type, *cell) {
         (_, Cell::Null) | (SqlType::Bit, Cell::Bool(_)) => true,
         (SqlType::UniqueIdentifier, Cell::Guid(_)) => true,
         (_, Cell::Large(_)) => sql_type.is_large(),
-        (_, Cell::Int(value)) => int_fits(sql_type, value),
+        (_, Cell::Int(value)) => is_int_in_range(sql_type, value),
         (SqlType::Real, Cell::Float(value)) => value.is_nan() || f64::from(narrow(value)) == value,
         (SqlType::Float, Cell::Float(_)) => true,
-        (_, Cell::Decimal(value)) => decimal_fits(sql_type, value),
-        (_, Cell::Text(text)) => text_fits(sql_type, text),
-        (_, Cell::Bytes(bytes)) => bytes_fit(sql_type, bytes),
+        (_, Cell::Decimal(value)) => is_decimal_in_range(sql_type, value),
+        (_, Cell::Text(text)) => is_text_in_range(sql_type, text),
+        (_, Cell::Bytes(bytes)) => are_bytes_in_range(sql_type, bytes),
         (SqlType::Date, Cell::Date(days)) => (0..=max_days()).contains(&days),
-        (SqlType::Time(scale), Cell::Time(ticks)) => (0..TICKS_PER_DAY).contains(&ticks) && scale_fits(scale, ticks),
-        (SqlType::DateTime2(scale), Cell::DateTime(at)) => scale_fits(scale, at.ticks()),
+        (SqlType::Time(scale), Cell::Time(ticks)) => {
+            (0..TICKS_PER_DAY).contains(&ticks) && is_scale_in_range(scale, ticks)
+        }
+        (SqlType::DateTime2(scale), Cell::DateTime(at)) => is_scale_in_range(scale, at.ticks()),
         // Whole microseconds are what the bundle carries; 1/300 s comes in milliseconds.
-        (SqlType::DateTime | SqlType::SmallDateTime, Cell::DateTime(at)) => scale_fits(6, at.ticks()),
+        (SqlType::DateTime | SqlType::SmallDateTime, Cell::DateTime(at)) => is_scale_in_range(6, at.ticks()),
         (SqlType::DateTimeOffset(scale), Cell::DateTimeOffset(at, minutes)) => {
-            minutes.abs() <= MAX_OFFSET_MINUTES && scale_fits(scale, at.ticks())
+            minutes.abs() <= MAX_OFFSET_MINUTES && is_scale_in_range(scale, at.ticks())
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(format!("{} is no value of {sql_type}", shown(cell))) }
+    if is_value { Ok(()) } else { Err(format!("{} is no value of {sql_type}", shown(cell))) }
 }
 
 /// To a real; exact for a value that came from one.
@@ -58,7 +60,7 @@ pub fn narrow(value: f64) -> f32 {
     value as f32
 }
 
-fn int_fits(sql_type: SqlType, value: i64) -> bool {
+fn is_int_in_range(sql_type: SqlType, value: i64) -> bool {
     match sql_type {
         SqlType::TinyInt => u8::try_from(value).is_ok(),
         SqlType::SmallInt => i16::try_from(value).is_ok(),
@@ -68,7 +70,7 @@ fn int_fits(sql_type: SqlType, value: i64) -> bool {
     }
 }
 
-fn decimal_fits(sql_type: SqlType, value: i128) -> bool {
+fn is_decimal_in_range(sql_type: SqlType, value: i128) -> bool {
     match sql_type {
         // Precision is at most 38, and 10^38 fits.
         SqlType::Decimal { precision, .. } => value.unsigned_abs() < 10_u128.pow(precision.into()),
@@ -78,7 +80,7 @@ fn decimal_fits(sql_type: SqlType, value: i128) -> bool {
     }
 }
 
-fn text_fits(sql_type: SqlType, text: &str) -> bool {
+fn is_text_in_range(sql_type: SqlType, text: &str) -> bool {
     let most = |length: u16, units: fn(&str) -> usize| {
         let length = usize::from(length);
         text.len() <= length || units(text) <= length
@@ -93,7 +95,7 @@ fn text_fits(sql_type: SqlType, text: &str) -> bool {
     }
 }
 
-fn bytes_fit(sql_type: SqlType, bytes: &[u8]) -> bool {
+fn are_bytes_in_range(sql_type: SqlType, bytes: &[u8]) -> bool {
     match sql_type {
         SqlType::Binary(length) | SqlType::VarBinary(Some(length)) => bytes.len() <= usize::from(length),
         SqlType::RowVersion => bytes.len() == ROWVERSION_BYTES,
@@ -103,7 +105,7 @@ fn bytes_fit(sql_type: SqlType, bytes: &[u8]) -> bool {
     }
 }
 
-fn scale_fits(scale: u8, ticks: i64) -> bool {
+fn is_scale_in_range(scale: u8, ticks: i64) -> bool {
     ticks % 10_i64.pow(7_u32.saturating_sub(scale.into())) == 0
 }
 

@@ -17,17 +17,17 @@ use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use rusqlite::OptionalExtension as _;
 
-/// Rows with a value over this many bytes are copied in pieces.
-const PIECEWISE_BYTES: u64 = 4 << 20;
+/// Rows with a value over this many bytes are copied in chunks.
+const CHUNKED_BYTES: u64 = 4 << 20;
 
-/// The columns of a table whose large values are copied in pieces, and the SQL that says so.
+/// The columns of a table whose large values are copied in chunks, and the SQL that says so.
 #[derive(Default)]
-pub(super) struct Piecewise(Vec<String>);
+pub(super) struct ChunkedColumns(Vec<String>);
 
-impl Piecewise {
-    /// Whether the row `s` has a value that is copied in pieces.
+impl ChunkedColumns {
+    /// Whether the row `s` has a value that is copied in chunks.
     pub(super) fn condition(&self) -> String {
-        let over = self.0.iter().map(|name| format!("octet_length(s.{}) > {PIECEWISE_BYTES}", quote(name)));
+        let over = self.0.iter().map(|name| format!("octet_length(s.{}) > {CHUNKED_BYTES}", quote(name)));
         let any = over.collect::<Vec<_>>().join(" OR ");
         if any.is_empty() { "0".to_owned() } else { format!("coalesce({any}, 0)") }
     }
@@ -49,7 +49,7 @@ impl Piecewise {
     pub(super) fn fill(&self, db: &Database, config: &TableConfig, keys: &[Guid]) -> Result<()> {
         for key in keys {
             for column in &self.0 {
-                let fill = fill_piece(db, config, *key, column);
+                let fill = fill_chunk(db, config, *key, column);
                 fill.map_err(|error| error.table(&config.name).key(*key).column(column))?;
             }
         }
@@ -65,16 +65,16 @@ pub(super) fn large_bytes(columns: &[Column]) -> String {
     if sum.is_empty() { "0".to_owned() } else { format!("({sum})") }
 }
 
-pub(super) fn piecewise(db: &Database, table: &TableConfig, columns: &[Column]) -> Result<Piecewise> {
+pub(super) fn chunked(db: &Database, table: &TableConfig, columns: &[Column]) -> Result<ChunkedColumns> {
     let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
     if large.is_empty() || !rowid::opens_blobs(db, &table.source)? || rowid::needs_whole(db, &table.target)?.is_some() {
-        return Ok(Piecewise::default());
+        return Ok(ChunkedColumns::default());
     }
-    Ok(Piecewise(large.into_iter().map(|column| column.name.clone()).collect()))
+    Ok(ChunkedColumns(large.into_iter().map(|column| column.name.clone()).collect()))
 }
 
-fn fill_piece(db: &Database, config: &TableConfig, key: Guid, column: &str) -> Result<()> {
-    let standing = |table: &TableName| {
+fn fill_chunk(db: &Database, config: &TableConfig, key: Guid, column: &str) -> Result<()> {
+    let existing = |table: &TableName| {
         let Some(rowid) = rowid::rowid_of(db, table)? else { return Ok(None) };
         let (name, by) = (quote(column), quote(&config.key_column));
         let sql = format!(
@@ -85,7 +85,7 @@ fn fill_piece(db: &Database, config: &TableConfig, key: Guid, column: &str) -> R
         let mut found = db.cached(&sql).map_err(|error| failed("look for a value", error))?;
         found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
     };
-    let (Some((into, room)), Some((from, bytes))) = (standing(&config.target)?, standing(&config.source)?) else {
+    let (Some((into, room)), Some((from, bytes))) = (existing(&config.target)?, existing(&config.source)?) else {
         return Ok(());
     };
     if room != bytes {

@@ -8,8 +8,8 @@ use blobdelta::monitor::Silent;
 use blobdelta::replay::{CheckKind, PlannedTable, ReplayOptions, check, plan, replay};
 use std::path::PathBuf;
 
-/// A table like the source's, with a computed column, a column of its own, and no marks.
-fn standing_table(place: &Place, into: &Into) {
+/// A table like the source's, with a computed column, a column of its own, and no version columns.
+fn existing_table(place: &Place, into: &Into) {
     let mut backend = into.open().unwrap();
     backend.create_database(&into.database).unwrap();
     let sql = match place.server {
@@ -40,9 +40,9 @@ fn bundle(place: &Place, run: u8, nth: u8, path: u8, modified: i64) -> PathBuf {
     made.write(place.folder())
 }
 
-pub fn a_standing_table_keeps_its_columns_and_its_ranks_beside_it(place: &Place) {
+pub fn an_existing_table_keeps_its_columns_and_its_versions_beside_it(place: &Place) {
     let into = place.target("Into");
-    standing_table(place, &into);
+    existing_table(place, &into);
     let mut newer = Made::new(2, 2000, (0, 600));
     newer.rows = vec![Row::root(1, Some(550), b"newer"), Row::root(5, Some(40), b"older")];
     newer.tombstones = vec![(key(3), 590)];
@@ -52,7 +52,7 @@ pub fn a_standing_table_keeps_its_columns_and_its_ranks_beside_it(place: &Place)
     let table = &report.bundles[1].tables[0];
     assert!(table.skipped.contains(&"DeltaStep".to_owned()), "{:?}", table.skipped);
     assert_eq!(table.skipped.contains(&"parent_path_locator".to_owned()), place.server.is_none());
-    let rows = into.standing();
+    let rows = into.existing();
     assert_eq!(rows[&key(1)].as_deref(), Some(&b"newer"[..]));
     assert_eq!(rows[&key(5)].as_deref(), Some(&b"five"[..]));
     assert!(!rows.contains_key(&key(3)));
@@ -61,11 +61,11 @@ pub fn a_standing_table_keeps_its_columns_and_its_ranks_beside_it(place: &Place)
     assert!(found.counts.is_empty(), "{found:?}");
     // What stood before and never came is older than all that comes.
     let again = place.target("Second");
-    standing_table(place, &again);
+    existing_table(place, &again);
     let mut backend = again.open().unwrap();
     backend.execute_script(&own_row(place)).unwrap();
     replay(&bundles, &mut *backend, &options(&again, false), &Silent).unwrap();
-    assert_eq!(again.standing(), rows);
+    assert_eq!(again.existing(), rows);
 }
 
 fn own_row(place: &Place) -> String {
@@ -80,7 +80,7 @@ fn own_row(place: &Place) -> String {
 
 pub fn a_row_in_the_way_is_named_or_displaced(place: &Place) {
     let into = place.target("Into");
-    standing_table(place, &into);
+    existing_table(place, &into);
     let (old, new) = (bundle(place, 1, 10, 1, 100), bundle(place, 2, 20, 1, 200));
     let mut backend = into.open().unwrap();
     let mut apply = |bundle: &PathBuf, displace| {
@@ -91,14 +91,14 @@ pub fn a_row_in_the_way_is_named_or_displaced(place: &Place) {
     assert_eq!(error.kind(), Kind::Config);
     let said = format!("{error} {error:?}");
     assert!(said.contains(&key(10).to_string()) && said.contains(&key(20).to_string()), "{said}");
-    assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(10)]);
+    assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(10)]);
     let table = apply(&new, true).unwrap().bundles[0].tables[0].clone();
     assert_eq!((table.written, table.displaced), (1, 1));
-    assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(20)]);
+    assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(20)]);
     // An older version of the displaced row does not rise; a later one does.
     assert_eq!(apply(&bundle(place, 3, 10, 7, 90), true).unwrap().bundles[0].tables[0].written, 0);
     assert_eq!(apply(&bundle(place, 4, 10, 7, 300), true).unwrap().bundles[0].tables[0].written, 1);
-    assert_eq!(into.standing().len(), 2);
+    assert_eq!(into.existing().len(), 2);
 }
 
 pub fn of_two_rows_in_each_other_s_way_the_later_stands_in_any_order(place: &Place) {
@@ -117,13 +117,13 @@ pub fn of_two_rows_in_each_other_s_way_the_later_stands_in_any_order(place: &Pla
     let orders = [vec![apart[0].clone()], vec![apart[1].clone()]];
     for batches in [vec![both(false)], vec![both(true)], orders.to_vec(), orders.iter().rev().cloned().collect()] {
         let into = place.target(&if place.server.is_some() { "Into".into() } else { Guid::random().short() });
-        standing_table(place, &into);
+        existing_table(place, &into);
         let mut displaced = 0;
         for batch in &batches {
             let report = replay(batch, &mut *into.open().unwrap(), &options(&into, true), &Silent).unwrap();
             displaced += report.bundles[0].tables[0].displaced;
         }
-        assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(20)], "{batches:?}");
+        assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(20)], "{batches:?}");
         assert_eq!(displaced, 1, "{batches:?}");
     }
 }
@@ -131,7 +131,7 @@ pub fn of_two_rows_in_each_other_s_way_the_later_stands_in_any_order(place: &Pla
 /// A trigger may keep a row that is to be displaced from going.
 pub fn a_row_in_the_way_that_cannot_be_removed_is_named(place: &Place) {
     let into = place.target("Into");
-    standing_table(place, &into);
+    existing_table(place, &into);
     let mut backend = into.open().unwrap();
     replay(&[bundle(place, 1, 10, 1, 100)], &mut *backend, &options(&into, false), &Silent).unwrap();
     let trigger = match place.server {
@@ -143,7 +143,7 @@ pub fn a_row_in_the_way_that_cannot_be_removed_is_named(place: &Place) {
     assert_eq!(error.kind(), Kind::Config, "{error:?}");
     let said = format!("{error} {error:?}");
     assert!(said.contains("cannot be removed") && said.contains(&key(10).to_string()), "{said}");
-    assert_eq!(into.standing().into_keys().collect::<Vec<_>>(), [key(10)]);
+    assert_eq!(into.existing().into_keys().collect::<Vec<_>>(), [key(10)]);
 }
 
 fn sum(planned: &[PlannedTable]) -> [u64; 5] {
@@ -242,7 +242,7 @@ pub fn a_bundle_after_a_stranger_is_refused(place: &Place) {
     let error = into.apply(std::slice::from_ref(&stranger), false).unwrap_err();
     assert_eq!(error.kind(), Kind::ChainGap);
     assert!(error.to_string().contains("never applied here"), "{error}");
-    assert_eq!(into.standing().len(), 1);
+    assert_eq!(into.existing().len(), 1);
     into.apply(&[stranger], true).unwrap();
-    assert_eq!(into.standing().len(), 2);
+    assert_eq!(into.existing().len(), 2);
 }

@@ -21,7 +21,7 @@ pub fn failed_text(manifest: &Manifest) -> Option<String> {
 }
 
 /// Warns of the tables that failed in the run of a bundle.
-pub fn tell_failed(path: &Path, manifest: &Manifest, monitor: &dyn Monitor) {
+pub fn warn_of_failed(path: &Path, manifest: &Manifest, monitor: &dyn Monitor) {
     if let Some(failed) = failed_text(manifest) {
         monitor.event(Event::Warning(&format!("{}: {failed}", path.display())));
     }
@@ -31,7 +31,7 @@ pub fn tell_failed(path: &Path, manifest: &Manifest, monitor: &dyn Monitor) {
 ///
 /// # Errors
 /// Io, for a folder that cannot be listed.
-pub fn tell_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()> {
+pub fn warn_of_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()> {
     for path in passed_by(paths)? {
         monitor.event(Event::Warning(&format!(
             "passed by {}: it looks like a bundle, but a bundle's name ends in .bundle, .bundle.tar or .bundle.tar.age, \

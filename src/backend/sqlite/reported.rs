@@ -14,9 +14,9 @@ use crate::model::time::Timestamp;
 use crate::scripts::sqlite as engine;
 use rusqlite::types::{FromSql, Value};
 
-pub(super) fn told(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
-    let sql = prepared.placeholders.fill("told", engine::TOLD)?;
-    let mut statement = template::prepare_script(db, "told", &sql, parameters)?;
+pub(super) fn reported(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
+    let sql = prepared.placeholders.fill("reported", engine::REPORTED)?;
+    let mut statement = template::prepare_script(db, "reported", &sql, parameters)?;
     let mut rows = statement.raw_query();
     let failed = |error| failed("count what no window can catch", error);
     let mut counts = TableCounts::default();
@@ -90,7 +90,7 @@ pub(super) fn suspect_left(db: &Database, prepared: &Prepared, parameters: &Para
 }
 
 /// Rule 15: what is due is told by this slice, unless it is suspect (rule 21).
-pub(super) fn tell_deletions(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
+pub(super) fn report_deletions(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
     let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
     if !prepared.config.include_deletions || !db.query_one(logged, [&prepared.config.name])? {
         return Ok(());
@@ -98,7 +98,7 @@ pub(super) fn tell_deletions(db: &Database, prepared: &Prepared, parameters: &Pa
     let sql = prepared.placeholders.fill("deletions", engine::DELETIONS)?;
     template::run_script(db, "deletions", &sql, parameters)?;
     let found = share(db, prepared, "suspect_standing", engine::SUSPECT_STANDING, parameters)?;
-    Suspicion::Standing.judge_alone(&prepared.config, found)
+    Suspicion::StandingRow.judge_alone(&prepared.config, found)
 }
 
 pub(super) fn sample_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {

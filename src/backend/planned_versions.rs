@@ -1,25 +1,25 @@
-//! [`Ranks`]: what stands under each key, as it would be after some rows more.
+//! [`PlannedVersions`]: what stands under each key, as it would be after some rows more.
 //!
 //! What the plan of a replay needs: more keys than fit into memory, each with what stands under it. It is a store of its own, and gone with the value.
 
+use super::existing::ExistingVersions;
 use super::sqlite;
-use super::standing::Standing;
 use crate::error::Result;
 use crate::model::id::Guid;
 
 /// See the module's text.
-pub trait Ranks {
+pub trait PlannedVersions {
     /// What was put under a key.
     ///
     /// # Errors
     /// Database.
-    fn get(&mut self, key: Guid) -> Result<Option<Standing>>;
+    fn get(&mut self, key: Guid) -> Result<Option<ExistingVersions>>;
 
     /// Puts something under a key, in the place of what was there.
     ///
     /// # Errors
     /// Database.
-    fn put(&mut self, key: Guid, standing: &Standing) -> Result<()>;
+    fn put(&mut self, key: Guid, existing: &ExistingVersions) -> Result<()>;
 }
 
 /// A store in a temporary file of SQLite, in the folder that `SQLITE_TMPDIR` or `TMPDIR` names,
@@ -27,6 +27,6 @@ pub trait Ranks {
 ///
 /// # Errors
 /// Database.
-pub fn open_ranks() -> Result<Box<dyn Ranks>> {
-    Ok(Box::new(sqlite::RankStore::open()?))
+pub fn open_planned_versions() -> Result<Box<dyn PlannedVersions>> {
+    Ok(Box::new(sqlite::PlannedVersionStore::open()?))
 }

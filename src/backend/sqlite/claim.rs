@@ -18,28 +18,28 @@ const BATCH_BYTES: u64 = 64 << 20;
 
 /// What was taken into `#Batch`.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct BatchKeys {
     pub(super) keys: u64,
     /// Numbers in the queue: those before the first, and the last. Of steps 1 and 3 alone.
     pub(super) after: i64,
     pub(super) last: i64,
     /// Whether it is known that every key was copied.
     pub(super) is_all_copied: bool,
-    /// Keys of rows with values that are copied in pieces. At most a few: each fills a good part of a batch.
-    pub(super) piecewise: Vec<Guid>,
+    /// Keys of rows with values that are copied in chunks. At most a few: each fills a good part of a batch.
+    pub(super) chunked: Vec<Guid>,
 }
 
 /// The next keys of a step into `#Batch`.
-pub(super) fn take_keys(
+pub(super) fn claim_batch(
     db: &Database,
     prepared: &Prepared,
     table_run: &TableRun,
     step: Step,
     parameters: &Parameters,
-) -> Result<Taken> {
+) -> Result<BatchKeys> {
     db.execute("DELETE FROM temp.\"#Batch\"", [])?;
     if step == Step::MissingParents {
-        return fill_batch(db, &prepared.batch_ancestors, parameters, Taken::default());
+        return fill_batch(db, &prepared.batch_ancestors, parameters, BatchKeys::default());
     }
     let after: i64 = db.query_one(
         &format!("SELECT {} FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2", seq_column(step)),
@@ -48,17 +48,17 @@ pub(super) fn take_keys(
     let from = |after: i64| {
         let mut parameters = parameters.clone();
         parameters.push(("@After", Value::Integer(after)));
-        fill_batch(db, &prepared.batch_keys, &parameters, Taken { after, ..Taken::default() })
+        fill_batch(db, &prepared.batch_keys, &parameters, BatchKeys { after, ..BatchKeys::default() })
     };
-    let taken = from(after)?;
-    if taken.keys > 0 || after == 0 {
-        return Ok(taken);
+    let batch = from(after)?;
+    if batch.keys > 0 || after == 0 {
+        return Ok(batch);
     }
     // A step ends when no key is unmarked, not when the numbers have run out.
     from(0)
 }
 
-fn fill_batch(db: &Database, sql: &str, parameters: &Parameters, mut taken: Taken) -> Result<Taken> {
+fn fill_batch(db: &Database, sql: &str, parameters: &Parameters, mut batch: BatchKeys) -> Result<BatchKeys> {
     let broken = |error| failed("take the keys of a batch", error);
     let mut keys = template::prepare_script(db, "batch_keys", sql, parameters)?;
     let mut keys = keys.raw_query();
@@ -73,17 +73,17 @@ fn fill_batch(db: &Database, sql: &str, parameters: &Parameters, mut taken: Take
             into.raw_bind_parameter(at + 1, value).map_err(broken)?;
         }
         into.raw_execute().map_err(broken)?;
-        taken.keys += 1;
-        taken.last = row.get::<_, Option<i64>>(1).map_err(broken)?.unwrap_or(0);
+        batch.keys += 1;
+        batch.last = row.get::<_, Option<i64>>(1).map_err(broken)?.unwrap_or(0);
         bytes += row.get::<_, u64>(6).map_err(broken)?;
         if row.get(7).map_err(broken)? {
-            taken.piecewise.push(key);
+            batch.chunked.push(key);
         }
         if bytes >= BATCH_BYTES {
             break;
         }
     }
-    Ok(taken)
+    Ok(batch)
 }
 
 pub(super) fn mark_parents(db: &Database, table_run: &TableRun) -> Result<()> {
@@ -102,11 +102,11 @@ pub(super) fn mark_keys(
     prepared: &Prepared,
     table_run: &TableRun,
     (script, step): (&str, Step),
-    taken: &Taken,
+    batch: &BatchKeys,
     parameters: &Parameters,
 ) -> Result<()> {
     let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
-    if !taken.is_all_copied {
+    if !batch.is_all_copied {
         template::run_script(db, "batch_states", &prepared.batch_states, parameters)?;
         mark_not_copied(db, table_run, script, step)?;
     }
@@ -114,12 +114,12 @@ pub(super) fn mark_keys(
     db.execute(
         "UPDATE BlobDeltaWindowQueue SET State = 'Copied'
          WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3 AND Seq > ?4 AND Seq <= ?5 AND State IS NULL",
-        (run, table, step.number(), taken.after, taken.last),
+        (run, table, step.number(), batch.after, batch.last),
     )?;
     let column = seq_column(step);
     db.execute(
         &format!("UPDATE BlobDeltaRunTable SET {column} = max({column}, ?3) WHERE RunId = ?1 AND TableName = ?2"),
-        (run, table, taken.last),
+        (run, table, batch.last),
     )?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use blobdelta::model::name::TableName;
 use blobdelta::monitor::{Event, Monitor, Silent};
 use blobdelta::replay::{check, plan, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
-use blobdelta::verify::{FindingKind, Level, Severity, verify};
+use blobdelta::verify::{FindingKind, FindingSeverity, VerifyLevel, verify};
 use std::cell::RefCell;
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ impl Monitor for Warnings {
 
 impl Warnings {
     /// How often a failed table was told since.
-    fn told(&self) -> usize {
+    fn reported(&self) -> usize {
         self.with("1 table failed in the run of this bundle, and what changed in it is not here: Db.dbo.Broken")
     }
 
@@ -44,7 +44,7 @@ fn fail(manifest: &mut Manifest) {
     manifest.failed_tables.push(FailedTable { table, error: "it broke".into() });
 }
 
-pub fn tables_that_failed_are_told_by_whoever_takes_the_bundle(place: &Place) {
+pub fn tables_that_failed_are_reported_by_whoever_takes_the_bundle(place: &Place) {
     let bundle = |run: u8, spoil| {
         let mut made = Made { spoil, ..Made::new(run, i64::from(run) * 1000, (0, 500)) };
         made.rows = vec![Row::root(run, Some(10), &[run])];
@@ -56,16 +56,16 @@ pub fn tables_that_failed_are_told_by_whoever_takes_the_bundle(place: &Place) {
     let options = into.options(true);
     let mut backend = into.open().unwrap();
     plan(&bundles, &mut *backend, &options, &warnings).unwrap();
-    assert_eq!(warnings.told(), 1, "plan");
+    assert_eq!(warnings.reported(), 1, "plan");
     replay(&bundles, &mut *backend, &options, &warnings).unwrap();
-    assert_eq!(warnings.told(), 1, "replay");
+    assert_eq!(warnings.reported(), 1, "replay");
     check(&bundles, &mut *backend, &options, &warnings).unwrap();
-    assert_eq!(warnings.told(), 1, "check");
+    assert_eq!(warnings.reported(), 1, "check");
     survey(&[place.folder().to_owned()], &Access::default(), &warnings).unwrap();
-    assert_eq!(warnings.told(), 1, "chain");
-    let report = verify(&bundles[0], Level::Quick, &Silent).unwrap();
+    assert_eq!(warnings.reported(), 1, "chain");
+    let report = verify(&bundles[0], VerifyLevel::Quick, &Silent).unwrap();
     let notice = |finding: &blobdelta::verify::Finding| {
-        finding.kind == FindingKind::FailedTables && finding.severity == Severity::Notice
+        finding.kind == FindingKind::FailedTables && finding.severity == FindingSeverity::Notice
     };
     assert!(report.is_good() && report.findings.iter().any(notice), "{report:?}");
     let out = place.folder().join("compacted");
@@ -79,7 +79,7 @@ pub fn tables_that_failed_are_told_by_whoever_takes_the_bundle(place: &Place) {
     assert_eq!(manifest.tables[0].name, table_name());
 }
 
-pub fn a_chain_that_forks_is_told_by_whoever_takes_it_together(place: &Place) {
+pub fn a_chain_that_forks_is_reported_by_whoever_takes_it_together(place: &Place) {
     let bundle = |run: u8, previous| {
         let start = i64::from(run) * 100;
         let mut made = Made { previous, ..Made::new(run, 10_000 + start, (start, start + 200)) };

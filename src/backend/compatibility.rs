@@ -2,7 +2,7 @@
 //! kinds of instance refuse the same targets. A target that would cut or round a value is
 //! refused before anything is written.
 
-use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, TargetFit, TargetSpec};
+use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_MODIFIED_ON, is_delta};
 use crate::model::id::Guid;
@@ -16,7 +16,7 @@ pub(super) fn is_run_column(name: &str) -> bool {
 }
 
 /// The columns that a target needs: those of the rows as plain ones, and the two of the run.
-/// Values without bound stand last, where SQLite can write them in pieces.
+/// Values without bound stand last, where SQLite can write them in chunks.
 pub(super) fn target_columns(spec: &TargetSpec) -> Vec<Column> {
     let carried = spec.columns.iter().filter(|column| !is_run_column(&column.name));
     let plain = carried.map(|column| Column { computed: false, ..column.clone() });
@@ -35,9 +35,12 @@ pub(super) fn made_columns(spec: &TargetSpec) -> Vec<Column> {
 }
 
 /// The columns of large values that the target takes: a row without any of them is a part
-/// ([`ChainVersion`](super::standing::ChainVersion)).
-pub(super) fn large_columns<'c>(spec: &'c TargetSpec, fit: &'c TargetFit) -> impl Iterator<Item = (usize, &'c Column)> {
-    let is_large = |column: &Column| column.sql_type.is_large() && !fit.skipped.contains(&column.name);
+/// ([`ChainVersion`](super::existing::ChainVersion)).
+pub(super) fn large_columns<'c>(
+    spec: &'c TargetSpec,
+    compatibility: &'c TargetCompatibility,
+) -> impl Iterator<Item = (usize, &'c Column)> {
+    let is_large = |column: &Column| column.sql_type.is_large() && !compatibility.skipped.contains(&column.name);
     spec.columns.iter().enumerate().filter(move |(_, column)| is_large(column))
 }
 
@@ -101,24 +104,24 @@ pub(super) fn evolved(
 ///
 /// # Errors
 /// Config, with the column: it is missing, narrower, or does not take NULL; or the key is computed.
-pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<TargetFit> {
+pub(super) fn check_columns(found: &[Column], wanted: &[Column], key: &str) -> Result<TargetCompatibility> {
     let hint = "add or widen the column in the target, or replay into another database";
     let is_there = |name: &str| named(found, name).is_some_and(|column| !column.computed);
-    let has_marks = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].into_iter().all(is_there);
+    let has_version_columns = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].into_iter().all(is_there);
     let columns = found.iter().filter(|column| !column.computed).map(|column| column.name.clone()).collect();
-    let mut fit = TargetFit { has_marks, columns, ..TargetFit::default() };
+    let mut compatibility = TargetCompatibility { has_version_columns, columns, ..TargetCompatibility::default() };
     for column in wanted {
         let Some(there) = named(found, &column.name) else {
             if !is_run_column(&column.name) && !is_delta(&column.name) {
                 return Err(Error::config("the target lacks this column").column(&column.name).hint(hint));
             }
-            fit.skipped.push(column.name.clone());
+            compatibility.skipped.push(column.name.clone());
             continue;
         };
         let is_key = column.name.eq_ignore_ascii_case(key);
-        // What the target makes itself takes no values, nor one of the columns of the rank without the others.
-        if (there.computed || (is_run_column(&column.name) && !has_marks)) && !is_key {
-            fit.skipped.push(column.name.clone());
+        // What the target makes itself takes no values, nor one of the version columns without the others.
+        if (there.computed || (is_run_column(&column.name) && !has_version_columns)) && !is_key {
+            compatibility.skipped.push(column.name.clone());
             continue;
         }
         let why = if !there.sql_type.takes(column.sql_type) {
@@ -132,16 +135,20 @@ pub(super) fn fit(found: &[Column], wanted: &[Column], key: &str) -> Result<Targ
         };
         return Err(Error::config(why).column(&column.name).hint(hint));
     }
-    Ok(fit)
+    Ok(compatibility)
 }
 
-/// The rank of a row that came by another way than a replay: older than any that has a run.
-pub(super) fn unmarked() -> Version {
-    rank(None, None, None)
+/// The version of a row that came by another way than a replay: older than any that has a run.
+pub(super) fn oldest_version() -> Version {
+    version_of_columns(None, None, None)
 }
 
-/// A row's rank, from the marks that stand with it.
-pub(super) fn rank(modified_on: Option<Timestamp>, run_started_at: Option<Timestamp>, run_id: Option<Guid>) -> Version {
+/// A row's version, from the version columns that stand with it.
+pub(super) fn version_of_columns(
+    modified_on: Option<Timestamp>,
+    run_started_at: Option<Timestamp>,
+    run_id: Option<Guid>,
+) -> Version {
     Version {
         modified_on,
         tombstone: None,
@@ -156,7 +163,7 @@ pub(super) struct Clash {
     /// The row that comes.
     pub(super) coming: (Guid, Version),
     /// The row that stands.
-    pub(super) standing: (Guid, Version),
+    pub(super) existing: (Guid, Version),
     /// The constraint's index.
     pub(super) index: String,
 }
@@ -166,13 +173,13 @@ impl Clash {
     ///
     /// # Errors
     /// Config, with both keys.
-    pub(super) fn is_new(&self, last: &mut Option<(Guid, Guid)>) -> Result<()> {
-        let ((coming, _), (standing, _)) = (self.coming, self.standing);
-        if last.replace((coming, standing)) != Some((coming, standing)) {
+    pub(super) fn note(&self, last: &mut Option<(Guid, Guid)>) -> Result<()> {
+        let ((coming, _), (existing, _)) = (self.coming, self.existing);
+        if last.replace((coming, existing)) != Some((coming, existing)) {
             return Ok(());
         }
         let text = format!(
-            "the row {standing} has the values of this one in the unique index {} and cannot be removed",
+            "the row {existing} has the values of this one in the unique index {} and cannot be removed",
             self.index
         );
         Err(Error::config(text).key(coming).hint("does a trigger of the target keep rows from being deleted?"))
@@ -184,11 +191,11 @@ impl Clash {
     /// # Errors
     /// Config, with both keys, unless the target's rows may be displaced.
     pub(super) fn older(&self, spec: &TargetSpec) -> Result<(Guid, Version)> {
-        let ((coming, new), (standing, old)) = (self.coming, self.standing);
+        let ((coming, new), (existing, old)) = (self.coming, self.existing);
         if !spec.displace {
             return Err(self.refused());
         }
-        Ok(if (new, coming) < (old, standing) { self.coming } else { self.standing })
+        Ok(if (new, coming) < (old, existing) { self.coming } else { self.existing })
     }
 }
 
@@ -197,7 +204,7 @@ impl Clash {
     pub(super) fn refused(&self) -> Error {
         let text = format!(
             "the unique index {} of the target keeps this row out: the row {} has its values",
-            self.index, self.standing.0
+            self.index, self.existing.0
         );
         Error::config(text).key(self.coming.0).hint(
             "a row that was replaced under a new key while its deletion was never logged: log the deletion at the \
@@ -219,15 +226,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_table_needs_the_source_s_columns_and_no_marks() {
+    fn an_existing_table_needs_the_source_s_columns_and_no_version_columns() {
         let column = |name: &str, computed| Column { computed, ..Column::new(name, SqlType::Int, true) };
         let wanted = [column("key", false), column("a", false), column("c", true), column(DELTA_MODIFIED_ON, false)];
         let plain = [column("KEY", false), column("a", false), column("C", true), column("own", false)];
         let skipped = vec!["c".to_owned(), DELTA_MODIFIED_ON.to_owned()];
-        let found = fit(&plain, &wanted, "key").unwrap();
-        assert_eq!((found.skipped, found.has_marks), (skipped, false));
-        let error = fit(&plain[..1], &wanted, "key").unwrap_err();
+        let found = check_columns(&plain, &wanted, "key").unwrap();
+        assert_eq!((found.skipped, found.has_version_columns), (skipped, false));
+        let error = check_columns(&plain[..1], &wanted, "key").unwrap_err();
         assert_eq!(error.place().column.as_deref(), Some("a"));
-        assert!(fit(&[column("key", true)], &wanted, "key").is_err());
+        assert!(check_columns(&[column("key", true)], &wanted, "key").is_err());
     }
 }

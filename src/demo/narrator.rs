@@ -1,11 +1,11 @@
-//! [`Teller`]: what the demo says while it is played.
+//! [`Narrator`]: what the demo says while it is run.
 
 /// Tells the person who watches.
-pub(super) struct Teller<'a> {
+pub(super) struct Narrator<'a> {
     narrator: &'a dyn Fn(&str),
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Narrator<'a> {
     pub(super) fn new(narrator: &'a dyn Fn(&str)) -> Self {
         Self { narrator }
     }

@@ -1,7 +1,7 @@
 -- What stands under each key, an entry a line: its row (Kind 0) and the scope of it, its deletion (1), the scopes that
--- it left (2), and what other chains have of it (3); ranks in ticks; IsPart says of
+-- it left (2), and what other chains have of it (3); versions in ticks; IsPart says of
 -- rows whether they have no large value. A key without entries is not known.
-CREATE TABLE rank (
+CREATE TABLE planned (
     Key      BLOB NOT NULL,
     Kind     INTEGER NOT NULL,
     Scope    TEXT NOT NULL,
