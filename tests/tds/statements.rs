@@ -12,7 +12,7 @@ use crate::tds::plausible::{
 use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, BundleRecord, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
+    AdoptedBundle, AppliedBundle, BundleRecord, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
     Retention, Sandbox, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
@@ -36,7 +36,7 @@ const FOLDER: &str = "BLOBDELTA_STATEMENTS";
 /// A call or several, in a session of their own. What comes of them is not looked at.
 type Calls = fn(&mut dyn Sandbox);
 
-const ALL: [Calls; 12] = [
+const ALL: [Calls; 13] = [
     of_setting_up,
     of_tables,
     of_runs,
@@ -49,6 +49,7 @@ const ALL: [Calls; 12] = [
     of_values,
     |session| replay(session, &target(&columns())),
     |session| replay(session, &target(&columns()[..1])),
+    |session| tried(session.prepare_target(&TargetSpec { evolve: Evolve::Any, ..target(&more()) }, false)),
 ];
 
 pub fn all_that_the_program_sends_can_be_collected_and_nothing_of_its_sql_is_missing() {
@@ -369,6 +370,10 @@ fn of_values(session: &mut dyn Sandbox) {
     }
 }
 
+fn more() -> Vec<Column> {
+    [columns(), vec![Column::new("added", SqlType::Int, true)]].concat()
+}
+
 /// A column of each type, after those of a tree.
 fn columns() -> Vec<Column> {
     use SqlType as T;
@@ -438,7 +443,7 @@ impl RowSource for Rows {
 
 fn target(columns: &[Column]) -> TargetSpec {
     TargetSpec {
-        evolve: blobdelta::backend::Evolve::Never,
+        evolve: Evolve::Never,
         table: files(),
         scope: Scope::All,
         target: name("Copy.dbo.Files"),
