@@ -1,4 +1,4 @@
--- 05: the engine. Version 22.
+-- 05: the engine. Version 23.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 22)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 23)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1869,8 +1869,8 @@ BEGIN
     SET @Found = (SELECT COUNT(*) FROM #Difference WHERE Name = @Key);
     IF @Found > 0 AND @Apply = 1
     BEGIN
-        SET @Message = CONCAT(@TableName, N': the key column of the slice table is another one than that of the source; when what the slice holds is packed, drop ',
-            QUOTENAME(@Db), N'.', @Full, N', and blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
+        SET @Message = CONCAT(@TableName, N': the key column of the slice table is another one than that of the source; when what the slice holds is packed, ',
+            N'blobdelta deploy (usp_BlobDelta_MakeSlice) makes it again');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     SET @Changes = N'';
@@ -1950,7 +1950,7 @@ BEGIN
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
         @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Nullable bit,
-        @Create nvarchar(300);
+        @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20);
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @WithTarget = 0;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
         @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
@@ -2011,6 +2011,25 @@ BEGIN
         EXEC sp_executesql @Sql;
     END;
     SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
+    -- Rule 24: where another column of the source is the key or a path now, a slice of ours that holds nothing that is still
+    -- needed is made anew.
+    IF COL_LENGTH(@Full, N'DeltaStep') IS NOT NULL AND (COL_LENGTH(@Full, @Key) IS NULL
+        OR (@Path IS NOT NULL AND COL_LENGTH(@Full, @Path) IS NULL) OR (@Parent IS NOT NULL AND COL_LENGTH(@Full, @Parent) IS NULL))
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
+        SET @Message = CASE
+            WHEN EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND IsRunning = 1 AND RunLeaseExpiresAt > dbo.ufn_BlobDelta_UtcNow())
+                THEN CONCAT(@TableName, N': a run is at work on this table; wait for it to end')
+            WHEN @State = N'Complete'
+                THEN CONCAT(@TableName, N': the slice of run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' is in no bundle yet; pack it first: blobdelta pack --run ', LOWER(CONVERT(nvarchar(36), @Holder)), N' --out FOLDER')
+        END;
+        IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        SET @Sql = CONCAT(N'USE ', QUOTENAME(@Db), N';
+    DROP TABLE ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N';
+    UPDATE dbo.BlobDeltaSlice SET State = N''Empty'' WHERE TargetTable = @Table;
+    USE BlobDeltaJobs;');
+        EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
+    END;
     IF OBJECT_ID(@Full) IS NULL
     BEGIN
         -- CREATE SCHEMA is a batch of its own.
@@ -2088,10 +2107,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 22, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 22;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 23, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 23;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 22
+SELECT N'05_BlobDeltaJobs_Engine.sql', 23
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

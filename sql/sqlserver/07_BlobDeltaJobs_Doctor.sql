@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 32.
+-- 07: a look at the whole deployment. Version 33.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 32)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 33)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -536,8 +536,8 @@ BEGIN
     FROM (
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 12 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 18
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 22
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 32
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 23
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 33
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 5
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 5
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 9
@@ -701,10 +701,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 32, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 32;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 33, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 33;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 32
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 33
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -68,7 +68,7 @@ pub(super) fn evolved(
         match named(&found, &column.name) {
             None => lacks.push((Column { nullable: true, ..column.clone() }, None)),
             Some(there)
-                if !there.computed && column.sql_type != there.sql_type && column.sql_type.takes(there.sql_type) =>
+                if !there.computed && column.sql_type != there.sql_type && column.sql_type.promotes(there.sql_type) =>
             {
                 lacks.push((
                     Column { nullable: there.nullable, name: there.name.clone(), ..column.clone() },

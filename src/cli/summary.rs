@@ -30,9 +30,9 @@ pub fn text(report: &RunReport) -> Text {
     if report.tables.is_empty() {
         text += "no table is active, so there was nothing to do\n";
     }
-    let absent = absent_parents(report);
+    let in_bundles = in_bundles(report);
     for outcome in &report.tables {
-        text.append(table_text(outcome, absent.get(&outcome.table).copied()));
+        text.append(table_text(outcome, run.scope, in_bundles.get(&outcome.table)));
     }
     for table in &report.left_out {
         let _ = writeln!(text, "{table}  left out: it has no business units\n");
@@ -61,7 +61,7 @@ pub fn result(report: &RunReport) -> Text {
         text += &format!("{}\n", bundle.display());
     }
     for outcome in report.tables.iter().filter(|table| table.error.is_some()) {
-        text.append(table_text(outcome, None));
+        text.append(table_text(outcome, report.run.scope, None));
     }
     text
 }
@@ -82,20 +82,27 @@ fn go_on_with(report: &RunReport) -> Option<String> {
     is_unfinished.then(|| again::command(&Unfinished::Run(report.run.id.to_string())))
 }
 
-/// Rule 7: parents that the source lacks or that are excluded, by table, out of the manifests of
-/// the bundles that this run published. A slice without a bundle lists them itself.
-fn absent_parents(report: &RunReport) -> BTreeMap<TableName, u64> {
-    let opened = report.bundles.iter().filter_map(|path| Bundle::open(path).ok());
-    let own = opened.filter(|bundle| bundle.manifest().run.run_id == report.run.id);
-    let mut absent = BTreeMap::new();
-    for table in own.flat_map(|bundle| bundle.manifest().tables.clone()) {
-        let rows = table.files_of(FileRole::AbsentParents).filter_map(|file| file.rows).sum();
-        absent.insert(table.name, rows);
-    }
-    absent
+/// What the bundles that this run published say of a table.
+#[derive(Clone, Default)]
+struct InBundle {
+    /// Rule 7: parents that the source lacks or that are excluded. A slice without a bundle lists them itself.
+    absent_parents: u64,
+    /// Rule 24: what changed since the bundle before, of the chain's receivers.
+    schema_changes: Vec<SchemaChange>,
 }
 
-fn table_text(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Text {
+fn in_bundles(report: &RunReport) -> BTreeMap<TableName, InBundle> {
+    let opened = report.bundles.iter().filter_map(|path| Bundle::open(path).ok());
+    let own = opened.filter(|bundle| bundle.manifest().run.run_id == report.run.id);
+    let mut found = BTreeMap::new();
+    for table in own.flat_map(|bundle| bundle.manifest().tables.clone()) {
+        let absent_parents = table.files_of(FileRole::AbsentParents).filter_map(|file| file.rows).sum();
+        found.insert(table.name, InBundle { absent_parents, schema_changes: table.schema_changes });
+    }
+    found
+}
+
+fn table_text(outcome: &TableRunOutcome, scope: Scope, in_bundle: Option<&InBundle>) -> Text {
     let mut text = Text::from(format!("{}  ", outcome.table));
     text.add(tone_of(outcome.status), outcome.status.as_str());
     text += "\n";
@@ -105,16 +112,17 @@ fn table_text(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Text {
     if let Some(dead) = outcome.took_over {
         let _ = writeln!(text, "  lease    taken over from run {dead}, as asked");
     }
-    if !outcome.schema_changes.is_empty() {
-        let _ = writeln!(text, "  columns  {}", clean(&drift::listed(&outcome.schema_changes)));
-        if let Some(command) = bring_again(outcome) {
+    let changes = schema_changes(outcome, in_bundle);
+    if !changes.is_empty() {
+        let _ = writeln!(text, "  columns  {}", clean(&drift::listed(changes)));
+        if let Some(command) = bring_again(outcome, scope, changes) {
             let _ = writeln!(text, "  note     {command}");
         }
     }
     if let Some(counts) = &outcome.counts {
         let rows = counted(counts.rows(), "row", "rows");
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
-        let absent = absent_parents.map(|absent| ("absent parents", absent));
+        let absent = in_bundle.map(|bundle| ("absent parents", bundle.absent_parents));
         let reported: Vec<_> = reported(counts).into_iter().chain(absent).collect();
         let _ = writeln!(text, "  reported {}", listed(&reported));
         if let Some(since) = counts.pending_since {
@@ -199,11 +207,18 @@ fn notes(counts: &TableCounts) -> Vec<String> {
     notes
 }
 
+/// What its receivers are to know of the table's columns: where it is in a bundle, what changed since the one before.
+fn schema_changes<'r>(outcome: &'r TableRunOutcome, in_bundle: Option<&'r InBundle>) -> &'r [SchemaChange] {
+    in_bundle.map_or(&outcome.schema_changes, |bundle| &bundle.schema_changes)
+}
+
 /// Rule 24: rows that were shipped before a column was added carry none of it.
-fn bring_again(outcome: &TableRunOutcome) -> Option<String> {
+fn bring_again(outcome: &TableRunOutcome, scope: Scope, changes: &[SchemaChange]) -> Option<String> {
     let is_more = |change: &SchemaChange| change.change == ChangeKind::Added;
-    outcome.schema_changes.iter().any(is_more).then(|| {
-        let command = format!("blobdelta run --table {} --from 0001-01-01 --out FOLDER", outcome.table.shell_word());
+    changes.iter().any(is_more).then(|| {
+        let unit = scope.business_unit().map(|unit| format!(" --business-unit {unit}")).unwrap_or_default();
+        let table = outcome.table.shell_word();
+        let command = format!("blobdelta run --table {table}{unit} --from 0001-01-01 --out FOLDER");
         again::connected_text(&format!(
             "rows that were shipped before carry none of an added column, until they are stamped again; `{command}` brings them all \
              with it now"
@@ -236,15 +251,16 @@ pub fn unknown_names(names: &[UnknownName]) -> Value {
 /// For programs.
 pub fn json(report: &RunReport) -> Value {
     let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
-    let absent = absent_parents(report);
-    let object = |table: &TableRunOutcome| table_object(table, absent.get(&table.table).copied());
+    let in_bundles = in_bundles(report);
+    let object = |table: &TableRunOutcome| table_object(table, in_bundles.get(&table.table));
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
     json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles,
         "unknown_names": unknown_names(&report.unknown_names),
         "go_on_with": go_on_with(report)})
 }
 
-fn table_object(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Value {
+fn table_object(outcome: &TableRunOutcome, in_bundle: Option<&InBundle>) -> Value {
+    let absent_parents = in_bundle.map(|bundle| bundle.absent_parents);
     let bounds = outcome.window.as_ref().map(|bounds| {
         let (start, end) = window_bounds(bounds);
         json!({"start": start, "end": end, "clock": bounds.clock})
@@ -256,7 +272,7 @@ fn table_object(outcome: &TableRunOutcome, absent_parents: Option<u64>) -> Value
         .collect();
     json!({
         "table": outcome.table,
-        "schema_changes": outcome.schema_changes,
+        "schema_changes": schema_changes(outcome, in_bundle),
         "status": outcome.status.as_str(),
         "window": bounds,
         "counts": outcome.counts,

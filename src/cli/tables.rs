@@ -28,7 +28,7 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
     if backend.tables()?.iter().any(|table| table.name == config.name) {
         return Err(Error::usage("this table is configured already").table(&config.name).hint("use table set"));
     }
-    check_names(backend.as_mut(), &config)?;
+    check_names(backend.as_mut(), &config, &args.settings)?;
     backend.save_table(&config)?;
     saved(backend.as_mut(), &config.name, "added")
 }
@@ -42,7 +42,7 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut config = backend.table(&args.name)?;
     let (filtered, unit_column) = (config.metadata_filter.clone(), config.metadata_business_unit_column.clone());
     fields::set_all(&mut config, &args.settings)?;
-    check_names(backend.as_mut(), &config)?;
+    check_names(backend.as_mut(), &config, &args.settings)?;
     backend.save_table(&config)?;
     let mut answer = saved(backend.as_mut(), &config.name, "changed")?;
     if unit_column != config.metadata_business_unit_column {
@@ -101,7 +101,22 @@ pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
 }
 
 /// That a bundle can name the source's columns beside its own. What else is wrong with them is said where the table is saved.
-fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
+fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[String]) -> Result<()> {
+    let names_columns = settings.iter().any(|setting| setting.to_lowercase().starts_with("excludedcolumns="));
+    config.check()?;
+    let everything = TableConfig { excluded_columns: Vec::new(), ..config.clone() };
+    if let Ok(columns) = backend.source_columns(&everything) {
+        let is_there = |name: &String| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        if let Some(unknown) =
+            names_columns.then(|| config.excluded_columns.iter().find(|name| !is_there(name))).flatten()
+        {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let text = format!("ExcludedColumns names {unknown:?}, and the source has no such column");
+            return Err(Error::usage(text)
+                .table(&config.name)
+                .hint(format!("a name with a comma stands in brackets; the source has: {}", names.join(", "))));
+        }
+    }
     let Ok(mut columns) = backend.source_columns(config) else { return Ok(()) };
     if !columns.iter().any(|column| column.name == config.key_column) {
         return Ok(());
@@ -110,7 +125,7 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig) -> Result<()> {
     columns.extend(delta_columns());
     ColumnPlan::rows(&columns, &config.key_column).map(drop).map_err(|error| {
         error.table(&config.name).hint(
-            "a bundle needs this name for itself: rename the column in the source, or name as its source a view without it",
+            "a bundle needs this name for itself: rename the column in the source, or leave it out with ExcludedColumns",
         )
     })
 }

@@ -150,7 +150,7 @@ impl<'b> Stream<'b> {
     /// The batch with the columns of all bundles.
     fn adapted(&self, batch: RecordBatch) -> Result<BatchRows> {
         let rows = BatchRows::new(self.plan.clone(), batch)?;
-        if self.to.check_schema(&self.plan.schema()).is_ok() {
+        if self.to.schema() == self.plan.schema() {
             return Ok(rows);
         }
         let adapted = adapt(&rows, &self.to).map_err(|error| error.file(self.bundle.path()))?;

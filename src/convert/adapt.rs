@@ -6,6 +6,7 @@ use super::rows::BatchRows;
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::Sha256;
+use crate::model::sqltype::SqlType;
 use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, RecordBatch, new_null_array};
 use std::sync::Arc;
 
@@ -49,12 +50,18 @@ fn column_of(
 ) -> Result<()> {
     let there = &rows.plan().planned()[column];
     let copied = |field: usize| Arc::clone(rows.batch().column(field));
-    if there.column.sql_type == wanted.column.sql_type {
+    let of_one_kind = |one: &PlannedColumn, other: &PlannedColumn| {
+        let beside = |planned: &PlannedColumn| fields_of(planned).count();
+        rows.batch().column(one.value).data_type() == to.schema().field(other.value).data_type()
+            && beside(one) == beside(other)
+    };
+    let (from, into) = (there.column.sql_type, wanted.column.sql_type);
+    if from == into || (into.promotes(from) && of_one_kind(there, wanted)) {
         arrays.extend(fields_of(there).map(copied));
         return Ok(());
     }
-    if !wanted.column.sql_type.takes(there.column.sql_type) {
-        let text = format!("a {} does not take every {}", wanted.column.sql_type, there.column.sql_type);
+    if !into.promotes(from) {
+        let text = format!("a {into} does not take every {from}");
         return Err(Error::internal(text).column(&wanted.column.name));
     }
     let mut encoder = encoder(wanted.column.sql_type)?;
@@ -63,7 +70,7 @@ fn column_of(
         // What is large already is of the same type, or of a text that has no bound either: it is copied above.
         let cell = rows.cell(row, column)?;
         let incompatible = || Error::internal("a value does not fit the wider column").column(&wanted.column.name);
-        encoder.push(cell).ok_or_else(incompatible)?;
+        encoder.push(promoted(cell, from, into)).ok_or_else(incompatible)?;
         match cell {
             Cell::Bytes(bytes) if wanted.content_sha256.is_some() => {
                 let hash = Sha256::of(bytes);
@@ -76,4 +83,19 @@ fn column_of(
     arrays.extend(wanted.content_sha256.map(|_| Arc::new(hashes.finish()) as ArrayRef));
     arrays.extend(wanted.blob_ref.map(|field| nothing(rows, to, field)));
     Ok(())
+}
+
+/// A value as one of a type that promotes its own.
+#[expect(clippy::cast_precision_loss, reason = "an int has fewer bits than a float keeps")]
+fn promoted<'c>(cell: Cell<'c>, from: SqlType, into: SqlType) -> Cell<'c> {
+    let ten_to = |digits: u8| 10_i128.pow(digits.into());
+    match (cell, from, into) {
+        (Cell::Int(value), _, SqlType::Decimal { scale, .. }) => Cell::Decimal(i128::from(value) * ten_to(scale)),
+        (Cell::Decimal(value), SqlType::Decimal { scale: before, .. }, SqlType::Decimal { scale, .. }) => {
+            Cell::Decimal(value * ten_to(scale - before))
+        }
+        (Cell::Bool(value), _, into) if into != SqlType::Bit => Cell::Int(value.into()),
+        (Cell::Int(value), _, SqlType::Float) => Cell::Float(value as f64),
+        (cell, ..) => cell,
+    }
 }

@@ -6,6 +6,7 @@ use crate::convert::ColumnPlan;
 use crate::error::{Error, Kind, Result};
 use crate::model::column::delta_columns;
 use crate::model::drift::{self, SchemaChange};
+use crate::model::name::check_length;
 use crate::model::run::{Run, Scope};
 use crate::model::table::TableConfig;
 
@@ -22,6 +23,10 @@ pub(super) fn check_table(
 ) -> Result<Vec<SchemaChange>> {
     let mut wanted = table.slice_columns(&backend.source_columns(table)?);
     let changes = drift::changes(&backend.slice_columns(table)?, &wanted);
+    for column in &wanted {
+        let hint = "rename the column, or leave it out with ExcludedColumns (`table set`)";
+        check_length(&column.name).map_err(|error| error.table(&table.name).column(&column.name).hint(hint))?;
+    }
     if options.out.is_some() {
         wanted.extend(delta_columns());
         ColumnPlan::rows(&wanted, &table.key_column)?;

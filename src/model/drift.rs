@@ -140,8 +140,8 @@ pub fn union(shapes: &[Vec<Column>]) -> Result<Vec<Column>> {
 
 fn wider(later: &Column, earlier: &Column) -> Result<SqlType> {
     match (later.sql_type, earlier.sql_type) {
-        (later, earlier) if later.takes(earlier) => Ok(later),
-        (later, earlier) if earlier.takes(later) => Ok(earlier),
+        (later, earlier) if later.promotes(earlier) => Ok(later),
+        (later, earlier) if earlier.promotes(later) => Ok(earlier),
         (later_type, earlier_type) => {
             let text = format!(
                 "the column was a {earlier_type} and is a {later_type}, and neither takes every value of the other"
@@ -186,7 +186,7 @@ fn differences(was: &Column, is: &Column) -> Vec<SchemaChange> {
     // A slice keeps a server's own stamps as plain bytes.
     let is_stamp = |of: &Column| matches!(of.sql_type, SqlType::RowVersion | SqlType::Binary(8));
     if was.sql_type != is.sql_type && !(is_stamp(was) && is_stamp(is)) {
-        let kind = match (is.sql_type.takes(was.sql_type), was.sql_type.takes(is.sql_type)) {
+        let kind = match (is.sql_type.promotes(was.sql_type), was.sql_type.promotes(is.sql_type)) {
             (true, _) => ChangeKind::Widened,
             (false, true) => ChangeKind::Narrowed,
             (false, false) => ChangeKind::Type,
@@ -207,8 +207,7 @@ fn differences(was: &Column, is: &Column) -> Vec<SchemaChange> {
 }
 
 impl SqlType {
-    /// Whether a column of this type takes every value of another type as it is. The one table of promotions: drift, targets
-    /// of replays and compaction go by it.
+    /// Whether a column of this type takes every value of another type as it is stored. Targets of replays go by it.
     pub fn takes(self, coming: Self) -> bool {
         use SqlType as T;
         let at_least = |length: Option<u16>, coming: Option<u16>| match (length, coming) {
@@ -231,6 +230,47 @@ impl SqlType {
             | (T::SmallInt, T::TinyInt) => true,
             (this, coming) => this == coming,
         }
+    }
+}
+
+impl SqlType {
+    /// Whether of every value of another type one of this type can be made that says the same. The one table of promotions:
+    /// drift, and the columns of several bundles together, go by it.
+    pub fn promotes(self, from: Self) -> bool {
+        use SqlType as T;
+        let holds = |length: Option<u16>, other: u16| length.is_none_or(|length| length >= other);
+        self.takes(from)
+            || match (self, from) {
+                (T::Decimal { precision, scale }, T::Decimal { precision: other, scale: digits }) => {
+                    scale >= digits && precision - scale >= other - digits
+                }
+                (T::Decimal { precision, scale }, from) => {
+                    integer_digits(from).is_some_and(|digits| precision - scale >= digits)
+                }
+                (T::TinyInt | T::SmallInt | T::Int | T::BigInt, T::Bit)
+                | (T::Float, T::Real | T::TinyInt | T::SmallInt | T::Int)
+                | (T::Money, T::SmallMoney)
+                | (T::DateTime2(_), T::SmallDateTime)
+                | (T::NVarChar(None), T::NText | T::Text | T::VarChar(None))
+                | (T::VarChar(None), T::Text)
+                | (T::VarBinary(None), T::Image) => true,
+                (T::NVarChar(length), T::VarChar(Some(other)) | T::Char(other) | T::NChar(other))
+                | (T::VarChar(length), T::Char(other))
+                | (T::VarBinary(length), T::Binary(other)) => holds(length, other),
+                (T::Time(digits), T::Time(other)) => digits >= other,
+                _ => false,
+            }
+    }
+}
+
+/// The most digits of an integer type.
+fn integer_digits(sql_type: SqlType) -> Option<u8> {
+    match sql_type {
+        SqlType::TinyInt => Some(3),
+        SqlType::SmallInt => Some(5),
+        SqlType::Int => Some(10),
+        SqlType::BigInt => Some(19),
+        _ => None,
     }
 }
 
@@ -292,6 +332,38 @@ mod tests {
         assert_eq!(union(&[first.clone(), second, third]).unwrap(), expected);
         let other = vec![column("N", "date", false)];
         assert_eq!(union(&[first, other]).unwrap_err().place().column.as_deref(), Some("N"));
+    }
+
+    #[test]
+    fn numbers_and_texts_that_grow_are_promoted_and_nothing_else() {
+        let parse = |declared: &str| SqlType::parse(declared).unwrap();
+        for (wide, narrow) in [
+            ("decimal(9, 2)", "decimal(5, 2)"),
+            ("decimal(18, 6)", "decimal(9, 2)"),
+            ("decimal(18, 2)", "int"),
+            ("int", "bit"),
+            ("float", "int"),
+            ("float", "real"),
+            ("nvarchar(50)", "varchar(50)"),
+            ("nvarchar(max)", "text"),
+            ("varchar(10)", "char(10)"),
+            ("money", "smallmoney"),
+            ("time(7)", "time(3)"),
+            ("varbinary(16)", "binary(16)"),
+            ("varbinary(max)", "image"),
+            ("datetime2(0)", "smalldatetime"),
+        ] {
+            assert!(parse(wide).promotes(parse(narrow)), "{wide} of {narrow}");
+            assert!(!parse(narrow).promotes(parse(wide)), "{narrow} of {wide}");
+        }
+        for (one, other) in [
+            ("decimal(9, 4)", "decimal(9, 2)"),
+            ("decimal(9, 2)", "int"),
+            ("float", "bigint"),
+            ("date", "datetime2(7)"),
+        ] {
+            assert!(!parse(one).promotes(parse(other)), "{one} of {other}");
+        }
     }
 
     #[test]

@@ -128,13 +128,13 @@ impl OpenedBundles {
         for work in &mut works {
             work.applier.removes(deleting.contains(&work.applier.spec().target));
         }
-        shape(&mut works)?;
+        shape(&mut works, backend)?;
         Ok(works)
     }
 }
 
 /// Rule 24: a target has the columns of all bundles that come into it.
-fn shape(works: &mut [TableWork<'_>]) -> Result<()> {
+fn shape(works: &mut [TableWork<'_>], backend: &mut dyn Backend) -> Result<()> {
     let mut shapes: BTreeMap<TableName, Vec<Vec<Column>>> = BTreeMap::new();
     for work in &*works {
         let shapes = shapes.entry(work.spec().target.clone()).or_default();
@@ -144,9 +144,24 @@ fn shape(works: &mut [TableWork<'_>]) -> Result<()> {
         }
     }
     let apart = "replay the bundles before the change, and those after it, into databases of their own";
+    let mut unions: BTreeMap<TableName, Vec<Column>> = BTreeMap::new();
     for work in works.iter_mut() {
-        let shapes = shapes.get(&work.spec().target).map(Vec::as_slice).unwrap_or_default();
-        let all = drift::union(shapes).map_err(|error| error.table(&work.table.name).hint(apart))?;
+        let spec = work.spec();
+        if !unions.contains_key(&spec.target) {
+            let shapes = shapes.get(&spec.target).map(Vec::as_slice).unwrap_or_default();
+            let mut all = drift::union(shapes).map_err(|error| error.table(&work.table.name).hint(apart))?;
+            for known in backend.applied_bundles(spec)?.iter().flat_map(|bundle| &bundle.columns) {
+                // What came before may have made a column wider than it is here.
+                let is_it = |column: &&mut Column| column.name.eq_ignore_ascii_case(&known.name);
+                if let Some(column) = all.iter_mut().find(is_it)
+                    && known.sql_type.promotes(column.sql_type)
+                {
+                    column.sql_type = known.sql_type;
+                }
+            }
+            unions.insert(spec.target.clone(), all);
+        }
+        let all = unions.get(&spec.target).cloned().unwrap_or_default();
         work.applier.write(all)?;
     }
     Ok(())
@@ -161,15 +176,18 @@ impl TableWork<'_> {
         compatibility: &TargetCompatibility,
         options: &ReplayOptions,
     ) -> Result<()> {
-        if options.keep_dropped {
-            return self.applier.write(self.table.model_columns()?);
-        }
         let mut columns = self.spec().columns.clone();
         let is_it = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        if options.keep_dropped {
+            columns.retain(|column| self.table.columns.iter().any(|own| is_it(&own.name, &column.name)));
+            return self.applier.write(columns);
+        }
         for column in noted.iter().flat_map(|bundle| &bundle.columns) {
             let is_there = compatibility.columns.iter().any(|there| is_it(there, &column.name));
-            if is_there && !columns.iter().any(|known| is_it(&known.name, &column.name)) {
-                columns.push(Column { nullable: true, ..column.clone() });
+            match columns.iter_mut().find(|known| is_it(&known.name, &column.name)) {
+                Some(known) if column.sql_type.promotes(known.sql_type) => known.sql_type = column.sql_type,
+                None if is_there => columns.push(Column { nullable: true, ..column.clone() }),
+                _ => {}
             }
         }
         self.applier.write(columns)

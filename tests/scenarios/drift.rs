@@ -286,21 +286,27 @@ fn weeks(world: &mut World) -> Vec<PathBuf> {
     world.put(4, None, b"four", 130, A);
     run(world, 1);
     alter(world, "ADD owner nvarchar(50) NULL");
+    alter(world, "ADD flag bit NULL");
     world.put(2, Some(1), b"two again", 1500, A);
     set_owner(world, 2, "Ada");
+    world.put(6, None, b"six", 1500, A);
+    let flagged = |table: &str| format!("UPDATE {table} SET flag = 1 WHERE name = 'file 6'");
+    world.script(&flagged("Src.Docs"), &flagged("Src.dbo.Docs"));
     run(world, 2);
     world.put(3, Some(1), b"three again", 2500, A);
     set_owner(world, 3, "Bo");
     run(world, 3);
     alter(world, "DROP COLUMN owner");
     alter(world, "ADD owner nvarchar(max) NULL");
+    alter(world, "DROP COLUMN flag");
+    alter(world, "ADD flag int NULL");
     world.put(5, None, b"five", 3500, A);
     set_owner(world, 5, &long);
     run(world, 4);
     alter(world, "DROP COLUMN owner");
     world.put(3, Some(1), b"three at last", 4500, A);
     run(world, 5);
-    alter(world, "ADD size int NULL");
+    alter(world, "ADD size int NOT NULL DEFAULT 5");
     world.put(4, None, b"four again", 5500, A);
     world.log_deletion(2, 5600);
     world.remove(2);
@@ -355,9 +361,13 @@ pub fn rule_24_receivers_have_the_same_whatever_comes_first(on: &Instance) {
     replayed(&bundles, &into("CopyA"));
     let expected = content(&world, "CopyA");
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["file_stream", "name", "owner", "parent_path_locator", "path_locator", "size", "stream_id"]);
-    let owners: Vec<bool> = expected[2].1.iter().map(Option::is_some).collect();
-    assert_eq!(owners, [false, false, false, true], "2 is gone, of 3 it was dropped, of 5 it is long");
+    assert_eq!(
+        names,
+        ["file_stream", "flag", "name", "owner", "parent_path_locator", "path_locator", "size", "stream_id"]
+    );
+    assert_eq!(expected[1].1[4].as_deref(), Some("Int(1)"), "a bit is an int by now");
+    let owners: Vec<bool> = expected[3].1.iter().map(Option::is_some).collect();
+    assert_eq!(owners, [false, false, false, true, false], "2 is gone, of 3 it was dropped, of 5 it is long");
     for bundle in &bundles {
         replayed(std::slice::from_ref(bundle), &into("CopyB"));
     }
@@ -395,11 +405,30 @@ pub fn rule_24_a_standing_table_follows_only_where_that_is_said(on: &Instance) {
     replay(&bundles[..2], &mut *target, &ReplayOptions { evolve: true, ..options.clone() }, &Silent).unwrap();
     // Too narrow by now.
     let refused = replay(&bundles[..4], &mut *world.target(), &options, &Silent).unwrap_err();
-    assert!(refused.to_string().contains("nvarchar(50), and a nvarchar(max) comes"), "{refused}");
+    assert!(refused.to_string().contains("is a bit, and a int comes"), "{refused}");
     let keeping = ReplayOptions { evolve: true, keep_dropped: true, ..options };
     replay(&bundles, &mut *world.target(), &keeping, &Silent).unwrap();
     let found = content(&world, "Copy");
-    let owners: Vec<bool> = found[3].1.iter().map(Option::is_some).collect();
-    assert_eq!((found[3].0.as_str(), owners), ("owner", vec![false, true, false, true]), "of 3 it is kept");
-    assert!(found[2].1.iter().all(Option::is_none), "its own column is its own");
+    let owners: Vec<bool> = found[4].1.iter().map(Option::is_some).collect();
+    assert_eq!((found[4].0.as_str(), owners), ("owner", vec![false, true, false, true, false]), "of 3 it is kept");
+    assert!(found[3].1.iter().all(Option::is_none), "its own column is its own");
+}
+
+pub fn rule_24_another_column_may_become_the_path(on: &Instance) {
+    let mut world = seeded(on);
+    world.run(1000);
+    alter(&mut world, "ADD place varbinary(892) NULL");
+    world.script("UPDATE Src.Docs SET place = path_locator", "UPDATE Src.dbo.Docs SET place = path_locator");
+    world.put(3, None, b"unpacked", 1100, A);
+    world.script("UPDATE Src.Docs SET place = path_locator", "UPDATE Src.dbo.Docs SET place = path_locator");
+    world.restart();
+    world.at(1500);
+    world.table.path_column = Some("place".into());
+    let config = world.table.clone();
+    world.backend.save_table(&config).unwrap();
+    world.put(2, Some(1), b"two again", 1600, A);
+    world.script("UPDATE Src.Docs SET place = path_locator", "UPDATE Src.dbo.Docs SET place = path_locator");
+    let table = last_table(&world.run(2000));
+    assert_eq!(table.path_column.as_deref(), Some("place"));
+    assert_eq!(table.counts.rows(), 3, "{table:?}");
 }

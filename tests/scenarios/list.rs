@@ -59,6 +59,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_24_a_change_while_a_run_copies_fails_the_table,
         rule_24_a_slice_follows_by_hand_only_when_nothing_of_it_is_needed,
         rule_24_receivers_have_the_same_whatever_comes_first,
+        rule_24_another_column_may_become_the_path,
         rule_24_a_standing_table_follows_only_where_that_is_said,
     }
     names {

@@ -2,7 +2,7 @@
 
 use super::database::{Database, JOB_DATABASE};
 use super::errors::failed;
-use super::{catalog, config, servers};
+use super::{catalog, config, drift, servers};
 use crate::backend::jobs::DeployStep;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -148,6 +148,8 @@ pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'sta
         let created = catalog::resolve(db, &table.target).is_err();
         if created {
             config::create_slice_table(db, table, &source)?;
+        } else if drift::lacks_place(db, table)? {
+            drift::empty_and_remake(db, table, &source)?;
         }
         config::carried_columns(db, table)?;
         let marked: bool = db.query_one(

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::lease::Lease;
 use super::{catalog, config, marker};
 use crate::error::{Error, Result};
-use crate::model::column::Column;
+use crate::model::column::{Column, is_delta};
 use crate::model::destination::pack_command;
 use crate::model::drift::{self, SchemaChange};
 use crate::model::run::Fence;
@@ -41,22 +41,35 @@ pub(super) fn refresh(db: &mut Database, table: &TableConfig) -> Result<()> {
     if slice_drift(db, table)?.is_empty() {
         return Ok(());
     }
-    db.transact("refresh the slice", |db| {
-        let marker = marker::marker(db, table)?;
-        if let Some(run) = marker.run_id.filter(|_| marker.state == SliceState::Complete) {
-            let text = format!("the slice of run {run} is in no bundle yet");
-            return Err(Error::config(text).hint(format!("pack it first: {}", pack_command(run, None))));
-        }
-        let is_at_work = "SELECT EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
-            WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt > ?2)";
-        if db.query_one(is_at_work, (&table.name, db.server_time().utc))? {
-            return Err(Error::config("a run is at work on this table").hint("wait for it to end"));
-        }
-        let schema = db.schema_of(&table.target.db);
-        let empty = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Empty' WHERE TargetTable = ?1");
-        db.execute(&empty, [&table.target.table])?;
-        remake(db, table, &source)
-    })
+    db.transact("refresh the slice", |db| empty_and_remake(db, table, &source))
+}
+
+/// Whether a slice of ours lacks the key or a path of its table, because another column of the source is that now.
+pub(super) fn lacks_place(db: &Database, table: &TableConfig) -> Result<bool> {
+    let slice = catalog::table_columns(db, &table.target)?;
+    let is_ours = slice.iter().any(|column| is_delta(&column.name));
+    let needed = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
+    let is_there = |name: &String| slice.iter().any(|column| column.name == *name);
+    Ok(is_ours && !needed.into_iter().flatten().all(is_there))
+}
+
+/// Makes a slice table anew that holds nothing that is still needed. Within a transaction.
+pub(super) fn empty_and_remake(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {
+    let marker = marker::marker(db, table)?;
+    if let Some(run) = marker.run_id.filter(|_| marker.state == SliceState::Complete) {
+        let text = format!("the slice of run {run} is in no bundle yet");
+        return Err(Error::config(text).hint(format!("pack it first: {}", pack_command(run, None))));
+    }
+    let is_at_work = "SELECT EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
+        WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt > ?2)";
+    if db.query_one(is_at_work, (&table.name, db.server_time().utc))? {
+        return Err(Error::config("a run is at work on this table")
+            .hint("wait for it to end, or for the lease of one that died to expire: `blobdelta status` says when"));
+    }
+    let schema = db.schema_of(&table.target.db);
+    let empty = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Empty' WHERE TargetTable = ?1");
+    db.execute(&empty, [&table.target.table])?;
+    remake(db, table, source)
 }
 
 fn remake(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {

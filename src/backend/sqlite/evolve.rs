@@ -15,6 +15,16 @@ pub(super) fn statement(spec: &TargetSpec, (column, there): &(Column, Option<Sql
     there.is_none().then(|| format!("ALTER TABLE {table} ADD COLUMN {}", declaration(column)))
 }
 
+/// Whether a value of the narrower type is stored as one of the wider: as an integer, a text, or bytes.
+fn is_kept_alike(wide: SqlType, narrow: SqlType) -> bool {
+    use SqlType as T;
+    let is_plain = matches!(
+        wide,
+        T::TinyInt | T::SmallInt | T::Int | T::BigInt | T::VarChar(_) | T::NVarChar(_) | T::VarBinary(_)
+    );
+    wide.takes(narrow) || (is_plain && wide.promotes(narrow))
+}
+
 fn declaration(column: &Column) -> String {
     format!("{} {} NULL", quote(&column.name), quote(&types::declared(column.sql_type)))
 }
@@ -25,7 +35,12 @@ pub(super) fn evolve(db: &Database, spec: &TargetSpec, lacks: &[(Column, Option<
     for (column, there) in lacks {
         match there {
             None => db.execute(&format!("ALTER TABLE {table} ADD COLUMN {}", declaration(column)), []).map(drop),
-            Some(_) => widen(db, spec, column),
+            Some(there) if is_kept_alike(column.sql_type, *there) => widen(db, spec, column),
+            Some(there) => Err(Error::config(format!(
+                "the target's column is a {there}, a {} comes, and SQLite would keep its values otherwise",
+                column.sql_type
+            ))
+            .hint("replay the whole chain into another database")),
         }
         .map_err(|error| error.table(&spec.target).column(&column.name))?;
     }
