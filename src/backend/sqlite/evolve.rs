@@ -56,23 +56,58 @@ fn widen(db: &Database, spec: &TargetSpec, column: &Column) -> Result<()> {
     let of = (name, db.schema_name(&spec.target.db), &column.name);
     let declared: String =
         db.query_one("SELECT type FROM pragma_table_xinfo(?1, ?2) WHERE lower(name) = lower(?3)", of)?;
-    let plain = column.name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    let names =
-        [quote(&column.name), format!("[{}]", column.name)].into_iter().chain(plain.then(|| column.name.clone()));
-    let spelled: Vec<String> =
-        names.flat_map(|name| [format!("{name} {}", quote(&declared)), format!("{name} {declared}")]).collect();
-    let is_there = |text: &&String| made.matches(text.as_str()).count() == 1;
-    let Some(old) = spelled.iter().find(is_there) else {
+    let wide = types::declared(column.sql_type);
+    let Some(remade) = redeclared(&made, &column.name, (&declared, &wide)) else {
         return Err(Error::config("the target's column is too narrow, and its declaration is not understood")
             .hint("replay into another database, or make the table anew with a wider column"));
     };
-    let wide = format!("{} {}", quote(&column.name), quote(&types::declared(column.sql_type)));
     let version: i64 = db.query_one(&format!("PRAGMA {schema}.schema_version"), [])?;
     let update = format!("UPDATE {schema}.sqlite_master SET sql = ?1 WHERE type = 'table' AND lower(name) = lower(?2)");
     db.execute_batch("PRAGMA writable_schema = ON").map_err(|error| failed("widen a column", error))?;
-    let widened = db.execute(&update, (made.replace(old.as_str(), &wide), name));
+    let widened = db.execute(&update, (remade, name));
     let renewed = db.execute_batch(&format!("PRAGMA {schema}.schema_version = {}", version + 1));
     db.execute_batch("PRAGMA writable_schema = OFF").map_err(|error| failed("widen a column", error))?;
     renewed.map_err(|error| failed("widen a column", error))?;
-    widened.map(drop)
+    widened?;
+    // What SQLite makes of the text now; where it is not that, everything is taken back.
+    let found: Option<String> =
+        db.query_optional("SELECT type FROM pragma_table_xinfo(?1, ?2) WHERE lower(name) = lower(?3)", of, |row| {
+            row.get(0)
+        })?;
+    match found {
+        Some(found) if found == wide => Ok(()),
+        _ => Err(Error::internal("the column was not widened, and nothing was changed")),
+    }
+}
+
+/// A table's statement in which the one declaration of a column is another one; `None` where it is not found just once,
+/// as a whole.
+fn redeclared(made: &str, column: &str, (declared, wide): (&str, &str)) -> Option<String> {
+    let is_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let plain = column.chars().all(is_of_name).then(|| column.to_owned());
+    let names = [quote(column), format!("[{column}]")].into_iter().chain(plain);
+    let mut spelled = names.flat_map(|name| [format!("{name} {}", quote(declared)), format!("{name} {declared}")]);
+    let place = spelled.find_map(|text| {
+        let mut found = made.match_indices(text.as_str()).filter(|(at, text)| {
+            let (before, after) = (&made[..*at], &made[at + text.len()..]);
+            !before.ends_with(is_of_name) && !after.starts_with(is_of_name)
+        });
+        let at = found.next().filter(|_| found.next().is_none())?.0;
+        Some(at..at + text.len())
+    })?;
+    Some(format!("{}{} {}{}", &made[..place.start], quote(column), quote(wide), &made[place.end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redeclared;
+
+    #[test]
+    fn one_declaration_is_changed_as_a_whole_or_none() {
+        let of = |made: &str| redeclared(made, "a", ("int", "bigint"));
+        assert_eq!(of("t (a int, data integer)").as_deref(), Some(r#"t ("a" "bigint", data integer)"#));
+        assert_eq!(of(r#"t (data int, "a" "int" NULL)"#).as_deref(), Some(r#"t (data int, "a" "bigint" NULL)"#));
+        assert_eq!(of("t (a  int, data int)"), None, "another column is not touched");
+        assert_eq!(of("t (a int, b text DEFAULT ' a int ')"), None, "which of them it is cannot be told");
+    }
 }
