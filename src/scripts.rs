@@ -1,4 +1,6 @@
-//! The SQL of `sql/`, as it was when this program was built.
+//! The SQL of `sql/`, as it was when this program was built: what is applied whole, and in [`statement`] what is sent one by one.
+
+pub mod statement;
 
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -208,100 +210,6 @@ const SQLITE_SHIPPED: &str = include_str!("../sql/sqlite/templates/shipped.sha25
 pub fn was_shipped(text: &str) -> bool {
     let digest = Sha256::of(text.as_bytes()).to_string();
     SQLITE_SHIPPED.lines().any(|line| line.split_whitespace().next() == Some(&digest))
-}
-
-/// The operations of the embedded engine, one file each.
-pub mod sqlite {
-    /// The next keys of steps 1 and 3.
-    pub const BATCH_KEYS: &str = include_str!("../sql/sqlite/engine/batch_keys.sql");
-    /// The next keys of step 2.
-    pub const BATCH_ANCESTORS: &str = include_str!("../sql/sqlite/engine/batch_ancestors.sql");
-    /// Depth and parent key of the rows of a batch.
-    pub const BATCH_PARENTS: &str = include_str!("../sql/sqlite/engine/batch_parents.sql");
-    /// How each key of a batch ended.
-    pub const BATCH_STATES: &str = include_str!("../sql/sqlite/engine/batch_states.sql");
-    /// Rule 4: what lies between the window's end and the run's start.
-    pub const HELD_BACK: &str = include_str!("../sql/sqlite/engine/held_back.sql");
-    /// Rule 21: keys of the window without a row.
-    pub const SUSPECT_ABSENT: &str = include_str!("../sql/sqlite/engine/suspect_absent.sql");
-    /// The same, of a sample of the whole table.
-    pub const SAMPLE_ABSENT: &str = include_str!("../sql/sqlite/engine/sample_absent.sql");
-    /// Rule 21: children of the slice without a parent.
-    pub const SUSPECT_ORPHAN: &str = include_str!("../sql/sqlite/engine/suspect_orphan.sql");
-    /// The same, of a sample of the whole table.
-    pub const SAMPLE_ORPHAN: &str = include_str!("../sql/sqlite/engine/sample_orphan.sql");
-    /// Rule 21: rows that a unit was handed, and those of them that are out of its scope.
-    pub const SUSPECT_LEFT: &str = include_str!("../sql/sqlite/engine/suspect_left.sql");
-    /// Rule 21: deletions that the slice tells, and those of them whose row stands.
-    pub const SUSPECT_STANDING: &str = include_str!("../sql/sqlite/engine/suspect_standing.sql");
-    /// Rules 15 and 17: what left a unit since a run goes back to, told again.
-    pub const LEFT_AGAIN: &str = include_str!("../sql/sqlite/engine/left_again.sql");
-    /// Rule 21: rows whose business unit is not in its table, of a sample where none is.
-    pub const SAMPLE_UNITS: &str = include_str!("../sql/sqlite/engine/sample_units.sql");
-    /// Rows of the slice before whose stamp is older now.
-    pub const WENT_BACK: &str = include_str!("../sql/sqlite/engine/went_back.sql");
-    /// The greatest stamp of the source.
-    pub const NEWEST: &str = include_str!("../sql/sqlite/engine/newest.sql");
-    /// Rule 6: what no window can catch, counted.
-    pub const REPORTED: &str = include_str!("../sql/sqlite/engine/reported.sql");
-    /// Rule 12: units in scope that no run over all units has seen.
-    pub const NEW_UNITS: &str = include_str!("../sql/sqlite/engine/new_units.sql");
-    /// Rule 17: what everybody asked for is asked for by each scope.
-    pub const EXPAND_PENDING: &str = include_str!("../sql/sqlite/engine/expand_pending.sql");
-    /// Rule 17: keys that left a business unit, and are in it again.
-    pub const BACK_AGAIN: &str = include_str!("../sql/sqlite/engine/back_again.sql");
-    /// Rule 17: pending keys of a business unit that belong to another by now.
-    pub const FOREIGN_PENDING: &str = include_str!("../sql/sqlite/engine/foreign_pending.sql");
-    /// Rule 17: what a business unit's run hands out.
-    pub const SHIPPED_KEYS: &str = include_str!("../sql/sqlite/engine/shipped_keys.sql");
-    /// Rule 17: logged keys that have not left this scope.
-    pub const LEFT_BACK: &str = include_str!("../sql/sqlite/engine/left_back.sql");
-    /// Rule 17: keys that have left a business unit.
-    pub const LEFT_SCOPE: &str = include_str!("../sql/sqlite/engine/left_scope.sql");
-    /// Rule 17: of them, those with children that have not.
-    pub const LEFT_STAYS: &str = include_str!("../sql/sqlite/engine/left_stays.sql");
-    /// Rule 17: of those, what comes once more without its blob.
-    pub const LEFT_BEHIND: &str = include_str!("../sql/sqlite/engine/left_behind.sql");
-    /// Rule 7: ancestors out of scope that a scope's receivers need.
-    pub const NEEDED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/needed_ancestors.sql");
-    /// Rule 7: of them, those that were asked for by name.
-    pub const ASKED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/asked_ancestors.sql");
-    /// Rule 7: what the receivers of all units have of such.
-    pub const SHIPPED_ANCESTORS: &str = include_str!("../sql/sqlite/engine/shipped_ancestors.sql");
-    /// Rule 7: rows whose parents were absent, and need not be looked for any more.
-    pub const ABSENT_SETTLED: &str = include_str!("../sql/sqlite/engine/absent_settled.sql");
-    /// Rule 7: of them, those that come again with their parents.
-    pub const ABSENT_ASKED: &str = include_str!("../sql/sqlite/engine/absent_asked.sql");
-    /// Rule 7: of them, those that have come again.
-    pub const ABSENT_DECIDED: &str = include_str!("../sql/sqlite/engine/absent_decided.sql");
-    /// Rule 7: rows of the slice whose parents are absent.
-    pub const ABSENT_NOTED: &str = include_str!("../sql/sqlite/engine/absent_noted.sql");
-    /// Rule 7: those of earlier slices whose parents are in this one.
-    pub const ABSENT_CAME: &str = include_str!("../sql/sqlite/engine/absent_came.sql");
-    /// Rule 7: deletions that were reported, and that an ancestor comes after.
-    pub const PASSED_DELETIONS: &str = include_str!("../sql/sqlite/engine/passed_deletions.sql");
-    /// Rule 17: ancestors of the slice that receivers have whole.
-    pub const WERE_WHOLE: &str = include_str!("../sql/sqlite/engine/were_whole.sql");
-    /// Rule 17: what receivers have the whole row of no more.
-    pub const LEFT_BARE: &str = include_str!("../sql/sqlite/engine/left_bare.sql");
-    /// Rule 7: ancestors without a stamp, and what they have to pass.
-    pub const ANCESTOR_STAMPS: &str = include_str!("../sql/sqlite/engine/ancestor_stamps.sql");
-    /// Rule 15: deletions that are due into the slice.
-    pub const DELETIONS: &str = include_str!("../sql/sqlite/engine/deletions.sql");
-    /// Rule 15: what the slice says of deletions, noted.
-    pub const REPORTED_DELETIONS: &str = include_str!("../sql/sqlite/engine/reported_deletions.sql");
-    /// What the slice holds, counted.
-    pub const SLICE_COUNTS: &str = include_str!("../sql/sqlite/engine/slice_counts.sql");
-    /// Runs that nothing needs any more.
-    pub const PRUNE_EXPIRED: &str = include_str!("../sql/sqlite/engine/prune_expired.sql");
-    /// From when on each table's logged deletions stay.
-    pub const PRUNE_DELETIONS: &str = include_str!("../sql/sqlite/engine/prune_deletions.sql");
-    /// Whom a table's logged deletions have to have been told.
-    pub const PRUNE_SCOPES: &str = include_str!("../sql/sqlite/engine/prune_scopes.sql");
-    /// Which of them were, a condition.
-    pub const PRUNE_REPORTED: &str = include_str!("../sql/sqlite/engine/prune_reported.sql");
-    /// Rule 7: parents that the slice lacks.
-    pub const ABSENT_PARENTS: &str = include_str!("../sql/sqlite/engine/absent_parents.sql");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the job database keeps of its past, and what it gives up.
 //!
 //! A run goes whole, with all that stands under its RunId, or stays whole. What must stay is said
-//! once a backend, in `sql/sqlite/engine/prune_expired.sql` and in `usp_BlobDelta_Prune`; a retention
+//! once a backend, in `sql/sqlite/prune.sql` and in `usp_BlobDelta_Prune`; a retention
 //! can only keep more than that.
 
 use crate::error::{Error, Result};

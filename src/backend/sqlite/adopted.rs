@@ -11,43 +11,39 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 
-const KEEP: &str = include_str!("../../../sql/sqlite/engine/adopt_key.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/adopted.sql");
+const READ_CHAIN: &str = statement(SQL, "read_chain");
+const ADOPT_RUN: &str = statement(SQL, "adopt_run");
+const ADOPT_BUNDLE: &str = statement(SQL, "adopt_bundle");
+const KEEP: &str = statement(SQL, "keep");
 
 pub(super) fn read_chain(db: &Database, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-    db.query_all(
-        "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name
-         FROM BlobDeltaBundle AS b INNER JOIN BlobDeltaRun AS r ON r.RunId = b.RunId
-         WHERE b.TableName = ?1 AND b.Scope = ?2 ORDER BY b.BundleId DESC",
-        (table, scope.to_string()),
-        |row| {
-            Ok(ChainRecord {
-                run_id: row.get(0)?,
-                run_started_at: row.get(1)?,
-                root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
-                previous_root_sha256: row
-                    .get::<_, Option<String>>(3)?
-                    .map(|text| Sha256::parse(&text).map_err(broken))
-                    .transpose()?,
-                name: row.get(4)?,
-            })
-        },
-    )
+    db.query_all(READ_CHAIN, (table, scope.to_string()), |row| {
+        Ok(ChainRecord {
+            run_id: row.get(0)?,
+            run_started_at: row.get(1)?,
+            root_sha256: Sha256::parse(&row.get::<_, String>(2)?).map_err(broken)?,
+            previous_root_sha256: row
+                .get::<_, Option<String>>(3)?
+                .map(|text| Sha256::parse(&text).map_err(broken))
+                .transpose()?,
+            name: row.get(4)?,
+        })
+    })
 }
 
 pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles: &[AdoptedBundle]) -> Result<()> {
     let now = db.server_time().utc;
     for one in bundles {
         db.execute(
-            "INSERT OR IGNORE INTO BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt,
-                 Status, TableName, BusinessUnitId, BatchSize, MaxDOP)
-             VALUES (?1, ?2, ?3, ?4, ?4, ?4, 'Completed', iif(?2 = 'SingleTable', ?5, NULL), ?6, 1, 0)",
+            ADOPT_RUN,
             (one.run_id, &one.run_type, &one.requested_by, one.run_started_at, table, one.business_unit),
         )?;
         db.execute("DELETE FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2", (one.run_id, table))?;
         db.execute(
-            "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-                 PublishedAt, Columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            ADOPT_BUNDLE,
             (
                 one.run_id,
                 table,

@@ -9,7 +9,17 @@ use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Scope, TableRun};
 use crate::model::time::Timestamp;
-use crate::scripts::sqlite as scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/ancestors.sql");
+const NEEDED_ANCESTORS: &str = statement(SQL, "needed_ancestors");
+const LEFT_BEHIND: &str = statement(SQL, "left_behind");
+const ABSENT_SETTLED: &str = statement(SQL, "absent_settled");
+const ABSENT_ASKED: &str = statement(SQL, "absent_asked");
+const ABSENT_DECIDED: &str = statement(SQL, "absent_decided");
+const ABSENT_NOTED: &str = statement(SQL, "absent_noted");
+const ABSENT_CAME: &str = statement(SQL, "absent_came");
+const ANCESTOR_STAMPS: &str = statement(SQL, "ancestor_stamps");
 
 /// What decides by which stamp an ancestor comes that has none in its scope.
 struct Ancestor {
@@ -46,8 +56,8 @@ impl Ancestor {
 pub(super) fn queue_ancestors(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
     if prepared.config.is_tree() {
         scope::find_what_left(db, prepared, parameters)?;
-        prepared.run_filled(db, "needed_ancestors", scripts::NEEDED_ANCESTORS, parameters)?;
-        prepared.run_filled(db, "left_behind", scripts::LEFT_BEHIND, parameters)?;
+        prepared.run_filled(db, "needed_ancestors", NEEDED_ANCESTORS, parameters)?;
+        prepared.run_filled(db, "left_behind", LEFT_BEHIND, parameters)?;
     }
     scope::drop_foreign(db, prepared, scope, parameters)
 }
@@ -55,8 +65,8 @@ pub(super) fn queue_ancestors(db: &Database, prepared: &Prepared, scope: Scope, 
 /// Before the queue is filled: rows whose parents were absent come again, where they lack the keys of those.
 pub(super) fn ask_for_orphans(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
     if prepared.config.is_tree() {
-        prepared.run_filled(db, "absent_settled", scripts::ABSENT_SETTLED, parameters)?;
-        prepared.run_filled(db, "absent_asked", scripts::ABSENT_ASKED, parameters)?;
+        prepared.run_filled(db, "absent_settled", ABSENT_SETTLED, parameters)?;
+        prepared.run_filled(db, "absent_asked", ABSENT_ASKED, parameters)?;
     }
     Ok(())
 }
@@ -64,9 +74,9 @@ pub(super) fn ask_for_orphans(db: &Database, prepared: &Prepared, parameters: &P
 /// With the slice complete: rows whose parent is absent are noted, and those whose parent has come.
 pub(super) fn note_absent(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
     let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
-    prepared.run_filled(db, "absent_decided", scripts::ABSENT_DECIDED, &parameters)?;
-    prepared.run_filled(db, "absent_noted", scripts::ABSENT_NOTED, &parameters)?;
-    prepared.run_filled(db, "absent_came", scripts::ABSENT_CAME, &parameters).map(drop)
+    prepared.run_filled(db, "absent_decided", ABSENT_DECIDED, &parameters)?;
+    prepared.run_filled(db, "absent_noted", ABSENT_NOTED, &parameters)?;
+    prepared.run_filled(db, "absent_came", ABSENT_CAME, &parameters).map(drop)
 }
 
 /// With the slice complete: ancestors without a stamp get the least that their scope's receivers take.
@@ -79,7 +89,7 @@ pub(super) fn stamp_ancestors(
     let (scope, margin) = (table_run.scope, scope::margin(db, table_run)?);
     let latest = prepared::given(db, table_run, 0, 0)?.run_start.latest_reported();
     let broken = |error| failed("stamp ancestors", error);
-    let sql = prepared.placeholders.fill("ancestor_stamps", scripts::ANCESTOR_STAMPS)?;
+    let sql = prepared.placeholders.fill("ancestor_stamps", ANCESTOR_STAMPS)?;
     let mut stamps: Vec<(Guid, Timestamp)> = Vec::new();
     let mut statement = template::prepare_script(db, "ancestor_stamps", &sql, parameters)?;
     let mut rows = statement.raw_query();

@@ -7,7 +7,7 @@
 
 use super::database::Database;
 use super::errors::failed;
-use super::existing::{Lookup, existing_sql, prepare, version_of};
+use super::existing::{Lookup, ROW_WRITE, existing_sql, prepare, version_of};
 use super::sql::quote;
 use super::write::{self, Coming, RowWriter};
 use super::{ledger, obstacles, types, unique};
@@ -19,11 +19,12 @@ use crate::model::column::Column;
 use crate::model::column::is_delta;
 use crate::model::id::Guid;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use rusqlite::{Statement, ToSql};
 use std::collections::{BTreeMap, HashMap};
 
-const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
-const DISPLACED: &str = include_str!("../../../sql/sqlite/replay_displaced.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/apply.sql");
+const DISPLACED: &str = statement(SQL, "displaced");
 
 /// A unique index of plain columns that a coming row may run into.
 struct Unique<'c> {

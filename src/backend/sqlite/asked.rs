@@ -5,13 +5,24 @@ use super::database::Database;
 use super::lease::Lease;
 use super::prepared::{self, Prepared};
 use super::scope::WAITS;
-use super::sql::{Noted, from_json, to_json};
+use super::sql::{Noted, filled, from_json, to_json};
 use super::template::{self, Parameters};
 use crate::error::Result;
 use crate::model::run::{Fence, Scope, TableCounts, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
-use crate::scripts::sqlite as scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/asked.sql");
+const IS_EXCLUDED: &str = statement(SQL, "is_excluded");
+const DROP_EXCLUDED_KEYS: &str = statement(SQL, "drop_excluded_keys");
+const DROP_EXCLUDED_PARENTS: &str = statement(SQL, "drop_excluded_parents");
+const EXPAND_PENDING: &str = statement(SQL, "expand_pending");
+const DROP_EXPANDED: &str = statement(SQL, "drop_expanded");
+const BACK_AGAIN: &str = statement(SQL, "back_again");
+const ASKED_ANCESTORS: &str = statement(SQL, "asked_ancestors");
+const NOTE_WITHOUT_METADATA: &str = statement(SQL, "note_without_metadata");
+const DROP_TAKEN: &str = statement(SQL, "drop_taken");
 
 /// A key that was excluded since its run queued it is not waited for: that is the way out of a row that
 /// cannot be copied.
@@ -19,20 +30,12 @@ pub(super) fn drop_excluded(db: &mut Database, lease: Lease, fence: &Fence, tabl
     db.transact("leave excluded keys out", |db| {
         lease.check_fence(db, fence)?;
         let of = (fence.run_id, &fence.table, table.excluded_stream_id);
-        let is_excluded = "(stream_id IS ?3 OR stream_id IN (
-            SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = ?2))";
         let dropped = db.execute(
-            &format!(
-                "DELETE FROM BlobDeltaWindowQueue
-                 WHERE RunId = ?1 AND TableName = ?2 AND State IS NULL AND {is_excluded}"
-            ),
+            &filled(DROP_EXCLUDED_KEYS, &[("IsExcluded", IS_EXCLUDED)]),
             of,
         )?;
         db.execute(
-            &format!(
-                "DELETE FROM BlobDeltaMissingParentsQueue
-                 WHERE RunId = ?1 AND TableName = ?2 AND Processed = 0 AND {is_excluded}"
-            ),
+            &filled(DROP_EXCLUDED_PARENTS, &[("IsExcluded", IS_EXCLUDED)]),
             of,
         )?;
         if dropped == 0 {
@@ -54,19 +57,12 @@ pub(super) fn drop_excluded(db: &mut Database, lease: Lease, fence: &Fence, tabl
 pub(super) fn settle_asked(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
     let table = &prepared.config.name;
     if db.query_one(WAITS, (table, ""))? {
-        template::run_script(db, "expand_pending", scripts::EXPAND_PENDING, parameters)?;
+        template::run_script(db, "expand_pending", EXPAND_PENDING, parameters)?;
         // Kept while no scope has a watermark: the first run of each takes what its window has, and no more.
-        db.execute(
-            "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = '' AND (
-                 EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
-                     WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL)
-                 OR EXISTS (SELECT 1 FROM BlobDeltaBusinessUnitWatermark
-                     WHERE TableName = ?1 AND LastHighWaterModifiedOn IS NOT NULL))",
-            [table],
-        )?;
+        db.execute(DROP_EXPANDED, [table])?;
     }
     if scope != Scope::All {
-        let sql = prepared.placeholders.fill("back_again", scripts::BACK_AGAIN)?;
+        let sql = prepared.placeholders.fill("back_again", BACK_AGAIN)?;
         template::run_script(db, "back_again", &sql, parameters)?;
     }
     ancestors::ask_for_orphans(db, prepared, parameters)
@@ -78,28 +74,13 @@ pub(super) fn forget_pending(db: &Database, prepared: &Prepared, table_run: &Tab
     if db.query_one(WAITS, (table, &scope))? {
         if prepared.config.is_tree() {
             let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
-            prepared.run_filled(db, "asked_ancestors", scripts::ASKED_ANCESTORS, &parameters)?;
+            prepared.run_filled(db, "asked_ancestors", ASKED_ANCESTORS, &parameters)?;
         }
         // What was asked for even without metadata is that again, where the slice is given up.
         for queue in ["BlobDeltaWindowQueue", "BlobDeltaMissingParentsQueue"] {
-            db.execute(
-                &format!(
-                    "UPDATE {queue} SET IsPending = 2 WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND stream_id IN (
-                         SELECT stream_id FROM BlobDeltaPendingKey
-                         WHERE TableName = ?1 AND Scope = ?2 AND WithoutMetadata)"
-                ),
-                (table, &scope, table_run.fence.run_id),
-            )?;
+            db.execute(&filled(NOTE_WITHOUT_METADATA, &[("Queue", queue)]), (table, &scope, table_run.fence.run_id))?;
         }
-        db.execute(
-            "DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
-                 SELECT stream_id FROM BlobDeltaWindowQueue
-                 WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied'
-                 UNION ALL
-                 SELECT stream_id FROM BlobDeltaMissingParentsQueue
-                 WHERE RunId = ?3 AND TableName = ?1 AND IsPending)",
-            (table, scope, table_run.fence.run_id),
-        )?;
+        db.execute(DROP_TAKEN, (table, scope, table_run.fence.run_id))?;
     }
     Ok(())
 }

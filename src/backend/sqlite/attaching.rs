@@ -3,10 +3,14 @@
 use super::attached::{Attached, file_of, make};
 use super::database::{CACHE_KIB, Database, MAX_ATTACHED, PAGE_BYTES};
 use super::errors::failed;
-use super::sql::quote;
+use super::sql::{filled, quote};
 use crate::error::{Error, Kind, Result};
+use crate::scripts::statement::statement;
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
+
+const SQL: &str = include_str!("../../../sql/sqlite/attaching.sql");
+const SET_UP_DATABASE: &str = statement(SQL, "set_up_database");
 
 impl Database {
     /// Attaches every database of the folder beside the main one.
@@ -46,9 +50,9 @@ impl Database {
             ))
         })?;
         let schema = quote(name);
-        let pragmas = format!(
-            "PRAGMA {schema}.page_size = {PAGE_BYTES}; PRAGMA {schema}.synchronous = FULL;
-             PRAGMA {schema}.cache_size = -{CACHE_KIB};"
+        let pragmas = filled(
+            SET_UP_DATABASE,
+            &[("Schema", &schema), ("PageBytes", &PAGE_BYTES.to_string()), ("CacheKib", &CACHE_KIB.to_string())],
         );
         self.connection.execute_batch(&pragmas).map_err(|error| failed("set up a database", error).file(&file))?;
         self.attached.add(attached);

@@ -12,6 +12,14 @@ use crate::model::id::Guid;
 use crate::model::run::{BatchOutcome, Step, TableRun};
 use crate::model::slice::SliceState;
 use crate::model::time::Timestamp;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/batch.sql");
+const TOO_DEEP: &str = statement(SQL, "too_deep");
+const PLACE_BELOW_PARENTS: &str = statement(SQL, "place_below_parents");
+const LOG_BATCH: &str = statement(SQL, "log_batch");
+const REFRESH_PARENTS: &str = statement(SQL, "refresh_parents");
+const HAS_ORPHANS: &str = statement(SQL, "has_orphans");
 
 /// Rule 7: more levels than this are a cycle, or as good as one.
 const MAX_LEVELS: u32 = 512;
@@ -66,12 +74,7 @@ fn find_parents(db: &Database, prepared: &Prepared, sql: &str, parameters: &Para
     if template::run_script(db, "batch_parents", sql, parameters)? == 0 {
         return Ok(());
     }
-    let too_deep: Option<Guid> = db.query_optional(
-        "SELECT b.stream_id FROM temp.\"#Parents\" AS p CROSS JOIN temp.\"#Batch\" AS b
-             ON b.ParentPath = p.ParentPath WHERE p.Depth >= ?1 LIMIT 1",
-        [MAX_LEVELS],
-        |row| row.get(0),
-    )?;
+    let too_deep: Option<Guid> = db.query_optional(TOO_DEEP, [MAX_LEVELS], |row| row.get(0))?;
     if let Some(key) = too_deep {
         let table = &prepared.config.name;
         return Err(Error::config(format!("this row has a cycle or {MAX_LEVELS} levels of parents above it"))
@@ -79,24 +82,13 @@ fn find_parents(db: &Database, prepared: &Prepared, sql: &str, parameters: &Para
             .key(key)
             .hint(format!("its parent path leads back to it, or up too far: {}", way_out(table, key))));
     }
-    db.execute(
-        "UPDATE temp.\"#Batch\" AS b SET (ParentKey, Depth) = (
-             SELECT p.ParentKey, p.Depth FROM temp.\"#Parents\" AS p WHERE p.ParentPath = b.ParentPath)
-         WHERE ParentPath IS NOT NULL",
-        [],
-    )?;
+    db.execute(PLACE_BELOW_PARENTS, [])?;
     Ok(())
 }
 
 fn log_batch(db: &Database, table_run: &TableRun, step: Step, rows: u64, started: Timestamp) -> Result<()> {
     db.execute(
-        "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
-             WindowStart, WindowEnd, BatchStartedAt, BatchCompletedAt, Status)
-         SELECT ?1, ?2, ?3, coalesce(max(BatchNumber), 0) + 1, ?4,
-             ?4 + coalesce((SELECT TotalRowsProcessed FROM BlobDeltaRunStep
-                 WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = ?3 ORDER BY BatchNumber DESC LIMIT 1), 0),
-             ?5, ?6, ?7, ?8, 'Completed'
-         FROM BlobDeltaRunStep WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = ?3",
+        LOG_BATCH,
         (
             table_run.fence.run_id,
             &table_run.fence.table,
@@ -117,18 +109,8 @@ pub(super) fn queue_parents(engine: &mut Engine<'_>, table_run: &TableRun) -> Re
     let Some(template) = &prepared.missing_parents else { return Ok(0) };
     let config = &prepared.config;
     // A parent that came to the source after its child was copied.
-    let refresh = prepared.placeholders.fill(
-        "refresh_parents",
-        "UPDATE {TargetTable} AS t SET DeltaParentKey = (
-             SELECT min(s.{KeyColumn}) FROM {SourceTable} AS s WHERE s.{PathColumn} = t.{ParentPathColumn})
-         WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL
-             AND EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{PathColumn} = t.{ParentPathColumn})",
-    )?;
-    let orphaned = prepared.placeholders.fill(
-        "refresh_parents",
-        "SELECT EXISTS (SELECT 1 FROM {TargetTable} AS t
-             WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL)",
-    )?;
+    let refresh = prepared.placeholders.fill("refresh_parents", REFRESH_PARENTS)?;
+    let orphaned = prepared.placeholders.fill("refresh_parents", HAS_ORPHANS)?;
     let lease = engine.state.lease;
     engine.db.transact("queue missing parents", |db| {
         lease.check_fence(db, &table_run.fence)?;

@@ -11,7 +11,17 @@ use super::template::{self, Parameters};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::{Step, TableRun};
+use crate::scripts::statement::statement;
 use rusqlite::types::{ToSqlOutput, Value};
+
+const SQL: &str = include_str!("../../../sql/sqlite/claim.sql");
+const PUT_INTO_BATCH: &str = statement(SQL, "put_into_batch");
+const MARK_PARENTS: &str = statement(SQL, "mark_parents");
+const MARK_REST_COPIED: &str = statement(SQL, "mark_rest_copied");
+const MARK_EXCEPTIONS: &str = statement(SQL, "mark_exceptions");
+const MOVE_TO_CHILDREN: &str = statement(SQL, "move_to_children");
+const NOTE_HELD_BACK: &str = statement(SQL, "note_held_back");
+const NOTE_ABSENT: &str = statement(SQL, "note_absent");
 
 /// Bytes of large values after which a batch is full.
 const BATCH_BYTES: u64 = 64 << 20;
@@ -62,9 +72,7 @@ fn fill_batch(db: &Database, sql: &str, parameters: &Parameters, mut batch: Batc
     let broken = |error| failed("take the keys of a batch", error);
     let mut keys = template::prepare_script(db, "batch_keys", sql, parameters)?;
     let mut keys = keys.raw_query();
-    let into = "INSERT INTO temp.\"#Batch\" (stream_id, Seq, WasHeldBack, WithoutMetadata, Place, ParentPath)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let mut into = db.cached(into).map_err(broken)?;
+    let mut into = db.cached(PUT_INTO_BATCH).map_err(broken)?;
     let mut bytes = 0;
     while let Some(row) = keys.next().map_err(broken)? {
         let key: Guid = row.get(0).map_err(broken)?;
@@ -87,11 +95,7 @@ fn fill_batch(db: &Database, sql: &str, parameters: &Parameters, mut batch: Batc
 }
 
 pub(super) fn mark_parents(db: &Database, table_run: &TableRun) -> Result<()> {
-    db.execute(
-        "UPDATE BlobDeltaMissingParentsQueue SET Processed = 1
-         WHERE RunId = ?1 AND TableName = ?2 AND stream_id IN (SELECT stream_id FROM temp.\"#Batch\")",
-        (table_run.fence.run_id, &table_run.fence.table),
-    )?;
+    db.execute(MARK_PARENTS, (table_run.fence.run_id, &table_run.fence.table))?;
     Ok(())
 }
 
@@ -111,11 +115,7 @@ pub(super) fn mark_keys(
         mark_not_copied(db, table_run, script, step)?;
     }
     // What of these numbers has no mark now is the rest of the batch.
-    db.execute(
-        "UPDATE BlobDeltaWindowQueue SET State = 'Copied'
-         WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3 AND Seq > ?4 AND Seq <= ?5 AND State IS NULL",
-        (run, table, step.number(), batch.after, batch.last),
-    )?;
+    db.execute(MARK_REST_COPIED, (run, table, step.number(), batch.after, batch.last))?;
     let column = seq_column(step);
     db.execute(
         &format!("UPDATE BlobDeltaRunTable SET {column} = max({column}, ?3) WHERE RunId = ?1 AND TableName = ?2"),
@@ -140,36 +140,10 @@ fn mark_not_copied(db: &Database, table_run: &TableRun, script: &str, step: Step
         }
         Some(_) => {}
     }
-    db.execute(
-        // By number, and not as a join, which SQLite would begin at the whole queue.
-        "UPDATE BlobDeltaWindowQueue AS q SET State = (
-             SELECT CASE b.State WHEN 'Absent' THEN 'Gone' ELSE b.State END
-             FROM temp.\"#Batch\" AS b WHERE b.Seq = q.Seq)
-         WHERE RunId = ?1 AND TableName = ?2 AND Step = ?3
-         AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State NOT IN ('Moved', 'Copied'))",
-        (run, table, step.number()),
-    )?;
-    db.execute(
-        "UPDATE BlobDeltaWindowQueue SET Step = 3 WHERE RunId = ?1 AND TableName = ?2 AND Step = 1
-         AND Seq IN (SELECT Seq FROM temp.\"#Batch\" WHERE State = 'Moved')",
-        (run, table),
-    )?;
-    db.execute(
-        "INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
-         SELECT ?1, ?2, stream_id FROM temp.\"#Batch\" WHERE State = 'HeldBack'",
-        (run, table),
-    )?;
-    db.execute(
-        "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
-         SELECT ?1, ?5, b.stream_id, 'The metadata has this key, the source does not', ?2 FROM temp.\"#Batch\" AS b
-         WHERE b.State = 'Absent' AND NOT EXISTS (
-             -- A deletion after the stamp explains why the row is not there; to have left a scope does not.
-             SELECT 1 FROM BlobDeltaDeletionLog AS d INNER JOIN BlobDeltaWindowQueue AS q
-                 ON q.RunId = ?3 AND q.TableName = ?1 AND q.Step = ?4 AND q.Seq = b.Seq
-             WHERE d.TableName = ?1 AND d.stream_id = b.stream_id AND d.Reason = 'Deleted'
-                 AND d.DeletedOn >= coalesce(q.ModifiedOn, d.DeletedOn))",
-        (table, db.server_time().utc, run, step.number(), table_run.scope.to_string()),
-    )?;
+    db.execute(MARK_EXCEPTIONS, (run, table, step.number()))?;
+    db.execute(MOVE_TO_CHILDREN, (run, table))?;
+    db.execute(NOTE_HELD_BACK, (run, table))?;
+    db.execute(NOTE_ABSENT, (table, db.server_time().utc, run, step.number(), table_run.scope.to_string()))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::errors::failed;
-use super::sql::quote;
+use super::sql::{filled, quote};
 use super::template::Placeholders;
 use super::{catalog, filter, types};
 use crate::error::{Error, Result};
@@ -13,40 +13,16 @@ use crate::model::id::Guid;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
 use rusqlite::{Row, named_params};
 
-const SELECT: &str = "SELECT TableName, SourceDb, SourceSchema, SourceTable, TargetDb, TargetSchema, TargetTable,
-    MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol,
-    BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
-    ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns FROM BlobDeltaTableConfig ORDER BY TableName";
-
-const UPSERT: &str = "INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable, TargetDb,
-    TargetSchema, TargetTable, MetadataDb, MetadataSchema, MetadataTable, MetadataIdColumn, MetadataModifiedOnCol,
-    MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
-    PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
-    IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns)
-  VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
-    :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter,
-    :left, :standing, :drift, :without)
-  ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
-    TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
-    MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
-    BusinessUnitSchema = :us, BusinessUnitTable = :ut, BusinessUnitIdColumn = :uid, KeyColumn = :key,
-    PathColumn = :path, ParentPathColumn = :parent, SafetyBufferMinutes = :buffer, InitialBaseline = :baseline,
-    ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
-    RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
-    MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing,
-    SchemaDrift = :drift, ExcludedColumns = :without";
+const SQL: &str = include_str!("../../../sql/sqlite/config.sql");
+const CREATE_SLICE: &str = statement(SQL, "create_slice");
+const SELECT: &str = statement(SQL, "select");
+const UPSERT: &str = statement(SQL, "upsert");
 
 /// Every table that the configuration names: database, schema, name.
-pub(super) const NAMED_TABLES: &str = "SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
-    UNION ALL SELECT TargetDb, TargetSchema, TargetTable FROM BlobDeltaTableConfig
-    UNION ALL SELECT MetadataDb, MetadataSchema, MetadataTable FROM BlobDeltaTableConfig
-    UNION ALL SELECT BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable FROM BlobDeltaTableConfig
-    WHERE BusinessUnitTable IS NOT NULL";
+pub(super) const NAMED_TABLES: &str = statement(SQL, "named_tables");
 
 pub(super) fn configured_tables(db: &Database) -> Result<Vec<TableConfig>> {
     db.query_all(SELECT, [], |row| Ok(read(row)))?.into_iter().collect()
@@ -163,12 +139,15 @@ pub(super) fn create_slice_table(db: &Database, table: &TableConfig, source: &[C
     };
     let lines: Vec<String> = small.into_iter().chain(&delta).chain(large).map(line).collect();
     let (schema, name) = (db.schema_of(&table.target.db), quote(&table.target.table));
-    let sql = format!(
-        "CREATE TABLE {schema}.{name} (\n    {}\n);
-         CREATE UNIQUE INDEX {schema}.{} ON {name} ({});",
-        lines.join(",\n    "),
-        quote(&format!("UX_Key_{}", table.target.table)),
-        quote(&table.key_column),
+    let sql = filled(
+        CREATE_SLICE,
+        &[
+            ("Schema", &schema),
+            ("Name", &name),
+            ("Columns", &lines.join(",\n    ")),
+            ("Index", &quote(&format!("UX_Key_{}", table.target.table))),
+            ("Key", &quote(&table.key_column)),
+        ],
     );
     let made = db.execute_batch(&sql);
     made.map_err(|error| failed("create the slice table", error).table(&table.name))?;

@@ -2,14 +2,22 @@
 
 use super::database::{Database, JOB_DATABASE};
 use super::errors::failed;
+use super::sql::filled;
 use super::{catalog, config, drift, servers};
 use crate::backend::jobs::DeployStep;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
 use crate::scripts::{self, Script};
 use rusqlite::ToSql;
+
+const SQL: &str = include_str!("../../../sql/sqlite/deploy.sql");
+const NOTE_SCRIPT: &str = statement(SQL, "note_script");
+const SEED_STEP: &str = statement(SQL, "seed_step");
+const SEED_QUEUE: &str = statement(SQL, "seed_queue");
+const ADD_MARKER: &str = statement(SQL, "add_marker");
 
 pub(super) fn deploy_all(db: &mut Database) -> Result<Vec<DeployStep>> {
     if !db.options.main_database.eq_ignore_ascii_case(JOB_DATABASE) {
@@ -65,8 +73,7 @@ fn apply_script(db: &Database, script: &Script) -> Result<DeployStep> {
     script.check_upgrade(applied)?;
     db.execute_batch(script.text).map_err(|error| failed("apply a script", error).file(script.name))?;
     db.execute(
-        "INSERT INTO BlobDeltaSchemaVersion (Script, Version, Sha256, AppliedAt) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (Script) DO UPDATE SET Version = ?2, Sha256 = ?3, AppliedAt = ?4",
+        NOTE_SCRIPT,
         (script.name, script.version, Sha256::of(script.text.as_bytes()).to_string(), db.server_time().utc),
     )?;
     let outcome = match applied {
@@ -80,18 +87,10 @@ fn apply_script(db: &Database, script: &Script) -> Result<DeployStep> {
 /// Shared templates that are not there yet; what an operator changed is left alone.
 fn seed_templates(db: &Database) -> Result<()> {
     for (step, name, text) in scripts::SQLITE_STEP_TEMPLATES {
-        db.execute(
-            "INSERT OR IGNORE INTO BlobDeltaStepScript (TableName, StepNumber, ScriptName, ScriptText)
-             VALUES (NULL, ?1, ?2, ?3)",
-            (step, name, text),
-        )?;
+        db.execute(SEED_STEP, (step, name, text))?;
     }
     for (queue, text) in scripts::SQLITE_QUEUE_TEMPLATES {
-        db.execute(
-            "INSERT OR IGNORE INTO BlobDeltaQueuePopulationScript (TableName, QueueName, ScriptText)
-             VALUES (NULL, ?1, ?2)",
-            (queue, text),
-        )?;
+        db.execute(SEED_QUEUE, (queue, text))?;
     }
     Ok(())
 }
@@ -143,7 +142,7 @@ pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'sta
     db.attach(&table.target.db)?;
     db.transact("make a slice", |db| {
         let schema = db.schema_of(&table.target.db);
-        let script = scripts::SQLITE_SLICE_SCHEMA.replace("{Schema}", &schema);
+        let script = filled(scripts::SQLITE_SLICE_SCHEMA, &[("Schema", &schema)]);
         db.connection.execute_batch(&script).map_err(|error| failed("make the slice's marker table", error))?;
         let created = catalog::resolve(db, &table.target).is_err();
         if created {
@@ -165,13 +164,7 @@ pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'sta
                 .table(&table.name)
                 .hint("if they can go, empty the table, then run deploy"));
         }
-        db.execute(
-            &format!(
-                "INSERT INTO {schema}.BlobDeltaSlice (TargetTable, TableName, SourceId, State)
-                 SELECT ?1, ?2, SourceId, 'Empty' FROM main.BlobDeltaSource"
-            ),
-            (&table.target.table, &table.name),
-        )?;
+        db.execute(&filled(ADD_MARKER, &[("Schema", &schema)]), (&table.target.table, &table.name))?;
         Ok(if created { "created and marked" } else { "marked" })
     })
 }

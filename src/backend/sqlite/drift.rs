@@ -10,6 +10,10 @@ use crate::model::drift::{self, SchemaChange};
 use crate::model::run::Fence;
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/drift.sql");
+const IS_AT_WORK: &str = statement(SQL, "is_at_work");
 
 /// What the source's columns are, and what the slice's are not.
 pub(super) fn slice_drift(db: &Database, table: &TableConfig) -> Result<Vec<SchemaChange>> {
@@ -60,9 +64,7 @@ pub(super) fn empty_and_remake(db: &Database, table: &TableConfig, source: &[Col
         let text = format!("the slice of run {run} is in no bundle yet");
         return Err(Error::config(text).hint(format!("pack it first: {}", pack_command(run, None))));
     }
-    let is_at_work = "SELECT EXISTS (SELECT 1 FROM BlobDeltaHighWatermark
-        WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt > ?2)";
-    if db.query_one(is_at_work, (&table.name, db.server_time().utc))? {
+    if db.query_one(IS_AT_WORK, (&table.name, db.server_time().utc))? {
         return Err(Error::config("a run is at work on this table")
             .hint("wait for it to end, or for the lease of one that died to expire: `blobdelta status` says when"));
     }

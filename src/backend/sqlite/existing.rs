@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::errors::failed;
 use super::ledger;
-use super::sql::quote;
+use super::sql::{filled, quote};
 use crate::backend::compatibility::{large_columns, version_of_columns};
 use crate::backend::existing::{ExistingEntry, ExistingVersions};
 use crate::backend::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, TargetCompatibility, TargetSpec};
@@ -12,13 +12,17 @@ use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use rusqlite::{Params, Row, Statement};
 
-const TOMBSTONE_READ: &str = include_str!("../../../sql/sqlite/replay_tombstone_read.sql");
-const TOMBSTONE_WRITE: &str = include_str!("../../../sql/sqlite/replay_tombstone_write.sql");
-const OTHER_READ: &str = include_str!("../../../sql/sqlite/replay_other_read.sql");
-const OTHER_WRITE: &str = include_str!("../../../sql/sqlite/replay_other_write.sql");
-const ROW_WRITE: &str = include_str!("../../../sql/sqlite/replay_row_write.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/existing.sql");
+const EXISTING_VERSION: &str = statement(SQL, "existing_version");
+const WRITE_VERSION: &str = statement(SQL, "write_version");
+const TOMBSTONE_READ: &str = statement(SQL, "tombstone_read");
+const TOMBSTONE_WRITE: &str = statement(SQL, "tombstone_write");
+const OTHER_READ: &str = statement(SQL, "other_read");
+const OTHER_WRITE: &str = statement(SQL, "other_write");
+pub(super) const ROW_WRITE: &str = statement(SQL, "row_write");
 
 /// A query over the rows of a target, as `t`: their version columns, the scope of their chain, key, and whether they are
 /// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no version columns beside the table,
@@ -47,9 +51,19 @@ pub(super) fn existing_sql(
     let absent = large_columns(spec, compatibility).map(|(_, column)| format!("t.{} IS NULL", quote(&column.name)));
     let absent: Vec<String> = absent.collect();
     let is_part = if absent.is_empty() { "0".to_owned() } else { absent.join(" AND ") };
-    format!(
-        "SELECT {modified}, {started}, {run}, {scope}, t.{key}, {is_part}
-         FROM {target} AS t{beside} WHERE {condition}"
+    filled(
+        EXISTING_VERSION,
+        &[
+            ("Modified", &modified),
+            ("Started", &started),
+            ("Run", &run),
+            ("Scope", &scope),
+            ("Key", &key),
+            ("IsPart", &is_part),
+            ("Target", &target),
+            ("Beside", beside),
+            ("Condition", condition),
+        ],
     )
 }
 
@@ -180,10 +194,15 @@ impl<'c> Lookup<'c> {
             return self.db.execute(&ledger::in_schema(self.db, self.spec, ROW_WRITE), row).map(drop);
         }
         let target = self.db.quoted(&self.spec.target);
-        let sql = format!(
-            "UPDATE {target} SET {DELTA_MODIFIED_ON} = ?2, {DELTA_RUN_STARTED_AT} = ?3, {DELTA_RUN_ID} = ?4
-             WHERE {} = ?1",
-            quote(&self.spec.key_column)
+        let sql = filled(
+            WRITE_VERSION,
+            &[
+                ("Target", &target),
+                ("Modified", DELTA_MODIFIED_ON),
+                ("Started", DELTA_RUN_STARTED_AT),
+                ("Run", DELTA_RUN_ID),
+                ("Key", &quote(&self.spec.key_column)),
+            ],
         );
         self.db.execute(&sql, (key, modified_on, run_started_at, run_id)).map(drop)
     }

@@ -14,7 +14,13 @@ use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, Tabl
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
+use crate::scripts::statement::statement;
 use std::sync::Arc;
+
+const SQL: &str = include_str!("../../../sql/sqlite/extract.sql");
+const INSERT_RUN: &str = statement(SQL, "insert_run");
+const RESUME_RUN: &str = statement(SQL, "resume_run");
+const LEAVE_OUT_WITHOUT_UNITS: &str = statement(SQL, "leave_out_without_units");
 
 /// Rows of a batch where nobody says how many. A commit costs some ten syncs here, and nothing locks
 /// less for being small; how long a batch may be is for its bytes to say.
@@ -47,9 +53,7 @@ impl Extract for Engine<'_> {
         let run_type = if request.table.is_some() { "SingleTable" } else { "AllTables" };
         self.db.transact("start a run", |db| {
             db.execute(
-                "INSERT INTO BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
-                     BusinessUnitId, BatchSize, MaxDOP, WindowFrom)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'Running', ?6, ?7, ?8, ?9, ?10)",
+                INSERT_RUN,
                 (
                     id,
                     run_type,
@@ -88,11 +92,7 @@ impl Extract for Engine<'_> {
         servers::read_servers(self.db)?.check()?;
         start::check_clock(self.db, &config::configured_tables(self.db)?, self.db.server_time(), Some(id))?;
         let run = self.db.transact("resume a run", |db| {
-            db.execute(
-                "UPDATE BlobDeltaRun SET Status = 'Running', RunCompletedAt = NULL, ErrorMessage = NULL,
-                 Attempt = Attempt + 1 WHERE RunId = ?1",
-                [id],
-            )?;
+            db.execute(RESUME_RUN, [id])?;
             runs::run(db, id)
         })?;
         self.state.resumed = Some((id, run.attempt));
@@ -190,13 +190,7 @@ fn note_left_out(db: &Database, run_id: Guid, request: &RunRequest, now: Timesta
     if request.table.is_some() || request.scope.business_unit().is_none() {
         return Ok(());
     }
-    db.execute(
-        "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
-             BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
-         SELECT ?1, TableName, 0, 1, 0, 0, ?2, ?2, 'LeftOut', 'this table has no business units'
-         FROM BlobDeltaTableConfig WHERE IsActive AND MetadataBusinessUnitCol IS NULL",
-        (run_id, now),
-    )?;
+    db.execute(LEAVE_OUT_WITHOUT_UNITS, (run_id, now))?;
     Ok(())
 }
 

@@ -10,7 +10,20 @@ use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Scope, Status, TableCounts, TableRun};
 use crate::model::slice::SliceState;
-use crate::scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/finish.sql");
+const COMPLETE_TABLE: &str = statement(SQL, "complete_table");
+const ODD_DEPTH: &str = statement(SQL, "odd_depth");
+const MEND_DEPTHS: &str = statement(SQL, "mend_depths");
+const SUM_UP: &str = statement(SQL, "sum_up");
+const SLICE_COUNTS: &str = statement(SQL, "slice_counts");
+const MOVE_WATERMARK: &str = statement(SQL, "move_watermark");
+const AWAY_UNITS: &str = statement(SQL, "away_units");
+const KNOWN_UNITS: &str = statement(SQL, "known_units");
+const MOVE_UNIT_WATERMARK: &str = statement(SQL, "move_unit_watermark");
+const LOG_FAILURE: &str = statement(SQL, "log_failure");
+const LOG_FAILED_STEP: &str = statement(SQL, "log_failed_step");
 
 /// Passes over a slice whose rows moved while it was filled; each mends one level.
 const MAX_DEPTH_PASSES: u32 = 512;
@@ -42,12 +55,7 @@ pub(super) fn complete_slice(engine: &mut Engine<'_>, table_run: &TableRun, keep
             ),
             [&table.target.table],
         )?;
-        db.execute(
-            "UPDATE BlobDeltaRunTable SET Status = 'Completed', Counts = ?3, CompletedAt = ?4,
-                 WatermarkAfter = max(WindowEnd, coalesce(WatermarkBefore, WindowEnd))
-             WHERE RunId = ?1 AND TableName = ?2",
-            (fence.run_id, &table.name, to_json(&counts)?, db.server_time().utc),
-        )?;
+        db.execute(COMPLETE_TABLE, (fence.run_id, &table.name, to_json(&counts)?, db.server_time().utc))?;
         if !keep_lease {
             lease::release(db, fence)?;
         }
@@ -58,15 +66,8 @@ pub(super) fn complete_slice(engine: &mut Engine<'_>, table_run: &TableRun, keep
 /// Rule 13: a parent stands before its children also where rows moved between two batches.
 fn mend_depths(db: &Database, prepared: &Prepared) -> Result<()> {
     let filled = |text: &str| prepared.placeholders.fill("mend_depths", text);
-    let find = filled(
-        "SELECT c.{KeyColumn} FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p
-             ON p.{KeyColumn} = c.DeltaParentKey
-         WHERE c.DeltaDepth <> p.DeltaDepth + 1 LIMIT 1",
-    )?;
-    let mend = filled(
-        "UPDATE {TargetTable} AS c SET DeltaDepth = p.DeltaDepth + 1 FROM {TargetTable} AS p
-         WHERE p.{KeyColumn} = c.DeltaParentKey AND c.DeltaDepth <> p.DeltaDepth + 1",
-    )?;
+    let find = filled(ODD_DEPTH)?;
+    let mend = filled(MEND_DEPTHS)?;
     let mut odd = db.query_optional(&find, [], |row| row.get::<_, crate::model::id::Guid>(0))?;
     for _ in 0..MAX_DEPTH_PASSES {
         if odd.is_none() {
@@ -83,16 +84,12 @@ fn mend_depths(db: &Database, prepared: &Prepared) -> Result<()> {
 /// Rule 3: every key has ended, and what was copied stands in the slice.
 fn sum_up(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<TableCounts> {
     let (run, table) = (table_run.fence.run_id, &table_run.fence.table);
-    let (unfinished, copied, gone): (u64, u64, u64) = db.query_row(
-        "SELECT coalesce(sum(State IS NULL), 0), coalesce(sum(State = 'Copied'), 0), coalesce(sum(State = 'Gone'), 0)
-         FROM BlobDeltaWindowQueue WHERE RunId = ?1 AND TableName = ?2",
-        (run, table),
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+    let (unfinished, copied, gone): (u64, u64, u64) =
+        db.query_row(SUM_UP, (run, table), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let reported: String =
         db.query_one("SELECT Counts FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2", (run, table))?;
     let mut counts: TableCounts = from_json(&reported)?;
-    let sql = prepared.placeholders.fill("slice_counts", scripts::sqlite::SLICE_COUNTS)?;
+    let sql = prepared.placeholders.fill("slice_counts", SLICE_COUNTS)?;
     let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
     let mut statement = template::prepare_script(db, "slice_counts", &sql, &parameters)?;
     let mut rows = statement.raw_query();
@@ -131,38 +128,18 @@ fn move_watermark(db: &Database, prepared: &Prepared, table_run: &TableRun) -> R
     let (run, table, end) = (table_run.fence.run_id, &table_run.fence.table, table_run.window.end);
     match table_run.scope {
         Scope::All => {
-            db.execute(
-                "UPDATE BlobDeltaHighWatermark SET LastRunId = ?2, LastRunCompletedAt = ?3, IsInitialFullLoadDone = 1,
-                     LastHighWaterModifiedOn = max(?4, coalesce(LastHighWaterModifiedOn, ?4)) WHERE TableName = ?1",
-                (table, run, db.server_time().utc, end),
-            )?;
+            db.execute(MOVE_WATERMARK, (table, run, db.server_time().utc, end))?;
             if prepared.config.metadata_business_unit_column.is_none() {
                 return Ok(());
             }
             // One that is away, and comes back, is new again: its changes of meanwhile lie in no window.
-            let sql = prepared.placeholders.fill(
-                "away_units",
-                "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0 WHERE TableName = ?1
-                 AND BusinessUnitId NOT IN (SELECT u.{BusinessUnitIdColumn} FROM {BusinessUnitTable} AS u
-                                            WHERE u.{BusinessUnitIdColumn} IS NOT NULL)",
-            )?;
+            let sql = prepared.placeholders.fill("away_units", AWAY_UNITS)?;
             db.execute(&sql, [table])?;
-            let sql = prepared.placeholders.fill(
-                "known_units",
-                "INSERT INTO BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, IsKnownToAllRuns)
-                 SELECT ?1, u.{BusinessUnitIdColumn}, 1 FROM {BusinessUnitTable} AS u WHERE true
-                 ON CONFLICT (TableName, BusinessUnitId) DO UPDATE SET IsKnownToAllRuns = 1",
-            )?;
+            let sql = prepared.placeholders.fill("known_units", KNOWN_UNITS)?;
             db.execute(&sql, [table])?;
         }
         Scope::BusinessUnit(unit) => {
-            db.execute(
-                "INSERT INTO BlobDeltaBusinessUnitWatermark (TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId,
-                     LastRunCompletedAt)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (TableName, BusinessUnitId) DO UPDATE SET LastRunId = ?4,
-                     LastRunCompletedAt = ?5, LastHighWaterModifiedOn = max(?3, coalesce(LastHighWaterModifiedOn, ?3))",
-                (table, unit, end, run, db.server_time().utc),
-            )?;
+            db.execute(MOVE_UNIT_WATERMARK, (table, unit, end, run, db.server_time().utc))?;
         }
     }
     Ok(())
@@ -181,22 +158,8 @@ pub(super) fn log_failure(
         lease::check_attempt(db, run.id, run.attempt)?;
         fence.map_or(Ok(()), |fence| lease::release(db, fence))?;
         let now = db.server_time().utc;
-        db.execute(
-            "UPDATE BlobDeltaRunTable SET
-                 LastError = CASE WHEN Status = 'Completed' THEN coalesce(LastError, ?4) ELSE ?4 END,
-                 Status = CASE WHEN Status IN ('Completed', 'GivenUp') THEN Status ELSE ?3 END
-             WHERE RunId = ?1 AND TableName = ?2",
-            (run.id, table, status.as_str(), message),
-        )?;
-        db.execute(
-            "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
-                 WindowStart, WindowEnd, BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
-             SELECT ?1, ?2, 0, coalesce(max(s.BatchNumber), 0) + 1, 0, 0, t.WindowStart, t.WindowEnd, ?3, ?3, ?4, ?5
-             FROM BlobDeltaRunTable AS t
-             LEFT JOIN BlobDeltaRunStep AS s ON s.RunId = ?1 AND s.TableName = ?2 AND s.StepNumber = 0
-             WHERE t.RunId = ?1 AND t.TableName = ?2",
-            (run.id, table, now, status.as_str(), message),
-        )?;
+        db.execute(LOG_FAILURE, (run.id, table, status.as_str(), message))?;
+        db.execute(LOG_FAILED_STEP, (run.id, table, now, status.as_str(), message))?;
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 
 use super::database::Database;
 use super::engine::Engine;
-use super::sql::from_json;
+use super::sql::{filled, from_json};
 use super::{lease, marker};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -11,6 +11,20 @@ use crate::model::run::{Fence, Scope};
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/give_up.sql");
+const RUN_AFTER: &str = statement(SQL, "run_after");
+const MOVED: &str = statement(SQL, "moved");
+const MOVE_WATERMARK_BACK: &str = statement(SQL, "move_watermark_back");
+const MOVE_UNIT_WATERMARK_BACK: &str = statement(SQL, "move_unit_watermark_back");
+const PEND_AGAIN: &str = statement(SQL, "pend_again");
+const REPORTED_AGAIN: &str = statement(SQL, "reported_again");
+const REPORTED_IN_SLICE_AGAIN: &str = statement(SQL, "reported_in_slice_again");
+const UNIT_IS_NEW_AGAIN: &str = statement(SQL, "unit_is_new_again");
+const WHOLE_AGAIN: &str = statement(SQL, "whole_again");
+const UNPASS_DELETIONS: &str = statement(SQL, "unpass_deletions");
+const EMPTY_MARKER: &str = statement(SQL, "empty_marker");
 
 /// Why a key is pending that a run had copied whose slice was given up.
 const REASON: &str = "The slice of the run that had copied this key was given up";
@@ -60,15 +74,7 @@ fn is_to_come(db: &Database, run: Guid) -> Result<bool> {
 
 /// Of its table and scope: what came after it goes on from its watermark, and behind its bundle.
 fn is_last(db: &Database, fence: &Fence) -> Result<()> {
-    let after: Option<Guid> = db.query_optional(
-        "SELECT r.RunId FROM BlobDeltaRunTable AS t
-         INNER JOIN BlobDeltaRunTable AS own ON own.TableName = t.TableName AND own.Scope = t.Scope
-         INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-         WHERE own.RunId = ?1 AND own.TableName = ?2 AND t.PreviousRunId = ?1 AND t.Status = 'Completed'
-         ORDER BY r.RunStartedAt DESC LIMIT 1",
-        (fence.run_id, &fence.table),
-        |row| row.get(0),
-    )?;
+    let after: Option<Guid> = db.query_optional(RUN_AFTER, (fence.run_id, &fence.table), |row| row.get(0))?;
     let Some(after) = after else { return Ok(()) };
     Err(Error::usage(format!("run {after} came after this one, and goes on where it ended; nothing was given up"))
         .run(fence.run_id)
@@ -79,16 +85,10 @@ fn is_last(db: &Database, fence: &Fence) -> Result<()> {
 }
 
 fn moved(db: &Database, fence: &Fence) -> Result<Option<Moved>> {
-    let found = db.query_optional(
-        "SELECT r.BusinessUnitId, t.WatermarkBefore, t.WatermarkAfter, t.PreviousRunId, t.NewBusinessUnits
-         FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-         WHERE t.RunId = ?1 AND t.TableName = ?2",
-        (fence.run_id, &fence.table),
-        |row| {
-            let (unit, units): (Option<Guid>, Option<String>) = (row.get(0)?, row.get(4)?);
-            Ok((unit, row.get(1)?, row.get(2)?, row.get(3)?, units))
-        },
-    )?;
+    let found = db.query_optional(MOVED, (fence.run_id, &fence.table), |row| {
+        let (unit, units): (Option<Guid>, Option<String>) = (row.get(0)?, row.get(4)?);
+        Ok((unit, row.get(1)?, row.get(2)?, row.get(3)?, units))
+    })?;
     let Some((unit, before, after, previous, units)) = found else { return Ok(None) };
     let new_units = units.as_deref().map_or(Ok(Vec::new()), from_json)?;
     Ok(Some(Moved { scope: unit.into(), before, after, previous, new_units }))
@@ -97,23 +97,10 @@ fn moved(db: &Database, fence: &Fence) -> Result<Option<Moved>> {
 /// Where it still is the run's: somebody may have set it since.
 fn move_watermark_back(db: &Database, fence: &Fence, moved: &Moved) -> Result<()> {
     match moved.scope {
-        Scope::All => db.execute(
-            "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
-                 LastRunCompletedAt = (
-                     SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
-                 ),
-                 IsInitialFullLoadDone = CASE WHEN ?3 IS NULL THEN 0 ELSE IsInitialFullLoadDone END
-             WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2",
-            (&fence.table, moved.after, moved.before, moved.previous),
-        )?,
-        Scope::BusinessUnit(unit) => db.execute(
-            "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = ?3, LastRunId = ?4,
-                 LastRunCompletedAt = (
-                     SELECT CompletedAt FROM BlobDeltaRunTable WHERE RunId = ?4 AND TableName = ?1
-                 )
-             WHERE TableName = ?1 AND LastHighWaterModifiedOn = ?2 AND BusinessUnitId = ?5",
-            (&fence.table, moved.after, moved.before, moved.previous, unit),
-        )?,
+        Scope::All => db.execute(MOVE_WATERMARK_BACK, (&fence.table, moved.after, moved.before, moved.previous))?,
+        Scope::BusinessUnit(unit) => {
+            db.execute(MOVE_UNIT_WATERMARK_BACK, (&fence.table, moved.after, moved.before, moved.previous, unit))?
+        }
     };
     Ok(())
 }
@@ -122,24 +109,9 @@ fn move_watermark_back(db: &Database, fence: &Fence, moved: &Moved) -> Result<()
 /// told as new, and logged deletions, are reported again. Held-back keys of the run before come by themselves: that run
 /// is the previous one again.
 fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -> Result<()> {
-    db.execute(
-        "INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
-         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.IsPending = 2 FROM BlobDeltaWindowQueue AS q
-         WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending AND q.State = 'Copied'
-         UNION ALL
-         SELECT q.TableName, ?5, q.stream_id, ?3, ?4, q.IsPending = 2 FROM BlobDeltaMissingParentsQueue AS q
-         WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending",
-        (fence.run_id, &fence.table, REASON, db.server_time().utc, moved.scope.to_string()),
-    )?;
+    db.execute(PEND_AGAIN, (fence.run_id, &fence.table, REASON, db.server_time().utc, moved.scope.to_string()))?;
     // The slice may be another run's by now. What was logged to have left all units is due again by the log.
-    db.execute(
-        "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-         SELECT t.TableName, t.Scope, t.stream_id, t.DeletedOn, ?4 FROM BlobDeltaToldDeletion AS t
-         WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.RunId = ?3 AND NOT t.IsDeletion AND (?4 OR NOT EXISTS (
-             SELECT 1 FROM BlobDeltaDeletionLog AS l WHERE l.TableName = t.TableName AND l.stream_id = t.stream_id
-                 AND l.Reason = 'LeftScope' AND l.BusinessUnit IS NULL))",
-        (&fence.table, moved.scope.to_string(), fence.run_id, moved.scope != Scope::All),
-    )?;
+    db.execute(REPORTED_AGAIN, (&fence.table, moved.scope.to_string(), fence.run_id, moved.scope != Scope::All))?;
     db.execute(
         "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
         (&fence.table, moved.scope.to_string(), fence.run_id),
@@ -147,21 +119,10 @@ fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -
     ask_for_ancestors_again(db, fence, moved)?;
     if moved.scope != Scope::All && marker::marker(db, table)?.run_id == Some(fence.run_id) {
         let slice = db.schema_of(&table.target.db);
-        db.execute(
-            &format!(
-                "INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-                 SELECT TableName, ?2, stream_id, DeletedOn, 1 FROM {slice}.BlobDeltaDeletion
-                 WHERE TableName = ?1 AND Reason = 'LeftScope'"
-            ),
-            (&fence.table, moved.scope.to_string()),
-        )?;
+        db.execute(&filled(REPORTED_IN_SLICE_AGAIN, &[("Slice", &slice)]), (&fence.table, moved.scope.to_string()))?;
     }
     for unit in &moved.new_units {
-        db.execute(
-            "UPDATE BlobDeltaBusinessUnitWatermark SET IsKnownToAllRuns = 0
-             WHERE TableName = ?1 AND BusinessUnitId = ?2",
-            (&fence.table, unit),
-        )?;
+        db.execute(UNIT_IS_NEW_AGAIN, (&fence.table, unit))?;
     }
     Ok(())
 }
@@ -170,17 +131,8 @@ fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -
 /// parents that it brought are absent again.
 fn ask_for_ancestors_again(db: &Database, fence: &Fence, moved: &Moved) -> Result<()> {
     let of = (&fence.table, moved.scope.to_string(), fence.run_id);
-    db.execute(
-        "UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
-             SELECT q.stream_id FROM BlobDeltaMissingParentsQueue AS q
-             WHERE q.RunId = ?3 AND q.TableName = ?1 AND q.WasWhole)",
-        (&of.0, &of.1, of.2),
-    )?;
-    db.execute(
-        "UPDATE BlobDeltaToldDeletion SET PassedByRunId = NULL
-         WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3",
-        (&of.0, &of.1, of.2),
-    )?;
+    db.execute(WHOLE_AGAIN, (&of.0, &of.1, of.2))?;
+    db.execute(UNPASS_DELETIONS, (&of.0, &of.1, of.2))?;
     db.execute(
         "UPDATE BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
         (&of.0, &of.1, of.2),
@@ -190,9 +142,6 @@ fn ask_for_ancestors_again(db: &Database, fence: &Fence, moved: &Moved) -> Resul
 
 fn empty_marker(db: &Database, table: &TableConfig, run: Guid) -> Result<()> {
     let schema = db.schema_of(&table.target.db);
-    let empty = format!(
-        "UPDATE {schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
-             State = 'Empty' WHERE TargetTable = ?1 AND RunId = ?2"
-    );
+    let empty = filled(EMPTY_MARKER, &[("Schema", &schema)]);
     db.execute(&empty, (&table.target.table, run)).map(drop)
 }

@@ -15,12 +15,15 @@ use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use crate::scripts::statement::statement;
 use rusqlite::types::{Value, ValueRef};
 
-const REMAINS: &str = include_str!("../../../sql/sqlite/engine/inventory_remains.sql");
-const PARENTS: &str = include_str!("../../../sql/sqlite/engine/inventory_parents.sql");
-const WHOLE: &str = include_str!("../../../sql/sqlite/engine/inventory_whole.sql");
-const INVENTORY: &str = include_str!("../../../sql/sqlite/engine/inventory.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/inventory.sql");
+const REACHED: &str = statement(SQL, "reached");
+const REMAINS: &str = statement(SQL, "remains");
+const PARENTS: &str = statement(SQL, "parents");
+const WHOLE: &str = statement(SQL, "whole");
+const INVENTORY: &str = statement(SQL, "inventory");
 
 /// What a parameter holds of a key.
 fn bytes(key: Option<Guid>) -> Value {
@@ -73,12 +76,7 @@ impl Inventory for SourceInventory<'_> {
     }
 
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>> {
-        let sql = "SELECT max(LastHighWaterModifiedOn) FROM (
-                       SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1 AND ?2 IS NULL
-                       UNION ALL
-                       SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
-                       WHERE TableName = ?1 AND BusinessUnitId = ?2)";
-        self.db.query_one(sql, (table, scope.business_unit()))
+        self.db.query_one(REACHED, (table, scope.business_unit()))
     }
 
     fn has_unit(&mut self, unit: Guid) -> Result<bool> {

@@ -5,8 +5,12 @@ use super::config;
 use super::database::{Database, JOB_DATABASE};
 use crate::backend::JobDatabase;
 use crate::error::{Error, Result};
+use crate::scripts::statement::statement;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
+
+const SQL: &str = include_str!("../../../sql/sqlite/job_databases.sql");
+const IS_DEPLOYED: &str = statement(SQL, "is_deployed");
 
 /// The job databases of this folder, and of the one in which the file of a database really lies.
 pub(super) fn job_databases_of(db: &Database, database: &str) -> Result<Vec<JobDatabase>> {
@@ -26,9 +30,7 @@ fn read(file: &Path) -> Result<JobDatabase> {
     let read = || -> rusqlite::Result<JobDatabase> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
-        let is_deployed = "SELECT count(*) = 2 FROM sqlite_master
-                           WHERE name IN ('BlobDeltaSource', 'BlobDeltaTableConfig')";
-        if !connection.query_row(is_deployed, [], |row| row.get(0))? {
+        if !connection.query_row(IS_DEPLOYED, [], |row| row.get(0))? {
             return Ok(JobDatabase::default());
         }
         let source_id = connection.query_row("SELECT SourceId FROM BlobDeltaSource", [], |row| row.get(0))?;

@@ -19,7 +19,21 @@ use crate::model::run::{Run, Scope, Status};
 use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use rusqlite::Row;
+
+const SQL: &str = include_str!("../../../sql/sqlite/jobs.sql");
+const RUN_STEPS: &str = statement(SQL, "run_steps");
+const WATERMARKS: &str = statement(SQL, "watermarks");
+const UNIT_WATERMARKS: &str = statement(SQL, "unit_watermarks");
+const PENDING: &str = statement(SQL, "pending");
+const MISSING_PARENTS: &str = statement(SQL, "missing_parents");
+const BUNDLES: &str = statement(SQL, "bundles");
+const UNSHIPPED: &str = statement(SQL, "unshipped");
+const RECORD_SHIPPED: &str = statement(SQL, "record_shipped");
+const PEND: &str = statement(SQL, "pend");
+const EXCLUDE: &str = statement(SQL, "exclude");
+const LOG_DELETION: &str = statement(SQL, "log_deletion");
 
 impl Jobs for Engine<'_> {
     fn describe(&mut self) -> String {
@@ -138,103 +152,64 @@ impl Jobs for Engine<'_> {
     }
 
     fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>> {
-        self.db.query_all(
-            "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
-                 BatchStartedAt, BatchCompletedAt, Status, ErrorMessage
-             FROM BlobDeltaRunStep WHERE RunId = ?1 ORDER BY TableName, StepNumber, BatchNumber",
-            [id],
-            read_step,
-        )
+        self.db.query_all(RUN_STEPS, [id], read_step)
     }
 
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
         self.source_id()?;
-        self.db.query_all(
-            "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
-                 RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM BlobDeltaHighWatermark ORDER BY TableName",
-            [],
-            |row| {
-                Ok(WatermarkRecord {
-                    table: row.get(0)?,
-                    last_high_water: row.get(1)?,
-                    last_run_id: row.get(2)?,
-                    last_run_completed_at: row.get(3)?,
-                    is_initial_full_load_done: row.get(4)?,
-                    is_running: row.get(5)?,
-                    lease_expires_at: row.get(6)?,
-                    lease_run_id: row.get(7)?,
-                    lease_epoch: row.get(8)?,
-                })
-            },
-        )
+        self.db.query_all(WATERMARKS, [], |row| {
+            Ok(WatermarkRecord {
+                table: row.get(0)?,
+                last_high_water: row.get(1)?,
+                last_run_id: row.get(2)?,
+                last_run_completed_at: row.get(3)?,
+                is_initial_full_load_done: row.get(4)?,
+                is_running: row.get(5)?,
+                lease_expires_at: row.get(6)?,
+                lease_run_id: row.get(7)?,
+                lease_epoch: row.get(8)?,
+            })
+        })
     }
 
     fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
-        self.db.query_all(
-            "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
-             FROM BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL
-             ORDER BY TableName, BusinessUnitId",
-            [],
-            |row| {
-                Ok(UnitWatermarkRecord {
-                    table: row.get(0)?,
-                    unit: row.get(1)?,
-                    last_high_water: row.get(2)?,
-                    last_run_id: row.get(3)?,
-                    last_run_completed_at: row.get(4)?,
-                })
-            },
-        )
+        self.db.query_all(UNIT_WATERMARKS, [], |row| {
+            Ok(UnitWatermarkRecord {
+                table: row.get(0)?,
+                unit: row.get(1)?,
+                last_high_water: row.get(2)?,
+                last_run_id: row.get(3)?,
+                last_run_completed_at: row.get(4)?,
+            })
+        })
     }
 
     fn pending(&mut self) -> Result<Vec<PendingRecord>> {
-        self.db.query_all(
-            "SELECT TableName, Scope, count(*), min(CreatedAt) FROM BlobDeltaPendingKey
-             GROUP BY TableName, Scope ORDER BY TableName, Scope",
-            [],
-            |row| {
-                let scope: String = row.get(1)?;
-                let scope = if scope.is_empty() { None } else { Some(scope.parse().map_err(broken)?) };
-                Ok(PendingRecord { table: row.get(0)?, scope, keys: row.get(2)?, since: row.get::<_, Noted>(3)?.0 })
-            },
-        )
+        self.db.query_all(PENDING, [], |row| {
+            let scope: String = row.get(1)?;
+            let scope = if scope.is_empty() { None } else { Some(scope.parse().map_err(broken)?) };
+            Ok(PendingRecord { table: row.get(0)?, scope, keys: row.get(2)?, since: row.get::<_, Noted>(3)?.0 })
+        })
     }
 
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
-        self.db.query_all(
-            "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM BlobDeltaMissingParentsQueue
-             WHERE RunId = ?1 ORDER BY TableName, CreatedAt, stream_id",
-            [id],
-            |row| {
-                Ok(MissingParentRecord {
-                    table: row.get(0)?,
-                    stream_id: row.get(1)?,
-                    business_unit: row.get(2)?,
-                    processed: row.get(3)?,
-                    created_at: row.get(4)?,
-                })
-            },
-        )
+        self.db.query_all(MISSING_PARENTS, [id], |row| {
+            Ok(MissingParentRecord {
+                table: row.get(0)?,
+                stream_id: row.get(1)?,
+                business_unit: row.get(2)?,
+                processed: row.get(3)?,
+                created_at: row.get(4)?,
+            })
+        })
     }
 
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
-        self.db.query_all(
-            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
-                 ShipTo, ShippedAt
-             FROM BlobDeltaBundle WHERE RunId = ?1 ORDER BY PackNumber, TableName",
-            [id],
-            read_bundle,
-        )
+        self.db.query_all(BUNDLES, [id], read_bundle)
     }
 
     fn unshipped(&mut self) -> Result<Vec<PendingShipment>> {
-        self.db.query_all(
-            "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM BlobDeltaBundle
-             WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
-             GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo ORDER BY MIN(BundleId)",
-            [],
-            read_unshipped,
-        )
+        self.db.query_all(UNSHIPPED, [], read_unshipped)
     }
 
     fn add_pending_shipment(&mut self, run_id: Guid, pack_number: u32, destination: &str) -> Result<()> {
@@ -253,8 +228,7 @@ impl Jobs for Engine<'_> {
     fn record_shipped(&mut self, bundle: &PendingShipment) -> Result<()> {
         self.db.transact("record a shipment", |db| {
             db.execute(
-                "UPDATE BlobDeltaBundle SET ShippedAt = ?5
-                 WHERE RunId = ?1 AND PackNumber = ?2 AND ShipTo = ?3 AND RootSha256 = ?4",
+                RECORD_SHIPPED,
                 (
                     bundle.run_id,
                     bundle.pack_number,
@@ -271,25 +245,14 @@ impl Jobs for Engine<'_> {
         let scope = asked.scope.map_or(String::new(), |scope| scope.to_string());
         let table = &self.table(table)?.name;
         self.db.transact("pend a key", |db| {
-            db.execute(
-                "INSERT INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt, WithoutMetadata)
-                 VALUES (?1, ?5, ?2, ?3, ?4, ?6) ON CONFLICT (TableName, Scope, stream_id)
-                 DO UPDATE SET Reason = ?3, WithoutMetadata = max(WithoutMetadata, ?6)",
-                (table, key, asked.reason, db.server_time().utc, scope, asked.without_metadata),
-            )
+            db.execute(PEND, (table, key, asked.reason, db.server_time().utc, scope, asked.without_metadata))
         })?;
         Ok(())
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
         let table = &self.table(table)?.name;
-        self.db.transact("exclude a key", |db| {
-            db.execute(
-                "INSERT INTO BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (TableName, stream_id) DO UPDATE SET Reason = ?3",
-                (table, key, reason, db.server_time().utc),
-            )
-        })?;
+        self.db.transact("exclude a key", |db| db.execute(EXCLUDE, (table, key, reason, db.server_time().utc)))?;
         Ok(())
     }
 
@@ -297,8 +260,7 @@ impl Jobs for Engine<'_> {
         let table = &self.table(table)?.name;
         self.db.transact("log a deletion", |db| {
             db.execute(
-                "INSERT INTO BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                LOG_DELETION,
                 (
                     table,
                     deletion.key,

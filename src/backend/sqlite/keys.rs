@@ -9,8 +9,11 @@ use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::scripts::statement::statement;
 
-const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlite/engine/unknown_names.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/keys.sql");
+const NAMED_KEYS: &str = statement(SQL, "named_keys");
+const UNKNOWN_NAMES: &str = statement(SQL, "unknown_names");
 
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
@@ -23,12 +26,7 @@ impl Keys for Engine<'_> {
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
         self.table(table)?;
-        let sql = "SELECT stream_id, 1, Reason, CreatedAt, '' FROM BlobDeltaExcludedKey WHERE TableName = ?1
-                   UNION ALL
-                   SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
-                   WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
-                   ORDER BY 2 DESC, 1, 5 LIMIT ?2";
-        self.db.query_all(sql, (table, limit, scope.map(|scope| scope.to_string())), |row| {
+        self.db.query_all(NAMED_KEYS, (table, limit, scope.map(|scope| scope.to_string())), |row| {
             Ok(KeyRecord {
                 key: row.get(0)?,
                 state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },

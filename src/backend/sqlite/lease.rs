@@ -9,8 +9,19 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Fence;
 use crate::model::time::{TICKS_PER_SECOND, Timestamp};
+use crate::scripts::statement::statement;
 use rusqlite::Connection;
 use std::sync::Arc;
+
+const SQL: &str = include_str!("../../../sql/sqlite/lease.sql");
+const TAKE_LEASE: &str = statement(SQL, "take_lease");
+const FENCE_UNTIL: &str = statement(SQL, "fence_until");
+const HOLDER: &str = statement(SQL, "holder");
+const LOG_TAKEOVER: &str = statement(SQL, "log_takeover");
+const SUPERSEDE: &str = statement(SQL, "supersede");
+const FAIL_DEAD_RUN: &str = statement(SQL, "fail_dead_run");
+const RELEASE: &str = statement(SQL, "release");
+const RENEW: &str = statement(SQL, "renew");
 
 /// How long a lease is taken for.
 #[derive(Clone, Copy)]
@@ -55,12 +66,7 @@ impl Lease {
             if let Some(held) = held.filter(|held| !may_take(held.run)) {
                 return Err(held.refusal(table));
             }
-            db.execute(
-                "UPDATE BlobDeltaHighWatermark
-                 SET IsRunning = 1, LeaseRunId = ?2, LeaseEpoch = LeaseEpoch + 1, RunLeaseExpiresAt = ?3
-                 WHERE TableName = ?1",
-                (table, run_id, after(now, self.seconds)),
-            )?;
+            db.execute(TAKE_LEASE, (table, run_id, after(now, self.seconds)))?;
             let took_over = held.filter(|held| taken_over == Some(held.run));
             took_over.map_or(Ok(()), |held| note_taken_over(db, run_id, table, held, now))?;
             let dead = holder.filter(|held| held.run != run_id);
@@ -74,12 +80,8 @@ impl Lease {
     /// over, so that a transaction that has nothing else to write writes nothing.
     pub(super) fn check_fence(self, db: &Database, fence: &Fence) -> Result<()> {
         let now = db.server_time().utc;
-        let until: Option<Option<Timestamp>> = db.query_optional(
-            "SELECT RunLeaseExpiresAt FROM BlobDeltaHighWatermark
-             WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3 AND IsRunning",
-            (&fence.table, fence.run_id, fence.epoch),
-            |row| row.get(0),
-        )?;
+        let until: Option<Option<Timestamp>> =
+            db.query_optional(FENCE_UNTIL, (&fence.table, fence.run_id, fence.epoch), |row| row.get(0))?;
         match until.flatten() {
             Some(until) if until > after(now, self.seconds / 2) => Ok(()),
             _ => renew(&db.connection, fence, after(now, self.seconds)),
@@ -88,12 +90,7 @@ impl Lease {
 }
 
 fn holder(db: &Database, table: &TableName) -> Result<Option<HeldLease>> {
-    db.query_optional(
-        "SELECT LeaseRunId, RunLeaseExpiresAt FROM BlobDeltaHighWatermark
-         WHERE TableName = ?1 AND IsRunning AND RunLeaseExpiresAt IS NOT NULL AND LeaseRunId IS NOT NULL",
-        [table],
-        |row| Ok(HeldLease { run: row.get(0)?, until: row.get(1)? }),
-    )
+    db.query_optional(HOLDER, [table], |row| Ok(HeldLease { run: row.get(0)?, until: row.get(1)? }))
 }
 
 /// What the run that takes over, and the one that lost the table, have to say about it.
@@ -103,18 +100,8 @@ fn note_taken_over(db: &Database, run_id: Guid, table: &TableName, held: HeldLea
         "the lease of run {dead}, which would have lasted until {}, was taken over as asked",
         until.rfc3339_utc()
     );
-    db.execute(
-        "INSERT INTO BlobDeltaRunStep (RunId, TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed,
-             BatchStartedAt, BatchCompletedAt, Status, ErrorMessage)
-         SELECT ?1, ?2, 0, coalesce(max(BatchNumber), 0) + 1, 0, 0, ?3, ?3, 'TookOver', ?4
-         FROM BlobDeltaRunStep WHERE RunId = ?1 AND TableName = ?2 AND StepNumber = 0",
-        (run_id, table, now, note),
-    )?;
-    db.execute(
-        "UPDATE BlobDeltaRunTable SET Status = 'Superseded', LastError = ?3
-         WHERE RunId = ?1 AND RunId <> ?4 AND TableName = ?2 AND Status <> 'Completed'",
-        (dead, table, format!("run {run_id} took the lease over"), run_id),
-    )?;
+    db.execute(LOG_TAKEOVER, (run_id, table, now, note))?;
+    db.execute(SUPERSEDE, (dead, table, format!("run {run_id} took the lease over"), run_id))?;
     Ok(())
 }
 
@@ -128,10 +115,7 @@ fn end_dead_run(
     now: Timestamp,
 ) -> Result<()> {
     db.execute(
-        "UPDATE BlobDeltaRun SET Status = 'Failed', ErrorMessage = ?2, RunCompletedAt = ?3
-         WHERE RunId = ?1 AND Status = 'Running' AND (?4 OR NOT EXISTS (
-             SELECT 1 FROM BlobDeltaHighWatermark AS h
-             WHERE h.LeaseRunId = ?1 AND h.IsRunning AND h.RunLeaseExpiresAt > ?3))",
+        FAIL_DEAD_RUN,
         (dead, format!("it did not end: run {run_id} took the lease of {table} over"), now, is_named),
     )
     .map(drop)
@@ -150,11 +134,7 @@ pub(super) fn check_attempt(db: &Database, run_id: Guid, attempt: u32) -> Result
 
 /// Releases the lease if the fence is still ours.
 pub(super) fn release(db: &Database, fence: &Fence) -> Result<()> {
-    db.execute(
-        "UPDATE BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL
-         WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3",
-        (&fence.table, fence.run_id, fence.epoch),
-    )?;
+    db.execute(RELEASE, (&fence.table, fence.run_id, fence.epoch))?;
     Ok(())
 }
 
@@ -182,10 +162,8 @@ fn after(now: Timestamp, seconds: u32) -> Timestamp {
 }
 
 fn renew(connection: &Connection, fence: &Fence, until: Timestamp) -> Result<()> {
-    let sql = "UPDATE BlobDeltaHighWatermark SET RunLeaseExpiresAt = ?4
-               WHERE TableName = ?1 AND LeaseRunId = ?2 AND LeaseEpoch = ?3 AND IsRunning";
     let renewed = connection
-        .prepare_cached(sql)
+        .prepare_cached(RENEW)
         .and_then(|mut statement| statement.execute((&fence.table, fence.run_id, fence.epoch, until)))
         .map_err(|error| failed("renew the lease", error))?;
     if renewed == 1 {

@@ -1,18 +1,21 @@
 //! Ledger, tombstones and version columns of a replay, beside the table that they are of.
 
 use super::database::Database;
+use super::sql::filled;
 use crate::backend::{LedgerEntry, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use std::collections::BTreeSet;
 
-pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlite/replay_schema.sql");
-const LEDGER_MOVE: &str = include_str!("../../../sql/sqlite/replay_ledger_move.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/ledger.sql");
+pub(super) const SCHEMA: &str = statement(SQL, "schema");
+const LEDGER_MOVE: &str = statement(SQL, "ledger_move");
 
 /// A statement about them: they lie in the target's database.
 pub(super) fn in_schema(db: &Database, spec: &TargetSpec, sql: &str) -> String {
-    sql.replace("{Schema}", &db.schema_of(&spec.target.db))
+    filled(sql, &[("Schema", &db.schema_of(&spec.target.db))])
 }
 
 pub(super) fn has_table(db: &Database, spec: &TargetSpec, name: &str) -> Result<bool> {

@@ -2,12 +2,27 @@
 
 use super::database::Database;
 use super::prepared::{self, Prepared};
+use super::sql::filled;
 use super::{ancestors, reported, scope, template};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Scope, TableRun};
 use crate::model::time::Timestamp;
-use crate::scripts::sqlite as scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/left.sql");
+const TOLD_AND_HANDED: &str = statement(SQL, "told_and_handed");
+const OUTRANK_HANDED: &str = statement(SQL, "outrank_handed");
+const REPORTED_DELETIONS: &str = statement(SQL, "reported_deletions");
+const PASSED_DELETIONS: &str = statement(SQL, "passed_deletions");
+const LEFT_BACK: &str = statement(SQL, "left_back");
+const SHIPPED_ANCESTORS: &str = statement(SQL, "shipped_ancestors");
+const WERE_WHOLE: &str = statement(SQL, "were_whole");
+const LEFT_BARE: &str = statement(SQL, "left_bare");
+const SHIPPED_KEYS: &str = statement(SQL, "shipped_keys");
+const DROP_OUTRANKED: &str = statement(SQL, "drop_outranked");
+const TELL_LEFT: &str = statement(SQL, "tell_left");
+const DROP_TOLD: &str = statement(SQL, "drop_told");
 
 /// What left is told by times that pass what was handed out, where the run alone would not.
 fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
@@ -15,16 +30,9 @@ fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()
     if margin == 0 {
         return Ok(());
     }
-    let of = format!(
-        "{slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope'
-             AND stream_id IN (SELECT stream_id FROM temp.\"#Left\")"
-    );
-    let reported: Vec<(Guid, Timestamp)> =
-        db.query_all(&format!("SELECT stream_id, DeletedOn FROM {of}"), [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let update = format!(
-        "UPDATE {slice}.BlobDeltaDeletion SET DeletedOn = ?3
-         WHERE TableName = ?1 AND Reason = 'LeftScope' AND stream_id = ?2"
-    );
+    let of = filled(TOLD_AND_HANDED, &[("Slice", slice)]);
+    let reported: Vec<(Guid, Timestamp)> = db.query_all(&of, [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let update = filled(OUTRANK_HANDED, &[("Slice", slice)]);
     reported
         .into_iter()
         .try_for_each(|(key, left_on)| db.execute(&update, (table, key, left_on.plus_ticks(margin))).map(drop))
@@ -41,29 +49,29 @@ pub(super) fn report_what_left(db: &Database, prepared: &Prepared, table_run: &T
     ancestors::stamp_ancestors(db, prepared, table_run, &parameters)?;
     let (table, slice) = (&prepared.config.name, db.schema_of(&prepared.config.target.db));
     // Here what was logged stands in the slice: what has come back is settled too.
-    run("reported_deletions", scripts::REPORTED_DELETIONS)?;
+    run("reported_deletions", REPORTED_DELETIONS)?;
     if prepared.config.is_tree() {
-        run("passed_deletions", scripts::PASSED_DELETIONS)?;
+        run("passed_deletions", PASSED_DELETIONS)?;
     }
     let logged = format!(
         "SELECT EXISTS (SELECT 1 FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
     );
     if db.query_one(&logged, [table])? {
-        run("left_back", scripts::LEFT_BACK)?;
+        run("left_back", LEFT_BACK)?;
     }
     match table_run.scope {
         Scope::All if !prepared.config.is_tree() => return Ok(()),
-        Scope::All => _ = run("shipped_ancestors", scripts::SHIPPED_ANCESTORS)?,
+        Scope::All => _ = run("shipped_ancestors", SHIPPED_ANCESTORS)?,
         Scope::BusinessUnit(_) => {
             reported::suspect_left(db, prepared, &parameters)?;
-            run("were_whole", scripts::WERE_WHOLE)?;
-            run("left_bare", scripts::LEFT_BARE)?;
-            run("shipped_keys", scripts::SHIPPED_KEYS)?;
+            run("were_whole", WERE_WHOLE)?;
+            run("left_bare", LEFT_BARE)?;
+            run("shipped_keys", SHIPPED_KEYS)?;
         }
     }
     scope::find_what_left(db, prepared, &parameters)?;
     report_deletions(db, &slice, table_run)?;
-    run("reported_deletions", scripts::REPORTED_DELETIONS).map(drop)
+    run("reported_deletions", REPORTED_DELETIONS).map(drop)
 }
 
 /// What left, into the slice, and out of what its receivers have.
@@ -77,29 +85,11 @@ fn report_deletions(db: &Database, slice: &str, table_run: &TableRun) -> Result<
         db.execute(&logged, [table])?;
     }
     // A deletion that is told already says more, unless it is one of before the row came.
+    db.execute(&filled(DROP_OUTRANKED, &[("Slice", slice)]), [table])?;
     db.execute(
-        &format!(
-            "DELETE FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND EXISTS (
-                 SELECT 1 FROM temp.\"#Left\" AS l
-                 WHERE l.stream_id = BlobDeltaDeletion.stream_id AND NOT l.Stays AND l.LeftOn > DeletedOn)"
-        ),
-        [table],
-    )?;
-    db.execute(
-        &format!(
-            "INSERT OR IGNORE INTO {slice}.BlobDeltaDeletion
-                 (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
-             SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp.\"#Left\" WHERE NOT Stays AND (IsWhole OR IsPassed)"
-        ),
+        &filled(TELL_LEFT, &[("Slice", slice)]),
         (table, table_run.scope.business_unit(), db.server_time().utc),
     )?;
     outrank_handed(db, slice, table_run)?;
-    db.execute(
-        &format!(
-            "DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
-                 SELECT stream_id FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')"
-        ),
-        (table, table_run.scope.to_string()),
-    )
-    .map(drop)
+    db.execute(&filled(DROP_TOLD, &[("Slice", slice)]), (table, table_run.scope.to_string())).map(drop)
 }

@@ -5,16 +5,17 @@ use super::ledger;
 use crate::backend::TargetSpec;
 use crate::backend::obstacles::{ForeignKey, ForeignKeyEnd, Obstacles, Trigger, words};
 use crate::error::Result;
+use crate::scripts::statement::statement;
 
-const FOREIGN_KEYS: &str = include_str!("../../../sql/sqlite/replay_foreign_keys.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/obstacles.sql");
+const NEEDED: &str = statement(SQL, "needed");
+const FOREIGN_KEYS: &str = statement(SQL, "foreign_keys");
 
 /// See the module's text.
 pub(super) fn obstacles(db: &Database, spec: &TargetSpec) -> Result<Obstacles> {
     let of = (&spec.target.table, db.schema_name(&spec.target.db));
     // A column that is the rowid counts by itself.
-    let needed = "SELECT name FROM pragma_table_xinfo(?1, ?2)
-                  WHERE \"notnull\" AND dflt_value IS NULL AND hidden = 0 AND NOT (pk = 1 AND upper(type) = 'INTEGER')";
-    let needed = db.query_all(needed, of, |row| row.get(0))?;
+    let needed = db.query_all(NEEDED, of, |row| row.get(0))?;
     let keys = ledger::in_schema(db, spec, FOREIGN_KEYS);
     let foreign_keys = db.query_all(&keys, of, |row| {
         let restricts =

@@ -1,13 +1,16 @@
 //! [`Places`] on the embedded instance.
 
 use super::engine::Engine;
-use super::sql::broken;
+use super::sql::{broken, filled};
 use crate::backend::places::{PlaceRecord, Places};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::Scope;
+use crate::scripts::statement::statement;
 
-const RECORDS: &str = include_str!("../../../sql/sqlite/places.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/places.sql");
+const WAIVE_SHIPMENTS: &str = statement(SQL, "waive_shipments");
+const RECORDS: &str = statement(SQL, "records");
 
 impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
@@ -38,10 +41,7 @@ impl Places for Engine<'_> {
             let destinations =
                 db.query_all(&format!("SELECT DISTINCT ShipTo {unshipped} ORDER BY 1"), [run_id], |row| row.get(0))?;
             db.execute(
-                &format!(
-                    "INSERT INTO BlobDeltaWaivedShipment (RunId, PackNumber, ShipTo, WaivedAt)
-                     SELECT DISTINCT RunId, PackNumber, ShipTo, ?2 {unshipped}"
-                ),
+                &filled(WAIVE_SHIPMENTS, &[("Unshipped", unshipped)]),
                 (run_id, db.server_time().utc),
             )?;
             db.execute(

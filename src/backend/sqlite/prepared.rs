@@ -12,9 +12,16 @@ use crate::model::run::{Scope, Step, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts;
+use crate::scripts::statement::statement;
 use rusqlite::types::Value;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+const SQL: &str = include_str!("../../../sql/sqlite/prepared.sql");
+const BATCH_PARENTS: &str = statement(SQL, "batch_parents");
+const BATCH_KEYS: &str = statement(SQL, "batch_keys");
+const BATCH_ANCESTORS: &str = statement(SQL, "batch_ancestors");
+const BATCH_STATES: &str = statement(SQL, "batch_states");
 
 /// See the module's text.
 pub(super) struct Prepared {
@@ -119,16 +126,16 @@ impl PreparedTables {
         let texts =
             steps.iter().map(|step| template::step_script(db, &config.name, *step)).collect::<Result<Vec<_>>>()?;
         let shipped = scripts::SQLITE_STEP_TEMPLATES.iter().map(|(_, _, text)| *text);
-        let parents = || placeholders.fill("batch_parents", scripts::sqlite::BATCH_PARENTS);
+        let parents = || placeholders.fill("batch_parents", BATCH_PARENTS);
         let prepared = Prepared {
             window_queue: queues.next().ok_or_else(|| Error::internal("a table has no script for its queue"))??,
             missing_parents: queues.next().transpose()?,
             ours: texts.iter().zip(shipped).map(|((_, text), shipped)| text == shipped).collect(),
             steps: texts.into_iter().map(filled).collect::<Result<_>>()?,
-            batch_keys: placeholders.fill("batch_keys", scripts::sqlite::BATCH_KEYS)?,
-            batch_ancestors: placeholders.fill("batch_ancestors", scripts::sqlite::BATCH_ANCESTORS)?,
+            batch_keys: placeholders.fill("batch_keys", BATCH_KEYS)?,
+            batch_ancestors: placeholders.fill("batch_ancestors", BATCH_ANCESTORS)?,
             batch_parents: config.is_tree().then(parents).transpose()?,
-            batch_states: placeholders.fill("batch_states", scripts::sqlite::BATCH_STATES)?,
+            batch_states: placeholders.fill("batch_states", BATCH_STATES)?,
             values: ValueCheck::new(db, config)?,
             config: config.clone(),
             placeholders,

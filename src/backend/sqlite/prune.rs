@@ -13,8 +13,14 @@ use crate::backend::prune::{PrunedTable, Retention};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::time::Timestamp;
-use crate::scripts;
+use crate::scripts::statement::statement;
 use rusqlite::types::Value;
+
+const SQL: &str = include_str!("../../../sql/sqlite/prune.sql");
+const PRUNE_REPORTED: &str = statement(SQL, "prune_reported");
+const PRUNE_EXPIRED: &str = statement(SQL, "prune_expired");
+const PRUNE_SCOPES: &str = statement(SQL, "prune_scopes");
+const PRUNE_DELETIONS: &str = statement(SQL, "prune_deletions");
 
 /// Runs whose rows go together.
 const RUNS_AT_ONCE: i64 = 100;
@@ -39,11 +45,7 @@ const OF_RUNS: [(&str, &str); 6] = [
 const RUNS: &str = "BlobDeltaRun";
 const DELETIONS: &str = "BlobDeltaDeletionLog";
 
-const TEMPORARY: &str = "
-    CREATE TEMP TABLE IF NOT EXISTS PruneExpired (RunId BLOB NOT NULL PRIMARY KEY);
-    CREATE TEMP TABLE IF NOT EXISTS PruneMarker (RunId BLOB NOT NULL PRIMARY KEY);
-    CREATE TEMP TABLE IF NOT EXISTS PruneScope (
-        TableName TEXT COLLATE NOCASE NOT NULL, Scope TEXT NOT NULL, BusinessUnitId BLOB NULL, RunId BLOB NOT NULL);";
+const TEMPORARY: &str = statement(SQL, "temporary");
 
 pub(super) fn prune_job_database(db: &mut Database, retention: &Retention, plan: bool) -> Result<Vec<PrunedTable>> {
     retention.check()?;
@@ -63,8 +65,7 @@ fn plan_prune(db: &mut Database, retention: &Retention) -> Result<Vec<PrunedTabl
         }
         let mut logged = 0;
         for (table, before) in deletion_floors(db)? {
-            let sql =
-                format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", scripts::sqlite::PRUNE_REPORTED);
+            let sql = format!("SELECT count(*) FROM {DELETIONS} WHERE ?1 IS NULL AND {}", PRUNE_REPORTED);
             logged += db.query_one::<u64>(&sql, (None::<u64>, table, before))?;
         }
         note(&mut all, DELETIONS, logged);
@@ -94,7 +95,7 @@ fn prune_all(db: &mut Database, retention: &Retention) -> Result<Vec<PrunedTable
         prune_rows(db, &mut all, RUNS, "RunId", "RunId IN temp.PruneExpired", None)?;
     }
     for floor in deletion_floors(db)? {
-        prune_rows(db, &mut all, DELETIONS, "DeletionId", scripts::sqlite::PRUNE_REPORTED, Some(floor))?;
+        prune_rows(db, &mut all, DELETIONS, "DeletionId", PRUNE_REPORTED, Some(floor))?;
     }
     Ok(all)
 }
@@ -145,7 +146,7 @@ fn find_doomed(db: &Database, retention: &Retention, limit: i64) -> Result<()> {
         ("@RunningSince", days_ago(LONGEST_RUN_DAYS)),
         ("@Limit", Value::Integer(limit)),
     ];
-    template::run_script(db, "prune_expired", scripts::sqlite::PRUNE_EXPIRED, &parameters)?;
+    template::run_script(db, "prune_expired", PRUNE_EXPIRED, &parameters)?;
     Ok(())
 }
 
@@ -166,8 +167,8 @@ fn find_markers(db: &Database) -> Result<()> {
 /// Before when logged deletions of each table may go, and in temp.PruneScope whom they have to have been told.
 fn deletion_floors(db: &Database) -> Result<Vec<(String, Timestamp)>> {
     db.execute("DELETE FROM temp.PruneScope", [])?;
-    db.execute(scripts::sqlite::PRUNE_SCOPES, [])?;
-    db.query_all(scripts::sqlite::PRUNE_DELETIONS, [], |row| {
+    db.execute(PRUNE_SCOPES, [])?;
+    db.query_all(PRUNE_DELETIONS, [], |row| {
         let oldest: Timestamp = row.get(1)?;
         Ok((row.get(0)?, oldest.minus_minutes(row.get(2)?)))
     })

@@ -11,11 +11,23 @@ use crate::model::id::Guid;
 use crate::model::run::{Run, TableCounts};
 use crate::model::slice::SliceMarker;
 use crate::model::time::Timestamp;
-use crate::scripts::sqlite as engine;
+use crate::scripts::statement::statement;
 use rusqlite::types::{FromSql, Value};
 
+const SQL: &str = include_str!("../../../sql/sqlite/reported.sql");
+const REPORTED: &str = statement(SQL, "reported");
+const WENT_BACK: &str = statement(SQL, "went_back");
+const NEWEST: &str = statement(SQL, "newest");
+const SUSPECT_ABSENT: &str = statement(SQL, "suspect_absent");
+const SUSPECT_ORPHAN: &str = statement(SQL, "suspect_orphan");
+const SUSPECT_LEFT: &str = statement(SQL, "suspect_left");
+const DELETIONS: &str = statement(SQL, "deletions");
+const SUSPECT_STANDING: &str = statement(SQL, "suspect_standing");
+const SAMPLE_ABSENT: &str = statement(SQL, "sample_absent");
+const SAMPLE_ORPHAN: &str = statement(SQL, "sample_orphan");
+
 pub(super) fn reported(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<TableCounts> {
-    let sql = prepared.placeholders.fill("reported", engine::REPORTED)?;
+    let sql = prepared.placeholders.fill("reported", REPORTED)?;
     let mut statement = template::prepare_script(db, "reported", &sql, parameters)?;
     let mut rows = statement.raw_query();
     let failed = |error| failed("count what no window can catch", error);
@@ -46,7 +58,7 @@ pub(super) fn older_now(
     if marker.run_id.is_none() || marker.scope != run.scope {
         return Ok(0);
     }
-    first(db, prepared, "went_back", engine::WENT_BACK, parameters).map(|older| older.unwrap_or(0))
+    first(db, prepared, "went_back", WENT_BACK, parameters).map(|older| older.unwrap_or(0))
 }
 
 /// Notes the greatest stamp of this run; gives by how many minutes it lies before that of the run before.
@@ -59,7 +71,7 @@ pub(super) fn went_back(
 ) -> Result<u64> {
     const OF_RUN: &str = "SELECT NewestModifiedOn FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2";
     let table = &prepared.config.name;
-    let newest = first::<Noted>(db, prepared, "newest", engine::NEWEST, parameters)?.and_then(|newest| newest.0);
+    let newest = first::<Noted>(db, prepared, "newest", NEWEST, parameters)?.and_then(|newest| newest.0);
     db.execute(
         "UPDATE BlobDeltaRunTable SET NewestModifiedOn = ?3 WHERE RunId = ?1 AND TableName = ?2",
         (run_id, table, newest),
@@ -73,19 +85,19 @@ pub(super) fn went_back(
 
 /// Rule 21, right after the queue was filled.
 pub(super) fn suspect_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-    let found = share(db, prepared, "suspect_absent", engine::SUSPECT_ABSENT, parameters)?;
+    let found = share(db, prepared, "suspect_absent", SUSPECT_ABSENT, parameters)?;
     Suspicion::Absent.judge(&prepared.config, found, || sample_keys(db, prepared, parameters))
 }
 
 /// Rule 21, before the slice of a tree completes.
 pub(super) fn suspect_tree(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-    let found = share(db, prepared, "suspect_orphan", engine::SUSPECT_ORPHAN, parameters)?;
+    let found = share(db, prepared, "suspect_orphan", SUSPECT_ORPHAN, parameters)?;
     Suspicion::Orphan.judge(&prepared.config, found, || sample_tree(db, prepared, parameters))
 }
 
 /// Rule 21, before receivers are told what left their scope. By what it was handed before this slice.
 pub(super) fn suspect_left(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
-    let found = share(db, prepared, "suspect_left", engine::SUSPECT_LEFT, parameters)?;
+    let found = share(db, prepared, "suspect_left", SUSPECT_LEFT, parameters)?;
     Suspicion::Left.judge_alone(&prepared.config, found)
 }
 
@@ -95,18 +107,18 @@ pub(super) fn report_deletions(db: &Database, prepared: &Prepared, parameters: &
     if !prepared.config.include_deletions || !db.query_one(logged, [&prepared.config.name])? {
         return Ok(());
     }
-    let sql = prepared.placeholders.fill("deletions", engine::DELETIONS)?;
+    let sql = prepared.placeholders.fill("deletions", DELETIONS)?;
     template::run_script(db, "deletions", &sql, parameters)?;
-    let found = share(db, prepared, "suspect_standing", engine::SUSPECT_STANDING, parameters)?;
+    let found = share(db, prepared, "suspect_standing", SUSPECT_STANDING, parameters)?;
     Suspicion::StandingRow.judge_alone(&prepared.config, found)
 }
 
 pub(super) fn sample_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
-    share(db, prepared, "sample_absent", engine::SAMPLE_ABSENT, parameters)
+    share(db, prepared, "sample_absent", SAMPLE_ABSENT, parameters)
 }
 
 pub(super) fn sample_tree(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
-    share(db, prepared, "sample_orphan", engine::SAMPLE_ORPHAN, parameters)
+    share(db, prepared, "sample_orphan", SAMPLE_ORPHAN, parameters)
 }
 
 fn share(db: &Database, prepared: &Prepared, name: &str, text: &str, parameters: &Parameters) -> Result<Share> {

@@ -2,12 +2,17 @@
 
 use super::attached::file_of;
 use super::database::{Database, JOB_DATABASE, SCHEMA};
+use super::sql::filled;
 use crate::backend::check_target;
 use crate::backend::resolved::{ITS_NAME, Inside, never};
 use crate::durable::has_other_names;
 use crate::error::{Error, Result};
 use crate::model::name::TableName;
+use crate::scripts::statement::statement;
 use std::path::PathBuf;
+
+const SQL: &str = include_str!("../../../sql/sqlite/resolved.sql");
+const INSIDE: &str = statement(SQL, "inside");
 
 /// See [`Target::resolve_target`](crate::backend::Target::resolve_target).
 pub(super) fn resolve_target(db: &Database, table: &TableName) -> Result<TableName> {
@@ -65,10 +70,7 @@ fn first_of_file(db: &Database, database: &str) -> Result<String> {
 
 fn inside(db: &Database, database: &str) -> Result<Inside> {
     let schema = db.schema_of(database);
-    let sql = format!(
-        "SELECT coalesce(max(name IN ('BlobDeltaTableConfig', 'BlobDeltaSource')), 0), coalesce(max(name = 'BlobDeltaSlice'), 0)
-         FROM {schema}.sqlite_master WHERE type = 'table'"
-    );
+    let sql = filled(INSIDE, &[("Schema", &schema)]);
     db.query_row(&sql, [], |row| Ok(Inside { is_job_database: row.get(0)?, is_slice_database: row.get(1)? }))
 }
 

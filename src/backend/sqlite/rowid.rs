@@ -10,17 +10,19 @@ use crate::backend::obstacles::words;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/rowid.sql");
+const HAS_ROWID: &str = statement(SQL, "has_rowid");
 
 const NAMES: [&str; 3] = ["rowid", "_rowid_", "oid"];
-const INDEX_COLUMNS: &str = include_str!("../../../sql/sqlite/index_columns.sql");
+const INDEX_COLUMNS: &str = statement(SQL, "index_columns");
 
 /// A name of a table's rowid that no column has taken. There is none for a view, for a table without rowid, and
 /// where columns have taken all three.
 pub(super) fn rowid_of(db: &Database, table: &TableName) -> Result<Option<&'static str>> {
     let of = (&table.table, db.schema_name(&table.db));
-    let has_rowid = "SELECT coalesce(max(type = 'table' AND NOT wr), 0) FROM pragma_table_list(?1)
-                     WHERE schema = ?2 COLLATE NOCASE";
-    if !db.query_one::<bool>(has_rowid, of)? {
+    if !db.query_one::<bool>(HAS_ROWID, of)? {
         return Ok(None);
     }
     let columns = db.query_all("SELECT name FROM pragma_table_xinfo(?1, ?2)", of, |row| row.get(0))?;

@@ -6,17 +6,17 @@ use crate::model::clock::ServerTime;
 use crate::model::destination::{BundleForm, Destination, Seal};
 use crate::model::id::Guid;
 use crate::model::run::{Run, Status};
+use crate::scripts::statement::statement;
 use rusqlite::Row;
 
-const SELECT_RUN: &str = "SELECT RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-    ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt, OutFolder, ShipTo, SignedBy,
-    EncryptedTo, BundleForm FROM BlobDeltaRun";
+const SQL: &str = include_str!("../../../sql/sqlite/runs.sql");
+const WRITE_DESTINATION: &str = statement(SQL, "write_destination");
+const SELECT_RUN: &str = statement(SQL, "select_run");
 
 /// Within a transaction.
 pub(super) fn write_destination(db: &Database, run: Guid, recorded: &Destination) -> Result<()> {
     db.execute(
-        "UPDATE BlobDeltaRun SET OutFolder = ?2, ShipTo = ?3, SignedBy = ?4, EncryptedTo = ?5, BundleForm = ?6
-         WHERE RunId = ?1",
+        WRITE_DESTINATION,
         (
             run,
             &recorded.out_folder,

@@ -3,7 +3,7 @@
 
 use super::database::Database;
 use super::prepared::{Given, Prepared};
-use super::sql::quote;
+use super::sql::{filled, quote};
 use super::template::Parameters;
 use super::{catalog, reported, survey};
 use crate::backend::suspect::Suspicion;
@@ -13,7 +13,11 @@ use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
-use crate::scripts::sqlite as engine;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/samples.sql");
+const SAMPLE_UNITS: &str = statement(SQL, "sample_units");
+const ROWS_WITHOUT_METADATA: &str = statement(SQL, "rows_without_metadata");
 
 /// Looks at the data of a table whose configuration fits its catalog.
 ///
@@ -45,7 +49,7 @@ fn units_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -> 
     if prepared.config.metadata_business_unit_column.is_none() {
         return Ok(None);
     }
-    let of_rows: u64 = reported::first(db, prepared, "sample_units", engine::SAMPLE_UNITS, parameters)?.unwrap_or(0);
+    let of_rows: u64 = reported::first(db, prepared, "sample_units", SAMPLE_UNITS, parameters)?.unwrap_or(0);
     Ok((of_rows > 0).then(|| {
         let text = "no business unit that the metadata names is in the table of business units, so no row is in scope";
         advice(
@@ -114,10 +118,7 @@ fn without_metadata(db: &Database, table: &TableConfig) -> Result<String> {
     let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
     let any: Vec<String> = blobs.map(|column| format!("s.{} IS NOT NULL", quote(&column.name))).collect();
     let blobs = if any.is_empty() { "1".to_owned() } else { any.join(" OR ") };
-    Ok(format!(
-        "SELECT count(*) FROM {{SourceTable}} AS s WHERE ({blobs}) AND NOT EXISTS (
-             SELECT 1 FROM {{MetadataTable}} AS m WHERE m.{{MetadataIdColumn}} = s.{{KeyColumn}})"
-    ))
+    Ok(filled(ROWS_WITHOUT_METADATA, &[("Blobs", &blobs)]))
 }
 
 fn advice(severity: Severity, table: &TableConfig, finding: impl Into<String>, what_to_do: Option<&str>) -> Advice {

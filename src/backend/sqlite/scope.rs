@@ -6,7 +6,13 @@ use super::template::{self, Parameters};
 use crate::error::{Error, Kind, Result};
 use crate::model::run::{Scope, TableRun};
 use crate::model::table::TableConfig;
-use crate::scripts::sqlite as scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/scope.sql");
+const FOREIGN_PENDING: &str = statement(SQL, "foreign_pending");
+const LEFT_SCOPE: &str = statement(SQL, "left_scope");
+const LEFT_STAYS: &str = statement(SQL, "left_stays");
+const HAS_LATER_RUN: &str = statement(SQL, "has_later_run");
 
 /// By so many ticks a row passes a tombstone, which wins a tie: a microsecond, which every server keeps.
 pub(super) const PASSES: i64 = 10;
@@ -17,7 +23,7 @@ pub(super) const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM BlobDeltaPendingKey
 /// the unit needs.
 pub(super) fn drop_foreign(db: &Database, prepared: &Prepared, scope: Scope, parameters: &Parameters) -> Result<()> {
     if scope != Scope::All && db.query_one(WAITS, (&prepared.config.name, scope.to_string()))? {
-        let sql = prepared.placeholders.fill("foreign_pending", scripts::FOREIGN_PENDING)?;
+        let sql = prepared.placeholders.fill("foreign_pending", FOREIGN_PENDING)?;
         template::run_script(db, "foreign_pending", &sql, parameters)?;
     }
     Ok(())
@@ -30,11 +36,11 @@ pub(super) fn find_what_left(db: &Database, prepared: &Prepared, parameters: &Pa
         template::run_script(db, name, &sql, parameters)
     };
     db.execute("DELETE FROM temp.\"#Left\"", [])?;
-    run("left_scope", scripts::LEFT_SCOPE)?;
+    run("left_scope", LEFT_SCOPE)?;
     let mut stay = u64::from(prepared.config.is_tree());
     while stay > 0 {
         // Each turn takes a key out at least.
-        stay = run("left_stays", scripts::LEFT_STAYS)?;
+        stay = run("left_stays", LEFT_STAYS)?;
     }
     Ok(())
 }
@@ -43,11 +49,7 @@ pub(super) fn find_what_left(db: &Database, prepared: &Prepared, parameters: &Pa
 /// started later wins, and the server's clock may have gone back since. What a run of more than a day later has told
 /// no receiver takes (rule 27).
 pub(super) fn margin(db: &Database, table_run: &TableRun) -> Result<i64> {
-    let later = "SELECT EXISTS (
-            SELECT 1 FROM BlobDeltaRun AS own JOIN BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt
-                AND r.RunStartedAt < strftime('%Y-%m-%dT%H:%M:%f', own.RunStartedAt, '+1 day')
-            WHERE own.RunId = ?1 AND r.RunId <> own.RunId)";
-    Ok(if db.query_one(later, [table_run.fence.run_id])? { PASSES } else { 0 })
+    Ok(if db.query_one(HAS_LATER_RUN, [table_run.fence.run_id])? { PASSES } else { 0 })
 }
 
 /// A table without business units cannot serve a run for one.

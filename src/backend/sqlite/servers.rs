@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::engine::Engine;
+use super::sql::filled;
 use super::{catalog, config};
 use crate::backend::jobs::DeployStep;
 use crate::backend::servers::Servers;
@@ -9,6 +10,11 @@ use crate::durable::folder_identity;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/servers.sql");
+const FORGET_WATERMARKS: &str = statement(SQL, "forget_watermarks");
+const TAKE_MARKER: &str = statement(SQL, "take_marker");
 
 /// What the original did, and a copy forgets. Of what others keep by table nothing is left that a chain
 /// goes on with.
@@ -78,12 +84,7 @@ pub(super) fn become_another_source(engine: &mut Engine<'_>) -> Result<Vec<Deplo
             }
         }
         // The epoch goes on, so that whoever still works on the copy is fenced.
-        db.execute(
-            "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = NULL, LastRunId = NULL, LastRunCompletedAt = NULL,
-                 IsInitialFullLoadDone = 0, IsRunning = 0, RunLeaseExpiresAt = NULL, LeaseRunId = NULL,
-                 LeaseEpoch = LeaseEpoch + 1",
-            [],
-        )?;
+        db.execute(FORGET_WATERMARKS, [])?;
         db.execute("UPDATE BlobDeltaSource SET SourceId = ?1", [own])?;
         note_server(db)?;
         Ok(steps)
@@ -93,13 +94,7 @@ pub(super) fn become_another_source(engine: &mut Engine<'_>) -> Result<Vec<Deplo
 fn mark_as_own(db: &Database, table: &TableConfig, old: Guid, own: Guid) -> Result<&'static str> {
     let marker = crate::model::name::TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
     let Ok(markers) = catalog::resolve(db, &marker) else { return Ok(NOT_THERE) };
-    let marked = db.execute(
-        &format!(
-            "UPDATE {markers} SET SourceId = ?3, RunId = NULL, RunStartedAt = NULL, WindowStart = NULL,
-                 WindowEnd = NULL, Scope = 'all', State = 'Empty' WHERE TargetTable = ?1 AND SourceId = ?2"
-        ),
-        (&table.target.table, old, own),
-    )?;
+    let marked = db.execute(&filled(TAKE_MARKER, &[("Markers", &markers)]), (&table.target.table, old, own))?;
     Ok(if marked > 0 { EMPTIED } else { NOT_OURS })
 }
 

@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
-use super::sql::{from_json, quote};
+use super::sql::{filled, from_json, quote};
 use super::{catalog, give_up, large, lease, marker, template, types};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
@@ -17,9 +17,17 @@ use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, Slic
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
-use crate::scripts;
+use crate::scripts::statement::statement;
 use rusqlite::types::{Value, ValueRef};
 use std::io::Write;
+
+const SQL: &str = include_str!("../../../sql/sqlite/slices.sql");
+const SLICE_DELETIONS: &str = statement(SQL, "slice_deletions");
+const TABLE_REPORT: &str = statement(SQL, "table_report");
+const TABLE_ERRORS: &str = statement(SQL, "table_errors");
+const ABSENT_PARENTS: &str = statement(SQL, "absent_parents");
+const PREVIOUS_BUNDLE: &str = statement(SQL, "previous_bundle");
+const INSERT_BUNDLE: &str = statement(SQL, "insert_bundle");
 
 const READABLE: [SliceState; 2] = [SliceState::Complete, SliceState::Packed];
 
@@ -91,11 +99,7 @@ impl Slices for Engine<'_> {
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
         let prepared = self.state.prepared.of(self.db, &fence.table)?;
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
-        let sql = format!(
-            "SELECT stream_id, DeletedOn, BusinessUnit, Reason FROM {}.BlobDeltaDeletion
-             WHERE TableName = ?1 AND stream_id > ?2 ORDER BY stream_id LIMIT ?3",
-            self.db.schema_of(&prepared.config.target.db)
-        );
+        let sql = filled(SLICE_DELETIONS, &[("Schema", &self.db.schema_of(&prepared.config.target.db))]);
         self.db.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
             Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)?, reason: row.get(3)? })
         })
@@ -103,20 +107,13 @@ impl Slices for Engine<'_> {
 
     fn table_report(&mut self, run_id: Guid, table: &TableName) -> Result<TableReport> {
         let clock = self.state.prepared.of(self.db, table)?.config.clock;
-        let found = self.db.query_optional(
-            "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
-                 t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt
-             FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-             WHERE t.RunId = ?1 AND t.TableName = ?2 AND t.Status = 'Completed'",
-            (run_id, table),
-            |row| {
-                let times: (Timestamp, Timestamp, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let watermarks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
-                let texts: (String, String) = (row.get(5)?, row.get(6)?);
-                let ends: (Option<Guid>, Timestamp) = (row.get(7)?, row.get(8)?);
-                Ok((times, watermarks, texts, ends))
-            },
-        )?;
+        let found = self.db.query_optional(TABLE_REPORT, (run_id, table), |row| {
+            let times: (Timestamp, Timestamp, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let watermarks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
+            let texts: (String, String) = (row.get(5)?, row.get(6)?);
+            let ends: (Option<Guid>, Timestamp) = (row.get(7)?, row.get(8)?);
+            Ok((times, watermarks, texts, ends))
+        })?;
         let Some(((start, end, buffer_minutes), watermarks, texts, ends)) = found else {
             return Err(Error::usage("this table run was not completed")
                 .run(run_id)
@@ -138,11 +135,7 @@ impl Slices for Engine<'_> {
     }
 
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
-        self.db.query_all(
-            "SELECT TableName, LastError FROM BlobDeltaRunTable WHERE RunId = ?1 AND LastError IS NOT NULL ORDER BY TableName",
-            [run_id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+        self.db.query_all(TABLE_ERRORS, [run_id], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>> {
@@ -151,7 +144,7 @@ impl Slices for Engine<'_> {
             return Ok(Vec::new());
         }
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
-        let sql = prepared.placeholders.fill("absent_parents", scripts::sqlite::ABSENT_PARENTS)?;
+        let sql = prepared.placeholders.fill("absent_parents", ABSENT_PARENTS)?;
         let parameters = vec![("@After", Value::Blob(after_key(after))), ("@Limit", Value::Integer(limit.into()))];
         let mut statement = template::prepare_script(self.db, "absent_parents", &sql, &parameters)?;
         let mut rows = statement.raw_query();
@@ -165,16 +158,10 @@ impl Slices for Engine<'_> {
 
     fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>> {
         // Of a bundle of this run its own, else the root of the scope's last.
-        let found: Option<(Option<String>, Option<String>)> = self.db.query_optional(
-            "SELECT k.Root, p.Columns
-             FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM BlobDeltaBundle WHERE RunId = ?1 AND TableName = ?2
-                   UNION ALL
-                   SELECT 1, BundleId, RootSha256 FROM BlobDeltaBundle WHERE TableName = ?2 AND Scope = ?3) AS k
-                 LEFT JOIN BlobDeltaBundle AS p ON p.TableName = ?2 AND p.Scope = ?3 AND p.RootSha256 = k.Root
-             ORDER BY k.Nr, k.BundleId DESC LIMIT 1",
-            (run_id, table, scope.to_string()),
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let found: Option<(Option<String>, Option<String>)> =
+            self.db.query_optional(PREVIOUS_BUNDLE, (run_id, table, scope.to_string()), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let Some((Some(root), columns)) = found else { return Ok(None) };
         PreviousBundle::read(&root, columns.as_deref()).map(Some)
     }
@@ -205,8 +192,7 @@ impl Slices for Engine<'_> {
 /// Gives the table if its `RequireBundle` was set by this.
 fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Result<Option<TableName>> {
     db.execute(
-        "INSERT INTO BlobDeltaBundle (RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder,
-             PublishedAt, ShipTo, Columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        INSERT_BUNDLE,
         (
             record.run_id,
             &record.table,

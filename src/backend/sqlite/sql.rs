@@ -7,6 +7,7 @@ use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
+use crate::scripts::statement;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -84,6 +85,11 @@ impl ToSql for Scope {
 /// Quotes one identifier for SQLite. The only place where that is done.
 pub(super) fn quote(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// Puts values where a statement says `{Name}`.
+pub(super) fn filled(text: &str, values: &[(&str, &str)]) -> String {
+    statement::filled(text, ("{", "}"), values)
 }
 
 /// JSON of a small value, for a column of text.

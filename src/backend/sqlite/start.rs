@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::lease::Lease;
 use super::prepared::{Given, Prepared};
-use super::sql::to_json;
+use super::sql::{filled, to_json};
 use super::template::{self, Parameters};
 use super::{ancestors, asked, config, drift, marker, reported, scope, survey};
 use crate::error::{Error, Result};
@@ -18,9 +18,22 @@ use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::model::window::{Window, WindowInputs};
-use crate::scripts;
+use crate::scripts::statement::statement;
 use rusqlite::types::Value;
 use std::rc::Rc;
+
+const SQL: &str = include_str!("../../../sql/sqlite/start.sql");
+const LAST_THAT_BINDS: &str = statement(SQL, "last_that_binds");
+const UNIT_WATERMARK: &str = statement(SQL, "unit_watermark");
+const PREVIOUS_RUN: &str = statement(SQL, "previous_run");
+const HELD_BACK: &str = statement(SQL, "held_back");
+const BEGIN_SLICE: &str = statement(SQL, "begin_slice");
+const BEGIN_TABLE: &str = statement(SQL, "begin_table");
+const NEXT_IN_QUEUE: &str = statement(SQL, "next_in_queue");
+const DROP_HELD_BACK: &str = statement(SQL, "drop_held_back");
+const LEFT_AGAIN: &str = statement(SQL, "left_again");
+const QUEUED: &str = statement(SQL, "queued");
+const NEW_UNITS: &str = statement(SQL, "new_units");
 
 /// From so many keys on, an index is made faster at the end than key by key.
 const MANY_KEYS: u64 = 10_000;
@@ -77,15 +90,7 @@ fn check_unit(db: &Database, tables: &[TableConfig], unit: Guid) -> Result<()> {
 /// The run that started last, by its own clock, of those by which a later one is bound. A run that completed no table, and
 /// has no bundle, moved nothing; but one that is gone on with would.
 pub(super) fn last_that_binds(db: &Database, resumed: Option<Guid>) -> Result<Option<(Guid, Timestamp)>> {
-    db.query_optional(
-        "SELECT r.RunId, r.RunStartedAt FROM BlobDeltaRun AS r
-         WHERE r.RunId = ?1
-            OR EXISTS (SELECT 1 FROM BlobDeltaRunTable AS t WHERE t.RunId = r.RunId AND t.Status = 'Completed')
-            OR EXISTS (SELECT 1 FROM BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
-         ORDER BY r.RunStartedAt DESC LIMIT 1",
-        [resumed],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
+    db.query_optional(LAST_THAT_BINDS, [resumed], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Rule 1: a clock that stands before the last run's start by more than the buffer.
@@ -116,20 +121,11 @@ fn begin(
             [&table.name],
             |row| row.get(0),
         )?,
-        Scope::BusinessUnit(unit) => db.query_optional(
-            "SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
-             WHERE TableName = ?1 AND BusinessUnitId = ?2",
-            (&table.name, unit),
-            |row| row.get(0),
-        )?,
+        Scope::BusinessUnit(unit) => db.query_optional(UNIT_WATERMARK, (&table.name, unit), |row| row.get(0))?,
     }
     .flatten();
-    let previous_run_id: Option<Guid> = db.query_optional(
-        "SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-         WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1",
-        (&table.name, scope.to_string()),
-        |row| row.get(0),
-    )?;
+    let previous_run_id: Option<Guid> =
+        db.query_optional(PREVIOUS_RUN, (&table.name, scope.to_string()), |row| row.get(0))?;
     let window = Window::compute(&WindowInputs {
         run_start: started.of(table.clock),
         last_high_water: watermark,
@@ -168,7 +164,7 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
         scope::drop_foreign(db, &prepared, request.scope, &parameters)?;
         let suspect = suspects(db, &prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
         let mut counts = reported::reported(db, &prepared, &parameters)?;
-        prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+        prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
         counts.held_back =
             query_script_u64(db, "SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
         (counts.pending, counts.pending_since) = asked::pending_keys(db, table, request.scope)?;
@@ -245,11 +241,7 @@ fn empty_slice(
     db.transact("empty the slice", |db| {
         lease.check_fence(db, fence)?;
         db.execute(
-            &format!(
-                "UPDATE {schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4, WindowStart = ?5,
-                 WindowEnd = ?6, Scope = ?7, State = 'Filling',
-                 SourceId = (SELECT SourceId FROM main.BlobDeltaSource) WHERE TargetTable = ?1"
-            ),
+            &filled(BEGIN_SLICE, &[("Schema", &schema)]),
             (
                 &table.target.table,
                 &table.name,
@@ -264,9 +256,7 @@ fn empty_slice(
         db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
         empty_queue(db, table)?;
         db.execute(
-            "UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
-             DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
-             QueuedKeys = NULL WHERE RunId = ?1 AND TableName = ?2",
+            BEGIN_TABLE,
             (
                 run.id,
                 &table.name,
@@ -285,12 +275,10 @@ fn empty_slice(
 /// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first
 /// whether another table has any: a few seeks, one for each run and table that the queue holds.
 fn empty_queue(db: &Database, table: &TableConfig) -> Result<()> {
-    let next = "SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
-                    WHERE RunId = ?1 AND TableName > ?2 ORDER BY RunId, TableName LIMIT 1)
-                UNION ALL SELECT * FROM (SELECT RunId, TableName FROM BlobDeltaWindowQueue
-                    WHERE RunId > ?1 ORDER BY RunId, TableName LIMIT 1) LIMIT 1";
     let mut last = (Vec::new(), String::new());
-    while let Some(found) = db.query_optional(next, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))? {
+    while let Some(found) =
+        db.query_optional(NEXT_IN_QUEUE, (&last.0, &last.1), |row| Ok((row.get(0)?, row.get(1)?)))?
+    {
         last = found;
         if !last.1.eq_ignore_ascii_case(&table.name.to_string()) {
             return db.execute("DELETE FROM BlobDeltaWindowQueue WHERE TableName = ?1", [&table.name]).map(drop);
@@ -314,21 +302,17 @@ fn fill_queues(
         lease.check_fence(db, fence)?;
         // What runs of this scope before the previous one held back has been looked at. What that one
         // held back stays until the next run: the slice of this one may be given up.
-        db.execute(
-            "DELETE FROM BlobDeltaHeldBackKey WHERE TableName = ?1 AND RunId IS NOT ?2 AND RunId IN (
-                 SELECT RunId FROM BlobDeltaRunTable WHERE TableName = ?1 AND Scope = ?3)",
-            (&table.name, beginning.previous_run_id, run.scope.to_string()),
-        )?;
+        db.execute(DROP_HELD_BACK, (&table.name, beginning.previous_run_id, run.scope.to_string()))?;
         let without_key = survey::survey(db, prepared, run.scope)?;
         let queued = queue_window(db, prepared, run.scope, &parameters)?;
         reported::suspect_keys(db, prepared, &parameters)?;
         if queued > MANY_KEYS {
             config::drop_order_index(db, table)?;
         }
-        prepared.run_filled(db, "held_back", scripts::sqlite::HELD_BACK, &parameters)?;
+        prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
         reported::report_deletions(db, prepared, &parameters)?;
         if beginning.deletions_from.is_some() {
-            prepared.run_filled(db, "left_again", scripts::sqlite::LEFT_AGAIN, &parameters)?;
+            prepared.run_filled(db, "left_again", LEFT_AGAIN, &parameters)?;
         }
         reported::suspect_left(db, prepared, &parameters)?;
         ancestors::queue_ancestors(db, prepared, run.scope, &parameters)?;
@@ -342,11 +326,7 @@ fn fill_queues(
             Scope::All => new_units(db, prepared, beginning.watermark.is_some())?,
             Scope::BusinessUnit(_) => Vec::new(),
         };
-        db.execute(
-            "UPDATE BlobDeltaRunTable SET QueuedKeys = ?3, Counts = ?4, NewBusinessUnits = ?5
-             WHERE RunId = ?1 AND TableName = ?2",
-            (run.id, &table.name, queued, to_json(&counts)?, to_json(&units)?),
-        )?;
+        db.execute(QUEUED, (run.id, &table.name, queued, to_json(&counts)?, to_json(&units)?))?;
         Ok(queued)
     })
 }
@@ -368,7 +348,7 @@ fn new_units(db: &Database, prepared: &Prepared, had_watermark: bool) -> Result<
     if !had_watermark || prepared.config.metadata_business_unit_column.is_none() {
         return Ok(Vec::new());
     }
-    let sql = prepared.placeholders.fill("new_units", scripts::sqlite::NEW_UNITS)?;
+    let sql = prepared.placeholders.fill("new_units", NEW_UNITS)?;
     let name = Value::Text(prepared.config.name.to_string());
     let mut statement = template::prepare_script(db, "new_units", &sql, &vec![("@TableName", name)])?;
     let mut rows = statement.raw_query();

@@ -17,8 +17,13 @@ use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use crate::scripts::statement::statement;
 use rusqlite::types::ValueRef;
 use std::collections::HashSet;
+
+const SQL: &str = include_str!("../../../sql/sqlite/survey.sql");
+const ODD_UNITS: &str = statement(SQL, "odd_units");
+const NEW_DELETIONS: &str = statement(SQL, "new_deletions");
 
 /// The form of every stamp.
 const FORM: &str = "YYYY-MM-DDTHH:MM:SS.fffffff";
@@ -138,14 +143,11 @@ fn check_units(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> 
     let config = &prepared.config;
     let Some(column) = &config.metadata_business_unit_column else { return Ok(()) };
     // Neither of the two reads a value, wherever it lies in its row.
-    let odd = "SELECT m.{MetadataBusinessUnitCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m
-               WHERE m.{MetadataBusinessUnitCol} IS NOT NULL AND (
-                   typeof(m.{MetadataBusinessUnitCol}) <> 'blob' OR octet_length(m.{MetadataBusinessUnitCol}) <> 16)";
     let hint = "store it as 16 bytes in RFC order: a row of any other is in scope of no run";
     let wrong = |unit: ValueRef<'_>| {
         Error::config(format!("the business unit {} is no uniqueidentifier of 16 bytes", shown(unit))).hint(hint)
     };
-    look_at(db, prepared, "look at the business units", odd, |row| {
+    look_at(db, prepared, "look at the business units", ODD_UNITS, |row| {
         let id = row.get_ref(1)?;
         let key = id.as_blob().ok().and_then(types::guid);
         if key.is_some_and(|key| excluded.contains(&key)) {
@@ -165,13 +167,8 @@ fn check_units(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> 
 /// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
 /// was looked at then.
 pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) -> Result<()> {
-    let sql = "SELECT DeletionId, stream_id, BusinessUnit, DeletedOn, LoggedAt FROM BlobDeltaDeletionLog AS l
-               WHERE TableName = ?1 AND NOT EXISTS (
-                   SELECT 1 FROM BlobDeltaToldDeletion AS t
-                   WHERE t.TableName = ?1 AND t.Scope IN ('all', ?2) AND t.stream_id = l.stream_id
-                       AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn)";
     let broken = |error| failed("look at the deletion log", error).table(&table.name);
-    let mut statement = db.cached(sql).map_err(broken)?;
+    let mut statement = db.cached(NEW_DELETIONS).map_err(broken)?;
     let mut rows = statement.query((&table.name, scope.to_string())).map_err(broken)?;
     while let Some(row) = rows.next().map_err(broken)? {
         let columns = [("stream_id", 1), ("BusinessUnit", 2), ("DeletedOn", 3), ("LoggedAt", 4)];

@@ -5,6 +5,10 @@ use super::ledger;
 use super::replay::Replay;
 use crate::backend::TargetSpec;
 use crate::error::Result;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/take_back.sql");
+const IS_NOTED: &str = statement(SQL, "is_noted");
 
 /// Removes what was made, where nothing has come into it. The main database is gone then, and the session of
 /// no more use.
@@ -41,8 +45,6 @@ pub(super) fn take_back(replay: &mut Replay<'_>) -> Result<()> {
 
 /// Whether rows of a table are there, or were noted.
 fn has_anything_of(db: &Database, spec: &TargetSpec) -> Result<bool> {
-    let noted = "SELECT EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayLedger WHERE TableName = ?1)
-                 OR EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayBundle WHERE TableName = ?1)";
     let rows = format!("SELECT EXISTS (SELECT * FROM {})", db.quoted(&spec.target));
-    Ok(db.query_one(&rows, [])? || db.query_one(&ledger::in_schema(db, spec, noted), [spec.here()])?)
+    Ok(db.query_one(&rows, [])? || db.query_one(&ledger::in_schema(db, spec, IS_NOTED), [spec.here()])?)
 }

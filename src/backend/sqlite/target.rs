@@ -29,11 +29,13 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use rusqlite::Row;
 
-const LEDGER_READ: &str = include_str!("../../../sql/sqlite/replay_ledger_read.sql");
-const BUNDLE_READ: &str = include_str!("../../../sql/sqlite/replay_bundle_read.sql");
-const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlite/replay_bundle_note.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/target.sql");
+const LEDGER_READ: &str = statement(SQL, "ledger_read");
+const BUNDLE_READ: &str = statement(SQL, "bundle_read");
+const BUNDLE_NOTE: &str = statement(SQL, "bundle_note");
 const BUNDLE_GAP: &str = "UPDATE {Schema}.BlobDeltaReplayBundle SET Gap = ?3 WHERE TableName = ?1 AND RootSha256 = ?2";
 
 /// What a tombstone takes, about.

@@ -3,7 +3,7 @@
 use super::chunks::{self, ChunkedColumns, large_bytes};
 use super::database::Database;
 use super::errors::failed;
-use super::sql::quote;
+use super::sql::{filled, quote};
 use super::{catalog, filter, rowid};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
@@ -11,8 +11,15 @@ use crate::model::digest::Sha256;
 use crate::model::name::TableName;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::scripts;
+use crate::scripts::statement::statement;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
+
+const SQL: &str = include_str!("../../../sql/sqlite/template.sql");
+const IN_UNITS: &str = statement(SQL, "in_units");
+const STEP_SCRIPT: &str = statement(SQL, "step_script");
+const QUEUE_SCRIPT: &str = statement(SQL, "queue_script");
+const BATCH_TABLES: &str = statement(SQL, "batch_tables");
 
 /// What may stand in braces in a script, for one table.
 pub(super) struct Placeholders {
@@ -39,10 +46,7 @@ impl Placeholders {
         let unit = column(&config.metadata_business_unit_column);
         let filter = filter::filter_condition(db, config)?;
         let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
-            (Some(unit), Some(units), Some(id)) => format!(
-                "(EXISTS (SELECT 1 FROM {units} AS u WHERE u.{id} = m.{unit}) \
-                 AND (@BusinessUnitId IS NULL OR m.{unit} = @BusinessUnitId))"
-            ),
+            (Some(unit), Some(units), Some(id)) => filled(IN_UNITS, &[("Units", units), ("Id", &id), ("Unit", unit)]),
             _ => "(@BusinessUnitId IS NULL)".to_owned(),
         };
         let in_scope = format!("({in_units} AND {filter})");
@@ -164,22 +168,13 @@ pub(super) fn prepare_script<'c>(
 
 /// Name and text of the template of a step for a table: its own, or the shared one.
 pub(super) fn step_script(db: &Database, table: &TableName, step: u8) -> Result<(String, String)> {
-    let sql = "SELECT ScriptName || ' (step ' || StepNumber || coalesce(', of ' || TableName || ' alone', '') || ')',
-                   ScriptText
-               FROM BlobDeltaStepScript
-               WHERE StepNumber = ?1 AND (TableName = ?2 OR TableName IS NULL)
-               ORDER BY TableName IS NULL LIMIT 1";
-    let found = db.query_optional(sql, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = db.query_optional(STEP_SCRIPT, (step, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
     found.ok_or_else(|| no_script(table, &format!("step {step} in BlobDeltaStepScript")))
 }
 
 /// Name and text of the template that fills a queue for a table: its own, or the shared one.
 pub(super) fn queue_script(db: &Database, table: &TableName, queue: &str) -> Result<(String, String)> {
-    let sql = "SELECT QueueName || ' (queue' || coalesce(', of ' || TableName || ' alone', '') || ')', ScriptText
-               FROM BlobDeltaQueuePopulationScript
-               WHERE QueueName = ?1 AND (TableName = ?2 OR TableName IS NULL)
-               ORDER BY TableName IS NULL LIMIT 1";
-    let found = db.query_optional(sql, (queue, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = db.query_optional(QUEUE_SCRIPT, (queue, table), |row| Ok((row.get(0)?, row.get(1)?)))?;
     found.ok_or_else(|| no_script(table, &format!("{queue} in BlobDeltaQueuePopulationScript")))
 }
 
@@ -205,19 +200,7 @@ pub(super) fn scripts_of_others(db: &Database, config: &TableConfig) -> Result<V
 /// The temporary tables that hold one batch. Outside of transactions: they live as long as
 /// the connection.
 pub(super) fn create_batch_tables(db: &Database) -> Result<()> {
-    let sql = "CREATE TEMP TABLE IF NOT EXISTS \"#Batch\" (
-                   Seq INTEGER PRIMARY KEY, stream_id BLOB NOT NULL, WasHeldBack INTEGER NOT NULL DEFAULT 0,
-                   WithoutMetadata INTEGER NOT NULL DEFAULT 0, Depth INTEGER NOT NULL DEFAULT 0, ParentKey BLOB, State TEXT,
-                   Place, ParentPath
-               );
-               CREATE TEMP TABLE IF NOT EXISTS \"#Left\" (
-                   stream_id BLOB NOT NULL PRIMARY KEY, IsWhole INTEGER NOT NULL, LeftOn TEXT NOT NULL,
-                   Stays INTEGER NOT NULL DEFAULT 0, IsPassed INTEGER NOT NULL
-               ) WITHOUT ROWID;
-               CREATE TEMP TABLE IF NOT EXISTS \"#Parents\" (
-                   ParentPath BLOB NOT NULL PRIMARY KEY, ParentKey BLOB, Depth INTEGER NOT NULL
-               ) WITHOUT ROWID;";
-    db.execute_batch(sql).map_err(|error| failed("make the batch tables", error))
+    db.execute_batch(BATCH_TABLES).map_err(|error| failed("make the batch tables", error))
 }
 
 /// Gives a statement those of the parameters that it names.

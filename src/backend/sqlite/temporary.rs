@@ -1,11 +1,13 @@
 //! Databases that live in a temporary file, and go when they are closed.
 
 use crate::error::{Error, Kind};
+use crate::scripts::statement::statement;
 use rusqlite::Connection;
 
+const SQL: &str = include_str!("../../../sql/sqlite/temporary.sql");
+
 /// Nothing of it has to survive anything.
-const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; \
-    PRAGMA locking_mode = EXCLUSIVE;";
+const PRAGMAS: &str = statement(SQL, "pragmas");
 
 /// Bytes of its pages that are in memory, unless told otherwise.
 pub(super) const CACHE_BYTES: u64 = 64 << 20;

@@ -4,8 +4,10 @@ use super::database::Database;
 use crate::backend::TargetSpec;
 use crate::backend::compatibility::not_unique;
 use crate::error::Result;
+use crate::scripts::statement::statement;
 
-const UNIQUE_INDEXES: &str = include_str!("../../../sql/sqlite/replay_unique_indexes.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/unique.sql");
+const UNIQUE_INDEXES: &str = statement(SQL, "unique_indexes");
 
 /// A unique index.
 pub(super) struct UniqueIndex {

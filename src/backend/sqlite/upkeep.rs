@@ -13,6 +13,11 @@ use crate::model::drift::{SchemaDrift, listed};
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::scripts;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlite/upkeep.sql");
+const TEMPLATES: &str = statement(SQL, "templates");
+const HAS_INDEX: &str = statement(SQL, "has_index");
 
 impl Upkeep for Engine<'_> {
     fn limit_memory(&mut self, bytes: u64) -> Result<()> {
@@ -106,10 +111,8 @@ fn clock_advice(db: &Database) -> Result<Advice> {
 
 /// Shared templates, and those that one table has for itself.
 fn template_advices(db: &Database) -> Result<Vec<Advice>> {
-    let sql = "SELECT TableName, ScriptName, ScriptText FROM BlobDeltaStepScript
-               UNION ALL SELECT TableName, QueueName, ScriptText FROM BlobDeltaQueuePopulationScript";
     let rows: Vec<(Option<String>, String, String)> =
-        db.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        db.query_all(TEMPLATES, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let steps = scripts::SQLITE_STEP_TEMPLATES.into_iter().map(|(_, name, text)| (name, text));
     let there = |name: &str| {
         let shared = rows.iter().find(|(table, found, _)| table.is_none() && found == name);
@@ -180,8 +183,5 @@ fn table_advice(engine: &mut Engine<'_>, table: &TableConfig) -> Vec<Advice> {
 
 /// Whether an index begins with this column; `Err` where the catalog does not say.
 fn has_index(db: &Database, table: &crate::model::name::TableName, column: &str) -> std::result::Result<bool, ()> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) AS l
-               WHERE (SELECT i.name FROM pragma_index_info(l.name, ?2) AS i WHERE i.seqno = 0) = ?3 COLLATE NOCASE)
-               OR EXISTS (SELECT 1 FROM pragma_table_info(?1, ?2) WHERE pk = 1 AND name = ?3 COLLATE NOCASE)";
-    db.query_one(sql, (&table.table, db.schema_name(&table.db), column)).map_err(drop)
+    db.query_one(HAS_INDEX, (&table.table, db.schema_name(&table.db), column)).map_err(drop)
 }

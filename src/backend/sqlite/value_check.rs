@@ -8,7 +8,7 @@
 
 use super::database::Database;
 use super::errors::failed;
-use super::sql::quote;
+use super::sql::{filled, quote};
 use super::template::Placeholders;
 use super::{catalog, large, rowid, types};
 use crate::error::{Error, Result};
@@ -18,8 +18,12 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use crate::model::value_range;
+use crate::scripts::statement::statement;
 use rusqlite::types::ValueRef;
 use std::io::Read;
+
+const SQL: &str = include_str!("../../../sql/sqlite/value_check.sql");
+const NULL_IN_REQUIRED: &str = statement(SQL, "null_in_required");
 
 /// Texts over this many bytes are read in blocks.
 const WHOLE_TEXT_BYTES: u64 = 4 << 20;
@@ -127,10 +131,7 @@ impl ValueCheck {
         let required = required.filter(|column| !DELTA_COLUMNS.iter().any(|(delta, _, _)| column.name == *delta));
         for column in required {
             let name = quote(&column.name);
-            let find = format!(
-                "SELECT b.stream_id FROM temp.\"#Batch\" AS b CROSS JOIN {{SourceTable}} AS s
-                     ON s.{{PlaceColumn}} = b.Place WHERE s.{name} IS NULL ORDER BY b.Seq LIMIT 1"
-            );
+            let find = filled(NULL_IN_REQUIRED, &[("Name", &name)]);
             let found = placeholders.fill("explain", &find);
             let found = found.and_then(|sql| db.query_optional(&sql, [], |row| row.get::<_, Guid>(0)));
             if let Ok(Some(key)) = found {

@@ -8,7 +8,7 @@ use super::database::Database;
 use super::errors::failed;
 use super::existing::prepare;
 use super::large::{self, copy_all};
-use super::sql::quote;
+use super::sql::{filled, quote};
 use super::{ledger, rowid, types};
 use crate::backend::compatibility::is_run_column;
 use crate::backend::obstacles::ignored;
@@ -18,11 +18,13 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Statement, ToSql, ffi};
 
-const PROBE: &str = include_str!("../../../sql/sqlite/replay_probe.sql");
-const PROBE_END: &str = include_str!("../../../sql/sqlite/replay_probe_end.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/write.sql");
+const PROBE: &str = statement(SQL, "probe");
+const PROBE_END: &str = statement(SQL, "probe_end");
 
 /// A row that is to be written.
 #[derive(Clone, Copy)]
@@ -144,7 +146,7 @@ impl<'c> RowWriter<'c> {
         let Some(sql) = sql else { return Err(failed("write a row", error)) };
         let (target, key) = (self.db.quoted(&self.spec.target), quote(&self.spec.key_column));
         let broken = |error| failed("look for the row that is in the way", error);
-        let begin = PROBE.replace("{Target}", &target).replace("{Key}", &key);
+        let begin = filled(PROBE, &[("Target", &target), ("Key", &key)]);
         self.db.execute_batch(&begin).map_err(broken)?;
         let found = self.probe(&sql, coming);
         self.db.execute_batch(PROBE_END).map_err(broken)?;

@@ -5,6 +5,7 @@ use crate::model::cell::Cell;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
+use crate::scripts::statement;
 use std::borrow::Cow;
 use tiberius::ColumnData;
 
@@ -164,34 +165,14 @@ pub(super) fn literal(text: &str) -> String {
     format!("N'{}'", text.replace('\'', "''"))
 }
 
-/// Puts values where a text says `[{Name}]`, in one pass: what a value holds is never read again.
-/// What is not named stays.
+/// Puts values where a statement says `[{Name}]`.
 pub(super) fn filled(text: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() * 2);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("[{") {
-        filled.push_str(before);
-        let value = after.split_once("}]").and_then(|(name, behind)| {
-            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
-            Some((*value, behind))
-        });
-        let (value, behind) = value.unwrap_or(("[{", after));
-        filled.push_str(value);
-        rest = behind;
-    }
-    filled.push_str(rest);
-    filled
+    statement::filled(text, ("[{", "}]"), values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_looks_like_a_placeholder_is_not_filled_again() {
-        let values = [("Target", "[{Key}]"), ("Key", "[k]")];
-        assert_eq!(filled("[{Target}].[{Key}] [{Other}] [{", &values), "[{Key}].[k] [{Other}] [{");
-    }
 
     #[test]
     fn names_and_texts_cannot_break_out() {

@@ -1,5 +1,0 @@
--- The columns that the indexes of a table (?1, in ?2) are over, a line each: the index, whether it is partial, the number
--- of the column (-2 for an expression) and its name.
-SELECT l.name, l.partial, i.cid, i.name
-FROM pragma_index_list(?1, ?2) AS l, pragma_index_xinfo(l.name, ?2) AS i
-WHERE i.key;

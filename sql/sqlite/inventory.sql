@@ -1,0 +1,106 @@
+-- name: remains
+-- What is left of the key ?2 of the table ?1: its row, its greatest stamp in whatever scope, whether the runs of the scope
+-- know that they handed it out, and the latest that is logged, and that the next run of the scope tells: of its deletion,
+-- and of its leaving; and the latest leaving that was told. A run of the business unit ?3 tells deletions of what it handed out alone; all units are not asked.
+-- ?4 is the scope as text, ?5 the latest time that a run would tell.
+SELECT
+    EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = ?2),
+    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = ?2),
+    ?3 IS NULL OR EXISTS (
+        SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
+    ),
+    (
+        SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
+        WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'Deleted' AND d.DeletedOn <= ?5
+            AND (?3 IS NULL OR EXISTS (
+                SELECT 1 FROM BlobDeltaShippedKey AS k
+                WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
+            ))
+            AND NOT EXISTS (
+                SELECT 1 FROM BlobDeltaToldDeletion AS t
+                WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
+            )
+    ),
+    (
+        SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
+        WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'LeftScope' AND d.BusinessUnit IS ?3 AND d.DeletedOn <= ?5
+            AND NOT EXISTS (
+                SELECT 1 FROM BlobDeltaToldDeletion AS t
+                WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
+            )
+    ),
+    (
+        SELECT max(t.DeletedOn) FROM BlobDeltaToldDeletion AS t
+        WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0
+    );
+
+-- name: parents
+-- The parent of the row @Key, if the source has it: whether it is in scope, its greatest stamp in whatever scope,
+-- whether it waits for the runs of the scope @Scope, whether it is never captured, and whether the next run brings it as an
+-- ancestor because it was absent, or told to be deleted.
+SELECT
+    p.{KeyColumn},
+    EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn} AND {InScope}),
+    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn}),
+    EXISTS (
+        SELECT 1 FROM BlobDeltaPendingKey AS k
+        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.{KeyColumn}
+    )
+    OR EXISTS (
+        SELECT 1 FROM BlobDeltaAbsentParent AS a
+        WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.stream_id = c.{KeyColumn} AND a.RunId IS NULL
+    )
+    OR EXISTS (
+        SELECT 1 FROM BlobDeltaToldDeletion AS d
+        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = p.{KeyColumn} AND d.IsDeletion
+            AND d.PassedByRunId IS NULL
+    ),
+    p.{KeyColumn} IS @ExcludedStreamId OR EXISTS (
+        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.{KeyColumn}
+    ),
+    {Path}
+FROM {SourceTable} AS c
+CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
+WHERE c.{KeyColumn} = @Key;
+
+-- name: whole
+-- What no window and no scan of keys finds, of the whole table ?1; ?2 is now, in the table's clock.
+SELECT
+    (
+        SELECT count(*) FROM {SourceTable} AS s
+        WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
+    ),
+    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.Reason = 'Deleted'),
+    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.DeletedOn > ?2);
+
+-- name: inventory
+-- The next keys of the metadata that are in scope, after @After, and what the source has of them.
+WITH Page AS MATERIALIZED (
+    SELECT m.{MetadataIdColumn} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} > coalesce(@After, x'') AND {InScope}
+    GROUP BY m.{MetadataIdColumn}
+    ORDER BY m.{MetadataIdColumn}
+    LIMIT @Most
+)
+SELECT
+    p.stream_id,
+    p.ModifiedOn,
+    s.{KeyColumn} IS NOT NULL,
+    EXISTS (
+        SELECT 1 FROM BlobDeltaPendingKey AS k
+        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.stream_id
+    ),
+    p.stream_id IS @ExcludedStreamId
+    OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.stream_id),
+    {Path}
+FROM Page AS p
+LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = p.stream_id
+ORDER BY p.stream_id;
+
+-- name: reached
+SELECT max(LastHighWaterModifiedOn) FROM (
+    SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1 AND ?2 IS NULL
+    UNION ALL
+    SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
+    WHERE TableName = ?1 AND BusinessUnitId = ?2)

@@ -1,7 +1,0 @@
--- The foreign keys of a table (?1, in ?2), a line a column: those that lead from it (1), and those that lead to it.
-SELECT 'to ' || k."table", k."table", k."from", 1 AS IsChild, k.on_delete, k.on_update
-FROM pragma_foreign_key_list(?1, ?2) AS k
-UNION ALL
-SELECT 'of ' || t.name, t.name, k."to", 0, k.on_delete, k.on_update
-FROM {Schema}.sqlite_master AS t, pragma_foreign_key_list(t.name, ?2) AS k
-WHERE t.type = 'table' AND k."table" = ?1 COLLATE NOCASE;

@@ -1,3 +1,0 @@
-ROLLBACK TO replay_probe;
-RELEASE replay_probe;
-PRAGMA recursive_triggers = OFF;

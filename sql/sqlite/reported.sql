@@ -1,0 +1,231 @@
+-- name: reported
+-- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
+-- another row in scope is taken, and not counted as out of scope, without business unit or left out by the table's
+-- filter; one that the filter leaves out counts as that where its unit is in scope. An excluded key is counted as nothing else.
+-- Stamps in the future, missing ones and logged deletions are counted over the whole table.
+-- Each count begins at what it counts, which is rare, and not at the keys of the window.
+WITH
+Outside AS (
+    SELECT m.{MetadataIdColumn} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
+    FROM {MetadataTable} AS m
+    WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScope}
+        AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    GROUP BY m.{MetadataIdColumn}
+),
+Untaken AS (
+    SELECT o.HasBusinessUnit
+    FROM Outside AS o
+    WHERE NOT EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} IS o.stream_id AND {InScope}
+            AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    )
+),
+Excluded AS (
+    SELECT @ExcludedStreamId AS stream_id
+    UNION
+    SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+),
+Filtered AS (
+    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        AND {InUnits} AND NOT coalesce({MetadataFilter}, 0)
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+),
+Future AS (
+    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+)
+SELECT
+    (SELECT coalesce(sum(u.HasBusinessUnit), 0) FROM Untaken AS u) AS OutOfScope,
+    (SELECT coalesce(sum(NOT u.HasBusinessUnit), 0) FROM Untaken AS u) AS WithoutBusinessUnit,
+    (
+        SELECT count(*) FROM Excluded AS x
+        WHERE EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = x.stream_id AND {InScope}
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        )
+    ) AS Excluded,
+    (SELECT count(*) FROM Future AS f) AS Future,
+    (
+        SELECT count(*) FROM {MetadataTable} AS m
+        WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+            AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+    ) AS WithoutStamp,
+    (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
+    (
+        SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @RunStart
+    ) AS FutureDeletions,
+    (
+        SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @Latest
+    ) AS WithheldDeletions,
+    (
+        SELECT min(d.DeletionId) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.DeletedOn > @Latest
+    ) AS WithheldDeletion,
+    (
+        SELECT count(*) FROM Filtered AS f
+        WHERE NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        )
+    ) AS Filtered;
+
+-- name: went_back
+-- Rows of the slice before, of its 10,000 that were stamped last, whose stamp in the source is older now: a
+-- source that was restored. One that moved to another business unit has its newest stamp there.
+SELECT count(*)
+FROM (
+    SELECT t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
+    FROM {TargetTable} AS t
+    WHERE t.DeltaStep <> 2 AND t.DeltaModifiedOn IS NOT NULL
+    ORDER BY t.DeltaModifiedOn DESC
+    LIMIT 10000
+) AS n
+WHERE n.DeltaModifiedOn > (
+    SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} = n.stream_id
+);
+
+-- name: newest
+-- The greatest stamp before the run's start, of whatever scope: a row that moves to another business unit takes nothing back.
+SELECT m.{MetadataModifiedOnCol}
+FROM {MetadataTable} AS m
+WHERE m.{MetadataModifiedOnCol} < @RunStart
+    -- Those of keys that are excluded may be anything.
+    AND m.{MetadataIdColumn} IS NOT @ExcludedStreamId
+    AND m.{MetadataIdColumn} NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
+ORDER BY m.{MetadataModifiedOnCol} DESC
+LIMIT 1;
+
+-- name: suspect_absent
+-- Rule 21: keys of the window, and those of them that have no row. Keys that were asked for by name, or held
+-- back, are no sign of anything; a deletion that was logged explains an absent row.
+SELECT
+    count(*),
+    coalesce(sum(
+        q.Place IS NULL
+        AND NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = q.stream_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = q.stream_id
+        )
+    ), 0)
+FROM BlobDeltaWindowQueue AS q
+WHERE q.RunId = @RunId AND q.TableName = @TableName AND NOT q.IsPending AND NOT q.WasHeldBack;
+
+-- name: suspect_orphan
+-- Rule 21: children in the slice, and those of them whose parent the source lacks.
+SELECT count(*), coalesce(sum(t.DeltaParentKey IS NULL), 0)
+FROM {TargetTable} AS t
+WHERE t.DeltaStep = 3 AND t.{ParentPathColumn} IS NOT NULL;
+
+-- name: suspect_left
+-- Rule 21: rows that a scope was handed, and those of them that are out of it by their metadata, as left_scope has it, or that
+-- somebody logged to have left it: a log that was written under a wrong configuration explains nothing. Of a business unit
+-- its runs keep what they handed out; all units were handed what is logged, and what is in scope. Ancestors without
+-- their blobs are nobody's loss, and what was told before is not told anew.
+WITH Logged AS (
+    SELECT d.stream_id
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = 'LeftScope'
+        AND NOT EXISTS (
+            SELECT 1 FROM BlobDeltaShippedKey AS k
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id AND NOT k.IsWhole
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM BlobDeltaToldDeletion AS t
+            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+                AND NOT t.IsDeletion AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
+        )
+),
+Handed AS (
+    SELECT k.stream_id
+    FROM BlobDeltaShippedKey AS k
+    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole
+    UNION
+    SELECT l.stream_id FROM Logged AS l
+)
+SELECT
+    count(*) + CASE
+        WHEN @BusinessUnitId IS NULL AND count(*) >= 20 THEN (
+            SELECT count(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+            WHERE {InScope} AND m.{MetadataIdColumn} NOT IN (SELECT l.stream_id FROM Logged AS l)
+        )
+        ELSE 0
+    END,
+    coalesce(sum(
+        NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id AND {InScope})
+        AND (
+            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id)
+            OR h.stream_id IN (SELECT l.stream_id FROM Logged AS l)
+        )
+    ), 0)
+FROM Handed AS h;
+
+-- name: deletions
+-- Rule 15: an entry is due until this scope has told a deletion of its key that is as late or later; DeletedOn competes.
+-- LoggedAt has no say, but that a run which goes back takes again what was logged since then. A key that left a
+-- scope (rule 17) is told to that scope alone; on a tie the deletion outranks it. The runs of a business unit tell
+-- deletions of what they have handed out, whatever unit the log names. What is dated too late is not told (rule 27).
+INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+SELECT @TableName, d.stream_id, d.DeletedOn, d.BusinessUnit, d.LoggedAt, d.Reason
+FROM (
+    SELECT
+        l.*, row_number() OVER (PARTITION BY l.stream_id ORDER BY l.DeletedOn DESC, l.Reason, l.DeletionId DESC) AS Newest
+    FROM BlobDeltaDeletionLog AS l
+    WHERE l.TableName = @TableName AND l.DeletedOn <= @Latest
+        AND CASE l.Reason
+            WHEN 'LeftScope' THEN l.BusinessUnit IS @BusinessUnitId
+            ELSE @BusinessUnitId IS NULL OR EXISTS (
+                SELECT 1 FROM BlobDeltaShippedKey AS k
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = l.stream_id
+            )
+        END
+        AND NOT EXISTS (
+            SELECT 1 FROM BlobDeltaToldDeletion AS t
+            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = l.stream_id
+                AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn
+                AND (@DeletionsFrom IS NULL OR l.LoggedAt < @DeletionsFrom)
+        )
+) AS d
+WHERE d.Newest = 1;
+
+-- name: suspect_standing
+-- Rule 21: deletions that this slice tells, and those of them whose row stands in the source by no later stamp, in whatever
+-- scope: its receivers would lose it. One that was stamped since has come again, and wins.
+SELECT
+    count(*),
+    coalesce(sum(
+        EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = d.stream_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = d.stream_id AND m.{MetadataModifiedOnCol} > d.DeletedOn
+        )
+    ), 0)
+FROM {SliceSchema}.BlobDeltaDeletion AS d
+WHERE d.TableName = @TableName AND d.Reason = 'Deleted';
+
+-- name: sample_absent
+-- Rule 21: the keys that were stamped last, and those of them that have no row.
+SELECT count(*), coalesce(sum(NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = k.stream_id)), 0)
+FROM (
+    SELECT m.{MetadataIdColumn} AS stream_id
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
+    ORDER BY m.{MetadataModifiedOnCol} DESC
+    LIMIT @Limit
+) AS k;
+
+-- name: sample_orphan
+-- Rule 21: rows of the source that have a parent path, and those of them whose parent is not there.
+SELECT count(*), coalesce(sum(NOT EXISTS (SELECT 1 FROM {SourceTable} AS p WHERE p.{PathColumn} = c.ParentPath)), 0)
+FROM (
+    SELECT s.{ParentPathColumn} AS ParentPath
+    FROM {SourceTable} AS s
+    WHERE s.{ParentPathColumn} IS NOT NULL
+    LIMIT @Limit
+) AS c;

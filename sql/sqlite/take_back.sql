@@ -1,0 +1,3 @@
+-- name: is_noted
+SELECT EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayLedger WHERE TableName = ?1)
+    OR EXISTS (SELECT * FROM {Schema}.BlobDeltaReplayBundle WHERE TableName = ?1)
