@@ -114,7 +114,8 @@ pub fn killed_with_half_a_transaction_written_out_it_goes_on_where_it_was(place:
     assert_eq!(due.len(), 56);
     let points = std::fs::read_to_string(log).unwrap();
     let points: Vec<&str> = points.lines().collect();
-    let moves: Vec<usize> = (0..points.len()).filter(|at| points[*at].contains("Moves the ledger")).collect();
+    let moves: Vec<usize> =
+        (0..points.len()).filter(|at| points[*at].contains("BlobDeltaReplayLedger (RootSha256")).collect();
     assert!(moves.len() >= 3, "{points:?}");
     let last = moves[moves.len() - 1];
     // Before the last batch moves the ledger: those before it are in the same transaction.
