@@ -21,7 +21,7 @@
 //! | 1 | `durable`, `scripts`, `monitor`, `pool` |
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
-//! | 4 | `links`, `conform` |
+//! | 4 | `links`, `rows`, `conform` |
 //! | 5 | `verify` |
 //! | 6 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
 //! | 7 | `demo`, `reconcile` |
@@ -54,6 +54,7 @@ pub mod monitor;
 pub mod pool;
 pub mod reconcile;
 pub mod replay;
+pub mod rows;
 pub mod scripts;
 pub mod ship;
 pub mod store;

@@ -440,6 +440,11 @@ impl TableInfo {
         self.files.iter().filter(move |file| file.role == role)
     }
 
+    /// The files that hold versions of keys: rows and tombstones.
+    pub fn files_of_versions(&self) -> impl Iterator<Item = &FileInfo> {
+        self.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones))
+    }
+
     /// The file that a `DeltaBlobRef` (`blob/<sha256>.zst`) of this table names.
     pub fn blob_file(&self, reference: &str) -> Option<&FileInfo> {
         let path = format!("data/{}/{reference}", self.folder);

@@ -19,7 +19,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 /// Fields beside a column (`convert`), and behind all columns: the run's three, and the ticks.
 const MOST_COMPANIONS: usize = 4;
@@ -55,6 +54,8 @@ pub struct PartReader {
     /// Those that are still to be opened.
     row_groups: Range<usize>,
     current: Option<ParquetRecordBatchReader>,
+    /// Rows of it that are still to come.
+    due: u64,
     failed: bool,
 }
 
@@ -113,8 +114,8 @@ fn open(content: Content, path: PathBuf, read: &PartRead, info: &FileInfo, most_
     };
     let batch_bytes = read.batch_bytes.max(1);
     let row_groups = 0..metadata.metadata().num_row_groups();
-    let (group_bytes, current, failed) = (group_bytes.into(), None, false);
-    Ok(PartReader { content, path, metadata, group_bytes, mask, batch_bytes, row_groups, current, failed })
+    let (group_bytes, current, due, failed) = (group_bytes.into(), None, 0, false);
+    Ok(PartReader { content, path, metadata, group_bytes, mask, batch_bytes, row_groups, current, due, failed })
 }
 
 impl PartReader {
@@ -147,31 +148,6 @@ impl PartReader {
         self.group_bytes.get(self.row_groups.clone()).unwrap_or_default().iter().sum()
     }
 
-    /// Goes through all batches; the next is decoded on another thread meanwhile, so that two are
-    /// in memory.
-    ///
-    /// # Errors
-    /// Verification; what `work` says, after which nothing more is read.
-    pub fn each(self, work: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
-        self.each_made(Ok, work)
-    }
-
-    /// The same, where the thread that decodes also makes something of each batch.
-    ///
-    /// # Errors
-    /// As [`PartReader::each`], and what `make` says.
-    pub fn each_made<T: Send>(
-        self,
-        mut make: impl FnMut(RecordBatch) -> Result<T> + Send,
-        mut work: impl FnMut(T) -> Result<()>,
-    ) -> Result<()> {
-        std::thread::scope(|scope| {
-            let (decoded, batches) = sync_channel(0);
-            scope.spawn(move || self.into_iter().try_for_each(|batch| decoded.send(batch.and_then(&mut make))));
-            batches.into_iter().try_for_each(|batch| work(batch?))
-        })
-    }
-
     fn open_group(&self, row_group: usize) -> Result<ParquetRecordBatchReader> {
         let bad = |error| Error::verification("this part cannot be decoded").file(&self.path).caused_by(error);
         let group = self.metadata.metadata().row_group(row_group);
@@ -191,16 +167,24 @@ impl PartReader {
         loop {
             if let Some(reader) = &mut self.current {
                 match reader.next() {
-                    Some(Ok(batch)) => return Ok(Some(batch)),
+                    Some(Ok(batch)) => {
+                        self.due = self.due.saturating_sub(batch.num_rows() as u64);
+                        return Ok(Some(batch));
+                    }
                     Some(Err(error)) => {
                         let bad = Error::verification("this part cannot be decoded").file(&self.path);
                         return Err(bad.caused_by(error));
+                    }
+                    None if self.due > 0 => {
+                        let what = format!("a row group of this part has {} rows less than its footer says", self.due);
+                        return Err(Error::verification(what));
                     }
                     None => self.current = None,
                 }
             }
             let Some(next) = self.row_groups.next() else { return Ok(None) };
             self.current = Some(self.open_group(next)?);
+            self.due = u64::try_from(self.metadata.metadata().row_group(next).num_rows()).unwrap_or(0);
         }
     }
 }

@@ -55,15 +55,10 @@ impl Merge<'_, '_> {
     fn load(&mut self, nth: usize, stage: &mut TableStage) -> Result<()> {
         let stream = &mut self.streams[nth];
         stream.next_batch(self.versions, self.monitor)?;
-        let (bundle, table) = (stream.bundle(), stream.table());
+        let source = stream.source();
         let Some((batch, _)) = stream.current() else { return Ok(()) };
         for large in batch.large_refs()? {
-            let info = table.blob_file(&large.reference).ok_or_else(|| {
-                Error::verification(format!("a row names {:.120?}, which is not in the bundle", large.reference))
-                    .file(bundle.path())
-                    .hint("verify the bundle with --deep; do not use it")
-            })?;
-            stage.adopt_blob(bundle, info, self.monitor)?;
+            stage.adopt_blob(source.bundle, source.blob_file(&large.reference)?, self.monitor)?;
         }
         Ok(())
     }
@@ -80,7 +75,7 @@ impl Merge<'_, '_> {
             }
             if self.last.as_ref().is_some_and(|last| *last >= position) {
                 return Err(Error::verification("the rows of a bundle do not stand in their order")
-                    .file(stream.bundle().path())
+                    .file(stream.source().bundle.path())
                     .hint("verify the bundle with --deep; do not use it"));
             }
             self.last = Some(position);

@@ -3,7 +3,7 @@
 use super::options::CompactOptions;
 use super::{inputs, table};
 use crate::bundle::{
-    Access, Bundle, Container, FileRole, PublishForm, Published, Scratch, StagedBundle, check_plain, sweep_staging,
+    Access, Bundle, Container, PublishForm, Published, Scratch, StagedBundle, TableInfo, check_plain, sweep_staging,
 };
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
@@ -77,8 +77,7 @@ fn write(
     let name = inputs::name_of(&run);
     // Their keys are read first, then what is kept.
     const ROUNDS: u64 = 2;
-    let files = bundles.iter().flat_map(|bundle| &bundle.manifest().tables).flat_map(|table| &table.files);
-    let parts = files.filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
+    let parts = bundles.iter().flat_map(|bundle| &bundle.manifest().tables).flat_map(TableInfo::files_of_versions);
     monitor.event(Event::WorkStarted {
         what: "compact",
         name: name.as_str(),

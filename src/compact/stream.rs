@@ -1,15 +1,15 @@
 //! [`Stream`]: what is kept of one bundle, row by row, in the order in which it stands there.
 
 use crate::backend::{Kept, Versions};
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, PartReader, TableInfo};
-use crate::conform::{RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of};
+use crate::bundle::{FileInfo, FileRole};
+use crate::conform::TableWalk;
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_DEPTH;
 use crate::monitor::{Event, Monitor};
+use crate::rows::{PartColumns, PartRows, TableRows};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
-use arrow::compute::filter_record_batch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,16 +21,14 @@ pub(super) type Position = (i64, Vec<u8>, [u8; 16]);
 
 /// See the module's text.
 pub(super) struct Stream<'b> {
-    bundle: &'b Bundle,
-    table: &'b TableInfo,
+    source: TableRows<'b>,
     kept: Kept,
-    /// Of the bundle's own columns.
-    plan: Arc<ColumnPlan>,
+    /// The bundle's own columns.
+    columns: PartColumns,
     /// Of the columns of all bundles.
     to: Arc<ColumnPlan>,
-    read: PartRead,
     files: VecDeque<&'b FileInfo>,
-    reader: Option<PartReader>,
+    reader: Option<PartRows>,
     /// The place of the next row that the reader gives.
     at: u64,
     /// As many rows as its files have, and how many of them were told to be gone through.
@@ -39,30 +37,18 @@ pub(super) struct Stream<'b> {
     places: VecDeque<u64>,
     asked_from: Option<u64>,
     batch: Option<(BatchRows, usize)>,
-    /// How far its rows, or its tombstones, were held against their manifest.
-    rows: RowWalk,
-    tombstones: TombstoneWalk,
+    walk: TableWalk<'b>,
 }
 
 impl<'b> Stream<'b> {
-    pub(super) fn new(
-        (bundle, table): (&'b Bundle, &'b TableInfo),
-        kept: Kept,
-        to: Arc<ColumnPlan>,
-        batch_bytes: u64,
-    ) -> Result<Self> {
+    pub(super) fn new(source: TableRows<'b>, kept: Kept, to: Arc<ColumnPlan>, batch_bytes: u64) -> Result<Self> {
         let role = if kept.tombstones { FileRole::Tombstones } else { FileRole::Rows };
-        let plan = match kept.tombstones {
-            true => Arc::clone(&to),
-            false => Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?),
-        };
+        let TableRows { bundle, table } = source;
         Ok(Self {
-            bundle,
-            table,
+            source,
             kept,
-            plan,
+            columns: PartColumns { batch_bytes, ..PartColumns::all(table, role)? },
             to,
-            read: PartRead { batch_bytes, ..PartRead::default() },
             files: table.files_of(role).collect(),
             reader: None,
             at: 0,
@@ -71,17 +57,12 @@ impl<'b> Stream<'b> {
             places: VecDeque::new(),
             asked_from: Some(0),
             batch: None,
-            rows: RowWalk::default(),
-            tombstones: TombstoneWalk::default(),
+            walk: TableWalk::of_some(bundle, table),
         })
     }
 
-    pub(super) fn bundle(&self) -> &'b Bundle {
-        self.bundle
-    }
-
-    pub(super) fn table(&self) -> &'b TableInfo {
-        self.table
+    pub(super) fn source(&self) -> TableRows<'b> {
+        self.source
     }
 
     /// The batch and the row where the stream stands; nothing at its end.
@@ -113,16 +94,16 @@ impl<'b> Stream<'b> {
                 self.next_file(next, monitor)?;
                 continue;
             };
-            let Some(batch) = reader.next().transpose().map_err(|error| error.file(self.bundle.path()))? else {
+            let Some(batch) = reader.next().transpose().map_err(|error| error.file(self.source.bundle.path()))? else {
                 self.reader = None;
                 continue;
             };
-            let end = self.at + batch.num_rows() as u64;
+            let end = self.at + batch.rows() as u64;
             let mask = self.mask(end, versions)?;
             self.at = end;
             if mask.true_count() > 0 {
-                let batch = filtered(&batch, &mask)?;
-                self.hold(&batch)?;
+                let mut batch = batch.filtered(&mask)?;
+                self.hold(&mut batch)?;
                 let batch = self.shifted(batch)?;
                 self.batch = Some((self.adapted(batch)?, 0));
                 break;
@@ -132,28 +113,22 @@ impl<'b> Stream<'b> {
     }
 
     /// Holds rows that are kept against what their manifest says; that they stand in order is seen where they are merged.
-    fn hold(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut rows = BatchRows::new(self.plan.clone(), batch.clone())?;
-        if self.kept.tombstones {
-            let rules = TombstoneRules::new(self.bundle, self.table);
-            return first_of(self.bundle, |report| {
-                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut self.tombstones, report))
-            });
+    fn hold(&mut self, batch: &mut BatchRows) -> Result<()> {
+        match self.kept.tombstones {
+            true => self.walk.tombstones(batch),
+            false => {
+                self.source.supply_sizes(batch)?;
+                self.walk.rows(batch)
+            }
         }
-        for large in rows.large_refs()? {
-            rows.supply_size(&large, 0);
-        }
-        let rules = RowRules::new(self.bundle, self.table, &self.plan)?;
-        first_of(self.bundle, |report| rules.batch(&rows, &mut self.rows, report))
     }
 
     /// The batch with the columns of all bundles.
-    fn adapted(&self, batch: RecordBatch) -> Result<BatchRows> {
-        let rows = BatchRows::new(self.plan.clone(), batch)?;
-        if self.to.schema() == self.plan.schema() {
+    fn adapted(&self, rows: BatchRows) -> Result<BatchRows> {
+        if self.to.schema() == self.columns.plan.schema() {
             return Ok(rows);
         }
-        let adapted = adapt(&rows, &self.to).map_err(|error| error.file(self.bundle.path()))?;
+        let adapted = adapt(&rows, &self.to).map_err(|error| error.file(self.source.bundle.path()))?;
         BatchRows::new(self.to.clone(), adapted)
     }
 
@@ -170,7 +145,7 @@ impl<'b> Stream<'b> {
     /// Verification: a row without depth or key.
     pub(super) fn position(&self, row: usize) -> Result<Position> {
         let Some((batch, _)) = &self.batch else { return Err(Error::internal("a stream was read behind its end")) };
-        let key = self.table.key_order.sort_key(batch.key(row)?);
+        let key = self.source.table.key_order.sort_key(batch.key(row)?);
         if self.kept.tombstones {
             return Ok((0, Vec::new(), key));
         }
@@ -178,10 +153,10 @@ impl<'b> Stream<'b> {
         let Some(Cell::Int(depth)) = cell(DELTA_DEPTH)? else {
             return Err(Error::verification("a row has no depth").column(DELTA_DEPTH));
         };
-        let path = match self.table.path_column.as_deref().map(cell).transpose()?.flatten() {
+        let path = match self.source.table.path_column.as_deref().map(cell).transpose()?.flatten() {
             Some(Cell::Bytes(path)) => path.to_vec(),
             Some(Cell::Text(path)) => path.as_bytes().to_vec(),
-            Some(Cell::Guid(path)) => self.table.key_order.sort_key(path).to_vec(),
+            Some(Cell::Guid(path)) => self.source.table.key_order.sort_key(path).to_vec(),
             _ => Vec::new(),
         };
         Ok((depth, path, key))
@@ -198,15 +173,14 @@ impl<'b> Stream<'b> {
     /// Opens the next file, or passes by one of which nothing is kept.
     fn next_file(&mut self, next: u64, monitor: &dyn Monitor) -> Result<()> {
         let Some(file) = self.files.pop_front() else {
-            return Err(Error::internal("a row that is kept is in no file").file(self.bundle.path()));
+            return Err(Error::internal("a row that is kept is in no file").file(self.source.bundle.path()));
         };
         let rows = file.rows.unwrap_or(0);
         if next >= self.at + rows {
             self.at += rows;
             return Ok(());
         }
-        let checked = self.bundle.check_file(file, monitor)?;
-        self.reader = Some(self.bundle.open_part(checked, &self.read)?);
+        self.reader = Some(self.source.open(file, &self.columns, monitor)?);
         Ok(())
     }
 
@@ -224,20 +198,18 @@ impl<'b> Stream<'b> {
     }
 
     /// The batch with the depths that its rows have now.
-    fn shifted(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let column = self.plan.index_of(DELTA_DEPTH).map(|column| self.plan.planned()[column].value);
-        let Some(column) = column.filter(|_| self.kept.shift != 0) else { return Ok(batch) };
+    fn shifted(&self, rows: BatchRows) -> Result<BatchRows> {
+        let column = self.columns.plan.index_of(DELTA_DEPTH).map(|column| self.columns.plan.planned()[column].value);
+        let Some(column) = column.filter(|_| self.kept.shift != 0) else { return Ok(rows) };
+        let batch = rows.batch();
         let depths = batch.column(column).as_any().downcast_ref::<Int16Array>();
         let depths = depths.ok_or_else(|| Error::verification("depths are no smallint").column(DELTA_DEPTH))?;
         let shift = i16::try_from(self.kept.shift).unwrap_or(0);
         let shifted: Int16Array = depths.iter().map(|depth| depth.map(|depth| depth.saturating_add(shift))).collect();
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
         columns[column] = Arc::new(shifted);
-        RecordBatch::try_new(batch.schema(), columns)
-            .map_err(|error| Error::internal("a batch cannot be made").caused_by(error))
+        let shifted = RecordBatch::try_new(batch.schema(), columns);
+        let shifted = shifted.map_err(|error| Error::internal("a batch cannot be made").caused_by(error))?;
+        BatchRows::new(self.columns.plan.clone(), shifted)
     }
-}
-
-fn filtered(batch: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
-    filter_record_batch(batch, mask).map_err(|error| Error::internal("a batch cannot be filtered").caused_by(error))
 }

@@ -3,84 +3,63 @@
 
 use super::inputs::Parts;
 use crate::backend::{VersionEntry, Versions};
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
-use crate::conform::{
-    Closure, Deviation, RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of, plan_without_values,
-};
-use crate::convert::{BatchRows, ColumnPlan};
+use crate::bundle::{FileRole, TableInfo};
+use crate::conform::TableWalk;
+use crate::convert::BatchRows;
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
 use crate::monitor::{Event, Monitor};
-use std::sync::Arc;
-
-/// Holds a batch against what is said of it.
-type Hold<'h> = dyn FnMut(&BatchRows, &mut dyn FnMut(Deviation, String)) -> Result<()> + 'h;
+use crate::rows::{PartColumns, TableRows};
 
 /// Puts every version of a table into the store.
 pub(super) fn survey(parts: &Parts<'_>, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
     for (input, (bundle, table)) in (0_u32..).zip(parts) {
-        let mut survey = InputSurvey { bundle, table, input, versions, monitor };
-        survey.table().map_err(|error| error.file(bundle.path()))?;
+        let surveyed = InputSurvey { input, table }.read(TableRows { bundle, table }, versions, monitor);
+        surveyed.map_err(|error| error.file(bundle.path()))?;
     }
     Ok(())
 }
 
 struct InputSurvey<'a> {
-    bundle: &'a Bundle,
-    table: &'a TableInfo,
     input: u32,
-    versions: &'a mut dyn Versions,
-    monitor: &'a dyn Monitor,
+    table: &'a TableInfo,
 }
 
 impl InputSurvey<'_> {
-    fn table(&mut self) -> Result<()> {
-        let (bundle, table) = (self.bundle, self.table);
-        let (mut closure, mut walk) = (Closure::new(table), RowWalk::default());
-        self.role(FileRole::AbsentParents, ColumnPlan::absent_parents()?, &mut |batch, report| {
-            closure.absent(batch, report)
+    fn read(&self, source: TableRows<'_>, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
+        let mut walk = TableWalk::new(source.bundle, source.table);
+        let absent_parents = PartColumns::all(self.table, FileRole::AbsentParents)?;
+        source.each(FileRole::AbsentParents, &absent_parents, monitor, |batch| walk.absent_parents(&batch))?;
+        let mut place = 0;
+        let rows = PartColumns::without_values(self.table)?;
+        source.each(FileRole::Rows, &rows, monitor, |batch| {
+            walk.rows(&batch)?;
+            self.add((&batch, false), &mut place, versions, monitor)
         })?;
-        self.role(FileRole::Rows, plan_without_values(table)?, &mut |batch, report| {
-            closure.rows(batch, report)?;
-            closure.settle(report)?;
-            RowRules::new(bundle, table, batch.plan())?.batch(batch, &mut walk, report)
+        let mut place = 0;
+        let tombstones = PartColumns::all(self.table, FileRole::Tombstones)?;
+        source.each(FileRole::Tombstones, &tombstones, monitor, |batch| {
+            walk.tombstones(&batch)?;
+            self.add((&batch, true), &mut place, versions, monitor)
         })?;
-        first_of(bundle, |report| {
-            walk.tally.check(&table.counts, report);
-            closure.finish(report)
-        })?;
-        let (rules, mut walk) = (TombstoneRules::new(bundle, table), TombstoneWalk::default());
-        self.role(FileRole::Tombstones, ColumnPlan::tombstones(&table.key_column)?, &mut |batch, report| {
-            (0..batch.rows()).try_for_each(|row| rules.tombstone((batch, row), &mut walk, report))
-        })
+        walk.finish()
     }
 
-    /// Holds all of one role, and puts it into the store.
-    fn role(&mut self, role: FileRole, plan: ColumnPlan, hold: &mut Hold<'_>) -> Result<()> {
-        let (plan, mut place) = (Arc::new(plan), 0);
-        self.table.files_of(role).try_for_each(|file| self.file(file, &plan, &mut place, hold))
-    }
-
-    fn file(&mut self, file: &FileInfo, plan: &Arc<ColumnPlan>, place: &mut u64, hold: &mut Hold<'_>) -> Result<()> {
-        let checked = self.bundle.check_file(file, self.monitor)?;
-        let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let read = PartRead { columns: Some(names), ..PartRead::default() };
-        for batch in self.bundle.open_part(checked, &read)? {
-            self.monitor.check()?;
-            let rows = BatchRows::new(plan.clone(), batch?)?;
-            first_of(self.bundle, |report| hold(&rows, report))?;
-            if file.role == FileRole::AbsentParents {
-                continue;
-            }
-            let entries = (0..rows.rows())
-                .zip(*place..)
-                .map(|(row, place)| self.entry(&rows, row, place, file.role == FileRole::Tombstones))
-                .collect::<Result<Vec<_>>>()?;
-            self.versions.add(&entries)?;
-            *place += entries.len() as u64;
-            self.monitor.event(Event::WorkDone { rows: entries.len() as u64, bytes: 0 });
-        }
+    /// Puts a batch into the store, of which the first stands at a place.
+    fn add(
+        &self,
+        (batch, are_tombstones): (&BatchRows, bool),
+        place: &mut u64,
+        versions: &mut dyn Versions,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let entries = (0..batch.rows()).zip(*place..);
+        let entries: Vec<_> =
+            entries.map(|(row, place)| self.entry(batch, row, place, are_tombstones)).collect::<Result<_>>()?;
+        versions.add(&entries)?;
+        *place += entries.len() as u64;
+        monitor.event(Event::WorkDone { rows: entries.len() as u64, bytes: 0 });
         Ok(())
     }
 

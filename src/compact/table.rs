@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::run::TableCounts;
 use crate::monitor::Monitor;
+use crate::rows::TableRows;
 use std::sync::Arc;
 
 const ORPHANS_AT_ONCE: u32 = 8192;
@@ -66,8 +67,8 @@ impl TableCompaction<'_, '_> {
         let batch_bytes = self.options.reading_bytes() / 2 / (kept.len() as u64).max(1);
         let stream = |kept: &Kept| {
             let part = usize::try_from(kept.input).ok().and_then(|input| self.parts.get(input).copied());
-            let part = part.ok_or_else(|| Error::internal("a version of no bundle is kept"))?;
-            Stream::new(part, *kept, plan.clone(), batch_bytes)
+            let (bundle, table) = part.ok_or_else(|| Error::internal("a version of no bundle is kept"))?;
+            Stream::new(TableRows { bundle, table }, *kept, plan.clone(), batch_bytes)
         };
         let streams = kept.iter().map(stream).collect::<Result<Vec<_>>>()?;
         let parts = stage.parts(role, plan.schema(), &self.options.parts)?;

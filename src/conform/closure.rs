@@ -82,8 +82,7 @@ impl<'t> Closure<'t> {
         self.absent_parents.add(&parents).map(drop)
     }
 
-    /// Takes the next rows. The batch has the columns of [`super::plan_without_values`], or more, or of them
-    /// key, parent path, depth and parent key.
+    /// Takes the next rows. The batch has key, parent path, depth and parent key, and may have more.
     ///
     /// # Errors
     /// As [`Closure::absent`].

@@ -6,7 +6,7 @@ use crate::bundle::{Bundle, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_COLUMNS, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
+use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::run::{Scope, Step, TableCounts};
@@ -83,19 +83,6 @@ pub struct RowWalk {
     pub tally: Tally,
 }
 
-/// The columns of a table that its rows are held against each other by, and none of values: key, paths, and the format's own.
-///
-/// # Errors
-/// As [`ColumnPlan::rows`].
-pub fn plan_without_values(table: &TableInfo) -> Result<ColumnPlan> {
-    let named = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
-    let is_own = |name: &str| DELTA_COLUMNS.iter().any(|(own, ..)| *own == name);
-    let columns = table.model_columns()?.into_iter();
-    let columns: Vec<_> =
-        columns.filter(|column| named.contains(&Some(&column.name)) || is_own(&column.name)).collect();
-    ColumnPlan::rows(&columns, &table.key_column)
-}
-
 /// What holds of each row of a table; shared by those who look at its rows side by side.
 pub struct RowRules<'b> {
     bundle: &'b Bundle,
@@ -109,7 +96,7 @@ pub struct RowRules<'b> {
 }
 
 impl<'b> RowRules<'b> {
-    /// Those of a table, for batches of a plan of all its columns; or of [`plan_without_values`], which say nothing of values.
+    /// Those of a table, for batches of a plan of all its columns; or without those of values, which say nothing of values.
     ///
     /// # Errors
     /// Verification: the table lacks columns of the format.

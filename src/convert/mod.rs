@@ -26,21 +26,7 @@
 //! let files = parts.finish()?;
 //! ```
 //!
-//! # How a reader gets cells back
-//!
-//! ```ignore
-//! let plan = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
-//! for batch in bundle.open_part(bundle.check_file(file, monitor)?, &PartRead::default())? {
-//!     let mut rows = BatchRows::new(plan.clone(), batch?)?;
-//!     for large in rows.large_refs()? {                           // values that lie in blob/
-//!         let info = table.blob_file(&large.reference).ok_or(missing)?;
-//!         rows.supply(&large, bundle.read_blob(info, MOST, monitor)?)?;
-//!     }
-//!     let keys = rows.keys()?;
-//!     let versions = rows.versions()?;                            // rule 14
-//!     target.apply_rows(&spec, &rows, &keys, &versions, &entry)?; // BatchRows is a RowSource
-//! }
-//! ```
+//! How a reader gets cells back out of the parts of a bundle is said in `rows`.
 
 mod adapt;
 mod binary;

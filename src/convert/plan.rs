@@ -180,11 +180,6 @@ impl ColumnPlan {
         [name(planned.ticks), name(planned.offset), name(planned.content_sha256), name(planned.blob_ref)]
     }
 
-    /// The fields that hold content hashes, in the order of their columns.
-    pub fn hash_fields(&self) -> Vec<String> {
-        (0..self.columns.len()).filter_map(|column| self.companion_names(column)[2].map(str::to_owned)).collect()
-    }
-
     /// The Arrow type of a column's value as pyarrow spells it; for the manifest.
     pub fn arrow_type_name(&self, column: usize) -> String {
         self.planned.get(column).map_or_else(String::new, |planned| type_name(planned.column.sql_type))

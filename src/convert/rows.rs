@@ -14,7 +14,8 @@ use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::value_range;
 use crate::model::version::Version;
-use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, FixedSizeBinaryArray, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +64,24 @@ impl BatchRows {
     /// The batch.
     pub fn batch(&self) -> &RecordBatch {
         &self.batch
+    }
+
+    /// The rows from one on.
+    pub fn from_row(self, first: usize) -> Self {
+        let batch = self.batch.slice(first, self.batch.num_rows() - first);
+        let supplied = self.supplied.into_iter();
+        let supplied = supplied.filter_map(|((row, column), what)| Some(((row.checked_sub(first)?, column), what)));
+        Self { plan: self.plan, batch, supplied: supplied.collect() }
+    }
+
+    /// The rows that are marked, of a batch of which nothing was supplied.
+    ///
+    /// # Errors
+    /// Internal, if it cannot be filtered.
+    pub fn filtered(self, marked: &BooleanArray) -> Result<Self> {
+        let batch = filter_record_batch(&self.batch, marked);
+        let batch = batch.map_err(|error| Error::internal("a batch cannot be filtered").caused_by(error))?;
+        Ok(Self { plan: self.plan, batch, supplied: BTreeMap::new() })
     }
 
     /// The key of a row.

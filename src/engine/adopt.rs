@@ -9,7 +9,6 @@ use super::roots::{ends_with_ours, leads_to, oldest};
 use crate::backend::{AdoptedBundle, Backend, Handed};
 use crate::bundle::manifest::{BundleKind, Manifest};
 use crate::bundle::{Access, Bundle, BundleName, Container, FileRole, TableInfo, open_or_skip, places};
-use crate::conform::{PartKeys, Wanted, each_key};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
 use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
@@ -21,6 +20,7 @@ use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
 use crate::monitor::Monitor;
+use crate::rows::{PartKeys, TableRows, Wanted};
 use crate::store::Location;
 use crate::verify::require_good;
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,24 +203,26 @@ fn keep_keys(
     let bundle = again(one, access)?;
     let is_of = |part: &&TableInfo| part.name == *table && part.scope.0 == scope;
     let Some(part) = bundle.manifest().tables.iter().find(is_of) else { return Ok(()) };
+    let source = TableRows { bundle: &bundle, table: part };
     let columns = [DELTA_STEP, DELTA_BUSINESS_UNIT];
     for role in [FileRole::Rows, FileRole::Tombstones] {
         let is_rows = role == FileRole::Rows;
         let wanted = if is_rows { Wanted { columns: &columns, ..Wanted::default() } } else { Wanted::default() };
         for file in part.files_of(role) {
-            each_key((&bundle, part, file), wanted, monitor, |some| {
-                let mut kept: [(Handed, Vec<(Guid, Version)>); 3] =
-                    [Handed::Whole, Handed::WithoutBlob, Handed::Left].map(|handed| (handed, Vec::new()));
-                for (nth, key) in some.keys.iter().enumerate() {
-                    let handed = if is_rows { Some(handed(some, nth)?) } else { left(some, nth)? };
-                    let of = kept.iter_mut().find(|(of, _)| Some(*of) == handed);
-                    of.into_iter().for_each(|(_, keys)| keys.push((*key, some.versions[nth])));
-                }
-                let is_kept = |handed: &Handed| scope != Scope::All || *handed != Handed::Whole;
-                let mut kept = kept.iter().filter(|(handed, keys)| is_kept(handed) && !keys.is_empty());
-                kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, scope, *handed, keys))
-            })
-            .map_err(|error| error.file(&one.path))?;
+            source
+                .each_key(file, wanted, monitor, |some| {
+                    let mut kept: [(Handed, Vec<(Guid, Version)>); 3] =
+                        [Handed::Whole, Handed::WithoutBlob, Handed::Left].map(|handed| (handed, Vec::new()));
+                    for (nth, key) in some.keys.iter().enumerate() {
+                        let handed = if is_rows { Some(handed(some, nth)?) } else { left(some, nth)? };
+                        let of = kept.iter_mut().find(|(of, _)| Some(*of) == handed);
+                        of.into_iter().for_each(|(_, keys)| keys.push((*key, some.versions[nth])));
+                    }
+                    let is_kept = |handed: &Handed| scope != Scope::All || *handed != Handed::Whole;
+                    let mut kept = kept.iter().filter(|(handed, keys)| is_kept(handed) && !keys.is_empty());
+                    kept.try_for_each(|(handed, keys)| backend.adopt_keys(table, scope, *handed, keys))
+                })
+                .map_err(|error| error.file(&one.path))?;
         }
     }
     Ok(())

@@ -2,8 +2,6 @@
 
 use crate::backend::{LatestIndex, LatestVersion, open_latest_index};
 use crate::bundle::{Bundle, FileRole, TableInfo};
-use crate::conform::{PartKeys, Wanted, each_key};
-use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::links::{report_links, tables_in_order};
 use crate::model::cell::Cell;
@@ -13,6 +11,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::monitor::{Event, Monitor};
+use crate::rows::{PartKeys, TableRows, Wanted};
 
 /// Rows of this step came because something lies under them.
 const MISSING_PARENTS: i64 = 2;
@@ -78,23 +77,16 @@ fn take(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let own = table.model_columns()?;
-    let plan = ColumnPlan::rows(&own, &table.key_column)?;
     // What the source has no more cannot be compared.
     let is_there = |name: &str| chain.hashed.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let hashed = own.iter().enumerate().filter(|(_, column)| is_there(&column.name));
-    let (names, hash_fields): (Vec<&str>, Vec<String>) = hashed
-        .filter_map(|(nth, column)| Some((column.name.as_str(), plan.companion_names(nth)[2]?.to_owned())))
-        .unzip();
+    let hashed = own.iter().filter(|column| column.sql_type.is_large_binary() && is_there(&column.name));
+    let names: Vec<&str> = hashed.map(|column| column.name.as_str()).collect();
     let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY];
     columns.extend(table.path_column.as_deref());
-    let rows = Wanted { columns: &columns, hash_fields: &hash_fields, ..Wanted::default() };
-    for file in &table.files {
-        let wanted = match file.role {
-            FileRole::Rows => rows,
-            FileRole::Tombstones => Wanted::default(),
-            FileRole::AbsentParents | FileRole::Blob => continue,
-        };
-        each_key((bundle, table, file), wanted, monitor, |some| {
+    let rows = Wanted { columns: &columns, hashed: &names, ..Wanted::default() };
+    for file in table.files_of_versions() {
+        let wanted = if file.role == FileRole::Rows { rows } else { Wanted::default() };
+        TableRows { bundle, table }.each_key(file, wanted, monitor, |some| {
             for nth in 0..some.keys.len() {
                 index.upsert(some.keys[nth], &latest(some, nth, (table, &names))?)?;
             }

@@ -3,15 +3,15 @@
 use super::gap::{ReplayGap, noted};
 use super::options::{ReplayOptions, TableReplayOutcome};
 use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
-use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, PartRead, PartReader, TableInfo};
-use crate::conform::{Closure, RowRules, RowWalk, TombstoneRules, TombstoneWalk, first_of, plan_without_values};
+use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, TableInfo};
+use crate::conform::TableWalk;
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
-use arrow::array::RecordBatch;
+use crate::rows::{PartColumns, PartRows, RowsToSkip, TableRows};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -28,11 +28,10 @@ pub(super) fn target_of(table: &TableInfo, options: &ReplayOptions) -> Result<Ta
 
 /// See the module's text.
 pub(super) struct Applier<'b> {
-    bundle: &'b Bundle,
-    table: &'b TableInfo,
+    source: TableRows<'b>,
     spec: TargetSpec,
-    /// Of the bundle's own columns.
-    plan: Arc<ColumnPlan>,
+    /// The bundle's own columns.
+    columns: PartColumns,
     /// Of those that are written: what the rows lack of them is NULL.
     written: Arc<ColumnPlan>,
     /// Bytes of a batch, about.
@@ -48,13 +47,12 @@ impl<'b> Applier<'b> {
         target: TableName,
         options: &ReplayOptions,
     ) -> Result<Self> {
-        let columns = table.model_columns()?;
-        let plan = Arc::new(ColumnPlan::rows(&columns, &table.key_column)?);
+        let columns = PartColumns::all(table, FileRole::Rows)?;
         let spec = TargetSpec {
             table: table.name.clone(),
             scope: table.scope.0,
             target,
-            columns,
+            columns: table.model_columns()?,
             key_column: table.key_column.clone(),
             path_column: table.path_column.clone(),
             displace: options.displace,
@@ -62,9 +60,8 @@ impl<'b> Applier<'b> {
             repair: options.repair,
             removes: table.files_of(FileRole::Tombstones).any(|file| file.rows != Some(0)),
         };
-        let batch_bytes = PartRead::default().batch_bytes;
-        let written = Arc::clone(&plan);
-        Ok(Self { bundle, table, spec, plan, written, batch_bytes, skipped: Vec::new() })
+        let (written, batch_bytes) = (Arc::clone(&columns.plan), columns.batch_bytes);
+        Ok(Self { source: TableRows { bundle, table }, spec, columns, written, batch_bytes, skipped: Vec::new() })
     }
 
     /// Which columns are written (rule 24); what the bundle's rows lack of them is NULL.
@@ -96,16 +93,17 @@ impl<'b> Applier<'b> {
         whence: (Option<&ReplayGap>, bool),
         monitor: &dyn Monitor,
     ) -> Result<TableReplayOutcome> {
+        let TableRows { bundle, table } = self.source;
         if self.spec.repair {
-            backend.forget_applied(&self.spec, self.bundle.root_sha256())?;
+            backend.forget_applied(&self.spec, bundle.root_sha256())?;
         }
         let ledger: BTreeMap<String, LedgerEntry> = backend
-            .ledger(&self.spec, self.bundle.root_sha256())?
+            .ledger(&self.spec, bundle.root_sha256())?
             .into_iter()
             .map(|entry| (entry.part.clone(), entry))
             .collect();
         let mut done = TableReplayOutcome {
-            table: self.table.name.clone(),
+            table: table.name.clone(),
             target: self.spec.target.clone(),
             rows: 0,
             written: 0,
@@ -116,35 +114,35 @@ impl<'b> Applier<'b> {
             gap: whence.0.map(ReplayGap::to_string),
             reported: Vec::new(),
         };
-        let is_of_rows = |file: &&FileInfo| matches!(file.role, FileRole::Rows | FileRole::Tombstones);
-        let absent = self.table.files_of(FileRole::AbsentParents);
-        let parts: Vec<&FileInfo> = absent.chain(self.table.files.iter().filter(is_of_rows)).collect();
+        let absent = table.files_of(FileRole::AbsentParents);
+        let parts: Vec<&FileInfo> = absent.chain(table.files_of_versions()).collect();
         let is_applied = |file: &FileInfo| ledger.get(&file.path).is_some_and(|entry| entry.complete);
         let is_due = parts.iter().any(|file| file.role != FileRole::AbsentParents && !is_applied(file));
         if is_due || !self.is_noted(backend)? {
-            let mut held = AppliedChecks::new(self.table);
+            let mut walk = TableWalk::new(bundle, table);
             self.each_checked(&parts, monitor, |file, checked| {
                 let from = ledger.get(&file.path).map_or(0, |entry| entry.rows);
+                if from > file.rows.unwrap_or(0) {
+                    let what = format!("the target has {from} rows of a part where the manifest says {:?}", file.rows);
+                    return Err(Error::verification(what).file(&file.path));
+                }
                 match file.role {
-                    FileRole::AbsentParents => self.absent_parents(checked, &mut held),
+                    FileRole::AbsentParents => self.absent_parents(checked, &mut walk),
                     // Each row is held against all that stand before it.
-                    FileRole::Rows if is_applied(file) => self.applied_rows(checked, &mut held, monitor),
-                    FileRole::Rows => self.rows(backend, (file, checked), from, (&mut held, &mut done), monitor),
-                    _ => self.tombstones(backend, (file, checked), from, (&mut held, &mut done), monitor),
+                    FileRole::Rows if is_applied(file) => self.applied_rows(checked, &mut walk, monitor),
+                    FileRole::Rows => self.rows(backend, (file, checked), from, (&mut walk, &mut done), monitor),
+                    _ => self.tombstones(backend, (file, checked), from, (&mut walk, &mut done), monitor),
                 }
             })?;
-            first_of(self.bundle, |report| {
-                held.rows.tally.check(&self.table.counts, report);
-                held.closure.finish(report)
-            })?;
+            walk.finish()?;
         }
-        backend.note_bundles(&self.spec, &noted(self.bundle, self.table, whence)?)?;
+        backend.note_bundles(&self.spec, &noted(bundle, table, whence)?)?;
         Ok(done)
     }
 
     /// Whether the target notes that all of it was applied, and so that all of it was held against its manifest.
     fn is_noted(&self, backend: &mut dyn Backend) -> Result<bool> {
-        let root = self.bundle.root_sha256();
+        let root = self.source.bundle.root_sha256();
         let is_it = |noted: &AppliedBundle| noted.root_sha256 == root && noted.within.is_none();
         Ok(backend.applied_bundles(&self.spec)?.iter().any(is_it))
     }
@@ -158,7 +156,9 @@ impl<'b> Applier<'b> {
     ) -> Result<()> {
         std::thread::scope(|scope| {
             let (checked, coming) = sync_channel(0);
-            scope.spawn(move || files.iter().all(|file| checked.send(self.bundle.check_file(file, monitor)).is_ok()));
+            scope.spawn(move || {
+                files.iter().all(|file| checked.send(self.source.bundle.check_file(file, monitor)).is_ok())
+            });
             files.iter().zip(coming).try_for_each(|(file, checked)| work(file, checked?))
         })
     }
@@ -168,75 +168,63 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut AppliedChecks<'_>, &mut TableReplayOutcome),
+        (walk, done): (&mut TableWalk<'_>, &mut TableReplayOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let (mut place, mut skip) = (PartProgress::after(from, file), from);
-        let make = |batch| self.held_rows(batch, &mut skip, held);
-        self.open(checked, &self.plan)?.each_made(make, |rows| {
+        let (mut applied_rows, mut skip) = (from, RowsToSkip(from));
+        let make = |rows| self.held_rows(rows, &mut skip, walk);
+        self.open(checked, &self.columns)?.each_made(make, |rows| {
             monitor.check()?;
             let Some(rows) = rows else { return Ok(()) };
             let (keys, versions) = (rows.keys()?, rows.versions()?);
             let count = rows.rows() as u64;
-            let entry = self.entry(backend, file, place.advance(count))?;
-            let rows = RowsWithBlobs { applier: self, rows: &rows, monitor };
+            applied_rows += count;
+            let entry = self.entry(backend, file, applied_rows)?;
+            let rows = RowsWithBlobs { source: self.source, rows: &rows, monitor };
             let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
             done.written += applied.written;
             done.displaced += applied.displaced;
             done.rows += count;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
             Ok(())
-        })?;
-        place.check_end()
+        })
     }
 
-    fn absent_parents(&self, checked: CheckedFile, held: &mut AppliedChecks<'_>) -> Result<()> {
-        let plan = Arc::new(ColumnPlan::absent_parents()?);
-        self.open(checked, &plan)?.each(|batch| {
-            let batch = BatchRows::new(plan.clone(), batch)?;
-            first_of(self.bundle, |report| held.closure.absent(&batch, report))
-        })
+    fn absent_parents(&self, checked: CheckedFile, walk: &mut TableWalk<'_>) -> Result<()> {
+        let columns = PartColumns::all(self.source.table, FileRole::AbsentParents)?;
+        self.open(checked, &columns)?.each(|batch| walk.absent_parents(&batch))
     }
 
     /// The rows of a part that was applied by a replay that did not come to its end; their values were held against the
     /// manifest then.
-    fn applied_rows(&self, checked: CheckedFile, held: &mut AppliedChecks<'_>, monitor: &dyn Monitor) -> Result<()> {
-        let plan = Arc::new(plan_without_values(self.table)?);
-        let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let read = PartRead { columns: Some(names), ..PartRead::default() };
-        self.bundle.open_part(checked, &read)?.each(|batch| {
+    fn applied_rows(&self, checked: CheckedFile, walk: &mut TableWalk<'_>, monitor: &dyn Monitor) -> Result<()> {
+        let columns = PartColumns::without_values(self.source.table)?;
+        PartRows::open(self.source.bundle, checked, &columns)?.each(|rows| {
             monitor.check()?;
-            held.hold((self.bundle, self.table), &BatchRows::new(plan.clone(), batch)?)
+            walk.rows(&rows)
         })
     }
 
     /// The rows of a batch that are not applied yet. All of it are held against what the manifest says, on the
     /// thread that decodes them.
-    fn held_rows(&self, batch: RecordBatch, skip: &mut u64, held: &mut AppliedChecks<'_>) -> Result<Option<BatchRows>> {
-        let rows = self.with_sizes(&self.plan, batch.clone())?;
-        held.hold((self.bundle, self.table), &rows)?;
-        match left_of(batch, skip) {
-            Some(left) if left.num_rows() == rows.rows() => self.shaped(rows).map(Some),
-            Some(left) => self.shaped(self.with_sizes(&self.plan, left)?).map(Some),
-            None => Ok(None),
-        }
+    fn held_rows(
+        &self,
+        mut rows: BatchRows,
+        skip: &mut RowsToSkip,
+        walk: &mut TableWalk<'_>,
+    ) -> Result<Option<BatchRows>> {
+        self.source.supply_sizes(&mut rows)?;
+        walk.rows(&rows)?;
+        skip.rest_of(rows).map(|rows| self.shaped(rows)).transpose()
     }
 
     /// The rows with the columns that are written.
     fn shaped(&self, rows: BatchRows) -> Result<BatchRows> {
-        match Arc::ptr_eq(&self.plan, &self.written) {
-            true => Ok(rows),
-            false => self.with_sizes(&self.written, adapt(&rows, &self.written)?),
+        if Arc::ptr_eq(&self.columns.plan, &self.written) {
+            return Ok(rows);
         }
-    }
-
-    /// A batch whose values in `blob/` have sizes.
-    fn with_sizes(&self, plan: &Arc<ColumnPlan>, batch: RecordBatch) -> Result<BatchRows> {
-        let mut rows = BatchRows::new(Arc::clone(plan), batch)?;
-        for large in rows.large_refs()? {
-            let bytes = self.blob(&large.reference)?.content_bytes;
-            rows.supply_size(&large, bytes.unwrap_or(0));
-        }
+        let mut rows = BatchRows::new(Arc::clone(&self.written), adapt(&rows, &self.written)?)?;
+        self.source.supply_sizes(&mut rows)?;
         Ok(rows)
     }
 
@@ -245,20 +233,14 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (held, done): (&mut AppliedChecks<'_>, &mut TableReplayOutcome),
+        (walk, done): (&mut TableWalk<'_>, &mut TableReplayOutcome),
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let plan = Arc::new(ColumnPlan::tombstones(&self.table.key_column)?);
-        let rules = TombstoneRules::new(self.bundle, self.table);
-        let (mut place, mut skip) = (PartProgress::after(from, file), from);
-        self.open(checked, &plan)?.each(|batch| {
+        let (mut applied_rows, mut skip) = (from, RowsToSkip(from));
+        self.open(checked, &PartColumns::all(self.source.table, FileRole::Tombstones)?)?.each(|rows| {
             monitor.check()?;
-            let rows = BatchRows::new(plan.clone(), batch.clone())?;
-            first_of(self.bundle, |report| {
-                (0..rows.rows()).try_for_each(|row| rules.tombstone((&rows, row), &mut held.tombstones, report))
-            })?;
-            let Some(batch) = left_of(batch, &mut skip) else { return Ok(()) };
-            let rows = BatchRows::new(plan.clone(), batch)?;
+            walk.tombstones(&rows)?;
+            let Some(rows) = skip.rest_of(rows) else { return Ok(()) };
             let tombstones = (0..rows.rows())
                 .map(|row| {
                     let (key, version) = (rows.key(row)?, rows.version(row, true)?);
@@ -266,33 +248,23 @@ impl<'b> Applier<'b> {
                 })
                 .collect::<Result<Vec<_>>>()?;
             let count = tombstones.len() as u64;
-            let entry = self.entry(backend, file, place.advance(count))?;
+            applied_rows += count;
+            let entry = self.entry(backend, file, applied_rows)?;
             done.removed += backend.apply_tombstones(&self.spec, &tombstones, &entry)?;
             done.tombstones += count;
             monitor.event(Event::WorkDone { rows: count, bytes: 0 });
             Ok(())
-        })?;
-        place.check_end()
-    }
-
-    fn open(&self, checked: CheckedFile, plan: &ColumnPlan) -> Result<PartReader> {
-        let path = checked.info().path.clone();
-        let part =
-            self.bundle.open_part(checked, &PartRead { batch_bytes: self.batch_bytes, ..PartRead::default() })?;
-        plan.check_schema(part.schema()).map_err(|error| error.file(path))?;
-        Ok(part)
-    }
-
-    fn blob(&self, reference: &str) -> Result<&FileInfo> {
-        self.table.blob_file(reference).ok_or_else(|| {
-            Error::verification(format!("a row names {reference:?}, which is not in the bundle"))
-                .hint("verify the bundle with --deep; do not use it")
         })
+    }
+
+    fn open(&self, checked: CheckedFile, columns: &PartColumns) -> Result<PartRows> {
+        let columns = PartColumns { batch_bytes: self.batch_bytes, ..columns.clone() };
+        PartRows::open(self.source.bundle, checked, &columns)
     }
 
     fn entry(&self, backend: &mut dyn Backend, file: &FileInfo, rows: u64) -> Result<LedgerEntry> {
         Ok(LedgerEntry {
-            root_sha256: self.bundle.root_sha256(),
+            root_sha256: self.source.bundle.root_sha256(),
             part: file.path.clone(),
             rows,
             complete: Some(rows) == file.rows,
@@ -301,65 +273,9 @@ impl<'b> Applier<'b> {
     }
 }
 
-/// How far the rows of a table were held against its manifest, and against each other.
-struct AppliedChecks<'t> {
-    closure: Closure<'t>,
-    rows: RowWalk,
-    tombstones: TombstoneWalk,
-}
-
-impl<'t> AppliedChecks<'t> {
-    fn new(table: &'t TableInfo) -> Self {
-        Self { closure: Closure::new(table), rows: RowWalk::default(), tombstones: TombstoneWalk::default() }
-    }
-
-    /// Holds the next rows, before anything is done with them.
-    fn hold(&mut self, (bundle, table): (&Bundle, &TableInfo), rows: &BatchRows) -> Result<()> {
-        let rules = RowRules::new(bundle, table, rows.plan())?;
-        first_of(bundle, |report| {
-            self.closure.rows(rows, report)?;
-            self.closure.settle(report)?;
-            rules.batch(rows, &mut self.rows, report)
-        })
-    }
-}
-
-/// What is left of a batch, of which so many rows are to be left out.
-fn left_of(batch: RecordBatch, skip: &mut u64) -> Option<RecordBatch> {
-    let rows = batch.num_rows() as u64;
-    let skipped = (*skip).min(rows);
-    *skip -= skipped;
-    let left = usize::try_from(rows - skipped).unwrap_or(0);
-    (left > 0).then(|| batch.slice(batch.num_rows() - left, left))
-}
-
-/// How far a part is applied. Batches may be cut otherwise than when it was begun.
-struct PartProgress {
-    rows: u64,
-    due: u64,
-}
-
-impl PartProgress {
-    fn after(from: u64, file: &FileInfo) -> Self {
-        Self { rows: from, due: file.rows.unwrap_or(0) }
-    }
-
-    fn advance(&mut self, rows: u64) -> u64 {
-        self.rows += rows;
-        self.rows
-    }
-
-    fn check_end(&self) -> Result<()> {
-        if self.rows == self.due {
-            return Ok(());
-        }
-        Err(Error::verification(format!("the part gave {} rows where the manifest says {}", self.rows, self.due)))
-    }
-}
-
 /// Rows whose large values are read from `blob/` when they are asked for.
 struct RowsWithBlobs<'a> {
-    applier: &'a Applier<'a>,
+    source: TableRows<'a>,
     rows: &'a BatchRows,
     monitor: &'a dyn Monitor,
 }
@@ -377,8 +293,6 @@ impl RowSource for RowsWithBlobs<'_> {
         let Some(reference) = self.rows.blob_ref(row, column)? else {
             return Err(Error::internal("a value that lies in its row was asked for as a large one"));
         };
-        let bundle = self.applier.bundle;
-        let checked = bundle.check_file(self.applier.blob(reference)?, self.monitor)?;
-        Ok(Box::new(bundle.open_blob(checked)?))
+        Ok(Box::new(self.source.open_blob(reference, self.monitor)?))
     }
 }

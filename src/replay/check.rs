@@ -5,17 +5,14 @@ use super::options::{CheckFinding, CheckKind, CheckReport, ReplayOptions};
 use super::work::{InspectedTargets, OpenedBundles, TableWork};
 use crate::backend::{Backend, TargetCompatibility};
 use crate::bundle::FileRole;
-use crate::conform::{PartKeys, Wanted, each_key};
-use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
+use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
+use crate::rows::{PartKeys, Wanted};
 use std::path::PathBuf;
-
-/// A large binary column: its place among the columns of the rows, and the field of its hashes.
-type Hashed = (usize, String);
 
 /// Compares a target with bundles that were replayed into it: each row stands with the content
 /// that its bundle says, or something later does; no deleted row stands. Nothing is changed.
@@ -50,28 +47,18 @@ fn check_table(
             .hint("replay the bundles first, with --create where it is to be made"));
     };
     let own = work.table.model_columns()?;
-    let plan = ColumnPlan::rows(&own, &spec.key_column)?;
     let place = |name: &str| spec.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-    let hashed: Vec<Hashed> = (0..own.len())
-        .filter(|at| !compatibility.skipped.contains(&own[*at].name))
-        .filter_map(|at| Some((place(&own[at].name)?, plan.companion_names(at)[2]?.to_owned())))
-        .collect();
-    let fields: Vec<String> = hashed.iter().map(|(_, field)| field.clone()).collect();
-    for file in &work.table.files {
-        let part = (work.bundle, work.table, file);
-        match file.role {
-            FileRole::Rows => {
-                let wanted = Wanted { hash_fields: &fields, ..Wanted::default() };
-                each_key(part, wanted, monitor, |some| {
-                    check_rows((work, compatibility), some, &hashed, backend, report)
-                })?;
-            }
-            FileRole::Tombstones => {
-                let wanted = Wanted::default();
-                each_key(part, wanted, monitor, |some| check_tombstones((work, compatibility), some, backend, report))?;
-            }
-            FileRole::AbsentParents | FileRole::Blob => {}
-        }
+    let is_compared =
+        |column: &&Column| column.sql_type.is_large_binary() && !compatibility.skipped.contains(&column.name);
+    let compared =
+        own.iter().filter(is_compared).filter_map(|column| Some((place(&column.name)?, column.name.as_str())));
+    let (places, hashed): (Vec<usize>, Vec<&str>) = compared.unzip();
+    let wanted = Wanted { hashed: &hashed, ..Wanted::default() };
+    for file in work.table.files_of_versions() {
+        work.source().each_key(file, wanted, monitor, |some| match file.role {
+            FileRole::Rows => check_rows((work, compatibility), some, &places, backend, report),
+            _ => check_tombstones((work, compatibility), some, backend, report),
+        })?;
     }
     Ok(())
 }
@@ -79,7 +66,7 @@ fn check_table(
 fn check_rows(
     (work, compatibility): (&TableWork<'_>, &TargetCompatibility),
     some: &PartKeys<'_>,
-    hashed: &[Hashed],
+    hashed: &[usize],
     backend: &mut dyn Backend,
     report: &mut CheckReport,
 ) -> Result<()> {
@@ -88,8 +75,7 @@ fn check_rows(
     let same: Vec<usize> =
         (0..some.keys.len()).filter(|nth| existing[*nth].version() == Some(some.versions[*nth])).collect();
     let keys: Vec<_> = same.iter().map(|nth| some.keys[*nth]).collect();
-    let columns: Vec<usize> = hashed.iter().map(|(at, _)| *at).collect();
-    let content = backend.existing_content(work.spec(), compatibility, &columns, &keys)?;
+    let content = backend.existing_content(work.spec(), compatibility, hashed, &keys)?;
     let mut content = same.iter().copied().zip(content).peekable();
     for (nth, (key, version)) in some.keys.iter().zip(&some.versions).enumerate() {
         report.rows += 1;
@@ -100,7 +86,7 @@ fn check_rows(
             (Some(row), _) if row > *version && row.run_id == version.run_id => find(CheckKind::Ahead, None),
             (Some(row), _) if row > *version => report.outranked += 1,
             (Some(row), Some(there)) if row == *version => match first_other(&some.hashes(nth), &there.sha256) {
-                Some(other) => find(CheckKind::OtherContent, Some(&work.spec().columns[hashed[other].0].name)),
+                Some(other) => find(CheckKind::OtherContent, Some(&work.spec().columns[hashed[other]].name)),
                 None => report.equal += 1,
             },
             _ if tombstone.is_some_and(|tombstone| tombstone >= *version) => report.outranked += 1,

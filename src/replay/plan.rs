@@ -8,14 +8,13 @@ use super::run::inspect_targets;
 use super::scopes;
 use super::work::{OpenedBundles, TableWork};
 use crate::backend::{Backend, ChainVersion, ExistingVersions, PlannedVersions, TargetSpec, open_planned_versions};
-use crate::bundle::{FileInfo, FileRole};
-use crate::conform::{PartKeys, Wanted, each_key};
-use crate::convert::ColumnPlan;
+use crate::bundle::FileInfo;
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::DeletionReason;
 use crate::monitor::Monitor;
+use crate::rows::{PartKeys, Wanted};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -60,8 +59,7 @@ fn plan_table(
     planned.creates_table = work.compatibility.is_none();
     planned.gap = work.gap.as_ref().map(ToString::to_string);
     planned.reported = work.reported.clone();
-    let parts = work.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones));
-    for file in parts {
+    for file in work.table.files_of_versions() {
         let at = ledger.iter().find(|entry| entry.part == file.path);
         if at.is_some_and(|entry| entry.complete) {
             continue;
@@ -81,12 +79,10 @@ fn plan_part(
     planned: &mut PlannedTable,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let part = (work.bundle, work.table, file);
-    let hash_fields = match file.role {
-        FileRole::Rows => ColumnPlan::rows(&work.table.model_columns()?, &work.table.key_column)?.hash_fields(),
-        _ => Vec::new(),
-    };
-    each_key(part, Wanted { from, hash_fields: &hash_fields, ..Wanted::default() }, monitor, |some| {
+    let columns = work.table.model_columns()?;
+    let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
+    let hashed: Vec<&str> = blobs.map(|column| column.name.as_str()).collect();
+    work.source().each_key(file, Wanted { from, hashed: &hashed, ..Wanted::default() }, monitor, |some| {
         let before = existing(work, &some.keys, backend, planned_versions)?;
         for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.

@@ -4,13 +4,14 @@ use super::apply::{Applier, target_of};
 use super::gap::ReplayGap;
 use super::options::{ReplayOptions, TableReplayOutcome};
 use crate::backend::{AppliedBundle, Backend, TargetCompatibility, TargetSpec};
-use crate::bundle::{Access, Bundle, Container, FileInfo, FileRole, Newest, TableInfo, warn_of_failed};
+use crate::bundle::{Access, Bundle, Container, FileInfo, Newest, TableInfo, warn_of_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
 use crate::model::column::Column;
 use crate::model::drift;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
+use crate::rows::TableRows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -49,7 +50,7 @@ impl TableWork<'_> {
 
     /// Its rows and tombstones.
     pub(super) fn rows(&self) -> u64 {
-        self.parts().filter_map(|file| file.rows).sum()
+        self.table.files_of_versions().filter_map(|file| file.rows).sum()
     }
 
     /// Of them, those that were not applied before; for a repair, all.
@@ -69,11 +70,11 @@ impl TableWork<'_> {
                 None => rows,
             }
         };
-        Ok(self.parts().map(due).sum())
+        Ok(self.table.files_of_versions().map(due).sum())
     }
 
-    fn parts(&self) -> impl Iterator<Item = &FileInfo> {
-        self.table.files.iter().filter(|file| matches!(file.role, FileRole::Rows | FileRole::Tombstones))
+    pub(super) fn source(&self) -> TableRows<'_> {
+        TableRows { bundle: self.bundle, table: self.table }
     }
 
     pub(super) fn spec(&self) -> &TargetSpec {

@@ -7,9 +7,8 @@
 //! these bundles are read.
 
 use crate::bundle::manifest::BundleKind;
-use crate::bundle::{Bundle, FileInfo, FileRole, PartRead, TableInfo};
+use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::row_digest;
-use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
 use crate::model::cell::RowSource as _;
 use crate::model::digest::Sha256;
@@ -17,10 +16,10 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
+use crate::rows::{PartColumns, TableRows};
 use crate::verify::require_good;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 
 const KEYS_PER_PASS: u64 = 2_000_000;
 
@@ -109,32 +108,16 @@ fn each_version(
     monitor: &dyn Monitor,
     take: &mut dyn FnMut(Guid, Version, Sha256) -> Result<()>,
 ) -> Result<()> {
-    let rows = Arc::new(ColumnPlan::rows(&table.model_columns()?, &table.key_column)?);
-    let tombstones = Arc::new(ColumnPlan::tombstones(&table.key_column)?);
-    for file in &table.files {
-        let is_tombstones = file.role == FileRole::Tombstones;
-        if is_tombstones || file.role == FileRole::Rows {
-            let plan = if is_tombstones { &tombstones } else { &rows };
-            each_row((bundle, file), plan, monitor, &mut |batch, row| {
-                take(batch.key(row)?, batch.version(row, is_tombstones)?, row_digest(batch, row)?)
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn each_row(
-    (bundle, file): (&Bundle, &FileInfo),
-    plan: &Arc<ColumnPlan>,
-    monitor: &dyn Monitor,
-    take: &mut dyn FnMut(&BatchRows, usize) -> Result<()>,
-) -> Result<()> {
-    let checked = bundle.check_file(file, monitor)?;
-    for batch in bundle.open_part(checked, &PartRead::default())? {
-        monitor.check()?;
-        let batch = BatchRows::new(plan.clone(), batch?)?;
-        (0..batch.rows()).try_for_each(|row| take(&batch, row))?;
-        monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
+    for role in [FileRole::Rows, FileRole::Tombstones] {
+        let columns = PartColumns::all(table, role)?;
+        TableRows { bundle, table }.each(role, &columns, monitor, |batch| {
+            for row in 0..batch.rows() {
+                let version = batch.version(row, role == FileRole::Tombstones)?;
+                take(batch.key(row)?, version, row_digest(&batch, row)?)?;
+            }
+            monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -5,21 +5,22 @@
 //! Of each path that is looked for 16 bytes of its hash are held, and the rows that have it.
 
 use super::columns::UnpackColumns;
-use super::scan::ScannedTable;
+use super::scan;
 use super::tree::{PathKey, TreeNode};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use crate::monitor::Monitor;
+use crate::rows::TableRows;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Folders by the paths that are looked for, and were found once; each is among the nodes then, and nodes that lie in one of
 /// them have it for their parent.
 ///
 /// # Errors
-/// As [`ScannedTable::rows`].
+/// As [`scan::rows`].
 pub(super) fn find(
-    sources: &[(ScannedTable<'_>, UnpackColumns)],
+    sources: &[(TableRows<'_>, UnpackColumns)],
     nodes: &mut BTreeMap<Guid, TreeNode>,
     latest: bool,
     monitor: &dyn Monitor,
@@ -54,7 +55,7 @@ pub(super) fn find(
         Ok(())
     })?;
     for (source, _) in sources.iter().filter(|_| latest) {
-        source.tombstones(monitor, &mut |rows| {
+        scan::tombstones(*source, monitor, &mut |rows| {
             (0..rows.batch().num_rows()).try_for_each(|row| {
                 let key = rows.key(row)?;
                 if keys.contains(&key) {
@@ -83,12 +84,12 @@ pub(super) fn find(
 }
 
 fn each_row(
-    sources: &[(ScannedTable<'_>, UnpackColumns)],
+    sources: &[(TableRows<'_>, UnpackColumns)],
     monitor: &dyn Monitor,
     each: &mut dyn FnMut(&UnpackColumns, &crate::convert::BatchRows, usize) -> Result<()>,
 ) -> Result<()> {
     sources.iter().try_for_each(|(source, columns)| {
-        source.rows(&columns.plan, monitor, &mut |rows| {
+        scan::rows(*source, &columns.read, monitor, &mut |rows| {
             (0..rows.batch().num_rows()).try_for_each(|row| each(columns, rows, row))
         })
     })

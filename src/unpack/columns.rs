@@ -9,15 +9,16 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_PARENT_KEY};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
+use crate::rows::PartColumns;
 use std::sync::Arc;
 
 const NAME: &str = "name";
 const BLOB: &str = "file_stream";
 const IS_DIRECTORY: &str = "is_directory";
 
-/// See the module's text. Indexes are those of `plan`'s columns.
+/// See the module's text. Indexes are those of the columns that are read.
 pub(super) struct UnpackColumns {
-    pub plan: Arc<ColumnPlan>,
+    pub read: PartColumns,
     name: Option<usize>,
     parent_key: Option<usize>,
     path: Option<usize>,
@@ -74,7 +75,7 @@ impl UnpackColumns {
             is_directory: of_type(IS_DIRECTORY, SqlType::Bit),
             filters: filters.filter_map(|filter| Some((at(&filter.column)?, filter.clone()))).collect(),
             blob: blob.and_then(at),
-            plan,
+            read: PartColumns::some(Arc::clone(&plan)),
         })
     }
 

@@ -6,7 +6,7 @@
 //! so that the names which are told apart are always the same ones.
 
 use super::columns::UnpackColumns;
-use super::scan::ScannedTable;
+use super::scan;
 use crate::convert::BatchRows;
 use crate::error::Result;
 use crate::model::cell::RowSource as _;
@@ -14,6 +14,7 @@ use crate::model::digest::Hasher;
 use crate::model::id::Guid;
 use crate::model::version::Version;
 use crate::monitor::Monitor;
+use crate::rows::TableRows;
 use std::collections::HashMap;
 
 /// See the module's text.
@@ -26,7 +27,7 @@ pub(super) struct Latest {
 pub(super) struct Winners(HashMap<Guid, (Version, usize)>);
 
 impl Latest {
-    pub(super) fn new(sources: &[(ScannedTable<'_>, UnpackColumns)], keys_per_pass: u64) -> Self {
+    pub(super) fn new(sources: &[(TableRows<'_>, UnpackColumns)], keys_per_pass: u64) -> Self {
         let mut seed = Hasher::default();
         sources.iter().for_each(|(source, _)| seed.update(source.bundle.root_sha256().as_bytes()));
         let passes = passes(sources.iter().map(|(source, _)| source), keys_per_pass);
@@ -53,11 +54,11 @@ impl Latest {
     /// in several bundles, the first counts.
     ///
     /// # Errors
-    /// As [`ScannedTable::rows`].
+    /// As [`scan::rows`].
     pub(super) fn winners(
         &self,
         pass: u64,
-        sources: &[(ScannedTable<'_>, UnpackColumns)],
+        sources: &[(TableRows<'_>, UnpackColumns)],
         monitor: &dyn Monitor,
     ) -> Result<Winners> {
         let mut winners: HashMap<Guid, (Version, usize)> = HashMap::new();
@@ -75,15 +76,15 @@ impl Latest {
                 }
                 Ok(())
             };
-            source.rows(&columns.plan, monitor, &mut |rows| take(rows, false))?;
-            source.tombstones(monitor, &mut |rows| take(rows, true))?;
+            scan::rows(*source, &columns.read, monitor, &mut |rows| take(rows, false))?;
+            scan::tombstones(*source, monitor, &mut |rows| take(rows, true))?;
         }
         Ok(Winners(winners))
     }
 }
 
 /// How often the rows of a table are gone through.
-pub(super) fn passes<'s>(sources: impl Iterator<Item = &'s ScannedTable<'s>>, keys_per_pass: u64) -> u64 {
+pub(super) fn passes<'s>(sources: impl Iterator<Item = &'s TableRows<'s>>, keys_per_pass: u64) -> u64 {
     let rows = sources.flat_map(|source| &source.table.files).filter_map(|file| file.rows).fold(0, u64::saturating_add);
     rows.div_ceil(keys_per_pass.max(1)).max(1)
 }

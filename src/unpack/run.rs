@@ -7,7 +7,7 @@ use super::latest::{Latest, Winners, passes};
 use super::names::file_name;
 use super::options::{UnpackOptions, UnpackReport, Written};
 use super::out::OutFolder;
-use super::scan::ScannedTable;
+use super::scan;
 use super::tree::{Tree, TreeNode};
 use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole, Newest};
@@ -19,6 +19,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
+use crate::rows::TableRows;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
@@ -41,10 +42,10 @@ pub fn unpack(
 ) -> Result<UnpackReport> {
     let mut out = OutFolder::check(disk, &options.out)?;
     let bundles = open(bundles, options)?;
-    let mut tables: BTreeMap<&TableName, Vec<ScannedTable<'_>>> = BTreeMap::new();
+    let mut tables: BTreeMap<&TableName, Vec<TableRows<'_>>> = BTreeMap::new();
     for (bundle, table) in tables_in_order(&bundles)? {
         if is_asked_for(&table.name, options) {
-            tables.entry(&table.name).or_default().push(ScannedTable { bundle, table });
+            tables.entry(&table.name).or_default().push(TableRows { bundle, table });
         }
     }
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
@@ -124,7 +125,7 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
 type Tools<'a, 'o> = (&'a UnpackOptions, &'a mut OutFolder<'o>, &'a dyn Monitor);
 
 fn table(
-    sources: &[ScannedTable<'_>],
+    sources: &[TableRows<'_>],
     folder: String,
     (options, out, monitor): Tools<'_, '_>,
     report: &mut UnpackReport,
@@ -156,13 +157,13 @@ fn table(
 /// The rows that others lie in, each in the version that counts. Two passes: which keys are
 /// parents, and what their rows say.
 fn folders(
-    sources: &[(ScannedTable<'_>, UnpackColumns)],
+    sources: &[(TableRows<'_>, UnpackColumns)],
     latest: bool,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<Guid, TreeNode>> {
     let mut parents: HashSet<Guid> = HashSet::new();
     for (source, columns) in sources {
-        source.rows(&columns.plan, monitor, &mut |rows| {
+        scan::rows(*source, &columns.read, monitor, &mut |rows| {
             for row in 0..rows.rows() {
                 parents.extend(columns.parent_key(rows, row)?);
             }
@@ -176,7 +177,7 @@ fn folders(
         }
     };
     for (source, columns) in sources {
-        source.rows(&columns.plan, monitor, &mut |rows| {
+        scan::rows(*source, &columns.read, monitor, &mut |rows| {
             for row in 0..rows.rows() {
                 let key = rows.key(row)?;
                 if parents.contains(&key) {
@@ -186,7 +187,7 @@ fn folders(
             Ok(())
         })?;
         if latest {
-            source.tombstones(monitor, &mut |rows| {
+            scan::tombstones(*source, monitor, &mut |rows| {
                 for row in 0..rows.rows() {
                     let key = rows.key(row)?;
                     if parents.contains(&key) {
@@ -202,11 +203,11 @@ fn folders(
 
 fn write(
     writer: &mut Writer<'_, '_>,
-    (nth, source, columns): (usize, ScannedTable<'_>, &UnpackColumns),
+    (nth, source, columns): (usize, TableRows<'_>, &UnpackColumns),
     winners: Option<&Winners>,
     options: &UnpackOptions,
 ) -> Result<()> {
-    source.rows(&columns.plan, writer.monitor, &mut |rows| {
+    scan::rows(source, &columns.read, writer.monitor, &mut |rows| {
         for row in 0..rows.rows() {
             let key = rows.key(row)?;
             let version = rows.version(row, false)?;

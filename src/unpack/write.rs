@@ -4,7 +4,6 @@ use super::claims::{Claims, Dir};
 use super::columns::UnpackColumns;
 use super::options::{UnpackReport, Written, WrittenKind};
 use super::out::OutFolder;
-use super::scan::ScannedTable;
 use super::tree::{Tree, no_name};
 use crate::convert::BatchRows;
 use crate::durable::{DurableFile, EntryKind};
@@ -14,6 +13,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp, UNIX_EPOCH_DAYS};
 use crate::monitor::{Event, Monitor, Uncounted};
+use crate::rows::TableRows;
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(super) struct Writer<'a, 'o> {
 
 /// A row that is to be written.
 pub(super) struct Item<'r> {
-    pub source: ScannedTable<'r>,
+    pub source: TableRows<'r>,
     pub columns: &'r UnpackColumns,
     pub rows: &'r BatchRows,
     pub row: usize,
@@ -169,7 +169,7 @@ impl Writer<'_, '_> {
     fn fill(&self, file: &mut dyn DurableFile, path: &Path, item: &Item<'_>) -> Result<u64> {
         let Item { source, columns, rows, row, .. } = *item;
         let Some(column) = columns.blob else { return Err(Error::internal("a plan without values")) };
-        let planned = &columns.plan.planned()[column];
+        let planned = &columns.read.plan.planned()[column];
         let said = content_hash(item)?;
         let reference = match planned.blob_ref {
             Some(_) => rows.blob_ref(row, column)?,
@@ -193,11 +193,8 @@ impl Writer<'_, '_> {
         if planned.content_sha256.is_some() && said != named {
             return Err(wrong(item));
         }
-        let info = source.table.blob_file(reference).ok_or_else(|| {
-            let what = format!("a row names {reference:.120?}, which is not in the bundle");
-            Error::verification(what).key(item.key).file(source.bundle.path())
-        })?;
-        let mut value = source.bundle.open_blob(source.bundle.check_file(info, &Uncounted(self.monitor))?)?;
+        let value = source.open_blob(reference, &Uncounted(self.monitor));
+        let mut value = value.map_err(|error| error.key(item.key))?;
         let (mut block, mut bytes) = (vec![0; BLOCK_BYTES], 0);
         loop {
             self.monitor.check()?;
@@ -221,7 +218,7 @@ impl Writer<'_, '_> {
 /// The hash that a row says its value has.
 fn content_hash(item: &Item<'_>) -> Result<Option<Sha256>> {
     let Some(column) = item.columns.blob else { return Ok(None) };
-    match item.columns.plan.planned()[column].content_sha256 {
+    match item.columns.read.plan.planned()[column].content_sha256 {
         Some(_) => item.rows.content_sha256(item.row, column),
         None => Ok(None),
     }
@@ -229,7 +226,7 @@ fn content_hash(item: &Item<'_>) -> Result<Option<Sha256>> {
 
 fn wrong(item: &Item<'_>) -> Error {
     let error = Error::verification("this value is not the one that its content hash names");
-    let column = item.columns.blob.map_or("", |column| &item.columns.plan.planned()[column].column.name);
+    let column = item.columns.blob.map_or("", |column| &item.columns.read.plan.planned()[column].column.name);
     let error = error.table(&item.source.table.name).column(column).key(item.key);
     error.file(item.source.bundle.path()).hint("do not use this bundle; verify it with --deep")
 }
@@ -237,7 +234,7 @@ fn wrong(item: &Item<'_>) -> Error {
 fn has_value(item: &Item<'_>) -> Result<bool> {
     let Item { columns, rows, row, .. } = *item;
     let Some(column) = columns.blob else { return Ok(false) };
-    if columns.plan.planned()[column].blob_ref.is_some() && rows.blob_ref(row, column)?.is_some() {
+    if columns.read.plan.planned()[column].blob_ref.is_some() && rows.blob_ref(row, column)?.is_some() {
         return Ok(true);
     }
     Ok(rows.cell(row, column)? != Cell::Null)

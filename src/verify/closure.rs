@@ -3,15 +3,13 @@
 
 use super::finding::{Finding, VerifyReport};
 use super::reading::Checked;
-use super::rows::{data_path, keep_going, subset};
+use super::rows::{data_path, keep_going};
 use crate::bundle::{FileRole, TableInfo};
 use crate::conform::{Closure, Deviation};
-use crate::convert::ColumnPlan;
 use crate::error::{Kind, Result};
 use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
 use crate::monitor::{Monitor, Silent};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use crate::rows::PartColumns;
 
 /// Checks one table whose rows could be read to the end; so many keys are held in memory, at most.
 pub(super) fn check(
@@ -22,16 +20,14 @@ pub(super) fn check(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let mut closure = Closure::holding(table, keys_in_memory);
-    let absent = Arc::new(ColumnPlan::absent_parents()?);
-    let named = [Some(&table.key_column), table.parent_path_column.as_ref()];
-    let mut names: BTreeSet<&str> = named.into_iter().flatten().map(String::as_str).collect();
-    names.extend([DELTA_DEPTH, DELTA_PARENT_KEY]);
-    let small = subset(table, &names)?;
+    let absent = PartColumns::all(table, FileRole::AbsentParents)?;
+    let names = [table.parent_path_column.as_deref(), Some(DELTA_DEPTH), Some(DELTA_PARENT_KEY)];
+    let small = PartColumns::of_rows(table, |name| names.contains(&Some(name)))?;
     let mut is_undecoded = false;
-    for (role, plan) in [(FileRole::AbsentParents, &absent), (FileRole::Rows, &small)] {
+    for (role, columns) in [(FileRole::AbsentParents, &absent), (FileRole::Rows, &small)] {
         for file in table.files_of(role) {
             let is_absent = role == FileRole::AbsentParents;
-            let read = files.open(file, plan, is_absent, &Silent).and_then(|rows| {
+            let read = files.open(file, columns, &Silent).and_then(|rows| {
                 rows.each(|batch| {
                     monitor.check()?;
                     let held = {

@@ -4,10 +4,11 @@
 use super::finding::{Finding, FindingKind as K, VerifyReport};
 use super::reading::Checked;
 use super::rows::data_path;
-use crate::bundle::{CheckedFile, FileInfo, FileRole, PartRead, TableInfo};
-use crate::convert::ColumnPlan;
+use crate::bundle::{CheckedFile, FileInfo, FileRole, TableInfo};
 use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
+use crate::rows::{PartColumns, PartRows};
+use std::collections::BTreeMap;
 
 /// Files that are open at a time.
 const FILES_AT_ONCE: usize = 64;
@@ -22,44 +23,26 @@ pub(super) fn check(
 ) -> Result<()> {
     let bundle = files.bundle;
     for table in &bundle.manifest().tables {
-        let plans = Plans::of(table);
-        if let Err(error) = &plans {
+        let roles = [FileRole::Rows, FileRole::Tombstones, FileRole::AbsentParents];
+        let columns = roles.map(|role| Ok((role, PartColumns::all(table, role)?)));
+        let columns: Result<BTreeMap<FileRole, PartColumns>> = columns.into_iter().collect();
+        if let Err(error) = &columns {
             report.add(Finding::of(K::BadManifest, Some(&data_path(table)), error));
         }
         let due: Vec<&FileInfo> = table.files.iter().filter(|file| !report.blames(&file.path)).collect();
         for some in due.chunks(FILES_AT_ONCE) {
             for (file, checked) in some.iter().zip(bundle.check_files(some, threads, monitor)) {
-                check_file(files, plans.as_ref().ok(), file, checked, report)?;
+                check_file(files, (table, columns.as_ref().ok()), (file, checked), report)?;
             }
         }
     }
     Ok(())
 }
 
-/// What the parts of a table hold, by their roles.
-struct Plans<'a> {
-    table: &'a TableInfo,
-    rows: ColumnPlan,
-    tombstones: ColumnPlan,
-    absent_parents: ColumnPlan,
-}
-
-impl<'a> Plans<'a> {
-    fn of(table: &'a TableInfo) -> Result<Self> {
-        Ok(Self {
-            table,
-            rows: ColumnPlan::rows(&table.model_columns()?, &table.key_column)?,
-            tombstones: ColumnPlan::tombstones(&table.key_column)?,
-            absent_parents: ColumnPlan::absent_parents()?,
-        })
-    }
-}
-
 fn check_file(
     files: &mut Checked<'_>,
-    plans: Option<&Plans<'_>>,
-    file: &FileInfo,
-    checked: Result<CheckedFile>,
+    (table, columns): (&TableInfo, Option<&BTreeMap<FileRole, PartColumns>>),
+    (file, checked): (&FileInfo, Result<CheckedFile>),
     report: &mut VerifyReport,
 ) -> Result<()> {
     let checked = match checked {
@@ -72,16 +55,10 @@ fn check_file(
     };
     report.bytes += file.bytes;
     files.keep(file, &checked);
-    let Some(plans) = plans else { return Ok(()) };
-    let plan = match file.role {
-        FileRole::Rows => &plans.rows,
-        FileRole::Tombstones => &plans.tombstones,
-        FileRole::AbsentParents => &plans.absent_parents,
-        FileRole::Blob => return Ok(()),
-    };
-    let part = files.bundle.open_part(checked, &PartRead::default());
-    if let Err(error) = part.and_then(|part| plan.check_schema(part.schema())) {
-        report.add(Finding::of(K::BadPart, Some(&file.path), &error.table(&plans.table.name)));
+    if let Some(columns) = columns.and_then(|columns| columns.get(&file.role))
+        && let Err(error) = PartRows::open(files.bundle, checked, columns)
+    {
+        report.add(Finding::of(K::BadPart, Some(&file.path), &error.table(&table.name)));
     }
     Ok(())
 }

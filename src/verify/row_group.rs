@@ -2,21 +2,20 @@
 //! values while they are in its cache. Holds one batch and two positions.
 
 use super::finding::{Finding, FindingKind as K, VerifyReport};
-use super::reading::PartRows;
 use crate::bundle::{FileInfo, TableInfo};
 use crate::conform::{RowRules, RowWalk};
-use crate::convert::{BatchRows, ColumnPlan};
+use crate::convert::BatchRows;
 use crate::error::Result;
 use crate::model::cell::RowSource as _;
 use crate::monitor::{Event, Monitor};
+use crate::rows::{PartColumns, PartRows};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is looked at, and what it is held against.
 pub(super) struct RowGroupContext<'a> {
     pub(super) table: &'a TableInfo,
-    pub(super) plan: Arc<ColumnPlan>,
+    pub(super) columns: PartColumns,
     pub(super) rules: RowRules<'a>,
     /// Values in `blob/`, and whether a row names them.
     pub(super) blobs: BTreeMap<String, AtomicBool>,
@@ -38,8 +37,9 @@ impl<'a> RowGroupCheck<'a> {
     }
 
     /// Looks at all of its rows, as far as they can be read.
-    pub(super) fn read(mut self, rows: PartRows) -> (Self, Result<()>) {
-        let read = rows.each_in_turn(|mut batch| {
+    pub(super) fn read(mut self, mut rows: PartRows) -> (Self, Result<()>) {
+        let read = rows.try_for_each(|batch| {
+            let mut batch = batch?;
             self.look.monitor.check()?;
             self.place_large(&mut batch)?;
             for row in 0..batch.rows() {
@@ -72,7 +72,7 @@ impl<'a> RowGroupCheck<'a> {
     }
 
     fn check_row(&mut self, batch: &BatchRows, row: usize) -> Result<()> {
-        for column in 0..self.look.plan.columns().len() {
+        for column in 0..self.look.columns.plan.columns().len() {
             batch.cell(row, column)?;
         }
         let (report, file) = (&mut self.report, self.file);

@@ -188,14 +188,15 @@ pub fn tombstones(run: &blobdelta::engine::RunReport) -> Vec<(u32, DeletionReaso
     let table = &bundle.manifest().tables[0];
     let mut found = Vec::new();
     for file in table.files_of(blobdelta::bundle::FileRole::Tombstones) {
-        let each = |some: &blobdelta::conform::PartKeys<'_>| {
+        let each = |some: &blobdelta::rows::PartKeys<'_>| {
             for (nth, key) in some.keys.iter().enumerate() {
                 let number = u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
                 found.push((number, some.reason(nth).unwrap()));
             }
             Ok(())
         };
-        blobdelta::conform::each_key((&bundle, table, file), Default::default(), &Silent, each).unwrap();
+        let source = blobdelta::rows::TableRows { bundle: &bundle, table };
+        source.each_key(file, Default::default(), &Silent, each).unwrap();
     }
     found
 }
