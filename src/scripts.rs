@@ -238,9 +238,14 @@ mod tests {
             "usp_BlobDelta_BecomeOwnSource",
         ];
         let rights = SQLSERVER_DEPLOY.iter().find(|script| script.name.starts_with("11_")).unwrap().text;
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlserver");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders =
+            ["src/backend/sqlserver", "sql/sqlserver"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let files = folders.into_iter().flatten().map(|entry| entry.unwrap());
+        // What is deployed calls what it made itself.
+        let is_sent = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with(['0', '1']);
+        for file in files.filter(|entry| is_sent(entry) && entry.path().is_file()) {
+            let text = std::fs::read_to_string(file.path()).unwrap();
             for rest in text.split("dbo.usp_BlobDelta_").skip(1) {
                 let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
                 let name = format!("usp_BlobDelta_{name}");

@@ -1,10 +1,10 @@
--- name: is_excluded
--- A condition on a queue: the key is excluded for its table.
-(stream_id IS ?3 OR stream_id IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = ?2))
-
 -- name: drop_excluded_keys
 DELETE FROM BlobDeltaWindowQueue
 WHERE RunId = ?1 AND TableName = ?2 AND State IS NULL AND {IsExcluded}
+
+-- name: is_excluded
+-- A condition on a queue: the key is excluded for its table.
+(stream_id IS ?3 OR stream_id IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = ?2))
 
 -- name: drop_excluded_parents
 DELETE FROM BlobDeltaMissingParentsQueue

@@ -26,15 +26,15 @@ ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, Source
   MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing,
   SchemaDrift = :drift, ExcludedColumns = :without
 
+-- name: create_slice
+CREATE TABLE {Schema}.{Name} (
+    {Columns}
+);
+CREATE UNIQUE INDEX {Schema}.{Index} ON {Name} ({Key});
+
 -- name: named_tables
 SELECT SourceDb, SourceSchema, SourceTable FROM BlobDeltaTableConfig
 UNION ALL SELECT TargetDb, TargetSchema, TargetTable FROM BlobDeltaTableConfig
 UNION ALL SELECT MetadataDb, MetadataSchema, MetadataTable FROM BlobDeltaTableConfig
 UNION ALL SELECT BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable FROM BlobDeltaTableConfig
 WHERE BusinessUnitTable IS NOT NULL
-
--- name: create_slice
-CREATE TABLE {Schema}.{Name} (
-    {Columns}
-);
-CREATE UNIQUE INDEX {Schema}.{Index} ON {Name} ({Key});

@@ -1,3 +1,35 @@
+-- name: inventory
+-- The next keys of the metadata that are in scope, after @After, and what the source has of them.
+WITH Page AS MATERIALIZED (
+    SELECT m.{MetadataIdColumn} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
+    FROM {MetadataTable} AS m
+    WHERE m.{MetadataIdColumn} > coalesce(@After, x'') AND {InScope}
+    GROUP BY m.{MetadataIdColumn}
+    ORDER BY m.{MetadataIdColumn}
+    LIMIT @Most
+)
+SELECT
+    p.stream_id,
+    p.ModifiedOn,
+    s.{KeyColumn} IS NOT NULL,
+    EXISTS (
+        SELECT 1 FROM BlobDeltaPendingKey AS k
+        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.stream_id
+    ),
+    p.stream_id IS @ExcludedStreamId
+    OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.stream_id),
+    {Path}
+FROM Page AS p
+LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = p.stream_id
+ORDER BY p.stream_id;
+
+-- name: reached
+SELECT max(LastHighWaterModifiedOn) FROM (
+    SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1 AND ?2 IS NULL
+    UNION ALL
+    SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
+    WHERE TableName = ?1 AND BusinessUnitId = ?2)
+
 -- name: remains
 -- What is left of the key ?2 of the table ?1: its row, its greatest stamp in whatever scope, whether the runs of the scope
 -- know that they handed it out, and the latest that is logged, and that the next run of the scope tells: of its deletion,
@@ -72,35 +104,3 @@ SELECT
     ),
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.Reason = 'Deleted'),
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.DeletedOn > ?2);
-
--- name: inventory
--- The next keys of the metadata that are in scope, after @After, and what the source has of them.
-WITH Page AS MATERIALIZED (
-    SELECT m.{MetadataIdColumn} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
-    FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} > coalesce(@After, x'') AND {InScope}
-    GROUP BY m.{MetadataIdColumn}
-    ORDER BY m.{MetadataIdColumn}
-    LIMIT @Most
-)
-SELECT
-    p.stream_id,
-    p.ModifiedOn,
-    s.{KeyColumn} IS NOT NULL,
-    EXISTS (
-        SELECT 1 FROM BlobDeltaPendingKey AS k
-        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.stream_id
-    ),
-    p.stream_id IS @ExcludedStreamId
-    OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.stream_id),
-    {Path}
-FROM Page AS p
-LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = p.stream_id
-ORDER BY p.stream_id;
-
--- name: reached
-SELECT max(LastHighWaterModifiedOn) FROM (
-    SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1 AND ?2 IS NULL
-    UNION ALL
-    SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
-    WHERE TableName = ?1 AND BusinessUnitId = ?2)

@@ -1,3 +1,10 @@
+-- name: named_keys
+SELECT stream_id, 1, Reason, CreatedAt, '' FROM BlobDeltaExcludedKey WHERE TableName = ?1
+UNION ALL
+SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
+WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
+ORDER BY 2 DESC, 1, 5 LIMIT ?2
+
 -- name: unknown_names
 -- What stands in the tables that people fill by hand under names of tables that are not configured: no run heeds it.
 SELECT n.ListName, n.TableName, n.Entries
@@ -16,10 +23,3 @@ WHERE n.TableName IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM BlobDeltaTableConfig AS c WHERE LOWER(c.TableName) = LOWER(n.TableName)
 )
 ORDER BY n.ListName, n.TableName;
-
--- name: named_keys
-SELECT stream_id, 1, Reason, CreatedAt, '' FROM BlobDeltaExcludedKey WHERE TableName = ?1
-UNION ALL
-SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
-WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
-ORDER BY 2 DESC, 1, 5 LIMIT ?2

@@ -1,3 +1,95 @@
+-- name: remains
+-- What is left of the keys in #BlobDeltaStage: the source's row, its greatest stamp in whatever scope, whether the runs of
+-- the scope @P2 know that they handed it out, by [{IsHanded}], and the latest that is logged, and that the next run of the
+-- scope tells: of its deletion, and of its leaving, which [{OfScope}] names as the log does; and the latest leaving that was told. A run of a business unit
+-- tells deletions of what it handed out alone; all units are not asked. @P1 is the configured table, @P3 the latest
+-- time that a run would tell.
+SELECT
+    k.n,
+    CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = k.k) THEN 1 ELSE 0 END AS IsThere,
+    (
+        SELECT CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) FROM [{MetadataTable}] AS m
+        WHERE m.[{MetadataIdColumn}] = k.k
+    ) AS ModifiedOn,
+    CASE WHEN [{IsHanded}] THEN 1 ELSE 0 END AS IsHanded,
+    (
+        SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
+        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'Deleted' AND d.DeletedOn <= @P3 AND [{IsHanded}]
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
+            )
+    ) AS DeletedOn,
+    (
+        SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
+        WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'LeftScope' AND [{OfScope}] AND d.DeletedOn <= @P3
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
+            )
+    ) AS LeftOn,
+    (
+        SELECT CONVERT(datetime2(7), MAX(t.DeletedOn)) FROM dbo.BlobDeltaToldDeletion AS t
+        WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0
+    ) AS ToldOn
+FROM #BlobDeltaStage AS k
+ORDER BY k.n;
+
+-- name: handed_to_unit
+EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u WHERE u.TableName = @P1 AND u.Scope = @P2 AND u.stream_id = k.k)
+
+-- name: parents
+-- The parents of the rows in #BlobDeltaStage, as far as the source has them: whether each is in scope, its greatest stamp in
+-- whatever scope, whether the next run of the scope @P3 brings it (it was asked for, was absent, or was told to be deleted), and
+-- whether it is never captured. @P1 is the configured table, @P2 the key that is never captured (zero for none); [{InScope}] is a
+-- condition on m, [{Path}] an expression on p.
+SELECT
+    k.n,
+    p.[{KeyColumn}],
+    CASE WHEN EXISTS (
+        SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = p.[{KeyColumn}] AND [{InScope}]
+    ) THEN 1 ELSE 0 END AS IsInScope,
+    (
+        SELECT CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) FROM [{MetadataTable}] AS m
+        WHERE m.[{MetadataIdColumn}] = p.[{KeyColumn}]
+    ) AS ModifiedOn,
+    CASE
+        WHEN EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaPendingKey AS a
+            WHERE a.TableName = @P1 AND a.Scope IN (N'', @P3) AND a.stream_id = p.[{KeyColumn}]
+        ) THEN 1
+        WHEN EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaAbsentParent AS a
+            WHERE a.TableName = @P1 AND a.Scope = @P3 AND a.stream_id = k.k AND a.RunId IS NULL
+        ) THEN 1
+        WHEN EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaToldDeletion AS d
+            WHERE d.TableName = @P1 AND d.Scope = @P3 AND d.stream_id = p.[{KeyColumn}] AND d.IsDeletion = 1
+                AND d.PassedByRunId IS NULL
+        ) THEN 1
+        ELSE 0
+    END AS IsComing,
+    CASE WHEN p.[{KeyColumn}] = @P2 OR EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @P1 AND e.stream_id = p.[{KeyColumn}]
+    ) THEN 1 ELSE 0 END AS IsExcluded,
+    [{Path}] AS Path
+FROM #BlobDeltaStage AS k
+INNER JOIN [{SourceTable}] AS c [{SourceHint}] ON c.[{KeyColumn}] = k.k
+INNER JOIN [{SourceTable}] AS p [{SourceHint}] ON p.[{PathColumn}] = c.[{ParentPathColumn}]
+ORDER BY k.n;
+
+-- name: whole
+-- What no window and no scan of keys finds, of the whole table @P1; @P2 is now, in the table's clock.
+SELECT
+    (
+        SELECT COUNT_BIG(*) FROM [{SourceTable}] AS s [{SourceHint}]
+        WHERE NOT EXISTS (SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = s.[{KeyColumn}])
+    ) AS WithoutMetadata,
+    (SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @P1 AND d.Reason = N'Deleted') AS LoggedDeletions,
+    (SELECT COUNT_BIG(*) FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @P1 AND d.DeletedOn > @P2) AS FutureDeletions
+OPTION (RECOMPILE);
+
+-- name: inventory
 -- The next @P1 keys of the metadata that are in scope, and what the source has of them. @P2 is the
 -- configured table, @P3 the key that is never captured (zero for none), @P4 whose runs are meant; [{After}]
 -- and [{InScope}] are conditions on m, [{Path}] an expression on s.

@@ -3,13 +3,13 @@
     check_tsql.py [FOLDER]
 
 What is parsed:
-  * every script of `sql/sqlserver`, batch by batch;
+  * every script of `sql/sqlserver`, batch by batch, and every statement of its files of named ones (`-- name: some_name`);
   * every template of script 04, its placeholders filled as `usp_BlobDelta_ListPlaceholders` fills them, for a tree
     and a flat table, with business units and without, and for a FileTable;
   * every text in a script that is executed as it stands but for the names in it (`REPLACE(N'...', N'{Db}', ...)`);
   * every file of FOLDER: the statements that the program sends, written there by
     `BLOBDELTA_STATEMENTS=FOLDER cargo test --test suite -- tds::all_that_the_program_sends`.
-Files with `[{Name}]` are filled by the program, and so come with FOLDER.
+Texts with `[{Name}]` are filled by the program, and so come with FOLDER, as do parts of statements.
 
 Beside it three rules of the server: clustered keys of 900 bytes, the collation of temporary tables, a % in THROW.
 
@@ -90,6 +90,20 @@ def batches(name, text):
         line += 1
 
 
+def named(name, text):
+    """The statements of a file, each with its name; a file without names is one piece."""
+    parts = re.split(r"(?m)^-- name: (\w+)$", text)
+    if len(parts) == 1:
+        yield name, text
+    yield from ((f"{of} of {name}", part) for of, part in zip(parts[1::2], parts[2::2]))
+
+
+def is_part(text):
+    """Whether a text is what stands within statements: a condition, or a query in brackets."""
+    code = re.sub(r"--[^\n]*", "", text).strip()
+    return code.startswith(("(", "EXISTS", "WHEN"))
+
+
 def fill(name, text, known):
     """A template filled for one kind of table, or None where that kind does not use it."""
     used = set(PLACEHOLDER.findall(text))
@@ -129,13 +143,13 @@ def executed(script, text):
 
 def pieces(folder):
     for script in sorted(SCRIPTS.rglob("*.sql")):
-        text = script.read_text(encoding="utf-8")
-        if "[{" in text:
-            continue
-        yield from batches(script.name, text)
-        yield from executed(script.name, text)
-        if script.name.startswith("04_"):
-            yield from templates(script.name, text)
+        for name, text in named(script.name, script.read_text(encoding="utf-8")):
+            if "[{" in text or is_part(text):
+                continue
+            yield from batches(name, text)
+            yield from executed(name, text)
+            if name.startswith("04_"):
+                yield from templates(name, text)
     for statement in sorted(folder.iterdir()) if folder else []:
         yield statement.name, statement.read_text(encoding="utf-8")
 
@@ -214,7 +228,7 @@ def check_what_no_grammar_says():
         for found in re.finditer(r"THROW (@Number|5\d{4}), @Message", text):
             if "%%" not in text[max(0, found.start() - 400) : found.start()]:
                 wrong.append(f"{script.name}: THROW takes a % of a name for a format: usp_BlobDelta_Throw, or double it")
-        for batch in re.split(r"(?im)^\s*GO\s*$", text):
+        for batch in re.split(r"(?im)^\s*GO\s*$|^-- name: \w+$", text):
             declared, used = variables(batch)
             for name in sorted({name for name in declared if declared.count(name) > 1}):
                 wrong.append(f"{script.name}: {name} is declared twice in one batch")

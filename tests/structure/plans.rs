@@ -2,9 +2,10 @@
 //! for ten million. What reads a table of the user's, or holds two sets of keys against each other, is planned anew
 //! (`OPTION (RECOMPILE)`), but for what reads no more than a batch; templates keep to the run's MAXDOP.
 
+use blobdelta::scripts::statement::statements as statements_of;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Tables of the user's, as templates name them; the deletions of a slice grow with its rows.
 const OF_THE_USER: [&str; 5] =
@@ -152,11 +153,18 @@ fn wrong(name: &str, text: &str, keys: &BTreeSet<String>) -> (Vec<String>, usize
     (found, looked_at)
 }
 
+/// The files of the server's SQL; of one with named statements each statement.
 fn scripts() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/sqlserver");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let named = paths.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path));
-    named.map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
+    let pieces = |path: PathBuf| {
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text: &'static str = fs::read_to_string(path).unwrap().leak();
+        let named = statements_of(text).map(|(name, text)| (format!("{name} of {file}"), text.to_owned()));
+        let found: Vec<(String, String)> = named.collect();
+        if found.is_empty() { vec![(file, text.to_owned())] } else { found }
+    };
+    paths.flat_map(pieces).collect()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The SQL that stands in the sources of the backend: each piece of it that is written as it stands there.
 
+use blobdelta::scripts::statement::statements;
 use proc_macro2::{TokenStream, TokenTree};
 use std::path::Path;
 
@@ -85,7 +86,8 @@ fn visit(tokens: TokenStream, file: &str, found: &mut Vec<Piece>) {
 fn add(text: &str, place: &str, found: &mut Vec<Piece>) {
     if let Some(name) = text.strip_prefix("../../../sql/sqlserver/") {
         let included = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/sqlserver").join(name);
-        return add(&std::fs::read_to_string(included).unwrap(), name, found);
+        let file = std::fs::read_to_string(included).unwrap().leak();
+        return statements(file).for_each(|(of, text)| add(text, &format!("{of} of {name}"), found));
     }
     let is_sql = WORDS.iter().any(|word| text.contains(word));
     let runs = text.split(['{', '}', '\0']).step_by(2).map(|run| run.trim().trim_matches(['[', ']']).trim());

@@ -14,8 +14,8 @@ use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
 
 const SQL: &str = include_str!("../../../sql/sqlite/asked.sql");
-const IS_EXCLUDED: &str = statement(SQL, "is_excluded");
 const DROP_EXCLUDED_KEYS: &str = statement(SQL, "drop_excluded_keys");
+const IS_EXCLUDED: &str = statement(SQL, "is_excluded");
 const DROP_EXCLUDED_PARENTS: &str = statement(SQL, "drop_excluded_parents");
 const EXPAND_PENDING: &str = statement(SQL, "expand_pending");
 const DROP_EXPANDED: &str = statement(SQL, "drop_expanded");

@@ -17,9 +17,9 @@ use crate::scripts::statement::statement;
 use rusqlite::{Row, named_params};
 
 const SQL: &str = include_str!("../../../sql/sqlite/config.sql");
-const CREATE_SLICE: &str = statement(SQL, "create_slice");
 const SELECT: &str = statement(SQL, "select");
 const UPSERT: &str = statement(SQL, "upsert");
+const CREATE_SLICE: &str = statement(SQL, "create_slice");
 
 /// Every table that the configuration names: database, schema, name.
 pub(super) const NAMED_TABLES: &str = statement(SQL, "named_tables");

@@ -17,12 +17,12 @@ use rusqlite::{Params, Row, Statement};
 
 const SQL: &str = include_str!("../../../sql/sqlite/existing.sql");
 const EXISTING_VERSION: &str = statement(SQL, "existing_version");
-const WRITE_VERSION: &str = statement(SQL, "write_version");
 const TOMBSTONE_READ: &str = statement(SQL, "tombstone_read");
-const TOMBSTONE_WRITE: &str = statement(SQL, "tombstone_write");
 const OTHER_READ: &str = statement(SQL, "other_read");
+const TOMBSTONE_WRITE: &str = statement(SQL, "tombstone_write");
 const OTHER_WRITE: &str = statement(SQL, "other_write");
 pub(super) const ROW_WRITE: &str = statement(SQL, "row_write");
+const WRITE_VERSION: &str = statement(SQL, "write_version");
 
 /// A query over the rows of a target, as `t`: their version columns, the scope of their chain, key, and whether they are
 /// parts. Its first parameter is [`TargetSpec::here`]. Where there is no ledger, there are no version columns beside the table,

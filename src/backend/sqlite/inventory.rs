@@ -19,11 +19,11 @@ use crate::scripts::statement::statement;
 use rusqlite::types::{Value, ValueRef};
 
 const SQL: &str = include_str!("../../../sql/sqlite/inventory.sql");
+const INVENTORY: &str = statement(SQL, "inventory");
 const REACHED: &str = statement(SQL, "reached");
 const REMAINS: &str = statement(SQL, "remains");
 const PARENTS: &str = statement(SQL, "parents");
 const WHOLE: &str = statement(SQL, "whole");
-const INVENTORY: &str = statement(SQL, "inventory");
 
 /// What a parameter holds of a key.
 fn bytes(key: Option<Guid>) -> Value {

@@ -10,8 +10,8 @@ use crate::scripts::statement::statement;
 use std::collections::BTreeSet;
 
 const SQL: &str = include_str!("../../../sql/sqlite/ledger.sql");
-pub(super) const SCHEMA: &str = statement(SQL, "schema");
 const LEDGER_MOVE: &str = statement(SQL, "ledger_move");
+pub(super) const SCHEMA: &str = statement(SQL, "schema");
 
 /// A statement about them: they lie in the target's database.
 pub(super) fn in_schema(db: &Database, spec: &TargetSpec, sql: &str) -> String {

@@ -9,8 +9,8 @@ use crate::model::run::Scope;
 use crate::scripts::statement::statement;
 
 const SQL: &str = include_str!("../../../sql/sqlite/places.sql");
-const WAIVE_SHIPMENTS: &str = statement(SQL, "waive_shipments");
 const RECORDS: &str = statement(SQL, "records");
+const WAIVE_SHIPMENTS: &str = statement(SQL, "waive_shipments");
 
 impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {

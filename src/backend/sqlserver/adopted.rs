@@ -4,6 +4,7 @@
 use super::client::Client;
 use super::database::Database;
 use super::deployed;
+use super::sql::Sql;
 use super::staging::{Carried, Nothing, STAGE, latest};
 use super::values::{RowFields, text_at};
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
@@ -14,11 +15,13 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/adopted.sql");
+const READ_CHAIN: &str = statement(SQL, "read_chain");
 
 pub(super) fn read_chain(db: &mut Database, table: &TableName, scope: Scope) -> Result<Vec<ChainRecord>> {
-    let sql = "SELECT b.RunId, r.RunStartedAt, b.RootSha256, b.PreviousRootSha256, b.Name, b.Scope
-        FROM dbo.BlobDeltaBundle AS b INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = b.RunId WHERE b.TableName = ";
-    let all = db.list("read the bundles of a chain", sql, table, " ORDER BY b.BundleId DESC", |fields| {
+    let all = db.list("read the bundles of a chain", &Sql::new(READ_CHAIN).with(table), |fields| {
         let record = ChainRecord {
             run_id: fields.must(0, RowFields::guid)?,
             run_started_at: fields.must(1, RowFields::time)?,

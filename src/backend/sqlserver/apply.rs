@@ -25,28 +25,32 @@ use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
 use crate::model::variant::Variant;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-const LOSERS: &str = include_str!("../../../sql/sqlserver/replay_losers.sql");
-const REPLACED: &str = include_str!("../../../sql/sqlserver/replay_replaced.sql");
-const OUTRANKS: &str = include_str!("../../../sql/sqlserver/replay_outranks.sql");
-const LEAVINGS: &str = include_str!("../../../sql/sqlserver/replay_leavings.sql");
-const TOMBSTONES: &str = include_str!("../../../sql/sqlserver/replay_tombstones.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/apply.sql");
+const LOSERS: &str = statement(SQL, "losers");
+const REPLACED: &str = statement(SQL, "replaced");
+const TOMBSTONES: &str = statement(SQL, "tombstones");
+const LEAVINGS: &str = statement(SQL, "leavings");
+const TAKE_TURN: &str = statement(SQL, "take_turn");
+const OUTRANKS: &str = statement(SQL, "outranks");
+const STRIP: &str = statement(SQL, "strip");
+const UPDATE_ROWS: &str = statement(SQL, "update_rows");
+const WRITE_ROWS: &str = statement(SQL, "write_rows");
+const LOST_IN_COLUMN: &str = statement(SQL, "lost_in_column");
+const LOST_CHARACTERS: &str = statement(SQL, "lost_characters");
 /// Stands around the name of a staged sql_variant in the statements of a plan; no name has it.
 const VARIANT: &str = "\0";
 /// A row that was written, and is not there; or is there with another version.
-const IGNORED: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
-    WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)";
-const IGNORED_VERSIONS: &str = "SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
-    WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k AND t.DeltaRunId = s.vr)";
+const IGNORED: &str = statement(SQL, "ignored");
+const IGNORED_VERSIONS: &str = statement(SQL, "ignored_versions");
 /// What other chains than the row's have.
-const OTHERS: &str = "(SELECT o.stream_id AS k, o.Scope, o.ModifiedOn AS vm, o.RunStartedAt AS vs, o.RunId AS vr, \
-                      CONVERT(int, o.IsPart) AS vp FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1)";
+const OTHERS: &str = statement(SQL, "others");
 /// Whether the row `t` was written by the chain that comes.
-const IS_OF_CHAIN: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r \
-                           WHERE r.TableName = @P1 AND r.RunId = t.vr AND r.Scope = @P2)";
-const VERSION_COLUMNS: &str = include_str!("../../../sql/sqlserver/replay_version_columns.sql");
+const IS_OF_CHAIN: &str = statement(SQL, "is_of_chain");
+const VERSION_COLUMNS: &str = statement(SQL, "version_columns");
 
 /// See the module's text. Names are those of the target's catalog; its database is in use.
 pub(super) struct Plan {
@@ -136,10 +140,8 @@ impl Plan {
 
     /// Waits until no other replay writes this target, for this transaction.
     pub(super) fn take_turn(&self, client: &mut Client) -> Result<()> {
-        let text = "DECLARE @r int; EXEC @r = sp_getapplock @Resource = @P1, @LockMode = 'Exclusive', \
-                    @LockOwner = 'Transaction', @LockTimeout = 60000; SELECT @r AS Result;";
         let resource: String = self.lock.chars().take(200).collect();
-        let row = client.row("wait for another replay", Sql::new(text).with(resource))?;
+        let row = client.row("wait for another replay", Sql::new(TAKE_TURN).with(resource))?;
         let result = row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()?;
         if result.is_some_and(|result| result >= 0) {
             return Ok(());
@@ -244,11 +246,15 @@ fn filled_for(
     let sets: Vec<String> = large.iter().map(|(_, name)| format!("{name} = NULL")).collect();
     let strip = match sets.is_empty() {
         true => String::new(),
-        false => format!(
-            "UPDATE t SET {} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k
-             INNER JOIN {OTHERS} AS a ON a.k = s.k
-             WHERE a.vp = 1 AND NOT EXISTS (SELECT 1 FROM {OTHERS} AS b WHERE b.k = a.k AND {other_outranks_other});",
-            sets.join(", ")
+        false => filled(
+            STRIP,
+            &[
+                ("Nulls", &sets.join(", ")),
+                ("Target", target),
+                ("Key", key),
+                ("Others", OTHERS),
+                ("OtherOutranksOther", &other_outranks_other),
+            ],
         ),
     };
     let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(quote);
@@ -333,23 +339,10 @@ fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
     // A table of a key alone has nothing to update.
     let update = match sets.is_empty() {
         true => "SET @written = 0".to_owned(),
-        false => format!(
-            "UPDATE t SET {} FROM {target} AS t INNER JOIN {STAGE} AS s ON t.{key} = s.k; SET @written = @@ROWCOUNT",
-            sets.join(", ")
-        ),
+        false => filled(UPDATE_ROWS, &[("Values", &sets.join(", ")), ("Target", target), ("Key", key)]),
     };
-    format!(
-        "DECLARE @written bigint;
-         {update};
-         INSERT INTO {target} ({names})
-         SELECT {list} FROM {STAGE} AS s
-         WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE t.{key} = s.k)
-         ORDER BY s.n;
-         SET @written = @written + @@ROWCOUNT;
-         SELECT @written AS Written;",
-        names = names.join(", "),
-        list = list.join(", "),
-    )
+    let (names, values) = (names.join(", "), list.join(", "));
+    filled(WRITE_ROWS, &[("Update", &update), ("Target", target), ("Names", &names), ("Values", &values), ("Key", key)])
 }
 
 /// A query for the first row whose text is not what came, where a column has a code page. Blanks
@@ -361,7 +354,7 @@ fn lost_characters(
     found: &[Column],
     compatibility: &TargetCompatibility,
 ) -> Option<String> {
-    let mut whens = String::new();
+    let mut whens = Vec::new();
     for (nth, (_, column)) in carried.columns.iter().enumerate() {
         let Some(there) = named(found, &column.name).filter(|_| !compatibility.skipped.contains(&column.name)) else {
             continue;
@@ -370,16 +363,8 @@ fn lost_characters(
         if !has_code_page || !is_text(column.sql_type) {
             continue;
         }
-        let stands = format!("CONVERT(nvarchar(max), t.{})", quote(&there.name));
-        whens.push_str(&format!(
-            " WHEN RTRIM({stands}) COLLATE Latin1_General_BIN2 <> RTRIM(s.c{nth}) COLLATE Latin1_General_BIN2 \
-             THEN {nth}"
-        ));
+        whens.push(filled(LOST_IN_COLUMN, &[("Column", &quote(&there.name)), ("Nth", &nth.to_string())]));
     }
-    (!whens.is_empty()).then(|| {
-        format!(
-            "SELECT TOP (1) f.nth, f.k FROM (SELECT CASE{whens} END AS nth, s.k FROM {target} AS t
-             INNER JOIN {STAGE} AS s ON t.{key} = s.k) AS f WHERE f.nth IS NOT NULL"
-        )
-    })
+    (!whens.is_empty())
+        .then(|| filled(LOST_CHARACTERS, &[("Whens", &whens.join(" ")), ("Target", target), ("Key", key)]))
 }

@@ -5,13 +5,20 @@
 //! version columns for what that lacks.
 
 use super::client::Client;
-use super::sql::{Sql, quote, quoted};
+use super::sql::{Sql, filled, quote, quoted};
 use super::values::RowFields;
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_COLUMNS};
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
+use crate::scripts::statement::statement;
 use std::collections::HashMap;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/catalog.sql");
+const IS_LOCKED: &str = statement(SQL, "is_locked");
+const FIND_TABLE: &str = statement(SQL, "find_table");
+const CONFIGURED_TABLES: &str = statement(SQL, "configured_tables");
+const COLUMNS: &str = statement(SQL, "columns");
 
 /// Whether there is such a database, and this login may see it.
 pub(super) fn has_database(client: &mut Client, name: &str) -> Result<bool> {
@@ -31,17 +38,7 @@ pub(super) fn resolve(client: &mut Client, table: &TableName) -> Result<String> 
 /// What stands behind a source and its alias: a FileTable is read under locks, or reading fails under
 /// READ_COMMITTED_SNAPSHOT; and a view hands its hints on to what lies below it.
 pub(super) fn read_hint(client: &mut Client, table: &TableName) -> Result<&'static str> {
-    let db = quote(&table.db);
-    let sql = Sql::new(format!(
-        "SELECT MAX(CASE WHEN o.type = 'V' THEN 1 ELSE CONVERT(int, t.is_filetable) END)
-         FROM {db}.sys.objects AS o
-         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
-         LEFT JOIN {db}.sys.tables AS t ON t.object_id = o.object_id
-         WHERE o.type IN ('U', 'V') AND s.name = "
-    ))
-    .bind(&table.schema)
-    .then(" AND o.name = ")
-    .bind(&table.table);
+    let sql = Sql::new(filled(IS_LOCKED, &[("Db", &quote(&table.db))])).with(&table.schema).with(&table.table);
     let row = client.row("read the catalog", sql)?;
     let is_locked = row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() == Some(1);
     Ok(if is_locked { "WITH (READCOMMITTEDLOCK)" } else { "" })
@@ -61,15 +58,7 @@ fn find(client: &mut Client, table: &TableName) -> Result<Option<TableName>> {
     if !has_database(client, &table.db)? {
         return Ok(None);
     }
-    let db = quote(&table.db);
-    let sql = Sql::new(format!(
-        "SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), o.name)
-         FROM {db}.sys.objects AS o INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
-         WHERE o.type IN ('U', 'V') AND s.name = "
-    ))
-    .bind(&table.schema)
-    .then(" AND o.name = ")
-    .bind(&table.table);
+    let sql = Sql::new(filled(FIND_TABLE, &[("Db", &quote(&table.db))])).with(&table.schema).with(&table.table);
     let Some(row) = client.row("read the catalog", sql)? else { return Ok(None) };
     let fields = RowFields::of(&row);
     TableName::new(&table.db, fields.must(0, RowFields::text)?, fields.must(1, RowFields::text)?).map(Some)
@@ -81,28 +70,15 @@ pub(super) type ColumnsByTable = HashMap<(String, String), Vec<Column>>;
 /// The columns of every source and slice table in a database that is configured in the job database, which is in
 /// use: a server takes as long to say it of one table as of all. Left out are those with a type that cannot be carried.
 pub(super) fn configured_columns(client: &mut Client, db: &str) -> Result<ColumnsByTable> {
-    let sql = Sql::new(
-        "SELECT OBJECT_ID(QUOTENAME(k.SourceDb) + N'.' + QUOTENAME(k.SourceSchema) + N'.' + QUOTENAME(k.SourceTable))
-         FROM dbo.BlobDeltaTableConfig AS k WHERE DB_ID(k.SourceDb) = DB_ID(@P1)
-         UNION
-         SELECT OBJECT_ID(QUOTENAME(k.TargetDb) + N'.' + QUOTENAME(k.TargetSchema) + N'.' + QUOTENAME(k.TargetTable))
-         FROM dbo.BlobDeltaTableConfig AS k WHERE DB_ID(k.TargetDb) = DB_ID(",
-    )
-    .bind(db)
-    .then(")");
-    let rows = client.rows("read the catalog", sql)?;
+    let rows = client.rows("read the catalog", Sql::new(CONFIGURED_TABLES).with(db))?;
     let numbers = rows.iter().map(|row| RowFields::of(row).number(0)).collect::<Result<Vec<_>>>()?;
     let numbers: Vec<String> = numbers.into_iter().flatten().map(|number| number.to_string()).collect();
     if numbers.is_empty() {
         return Ok(ColumnsByTable::new());
     }
     // By number, because not every server looks names up in one database while it reads the catalog of another.
-    let sql = Sql::new(format!(
-        "SELECT {COLUMN_FACTS}, CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), o.name) {}
-         WHERE o.type IN ('U', 'V') AND o.object_id IN ({}) ORDER BY o.object_id, c.column_id",
-        column_source(&quote(db)),
-        numbers.join(", ")
-    ));
+    let which = format!("o.object_id IN ({})", numbers.join(", "));
+    let sql = Sql::new(filled(COLUMNS, &[("Db", &quote(db)), ("Which", &which)]));
     let mut found: HashMap<(String, String), Result<Vec<Column>>> = HashMap::new();
     for row in client.rows("read the catalog", sql)? {
         let fields = RowFields::of(&row);
@@ -117,21 +93,6 @@ pub(super) fn configured_columns(client: &mut Client, db: &str) -> Result<Column
     Ok(found.into_iter().filter_map(|(place, columns)| columns.ok().map(|columns| (place, columns))).collect())
 }
 
-/// What [`column`] reads of a column.
-const COLUMN_FACTS: &str = "CONVERT(nvarchar(128), c.name), ISNULL(y.name, N'unknown'), ISNULL(c.max_length, 0),
-             ISNULL(c.precision, 0), ISNULL(c.scale, 0), c.is_nullable, c.is_computed, c.collation_name";
-
-/// Where it stands.
-fn column_source(db: &str) -> String {
-    format!(
-        "FROM {db}.sys.columns AS c
-         INNER JOIN {db}.sys.objects AS o ON o.object_id = c.object_id
-         INNER JOIN {db}.sys.schemas AS s ON s.schema_id = o.schema_id
-         LEFT JOIN {db}.sys.types AS y
-             ON y.user_type_id = CASE WHEN c.system_type_id = 240 THEN c.user_type_id ELSE c.system_type_id END"
-    )
-}
-
 /// The columns of a table or view, in its order. Names that the engine knows are spelled as it
 /// spells them, because there are servers that keep all names in lower case.
 ///
@@ -143,16 +104,11 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
 
 /// The same without some, of which no type is asked.
 pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[String]) -> Result<Vec<Column>> {
-    let db = quote(&table.db);
     if !has_database(client, &table.db)? {
         return Err(missing(table));
     }
-    let sql =
-        Sql::new(format!("SELECT {COLUMN_FACTS} {} WHERE o.type IN ('U', 'V') AND s.name = ", column_source(&db)))
-            .bind(&table.schema)
-            .then(" AND o.name = ")
-            .bind(&table.table)
-            .then(" ORDER BY c.column_id");
+    let sql = filled(COLUMNS, &[("Db", &quote(&table.db)), ("Which", "s.name = @P1 AND o.name = @P2")]);
+    let sql = Sql::new(sql).with(&table.schema).with(&table.table);
     let rows = client.rows("read the catalog", sql)?;
     if rows.is_empty() {
         return Err(missing(table));

@@ -21,6 +21,7 @@ use super::watch::{Ended, LOOK, ReadTimeouts, silent};
 use crate::backend::connect::broken_off;
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
+use crate::scripts::statement::statement;
 use futures_util::TryStreamExt as _;
 use futures_util::io::BufReader;
 use socket2::{SockRef, TcpKeepalive};
@@ -31,10 +32,11 @@ use tiberius::{Query, QueryItem, Row, TokenRow};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
+const SQL: &str = include_str!("../../../sql/sqlserver/client.sql");
+
 /// Every session of ours. What a statement may wait for is bounded, and it is we who give way in
 /// a deadlock, never the application whose tables these are.
-const SESSION: &str = "SET QUOTED_IDENTIFIER, ANSI_NULLS, XACT_ABORT, NOCOUNT ON;
-SET LOCK_TIMEOUT 60000; SET DEADLOCK_PRIORITY LOW;";
+const SESSION: &str = statement(SQL, "session");
 
 /// A unit is tried so often in all.
 const MAX_TRIES: u32 = 5;

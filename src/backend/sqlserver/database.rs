@@ -9,7 +9,7 @@ use super::catalog;
 use super::client::Client;
 use super::made::Made;
 use super::reading::Cursor;
-use super::sql::{Sql, SqlParameter, quote};
+use super::sql::{Sql, quote};
 use super::values::RowFields;
 use super::watch::ReadTimeouts;
 use crate::backend::connect::OpenOptions;
@@ -110,16 +110,13 @@ impl Database {
         }
     }
 
-    /// Reads a list of one key; `sql` ends where the key's value belongs.
-    pub(super) fn list<'a, T>(
+    /// Reads a list.
+    pub(super) fn list<T>(
         &mut self,
         doing: &str,
-        sql: &str,
-        key: impl Into<SqlParameter<'a>>,
-        order: &str,
+        sql: &Sql<'_>,
         read: impl Fn(&RowFields<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let sql = Sql::new(sql).bind(key).then(order);
         let rows = self.client.unit(|client| client.rows(doing, sql.clone()))?;
         rows.iter().map(|row| read(&RowFields::of(row))).collect()
     }

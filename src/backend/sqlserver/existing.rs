@@ -3,7 +3,7 @@
 use super::database::Database;
 use super::ledger;
 use super::sql::{Sql, filled, quote};
-use super::staging::{self, STAGE};
+use super::staging;
 use super::values::RowFields;
 use crate::backend::compatibility::{large_columns, version_of_columns};
 use crate::backend::existing::{ExistingEntry, ExistingVersions};
@@ -14,15 +14,14 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use std::collections::HashMap;
 
-const EXISTING: &str = include_str!("../../../sql/sqlserver/replay_existing.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/existing.sql");
+const EXISTING: &str = statement(SQL, "existing");
+const CONTENT: &str = statement(SQL, "content");
 
-/// Nothing beside the rows, where there are no tables for it.
-const NOTHING: &str = "(SELECT CONVERT(nvarchar(400), NULL) AS TableName, CONVERT(uniqueidentifier, NULL) AS stream_id, \
-                       CONVERT(nvarchar(36), NULL) AS Scope, CONVERT(datetime2(7), NULL) AS DeletedOn, \
-                       CONVERT(datetime2(7), NULL) AS ModifiedOn, CONVERT(datetime2(7), NULL) AS RunStartedAt, \
-                       CONVERT(uniqueidentifier, NULL) AS RunId, CONVERT(bit, 0) AS IsPart WHERE 1 = 0)";
+const NOTHING: &str = statement(SQL, "nothing");
 
 /// The quoted target, in its own database.
 pub(super) fn target_name(spec: &TargetSpec) -> String {
@@ -103,18 +102,16 @@ pub(super) fn content_there(
     keys: &[Guid],
 ) -> Result<Vec<Option<ExistingContent>>> {
     let has_ledger = ledger::is_there(db)?;
-    let mut select = "SELECT s.n, v.vm, v.vs, v.vr".to_owned();
+    let mut hashes = String::new();
     for at in columns {
         let name = quote(&spec.columns[*at].name);
         // Whatever the type, `image` too, the bytes are hashed on the server.
-        select.push_str(&format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), t.{name}))"));
+        hashes.push_str(&format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), t.{name}))"));
     }
     let view = existing_view(spec, compatibility, has_ledger);
     let (target, key) = (target_name(spec), quote(&spec.key_column));
-    let sql = Sql::new(format!(
-        "{select} FROM {STAGE} AS s INNER JOIN {target} AS t ON t.{key} = s.k
-         INNER JOIN {view} AS v ON v.k = s.k WHERE @P1 <> N'' ORDER BY s.n"
-    ));
+    let values = [("Hashes", hashes.as_str()), ("Target", &target), ("Key", &key), ("Standing", &view)];
+    let sql = Sql::new(filled(CONTENT, &values));
     let mut found = HashMap::new();
     staging::ask_of_keys(db, "hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
         let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();

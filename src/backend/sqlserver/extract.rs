@@ -16,8 +16,12 @@ use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::window::Window;
+use crate::scripts::statement::statement;
 use std::time::Duration;
 use tiberius::Row;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/extract.sql");
+const WINDOW: &str = statement(SQL, "window");
 
 /// Rows of a batch where nobody says how many: from some 5,000 locks on, the server locks the table.
 const DEFAULT_BATCH_ROWS: u32 = 500;
@@ -281,14 +285,7 @@ fn table_run(db: &mut Database, run: &Run, table: &TableConfig, started: &Row) -
     let fence = Fence { table: table.name.clone(), run_id: run.id, epoch: number_at(&started, 0)? };
     let (queued_keys, complete) = (number_at(&started, 1)?, started.number(2)? == Some(1));
     let took_over = started.guid(3)?;
-    let sql = Sql::new(
-        "SELECT t.WindowStart, t.WindowEnd, (SELECT COUNT(*) FROM dbo.BlobDeltaWindowQueue AS q
-             WHERE q.RunId = t.RunId AND q.TableName = t.TableName AND q.State IS NOT NULL)
-         FROM dbo.BlobDeltaRunTable AS t WHERE t.RunId = ",
-    )
-    .bind(run.id)
-    .then(" AND t.TableName = ")
-    .bind(&table.name);
+    let sql = Sql::new(WINDOW).with(run.id).with(&table.name);
     let row = must(db.client.unit(|client| client.row("read the window", sql.clone()))?)?;
     let fields = RowFields::of(&row);
     let (start, end) = (fields.must(0, RowFields::time)?, fields.must(1, RowFields::time)?);

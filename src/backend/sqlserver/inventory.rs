@@ -19,17 +19,18 @@ use crate::model::run::Scope;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use crate::scripts::statement::statement;
 use std::collections::HashMap;
 
-const INVENTORY: &str = include_str!("../../../sql/sqlserver/inventory.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/inventory.sql");
+const INVENTORY: &str = statement(SQL, "inventory");
 const DIALECT: Dialect =
     Dialect { always: "1 = 1", column: |name| of("m", name), guid: |guid| format!("'{guid}'"), text: "N" };
-const REMAINS: &str = include_str!("../../../sql/sqlserver/inventory_remains.sql");
-const PARENTS: &str = include_str!("../../../sql/sqlserver/inventory_parents.sql");
-const WHOLE: &str = include_str!("../../../sql/sqlserver/inventory_whole.sql");
+const REMAINS: &str = statement(SQL, "remains");
+const PARENTS: &str = statement(SQL, "parents");
+const WHOLE: &str = statement(SQL, "whole");
 /// Whether a unit's runs know that they handed a staged key out.
-const HANDED_TO_UNIT: &str = "EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u \
-                              WHERE u.TableName = @P1 AND u.Scope = @P2 AND u.stream_id = k.k)";
+const HANDED_TO_UNIT: &str = statement(SQL, "handed_to_unit");
 
 /// Serves `Inventory`.
 pub struct SourceInventory<'a> {

@@ -6,8 +6,10 @@ use super::sql::Sql;
 use super::values::RowFields;
 use crate::backend::JobDatabase;
 use crate::error::{Kind, Result};
+use crate::scripts::statement::statement;
 
-const WHOSE: &str = include_str!("../../../sql/sqlserver/replay_whose.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/job_databases.sql");
+const WHOSE: &str = statement(SQL, "whose");
 
 /// The job database of this server, if there is one.
 pub(super) fn job_databases(db: &mut Database) -> Result<Vec<JobDatabase>> {

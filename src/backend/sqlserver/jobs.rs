@@ -24,11 +24,24 @@ use crate::model::run::{Run, Scope, Status};
 use crate::model::slice::{Deletion, SliceState};
 use crate::model::table::TableConfig;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/jobs.sql");
+const RUN_STEPS: &str = statement(SQL, "run_steps");
+const WATERMARKS: &str = statement(SQL, "watermarks");
+const UNIT_WATERMARKS: &str = statement(SQL, "unit_watermarks");
+const PENDING: &str = statement(SQL, "pending");
+const MISSING_PARENTS: &str = statement(SQL, "missing_parents");
+const BUNDLES: &str = statement(SQL, "bundles");
+const UNSHIPPED: &str = statement(SQL, "unshipped");
+const PEND_ANEW: &str = statement(SQL, "pend_anew");
+const PEND: &str = statement(SQL, "pend");
+const EXCLUDE_ANEW: &str = statement(SQL, "exclude_anew");
+const EXCLUDE: &str = statement(SQL, "exclude");
+const LOG_DELETION: &str = statement(SQL, "log_deletion");
 
 /// A session that replays has no job database, and one before `deploy` no function yet.
-const NOW: &str =
-    "IF OBJECT_ID(N'dbo.ufn_BlobDelta_UtcNow') IS NULL SELECT SYSUTCDATETIME() AS Utc, SYSDATETIME() AS Local;
-ELSE EXEC (N'SELECT dbo.ufn_BlobDelta_UtcNow() AS Utc, dbo.ufn_BlobDelta_LocalNow() AS Local');";
+const NOW: &str = statement(SQL, "now");
 
 impl Jobs for Engine<'_> {
     fn describe(&mut self) -> String {
@@ -126,7 +139,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {
-        let found = runs::read_runs(self.db, Sql::new(" WHERE RunId = ").bind(id), "")?.into_iter().next();
+        let found = runs::read_runs(self.db, Sql::new("WHERE RunId = ").bind(id), "")?.into_iter().next();
         found.ok_or_else(|| Error::usage("there is no such run").run(id).hint("status lists the runs"))
     }
 
@@ -141,13 +154,14 @@ impl Jobs for Engine<'_> {
     }
 
     fn recent_runs(&mut self, limit: u32) -> Result<Vec<Run>> {
-        let order = Sql::new(" ORDER BY RunStartedAt DESC, RunId");
-        runs::read_runs(self.db, order, &format!("TOP ({limit}) ")).map_err(|error| not_deployed(self.db, error))
+        let order = Sql::new("ORDER BY RunStartedAt DESC, RunId");
+        runs::read_runs(self.db, order, &format!("TOP ({limit})")).map_err(|error| not_deployed(self.db, error))
     }
 
     fn run_tables(&mut self, id: Guid) -> Result<Vec<(TableName, PackState)>> {
-        let sql = "SELECT TableName, Status, PackNumber FROM dbo.BlobDeltaRunTable WHERE RunId = ";
-        let found = self.db.list("read the tables of a run", sql, id, " ORDER BY TableName", |fields| {
+        let sql =
+            "SELECT TableName, Status, PackNumber FROM dbo.BlobDeltaRunTable WHERE RunId = @P1 ORDER BY TableName";
+        let found = self.db.list("read the tables of a run", &Sql::new(sql).with(id), |fields| {
             let status = Status::parse(fields.must(1, RowFields::text)?);
             let pack = fields.number(2)?.and_then(|number| u32::try_from(number).ok());
             Ok((table_at(fields, 0)?, status, pack))
@@ -165,10 +179,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn run_steps(&mut self, id: Guid) -> Result<Vec<StepRecord>> {
-        let sql =
-            "SELECT TableName, StepNumber, BatchNumber, RowsProcessed, TotalRowsProcessed, WindowStart, WindowEnd,
-            BatchStartedAt, BatchCompletedAt, Status, ErrorMessage FROM dbo.BlobDeltaRunStep WHERE RunId = ";
-        self.db.list("read the steps of a run", sql, id, " ORDER BY TableName, StepNumber, BatchNumber", |fields| {
+        self.db.list("read the steps of a run", &Sql::new(RUN_STEPS).with(id), |fields| {
             Ok(StepRecord {
                 table: table_at(fields, 0)?,
                 step: number_at(fields, 1)?,
@@ -186,9 +197,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn watermarks(&mut self) -> Result<Vec<WatermarkRecord>> {
-        let sql = "SELECT TableName, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt, IsInitialFullLoadDone, IsRunning,
-            RunLeaseExpiresAt, LeaseRunId, LeaseEpoch FROM dbo.BlobDeltaHighWatermark WHERE TableName IS NOT NULL AND 0 = ";
-        let watermarks = self.db.list("read the watermarks", sql, 0_i64, " ORDER BY TableName", |fields| {
+        let watermarks = self.db.list("read the watermarks", &Sql::new(WATERMARKS), |fields| {
             Ok(WatermarkRecord {
                 table: table_at(fields, 0)?,
                 last_high_water: fields.time(1)?,
@@ -205,29 +214,19 @@ impl Jobs for Engine<'_> {
     }
 
     fn unit_watermarks(&mut self) -> Result<Vec<UnitWatermarkRecord>> {
-        let sql = "SELECT TableName, BusinessUnitId, LastHighWaterModifiedOn, LastRunId, LastRunCompletedAt
-            FROM dbo.BlobDeltaBusinessUnitWatermark WHERE LastHighWaterModifiedOn IS NOT NULL AND 0 = ";
-        self.db.list(
-            "read the watermarks of business units",
-            sql,
-            0_i64,
-            " ORDER BY TableName, BusinessUnitId",
-            |fields| {
-                Ok(UnitWatermarkRecord {
-                    table: table_at(fields, 0)?,
-                    unit: fields.must(1, RowFields::guid)?,
-                    last_high_water: fields.must(2, RowFields::time)?,
-                    last_run_id: fields.guid(3)?,
-                    last_run_completed_at: fields.time(4)?,
-                })
-            },
-        )
+        self.db.list("read the watermarks of business units", &Sql::new(UNIT_WATERMARKS), |fields| {
+            Ok(UnitWatermarkRecord {
+                table: table_at(fields, 0)?,
+                unit: fields.must(1, RowFields::guid)?,
+                last_high_water: fields.must(2, RowFields::time)?,
+                last_run_id: fields.guid(3)?,
+                last_run_completed_at: fields.time(4)?,
+            })
+        })
     }
 
     fn pending(&mut self) -> Result<Vec<PendingRecord>> {
-        let sql = "SELECT TableName, Scope, COUNT_BIG(*), MIN(CreatedAt) FROM dbo.BlobDeltaPendingKey
-            GROUP BY TableName, Scope HAVING 0 = ";
-        self.db.list("count the keys that wait", sql, 0_i64, " ORDER BY TableName, Scope", |fields| {
+        self.db.list("count the keys that wait", &Sql::new(PENDING), |fields| {
             let scope = fields.must(1, RowFields::text)?;
             Ok(PendingRecord {
                 table: table_at(fields, 0)?,
@@ -239,10 +238,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn missing_parents(&mut self, id: Guid) -> Result<Vec<MissingParentRecord>> {
-        let sql =
-            "SELECT TableName, stream_id, BusinessUnit, Processed, CreatedAt FROM dbo.BlobDeltaMissingParentsQueue
-            WHERE RunId = ";
-        self.db.list("read the missing parents", sql, id, " ORDER BY TableName, CreatedAt, stream_id", |fields| {
+        self.db.list("read the missing parents", &Sql::new(MISSING_PARENTS).with(id), |fields| {
             Ok(MissingParentRecord {
                 table: table_at(fields, 0)?,
                 stream_id: fields.must(1, RowFields::guid)?,
@@ -254,10 +250,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn bundles(&mut self, id: Guid) -> Result<Vec<BundleRecord>> {
-        let sql =
-            "SELECT RunId, TableName, PackNumber, Scope, RootSha256, PreviousRootSha256, Name, Folder, PublishedAt,
-            ShipTo, ShippedAt FROM dbo.BlobDeltaBundle WHERE RunId = ";
-        self.db.list("read the bundles of a run", sql, id, " ORDER BY PackNumber, TableName", |fields| {
+        self.db.list("read the bundles of a run", &Sql::new(BUNDLES).with(id), |fields| {
             Ok(BundleRecord {
                 columns: Vec::new(),
                 run_id: fields.must(0, RowFields::guid)?,
@@ -276,10 +269,7 @@ impl Jobs for Engine<'_> {
     }
 
     fn unshipped(&mut self) -> Result<Vec<PendingShipment>> {
-        let sql = "SELECT RunId, PackNumber, RootSha256, Name, Folder, ShipTo FROM dbo.BlobDeltaBundle
-            WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL
-            GROUP BY RunId, PackNumber, RootSha256, Name, Folder, ShipTo HAVING 0 = ";
-        self.db.list("read what is still to be shipped", sql, 0_i64, " ORDER BY MIN(BundleId)", |fields| {
+        self.db.list("read what is still to be shipped", &Sql::new(UNSHIPPED), |fields| {
             Ok(PendingShipment {
                 run_id: fields.must(0, RowFields::guid)?,
                 pack_number: number_at(fields, 1)?,
@@ -318,44 +308,28 @@ impl Jobs for Engine<'_> {
     fn pend_key(&mut self, table: &TableName, key: Guid, asked: &KeyRequest<'_>) -> Result<()> {
         let table = &self.table(table)?.name;
         let scope = asked.scope.map_or_else(String::new, |scope| scope.to_string());
-        let update = Sql::new("UPDATE dbo.BlobDeltaPendingKey SET Reason = ")
-            .bind(asked.reason)
-            .then(", WithoutMetadata = CASE WHEN WithoutMetadata = 1 THEN 1 ELSE ");
-        let update = update.bind(asked.without_metadata).then(" END WHERE TableName = ").bind(table);
-        let update = update.then(" AND stream_id = ").bind(key).then(" AND Scope = ").bind(scope.clone());
-        let insert = Sql::new(
-            "INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, WithoutMetadata, CreatedAt) VALUES (",
-        );
-        let insert = insert.bind(table).then(", ").bind(scope).then(", ").bind(key).then(", ").bind(asked.reason);
-        let insert = insert.then(", ").bind(asked.without_metadata).then(", dbo.ufn_BlobDelta_UtcNow())");
+        let of = |text: &str| Sql::new(text).with(table).with(scope.clone()).with(key);
+        let update = of(PEND_ANEW).with(asked.reason).with(asked.without_metadata);
+        let insert = of(PEND).with(asked.reason).with(asked.without_metadata);
         note_key(self.db, &update, &insert)
     }
 
     fn exclude_key(&mut self, table: &TableName, key: Guid, reason: &str) -> Result<()> {
         let table = &self.table(table)?.name;
-        let update = Sql::new("UPDATE dbo.BlobDeltaExcludedKey SET Reason = ").bind(reason).then(" WHERE TableName = ");
-        let update = update.bind(table).then(" AND stream_id = ").bind(key);
-        let insert =
-            Sql::new("INSERT INTO dbo.BlobDeltaExcludedKey (TableName, stream_id, Reason, CreatedAt) VALUES (");
-        let insert = insert.bind(table).then(", ").bind(key).then(", ").bind(reason);
-        note_key(self.db, &update, &insert.then(", dbo.ufn_BlobDelta_UtcNow())"))
+        let of = |text: &str| Sql::new(text).with(table).with(key).with(reason);
+        note_key(self.db, &of(EXCLUDE_ANEW), &of(EXCLUDE))
     }
 
     fn log_deletion(&mut self, table: &TableName, deletion: &Deletion) -> Result<()> {
         let table = &self.table(table)?.name;
-        let sql = Sql::new(
-            "INSERT INTO dbo.BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, BusinessUnit, Reason, LoggedAt) VALUES (",
-        )
-        .bind(table)
-        .then(", ")
-        .bind(deletion.key)
-        .then(", ")
-        .bind(deletion.deleted_on)
-        .then(", ")
-        .bind(deletion.business_unit)
-        .then(", ")
-        .bind(deletion.reason.as_str())
-        .then(", dbo.ufn_BlobDelta_UtcNow())");
+        let values = vec![
+            ("Table", table.into()),
+            ("Key", deletion.key.into()),
+            ("DeletedOn", deletion.deleted_on.into()),
+            ("BusinessUnit", deletion.business_unit.into()),
+            ("Reason", deletion.reason.as_str().into()),
+        ];
+        let sql = Sql::bound(LOG_DELETION, values);
         self.db.client.unit(|client| client.execute("log a deletion", sql.clone())).map(drop)
     }
 }

@@ -1,7 +1,7 @@
 //! [`Keys`] on a server.
 
 use super::engine::Engine;
-use super::sql::Sql;
+use super::sql::{Sql, filled};
 use super::values::{RowFields, text_at};
 use crate::backend::jobs::{Jobs as _, KeyRequest};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
@@ -10,8 +10,11 @@ use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::scripts::statement::statement;
 
-const UNKNOWN_NAMES: &str = include_str!("../../../sql/sqlserver/unknown_names.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/keys.sql");
+const NAMED_KEYS: &str = statement(SQL, "named_keys");
+const UNKNOWN_NAMES: &str = statement(SQL, "unknown_names");
 
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
@@ -24,21 +27,9 @@ impl Keys for Engine<'_> {
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
         self.table(table)?;
-        let columns = "k.stream_id, {state} AS IsExcluded, k.Reason, k.CreatedAt, {scope} AS Scope";
-        let select = |list: &str, state: &str, scope: &str| {
-            let columns = columns.replace("{state}", state).replace("{scope}", scope);
-            format!("SELECT {columns} FROM dbo.{list} AS k WHERE k.TableName = ")
-        };
-        let sql =
-            Sql::new(format!("SELECT TOP ({limit}) n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt, n.Scope FROM ("))
-                .then(&select("BlobDeltaExcludedKey", "1", "CAST(N'' AS nvarchar(36))"))
-                .bind(table.to_string())
-                .then(" UNION ALL ")
-                .then(&select("BlobDeltaPendingKey", "0", "k.Scope"))
-                .bind(table.to_string())
-                .then(" AND k.Scope IN (N'', ISNULL(")
-                .bind(scope.map(|scope| scope.to_string()))
-                .then(", k.Scope)) ) AS n ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope");
+        let text = filled(NAMED_KEYS, &[("Limit", &limit.to_string())]);
+        let scope = scope.map(|scope| scope.to_string());
+        let sql = Sql::bound(&text, vec![("Table", table.into()), ("Scope", scope.into())]);
         let rows = self.db.client.unit(|client| client.rows("list keys", sql.clone()))?;
         rows.iter().map(|row| record(&RowFields::of(row))).collect()
     }

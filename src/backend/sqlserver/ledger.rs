@@ -9,10 +9,12 @@ use crate::backend::LedgerEntry;
 use crate::backend::target::TargetSpec;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
+use crate::scripts::statement::statement;
 
-pub(super) const SCHEMA: &str = include_str!("../../../sql/sqlserver/replay_schema.sql");
-pub(super) const LEDGER_READ: &str = include_str!("../../../sql/sqlserver/replay_ledger_read.sql");
-const LEDGER_MOVE: &str = include_str!("../../../sql/sqlserver/replay_ledger_move.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/ledger.sql");
+const LEDGER_MOVE: &str = statement(SQL, "ledger_move");
+pub(super) const LEDGER_READ: &str = statement(SQL, "ledger_read");
+pub(super) const SCHEMA: &str = statement(SQL, "schema");
 
 /// Whether the target's database, which is in use, has a ledger.
 pub(super) fn is_there(db: &mut Database) -> Result<bool> {

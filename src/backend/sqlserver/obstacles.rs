@@ -6,8 +6,10 @@ use super::values::RowFields;
 use crate::backend::TargetSpec;
 use crate::backend::obstacles::{ForeignKey, ForeignKeyEnd, Obstacles, Trigger, words};
 use crate::error::Result;
+use crate::scripts::statement::statement;
 
-const OBSTACLES: &str = include_str!("../../../sql/sqlserver/replay_obstacles.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/obstacles.sql");
+const OBSTACLES: &str = statement(SQL, "obstacles");
 
 /// Whether an error of this severity is one for the client (MS-TDS 2.2.7.10: 10 and less inform).
 const LEAST_SEVERITY: u32 = 11;

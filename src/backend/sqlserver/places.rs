@@ -9,9 +9,12 @@ use crate::backend::places::{PlaceRecord, Places};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::Scope;
+use crate::scripts::statement::statement;
 
-const RECORDS: &str = include_str!("../../../sql/sqlserver/places.sql");
-const SHARE: &str = include_str!("../../../sql/sqlserver/places_share.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/places.sql");
+const RECORDS: &str = statement(SQL, "records");
+const SHARE: &str = statement(SQL, "share");
+const UNSHIPPED: &str = statement(SQL, "unshipped");
 
 impl Places for Engine<'_> {
     fn place_records(&mut self) -> Result<Vec<PlaceRecord>> {
@@ -30,24 +33,14 @@ impl Places for Engine<'_> {
 
     fn share_place(&mut self, place: &str, scope: Scope) -> Result<()> {
         self.db.client.use_database(JOB_DATABASE)?;
-        let share = Sql::new("DECLARE @Place nvarchar(2000) = ")
-            .bind(place)
-            .then(", @Scope nvarchar(36) = ")
-            .bind(scope.to_string())
-            .then(";\n")
-            .then(SHARE);
+        let share = Sql::new(SHARE).with(place).with(scope.to_string());
         self.db.client.unit(|client| client.execute("allow a place", share.clone())).map(drop)
     }
 
     fn waive_shipments(&mut self, run_id: Guid) -> Result<Vec<String>> {
         self.db.client.use_database(JOB_DATABASE)?;
-        let unshipped = self.db.list(
-            "read what a run has still to ship",
-            "SELECT DISTINCT ShipTo FROM dbo.BlobDeltaBundle WHERE ShipTo IS NOT NULL AND ShippedAt IS NULL AND RunId = ",
-            run_id,
-            " ORDER BY ShipTo",
-            |fields| text_at(fields, 0),
-        )?;
+        let unshipped = Sql::new(UNSHIPPED).with(run_id);
+        let unshipped = self.db.list("read what a run has still to ship", &unshipped, |fields| text_at(fields, 0))?;
         let inputs = || vec![("RunId", run_id.into())];
         let waive =
             |client: &mut Client| client.call("waive shipments", "dbo.usp_BlobDelta_WaiveShipments", inputs(), &[]);

@@ -7,9 +7,11 @@ use crate::backend::check_target;
 use crate::backend::resolved::{ITS_NAME, Inside, OTHER_DATABASE, never};
 use crate::error::Result;
 use crate::model::name::TableName;
+use crate::scripts::statement::statement;
 
-const DATABASE: &str = include_str!("../../../sql/sqlserver/replay_target_database.sql");
-const TABLE: &str = include_str!("../../../sql/sqlserver/replay_target.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/resolved.sql");
+const DATABASE: &str = statement(SQL, "database");
+const TABLE: &str = statement(SQL, "table");
 
 /// See [`Target::resolve_target`](crate::backend::Target::resolve_target).
 pub(super) fn target(client: &mut Client, asked: TableName) -> Result<TableName> {

@@ -1,24 +1,20 @@
 //! The records of runs.
 
 use super::database::Database;
-use super::sql::{Sql, SqlParameter};
+use super::sql::{Sql, SqlParameter, filled};
 use super::values::{RowFields, number_at, table_at, text_at};
 use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::destination::{BundleForm, Destination, Seal};
 use crate::model::run::{Run, Status};
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/runs.sql");
+const RUNS: &str = statement(SQL, "runs");
 
 /// Runs; `rest` is what follows the list of columns, `top` what stands before it.
 pub(super) fn read_runs(db: &mut Database, rest: Sql<'_>, top: &str) -> Result<Vec<Run>> {
-    let sql = Sql {
-        text: format!(
-            "SELECT {top}RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, RunCompletedAt, Status,
-                 ErrorMessage, TableName, BusinessUnitId, BatchSize, MaxDOP, WindowFrom, Attempt, OutFolder, ShipTo,
-                 SignedBy, EncryptedTo, BundleForm FROM dbo.BlobDeltaRun{}",
-            rest.text
-        ),
-        values: rest.values,
-    };
+    let sql = Sql { text: filled(RUNS, &[("Top", top), ("Rest", &rest.text)]), values: rest.values };
     let rows = db.client.unit(|client| client.rows("read the runs", sql.clone()))?;
     rows.iter().map(|row| read_run(&RowFields::of(row))).collect()
 }

@@ -8,10 +8,13 @@ use super::{catalog, deployed};
 use crate::backend::jobs::DeployStep;
 use crate::backend::servers::Servers;
 use crate::error::Result;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/servers.sql");
 
 /// One row a known server, each with where the job database stands; one row without a known server where
 /// nothing was deployed.
-const SERVERS: &str = include_str!("../../../sql/sqlserver/servers.sql");
+const SERVERS: &str = statement(SQL, "servers");
 
 pub(super) fn read_servers(db: &mut Database) -> Result<Servers> {
     if !has_servers(db)? {

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::large::{self, ValuePlace};
 use super::marker::{self, placed};
 use super::reading::Reading;
-use super::sql::{Sql, SqlParameter, quote, quoted};
+use super::sql::{Sql, SqlParameter, filled, quote, quoted};
 use super::values::{RowFields, number_at};
 use super::{config, page, template};
 use crate::backend::jobs::BundleRecord;
@@ -24,8 +24,15 @@ use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, Sli
 use crate::model::sqltype::SqlType;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::window::Window;
+use crate::scripts::statement::statement;
 use serde::de::DeserializeOwned;
 use std::io::Write;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/slices.sql");
+const SLICE_DELETIONS: &str = statement(SQL, "slice_deletions");
+const TABLE_ERRORS: &str = statement(SQL, "table_errors");
+const PREVIOUS_BUNDLE: &str = statement(SQL, "previous_bundle");
+const TABLE_REPORT: &str = statement(SQL, "table_report");
 
 impl Slices for Engine<'_> {
     fn slice_marker(&mut self, table: &TableConfig) -> Result<SliceMarker> {
@@ -96,11 +103,10 @@ impl Slices for Engine<'_> {
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
         self.db.cursor = None;
         let config = marker::own_slice(self, fence)?;
-        let sql = Sql::new(format!(
-            "SELECT TOP ({limit}) stream_id, DeletedOn, BusinessUnit, Reason FROM {}.dbo.BlobDeltaDeletion WHERE TableName = ",
-            quote(&config.target.db)
-        ));
-        let sql = behind_key(sql.bind(&fence.table), after).then(" ORDER BY stream_id");
+        let (limit, db) = (limit.to_string(), quote(&config.target.db));
+        let after_key = if after.is_some() { "stream_id > @P2" } else { "1 = 1" };
+        let sql = filled(SLICE_DELETIONS, &[("Limit", limit.as_str()), ("Db", &db), ("After", after_key)]);
+        let sql = Sql::new(sql).with(&fence.table).with(after);
         let rows = self.db.client.unit(|client| client.rows("read the deletions", sql.clone()));
         rows.map_err(|error| placed(error, fence))?
             .iter()
@@ -121,8 +127,8 @@ impl Slices for Engine<'_> {
     }
 
     fn table_errors(&mut self, run_id: Guid) -> Result<Vec<(TableName, String)>> {
-        let sql = "SELECT TableName, LastError FROM dbo.BlobDeltaRunTable WHERE LastError IS NOT NULL AND RunId = ";
-        self.db.list("read the failures of a run", sql, run_id, " ORDER BY TableName", |fields| {
+        let sql = Sql::new(TABLE_ERRORS).with(run_id);
+        self.db.list("read the failures of a run", &sql, |fields| {
             Ok((TableName::parse(fields.must(0, RowFields::text)?)?, fields.must(1, RowFields::text)?.to_owned()))
         })
     }
@@ -151,13 +157,7 @@ impl Slices for Engine<'_> {
 
     fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>> {
         // Of a bundle of this run its own, else the root of the scope's last.
-        let own = "SELECT TOP (1) k.Root, p.Columns FROM (SELECT 0 AS Nr, BundleId, PreviousRootSha256 AS Root FROM dbo.BlobDeltaBundle WHERE RunId = ";
-        let last = " UNION ALL SELECT 1, BundleId, RootSha256 FROM dbo.BlobDeltaBundle WHERE TableName = ";
-        let sql = Sql::new(own).bind(run_id).then(" AND TableName = ").bind(table).then(last).bind(table);
-        let sql = sql.then(" AND Scope = ").bind(scope.to_string());
-        let sql = sql.then(") AS k LEFT JOIN dbo.BlobDeltaBundle AS p ON p.RootSha256 = k.Root AND p.TableName = ");
-        let sql = sql.bind(table).then(" AND p.Scope = ").bind(scope.to_string());
-        let sql = sql.then(" ORDER BY k.Nr, k.BundleId DESC");
+        let sql = Sql::new(PREVIOUS_BUNDLE).with(run_id).with(table).with(scope.to_string());
         let found = self.db.client.unit(|client| client.row("read the bundles of a table", sql.clone()));
         let Some(row) = found.map_err(|error| error.table(table))? else { return Ok(None) };
         let fields = RowFields::of(&row);
@@ -220,13 +220,6 @@ fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Result<Vec<(&'stati
     ])
 }
 
-fn behind_key(sql: Sql<'_>, after: Option<Guid>) -> Sql<'_> {
-    match after {
-        Some(after) => sql.then(" AND stream_id > ").bind(after),
-        None => sql,
-    }
-}
-
 /// The path by which rows are ordered: of a type whose order is that of its bytes, or of keys.
 fn path_column(columns: &[Column], name: &str) -> Result<Column> {
     let found = columns.iter().find(|column| column.name == name);
@@ -249,16 +242,7 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 /// Where nobody had a transaction open, the run's start is what transactions reach back to.
 fn report(engine: &mut Engine<'_>, run_id: Guid, table: &TableName) -> Result<TableReport> {
     let clock = config::config(engine, table)?.clock;
-    let sql = Sql::new(
-        "SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
-             t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt, t.LagOnly, t.ActiveTransactionFloor,
-             r.RunStartedAt, r.RunStartedAtLocal
-         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
-         WHERE t.Status = N'Completed' AND t.RunId = ",
-    )
-    .bind(run_id)
-    .then(" AND t.TableName = ")
-    .bind(table);
+    let sql = Sql::new(TABLE_REPORT).with(run_id).with(table);
     let row = engine.db.client.unit(|client| client.row("read a table run", sql.clone()))?;
     let row = row.ok_or_else(|| Error::usage("this table run was not completed").hint("go on with --resume"))?;
     let fields = RowFields::of(&row);

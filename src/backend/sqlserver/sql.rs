@@ -22,6 +22,24 @@ impl<'a> Sql<'a> {
         Self { text: text.into(), values: Vec::new() }
     }
 
+    /// A statement that says `[{Name}]` for each of these values: each is a parameter, or the word NULL.
+    pub(super) fn bound(text: &str, values: Vec<(&str, SqlParameter<'a>)>) -> Self {
+        let mut bound = Self::default();
+        let mut names = Vec::new();
+        for (name, value) in values {
+            names.push((
+                name,
+                value.0.map_or("NULL".to_owned(), |value| {
+                    bound.values.push(value);
+                    format!("@P{}", bound.values.len())
+                }),
+            ));
+        }
+        let names: Vec<(&str, &str)> = names.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        bound.text = filled(text, &names);
+        bound
+    }
+
     /// Adds text.
     pub(super) fn then(mut self, text: &str) -> Self {
         self.text.push_str(text);
@@ -173,6 +191,14 @@ pub(super) fn filled(text: &str, values: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_named_is_a_parameter_and_no_value_a_word() {
+        let values = vec![("Table", "[{Unit}]".into()), ("Unit", None::<i64>.into()), ("Key", 7_i64.into())];
+        let sql = Sql::bound("VALUES ([{Table}], [{Unit}], [{Key}])", values);
+        assert_eq!(sql.text, "VALUES (@P1, NULL, @P2)");
+        assert_eq!(sql.values.len(), 2);
+    }
 
     #[test]
     fn names_and_texts_cannot_break_out() {

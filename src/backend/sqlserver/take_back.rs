@@ -3,9 +3,13 @@
 use super::database::Database;
 use super::ledger;
 use super::replay::Replay;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::values::RowFields;
 use crate::error::Result;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/take_back.sql");
+const DROP_EMPTY_TABLE: &str = statement(SQL, "drop_empty_table");
 
 /// Removes what was made, where nothing has come into it. Where that is the database in use, another one is
 /// afterwards. A schema stays.
@@ -16,12 +20,7 @@ pub(super) fn take_back(replay: &mut Replay<'_>) -> Result<()> {
     state.targets.clear();
     for spec in &made.tables {
         let target = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
-        let sql = Sql::new(format!(
-            "IF NOT EXISTS (SELECT 1 FROM {target})
-                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayLedger WHERE TableName = @P1)
-                AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayBundle WHERE TableName = @P1)
-                DROP TABLE {target};"
-        ));
+        let sql = Sql::new(filled(DROP_EMPTY_TABLE, &[("Target", &target)]));
         let sql = sql.with(spec.here());
         let doing = "remove a table that nothing came into";
         ledger::in_target(db, spec, |db| db.client.execute(doing, sql).map(drop))?;

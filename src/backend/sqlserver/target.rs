@@ -28,12 +28,14 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
+use crate::scripts::statement::statement;
 use std::sync::Arc;
 
-const FORGET: &str = include_str!("../../../sql/sqlserver/replay_forget.sql");
-const BUNDLE_READ: &str = include_str!("../../../sql/sqlserver/replay_bundle_read.sql");
-const BUNDLE_NOTE: &str = include_str!("../../../sql/sqlserver/replay_bundle_note.sql");
-const BUNDLE_GAP: &str = include_str!("../../../sql/sqlserver/replay_bundle_gap.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/target.sql");
+const BUNDLE_READ: &str = statement(SQL, "bundle_read");
+const BUNDLE_GAP: &str = statement(SQL, "bundle_gap");
+const FORGET: &str = statement(SQL, "forget");
+const BUNDLE_NOTE: &str = statement(SQL, "bundle_note");
 
 /// The longest key of an index that is not clustered (SQL Server 2016 and later).
 const INDEX_MAX_BYTES: u16 = 1700;
@@ -200,7 +202,7 @@ fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
     }
     let wanted = as_kept(db, &target_columns(spec))?;
     let (found, evolves) = evolved(spec, found, &wanted, |(column, there)| {
-        Some(statement(spec, (column, *there), &column.sql_type.to_string()))
+        Some(column_change(spec, (column, *there), &column.sql_type.to_string()))
     })?;
     let compatibility = TargetCompatibility { evolves, ..check_columns(&found, &wanted, &spec.key_column)? };
     obstacles.check(spec, &compatibility)?;
@@ -231,7 +233,7 @@ fn as_kept(db: &mut Database, columns: &[Column]) -> Result<Vec<Column>> {
 }
 
 /// What adds or widens a column.
-fn statement(spec: &TargetSpec, (column, there): (&Column, Option<SqlType>), declared: &str) -> String {
+fn column_change(spec: &TargetSpec, (column, there): (&Column, Option<SqlType>), declared: &str) -> String {
     let table = format!("{}.{}", quote(&spec.target.schema), quote(&spec.target.table));
     let (what, null) = match (there, column.nullable) {
         (None, true) => ("ADD", " NULL"),
@@ -256,7 +258,7 @@ fn evolve(db: &mut Database, spec: &TargetSpec, lacks: &[(Column, Option<SqlType
             column.collation.as_ref().zip(default.as_ref()).is_some_and(|(own, of)| own.eq_ignore_ascii_case(of));
         let column = Column { collation: column.collation.clone().filter(|_| !is_default), ..column.clone() };
         let declared = declared(&mut db.client, &column)?;
-        statements.push(statement(spec, (&column, *there), &declared));
+        statements.push(column_change(spec, (&column, *there), &declared));
     }
     let doing = "have the target follow the bundles' columns";
     db.client.transact(doing, |client| statements.iter().try_for_each(|statement| client.batch(doing, statement)))

@@ -8,8 +8,11 @@ use crate::error::Result;
 use crate::model::digest::Sha256;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::scripts;
+use crate::scripts::statement::statement;
 
-const CHANGED_SCRIPTS: &str = include_str!("../../../sql/sqlserver/changed_scripts.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/template.sql");
+const CHANGED_SCRIPTS: &str = statement(SQL, "changed_scripts");
+const SHARED_TEMPLATES: &str = statement(SQL, "shared_templates");
 
 /// The templates of a table that are not as this program ships them.
 pub(super) fn scripts_of_others(db: &mut Database, table: &TableConfig) -> Result<Vec<ChangedScript>> {
@@ -32,9 +35,7 @@ pub(super) fn scripts_of_others(db: &mut Database, table: &TableConfig) -> Resul
 
 /// Shared templates that are not as they were shipped.
 pub(super) fn changed_templates(db: &mut Database) -> Result<Vec<Advice>> {
-    let sql = "SELECT ScriptName, ScriptText FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL
-        UNION ALL SELECT QueueName, ScriptText FROM dbo.BlobDeltaQueuePopulationScript WHERE TableName IS NULL";
-    let rows = db.client.rows("read the shared templates", Sql::new(sql))?;
+    let rows = db.client.rows("read the shared templates", Sql::new(SHARED_TEMPLATES))?;
     let mut found = Vec::new();
     for (name, shipped) in scripts::sqlserver_templates() {
         let mut there = None;

@@ -11,9 +11,13 @@ use crate::backend::compatibility::{Clash, named};
 use crate::backend::{LedgerEntry, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
 use crate::model::column::Column;
+use crate::scripts::statement::statement;
 
-const INDEXES: &str = include_str!("../../../sql/sqlserver/replay_unique_indexes.sql");
-const DISPLACE: &str = include_str!("../../../sql/sqlserver/replay_displace.sql");
+const SQL: &str = include_str!("../../../sql/sqlserver/unique.sql");
+const INDEXES: &str = statement(SQL, "indexes");
+const WITH_EXISTING: &str = statement(SQL, "with_existing");
+const AMONG_STAGED: &str = statement(SQL, "among_staged");
+const DISPLACE: &str = statement(SQL, "displace");
 
 /// A unique index: its name and columns.
 pub(super) type UniqueIndex = (String, Vec<String>);
@@ -76,21 +80,12 @@ impl Displacing {
                 existing.push(equal(column, &format!("t.{}", quote(column)), &coming));
                 among.push(equal(column, &staged(column, "o")?, &coming));
             }
-            let versions = "s.k, s.vm, s.vs, s.vr";
+            let (existing, among) = (existing.join(" AND "), among.join(" AND "));
+            let values = [("AreEqual", existing.as_str()), ("Target", &target), ("Standing", &view), ("Key", &key)];
             Some(Unique {
                 index: index.clone(),
-                with_existing: format!(
-                    "SELECT TOP (1) {versions}, v.k, v.vm, v.vs, v.vr FROM {STAGE} AS s
-                     INNER JOIN {target} AS t ON {}
-                     INNER JOIN {view} AS v ON v.k = t.{key}
-                     WHERE @P1 <> N'' AND t.{key} <> s.k AND NOT EXISTS (SELECT 1 FROM {STAGE} AS o WHERE o.k = t.{key})",
-                    existing.join(" AND ")
-                ),
-                among_staged: format!(
-                    "SELECT TOP (1) {versions}, o.k, o.vm, o.vs, o.vr FROM {STAGE} AS s
-                     INNER JOIN {STAGE} AS o ON o.n < s.n AND {} WHERE @P1 <> N''",
-                    among.join(" AND ")
-                ),
+                with_existing: filled(WITH_EXISTING, &values),
+                among_staged: filled(AMONG_STAGED, &[("AreEqual", &among)]),
             })
         };
         let displace = |loser: &str| filled(DISPLACE, &[("Loser", loser), ("Target", &target), ("Key", &key)]);

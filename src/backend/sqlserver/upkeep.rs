@@ -11,7 +11,15 @@ use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
 use std::time::Duration;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/upkeep.sql");
+const EDITION_WITH_BACKUP: &str = statement(SQL, "edition_with_backup");
+const BACKUP_RIGHTS: &str = statement(SQL, "backup_rights");
+const MANAGED_KEYS: &str = statement(SQL, "managed_keys");
+const IS_COMPRESSING: &str = statement(SQL, "is_compressing");
+const BACKUP_SIZE: &str = statement(SQL, "backup_size");
 
 const POLL: Duration = Duration::from_millis(500);
 
@@ -190,10 +198,7 @@ fn utc_now(db: &mut Database) -> Result<crate::model::time::Timestamp> {
 /// Editions that have BACKUP: 2 Standard, 3 Enterprise, 4 Express, 8 Managed Instance
 /// (SERVERPROPERTY, EngineEdition); those that only speak the language have no history.
 fn edition_with_backup(db: &mut Database) -> Result<i64> {
-    let sql = "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS Edition WHERE
-        CONVERT(int, SERVERPROPERTY('EngineEdition')) IN (2, 3, 4, 8)
-        AND DB_ID(N'msdb') IS NOT NULL AND OBJECT_ID(N'msdb.dbo.backupset') IS NOT NULL";
-    let row = db.client.row("ask whether the server has BACKUP", Sql::new(sql))?;
+    let row = db.client.row("ask whether the server has BACKUP", Sql::new(EDITION_WITH_BACKUP))?;
     match row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() {
         Some(edition) => Ok(edition),
         _ => Err(Error::config("this server has no BACKUP, or this login may not see its history in msdb")
@@ -204,14 +209,7 @@ fn edition_with_backup(db: &mut Database) -> Result<i64> {
 /// BACKUP needs its own right in the slice's database, RESTORE VERIFYONLY that to make one
 /// (<https://learn.microsoft.com/sql/t-sql/statements/restore-statements-verifyonly-transact-sql>).
 fn check_backup_rights(db: &mut Database, database: &str) -> Result<()> {
-    let sql = Sql::new(
-        "SELECT HAS_PERMS_BY_NAME(QUOTENAME(@P1), N'DATABASE', N'BACKUP DATABASE') AS IsAllowed,
-        CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'CREATE ANY DATABASE') = 1
-            OR HAS_PERMS_BY_NAME(N'master', N'DATABASE', N'CREATE DATABASE') = 1 THEN 1 ELSE 0 END AS IsVerifier,
-        QUOTENAME(SUSER_SNAME()) AS LoginName WHERE DB_ID(",
-    )
-    .bind(database)
-    .then(") IS NOT NULL");
+    let sql = Sql::new(BACKUP_RIGHTS).with(database);
     let Some(row) = db.client.row("ask for the rights to back up", sql)? else { return Ok(()) };
     let fields = RowFields::of(&row);
     let login = fields.text(2)?.unwrap_or("LOGIN");
@@ -231,12 +229,7 @@ fn check_backup_rights(db: &mut Database, database: &str) -> Result<()> {
 /// Under a key that the service manages, a managed instance refuses COPY_ONLY (error 41922). Who may not look is
 /// told by the server itself, later.
 fn check_encryption(db: &mut Database, database: &str) -> Result<()> {
-    let sql = Sql::new(
-        "SELECT COUNT(*) FROM sys.dm_database_encryption_keys AS k
-        WHERE k.encryption_state <> 0 AND k.encryptor_type = N'CERTIFICATE' AND k.database_id = DB_ID(",
-    )
-    .bind(database)
-    .then(")");
+    let sql = Sql::new(MANAGED_KEYS).with(database);
     let row = db.client.row("ask for the encryption of a database", sql).ok().flatten();
     match row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() {
         Some(keys) if keys > 0 => Err(Error::config(format!(
@@ -249,10 +242,7 @@ fn check_encryption(db: &mut Database, database: &str) -> Result<()> {
 
 /// Express (4) and Web have no compression of backups.
 fn compresses(db: &mut Database) -> Result<bool> {
-    let sql = Sql::new(
-        "SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('EngineEdition')) = 4
-        OR CONVERT(bigint, SERVERPROPERTY('EditionID')) = 1293598313 THEN 0 ELSE 1 END AS IsCompressing",
-    );
+    let sql = Sql::new(IS_COMPRESSING);
     let row = db.client.row("ask for the server's edition", sql)?;
     Ok(row.map(|row| RowFields::of(&row).number(0)).transpose()?.flatten() == Some(1))
 }
@@ -269,12 +259,7 @@ fn data_bytes(db: &mut Database, database: &str) -> Result<u64> {
 }
 
 fn sizes(db: &mut Database, database: &str) -> Result<(Option<u64>, Option<u64>)> {
-    let sql = Sql::new(
-        "SELECT TOP (1) CONVERT(bigint, backup_size), CONVERT(bigint, compressed_backup_size)
-         FROM msdb.dbo.backupset WHERE database_name = ",
-    )
-    .bind(database)
-    .then(" ORDER BY backup_set_id DESC");
+    let sql = Sql::new(BACKUP_SIZE).with(database);
     let Some(row) = db.client.row("read the backup's history", sql)? else { return Ok((None, None)) };
     let fields = RowFields::of(&row);
     let size = |at| Ok::<_, Error>(fields.number(at)?.and_then(|size| u64::try_from(size).ok()));

@@ -1,3 +1,29 @@
+-- name: bundle_read
+-- The bundles of one table (@P1) that were applied, or came in one that was.
+SELECT SourceId, Scope, RootSha256, WindowStart, WindowEnd, Gap, WithinRootSha256, PreviousRootSha256, IsOtherSource,
+    SourceTable, Columns
+FROM dbo.BlobDeltaReplayBundle
+WHERE TableName = @P1
+ORDER BY WindowStart, RootSha256;
+
+-- name: bundle_gap
+-- Says of a bundle that was applied (@P2, of the target @P1) what is missing before it: @P3, or nothing any more
+-- where that is empty.
+UPDATE dbo.BlobDeltaReplayBundle
+SET Gap = NULLIF(@P3, N'')
+WHERE TableName = @P1 AND RootSha256 = CONVERT(char(64), @P2);
+
+-- name: forget
+-- Forgets all that stands of a table (@P1, as [schema].[table]) that was dropped, before it is made anew.
+DELETE FROM dbo.BlobDeltaReplayLedger WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaTombstone WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaReplayRun WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaReplayOther WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaReplayBundle WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaReplayRow WHERE TableName = @P1;
+DELETE FROM dbo.BlobDeltaReplayDisplaced WHERE TableName = @P1;
+
+-- name: bundle_note
 -- What was noted before stays; a bundle that had come in another gets its own window, and one that another was compacted
 -- without (its Gap says so) has come. @P5 to @P9
 -- are empty where nothing is known.

@@ -1,3 +1,4 @@
+-- name: whose
 -- Whose server this is, and every table that its job database names: a row a table, or one row of the identity alone.
 SELECT s.SourceId, t.Db, t.[Schema], t.[Table]
 FROM [BlobDeltaJobs].dbo.BlobDeltaSource AS s

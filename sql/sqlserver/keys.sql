@@ -1,3 +1,19 @@
+-- name: named_keys
+-- Excluded keys of a table, and those that are asked for, of a scope or of all.
+SELECT TOP ([{Limit}]) n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt, n.Scope
+FROM (
+    SELECT k.stream_id, 1 AS IsExcluded, k.Reason, k.CreatedAt, CAST(N'' AS nvarchar(36)) AS Scope
+    FROM dbo.BlobDeltaExcludedKey AS k
+    WHERE k.TableName = [{Table}]
+    UNION ALL
+    SELECT k.stream_id, 0 AS IsExcluded, k.Reason, k.CreatedAt, k.Scope AS Scope
+    FROM dbo.BlobDeltaPendingKey AS k
+    WHERE k.TableName = [{Table}] AND k.Scope IN (N'', ISNULL([{Scope}], k.Scope))
+) AS n
+ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope
+OPTION (RECOMPILE)
+
+-- name: unknown_names
 -- What stands in the tables that people fill by hand under names of tables that are not configured: no run heeds it.
 SELECT n.ListName, n.TableName, n.Entries
 FROM (

@@ -1,3 +1,4 @@
+-- name: obstacles
 -- What of a table (@P1: its schema and name, quoted) may keep rows of a replay out, a row each. The columns mean, by
 -- Kind: generated, identity, needed: a column. child: a foreign key that leads from the table, the table at its
 -- other end, its column. parent: one that leads to it, and whether it keeps rows (A) and values (B). trigger: its
