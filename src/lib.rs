@@ -21,11 +21,12 @@
 //! | 1 | `durable`, `scripts`, `monitor`, `pool` |
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
-//! | 4 | `links`, `rows`, `conform` |
-//! | 5 | `verify` |
-//! | 6 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
-//! | 7 | `demo`, `reconcile` |
-//! | 8 | `cli` |
+//! | 4 | `links`, `rows`, `latest` |
+//! | 5 | `conform` |
+//! | 6 | `verify` |
+//! | 7 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
+//! | 8 | `demo`, `reconcile` |
+//! | 9 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
 //!
@@ -48,6 +49,7 @@ pub mod demo;
 pub mod durable;
 pub mod engine;
 pub mod error;
+pub mod latest;
 pub mod links;
 pub mod model;
 pub mod monitor;

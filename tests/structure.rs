@@ -346,7 +346,7 @@ fn the_layer_table_names_every_module_and_no_other() {
     });
     let layers = layer_table(&lib);
     assert_eq!(declared.collect::<BTreeSet<_>>(), layers.keys().cloned().collect::<BTreeSet<_>>());
-    assert_eq!(layers.values().max(), Some(&8));
+    assert_eq!(layers.values().max(), Some(&9));
 }
 
 /// The problems of a snippet, under the table of three layers.

@@ -11,15 +11,13 @@ mod extract;
 mod filter;
 mod inventory;
 mod jobs;
+mod key_store;
 mod keys;
-mod latest;
 mod obstacles;
 mod places;
-mod planned_versions;
 mod prune;
 mod resolved;
 mod sandbox;
-mod seen;
 mod servers;
 mod session;
 mod slices;
@@ -38,14 +36,12 @@ pub use jobs::{
     BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
     StepRecord, UnitWatermarkRecord, WatermarkRecord,
 };
+pub use key_store::{KeyStore, open_key_store};
 pub use keys::{KeyRecord, KeyState, Keys, UnknownName};
-pub use latest::{LatestIndex, LatestVersion, open_latest_index};
 pub use places::{PlaceRecord, Places};
-pub use planned_versions::{PlannedVersions, open_planned_versions};
 pub use prune::{PrunedTable, Retention};
 pub use resolved::check_target;
 pub use sandbox::Sandbox;
-pub use seen::{SeenKeys, open_seen_keys};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};

@@ -6,10 +6,10 @@
 //! key its depth is held, in a temporary file where they are many.
 
 use super::deviation::Deviation as D;
-use super::keys::KeyDepths;
 use crate::bundle::TableInfo;
 use crate::convert::{BatchRows, ColumnPlan};
 use crate::error::{Error, Result};
+use crate::latest::{KeyMap, KeyMemory};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
 use crate::model::id::Guid;
@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 
 /// Parents that are awaited at once; of more than so many, each is told at once.
 const MOST_AWAITED: usize = 10_000;
+/// Of each key its depth or number. They are held in memory unless told otherwise, some 10 MB; those of larger tables lie in a
+/// temporary file.
+const MEMORY: KeyMemory = KeyMemory { work: "keys of a bundle", most_keys: 1 << 18, cache_bytes: 8 << 20 };
 /// Numbers of rows that are listed as without parent.
 const LISTED: i16 = 0;
 const CAME: i16 = 1;
@@ -25,9 +28,9 @@ const CAME: i16 = 1;
 pub struct Closure<'t> {
     table: &'t TableInfo,
     /// Of each row its depth.
-    depths: KeyDepths,
-    absent_children: KeyDepths,
-    absent_parents: KeyDepths,
+    depths: KeyMap<i16>,
+    absent_children: KeyMap<i16>,
+    absent_parents: KeyMap<i16>,
     /// What the list of absent parents is sorted by, so far.
     last_absent: Option<[u8; 16]>,
     /// The parent that was looked for last: rows of one folder mostly stand together.
@@ -46,16 +49,14 @@ struct ParentColumns {
 impl<'t> Closure<'t> {
     /// Of a table, of which nothing came yet.
     pub fn new(table: &'t TableInfo) -> Self {
-        Self::with([KeyDepths::default(), KeyDepths::default(), KeyDepths::default()], table)
+        Self::holding(table, MEMORY.most_keys)
     }
 
     /// The same, with so many keys in memory, at most, three times.
-    pub fn holding(table: &'t TableInfo, most: usize) -> Self {
-        Self::with([KeyDepths::holding(most), KeyDepths::holding(most), KeyDepths::holding(most)], table)
-    }
-
-    fn with([depths, absent_children, absent_parents]: [KeyDepths; 3], table: &'t TableInfo) -> Self {
+    pub fn holding(table: &'t TableInfo, most_keys: usize) -> Self {
+        let keys = || KeyMap::new(KeyMemory { most_keys, ..MEMORY });
         let (last_absent, last_parent, awaited) = (None, None, BTreeMap::new());
+        let (depths, absent_children, absent_parents) = (keys(), keys(), keys());
         Self { table, depths, absent_children, absent_parents, last_absent, last_parent, awaited }
     }
 
@@ -64,7 +65,6 @@ impl<'t> Closure<'t> {
     /// # Errors
     /// Verification: values that none can have; Database: the temporary file failed.
     pub fn absent(&mut self, batch: &BatchRows, report: &mut dyn FnMut(D, String)) -> Result<()> {
-        let (mut children, mut parents) = (Vec::new(), Vec::new());
         for row in 0..batch.rows() {
             let child = batch.key(row)?;
             let sorted_by = self.table.key_order.sort_key(child);
@@ -73,13 +73,12 @@ impl<'t> Closure<'t> {
                 report(D::OutOfOrder, detail);
             }
             self.last_absent = Some(sorted_by);
-            children.push((child, LISTED));
+            self.absent_children.add(child, LISTED)?;
             if let Cell::Guid(parent) = batch.cell(row, 1)? {
-                parents.push((parent, LISTED));
+                self.absent_parents.add(parent, LISTED)?;
             }
         }
-        self.absent_children.add(&children)?;
-        self.absent_parents.add(&parents).map(drop)
+        Ok(())
     }
 
     /// Takes the next rows. The batch has key, parent path, depth and parent key, and may have more.
@@ -90,7 +89,13 @@ impl<'t> Closure<'t> {
         let columns = ParentColumns::of(batch.plan(), self.table)?;
         let depths = (0..batch.rows()).map(|row| Ok((batch.key(row)?, columns.depth(batch, row)?)));
         let depths = depths.collect::<Result<Vec<_>>>()?;
-        if let Some(key) = self.depths.add(&depths)? {
+        let mut twice = None;
+        for (key, depth) in &depths {
+            if !self.depths.add(*key, *depth)? {
+                twice.get_or_insert(*key);
+            }
+        }
+        if let Some(key) = twice {
             report(D::DuplicateKey, format!("the key {key} comes twice"));
         }
         for (row, (key, depth)) in depths.into_iter().enumerate() {
@@ -110,7 +115,7 @@ impl<'t> Closure<'t> {
     /// A row that came, in the list of absent parents.
     fn check_listed(&mut self, key: Guid, report: &mut dyn FnMut(D, String)) -> Result<()> {
         if !self.absent_children.is_empty() && self.absent_children.get(key)?.is_some() {
-            self.absent_children.set(key, CAME)?;
+            self.absent_children.put(key, CAME)?;
         }
         if !self.absent_parents.is_empty() && self.absent_parents.get(key)?.is_some() {
             report(D::WrongAbsentParent, format!("parent {key} is listed as absent, and is there"));
@@ -160,7 +165,7 @@ impl<'t> Closure<'t> {
     /// Database: the temporary file failed.
     pub fn finish(&mut self, report: &mut dyn FnMut(D, String)) -> Result<()> {
         self.settle(report)?;
-        if let Some(child) = self.absent_children.any_of(LISTED)? {
+        for (child, _) in self.absent_children.select(None, 1, |number| *number == LISTED)? {
             report(D::WrongAbsentParent, format!("key {child} is listed as without parent, and is not there"));
         }
         Ok(())

@@ -8,7 +8,6 @@
 mod closure;
 mod deviation;
 mod digest;
-mod keys;
 mod rows;
 mod tombstones;
 mod walk;

@@ -32,7 +32,7 @@ impl Reconciler<'_> {
         while let (false, Some(reached)) = (level.is_empty(), self.report.reached) {
             let mut new = Vec::new();
             for parent in level {
-                if self.index.visit(parent.key)? {
+                if self.visited.add(parent.key, ())? {
                     new.push(parent);
                 }
             }

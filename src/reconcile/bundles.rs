@@ -1,8 +1,8 @@
 //! The side of the bundles: the latest version of each key of one table.
 
-use crate::backend::{LatestIndex, LatestVersion, open_latest_index};
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::error::{Error, Result};
+use crate::latest::{KeyMemory, LatestIndex, Versioned, stored};
 use crate::links::{report_links, tables_in_order};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
@@ -10,11 +10,40 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use crate::rows::{PartKeys, TableRows, Wanted};
 
 /// Rows of this step came because something lies under them.
 const MISSING_PARENTS: i64 = 2;
+
+/// Some 30 MB of keys, or of their file.
+pub(super) const MEMORY: KeyMemory = KeyMemory::of("reconciliation", 1 << 17);
+
+/// The latest version of a key, as the bundles have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LatestVersion {
+    /// When and by which run it came, and whether it is a tombstone.
+    pub(super) version: Version,
+    /// Whether it came because something lies under it, and not by itself.
+    pub(super) is_ancestor: bool,
+    /// Its business unit.
+    pub(super) unit: Option<Guid>,
+    /// The hash of its path's bytes.
+    pub(super) path: Option<Sha256>,
+    /// The key of the row that it lies in.
+    pub(super) parent_key: Option<Guid>,
+    /// The hash of its content hashes.
+    pub(super) content: Option<Sha256>,
+}
+
+stored!(LatestVersion { version, is_ancestor, unit, path, parent_key, content });
+
+impl Versioned for LatestVersion {
+    fn version(&self) -> &Version {
+        &self.version
+    }
+}
 
 /// Which bundles count (rule 16).
 pub(super) struct ReconciledChain<'a> {
@@ -33,7 +62,7 @@ impl ReconciledChain<'_> {
 
 /// The latest versions of a chain, and how many bundles were looked at for them.
 pub(super) struct Gathered {
-    pub(super) index: Box<dyn LatestIndex>,
+    pub(super) index: LatestIndex<LatestVersion>,
     /// Those that have something of the chain.
     pub(super) bundles: u64,
     /// Those that have a table of this name, and are of another source.
@@ -45,7 +74,7 @@ pub(super) struct Gathered {
 /// # Errors
 /// Verification, with the file; Io; Database; Cancelled.
 pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &dyn Monitor) -> Result<Gathered> {
-    let mut gathered = Gathered { index: open_latest_index()?, bundles: 0, foreign: 0 };
+    let mut gathered = Gathered { index: LatestIndex::new(MEMORY), bundles: 0, foreign: 0 };
     let mut tables = tables_in_order(bundles)?;
     tables.retain(|(_, table)| table.name == *chain.table);
     let of_chain =
@@ -62,7 +91,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-        let taken = take((bundle, table), chain, gathered.index.as_mut(), monitor);
+        let taken = take((bundle, table), chain, &mut gathered.index, monitor);
         monitor.event(Event::WorkFinished);
         taken.map_err(|error| error.file(bundle.path()))?;
         gathered.bundles += 1;
@@ -73,7 +102,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &
 fn take(
     (bundle, table): (&Bundle, &TableInfo),
     chain: &ReconciledChain<'_>,
-    index: &mut dyn LatestIndex,
+    index: &mut LatestIndex<LatestVersion>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let own = table.model_columns()?;
@@ -88,7 +117,7 @@ fn take(
         let wanted = if file.role == FileRole::Rows { rows } else { Wanted::default() };
         TableRows { bundle, table }.each_key(file, wanted, monitor, |some| {
             for nth in 0..some.keys.len() {
-                index.upsert(some.keys[nth], &latest(some, nth, (table, &names))?)?;
+                index.upsert(some.keys[nth], latest(some, nth, (table, &names))?)?;
             }
             Ok(())
         })?;

@@ -1,10 +1,11 @@
 //! One reconciliation, table by table.
 
-use super::bundles::{ReconciledChain, content_of, gather};
+use super::bundles::{LatestVersion, MEMORY, ReconciledChain, content_of, gather};
 use super::options::{Difference, DifferenceKind, NotReported, ReconcileOptions, TableDifferences};
-use crate::backend::{Backend, InventoryRow, KeyRequest, LatestIndex, LatestVersion, ParentRow, Remains};
+use crate::backend::{Backend, InventoryRow, KeyRequest, ParentRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
+use crate::latest::{KeyMap, LatestIndex};
 use crate::model::clock::ClockKind;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -60,7 +61,9 @@ pub(super) struct Reconciler<'a> {
     monitor: &'a dyn Monitor,
     pub(super) scope: Scope,
     /// What the chain of the scope holds, which is what its receivers have: those of a unit have nothing of all units' chain.
-    pub(super) index: Box<dyn LatestIndex>,
+    pub(super) index: LatestIndex<LatestVersion>,
+    /// Folders that were looked at.
+    pub(super) visited: KeyMap<()>,
     /// In the table's clock.
     now: Timestamp,
     /// The columns whose content is compared.
@@ -95,8 +98,9 @@ impl<'a> Reconciler<'a> {
         let now = backend.now()?;
         let now = if table.clock == ClockKind::Utc { now.utc } else { now.local };
         report.whole = backend.whole_table(table, now)?;
-        let (index, lost, held) = (gathered.index, Vec::new(), Vec::new());
-        Ok(Self { table, backend, options, monitor, scope, index, now, hashed, report, lost, held })
+        let (index, visited) = (gathered.index, KeyMap::new(MEMORY));
+        let (lost, held) = (Vec::new(), Vec::new());
+        Ok(Self { table, backend, options, monitor, scope, index, visited, now, hashed, report, lost, held })
     }
 
     fn run(mut self) -> Result<TableDifferences> {
@@ -251,7 +255,7 @@ impl<'a> Reconciler<'a> {
     /// Every key that the bundles have and the source did not name in this scope.
     fn bundle_side(&mut self) -> Result<()> {
         let mut after = None;
-        while let Some(page) = next_page(self.index.as_mut(), &mut after)? {
+        while let Some(page) = next_page(&mut self.index, &mut after)? {
             self.monitor.check()?;
             let remains = self.remains(&page)?;
             for ((key, latest), remains) in page.iter().zip(remains) {
@@ -323,9 +327,12 @@ impl<'a> Reconciler<'a> {
     }
 }
 
-/// The next keys of a store that nobody saw and that are not deleted.
-fn next_page(index: &mut dyn LatestIndex, after: &mut Option<Guid>) -> Result<Option<Vec<(Guid, LatestVersion)>>> {
-    let page = index.unmatched(*after, PAGE)?;
+/// The next keys that nobody saw and that are not deleted.
+fn next_page(
+    index: &mut LatestIndex<LatestVersion>,
+    after: &mut Option<Guid>,
+) -> Result<Option<Vec<(Guid, LatestVersion)>>> {
+    let page = index.unmatched(*after, PAGE as usize, |latest| latest.version.tombstone.is_none())?;
     *after = page.last().map(|(key, _)| *key);
     Ok((!page.is_empty()).then_some(page))
 }

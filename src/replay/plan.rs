@@ -7,9 +7,10 @@ use super::options::{PlannedTable, ReplayOptions};
 use super::run::inspect_targets;
 use super::scopes;
 use super::work::{OpenedBundles, TableWork};
-use crate::backend::{Backend, ChainVersion, ExistingVersions, PlannedVersions, TargetSpec, open_planned_versions};
+use crate::backend::{Backend, ChainVersion, ExistingVersions, TargetSpec};
 use crate::bundle::FileInfo;
 use crate::error::Result;
+use crate::latest::{KeyMap, KeyMemory, stored};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::slice::DeletionReason;
@@ -17,6 +18,15 @@ use crate::monitor::Monitor;
 use crate::rows::{PartKeys, Wanted};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// What stands under one key is of no fixed size, so all of it is in the file, of some 70 bytes a key and more.
+const MEMORY: KeyMemory = KeyMemory::of("plan", 0);
+
+/// What would stand under each key of a target.
+type PlannedVersions = KeyMap<ExistingVersions>;
+
+stored!(ChainVersion { version, is_part });
+stored!(ExistingVersions { row, row_scope, deleted, left, others });
 
 /// What [`replay`](super::replay) of these bundles would do, a table of a bundle a line. Nothing is
 /// changed, and no value is read.
@@ -33,15 +43,12 @@ pub fn plan(
     let mut works = opened.works(backend, options)?;
     inspect_targets(&mut works, backend, options)?;
     scopes::report(&works, backend, monitor)?;
-    let mut stores: BTreeMap<TableName, Box<dyn PlannedVersions>> = BTreeMap::new();
+    let mut stores: BTreeMap<TableName, PlannedVersions> = BTreeMap::new();
     let mut planned = Vec::new();
     for work in &works {
-        let store = match stores.entry(work.spec().target.clone()) {
-            std::collections::btree_map::Entry::Occupied(store) => store.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(open_planned_versions()?),
-        };
+        let store = stores.entry(work.spec().target.clone()).or_insert_with(|| KeyMap::new(MEMORY));
         let due = work.rows_due(backend)?;
-        planned.push(work.watched(("plan", due), monitor, || plan_table(work, backend, store.as_mut(), monitor))?);
+        planned.push(work.watched(("plan", due), monitor, || plan_table(work, backend, store, monitor))?);
     }
     Ok(planned)
 }
@@ -49,7 +56,7 @@ pub fn plan(
 fn plan_table(
     work: &TableWork<'_>,
     backend: &mut dyn Backend,
-    planned_versions: &mut dyn PlannedVersions,
+    planned_versions: &mut PlannedVersions,
     monitor: &dyn Monitor,
 ) -> Result<PlannedTable> {
     // A repair begins by forgetting what was applied.
@@ -75,7 +82,7 @@ fn plan_part(
     file: &FileInfo,
     from: u64,
     backend: &mut dyn Backend,
-    planned_versions: &mut dyn PlannedVersions,
+    planned_versions: &mut PlannedVersions,
     planned: &mut PlannedTable,
     monitor: &dyn Monitor,
 ) -> Result<()> {
@@ -88,7 +95,7 @@ fn plan_part(
             // Of one key twice in a batch, the second competes with the first.
             let mut existing = planned_versions.get(some.keys[nth])?.unwrap_or(before);
             decide(&mut existing, (work.spec(), some, nth), planned)?;
-            planned_versions.put(some.keys[nth], &existing)?;
+            planned_versions.put(some.keys[nth], existing)?;
         }
         Ok(())
     })
@@ -99,7 +106,7 @@ fn existing(
     work: &TableWork<'_>,
     keys: &[Guid],
     backend: &mut dyn Backend,
-    planned_versions: &mut dyn PlannedVersions,
+    planned_versions: &mut PlannedVersions,
 ) -> Result<Vec<ExistingVersions>> {
     let known = keys.iter().map(|key| planned_versions.get(*key)).collect::<Result<Vec<_>>>()?;
     let unknown: Vec<Guid> =

@@ -3,13 +3,14 @@
 //! A list of root digests is a claim. Before what it names is removed, or taken for what was received before, the compacted bundle
 //! is verified deeply, and every version of what it stands for is looked for in it: there, in a version that is at least as
 //! late, and the same row in all its columns where it is the same version. What it says to be of one of their runs has to be in
-//! that run's bundle. Some two million keys are held at a time; with more there are several passes, in each of which all of
-//! these bundles are read.
+//! that run's bundle. Each bundle is read once, however many keys there are: those of large tables lie in a temporary
+//! file.
 
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::conform::row_digest;
 use crate::error::{Error, Result};
+use crate::latest::{KeyMemory, LatestIndex, Versioned, stored};
 use crate::model::cell::RowSource as _;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -18,16 +19,25 @@ use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use crate::rows::{PartColumns, TableRows};
 use crate::verify::require_good;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher as _, RandomState};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-const KEYS_PER_PASS: u64 = 2_000_000;
+/// Some 150 MB of keys, or of their file.
+const MEMORY: KeyMemory = KeyMemory::of("check of a compacted bundle", 1_000_000);
 
-/// The latest version of a key, all of its row, and whether one of the others has it.
+/// The latest version of a key, and all of its row. It is matched where one of the others has it.
+#[derive(Clone)]
 struct LatestRow {
     version: Version,
     row: Sha256,
-    is_theirs: bool,
+}
+
+stored!(LatestRow { version, row });
+
+impl Versioned for LatestRow {
+    fn version(&self) -> &Version {
+        &self.version
+    }
 }
 
 /// Checks a compacted bundle, and that it stands for each of `others`.
@@ -44,48 +54,30 @@ pub(super) fn check(cover: &Bundle, others: &[Bundle], monitor: &dyn Monitor) ->
 }
 
 fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &dyn Monitor) -> Result<()> {
-    let rows = table.files.iter().filter_map(|file| file.rows).fold(0, u64::saturating_add);
-    let passes = rows.div_ceil(KEYS_PER_PASS).max(1);
-    let split = RandomState::new();
-    for pass in 0..passes {
-        let is_in = |key: &Guid| passes == 1 || split.hash_one(key) % passes == pass;
-        let mut held: HashMap<Guid, LatestRow> = HashMap::new();
-        each_version(cover, table, monitor, &mut |key, version, row| {
-            if is_in(&key) && held.get(&key).is_none_or(|existing| version > existing.version) {
-                held.insert(key, LatestRow { version, row, is_theirs: false });
-            }
-            Ok(())
-        })?;
-        let mut runs = BTreeSet::new();
-        for other in others {
-            let Some(theirs) = table_of(other, &table.name) else { continue };
-            if other.manifest().kind == BundleKind::Delta {
-                runs.insert(other.manifest().run.run_id);
-            }
-            each_version(other, theirs, monitor, &mut |key, version, row| match held.get_mut(&key) {
-                _ if !is_in(&key) => Ok(()),
-                None => Err(lacks(cover, other, key, "does not have")),
-                Some(existing) if existing.version > version => Ok(()),
-                Some(existing) if existing.version < version => {
-                    Err(lacks(cover, other, key, "has only an older version of"))
-                }
-                Some(existing) if existing.row != row => {
+    let mut index = LatestIndex::new(MEMORY);
+    each_version(cover, table, monitor, &mut |key, latest| index.upsert(key, latest))?;
+    let mut runs = BTreeSet::new();
+    for other in others {
+        let Some(theirs) = table_of(other, &table.name) else { continue };
+        if other.manifest().kind == BundleKind::Delta {
+            runs.insert(other.manifest().run.run_id);
+        }
+        each_version(other, theirs, monitor, &mut |key, row| {
+            let Some(existing) = index.get(key)? else { return Err(lacks(cover, other, key, "does not have")) };
+            match existing.version.cmp(&row.version) {
+                Ordering::Greater => Ok(()),
+                Ordering::Less => Err(lacks(cover, other, key, "has only an older version of")),
+                Ordering::Equal if existing.row != row.row => {
                     Err(lacks(cover, other, key, "has another row of the same version for"))
                 }
-                Some(existing) => {
-                    existing.is_theirs = true;
-                    Ok(())
-                }
-            })?;
-        }
-        let made_up = held.iter().filter(|(_, held)| !held.is_theirs && runs.contains(&held.version.run_id));
-        if let Some((key, held)) = made_up.min_by_key(|(key, _)| **key) {
-            let what =
-                format!("it has a row that run {} does not have, and says that it is of it", held.version.run_id);
-            return Err(is_no_cover(Error::verification(what).key(*key), cover));
-        }
+                Ordering::Equal => index.match_key(key).map(drop),
+            }
+        })?;
     }
-    Ok(())
+    let made_up = index.unmatched(None, 1, |row| runs.contains(&row.version.run_id))?;
+    let Some((key, row)) = made_up.first() else { return Ok(()) };
+    let what = format!("it has a row that run {} does not have, and says that it is of it", row.version.run_id);
+    Err(is_no_cover(Error::verification(what).key(*key), cover))
 }
 
 fn table_of<'b>(bundle: &'b Bundle, name: &TableName) -> Option<&'b TableInfo> {
@@ -106,14 +98,14 @@ fn each_version(
     bundle: &Bundle,
     table: &TableInfo,
     monitor: &dyn Monitor,
-    take: &mut dyn FnMut(Guid, Version, Sha256) -> Result<()>,
+    take: &mut dyn FnMut(Guid, LatestRow) -> Result<()>,
 ) -> Result<()> {
     for role in [FileRole::Rows, FileRole::Tombstones] {
         let columns = PartColumns::all(table, role)?;
         TableRows { bundle, table }.each(role, &columns, monitor, |batch| {
             for row in 0..batch.rows() {
                 let version = batch.version(row, role == FileRole::Tombstones)?;
-                take(batch.key(row)?, version, row_digest(&batch, row)?)?;
+                take(batch.key(row)?, LatestRow { version, row: row_digest(&batch, row)? })?;
             }
             monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
             Ok(())

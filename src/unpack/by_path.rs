@@ -5,6 +5,7 @@
 //! Of each path that is looked for 16 bytes of its hash are held, and the rows that have it.
 
 use super::columns::UnpackColumns;
+use super::latest::keep_latest;
 use super::scan;
 use super::tree::{PathKey, TreeNode};
 use crate::error::Result;
@@ -42,15 +43,10 @@ pub(super) fn find(
         Ok(())
     })?;
     let mut found: BTreeMap<Guid, (Version, Option<(PathKey, TreeNode)>)> = BTreeMap::new();
-    let mut take = |key: Guid, version: Version, row: Option<(PathKey, TreeNode)>| {
-        if found.get(&key).is_none_or(|existing| version > existing.0) {
-            found.insert(key, (version, row));
-        }
-    };
     each_row(sources, monitor, &mut |columns, rows, row| {
         let key = rows.key(row)?;
         if let (true, Some(path)) = (keys.contains(&key), columns.path(rows, row)?) {
-            take(key, rows.version(row, false)?, Some((path, columns.node(rows, row)?)));
+            keep_latest(&mut found, key, rows.version(row, false)?, Some((path, columns.node(rows, row)?)));
         }
         Ok(())
     })?;
@@ -59,7 +55,7 @@ pub(super) fn find(
             (0..rows.batch().num_rows()).try_for_each(|row| {
                 let key = rows.key(row)?;
                 if keys.contains(&key) {
-                    take(key, rows.version(row, true)?, None);
+                    keep_latest(&mut found, key, rows.version(row, true)?, None);
                 }
                 Ok(())
             })

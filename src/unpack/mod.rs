@@ -8,7 +8,7 @@
 //!
 //! Memory does not hold rows: one batch, a folder's key, parent, name and 16 bytes of its parent's path for each row that others
 //! lie in, 8 bytes for each name that was given (so that names that differ in case alone are told
-//! apart), and with several bundles one version for each of about a million keys at a time.
+//! apart), and with several bundles one version of each key, with more than a million of them in a temporary file.
 
 mod by_path;
 mod claims;

@@ -57,8 +57,9 @@ pub struct UnpackOptions {
     pub allow_gap: bool,
     /// What opens encrypted archives, and who has to vouch.
     pub access: Access,
-    /// Versions that are held at a time; the default of a million takes some 100 MB.
-    pub keys_per_pass: u64,
+    /// Versions that are held in memory, at most, with more of them in a temporary file; the default of a million takes some
+    /// 100 MB.
+    pub keys_in_memory: usize,
 }
 
 impl UnpackOptions {
@@ -74,7 +75,7 @@ impl UnpackOptions {
             blob_column: None,
             allow_gap: false,
             access: Access::default(),
-            keys_per_pass: 1_000_000,
+            keys_in_memory: 1_000_000,
         }
     }
 }

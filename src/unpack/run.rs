@@ -3,7 +3,7 @@
 use super::by_path;
 use super::claims::{Claims, Dir};
 use super::columns::UnpackColumns;
-use super::latest::{Latest, Winners, passes};
+use super::latest::{SourceVersion, Winners, keep_latest, winners};
 use super::names::file_name;
 use super::options::{UnpackOptions, UnpackReport, Written};
 use super::out::OutFolder;
@@ -58,8 +58,7 @@ pub fn unpack(
     }
     let rows = tables.values().map(|sources| {
         let files = sources.iter().flat_map(|source| source.table.files_of(FileRole::Rows));
-        let passes = if options.latest { passes(sources.iter(), options.keys_per_pass) } else { 1 };
-        files.filter_map(|file| file.rows).fold(0, u64::saturating_add).saturating_mul(passes)
+        files.filter_map(|file| file.rows).fold(0, u64::saturating_add)
     });
     monitor.event(Event::WorkStarted {
         what: "unpack",
@@ -144,12 +143,10 @@ fn table(
     let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
     let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };
-    let latest = Latest::new(&of_tree, options.keys_per_pass);
-    for pass in 0..if options.latest { latest.passes() } else { 1 } {
-        let winners = options.latest.then(|| latest.winners(pass, &of_tree, monitor)).transpose()?;
-        for (nth, (source, columns)) in whole.iter().enumerate() {
-            write(&mut writer, (nth, *source, columns), winners.as_ref(), options)?;
-        }
+    let winners = options.latest.then(|| winners(&of_tree, options.keys_in_memory, monitor));
+    let mut winners = winners.transpose()?;
+    for (source, (rows, columns)) in (0_u32..).zip(&whole) {
+        write(&mut writer, (source, *rows, columns), winners.as_mut(), options)?;
     }
     Ok(())
 }
@@ -171,17 +168,12 @@ fn folders(
         })?;
     }
     let mut found: BTreeMap<Guid, (Version, Option<TreeNode>)> = BTreeMap::new();
-    let mut take = |key: Guid, version: Version, node: Option<TreeNode>| {
-        if found.get(&key).is_none_or(|existing| version > existing.0) {
-            found.insert(key, (version, node));
-        }
-    };
     for (source, columns) in sources {
         scan::rows(*source, &columns.read, monitor, &mut |rows| {
             for row in 0..rows.rows() {
                 let key = rows.key(row)?;
                 if parents.contains(&key) {
-                    take(key, rows.version(row, false)?, Some(columns.node(rows, row)?));
+                    keep_latest(&mut found, key, rows.version(row, false)?, Some(columns.node(rows, row)?));
                 }
             }
             Ok(())
@@ -191,7 +183,7 @@ fn folders(
                 for row in 0..rows.rows() {
                     let key = rows.key(row)?;
                     if parents.contains(&key) {
-                        take(key, rows.version(row, true)?, None);
+                        keep_latest(&mut found, key, rows.version(row, true)?, None);
                     }
                 }
                 Ok(())
@@ -203,17 +195,20 @@ fn folders(
 
 fn write(
     writer: &mut Writer<'_, '_>,
-    (nth, source, columns): (usize, TableRows<'_>, &UnpackColumns),
-    winners: Option<&Winners>,
+    (nth, source, columns): (u32, TableRows<'_>, &UnpackColumns),
+    mut winners: Option<&mut Winners>,
     options: &UnpackOptions,
 ) -> Result<()> {
     scan::rows(source, &columns.read, writer.monitor, &mut |rows| {
         for row in 0..rows.rows() {
             let key = rows.key(row)?;
             let version = rows.version(row, false)?;
-            let is_wanted = options.key.is_none_or(|asked| asked == key)
-                && winners.is_none_or(|winners| winners.has(key, version, nth))
-                && columns.is_wanted(rows, row)?;
+            let is_latest = match &mut winners {
+                Some(winners) => winners.get(key)? == Some(SourceVersion { version, source: nth }),
+                None => true,
+            };
+            let is_wanted =
+                is_latest && options.key.is_none_or(|asked| asked == key) && columns.is_wanted(rows, row)?;
             if is_wanted {
                 let item = Item { source, columns, rows, row, key, modified_on: version.modified_on };
                 writer.row(&item).map_err(|error| match error.kind() {

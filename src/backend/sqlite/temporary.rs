@@ -9,9 +9,6 @@ const SQL: &str = include_str!("../../../sql/sqlite/temporary.sql");
 /// Nothing of it has to survive anything.
 const PRAGMAS: &str = statement(SQL, "pragmas");
 
-/// Bytes of its pages that are in memory, unless told otherwise.
-pub(super) const CACHE_BYTES: u64 = 64 << 20;
-
 /// Opens one, with so many bytes of its pages in memory.
 pub(super) fn open(schema: &str, cache_bytes: u64) -> rusqlite::Result<Connection> {
     // The empty name is that of a temporary database (<https://www.sqlite.org/inmemorydb.html>).

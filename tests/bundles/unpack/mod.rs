@@ -280,8 +280,8 @@ fn the_latest_of_several_bundles_counts_and_a_tombstone_beats_what_came_before()
     );
     let options = UnpackOptions { latest: true, ..UnpackOptions::new(place.out()) };
     for (nth, bundles) in [[one.clone(), two.clone()], [two.clone(), one.clone()]].iter().enumerate() {
-        // Few keys at a time: several passes.
-        let options = UnpackOptions { keys_per_pass: if nth == 0 { 2 } else { 1000 }, ..options.clone() };
+        // Few keys in memory: the rest in a file.
+        let options = UnpackOptions { keys_in_memory: if nth == 0 { 2 } else { 1000 }, ..options.clone() };
         let (report, _) = place.unpack(bundles, &options).unwrap();
         let found = files(&place.out().join(TABLE));
         let orphan = format!("_orphans/{}/left", key(5));
