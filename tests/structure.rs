@@ -17,6 +17,8 @@ mod measures;
 mod plans;
 #[path = "structure/source.rs"]
 mod source;
+#[path = "structure/sql.rs"]
+mod sql;
 
 use imports::Imports;
 use source::{Source, is_test_attribute, used_paths};
@@ -222,7 +224,7 @@ fn check_words(source: &Source) -> Vec<String> {
 fn check(layers: &Layers, path: &str, text: &str) -> Vec<String> {
     let source = Source::parse(path, text);
     let checks = [check_layers(layers, &source), check_sizes(&source), check_mod_file(&source)];
-    checks.into_iter().chain([check_places(&source), check_words(&source)]).flatten().collect()
+    checks.into_iter().chain([check_places(&source), check_words(&source), sql::check_sql(&source)]).flatten().collect()
 }
 
 fn rust_files(folder: &str) -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 
 use super::imports::Imports;
 use super::source::Source;
+use super::sql::long_statements;
 use super::{rust_files, test_files};
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,6 +169,7 @@ fn measures() {
         println!("outside of traits, {backend:<14} {} of {}", own.1.own, own.0);
     }
     println!("statements of SQL in strings      {}", statements(&sources));
+    println!("  of them of more than a line     {}", sources.iter().flat_map(long_statements).count());
     println!("type names that stand twice       {}: {types:?}", types.len());
     let circles: Vec<String> = imports.circles().iter().map(|circle| format!("{circle:?}")).collect();
     println!("circles of imports                {}\n  {}", circles.len(), circles.join("\n  "));

@@ -4,9 +4,11 @@ use super::temporary;
 use crate::backend::key_store::KeyStore;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::scripts::statement::statement;
 use rusqlite::{Connection, OptionalExtension as _};
 
-const SCHEMA: &str = include_str!("../../../sql/sqlite/key_store_schema.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/key_store.sql");
+const SCHEMA: &str = statement(SQL, "schema");
 const GET: &str = "SELECT Value FROM held WHERE Key = ?1";
 const PUT: &str = "INSERT OR REPLACE INTO held (Key, Value) VALUES (?1, ?2)";
 const ADD: &str = "INSERT OR IGNORE INTO held (Key, Value) VALUES (?1, ?2)";

@@ -5,11 +5,14 @@ use crate::backend::versions::{Kept, Orphan, SortKey, VersionEntry, Versions};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::slice::DeletionReason;
+use crate::scripts::statement::statement;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-const SCHEMA: &str = include_str!("../../../sql/sqlite/compact_schema.sql");
-const SETTLE: &str = include_str!("../../../sql/sqlite/compact_settle.sql");
-const ABSENT: &str = include_str!("../../../sql/sqlite/compact_absent.sql");
+const SQL: &str = include_str!("../../../sql/sqlite/versions.sql");
+const SCHEMA: &str = statement(SQL, "schema");
+const SETTLE: &str = statement(SQL, "settle");
+const PLACES: &str = statement(SQL, "places");
+const ABSENT: &str = statement(SQL, "absent");
 
 /// See [`Versions`].
 pub struct VersionStore {
@@ -82,9 +85,7 @@ impl Versions for VersionStore {
     }
 
     fn places(&mut self, kept: Kept, from: u64, most: u32) -> Result<Vec<u64>> {
-        let ask = "SELECT place FROM chosen WHERE input = ?1 AND tombstone = ?2 AND shift = ?3 AND place >= ?4 \
-            ORDER BY place LIMIT ?5";
-        let mut ask = self.connection.prepare_cached(ask).map_err(failed)?;
+        let mut ask = self.connection.prepare_cached(PLACES).map_err(failed)?;
         let asked = params![kept.input, kept.tombstones, kept.shift, signed(from)?, most];
         let rows = ask.query_map(asked, |row| row.get::<_, i64>(0)).map_err(failed)?;
         let places = rows.collect::<rusqlite::Result<Vec<i64>>>().map_err(failed)?;

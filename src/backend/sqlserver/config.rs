@@ -10,6 +10,10 @@ use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::table::TableConfig;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
+const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
 const COLUMNS: [&str; 35] = [
@@ -91,12 +95,7 @@ pub(super) fn write_config(engine: &mut Engine<'_>, table: &TableConfig) -> Resu
         if client.execute(doing, update(table))? == 0 {
             client.execute(doing, insert(table))?;
         }
-        let mark = Sql::new("INSERT INTO dbo.BlobDeltaHighWatermark (TableName) SELECT ")
-            .bind(&table.name)
-            .then(" WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaHighWatermark WHERE TableName = ")
-            .bind(&table.name)
-            .then(")");
-        client.execute(doing, mark)?;
+        client.execute(doing, Sql::new(ADD_WATERMARK).with(&table.name))?;
         let inputs = vec![("TableName", (&table.name).into()), ("WithTarget", false.into())];
         client.call(doing, "dbo.usp_BlobDelta_ResolveTableConfig", inputs, &[]).map(drop)
     });

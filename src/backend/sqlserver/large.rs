@@ -5,12 +5,18 @@
 //! surrogate pair, because half a character cannot be read.
 
 use super::client::Client;
-use super::sql::{Sql, quote};
+use super::sql::{Sql, filled, quote};
 use super::values::{RowFields, is_text, selected};
 use crate::error::{Error, Kind, Result};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
+use crate::scripts::statement::statement;
 use std::io::{Read, Write};
+
+const SQL: &str = include_str!("../../../sql/sqlserver/large.sql");
+const CHUNK_OF_CHARACTERS: &str = statement(SQL, "chunk_of_characters");
+const CHUNK_OF_UNITS: &str = statement(SQL, "chunk_of_units");
+const CHUNK_OF_BYTES: &str = statement(SQL, "chunk_of_bytes");
 
 /// Bytes, or units of text, of one piece that is read.
 const CHUNK: i64 = 512 * 1024;
@@ -50,28 +56,14 @@ impl ValuePlace {
     /// Gives the chunk that begins at a place, counted from 1, and how many units it was asked to
     /// have. It has fewer only at the end.
     fn chunk(&self, at: i64) -> Sql<'static> {
-        let (table, column) = (&self.table, &self.column);
+        let value = selected(self.sql_type, &self.column);
+        let names =
+            [("Table", self.table.as_str()), ("Key", &self.key_column), ("Column", &self.column), ("Value", &value)];
+        let of = |text: &str| Sql::new(filled(text, &names)).with(at).with(CHUNK);
         match self.sql_type {
-            // Its characters are counted whole, so the chunk can be cut before it is converted.
-            SqlType::VarChar(_) | SqlType::Char(_) => {
-                let sql = Sql::new(format!("SELECT CONVERT(nvarchar(max), SUBSTRING({column}, ")).bind(at);
-                let sql = sql.then(", ").bind(CHUNK).then(")), ").bind(CHUNK);
-                self.of_row(sql.then(&format!(" FROM {table}")))
-            }
-            of if is_text(of) => {
-                // Units, not characters: a collation with supplementary characters would count those.
-                let value = format!("{} COLLATE Latin1_General_100_BIN2", selected(of, column));
-                let sql = Sql::new("SELECT SUBSTRING(q.v, ").bind(at).then(", q.n), q.n FROM (SELECT p.v, ");
-                let sql = sql.then("CASE WHEN UNICODE(SUBSTRING(p.v, ").bind(at + CHUNK - 1);
-                let sql = sql.then(", 1)) BETWEEN 55296 AND 56319 THEN ").bind(CHUNK - 1).then(" ELSE ").bind(CHUNK);
-                let sql = sql.then(&format!(" END AS n FROM (SELECT {value} AS v FROM {table}"));
-                self.of_row(sql).then(") AS p) AS q")
-            }
-            of => {
-                let sql = Sql::new(format!("SELECT SUBSTRING({}, ", selected(of, column))).bind(at);
-                let sql = sql.then(", ").bind(CHUNK).then("), ").bind(CHUNK);
-                self.of_row(sql.then(&format!(" FROM {table}")))
-            }
+            SqlType::VarChar(_) | SqlType::Char(_) => of(CHUNK_OF_CHARACTERS).with(self.key),
+            of_type if is_text(of_type) => of(CHUNK_OF_UNITS).with(at + CHUNK - 1).with(CHUNK - 1).with(self.key),
+            _ => of(CHUNK_OF_BYTES).with(self.key),
         }
     }
 }

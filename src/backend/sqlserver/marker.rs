@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::engine::Engine;
-use super::sql::{Sql, quote, quoted};
+use super::sql::{Sql, filled, quote, quoted};
 use super::values::RowFields;
 use super::{catalog, config};
 use crate::error::{Error, Result};
@@ -12,21 +12,18 @@ use crate::model::run::Fence;
 use crate::model::slice::{SliceMarker, SliceState};
 use crate::model::table::TableConfig;
 use crate::model::window::Window;
+use crate::scripts::statement::statement;
+
+const SQL: &str = include_str!("../../../sql/sqlserver/marker.sql");
+const IS_OWN_SLICE: &str = statement(SQL, "is_own_slice");
+const MARKER: &str = statement(SQL, "marker");
 
 /// Rules 8 and 9: fence and marker are the caller's, and the slice is complete. Asked for each page, so it is
 /// one statement; the procedure, which renews the lease as well, says what is wrong where one is.
 pub(super) fn own_slice(engine: &mut Engine<'_>, fence: &Fence) -> Result<TableConfig> {
     let config = config::config(engine, &fence.table)?;
-    let sql = Sql::new("SELECT COUNT(*) FROM dbo.BlobDeltaHighWatermark AS h, ")
-        .then(&quote(&config.target.db))
-        .then(".dbo.BlobDeltaSlice AS s WHERE h.IsRunning = 1 AND s.State IN (N'Complete', N'Packed') AND s.RunId = ")
-        .bind(fence.run_id)
-        .then(" AND s.TargetTable = ")
-        .bind(&config.target.table)
-        .then(" AND h.LeaseRunId = @P1 AND h.TableName = ")
-        .bind(&fence.table)
-        .then(" AND h.LeaseEpoch = ")
-        .bind(fence.epoch);
+    let sql = Sql::new(filled(IS_OWN_SLICE, &[("Db", &quote(&config.target.db))]));
+    let sql = sql.with(fence.run_id).with(&config.target.table).with(&fence.table).with(fence.epoch);
     let asked = engine.db.client.unit(|client| client.row("check the lease and the slice", sql.clone()));
     if let Ok(Some(row)) = &asked
         && RowFields::of(row).number(0)? == Some(1)
@@ -56,9 +53,8 @@ pub(super) fn marker(db: &mut Database, table: &TableConfig) -> Result<SliceMark
             .hint(hint)
     };
     let markers = TableName::new(&table.target.db, "dbo", "BlobDeltaSlice")?;
-    let sql = format!("SELECT RunId, WindowStart, WindowEnd, Scope, State FROM {}", quoted(&markers));
-    let sql = Sql::new(sql).then(" WHERE TargetTable = ").bind(&table.target.table);
-    let sql = sql.then(" AND OBJECT_ID(").bind(quoted(&table.target)).then(") IS NOT NULL");
+    let sql = Sql::new(filled(MARKER, &[("Markers", &quoted(&markers))]));
+    let sql = sql.with(&table.target.table).with(quoted(&table.target));
     // Asked for at once, because there nearly always is one; the catalog says why where there is none.
     let asked = db.client.unit(|client| client.row("read the marker row", sql.clone()));
     let row = match asked {

@@ -1,3 +1,4 @@
+-- name: schema
 -- Values under keys, for as long as the connection is open. Nothing is ever committed.
 CREATE TABLE held (
     Key   BLOB NOT NULL PRIMARY KEY,

@@ -1,3 +1,22 @@
+-- name: schema
+-- Every version of every key of one table, out of the bundles that are compacted: where it stands
+-- (input, tombstones or rows, deletions or what left its scope, the how-manieth row), its version by rule 14, and its place in the tree.
+CREATE TABLE version (
+    input     INTEGER NOT NULL,
+    tombstone INTEGER NOT NULL,
+    deleted   INTEGER NOT NULL,
+    place     INTEGER NOT NULL,
+    key       BLOB    NOT NULL,
+    sort      BLOB    NOT NULL,
+    modified  INTEGER,
+    started   INTEGER NOT NULL,
+    run       BLOB    NOT NULL,
+    parent    BLOB,
+    has_path  INTEGER NOT NULL,
+    depth     INTEGER NOT NULL
+);
+
+-- name: settle
 -- The row that wins, of each key where no tombstone does (rule 14). Versions that are alike in all
 -- of it are one version that came twice.
 CREATE TABLE latest AS
@@ -51,3 +70,18 @@ FROM (
     WHERE tombstone = 1
 )
 WHERE nth = 1;
+
+-- name: places
+SELECT place FROM chosen
+WHERE input = ?1 AND tombstone = ?2 AND shift = ?3 AND place >= ?4
+ORDER BY place LIMIT ?5
+
+-- name: absent
+-- Rows whose parent is not here, in the order of their keys: ?1 the last one's, ?2 how many.
+SELECT child.key, child.parent, child.sort
+FROM latest AS child
+WHERE child.sort > ?1
+  AND (child.parent IS NOT NULL OR child.has_path = 1)
+  AND NOT EXISTS (SELECT 1 FROM latest AS parent WHERE parent.key = child.parent)
+ORDER BY child.sort
+LIMIT ?2
