@@ -25,7 +25,7 @@
 //! | 5 | `conform` |
 //! | 6 | `verify` |
 //! | 7 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
-//! | 8 | `demo`, `reconcile` |
+//! | 8 | `demo`, `reconcile`, `shipping` |
 //! | 9 | `cli` |
 //!
 //! (`model` may import `error`, and nothing else of the crate.)
@@ -59,6 +59,7 @@ pub mod replay;
 pub mod rows;
 pub mod scripts;
 pub mod ship;
+pub mod shipping;
 pub mod store;
 pub mod unpack;
 pub mod verify;

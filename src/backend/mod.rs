@@ -41,7 +41,7 @@ pub use keys::{KeyRecord, KeyState, Keys, UnknownName};
 pub use places::{PlaceRecord, Places};
 pub use prune::{PrunedTable, Retention};
 pub use resolved::check_target;
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, TableScan};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};

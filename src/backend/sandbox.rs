@@ -10,6 +10,20 @@ use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
 use std::io::{Read, Write};
 
+/// Bytes of a page of a table that is read whole.
+const SCAN_BYTES: u64 = 8 << 20;
+
+/// A reading of a table in the order of its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct TableScan<'a> {
+    /// The table.
+    pub table: &'a TableName,
+    /// The columns that are read.
+    pub columns: &'a [Column],
+    /// Its key.
+    pub key: &'a str,
+}
+
 /// See the module's text. It is a backend too; what runs in production asks for no more than that.
 pub trait Sandbox: Backend {
     /// Creates a database if it is not there.
@@ -52,7 +66,16 @@ pub trait Sandbox: Backend {
     ///
     /// # Errors
     /// Database.
-    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()>;
+    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
+        let limits = ReadLimits { bytes: SCAN_BYTES, rows: u32::MAX, inline_bytes: i64::MAX as u64 };
+        let mut after = None;
+        loop {
+            after = self.scan_page(TableScan { table, columns, key }, after, limits, sink)?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
 
     /// Reads these columns of rows after a key, by key in RFC order, until a limit is reached.
     /// Returns the last row's key, `None` if there was no row. Values over `limits.inline_bytes`
@@ -62,9 +85,7 @@ pub trait Sandbox: Backend {
     /// Database.
     fn scan_page(
         &mut self,
-        table: &TableName,
-        columns: &[Column],
-        key: &str,
+        scan: TableScan<'_>,
         after: Option<Guid>,
         limits: ReadLimits,
         sink: &mut dyn CellSink,

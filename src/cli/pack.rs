@@ -8,17 +8,18 @@ use super::instance::Instance;
 use super::json::error_object;
 use super::out::{Tone, clean};
 use super::render::{error_text, exit_of};
-use super::shipping::{self, ShippingArgs};
+use super::shipping::ShippingArgs;
 use super::text::Text;
 use super::waiver::WaiverArgs;
 use crate::backend::Backend;
 use crate::durable::Local;
-use crate::engine::{self, GivenUp, PackOptions, PackReport};
+use crate::engine::{self, GivenUp, PackOptions, PackReport, PackRequest};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::monitor::Monitor;
+use crate::shipping;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -106,11 +107,14 @@ fn pack(
         shipping::check_others(backend, &selection, destination, options.waive.place, monitor)?;
     }
     let unshipped = match &options.ship_to {
-        Some(destination) => engine::set_destination(backend, args.run, destination)?,
+        Some(destination) => shipping::set_destination(backend, args.run, destination)?,
         None => Vec::new(),
     };
     let report = match unshipped.is_empty() {
-        true => engine::pack(backend, args.run, out, options, seconds, &Local, monitor)?,
+        true => {
+            let request = PackRequest { run_id: args.run, out, options, lease_seconds: seconds };
+            engine::pack(backend, &request, &Local, monitor)?
+        }
         false => PackReport { bundles: unshipped, failed: Vec::new() },
     };
     let mut answer = answer_of(args, &report);
@@ -157,7 +161,7 @@ fn exit_of_report(report: &PackReport) -> Exit {
 }
 
 fn waive(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
-    let destinations = engine::waive(backend, args.run)?;
+    let destinations = shipping::waive(backend, args.run)?;
     let text = match destinations.as_slice() {
         [] => format!("run {} has no pending shipment\n", args.run),
         some => {

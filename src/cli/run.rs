@@ -6,7 +6,6 @@ use super::exit::Exit;
 use super::json::{error_object, table_time};
 use super::out::Tone;
 use super::render::{counted, error_text, number, window_bounds};
-use super::shipping;
 use super::summary;
 use super::table::{TableCell, TextTable, line, plain, prose, time};
 use super::text::Text;
@@ -18,6 +17,7 @@ use crate::model::clock::ClockKind;
 use crate::model::drift;
 use crate::model::run::{Run, RunRequest, Scope, Status};
 use crate::monitor::Monitor;
+use crate::shipping;
 use serde_json::{Value, json};
 
 const SECONDS_PER_MINUTE: u32 = 60;

@@ -1,4 +1,4 @@
-//! `--ship` of `run` and `pack`: what is still to be shipped to destinations, shipped when the work is done.
+//! `--ship` of `run` and `pack`: where to, and what is said of it.
 
 use super::again::connected;
 use super::answer::Answer;
@@ -7,22 +7,15 @@ use super::json::error_object;
 use super::out::{Tone, clean};
 use super::render::error_text;
 use super::text::Text;
-use crate::backend::{Backend, PendingShipment};
-use crate::bundle::Bundle;
-use crate::durable::Local;
-use crate::engine::{self, ShipmentOutcome};
-use crate::error::{Error, Kind, Result};
+use crate::backend::PendingShipment;
+use crate::error::{Error, Result};
 use crate::model::destination::{ship_command, waive_command};
 use crate::model::id::Guid;
-use crate::model::name::TableName;
-use crate::model::run::Selection;
-use crate::monitor::{Event, Monitor};
-use crate::ship::{self, ShipOptions};
+use crate::shipping::{ShipmentOutcome, Shipping};
 use crate::store::Location;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Where bundles are shipped.
 #[derive(clap::Args, Debug)]
@@ -57,126 +50,9 @@ impl ShippingArgs {
     }
 }
 
-/// What became of what was unshipped.
-#[derive(Debug)]
-pub struct Shipping {
-    /// What was tried; `None` where the network was not asked for.
-    shipments: Option<Vec<ShipmentOutcome>>,
-    /// What stays unshipped and was not tried.
-    left: Vec<PendingShipment>,
-    /// Why the list of what is unshipped could not be read.
-    error: Option<Error>,
-}
-
-/// Ships everything that is unshipped by runs of this selection. Whatever fails here is reported and stays unshipped;
-/// the slices and bundles of the run before it stand.
-pub fn ship_pending(backend: &mut dyn Backend, selection: &Selection, monitor: &dyn Monitor) -> Shipping {
-    match engine::unshipped(backend, selection) {
-        Ok(unshipped) => {
-            let mut forks = forks(backend, &unshipped.own, monitor);
-            let mut deliver = |bundle: &PendingShipment| match forks.remove(&(bundle.run_id, bundle.pack_number)) {
-                Some(fork) => Err(fork),
-                None => deliver(bundle, monitor),
-            };
-            let shipments = engine::ship_pending(backend, unshipped.own, &mut deliver, monitor);
-            Shipping { shipments: Some(shipments), left: unshipped.of_others, error: None }
-        }
-        Err(error) => Shipping { shipments: Some(Vec::new()), left: Vec::new(), error: Some(error) },
-    }
-}
-
-/// Rules 18 and 28: those whose destinations are others', and those that would be a second successor there. A destination that cannot be looked
-/// at is told by shipping there.
-fn forks(
-    backend: &mut dyn Backend,
-    unshipped: &[PendingShipment],
-    monitor: &dyn Monitor,
-) -> BTreeMap<(Guid, u32), Error> {
-    let mut forks = BTreeMap::new();
-    for bundle in unshipped {
-        let Ok(records) = backend.bundles(bundle.run_id) else { continue };
-        let own: Vec<_> = records.into_iter().filter(|record| record.pack_number == bundle.pack_number).collect();
-        let Some(scope) = own.first().map(|record| record.scope) else { continue };
-        let tables: Vec<TableName> = own.into_iter().map(|record| record.table).collect();
-        let place = Path::new(&bundle.ship_to);
-        let others = engine::find_others(backend, scope, place, Some(bundle.run_id), monitor).ok().flatten();
-        let why = others.or_else(|| engine::find_fork(backend, &tables, scope, place, monitor).ok().flatten());
-        forks.extend(why.map(|why| ((bundle.run_id, bundle.pack_number), why)));
-    }
-    forks
-}
-
-/// Rule 28, before a run begins: that what it makes may be added at its destination. One that cannot be looked at
-/// now is reported, and looked at again before anything is shipped there.
-///
-/// # Errors
-/// Config, with the command that mends it; Usage, for a place that is others' (rule 18).
-pub fn check_destination(
-    backend: &mut dyn Backend,
-    selection: &Selection,
-    destination: &str,
-    is_shared: bool,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    check_others(backend, selection, destination, is_shared, monitor)?;
-    match engine::find_fork_of(backend, selection, Path::new(destination), monitor) {
-        Ok(fork) => fork.map_or(Ok(()), Err),
-        Err(error) => passed_by(error, destination, monitor),
-    }
-}
-
-/// Rule 18, before anything is to go to a destination: that it is not others'.
-///
-/// # Errors
-/// Usage, with what to type.
-pub fn check_others(
-    backend: &mut dyn Backend,
-    selection: &Selection,
-    destination: &str,
-    is_shared: bool,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let place = Path::new(destination);
-    match engine::find_others(backend, selection.scope, place, None, monitor) {
-        Ok(others) => engine::refuse_or_share(backend, others, selection.scope, place, is_shared),
-        Err(error) => passed_by(error, destination, monitor),
-    }
-}
-
-fn passed_by(error: Error, destination: &str, monitor: &dyn Monitor) -> Result<()> {
-    if error.kind() == Kind::Cancelled {
-        return Err(error);
-    }
-    monitor.event(Event::Warning(&format!("{destination} cannot be looked at before the run: {error}")));
-    Ok(())
-}
-
-/// What is unshipped, where nothing is to be shipped now.
-pub fn look(backend: &mut dyn Backend, selection: &Selection) -> Shipping {
-    match engine::unshipped(backend, selection) {
-        Ok(unshipped) => {
-            let left = unshipped.own.into_iter().chain(unshipped.of_others).collect();
-            Shipping { shipments: None, left, error: None }
-        }
-        Err(error) => Shipping { shipments: None, left: Vec::new(), error: Some(error) },
-    }
-}
-
 /// The command that ships a bundle that is unshipped.
 pub fn command(unshipped: &PendingShipment) -> String {
     connected(&ship_command(unshipped.run_id, &unshipped.folder, &unshipped.ship_to))
-}
-
-fn deliver(unshipped: &PendingShipment, monitor: &dyn Monitor) -> Result<()> {
-    let path = unshipped.path();
-    // An encrypted archive can be opened by its receivers alone; its name and file are what there is.
-    if !unshipped.name.ends_with(".age") && Bundle::open(&path)?.root_sha256() != unshipped.root_sha256 {
-        return Err(Error::new(Kind::Verification, "the bundle is not the one that was recorded; it was not shipped")
-            .run(unshipped.run_id)
-            .file(&path)
-            .hint("put back the one with the root digest that `status --run` shows"));
-    }
-    ship::ship(&path, &Location::parse(&unshipped.ship_to)?, &ShipOptions::default(), &Local, monitor).map(drop)
 }
 
 impl Shipping {

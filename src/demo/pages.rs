@@ -1,6 +1,6 @@
 //! Reading a table in key order, a page at a time, rows held as owned values.
 
-use crate::backend::Sandbox;
+use crate::backend::{Sandbox, TableScan};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -120,8 +120,8 @@ impl<'b> TablePages<'b> {
     pub fn next(&mut self) -> Result<Option<Row>> {
         if self.held.is_empty() && !self.is_at_end {
             let mut sink = PageSink::default();
-            let key = &self.columns[0].name;
-            self.after = self.backend.scan_page(&self.table, &self.columns, key, self.after, LIMITS, &mut sink)?;
+            let scan = TableScan { table: &self.table, columns: &self.columns, key: &self.columns[0].name };
+            self.after = self.backend.scan_page(scan, self.after, LIMITS, &mut sink)?;
             self.is_at_end = self.after.is_none();
             self.held = sink.rows;
         }

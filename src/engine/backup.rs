@@ -1,13 +1,14 @@
 //! `run --backup-slice`: slice databases of a bundle that was just published, backed up while
 //! their leases are held, and a note of it beside the bundle.
 
+use super::packer::Packer;
 use crate::backend::{Backend, BackupRecord};
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run};
-use crate::monitor::{Event, Monitor};
+use crate::monitor::Event;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,42 +18,43 @@ use std::path::{Path, PathBuf};
 /// A backup is hashed in blocks that stay in the processor's cache.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Backs up every slice database of these tables to a folder of the server, and writes
-/// `<name>.backup.json` beside the bundle.
-pub(super) fn backup_slices(
-    backend: &mut dyn Backend,
-    run: &Run,
-    fences: &[Fence],
-    bundle: &Path,
-    server_folder: &str,
-    disk: &dyn Disk,
-    monitor: &dyn Monitor,
-) -> Result<PathBuf> {
-    let mut by_database: BTreeMap<String, Vec<Fence>> = BTreeMap::new();
-    for fence in fences {
-        let target: TableName = backend.table(&fence.table)?.target;
-        by_database.entry(target.db).or_default().push(fence.clone());
+impl Packer<'_> {
+    /// Backs up every slice database of these tables to a folder of the server, and writes
+    /// `<name>.backup.json` beside the bundle.
+    pub(super) fn backup_slices(
+        &mut self,
+        run: &Run,
+        fences: &[Fence],
+        bundle: &Path,
+        server_folder: &str,
+    ) -> Result<PathBuf> {
+        let Self { backend, disk, monitor, .. } = self;
+        let mut by_database: BTreeMap<String, Vec<Fence>> = BTreeMap::new();
+        for fence in fences {
+            let target: TableName = backend.table(&fence.table)?.target;
+            by_database.entry(target.db).or_default().push(fence.clone());
+        }
+        let name = bundle.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = name.split(".bundle").next().unwrap_or_default();
+        let mut written = Vec::new();
+        for (database, fences) in by_database {
+            let path = server_path(server_folder, &format!("{stem}-{}.bak", slug(&database)));
+            monitor.check()?;
+            monitor.event(Event::WorkStarted { what: "back up", name: &database, rows: None, bytes: Some(100) });
+            let mut reported = 0;
+            let record = backend.backup(&fences, &database, &path, &mut |percent| {
+                let percent = percent.min(100);
+                monitor.event(Event::WorkDone { rows: 0, bytes: u64::from(percent.saturating_sub(reported)) });
+                reported = reported.max(percent);
+            })?;
+            monitor.event(Event::WorkFinished);
+            written.push(describe(&mut **backend, run, &fences, &record)?);
+        }
+        let note = json!({"bundle": name, "run_id": run.id, "backups": written});
+        let path = bundle.with_file_name(format!("{stem}.backup.json"));
+        write_note(*disk, &path, &note)?;
+        Ok(path)
     }
-    let name = bundle.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.split(".bundle").next().unwrap_or_default();
-    let mut written = Vec::new();
-    for (database, fences) in by_database {
-        let path = server_path(server_folder, &format!("{stem}-{}.bak", slug(&database)));
-        monitor.check()?;
-        monitor.event(Event::WorkStarted { what: "back up", name: &database, rows: None, bytes: Some(100) });
-        let mut reported = 0;
-        let record = backend.backup(&fences, &database, &path, &mut |percent| {
-            let percent = percent.min(100);
-            monitor.event(Event::WorkDone { rows: 0, bytes: u64::from(percent.saturating_sub(reported)) });
-            reported = reported.max(percent);
-        })?;
-        monitor.event(Event::WorkFinished);
-        written.push(describe(backend, run, &fences, &record)?);
-    }
-    let note = json!({"bundle": name, "run_id": run.id, "backups": written});
-    let path = bundle.with_file_name(format!("{stem}.backup.json"));
-    write_note(disk, &path, &note)?;
-    Ok(path)
 }
 
 fn describe(backend: &mut dyn Backend, run: &Run, fences: &[Fence], record: &BackupRecord) -> Result<Value> {

@@ -7,8 +7,9 @@
 //!    that its own run was told, or by a run of the same tables and scope (rule 18);
 //! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
 //! 3. one table that fails costs that table alone (rule 11);
-//! 4. a bundle is published, then recorded, then the leases are released;
-//! 5. what is to be shipped is shipped after that ([`ship_pending`]): a slow network must not hold a lease.
+//! 4. a bundle is published, then recorded, then the leases are released.
+//!
+//! What is to be shipped is shipped after that, by `shipping`.
 
 mod admission;
 mod adopt;
@@ -24,14 +25,12 @@ mod plan;
 mod roots;
 mod route;
 mod run;
-mod unshipped;
 
 pub use adopt::{Adoption, adopt};
 pub use give_up::{GivenUp, give_up};
 pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableRunOutcome, Waiver};
-pub use pack::pack;
+pub use pack::{PackRequest, pack};
 pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use plan::{plan, would_be_refused};
 pub use roots::{find_fork, find_fork_of};
 pub use run::run;
-pub use unshipped::{Ship, ShipmentOutcome, Unshipped, set_destination, ship_pending, unshipped, waive};

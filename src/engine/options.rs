@@ -24,8 +24,7 @@ pub struct PackOptions {
     pub form: PublishForm,
     /// The key that signs, if any.
     pub signer: Option<Arc<Signer>>,
-    /// The destination that the bundle is recorded to be shipped to, as it was given; see
-    /// [`super::ship_pending`].
+    /// The destination that the bundle is recorded to be shipped to, as it was given. `shipping` does that.
     pub ship_to: Option<String>,
     /// What a run that is packed or gone on with by name was told, and these leave out.
     pub waive: Waiver,

@@ -22,6 +22,19 @@ use std::path::{Path, PathBuf};
 /// How many of the latest runs are looked at for staging folders that they may have left.
 const SWEPT_RUNS: u32 = 1000;
 
+/// Which run is packed, where to and how.
+#[derive(Clone, Copy, Debug)]
+pub struct PackRequest<'a> {
+    /// The run.
+    pub run_id: Guid,
+    /// Where its bundles are published.
+    pub out: &'a Path,
+    /// How they are written.
+    pub options: &'a PackOptions,
+    /// How long a lease lives without being renewed.
+    pub lease_seconds: u32,
+}
+
 /// Packs the tables of a finished run that are in no bundle yet. If all are, and their slices
 /// still stand, writes the same bundles again, byte for byte. Tables that cannot be packed are in the
 /// report.
@@ -31,13 +44,11 @@ const SWEPT_RUNS: u32 = 1000;
 /// Io; Cancelled; Database.
 pub fn pack(
     backend: &mut dyn Backend,
-    run_id: Guid,
-    out: &Path,
-    options: &PackOptions,
-    lease_seconds: u32,
+    request: &PackRequest<'_>,
     disk: &dyn Disk,
     monitor: &dyn Monitor,
 ) -> Result<PackReport> {
+    let PackRequest { run_id, out, options, lease_seconds } = *request;
     check_out(out)?;
     backend.check_deployed()?;
     backend.check_server()?;

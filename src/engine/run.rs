@@ -1,7 +1,6 @@
 //! `run`: pack what is unpacked, extract every table, pack.
 
 use super::admission::check_table;
-use super::backup::backup_slices;
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableRunOutcome};
 use super::pack::{Packed, release_all, sweep, take_all};
@@ -313,7 +312,9 @@ impl Running<'_> {
 
     fn back_up(&mut self, run: &Run, packed: &Packed) -> Result<()> {
         let (Some(folder), Some(bundle)) = (&self.options.backup_slice, &packed.bundle) else { return Ok(()) };
-        let note = backup_slices(self.backend, run, &packed.fences, bundle, folder, self.disk, self.monitor)
+        let note = self
+            .packer()
+            .backup_slices(run, &packed.fences, bundle, folder)
             .map_err(|error| error.run(run.id).file(bundle))?;
         self.monitor.event(Event::Note(&format!("backed up, see {}", note.display())));
         Ok(())

@@ -8,7 +8,6 @@ use super::run::inspect_targets;
 use super::scopes;
 use super::work::{OpenedBundles, TableWork};
 use crate::backend::{Backend, ChainVersion, ExistingVersions, TargetSpec};
-use crate::bundle::FileInfo;
 use crate::error::Result;
 use crate::latest::{KeyMap, KeyMemory, stored};
 use crate::model::id::Guid;
@@ -48,74 +47,71 @@ pub fn plan(
     for work in &works {
         let store = stores.entry(work.spec().target.clone()).or_insert_with(|| KeyMap::new(MEMORY));
         let due = work.rows_due(backend)?;
-        planned.push(work.watched(("plan", due), monitor, || plan_table(work, backend, store, monitor))?);
+        let mut table = PlannedTable::new(work.bundle, work.table, &work.spec().target);
+        table.creates_table = work.compatibility.is_none();
+        table.gap = work.gap.as_ref().map(ToString::to_string);
+        table.reported = work.reported.clone();
+        let planner = TablePlanner { work, backend, planned_versions: store, planned: table, monitor };
+        planned.push(work.watched(("plan", due), monitor, || planner.plan())?);
     }
     Ok(planned)
 }
 
-fn plan_table(
-    work: &TableWork<'_>,
-    backend: &mut dyn Backend,
-    planned_versions: &mut PlannedVersions,
-    monitor: &dyn Monitor,
-) -> Result<PlannedTable> {
-    // A repair begins by forgetting what was applied.
-    let ledger =
-        if work.spec().repair { Vec::new() } else { backend.ledger(work.spec(), work.bundle.root_sha256())? };
-    let mut planned = PlannedTable::new(work.bundle, work.table, &work.spec().target);
-    planned.creates_table = work.compatibility.is_none();
-    planned.gap = work.gap.as_ref().map(ToString::to_string);
-    planned.reported = work.reported.clone();
-    for file in work.table.files_of_versions() {
-        let at = ledger.iter().find(|entry| entry.part == file.path);
-        if at.is_some_and(|entry| entry.complete) {
-            continue;
+/// Plans one table of one bundle.
+struct TablePlanner<'a> {
+    work: &'a TableWork<'a>,
+    backend: &'a mut dyn Backend,
+    planned_versions: &'a mut PlannedVersions,
+    planned: PlannedTable,
+    monitor: &'a dyn Monitor,
+}
+
+impl TablePlanner<'_> {
+    fn plan(mut self) -> Result<PlannedTable> {
+        let (work, monitor) = (self.work, self.monitor);
+        // A repair begins by forgetting what was applied.
+        let ledger = match work.spec().repair {
+            true => Vec::new(),
+            false => self.backend.ledger(work.spec(), work.bundle.root_sha256())?,
+        };
+        let columns = work.table.model_columns()?;
+        let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
+        let hashed: Vec<&str> = blobs.map(|column| column.name.as_str()).collect();
+        for file in work.table.files_of_versions() {
+            let at = ledger.iter().find(|entry| entry.part == file.path);
+            if at.is_some_and(|entry| entry.complete) {
+                continue;
+            }
+            self.planned.parts += 1;
+            let from = at.map_or(0, |entry| entry.rows);
+            let wanted = Wanted { from, hashed: &hashed, ..Wanted::default() };
+            work.source().each_key(file, wanted, monitor, |some| self.take(some))?;
         }
-        planned.parts += 1;
-        plan_part(work, file, at.map_or(0, |entry| entry.rows), backend, planned_versions, &mut planned, monitor)?;
+        Ok(self.planned)
     }
-    Ok(planned)
-}
 
-fn plan_part(
-    work: &TableWork<'_>,
-    file: &FileInfo,
-    from: u64,
-    backend: &mut dyn Backend,
-    planned_versions: &mut PlannedVersions,
-    planned: &mut PlannedTable,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let columns = work.table.model_columns()?;
-    let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
-    let hashed: Vec<&str> = blobs.map(|column| column.name.as_str()).collect();
-    work.source().each_key(file, Wanted { from, hashed: &hashed, ..Wanted::default() }, monitor, |some| {
-        let before = existing(work, &some.keys, backend, planned_versions)?;
+    fn take(&mut self, some: &PartKeys<'_>) -> Result<()> {
+        let before = self.existing(&some.keys)?;
         for (nth, before) in before.into_iter().enumerate() {
             // Of one key twice in a batch, the second competes with the first.
-            let mut existing = planned_versions.get(some.keys[nth])?.unwrap_or(before);
-            decide(&mut existing, (work.spec(), some, nth), planned)?;
-            planned_versions.put(some.keys[nth], existing)?;
+            let mut existing = self.planned_versions.get(some.keys[nth])?.unwrap_or(before);
+            decide(&mut existing, (self.work.spec(), some, nth), &mut self.planned)?;
+            self.planned_versions.put(some.keys[nth], existing)?;
         }
         Ok(())
-    })
-}
+    }
 
-/// What stands under these keys, with what was decided before.
-fn existing(
-    work: &TableWork<'_>,
-    keys: &[Guid],
-    backend: &mut dyn Backend,
-    planned_versions: &mut PlannedVersions,
-) -> Result<Vec<ExistingVersions>> {
-    let known = keys.iter().map(|key| planned_versions.get(*key)).collect::<Result<Vec<_>>>()?;
-    let unknown: Vec<Guid> =
-        keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect();
-    let mut asked = match work.compatibility.as_ref().filter(|_| !unknown.is_empty()) {
-        None => vec![ExistingVersions::default(); unknown.len()].into_iter(),
-        Some(compatibility) => backend.existing(work.spec(), compatibility, &unknown)?.into_iter(),
-    };
-    Ok(known.into_iter().map(|known| known.or_else(|| asked.next()).unwrap_or_default()).collect())
+    /// What stands under these keys, with what was decided before.
+    fn existing(&mut self, keys: &[Guid]) -> Result<Vec<ExistingVersions>> {
+        let known = keys.iter().map(|key| self.planned_versions.get(*key)).collect::<Result<Vec<_>>>()?;
+        let unknown: Vec<Guid> =
+            keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect();
+        let mut asked = match self.work.compatibility.as_ref().filter(|_| !unknown.is_empty()) {
+            None => vec![ExistingVersions::default(); unknown.len()].into_iter(),
+            Some(compatibility) => self.backend.existing(self.work.spec(), compatibility, &unknown)?.into_iter(),
+        };
+        Ok(known.into_iter().map(|known| known.or_else(|| asked.next()).unwrap_or_default()).collect())
+    }
 }
 
 /// Rules 14 and 15, as a target decides.

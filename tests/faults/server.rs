@@ -11,7 +11,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, World, name};
 use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::durable::Local;
-use blobdelta::engine::{self, PackOptions, RunReport};
+use blobdelta::engine::{self, PackOptions, PackRequest, RunReport};
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, replay};
@@ -108,7 +108,13 @@ impl Work {
             Self::Pack => {
                 let run = backend.recent_runs(1)?[0].id;
                 let packing = PackOptions::default();
-                engine::pack(&mut *backend, run, &world.out(), &packing, 600, &Local, &Silent).map(drop)
+                engine::pack(
+                    &mut *backend,
+                    &PackRequest { run_id: run, out: &world.out(), options: &packing, lease_seconds: 600 },
+                    &Local,
+                    &Silent,
+                )
+                .map(drop)
             }
             Self::Replay => apply(&mut *backend, world),
         });

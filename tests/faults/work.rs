@@ -6,7 +6,7 @@ use blobdelta::backend::{Backend, Connection, OpenOptions};
 use blobdelta::bundle::{self, Bundle};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::{Disk, Local};
-use blobdelta::engine::{self, PackOptions, RunOptions};
+use blobdelta::engine::{self, PackOptions, PackRequest, RunOptions};
 use blobdelta::error::Result;
 use blobdelta::model::run::{RunRequest, Scope};
 use blobdelta::model::slice::SliceState;
@@ -67,7 +67,13 @@ impl Work {
                 let mut backend = open(site, "source", "BlobDeltaJobs", disk)?;
                 let (run, out) = (backend.recent_runs(1)?[0].id, site.path("out"));
                 let packing = PackOptions::default();
-                engine::pack(&mut *backend, run, &out, &packing, 600, &**disk, &Silent).map(drop)
+                engine::pack(
+                    &mut *backend,
+                    &PackRequest { run_id: run, out: &out, options: &packing, lease_seconds: 600 },
+                    &**disk,
+                    &Silent,
+                )
+                .map(drop)
             }
             Self::Replay => {
                 let mut target = open(site, "target", "Src", disk)?;

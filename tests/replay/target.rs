@@ -2,7 +2,7 @@
 
 use crate::made::{at, key};
 use crate::replay::place::{Into, Place};
-use blobdelta::backend::{AppliedBundle, LedgerEntry, Sandbox, TargetSpec, TombstoneRow};
+use blobdelta::backend::{AppliedBundle, LedgerEntry, Sandbox, TableScan, TargetSpec, TombstoneRow};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
 use blobdelta::model::column::{Column, DELTA_MODIFIED_ON};
@@ -95,7 +95,8 @@ fn put(backend: &mut dyn Sandbox, spec: &TargetSpec, root: u8, modified: i64, by
 fn existing(backend: &mut dyn Sandbox, spec: &TargetSpec) -> Vec<Vec<u8>> {
     let mut seen = Seen(Vec::new());
     let limits = ReadLimits { bytes: u64::MAX, rows: 9, inline_bytes: 1 << 30 };
-    backend.scan_page(&spec.target, &spec.columns[..1], "id", None, limits, &mut seen).unwrap();
+    let scan = TableScan { table: &spec.target, columns: &spec.columns[..1], key: "id" };
+    backend.scan_page(scan, None, limits, &mut seen).unwrap();
     seen.0
 }
 

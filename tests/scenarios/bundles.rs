@@ -5,7 +5,7 @@ use crate::scenarios::world::{A, BUFFER, World, minute};
 use blobdelta::backend::PackState;
 use blobdelta::bundle::{Bundle, FileRole};
 use blobdelta::durable::{Faulty, Local, When};
-use blobdelta::engine::{self, PackOptions};
+use blobdelta::engine::{self, PackOptions, PackRequest};
 use blobdelta::error::Kind;
 use blobdelta::monitor::Silent;
 use blobdelta::verify::{VerifyLevel, verify};
@@ -57,8 +57,13 @@ pub fn rule_9_a_run_whose_slice_was_taken_is_never_packed(on: &Instance) {
     world.at(2000);
     world.run_with(&options).unwrap();
     let out = world.out();
-    let error =
-        engine::pack(&mut *world.backend, first, &out, &PackOptions::default(), 600, &Local, &Silent).unwrap_err();
+    let error = engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: first, out: &out, options: &PackOptions::default(), lease_seconds: 600 },
+        &Local,
+        &Silent,
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.to_string().contains("a later run emptied its slices"), "{error}");
     assert!(names(&out).is_empty());
@@ -159,8 +164,13 @@ pub fn a_foreign_folder_under_the_bundles_name_is_never_touched(on: &Instance) {
     let foreign = other.join(run.bundles[0].file_name().unwrap());
     std::fs::create_dir_all(&foreign).unwrap();
     std::fs::write(foreign.join("mine.txt"), b"mine").unwrap();
-    let error = engine::pack(&mut *world.backend, run.run.id, &other, &PackOptions::default(), 600, &Local, &Silent)
-        .unwrap_err();
+    let error = engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: run.run.id, out: &other, options: &PackOptions::default(), lease_seconds: 600 },
+        &Local,
+        &Silent,
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("something foreign"), "{error}");
     assert_eq!(names(&foreign), ["mine.txt"]);
     assert_eq!(names(&other).len(), 1, "no staging folder is left");

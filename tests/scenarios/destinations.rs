@@ -6,7 +6,7 @@ use crate::scenarios::world::{A, B, World, name, unit};
 use blobdelta::backend::PackState;
 use blobdelta::bundle::{Bundle, PublishForm, Recipients, places};
 use blobdelta::durable::{Faulty, When};
-use blobdelta::engine::{self, RunOptions, RunReport, Waiver};
+use blobdelta::engine::{self, PackRequest, RunOptions, RunReport, Waiver};
 use blobdelta::error::{Kind, Result, Unfinished};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Status};
@@ -74,7 +74,12 @@ fn run_at(world: &mut World, at: i64, options: &RunOptions) -> RunReport {
 
 pub fn pack(world: &mut World, run: Guid, options: &RunOptions) -> Result<engine::PackReport> {
     let (out, disk) = (options.out.clone().unwrap(), Arc::clone(&world.disk));
-    engine::pack(&mut *world.backend, run, &out, &options.pack, 600, &*disk, &Silent)
+    engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: run, out: &out, options: &options.pack, lease_seconds: 600 },
+        &*disk,
+        &Silent,
+    )
 }
 
 /// Whose rows the bundles of a folder have.
@@ -111,7 +116,7 @@ pub fn rule_18_what_all_units_left_never_reaches_the_folder_of_one(on: &Instance
     assert_eq!(report.run.status, Status::Completed);
     assert_eq!(scopes(one.out.as_ref().unwrap()), [Some(unit(A))]);
     assert_eq!(scopes(all.out.as_ref().unwrap()), [None]);
-    let unshipped = engine::unshipped(&mut *world.backend, &report.run.selection()).unwrap();
+    let unshipped = blobdelta::shipping::unshipped(&mut *world.backend, &report.run.selection()).unwrap();
     let of = |unshipped: &[blobdelta::backend::PendingShipment]| -> Vec<(Guid, String)> {
         unshipped.iter().map(|bundle| (bundle.run_id, bundle.ship_to.clone())).collect()
     };
@@ -218,7 +223,13 @@ pub fn rule_18_a_leftover_that_somebody_else_has_just_packed_is_not_packed_twice
     let (open, same, disk) = (world.place.opener(), options.clone(), Arc::clone(&world.disk));
     let pack = move || {
         let out = same.out.clone().unwrap();
-        engine::pack(&mut *open(), left, &out, &same.pack, 600, &*disk, &Silent).unwrap();
+        engine::pack(
+            &mut *open(),
+            &PackRequest { run_id: left, out: &out, options: &same.pack, lease_seconds: 600 },
+            &*disk,
+            &Silent,
+        )
+        .unwrap();
     };
     let monitor = PackedMeanwhile(std::sync::Mutex::new(Some(Box::new(pack))));
     let report = engine::run(&mut *world.backend, &options, &*Arc::clone(&world.disk), &monitor).unwrap();

@@ -7,7 +7,7 @@ use crate::scenarios::read::Count;
 use crate::scenarios::session::Session;
 use crate::scenarios::world::{A, B, BUFFER, World, key, minute, name, unit};
 use blobdelta::backend::{OpenOptions, PackState};
-use blobdelta::engine::{self, PackOptions};
+use blobdelta::engine::{self, PackOptions, PackRequest};
 use blobdelta::error::Kind;
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::id::Guid;
@@ -31,7 +31,14 @@ fn call(world: &mut World, at: i64, sql: &str) -> Guid {
 
 fn pack(world: &mut World, run: Guid) -> Vec<PathBuf> {
     let (out, disk) = (world.out(), std::sync::Arc::clone(&world.disk));
-    engine::pack(&mut *world.backend, run, &out, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles
+    engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: run, out: &out, options: &PackOptions::default(), lease_seconds: 600 },
+        &*disk,
+        &Silent,
+    )
+    .unwrap()
+    .bundles
 }
 
 /// Three levels, a row of another unit, a deletion.

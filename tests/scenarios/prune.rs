@@ -3,7 +3,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, B, BUFFER, World, X, key, minute, unit};
 use blobdelta::backend::{PackState, PrunedTable, Retention};
-use blobdelta::engine::{self, PackOptions};
+use blobdelta::engine::{self, PackOptions, PackRequest};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Status, Step};
 use blobdelta::monitor::Silent;
@@ -132,9 +132,14 @@ pub fn rule_10_pruning_keeps_an_unpacked_slice(on: &Instance) {
     assert_eq!(of(&prune(&mut world), "BlobDeltaRun").removed, 37);
     assert_eq!(world.backend.run_tables(unpacked).unwrap()[0].1, PackState::Unpacked);
     let (out, disk) = (world.out(), std::sync::Arc::clone(&world.disk));
-    let packed = engine::pack(&mut *world.backend, unpacked, &out, &PackOptions::default(), 600, &*disk, &Silent)
-        .unwrap()
-        .bundles;
+    let packed = engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: unpacked, out: &out, options: &PackOptions::default(), lease_seconds: 600 },
+        &*disk,
+        &Silent,
+    )
+    .unwrap()
+    .bundles;
     assert_eq!(packed.len(), 1);
 }
 

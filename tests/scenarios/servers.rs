@@ -6,12 +6,13 @@ use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{PackState, Retention};
 use blobdelta::bundle::Bundle;
 use blobdelta::durable::Local;
-use blobdelta::engine::{self, PackOptions, ship_pending};
+use blobdelta::engine::{self, PackOptions, PackRequest};
 use blobdelta::error::{Error, Kind};
 use blobdelta::model::id::Guid;
 use blobdelta::model::slice::SliceState;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{ReconcileOptions, reconcile};
+use blobdelta::shipping::ship_each;
 
 const OWED: &str = "s3://production/weekly";
 
@@ -73,9 +74,17 @@ pub fn rule_28_on_another_server_nothing_runs_until_it_is_said_what_it_is(on: &I
     assert_refused(&world.backend.resume_run(hanging).unwrap_err());
     assert_refused(&world.backend.take_lease(unpacked, &table.name, 600).unwrap_err());
     let backend = &mut *world.backend;
-    assert_refused(&engine::pack(backend, unpacked, &out, &pack, 600, &Local, &Silent).unwrap_err());
+    assert_refused(
+        &engine::pack(
+            backend,
+            &PackRequest { run_id: unpacked, out: &out, options: &pack, lease_seconds: 600 },
+            &Local,
+            &Silent,
+        )
+        .unwrap_err(),
+    );
     let unshipped = backend.unshipped().unwrap();
-    let shipments = ship_pending(backend, unshipped, &mut |_| panic!("shipped"), &Silent);
+    let shipments = ship_each(backend, unshipped, &mut |_| panic!("shipped"), &Silent);
     assert_eq!(shipments.len(), 1);
     assert_refused(shipments[0].error.as_ref().unwrap());
     assert_refused(&reconcile(&[], backend, &key, &Silent).unwrap_err());

@@ -4,11 +4,12 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, World, minute};
 use blobdelta::backend::{BundleRecord, PendingShipment};
 use blobdelta::durable::{Faulty, When};
-use blobdelta::engine::{RunReport, ShipmentOutcome, ship_pending, unshipped};
+use blobdelta::engine::RunReport;
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
 use blobdelta::model::run::{Scope, Selection};
 use blobdelta::monitor::Silent;
+use blobdelta::shipping::{ShipmentOutcome, ship_each, unshipped};
 use std::collections::BTreeMap;
 
 const FIRST: &str = "s3://first/weekly";
@@ -40,7 +41,7 @@ impl Outside {
 
     fn try_to_ship(&mut self, world: &mut World) -> Result<Vec<ShipmentOutcome>> {
         let unshipped = unshipped(&mut *world.backend, &Selection { table: None, scope: Scope::All })?.own;
-        Ok(ship_pending(&mut *world.backend, unshipped, &mut |bundle| self.take(bundle), &Silent))
+        Ok(ship_each(&mut *world.backend, unshipped, &mut |bundle| self.take(bundle), &Silent))
     }
 
     fn names_at(&self, destination: &str) -> Vec<&str> {
@@ -181,7 +182,7 @@ pub fn a_shipment_counts_for_the_destination_that_it_went_to_alone(on: &Instance
     let mut other = world.another();
     let mut redirect = |_: &PendingShipment| other.add_pending_shipment(run, 1, SECOND);
     let before = world.backend.unshipped().unwrap();
-    ship_pending(&mut *world.backend, before, &mut redirect, &Silent);
+    ship_each(&mut *world.backend, before, &mut redirect, &Silent);
     let unshipped = world.backend.unshipped().unwrap();
     assert_eq!(unshipped.iter().map(|bundle| bundle.ship_to.as_str()).collect::<Vec<_>>(), [SECOND]);
 }

@@ -3,7 +3,7 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::world::{A, BUFFER, World, key, minute, unit};
 use blobdelta::backend::PackState;
-use blobdelta::engine::{self, PackOptions, RunOptions};
+use blobdelta::engine::{self, PackOptions, PackRequest, RunOptions};
 use blobdelta::error::Kind;
 use blobdelta::model::run::{Scope, Status, Step};
 use blobdelta::model::slice::SliceState;
@@ -194,8 +194,14 @@ pub fn packing_a_finished_run_again_gives_the_same_root(on: &Instance) {
     let again = world.dir.path().join("again");
     std::fs::create_dir(&again).unwrap();
     let disk = std::sync::Arc::clone(&world.disk);
-    let packed =
-        engine::pack(&mut *world.backend, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles;
+    let packed = engine::pack(
+        &mut *world.backend,
+        &PackRequest { run_id: run, out: &again, options: &PackOptions::default(), lease_seconds: 600 },
+        &*disk,
+        &Silent,
+    )
+    .unwrap()
+    .bundles;
     assert_eq!(packed.len(), 1);
     let (one, two) = (tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]));
     assert_eq!(one, two);
@@ -215,8 +221,14 @@ pub fn a_slice_read_over_several_connections_gives_the_same_root(on: &Instance) 
         std::fs::create_dir(&again).unwrap();
         let disk = std::sync::Arc::clone(&world.disk);
         let mut over = world.place.open_over(connections);
-        let packed =
-            engine::pack(&mut *over, run, &again, &PackOptions::default(), 600, &*disk, &Silent).unwrap().bundles;
+        let packed = engine::pack(
+            &mut *over,
+            &PackRequest { run_id: run, out: &again, options: &PackOptions::default(), lease_seconds: 600 },
+            &*disk,
+            &Silent,
+        )
+        .unwrap()
+        .bundles;
         assert_eq!(tree(&world.out().join(packed[0].file_name().unwrap())), tree(&packed[0]), "{connections}");
     }
 }

@@ -82,7 +82,7 @@ pub fn rule_18_a_run_is_packed_into_no_folder_of_others(on: &Instance) {
         // What is packed already is not written again there, and is not shipped there.
         is_refusal(&pack(&mut world, left, &of_a).unwrap_err());
         let drop = of_a.out.as_ref().unwrap().to_str().unwrap();
-        is_refusal(&engine::set_destination(&mut *world.backend, left, drop).unwrap_err());
+        is_refusal(&blobdelta::shipping::set_destination(&mut *world.backend, left, drop).unwrap_err());
     }
     assert_eq!(names(of_a.out.as_ref().unwrap()).len(), 1);
 }
@@ -154,6 +154,6 @@ pub fn what_can_never_be_shipped_is_waived_by_name_and_stays_recorded(on: &Insta
     assert_eq!(unshipped, [second], "of this run alone");
     assert_eq!(world.backend.bundles(first).unwrap()[0].ship_to, None);
     assert!(world.backend.waive_shipments(first).unwrap().is_empty(), "once");
-    engine::set_destination(&mut *world.backend, first, "s3://elsewhere/weekly").unwrap();
+    blobdelta::shipping::set_destination(&mut *world.backend, first, "s3://elsewhere/weekly").unwrap();
     assert_eq!(world.backend.unshipped().unwrap().len(), 2, "it may still have to be shipped to another one");
 }

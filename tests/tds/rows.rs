@@ -3,7 +3,7 @@
 use crate::tds::endpoint::Endpoint;
 use crate::tds::reply::Reply;
 use crate::tds::types::{Datum, Type};
-use blobdelta::backend::{OpenOptions, Sandbox};
+use blobdelta::backend::{OpenOptions, Sandbox, TableScan};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
@@ -55,7 +55,8 @@ impl CellSink for Seen {
 fn scan(session: &mut dyn Sandbox, after: Option<Guid>, limits: ReadLimits) -> Result<(Option<Guid>, Vec<String>)> {
     let columns = [Column::new("v", SqlType::VarBinary(None), true)];
     let mut seen = Seen::default();
-    let last = session.scan_page(&table(), &columns, "k", after, limits, &mut seen)?;
+    let last =
+        session.scan_page(TableScan { table: &table(), columns: &columns, key: "k" }, after, limits, &mut seen)?;
     Ok((last, seen.0))
 }
 

@@ -13,7 +13,7 @@ use crate::tds::reply::Reply;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
     AdoptedBundle, AppliedBundle, BundleRecord, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
-    Retention, Sandbox, TargetCompatibility, TargetSpec, TombstoneRow,
+    Retention, Sandbox, TableScan, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink, RowSource};
@@ -31,6 +31,7 @@ use blobdelta::model::version::Version;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+const LIMITS: ReadLimits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
 const FOLDER: &str = "BLOBDELTA_STATEMENTS";
 
 /// A call or several, in a session of their own. What comes of them is not looked at.
@@ -298,14 +299,13 @@ fn of_bundles(session: &mut dyn Sandbox) {
 }
 
 fn of_slices(session: &mut dyn Sandbox) {
-    let limits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
     tried(session.slice_marker(&config()));
     tried(session.slice_columns(&config()));
     tried(session.key_order());
     tried(session.changed_scripts(&config()));
-    tried(session.read_slice(&fence(), None, limits, &mut Nowhere));
+    tried(session.read_slice(&fence(), None, LIMITS, &mut Nowhere));
     let after = SlicePosition { depth: 1, path: vec![0x58], key: key() };
-    tried(session.read_slice(&fence(), Some(&after), limits, &mut Nowhere));
+    tried(session.read_slice(&fence(), Some(&after), LIMITS, &mut Nowhere));
     for column in ["file_stream", "name", "code", "doc"] {
         tried(session.read_large(&fence(), key(), column, &mut std::io::sink()));
     }
@@ -355,8 +355,8 @@ fn of_tables_by_hand(session: &mut dyn Sandbox) {
     tried(session.delete(&table, ("stream_id", key())));
     tried(session.columns(&table));
     tried(session.scan(&table, &all, "stream_id", &mut Nowhere));
-    let limits = ReadLimits { bytes: 1, rows: 1, inline_bytes: 100 };
-    tried(session.scan_page(&table, &all, "stream_id", Some(key()), limits, &mut Nowhere));
+    let (scan, limits) = (TableScan { table: &table, columns: &all, key: "stream_id" }, LIMITS);
+    tried(session.scan_page(scan, Some(key()), limits, &mut Nowhere));
     tried(session.execute_script("SELECT 1;\nGO\nSELECT 2;"));
 }
 

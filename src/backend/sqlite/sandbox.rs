@@ -9,7 +9,7 @@ use super::large::{self, copy_all};
 use super::session::Session;
 use super::sql::quote;
 use super::{rowid, types};
-use crate::backend::Sandbox;
+use crate::backend::{Sandbox, TableScan};
 use crate::error::Result;
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -85,22 +85,9 @@ impl Sandbox for Session {
         catalog::table_columns(&self.database, table)
     }
 
-    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
-        let limits = ReadLimits { bytes: u64::MAX, rows: u32::MAX, inline_bytes: i64::MAX as u64 };
-        let mut after = None;
-        loop {
-            after = self.scan_page(table, columns, key, after, limits, sink)?;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     fn scan_page(
         &mut self,
-        table: &TableName,
-        columns: &[Column],
-        key: &str,
+        TableScan { table, columns, key }: TableScan<'_>,
         after: Option<Guid>,
         limits: ReadLimits,
         sink: &mut dyn CellSink,
@@ -246,7 +233,8 @@ mod tests {
 
         let mut shown = ShownCells::default();
         let limits = ReadLimits { bytes: 1, rows: 9, inline_bytes: 4 };
-        let after = session.scan_page(&table, &columns[1..], "key", None, limits, &mut shown).unwrap();
+        let scan = TableScan { table: &table, columns: &columns[1..], key: "key" };
+        let after = session.scan_page(scan, None, limits, &mut shown).unwrap();
         assert_eq!(after, Some(keys[1]));
         assert_eq!(shown.0, ["Text(\"ä\")", "Large(262145)", ";"]);
         let mut read = Vec::new();

@@ -209,13 +209,14 @@ pub(super) fn start_fresh(
     let window = beginning.window;
     let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
     let older_now = reported::older_now(db, prepared, run, &marker, &parameters)?;
-    empty_slice(db, lease, run, prepared, fence, &beginning)?;
+    let start = TableStart { lease, run, fence, beginning: &beginning };
+    start.empty_slice(db, prepared)?;
     let prepared = match changes.is_empty() {
         true => Rc::clone(prepared),
         false => drift::adapt_slice(db, lease, fence, table).and_then(|()| state.prepared.prepare(db, table))?,
     };
     let reported = TableCounts { older_now, ..TableCounts::default() };
-    let queued_keys = fill_queues(db, lease, (run, fence), &prepared, &beginning, parameters, reported)?;
+    let queued_keys = start.fill_queues(db, &prepared, parameters, reported)?;
     Ok(TableRun {
         fence: fence.clone(),
         window,
@@ -227,49 +228,96 @@ pub(super) fn start_fresh(
     })
 }
 
-fn empty_slice(
-    db: &mut Database,
+/// A table of a run that is started, under its lease.
+struct TableStart<'a> {
     lease: Lease,
-    run: &Run,
-    prepared: &Prepared,
-    fence: &Fence,
-    beginning: &Beginning,
-) -> Result<()> {
-    let table = &prepared.config;
-    let target = prepared.target()?;
-    let schema = db.schema_of(&table.target.db);
-    db.transact("empty the slice", |db| {
-        lease.check_fence(db, fence)?;
-        db.execute(
-            &filled(BEGIN_SLICE, &[("Schema", &schema)]),
-            (
-                &table.target.table,
-                &table.name,
-                run.id,
-                run.started_at.utc,
-                beginning.window.start,
-                beginning.window.end,
-                run.scope.to_string(),
-            ),
-        )?;
-        db.execute(&format!("DELETE FROM {target}"), [])?;
-        db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
-        empty_queue(db, table)?;
-        db.execute(
-            BEGIN_TABLE,
-            (
-                run.id,
-                &table.name,
-                beginning.window.start,
-                beginning.window.end,
-                table.safety_buffer_minutes,
-                beginning.deletions_from,
-                beginning.previous_run_id,
-                beginning.watermark,
-            ),
-        )?;
-        Ok(())
-    })
+    run: &'a Run,
+    fence: &'a Fence,
+    beginning: &'a Beginning,
+}
+
+impl TableStart<'_> {
+    fn empty_slice(&self, db: &mut Database, prepared: &Prepared) -> Result<()> {
+        let Self { lease, run, fence, beginning } = *self;
+        let table = &prepared.config;
+        let target = prepared.target()?;
+        let schema = db.schema_of(&table.target.db);
+        db.transact("empty the slice", |db| {
+            lease.check_fence(db, fence)?;
+            db.execute(
+                &filled(BEGIN_SLICE, &[("Schema", &schema)]),
+                (
+                    &table.target.table,
+                    &table.name,
+                    run.id,
+                    run.started_at.utc,
+                    beginning.window.start,
+                    beginning.window.end,
+                    run.scope.to_string(),
+                ),
+            )?;
+            db.execute(&format!("DELETE FROM {target}"), [])?;
+            db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
+            empty_queue(db, table)?;
+            db.execute(
+                BEGIN_TABLE,
+                (
+                    run.id,
+                    &table.name,
+                    beginning.window.start,
+                    beginning.window.end,
+                    table.safety_buffer_minutes,
+                    beginning.deletions_from,
+                    beginning.previous_run_id,
+                    beginning.watermark,
+                ),
+            )?;
+            Ok(())
+        })
+    }
+
+    fn fill_queues(
+        &self,
+        db: &mut Database,
+        prepared: &Prepared,
+        mut parameters: Parameters,
+        known: TableCounts,
+    ) -> Result<u64> {
+        let Self { lease, run, fence, beginning } = *self;
+        let table = &prepared.config;
+        parameters.push(("@DeletionsFrom", deletions_from(beginning)));
+        db.transact("queue the window's keys", |db| {
+            lease.check_fence(db, fence)?;
+            // What runs of this scope before the previous one held back has been looked at. What that one
+            // held back stays until the next run: the slice of this one may be given up.
+            db.execute(DROP_HELD_BACK, (&table.name, beginning.previous_run_id, run.scope.to_string()))?;
+            let without_key = survey::survey(db, prepared, run.scope)?;
+            let queued = queue_window(db, prepared, run.scope, &parameters)?;
+            reported::suspect_keys(db, prepared, &parameters)?;
+            if queued > MANY_KEYS {
+                config::drop_order_index(db, table)?;
+            }
+            prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
+            reported::report_deletions(db, prepared, &parameters)?;
+            if beginning.deletions_from.is_some() {
+                prepared.run_filled(db, "left_again", LEFT_AGAIN, &parameters)?;
+            }
+            reported::suspect_left(db, prepared, &parameters)?;
+            ancestors::queue_ancestors(db, prepared, run.scope, &parameters)?;
+            let counts = TableCounts {
+                without_key,
+                older_now: known.older_now,
+                went_back_minutes: reported::went_back(db, prepared, run.id, beginning.previous_run_id, &parameters)?,
+                ..reported::reported(db, prepared, &parameters)?
+            };
+            let units = match run.scope {
+                Scope::All => new_units(db, prepared, beginning.watermark.is_some())?,
+                Scope::BusinessUnit(_) => Vec::new(),
+            };
+            db.execute(QUEUED, (run.id, &table.name, queued, to_json(&counts)?, to_json(&units)?))?;
+            Ok(queued)
+        })
+    }
 }
 
 /// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first
@@ -285,50 +333,6 @@ fn empty_queue(db: &Database, table: &TableConfig) -> Result<()> {
         }
     }
     db.execute("DELETE FROM BlobDeltaWindowQueue", []).map(drop)
-}
-
-fn fill_queues(
-    db: &mut Database,
-    lease: Lease,
-    (run, fence): (&Run, &Fence),
-    prepared: &Prepared,
-    beginning: &Beginning,
-    mut parameters: Parameters,
-    known: TableCounts,
-) -> Result<u64> {
-    let table = &prepared.config;
-    parameters.push(("@DeletionsFrom", deletions_from(beginning)));
-    db.transact("queue the window's keys", |db| {
-        lease.check_fence(db, fence)?;
-        // What runs of this scope before the previous one held back has been looked at. What that one
-        // held back stays until the next run: the slice of this one may be given up.
-        db.execute(DROP_HELD_BACK, (&table.name, beginning.previous_run_id, run.scope.to_string()))?;
-        let without_key = survey::survey(db, prepared, run.scope)?;
-        let queued = queue_window(db, prepared, run.scope, &parameters)?;
-        reported::suspect_keys(db, prepared, &parameters)?;
-        if queued > MANY_KEYS {
-            config::drop_order_index(db, table)?;
-        }
-        prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
-        reported::report_deletions(db, prepared, &parameters)?;
-        if beginning.deletions_from.is_some() {
-            prepared.run_filled(db, "left_again", LEFT_AGAIN, &parameters)?;
-        }
-        reported::suspect_left(db, prepared, &parameters)?;
-        ancestors::queue_ancestors(db, prepared, run.scope, &parameters)?;
-        let counts = TableCounts {
-            without_key,
-            older_now: known.older_now,
-            went_back_minutes: reported::went_back(db, prepared, run.id, beginning.previous_run_id, &parameters)?,
-            ..reported::reported(db, prepared, &parameters)?
-        };
-        let units = match run.scope {
-            Scope::All => new_units(db, prepared, beginning.watermark.is_some())?,
-            Scope::BusinessUnit(_) => Vec::new(),
-        };
-        db.execute(QUEUED, (run.id, &table.name, queued, to_json(&counts)?, to_json(&units)?))?;
-        Ok(queued)
-    })
 }
 
 /// Rule 21, of what a plan gathered: whatever a run would fail of before it copies anything.

@@ -9,7 +9,7 @@ use super::database::{Database, watch_of};
 use super::large::{self, ValuePlace};
 use super::readers::{self, ParallelReaders};
 use super::reading::{Cursor, Reading};
-use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next};
+use super::stream::{BATCHES_HELD, MOST_BATCH_BYTES, Next, RowReading};
 use crate::error::Result;
 use crate::model::cell::CellSink;
 use crate::model::column::Column;
@@ -86,8 +86,9 @@ fn open_readers(db: &mut Database, reading: &Reading, after: Option<&SlicePositi
     let statements = (0..readers).map(|nth| reading.statement(after, (nth, readers))).collect();
     let batch_bytes = usize::try_from(db.read_ahead_bytes).unwrap_or(usize::MAX) / readers / BATCHES_HELD;
     let batch_bytes = batch_bytes.min(MOST_BATCH_BYTES);
-    let (address, watch) = (&db.address, watch_of(&db.address, &db.options));
-    ParallelReaders::open(address, watch, &mut db.readers, batch_bytes, reading.doing, statements)
+    let timeouts = watch_of(&db.address, &db.options);
+    let reading = RowReading { address: db.address.clone(), timeouts, batch_bytes, doing: reading.doing };
+    ParallelReaders::open(&reading, &mut db.readers, statements)
 }
 
 /// The bytes of UTF-8 of a text that is too large to be read whole.

@@ -8,11 +8,9 @@
 //! **Never:** a row twice or left out. The connections end in the same turn, and no row comes twice, or what they
 //! read was not the same.
 
-use super::address::Address;
 use super::client::Client;
 use super::sql::Sql;
-use super::stream::{Next, RowStream};
-use super::watch::ReadTimeouts;
+use super::stream::{Next, RowReading, RowStream};
 use crate::error::{Error, Result};
 
 /// See the module's text.
@@ -23,15 +21,8 @@ pub(super) struct ParallelReaders {
 
 impl ParallelReaders {
     /// Sends a statement for each reader; see [`RowStream::open`].
-    pub(super) fn open(
-        address: &Address,
-        watch: ReadTimeouts,
-        spare: &mut Vec<Client>,
-        batch_bytes: usize,
-        doing: &'static str,
-        statements: Vec<Sql<'static>>,
-    ) -> Result<Self> {
-        let open = |sql| RowStream::open(address, watch, spare.pop(), batch_bytes, doing, sql);
+    pub(super) fn open(reading: &RowReading, spare: &mut Vec<Client>, statements: Vec<Sql<'static>>) -> Result<Self> {
+        let open = |sql| RowStream::open(reading, spare.pop(), sql);
         Ok(Self { readers: statements.into_iter().map(open).collect::<Result<_>>()?, turn: 0 })
     }
 

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::sql::{Sql, literal, quote, quoted};
 use super::values::RowFields;
 use super::{catalog, page};
-use crate::backend::sandbox::Sandbox;
+use crate::backend::sandbox::{Sandbox, TableScan};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
@@ -18,9 +18,6 @@ use crate::model::slice::{ReadLimits, SlicePosition};
 use crate::model::sqltype::SqlType;
 use crate::scripts;
 use std::io::{Read, Write};
-
-/// What one page of a whole scan holds.
-const SCAN_BYTES: u64 = 8 << 20;
 
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
@@ -70,22 +67,9 @@ impl Sandbox for Session {
         catalog::columns(&mut self.database.client, table)
     }
 
-    fn scan(&mut self, table: &TableName, columns: &[Column], key: &str, sink: &mut dyn CellSink) -> Result<()> {
-        let limits = ReadLimits { bytes: SCAN_BYTES, rows: u32::MAX, inline_bytes: i64::MAX as u64 };
-        let mut after = None;
-        loop {
-            after = self.scan_page(table, columns, key, after, limits, sink)?;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     fn scan_page(
         &mut self,
-        table: &TableName,
-        columns: &[Column],
-        key: &str,
+        TableScan { table, columns, key }: TableScan<'_>,
         after: Option<Guid>,
         limits: ReadLimits,
         sink: &mut dyn CellSink,

@@ -74,22 +74,26 @@ struct StreamState {
     is_dropped: bool,
 }
 
+/// What reads, and how much of it at once.
+#[derive(Clone)]
+pub(super) struct RowReading {
+    pub(super) address: Address,
+    pub(super) timeouts: ReadTimeouts,
+    /// Of rows that are handed over at once, about.
+    pub(super) batch_bytes: usize,
+    /// What is done, for errors.
+    pub(super) doing: &'static str,
+}
+
 impl RowStream {
     /// Sends the statement, and gives it up when that is asked for. All names in it are in three parts. `spare` is
     /// the [connection](Self::into_client) of another reading that came to its end.
-    pub(super) fn open(
-        address: &Address,
-        watch: ReadTimeouts,
-        spare: Option<Client>,
-        batch_bytes: usize,
-        doing: &'static str,
-        sql: Sql<'static>,
-    ) -> Result<Self> {
+    pub(super) fn open(reading: &RowReading, spare: Option<Client>, sql: Sql<'static>) -> Result<Self> {
         let shared = Arc::new(StreamQueue::default());
-        let (theirs, address) = (Arc::clone(&shared), address.clone());
+        let (theirs, reading) = (Arc::clone(&shared), reading.clone());
         let thread = std::thread::Builder::new().name("rows".into());
         let started = thread.spawn(move || {
-            let (outcome, client) = produce(&address, watch, spare, batch_bytes, doing, sql, &theirs);
+            let (outcome, client) = produce(&reading, spare, sql, &theirs);
             let mut state = theirs.lock();
             (state.outcome, state.client) = (Some(outcome), client);
             drop(state);
@@ -151,23 +155,20 @@ impl StreamQueue {
 
 /// Reads to the end; the connection ends with this call unless it got there.
 fn produce(
-    address: &Address,
-    watch: ReadTimeouts,
+    reading: &RowReading,
     spare: Option<Client>,
-    batch_bytes: usize,
-    doing: &'static str,
     sql: Sql<'static>,
     shared: &StreamQueue,
 ) -> (Next, Option<Client>) {
-    let mut client = match spare.map_or_else(|| Client::connect(address, None, watch), Ok) {
+    let mut client = match spare.map_or_else(|| Client::connect(&reading.address, None, reading.timeouts), Ok) {
         Ok(client) => client,
         Err(error) => return (Next::Broken(error, true), None),
     };
     let (mut batch, mut bytes, mut is_wanted) = (Vec::new(), 0, true);
-    let read = client.stream(doing, sql, |row| {
+    let read = client.stream(reading.doing, sql, |row| {
         bytes += size(&row);
         batch.push(row);
-        if bytes >= batch_bytes {
+        if bytes >= reading.batch_bytes {
             bytes = 0;
             is_wanted = shared.put(std::mem::take(&mut batch));
         }

@@ -6,7 +6,7 @@ use crate::scenarios::destinations::StopsPacking;
 use crate::scenarios::world::minute;
 use blobdelta::backend::PackState;
 use blobdelta::durable::{Faulty, InjectedFault, Local, When};
-use blobdelta::engine::{self, RunOptions, RunReport};
+use blobdelta::engine::{self, PackRequest, RunOptions, RunReport};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
@@ -14,6 +14,7 @@ use blobdelta::model::run::{Selection, Status};
 use blobdelta::model::slice::SliceState;
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{ShipOptions, ship};
+use blobdelta::shipping;
 use blobdelta::store::Location;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -165,13 +166,23 @@ impl History {
         options.ship_to = None;
         if let Some(disk) = fate.disk() {
             self.world.fail_with(&disk);
-            let packed = engine::pack(&mut *self.world.backend, run, &out, &options, 600, &disk, &Silent);
+            let packed = engine::pack(
+                &mut *self.world.backend,
+                &PackRequest { run_id: run, out: &out, options: &options, lease_seconds: 600 },
+                &disk,
+                &Silent,
+            );
             assert!(disk.has_failed() || packed.is_ok(), "{packed:?}");
             self.world.restart();
             return;
         }
         let pack = |history: &mut Self| {
-            let packed = engine::pack(&mut *history.world.backend, run, &out, &options, 600, &Local, &Silent)?;
+            let packed = engine::pack(
+                &mut *history.world.backend,
+                &PackRequest { run_id: run, out: &out, options: &options, lease_seconds: 600 },
+                &Local,
+                &Silent,
+            )?;
             packed.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
         };
         let packed = match pack(self) {
@@ -203,7 +214,13 @@ impl History {
                 let mut recorded = left.iter().map(|(run, _)| (*run, self.recorded[run]));
                 let Some((run, recorded)) = recorded.find(|(_, recorded)| recorded.of != to) else { return };
                 let pack = self.options(recorded.of, recorded.seal).pack;
-                engine::pack(&mut *self.world.backend, run, &folder, &pack, 600, &Local, &Silent).unwrap_err()
+                engine::pack(
+                    &mut *self.world.backend,
+                    &PackRequest { run_id: run, out: &folder, options: &pack, lease_seconds: 600 },
+                    &Local,
+                    &Silent,
+                )
+                .unwrap_err()
             }
             Slip::RunOut | Slip::RunShip => {
                 match by {
@@ -233,7 +250,7 @@ impl History {
 
     /// Ships what runs of this selection have still to ship, to destinations that can be reached.
     fn ship(&mut self, selection: &Selection) {
-        let unshipped = engine::unshipped(&mut *self.world.backend, selection).unwrap().own;
+        let unshipped = shipping::unshipped(&mut *self.world.backend, selection).unwrap().own;
         let mut another = self.world.another();
         let down: Vec<String> =
             (0..SCOPES).filter(|of| self.down[*of]).map(|of| self.place(of).to_str().unwrap().to_owned()).collect();
@@ -249,7 +266,7 @@ impl History {
             let location = Location::parse(&bundle.ship_to)?;
             ship(&bundle.path(), &location, &ShipOptions::default(), &Local, &Silent).map(drop)
         };
-        for shipment in engine::ship_pending(&mut *self.world.backend, unshipped, &mut deliver, &Silent) {
+        for shipment in shipping::ship_each(&mut *self.world.backend, unshipped, &mut deliver, &Silent) {
             let is_down = down.contains(&shipment.bundle.ship_to);
             assert_eq!(shipment.error.is_some(), is_down, "{shipment:?}");
         }
