@@ -2,9 +2,9 @@
 //! kinds of instance refuse the same targets. A target that would cut or round a value is
 //! refused before anything is written.
 
-use super::target::{DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, TargetCompatibility, TargetSpec};
+use super::target::{Evolve, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
-use crate::model::column::{Column, DELTA_MODIFIED_ON, is_delta};
+use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, is_delta};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;

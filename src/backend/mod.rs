@@ -46,8 +46,8 @@ pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{PreviousBundle, Slices, TableReport};
 pub use sqlserver::{AccessToken, Address, Credentials};
 pub use target::{
-    Applied, AppliedBundle, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, Evolve, ExistingContent, JobDatabase, LedgerEntry,
-    Target, TargetCompatibility, TargetSpec, TombstoneRow,
+    Applied, AppliedBundle, Evolve, ExistingContent, JobDatabase, LedgerEntry, Target, TargetCompatibility, TargetSpec,
+    TombstoneRow,
 };
 pub use upkeep::{Advice, BackupRecord, Severity, Upkeep};
 pub use versions::{Kept, Orphan, SortKey, VersionEntry, Versions, open_versions};

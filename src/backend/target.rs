@@ -152,11 +152,6 @@ pub struct ExistingContent {
     pub sha256: Vec<Option<Sha256>>,
 }
 
-/// The column of a target that keeps when the run started that captured the row, UTC.
-pub const DELTA_RUN_STARTED_AT: &str = "DeltaRunStartedAt";
-/// The column of a target that keeps the run that captured the row.
-pub const DELTA_RUN_ID: &str = "DeltaRunId";
-
 /// A row of `BlobDeltaReplayLedger`: how far one part of one bundle was applied.
 #[derive(Clone, Debug)]
 pub struct LedgerEntry {

@@ -6,6 +6,7 @@
 
 use super::page_pool::PagePool;
 use crate::error::{Error, Result};
+use crate::model::column::SQL_TYPE_KEY;
 use crate::model::sqltype::SqlType;
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -20,8 +21,6 @@ use std::sync::Arc;
 
 /// The `created_by` of every part: fixed, so that bytes depend on rows alone.
 const CREATED_BY: &str = "blobdelta bundle format 1";
-/// Key of the field metadata that holds the column's T-SQL type.
-const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
 /// Pieces that are tried, spread over the values of a batch: 128 KiB of the up to 32 MiB that go by
 /// them.
 const CHUNKS: usize = 8;

@@ -5,7 +5,7 @@ use super::access::{Access, Distrust, Policy};
 use super::archive::{self, Archive, Identities};
 use super::content::Content;
 use super::folder::{self, BundleEntry, missing, read_failed};
-use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE};
+use super::layout::{BUNDLE_SUFFIX, BundleName, MANIFEST_JSON, SIGNATURE, is_encrypted};
 use super::manifest::Manifest;
 use super::remote::{Objects, Remote};
 use super::signature::{MAX_SIGNATURE_BYTES, SignedBy};
@@ -91,7 +91,7 @@ impl Container {
 
     fn at(path: &Path, url: &Location, identities: &Identities) -> Result<Self> {
         let remote = Remote::open(url)?;
-        let is_encrypted = remote.name.ends_with(".age");
+        let is_encrypted = is_encrypted(&remote.name);
         // What the marker of an encrypted archive says is the hash of the file, and not the root.
         let marker = (!is_encrypted).then_some(remote.marker);
         if let Some(folder) = remote.location.folder() {

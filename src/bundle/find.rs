@@ -1,7 +1,10 @@
 //! Where bundles are, by the names of files alone.
 
-use super::layout::{BUNDLE_SUFFIX, BundleName, TAG_LIST};
-use super::remote::{MARKER_SUFFIX, marked};
+use super::layout::{
+    ARCHIVE_SUFFIX, BUNDLE_SUFFIX, BundleName, CLAIM_SUFFIX, ENCRYPTED_SUFFIX, MANIFEST_JSON, MARKER_SUFFIX,
+    NOTE_INFIX, TAG_LIST, is_encrypted,
+};
+use super::remote::marked;
 use crate::durable::Local;
 use crate::error::{Error, Result};
 use crate::store::{self, Location};
@@ -76,14 +79,13 @@ fn inside(folder: &Path) -> Result<Vec<BundlePlace>> {
 }
 
 /// What is ours beside a bundle at a destination.
-const BESIDE: [&str; 2] = [MARKER_SUFFIX, ".shipping"];
-const NOTE: &str = ".pruning-";
+const BESIDE: [&str; 2] = [MARKER_SUFFIX, CLAIM_SUFFIX];
 
 fn looks_like_a_bundle(path: &Path, name: &str) -> bool {
     let name = name.to_lowercase();
-    let is_called = name.contains(".bundle") || name.contains(".tar") || name.ends_with(".age");
-    let holds = || path.join(TAG_LIST).is_file() || path.join("manifest.json").is_file();
-    let is_beside = name.contains(NOTE) || BESIDE.iter().any(|end| name.ends_with(end));
+    let is_called = name.contains(BUNDLE_SUFFIX) || name.contains(ARCHIVE_SUFFIX) || is_encrypted(&name);
+    let holds = || path.join(TAG_LIST).is_file() || path.join(MANIFEST_JSON).is_file();
+    let is_beside = name.contains(NOTE_INFIX) || BESIDE.iter().any(|end| name.ends_with(end));
     (is_called && !is_beside) || holds()
 }
 
@@ -98,7 +100,8 @@ fn listed(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         if name.starts_with('.') {
             continue;
         }
-        let is_archive = [".bundle.tar", ".bundle.tar.age"].iter().any(|suffix| name.ends_with(suffix));
+        let archive = name.strip_suffix(ENCRYPTED_SUFFIX).unwrap_or(&name).strip_suffix(ARCHIVE_SUFFIX);
+        let is_archive = archive.is_some_and(|name| name.ends_with(BUNDLE_SUFFIX));
         if (name.ends_with(BUNDLE_SUFFIX) && path.is_dir()) || (is_archive && path.is_file()) {
             paths.push(path);
         } else if looks_like_a_bundle(&path, &name) {

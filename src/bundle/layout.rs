@@ -27,6 +27,22 @@ pub const TAG_LIST: &str = "tagmanifest-sha256.txt";
 pub const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 /// The end of a bundle's name.
 pub const BUNDLE_SUFFIX: &str = ".bundle";
+/// What follows in the name of an archive.
+pub const ARCHIVE_SUFFIX: &str = ".tar";
+/// What follows in that of an encrypted one.
+pub const ENCRYPTED_SUFFIX: &str = ".age";
+/// Beside a bundle at a destination: the end of the name of the object that says that it is whole.
+pub const MARKER_SUFFIX: &str = ".complete";
+/// Of the one that says who is shipping it.
+pub const CLAIM_SUFFIX: &str = ".shipping";
+/// Within the name of the one that says that it is being removed.
+pub const NOTE_INFIX: &str = ".pruning-";
+
+const DATA_FOLDER: &str = "data/";
+const SCHEMA_FOLDER: &str = "schema/";
+const BLOB_FOLDER: &str = "blob/";
+const BLOB_SUFFIX: &str = ".zst";
+const PART_SUFFIX: &str = ".parquet";
 
 const MAX_SLUG_BYTES: usize = 40;
 const MAX_TABLES: u32 = 999_999;
@@ -60,13 +76,19 @@ impl BundleName {
 
     /// The bundle that a folder or file is by its name: `<name>`, `<name>.tar`, `<name>.tar.age`.
     pub fn of_file(file_name: &str) -> Option<Self> {
-        let tar = file_name.strip_suffix(".age").filter(|tar| tar.ends_with(".tar")).unwrap_or(file_name);
-        Self::parse(tar.strip_suffix(".tar").unwrap_or(tar))
+        let tar =
+            file_name.strip_suffix(ENCRYPTED_SUFFIX).filter(|tar| tar.ends_with(ARCHIVE_SUFFIX)).unwrap_or(file_name);
+        Self::parse(tar.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(tar))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The number of the pack, from 1.
+    pub fn pack_number(&self) -> Option<u32> {
+        self.0.strip_suffix(BUNDLE_SUFFIX)?.rsplit_once('-')?.1.parse().ok()
     }
 
     /// The first eight digits of the RunId.
@@ -107,12 +129,12 @@ impl TableFolder {
 
     /// `schema/t001-<slug>.sql`.
     pub fn schema_path(&self) -> String {
-        format!("schema/{}.sql", self.0)
+        format!("{SCHEMA_FOLDER}{}.sql", self.0)
     }
 
     /// `data/t001-<slug>`.
     pub fn data_path(&self) -> String {
-        format!("data/{}", self.0)
+        data_path(&self.0)
     }
 }
 
@@ -133,32 +155,43 @@ pub enum PayloadFile {
 type MakePart = fn(u32) -> PayloadFile;
 
 const PART_PREFIXES: [(&str, MakePart); 3] = [
-    ("part-", PayloadFile::Rows),
-    ("deletes-", PayloadFile::Tombstones),
-    ("absent-parents-", PayloadFile::AbsentParents),
+    (ROWS_PREFIX, PayloadFile::Rows),
+    (TOMBSTONES_PREFIX, PayloadFile::Tombstones),
+    (ABSENT_PARENTS_PREFIX, PayloadFile::AbsentParents),
 ];
+const ROWS_PREFIX: &str = "part-";
+const TOMBSTONES_PREFIX: &str = "deletes-";
+const ABSENT_PARENTS_PREFIX: &str = "absent-parents-";
 
 impl PayloadFile {
     /// A path in a table's folder, if it is one of the four shapes.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(name) = text.strip_prefix("blob/") {
-            return Sha256::parse(name.strip_suffix(".zst")?).ok().map(Self::Blob);
+        if let Some(name) = text.strip_prefix(BLOB_FOLDER) {
+            return Sha256::parse(name.strip_suffix(BLOB_SUFFIX)?).ok().map(Self::Blob);
         }
-        let stem = text.strip_suffix(".parquet")?;
+        let stem = text.strip_suffix(PART_SUFFIX)?;
         let (number, make) =
             PART_PREFIXES.iter().find_map(|(prefix, make)| Some((stem.strip_prefix(prefix)?, make)))?;
         let digits = number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| number.parse().ok().map(make)).flatten()
+    }
+
+    /// The hash of the value that a row's reference (`blob/<sha256>.zst`) names, if it is one.
+    pub fn sha256_of_reference(reference: &str) -> Option<Sha256> {
+        match Self::parse(reference) {
+            Some(Self::Blob(sha256)) => Some(sha256),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for PayloadFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows(number) => write!(f, "part-{number:05}.parquet"),
-            Self::Tombstones(number) => write!(f, "deletes-{number:05}.parquet"),
-            Self::AbsentParents(number) => write!(f, "absent-parents-{number:05}.parquet"),
-            Self::Blob(sha256) => write!(f, "blob/{sha256}.zst"),
+            Self::Rows(number) => write!(f, "{ROWS_PREFIX}{number:05}{PART_SUFFIX}"),
+            Self::Tombstones(number) => write!(f, "{TOMBSTONES_PREFIX}{number:05}{PART_SUFFIX}"),
+            Self::AbsentParents(number) => write!(f, "{ABSENT_PARENTS_PREFIX}{number:05}{PART_SUFFIX}"),
+            Self::Blob(sha256) => write!(f, "{BLOB_FOLDER}{sha256}{BLOB_SUFFIX}"),
         }
     }
 }
@@ -178,7 +211,7 @@ impl PayloadPath {
     /// # Errors
     /// Verification: any other shape.
     pub fn parse(text: &str) -> Result<Self> {
-        let parsed = text.strip_prefix("data/").and_then(|rest| rest.split_once('/')).and_then(|(folder, file)| {
+        let parsed = text.strip_prefix(DATA_FOLDER).and_then(|rest| rest.split_once('/')).and_then(|(folder, file)| {
             Some(Self { folder: TableFolder::parse(folder)?, file: PayloadFile::parse(file)? })
         });
         parsed.ok_or_else(|| hostile(text))
@@ -187,8 +220,33 @@ impl PayloadPath {
 
 impl fmt::Display for PayloadPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "data/{}/{}", self.folder.0, self.file)
+        write!(f, "{}/{}", self.folder.data_path(), self.file)
     }
+}
+
+/// The folder of a table, by its name: `data/t001-<slug>`.
+pub fn data_path(folder: &str) -> String {
+    format!("{DATA_FOLDER}{folder}")
+}
+
+/// The name of a table's folder that a path under `data/` lies in.
+pub(super) fn folder_of(path: &str) -> Option<&str> {
+    path.strip_prefix(DATA_FOLDER)?.split('/').next()
+}
+
+/// Whether a path lies under `data/`.
+pub fn is_payload(path: &str) -> bool {
+    path.starts_with(DATA_FOLDER)
+}
+
+/// Whether a path lies under `schema/`.
+pub fn is_schema(path: &str) -> bool {
+    path.starts_with(SCHEMA_FOLDER)
+}
+
+/// Whether a file or object is an encrypted archive, by its name.
+pub fn is_encrypted(name: &str) -> bool {
+    name.ends_with(ENCRYPTED_SUFFIX)
 }
 
 /// The number of the next part.
@@ -210,7 +268,7 @@ pub(super) fn next_part(number: u32) -> Result<u32> {
 pub fn check_tag_path(text: &str) -> Result<()> {
     let fixed = [BAGIT_TXT, BAG_INFO_TXT, MANIFEST_JSON, PAYLOAD_LIST];
     let is_schema = || {
-        let stem = text.strip_prefix("schema/").and_then(|rest| rest.strip_suffix(".sql"));
+        let stem = text.strip_prefix(SCHEMA_FOLDER).and_then(|rest| rest.strip_suffix(".sql"));
         stem.is_some_and(|stem| TableFolder::parse(stem).is_some())
     };
     if fixed.contains(&text) || is_schema() { Ok(()) } else { Err(hostile(text)) }

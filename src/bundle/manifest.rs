@@ -5,7 +5,7 @@
 //! its version, its limits and its paths were checked (`check`).
 
 use super::canonical::few;
-use super::layout::{BundleName, TableFolder};
+use super::layout::{BundleName, TableFolder, data_path};
 use super::missing::Missing;
 use super::version::FormatVersion;
 use crate::error::{Error, Result};
@@ -435,6 +435,11 @@ impl TableInfo {
         self.columns.iter().map(ColumnInfo::to_column).collect::<Result<_>>().map_err(|error| error.table(&self.name))
     }
 
+    /// Its folder, from the bundle's on.
+    pub fn data_path(&self) -> String {
+        data_path(&self.folder)
+    }
+
     /// The files of one role, in order.
     pub fn files_of(&self, role: FileRole) -> impl Iterator<Item = &FileInfo> {
         self.files.iter().filter(move |file| file.role == role)
@@ -447,7 +452,7 @@ impl TableInfo {
 
     /// The file that a `DeltaBlobRef` (`blob/<sha256>.zst`) of this table names.
     pub fn blob_file(&self, reference: &str) -> Option<&FileInfo> {
-        let path = format!("data/{}/{reference}", self.folder);
+        let path = format!("{}/{reference}", self.data_path());
         let at = self.files.binary_search_by(|file| file.path.as_str().cmp(&path)).ok()?;
         Some(&self.files[at]).filter(|file| file.role == FileRole::Blob)
     }

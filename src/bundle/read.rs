@@ -15,7 +15,7 @@ use super::content::Content;
 use super::folder::{missing, read_failed};
 use super::layout::{
     BAG_INFO_TXT, BAGIT_DECLARATION, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadFile, PayloadPath, SIGNATURE,
-    TAG_LIST, check_tag_path, what_is_foreign,
+    TAG_LIST, check_tag_path, folder_of, is_schema, what_is_foreign,
 };
 use super::manifest::{FileInfo, FileRole, Manifest};
 use super::part::threads;
@@ -272,7 +272,7 @@ impl Bundle {
 
     /// The manifest's entry for a path.
     pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
-        let folder = path.strip_prefix("data/")?.split('/').next()?;
+        let folder = folder_of(path)?;
         let tables = &self.manifest.tables;
         let table = &tables[tables.binary_search_by(|table| table.folder.as_str().cmp(folder)).ok()?];
         let at = table.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
@@ -388,7 +388,7 @@ impl Bundle {
             return Err(Error::verification("the manifest and manifest-sha256.txt do not name the same files"));
         }
         let schemas: BTreeSet<&str> = self.manifest.tables.iter().map(|table| table.schema_file.as_str()).collect();
-        let tags = self.tags.iter().map(|line| line.path.as_str()).filter(|path| path.starts_with("schema/"));
+        let tags = self.tags.iter().map(|line| line.path.as_str()).filter(|path| is_schema(path));
         if !schemas.into_iter().eq(tags) {
             return Err(Error::verification(
                 "the manifest and tagmanifest-sha256.txt do not name the same schema files",

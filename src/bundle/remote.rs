@@ -7,7 +7,7 @@
 
 use super::content::Content;
 use super::folder::BundleEntry;
-use super::layout::BundleName;
+use super::layout::{BundleName, MARKER_SUFFIX};
 use super::read_at::ReadAt;
 use crate::durable::EntryKind;
 use crate::durable::Local;
@@ -19,8 +19,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The end of a marker's name.
-pub(super) const MARKER_SUFFIX: &str = ".complete";
 /// 64 digits and a line feed.
 const MARKER_BYTES: u64 = 65;
 /// What is fetched where somebody jumps to.

@@ -3,7 +3,7 @@
 
 use super::manifest::TableInfo;
 use crate::error::{Error, Result};
-use crate::model::column::Column;
+use crate::model::column::{Column, DELTA_RUN_ID, DELTA_RUN_STARTED_AT};
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 
@@ -14,7 +14,7 @@ pub fn quote_tsql(identifier: &str) -> String {
 
 /// What `apply_slice.sql` and a replay keep beside the columns of a slice: which run captured a row.
 const RUN_COLUMNS: [(&str, SqlType); 2] =
-    [("DeltaRunStartedAt", SqlType::DateTime2(7)), ("DeltaRunId", SqlType::UniqueIdentifier)];
+    [(DELTA_RUN_STARTED_AT, SqlType::DateTime2(7)), (DELTA_RUN_ID, SqlType::UniqueIdentifier)];
 
 /// `CREATE TABLE` of a table that takes the rows of a slice: its columns, and those of the run that captured a
 /// row, as the parts have them and `apply_slice.sql` needs them. Every column is a plain one: what the source

@@ -2,7 +2,7 @@
 //! what names it, and last the list whose hash is the root digest.
 
 use super::checksums::Checksum;
-use super::layout::{SIGNATURE, TAG_LIST};
+use super::layout::{SIGNATURE, TAG_LIST, is_schema};
 use super::read::Bundle;
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -26,7 +26,7 @@ impl Bundle {
     /// Verification, for a file that is missing or not of its size; Io.
     pub fn outgoing(&self) -> Result<Vec<Outgoing>> {
         self.check_file_set()?;
-        let (schemas, tags): (Vec<_>, Vec<_>) = self.tags().iter().partition(|line| line.path.starts_with("schema/"));
+        let (schemas, tags): (Vec<_>, Vec<_>) = self.tags().iter().partition(|line| is_schema(&line.path));
         let list = Checksum { path: TAG_LIST.to_owned(), sha256: self.root_sha256() };
         let lines = self.payload().iter().chain(schemas).chain(tags).chain([&list]);
         let outgoing = |line: &Checksum| {

@@ -1,5 +1,6 @@
 //! [`row_digest`]: all that a row says, as one hash: two rows of one version are the same row where it is the same.
 
+use crate::bundle::layout::PayloadFile;
 use crate::convert::BatchRows;
 use crate::error::Result;
 use crate::model::cell::{Cell, RowSource as _};
@@ -32,7 +33,10 @@ fn text(hasher: &mut Hasher, bytes: &[u8]) {
 fn large(hasher: &mut Hasher, batch: &BatchRows, (row, at): (usize, usize)) -> Result<()> {
     let hash = match (batch.plan().planned()[at].content_sha256, batch.blob_ref(row, at)?) {
         (Some(_), _) => batch.content_sha256(row, at)?.map(|hash| hash.to_string()),
-        (None, Some(reference)) => Some(reference.trim_start_matches("blob/").trim_end_matches(".zst").to_owned()),
+        (None, Some(reference)) => {
+            let named = PayloadFile::sha256_of_reference(reference);
+            Some(named.map_or_else(|| reference.to_owned(), |hash| hash.to_string()))
+        }
         (None, None) => match batch.cell(row, at)? {
             Cell::Text(value) => Some(Sha256::of(value.as_bytes()).to_string()),
             _ => None,

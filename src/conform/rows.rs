@@ -1,6 +1,7 @@
 //! [`RowRules`]: what holds of each row of a table.
 
 use super::deviation::{Deviation as D, first_of};
+use crate::bundle::layout::PayloadFile;
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Bundle, TableInfo};
 use crate::convert::{BatchRows, ColumnPlan};
@@ -175,9 +176,7 @@ impl<'b> RowRules<'b> {
         let found = match batch.cell(row, column)? {
             Cell::Null => None,
             Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
-            _ => batch
-                .blob_ref(row, column)?
-                .and_then(|reference| Sha256::parse(reference.strip_prefix("blob/")?.strip_suffix(".zst")?).ok()),
+            _ => batch.blob_ref(row, column)?.and_then(PayloadFile::sha256_of_reference),
         };
         if said != found {
             let name = &batch.plan().columns()[column].name;

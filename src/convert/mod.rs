@@ -44,7 +44,5 @@ mod tests;
 
 pub use adapt::adapt;
 pub use builder::{BatchBuilder, LargeSlot, RunStamp, UnsealedBatch};
-pub use plan::{
-    ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, PlannedColumn, SQL_TYPE_KEY,
-};
+pub use plan::{ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, PlannedColumn};
 pub use rows::{BatchRows, LargeRef};

@@ -5,25 +5,20 @@
 
 use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
-use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_MODIFIED_ON, DELTA_REASON};
+use crate::model::column::{
+    Column, DELTA_BLOB_REF, DELTA_BUSINESS_UNIT, DELTA_CONTENT_SHA256, DELTA_MODIFIED_ON, DELTA_REASON, DELTA_RUN_ID,
+    DELTA_RUN_STARTED_AT, SQL_TYPE_KEY,
+};
 use crate::model::sqltype::SqlType;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// The start of the run that captured a row, UTC; `datetime2(7)`, so with `__ticks` beside it.
-pub const DELTA_RUN_STARTED_AT: &str = "DeltaRunStartedAt";
-/// The run that captured a row.
-pub const DELTA_RUN_ID: &str = "DeltaRunId";
 /// The column of absent parents that names the row without a parent.
 pub const ABSENT_CHILD_KEY: &str = "ChildKey";
 /// The column of absent parents with the parent's key, where it is known.
 pub const ABSENT_PARENT_KEY: &str = "ParentKey";
-/// Key of the field metadata that holds the column's T-SQL type.
-pub const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
 
-const CONTENT_SHA256: &str = "DeltaContentSha256";
-const BLOB_REF: &str = "DeltaBlobRef";
 const EXTENSION_NAME_KEY: &str = "ARROW:extension:name";
 
 /// Where a column's fields stand in the schema.
@@ -261,7 +256,7 @@ impl FieldsBuilder {
         self.fields.push(Field::new(name, arrow_type(sql_type), nullable).with_metadata(metadata));
         let value = self.fields.len() - 1;
         let several = |base: &str, count: usize| if count == 1 { base.to_owned() } else { format!("{base}_{name}") };
-        let (sha_name, ref_name) = (several(CONTENT_SHA256, self.blobs), several(BLOB_REF, self.large));
+        let (sha_name, ref_name) = (several(DELTA_CONTENT_SHA256, self.blobs), several(DELTA_BLOB_REF, self.large));
         let mut planned = PlannedColumn {
             column: column.clone(),
             value,

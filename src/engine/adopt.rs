@@ -15,7 +15,7 @@ use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::Scope;
+use crate::model::run::{Scope, Step};
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
@@ -25,9 +25,6 @@ use crate::store::Location;
 use crate::verify::require_good;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// Rows of this step came because something lies under them.
-const MISSING_PARENTS: i64 = 2;
 
 /// What was taken over of one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +226,7 @@ fn keep_keys(
 }
 
 fn handed(some: &PartKeys<'_>, nth: usize) -> Result<Handed> {
-    let is_ancestor = some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS);
+    let is_ancestor = some.cell(nth, DELTA_STEP)? == Cell::Int(i64::from(Step::MissingParents.number()));
     let is_foreign = some.cell(nth, DELTA_BUSINESS_UNIT)? == Cell::Null;
     Ok(if is_ancestor && is_foreign { Handed::WithoutBlob } else { Handed::Whole })
 }

@@ -3,6 +3,7 @@
 
 use super::packer::Packer;
 use crate::backend::{Backend, BackupRecord};
+use crate::bundle::layout::BUNDLE_SUFFIX;
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -35,7 +36,7 @@ impl Packer<'_> {
             by_database.entry(target.db).or_default().push(fence.clone());
         }
         let name = bundle.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stem = name.split(".bundle").next().unwrap_or_default();
+        let stem = name.split(BUNDLE_SUFFIX).next().unwrap_or_default();
         let mut written = Vec::new();
         for (database, fences) in by_database {
             let path = server_path(server_folder, &format!("{stem}-{}.bak", slug(&database)));

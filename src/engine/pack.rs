@@ -88,8 +88,8 @@ pub(super) fn sweep(backend: &mut dyn Backend, out: &Path, disk: &dyn Disk, moni
         .collect();
     let dead: Vec<Run> = backend.recent_runs(SWEPT_RUNS)?.into_iter().filter(|run| !alive.contains(&run.id)).collect();
     let is_dead = |name: &BundleName, _: &Path| {
-        let number = name.as_str().trim_end_matches(".bundle").rsplit_once('-').and_then(|(_, n)| n.parse().ok());
-        let of_run = |run: &Run| number.is_some_and(|n| BundleName::new(run.started_at.utc, run.id, n) == *name);
+        let of_run =
+            |run: &Run| name.pack_number().is_some_and(|n| BundleName::new(run.started_at.utc, run.id, n) == *name);
         dead.iter().any(of_run)
     };
     for swept in sweep_staging(disk, out, &is_dead)? {

@@ -52,6 +52,17 @@ pub const DELTA_EARLY: &str = "DeltaEarly";
 /// Why a tombstone stands: [`super::slice::DeletionReason`].
 pub const DELTA_REASON: &str = "DeltaReason";
 
+/// When the run started that captured a row, UTC, in bundles and targets; `datetime2(7)`.
+pub const DELTA_RUN_STARTED_AT: &str = "DeltaRunStartedAt";
+/// The run that captured a row.
+pub const DELTA_RUN_ID: &str = "DeltaRunId";
+/// The SHA-256 of a large binary value; with the column's name behind it, where there are several.
+pub const DELTA_CONTENT_SHA256: &str = "DeltaContentSha256";
+/// The file of a value in `blob/`; with the column's name behind it, where there are several.
+pub const DELTA_BLOB_REF: &str = "DeltaBlobRef";
+/// Key of the metadata of a field of a part that holds the column's T-SQL type.
+pub const SQL_TYPE_KEY: &str = "blobdelta.sql_type";
+
 /// Whether this is a name of [`DELTA_COLUMNS`], in any case.
 pub fn is_delta(name: &str) -> bool {
     DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))

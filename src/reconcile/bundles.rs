@@ -9,13 +9,10 @@ use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::Scope;
+use crate::model::run::{Scope, Step};
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
 use crate::rows::{PartKeys, TableRows, Wanted};
-
-/// Rows of this step came because something lies under them.
-const MISSING_PARENTS: i64 = 2;
 
 /// Some 30 MB of keys, or of their file.
 pub(super) const MEMORY: KeyMemory = KeyMemory::of("reconciliation", 1 << 17);
@@ -138,7 +135,7 @@ fn latest(some: &PartKeys<'_>, nth: usize, (table, names): (&TableInfo, &[&str])
     };
     Ok(LatestVersion {
         version: some.versions[nth],
-        is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(MISSING_PARENTS),
+        is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(i64::from(Step::MissingParents.number())),
         unit: guid(DELTA_BUSINESS_UNIT)?,
         path,
         parent_key: guid(DELTA_PARENT_KEY)?,

@@ -7,6 +7,7 @@
 
 use super::note::notes;
 use crate::bundle::is_of_bundle;
+use crate::bundle::layout::CLAIM_SUFFIX;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::store::{Location, Store};
@@ -17,7 +18,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// The path of the claim of a bundle.
 pub(super) fn claim_of(name: &str) -> String {
-    format!("{name}.shipping")
+    format!("{name}{CLAIM_SUFFIX}")
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

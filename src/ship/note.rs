@@ -8,6 +8,7 @@
 //! store's clock.
 
 use crate::bundle::BundleName;
+use crate::bundle::layout::NOTE_INFIX;
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::digest::Sha256;
@@ -16,8 +17,6 @@ use crate::model::time::Timestamp;
 use crate::store::{Location, Object, Store};
 use std::time::Duration;
 
-/// After the name of a bundle that is being removed.
-const MARK: &str = ".pruning-";
 /// 64 digits and a line feed.
 const MAX_BYTES: u64 = 256;
 /// After which a process removes nothing more, in minutes.
@@ -30,7 +29,7 @@ const DEAD: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Verification, for a note of what is no bundle.
 pub(super) fn named(at: &Location, path: &str) -> Result<Option<String>> {
-    let Some((name, _)) = path.split_once(MARK) else { return Ok(None) };
+    let Some((name, _)) = path.split_once(NOTE_INFIX) else { return Ok(None) };
     match BundleName::of_file(name) {
         Some(_) => Ok(Some(name.to_owned())),
         None => Err(Error::verification("this is not the name of a bundle").file(at.join(path))),
@@ -42,7 +41,7 @@ pub(super) fn named(at: &Location, path: &str) -> Result<Option<String>> {
 /// # Errors
 /// Io.
 pub(super) fn notes(store: &dyn Store, name: &str) -> Result<Vec<Object>> {
-    store.names(&format!("{name}{MARK}"))
+    store.names(&format!("{name}{NOTE_INFIX}"))
 }
 
 /// The root digest that a note says.
@@ -70,7 +69,7 @@ impl<'a> Note<'a> {
     /// # Errors
     /// Io.
     pub(super) fn put(store: &'a dyn Store, name: &'a str, root: Sha256) -> Result<Self> {
-        let path = format!("{name}{MARK}{}", Guid::random());
+        let path = format!("{name}{NOTE_INFIX}{}", Guid::random());
         let begun = SystemClock.now().utc;
         match store.create(&path, format!("{root}\n").as_bytes())? {
             true => Ok(Self { store, name, path, begun }),

@@ -9,7 +9,7 @@
 
 use super::cover;
 use super::gone::{self, RemovalOutcome};
-use crate::bundle::layout::BUNDLE_SUFFIX;
+use crate::bundle::layout::{BUNDLE_SUFFIX, is_encrypted};
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Access, Bundle, BundlePlace, Container, FileInfo, Manifest, places};
 use crate::durable::Disk;
@@ -143,7 +143,7 @@ fn look(
     let mut found = Vec::new();
     for BundlePlace { path, .. } in places(&[destination.to_string().into()])? {
         monitor.check()?;
-        if path.to_string_lossy().ends_with(".age") {
+        if is_encrypted(&path.to_string_lossy()) {
             pruned.sealed.push(path);
             continue;
         }

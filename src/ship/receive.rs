@@ -6,7 +6,7 @@
 
 use super::cover;
 use super::memory::{PlaceContents, ReceiverNotes};
-use crate::bundle::layout::BUNDLE_SUFFIX;
+use crate::bundle::layout::{BUNDLE_SUFFIX, is_encrypted};
 use crate::bundle::{
     self, Access, Bundle, BundlePlace, Container, FileInfo, Manifest, Scopes, existing, fetch_sealed, not_theirs_there,
     places, read_marker, scopes_of, sweep_staging, warn_of_failed,
@@ -112,7 +112,7 @@ fn check_folder(found: &[BundlePlace], out_dir: &Path, access: &Access, monitor:
     let mut coming: BTreeMap<Guid, Scopes> = BTreeMap::new();
     for place in found {
         let name = place.path.to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
-        if name.ends_with(".age") || out_dir.join(&name).symlink_metadata().is_ok() {
+        if is_encrypted(&name) || out_dir.join(&name).symlink_metadata().is_ok() {
             continue;
         }
         monitor.check()?;
@@ -175,7 +175,7 @@ fn one(
         .ok_or_else(|| Error::usage("there is no such bundle: no marker stands beside this name"))?;
     let path = out_dir.join(&name);
     let work = |bytes| monitor.event(Event::WorkStarted { what: "receive", name: &name, rows: None, bytes });
-    if name.ends_with(".age") {
+    if is_encrypted(&name) {
         let bytes = store.head(&name)?.map_or(0, |head| head.bytes);
         work(Some(bytes));
         let fetched = fetch_sealed(url, access, disk, out_dir, monitor);

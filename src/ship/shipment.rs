@@ -1,5 +1,6 @@
 //! [`Shipment`]: what is sent for a bundle, a bag file by file or an archive as it is.
 
+use crate::bundle::layout::is_encrypted;
 use crate::bundle::{Access, Bundle, BundleName, Container, Outgoing, check_sealed};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -34,7 +35,7 @@ impl Shipment {
     /// Usage, if there is no bundle; Verification, if it is not what it says; Io; Cancelled.
     pub(super) fn open(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Self> {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if file_name.ends_with(".age") && path.is_file() {
+        if is_encrypted(&file_name) && path.is_file() {
             if BundleName::of_file(&file_name).is_none() {
                 return Err(Error::usage(
                     "an encrypted archive is shipped under its name, and this is not that of a bundle",

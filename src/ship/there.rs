@@ -2,7 +2,7 @@
 
 use super::shipment::Shipment;
 use crate::bundle::Outgoing;
-use crate::bundle::layout::SIGNATURE;
+use crate::bundle::layout::{SIGNATURE, is_payload};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
 use crate::monitor::Monitor;
@@ -72,7 +72,7 @@ pub(super) fn is_as_due(
 }
 
 fn has_hash(store: &dyn Store, path: &str, file: &Outgoing, depth: Depth, monitor: &dyn Monitor) -> Result<bool> {
-    let is_tag = !file.path.is_empty() && !file.path.starts_with("data/");
+    let is_tag = !file.path.is_empty() && !is_payload(&file.path);
     match depth {
         Depth::Sizes => Ok(true),
         Depth::Bytes => is_whole(store, path, file, monitor),

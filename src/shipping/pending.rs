@@ -2,6 +2,7 @@
 
 use crate::backend::{Backend, PendingShipment};
 use crate::bundle::Bundle;
+use crate::bundle::layout::is_encrypted;
 use crate::durable::Local;
 use crate::engine::{find_fork, find_others};
 use crate::error::{Error, Kind, Result};
@@ -169,7 +170,7 @@ fn forks(
 fn deliver(unshipped: &PendingShipment, monitor: &dyn Monitor) -> Result<()> {
     let path = unshipped.path();
     // An encrypted archive can be opened by its receivers alone; its name and file are what there is.
-    if !unshipped.name.ends_with(".age") && Bundle::open(&path)?.root_sha256() != unshipped.root_sha256 {
+    if !is_encrypted(&unshipped.name) && Bundle::open(&path)?.root_sha256() != unshipped.root_sha256 {
         return Err(Error::new(Kind::Verification, "the bundle is not the one that was recorded; it was not shipped")
             .run(unshipped.run_id)
             .file(&path)

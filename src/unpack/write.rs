@@ -5,6 +5,7 @@ use super::columns::UnpackColumns;
 use super::options::{UnpackReport, Written, WrittenKind};
 use super::out::OutFolder;
 use super::tree::{Tree, no_name};
+use crate::bundle::layout::PayloadFile;
 use crate::convert::BatchRows;
 use crate::durable::{DurableFile, EntryKind};
 use crate::error::{Error, Result};
@@ -188,9 +189,7 @@ impl Writer<'_, '_> {
             self.monitor.event(Event::WorkDone { rows: 0, bytes: bytes.len() as u64 });
             return Ok(bytes.len() as u64);
         };
-        let named = reference.strip_prefix("blob/").and_then(|name| name.strip_suffix(".zst"));
-        let named = named.and_then(|name| Sha256::parse(name).ok());
-        if planned.content_sha256.is_some() && said != named {
+        if planned.content_sha256.is_some() && said != PayloadFile::sha256_of_reference(reference) {
             return Err(wrong(item));
         }
         let value = source.open_blob(reference, &Uncounted(self.monitor));

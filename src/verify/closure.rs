@@ -3,7 +3,7 @@
 
 use super::finding::{Finding, VerifyReport};
 use super::reading::Checked;
-use super::rows::{data_path, keep_going};
+use super::rows::keep_going;
 use crate::bundle::{FileRole, TableInfo};
 use crate::conform::{Closure, Deviation};
 use crate::error::{Kind, Result};
@@ -47,13 +47,13 @@ pub(super) fn check(
             }
         }
     }
-    let whole = data_path(table);
+    let whole = table.data_path();
     closure.finish(&mut add(report, table, &whole))
 }
 
 /// Adds what deviates; of a parent it is said of all of the table, because it may stand in another part than its child.
 fn add<'r>(report: &'r mut VerifyReport, table: &TableInfo, file: &'r str) -> impl FnMut(Deviation, String) + 'r {
-    let whole = data_path(table);
+    let whole = table.data_path();
     move |deviation, detail| {
         let file = if deviation == Deviation::WrongDepth { &whole } else { file };
         report.add(Finding::new(deviation.into(), Some(file), detail));

@@ -3,7 +3,6 @@
 
 use super::finding::{Finding, FindingKind as K, VerifyReport};
 use super::reading::Checked;
-use super::rows::data_path;
 use crate::bundle::{CheckedFile, FileInfo, FileRole, TableInfo};
 use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
@@ -27,7 +26,7 @@ pub(super) fn check(
         let columns = roles.map(|role| Ok((role, PartColumns::all(table, role)?)));
         let columns: Result<BTreeMap<FileRole, PartColumns>> = columns.into_iter().collect();
         if let Err(error) = &columns {
-            report.add(Finding::of(K::BadManifest, Some(&data_path(table)), error));
+            report.add(Finding::of(K::BadManifest, Some(&table.data_path()), error));
         }
         let due: Vec<&FileInfo> = table.files.iter().filter(|file| !report.blames(&file.path)).collect();
         for some in due.chunks(FILES_AT_ONCE) {

@@ -38,7 +38,7 @@ pub(super) fn check(
     let rules = match RowRules::new(files.bundle, table, &columns.plan) {
         Ok(rules) => rules,
         Err(error) => {
-            report.add(Finding::of(K::BadManifest, Some(&data_path(table)), &error));
+            report.add(Finding::of(K::BadManifest, Some(&table.data_path()), &error));
             return Ok(false);
         }
     };
@@ -73,11 +73,6 @@ pub(super) fn keep_going(read: Result<()>, file: &FileInfo, report: &mut VerifyR
     }
 }
 
-/// How findings name a whole table.
-pub(super) fn data_path(table: &TableInfo) -> String {
-    format!("data/{}", table.folder)
-}
-
 /// Reads every value in `blob/`, one after the other: what inflates one may take 128 MiB. Returns their
 /// references, none used yet.
 fn check_blobs(
@@ -93,7 +88,7 @@ fn check_blobs(
             Err(error) => report.add(Finding::of(K::BadBlob, Some(&file.path), &error)),
             Ok(_) => {}
         }
-        let reference = file.path.strip_prefix(&format!("{}/", data_path(table))).unwrap_or(&file.path);
+        let reference = file.path.strip_prefix(&format!("{}/", table.data_path())).unwrap_or(&file.path);
         unused.insert(reference.to_owned(), AtomicBool::new(false));
     }
     Ok(unused)
@@ -178,7 +173,7 @@ impl<'a> TableCheck<'a> {
     }
 
     fn finish(self) {
-        let path = data_path(self.look.table);
+        let path = self.look.table.data_path();
         self.tally.check(&self.look.table.counts, &mut |deviation, detail| {
             self.report.add(Finding::new(deviation.into(), Some(&path), detail));
         });

@@ -2,7 +2,6 @@
 
 use super::finding::{Finding, FindingKind as K, FindingSeverity, VerifyLevel, VerifyReport};
 use super::reading::Checked;
-use super::rows::data_path;
 use super::{closure, payload, rows, structure};
 use crate::bundle::layout::TAG_LIST;
 use crate::bundle::{Access, Bundle, Container, failed_text, threads};
@@ -134,7 +133,7 @@ fn check_rows(
 ) -> Result<()> {
     for table in &checked.bundle.manifest().tables {
         // A table without a plan cannot be read; one with a broken file would give a finding for every row that is not there.
-        if report.blames(&data_path(table)) || table.files.iter().any(|file| report.blames(&file.path)) {
+        if report.blames(&table.data_path()) || table.files.iter().any(|file| report.blames(&file.path)) {
             continue;
         }
         if rows::check(checked, table, options.threads.max(1), report, monitor)? {

@@ -6,8 +6,8 @@ use super::finding::{Finding, FindingKind as K, VerifyReport};
 use super::trust;
 use crate::bundle::checksums::{self, Checksum};
 use crate::bundle::layout::{
-    BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path,
-    what_is_foreign,
+    BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path, is_payload,
+    is_schema, what_is_foreign,
 };
 use crate::bundle::{BundleEntry, Container, FormatVersion, Manifest, makes};
 use crate::durable::EntryKind;
@@ -66,9 +66,7 @@ pub(super) fn check(container: &Container, report: &mut VerifyReport) -> Result<
     let fatal = |finding: &Finding| match finding.kind {
         K::ListsDisagree | K::WrongSchema | K::BadDeclaration | K::ChangedTagFile | K::WrongName => true,
         // Without a payload file the others can still be looked at; without a tag file nothing.
-        K::MissingFile | K::WrongSize | K::Unreadable => {
-            finding.file.as_deref().is_none_or(|file| !file.starts_with("data/"))
-        }
+        K::MissingFile | K::WrongSize | K::Unreadable => finding.file.as_deref().is_none_or(|file| !is_payload(file)),
         _ => false,
     };
     Ok(!report.findings.iter().any(fatal))
@@ -137,7 +135,7 @@ impl Frame<'_> {
                 report.add(Finding::new(K::ChangedTagFile, Some(&line.path), "its hash is not the one of the list"));
             } else if line.path == BAGIT_TXT && !bytes.starts_with(b"BagIt-Version: 1.0\n") {
                 report.add(Finding::new(K::BadDeclaration, Some(BAGIT_TXT), "not the declaration of BagIt 1.0"));
-            } else if !line.path.starts_with("schema/") {
+            } else if !is_schema(&line.path) {
                 sound.insert(line.path.clone(), bytes);
             }
         }
@@ -225,8 +223,7 @@ fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), repor
         }
     }
     let schemas: BTreeSet<&str> = manifest.tables.iter().map(|table| table.schema_file.as_str()).collect();
-    let tagged: BTreeSet<&str> =
-        tags.iter().map(|line| line.path.as_str()).filter(|path| path.starts_with("schema/")).collect();
+    let tagged: BTreeSet<&str> = tags.iter().map(|line| line.path.as_str()).filter(|path| is_schema(path)).collect();
     for path in schemas.symmetric_difference(&tagged) {
         let detail = format!("{MANIFEST_JSON} and {TAG_LIST} do not say the same of it");
         report.add(Finding::new(K::ListsDisagree, Some(path), detail));

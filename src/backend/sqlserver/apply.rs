@@ -13,12 +13,10 @@ use super::unique::{Displacing, UniqueIndex};
 use super::values::{RowFields, is_text, made_variant};
 use crate::backend::compatibility::{is_run_column, named};
 use crate::backend::obstacles::ignored;
-use crate::backend::{
-    Applied, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, LedgerEntry, TargetCompatibility, TargetSpec, TombstoneRow,
-};
+use crate::backend::{Applied, LedgerEntry, TargetCompatibility, TargetSpec, TombstoneRow};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
-use crate::model::column::{Column, DELTA_MODIFIED_ON};
+use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_RUN_ID, DELTA_RUN_STARTED_AT};
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;

@@ -2,7 +2,7 @@
 
 use super::header::{BLOCK, MemberHeader};
 use super::transport::Recipients;
-use crate::bundle::layout::BundleName;
+use crate::bundle::layout::{ARCHIVE_SUFFIX, BundleName, ENCRYPTED_SUFFIX};
 use crate::bundle::read::Bundle;
 use crate::durable::DurableFile;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// `<name>.tar`, or `<name>.tar.age`.
 pub(in crate::bundle) fn file_name(name: &BundleName, is_encrypted: bool) -> String {
-    format!("{name}.tar{}", if is_encrypted { ".age" } else { "" })
+    format!("{name}{ARCHIVE_SUFFIX}{}", if is_encrypted { ENCRYPTED_SUFFIX } else { "" })
 }
 
 /// Where an archive is written: into a file, or encrypted into one.
