@@ -6,6 +6,7 @@
 mod example;
 mod format_page;
 mod fuzz_corpus;
+mod manifests;
 mod unpack;
 mod verify;
 mod write;

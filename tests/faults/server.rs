@@ -8,13 +8,13 @@ use crate::faults::{moments, tally};
 use crate::replay::cut::{Cut, Relay, through};
 use crate::scenarios::in_turn;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, World, name};
+use crate::scenarios::world::{A, World, into_copy, name};
 use blobdelta::backend::{Backend, Connection, Credentials, OpenOptions};
 use blobdelta::durable::Local;
 use blobdelta::engine::{self, PackOptions, PackRequest, RunReport};
 use blobdelta::error::{Kind, Result};
 use blobdelta::monitor::Silent;
-use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::replay::replay;
 use blobdelta::verify::{VerifyLevel, verify};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -131,13 +131,7 @@ fn bundles(world: &World) -> Vec<PathBuf> {
 }
 
 fn apply(backend: &mut dyn Backend, world: &World) -> Result<()> {
-    let options = ReplayOptions {
-        database: Some("Copy".into()),
-        create: true,
-        allow_gap: true,
-        into_source: true,
-        ..ReplayOptions::default()
-    };
+    let options = into_copy();
     replay(&bundles(world), backend, &options, &Silent).map(drop)
 }
 

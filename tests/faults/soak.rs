@@ -7,7 +7,7 @@
 use crate::faults::rows::rows;
 use crate::faults::{is_full, tally};
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, B, World, unit};
+use crate::scenarios::world::{A, B, World, into_copy, unit};
 use blobdelta::backend::Retention;
 use blobdelta::bundle::Bundle;
 use blobdelta::compact::{CompactOptions, compact};
@@ -15,7 +15,7 @@ use blobdelta::durable::Local;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Scope, Status};
 use blobdelta::monitor::Silent;
-use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::replay::replay;
 use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -174,13 +174,7 @@ impl Soak {
         self.world.run(self.now);
         let units = bundles(&self.world.dir.path().join("units"));
         let all = bundles(&self.world.out()).into_iter().chain(self.compacted.clone()).chain(units).collect::<Vec<_>>();
-        let options = ReplayOptions {
-            database: Some("Copy".into()),
-            create: true,
-            allow_gap: true,
-            into_source: true,
-            ..ReplayOptions::default()
-        };
+        let options = into_copy();
         let mut target = self.world.target();
         replay(&all, &mut *target, &options, &Silent).unwrap();
         let due = rows(&mut *self.world.backend, &self.world.table.source);

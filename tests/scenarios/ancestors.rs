@@ -6,14 +6,14 @@ use crate::scenarios::destinations::stopped;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::left_folders::bare;
 use crate::scenarios::read::{COLUMNS, Rows};
-use crate::scenarios::world::{A, B, World, X, key, minute, name, unit};
+use crate::scenarios::world::{A, B, World, X, into_copy, key, minute, name, unit};
 use blobdelta::backend::KeyRequest;
 use blobdelta::engine::{self, RunOptions};
 use blobdelta::model::column::Column;
 use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{DifferenceKind, ReconcileOptions, TableDifferences};
-use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::replay::replay;
 use std::collections::BTreeMap;
 
 /// Whose runs there are, and whose the folders are.
@@ -78,13 +78,7 @@ impl Scoped {
     fn received(&self) -> BTreeMap<u32, (String, bool)> {
         let out = std::fs::read_dir(self.world.out()).unwrap();
         let bundles: Vec<_> = out.map(|entry| entry.unwrap().path()).collect();
-        let options = ReplayOptions {
-            database: Some("Copy".into()),
-            create: true,
-            allow_gap: true,
-            into_source: true,
-            ..ReplayOptions::default()
-        };
+        let options = into_copy();
         let mut target = self.world.target();
         replay(&bundles, &mut *target, &options, &Silent).unwrap();
         let table = name("Copy.dbo.Docs");

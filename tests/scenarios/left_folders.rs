@@ -4,7 +4,7 @@
 use crate::scenarios::deletions::{found, number, reconciled};
 use crate::scenarios::destinations::stopped;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::world::{A, B, World, X, minute, unit};
+use crate::scenarios::world::{A, B, World, X, into_copy, minute, unit};
 use blobdelta::engine;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::clock::ClockKind;
@@ -13,7 +13,7 @@ use blobdelta::model::slice::DeletionReason;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
 use blobdelta::reconcile::{DifferenceKind, ReconcileOptions};
-use blobdelta::replay::{ReplayOptions, replay};
+use blobdelta::replay::replay;
 use std::collections::BTreeMap;
 
 /// What left the unit by the slice that stands: numbers and times.
@@ -36,13 +36,7 @@ pub(crate) fn bare(world: &mut World) -> Vec<(u32, Option<Timestamp>)> {
 /// Whose rows receivers of A have, and which of them whole, after all bundles of A in their order.
 fn received(world: &World) -> Vec<(u32, bool)> {
     let bundles: Vec<_> = std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let options = ReplayOptions {
-        database: Some("Copy".into()),
-        create: true,
-        allow_gap: true,
-        into_source: true,
-        ..ReplayOptions::default()
-    };
+    let options = into_copy();
     let mut target = world.target();
     replay(&bundles, &mut *target, &options, &Silent).unwrap();
     let table = crate::scenarios::world::name("Copy.dbo.Docs");

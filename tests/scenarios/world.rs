@@ -20,6 +20,7 @@ use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::table::TableConfig;
 use blobdelta::model::time::{TICKS_PER_MINUTE, Timestamp};
 use blobdelta::monitor::Silent;
+use blobdelta::replay::ReplayOptions;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -338,5 +339,16 @@ impl World {
     pub fn numbers(&mut self) -> Vec<u32> {
         let number = |key: &Guid| u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
         self.slice().keys().map(number).collect()
+    }
+}
+
+/// A replay of all bundles into a database of its own.
+pub fn into_copy() -> ReplayOptions {
+    ReplayOptions {
+        database: Some("Copy".into()),
+        create: true,
+        allow_gap: true,
+        into_source: true,
+        ..ReplayOptions::default()
     }
 }

@@ -1,22 +1,18 @@
 //! Bundles like those of a FileTable, made by hand, so that names, parents and values can be
 //! anything.
 
-use blobdelta::bundle::manifest::{
-    BundleKind, ColumnInfo, HALF_OPEN, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
-};
+use crate::manifests;
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo,
-    TableStage, create_table,
+    BundleName, FileInfo, FileRole, Manifest, PartOptions, PublishForm, StagedBundle, TableStage, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::Cell;
-use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
-use blobdelta::model::id::{Guid, KeyOrder};
+use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
-use blobdelta::model::run::{Scope, TableCounts};
+use blobdelta::model::run::TableCounts;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
@@ -178,64 +174,8 @@ fn manifest(
     folder: &str,
     files: Vec<FileInfo>,
 ) -> Manifest {
-    let plan = plan();
-    let info = |(nth, column)| ColumnInfo::new(column, plan.arrow_type_name(nth), plan.companion_names(nth));
-    let window = WindowInfo {
-        start: Timestamp::MIN,
-        end: started,
-        interval: HALF_OPEN.into(),
-        clock: ClockKind::Utc,
-        buffer_minutes: 0,
-        active_transaction_floor: None,
-        lag_only: true,
-        watermark_before: None,
-        watermark_after: started,
-    };
     let counts = TableCounts { roots: rows as u64, tombstones: tombstones as u64, ..TableCounts::default() };
-    let table = TableInfo {
-        name: table_name(),
-        folder: folder.to_owned(),
-        previous: None,
-        scope: ScopeText(Scope::All),
-        source: table_name(),
-        target: TableName::new("Db_Delta", "dbo", "Files").unwrap(),
-        metadata: table_name(),
-        key_column: "stream_id".into(),
-        key_order: KeyOrder::Rfc,
-        path_column: Some("path_locator".into()),
-        parent_path_column: Some("parent_path_locator".into()),
-        window,
-        counts,
-        columns: plan.columns().iter().enumerate().map(info).collect(),
-        new_business_units: Vec::new(),
-        missing: blobdelta::bundle::Missing::default(),
-        schema_changes: Vec::new(),
-        excluded_columns: Vec::new(),
-        accepted_hidden: Vec::new(),
-        changed_scripts: Vec::new(),
-        schema_file: format!("schema/{folder}.sql"),
-        files,
-    };
-    let run = RunInfo {
-        run_id: key(run),
-        run_type: "AllTables".into(),
-        business_unit: None,
-        requested_by: "a test".into(),
-        started_at: UtcTime(started),
-        completed_at: None,
-        producer: Producer::this(),
-        source_id: key(0x50),
-        pack_number: 1,
-    };
-    Manifest {
-        format: FormatVersion::CURRENT.uri(),
-        format_version: FormatVersion::CURRENT,
-        requires: Vec::new(),
-        kind: BundleKind::Delta,
-        inputs: Vec::new(),
-        run,
-        rules: Rules::default(),
-        tables: vec![table],
-        failed_tables: Vec::new(),
-    }
+    let window = manifests::window(Timestamp::MIN, started);
+    let table = manifests::table_info((&table_name(), "Files"), (folder, files), &plan(), window, counts);
+    manifests::manifest(key(run), started, vec![table])
 }

@@ -1,23 +1,21 @@
 //! Bundles made by hand.
 
+use crate::manifests;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::nullif;
-use blobdelta::bundle::manifest::{
-    BundleKind, ColumnInfo, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
-};
+use blobdelta::bundle::manifest::{BundleKind, Previous};
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo,
-    TableStage, compacted_run_id, create_table,
+    BundleName, FileInfo, FileRole, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo, TableStage,
+    compacted_run_id, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
 use blobdelta::model::cell::Cell;
-use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
-use blobdelta::model::id::{Guid, KeyOrder};
+use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
-use blobdelta::model::run::{Scope, TableCounts};
+use blobdelta::model::run::TableCounts;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
@@ -264,64 +262,14 @@ impl Made {
     }
 
     fn manifest(&self, folder: &str, files: Vec<FileInfo>) -> Manifest {
-        let plan = plan();
-        let info = |(nth, column)| ColumnInfo::new(column, plan.arrow_type_name(nth), plan.companion_names(nth));
-        let window = WindowInfo {
-            start: at(self.start),
-            end: at(self.end),
-            interval: HALF_OPEN.into(),
-            clock: ClockKind::Utc,
-            buffer_minutes: 0,
-            active_transaction_floor: None,
-            lag_only: true,
-            watermark_before: None,
-            watermark_after: at(self.end),
-        };
-        let table = TableInfo {
-            name: table_name(),
-            folder: folder.to_owned(),
-            previous: self.previous.map(|root_sha256| Previous { root_sha256 }),
-            scope: ScopeText(Scope::All),
-            source: table_name(),
-            target: TableName::new("Db_Delta", "dbo", "Files").unwrap(),
-            metadata: table_name(),
-            key_column: "stream_id".into(),
-            key_order: KeyOrder::Rfc,
-            path_column: Some("path_locator".into()),
-            parent_path_column: Some("parent_path_locator".into()),
-            window,
-            counts: self.counts(),
-            columns: plan.columns().iter().enumerate().map(info).collect(),
-            new_business_units: Vec::new(),
-            missing: blobdelta::bundle::Missing::default(),
-            schema_changes: Vec::new(),
-            excluded_columns: Vec::new(),
-            accepted_hidden: Vec::new(),
-            changed_scripts: Vec::new(),
-            schema_file: format!("schema/{folder}.sql"),
-            files,
-        };
-        let run = RunInfo {
-            run_id: self.run_id(),
-            run_type: "AllTables".into(),
-            business_unit: None,
-            requested_by: "a test".into(),
-            started_at: UtcTime(at(self.started)),
-            completed_at: None,
-            producer: Producer::this(),
-            source_id: key(0x50),
-            pack_number: 1,
-        };
+        let window = manifests::window(at(self.start), at(self.end));
+        let table = manifests::table_info((&table_name(), "Files"), (folder, files), &plan(), window, self.counts());
+        let previous = self.previous.map(|root_sha256| Previous { root_sha256 });
+        let tables = vec![TableInfo { previous, ..table }];
         Manifest {
-            format: FormatVersion::CURRENT.uri(),
-            format_version: FormatVersion::CURRENT,
-            requires: Vec::new(),
             kind: if self.inputs.is_empty() { BundleKind::Delta } else { BundleKind::Compacted },
             inputs: self.inputs.clone(),
-            run,
-            rules: Rules::default(),
-            tables: vec![table],
-            failed_tables: Vec::new(),
+            ..manifests::manifest(self.run_id(), at(self.started), tables)
         }
     }
 }

@@ -1,22 +1,20 @@
 //! A small bundle with everything in it: a tree, a value in `blob/`, tombstones, absent parents.
 
-use blobdelta::bundle::manifest::{
-    BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
-};
+use crate::manifests;
+use blobdelta::bundle::manifest::{FailedTable, Previous, RunInfo, WindowInfo};
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, FormatVersion, Manifest, PartOptions, PublishForm, Published, Sealed, StagedBundle,
-    TableInfo, TableStage, create_table,
+    BundleName, FileInfo, FileRole, Manifest, PartOptions, PublishForm, Published, Sealed, StagedBundle, TableInfo,
+    TableStage, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Disk;
 use blobdelta::error::Result;
 use blobdelta::model::cell::Cell;
-use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
-use blobdelta::model::id::{Guid, KeyOrder};
+use blobdelta::model::id::Guid;
 use blobdelta::model::name::TableName;
-use blobdelta::model::run::{Scope, TableCounts};
+use blobdelta::model::run::TableCounts;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::table::ChangedScript;
 use blobdelta::model::time::Timestamp;
@@ -127,67 +125,26 @@ fn write_others(stage: &TableStage, options: &PartOptions) -> Result<Vec<FileInf
 
 /// The manifest of its table.
 pub fn table_info(folder: &str, files: Vec<FileInfo>) -> TableInfo {
-    let plan = plan();
-    let info = |(nth, column)| ColumnInfo::new(column, plan.arrow_type_name(nth), plan.companion_names(nth));
     let counts = TableCounts { roots: 1, children: 4, tombstones: 1, ..TableCounts::default() };
+    let window = manifests::window(Timestamp::MIN, started_at().minus_minutes(240));
+    let window = WindowInfo { buffer_minutes: 240, ..window };
+    let names = (&table_name(), "Referral]Attachment");
     TableInfo {
-        name: table_name(),
-        folder: folder.to_owned(),
         previous: Some(Previous { root_sha256: Sha256::of(b"the bundle before") }),
-        scope: ScopeText(Scope::All),
-        source: table_name(),
-        target: TableName::new("Db_Delta", "dbo", "Referral]Attachment").unwrap(),
-        metadata: table_name(),
-        key_column: "stream_id".into(),
-        key_order: KeyOrder::Rfc,
-        path_column: Some("path_locator".into()),
-        parent_path_column: Some("parent_path_locator".into()),
-        window: WindowInfo {
-            start: Timestamp::MIN,
-            end: started_at().minus_minutes(240),
-            interval: HALF_OPEN.into(),
-            clock: ClockKind::Utc,
-            buffer_minutes: 240,
-            active_transaction_floor: None,
-            lag_only: true,
-            watermark_before: None,
-            watermark_after: started_at().minus_minutes(240),
-        },
-        counts,
-        columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: vec![key(0xB1)],
-        missing: blobdelta::bundle::Missing::default(),
-        schema_changes: Vec::new(),
-        excluded_columns: Vec::new(),
         accepted_hidden: vec!["S.dbo.Files.Salary".into()],
         changed_scripts: vec![ChangedScript { name: "Roots (step 1)".into(), sha256: Sha256::of(b"script") }],
-        schema_file: format!("schema/{folder}.sql"),
-        files,
+        ..manifests::table_info(names, (folder, files), &plan(), window, counts)
     }
 }
 
 /// A manifest of these tables.
 pub fn manifest(tables: Vec<TableInfo>) -> Manifest {
+    let manifest = manifests::manifest(RUN_ID, started_at(), tables);
     Manifest {
-        format: FormatVersion::CURRENT.uri(),
-        format_version: FormatVersion::CURRENT,
-        requires: Vec::new(),
-        kind: BundleKind::Delta,
-        inputs: Vec::new(),
-        run: RunInfo {
-            run_id: RUN_ID,
-            run_type: "AllTables".into(),
-            business_unit: None,
-            requested_by: "a test\n\"of quotes\"".into(),
-            started_at: UtcTime(started_at()),
-            completed_at: None,
-            producer: Producer::this(),
-            source_id: key(0x50),
-            pack_number: 1,
-        },
-        rules: Rules::default(),
-        tables,
+        run: RunInfo { requested_by: "a test\n\"of quotes\"".into(), ..manifest.run },
         failed_tables: vec![FailedTable { table: TableName::new("a", "b", "c").unwrap(), error: "it failed".into() }],
+        ..manifest
     }
 }
 
