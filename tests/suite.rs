@@ -23,11 +23,12 @@ mod ship;
 mod signatures;
 mod tds;
 
-#[path = "bundles/verify/made.rs"]
-mod made;
-#[expect(dead_code, reason = "what only the tests of verification need")]
 #[path = "bundles/manifests.rs"]
 mod manifests;
+
+#[expect(dead_code, reason = "what only the tests of verification need")]
+#[path = "bundles/verify/made.rs"]
+mod made;
 
 #[expect(dead_code, reason = "what only the tests of the commands need")]
 #[path = "cli/world.rs"]
