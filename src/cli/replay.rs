@@ -15,7 +15,8 @@ use crate::bundle::scopes_text;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::replay::{
-    self, BundleOutcome, CheckReport, PlannedTable, ReplayOptions, SourceTable, TableReplayOutcome, TargetScopes,
+    BundleOutcome, CheckReport, OpenedBundles, PlannedTable, ReplayOptions, SourceTable, TableReplayOutcome,
+    TargetScopes,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -91,7 +92,7 @@ pub struct ReplayArgs {
 /// the target holds what was applied.
 ///
 /// # Errors
-/// As [`replay::replay`].
+/// As [`crate::replay::replay`].
 pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let connection = args.login.connection(&args.into)?;
     let options = ReplayOptions {
@@ -114,7 +115,8 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
         .hint("name the database to write with --database, and add --create if it is to be made"));
     }
     let bundles = named(&args.bundles, monitor)?;
-    let main_database = replay::target_database(&bundles, &options)?;
+    let bundles = OpenedBundles::open(&bundles, &options.access, monitor)?;
+    let main_database = bundles.target_database(&options)?;
     let create = args.create && !args.plan;
     let opened =
         connection.open(&OpenOptions { main_database, create, give_up: signals::is_overdue, ..OpenOptions::default() });
@@ -124,12 +126,12 @@ pub fn run(args: &ReplayArgs, monitor: &dyn Monitor) -> Result<Answer> {
     })?;
     let into = connection.to_string();
     if args.plan && !args.check {
-        return Ok(planned(&replay::plan(&bundles, backend.as_mut(), &options, monitor)?, &into));
+        return Ok(planned(&bundles.plan(backend.as_mut(), &options, monitor)?, &into));
     }
     if args.check {
-        return Ok(checked(&replay::check(&bundles, backend.as_mut(), &options, monitor)?, &into));
+        return Ok(checked(&bundles.check(backend.as_mut(), &options, monitor)?, &into));
     }
-    let report = replay::replay(&bundles, backend.as_mut(), &options, monitor)?;
+    let report = bundles.replay(backend.as_mut(), &options, monitor)?;
     let mut text = Text::new();
     report.bundles.iter().for_each(|bundle| text.append(bundle_text(bundle)));
     let bundles: Vec<Value> = report.bundles.iter().map(object).collect();

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use crate::monitor::Monitor;
-use crate::replay::{ReplayOptions, replay, target_database};
+use crate::replay::{OpenedBundles, ReplayOptions};
 use crate::verify::{VerifyLevel, verify};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -260,9 +260,10 @@ impl DemoRun<'_> {
             "Replay them into a second database",
             &format!("blobdelta replay {} --into {into}{named} --create", shown(&self.folders.bundles)),
         );
-        let main_database = target_database(bundles, &options)?;
+        let bundles = OpenedBundles::open(bundles, &options.access, self.monitor)?;
+        let main_database = bundles.target_database(&options)?;
         let mut target = self.stage.open_target(main_database)?;
-        for bundle in replay(bundles, &mut *target, &options, self.monitor)?.bundles {
+        for bundle in bundles.replay(&mut *target, &options, self.monitor)?.bundles {
             for table in bundle.tables {
                 self.narrator.say(format!(
                     "   {}: {} of {} rows written, {} removed by {} tombstones",

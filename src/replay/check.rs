@@ -25,14 +25,28 @@ pub fn check(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<CheckReport> {
-    let opened = OpenedBundles::open(bundles, options, monitor)?;
-    let mut report = CheckReport::default();
-    let mut inspected = InspectedTargets::new();
-    for mut work in opened.works(backend, options)? {
-        work.compatibility = inspected.of(work.spec(), || backend.inspect_target(work.spec()))?;
-        work.watched(("check", work.rows()), monitor, || check_table(&work, backend, &mut report, monitor))?;
+    OpenedBundles::open(bundles, &options.access, monitor)?.check(backend, options, monitor)
+}
+
+impl OpenedBundles {
+    /// See [`check()`].
+    ///
+    /// # Errors
+    /// As [`check()`].
+    pub fn check(
+        &self,
+        backend: &mut dyn Backend,
+        options: &ReplayOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<CheckReport> {
+        let mut report = CheckReport::default();
+        let mut inspected = InspectedTargets::new();
+        for mut work in self.works(backend, options)? {
+            work.compatibility = inspected.of(work.spec(), || backend.inspect_target(work.spec()))?;
+            work.watched(("check", work.rows()), monitor, || check_table(&work, backend, &mut report, monitor))?;
+        }
+        Ok(report)
     }
-    Ok(report)
 }
 
 fn check_table(

@@ -27,5 +27,6 @@ pub use options::{
     TargetScopes,
 };
 pub use plan::plan;
-pub use run::{replay, target_database};
+pub use run::replay;
 pub use source_table::SourceTable;
+pub use work::OpenedBundles;

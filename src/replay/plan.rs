@@ -38,23 +38,37 @@ pub fn plan(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<PlannedTable>> {
-    let opened = OpenedBundles::open(bundles, options, monitor)?;
-    let mut works = opened.works(backend, options)?;
-    inspect_targets(&mut works, backend, options)?;
-    scopes::report(&works, backend, monitor)?;
-    let mut stores: BTreeMap<TableName, PlannedVersions> = BTreeMap::new();
-    let mut planned = Vec::new();
-    for work in &works {
-        let store = stores.entry(work.spec().target.clone()).or_insert_with(|| KeyMap::new(MEMORY));
-        let due = work.rows_due(backend)?;
-        let mut table = PlannedTable::new(work.bundle, work.table, &work.spec().target);
-        table.creates_table = work.compatibility.is_none();
-        table.gap = work.gap.as_ref().map(ToString::to_string);
-        table.reported = work.reported.clone();
-        let planner = TablePlanner { work, backend, planned_versions: store, planned: table, monitor };
-        planned.push(work.watched(("plan", due), monitor, || planner.plan())?);
+    OpenedBundles::open(bundles, &options.access, monitor)?.plan(backend, options, monitor)
+}
+
+impl OpenedBundles {
+    /// See [`plan()`].
+    ///
+    /// # Errors
+    /// As [`plan()`].
+    pub fn plan(
+        &self,
+        backend: &mut dyn Backend,
+        options: &ReplayOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<PlannedTable>> {
+        let mut works = self.works(backend, options)?;
+        inspect_targets(&mut works, backend, options)?;
+        scopes::report(&works, backend, monitor)?;
+        let mut stores: BTreeMap<TableName, PlannedVersions> = BTreeMap::new();
+        let mut planned = Vec::new();
+        for work in &works {
+            let store = stores.entry(work.spec().target.clone()).or_insert_with(|| KeyMap::new(MEMORY));
+            let due = work.rows_due(backend)?;
+            let mut table = PlannedTable::new(work.bundle, work.table, &work.spec().target);
+            table.creates_table = work.compatibility.is_none();
+            table.gap = work.gap.as_ref().map(ToString::to_string);
+            table.reported = work.reported.clone();
+            let planner = TablePlanner { work, backend, planned_versions: store, planned: table, monitor };
+            planned.push(work.watched(("plan", due), monitor, || planner.plan())?);
+        }
+        Ok(planned)
     }
-    Ok(planned)
 }
 
 /// Plans one table of one bundle.

@@ -1,12 +1,11 @@
 //! One replay, from bundles to report.
 
-use super::apply::target_of;
 use super::chain::{Renoted, settle};
 use super::guard;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableReplayOutcome};
-use super::work::{InspectedTargets, OpenedBundles, TableWork, open};
+use super::work::{InspectedTargets, OpenedBundles, TableWork};
 use super::{scopes, whole};
-use crate::backend::{Backend, check_target};
+use crate::backend::Backend;
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
@@ -33,8 +32,29 @@ pub fn replay(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
-    let done =
-        OpenedBundles::open(bundles, options, monitor).and_then(|opened| apply_all(&opened, backend, options, monitor));
+    let opened = OpenedBundles::open(bundles, &options.access, monitor);
+    let done = opened.and_then(|opened| apply_all(&opened, backend, options, monitor));
+    keep_or_take_back(done, backend, monitor)
+}
+
+impl OpenedBundles {
+    /// See [`replay()`].
+    ///
+    /// # Errors
+    /// As [`replay()`].
+    pub fn replay(
+        &self,
+        backend: &mut dyn Backend,
+        options: &ReplayOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<ReplayReport> {
+        let done = apply_all(self, backend, options, monitor);
+        keep_or_take_back(done, backend, monitor)
+    }
+}
+
+/// What was made stays where a replay came to its end.
+fn keep_or_take_back<T>(done: Result<T>, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<T> {
     match &done {
         Ok(_) => backend.keep_targets(),
         Err(_) => {
@@ -143,18 +163,4 @@ impl Outcomes {
         });
         bundles[place].tables.extend(tables);
     }
-}
-
-/// The database that a replay of these bundles would write, for opening the target: that of the
-/// first table, as it is asked for or as the source has it.
-///
-/// # Errors
-/// As [`replay`], for bundles that cannot be opened, and for a name of what is never a target.
-pub fn target_database(bundles: &[PathBuf], options: &ReplayOptions) -> Result<String> {
-    let first = open(bundles, &options.access)?.into_iter().find_map(|bundle| {
-        let table = bundle.manifest().tables.first()?;
-        let target = target_of(table, options).and_then(|target| check_target(&target).map(|()| target.db));
-        Some(target.map_err(|error| error.file(bundle.path())))
-    });
-    first.unwrap_or_else(|| Err(Error::verification("no bundle has a table")))
 }

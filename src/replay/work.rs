@@ -3,7 +3,7 @@
 use super::apply::{Applier, target_of};
 use super::gap::ReplayGap;
 use super::options::{ReplayOptions, TableReplayOutcome};
-use crate::backend::{AppliedBundle, Backend, TargetCompatibility, TargetSpec};
+use crate::backend::{AppliedBundle, Backend, TargetCompatibility, TargetSpec, check_target};
 use crate::bundle::{Access, Bundle, Container, FileInfo, Newest, TableInfo, warn_of_failed};
 use crate::error::{Error, Result};
 use crate::links::tables_in_order;
@@ -15,8 +15,8 @@ use crate::rows::TableRows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The bundles that come.
-pub(super) struct OpenedBundles(pub(super) Vec<Bundle>);
+/// The bundles that come, each opened once: what is replayed is what was looked at before.
+pub struct OpenedBundles(pub(super) Vec<Bundle>);
 
 /// One table of one bundle.
 pub(super) struct TableWork<'b> {
@@ -89,11 +89,26 @@ impl TableWork<'_> {
 
 impl OpenedBundles {
     /// Opens bundles, and checks that their files are those that their lists name.
-    pub(super) fn open(bundles: &[PathBuf], options: &ReplayOptions, monitor: &dyn Monitor) -> Result<Self> {
-        let bundles = open(bundles, &options.access)?;
+    ///
+    /// # Errors
+    /// Usage, without bundles; Verification, with the file; Io.
+    pub fn open(bundles: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<Self> {
+        let bundles = open(bundles, access)?;
         bundles.iter().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
         bundles.iter().try_for_each(Bundle::check_file_set)?;
         Ok(Self(bundles))
+    }
+
+    /// The database that a replay of them would write, for opening the target: that of the first table, as it is asked for
+    /// or as the source has it.
+    ///
+    /// # Errors
+    /// Verification: no bundle has a table; Config: a name of what is never a target.
+    pub fn target_database(&self, options: &ReplayOptions) -> Result<String> {
+        let first = self.0.iter().find_map(|bundle| Some((bundle, bundle.manifest().tables.first()?)));
+        let (bundle, table) = first.ok_or_else(|| Error::verification("no bundle has a table"))?;
+        let target = target_of(table, options).and_then(|target| check_target(&target).map(|()| target.db));
+        target.map_err(|error| error.file(bundle.path()))
     }
 
     /// Their tables, in the order in which they are applied (rule 22).
@@ -213,7 +228,7 @@ impl<T: Clone> InspectedTargets<T> {
     }
 }
 
-pub(super) fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
+fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
     if bundles.is_empty() {
         return Err(Error::usage("there is no bundle to replay")
             .hint("name at least one folder that ends in .bundle, or archive that ends in .bundle.tar"));

@@ -6,13 +6,14 @@ use crate::replay::target::spec;
 use blobdelta::error::Kind;
 use blobdelta::model::id::Guid;
 use blobdelta::monitor::Silent;
-use blobdelta::replay::{ReplayOptions, replay, target_database};
+use blobdelta::replay::{OpenedBundles, ReplayOptions, replay};
 
 pub fn values_inline_and_in_blob_arrive_whole_and_once(place: &Place) {
     let bundle = Made::sample().write(place.folder());
     let into = place.target("Into");
     let options = ReplayOptions::default();
-    assert_eq!(target_database(std::slice::from_ref(&bundle), &options).unwrap(), "Db");
+    let opened = OpenedBundles::open(std::slice::from_ref(&bundle), &options.access, &Silent).unwrap();
+    assert_eq!(opened.target_database(&options).unwrap(), "Db");
     let twice = [bundle.clone(), bundle];
     let report = into.apply(&twice, false).unwrap();
     assert_eq!(report.bundles.len(), 1);
