@@ -315,6 +315,17 @@ fn counts_that_lie_in_the_footer() {
     bad_part(&pages);
 }
 
+/// Whatever footer and page headers agree on.
+#[test]
+fn pages_that_hold_fewer_rows_than_they_say() {
+    let mut part = rows(&[1, 2, 8]);
+    part.rows = 4;
+    for column in &mut part.columns {
+        column.pages.iter_mut().filter(|page| !page.is_dictionary).for_each(|page| page.values = 4);
+    }
+    forged(PART, &part, plain_counts, &[], &["bad_part"]);
+}
+
 #[test]
 fn columns_of_another_shape_than_the_manifests() {
     let changed = |change: &dyn Fn(&mut Forged)| {
