@@ -153,7 +153,7 @@ impl DemoRun<'_> {
         if seeded.shift_ticks > 0 {
             let hours = seeded.shift_ticks as f64 / (TICKS_PER_DAY / 24) as f64;
             self.narrator.say(format!(
-                "   Some files are newer than the full load may take, so all times were set back by {hours:.1} hours"
+                "   Some files are newer than the window of the full load, so all times were set back by {hours:.1} hours"
             ));
         }
         Ok(())
@@ -194,8 +194,8 @@ impl DemoRun<'_> {
         for table in &report.tables {
             let Some(counts) = &table.counts else { continue };
             self.narrator.say(format!(
-                "   {}: {} roots, {} missing parents, {} children, {} tombstones; told: {} out of scope, {} without \
-                 business unit",
+                "   {}: roots {}, missing parents {}, children {}, tombstones {}; not captured: out of scope {}, without \
+                 business unit {}",
                 table.table,
                 counts.roots,
                 counts.missing_parents,
@@ -241,7 +241,7 @@ impl DemoRun<'_> {
                 self.narrator.say(format!("   {:?} {file}: {}", finding.kind, finding.detail));
             }
             if !report.is_good() {
-                return Err(Error::verification("a bundle of the demo is not what it has to be").file(path));
+                return Err(Error::verification("a bundle of the demo has errors").file(path));
             }
             self.narrator.say(format!("   good: {} files, {} bytes, {} rows", report.files, report.bytes, report.rows));
         }
@@ -266,8 +266,8 @@ impl DemoRun<'_> {
         for bundle in bundles.replay(&mut *target, &options, self.monitor)?.bundles {
             for table in bundle.tables {
                 self.narrator.say(format!(
-                    "   {}: {} of {} rows written, {} removed by {} tombstones",
-                    table.target, table.written, table.rows, table.removed, table.tombstones
+                    "   {}: rows {}, written {}, tombstones {}, removed {}",
+                    table.target, table.rows, table.written, table.tombstones, table.removed
                 ));
             }
         }
