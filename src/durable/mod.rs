@@ -6,7 +6,7 @@
 //!
 //! Three promises: a file is never created over another; nothing is ever replaced but by
 //! [`Disk::replace`], which says so; and a disk [`Disk::beneath`] a folder never leaves that folder,
-//! whatever links somebody puts into it.
+//! whatever links somebody puts into it (rule 26).
 
 mod at;
 mod beneath;

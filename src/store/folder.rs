@@ -1,4 +1,4 @@
-//! [`Folder`]: a folder as a place of bundles: a drop folder, a mounted share.
+//! [`Folder`]: a folder as a place of bundles: a drop folder, a mounted share (rule 26).
 //!
 //! Whoever owns it, or may write in it, can put anything under any name of ours, at any moment. So all of it
 //! is reached from one handle of the folder, no link below that is followed, and what is found in the place of

@@ -1,5 +1,5 @@
 //! Attacks of whoever may write in a drop folder, or in the folder of a receiver: links, foreign files and folders in
-//! the place of ours. Each is reported, nothing outside is touched, and what was found stays where it was.
+//! the place of ours (rule 26). Each is reported, nothing outside is touched, and what was found stays where it was.
 
 use crate::List;
 use crate::ship::folders::{Site, in_folder, names};

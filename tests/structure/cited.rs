@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The numbers of the rules that a page has: `**7. Closure.**` at the beginning of a line.
 fn written(page: &str) -> Vec<u32> {
@@ -29,13 +29,11 @@ fn cited(text: &str) -> BTreeSet<u32> {
     found
 }
 
-#[test]
-fn every_rule_that_is_cited_is_on_its_page() {
+/// The files below some folders of the project that may cite rules, each with the numbers that it cites.
+fn citations(folders: &[&str]) -> Vec<(PathBuf, BTreeSet<u32>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let rules = written(&fs::read_to_string(root.join("docs/rules.md")).unwrap());
-    assert_eq!(rules, (1..=rules.len() as u32).collect::<Vec<_>>(), "the rules are numbered from 1 without a gap");
-    let mut folders = ["src", "sql", "tests", "docs", "manifests"].map(|folder| root.join(folder)).to_vec();
-    let mut all = BTreeSet::new();
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
@@ -43,13 +41,41 @@ fn every_rule_that_is_cited_is_on_its_page() {
                 folders.push(path);
             } else if ["rs", "sql", "md"].contains(&ending) && !path.ends_with("structure/cited.rs") {
                 let numbers = cited(&fs::read_to_string(&path).unwrap());
-                let lost: Vec<&u32> = numbers.iter().filter(|number| !rules.contains(number)).collect();
-                assert!(lost.is_empty(), "{} cites rules {lost:?}, which docs/rules.md does not have", path.display());
-                all.extend(numbers);
+                found.push((path, numbers));
             }
         }
     }
+    found
+}
+
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md")).unwrap()
+}
+
+#[test]
+fn every_rule_that_is_cited_is_on_its_page() {
+    let rules = written(&page());
+    assert_eq!(rules, (1..=rules.len() as u32).collect::<Vec<_>>(), "the rules are numbered from 1 without a gap");
+    let mut all = BTreeSet::new();
+    for (path, numbers) in citations(&["src", "sql", "tests", "docs", "manifests"]) {
+        let lost: Vec<&u32> = numbers.iter().filter(|number| !rules.contains(number)).collect();
+        assert!(lost.is_empty(), "{} cites rules {lost:?}, which docs/rules.md does not have", path.display());
+        all.extend(numbers);
+    }
     assert!(all.len() > 20, "the citations were not found: {all:?}");
+}
+
+/// Whoever searches for the number of a rule finds its code and its tests.
+#[test]
+fn every_rule_that_is_built_is_cited_by_code_and_by_tests() {
+    let page = page();
+    let lines: Vec<&str> = page.lines().filter(|line| !line.contains("*Not built yet.*")).collect();
+    let built = written(&lines.join("\n"));
+    for folders in [&["src", "sql"][..], &["tests"]] {
+        let all: BTreeSet<u32> = citations(folders).into_iter().flat_map(|(_, numbers)| numbers).collect();
+        let missing: Vec<&u32> = built.iter().filter(|number| !all.contains(number)).collect();
+        assert!(missing.is_empty(), "nothing in {folders:?} cites rules {missing:?}");
+    }
 }
 
 #[test]

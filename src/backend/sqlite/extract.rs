@@ -122,6 +122,7 @@ impl Extract for Engine<'_> {
         started.map_err(|error| error.run(run.id).table(&table.name))
     }
 
+    // Rule 7.
     fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
         batch::queue_parents(self, table_run)
     }

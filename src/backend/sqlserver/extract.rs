@@ -132,6 +132,7 @@ impl Extract for Engine<'_> {
         })
     }
 
+    // Rule 7: the procedure that is called says how.
     fn queue_missing_parents(&mut self, table_run: &TableRun) -> Result<u64> {
         let fence = &table_run.fence;
         let row = unit(
