@@ -18,21 +18,21 @@ const MAX_ROOTS_BYTES: u64 = 128 << 20;
 /// How bundles are opened, and who has to vouch for them; asked of each bundle before anything of it is used.
 #[derive(clap::Args, Debug, Default)]
 pub struct AccessArgs {
-    /// A file of identities, as age-keygen writes it, that opens encrypted archives; may be repeated
+    /// Decrypt archives with the identities in this file, as age-keygen writes it; may be repeated
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
-    /// Refuse a bundle that is not signed by one of the keys in this file, whose format is the one of
-    /// ssh-keygen's allowed signers
+    /// Refuse a bundle that is not signed by one of the keys in this file of allowed signers (see
+    /// ssh-keygen(1))
     #[arg(long, value_name = "FILE", env = "BLOBDELTA_SIGNER")]
     signer: Option<PathBuf>,
-    /// Refuse a bundle whose signer may not speak for its source and each of its tables by this file; a line is:
+    /// Refuse a bundle if this file does not allow its signer to sign for its source and each of its tables. A line is:
     /// FINGERPRINT-OR-PRINCIPAL SOURCE-ID-OR-* TABLE[, TABLE…]
     #[arg(long, value_name = "FILE", requires = "signer", env = "BLOBDELTA_SIGNER_SCOPE")]
     signer_scope: Option<PathBuf>,
-    /// Refuse a bundle that has another root digest; may be repeated, then one of them counts
+    /// Refuse a bundle that does not have this root digest; may be repeated to allow several
     #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
     root_sha256: Vec<Sha256>,
-    /// Refuse a bundle whose root digest stands in no line of this file
+    /// Refuse a bundle if its root digest is not a line of this file
     #[arg(long, value_name = "FILE", env = "BLOBDELTA_ROOTS")]
     roots: Option<PathBuf>,
 }
@@ -40,7 +40,7 @@ pub struct AccessArgs {
 /// How old what is named may be.
 #[derive(clap::Args, Debug, Default)]
 pub struct FreshArgs {
-    /// Fail unless the newest bundle of each chain that is named is of a run of the last DAYS days
+    /// Fail if the newest bundle of a chain is older than DAYS days, by the start of its run
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     not_older_than: Option<u32>,
 }
@@ -96,8 +96,8 @@ impl AccessArgs {
         ];
         match typed.iter().find(|(_, is_typed)| *is_typed) {
             None => Ok(()),
-            Some((option, _)) => Err(Error::usage(format!("{option} does not count here: {why}"))
-                .hint("name the DESTINATION whose bundles are to be looked at, or leave the option out")),
+            Some((option, _)) => Err(Error::usage(format!("{option} has no effect here: {why}"))
+                .hint("name the DESTINATION to prune, or leave the option out")),
         }
     }
 

@@ -61,7 +61,7 @@ fn publish(
     let published = published?;
     let place = published.path().display().to_string();
     let (root, adopted) = (published.root_sha256(), published.adopted());
-    let stood = if adopted { ", which stood there already" } else { "" };
+    let stood = if adopted { ", which was there already" } else { "" };
     let text = format!(
         "bundle {}{stood}  ({} of payload)\n  root sha256 {root}\n",
         clean(&place),

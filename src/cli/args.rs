@@ -24,8 +24,8 @@ use crate::model::time::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Captures what changed in blob tables since the last run, as a slice and as a bundle of
-/// Parquet files that can be checked.
+/// Copies the rows of blob tables that changed since the last run, and publishes them as a slice and as a
+/// bundle of Parquet files with checksums.
 #[derive(Debug, Parser)]
 #[command(name = "blobdelta", version, about, after_help = EXIT_CODES)]
 pub struct Args {
@@ -33,28 +33,28 @@ pub struct Args {
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
 
-    /// Show all columns of tables, with every digit of their times, however wide they get
+    /// Show all columns of tables, and all digits of times, even if lines get wider than the terminal
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub wide: bool,
 
-    /// Print nothing but errors and warnings, and what a script goes on with, such as the path of a bundle, a line each
+    /// Print only errors, warnings, and results that a script needs, such as the path of a bundle, one a line
     #[arg(long, short, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say on stderr what is done, step by step
+    /// Print each step to stderr
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
 
-    /// Colours; `auto` shows them on a terminal, unless NO_COLOR is set
+    /// When to print colours
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 
-    /// How progress is written to stderr; `text` shows a bar on a terminal
+    /// How to print progress to stderr
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
 
-    /// Let your group read the files that are made; else they are for you alone. In a drop folder its
-    /// own permissions decide
+    /// Let your group read the files that the command makes; without it, only you can read them. In a drop
+    /// folder, the permissions of the folder decide
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub group_readable: bool,
 
@@ -91,11 +91,11 @@ pub enum Verbosity {
 /// When there are colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// Where the stream is a terminal that has them, and NO_COLOR is not set
+    /// On a terminal that has colours, unless NO_COLOR is set
     Auto,
-    /// Everywhere
+    /// Always
     Always,
-    /// Nowhere
+    /// Never
     Never,
 }
 
@@ -110,9 +110,9 @@ impl From<Color> for ColorChoice {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed; 2 wrong arguments or configuration; 3 verification found something;
+Exit codes: 0 done; 1 failed; 2 wrong arguments or configuration; 3 verification found an error;
 4 another run holds the lease; 5 the chain has a gap; 6 some tables failed, the others are done;
-7 done, but not shipped. Where several apply: 1, then 4, then 6, then 7.
+7 done, but not shipped. If several apply, the exit code is the first of 1, 4, 6, 7.
 
 Start with:  blobdelta demo";
 
@@ -121,62 +121,61 @@ Start with:  blobdelta demo";
 pub enum LogFormat {
     /// A progress bar on a terminal, plain lines elsewhere
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Play the whole job on the files of a folder, and compare the outcome with them
+    /// Try everything on the files of a folder: run, verify, replay, and compare source and copy
     Demo(DemoArgs),
     /// Create or upgrade the job database; safe to repeat
     Deploy(DeployArgs),
-    /// Look at a deployment: rights, settings, indexes, clock, scripts; a line each, with what to do
+    /// Check a deployment: rights, settings, indexes, clock, scripts; say what to do about each problem
     Doctor(DoctorArgs),
-    /// Add, list and change the tables that runs take
+    /// Add, list, change and remove the tables that runs capture
     #[command(subcommand)]
     Table(TableCommand),
-    /// Leave single rows out of all runs, take that back, or ask for them
+    /// Exclude single rows from all runs, include them again, or ask for them once more
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Capture what changed: fill the slices and publish their bundle
+    /// Copy the rows that changed into the slices, and publish them as a bundle
     Run(RunArgs),
-    /// Publish the bundle of a finished run that has none yet
+    /// Publish the bundle of a finished run that has none yet, or give its slices up
     Pack(PackArgs),
     /// Show runs, watermarks and leases, or one run in detail
     Status(StatusArgs),
     /// Check bundles, down to every row with --deep
     Verify(VerifyArgs),
-    /// Show what a bundle holds: windows, tables, columns, rows, bytes
+    /// Show the contents of a bundle: windows, tables, columns, rows, bytes
     Inspect(InspectArgs),
-    /// Publish a bundle once more as an archive, encrypted if need be
+    /// Make an archive of a bundle: one file, encrypted if you want
     Archive(ArchiveArgs),
-    /// Make an archive a folder again
+    /// Make a folder from the archive of a bundle
     Extract(ExtractArgs),
     /// Send bundles to an object store or a drop folder
     Ship(ShipArgs),
-    /// Fetch bundles from where they were shipped to
+    /// Fetch bundles from an object store or a drop folder
     Receive(ReceiveArgs),
-    /// Show what bundles cover: the windows of each chain, gaps, links that do not fit
+    /// Show which time the bundles cover: the windows of each chain, gaps, broken links
     Chain(ChainArgs),
-    /// Make one bundle of many: the latest version of each row, and all deletions
+    /// Combine bundles into one: the latest version of each row, and all deletions
     Compact(CompactArgs),
-    /// Write the values of bundles as files, in the folders of their hierarchy
+    /// Write the values of bundles as files, in folders as in the hierarchy
     Unpack(UnpackArgs),
-    /// Apply bundles to a database: the latest version of each row
+    /// Apply bundles to a database, which then has the latest version of each row
     Replay(ReplayArgs),
-    /// Ask the source whether bundles hold everything that was due
+    /// Compare source and bundles: was a change missed?
     Reconcile(ReconcileArgs),
-    /// Remove old runs from the job database; or old bundles at a destination, where a compacted
-    /// one stands for them
+    /// Remove old runs from the job database, or bundles at a destination that a compacted one replaces
     Prune(PruneArgs),
 }
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A job database knows the server (an embedded one: the folder) that it was deployed on. On another one
-every run is refused, until it is said what happened: --moved or --copied.
+A job database records the server that it was deployed on (an embedded one: the folder). On another
+server every run is refused until you say what happened, with --moved or --copied.
 
 Examples:
   blobdelta deploy --connection sqlite:./instance --create
@@ -186,29 +185,30 @@ Examples:
 pub struct DeployArgs {
     #[command(flatten)]
     pub instance: Instance,
-    /// Make the folder of an embedded instance that is not there yet
+    /// Make the folder of a new embedded instance
     #[arg(long)]
     pub create: bool,
-    /// The job database moved here, or this is a failover partner: runs are allowed here too, from now
-    /// on. To be said once on each
+    /// The job database moved here, or this server is a failover partner: allow runs here too. Say it once
+    /// on each server
     #[arg(long, conflicts_with = "copied")]
     pub moved: bool,
-    /// The job database is a copy, and the original may go on: it becomes a source of its own, forgets
-    /// runs, watermarks and bundles, and ships nothing of what the original had still to ship. Its first run is a full load
+    /// The job database is a copy, and the original may still be in use. The copy gets a new source id, and forgets
+    /// runs, watermarks, bundles and pending shipments. Its first run is a full load
     #[arg(long)]
     pub copied: bool,
-    /// The job database was restored from a backup: go on behind the bundles of its source in this
-    /// folder, or at this destination, that it does not know. Every file of them is held against its hash; `verify --deep` looks at their rows. What they took is taken once more
+    /// The job database was restored from a backup. Record the bundles of its source in this folder, or at this
+    /// destination, that it does not know, and continue their chains. Every row of these bundles is verified first. The
+    /// next run copies their windows again
     #[arg(long, value_name = "PLACE", conflicts_with = "copied")]
     pub adopt: Option<PathBuf>,
-    /// Of the bundles that are taken over
+    /// How the bundles to record are opened
     #[command(flatten)]
     pub access: AccessArgs,
 }
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Nothing is changed. Exit code 2 says that something has to be done before a run.
+Nothing is changed. Exit code 2 means that you have to correct something before a run.
 
 Example:
   blobdelta doctor --connection sqlite:./instance")]
@@ -219,10 +219,10 @@ pub struct DoctorArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Without --run: the latest 50 runs, and the watermark and lease of every table. With --run: the
-tables, batches, missing parents and bundles of that run. Columns have the names that they have in
-the job database; --wide shows all of them, as --json does. Times that end in Z are UTC; a window's are in
-the clock of its table.
+Without --run: the latest 50 runs, the watermark and lease of every table, and slices and bundles that
+have still to be packed or shipped. With --run: the tables, batches, missing parents and bundles of
+that run. Columns have the names that they have in the job database; --wide and --json show all of
+them. Times that end in Z are UTC. The times of a window are in the clock of its table.
 
 Examples:
   blobdelta status --connection sqlite:./instance
@@ -237,15 +237,20 @@ pub struct StatusArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A run packs first what an earlier one left unpacked: into its own --out where that one took the same
-tables and units, else where that one was told; and with the signer and recipients that it was told
-alone. Where it may not, the table is not taken, and the command that packs it is told. A folder or
-destination of one business unit takes no bundle of another, or of all (--shared-place allows it). A table that
-fails keeps its watermark and the others go on; what was left is taken by the next run. Without
---table all active tables are taken. A run for one business unit never moves the watermark of the table.
+Without --table, the run works on all active tables. If a table fails, it keeps its watermark and the
+run continues with the others; the next run copies the rows that are left. A run for one business
+unit does not move the watermark of the table.
 
-With --ship, what runs of the same tables and units have recorded is shipped when the leases are
-released. What cannot be shipped is told and kept (exit code 7), and tried again by the next such run.
+First, a run packs slices that earlier runs left unpacked. If the earlier run was of the same tables
+and units, the bundle goes into --out, otherwise into the folder recorded for the earlier run. Signer
+and recipients have to be those recorded for it. If the slice may not be packed, its table fails, and
+the run prints the command that packs it.
+
+A folder or destination with bundles of one business unit accepts no bundles of another unit or of
+all units, unless you add --shared-place.
+
+With --ship, pending shipments of runs of the same tables and units are shipped after the leases are
+released. If shipping fails, the exit code is 7, and the next such run tries again.
 
 Examples:
   blobdelta run --connection sqlite:./instance --out ./bundles
@@ -256,43 +261,42 @@ Examples:
 pub struct RunArgs {
     #[command(flatten)]
     pub instance: Instance,
-    /// Take this configured table alone
+    /// Run only this configured table
     #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
     pub table: Option<TableName>,
-    /// Take the rows of this business unit alone
+    /// Copy only the rows of this business unit
     #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
     pub business_unit: Option<Guid>,
-    /// Rows in one transaction, at most; 500 on a server unless told otherwise, 20,000 on an embedded
-    /// instance, where about 64 MiB end a batch too
+    /// Copy at most N rows in one transaction; the default is 500 on a server and 20,000 on an embedded
+    /// instance. A batch also ends at about 256 MiB on a server and 64 MiB on an embedded instance
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub batch_size: Option<u32>,
-    /// MAXDOP of the statements that scan, on servers that have it
+    /// MAXDOP of statements that scan tables, on servers that have MAXDOP
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub max_dop: u16,
-    /// Go on with a run that did not complete; it takes what it was started with
+    /// Continue a run that did not complete, with the options that it was started with
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse,
           conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from"])]
     pub resume: Option<Guid>,
-    /// Take leases that this run still holds: it is dead, and nothing else is going to end it. If it is not, it
-    /// is kept from writing anything more
+    /// Take over the leases that this dead run still holds. If it is still alive, it cannot write anything more
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub take_over: Option<Guid>,
-    /// Set the start of the windows back to this time of each table's clock, such as 2026-01-31
-    /// or 2026-01-31T18:00:00
+    /// Set the start of the windows back to this time, such as 2026-01-31 or 2026-01-31T18:00:00, in the clock
+    /// of each table
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     pub from: Option<Timestamp>,
-    /// The folder in which the bundle is published
+    /// Publish the bundle in this folder, which has to exist
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["no_bundle", "plan"])]
     pub out: Option<PathBuf>,
-    /// Back up the slice databases to this folder of the server (or URL) after packing, with the
-    /// lease held, verify the backup, and note it beside the bundle
+    /// After packing, while the lease is held, back up the slice databases to this folder of the server (or
+    /// URL), verify the backup, and write a note about it beside the bundle
     #[arg(long, value_name = "SERVERPATH", requires = "out")]
     pub backup_slice: Option<String>,
-    /// Fill the slices alone; they are restored by somebody else
+    /// Only fill the slices, for receivers who restore a backup of the slice database
     #[arg(long, conflicts_with_all = ["out", "sign_key"])]
     pub no_bundle: bool,
-    /// Print windows and numbers of keys, or what a run that is resumed would go on with, and what the run would be
-    /// refused for; change nothing. It may be added to any line
+    /// Change nothing; print the windows and numbers of keys, or with --resume the tables that are left, and the reasons
+    /// for which the run would be refused. You can add it to any run command
     #[arg(long)]
     pub plan: bool,
     #[command(flatten)]
@@ -301,7 +305,7 @@ pub struct RunArgs {
     pub waiver: WaiverArgs,
     #[command(flatten)]
     pub shipping: ShippingArgs,
-    /// How long a lease lives when this program dies; while it lives, it renews its leases
+    /// Minutes after which a lease expires if this program dies; while it is alive, it renews its leases
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
 }
@@ -309,7 +313,7 @@ pub struct RunArgs {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  blobdelta inspect ./bundles/20261122T180000Z-6f1c2a34-1.bundle")]
 pub struct InspectArgs {
-    /// The bundle: its folder, or its archive
+    /// The folder or archive of a bundle
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     #[command(flatten)]
@@ -318,21 +322,21 @@ pub struct InspectArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Every file is hashed on its way; the archive of a bundle is the same in every byte, wherever it is
-made. Plain `tar xf` opens it, and `age --decrypt` what was encrypted.
+Every file is checked against its hash while it is copied. The archive of a bundle has the same bytes
+wherever it is made. Plain `tar xf` unpacks it. `age --decrypt` decrypts an encrypted one.
 
 Examples:
   blobdelta archive ./bundles/20261122T180000Z-6f1c2a34-1.bundle
   blobdelta archive ./bundles/20261122T180000Z-6f1c2a34-1.bundle --out ./outgoing \\
       --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")]
 pub struct ArchiveArgs {
-    /// The bundle: its folder, or its archive
+    /// The folder or archive of a bundle
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
-    /// The folder in which the archive is published; that of the bundle unless given
+    /// Publish the archive in this folder; without it, beside the bundle
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Encrypt the archive so that this recipient of age (age1…) can open it; may be repeated
+    /// Encrypt the archive with age for this recipient (age1…); may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub encrypt_to: Vec<String>,
     #[command(flatten)]
@@ -347,19 +351,20 @@ pub struct ArchiveArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The bundles make one chain without a gap, in any order, and may be compacted themselves. Replaying
-the one bundle gives what replaying all of them gives. The same bundles give the same bytes.
+For each table and scope, the bundles have to be one chain without a gap. Name them in any order; they
+may be compacted themselves. Replaying the new bundle has the same result as replaying all of them.
+Compacting the same bundles again gives the same bytes.
 
 Example:
   blobdelta compact ./bundles/*.bundle --out ./yearly")]
 pub struct CompactArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles
+    /// Folders or archives of bundles, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
-    /// The folder in which the bundle is published
+    /// Publish the bundle in this folder, which has to exist
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Go on where bundles are missing between: the one that is made says so, and whoever replays it is told
+    /// Continue although bundles are missing in between. The new bundle records this, and whoever replays it is warned
     #[arg(long)]
     pub allow_gap: bool,
     #[command(flatten)]
@@ -384,10 +389,10 @@ Example:
   blobdelta extract ./incoming/20261122T180000Z-6f1c2a34-1.bundle.tar.age --identity ./key.txt \\
       --out ./bundles")]
 pub struct ExtractArgs {
-    /// The archive
+    /// The archive of a bundle
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
-    /// The folder in which the bundle is published
+    /// Publish the bundle in this folder, which has to exist
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -400,20 +405,22 @@ pub struct ExtractArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Verification goes from the outside in: names; the signature or root digest, if asked for; sizes and
-the exact set of files; the hashes of the tag files; the manifest; all hashes; Parquet footers and row counts; with --deep every row. Nothing
-is parsed before its hash was checked. Exit code 3 says that something is wrong. Of several good ones their chains are looked at
-too, as chain does: it then ends with 5 where there is a gap, with 3 where a link does not fit.
+Checks, in this order: names of files; the signature or root digest, if asked for; sizes, and that no
+file is missing or was added; hashes of the tag files; the manifest; all hashes; Parquet footers and
+row counts; with --deep, every row. Nothing is parsed before its hash was checked.
+
+Exit code 3 means that something is wrong. If you name several bundles and all are good, their chains
+are checked too, as `chain` does it: exit code 5 then means a gap, and 3 a broken link.
 
 Examples:
   blobdelta verify ./bundles/20261122T180000Z-6f1c2a34-1.bundle
   blobdelta verify --deep ./bundles/*.bundle
   blobdelta verify --signer ./allowed_signers ./bundles/*.bundle")]
 pub struct VerifyArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles
+    /// Folders or archives of bundles, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
-    /// Check the set of files, their sizes and the manifest alone
+    /// Check only the set of files, their sizes and the manifest
     #[arg(long, conflicts_with = "deep")]
     pub quick: bool,
     /// Check every row too: content hashes, window, order, keys, parents
@@ -427,31 +434,31 @@ pub struct VerifyArgs {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Nothing of FOLDER is changed. Files that are left: DIR/source and DIR/target, the two instances;
-DIR/bundles, the bundles.
+The files of --from are not changed. The demo leaves in the folder of --dir: source and target, the two
+instances; and bundles, the folder of the bundles.
 
 Examples:
   blobdelta demo
   blobdelta demo --from /usr/share/doc --dir ./demo
   blobdelta demo --into 'Server=tcp:localhost,1433;User ID=sa;TrustServerCertificate=true'")]
 pub struct DemoArgs {
-    /// Take the files of this folder; without it, files that come with this program
+    /// Use the files of this folder; without it, example files that come with this program
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
-    /// Where the demo leaves what it makes; it must not be there yet
+    /// Write everything that the demo makes into this new folder
     #[arg(long, value_name = "FOLDER", default_value = "blobdelta-demo")]
     pub dir: PathBuf,
-    /// Play on this server instead of embedded instances: source, slices and the replayed copy are
-    /// databases there, none of which may be there yet. Then it tries what this server has (hierarchyid, FileTables, masks,
-    /// open transactions, backups and more), says what was executed and what the server lacks, and drops what it made
+    /// Use this server instead of embedded instances: source, slices and the replayed copy are new databases there.
+    /// Then try the features of this server (hierarchyid, FileTables, masks, open transactions, backups and more), print
+    /// what was executed and what the server lacks, and drop the databases
     #[arg(long, value_name = "CONNECTION")]
     pub into: Option<String>,
-    /// Keep what was made on the server, and the bundles
+    /// Keep the databases on the server, and the bundles
     #[arg(long, requires = "into")]
     pub keep: bool,
     #[command(flatten)]
     pub login: Login,
-    /// Let so many weeks of changes follow the full load, each with a run at its end
+    /// Make N weeks of changes after the full load, with a run after each week
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=52))]
     pub weeks: u32,
     /// Generate so many rows instead of reading files

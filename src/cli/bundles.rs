@@ -13,10 +13,10 @@ use std::sync::Arc;
 /// How a bundle is published.
 #[derive(clap::Args, Debug)]
 pub struct FormArgs {
-    /// Publish one file, an archive that ends in .bundle.tar, instead of a folder
+    /// Publish the bundle as one file, an archive (.bundle.tar), instead of a folder
     #[arg(long)]
     pub archive: bool,
-    /// Encrypt the archive so that this recipient of age (age1…) can open it; may be repeated
+    /// Encrypt the archive with age for this recipient (age1…); may be repeated
     #[arg(long, value_name = "RECIPIENT", requires = "archive")]
     pub encrypt_to: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl FormArgs {
 /// What may become of encrypted bundles.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct PlainArgs {
-    /// Publish what was encrypted in plain, too; else that is refused
+    /// Allow that the contents of an encrypted bundle are published without encryption
     #[arg(long)]
     pub allow_plain: bool,
 }
@@ -46,7 +46,7 @@ pub struct PlainArgs {
 /// How much of the machine's memory is taken.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {
-    /// Memory that this command keeps to
+    /// Limit of the memory that this command uses
     #[arg(long, value_name = "MIB", default_value_t = Memory::USUAL_MIB,
           value_parser = clap::value_parser!(u64).range(Memory::LEAST_MIB..=1 << 20))]
     memory_mib: u64,
@@ -62,8 +62,7 @@ impl MemoryArgs {
 /// How many cores are kept busy.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct ThreadArgs {
-    /// Row groups that are compressed, or files that are hashed, at once; as many as there are cores
-    /// unless told otherwise
+    /// How many row groups to compress, or files to hash, at once; the default is the number of cores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
@@ -78,13 +77,13 @@ impl ThreadArgs {
 /// How the parts of a bundle are written.
 #[derive(clap::Args, Debug)]
 pub struct PartArgs {
-    /// Level of zstd: a higher one takes longer and makes smaller files
+    /// Compression level of zstd: a higher level is slower and makes smaller files
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub zstd_level: i32,
-    /// Values of one Parquet file, before compression
+    /// Largest size of the values in one Parquet file, before compression
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(32..=1024))]
     pub part_mib: u64,
-    /// Values of one row group, before compression, at most: bounds what a reader has to hold
+    /// Largest size of the values in one row group, before compression. Readers need that much memory
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub row_group_mib: u64,
     #[command(flatten)]
@@ -114,12 +113,11 @@ pub struct PackingArgs {
     form: FormArgs,
     #[command(flatten)]
     parts: PartArgs,
-    /// Values over this size lie in files of their own, in blob/; 16 unless told otherwise, less where
-    /// memory or a high level of zstd does not let it
+    /// Write each value over this size as a file of its own, in blob/. The default is 16, or less if --memory-mib or a
+    /// high --zstd-level requires it
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=32))]
     inline_mib: Option<u64>,
-    /// Connections over which the slice is read, on a server: more than one where the network gives a
-    /// connection less than it could
+    /// Read the slice over N connections, on a server; useful if the network limits the speed of one connection
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub connections: u16,
     #[command(flatten)]

@@ -30,22 +30,24 @@ const MOST_OVERLAPS: usize = 3;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A chain is the bundles of one table and scope of one source. A gap lies where a window starts after
-everything before it ended: what changed in between is in none of these bundles. Windows overlap by
-the safety buffer; that is no fault. Bundles stand in the order of their links, and where those do
-not say, of their runs: replay applies them so. In the timeline a gap is drawn as !!!, and its legend says what else is. Tag files are hashed,
-parts are not read: verify does that. Exit code 5 says that there is a gap; 3 that a bundle cannot
-be opened, or that a link to the bundle before does not fit.
+A chain is the sequence of bundles of one source, table and scope. A gap is a time that no bundle
+covers: changes of that time are in none of these bundles. Windows overlap by the safety buffer; that
+is normal. The order of the bundles is that of their links; where links do not determine it, that of
+their runs. `replay` applies them in this order. In the timeline a gap is drawn as !!!; the legend
+explains the other signs.
+
+Only the tag files are checked against their hashes. `verify` checks the parts. Exit code 5 means that
+there is a gap; 3 that a bundle cannot be opened, or that its link to the bundle before is broken.
 
 Examples:
   blobdelta chain ./bundles
   blobdelta chain ./bundles --svg ./chain.svg
   blobdelta chain ./2025/*.bundle ./2026 --identity ./key.txt --json")]
 pub struct ChainArgs {
-    /// Folders that hold bundles, or bundles: their folders, or their archives
+    /// Folders or archives of bundles, or folders that hold bundles
     #[arg(value_name = "FOLDER|BUNDLE", required = true)]
     pub places: Vec<PathBuf>,
-    /// Draw the timeline as a picture into this file, which must not be there yet
+    /// Write the timeline as a picture into this new file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     #[command(flatten)]
@@ -115,7 +117,7 @@ fn text(survey: &ChainSurvey, width: usize) -> Text {
         let _ = writeln!(text, "cannot be opened  {}", clean(&line));
     }
     for path in &survey.sealed {
-        let _ = writeln!(text, "encrypted, no identity opens it  {}", clean(&path.display().to_string()));
+        let _ = writeln!(text, "encrypted, and no --identity opens it  {}", clean(&path.display().to_string()));
     }
     let _ = writeln!(
         text,
@@ -230,7 +232,8 @@ fn add_chain(text: &mut Text, nth: usize, (chain, width): (&Chain, usize), surve
     }
     if let Some(long) = extent(&small) {
         let count = counted(small.len() as u64, "overlap", "overlaps");
-        let _ = writeln!(text, "{nth}    overlap  {count} {long}, too short to be drawn; safety buffers, and no fault");
+        let _ =
+            writeln!(text, "{nth}    overlap  {count} {long}, too short to be drawn; this is normal (safety buffer)");
     }
 }
 
@@ -256,12 +259,12 @@ fn broken_link_text(survey: &ChainSurvey, broken_link: BrokenLink) -> String {
         LinkFault::MadeWithout(root) => {
             format!("{own}: it was compacted without a bundle that is not here, root sha256 {root}")
         }
-        LinkFault::SecondStart => format!("{own}: it says that it is the first of its chain, and it is not"),
+        LinkFault::SecondStart => format!("{own}: it says that it is the first of its chain, but another bundle is"),
         LinkFault::Fork(other) => {
             format!("{own}: it names the same bundle before it as {}", member_name(survey, other))
         }
-        LinkFault::AnotherClock => format!("{own}: its window is read from another clock than the one before"),
-        LinkFault::Circle => format!("{own}: its links lead in a circle, which no honest manifests do"),
+        LinkFault::AnotherClock => format!("{own}: its window is in another clock than that of the bundle before it"),
+        LinkFault::Circle => format!("{own}: its links lead in a circle, so a manifest was forged"),
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 /// Usage, if the folder is not there; as [`crate::backend::Jobs::deploy`].
 pub fn run(args: &DeployArgs, monitor: &dyn Monitor) -> Result<Answer> {
     if let (false, Some(folder)) = (args.create, args.instance.missing_folder()?) {
-        return Err(Error::usage("there is no such folder, so no instance to deploy to")
+        return Err(Error::usage("this folder does not exist, so there is no instance to deploy to")
             .file(folder)
             .hint("check its name; to make a new embedded instance there, add --create"));
     }
@@ -67,12 +67,12 @@ fn steps(args: &DeployArgs, backend: &mut dyn Backend) -> Result<Vec<DeployStep>
 fn adopted(adoptions: &[Adoption], place: &Path) -> Vec<DeployStep> {
     let step = |name: String, outcome: String| DeployStep { name, outcome, needs_attention: false };
     if adoptions.is_empty() {
-        let outcome = "holds no bundle of this source that the job database does not know";
+        let outcome = "has no bundle of this source that the job database does not know";
         return vec![step(clean(&place.display().to_string()), outcome.to_owned())];
     }
     let of_chain = |one: &Adoption| {
         let (table, scope) = (one.table.to_string(), one.scope);
-        let outcome = move |root: &Sha256| format!("the chain of {table}, {scope}, goes on behind it: {root}");
+        let outcome = move |root: &Sha256| format!("the chain of {table}, {scope}, continues after it: {root}");
         let steps = one.bundles.iter().map(|(path, root)| step(clean(&path.display().to_string()), outcome(root)));
         steps.collect::<Vec<_>>()
     };

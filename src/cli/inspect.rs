@@ -74,7 +74,7 @@ fn table_text(table: &TableInfo) -> Text {
     }
     for script in &table.changed_scripts {
         let _ =
-            writeln!(text, "  told       not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);
+            writeln!(text, "  changed    not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);
     }
     for change in &table.schema_changes {
         let _ = writeln!(text, "  changed    {}", clean(&change.to_string()));

@@ -10,12 +10,12 @@ use std::time::Duration;
 /// The instance to work on.
 #[derive(clap::Args, Debug)]
 pub struct Instance {
-    /// The instance: a connection string of SQL Server (ADO.NET or JDBC), or sqlite:FOLDER, a
-    /// folder of SQLite files, one a database
+    /// The instance: a connection string of SQL Server (ADO.NET or JDBC), or sqlite:FOLDER for a folder of
+    /// SQLite files
     #[arg(long, env = "BLOBDELTA_CONNECTION", hide_env_values = true, value_name = "CONNECTION")]
     connection: Option<String>,
-    /// How long a server that was reached before is waited for when it is away, because it restarts or fails over; the first
-    /// login is tried once
+    /// Wait at most N minutes for the server if it restarts or fails over during the command. The first login is
+    /// tried only once
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1440))]
     reconnect_minutes: u32,
     #[command(flatten)]

@@ -13,9 +13,9 @@ const ACCESS_TOKEN_COMMAND: &str = "BLOBDELTA_ACCESS_TOKEN_COMMAND";
 /// How to log in to a server.
 #[derive(clap::Args, Debug)]
 pub struct Login {
-    /// Take the password of a SQL login from the first line of this file, instead of from
-    /// BLOBDELTA_PASSWORD; a token of Microsoft Entra ID is taken from BLOBDELTA_ACCESS_TOKEN, or at every login
-    /// from the file that BLOBDELTA_ACCESS_TOKEN_FILE names or the command in BLOBDELTA_ACCESS_TOKEN_COMMAND
+    /// Read the password of a SQL login from the first line of this file instead of BLOBDELTA_PASSWORD. A token of
+    /// Microsoft Entra ID is read from BLOBDELTA_ACCESS_TOKEN; or, at every login, from the file that
+    /// BLOBDELTA_ACCESS_TOKEN_FILE names or the output of the command in BLOBDELTA_ACCESS_TOKEN_COMMAND
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }

@@ -28,15 +28,17 @@ const SECONDS_PER_MINUTE: u32 = 60;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A run that was told to sign or to encrypt is packed by a call that names a key and recipients, or
-leaves them out by name. With --ship, the bundles of a run that was packed already are shipped from
-where they were published; they are to be shipped to this destination then, and no longer to the one before it.
-With --waive-shipment, they are to be shipped to none.
+If the run was started with a signing key or recipients, name them again, or leave them out with
+--unsigned or --unencrypted.
 
-With --give-up, slices of the run that are in no bundle never will be: their watermarks go back to where
-they were before the run, and the next run of the same units takes all that they held again. So is a run
-that began while the server's clock stood ahead, and has all others refused until its time has come: in
-whatever bundle it is, which is then to be removed.
+With --ship, if the run was packed already, its bundles are shipped from the folder in which they were
+published. This destination replaces the one recorded before. --waive-shipment cancels the pending
+shipments of the run.
+
+--give-up is for slices of the run that are in no bundle. They will never be packed: their watermarks go
+back to where they were before the run, and the next run of the same units copies all their rows
+again. It is also for a run that started while the server's clock was ahead, because all other runs are
+refused until that time has come. Such a run is given up even if it is in a bundle; remove that bundle.
 
 Examples:
   blobdelta pack --connection sqlite:./instance --run 6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061 \\
@@ -46,23 +48,23 @@ Examples:
 pub struct PackArgs {
     #[command(flatten)]
     pub instance: Instance,
-    /// The run
+    /// The run to pack
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub run: Guid,
-    /// The folder in which the bundle is published
+    /// Publish the bundle in this folder, which has to exist
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["give_up", "waive_shipment"])]
     pub out: Option<PathBuf>,
-    /// What the bundles of the run had still to be shipped need not be any more, and nothing is shipped: for a destination
-    /// that never will be there, or receivers who are to have nothing
+    /// Cancel the pending shipments of the run and ship nothing: for a destination that does not exist any more, or for
+    /// receivers who should not get the bundle
     #[arg(long, conflicts_with_all = ["out", "give_up", "archive", "sign_key", "ship_to"])]
     pub waive_shipment: bool,
-    /// Give the slices up instead: the next run takes what they held
+    /// Give the slices up instead of packing them; the next run copies their rows again
     #[arg(long, conflicts_with_all = ["out", "archive", "sign_key", "ship_to"])]
     pub give_up: bool,
-    /// Give up the slice of this table alone
+    /// Give up only the slice of this table
     #[arg(long, value_name = "NAME", value_parser = TableName::parse, requires = "give_up", conflicts_with = "out")]
     pub table: Option<TableName>,
-    /// Take leases that this run still holds, the packed run itself or another: it is dead
+    /// Take over the leases that this dead run still holds; it can be the run to pack or another one
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
     pub take_over: Option<Guid>,
     #[command(flatten)]
@@ -71,7 +73,7 @@ pub struct PackArgs {
     pub waiver: WaiverArgs,
     #[command(flatten)]
     pub shipping: ShippingArgs,
-    /// How long a lease lives when this program dies
+    /// Minutes after which a lease expires if this program dies
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub lease_minutes: u32,
 }
@@ -139,7 +141,7 @@ fn answer_of(args: &PackArgs, report: &PackReport) -> Answer {
     }
     text.append(failures.clone());
     if text.is_empty() {
-        text += &format!("run {} left nothing that is to be packed\n", args.run);
+        text += &format!("run {} left nothing to pack\n", args.run);
     }
     let failed: Vec<Value> =
         report.failed.iter().map(|(table, error)| json!({"table": table, "error": error_object(error)})).collect();
@@ -165,11 +167,7 @@ fn waive(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
     let text = match destinations.as_slice() {
         [] => format!("run {} has no pending shipment\n", args.run),
         some => {
-            format!(
-                "run {} has no pending shipment any more; it had to ship its bundles to {}\n",
-                args.run,
-                clean(&some.join(" and "))
-            )
+            format!("canceled the pending shipments of run {} to {}\n", args.run, clean(&some.join(" and ")))
         }
     };
     Ok(Answer::done(text, json!({"run": args.run, "waived": destinations})))
@@ -191,22 +189,22 @@ fn give_up(args: &PackArgs, backend: &mut dyn Backend) -> Result<Answer> {
         let _ = writeln!(
             text,
             "gave up the slice of {table}: its watermark is back where it was before run {}\n  \
-             the next run of the same units takes what it held, such as: {command}",
+             the next run of the same units copies its rows again, such as: {command}",
             args.run
         );
         for bundle in &withdrawn {
             let (folder, name) = (clean(&bundle.folder), &bundle.name);
-            let shipped = bundle.ship_to.as_ref().map_or(String::new(), |to| format!(", and at {}", clean(to)));
+            let shipped = bundle.ship_to.as_ref().map_or(String::new(), |to| format!(", and from {}", clean(to)));
             let _ = writeln!(
                 text,
-                "  its bundle {name} is recorded no more: remove it in {folder}{shipped}. Receivers refuse it until its time has \
-                 come, and are to remove it too"
+                "  its bundle {name} is no longer recorded: remove it from {folder}{shipped}. Receivers refuse it until the time \
+                 of its run has come, and should remove it too"
             );
         }
         if was_emptied {
             let _ = writeln!(
                 text,
-                "  another run filled the slice after it: what had waited for its blob and came with this run, is found by: {}",
+                "  another run has filled the slice since: to find rows that had waited for their blobs and came with this run, call: {}",
                 connected(&format!("blobdelta reconcile {of} --bundles FOLDER --pend"))
             );
         }

@@ -18,16 +18,16 @@ const KEEP_RUNS: u32 = 100;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Without DESTINATION: removes old runs from the job database, each with its steps, queues and bundle records, and logged
-deletions that are older than every run that stays. Bundles, slices and watermarks are not touched.
-Whatever is said to be kept, a run stays that something still needs: the newest of each table and
-business unit, one that can be resumed, has to be packed or shipped, the last one with a bundle of
-a chain.
+Without DESTINATION: removes old runs from the job database, each with its steps, queues and records of
+bundles. Also removes logged deletions that are older than every run that is kept. Bundles, slices
+and watermarks are not changed. A run that is still needed is always kept: the newest of each table
+and business unit, one that can be resumed or has to be packed or shipped, and the last one with a
+bundle of a chain.
 
-With DESTINATION, a folder or URL to which bundles were shipped: removes bundles for which a compacted
-one stands there that lists their root digests and holds each of their keys: both are read before
-anything goes. With --signer or --roots, whoever is asked has to vouch for all that is there. What no
-compacted bundle stands for is kept, however old it is.
+With DESTINATION, a folder or URL to which bundles were shipped: removes a bundle if a compacted bundle
+there lists its root digest and has all of its rows. Both are read before anything is removed. All
+other bundles are kept, however old they are. With --signer or --roots, every bundle there has to pass
+that check.
 
 Examples:
   blobdelta prune --connection sqlite:./instance --plan
@@ -37,8 +37,7 @@ pub struct PruneArgs {
     /// Remove old bundles at this destination instead
     #[arg(value_name = "DESTINATION", requires = "keep_weeks", conflicts_with_all = ["keep_runs", "keep_days"])]
     pub destination: Option<String>,
-    /// Of a destination: keep bundles whose run started within so many weeks before that of the
-    /// newest one there
+    /// With DESTINATION: keep the bundles of the last N weeks, counted back from the newest run there
     #[arg(long, value_name = "N", requires = "destination", value_parser = clap::value_parser!(u32).range(1..=5200))]
     pub keep_weeks: Option<u32>,
     #[command(flatten)]
@@ -47,7 +46,7 @@ pub struct PruneArgs {
     pub instance: Instance,
     #[command(flatten)]
     pub keep: KeepArgs,
-    /// Say what would be removed, and change nothing
+    /// Print what would be removed, and change nothing
     #[arg(long)]
     pub plan: bool,
 }
@@ -55,10 +54,10 @@ pub struct PruneArgs {
 /// What stays beside that.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct KeepArgs {
-    /// Keep the newest N runs of each table; 100 if nothing is said
+    /// Keep the newest N runs of each table; 100 without this option and --keep-days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub keep_runs: Option<u32>,
-    /// Keep runs that started in the last N days; with --keep-runs, what either of the two says
+    /// Keep the runs that started in the last N days; with --keep-runs, a run is kept if either option keeps it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Retention::MOST_DAYS)))]
     pub keep_days: Option<u32>,
 }

@@ -39,12 +39,12 @@ pub fn run(destination: &str, options: &PruneOptions, monitor: &dyn Monitor) -> 
 fn text(pruned: &PrunedDestination, is_plan: bool) -> String {
     let mut text = String::new();
     for name in &pruned.finished {
-        let _ = writeln!(text, "finished {}, where an earlier prune had died", clean(name));
+        let _ = writeln!(text, "removed the rest of {}, where an earlier prune had died", clean(name));
     }
     let verb = if is_plan { "would remove" } else { "removed" };
     for one in &pruned.removed {
         let (path, by) = (one.path.display().to_string(), one.covered_by.display().to_string());
-        let _ = writeln!(text, "{verb} {}  ({})\n  {} stands for it", clean(&path), bytes(one.bytes), clean(&by));
+        let _ = writeln!(text, "{verb} {}  ({})\n  {} replaces it", clean(&path), bytes(one.bytes), clean(&by));
     }
     for (path, why) in &pruned.kept {
         let _ = writeln!(text, "kept {}, though it is old\n  {}", clean(&path.display().to_string()), clean(why));
@@ -53,14 +53,17 @@ fn text(pruned: &PrunedDestination, is_plan: bool) -> String {
         let _ = writeln!(text, "kept {}, which is encrypted", clean(&path.display().to_string()));
     }
     for path in &pruned.future {
-        let _ =
-            writeln!(text, "kept {}, whose run is still to come, by its manifest", clean(&path.display().to_string()));
+        let _ = writeln!(
+            text,
+            "kept {}: its manifest says that its run is in the future",
+            clean(&path.display().to_string())
+        );
     }
     for path in &pruned.left {
         let path = clean(&path.display().to_string());
         let _ = writeln!(
             text,
-            "left {path}\n  it came among the files of a bundle that went, and is none of them; look at it"
+            "left {path}\n  it was among the files of a bundle that was removed, but is not one of them; look at it"
         );
     }
     let sum = pruned.removed.iter().map(|one| one.bytes).sum();
@@ -70,7 +73,7 @@ fn text(pruned: &PrunedDestination, is_plan: bool) -> String {
         counted(pruned.removed.len() as u64, "bundle", "bundles"),
         bytes(sum),
         pruned.young,
-        if is_plan { "; what stands for them was not hashed" } else { "" },
+        if is_plan { "; the compacted bundles were not verified" } else { "" },
     );
     text
 }

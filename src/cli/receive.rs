@@ -16,13 +16,14 @@ use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Every byte is checked on its way, against the bundle's lists and its marker. A bundle that is in
-FOLDER already is not fetched again; what has no marker at the source is not there.
+Every file is checked against the bundle's lists of hashes and its marker while it is fetched. A bundle
+that is in FOLDER already is not fetched again. A bundle without its marker is ignored, because it was
+not shipped completely.
 
-FOLDER remembers the newest bundle of each chain that came from a place. Where the place does not show
-it any more, that is an error (3): it withholds what it had. A compacted bundle that lists it stands for
-it where somebody vouches for that one (--signer, --root-sha256), or where what was received is still in
-FOLDER and the compacted bundle holds all of it.
+FOLDER remembers the newest bundle of each chain from each place. If that bundle is no longer at the
+place, this is an error (exit code 3), because the place may be withholding bundles. A compacted bundle
+that lists it is accepted instead, if --signer or --root-sha256 confirms the compacted bundle, or if the
+received bundle is still in FOLDER and the compacted bundle has all of it.
 
 Examples:
   blobdelta receive s3://acme-deltas/weekly --out ./bundles
@@ -30,16 +31,17 @@ Examples:
       --signer ./allowed_signers
   blobdelta receive file:///mnt/drop --out ./bundles")]
 pub struct ReceiveArgs {
-    /// The URL that holds bundles, or of one; or a folder to which they were shipped
+    /// The URL of one bundle, or a URL or folder to which bundles were shipped
     #[arg(value_name = "SOURCE")]
     pub source: String,
-    /// The folder into which they come
+    /// Write the bundles into this folder, which has to exist
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// A place without any bundle is none to be told of: what is shipped there may still be to come
+    /// End with exit code 0 if there is no bundle at the place yet
     #[arg(long)]
     pub allow_empty: bool,
-    /// Hash every file of what is in FOLDER already, too; else its names, sizes and tag files are checked
+    /// Also check every file that is in FOLDER already against its hash. Without it, only names, sizes and tag files
+    /// of those bundles are checked
     #[arg(long)]
     pub check_all: bool,
     #[command(flatten)]
@@ -66,7 +68,7 @@ pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let (mut text, mut objects) = (String::new(), Vec::new());
     for one in &received {
         let place = one.path.display().to_string();
-        let stood = if one.stood { ", which stood there already" } else { "" };
+        let stood = if one.stood { ", which was there already" } else { "" };
         let _ = writeln!(text, "bundle {}{stood}  ({})\n  marker {}", clean(&place), bytes(one.bytes), one.root_sha256);
         objects.push(json!({
             "name": one.name, "bundle": place, "root_sha256": one.root_sha256, "stood": one.stood, "bytes": one.bytes,
@@ -74,8 +76,8 @@ pub fn run(args: &ReceiveArgs, monitor: &dyn Monitor) -> Result<Answer> {
     }
     if received.is_empty() && !args.allow_empty {
         return Err(Error::usage("there is no bundle with a marker at this place").file(source.to_string()).hint(
-            "check the address; a bundle without a marker was not shipped to its end. --allow-empty is for a place that may still \
-             be empty",
+            "check the address; a bundle without a marker was not shipped completely. If the place may be empty, add \
+             --allow-empty",
         ));
     }
     if received.is_empty() {

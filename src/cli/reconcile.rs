@@ -22,31 +22,32 @@ use std::path::PathBuf;
 /// The arguments of `reconcile`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Exit code 3 if a consumer of these bundles has something wrong. Rows without ModifiedOn, or with
-one in the future, are told and do not count.
+Compares each key in scope that is stamped before the watermark with its latest version in the bundles.
+Exit code 3 means that a receiver of these bundles has something wrong. Rows without a stamp, or with a
+stamp in the future, are reported, but do not change the exit code.
 
 Example:
   blobdelta reconcile --connection sqlite:./instance --bundles ./bundles --pend --log-deletions")]
 pub struct ReconcileArgs {
     #[command(flatten)]
     pub instance: Instance,
-    /// Bundles: their folders or archives, or a folder that holds bundles; may be repeated
+    /// Folders or archives of bundles, or a folder that holds bundles; may be repeated
     #[arg(long, value_name = "BUNDLE", required = true, num_args = 1..)]
     pub bundles: Vec<PathBuf>,
-    /// One table, as Db.schema.table; all active ones unless given
+    /// Compare only this configured table, Db.schema.Table; without it, all active tables
     #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
     pub table: Option<TableName>,
-    /// The rows of one business unit alone, and bundles of runs for it too
+    /// Compare only the rows of this business unit; use the bundles of its own runs too
     #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
     pub business_unit: Option<Guid>,
-    /// Compare content hashes too, for blobs that changed without a new ModifiedOn: every blob that
-    /// is due is read once, where it lies
+    /// Also compare content hashes, to find blobs that changed without a new ModifiedOn. The database reads every
+    /// blob that should be in the bundles once
     #[arg(long)]
     pub content: bool,
-    /// Make what is missing, older, moved or of another content pending for the next run
+    /// Make missing, older, moved or changed rows pending, so that the next run copies them
     #[arg(long)]
     pub pend: bool,
-    /// Write what is gone, or left the scope it was sent in, to the deletion log, each with its reason
+    /// Write rows that are gone, or that left the scope, to the deletion log, each with the reason
     #[arg(long)]
     pub log_deletions: bool,
     #[command(flatten)]
@@ -116,8 +117,8 @@ fn text(reports: &[TableDifferences], is_good: bool) -> Text {
         }
         text += &whole_text(report);
         let done = [
-            (report.foreign_bundles, "bundles of another source passed by: they say nothing of this one"),
-            (report.logged, "logged, not shipped yet: the next run takes it"),
+            (report.foreign_bundles, "bundles of another source were ignored"),
+            (report.logged, "logged deletions are not shipped yet; the next run ships them"),
             (report.pended, "made pending"),
             (report.deletions, "written to the deletion log"),
         ];
@@ -128,7 +129,7 @@ fn text(reports: &[TableDifferences], is_good: bool) -> Text {
     let kinds: BTreeSet<DifferenceKind> = reports.iter().flat_map(|report| report.counts.keys().copied()).collect();
     let verdict = match (is_good, kinds.is_empty()) {
         (true, true) => "the bundles hold everything that was due\n",
-        (true, false) => "the bundles hold everything that was due; what no window can take is told above\n",
+        (true, false) => "the bundles hold everything that was due; rows that no window can include are listed above\n",
         (false, _) => "the bundles do not hold what the source has\n",
     };
     text.add(if is_good { Tone::Good } else { Tone::Bad }, verdict);
@@ -140,9 +141,9 @@ fn whole_text(report: &TableDifferences) -> String {
     let whole = &report.whole;
     let (lost, future) = (whole.without_metadata, whole.future_deletions);
     let reported = [
-        (lost > 0, lost, "rows of the source without any metadata row: no run takes them"),
-        (future > 0, future, "deletions dated in the future: correct DeletedOn in BlobDeltaDeletionLog"),
-        (whole.logged_deletions == 0, 0, "deletions were ever logged; rows that are deleted stay with receivers"),
+        (lost > 0, lost, "rows of the source have no metadata: no run copies them"),
+        (future > 0, future, "deletions are dated in the future: correct DeletedOn in BlobDeltaDeletionLog"),
+        (whole.logged_deletions == 0, 0, "deletions are logged; receivers keep rows that are deleted at the source"),
     ];
     let lines = reported.iter().filter(|(is_reported, ..)| *is_reported);
     lines.map(|(_, count, what)| format!("{}: {} {what}\n", report.table, number(*count))).collect()
@@ -184,7 +185,7 @@ fn object(report: &TableDifferences) -> Value {
         "pending": report.pending,
         "excluded": report.excluded,
         "logged": report.logged,
-        "not_told": report.not_reported.map(|why| match why {
+        "not_reported": report.not_reported.map(|why| match why {
             NotReported::DeletionsAreOff => "deletions-are-off",
             NotReported::UnitIsGone(_) => "unit-is-gone",
         }),

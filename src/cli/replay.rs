@@ -25,59 +25,60 @@ use std::path::PathBuf;
 /// The arguments of `replay`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Bundles are verified, put in the order of their links and runs, and applied each once: the row with
-the latest ModifiedOn stands. A chain begins with its first bundle, or with a compacted one that was
-made from there. A replay that was interrupted is repeated.
+Verifies the bundles, orders them by their links and runs, and applies each once. The target then has the
+row with the latest ModifiedOn of each key. A chain has to begin with its first bundle, or with a
+compacted bundle that contains the first one. If a replay was interrupted, repeat it.
 
 Examples:
   blobdelta replay ./bundles/*.bundle --into sqlite:./replayed --database Restored --create")]
 pub struct ReplayArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles
+    /// Folders or archives of bundles, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true)]
     pub bundles: Vec<PathBuf>,
-    /// The instance to replay into: a connection string of SQL Server, or sqlite:FOLDER
+    /// Replay into this instance: a connection string of SQL Server, or sqlite:FOLDER
     #[arg(long, value_name = "CONNECTION")]
     pub into: String,
     #[command(flatten)]
     pub login: Login,
-    /// The database to replay into; needed on a server, and in a folder that of the source unless given
+    /// Replay into this database. Required on a server; in a folder, the default is the name of the source's database
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
-    /// Create the database and its tables where they are missing
+    /// Create the database and its tables if they do not exist
     #[arg(long)]
     pub create: bool,
-    /// Apply bundles although one before them is missing: what it held is then missing too. The
-    /// target keeps a note of it (BlobDeltaReplayBundle)
+    /// Apply bundles although one before them is missing. Its changes are then missing in the target, which records
+    /// this in BlobDeltaReplayBundle
     #[arg(long)]
     pub allow_gap: bool,
-    /// Apply rows of this table of a source to a target that has those of another: GUID/Database.schema.Table. Repeat it
-    /// for several
+    /// Allow rows of this source table in a target that has rows of another one: GUID/Database.schema.Table. May be
+    /// repeated
     #[arg(long, value_name = "SOURCE", value_parser = SourceTable::parse)]
     pub also_from: Vec<SourceTable>,
-    /// Replay into the instance that the bundles come from, or into a table that is captured there: rows
-    /// of the source are overwritten
+    /// Allow a replay into the instance that the bundles come from, or into a table that is captured there. This
+    /// overwrites rows of the source
     #[arg(long)]
     pub into_source: bool,
-    /// Add columns that a target lacks, and widen those that are too narrow there, where bundles have other columns than
-    /// it; with --create a table that a replay made follows by itself
+    /// Add columns that the target lacks, and widen columns that are too narrow. For tables that a replay made,
+    /// --create is enough
     #[arg(long)]
     pub evolve: bool,
-    /// Leave what a column has that the source dropped, in rows that come without it; else it becomes NULL
+    /// If the source dropped a column, keep its values in the target. Without it, rows that come without the column
+    /// get NULL
     #[arg(long)]
     pub keep_dropped: bool,
-    /// Where a unique constraint of the target keeps two rows from standing side by side, remove the
-    /// older and keep a note of it (BlobDeltaReplayDisplaced)
+    /// If a unique constraint of the target does not allow two rows together, remove the older one and record it in
+    /// BlobDeltaReplayDisplaced
     #[arg(long)]
     pub displace: bool,
-    /// Apply again what was applied before: rows that were changed or deleted in the target since, as --check finds them,
-    /// are then what the bundles say
+    /// Apply bundles again that were applied before. This restores rows that were changed or deleted in the target
+    /// since; --check finds them
     #[arg(long)]
     pub repair: bool,
-    /// Say what would be applied, inserted, replaced and deleted; change nothing
+    /// Print what would be inserted, replaced and deleted, and change nothing
     #[arg(long)]
     pub plan: bool,
-    /// Compare what stands in the target with the bundles by content hash, computed where the rows
-    /// are; change nothing. Exit code 3 if anything differs
+    /// Compare the target with the bundles, by version and content hash, and change nothing. The database computes
+    /// the hashes. Exit code 3 if anything differs
     #[arg(long, conflicts_with_all = ["create", "evolve", "keep_dropped", "displace", "repair"])]
     pub check: bool,
     #[command(flatten)]
@@ -185,7 +186,7 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
             notes.push_str(&format!("{path}: allowed: {gap}\n"));
         }
         for reported in &table.reported {
-            notes.push_str(&format!("{path}: told: it {reported}\n"));
+            notes.push_str(&format!("{path}: note: it {reported}\n"));
         }
     }
     let mut text = Text::new();
@@ -197,8 +198,8 @@ fn planned(tables: &[PlannedTable], into: &str) -> Answer {
 fn checked(report: &CheckReport, into: &str) -> Answer {
     let found: u64 = report.counts.values().sum();
     let mut text = Text::from(format!(
-        "{} rows of the bundles: {} stand at the version and with the large binary values that the bundle says (other columns \
-         are not compared), {} gave way to something later; {} tombstones; ",
+        "{} rows of the bundles: {} are here at the version and with the large binary values that the bundle says (other \
+         columns are not compared), {} were outranked by something later; {} tombstones; ",
         number(report.rows),
         number(report.equal),
         number(report.outranked),
@@ -220,8 +221,8 @@ fn checked(report: &CheckReport, into: &str) -> Answer {
         text += "\n";
         text.table(&shown);
         text += "\n";
-        text += "rows were changed or deleted here since, or these bundles were not all replayed: replay them with --repair, \
-             and what they say stands again\n";
+        text += "these rows were changed or deleted here after the replay, or not all of these bundles were replayed: replay \
+             the bundles with --repair to restore the rows\n";
     }
     let counts: serde_json::Map<String, Value> =
         report.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), json!(count))).collect();
@@ -267,17 +268,20 @@ fn notes(outcome: &TableReplayOutcome) -> String {
     let mut notes = String::new();
     if !outcome.skipped.is_empty() {
         let names = clean(&outcome.skipped.join(", "));
-        notes.push_str(&format!("{}: the target does not take {names}\n", outcome.target));
+        notes.push_str(&format!(
+            "{}: skipped columns, because the target computes or lacks them: {names}\n",
+            outcome.target
+        ));
     }
     if outcome.displaced > 0 {
-        let what = "see BlobDeltaReplayDisplaced for the rows that were displaced";
+        let what = "the displaced rows are listed in BlobDeltaReplayDisplaced";
         notes.push_str(&format!("{}: {what}\n", outcome.target));
     }
     if let Some(gap) = &outcome.gap {
         notes.push_str(&format!("{}: allowed: {gap}\n", outcome.target));
     }
     for reported in &outcome.reported {
-        notes.push_str(&format!("{}: told: this bundle {reported}\n", outcome.target));
+        notes.push_str(&format!("{}: note: this bundle {reported}\n", outcome.target));
     }
     notes
 }
@@ -287,7 +291,7 @@ fn bundle_text(bundle: &BundleOutcome) -> Text {
     if bundle.was_applied_before() {
         let reported = |table: &TableReplayOutcome| notes(&TableReplayOutcome { skipped: Vec::new(), ..table.clone() });
         let reported: String = bundle.tables.iter().map(reported).collect();
-        return format!("{path}: nothing to do, it was applied before or holds no rows\n{reported}").into();
+        return format!("{path}: nothing to do, because it was applied before or has no rows\n{reported}").into();
     }
     let written = bundle.tables.iter().map(|table| table.written).sum();
     let removed = bundle.tables.iter().map(|table| table.removed).sum();
@@ -305,6 +309,6 @@ fn object(bundle: &BundleOutcome) -> Value {
         "root_sha256": bundle.root_sha256,
         "applied_before": bundle.was_applied_before(),
         "tables": outcomes(bundle).json(),
-        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap, "told": table.reported})).collect::<Value>(),
+        "notes": bundle.tables.iter().map(|table| json!({"skipped": table.skipped, "gap": table.gap, "reported": table.reported})).collect::<Value>(),
     })
 }

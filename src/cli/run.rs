@@ -114,7 +114,7 @@ fn resumed_answer(backend: &mut dyn Backend, run: &Run) -> Result<Answer> {
         waiting += u64::from(is_waiting);
         let state = match (is_waiting, own().next()) {
             (true, None) => TableCell::toned(Tone::Care, "to begin"),
-            (true, Some(_)) => TableCell::toned(Tone::Care, "to go on with"),
+            (true, Some(_)) => TableCell::toned(Tone::Care, "to continue"),
             (false, _) => "complete".into(),
         };
         table.push([

@@ -19,26 +19,29 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 A destination is s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT…/PREFIX,
-gs://BUCKET/PREFIX, file:///FOLDER or a folder. Keys come from the cloud's usual environment
-(AWS_ACCESS_KEY_ID …, AWS_PROFILE, AZURE_STORAGE_ACCOUNT_NAME …, GOOGLE_APPLICATION_CREDENTIALS),
+gs://BUCKET/PREFIX, file:///FOLDER or a folder. Access keys are read from the usual variables of the
+cloud (AWS_ACCESS_KEY_ID …, AWS_PROFILE, AZURE_STORAGE_ACCOUNT_NAME …, GOOGLE_APPLICATION_CREDENTIALS),
 never from the command line.
 
-Parts go first, tag files next, a marker <name>.complete last: a bundle without it is not there.
-What is there with the right hash is not sent again, so that repeating the command goes on where
-it stopped. Of a bundle that stands there, names and sizes are looked at (hashes, where the store
-keeps them), and what is missing or wrong is sent again. A name that another bundle has is an error;
-nothing is overwritten. Where bundles of one business unit stand, those of others, or of all, are refused
-(--shared-place allows it).
+The parts are sent first, then the tag files, and last a marker, <name>.complete. Readers ignore a
+bundle without its marker. A file that is there with the right hash is not sent again, so you can
+repeat the command after a failure: it continues where it stopped. If a complete bundle is there
+already, its names and sizes are checked (and its hashes, if the store has them), and files that are
+missing or wrong are sent again. If another bundle has the same name, that is an error; nothing is
+overwritten.
+
+A destination with bundles of one business unit accepts no bundles of other units or of all units,
+unless you add --shared-place.
 
 Examples:
   blobdelta ship ./bundles/20261122T180000Z-6f1c2a34-1.bundle s3://acme-deltas/weekly
   blobdelta ship ./bundles az://deltas/weekly
   blobdelta ship ./bundles/*.bundle file:///mnt/drop")]
 pub struct ShipArgs {
-    /// Bundles: their folders or archives, or a folder that holds bundles
+    /// Folders or archives of bundles, or a folder that holds bundles
     #[arg(value_name = "BUNDLE", required = true, num_args = 1..)]
     pub bundles: Vec<PathBuf>,
-    /// Where they go
+    /// Ship the bundles to this URL or folder
     #[arg(value_name = "DESTINATION", required = true)]
     pub destination: String,
     #[command(flatten)]
@@ -83,9 +86,9 @@ fn check_place(
 fn shipped_text(shipped: &Shipped) -> String {
     let mut text = format!("shipped {}", clean(&shipped.place.display().to_string()));
     if shipped.stood {
-        text += ", which stood there already";
+        text += ", which was there already";
     } else if shipped.mended {
-        text += ", which was damaged there and is whole again";
+        text += ", which was damaged there and is complete again";
     }
     let files = |files| counted(files, "file", "files");
     let _ = writeln!(

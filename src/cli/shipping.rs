@@ -20,9 +20,9 @@ use std::fmt::Write as _;
 /// Where bundles are shipped.
 #[derive(clap::Args, Debug)]
 pub struct ShippingArgs {
-    /// Ship the bundle to this destination when it is recorded, and before it what earlier runs could
-    /// not ship: s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, file:///FOLDER or a
-    /// folder. Keys come from the cloud's usual environment, as for `ship`
+    /// Also ship the bundle to this destination, after pending shipments of earlier runs: s3://BUCKET/PREFIX,
+    /// az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, file:///FOLDER or a folder. Access keys are read from the
+    /// environment, as by `ship`
     #[arg(long = "ship", value_name = "DESTINATION", requires = "out")]
     ship_to: Option<String>,
 }
@@ -67,7 +67,7 @@ impl Shipping {
             let (name, to) = (clean(&unshipped.name), clean(&unshipped.ship_to));
             let _ = writeln!(
                 text,
-                "pending shipment, not tried by this call: {name} to {to}\n  ship it with: {}\n  or take it back with: {}",
+                "pending shipment, not tried by this command: {name} to {to}\n  ship it with: {}\n  or cancel it with: {}",
                 command(unshipped),
                 connected(&waive_command(unshipped.run_id))
             );
@@ -86,15 +86,15 @@ impl Shipping {
         }
         if let Some(error) = &self.error {
             text.add(Tone::Bad, "NOT SHIPPED");
-            text += ": what is to be shipped could not be read\n";
+            text += ": the pending shipments could not be read\n";
             text.append(error_text(error).indented(2));
         }
         if self.has_failed() {
-            text += "what was not shipped is kept: the next `run --ship` of the same tables and units tries it again\n";
+            text += "the shipment is still pending: the next `run --ship` of the same tables and units tries again\n";
             for run in self.failed_runs() {
                 let _ = writeln!(
                     text,
-                    "  or, if nobody is to have it, take it back with: {}",
+                    "  or, if nobody should get the bundle, cancel the shipment with: {}",
                     connected(&waive_command(run))
                 );
             }

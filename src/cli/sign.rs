@@ -12,9 +12,8 @@ const AGENT: &str = "SSH_AUTH_SOCK";
 /// Whether and with what a bundle is signed.
 #[derive(clap::Args, Debug)]
 pub struct SignArgs {
-    /// Sign the bundle with this key of OpenSSH, of type ssh-ed25519: the file of a private key
-    /// (its passphrase is taken from BLOBDELTA_SIGN_PASSPHRASE, or asked for), or of a public key
-    /// whose private half the ssh-agent holds
+    /// Sign the bundle with this OpenSSH key of type ssh-ed25519: a private key (the passphrase is read from
+    /// BLOBDELTA_SIGN_PASSPHRASE, or the command asks for it), or a public key if the ssh-agent has its private key
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<PathBuf>,
 }

@@ -41,7 +41,7 @@ pub fn listen() -> Result<()> {
         // Without a thread, only the second signal ends what hangs.
         let _ = std::thread::Builder::new().name("end".to_owned()).spawn(|| {
             std::thread::sleep(MOST);
-            print_line(Tone::Plain, "", "it did not stop in time, and was ended; what was committed stands");
+            print_line(Tone::Plain, "", "the command did not stop in time, so it was killed; committed work is kept");
             std::process::exit(Exit::Failed.code().into());
         });
     };

@@ -51,19 +51,19 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
         section(&mut text, "Watermarks of business units", &units);
     }
     if !pending.is_empty() {
-        section(&mut text, "Keys that wait for a run of a scope, until their blobs are there", &pending);
+        section(&mut text, "Pending keys: they wait for their blobs, and for a run of the scope", &pending);
     }
     if !unpacked.is_empty() {
         section(
             &mut text,
-            "Slices that are complete and not packed; a run of the same tables and units packs them too",
+            "Slices that are not packed yet; the next run of the same tables and units packs them",
             &unpacked,
         );
     }
     if !unshipped.is_empty() {
         section(
             &mut text,
-            "Bundles that are not shipped yet; a `run --ship` of the same tables and units tries again",
+            "Bundles that are not shipped yet; the next `run --ship` of the same tables and units ships them",
             &unshipped,
         );
     }
@@ -230,7 +230,7 @@ fn detail(backend: &mut dyn Backend, id: Guid) -> Result<Answer> {
     let mut text = Text::new();
     for (title, table) in [
         ("Run", &run),
-        ("Told of its bundle", &recorded),
+        ("How its bundle is to be published", &recorded),
         ("Tables", &tables),
         ("Batches", &steps),
         ("Missing parents", &parents),

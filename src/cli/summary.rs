@@ -151,7 +151,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
         ("roots", counts.roots),
         ("missing parents", counts.missing_parents),
         ("children", counts.children),
-        ("of them early", counts.early),
+        ("including early", counts.early),
         ("late", counts.late),
         ("tombstones", counts.tombstones),
     ]
@@ -183,26 +183,28 @@ fn notes(counts: &TableCounts) -> Vec<String> {
     let mut notes = Vec::new();
     if counts.older_now > 0 || counts.went_back_minutes > 0 {
         notes.push(format!(
-            "the source went back in time: rows that were shipped and are older now {}, minutes that its newest stamp \
-             lies before that of the last run {}; if it was restored, `blobdelta reconcile --content` compares it",
+            "the source went back in time: shipped rows with an older stamp now: {}; minutes from its newest stamp to that \
+             of the last run: {}; if it was restored from a backup, compare it with `blobdelta reconcile --content`",
             shown(counts.older_now),
             shown(counts.went_back_minutes)
         ));
     }
     if counts.buried > 0 {
-        notes.push("a logged deletion outranks rows that stand: `blobdelta reconcile` names them".to_owned());
+        notes.push("a logged deletion outranks rows that still exist: `blobdelta reconcile` lists them".to_owned());
     }
     if counts.future_deletions > 0 {
         notes.push("deletions are dated in the future: correct DeletedOn in BlobDeltaDeletionLog".to_owned());
     }
     if let Some(id) = counts.withheld_deletion {
         notes.push(format!(
-            "deletions are dated more than 24 hours ahead, and are told to nobody until DeletedOn is corrected: the first \
-             is DeletionId {id}"
+            "deletions are dated more than 24 hours in the future, and are not shipped until DeletedOn is corrected: the \
+             first is DeletionId {id}"
         ));
     }
     if counts.logged_deletions == 0 {
-        notes.push("no deletion of this table is logged; rows that are deleted stay with receivers".to_owned());
+        notes.push(
+            "no deletions of this table are logged; receivers keep rows that are deleted at the source".to_owned(),
+        );
     }
     notes
 }
@@ -220,8 +222,8 @@ fn bring_again(outcome: &TableRunOutcome, scope: Scope, changes: &[SchemaChange]
         let table = outcome.table.shell_word();
         let command = format!("blobdelta run --table {table}{unit} --from 0001-01-01 --out FOLDER");
         again::connected_text(&format!(
-            "rows that were shipped before carry none of an added column, until they are stamped again; `{command}` brings them all \
-             with it now"
+            "rows that were shipped before lack the values of an added column until they are stamped again; `{command}` ships \
+             all of them now"
         ))
     })
 }

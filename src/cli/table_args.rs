@@ -7,38 +7,44 @@ use clap::Subcommand;
 /// What to do with the configured tables.
 #[derive(Debug, Subcommand)]
 pub enum TableCommand {
-    /// Configure one more table, with its watermark row and its slice table
+    /// Configure a table, and make its watermark row and its slice table
     Add(TableAddArgs),
     /// Show the configured tables
     List(TableListArgs),
     /// Change settings of a configured table
     Set(TableSetArgs),
-    /// Have a slice table follow the columns of its source, as the next run would
+    /// Change a slice table to the columns of its source, as the next run would do it
     Refresh(TableRefreshArgs),
-    /// Remove a table from the configuration; runs and bundles stay known, its slice table stays
+    /// Remove a table from the configuration; records of its runs and bundles stay, and its slice table stays
     Remove(TableRemoveArgs),
 }
 
 const SETTINGS_HELP: &str = "\
-Settings are columns of BlobDeltaTableConfig, written FIELD=VALUE; an empty value is NULL:
-  Source, Target, Metadata      three-part names, Db.schema.Table
-  MetadataIdColumn, MetadataModifiedOnCol, MetadataBusinessUnitCol
-  BusinessUnit                  three-part name of the table of business units in scope
-  BusinessUnitIdColumn
-  KeyColumn, PathColumn, ParentPathColumn
-                                no ParentPathColumn: a flat table, without a tree
-  SafetyBufferMinutes           240 unless set
-  InitialBaseline               where the first window starts: a time of the table's clock
-  ModifiedOnIsUtc, IsActive, IncludeDeletions, RequireBundle    1 or 0
-  AcceptedAbsentPercent         keys of a window that may lack a row before it is suspect; 50
-  AcceptedOrphanPercent         children that may lack their parent before the slice is suspect; 50
-  AcceptedLeftPercent           rows handed to a unit that may be out of its scope before its run is suspect; 50
-  AcceptedStandingPercent       logged deletions whose row may stand before the run is suspect; 50
-  ExcludedStreamId              one key that is never captured
-  SchemaDrift                   where the source's columns change: Carry (the slice follows, the default) or Refuse
-  ExcludedColumns               columns of the source, with commas between, that no slice and no bundle has
-  AcceptedHidden                names, with commas between, of what the login does not see and need not: masked
-                                columns (Db.schema.Table.Column), tables with filtered rows (Db.schema.Table)";
+Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value is NULL:
+  Source, Target, Metadata      names of the blob table, slice table and metadata table: Db.schema.Table
+  MetadataIdColumn              column of the metadata table that has the key
+  MetadataModifiedOnCol         column of the metadata table that has the stamp
+  MetadataBusinessUnitCol       column of the metadata table that has the business unit
+  MetadataFilter                a column of the metadata table, and values: COLUMN=VALUE[,VALUE…]; other rows are left out
+  BusinessUnit                  table of the business units that are in scope: Db.schema.Table
+  BusinessUnitIdColumn          column of that table that has the unit
+  KeyColumn                     column of the blob table that has the key
+  PathColumn, ParentPathColumn  columns of the blob table that have the paths; a flat table has no ParentPathColumn
+  SafetyBufferMinutes           the default is 240
+  InitialBaseline               start of the first window, in the clock of the table
+  ModifiedOnIsUtc               1: ModifiedOn is in UTC; 0: in local time of the server
+  IsActive                      1: runs without --table capture it; 0: they do not
+  IncludeDeletions              1: ship logged deletions; 0: do not
+  RequireBundle                 1: a slice may be emptied only after it was packed; 0: also before
+  AcceptedAbsentPercent         if more of a window's keys have no row, the table fails as suspect; the default is 50
+  AcceptedOrphanPercent         if more children have no parent, the table fails as suspect; the default is 50
+  AcceptedLeftPercent           if more of the shipped rows left the scope, the table fails as suspect; the default is 50
+  AcceptedStandingPercent       if more logged deletions are of rows that exist, the table fails as suspect; the default is 50
+  ExcludedStreamId              a key that is never captured
+  SchemaDrift                   if the source's columns change: Carry (change the slice too; the default) or Refuse (fail)
+  ExcludedColumns               columns of the source that no slice and no bundle has, separated by commas
+  AcceptedHidden                masked columns (Db.schema.Table.Column) and tables with filtered rows (Db.schema.Table)
+                                that the login need not see, separated by commas";
 
 const TABLE_ADD_EXAMPLE: &str = "\
 Example:
@@ -59,10 +65,10 @@ pub struct TableAddArgs {
     /// The blob table: Db.schema.Table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     pub name: TableName,
-    /// The table that holds ModifiedOn: Db.schema.Table; the blob table itself if not given
+    /// The metadata table, which has ModifiedOn: Db.schema.Table; without it, the blob table itself
     #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
     pub metadata: Option<TableName>,
-    /// Settings that differ from the defaults
+    /// Settings that differ from the defaults; see below
     #[arg(value_name = "FIELD=VALUE")]
     pub settings: Vec<String>,
 }
@@ -82,7 +88,7 @@ pub struct TableRefreshArgs {
     /// The configured table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     pub name: TableName,
-    /// Say what differs, and change nothing
+    /// Print what differs, and change nothing
     #[arg(long)]
     pub plan: bool,
 }
@@ -95,7 +101,7 @@ pub struct TableRemoveArgs {
     /// The configured table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     pub name: TableName,
-    /// Also while a run holds the table, or where its complete slice is in no bundle
+    /// Remove it even if a run holds its lease, or if its complete slice is in no bundle
     #[arg(long)]
     pub force: bool,
 }
@@ -108,7 +114,7 @@ pub struct TableSetArgs {
     /// The configured table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     pub name: TableName,
-    /// What to change
+    /// The settings to change; see below
     #[arg(value_name = "FIELD=VALUE", required = true)]
     pub settings: Vec<String>,
 }

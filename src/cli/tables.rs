@@ -47,18 +47,18 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut answer = saved(backend.as_mut(), &config.name, "changed")?;
     if unit_column != config.metadata_business_unit_column {
         answer.text += &again::connected_text(&format!(
-            "\nthe scope of each row is read from another column now. Rows that were in no scope by the old one are in no window \
-             that is still to come: `blobdelta run --table {} --from 0001-01-01 --out FOLDER` takes them, for each business unit \
-             that has runs with --business-unit too. What the runs of a unit handed out, and is not in it by the new one, its \
-             receivers are told to have left; more than half of it fails the table as suspect\n",
+            "\nthe business unit of each row is now read from another column. Rows that are in scope only by the new column are \
+             in no later window: `blobdelta run --table {} --from 0001-01-01 --out FOLDER` copies them. Call it also for each \
+             business unit that has runs of its own, with --business-unit. Receivers of a unit are told that rows left that \
+             are not in the unit by the new column; if these are more than half of its rows, the table fails as suspect\n",
             config.name.shell_word()
         ));
     }
     if filtered.is_some() && filtered != config.metadata_filter {
         answer.text += &again::connected_text(&format!(
-            "\nrows that the filter left out until now are in no window that is still to come: \
-             `blobdelta run --table {} --from 0001-01-01 --out FOLDER` takes them, for each business unit that has runs \
-             with --business-unit too\n",
+            "\nrows that the filter left out until now are in no later window: \
+             `blobdelta run --table {} --from 0001-01-01 --out FOLDER` copies them. Call it also for each business unit that \
+             has runs of its own, with --business-unit\n",
             config.name.shell_word()
         ));
     }
@@ -94,7 +94,7 @@ pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
     let target = backend.table(&args.name)?.target;
     backend.remove_table(&args.name, args.force)?;
     let text = format!(
-        "removed {}\nits slice table {target} is left as it is; runs, bundles and logged deletions stay known\n",
+        "removed {}\nits slice table {target} was kept, and so were the records of its runs, bundles and logged deletions\n",
         args.name
     );
     Ok(Answer::done(text, json!({"removed": args.name, "slice_table": target})))
@@ -114,7 +114,7 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[Stri
             let text = format!("ExcludedColumns names {unknown:?}, and the source has no such column");
             return Err(Error::usage(text)
                 .table(&config.name)
-                .hint(format!("a name with a comma stands in brackets; the source has: {}", names.join(", "))));
+                .hint(format!("put a name with a comma into brackets; the source has: {}", names.join(", "))));
         }
     }
     let Ok(mut columns) = backend.source_columns(config) else { return Ok(()) };
@@ -125,7 +125,7 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[Stri
     columns.extend(delta_columns());
     ColumnPlan::rows(&columns, &config.key_column).map(drop).map_err(|error| {
         error.table(&config.name).hint(
-            "a bundle needs this name for itself: rename the column in the source, or leave it out with ExcludedColumns",
+            "bundles use this name for a column of their own: rename the column in the source, or leave it out with ExcludedColumns",
         )
     })
 }

@@ -98,7 +98,7 @@ fn kind_name(kind: FindingKind) -> String {
 fn verdict(report: &VerifyReport) -> (Tone, &'static str) {
     match (report.is_good(), report.is_unread()) {
         (true, _) => (Tone::Good, "good"),
-        (false, true) => (Tone::Bad, "COULD NOT BE READ, so nothing is said of it"),
+        (false, true) => (Tone::Bad, "COULD NOT BE READ, so it was not verified"),
         (false, false) => (Tone::Bad, "NOT TO BE USED"),
     }
 }
@@ -123,7 +123,7 @@ pub fn report_text(path: &Path, level: VerifyLevel, report: &VerifyReport) -> Te
         let _ = writeln!(text, "  signed by {}, {fingerprint}", clean(principals));
     }
     if level == VerifyLevel::Quick {
-        let what = "contents were not hashed: names, sizes and tag files alone were checked";
+        let what = "contents were not hashed: only names, sizes and tag files were checked";
         let _ = writeln!(text, "  {what} (verify without --quick hashes every file)");
     }
     for finding in &report.findings {
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(
             report_text(Path::new("x.bundle"), VerifyLevel::Quick, &report).plain(),
             "x.bundle: NOT TO BE USED  (quick: 1 file, 5 B)\n  \
-             contents were not hashed: names, sizes and tag files alone were checked (verify without --quick hashes every \
+             contents were not hashed: only names, sizes and tag files were checked (verify without --quick hashes every \
              file)\n  \
              error wrong_size: data/t001-a/part-00000.parquet: 5 bytes\\u{1b}\n"
         );

@@ -9,8 +9,8 @@ use std::path::Path;
 /// Whose rows may come where (rule 18).
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct PlaceArgs {
-    /// Whoever reads the folder or destination may have these rows too, though bundles of other business units go
-    /// there. Once is enough
+    /// Allow these bundles in a folder or destination for other business units: whoever reads it may get these rows
+    /// too. Once is enough
     #[arg(long)]
     shared_place: bool,
 }
@@ -38,10 +38,10 @@ impl PlaceArgs {
 /// What is left out of what a run was told that is packed or gone on with; and whose rows may come where.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct WaiverArgs {
-    /// Publish without a signature what a run by its number (pack --run, run --resume) was told to sign
+    /// With pack --run or run --resume: publish without a signature, although the run was started with a key
     #[arg(long, conflicts_with = "sign_key")]
     unsigned: bool,
-    /// Publish in plain what a run by its number (pack --run, run --resume) was told to encrypt
+    /// With pack --run or run --resume: publish without encryption, although the run was started with recipients
     #[arg(long, conflicts_with = "encrypt_to")]
     unencrypted: bool,
     #[command(flatten)]

@@ -134,8 +134,8 @@ fn refuse(bundle: &PendingShipment, unreachable: &BTreeSet<String>) -> Result<()
             .run(bundle.run_id)
             .file(&path)
             .hint(format!(
-                "put it back there; or, while its slices stand, write it there again with: {}; \
-                 or, if nobody is to have it, take it back with: {}",
+                "put it back there; or, if its slices are unchanged, write it there again with: {}; \
+                 or, if nobody should get it, cancel the shipment with: {}",
                 pack_again(bundle),
                 waive_command(bundle.run_id)
             )));

@@ -157,9 +157,9 @@ fn attack_a_job_database_takes_over_nothing_that_nobody_vouches_for() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles/v1/allowed_signers").display().to_string();
     let refused = world.call(&["deploy", "--adopt", "out", "--signer", &signers]);
     assert!(refused.stderr.contains("a signature was asked for"), "{refused:?}");
-    assert!(!refused.stdout.contains("goes on behind it"), "{refused:?}");
+    assert!(!refused.stdout.contains("continues after it"), "{refused:?}");
     let adopted = world.good(&["deploy", "--adopt", "out"]);
-    assert!(adopted.stdout.contains("goes on behind it"), "{adopted:?}");
+    assert!(adopted.stdout.contains("continues after it"), "{adopted:?}");
 }
 
 /// Rows that contradict their manifest, in files whose hashes are right.
@@ -181,7 +181,7 @@ fn attack_a_job_database_takes_over_no_rows_that_a_deep_verification_rejects() {
     assert_eq!(world.call_on("", &["verify", &bundle.display().to_string()]).code, 0);
     let refused = world.call(&["deploy", "--adopt", "out"]);
     assert!(refused.code == 3 && refused.stderr.contains("this bundle is not good"), "{refused:?}");
-    assert!(!refused.stdout.contains("goes on behind it"), "{refused:?}");
+    assert!(!refused.stdout.contains("continues after it"), "{refused:?}");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn an_older_job_database_ships_into_no_chain_until_it_took_it_over() {
     assert!(refused.stderr.contains(&format!("blobdelta deploy --adopt {drop}")), "{refused:?}");
     assert_eq!(std::fs::read_dir(world.path("third")).unwrap().count(), 0);
     let adopted = world.good(&["deploy", "--adopt", &drop]);
-    assert!(adopted.stdout.contains("goes on behind it"), "{adopted:?}");
+    assert!(adopted.stdout.contains("continues after it"), "{adopted:?}");
     let ended = run("third");
     assert!(ended.code == 0 && ended.stdout.contains("\nshipped "), "{ended:?}");
     let chain = world.good(&["chain", &drop, "--json"]).json();

@@ -30,7 +30,7 @@ fn a_slice_that_cannot_be_packed_is_reported_everywhere_and_given_up_by_the_comm
     let status = world.good(&["status", "--json"]).json();
     assert_eq!(status["unpacked"][0]["RunId"], run.as_str());
     assert_eq!(status["unpacked"][0]["PackedBy"], format!("blobdelta pack --run {run} --out FOLDER"));
-    assert!(world.good(&["status"]).stdout.contains("complete and not packed"));
+    assert!(world.good(&["status"]).stdout.contains("Slices that are not packed yet"));
     let tables = &world.good(&["status", "--run", &run, "--json"]).json()["tables"];
     assert_eq!(tables[0]["PackState"], "NotPacked");
     // The table fails, nothing of it is emptied, and the code says that it is a table's failure.

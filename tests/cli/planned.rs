@@ -50,7 +50,7 @@ fn a_resumed_run_is_planned_by_what_it_has_still_to_do() {
     let undone = "UPDATE BlobDeltaRunTable SET Status = 'Failed'";
     world.backend().execute_script(undone).unwrap();
     let (text, json) = planned(&world, &line);
-    assert_eq!((&json["plan"][0]["State"], &json["plan"][0]["RowsProcessed"]), (&"to go on with".into(), &3.into()));
+    assert_eq!((&json["plan"][0]["State"], &json["plan"][0]["RowsProcessed"]), (&"to continue".into(), &3.into()));
     assert!(text.contains("1 table;"), "{text}");
 }
 

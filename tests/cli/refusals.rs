@@ -244,8 +244,8 @@ fn a_column_that_a_bundle_needs_for_itself_is_refused_when_its_table_is_added() 
 fn what_does_not_count_is_refused_and_hints_have_the_connection() {
     let world = World::new();
     let connection = format!("--connection {}", world.connection());
-    refused(&world, &["prune", "--signer", "nobody"], 2, &["--signer does not count", "DESTINATION"]);
-    refused(&world, &["prune", "--root-sha256", &"0".repeat(64)], 2, &["--root-sha256 does not count"]);
+    refused(&world, &["prune", "--signer", "nobody"], 2, &["--signer has no effect here", "DESTINATION"]);
+    refused(&world, &["prune", "--root-sha256", &"0".repeat(64)], 2, &["--root-sha256 has no effect here"]);
     world.good(&["table", "set", DOCS, "MetadataFilter=Id=00000000-0000-0000-0000-000000000001"]);
     let wider = world.good(&["table", "set", DOCS, "MetadataFilter=", "--connection", &world.connection()]).stdout;
     let command = format!("`blobdelta run --table {DOCS} --from 0001-01-01 --out FOLDER {connection}`");

@@ -36,7 +36,10 @@ fn a_run_that_could_not_ship_says_so_with_a_code_of_its_own_and_the_next_one_shi
     let ended = world.call(&["run", "--out", &world.out(), "--ship", "drop"]);
     assert_eq!((ended.code, ended.stderr.contains("error:")), (7, false), "{ended:?}");
     let reported = ended.stdout;
-    assert!(reported.contains("\nNOT SHIPPED ") && reported.contains("tries it again"), "{reported}");
+    assert!(
+        reported.contains("\nNOT SHIPPED ") && reported.contains("same tables and units tries again"),
+        "{reported}"
+    );
     let status = world.good(&["status"]).stdout;
     assert!(status.contains("not shipped yet"), "{status}");
     let silent = world.good(&["run", "--out", &world.out(), "--json"]).json();
