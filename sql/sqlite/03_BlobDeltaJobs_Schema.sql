@@ -59,7 +59,9 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     AcceptedLeftPercent     INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
     AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
     SchemaDrift             TEXT NOT NULL DEFAULT 'Carry' CHECK (SchemaDrift IN ('Carry', 'Refuse')),
-    ExcludedColumns         TEXT NULL
+    ExcludedColumns         TEXT NULL,
+    -- What the keys are, and so their ids in every column stream_id; looked up when the slice is made.
+    KeyType                 TEXT NOT NULL DEFAULT 'uniqueidentifier' CHECK (KeyType IN ('uniqueidentifier', 'integer'))
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.

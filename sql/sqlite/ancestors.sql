@@ -11,18 +11,18 @@ Candidate (stream_id, IsNew) AS (
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND NOT k.IsWhole
         AND EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = k.stream_id
+            WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     UNION ALL
     -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
     -- of a scope brings has all that lies above it.
-    SELECT m.{MetadataIdColumn}, 1
+    SELECT {ToId(}m.{MetadataIdColumn}{)ToId}, 1
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         AND NOT EXISTS (
             SELECT 1 FROM BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = m.{MetadataIdColumn}
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
         )
         AND EXISTS (
             SELECT 1 FROM BlobDeltaRunTable AS r
@@ -46,15 +46,15 @@ Candidate (stream_id, IsNew) AS (
     -- Came without the key of their parents, which are there now.
     SELECT a.stream_id, 0
     FROM BlobDeltaAbsentParent AS a
-    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = a.stream_id
+    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
 ),
 Needed (stream_id) AS (
     SELECT n.stream_id
     FROM Candidate AS n
-    CROSS JOIN {SourceTable} AS p ON p.{KeyColumn} = n.stream_id
-    WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope})
+    CROSS JOIN {SourceTable} AS p ON p.{KeyColumn} = {ToKey(}n.stream_id{)ToKey}
+    WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey} AND {InScope})
         AND EXISTS (
             SELECT 1 FROM {SourceTable} AS c
             WHERE c.{ParentPathColumn} = p.{PathColumn} AND (
@@ -62,21 +62,21 @@ Needed (stream_id) AS (
                 OR (
                     EXISTS (
                         SELECT 1 FROM BlobDeltaShippedKey AS h
-                        WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = c.{KeyColumn}
+                        WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                     )
-                    AND c.{KeyColumn} NOT IN (SELECT l.stream_id FROM "#Left" AS l WHERE NOT l.Stays)
+                    AND {ToId(}c.{KeyColumn}{)ToId} NOT IN (SELECT l.stream_id FROM "#Left" AS l WHERE NOT l.Stays)
                 )
                 -- It holds what lies above the rows below it.
-                OR (NOT n.IsNew AND (c.{KeyColumn} IS @ExcludedStreamId OR EXISTS (
-                    SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+                OR (NOT n.IsNew AND ({ToId(}c.{KeyColumn}{)ToId} IS @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                 )))
             )
         )
     UNION ALL
     -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
-    SELECT p.{KeyColumn}
+    SELECT {ToId(}p.{KeyColumn}{)ToId}
     FROM BlobDeltaAbsentParent AS a
-    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = a.stream_id
+    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
 )
@@ -84,7 +84,7 @@ SELECT
     @RunId,
     @TableName,
     n.stream_id,
-    (SELECT max({BusinessUnit}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = n.stream_id),
+    (SELECT max({BusinessUnit}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}),
     0,
     @Now
 FROM Needed AS n
@@ -103,7 +103,7 @@ INSERT OR IGNORE INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id,
 SELECT @RunId, @TableName, l.stream_id, NULL, 0, @Now
 FROM "#Left" AS l
 WHERE l.Stays AND l.IsWhole AND l.IsPassed AND l.stream_id IS NOT @ExcludedStreamId
-    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = l.stream_id AND {InScope})
+    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}l.stream_id{)ToKey} AND {InScope})
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = l.stream_id
     );
@@ -114,7 +114,7 @@ WHERE l.Stays AND l.IsWhole AND l.IsPassed AND l.stream_id IS NOT @ExcludedStrea
 DELETE FROM BlobDeltaAbsentParent
 WHERE TableName = @TableName AND Scope = @Scope AND (
     RunId IS NOT NULL
-    OR NOT EXISTS (SELECT 1 FROM {SourceTable} AS c WHERE c.{KeyColumn} = BlobDeltaAbsentParent.stream_id)
+    OR NOT EXISTS (SELECT 1 FROM {SourceTable} AS c WHERE c.{KeyColumn} = {ToKey(}BlobDeltaAbsentParent.stream_id{)ToKey})
     OR (@BusinessUnitId IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = BlobDeltaAbsentParent.stream_id
@@ -127,26 +127,26 @@ WHERE TableName = @TableName AND Scope = @Scope AND (
 INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
 SELECT @TableName, @Scope, a.stream_id, 'its parent was not there when it came', @Now
 FROM BlobDeltaAbsentParent AS a
-CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = a.stream_id
+CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
 CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
 WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
-    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = a.stream_id AND {InScope})
-    AND a.stream_id IS NOT @ExcludedStreamId AND p.{KeyColumn} IS NOT @ExcludedStreamId
+    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}a.stream_id{)ToKey} AND {InScope})
+    AND a.stream_id IS NOT @ExcludedStreamId AND {ToId(}p.{KeyColumn}{)ToId} IS NOT @ExcludedStreamId
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaExcludedKey AS e
-        WHERE e.TableName = @TableName AND e.stream_id IN (a.stream_id, p.{KeyColumn})
+        WHERE e.TableName = @TableName AND e.stream_id IN (a.stream_id, {ToId(}p.{KeyColumn}{)ToId})
     );
 
 -- name: absent_decided
 -- Rule 7: a row that comes again is decided anew.
 DELETE FROM BlobDeltaAbsentParent
 WHERE TableName = @TableName AND Scope = @Scope
-    AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = BlobDeltaAbsentParent.stream_id);
+    AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}BlobDeltaAbsentParent.stream_id{)ToKey});
 
 -- name: absent_noted
 -- Rule 7: rows whose parent is not in the slice, as absent_parents lists them.
 INSERT INTO BlobDeltaAbsentParent (TableName, Scope, stream_id, ParentKey)
-SELECT @TableName, @Scope, c.{KeyColumn}, c.DeltaParentKey
+SELECT @TableName, @Scope, {ToId(}c.{KeyColumn}{)ToId}, {ToId(}c.DeltaParentKey{)ToId}
 FROM {TargetTable} AS c
 WHERE c.{ParentPathColumn} IS NOT NULL AND (
     c.DeltaParentKey IS NULL
@@ -159,7 +159,7 @@ UPDATE BlobDeltaAbsentParent SET RunId = @RunId
 WHERE TableName = @TableName AND Scope = @Scope AND RunId IS NULL AND stream_id IN (
     SELECT a.stream_id
     FROM BlobDeltaAbsentParent AS a
-    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = a.stream_id
+    CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
     CROSS JOIN {TargetTable} AS t ON t.{KeyColumn} = p.{KeyColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
@@ -172,31 +172,31 @@ WHERE TableName = @TableName AND Scope = @Scope AND RunId IS NULL AND stream_id 
 -- left: on a tie the later run wins. Then what it was told to be deleted by, or is by this slice, which a row has to pass. The
 -- greatest stamp of its metadata comes last: others may have the row by it.
 SELECT
-    t.{KeyColumn},
+    {ToId(}t.{KeyColumn}{)ToId},
     k.stream_id IS NOT NULL,
     k.ModifiedOn,
     (
         SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
-        WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = 'LeftScope' AND t.DeltaBusinessUnit IS NULL
+        WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = 'LeftScope' AND t.DeltaBusinessUnit IS NULL
     ),
     (
         SELECT max(d.DeletedOn) FROM BlobDeltaToldDeletion AS d
-        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn} AND NOT d.IsDeletion
+        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND NOT d.IsDeletion
     ),
     (
         SELECT max(d.DeletedOn)
         FROM (
             SELECT o.DeletedOn FROM BlobDeltaToldDeletion AS o
-            WHERE o.TableName = @TableName AND o.Scope = @Scope AND o.stream_id = t.{KeyColumn} AND o.IsDeletion
+            WHERE o.TableName = @TableName AND o.Scope = @Scope AND o.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND o.IsDeletion
             UNION ALL
             SELECT n.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS n
-            WHERE n.TableName = @TableName AND n.stream_id = t.{KeyColumn} AND n.Reason = 'Deleted'
+            WHERE n.TableName = @TableName AND n.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND n.Reason = 'Deleted'
         ) AS d
     ),
     (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
 FROM {TargetTable} AS t
 LEFT JOIN BlobDeltaShippedKey AS k
-    ON k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
+    ON k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}t.{KeyColumn}{)ToId}
         AND (NOT k.IsWhole OR coalesce(k.ModifiedOn < @WindowEnd, 1))
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
 WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL;

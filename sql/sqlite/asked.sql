@@ -48,7 +48,7 @@ INSERT OR IGNORE INTO BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, 
 SELECT @TableName, @Scope, k.stream_id, 'it left its business unit, and is in it again', @Now
 FROM BlobDeltaShippedKey AS k
 WHERE k.TableName = @TableName AND k.Scope = @Scope AND NOT k.IsWhole
-    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
 UNION
 SELECT @TableName, @Scope, d.stream_id, 'it left its business unit, and is in it again', @Now
 FROM BlobDeltaToldDeletion AS d
@@ -57,7 +57,7 @@ WHERE d.TableName = @TableName AND d.Scope = @Scope AND NOT d.IsDeletion
         SELECT 1 FROM BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id
     )
-    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope});
+    AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {InScope});
 
 -- name: asked_ancestors
 -- Rules 5 and 7: ancestors out of scope of this slice that were asked for by name.
@@ -65,9 +65,9 @@ UPDATE BlobDeltaMissingParentsQueue SET IsPending = 1
 WHERE RunId = @RunId AND TableName = @TableName AND stream_id IN (
     SELECT p.stream_id
     FROM BlobDeltaPendingKey AS p
-    CROSS JOIN {TargetTable} AS t ON t.{KeyColumn} = p.stream_id
+    CROSS JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
     WHERE p.TableName = @TableName AND p.Scope = @Scope AND t.DeltaStep = 2
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
 );
 
 -- name: note_without_metadata

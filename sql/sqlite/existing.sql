@@ -1,5 +1,5 @@
 -- name: existing_version
-SELECT {Modified}, {Started}, {Run}, {Scope}, t.{Key}, {IsPart}
+SELECT {Modified}, {Started}, {Run}, {Scope}, {Id}, {IsPart}
 FROM {Target} AS t{Beside} WHERE {Condition}
 
 -- name: tombstone_read

@@ -6,7 +6,7 @@ WHERE RunId = ?1 AND TableName = ?2
 
 -- name: odd_depth
 -- A row of the slice that does not stand one below its parent.
-SELECT c.{KeyColumn} FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p
+SELECT {ToId(}c.{KeyColumn}{)ToId} FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p
     ON p.{KeyColumn} = c.DeltaParentKey
 WHERE c.DeltaDepth <> p.DeltaDepth + 1 LIMIT 1
 
@@ -30,7 +30,7 @@ SELECT
     -- Rule 14: a tombstone wins a tie, and no stamp is least.
     (
         SELECT count(*) FROM {SliceSchema}.BlobDeltaDeletion AS d
-        INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = d.stream_id
+        INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = {ToKey(}d.stream_id{)ToKey}
         WHERE d.TableName = @TableName AND (o.DeltaModifiedOn IS NULL OR o.DeltaModifiedOn <= d.DeletedOn)
     )
 FROM {TargetTable} AS t;

@@ -1,9 +1,9 @@
 -- name: inventory
 -- The next keys of the metadata that are in scope, after @After, and what the source has of them.
 WITH Page AS MATERIALIZED (
-    SELECT m.{MetadataIdColumn} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
+    SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} > coalesce(@After, x'') AND {InScope}
+    WHERE m.{MetadataIdColumn} > coalesce({ToKey(}@After{)ToKey}, {LeastKey}) AND {InScope}
     GROUP BY m.{MetadataIdColumn}
     ORDER BY m.{MetadataIdColumn}
     LIMIT @Most
@@ -20,8 +20,8 @@ SELECT
     OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.stream_id),
     {Path}
 FROM Page AS p
-LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = p.stream_id
-ORDER BY p.stream_id;
+LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
+ORDER BY {ToKey(}p.stream_id{)ToKey};
 
 -- name: reached
 SELECT max(LastHighWaterModifiedOn) FROM (
@@ -36,8 +36,8 @@ SELECT max(LastHighWaterModifiedOn) FROM (
 -- and of its leaving; and the latest leaving that was told. A run of the business unit ?3 tells deletions of what it handed out alone; all units are not asked.
 -- ?4 is the scope as text, ?5 the latest time that a run would tell.
 SELECT
-    EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = ?2),
-    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = ?2),
+    EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}?2{)ToKey}),
+    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}?2{)ToKey}),
     ?3 IS NULL OR EXISTS (
         SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
     ),
@@ -71,29 +71,29 @@ SELECT
 -- whether it waits for the runs of the scope @Scope, whether it is never captured, and whether the next run brings it as an
 -- ancestor because it was absent, or told to be deleted.
 SELECT
-    p.{KeyColumn},
+    {ToId(}p.{KeyColumn}{)ToId},
     EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn} AND {InScope}),
     (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn}),
     EXISTS (
         SELECT 1 FROM BlobDeltaPendingKey AS k
-        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = p.{KeyColumn}
+        WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = {ToId(}p.{KeyColumn}{)ToId}
     )
     OR EXISTS (
         SELECT 1 FROM BlobDeltaAbsentParent AS a
-        WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.stream_id = c.{KeyColumn} AND a.RunId IS NULL
+        WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND a.RunId IS NULL
     )
     OR EXISTS (
         SELECT 1 FROM BlobDeltaToldDeletion AS d
-        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = p.{KeyColumn} AND d.IsDeletion
+        WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}p.{KeyColumn}{)ToId} AND d.IsDeletion
             AND d.PassedByRunId IS NULL
     ),
-    p.{KeyColumn} IS @ExcludedStreamId OR EXISTS (
-        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = p.{KeyColumn}
+    {ToId(}p.{KeyColumn}{)ToId} IS @ExcludedStreamId OR EXISTS (
+        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}p.{KeyColumn}{)ToId}
     ),
     {Path}
 FROM {SourceTable} AS c
 CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
-WHERE c.{KeyColumn} = @Key;
+WHERE c.{KeyColumn} = {ToKey(}@Key{)ToKey};
 
 -- name: whole
 -- What no window and no scan of keys finds, of the whole table ?1; ?2 is now, in the table's clock.

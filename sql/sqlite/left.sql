@@ -18,9 +18,9 @@ WHERE d.TableName = @TableName;
 -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
 UPDATE BlobDeltaToldDeletion SET PassedByRunId = @RunId
 WHERE TableName = @TableName AND Scope = @Scope AND IsDeletion AND PassedByRunId IS NULL
-    AND stream_id IN (SELECT t.{KeyColumn} FROM {TargetTable} AS t WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NOT NULL)
+    AND stream_id IN (SELECT {ToId(}t.{KeyColumn}{)ToId} FROM {TargetTable} AS t WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NOT NULL)
     AND DeletedOn < (
-        SELECT t.DeltaModifiedOn FROM {TargetTable} AS t WHERE t.{KeyColumn} = BlobDeltaToldDeletion.stream_id
+        SELECT t.DeltaModifiedOn FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}BlobDeltaToldDeletion.stream_id{)ToKey}
     );
 
 -- name: left_back
@@ -30,14 +30,14 @@ WHERE TableName = @TableName AND Reason = 'LeftScope' AND (
     (
         EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = {SliceSchema}.BlobDeltaDeletion.stream_id AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}{SliceSchema}.BlobDeltaDeletion.stream_id{)ToKey} AND {InScope}
         )
         AND EXISTS (
-            SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {SliceSchema}.BlobDeltaDeletion.stream_id
+            SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}{SliceSchema}.BlobDeltaDeletion.stream_id{)ToKey}
         )
     )
     OR EXISTS (
-        SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {SliceSchema}.BlobDeltaDeletion.stream_id
+        SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}{SliceSchema}.BlobDeltaDeletion.stream_id{)ToKey}
     )
 );
 
@@ -45,7 +45,7 @@ WHERE TableName = @TableName AND Reason = 'LeftScope' AND (
 -- Rule 7: what the receivers of all units have of ancestors out of the scope. Of such a one that came into it all is noted
 -- that is handed out: it may leave again.
 INSERT INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn, 0
+SELECT @TableName, @Scope, {ToId(}t.{KeyColumn}{)ToId}, t.DeltaModifiedOn, 0
 FROM {TargetTable} AS t
 WHERE (
         t.DeltaStep = 2
@@ -53,7 +53,7 @@ WHERE (
     )
     OR EXISTS (
         SELECT 1 FROM BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}t.{KeyColumn}{)ToId}
     )
 ON CONFLICT (TableName, Scope, stream_id) DO UPDATE SET
     ModifiedOn = CASE
@@ -74,7 +74,7 @@ WHERE RunId = @RunId AND TableName = @TableName AND EXISTS (
 UPDATE BlobDeltaShippedKey SET IsWhole = 0
 WHERE TableName = @TableName AND Scope = @Scope AND IsWhole AND coalesce(ModifiedOn < @WindowEnd, 1)
     AND stream_id IN (
-        SELECT t.{KeyColumn} FROM {TargetTable} AS t
+        SELECT {ToId(}t.{KeyColumn}{)ToId} FROM {TargetTable} AS t
         WHERE t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
             AND coalesce(t.DeltaModifiedOn, '') >= coalesce(BlobDeltaShippedKey.ModifiedOn, '')
     );
@@ -84,7 +84,7 @@ WHERE TableName = @TableName AND Scope = @Scope AND IsWhole AND coalesce(Modifie
 -- its blobs, and has no business unit.
 INSERT INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
 SELECT
-    @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn,
+    @TableName, @Scope, {ToId(}t.{KeyColumn}{)ToId}, t.DeltaModifiedOn,
     t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL
 FROM {TargetTable} AS t
 WHERE true

@@ -16,7 +16,7 @@ WITH RECURSIVE Up (Start, Path, Found) AS (
 )
 SELECT
     u.Start,
-    (SELECT min(s.{KeyColumn}) FROM {SourceTable} AS s WHERE s.{PathColumn} = u.Start),
+    (SELECT {ToId(}min(s.{KeyColumn}){)ToId} FROM {SourceTable} AS s WHERE s.{PathColumn} = u.Start),
     max(u.Found)
 FROM Up AS u
 GROUP BY u.Start;
@@ -40,9 +40,9 @@ SELECT
     {LargeBytes},
     {IsPiecewise}
 FROM BlobDeltaWindowQueue AS q
-LEFT JOIN {SourceTable} AS p ON p.{PlaceColumn} = q.Place AND +p.{KeyColumn} = q.stream_id
+LEFT JOIN {SourceTable} AS p ON p.{PlaceColumn} = q.Place AND +p.{KeyColumn} = {ToKey(}q.stream_id{)ToKey}
 LEFT JOIN {SourceTable} AS s ON s.{PlaceColumn} = coalesce(
-    p.{PlaceColumn}, (SELECT k.{PlaceColumn} FROM {SourceTable} AS k WHERE k.{KeyColumn} = q.stream_id)
+    p.{PlaceColumn}, (SELECT k.{PlaceColumn} FROM {SourceTable} AS k WHERE k.{KeyColumn} = {ToKey(}q.stream_id{)ToKey})
 )
 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = @Step AND q.Seq > @After AND q.State IS NULL
 ORDER BY q.Seq
@@ -52,7 +52,7 @@ LIMIT @BatchSize;
 -- The next keys of step 2; columns as of batch_keys.
 SELECT q.stream_id, NULL, 0, 0, s.{PlaceColumn}, {ParentPath}, {LargeBytes}, {IsPiecewise}
 FROM BlobDeltaMissingParentsQueue AS q
-LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = q.stream_id
+LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = {ToKey(}q.stream_id{)ToKey}
 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Processed = 0
 ORDER BY q.stream_id
 LIMIT @BatchSize;
@@ -64,24 +64,24 @@ LIMIT @BatchSize;
 -- the source); Gone (neither, or out of scope now). NULL: the template left it out, which is an
 -- error of the template.
 UPDATE "#Batch" AS b SET State = CASE
-    WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) THEN 'Copied'
+    WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN 'Copied'
     WHEN (
         SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-        WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+        WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     ) >= iif(b.WasHeldBack, @Latest, @WindowEnd) THEN 'HeldBack'
-    WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = b.stream_id) THEN
+    WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN
         CASE
             WHEN EXISTS (
-                SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+                SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
             ) THEN 'Absent'
             ELSE 'Gone'
         END
     WHEN NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     ) AND NOT (b.WithoutMetadata AND NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}
     )) THEN 'Gone'
     WHEN @Step = 1 AND EXISTS (
-        SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = b.stream_id AND {ParentPath} IS NOT NULL
+        SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey} AND {ParentPath} IS NOT NULL
     ) THEN 'Moved'
 END;

@@ -6,7 +6,7 @@
 -- Each count begins at what it counts, which is rare, and not at the keys of the window.
 WITH
 Outside AS (
-    SELECT m.{MetadataIdColumn} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
+    SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
     FROM {MetadataTable} AS m
     WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScope}
         AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
@@ -17,7 +17,7 @@ Untaken AS (
     FROM Outside AS o
     WHERE NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m
-        WHERE m.{MetadataIdColumn} IS o.stream_id AND {InScope}
+        WHERE m.{MetadataIdColumn} IS {ToKey(}o.stream_id{)ToKey} AND {InScope}
             AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
     )
 ),
@@ -27,17 +27,17 @@ Excluded AS (
     SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
 ),
 Filtered AS (
-    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         AND {InUnits} AND NOT coalesce({MetadataFilter}, 0)
-        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
 ),
 Future AS (
-    SELECT DISTINCT m.{MetadataIdColumn} AS stream_id
+    SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+        AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
 )
 SELECT
     (SELECT coalesce(sum(u.HasBusinessUnit), 0) FROM Untaken AS u) AS OutOfScope,
@@ -46,7 +46,7 @@ SELECT
         SELECT count(*) FROM Excluded AS x
         WHERE EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = x.stream_id AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}x.stream_id{)ToKey} AND {InScope}
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     ) AS Excluded,
@@ -54,7 +54,7 @@ SELECT
     (
         SELECT count(*) FROM {MetadataTable} AS m
         WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
-            AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = m.{MetadataIdColumn})
+            AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
     ) AS WithoutStamp,
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
     (
@@ -70,7 +70,7 @@ SELECT
         SELECT count(*) FROM Filtered AS f
         WHERE NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     ) AS Filtered;
@@ -80,7 +80,7 @@ SELECT
 -- source that was restored. One that moved to another business unit has its newest stamp there.
 SELECT count(*)
 FROM (
-    SELECT t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
+    SELECT {ToId(}t.{KeyColumn}{)ToId} AS stream_id, t.DeltaModifiedOn
     FROM {TargetTable} AS t
     WHERE t.DeltaStep <> 2 AND t.DeltaModifiedOn IS NOT NULL
     ORDER BY t.DeltaModifiedOn DESC
@@ -88,7 +88,7 @@ FROM (
 ) AS n
 WHERE n.DeltaModifiedOn > (
     SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} = n.stream_id
+    WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}
 );
 
 -- name: newest
@@ -97,8 +97,8 @@ SELECT m.{MetadataModifiedOnCol}
 FROM {MetadataTable} AS m
 WHERE m.{MetadataModifiedOnCol} < @RunStart
     -- Those of keys that are excluded may be anything.
-    AND m.{MetadataIdColumn} IS NOT @ExcludedStreamId
-    AND m.{MetadataIdColumn} NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
+    AND {ToId(}m.{MetadataIdColumn}{)ToId} IS NOT @ExcludedStreamId
+    AND {ToId(}m.{MetadataIdColumn}{)ToId} NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
 ORDER BY m.{MetadataModifiedOnCol} DESC
 LIMIT 1;
 
@@ -109,7 +109,7 @@ SELECT
     count(*),
     coalesce(sum(
         q.Place IS NULL
-        AND NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = q.stream_id)
+        AND NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}q.stream_id{)ToKey})
         AND NOT EXISTS (
             SELECT 1 FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = q.stream_id
         )
@@ -153,14 +153,14 @@ SELECT
     count(*) + CASE
         WHEN @BusinessUnitId IS NULL AND count(*) >= 20 THEN (
             SELECT count(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-            WHERE {InScope} AND m.{MetadataIdColumn} NOT IN (SELECT l.stream_id FROM Logged AS l)
+            WHERE {InScope} AND {ToId(}m.{MetadataIdColumn}{)ToId} NOT IN (SELECT l.stream_id FROM Logged AS l)
         )
         ELSE 0
     END,
     coalesce(sum(
-        NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id AND {InScope})
+        NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey} AND {InScope})
         AND (
-            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id)
+            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey})
             OR h.stream_id IN (SELECT l.stream_id FROM Logged AS l)
         )
     ), 0)
@@ -200,10 +200,10 @@ WHERE d.Newest = 1;
 SELECT
     count(*),
     coalesce(sum(
-        EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = d.stream_id)
+        EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}d.stream_id{)ToKey})
         AND NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = d.stream_id AND m.{MetadataModifiedOnCol} > d.DeletedOn
+            WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND m.{MetadataModifiedOnCol} > d.DeletedOn
         )
     ), 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d
@@ -211,9 +211,9 @@ WHERE d.TableName = @TableName AND d.Reason = 'Deleted';
 
 -- name: sample_absent
 -- Rule 21: the keys that were stamped last, and those of them that have no row.
-SELECT count(*), coalesce(sum(NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = k.stream_id)), 0)
+SELECT count(*), coalesce(sum(NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}k.stream_id{)ToKey})), 0)
 FROM (
-    SELECT m.{MetadataIdColumn} AS stream_id
+    SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC

@@ -5,10 +5,10 @@ DELETE FROM BlobDeltaPendingKey
 WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
     SELECT p.stream_id
     FROM BlobDeltaPendingKey AS p
-    CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = p.stream_id
+    CROSS JOIN {SourceTable} AS s ON s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
     WHERE p.TableName = @TableName AND p.Scope = @Scope
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id)
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
         AND NOT EXISTS (
             SELECT 1 FROM BlobDeltaMissingParentsQueue AS q
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
@@ -31,7 +31,7 @@ INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn, IsPassed)
 SELECT
     d.stream_id, 1, d.DeletedOn,
     @BusinessUnitId IS NULL OR coalesce((
-        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id
+        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}
     ) >= d.DeletedOn, 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d
 WHERE d.TableName = @TableName AND d.Reason = 'LeftScope'
@@ -44,21 +44,21 @@ SELECT
                 AND r.RunStartedAt < strftime('%Y-%m-%dT%H:%M:%f', own.RunStartedAt, '+1 day')
             WHERE own.RunId = @RunId AND r.RunId <> own.RunId
         ) THEN (
-            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
+            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
         ) > coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
         ELSE (
-            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id
+            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
         ) >= coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
     END, 0)
 FROM BlobDeltaShippedKey AS k
 WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT NULL OR NOT k.IsWhole)
     AND NOT (k.IsWhole AND coalesce(k.ModifiedOn >= @WindowEnd, 0))
-    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+    AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
     AND CASE
-        WHEN k.IsWhole THEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
-        ELSE EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = k.stream_id)
+        WHEN k.IsWhole THEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
+        ELSE EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}k.stream_id{)ToKey})
     END
-    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id);
+    AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}k.stream_id{)ToKey});
 
 -- name: left_stays
 -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn. What the
@@ -68,14 +68,14 @@ WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT 
 UPDATE "#Left" SET Stays = 1 WHERE NOT Stays AND stream_id IN (
     SELECT l.stream_id
     FROM "#Left" AS l
-    CROSS JOIN {SourceTable} AS p ON p.{KeyColumn} = l.stream_id
+    CROSS JOIN {SourceTable} AS p ON p.{KeyColumn} = {ToKey(}l.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS c ON c.{ParentPathColumn} = p.{PathColumn}
-    WHERE NOT l.Stays AND c.{KeyColumn} NOT IN (SELECT o.stream_id FROM "#Left" AS o WHERE NOT o.Stays)
+    WHERE NOT l.Stays AND {ToId(}c.{KeyColumn}{)ToId} NOT IN (SELECT o.stream_id FROM "#Left" AS o WHERE NOT o.Stays)
         AND (@BusinessUnitId IS NULL OR EXISTS (
             SELECT 1 FROM BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
-        ) OR c.{KeyColumn} IS @ExcludedStreamId OR EXISTS (
-            SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}c.{KeyColumn}{)ToId}
+        ) OR {ToId(}c.{KeyColumn}{)ToId} IS @ExcludedStreamId OR EXISTS (
+            SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}c.{KeyColumn}{)ToId}
         ))
 );
 

@@ -1,6 +1,6 @@
 -- name: slice_deletions
-SELECT stream_id, DeletedOn, BusinessUnit, Reason FROM {Schema}.BlobDeltaDeletion
-WHERE TableName = ?1 AND stream_id > ?2 ORDER BY stream_id LIMIT ?3
+SELECT stream_id, DeletedOn, BusinessUnit, Reason FROM {SliceSchema}.BlobDeltaDeletion
+WHERE TableName = ?1 AND {ToKey(}stream_id{)ToKey} > coalesce({ToKey(}?2{)ToKey}, {LeastKey}) ORDER BY {ToKey(}stream_id{)ToKey} LIMIT ?3
 
 -- name: table_report
 SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
@@ -14,9 +14,9 @@ SELECT TableName, LastError FROM BlobDeltaRunTable WHERE RunId = ?1 AND LastErro
 -- name: absent_parents
 -- Rule 7: rows whose parent is not in the slice, because the source has no such row or because
 -- it is excluded.
-SELECT c.{KeyColumn}, c.DeltaParentKey
+SELECT {ToId(}c.{KeyColumn}{)ToId}, {ToId(}c.DeltaParentKey{)ToId}
 FROM {TargetTable} AS c
-WHERE c.{ParentPathColumn} IS NOT NULL AND c.{KeyColumn} > @After
+WHERE c.{ParentPathColumn} IS NOT NULL AND c.{KeyColumn} > coalesce({ToKey(}@After{)ToKey}, {LeastKey})
     AND (
         c.DeltaParentKey IS NULL
         OR NOT EXISTS (SELECT 1 FROM {TargetTable} AS p WHERE p.{KeyColumn} = c.DeltaParentKey)

@@ -16,12 +16,12 @@ WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.Ru
 -- name: held_back
 -- Rule 4: the keys that are stamped between the window's end and the run's start.
 INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
-SELECT @RunId, @TableName, m.{MetadataIdColumn}
+SELECT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
 FROM {MetadataTable} AS m
 WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
-    AND m.{MetadataIdColumn} IS NOT @ExcludedStreamId
+    AND {ToId(}m.{MetadataIdColumn}{)ToId} IS NOT @ExcludedStreamId
     AND NOT EXISTS (
-        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
     );
 
 -- name: begin_slice

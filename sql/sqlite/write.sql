@@ -6,7 +6,7 @@ PRAGMA recursive_triggers = ON;
 CREATE TEMP TABLE replay_gone (key BLOB);
 CREATE TEMP TRIGGER replay_gone_rows AFTER DELETE ON {Target}
 BEGIN
-    INSERT INTO replay_gone (key) VALUES (old.{Key});
+    INSERT INTO replay_gone (key) VALUES ({Id});
 END;
 
 -- name: probe_end

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 12.
+-- 03: the job database BlobDeltaJobs. Version 13.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -39,7 +39,7 @@ BEGIN
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 12)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 13)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -105,6 +105,10 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         BusinessUnitIdColumn    nvarchar(128) NULL,
         KeyColumn               nvarchar(128) NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_KeyColumn DEFAULT N'stream_id',
+        -- What the keys are, as ufn_BlobDelta_KeyId has it; usp_BlobDelta_MakeSlice looks it up.
+        KeyType                 nvarchar(20) NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_KeyType DEFAULT N'uniqueidentifier'
+            CONSTRAINT CK_BlobDeltaTableConfig_KeyType CHECK (KeyType IN (N'uniqueidentifier', N'integer')),
         PathColumn              nvarchar(128) NULL
             CONSTRAINT DF_BlobDeltaTableConfig_PathColumn DEFAULT N'path_locator',
         ParentPathColumn        nvarchar(128) NULL
@@ -558,6 +562,29 @@ BEGIN
         (SELECT MAX(TableName) FROM dbo.BlobDeltaTableConfig WHERE LOWER(TableName) = LOWER(@TableName)),
         @TableName
     );
+END');
+GO
+-- What a key goes by in every column stream_id of this database: 16 bytes. A uniqueidentifier is its own id. An integer, of
+-- whatever size, is the last eight bytes, highest first and in two's complement, behind eight zeros: 42 is
+-- 00000000-0000-0000-0000-00000000002A, and -2 is 00000000-0000-0000-FFFF-FFFFFFFFFFFE. NULL for what is no key of this type.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeyId', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeyId(@KeyType nvarchar(20), @Key nvarchar(64)) RETURNS uniqueidentifier AS
+BEGIN
+    RETURN CASE @KeyType
+        WHEN N''uniqueidentifier'' THEN TRY_CONVERT(uniqueidentifier, @Key)
+        WHEN N''integer'' THEN CONVERT(uniqueidentifier, CONVERT(binary(16), TRY_CONVERT(bigint, @Key)))
+    END;
+END');
+GO
+-- A key as its source has it, by its id. NULL for an id that no key of this type has.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeyText', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeyText(@KeyType nvarchar(20), @Id uniqueidentifier) RETURNS nvarchar(64) AS
+BEGIN
+    RETURN CASE
+        WHEN @KeyType = N''uniqueidentifier'' THEN LOWER(CONVERT(nvarchar(36), @Id))
+        WHEN @KeyType = N''integer'' AND LEFT(CONVERT(nvarchar(36), @Id), 18) = N''00000000-0000-0000''
+            THEN CONVERT(nvarchar(20), CONVERT(bigint, SUBSTRING(CONVERT(binary(16), @Id), 9, 8)))
+    END;
 END');
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RespellKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RespellKeys AS RETURN 0');
@@ -1066,7 +1093,8 @@ BEGIN
         @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
         @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
         @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
-        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000);
+        @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000),
+        @Kind nvarchar(20), @HadKind nvarchar(20);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
     SELECT
@@ -1077,7 +1105,7 @@ BEGIN
         @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
         @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol,
         @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
-        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter
+        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter, @HadKind = KeyType
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     IF @SourceName IS NULL
     BEGIN
@@ -1116,7 +1144,7 @@ BEGIN
         END),
         @BadPath = MAX(CASE
             WHEN Role = N'Source' AND Name IN (@PathColumn, @ParentPathColumn)
-                AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary') THEN Name
+                AND TypeName NOT IN (N'hierarchyid', N'uniqueidentifier', N'binary', N'varbinary', N'bigint', N'int', N'smallint', N'tinyint') THEN Name
         END),
         @SourceDb = MAX(CASE WHEN Role = N'Source' THEN DbName END),
         @SourceTable = MAX(CASE WHEN Role = N'Source' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
@@ -1136,25 +1164,32 @@ BEGIN
             THEN CONCAT(N'MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there')
         WHEN @UnitName IS NOT NULL AND @UnitIdType IS NULL
             THEN CONCAT(N'BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there')
-        WHEN @KeyType <> N'uniqueidentifier'
-            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier')
+        WHEN @KeyType NOT IN (N'uniqueidentifier', N'bigint', N'int', N'smallint', N'tinyint')
+            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier, bigint, int, smallint or tinyint')
         WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime')
             THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
-        WHEN @IdType NOT IN (N'uniqueidentifier', N'char', N'varchar', N'nchar', N'nvarchar', N'binary', N'varbinary')
-            THEN CONCAT(N'MetadataIdColumn names ', @MetadataIdColumn, N', which is ', @IdType, N' and cannot hold the keys of the source')
-        WHEN @IdType <> N'uniqueidentifier'
-            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier, or no index on it can be used and a text that is none ends a run late')
+        WHEN @KeyType = N'uniqueidentifier' AND @IdType <> N'uniqueidentifier'
+            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier as the key is, or no index on it can be used and a text that is none ends a run late')
+        WHEN @KeyType <> N'uniqueidentifier' AND @IdType NOT IN (N'bigint', N'int', N'smallint', N'tinyint')
+            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be an integer as the key is')
         WHEN @OfUnitType <> N'uniqueidentifier'
             THEN CONCAT(N'MetadataBusinessUnitCol ', @MetadataBusinessUnitCol, N' is ', @OfUnitType, N', and has to be uniqueidentifier')
         WHEN @UnitIdType <> N'uniqueidentifier'
             THEN CONCAT(N'BusinessUnitIdColumn ', @BusinessUnitIdColumn, N' is ', @UnitIdType, N', and has to be uniqueidentifier')
         WHEN @Own IS NOT NULL THEN CONCAT(N'the source has a column ', @Own, N', a name that the slice needs for itself')
         WHEN @BadPath IS NOT NULL
-            THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type or uniqueidentifier')
+            THEN CONCAT(N'the path column ', @BadPath, N' has to be hierarchyid, a binary type, uniqueidentifier or an integer')
     END;
     IF @Message IS NOT NULL
     BEGIN
         SET @Message = CONCAT(@TableName, N': ', @Message);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Kind = CASE WHEN @KeyType = N'uniqueidentifier' THEN N'uniqueidentifier' ELSE N'integer' END;
+    IF @Kind <> @HadKind AND @WithTarget = 1
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @KeyType, N', and keys of ', CASE @HadKind WHEN N'integer' THEN N'an integer' ELSE N'a uniqueidentifier' END,
+            N' type are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else configure it as a table of another name');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
@@ -1223,11 +1258,18 @@ BEGIN
     -- What a FileTable keeps in the row is known without its file.
     IF @IsFileTable = 1 AND EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = N'cached_file_size' AND IsComputed = 1)
         SET @RowBytes = N'COALESCE(s.[cached_file_size], 0)';
+    -- An integer is the last eight bytes of its id: ufn_BlobDelta_KeyId. It is held against a smaller type as a bigint, so that one
+    -- which a column cannot hold is nobody's key, and no error; an index over the column serves that as well.
     INSERT INTO #Placeholder (Name, Value) VALUES
         (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
         (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
         (N'SourceHint', CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END),
-        (N'KeyColumn', QUOTENAME(@KeyColumn)), (N'PathColumn', QUOTENAME(@PathColumn)),
+        (N'KeyType', @Kind), (N'KeyColumn', QUOTENAME(@KeyColumn)),
+        (N'ToKey(', CASE @Kind WHEN N'integer' THEN N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ' ELSE N'' END),
+        (N')ToKey', CASE @Kind WHEN N'integer' THEN N'), 9, 8))' ELSE N'' END),
+        (N'ToId(', CASE @Kind WHEN N'integer' THEN N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ' ELSE N'' END),
+        (N')ToId', CASE @Kind WHEN N'integer' THEN N')))' ELSE N'' END),
+        (N'PathColumn', QUOTENAME(@PathColumn)),
         (N'ParentPathColumn', QUOTENAME(@ParentPathColumn)),
         (N'ParentPath', COALESCE(N's.' + QUOTENAME(@ParentPathColumn), N'CAST(NULL AS varbinary(1))')),
         (N'MetadataIdColumn', QUOTENAME(@MetadataIdColumn)), (N'MetadataModifiedOnCol', QUOTENAME(@MetadataModifiedOnCol)),
@@ -1268,6 +1310,7 @@ ALTER PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig
     @MetadataBusinessUnitCol nvarchar(800) = NULL OUTPUT,
     @BusinessUnitIdColumn nvarchar(800) = NULL OUTPUT,
     @SafetyBufferMinutes int = NULL OUTPUT,
+    @KeyType nvarchar(20) = NULL OUTPUT,
     @SourceHint nvarchar(60) = NULL OUTPUT,
     @WithTarget bit = 1
 AS
@@ -1291,15 +1334,16 @@ BEGIN
         @MetadataModifiedOnCol = MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END),
         @MetadataBusinessUnitCol = MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END),
         @BusinessUnitIdColumn = MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END),
-        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END)
+        @SourceHint = MAX(CASE WHEN Name = N'SourceHint' THEN Value END),
+        @KeyType = MAX(CASE WHEN Name = N'KeyType' THEN Value END)
     FROM #Placeholder;
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 12;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 13;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 12
+SELECT N'03_BlobDeltaJobs_Schema.sql', 13
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 18.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 19.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -13,6 +13,8 @@
 --   {SourceTable} {TargetTable} {MetadataTable} {BusinessUnitTable}  tables, three-part
 --   {SliceSchema}                  the slice's database and schema dbo
 --   {SourceHint}                   WITH (READCOMMITTEDLOCK) for a FileTable and for a view, else nothing
+--   {ToKey(}q.stream_id{)ToKey}    the key of an id, to be held against {KeyColumn} or {MetadataIdColumn}
+--   {ToId(}s.{KeyColumn}{)ToId}    the id of a key. Both are nothing where keys are uniqueidentifier
 --   {KeyColumn} {PathColumn} {ParentPathColumn} {MetadataIdColumn} {MetadataModifiedOnCol}
 --   {MetadataBusinessUnitCol} {BusinessUnitIdColumn}                 columns
 --   {ParentPath} {BusinessUnit}    s.<parent path>, m.<business unit>, or a NULL where there is none
@@ -30,13 +32,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 18)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 19)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 10)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 13)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -74,22 +76,22 @@ INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
 SELECT
-    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 1, b.Depth, b.ParentKey,
+    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 1, b.Depth, {ToKey(}b.ParentKey{)ToKey},
     CASE WHEN f.ModifiedOn >= @WindowEnd THEN 1 ELSE 0 END
 FROM #Batch AS b
-INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
+INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}
 OUTER APPLY (
-    SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
     AND {ParentPath} IS NULL
-    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
+    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 1);
 GO
@@ -102,26 +104,26 @@ INSERT INTO {TargetTable} (
 )
 SELECT
     {AncestorColumns}, CASE WHEN f.ModifiedOn <= @RunStart THEN f.ModifiedOn END,
-    f.BusinessUnit, 2, f.Depth, f.ParentKey, 0
+    f.BusinessUnit, 2, f.Depth, {ToKey(}f.ParentKey{)ToKey}, 0
 FROM (
     SELECT
         b.stream_id, b.Depth, b.ParentKey, i.ModifiedOn, i.BusinessUnit,
         CASE
             WHEN i.stream_id IS NOT NULL THEN 0
             WHEN @BusinessUnitId IS NOT NULL THEN 1
-            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id) THEN 1
+            WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}) THEN 1
             ELSE 0
         END AS IsForeign
     FROM #Batch AS b
     OUTER APPLY (
-        SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+        SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
         FROM {MetadataTable} AS m
-        WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+        WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
         ORDER BY m.{MetadataModifiedOnCol} DESC
     ) AS i
 ) AS f
-INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
-WHERE (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = f.stream_id) = 0
+INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}f.stream_id{)ToKey}
+WHERE (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}f.stream_id{)ToKey}) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 2);
 GO
@@ -132,21 +134,21 @@ INSERT INTO {TargetTable} (
     {TargetColumns}, DeltaModifiedOn, DeltaBusinessUnit, DeltaStep, DeltaDepth, DeltaParentKey, DeltaEarly
 )
 SELECT
-    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, b.Depth, b.ParentKey,
+    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, b.Depth, {ToKey(}b.ParentKey{)ToKey},
     CASE WHEN f.ModifiedOn >= @WindowEnd THEN 1 ELSE 0 END
 FROM #Batch AS b
-INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
+INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}
 OUTER APPLY (
-    SELECT TOP (1) m.{MetadataIdColumn} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     ORDER BY m.{MetadataModifiedOnCol} DESC
 ) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = b.stream_id
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (b.WasHeldBack = 1 AND f.ModifiedOn < DATEADD(day, 1, @RunStart)))
-    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = b.stream_id) = 0
+    AND (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) = 0
 OPTION (MAXDOP {MaxDOP});'
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaStepScript WHERE TableName IS NULL AND StepNumber = 3);
 GO
@@ -173,7 +175,7 @@ FROM (
     FROM (
         SELECT a.stream_id, MAX(a.WasHeldBack) AS WasHeldBack, MAX(a.IsPending) AS IsPending, MAX(a.WithoutMetadata) AS WithoutMetadata
         FROM (
-            SELECT m.{MetadataIdColumn} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending, 0 AS WithoutMetadata
+            SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending, 0 AS WithoutMetadata
             FROM {MetadataTable} AS m
             WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InScope}
                 AND m.{MetadataIdColumn} IS NOT NULL
@@ -184,17 +186,17 @@ FROM (
             UNION ALL
             SELECT p.stream_id, 0, 1, CONVERT(int, p.WithoutMetadata)
             FROM dbo.BlobDeltaPendingKey AS p
-            INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
+            INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
             WHERE p.TableName = @TableName AND p.Scope = @Scope
         ) AS a
         GROUP BY a.stream_id
     ) AS c
-    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = c.stream_id AND {InScope}
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}c.stream_id{)ToKey} AND {InScope}
     GROUP BY c.stream_id, c.WasHeldBack, c.IsPending, c.WithoutMetadata
 ) AS f
-LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = f.stream_id
+LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}f.stream_id{)ToKey}
 WHERE (f.MetadataRows > 0 OR (f.WithoutMetadata = 1 AND @BusinessUnitId IS NULL AND NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = f.stream_id
+        SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey}
     )))
     AND (
         (f.ModifiedOn >= @WindowStart AND f.ModifiedOn < @WindowEnd)
@@ -217,11 +219,11 @@ CREATE TABLE #Found (stream_id uniqueidentifier NOT NULL);
 DECLARE @Level int = 0, @Found bigint = 1;
 
 INSERT INTO #Ancestor (stream_id, Level)
-SELECT DISTINCT p.{KeyColumn}, 0
+SELECT DISTINCT {ToId(}p.{KeyColumn}{)ToId}, 0
 FROM (
     SELECT s.{ParentPathColumn} AS Path
     FROM dbo.BlobDeltaWindowQueue AS q
-    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = q.stream_id
+    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}q.stream_id{)ToKey}
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 3 AND q.State IS NULL
     UNION
     SELECT t.{ParentPathColumn} FROM {TargetTable} AS t
@@ -235,9 +237,9 @@ WHILE @Found > 0
 BEGIN
     DELETE FROM #Found;
     INSERT INTO #Found (stream_id)
-    SELECT p.{KeyColumn}
+    SELECT {ToId(}p.{KeyColumn}{)ToId}
     FROM #Ancestor AS a
-    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
     WHERE a.Level = @Level
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -253,7 +255,7 @@ DROP TABLE #Found;
 
 DELETE FROM #Ancestor
 WHERE stream_id = @ExcludedStreamId
-    OR EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = #Ancestor.stream_id)
+    OR EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}#Ancestor.stream_id{)ToKey})
     OR EXISTS (
         SELECT 1 FROM dbo.BlobDeltaWindowQueue AS q
         WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = #Ancestor.stream_id AND q.State IS NULL
@@ -273,7 +275,7 @@ OPTION (RECOMPILE, MAXDOP {MaxDOP});
 INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 SELECT @RunId, @TableName, a.stream_id, MAX({BusinessUnit}), 0, @Now
 FROM #Ancestor AS a
-LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = a.stream_id
+LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}a.stream_id{)ToKey}
 WHERE NOT EXISTS (
     SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = a.stream_id
@@ -386,10 +388,10 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchParents', 1, 0, N'
     -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle.
     UPDATE #Batch SET Depth = 0, ParentKey = (
-        SELECT MIN(p.{KeyColumn})
+        SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
         FROM {SourceTable} AS s {SourceHint}
         INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
-        WHERE s.{KeyColumn} = #Batch.stream_id
+        WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}
     )
     OPTION (MAXDOP {MaxDOP});
     CREATE TABLE #Parent (ParentKey uniqueidentifier NOT NULL PRIMARY KEY, AtKey uniqueidentifier NULL, Depth int NOT NULL);
@@ -399,10 +401,10 @@ BEGIN
     WHILE @Left > 0 AND @Turn < 512
     BEGIN
         UPDATE #Parent SET Depth = Depth + 1, AtKey = (
-            SELECT MIN(p.{KeyColumn})
+            SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
             FROM {SourceTable} AS s {SourceHint}
             INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
-            WHERE s.{KeyColumn} = #Parent.AtKey
+            WHERE s.{KeyColumn} = {ToKey(}#Parent.AtKey{)ToKey}
         )
         WHERE AtKey IS NOT NULL
         OPTION (MAXDOP {MaxDOP});
@@ -422,7 +424,7 @@ BEGIN
     INSERT INTO #Size (stream_id, Seq, Bytes)
     SELECT b.stream_id, COALESCE(b.Seq, 0), COALESCE(MAX({RowBytes}), 0)
     FROM #Batch AS b
-    LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = b.stream_id
+    LEFT JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}
     GROUP BY b.stream_id, b.Seq
     OPTION (MAXDOP {MaxDOP});
     -- No column of a slice holds these: they are left, each for itself.
@@ -444,24 +446,24 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchStates', 0, 0, N'
     -- How each key of #Batch ended. NULL: the template left it out, which is an error of the template.
     UPDATE #Batch SET State = CASE
-        WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = #Batch.stream_id) THEN N''Copied''
+        WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN N''Copied''
         WHEN (
             SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope}
         ) >= CASE WasHeldBack WHEN 0 THEN @WindowEnd ELSE DATEADD(day, 1, @RunStart) END THEN N''HeldBack''
-        WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id) THEN
+        WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN
             CASE
-                WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope})
+                WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope})
                     THEN N''Absent''
                 ELSE N''Gone''
             END
         WHEN NOT EXISTS (
-            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id AND {InScope}
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope}
         ) AND NOT (WithoutMetadata = 1 AND NOT EXISTS (
-            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = #Batch.stream_id
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey}
         )) THEN N''Gone''
         WHEN @Step = 1 AND EXISTS (
-            SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = #Batch.stream_id AND {ParentPath} IS NOT NULL
+            SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {ParentPath} IS NOT NULL
         ) THEN N''Moved''
     END
     OPTION (MAXDOP {MaxDOP});');
@@ -471,7 +473,7 @@ BEGIN
     SELECT @Key = (
         SELECT MIN(d.stream_id)
         FROM (
-            SELECT s.{KeyColumn} AS stream_id FROM {SourceTable} AS s {SourceHint}
+            SELECT {ToId(}s.{KeyColumn}{)ToId} AS stream_id FROM {SourceTable} AS s {SourceHint}
             WHERE s.{KeyColumn} IS NOT NULL GROUP BY s.{KeyColumn} HAVING COUNT(*) > 1
         ) AS d
         WHERE (@ExcludedStreamId IS NULL OR d.stream_id <> @ExcludedStreamId) AND NOT EXISTS (
@@ -480,13 +482,21 @@ BEGIN
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     IF @Key IS NOT NULL
-        SET @Json = CONCAT(N''two rows of the source have this key, '', LOWER(CONVERT(nvarchar(36), @Key)),
+        SET @Json = CONCAT(N''two rows of the source have this key, '', dbo.ufn_BlobDelta_KeyText(N''{KeyType}'', @Key),
             N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
-    ELSE
+    ELSE IF N''{KeyType}'' = N''integer''
         SELECT @Json = (
-            SELECT TOP (1) CONCAT(N''the key '', CONVERT(nvarchar(80), m.{MetadataIdColumn}), N'' of the metadata is no uniqueidentifier; mend it in the column that MetadataIdColumn names'')
-            FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
+            SELECT TOP (1) CONCAT(w.Place, N'' has the id '', LOWER(CONVERT(nvarchar(36), w.stream_id)), N'' for this table, whose keys are integers; write it as dbo.ufn_BlobDelta_KeyId(N''''integer'''', 42), or take it out'')
+            FROM (
+                SELECT N''BlobDeltaPendingKey'' AS Place, p.stream_id FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName
+                UNION ALL
+                SELECT N''BlobDeltaExcludedKey'', e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+                UNION ALL
+                SELECT N''BlobDeltaDeletionLog'', d.stream_id FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName
+                UNION ALL
+                SELECT N''ExcludedStreamId'', @ExcludedStreamId WHERE @ExcludedStreamId IS NOT NULL
+            ) AS w
+            WHERE LEFT(CONVERT(nvarchar(36), w.stream_id), 18) <> N''00000000-0000-0000''
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
@@ -495,14 +505,14 @@ BEGIN
     SELECT @Rows = (
         SELECT COUNT(*)
         FROM (
-            SELECT TOP (10000) t.{KeyColumn} AS stream_id, t.DeltaModifiedOn
+            SELECT TOP (10000) {ToId(}t.{KeyColumn}{)ToId} AS stream_id, t.DeltaModifiedOn
             FROM {TargetTable} AS t
             WHERE t.DeltaStep <> 2 AND t.DeltaModifiedOn IS NOT NULL
             ORDER BY t.DeltaModifiedOn DESC
         ) AS n
         WHERE n.DeltaModifiedOn > (
             SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = n.stream_id
+            WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}
         )
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
@@ -514,7 +524,7 @@ BEGIN
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
     FROM (
         SELECT CASE
-            WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = q.stream_id)
+            WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}q.stream_id{)ToKey})
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.stream_id = q.stream_id
                 ) THEN 1
@@ -532,11 +542,11 @@ BEGIN
             SELECT @WholeOf = COUNT(*), @WholeLost = COALESCE(SUM(k.IsLost), 0)
             FROM (
                 SELECT CASE
-                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = n.stream_id) THEN 0
+                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}n.stream_id{)ToKey}) THEN 0
                     ELSE 1
                 END AS IsLost
                 FROM (
-                    SELECT TOP (1000) m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                    SELECT TOP (1000) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
                     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
                     ORDER BY m.{MetadataModifiedOnCol} DESC
                 ) AS n
@@ -615,9 +625,9 @@ BEGIN
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
     FROM (
         SELECT CASE
-            WHEN NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+            WHEN NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
                 AND (
-                    EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+                    EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                     OR EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = k.stream_id)
                 ) THEN 1
             ELSE 0
@@ -633,7 +643,7 @@ BEGIN
     IF @BusinessUnitId IS NULL AND @Of >= 20
         SELECT @Of = @Of + COUNT(DISTINCT m.{MetadataIdColumn})
         FROM {MetadataTable} AS m
-        WHERE {InScope} AND NOT EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = m.{MetadataIdColumn})
+        WHERE {InScope} AND NOT EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
     DROP TABLE #Logged;
     IF @Of >= 20 AND @Lost * 100 > @Of * @Accepted
@@ -655,10 +665,10 @@ BEGIN
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
     FROM (
         SELECT CASE
-            WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
+            WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}d.stream_id{)ToKey})
                 AND NOT EXISTS (
                     SELECT 1 FROM {MetadataTable} AS m
-                    WHERE m.{MetadataIdColumn} = d.stream_id AND m.{MetadataModifiedOnCol} > d.DeletedOn
+                    WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND m.{MetadataModifiedOnCol} > d.DeletedOn
                 ) THEN 1
             ELSE 0
         END AS IsLost
@@ -692,17 +702,17 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
     -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
-    SELECT DISTINCT @RunId, @TableName, m.{MetadataIdColumn}
+    SELECT DISTINCT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
     FROM {MetadataTable} AS m
     WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
         AND m.{MetadataIdColumn} IS NOT NULL
-        AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+        AND (@ExcludedStreamId IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
         AND NOT EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+            SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
         )
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaHeldBackKey AS h
-            WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = m.{MetadataIdColumn}
+            WHERE h.RunId = @RunId AND h.TableName = @TableName AND h.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
@@ -757,33 +767,33 @@ BEGIN
         N'',"future":'', (
             SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
             WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
                 )
         ),
         N'',"without_stamp":'', (
             SELECT COUNT(*) FROM {MetadataTable} AS m
             WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
-                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
                 )
         ),
         N'',"filtered":'', (
             SELECT COUNT(*)
             FROM (
-                SELECT DISTINCT m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
+                SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
                 WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InUnits}
                     AND CASE WHEN {MetadataFilter} THEN 1 ELSE 0 END = 0
-                    AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR m.{MetadataIdColumn} <> @ExcludedStreamId)
+                    AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                     AND NOT EXISTS (
-                        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = m.{MetadataIdColumn}
+                        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
                     )
             ) AS f
             WHERE NOT EXISTS (
                 SELECT 1 FROM {MetadataTable} AS m
-                WHERE m.{MetadataIdColumn} = f.stream_id AND {InScope}
+                WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
                     AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
             )
         ),
@@ -811,7 +821,7 @@ BEGIN
             SELECT r.stream_id, MAX(r.IsInScope) AS IsInScope, MAX(r.HasUnit) AS HasUnit
             FROM (
                 SELECT
-                    m.{MetadataIdColumn} AS stream_id,
+                    {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id,
                     CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
                     CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
                 FROM {MetadataTable} AS m
@@ -841,7 +851,7 @@ BEGIN
         N'',"tombstones":'', (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName),
         N'',"buried":'', (
             SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d
-            INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = d.stream_id
+            INNER JOIN {TargetTable} AS o ON o.{KeyColumn} = {ToKey(}d.stream_id{)ToKey}
             WHERE d.TableName = @TableName AND (o.DeltaModifiedOn IS NULL OR o.DeltaModifiedOn <= d.DeletedOn)
         ), CHAR(125)
     )
@@ -869,7 +879,7 @@ BEGIN
     END;
     IF @Left > 0
         SELECT @Key = (
-            SELECT MIN(c.{KeyColumn}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+            SELECT {ToId(}MIN(c.{KeyColumn}){)ToId} FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
             WHERE c.DeltaDepth <> p.DeltaDepth + 1
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});');
@@ -901,10 +911,10 @@ BEGIN
     FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND d.Reason = N''LeftScope'' AND (
         (
-            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id AND {InScope})
-            AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = d.stream_id)
+            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {InScope})
+            AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}d.stream_id{)ToKey})
         )
-        OR (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = d.stream_id) > 0
+        OR (SELECT COUNT(*) FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}d.stream_id{)ToKey}) > 0
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedKeys', 0, 1, N'
@@ -914,16 +924,16 @@ BEGIN
         ModifiedOn = CASE WHEN k.ModifiedOn >= t.DeltaModifiedOn OR t.DeltaModifiedOn IS NULL THEN k.ModifiedOn ELSE t.DeltaModifiedOn END,
         IsWhole = CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE k.IsWhole END
     FROM dbo.BlobDeltaShippedKey AS k
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}k.stream_id{)ToKey}
     WHERE k.TableName = @TableName AND k.Scope = @Scope
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-    SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn,
+    SELECT @TableName, @Scope, {ToId(}t.{KeyColumn}{)ToId}, t.DeltaModifiedOn,
         CASE WHEN t.DeltaStep <> 2 OR t.DeltaBusinessUnit IS NOT NULL THEN 1 ELSE 0 END
     FROM {TargetTable} AS t
     WHERE NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
+        WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}t.{KeyColumn}{)ToId}
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftScope', 0, 0, N'
@@ -940,7 +950,7 @@ BEGIN
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT d.stream_id, 1, d.DeletedOn, CASE
         WHEN @BusinessUnitId IS NULL THEN 1
-        WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = d.stream_id) >= d.DeletedOn THEN 1
+        WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}) >= d.DeletedOn THEN 1
         ELSE 0
     END
     FROM {SliceSchema}.BlobDeltaDeletion AS d
@@ -951,9 +961,9 @@ BEGIN
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
         CASE
-            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                 > COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')) THEN 1
-            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id)
+            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                 = COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01''))
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaRun AS own
@@ -965,12 +975,12 @@ BEGIN
     FROM dbo.BlobDeltaShippedKey AS k
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT NULL OR k.IsWhole = 0)
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id AND {InScope})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
         AND (
-            (k.IsWhole = 1 AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = k.stream_id))
-            OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = k.stream_id))
+            (k.IsWhole = 1 AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}))
+            OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}k.stream_id{)ToKey}))
         )
-        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = k.stream_id)
+        AND NOT EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}k.stream_id{)ToKey})
         AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = k.stream_id)
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
@@ -983,14 +993,14 @@ BEGIN
         UPDATE #Left SET Stays = 1 WHERE Stays = 0 AND stream_id IN (
             SELECT l.stream_id
             FROM #Left AS l
-            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = l.stream_id
+            INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = {ToKey(}l.stream_id{)ToKey}
             INNER JOIN {SourceTable} AS c {SourceHint} ON c.{ParentPathColumn} = p.{PathColumn}
-            WHERE l.Stays = 0 AND NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = c.{KeyColumn} AND o.Stays = 0)
+            WHERE l.Stays = 0 AND NOT EXISTS (SELECT 1 FROM #Left AS o WHERE o.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND o.Stays = 0)
                 AND (@BusinessUnitId IS NULL OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = c.{KeyColumn}
-                ) OR c.{KeyColumn} = @ExcludedStreamId OR EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+                    WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}c.{KeyColumn}{)ToId}
+                ) OR {ToId(}c.{KeyColumn}{)ToId} = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                 ))
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1003,7 +1013,7 @@ BEGIN
     SELECT @RunId, @TableName, l.stream_id, NULL, 0, @Now
     FROM #Left AS l
     WHERE l.Stays = 1 AND l.IsWhole = 1 AND l.IsPassed = 1 AND (@ExcludedStreamId IS NULL OR l.stream_id <> @ExcludedStreamId)
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = l.stream_id AND {InScope})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}l.stream_id{)ToKey} AND {InScope})
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = l.stream_id
         )
@@ -1030,27 +1040,27 @@ BEGIN
     );
     INSERT INTO #Stamp (stream_id, IsHanded, Stamp, LeftOn, DeletedOn, Newest)
     SELECT
-        t.{KeyColumn},
+        {ToId(}t.{KeyColumn}{)ToId},
         CASE WHEN k.stream_id IS NULL THEN 0 ELSE 1 END,
         k.ModifiedOn,
         (
             SELECT MAX(l.DeletedOn)
             FROM (
                 SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
-                WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
+                WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
                 UNION ALL
                 SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
-                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn} AND d.IsDeletion = 0
+                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.IsDeletion = 0
             ) AS l
         ),
         (
             SELECT MAX(l.DeletedOn)
             FROM (
                 SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
-                WHERE d.TableName = @TableName AND d.stream_id = t.{KeyColumn} AND d.Reason = N''Deleted''
+                WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = N''Deleted''
                 UNION ALL
                 SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
-                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = t.{KeyColumn} AND d.IsDeletion = 1
+                WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.IsDeletion = 1
             ) AS l
         ),
         (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
@@ -1058,8 +1068,8 @@ BEGIN
     LEFT JOIN (
         SELECT h.stream_id, h.ModifiedOn FROM dbo.BlobDeltaShippedKey AS h
         WHERE h.TableName = @TableName AND h.Scope = @Scope AND (h.IsWhole = 0 OR h.ModifiedOn IS NULL OR h.ModifiedOn < @WindowEnd)
-            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = h.stream_id AND {InScope})
-    ) AS k ON k.stream_id = t.{KeyColumn}
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey} AND {InScope})
+    ) AS k ON k.stream_id = {ToId(}t.{KeyColumn}{)ToId}
     WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NULL
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     UPDATE #Stamp SET Stamp = LeftOn WHERE LeftOn IS NOT NULL AND (Stamp IS NULL OR Stamp < LeftOn);
@@ -1077,7 +1087,7 @@ BEGIN
     -- of all. Nothing is later than a day after the run''s start (rule 27).
     UPDATE t SET DeltaModifiedOn = s.Stamp
     FROM {TargetTable} AS t
-    INNER JOIN #Stamp AS s ON s.stream_id = t.{KeyColumn}
+    INNER JOIN #Stamp AS s ON s.stream_id = {ToId(}t.{KeyColumn}{)ToId}
     WHERE s.Stamp <= DATEADD(day, 1, @RunStart) AND (
         @BusinessUnitId IS NULL OR s.Newest >= s.Stamp
         OR (s.Passes = s.Stamp AND (s.Newest IS NULL OR s.DeletedOn >= s.Newest))
@@ -1088,7 +1098,7 @@ BEGIN
     -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
     UPDATE d SET PassedByRunId = @RunId
     FROM dbo.BlobDeltaToldDeletion AS d
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = d.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}d.stream_id{)ToKey}
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
         AND t.DeltaStep = 2 AND t.DeltaModifiedOn > d.DeletedOn
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
@@ -1099,7 +1109,7 @@ BEGIN
     FROM dbo.BlobDeltaAbsentParent AS a
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND (
         a.RunId IS NOT NULL
-        OR NOT EXISTS (SELECT 1 FROM {SourceTable} AS c {SourceHint} WHERE c.{KeyColumn} = a.stream_id)
+        OR NOT EXISTS (SELECT 1 FROM {SourceTable} AS c {SourceHint} WHERE c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey})
         OR (@BusinessUnitId IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = a.stream_id
@@ -1111,14 +1121,14 @@ BEGIN
     INSERT INTO dbo.BlobDeltaPendingKey (TableName, Scope, stream_id, Reason, CreatedAt)
     SELECT DISTINCT @TableName, @Scope, a.stream_id, N''its parent was not there when it came'', @Now
     FROM dbo.BlobDeltaAbsentParent AS a
-    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = a.stream_id AND {InScope})
-        AND (@ExcludedStreamId IS NULL OR (a.stream_id <> @ExcludedStreamId AND p.{KeyColumn} <> @ExcludedStreamId))
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}a.stream_id{)ToKey} AND {InScope})
+        AND (@ExcludedStreamId IS NULL OR (a.stream_id <> @ExcludedStreamId AND {ToId(}p.{KeyColumn}{)ToId} <> @ExcludedStreamId))
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e
-            WHERE e.TableName = @TableName AND e.stream_id IN (a.stream_id, p.{KeyColumn})
+            WHERE e.TableName = @TableName AND e.stream_id IN (a.stream_id, {ToId(}p.{KeyColumn}{)ToId})
         )
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS k
@@ -1138,7 +1148,7 @@ BEGIN
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 0
         AND EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = k.stream_id
+            WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
                 AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -1146,13 +1156,13 @@ BEGIN
     -- of a scope brings has all that lies above it.
     IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Scope = @Scope AND Status = N''Completed'')
         INSERT INTO #Candidate (stream_id, IsNew)
-        SELECT m.{MetadataIdColumn}, 1
+        SELECT {ToId(}m.{MetadataIdColumn}{)ToId}, 1
         FROM {MetadataTable} AS m
         WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
             AND m.{MetadataIdColumn} IS NOT NULL
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = m.{MetadataIdColumn}
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
             )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
@@ -1169,15 +1179,15 @@ BEGIN
     INSERT INTO #Candidate (stream_id)
     SELECT a.stream_id
     FROM dbo.BlobDeltaAbsentParent AS a
-    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND a.ParentKey IS NULL
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO #Needed (stream_id)
     SELECT DISTINCT n.stream_id
     FROM #Candidate AS n
-    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = n.stream_id
-    WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = n.stream_id AND {InScope})
+    INNER JOIN {SourceTable} AS p {SourceHint} ON p.{KeyColumn} = {ToKey(}n.stream_id{)ToKey}
+    WHERE NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey} AND {InScope})
         AND EXISTS (
             SELECT 1 FROM {SourceTable} AS c {SourceHint}
             WHERE c.{ParentPathColumn} = p.{PathColumn} AND (
@@ -1185,30 +1195,30 @@ BEGIN
                 OR (
                     EXISTS (
                         SELECT 1 FROM dbo.BlobDeltaShippedKey AS h
-                        WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = c.{KeyColumn}
+                        WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                     )
-                    AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = c.{KeyColumn} AND l.Stays = 0)
+                    AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND l.Stays = 0)
                 )
                 -- It holds what lies above the rows below it.
-                OR (n.IsNew = 0 AND (c.{KeyColumn} = @ExcludedStreamId OR EXISTS (
-                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = c.{KeyColumn}
+                OR (n.IsNew = 0 AND ({ToId(}c.{KeyColumn}{)ToId} = @ExcludedStreamId OR EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                 )))
             )
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
     INSERT INTO #Needed (stream_id)
-    SELECT DISTINCT p.{KeyColumn}
+    SELECT DISTINCT {ToId(}p.{KeyColumn}{)ToId}
     FROM dbo.BlobDeltaAbsentParent AS a
-    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
-        AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = p.{KeyColumn})
+        AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = {ToId(}p.{KeyColumn}{)ToId})
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
     SELECT @RunId, @TableName, n.stream_id, MAX({BusinessUnit}), 0, @Now
     FROM #Needed AS n
-    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = n.stream_id
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}
     WHERE (@ExcludedStreamId IS NULL OR n.stream_id <> @ExcludedStreamId)
         AND NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = n.stream_id)
         AND NOT EXISTS (
@@ -1228,26 +1238,26 @@ BEGIN
     UPDATE q SET IsPending = 1
     FROM dbo.BlobDeltaMissingParentsQueue AS q
     INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = q.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}q.stream_id{)ToKey}
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND p.Scope = @Scope AND t.DeltaStep = 2
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = q.stream_id AND {InScope})
+        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}q.stream_id{)ToKey} AND {InScope})
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ShippedAncestors', 1, 0, N'
     -- Rule 7: what the receivers of all units have of ancestors out of the scope. Of such a one that came into it all is
     -- noted that is handed out: it may leave again.
     UPDATE k SET ModifiedOn = t.DeltaModifiedOn
     FROM dbo.BlobDeltaShippedKey AS k
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}k.stream_id{)ToKey}
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND (k.ModifiedOn IS NULL OR k.ModifiedOn < t.DeltaModifiedOn)
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-    SELECT @TableName, @Scope, t.{KeyColumn}, t.DeltaModifiedOn, 0
+    SELECT @TableName, @Scope, {ToId(}t.{KeyColumn}{)ToId}, t.DeltaModifiedOn, 0
     FROM {TargetTable} AS t
     WHERE t.DeltaStep = 2
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn} AND {InScope})
         AND NOT EXISTS (
             SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = t.{KeyColumn}
+            WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}t.{KeyColumn}{)ToId}
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AbsentNoted', 1, 0, N'
@@ -1255,11 +1265,11 @@ BEGIN
     DELETE a
     FROM dbo.BlobDeltaAbsentParent AS a
     WHERE a.TableName = @TableName AND a.Scope = @Scope
-        AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = a.stream_id)
+        AND EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}a.stream_id{)ToKey})
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Rows whose parent is not in the slice, as usp_BlobDelta_AbsentParents lists them.
     INSERT INTO dbo.BlobDeltaAbsentParent (TableName, Scope, stream_id, ParentKey)
-    SELECT @TableName, @Scope, c.{KeyColumn}, c.DeltaParentKey
+    SELECT @TableName, @Scope, {ToId(}c.{KeyColumn}{)ToId}, {ToId(}c.DeltaParentKey{)ToId}
     FROM {TargetTable} AS c
     WHERE c.{ParentPathColumn} IS NOT NULL AND (
         c.DeltaParentKey IS NULL
@@ -1269,7 +1279,7 @@ BEGIN
     -- Rows of earlier slices whose parent is in this one.
     UPDATE a SET RunId = @RunId
     FROM dbo.BlobDeltaAbsentParent AS a
-    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = a.stream_id
+    INNER JOIN {SourceTable} AS c {SourceHint} ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = p.{KeyColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
@@ -1279,7 +1289,7 @@ BEGIN
     -- receivers have the whole row no more.
     UPDATE k SET IsWhole = 0
     FROM dbo.BlobDeltaShippedKey AS k
-    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = k.stream_id
+    INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}k.stream_id{)ToKey}
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
         AND (k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
         AND t.DeltaStep = 2 AND t.DeltaBusinessUnit IS NULL
@@ -1346,7 +1356,7 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS p
             WHERE p.TableName = @TableName AND p.Scope = @Scope AND p.stream_id = b.stream_id
         )
-        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = b.stream_id AND {InScope})
+        AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope})
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ForeignPending', 0, 1, N'
     -- Rule 17: a pending key of a business unit whose row has come, and is another unit''s by its metadata, is not
@@ -1355,10 +1365,10 @@ BEGIN
     WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
         SELECT p.stream_id
         FROM dbo.BlobDeltaPendingKey AS p
-        INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = p.stream_id
+        INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
         WHERE p.TableName = @TableName AND p.Scope = @Scope
-            AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id)
-            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+            AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey})
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
@@ -1425,7 +1435,8 @@ BEGIN
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
         @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
-        @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max);
+        @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max), @KeyType nvarchar(20), @ToKey nvarchar(200),
+        @EndOfToKey nvarchar(200), @ToId nvarchar(200), @EndOfToId nvarchar(200);
     UPDATE #Placeholder SET Value = REPLACE(Value, N'{', N'{}') WHERE CHARINDEX(N'{', Value) > 0;
     -- One that stands for nothing stays as it is, and is told below.
     SELECT
@@ -1438,6 +1449,9 @@ BEGIN
         @SliceSchema = COALESCE(MAX(CASE WHEN Name = N'SliceSchema' THEN Value END), N'{SliceSchema}'),
         @SourceHint = COALESCE(MAX(CASE WHEN Name = N'SourceHint' THEN Value END), N'{SourceHint}'),
         @Key = COALESCE(MAX(CASE WHEN Name = N'KeyColumn' THEN Value END), N'{KeyColumn}'),
+        @KeyType = MAX(CASE WHEN Name = N'KeyType' THEN Value END),
+        @ToKey = MAX(CASE WHEN Name = N'ToKey(' THEN Value END), @EndOfToKey = MAX(CASE WHEN Name = N')ToKey' THEN Value END),
+        @ToId = MAX(CASE WHEN Name = N'ToId(' THEN Value END), @EndOfToId = MAX(CASE WHEN Name = N')ToId' THEN Value END),
         @Path = COALESCE(MAX(CASE WHEN Name = N'PathColumn' THEN Value END), N'{PathColumn}'),
         @ParentPathColumn = COALESCE(MAX(CASE WHEN Name = N'ParentPathColumn' THEN Value END), N'{ParentPathColumn}'),
         @ParentPath = COALESCE(MAX(CASE WHEN Name = N'ParentPath' THEN Value END), N'{ParentPath}'),
@@ -1486,6 +1500,9 @@ BEGIN
         N'{SourceTable}', @SourceTable), N'{TargetTable}', @TargetTable), N'{MetadataTable}', @MetadataTable),
         N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
         N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
+    UPDATE #Script SET ScriptText =
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{ToKey(}', @ToKey), N'{)ToKey}', @EndOfToKey), N'{ToId(}', @ToId), N'{)ToId}', @EndOfToId), N'{KeyType}', @KeyType);
     UPDATE #Script SET ScriptText =
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
         N'{RowBytes}', @RowBytes), N'{InUnits}', @InUnits), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
@@ -1603,10 +1620,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 18;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 19;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 18
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 19
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 23.
+-- 05: the engine. Version 24.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,13 +23,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 23)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 24)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 10)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 13)
     OR NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version >= 8)
 BEGIN
     RAISERROR (N'This job database is older than this engine. Run 03_BlobDeltaJobs_Schema.sql and 04_BlobDeltaJobs_Seed_Config.sql first; nothing was changed.', 16, 1);
@@ -1217,7 +1217,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchParents', @Step, @BatchSize, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
             IF @Key IS NOT NULL
             BEGIN
-                SET @Message = CONCAT(@TableName, N': the row ', LOWER(CONVERT(nvarchar(36), @Key)), N' has a cycle or 512 levels of parents above it; mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey');
+                SET @Message = CONCAT(@TableName, N': the row ', (SELECT dbo.ufn_BlobDelta_KeyText(KeyType, @Key) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName), N' has a cycle or 512 levels of parents above it; mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey');
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
@@ -1241,7 +1241,7 @@ BEGIN
             SET @Key = (SELECT MIN(stream_id) FROM #Batch WHERE State IS NULL);
             IF @Key IS NOT NULL
             BEGIN
-                SET @Message = CONCAT(@TableName, N': the script of step ', @Step, N' left out a row that is in the window, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; a script may not filter rows, exclude keys in BlobDeltaExcludedKey, with a reason');
+                SET @Message = CONCAT(@TableName, N': the script of step ', @Step, N' left out a row that is in the window, ', (SELECT dbo.ufn_BlobDelta_KeyText(KeyType, @Key) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName), N'; a script may not filter rows, exclude keys in BlobDeltaExcludedKey, with a reason');
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
             -- Both tables are bounded to the batch: a server that does not know yet how large the queue has become
@@ -1419,7 +1419,7 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'MendDepths', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
             IF @Key IS NOT NULL
             BEGIN
-                SET @Message = CONCAT(@TableName, N': rows were moved while the slice was filled, and stand in a cycle now, ', LOWER(CONVERT(nvarchar(36), @Key)), N'; run the table again');
+                SET @Message = CONCAT(@TableName, N': rows were moved while the slice was filled, and stand in a cycle now, ', (SELECT dbo.ufn_BlobDelta_KeyText(KeyType, @Key) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName), N'; run the table again');
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectTree', 0, 0, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -1926,7 +1926,7 @@ BEGIN
     IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     SELECT @Db = TargetDb, @Schema = TargetSchema, @Table = TargetTable FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SET @Sql = CONCAT(N'DELETE FROM ', QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N';
-        UPDATE ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice SET State = N''Empty'' WHERE TargetTable = @Table');
+        UPDATE ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice SET State = N''Empty'', RunId = NULL WHERE TargetTable = @Table');
     EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
     EXEC dbo.usp_BlobDelta_FitSlice @TableName, 1, @Changes OUTPUT;
 END;
@@ -1950,8 +1950,18 @@ BEGIN
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
         @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Nullable bit,
-        @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20);
-    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @WithTarget = 0;
+        @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20), @KeyType nvarchar(20), @Differs int;
+    EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @KeyType = @KeyType OUTPUT, @WithTarget = 0;
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND KeyType <> @KeyType)
+    BEGIN
+        -- What the job database knows of this table goes by ids of the type before.
+        IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Status = N'Completed')
+        BEGIN
+            SET @Message = CONCAT(@TableName, N': its keys are of another type now than those that were captured; configure it as a table of another name, whose chain begins anew');
+            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+        END;
+        UPDATE dbo.BlobDeltaTableConfig SET KeyType = @KeyType WHERE TableName = @TableName;
+    END;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
         @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
@@ -2011,9 +2021,17 @@ BEGIN
         EXEC sp_executesql @Sql;
     END;
     SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
-    -- Rule 24: where another column of the source is the key or a path now, a slice of ours that holds nothing that is still
-    -- needed is made anew.
-    IF COL_LENGTH(@Full, N'DeltaStep') IS NOT NULL AND (COL_LENGTH(@Full, @Key) IS NULL
+    -- Rule 24: where another column of the source is the key or a path now, or the key is of another type, a slice of ours that
+    -- holds nothing that is still needed is made anew.
+    SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+    IF OBJECT_ID(@Full) IS NOT NULL EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @Db, @Schema, @Table;
+    SET @Differs = (
+        SELECT COUNT(*) FROM #Column AS s INNER JOIN #Column AS t ON t.Role = N'Target' AND t.Name IN (@Key, N'DeltaParentKey')
+        WHERE s.Role = N'Source' AND s.Name = @Key AND s.Declared <> t.Declared
+    );
+    DELETE FROM #Column;
+    IF COL_LENGTH(@Full, N'DeltaStep') IS NOT NULL AND (@Differs > 0 OR COL_LENGTH(@Full, @Key) IS NULL
         OR (@Path IS NOT NULL AND COL_LENGTH(@Full, @Path) IS NULL) OR (@Parent IS NOT NULL AND COL_LENGTH(@Full, @Parent) IS NULL))
     BEGIN
         EXEC dbo.usp_BlobDelta_ReadMarker @TableName, @Holder OUTPUT, @State OUTPUT;
@@ -2026,7 +2044,7 @@ BEGIN
         IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         SET @Sql = CONCAT(N'USE ', QUOTENAME(@Db), N';
     DROP TABLE ', QUOTENAME(@Schema), N'.', QUOTENAME(@Table), N';
-    UPDATE dbo.BlobDeltaSlice SET State = N''Empty'' WHERE TargetTable = @Table;
+    UPDATE dbo.BlobDeltaSlice SET State = N''Empty'', RunId = NULL WHERE TargetTable = @Table;
     USE BlobDeltaJobs;');
         EXEC sp_executesql @Sql, N'@Table nvarchar(128)', @Table = @Table;
     END;
@@ -2038,7 +2056,6 @@ BEGIN
     USE BlobDeltaJobs;');
         SET @Create = N'CREATE SCHEMA ' + QUOTENAME(@Schema);
         EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Create nvarchar(300)', @Schema = @Schema, @Create = @Create;
-        SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
         EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
         EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
         -- Small columns first, then the Delta columns, then the large ones.
@@ -2047,7 +2064,7 @@ BEGIN
         DeltaBusinessUnit uniqueidentifier NULL,
         DeltaStep tinyint NOT NULL,
         DeltaDepth smallint NOT NULL,
-        DeltaParentKey uniqueidentifier NULL,
+        DeltaParentKey ' + (SELECT Declared FROM #Column WHERE Name = @Key) + N' NULL,
         DeltaEarly bit NOT NULL';
         SET @Pass = 0;
         WHILE @Pass < 2
@@ -2084,9 +2101,9 @@ BEGIN
             N') INCLUDE (', QUOTENAME(@Parent) + N', ', N'DeltaParentKey, DeltaStep, DeltaEarly, DeltaModifiedOn);
     USE BlobDeltaJobs;');
         EXEC sp_executesql @Sql;
-        DROP TABLE #Column;
         SET @Created = 1;
     END;
+    DROP TABLE #Column;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
     SET @Sql = CONCAT(N'SELECT @Found = COUNT(*) FROM ', QUOTENAME(@Db), N'.dbo.BlobDeltaSlice WHERE TargetTable = @Table');
     EXEC sp_executesql @Sql, N'@Table nvarchar(128), @Found int OUTPUT', @Table = @Table, @Found = @Found OUTPUT;
@@ -2107,10 +2124,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 23, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 23;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 24, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 24;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 23
+SELECT N'05_BlobDeltaJobs_Engine.sql', 24
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

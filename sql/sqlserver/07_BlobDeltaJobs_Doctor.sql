@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 33.
+-- 07: a look at the whole deployment. Version 34.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 33)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 34)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -163,9 +163,9 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Bad nvarchar(20), @RunStart datetime2(7), @WithDeletions bit, @Absent int, @Orphan int, @Sql nvarchar(max),
-        @Name nvarchar(64), @Value nvarchar(max), @Key nvarchar(80), @Of bigint, @Lost bigint, @ChildOf bigint = 0, @ChildLost bigint = 0,
+        @Name nvarchar(64), @Value nvarchar(max), @Of bigint, @Lost bigint, @ChildOf bigint = 0, @ChildLost bigint = 0,
         @UnitOf bigint = 0, @UnitKnown bigint = 0, @WithoutStamp bigint, @Future bigint, @Unknown bigint, @Logged bigint, @FutureDeletions bigint,
-        @Parameters nvarchar(1000) = N'@BusinessUnitId uniqueidentifier, @RunStart datetime2(7), @Key nvarchar(80) OUTPUT, @Of bigint OUTPUT,
+        @Parameters nvarchar(1000) = N'@BusinessUnitId uniqueidentifier, @RunStart datetime2(7), @Of bigint OUTPUT,
             @Lost bigint OUTPUT, @ChildOf bigint OUTPUT, @ChildLost bigint OUTPUT, @UnitOf bigint OUTPUT, @UnitKnown bigint OUTPUT,
             @WithoutStamp bigint OUTPUT, @Future bigint OUTPUT, @Unknown bigint OUTPUT';
     SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
@@ -181,35 +181,27 @@ BEGIN
     SELECT N'Blob', COALESCE(N's.' + QUOTENAME(MIN(Name)) + N' IS NOT NULL', N'1 = 1') FROM #Column
     WHERE Role = N'Source' AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1));
     SET @Sql = N'
-        SELECT @Key = (
-            SELECT TOP (1) CONVERT(nvarchar(80), m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} IS NOT NULL AND TRY_CONVERT(uniqueidentifier, m.{MetadataIdColumn}) IS NULL
-        )
-        OPTION (RECOMPILE, MAXDOP {MaxDOP});
-        IF @Key IS NULL
-        BEGIN
-            SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
+        SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
+        FROM (
+            SELECT CASE
+                WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}n.stream_id{)ToKey}) THEN 0
+                ELSE 1
+            END AS IsLost
             FROM (
-                SELECT CASE
-                    WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = n.stream_id) THEN 0
-                    ELSE 1
-                END AS IsLost
-                FROM (
-                    SELECT TOP (1000) m.{MetadataIdColumn} AS stream_id FROM {MetadataTable} AS m
-                    WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
-                    ORDER BY m.{MetadataModifiedOnCol} DESC
-                ) AS n
-            ) AS k
-            OPTION (RECOMPILE, MAXDOP {MaxDOP});
-            SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
-            OPTION (RECOMPILE, MAXDOP {MaxDOP});
-            SELECT @Future = COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
-            OPTION (RECOMPILE, MAXDOP {MaxDOP});
-            SELECT @Unknown = COUNT(*) FROM {SourceTable} AS s {SourceHint}
-            WHERE {Blob} AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
-            OPTION (RECOMPILE, MAXDOP {MaxDOP});
-        END;';
+                SELECT TOP (1000) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
+                WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
+                ORDER BY m.{MetadataModifiedOnCol} DESC
+            ) AS n
+        ) AS k
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        SELECT @Future = COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
+        WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        SELECT @Unknown = COUNT(*) FROM {SourceTable} AS s {SourceHint}
+        WHERE {Blob} AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});';
     IF EXISTS (SELECT 1 FROM #Placeholder WHERE Name = N'ParentPathColumn' AND Value IS NOT NULL)
         SET @Sql = @Sql + N'
         SELECT @ChildOf = COUNT(*), @ChildLost = COALESCE(SUM(k.IsLost), 0)
@@ -246,7 +238,7 @@ BEGIN
         SET @Sql = REPLACE(@Sql, N'{' + @Name + N'}', @Value);
         SET @Name = (SELECT MIN(Name) FROM #Placeholder WHERE Value IS NOT NULL AND Name > @Name);
     END;
-    EXEC sp_executesql @Sql, @Parameters, @BusinessUnitId = NULL, @RunStart = @RunStart, @Key = @Key OUTPUT, @Of = @Of OUTPUT, @Lost = @Lost OUTPUT,
+    EXEC sp_executesql @Sql, @Parameters, @BusinessUnitId = NULL, @RunStart = @RunStart, @Of = @Of OUTPUT, @Lost = @Lost OUTPUT,
         @ChildOf = @ChildOf OUTPUT, @ChildLost = @ChildLost OUTPUT, @UnitOf = @UnitOf OUTPUT, @UnitKnown = @UnitKnown OUTPUT,
         @WithoutStamp = @WithoutStamp OUTPUT, @Future = @Future OUTPUT, @Unknown = @Unknown OUTPUT;
     SELECT @Logged = COUNT(*), @FutureDeletions = COALESCE(SUM(CASE WHEN DeletedOn > @RunStart THEN 1 ELSE 0 END), 0)
@@ -254,11 +246,10 @@ BEGIN
     INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
     SELECT f.Severity, @TableName, f.Finding, f.WhatToDo
     FROM (
-        SELECT 1 AS Nr, @Bad AS Severity, CONCAT(N'the key ', @Key, N' of the metadata is no uniqueidentifier') AS Finding,
-            N'mend it in the column that MetadataIdColumn names: a run fails of it' AS WhatToDo, CASE WHEN @Key IS NOT NULL THEN 1 ELSE 0 END AS IsSo
-        UNION ALL SELECT 2, @Bad, CONCAT(N'suspect: ', @Lost, N' of ', @Of, N' keys of the metadata have no row in the source, and at most ', @Absent, N' percent are accepted'),
-            N'see whether MetadataIdColumn holds the keys of the source; if so, blobdelta table set with AcceptedAbsentPercent',
-            CASE WHEN @Of >= 20 AND @Lost * 100 > @Of * @Absent THEN 1 ELSE 0 END
+        SELECT 2 AS Nr, @Bad AS Severity,
+            CONCAT(N'suspect: ', @Lost, N' of ', @Of, N' keys of the metadata have no row in the source, and at most ', @Absent, N' percent are accepted') AS Finding,
+            N'see whether MetadataIdColumn holds the keys of the source; if so, blobdelta table set with AcceptedAbsentPercent' AS WhatToDo,
+            CASE WHEN @Of >= 20 AND @Lost * 100 > @Of * @Absent THEN 1 ELSE 0 END AS IsSo
         UNION ALL SELECT 3, @Bad, CONCAT(N'suspect: ', @ChildLost, N' of ', @ChildOf, N' children have no parent in the source, and at most ', @Orphan, N' percent are accepted'),
             N'see whether PathColumn and ParentPathColumn name the right columns; if so, blobdelta table set with AcceptedOrphanPercent',
             CASE WHEN @ChildOf >= 20 AND @ChildLost * 100 > @ChildOf * @Orphan THEN 1 ELSE 0 END
@@ -534,13 +525,13 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 12 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 18
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 23
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 33
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 13 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 19
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 24
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 34
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 5
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 5
-        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 9
+        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 10
         UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 3
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
@@ -701,10 +692,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 33, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 33;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 34, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 34;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 33
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 34
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

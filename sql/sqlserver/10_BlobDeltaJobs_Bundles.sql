@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 9.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 10.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 9)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 10)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -66,7 +66,7 @@ GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_AbsentParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AbsentParents AS RETURN 0');
 GO
 -- Rule 7: rows of a complete slice whose parent is not in it, because the source has no such row or because it
--- is excluded; a page of @Limit after the child @After, in the server's order of uniqueidentifier.
+-- is excluded, by their ids (ufn_BlobDelta_KeyId); a page of @Limit after the child @After, in the server's order of the keys.
 ALTER PROCEDURE dbo.usp_BlobDelta_AbsentParents
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -78,7 +78,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Full nvarchar(800), @Key nvarchar(800),
-        @ParentPath nvarchar(800), @Sql nvarchar(max);
+        @ParentPath nvarchar(800), @Sql nvarchar(max), @ToId nvarchar(100) = N'', @EndOfToId nvarchar(10) = N'', @AfterKey nvarchar(100) = N'@After';
     IF @Limit IS NULL OR @Limit < 1 THROW 51001, N'@Limit is a number of rows, 1 at least', 1;
     EXEC dbo.usp_BlobDelta_PassSlice @RunId, @TableName, @LeaseEpoch;
     SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
@@ -97,10 +97,13 @@ BEGIN
         SELECT CAST(NULL AS uniqueidentifier) AS Child, CAST(NULL AS uniqueidentifier) AS Parent WHERE 1 = 0;
         RETURN 0;
     END;
+    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND KeyType = N'integer')
+        SELECT @ToId = N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ', @EndOfToId = N')))',
+            @AfterKey = N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), @After), 9, 8))';
     SET @Sql = CONCAT(N'
-    SELECT TOP (@Limit) c.', @Key, N' AS Child, c.DeltaParentKey AS Parent
+    SELECT TOP (@Limit) ', @ToId, N'c.', @Key, @EndOfToId, N' AS Child, ', @ToId, N'c.DeltaParentKey', @EndOfToId, N' AS Parent
     FROM ', @Full, N' AS c
-    WHERE c.', @ParentPath, N' IS NOT NULL', CASE WHEN @After IS NULL THEN N'' ELSE CONCAT(N' AND c.', @Key, N' > @After') END, N'
+    WHERE c.', @ParentPath, N' IS NOT NULL', CASE WHEN @After IS NULL THEN N'' ELSE CONCAT(N' AND c.', @Key, N' > ', @AfterKey) END, N'
         AND (
             c.DeltaParentKey IS NULL
             OR NOT EXISTS (SELECT 1 FROM ', @Full, N' AS p WHERE p.', @Key, N' = c.DeltaParentKey)
@@ -367,10 +370,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 9, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 9;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 10;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 9
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 10
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -24,7 +24,7 @@ WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r WHERE r.TableName = 
 -- First within the chain,
 DELETE s
 FROM #BlobDeltaStage AS s
-INNER JOIN [{Standing}] AS t ON t.k = s.k
+INNER JOIN [{Standing}] AS t ON t.k = [{ToKey(}]s.k[{)ToKey}]
 WHERE NOT [{StagedOutranksStanding}] AND [{IsOfChain}] AND (@P3 = 0 OR t.vr IS NULL OR t.vr <> s.vr);
 -- then, where the table receives several, between them.
 IF EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun WHERE TableName = @P1 AND Scope <> @P2)
@@ -41,25 +41,25 @@ BEGIN
     UPDATE t
     SET [{Modified}] = a.vm, [{Started}] = a.vs, [{Run}] = a.vr
     FROM [{Marks}] AS t
-    INNER JOIN #BlobDeltaStage AS s ON t.[{MarkKey}] = s.k
+    INNER JOIN #BlobDeltaStage AS s ON t.[{MarkKey}] = [{MarkOfStaged}]
     INNER JOIN [{Others}] AS a ON a.k = s.k
     WHERE [{IsOfTable}] AND [{OtherOutranksStaged}]
-      AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = s.k AND [{IsOfChain}])
+      AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = [{ToKey(}]s.k[{)ToKey}] AND [{IsOfChain}])
       AND NOT EXISTS (SELECT 1 FROM [{Others}] AS b WHERE b.k = a.k AND [{OtherOutranksOther}]);
     DELETE o
     FROM dbo.BlobDeltaReplayOther AS o
     INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
-    WHERE o.TableName = @P1 AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = s.k AND t.vr = o.RunId);
+    WHERE o.TableName = @P1 AND EXISTS (SELECT 1 FROM [{Standing}] AS t WHERE t.k = [{ToKey(}]s.k[{)ToKey}] AND t.vr = o.RunId);
     -- and what loses against the row of another chain, or against one that came by another way, is noted beside it.
     INSERT INTO dbo.BlobDeltaReplayOther (TableName, stream_id, Scope, ModifiedOn, RunStartedAt, RunId, IsPart)
     SELECT @P1, s.k, @P2, s.vm, s.vs, s.vr, [{StagedIsPart}]
     FROM #BlobDeltaStage AS s
-    INNER JOIN [{Standing}] AS t ON t.k = s.k
+    INNER JOIN [{Standing}] AS t ON t.k = [{ToKey(}]s.k[{)ToKey}]
     WHERE NOT [{StagedOutranksOtherChain}] AND NOT [{IsOfChain}];
 END;
 DELETE s
 FROM #BlobDeltaStage AS s
-INNER JOIN [{Standing}] AS t ON t.k = s.k
+INNER JOIN [{Standing}] AS t ON t.k = [{ToKey(}]s.k[{)ToKey}]
 WHERE NOT [{StagedOutranksOtherChain}] AND NOT [{IsOfChain}];
 
 -- name: replaced
@@ -68,7 +68,7 @@ WHERE NOT [{StagedOutranksOtherChain}] AND NOT [{IsOfChain}];
 INSERT INTO dbo.BlobDeltaReplayOther (TableName, stream_id, Scope, ModifiedOn, RunStartedAt, RunId, IsPart)
 SELECT @P1, s.k, r.Scope, t.vm, t.vs, t.vr, t.vp
 FROM #BlobDeltaStage AS s
-INNER JOIN [{Standing}] AS t ON t.k = s.k
+INNER JOIN [{Standing}] AS t ON t.k = [{ToKey(}]s.k[{)ToKey}]
 INNER JOIN dbo.BlobDeltaReplayRun AS r ON r.TableName = @P1 AND r.RunId = t.vr AND r.Scope <> @P2;
 
 -- name: tombstones
@@ -77,13 +77,13 @@ INNER JOIN dbo.BlobDeltaReplayRun AS r ON r.TableName = @P1 AND r.RunId = t.vr A
 DECLARE @removed bigint;
 DELETE t
 FROM [{Target}] AS t
-INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k
-WHERE EXISTS (SELECT 1 FROM [{Standing}] AS v WHERE v.k = s.k AND (v.vm IS NULL OR s.vm >= v.vm));
+INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]
+WHERE EXISTS (SELECT 1 FROM [{Standing}] AS v WHERE v.k = [{ToKey(}]s.k[{)ToKey}] AND (v.vm IS NULL OR s.vm >= v.vm));
 SET @removed = @@ROWCOUNT;
 DELETE m
 FROM dbo.BlobDeltaReplayRow AS m
 INNER JOIN #BlobDeltaStage AS s ON m.stream_id = s.k
-WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k);
+WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]);
 DELETE o
 FROM dbo.BlobDeltaReplayOther AS o
 INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
@@ -135,40 +135,40 @@ WHERE NOT EXISTS (
     SELECT 1
     FROM [{Standing}] AS v
     INNER JOIN dbo.BlobDeltaReplayRun AS r ON r.TableName = @P1 AND r.RunId = v.vr AND r.Scope = @P2
-    WHERE v.k = s.k AND NOT [{StandingOutranksStaged}]
+    WHERE v.k = [{ToKey(}]s.k[{)ToKey}] AND NOT [{StandingOutranksStaged}]
 );
 DELETE t
 FROM [{Target}] AS t
-INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k
+INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayOther AS o WHERE o.TableName = @P1 AND o.stream_id = s.k);
 SET @removed = @@ROWCOUNT;
 DELETE m
 FROM dbo.BlobDeltaReplayRow AS m
 INNER JOIN #BlobDeltaStage AS s ON m.stream_id = s.k
-WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k);
+WHERE m.TableName = @P1 AND NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]);
 [{Strip}]
 UPDATE t
 SET [{Modified}] = a.vm, [{Started}] = a.vs, [{Run}] = a.vr
 FROM [{Marks}] AS t
-INNER JOIN #BlobDeltaStage AS s ON t.[{MarkKey}] = s.k
+INNER JOIN #BlobDeltaStage AS s ON t.[{MarkKey}] = [{MarkOfStaged}]
 INNER JOIN [{Others}] AS a ON a.k = s.k
 WHERE [{IsOfTable}] AND NOT EXISTS (SELECT 1 FROM [{Others}] AS b WHERE b.k = a.k AND [{OtherOutranksOther}]);
 -- The chain whose the row is now is no other one.
 DELETE o
 FROM dbo.BlobDeltaReplayOther AS o
 INNER JOIN #BlobDeltaStage AS s ON o.stream_id = s.k
-WHERE o.TableName = @P1 AND EXISTS (SELECT 1 FROM [{Standing}] AS v WHERE v.k = s.k AND v.vr = o.RunId);
+WHERE o.TableName = @P1 AND EXISTS (SELECT 1 FROM [{Standing}] AS v WHERE v.k = [{ToKey(}]s.k[{)ToKey}] AND v.vr = o.RunId);
 SELECT @removed AS Removed;
 
 -- name: ignored_versions
 -- A row that was written, and is not there; or is there with another version.
 SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
-WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k AND t.DeltaRunId = s.vr)
+WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = [{ToKey(}]s.k[{)ToKey}] AND t.DeltaRunId = s.vr)
 
 -- name: ignored
 -- A row that was written, and is not there.
 SELECT TOP (1) s.k FROM #BlobDeltaStage AS s
-WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)
+WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = [{ToKey(}]s.k[{)ToKey}])
 
 -- name: take_turn
 DECLARE @r int;
@@ -207,7 +207,7 @@ FROM #BlobDeltaStage AS s;
 
 -- name: strip
 -- Takes the large values from rows that stand by a version of a chain that has them without.
-UPDATE t SET [{Nulls}] FROM [{Target}] AS t INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k
+UPDATE t SET [{Nulls}] FROM [{Target}] AS t INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]
 INNER JOIN [{Others}] AS a ON a.k = s.k
 WHERE a.vp = 1 AND NOT EXISTS (SELECT 1 FROM [{Others}] AS b WHERE b.k = a.k AND [{OtherOutranksOther}]);
 
@@ -226,7 +226,7 @@ EXISTS (SELECT 1 FROM dbo.BlobDeltaReplayRun AS r WHERE r.TableName = @P1 AND r.
 
 -- name: update_rows
 -- For write_rows.
-UPDATE t SET [{Values}] FROM [{Target}] AS t INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k;
+UPDATE t SET [{Values}] FROM [{Target}] AS t INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}];
 SET @written = @@ROWCOUNT
 
 -- name: write_rows
@@ -235,7 +235,7 @@ DECLARE @written bigint;
 [{Update}];
 INSERT INTO [{Target}] ([{Names}])
 SELECT [{Values}] FROM #BlobDeltaStage AS s
-WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = s.k)
+WHERE NOT EXISTS (SELECT 1 FROM [{Target}] AS t WHERE t.[{Key}] = [{ToKey(}]s.k[{)ToKey}])
 ORDER BY s.n;
 SET @written = @written + @@ROWCOUNT;
 SELECT @written AS Written;
@@ -248,4 +248,4 @@ THEN [{Nth}]
 -- name: lost_characters
 -- The first row whose text is not what came.
 SELECT TOP (1) f.nth, f.k FROM (SELECT CASE [{Whens}] END AS nth, s.k FROM [{Target}] AS t
-INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = s.k) AS f WHERE f.nth IS NOT NULL
+INNER JOIN #BlobDeltaStage AS s ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]) AS f WHERE f.nth IS NOT NULL

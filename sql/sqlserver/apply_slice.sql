@@ -44,7 +44,7 @@ DECLARE
 DECLARE
     @Message nvarchar(2000), @Sql nvarchar(max), @Slice nvarchar(300), @Target nvarchar(300), @Here nvarchar(300), @Nr int,
     @Name nvarchar(400), @SliceTable nvarchar(128), @SliceSchema nvarchar(128), @TargetSchema nvarchar(128), @TargetTable nvarchar(128),
-    @From nvarchar(800), @Into nvarchar(800), @Key nvarchar(300), @KeyName nvarchar(128), @Source uniqueidentifier, @RunId uniqueidentifier,
+    @From nvarchar(800), @Into nvarchar(800), @Key nvarchar(300), @KeyName nvarchar(128), @KeyType nvarchar(128), @ToKey nvarchar(100), @EndOfToKey nvarchar(20), @ToId nvarchar(100), @EndOfToId nvarchar(20), @Source uniqueidentifier, @RunId uniqueidentifier,
     @RunStart datetime2(7), @WindowStart datetime2(7), @WindowEnd datetime2(7), @Scope nvarchar(36), @State nvarchar(20), @Found int,
     @Ordinal int, @Column nvarchar(128), @Quoted nvarchar(300), @Sets nvarchar(max), @Columns nvarchar(max), @Values nvarchar(max),
     @TargetName nvarchar(1700), @Tie nvarchar(200), @IsPart nvarchar(100), @Wins nvarchar(max), @Beaten nvarchar(max), @After bigint, @To bigint, @Last bigint, @Depth int, @Updated bigint, @Inserted bigint,
@@ -96,7 +96,7 @@ END;
 -- How each table goes into its target: decided for all of them before anything is written.
 CREATE TABLE #Plan (
     Nr int NOT NULL PRIMARY KEY, FromTable nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL, IntoTable nvarchar(800) COLLATE DATABASE_DEFAULT NOT NULL, KeyColumn nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,
-    Sets nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, TargetColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, SliceColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL
+    KeyType nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, Sets nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, TargetColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL, SliceColumns nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL
 );
 CREATE TABLE #Column (
     Ordinal int NOT NULL PRIMARY KEY, Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, TypeName nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL, MaxLength int NOT NULL,
@@ -148,13 +148,14 @@ BEGIN
     END;
     -- The key: the slice table's primary key.
     SET @Sql = REPLACE(N'
-        SELECT @KeyName = MAX(c.name), @Found = COUNT(*)
+        SELECT @KeyName = MAX(c.name), @KeyType = MAX(y.name), @Found = COUNT(*)
         FROM {Slice}.sys.indexes AS i
         INNER JOIN {Slice}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
         INNER JOIN {Slice}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+        INNER JOIN {Slice}.sys.types AS y ON y.user_type_id = c.system_type_id
         WHERE i.object_id = OBJECT_ID(@From) AND i.is_primary_key = 1', N'{Slice}', @Slice);
-    EXEC sp_executesql @Sql, N'@From nvarchar(800), @KeyName nvarchar(128) OUTPUT, @Found int OUTPUT',
-        @From = @From, @KeyName = @KeyName OUTPUT, @Found = @Found OUTPUT;
+    EXEC sp_executesql @Sql, N'@From nvarchar(800), @KeyName nvarchar(128) OUTPUT, @KeyType nvarchar(128) OUTPUT, @Found int OUTPUT',
+        @From = @From, @KeyName = @KeyName OUTPUT, @KeyType = @KeyType OUTPUT, @Found = @Found OUTPUT;
     IF @Found <> 1
     BEGIN
         SET @Message = CONCAT(@Name, N': the slice table has no primary key of one column');
@@ -260,8 +261,8 @@ BEGIN
             @Values = CONCAT(@Values, CASE WHEN @Values = N'' THEN N'' ELSE N', ' END, @Sql);
         SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Ordinal > @Ordinal);
     END;
-    INSERT INTO #Plan (Nr, FromTable, IntoTable, KeyColumn, Sets, TargetColumns, SliceColumns)
-    VALUES (@Nr, @From, @Into, QUOTENAME(@KeyName), @Sets, @Columns, @Values);
+    INSERT INTO #Plan (Nr, FromTable, IntoTable, KeyColumn, KeyType, Sets, TargetColumns, SliceColumns)
+    VALUES (@Nr, @From, @Into, QUOTENAME(@KeyName), @KeyType, @Sets, @Columns, @Values);
     SET @Nr = (SELECT MIN(Nr) FROM #Marker WHERE Nr > @Nr);
 END;
 DROP TABLE #Column;
@@ -313,9 +314,14 @@ SET @Nr = (SELECT MIN(Nr) FROM #Marker);
 WHILE @Nr IS NOT NULL
 BEGIN
     SELECT @Name = m.TableName, @Source = m.SourceId, @RunId = m.RunId, @RunStart = m.RunStartedAt, @WindowStart = m.WindowStart,
-        @WindowEnd = m.WindowEnd, @Scope = LOWER(m.Scope), @From = p.FromTable, @Into = p.IntoTable, @Key = p.KeyColumn,
+        @WindowEnd = m.WindowEnd, @Scope = LOWER(m.Scope), @From = p.FromTable, @Into = p.IntoTable, @Key = p.KeyColumn, @KeyType = p.KeyType,
         @Sets = p.Sets, @Columns = p.TargetColumns, @Values = p.SliceColumns
     FROM #Marker AS m INNER JOIN #Plan AS p ON p.Nr = m.Nr WHERE m.Nr = @Nr;
+    -- Tombstones, of the slice and of the target, have the ids of keys: of an integer its eight bytes behind eight zeros.
+    SELECT @ToKey = N'', @EndOfToKey = N'', @ToId = N'', @EndOfToId = N'';
+    IF @KeyType IN (N'bigint', N'int', N'smallint', N'tinyint')
+        SELECT @ToKey = N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ', @EndOfToKey = N'), 9, 8))',
+            @ToId = N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ', @EndOfToId = N')))';
     -- Another window of the same table and scope stood before, and this one begins after its end: one is missing.
     SET @Sql = REPLACE(N'
         SELECT
@@ -333,14 +339,14 @@ BEGIN
     BEGIN
         -- Tombstones go by the table that is written, as those of a replay do.
         SET @TargetName = N'N''' + REPLACE(SUBSTRING(@Into, LEN(@Target) + 2, 800), N'''', N'''''') + N'''';
-        SET @Beaten = REPLACE(REPLACE(REPLACE(N'EXISTS (
+        SET @Beaten = REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(N'EXISTS (
             SELECT 1 FROM {Target}.[dbo].[BlobDeltaTombstone] AS d
-            WHERE d.TableName = {TargetName} AND d.stream_id = s.{Key} AND d.Scope IN (N'''', @Scope) AND (
+            WHERE d.TableName = {TargetName} AND d.stream_id = {ToId(}s.{Key}{)ToId} AND d.Scope IN (N'''', @Scope) AND (
                 s.DeltaModifiedOn IS NULL
                 OR d.DeletedOn > s.DeltaModifiedOn
                 OR (d.DeletedOn = s.DeltaModifiedOn AND (d.Scope = N'''' OR d.RunStartedAt > @RunStart))
             )
-        )', N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName);
+        )', N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName), N'{ToId(}', @ToId), N'{)ToId}', @EndOfToId);
         SET @Wins = N'(
             s.DeltaModifiedOn > t.DeltaModifiedOn
             OR (s.DeltaModifiedOn IS NOT NULL AND t.DeltaModifiedOn IS NULL)
@@ -373,19 +379,19 @@ BEGIN
         )))');
         END;
         -- Deletions first: they are kept for good, and remove what they beat.
-        SET @Sql = REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(N'
+        SET @Sql = REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(N'
             DELETE t
             FROM {Into} AS t
-            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON t.{Key} = {ToKey(}d.stream_id{)ToKey} AND d.TableName = @Name
             WHERE d.Reason = N''Deleted'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
             SET @Removed = @@ROWCOUNT;
             SELECT @Stays = COUNT(*)
             FROM {Into} AS t
-            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON t.{Key} = {ToKey(}d.stream_id{)ToKey} AND d.TableName = @Name
             WHERE @Others > 0 AND d.Reason = N''LeftScope'' AND (t.DeltaModifiedOn IS NULL OR d.DeletedOn >= t.DeltaModifiedOn);
             DELETE t
             FROM {Into} AS t
-            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON d.stream_id = t.{Key} AND d.TableName = @Name
+            INNER JOIN {Slice}.[dbo].[BlobDeltaDeletion] AS d ON t.{Key} = {ToKey(}d.stream_id{)ToKey} AND d.TableName = @Name
             INNER JOIN {Target}.[dbo].[BlobDeltaSliceApplied] AS a ON a.RunId = t.DeltaRunId AND a.TableName = @Name AND a.Scope = @Scope
             WHERE COALESCE(@Others, 0) = 0 AND d.Reason = N''LeftScope'' AND (
                 t.DeltaModifiedOn IS NULL
@@ -420,7 +426,7 @@ BEGIN
                     AND b.Scope = CASE d.Reason WHEN N''LeftScope'' THEN @Scope ELSE N'''' END
             );
             SET @Tombstones = @Tombstones + @@ROWCOUNT;',
-            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName);
+            N'{Into}', @Into), N'{Slice}', @Slice), N'{Target}', @Target), N'{Key}', @Key), N'{TargetName}', @TargetName), N'{ToKey(}', @ToKey), N'{)ToKey}', @EndOfToKey);
         BEGIN TRANSACTION;
         EXEC sp_executesql @Sql, N'@Name nvarchar(400), @RunId uniqueidentifier, @RunStart datetime2(7), @Scope nvarchar(36), @Others int, @Removed bigint OUTPUT, @Tombstones bigint OUTPUT, @Stays bigint OUTPUT',
             @Name = @Name, @RunId = @RunId, @RunStart = @RunStart, @Scope = @Scope, @Others = @Others, @Removed = @Removed OUTPUT, @Tombstones = @Tombstones OUTPUT, @Stays = @Stays OUTPUT;
@@ -429,7 +435,7 @@ BEGIN
         DELETE FROM #Key;
         SET @Sql = CONCAT(N'
             INSERT INTO #Key (Nr, k, Depth)
-            SELECT ROW_NUMBER() OVER (ORDER BY s.DeltaDepth, s.', @Key, N'), s.', @Key, N', s.DeltaDepth
+            SELECT ROW_NUMBER() OVER (ORDER BY s.DeltaDepth, s.', @Key, N'), ', @ToId, N's.', @Key, @EndOfToId, N', s.DeltaDepth
             FROM ', @From, N' AS s
             LEFT JOIN ', @Into, N' AS t ON t.', @Key, N' = s.', @Key, N'
             WHERE (t.', @Key, N' IS NULL OR ', @Wins, N') AND NOT ', @Beaten);
@@ -437,16 +443,16 @@ BEGIN
         SET @Sql = CONCAT(N'
             UPDATE t SET ', @Sets, N'
             FROM ', @Into, N' AS t
-            INNER JOIN #Key AS k ON k.k = t.', @Key, N'
-            INNER JOIN ', @From, N' AS s ON s.', @Key, N' = k.k
+            INNER JOIN #Key AS k ON t.', @Key, N' = ', @ToKey, N'k.k', @EndOfToKey, N'
+            INNER JOIN ', @From, N' AS s ON s.', @Key, N' = ', @ToKey, N'k.k', @EndOfToKey, N'
             WHERE k.Nr > @After AND k.Nr <= @To AND ', @Wins, N' AND NOT ', @Beaten, N';
             SET @Updated = @Updated + @@ROWCOUNT;
             INSERT INTO ', @Into, N' (', @Columns, N')
             SELECT ', @Values, N'
             FROM #Key AS k
-            INNER JOIN ', @From, N' AS s ON s.', @Key, N' = k.k
+            INNER JOIN ', @From, N' AS s ON s.', @Key, N' = ', @ToKey, N'k.k', @EndOfToKey, N'
             WHERE k.Nr > @After AND k.Nr <= @To AND NOT ', @Beaten, N'
-                AND NOT EXISTS (SELECT 1 FROM ', @Into, N' AS t WHERE t.', @Key, N' = k.k);
+                AND NOT EXISTS (SELECT 1 FROM ', @Into, N' AS t WHERE t.', @Key, N' = ', @ToKey, N'k.k', @EndOfToKey, N');
             SET @Inserted = @Inserted + @@ROWCOUNT;');
         SELECT @After = 0, @Last = COALESCE((SELECT MAX(Nr) FROM #Key), 0);
         WHILE @After < @Last

@@ -14,7 +14,7 @@
 -- target, as [schema].[table].
 SELECT s.n, 0 AS Kind, (SELECT r.Scope FROM [{Runs}] AS r WHERE r.TableName = @P1 AND r.RunId = v.vr) AS Scope, v.vm, v.vs, v.vr, v.vp AS IsPart
 FROM #BlobDeltaStage AS s
-INNER JOIN [{Standing}] AS v ON v.k = s.k
+INNER JOIN [{Standing}] AS v ON v.k = [{ToKey(}]s.k[{)ToKey}]
 UNION ALL
 SELECT s.n, 1, d.Scope, d.DeletedOn, d.RunStartedAt, d.RunId, 0
 FROM #BlobDeltaStage AS s
@@ -28,7 +28,7 @@ ORDER BY 1;
 -- name: content
 -- The versions of what the target (@P1) has under the keys in #BlobDeltaStage, and hashes of some of its columns.
 SELECT s.n, v.vm, v.vs, v.vr [{Hashes}] FROM #BlobDeltaStage AS s
-INNER JOIN [{Target}] AS t ON t.[{Key}] = s.k
-INNER JOIN [{Standing}] AS v ON v.k = s.k
+INNER JOIN [{Target}] AS t ON t.[{Key}] = [{ToKey(}]s.k[{)ToKey}]
+INNER JOIN [{Standing}] AS v ON v.k = [{ToKey(}]s.k[{)ToKey}]
 WHERE @P1 <> N''
 ORDER BY s.n

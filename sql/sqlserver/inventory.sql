@@ -6,10 +6,10 @@
 -- time that a run would tell.
 SELECT
     k.n,
-    CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = k.k) THEN 1 ELSE 0 END AS IsThere,
+    CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = [{ToKey(}]k.k[{)ToKey}]) THEN 1 ELSE 0 END AS IsThere,
     (
         SELECT CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) FROM [{MetadataTable}] AS m
-        WHERE m.[{MetadataIdColumn}] = k.k
+        WHERE m.[{MetadataIdColumn}] = [{ToKey(}]k.k[{)ToKey}]
     ) AS ModifiedOn,
     CASE WHEN [{IsHanded}] THEN 1 ELSE 0 END AS IsHanded,
     (
@@ -45,7 +45,7 @@ EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u WHERE u.TableName = @P1 AND u
 -- condition on m, [{Path}] an expression on p.
 SELECT
     k.n,
-    p.[{KeyColumn}],
+    [{ToId(}]p.[{KeyColumn}][{)ToId}],
     CASE WHEN EXISTS (
         SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = p.[{KeyColumn}] AND [{InScope}]
     ) THEN 1 ELSE 0 END AS IsInScope,
@@ -56,7 +56,7 @@ SELECT
     CASE
         WHEN EXISTS (
             SELECT 1 FROM dbo.BlobDeltaPendingKey AS a
-            WHERE a.TableName = @P1 AND a.Scope IN (N'', @P3) AND a.stream_id = p.[{KeyColumn}]
+            WHERE a.TableName = @P1 AND a.Scope IN (N'', @P3) AND a.stream_id = [{ToId(}]p.[{KeyColumn}][{)ToId}]
         ) THEN 1
         WHEN EXISTS (
             SELECT 1 FROM dbo.BlobDeltaAbsentParent AS a
@@ -64,17 +64,17 @@ SELECT
         ) THEN 1
         WHEN EXISTS (
             SELECT 1 FROM dbo.BlobDeltaToldDeletion AS d
-            WHERE d.TableName = @P1 AND d.Scope = @P3 AND d.stream_id = p.[{KeyColumn}] AND d.IsDeletion = 1
+            WHERE d.TableName = @P1 AND d.Scope = @P3 AND d.stream_id = [{ToId(}]p.[{KeyColumn}][{)ToId}] AND d.IsDeletion = 1
                 AND d.PassedByRunId IS NULL
         ) THEN 1
         ELSE 0
     END AS IsComing,
-    CASE WHEN p.[{KeyColumn}] = @P2 OR EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @P1 AND e.stream_id = p.[{KeyColumn}]
+    CASE WHEN [{ToId(}]p.[{KeyColumn}][{)ToId}] = @P2 OR EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @P1 AND e.stream_id = [{ToId(}]p.[{KeyColumn}][{)ToId}]
     ) THEN 1 ELSE 0 END AS IsExcluded,
     [{Path}] AS Path
 FROM #BlobDeltaStage AS k
-INNER JOIN [{SourceTable}] AS c [{SourceHint}] ON c.[{KeyColumn}] = k.k
+INNER JOIN [{SourceTable}] AS c [{SourceHint}] ON c.[{KeyColumn}] = [{ToKey(}]k.k[{)ToKey}]
 INNER JOIN [{SourceTable}] AS p [{SourceHint}] ON p.[{PathColumn}] = c.[{ParentPathColumn}]
 ORDER BY k.n;
 
@@ -106,11 +106,11 @@ SELECT
     ) THEN 1 ELSE 0 END AS IsExcluded,
     [{Path}] AS Path
 FROM (
-    SELECT TOP (@P1) m.[{MetadataIdColumn}] AS stream_id, CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) AS ModifiedOn
+    SELECT TOP (@P1) [{ToId(}]m.[{MetadataIdColumn}][{)ToId}] AS stream_id, CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) AS ModifiedOn
     FROM [{MetadataTable}] AS m
     WHERE [{After}] AND [{InScope}]
     GROUP BY m.[{MetadataIdColumn}]
     ORDER BY m.[{MetadataIdColumn}]
 ) AS k
-LEFT JOIN [{SourceTable}] AS s [{SourceHint}] ON s.[{KeyColumn}] = k.stream_id
-ORDER BY k.stream_id;
+LEFT JOIN [{SourceTable}] AS s [{SourceHint}] ON s.[{KeyColumn}] = [{ToKey(}]k.stream_id[{)ToKey}]
+ORDER BY [{ToKey(}]k.stream_id[{)ToKey}];

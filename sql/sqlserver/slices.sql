@@ -2,7 +2,7 @@
 SELECT TOP ([{Limit}]) stream_id, DeletedOn, BusinessUnit, Reason
 FROM [{Db}].dbo.BlobDeltaDeletion
 WHERE TableName = @P1 AND [{After}]
-ORDER BY stream_id
+ORDER BY [{ToKey(}]stream_id[{)ToKey}]
 
 -- name: table_errors
 SELECT TableName, LastError

@@ -10,10 +10,10 @@ ORDER BY i.index_id, k.index_column_id;
 
 -- name: with_existing
 -- A staged row, and one that stands, does not come, and has the same unique values.
-SELECT TOP (1) s.k, s.vm, s.vs, s.vr, v.k, v.vm, v.vs, v.vr FROM #BlobDeltaStage AS s
+SELECT TOP (1) s.k, s.vm, s.vs, s.vr, [{ToId(}]v.k[{)ToId}], v.vm, v.vs, v.vr FROM #BlobDeltaStage AS s
 INNER JOIN [{Target}] AS t ON [{AreEqual}]
 INNER JOIN [{Standing}] AS v ON v.k = t.[{Key}]
-WHERE @P1 <> N'' AND t.[{Key}] <> s.k AND NOT EXISTS (SELECT 1 FROM #BlobDeltaStage AS o WHERE o.k = t.[{Key}])
+WHERE @P1 <> N'' AND t.[{Key}] <> [{ToKey(}]s.k[{)ToKey}] AND NOT EXISTS (SELECT 1 FROM #BlobDeltaStage AS o WHERE o.k = [{ToId(}]t.[{Key}][{)ToId}])
 
 -- name: among_staged
 -- Two staged rows with the same unique values.
@@ -27,20 +27,20 @@ WHERE @P1 <> N''
 -- version, so that an older version of it that comes late does not rise again.
 INSERT INTO dbo.BlobDeltaReplayDisplaced
     (TableName, stream_id, ModifiedOn, RunStartedAt, RunId, ByStreamId, IndexName, RootSha256, DisplacedAt)
-SELECT @P1, v.k, v.vm, v.vs, v.vr, @P3, @P4, CONVERT(char(64), @P5), SYSUTCDATETIME()
+SELECT @P1, @P2, v.vm, v.vs, v.vr, @P3, @P4, CONVERT(char(64), @P5), SYSUTCDATETIME()
 FROM [{Loser}] AS v
-WHERE v.k = @P2;
+WHERE v.k = [{LoserKey}];
 DELETE FROM dbo.BlobDeltaTombstone
 WHERE TableName = @P1 AND stream_id = @P2 AND Scope = N'';
 INSERT INTO dbo.BlobDeltaTombstone (TableName, stream_id, Scope, Reason, DeletedOn, RunStartedAt, RunId)
-SELECT @P1, v.k, N'', N'Deleted', v.vm, ISNULL(v.vs, '0001-01-01'), ISNULL(v.vr, '00000000-0000-0000-0000-000000000000')
+SELECT @P1, @P2, N'', N'Deleted', v.vm, ISNULL(v.vs, '0001-01-01'), ISNULL(v.vr, '00000000-0000-0000-0000-000000000000')
 FROM [{Loser}] AS v
-WHERE v.k = @P2;
+WHERE v.k = [{LoserKey}];
 DELETE FROM dbo.BlobDeltaReplayOther
 WHERE TableName = @P1 AND stream_id = @P2;
 DELETE FROM dbo.BlobDeltaReplayRow
 WHERE TableName = @P1 AND stream_id = @P2;
 DELETE FROM [{Target}]
-WHERE [{Key}] = @P2;
+WHERE [{Key}] = [{ToKey(}]@P2[{)ToKey}];
 DELETE FROM #BlobDeltaStage
 WHERE k = @P2;

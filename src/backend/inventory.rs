@@ -22,7 +22,7 @@ pub struct InventoryRow {
     pub is_pending: bool,
     /// Whether it is never captured.
     pub is_excluded: bool,
-    /// The bytes of its path, as a bundle has them; nothing in a flat table.
+    /// The bytes of where it lies ([`crate::model::key::place_column`]), as a bundle has them; nothing in a flat table.
     pub path: Option<Vec<u8>>,
 }
 

@@ -185,6 +185,7 @@ mod tests {
             target: table,
             columns: vec![column("id"), column("path")],
             key_column: "id".into(),
+            key_type: crate::model::key::KeyType::default(),
             path_column: None,
             displace: false,
             removes,

@@ -6,6 +6,7 @@ use crate::model::cell::RowSource;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
@@ -27,6 +28,8 @@ pub struct TargetSpec {
     pub columns: Vec<Column>,
     /// The key among them.
     pub key_column: String,
+    /// What the keys are.
+    pub key_type: KeyType,
     /// The path among them; a table that is created gets an index on it.
     pub path_column: Option<String>,
     /// Whether, of two rows that a unique constraint of the target keeps from standing side by

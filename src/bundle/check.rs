@@ -7,6 +7,8 @@ use super::layout::{PayloadFile, PayloadPath, TableFolder};
 use super::manifest::{BundleKind, ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
 use super::version::{FORMAT_URI_BASE, FormatVersion};
 use crate::error::{Error, Kind, Result};
+use crate::model::column::DELTA_PARENT_KEY;
+use crate::model::key::KeyType;
 use crate::model::name::check_length;
 use crate::model::sqltype::SqlType;
 use serde::Deserialize;
@@ -196,8 +198,20 @@ fn check_columns(table: &TableInfo) -> Result<()> {
         return Err(Error::verification("the table has no such column").column(missing));
     }
     match find(&table.key_column).map(ColumnInfo::to_column).transpose()? {
-        Some(key) if key.sql_type == SqlType::UniqueIdentifier => Ok(()),
-        _ => Err(Error::verification("the key is not a uniqueidentifier").column(&table.key_column)),
+        Some(key) if KeyType::of(key.sql_type).is_some() => check_parent_key(table, key.sql_type),
+        _ => Err(Error::verification(format!("the key is not {}", KeyType::TYPES)).column(&table.key_column)),
+    }
+}
+
+/// A parent's key is one of the table's keys: a column of another type would name no row's parent.
+fn check_parent_key(table: &TableInfo, key: SqlType) -> Result<()> {
+    let parent = table.columns.iter().find(|column| column.name == DELTA_PARENT_KEY);
+    match parent.map(ColumnInfo::to_column).transpose()? {
+        Some(parent) if KeyType::of(parent.sql_type) != KeyType::of(key) => {
+            let text = format!("the keys of parents are {}, and those of rows {key}", parent.sql_type);
+            Err(Error::verification(text).column(DELTA_PARENT_KEY))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -53,6 +53,7 @@ mod folder;
 mod fresh;
 mod group;
 mod hashing;
+mod keys;
 pub mod layout;
 pub mod manifest;
 mod missing;

@@ -25,8 +25,8 @@ const MAX_DICTIONARY_BYTES: u64 = 2 << 20;
 /// value of the column's width for every NULL, and for every number of a dictionary.
 const MAX_WIDTH_BYTES: i32 = 32;
 /// A row, uncompressed: parts of all kinds have a key, no key comes twice, and so none is in fewer
-/// bytes than its own. Without this some hundred bytes could say billions of rows.
-const MIN_ROW_BYTES: u64 = 16;
+/// bytes than its own, which are four for the smallest integers. Without this some hundred bytes could say billions of rows.
+const MIN_ROW_BYTES: u64 = 4;
 /// A page header: the fields of the format take some 30 bytes.
 const MAX_HEADER_BYTES: u64 = 128;
 /// Where the first page of a file stands: after `PAR1`.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
 use crate::model::filter::MetadataFilter;
-use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::{TableName, check_identifier, join_names, parse_names};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
@@ -57,7 +57,16 @@ pub const FIELDS: &[Field] = &[
             Ok(())
         },
     },
-    field!("ExcludedStreamId", excluded_stream_id, |text| optional(text, Guid::parse), show_optional),
+    Field {
+        name: "ExcludedStreamId",
+        get: |config| config.excluded_stream_id.map(|id| config.key_type.shown(id).to_string()).into(),
+        set: |config, text| {
+            // The type of a key that is named anew is looked up later, and no integer is a uniqueidentifier.
+            config.excluded_stream_id =
+                optional(text, |text| KeyType::Integer.parse(text).or_else(|_| KeyType::UniqueIdentifier.parse(text)))?;
+            Ok(())
+        },
+    },
     field!("IsActive", is_active, flag, |value: &bool| Value::from(*value)),
     field!("IncludeDeletions", include_deletions, flag, |value: &bool| Value::from(*value)),
     field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
@@ -173,7 +182,7 @@ mod tests {
         original.business_unit_table = Some(TableName::parse("Db.dbo.[a.b]").unwrap());
         original.initial_baseline = Some(Timestamp::MIN);
         original.clock = ClockKind::Local;
-        original.excluded_stream_id = Some(Guid::from_bytes([7; 16]));
+        original.excluded_stream_id = Some(crate::model::id::Guid::from_bytes([7; 16]));
         original.path_column = None;
         original.safety_buffer_minutes = 121;
         original.accepted_absent_percent = 83;

@@ -8,6 +8,7 @@ use super::text::Text;
 use crate::backend::{Backend, KeyRequest};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::model::key::ShownKey;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use clap::Subcommand;
@@ -66,9 +67,9 @@ pub struct KeyArgs {
     /// The configured table
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     table: TableName,
-    /// The row's key
-    #[arg(value_name = "KEY", value_parser = Guid::parse)]
-    key: Guid,
+    /// The row's key, as the source has it
+    #[arg(value_name = "KEY", allow_hyphen_values = true)]
+    key: String,
 }
 
 #[derive(clap::Args, Debug)]
@@ -94,27 +95,31 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
     match command {
         KeyCommand::Exclude(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = args;
-            instance.open(false)?.exclude_key(table, *key, reason)?;
-            Ok(said(table, *key, "Excluded", "no run takes this row from now on"))
+            let mut backend = instance.open(false)?;
+            let key = key_of(backend.as_mut(), table, key)?;
+            backend.exclude_key(table, key.id(), reason)?;
+            Ok(said(table, key, "Excluded", "no run takes this row from now on"))
         }
         KeyCommand::Include(KeyArgs { instance, table, key }) => {
             let mut backend = instance.open(false)?;
-            if backend.table(table)?.excluded_stream_id == Some(*key) {
+            let key = key_of(backend.as_mut(), table, key)?;
+            if backend.table(table)?.excluded_stream_id == Some(key.id()) {
                 return Err(Error::usage("this key is excluded by the table's configuration").key(key).hint(format!(
                     "take it back with `blobdelta table set {} ExcludedStreamId=`, then `blobdelta key pend`",
                     table.shell_word()
                 )));
             }
-            if !backend.include_key(table, *key)? {
+            if !backend.include_key(table, key.id())? {
                 return Err(Error::usage("this key was not excluded; the next run of every scope takes it once more")
                     .table(table)
                     .key(key));
             }
-            Ok(said(table, *key, "Included", "the next run of every scope takes this row where it is in that scope"))
+            Ok(said(table, key, "Included", "the next run of every scope takes this row where it is in that scope"))
         }
         KeyCommand::Pend(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = &args.named;
             let mut backend = instance.open(false)?;
+            let key = key_of(backend.as_mut(), table, key)?;
             let scope = args.business_unit.map(Scope::BusinessUnit);
             scope.map_or(Ok(()), |scope| check_units(backend.as_mut(), table, scope))?;
             if let Some(unit) = args.business_unit
@@ -126,7 +131,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     .hint("name a unit that is in the table's BusinessUnit table, or leave --business-unit out"));
             }
             let without_metadata = args.without_metadata;
-            backend.pend_key(table, *key, &KeyRequest { scope, reason, without_metadata })?;
+            backend.pend_key(table, key.id(), &KeyRequest { scope, reason, without_metadata })?;
             let what = args.business_unit.map_or_else(
                 || {
                     let waits = if without_metadata {
@@ -144,7 +149,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                     )
                 },
             );
-            let mut answer = said(table, *key, "Pending", &what);
+            let mut answer = said(table, key, "Pending", &what);
             answer.json["scope"] = scope.map(|scope| scope.to_string()).into();
             answer.json["without_metadata"] = without_metadata.into();
             Ok(answer)
@@ -153,8 +158,14 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
     }
 }
 
-fn said(table: &TableName, key: Guid, state: &str, what: &str) -> Answer {
-    let json = json!({"table": table, "key": key, "state": state});
+/// A key as somebody typed it.
+fn key_of(backend: &mut dyn Backend, table: &TableName, key: &str) -> Result<ShownKey> {
+    let key_type = backend.table(table)?.key_type;
+    Ok(key_type.shown(key_type.parse(key).map_err(|error| error.table(table))?))
+}
+
+fn said(table: &TableName, key: ShownKey, state: &str, what: &str) -> Answer {
+    let json = json!({"table": table, "key": key.to_string(), "state": state});
     Answer::done(format!("{table}  {key}: {what}\n"), json)
 }
 
@@ -174,10 +185,11 @@ fn list(args: &ListArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let wanted = args.business_unit.map(Scope::BusinessUnit);
     wanted.map_or(Ok(()), |scope| check_units(backend.as_mut(), &args.table, scope))?;
+    let key_type = backend.table(&args.table)?.key_type;
     for one in backend.named_keys(&args.table, wanted, args.limit)? {
         let scope = one.scope.map(|scope| scope.to_string());
         table.push([
-            one.key.to_string().into(),
+            key_type.shown(one.key).to_string().into(),
             one.state.as_str().into(),
             utc(one.created_at).into(),
             scope.into(),

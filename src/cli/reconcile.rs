@@ -160,7 +160,7 @@ fn findings(reports: &[TableDifferences]) -> TextTable {
     for report in reports {
         for finding in &report.findings {
             table.push([
-                finding.key.to_string().into(),
+                report.key_type.shown(finding.key).to_string().into(),
                 finding.kind.as_str().into(),
                 finding.at_source.map(|at| at.to_string()).into(),
                 finding.in_bundles.map(|at| at.to_string()).into(),

@@ -30,6 +30,7 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   BusinessUnitIdColumn          column of that table that has the unit
   KeyColumn                     column of the blob table that has the key
   PathColumn, ParentPathColumn  columns of the blob table that have the paths; a flat table has no ParentPathColumn
+                                In a tree by keys: the key column, and the column of the parent's key
   SafetyBufferMinutes           the default is 240
   InitialBaseline               start of the first window, in the clock of the table
   ModifiedOnIsUtc               1: ModifiedOn is in UTC; 0: in local time of the server

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::column::delta_columns;
 use crate::model::drift;
 use crate::model::name::TableName;
+use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use serde_json::{Value, json};
 
@@ -122,7 +123,8 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[Stri
         return Ok(());
     }
     columns.retain(|column| config.carries(&column.name));
-    columns.extend(delta_columns());
+    let key = columns.iter().find(|column| column.name == config.key_column);
+    columns.extend(delta_columns(key.map_or(SqlType::UniqueIdentifier, |key| key.sql_type)));
     ColumnPlan::rows(&columns, &config.key_column).map(drop).map_err(|error| {
         error.table(&config.name).hint(
             "bundles use this name for a column of their own: rename the column in the source, or leave it out with ExcludedColumns",

@@ -8,7 +8,6 @@ use super::render::{bytes, counted};
 use crate::bundle::{Access, Scopes, open_or_skip, scopes_of, scopes_text, warn_of_failed};
 use crate::durable::Local;
 use crate::error::Result;
-use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::monitor::Monitor;
 use crate::unpack::{self, Filter, UnpackOptions, Written, WrittenKind};
@@ -47,8 +46,8 @@ pub struct UnpackArgs {
     #[arg(long = "where", value_name = "COLUMN~TEXT", value_parser = Filter::parse)]
     pub filters: Vec<Filter>,
     /// Take the row of this key alone
-    #[arg(long, value_name = "GUID", value_parser = Guid::parse)]
-    pub key: Option<Guid>,
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub key: Option<String>,
     /// Take this configured table alone
     #[arg(long, value_name = "NAME", value_parser = TableName::parse)]
     pub table: Option<TableName>,
@@ -75,7 +74,7 @@ pub fn run(args: &UnpackArgs, list: bool, monitor: &dyn Monitor) -> Result<Answe
     let options = UnpackOptions {
         latest: args.latest,
         table: args.table.clone(),
-        key: args.key,
+        key: args.key.clone(),
         filters: args.filters.clone(),
         name_column: args.name_column.clone(),
         blob_column: args.blob_column.clone(),
@@ -148,7 +147,7 @@ fn object(written: &Written<'_>) -> Value {
         "path": written.path.display().to_string(),
         "kind": match written.kind { WrittenKind::File => "file", WrittenKind::Folder => "folder" },
         "table": written.table.to_string(),
-        "key": written.key,
+        "key": written.key.to_string(),
         "bytes": written.bytes,
         "modified_on": written.modified_on.map(|at| at.to_string()),
         "bundle": written.bundle.display().to_string(),

@@ -75,7 +75,7 @@ fn alike(parts: &Parts<'_>) -> Result<()> {
         }
         let shape = |table: &TableInfo| {
             let paths = (table.path_column.clone(), table.parent_path_column.clone());
-            (table.key_column.clone(), table.key_order, paths)
+            (table.key_column.clone(), table.key_type(), table.key_order, paths)
         };
         if shape(table) != shape(first) {
             return Err(Error::config("the key or path columns of this table changed between these bundles")

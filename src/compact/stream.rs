@@ -7,6 +7,7 @@ use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_DEPTH;
+use crate::model::key::path_order;
 use crate::monitor::{Event, Monitor};
 use crate::rows::{PartColumns, PartRows, TableRows};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
@@ -145,7 +146,8 @@ impl<'b> Stream<'b> {
     /// Verification: a row without depth or key.
     pub(super) fn position(&self, row: usize) -> Result<Position> {
         let Some((batch, _)) = &self.batch else { return Err(Error::internal("a stream was read behind its end")) };
-        let key = self.source.table.key_order.sort_key(batch.key(row)?);
+        let key_order = self.source.table.key_order;
+        let key = batch.plan().key_type().sort_key(key_order, batch.key(row)?);
         if self.kept.tombstones {
             return Ok((0, Vec::new(), key));
         }
@@ -153,13 +155,8 @@ impl<'b> Stream<'b> {
         let Some(Cell::Int(depth)) = cell(DELTA_DEPTH)? else {
             return Err(Error::verification("a row has no depth").column(DELTA_DEPTH));
         };
-        let path = match self.source.table.path_column.as_deref().map(cell).transpose()?.flatten() {
-            Some(Cell::Bytes(path)) => path.to_vec(),
-            Some(Cell::Text(path)) => path.as_bytes().to_vec(),
-            Some(Cell::Guid(path)) => self.source.table.key_order.sort_key(path).to_vec(),
-            _ => Vec::new(),
-        };
-        Ok((depth, path, key))
+        let path = self.source.table.path_column.as_deref().map(cell).transpose()?.flatten();
+        Ok((depth, path_order(path, key_order).into_owned(), key))
     }
 
     fn next_place(&mut self, versions: &mut dyn Versions) -> Result<Option<u64>> {

@@ -66,10 +66,8 @@ impl InputSurvey<'_> {
     fn entry(&self, rows: &BatchRows, row: usize, place: u64, tombstone: bool) -> Result<VersionEntry> {
         let cell = |name: &str| rows.plan().index_of(name).map(|column| rows.cell(row, column)).transpose();
         let key = rows.key(row)?;
-        let parent = match cell(DELTA_PARENT_KEY)? {
-            Some(Cell::Guid(parent)) if !tombstone => Some(parent),
-            _ => None,
-        };
+        let parent = rows.plan().index_of(DELTA_PARENT_KEY).filter(|_| !tombstone);
+        let parent = parent.map(|column| rows.id(row, column)).transpose()?.flatten();
         let path = self.table.parent_path_column.as_deref().map(cell).transpose()?.flatten();
         let depth = match cell(DELTA_DEPTH)? {
             Some(Cell::Int(depth)) => depth,
@@ -79,7 +77,7 @@ impl InputSurvey<'_> {
             input: self.input,
             place,
             key,
-            sort: self.table.key_order.sort_key(key),
+            sort: rows.plan().key_type().sort_key(self.table.key_order, key),
             version: rows.version(row, tombstone)?,
             parent,
             has_parent: path.is_some_and(|path| path != Cell::Null),

@@ -11,6 +11,7 @@ use crate::bundle::{FileInfo, FileRole, StagedBundle, TableInfo, TableStage, cre
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
+use crate::model::column::Column;
 use crate::model::run::TableCounts;
 use crate::monitor::Monitor;
 use crate::rows::TableRows;
@@ -37,9 +38,9 @@ pub(super) fn write(
         TableCompaction { parts, first, versions: &mut *versions, options, monitor, counts: TableCounts::default() };
     let rows = Arc::new(ColumnPlan::rows(&columns, &first.key_column)?);
     let mut files = table.merge(&mut stage, FileRole::Rows, &rows)?;
-    let tombstones = Arc::new(ColumnPlan::tombstones(&first.key_column)?);
+    let tombstones = Arc::new(ColumnPlan::tombstones(key_of(&columns, first)?)?);
     files.extend(table.merge(&mut stage, FileRole::Tombstones, &tombstones)?);
-    files.extend(table.orphans(&stage, stamp)?);
+    files.extend(table.orphans(key_of(&columns, first)?, &stage, stamp)?);
     let counts = table.counts;
     let folder = stage.folder().clone();
     let mut info = inputs::table_info(parts, counts)?;
@@ -48,6 +49,12 @@ pub(super) fn write(
     let column = |nth: usize| ColumnInfo::new(&columns[nth], rows.arrow_type_name(nth), rows.companion_names(nth));
     info.columns = (0..columns.len()).map(column).collect();
     Ok(info)
+}
+
+/// The key among the columns of all bundles.
+fn key_of<'c>(columns: &'c [Column], table: &TableInfo) -> Result<&'c Column> {
+    let key = columns.iter().find(|column| column.name == table.key_column);
+    key.ok_or_else(|| Error::internal("the columns of all bundles lack the key"))
 }
 
 struct TableCompaction<'a, 'b> {
@@ -87,8 +94,9 @@ impl TableCompaction<'_, '_> {
     }
 
     /// The rows whose parent is not in the compacted bundle.
-    fn orphans(&mut self, stage: &TableStage, stamp: RunStamp) -> Result<Vec<FileInfo>> {
-        let plan = Arc::new(ColumnPlan::absent_parents()?);
+    fn orphans(&mut self, key: &Column, stage: &TableStage, stamp: RunStamp) -> Result<Vec<FileInfo>> {
+        let plan = Arc::new(ColumnPlan::absent_parents(key)?);
+        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
         let mut builder = BatchBuilder::new(plan.clone(), stamp);
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.options.parts)?;
         let mut after = None;
@@ -98,7 +106,7 @@ impl TableCompaction<'_, '_> {
             let Some(last) = orphans.last() else { return parts.finish() };
             after = Some(last.sort);
             for orphan in &orphans {
-                builder.push_row(&[Cell::Guid(orphan.child), orphan.parent.map_or(Cell::Null, Cell::Guid)])?;
+                builder.push_row(&[cell(orphan.child), orphan.parent.map_or(Cell::Null, cell)])?;
             }
             parts.write(&builder.finish()?)?;
         }

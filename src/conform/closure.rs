@@ -13,6 +13,7 @@ use crate::latest::{KeyMap, KeyMemory};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_DEPTH, DELTA_PARENT_KEY};
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use std::collections::BTreeMap;
 
 /// Parents that are awaited at once; of more than so many, each is told at once.
@@ -27,6 +28,7 @@ const CAME: i16 = 1;
 /// See the module's text.
 pub struct Closure<'t> {
     table: &'t TableInfo,
+    key_type: KeyType,
     /// Of each row its depth.
     depths: KeyMap<i16>,
     absent_children: KeyMap<i16>,
@@ -57,7 +59,8 @@ impl<'t> Closure<'t> {
         let keys = || KeyMap::new(KeyMemory { most_keys, ..MEMORY });
         let (last_absent, last_parent, awaited) = (None, None, BTreeMap::new());
         let (depths, absent_children, absent_parents) = (keys(), keys(), keys());
-        Self { table, depths, absent_children, absent_parents, last_absent, last_parent, awaited }
+        let key_type = table.key_type();
+        Self { table, key_type, depths, absent_children, absent_parents, last_absent, last_parent, awaited }
     }
 
     /// Takes the next of the table's absent parents; all of them come before any row.
@@ -67,14 +70,15 @@ impl<'t> Closure<'t> {
     pub fn absent(&mut self, batch: &BatchRows, report: &mut dyn FnMut(D, String)) -> Result<()> {
         for row in 0..batch.rows() {
             let child = batch.key(row)?;
-            let sorted_by = self.table.key_order.sort_key(child);
+            let sorted_by = self.key_type.sort_key(self.table.key_order, child);
             if self.last_absent.is_some_and(|last| last >= sorted_by) {
+                let child = self.key_type.shown(child);
                 let detail = format!("the absent parent of key {child} does not stand after the one before it");
                 report(D::OutOfOrder, detail);
             }
             self.last_absent = Some(sorted_by);
             self.absent_children.add(child, LISTED)?;
-            if let Cell::Guid(parent) = batch.cell(row, 1)? {
+            if let Some(parent) = batch.id(row, 1)? {
                 self.absent_parents.add(parent, LISTED)?;
             }
         }
@@ -96,17 +100,18 @@ impl<'t> Closure<'t> {
             }
         }
         if let Some(key) = twice {
-            report(D::DuplicateKey, format!("the key {key} comes twice"));
+            report(D::DuplicateKey, format!("the key {} comes twice", self.key_type.shown(key)));
         }
         for (row, (key, depth)) in depths.into_iter().enumerate() {
             self.check_listed(key, report)?;
-            match batch.cell(row, columns.parent)? {
-                Cell::Guid(parent) => self.check_parent(parent, (depth, key), report)?,
-                _ if columns.has_parent(batch, row)? && self.absent_children.get(key)?.is_none() => {
+            match batch.id(row, columns.parent)? {
+                Some(parent) => self.check_parent(parent, (depth, key), report)?,
+                None if columns.has_parent(batch, row)? && self.absent_children.get(key)?.is_none() => {
+                    let key = self.key_type.shown(key);
                     let detail = format!("key {key} has a parent that is neither in the bundle nor listed as absent");
                     report(D::MissingParent, detail);
                 }
-                _ => {}
+                None => {}
             }
         }
         Ok(())
@@ -118,6 +123,7 @@ impl<'t> Closure<'t> {
             self.absent_children.put(key, CAME)?;
         }
         if !self.absent_parents.is_empty() && self.absent_parents.get(key)?.is_some() {
+            let key = self.key_type.shown(key);
             report(D::WrongAbsentParent, format!("parent {key} is listed as absent, and is there"));
         }
         Ok(())
@@ -130,7 +136,7 @@ impl<'t> Closure<'t> {
         };
         if let Some(above) = known {
             self.last_parent = Some((parent, above));
-            check_depth(parent, above, child, report);
+            self.check_depth(parent, above, child, report);
         } else if self.absent_parents.is_empty() || self.absent_parents.get(parent)?.is_none() {
             if self.awaited.len() == MOST_AWAITED {
                 self.settle(report)?;
@@ -148,9 +154,9 @@ impl<'t> Closure<'t> {
     pub fn settle(&mut self, report: &mut dyn FnMut(D, String)) -> Result<()> {
         for (parent, child) in std::mem::take(&mut self.awaited) {
             match self.depths.get(parent)? {
-                Some(above) => check_depth(parent, above, child, report),
+                Some(above) => self.check_depth(parent, above, child, report),
                 None => {
-                    let key = child.1;
+                    let [parent, key] = [parent, child.1].map(|id| self.key_type.shown(id));
                     let detail = format!("parent {parent} of key {key} is neither in the bundle nor listed as absent");
                     report(D::MissingParent, detail);
                 }
@@ -166,16 +172,18 @@ impl<'t> Closure<'t> {
     pub fn finish(&mut self, report: &mut dyn FnMut(D, String)) -> Result<()> {
         self.settle(report)?;
         for (child, _) in self.absent_children.select(None, 1, |number| *number == LISTED)? {
+            let child = self.key_type.shown(child);
             report(D::WrongAbsentParent, format!("key {child} is listed as without parent, and is not there"));
         }
         Ok(())
     }
-}
 
-fn check_depth(parent: Guid, above: i16, (depth, child): (i16, Guid), report: &mut dyn FnMut(D, String)) {
-    if above >= depth {
-        let detail = format!("key {child} at depth {depth} has its parent {parent} at depth {above}");
-        report(D::WrongDepth, detail);
+    fn check_depth(&self, parent: Guid, above: i16, (depth, child): (i16, Guid), report: &mut dyn FnMut(D, String)) {
+        if above >= depth {
+            let [parent, child] = [parent, child].map(|id| self.key_type.shown(id));
+            let detail = format!("key {child} at depth {depth} has its parent {parent} at depth {above}");
+            report(D::WrongDepth, detail);
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_BUSINESS_UNIT, DELTA_DEPTH, DELTA_EARLY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::{KeyType, ShownKey, path_order};
 use crate::model::run::{Scope, Step, TableCounts};
 use crate::model::version::Version;
-use std::borrow::Cow;
 
 /// Where a row stands: depth, path, and what its key is sorted by.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +88,7 @@ pub struct RowWalk {
 pub struct RowRules<'b> {
     bundle: &'b Bundle,
     table: &'b TableInfo,
+    key_type: KeyType,
     step: usize,
     depth: usize,
     early: usize,
@@ -109,6 +110,7 @@ impl<'b> RowRules<'b> {
         Ok(Self {
             bundle,
             table,
+            key_type: table.key_type(),
             step: index(DELTA_STEP)?,
             depth: index(DELTA_DEPTH)?,
             early: index(DELTA_EARLY)?,
@@ -135,23 +137,19 @@ impl<'b> RowRules<'b> {
         }
         let int = |column| match batch.cell(row, column)? {
             Cell::Int(value) => Ok(value),
-            _ => Err(Error::verification("a Delta column is NULL").key(key)),
+            _ => Err(Error::verification("a Delta column is NULL").key(self.key_type.shown(key))),
         };
         let (step, depth) = (int(self.step)?, int(self.depth)?);
         let early = matches!(batch.cell(row, self.early)?, Cell::Bool(true));
         let version = batch.version(row, false)?;
         self.check_unit((batch, row), (key, step), report)?;
-        check_run(self.bundle, key, &version, report);
+        check_run(self.bundle, self.table, key, &version, report);
         check_times(self.bundle, self.table, key, &version, report);
         self.place_in_window((key, step, early), &version, &mut walk.tally, report);
-        let key_order = self.table.key_order;
-        let path = match self.path.map(|path| batch.cell(row, path)).transpose()? {
-            Some(Cell::Bytes(path)) => Cow::from(path),
-            Some(Cell::Text(path)) => Cow::from(path.as_bytes()),
-            Some(Cell::Guid(path)) => Cow::from(key_order.sort_key(path).to_vec()),
-            _ => Cow::from(&[]),
-        };
-        walk.place_in_order(key, (depth, &path, key_order.sort_key(key)), report);
+        let path = self.path.map(|path| batch.cell(row, path)).transpose()?;
+        let path = path_order(path, self.table.key_order);
+        let place = (depth, &*path, self.key_type.sort_key(self.table.key_order, key));
+        walk.place_in_order(self.key_type.shown(key), key, place, report);
         Ok(())
     }
 
@@ -182,8 +180,10 @@ impl<'b> RowRules<'b> {
             let name = &batch.plan().columns()[column].name;
             let shown = |digest: Option<Sha256>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
             let (said, found) = (shown(said), shown(found));
-            let detail =
-                format!("column {name}, key {key}: the hash that is said is {said}, that of the value {found}");
+            let detail = format!(
+                "column {name}, key {}: the hash that is said is {said}, that of the value {found}",
+                self.key_type.shown(key)
+            );
             report(D::WrongContentHash, detail);
         }
         Ok(())
@@ -210,7 +210,10 @@ impl<'b> RowRules<'b> {
         };
         let content = self.hashed.iter().map(has_content).collect::<Result<Vec<bool>>>()?;
         if !is_ancestor || content.contains(&true) {
-            report(D::WrongUnit, format!("key {key} is of {found}, in a bundle of business unit {unit}"));
+            report(
+                D::WrongUnit,
+                format!("key {} is of {found}, in a bundle of business unit {unit}", self.key_type.shown(key)),
+            );
         }
         Ok(())
     }
@@ -242,6 +245,7 @@ impl<'b> RowRules<'b> {
         };
         if !is_right {
             let stamp = version.modified_on.map_or("NULL".to_owned(), |at| at.to_string());
+            let key = self.key_type.shown(key);
             let detail = format!("key {key}: {stamp} is not where [{}, {}) allows it", window.start, window.end);
             report(D::OutsideWindow, detail);
         }
@@ -250,12 +254,13 @@ impl<'b> RowRules<'b> {
 
 impl RowWalk {
     /// What is said of a row that stands before the one before it, or is that one.
-    pub fn out_of_order(key: Guid) -> String {
+    pub fn out_of_order(key: ShownKey) -> String {
         format!("the row of key {key} does not stand after the row before it")
     }
 
     fn place_in_order(
         &mut self,
+        shown: ShownKey,
         key: Guid,
         (depth, path, sorted_by): (i64, &[u8], [u8; 16]),
         report: &mut dyn FnMut(D, String),
@@ -266,7 +271,7 @@ impl RowWalk {
             return;
         };
         if (last.depth, last.path.as_slice(), last.sorted_by) >= (depth, path, sorted_by) {
-            report(D::OutOfOrder, Self::out_of_order(key));
+            report(D::OutOfOrder, Self::out_of_order(shown));
         }
         // In place: a path of a hostile part may be as large as a page.
         last.path.clear();
@@ -282,14 +287,20 @@ impl RowWalk {
 /// Verification.
 pub fn check_version(bundle: &Bundle, table: &TableInfo, key: Guid, version: &Version) -> Result<()> {
     first_of(bundle, |report| {
-        check_run(bundle, key, version, report);
+        check_run(bundle, table, key, version, report);
         check_times(bundle, table, key, version, report);
         Ok(())
     })
 }
 
 /// A delta has rows of its own run alone; a compacted bundle has those of runs that began no later than its last.
-pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, report: &mut dyn FnMut(D, String)) {
+pub(super) fn check_run(
+    bundle: &Bundle,
+    table: &TableInfo,
+    key: Guid,
+    version: &Version,
+    report: &mut dyn FnMut(D, String),
+) {
     let manifest = bundle.manifest();
     let run = &manifest.run;
     let is_right = match manifest.kind {
@@ -297,6 +308,7 @@ pub(super) fn check_run(bundle: &Bundle, key: Guid, version: &Version, report: &
         BundleKind::Compacted => version.run_started_at <= run.started_at.0,
     };
     if !is_right {
+        let key = table.shown_key(key);
         report(D::WrongRun, format!("key {key} says run {} of {}", version.run_id, version.run_started_at));
     }
 }
@@ -311,6 +323,7 @@ pub(super) fn check_times(
 ) {
     let latest = table.window.latest_of(version.run_started_at.min(bundle.manifest().run.started_at.0));
     if let Some(at) = version.modified_on.filter(|at| *at > latest) {
+        let key = table.shown_key(key);
         let detail = format!("key {key}: {at} is later than its run's start and a day ({latest})");
         report(D::InTheFuture, detail);
     }

@@ -98,7 +98,9 @@ impl BatchBuilder {
     /// Internal: a slot that is not pending.
     pub fn resolve_large(&mut self, slot: LargeSlot, blob_ref: &str, sha256: Sha256) -> Result<()> {
         let found = self.pending.iter().position(|pending| *pending == slot);
-        let at = found.ok_or_else(|| Error::internal("a large value was placed twice").key(slot.key))?;
+        let at = found.ok_or_else(|| {
+            Error::internal("a large value was placed twice").key(self.plan.key_type().shown(slot.key))
+        })?;
         self.pending.remove(at);
         let large = &mut self.large[slot.column];
         large.hashes[slot.row] = Some(sha256);
@@ -131,7 +133,9 @@ impl BatchBuilder {
     pub fn take(&mut self) -> Result<UnsealedBatch> {
         if let Some(slot) = self.pending.first() {
             let column = &self.plan.columns()[slot.column].name;
-            return Err(Error::internal("a large value was not placed in blob/").column(column).key(slot.key));
+            return Err(Error::internal("a large value was not placed in blob/")
+                .column(column)
+                .key(self.plan.key_type().shown(slot.key)));
         }
         if self.next_column != 0 {
             return Err(Error::internal("a batch was finished in the middle of a row"));
@@ -152,7 +156,7 @@ impl BatchBuilder {
             let error = Error::config(format!("a value does not fit its column: {why}")).column(&planned.column.name);
             let error = error.hint("mend the row in the source, or leave it out with `blobdelta key exclude`; a slice that holds it already is made anew by a run");
             match self.key {
-                Some(key) => error.key(key),
+                Some(key) => error.key(self.plan.key_type().shown(key)),
                 None => error,
             }
         };
@@ -220,13 +224,10 @@ impl CellSink for BatchBuilder {
         }
         self.push(column, cell)?;
         self.next_column += 1;
-        match cell {
-            Cell::Guid(guid) if column == self.plan.key() => self.key = Some(guid),
-            Cell::Large(bytes) => {
-                let slot = LargeSlot { row: self.rows, column, key: Guid::from_bytes([0; 16]), bytes };
-                self.pending.push(slot);
-            }
-            _ => {}
+        if column == self.plan.key() {
+            self.key = self.plan.key_type().id(cell);
+        } else if let Cell::Large(bytes) = cell {
+            self.pending.push(LargeSlot { row: self.rows, column, key: Guid::from_bytes([0; 16]), bytes });
         }
         Ok(())
     }

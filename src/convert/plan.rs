@@ -9,6 +9,7 @@ use crate::model::column::{
     Column, DELTA_BLOB_REF, DELTA_BUSINESS_UNIT, DELTA_CONTENT_SHA256, DELTA_MODIFIED_ON, DELTA_REASON, DELTA_RUN_ID,
     DELTA_RUN_STARTED_AT, SQL_TYPE_KEY,
 };
+use crate::model::key::KeyType;
 use crate::model::sqltype::SqlType;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::{HashMap, HashSet};
@@ -45,6 +46,7 @@ pub struct ColumnPlan {
     planned: Vec<PlannedColumn>,
     schema: SchemaRef,
     key: usize,
+    key_type: KeyType,
     has_run: bool,
 }
 
@@ -53,7 +55,7 @@ impl ColumnPlan {
     /// [`DELTA_RUN_ID`].
     ///
     /// # Errors
-    /// Config: no such key column, a key that is no uniqueidentifier, or a column whose name
+    /// Config: no such key column, a key of a type that none can have, or a column whose name
     /// a companion needs.
     pub fn rows(columns: &[Column], key_column: &str) -> Result<Self> {
         Self::build(columns, key_column, true)
@@ -64,30 +66,29 @@ impl ColumnPlan {
     ///
     /// # Errors
     /// Config: a key column of one of the other names.
-    pub fn tombstones(key_column: &str) -> Result<Self> {
+    pub fn tombstones(key: &Column) -> Result<Self> {
         let columns = [
-            Column::new(key_column, SqlType::UniqueIdentifier, false),
+            Column::new(&key.name, key.sql_type, false),
             Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), false),
             Column::new(DELTA_BUSINESS_UNIT, SqlType::UniqueIdentifier, true),
             Column::new(DELTA_REASON, SqlType::NVarChar(Some(20)), false),
         ];
-        Self::build(&columns, key_column, true)
+        Self::build(&columns, &key.name, true)
     }
 
-    /// The plan of absent parents: [`ABSENT_CHILD_KEY`] and [`ABSENT_PARENT_KEY`].
+    /// The plan of absent parents: [`ABSENT_CHILD_KEY`] and [`ABSENT_PARENT_KEY`], both of the type of the table's key.
     ///
     /// # Errors
-    /// None that a caller could cause.
-    pub fn absent_parents() -> Result<Self> {
-        let columns = [
-            Column::new(ABSENT_CHILD_KEY, SqlType::UniqueIdentifier, false),
-            Column::new(ABSENT_PARENT_KEY, SqlType::UniqueIdentifier, true),
-        ];
+    /// Config: a key of a type that none can have.
+    pub fn absent_parents(key: &Column) -> Result<Self> {
+        let columns =
+            [Column::new(ABSENT_CHILD_KEY, key.sql_type, false), Column::new(ABSENT_PARENT_KEY, key.sql_type, true)];
         Self::build(&columns, ABSENT_CHILD_KEY, false)
     }
 
     fn build(columns: &[Column], key_column: &str, has_run: bool) -> Result<Self> {
         let key = key_index(columns, key_column)?;
+        let key_type = KeyType::check(columns[key].sql_type, key_column)?;
         let mut all = columns.to_vec();
         if has_run {
             all.push(Column::new(DELTA_RUN_STARTED_AT, SqlType::DateTime2(7), false));
@@ -97,7 +98,7 @@ impl ColumnPlan {
         let mut fields = FieldsBuilder::new(&all);
         let planned = all.iter().map(|column| fields.plan(column)).collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(fields.fields));
-        Ok(Self { columns: columns.to_vec(), planned, schema, key, has_run })
+        Ok(Self { columns: columns.to_vec(), planned, schema, key, key_type, has_run })
     }
 
     /// The Arrow schema, companions and the run's columns included.
@@ -157,6 +158,11 @@ impl ColumnPlan {
         self.key
     }
 
+    /// What the keys are.
+    pub fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
     /// Whether rows carry their run.
     pub fn has_run(&self) -> bool {
         self.has_run
@@ -199,14 +205,7 @@ fn type_name(sql_type: SqlType) -> String {
 
 fn key_index(columns: &[Column], key_column: &str) -> Result<usize> {
     let found = columns.iter().position(|column| column.name == key_column);
-    let key =
-        found.ok_or_else(|| Error::config("the key column is not among the table's columns").column(key_column))?;
-    if columns[key].sql_type != SqlType::UniqueIdentifier {
-        return Err(Error::config(format!("the key is a {}, and not a uniqueidentifier", columns[key].sql_type))
-            .column(key_column)
-            .hint("name the uniqueidentifier column of the table as KeyColumn"));
-    }
-    Ok(key)
+    found.ok_or_else(|| Error::config("the key column is not among the table's columns").column(key_column))
 }
 
 fn check_names(columns: &[Column]) -> Result<()> {

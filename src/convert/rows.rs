@@ -89,7 +89,16 @@ impl BatchRows {
     /// # Errors
     /// Verification: NULL.
     pub fn key(&self, row: usize) -> Result<Guid> {
-        self.guid(row, self.plan.key())
+        let key = self.plan.key();
+        self.id(row, key)?.ok_or_else(|| self.bad(row, key, "NULL in a column that does not take it".to_owned()))
+    }
+
+    /// The id of a row's own key, or of another one's in a column of the same type; `None` for NULL.
+    ///
+    /// # Errors
+    /// Verification: a value that does not fit its column.
+    pub fn id(&self, row: usize, column: usize) -> Result<Option<Guid>> {
+        Ok(self.plan.key_type().id(self.decoded(row, column)?))
     }
 
     /// The keys of all rows.
@@ -282,9 +291,9 @@ impl BatchRows {
         let error = error.column(&self.plan.planned()[column].column.name);
         // The key is read only for another column's error, or a bad key would name itself forever.
         if column != self.plan.key()
-            && let Ok(Cell::Guid(key)) = self.decoded(row, self.plan.key())
+            && let Ok(Some(key)) = self.id(row, self.plan.key())
         {
-            return error.key(key);
+            return error.key(self.plan.key_type().shown(key));
         }
         error
     }

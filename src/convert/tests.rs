@@ -68,9 +68,9 @@ fn names_that_a_companion_needs_are_refused() {
         assert_eq!(error.kind(), Kind::Config, "{name}");
         assert!(error.place().column.is_some(), "{error}");
     }
-    assert!(ColumnPlan::rows(&[column("id", "int")], "id").is_err());
+    assert!(ColumnPlan::rows(&[column("id", "nvarchar(20)")], "id").is_err());
     assert!(ColumnPlan::rows(&[key()], "other").is_err());
-    assert!(ColumnPlan::tombstones("DeltaModifiedOn").is_err());
+    assert!(ColumnPlan::tombstones(&Column::new("DeltaModifiedOn", SqlType::UniqueIdentifier, false)).is_err());
 }
 
 #[test]

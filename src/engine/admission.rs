@@ -8,6 +8,7 @@ use crate::model::column::delta_columns;
 use crate::model::drift::{self, SchemaChange};
 use crate::model::name::check_length;
 use crate::model::run::{Run, Scope};
+use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 
 /// Whether this run may begin with a table, or go on with it. Gives what the slice has to follow of the source's columns
@@ -28,7 +29,8 @@ pub(super) fn check_table(
         check_length(&column.name).map_err(|error| error.table(&table.name).column(&column.name).hint(hint))?;
     }
     if options.out.is_some() {
-        wanted.extend(delta_columns());
+        let key = wanted.iter().find(|column| column.name == table.key_column);
+        wanted.extend(delta_columns(key.map_or(SqlType::UniqueIdentifier, |key| key.sql_type)));
         ColumnPlan::rows(&wanted, &table.key_column)?;
     }
     if options.resume.is_some() {

@@ -14,11 +14,11 @@ use crate::bundle::{
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
+use crate::model::column::Column;
 use crate::model::drift;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run};
 use crate::model::slice::{ReadLimits, SlicePosition};
-use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
 use std::sync::{Arc, mpsc};
 
@@ -128,9 +128,10 @@ impl Exporter<'_> {
         let ddl = create_table(&config.target, &columns, &config.key_column)?;
         let mut stage = staged.add_table(&config.name, &ddl)?;
         let mut files = self.rows(&mut stage, fence, &plan, report)?;
-        files.extend(self.tombstones(&mut stage, fence, &config, report)?);
+        let key = &columns[plan.key()];
+        files.extend(self.tombstones(key, &mut stage, fence, report)?);
         if report.counts.rows() > 0 {
-            files.extend(self.absent_parents(&mut stage, fence)?);
+            files.extend(self.absent_parents(key, &mut stage, fence)?);
         }
         let info = |column: usize| {
             ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
@@ -243,12 +244,13 @@ impl Exporter<'_> {
 
     fn tombstones(
         &mut self,
+        key: &Column,
         stage: &mut TableStage,
         fence: &Fence,
-        config: &TableConfig,
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
-        let plan = Arc::new(ColumnPlan::tombstones(&config.key_column)?);
+        let plan = Arc::new(ColumnPlan::tombstones(key)?);
+        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &self.parts)?;
         let (mut after, mut total) = (None, 0);
@@ -261,7 +263,7 @@ impl Exporter<'_> {
             for deletion in &deletions {
                 let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
                 let reason = Cell::Text(deletion.reason.as_str());
-                builder.push_row(&[Cell::Guid(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
+                builder.push_row(&[cell(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
             }
             parts.write(&builder.finish()?)?;
         }
@@ -272,8 +274,9 @@ impl Exporter<'_> {
         parts.finish()
     }
 
-    fn absent_parents(&mut self, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {
-        let plan = Arc::new(ColumnPlan::absent_parents()?);
+    fn absent_parents(&mut self, key: &Column, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {
+        let plan = Arc::new(ColumnPlan::absent_parents(key)?);
+        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.parts)?;
         let mut after = None;
@@ -283,7 +286,7 @@ impl Exporter<'_> {
             let Some(last) = absent.last() else { break };
             after = Some(last.child);
             for row in &absent {
-                builder.push_row(&[Cell::Guid(row.child), row.parent.map_or(Cell::Null, Cell::Guid)])?;
+                builder.push_row(&[cell(row.child), row.parent.map_or(Cell::Null, cell)])?;
             }
             parts.write(&builder.finish()?)?;
         }

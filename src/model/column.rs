@@ -25,8 +25,8 @@ impl Column {
     }
 }
 
-/// The columns that the engine adds to a slice, after those of the source. A source that has a
-/// column of one of these names is refused.
+/// The columns that the engine adds to a slice, after those of the source; the parent's key is of the type of the table's
+/// own. A source that has a column of one of these names is refused.
 pub const DELTA_COLUMNS: [(&str, SqlType, bool); 6] = [
     (DELTA_MODIFIED_ON, SqlType::DateTime2(7), true),
     (DELTA_BUSINESS_UNIT, SqlType::UniqueIdentifier, true),
@@ -68,7 +68,11 @@ pub fn is_delta(name: &str) -> bool {
     DELTA_COLUMNS.iter().any(|(delta, _, _)| delta.eq_ignore_ascii_case(name))
 }
 
-/// [`DELTA_COLUMNS`] as columns.
-pub fn delta_columns() -> Vec<Column> {
-    DELTA_COLUMNS.iter().map(|(name, sql_type, nullable)| Column::new(name, *sql_type, *nullable)).collect()
+/// [`DELTA_COLUMNS`] as columns, of a table whose keys are of this type.
+pub fn delta_columns(key: SqlType) -> Vec<Column> {
+    let typed = |name, sql_type| if name == DELTA_PARENT_KEY { key } else { sql_type };
+    DELTA_COLUMNS
+        .iter()
+        .map(|(name, sql_type, nullable)| Column::new(name, typed(*name, *sql_type), *nullable))
+        .collect()
 }

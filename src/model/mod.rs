@@ -10,6 +10,7 @@ pub mod digest;
 pub mod drift;
 pub mod filter;
 pub mod id;
+pub mod key;
 pub mod memory;
 pub mod name;
 pub mod run;

@@ -6,8 +6,10 @@ use super::digest::Sha256;
 use super::drift::SchemaDrift;
 use super::filter::MetadataFilter;
 use super::id::Guid;
+use super::key::{KeyType, place_column};
 use super::name::{TableName, check_identifier, check_length};
 use super::run::Scope;
+use super::sqltype::SqlType;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -41,8 +43,10 @@ pub struct TableConfig {
     pub business_unit_table: Option<TableName>,
     /// Its column of identifiers.
     pub business_unit_id_column: Option<String>,
-    /// The source's key, a uniqueidentifier.
+    /// The source's key: one of [`KeyType::TYPES`].
     pub key_column: String,
+    /// What the job database knows the keys as. Nobody sets it: it is looked up when the slice is made.
+    pub key_type: KeyType,
     /// The source's place in the tree; without one the table is flat.
     pub path_column: Option<String>,
     /// The place of the row's parent; without one the table is flat: step 1 alone.
@@ -97,6 +101,7 @@ impl TableConfig {
             business_unit_table: None,
             business_unit_id_column: None,
             key_column: "stream_id".into(),
+            key_type: KeyType::default(),
             path_column: Some("path_locator".into()),
             parent_path_column: Some("parent_path_locator".into()),
             safety_buffer_minutes: 240,
@@ -152,6 +157,25 @@ impl TableConfig {
             ..column.clone()
         };
         source.iter().filter(|column| self.carries(&column.name)).map(plain).collect()
+    }
+
+    /// The column that says where rows lie; none in a flat table.
+    pub fn place_column(&self) -> Option<&str> {
+        place_column(&self.key_column, self.path_column.as_ref(), self.parent_path_column.as_ref())
+    }
+
+    /// That the keys of the source are what the job database knows them as.
+    ///
+    /// # Errors
+    /// Config, with what to do.
+    pub fn check_key_type(&self, key: SqlType) -> Result<()> {
+        if KeyType::of(key) == Some(self.key_type) {
+            return Ok(());
+        }
+        let text = format!("the key is {key}, and keys of the type {} are noted for this table", self.key_type);
+        Err(Error::config(text).table(&self.name).column(&self.key_column).hint(
+            "if none was captured yet, run deploy, which notes the new type; else configure it as a table of another name",
+        ))
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.

@@ -1,13 +1,14 @@
 //! The side of the bundles: the latest version of each key of one table.
 
 use crate::bundle::{Bundle, FileRole, TableInfo};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::latest::{KeyMemory, LatestIndex, Versioned, stored};
 use crate::links::{report_links, tables_in_order};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY, DELTA_STEP};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::{place_bytes, place_column};
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Step};
 use crate::model::version::Version;
@@ -108,7 +109,7 @@ fn take(
     let hashed = own.iter().filter(|column| column.sql_type.is_large_binary() && is_there(&column.name));
     let names: Vec<&str> = hashed.map(|column| column.name.as_str()).collect();
     let mut columns = vec![DELTA_STEP, DELTA_BUSINESS_UNIT, DELTA_PARENT_KEY];
-    columns.extend(table.path_column.as_deref());
+    columns.extend(place_of(table));
     let rows = Wanted { columns: &columns, hashed: &names, ..Wanted::default() };
     for file in table.files_of_versions() {
         let wanted = if file.role == FileRole::Rows { rows } else { Wanted::default() };
@@ -122,23 +123,23 @@ fn take(
     Ok(())
 }
 
+/// The column that says where rows of the table lie.
+fn place_of(table: &TableInfo) -> Option<&str> {
+    place_column(&table.key_column, table.path_column.as_ref(), table.parent_path_column.as_ref())
+}
+
 fn latest(some: &PartKeys<'_>, nth: usize, (table, names): (&TableInfo, &[&str])) -> Result<LatestVersion> {
-    let guid = |name| match some.cell(nth, name)? {
-        Cell::Guid(guid) => Ok(Some(guid)),
-        _ => Ok::<_, Error>(None),
-    };
-    let path = table.path_column.as_deref().map(|path| some.cell(nth, path)).transpose()?;
-    let path = match path {
-        Some(Cell::Bytes(bytes)) => Some(Sha256::of(bytes)),
-        Some(Cell::Text(text)) => Some(Sha256::of(text.as_bytes())),
-        _ => None,
-    };
+    let path = place_of(table).map(|place| some.cell(nth, place)).transpose()?;
+    let path = path.and_then(place_bytes).map(|path| Sha256::of(&path));
     Ok(LatestVersion {
         version: some.versions[nth],
         is_ancestor: some.cell(nth, DELTA_STEP)? == Cell::Int(i64::from(Step::MissingParents.number())),
-        unit: guid(DELTA_BUSINESS_UNIT)?,
+        unit: match some.cell(nth, DELTA_BUSINESS_UNIT)? {
+            Cell::Guid(unit) => Some(unit),
+            _ => None,
+        },
         path,
-        parent_key: guid(DELTA_PARENT_KEY)?,
+        parent_key: some.id(nth, DELTA_PARENT_KEY)?,
         content: content_of(names.iter().copied().zip(some.hashes(nth))),
     })
 }

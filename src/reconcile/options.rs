@@ -3,7 +3,9 @@
 use crate::backend::WholeTable;
 use crate::bundle::Access;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
+use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -132,6 +134,8 @@ pub struct Difference {
 pub struct TableDifferences {
     /// The table.
     pub table: TableName,
+    /// What its keys are.
+    pub key_type: KeyType,
     /// Rows before this are due; none are, before the first completed run.
     pub reached: Option<Timestamp>,
     /// Bundles that hold something of it.
@@ -165,9 +169,10 @@ pub struct TableDifferences {
 }
 
 impl TableDifferences {
-    pub(super) fn new(table: &TableName, reached: Option<Timestamp>) -> Self {
+    pub(super) fn new(table: &TableConfig, reached: Option<Timestamp>) -> Self {
         Self {
-            table: table.clone(),
+            table: table.name.clone(),
+            key_type: table.key_type,
             reached,
             bundles: 0,
             foreign_bundles: 0,

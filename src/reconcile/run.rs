@@ -85,7 +85,7 @@ impl<'a> Reconciler<'a> {
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
         let scope = Scope::from(options.unit);
-        let mut report = TableDifferences::new(&table.name, backend.reached(&table.name, scope)?);
+        let mut report = TableDifferences::new(table, backend.reached(&table.name, scope)?);
         let mut hashed = backend.source_columns(table)?;
         hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name));
         let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };

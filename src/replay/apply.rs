@@ -54,6 +54,7 @@ impl<'b> Applier<'b> {
             target,
             columns: table.model_columns()?,
             key_column: table.key_column.clone(),
+            key_type: table.key_type(),
             path_column: table.path_column.clone(),
             displace: options.displace,
             evolve: options.evolve(),

@@ -138,6 +138,12 @@ fn check_tombstones(
 impl CheckFinding {
     fn new(kind: CheckKind, work: &TableWork<'_>, key: Guid, column: Option<&str>) -> Self {
         let target = work.spec().target.clone();
-        Self { kind, path: work.bundle.path().to_owned(), target, key, column: column.map(str::to_owned) }
+        Self {
+            kind,
+            path: work.bundle.path().to_owned(),
+            target,
+            key: work.spec().key_type.shown(key),
+            column: column.map(str::to_owned),
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::source_table::SourceTable;
 use crate::backend::Evolve;
 use crate::bundle::{Access, Bundle, Scopes, TableInfo};
 use crate::model::digest::Sha256;
-use crate::model::id::Guid;
+use crate::model::key::ShownKey;
 use crate::model::memory::Memory;
 use crate::model::name::TableName;
 use std::collections::BTreeMap;
@@ -200,7 +200,7 @@ pub struct CheckFinding {
     /// The table that was looked at.
     pub target: TableName,
     /// The row.
-    pub key: Guid,
+    pub key: ShownKey,
     /// The column, of another content.
     pub column: Option<String>,
 }

@@ -25,8 +25,8 @@ impl PartColumns {
     pub fn all(table: &TableInfo, role: FileRole) -> Result<Self> {
         let plan = match role {
             FileRole::Rows => ColumnPlan::rows(&table.model_columns()?, &table.key_column)?,
-            FileRole::Tombstones => ColumnPlan::tombstones(&table.key_column)?,
-            FileRole::AbsentParents => ColumnPlan::absent_parents()?,
+            FileRole::Tombstones => ColumnPlan::tombstones(&table.key()?)?,
+            FileRole::AbsentParents => ColumnPlan::absent_parents(&table.key()?)?,
             FileRole::Blob => return Err(Error::internal("a value in blob/ was to be read as rows")),
         };
         Ok(Self { plan: Arc::new(plan), are_all: true, batch_bytes: PartRead::default().batch_bytes })

@@ -58,6 +58,14 @@ impl PartKeys<'_> {
         self.rows.reason(self.range.start + nth)
     }
 
+    /// The id of a key that the n-th row has in a column, such as its parent's.
+    ///
+    /// # Errors
+    /// Verification: a value that does not fit its column.
+    pub fn id(&self, nth: usize, column: &str) -> Result<Option<Guid>> {
+        self.rows.plan().index_of(column).map_or(Ok(None), |at| self.rows.id(self.range.start + nth, at))
+    }
+
     /// A value of the n-th row; NULL if there is no such column.
     ///
     /// # Errors

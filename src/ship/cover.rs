@@ -14,6 +14,7 @@ use crate::latest::{KeyMemory, LatestIndex, Versioned, stored};
 use crate::model::cell::RowSource as _;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::ShownKey;
 use crate::model::name::TableName;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
@@ -63,12 +64,14 @@ fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &d
             runs.insert(other.manifest().run.run_id);
         }
         each_version(other, theirs, monitor, &mut |key, row| {
-            let Some(existing) = index.get(key)? else { return Err(lacks(cover, other, key, "does not have")) };
+            let Some(existing) = index.get(key)? else {
+                return Err(lacks(cover, other, table.shown_key(key), "does not have"));
+            };
             match existing.version.cmp(&row.version) {
                 Ordering::Greater => Ok(()),
-                Ordering::Less => Err(lacks(cover, other, key, "has only an older version of")),
+                Ordering::Less => Err(lacks(cover, other, table.shown_key(key), "has only an older version of")),
                 Ordering::Equal if existing.row != row.row => {
-                    Err(lacks(cover, other, key, "has another row of the same version for"))
+                    Err(lacks(cover, other, table.shown_key(key), "has another row of the same version for"))
                 }
                 Ordering::Equal => index.match_key(key).map(drop),
             }
@@ -77,14 +80,14 @@ fn check_table(cover: &Bundle, table: &TableInfo, others: &[Bundle], monitor: &d
     let made_up = index.unmatched(None, 1, |row| runs.contains(&row.version.run_id))?;
     let Some((key, row)) = made_up.first() else { return Ok(()) };
     let what = format!("it has a row that run {} does not have, and says that it is of it", row.version.run_id);
-    Err(is_no_cover(Error::verification(what).key(*key), cover))
+    Err(is_no_cover(Error::verification(what).key(table.shown_key(*key)), cover))
 }
 
 fn table_of<'b>(bundle: &'b Bundle, name: &TableName) -> Option<&'b TableInfo> {
     bundle.manifest().tables.iter().find(|table| table.name == *name)
 }
 
-fn lacks(cover: &Bundle, other: &Bundle, key: Guid, how: &str) -> Error {
+fn lacks(cover: &Bundle, other: &Bundle, key: ShownKey, how: &str) -> Error {
     is_no_cover(Error::verification(format!("it {how} a key of {}", other.path().display())).key(key), cover)
 }
 

@@ -6,6 +6,7 @@
 use super::names::file_name;
 use crate::model::digest::Hasher;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use std::collections::HashSet;
 
 /// A folder of one table's tree.
@@ -23,6 +24,7 @@ pub(super) enum Dir {
 #[derive(Default)]
 pub(super) struct Claims {
     given: HashSet<[u8; 8]>,
+    key_type: KeyType,
 }
 
 /// A name that was given.
@@ -33,6 +35,20 @@ pub(super) struct ClaimedName {
 }
 
 impl Claims {
+    /// For rows whose keys are of this type.
+    pub(super) fn of(key_type: KeyType) -> Self {
+        Self { key_type, ..Self::default() }
+    }
+
+    pub(super) fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// A key, as it stands in names.
+    pub(super) fn shown(&self, key: Guid) -> String {
+        self.key_type.shown(key).to_string()
+    }
+
     /// Takes a name of our own, which no row may have.
     pub(super) fn reserve(&mut self, dir: Dir, name: &str) {
         self.given.insert(hash(dir, name));
@@ -49,8 +65,11 @@ impl Claims {
         name: &str,
         stands: &dyn Fn(&str) -> bool,
     ) -> Option<ClaimedName> {
-        let suffixes = [None, Some(key.short()), Some(key.to_string())];
-        for suffix in suffixes {
+        let short = (self.key_type == KeyType::UniqueIdentifier).then(|| key.short());
+        let suffixes = [None, short, Some(self.key_type.shown(key).to_string())];
+        // An integer has no first digits that tell it from others.
+        let suffixes = suffixes.into_iter().enumerate().filter(|(nth, suffix)| *nth != 1 || suffix.is_some());
+        for (_, suffix) in suffixes {
             let name = file_name(name, suffix.as_deref());
             if self.given.insert(hash(dir, &name)) && !stands(&name) {
                 return Some(ClaimedName { name, has_key: suffix.is_some() });

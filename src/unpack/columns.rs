@@ -69,7 +69,7 @@ impl UnpackColumns {
         let of_type = |name: &str, sql_type| at(name).filter(|at| plan.columns()[*at].sql_type == sql_type);
         Ok(Self {
             name: name.and_then(at),
-            parent_key: of_type(DELTA_PARENT_KEY, SqlType::UniqueIdentifier),
+            parent_key: at(DELTA_PARENT_KEY),
             path: path.and_then(at),
             parent_path: parent_path.and_then(at),
             is_directory: of_type(IS_DIRECTORY, SqlType::Bit),
@@ -86,10 +86,7 @@ impl UnpackColumns {
 
     /// The key of a row's parent, if it has one that is known.
     pub(super) fn parent_key(&self, rows: &BatchRows, row: usize) -> Result<Option<Guid>> {
-        match self.parent_key.map(|column| rows.cell(row, column)).transpose()? {
-            Some(Cell::Guid(parent)) => Ok(Some(parent)),
-            _ => Ok(None),
-        }
+        self.parent_key.map_or(Ok(None), |column| rows.id(row, column))
     }
 
     /// The path of a row.
@@ -141,6 +138,7 @@ fn path(rows: &BatchRows, row: usize, column: usize) -> Result<Option<PathKey>> 
         Cell::Bytes(path) => Some(path_key(path)),
         Cell::Text(path) => Some(path_key(path.as_bytes())),
         Cell::Guid(path) => Some(path_key(path.as_bytes())),
+        Cell::Int(path) => Some(path_key(&path.to_be_bytes())),
         _ => None,
     })
 }

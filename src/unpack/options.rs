@@ -2,7 +2,7 @@
 
 use crate::bundle::Access;
 use crate::error::{Error, Result};
-use crate::model::id::Guid;
+use crate::model::key::ShownKey;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,8 @@ pub struct UnpackOptions {
     pub latest: bool,
     /// This configured table alone.
     pub table: Option<TableName>,
-    /// The row of this key alone.
-    pub key: Option<Guid>,
+    /// The row of this key alone, as the source has it.
+    pub key: Option<String>,
     /// Rows that meet all of these alone.
     pub filters: Vec<Filter>,
     /// The column of names; `name` if `None`, where a table has one.
@@ -95,7 +95,7 @@ pub struct Written<'a> {
     /// Its configured table.
     pub table: &'a TableName,
     /// Its key.
-    pub key: Guid,
+    pub key: ShownKey,
     /// What it became.
     pub kind: WrittenKind,
     /// Where, from the folder of the unpacking on.

@@ -86,7 +86,7 @@ pub fn unpack(
         _ if error.what_to_do().is_some() => error,
         _ => error.hint("what was written is right, but not all: remove the folder before you unpack again"),
     })?;
-    if let Some(key) = options.key.filter(|_| report.files + report.folders + report.without_value == 0) {
+    if let Some(key) = options.key.as_ref().filter(|_| report.files + report.folders + report.without_value == 0) {
         return Err(Error::usage("no row of this key was found, or a deletion came after it").key(key));
     }
     Ok(report)
@@ -139,7 +139,7 @@ fn table(
     }
     let mut nodes = folders(&of_tree, options.latest, monitor)?;
     let by_path = by_path::find(&of_tree, &mut nodes, options.latest, monitor)?;
-    let mut claims = Claims::default();
+    let mut claims = Claims::of(sources.first().map(|source| source.table.key_type()).unwrap_or_default());
     let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
     let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };
@@ -199,6 +199,11 @@ fn write(
     mut winners: Option<&mut Winners>,
     options: &UnpackOptions,
 ) -> Result<()> {
+    let asked = match options.key.as_deref().map(|key| source.table.key_type().parse(key)).transpose() {
+        // What is no key of this table is one of another's, or nobody's, and that is told at the end.
+        Err(_) if options.table.is_none() => return Ok(()),
+        asked => asked?,
+    };
     scan::rows(source, &columns.read, writer.monitor, &mut |rows| {
         for row in 0..rows.rows() {
             let key = rows.key(row)?;
@@ -207,13 +212,12 @@ fn write(
                 Some(winners) => winners.get(key)? == Some(SourceVersion { version, source: nth }),
                 None => true,
             };
-            let is_wanted =
-                is_latest && options.key.is_none_or(|asked| asked == key) && columns.is_wanted(rows, row)?;
+            let is_wanted = is_latest && asked.is_none_or(|asked| asked == key) && columns.is_wanted(rows, row)?;
             if is_wanted {
                 let item = Item { source, columns, rows, row, key, modified_on: version.modified_on };
                 writer.row(&item).map_err(|error| match error.kind() {
                     Kind::Cancelled => error,
-                    _ => error.table(&source.table.name).key(key),
+                    _ => error.table(&source.table.name).key(source.table.shown_key(key)),
                 })?;
             }
         }

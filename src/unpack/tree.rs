@@ -4,6 +4,7 @@ use super::claims::{Claims, Dir};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -52,6 +53,7 @@ struct Placed {
 /// See the module's text.
 #[derive(Default)]
 pub(super) struct Tree {
+    key_type: KeyType,
     placed: BTreeMap<Guid, Placed>,
     /// Folders by paths at which keys of parents lead nowhere.
     by_path: BTreeMap<PathKey, Guid>,
@@ -74,7 +76,7 @@ impl Tree {
         claims.reserve(Dir::Top, DEEP);
         let is_placed = nodes.iter().filter(|(_, node)| node.is_by_path);
         let placed_by_path = is_placed.map(|(key, _)| *key).collect();
-        let mut tree = Self { placed: BTreeMap::new(), by_path, placed_by_path };
+        let mut tree = Self { key_type: claims.key_type(), placed: BTreeMap::new(), by_path, placed_by_path };
         for start in nodes.keys() {
             let (mut way, mut on_way) = (vec![*start], BTreeSet::from([*start]));
             while let Some(parent) = way.last().and_then(|last| nodes.get(last)?.parent) {
@@ -94,8 +96,8 @@ impl Tree {
 
     fn place(&mut self, key: Guid, node: &TreeNode, claims: &mut Claims) -> Result<()> {
         let dir = self.dir_of(node.has_parent, node.parent, None);
-        let name = node.name.clone().unwrap_or_else(|| key.to_string());
-        let claim = claims.claim(dir, key, &name, &|_| false).ok_or_else(|| no_name(key))?;
+        let name = node.name.clone().unwrap_or_else(|| claims.shown(key));
+        let claim = claims.claim(dir, key, &name, &|_| false).ok_or_else(|| no_name(claims.shown(key)))?;
         let bytes = self.bytes(dir) + claim.name.len() + 1;
         let placed = if bytes > MAX_PATH_BYTES {
             Placed { dir: Dir::Top, name: String::new(), bytes: DEEP.len() + 38, has_key: false }
@@ -152,13 +154,15 @@ impl Tree {
             match at {
                 Dir::Top => break,
                 Dir::Orphans(parent) => {
-                    way.push(parent.map_or_else(|| UNKNOWN.to_owned(), |parent| parent.to_string()));
+                    way.push(
+                        parent.map_or_else(|| UNKNOWN.to_owned(), |parent| self.key_type.shown(parent).to_string()),
+                    );
                     way.push(ORPHANS.to_owned());
                     break;
                 }
                 Dir::Folder(key) => match self.placed.get(&key) {
                     Some(placed) if placed.name.is_empty() => {
-                        way.extend([key.to_string(), DEEP.to_owned()]);
+                        way.extend([self.key_type.shown(key).to_string(), DEEP.to_owned()]);
                         break;
                     }
                     // Each folder was placed after the one that it lies in: this ends.
@@ -181,7 +185,7 @@ impl Tree {
 }
 
 /// A row whose name, and name with its key, are both taken.
-pub(super) fn no_name(key: Guid) -> Error {
+pub(super) fn no_name(key: String) -> Error {
     Error::verification("the names of these rows cannot be told apart, even with their keys")
         .key(key)
         .hint("get this row out alone, with --key")

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::ShownKey;
 use crate::model::time::{TICKS_PER_DAY, TICKS_PER_SECOND, Timestamp, UNIX_EPOCH_DAYS};
 use crate::monitor::{Event, Monitor, Uncounted};
 use crate::rows::TableRows;
@@ -45,6 +46,12 @@ pub(super) struct Item<'r> {
     pub row: usize,
     pub key: Guid,
     pub modified_on: Option<Timestamp>,
+}
+
+impl Item<'_> {
+    fn shown_key(&self) -> ShownKey {
+        self.rows.plan().key_type().shown(self.key)
+    }
 }
 
 impl Writer<'_, '_> {
@@ -113,7 +120,7 @@ impl Writer<'_, '_> {
         self.report.orphans += u64::from(matches!(dir, Dir::Orphans(_)));
         (self.on_written)(&Written {
             table: &item.source.table.name,
-            key: item.key,
+            key: item.shown_key(),
             kind,
             path,
             bytes,
@@ -129,13 +136,13 @@ impl Writer<'_, '_> {
         let dir = self.tree.dir_of(columns.has_parent(rows, row)?, parent, columns.parent_path(rows, row)?);
         self.report.by_path += u64::from(matches!(dir, Dir::Folder(found) if Some(found) != parent));
         let folder = self.make(dir)?;
-        let own = key.to_string();
+        let own = self.claims.shown(key);
         let name = columns.name(rows, row)?.unwrap_or(&own);
         let at = self.out.path().join(&folder);
         let disk = self.out.disk()?;
         // What cannot be looked at is not free.
         let stands = |name: &str| !matches!(disk.look(&at.join(name)), Ok(None));
-        let claim = self.claims.claim(dir, key, name, &stands).ok_or_else(|| no_name(key))?;
+        let claim = self.claims.claim(dir, key, name, &stands).ok_or_else(|| no_name(self.claims.shown(key)))?;
         self.report.marked += u64::from(claim.has_key);
         Ok((folder.join(claim.name), dir))
     }
@@ -193,7 +200,7 @@ impl Writer<'_, '_> {
             return Err(wrong(item));
         }
         let value = source.open_blob(reference, &Uncounted(self.monitor));
-        let mut value = value.map_err(|error| error.key(item.key))?;
+        let mut value = value.map_err(|error| error.key(item.shown_key()))?;
         let (mut block, mut bytes) = (vec![0; BLOCK_BYTES], 0);
         loop {
             self.monitor.check()?;
@@ -226,7 +233,7 @@ fn content_hash(item: &Item<'_>) -> Result<Option<Sha256>> {
 fn wrong(item: &Item<'_>) -> Error {
     let error = Error::verification("this value is not the one that its content hash names");
     let column = item.columns.blob.map_or("", |column| &item.columns.read.plan.planned()[column].column.name);
-    let error = error.table(&item.source.table.name).column(column).key(item.key);
+    let error = error.table(&item.source.table.name).column(column).key(item.shown_key());
     error.file(item.source.bundle.path()).hint("do not use this bundle; verify it with --deep")
 }
 

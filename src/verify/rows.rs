@@ -156,7 +156,11 @@ impl<'a> TableCheck<'a> {
         if let (Some(last), Some((first, key))) = (&self.last, &first)
             && last >= first
         {
-            self.report.add(Finding::new(K::OutOfOrder, Some(&file.path), RowWalk::out_of_order(*key)));
+            self.report.add(Finding::new(
+                K::OutOfOrder,
+                Some(&file.path),
+                RowWalk::out_of_order(self.look.table.shown_key(*key)),
+            ));
         }
         self.last = last.or(self.last.take());
         self.tally.add(&tally);

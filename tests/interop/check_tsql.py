@@ -18,6 +18,7 @@ version, not its names), a name that is spelled wrong, and a lone wrong word at 
 procedure. That each run can fail is tried at its beginning, with a misspelt keyword.
 """
 
+import itertools
 import pathlib
 import re
 import subprocess
@@ -27,11 +28,19 @@ VERSIONS = ["2016", "2017", "2019", "2022", "2025"]
 MAXDOP = str(pathlib.Path(sys.executable).with_name("maxdop"))
 SCRIPTS = pathlib.Path(__file__).parents[2] / "sql" / "sqlserver"
 LITERAL = re.compile(r"--[^\n]*|/\*.*?\*/|(N?)'((?:[^']|'')*)'", re.DOTALL)
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{([(\w)]+)\}")
 
 
-def values(tree, units, filetable):
+TO_ID = ("CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ", ")))")
+TO_KEY = ("CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ", "), 9, 8))")
+
+
+CONVERSIONS = {"ToKey(": TO_KEY[0], ")ToKey": TO_KEY[1], "ToId(": TO_ID[0], ")ToId": TO_ID[1]}
+
+
+def values(tree, units, filetable, integers=False):
     """What the engine puts into braces for one kind of table."""
+    to_id, to_key = (TO_ID, TO_KEY) if integers else (("", ""), ("", ""))
     return {
         "SourceTable": "[S].[dbo].[Files]",
         "TargetTable": "[D].[dbo].[Files]",
@@ -39,6 +48,11 @@ def values(tree, units, filetable):
         "BusinessUnitTable": "[S].[dbo].[Units]" if units else None,
         "SliceSchema": "[D].[dbo]",
         "SourceHint": "WITH (READCOMMITTEDLOCK)" if filetable else "",
+        "KeyType": "integer" if integers else "uniqueidentifier",
+        "ToKey(": to_key[0],
+        ")ToKey": to_key[1],
+        "ToId(": to_id[0],
+        ")ToId": to_id[1],
         "KeyColumn": "[stream_id]",
         "PathColumn": "[path_locator]" if tree else None,
         "ParentPathColumn": "[parent_path_locator]" if tree else None,
@@ -116,7 +130,7 @@ def fill(name, text, known):
 
 def templates(script, text):
     """Every template of a script, filled for every kind of table that uses it."""
-    kinds = [values(tree, units, hint) for tree in (True, False) for units in (True, False) for hint in (True, False)]
+    kinds = [values(*kind) for kind in itertools.product((True, False), repeat=4)]
     for start, _, template in literals(text):
         if "\n" not in template or not PLACEHOLDER.findall(template) or not PLACEHOLDER.findall(template)[0] in kinds[0]:
             continue
@@ -138,7 +152,7 @@ def executed(script, text):
         is_filled = re.match(r"\s*,\s*N'\{\w+\}'", after) and names and " + @" not in after.split(";", 1)[0]
         if is_whole and (is_filled or re.search(r"EXEC \($", before)):
             name = f"{script}, statement from line {text.count(chr(10), 0, start) + 1}"
-            yield name, PLACEHOLDER.sub(lambda found: f"[{found.group(1)}]", literal)
+            yield name, PLACEHOLDER.sub(lambda found: CONVERSIONS.get(found.group(1), f"[{found.group(1)}]"), literal)
 
 
 def pieces(folder):
@@ -165,7 +179,7 @@ def check_placeholders():
     """What is filled in here has the names that the engine fills in."""
     text = (SCRIPTS / "03_BlobDeltaJobs_Schema.sql").read_text(encoding="utf-8")
     listed = text.split("INSERT INTO #Placeholder (Name, Value) VALUES", 1)[1].split("END;\nGO", 1)[0]
-    engine = set(re.findall(r"\(N'(\w+)', ", listed))
+    engine = set(re.findall(r"\(N'([(\w)]+)', ", listed))
     here = values(True, True, True).keys()
     if engine != here:
         sys.exit(f"placeholders of the engine that are not known here: {engine - here}; here alone: {here - engine}")

@@ -204,7 +204,7 @@ pub fn a_check_finds_what_was_changed_since(place: &Place) {
     let counts: Vec<_> = found.counts.into_iter().collect();
     assert_eq!(counts, [(CheckKind::Missing, 1), (CheckKind::OtherContent, 2)]);
     assert_eq!(found.equal, 4);
-    let finding = found.findings.iter().find(|finding| finding.key == key(1)).unwrap();
+    let finding = found.findings.iter().find(|finding| finding.key.id() == key(1)).unwrap();
     assert_eq!(finding.column.as_deref(), Some("file_stream"));
 }
 

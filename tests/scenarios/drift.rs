@@ -32,13 +32,9 @@ fn alter(world: &mut World, change: &str) {
 }
 
 fn set_owner(world: &mut World, number: u32, owner: &str) {
-    let hex: String = key(number).to_string();
-    let sqlite = format!("UPDATE Src.Docs SET owner = '{owner}' WHERE stream_id = x'{}'", bytes_of(number));
-    world.script(&sqlite, &format!("UPDATE Src.dbo.Docs SET owner = N'{owner}' WHERE stream_id = '{hex}'"));
-}
-
-fn bytes_of(number: u32) -> String {
-    key(number).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    let (sqlite, tsql) = (world.keys.sqlite(number), world.keys.tsql(number));
+    let sqlite = format!("UPDATE Src.Docs SET owner = '{owner}' WHERE stream_id = {sqlite}");
+    world.script(&sqlite, &format!("UPDATE Src.dbo.Docs SET owner = N'{owner}' WHERE stream_id = {tsql}"));
 }
 
 fn last_table(report: &RunReport) -> TableInfo {

@@ -19,6 +19,7 @@ mod seals;
 
 use crate::faults::tally;
 use crate::scenarios::instance::Instance;
+use crate::scenarios::world::Keys;
 use crate::scenarios::world::{A, B, World, X, key, unit};
 use blobdelta::backend::{KeyRequest, Retention};
 use blobdelta::model::clock::ClockKind;
@@ -208,8 +209,8 @@ struct History {
 }
 
 impl History {
-    fn new(on: &Instance, clocks: [ClockKind; 2], ships: bool) -> Self {
-        let mut world = World::new(on);
+    fn new(on: &Instance, keys: Keys, clocks: [ClockKind; 2], ships: bool) -> Self {
+        let mut world = World::of(on, keys);
         world.add_table(TABLES[1]);
         let tables = TABLES.iter().zip(clocks).map(|(table, clock)| Rows::new(&mut world, table, clock)).collect();
         let (recorded, verified) = (BTreeMap::new(), BTreeSet::new());
@@ -304,9 +305,10 @@ pub fn no_history_loses_a_change(on: &Instance) {
         ..ProptestConfig::default()
     };
     let clock = || prop_oneof![2 => Just(ClockKind::Utc), 1 => Just(ClockKind::Local)];
-    let histories = ([clock(), clock()], any::<bool>(), proptest::collection::vec(op(), 1..40));
-    let survived = TestRunner::new(config).run(&histories, |(clocks, ships, ops)| {
-        let mut history = History::new(on, clocks, ships);
+    let keys = prop_oneof![Just(Keys::Guids), Just(Keys::Integers), Just(Keys::Parents)];
+    let histories = (keys, [clock(), clock()], any::<bool>(), proptest::collection::vec(op(), 1..40));
+    let survived = TestRunner::new(config).run(&histories, |(keys, clocks, ships, ops)| {
+        let mut history = History::new(on, keys, clocks, ships);
         for op in &ops {
             history.run_op(op);
         }

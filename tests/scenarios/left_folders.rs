@@ -4,6 +4,7 @@
 use crate::scenarios::deletions::{found, number, reconciled};
 use crate::scenarios::destinations::stopped;
 use crate::scenarios::instance::Instance;
+use crate::scenarios::read::id;
 use crate::scenarios::world::{A, B, World, X, into_copy, minute, unit};
 use blobdelta::engine;
 use blobdelta::model::cell::{Cell, CellSink};
@@ -59,7 +60,7 @@ struct Rows {
 impl CellSink for Rows {
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> blobdelta::error::Result<()> {
         match cell {
-            Cell::Guid(key) if column == 0 => self.row.0 = number(key),
+            key if column == 0 => self.row.0 = number(id(key).unwrap()),
             cell => self.row.1 = cell != Cell::Null,
         }
         Ok(())

@@ -4,12 +4,38 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
-    leases, left_folders, names, not_reported, places, procedures, prune, reconcile, roots, scopes, servers, shipping,
-    slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
+    keys, leases, left_folders, names, not_reported, places, procedures, prune, reconcile, roots, scopes, servers,
+    shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
 pub type Scenario = fn(&Instance);
+
+/// Scenarios that are of uniqueidentifier, by the statements that they make or by what they say of keys.
+pub const OF_GUIDS: &[&str] = &[
+    "rule_3_integers_of_every_size_and_sign_go_the_whole_way",
+    "rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can",
+    "rule_3_what_somebody_writes_of_integers_is_an_id_or_named",
+    "rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise",
+    "rule_17_keys_that_wait_cost_no_later_run_anything",
+    "rule_20_rows_without_a_key_are_reported",
+    "rule_20_two_rows_of_one_key_fail_the_table_by_that_key",
+    "rule_21_a_window_whose_keys_have_no_rows_is_suspect_and_moves_nothing",
+    "rule_21_of_few_keys_a_sample_of_the_whole_table_decides",
+    "rule_21_the_data_says_whether_the_configuration_means_it",
+    "rule_24_a_standing_table_follows_only_where_that_is_said",
+];
+
+/// Scenarios of paths: of rows that take the place of others, or lie elsewhere without that anything of theirs changed.
+pub const OF_PATHS: &[&str] = &[
+    "rule_7_a_folder_that_took_the_place_of_an_ancestor_comes_by_its_stamp",
+    "rule_7_reconcile_reports_ancestors_out_of_scope_that_are_missing_or_elsewhere",
+    "rule_13_a_row_carries_the_key_of_the_folder_that_took_the_place_of_its_own",
+    "rule_19_a_run_whose_own_slice_cannot_be_packed_says_so_and_goes_on_when_it_can",
+    "rule_24_another_column_may_become_the_path",
+    "rule_24_excluded_columns_are_in_no_slice_and_named",
+    "rule_24_receivers_have_the_same_whatever_comes_first",
+];
 
 /// What holds on every instance.
 pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
@@ -39,6 +65,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_1_a_run_of_a_clock_that_stood_ahead_is_taken_back_and_nothing_is_lost,
         rule_1_of_several_runs_of_a_clock_that_stood_ahead_the_last_is_taken_back_first,
         rule_1_a_run_that_was_yet_to_come_and_completed_nothing_refuses_no_other,
+    }
+    keys {
+        rule_3_integers_of_every_size_and_sign_go_the_whole_way,
+        rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can,
+        rule_3_what_somebody_writes_of_integers_is_an_id_or_named,
     }
     leases {
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,

@@ -24,6 +24,7 @@ mod failures;
 mod give_up;
 mod hidden;
 mod history;
+mod keys;
 mod leases;
 mod left_folders;
 mod names;
@@ -49,9 +50,10 @@ mod values;
 use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};
 use instance::Instance;
-use list::{EMBEDDED_ALONE, ON_BOTH, SERVER_ALONE};
+use list::{EMBEDDED_ALONE, OF_GUIDS, OF_PATHS, ON_BOTH, SERVER_ALONE, Scenario};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, PoisonError, mpsc};
+use world::Keys;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -68,6 +70,9 @@ pub fn list() -> List {
     for (name, scenario) in ON_BOTH.iter().chain(EMBEDDED_ALONE) {
         list.add(&format!("embedded::{name}"), None, || scenario(&Instance::Embedded));
     }
+    for (kind, keys, name, scenario) in of_other_keys() {
+        list.add(&format!("embedded::{kind}::{name}"), None, move || keys.during(|| scenario(&Instance::Embedded)));
+    }
     for (name, scenario) in ON_BOTH.iter().chain(SERVER_ALONE) {
         let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
         let instance = server.clone().map_or(Instance::Embedded, Instance::Server);
@@ -76,7 +81,24 @@ pub fn list() -> List {
             in_turn(move || scenario(&instance));
         });
     }
+    for (kind, keys, name, scenario) in of_other_keys() {
+        let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
+        let instance = server.clone().map_or(Instance::Embedded, Instance::Server);
+        list.add(&format!("sqlserver::{kind}::{name}"), skipped, move || {
+            let _alone = ALONE_ON_SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+            in_turn(move || keys.during(|| scenario(&instance)));
+        });
+    }
     list
+}
+
+/// The scenarios of rules once more, with keys and trees of other kinds.
+fn of_other_keys() -> impl Iterator<Item = (&'static str, Keys, &'static str, Scenario)> {
+    let kinds = [("integers", Keys::Integers, &[][..]), ("parents", Keys::Parents, OF_PATHS)];
+    let rules = || ON_BOTH.iter().filter(|(name, _)| name.starts_with("rule_") && !OF_GUIDS.contains(name));
+    kinds.into_iter().flat_map(move |(kind, keys, without)| {
+        rules().filter(|(name, _)| !without.contains(name)).map(move |(name, scenario)| (kind, keys, *name, *scenario))
+    })
 }
 
 /// Runs a scenario on the server's thread, and panics as it does.

@@ -3,6 +3,7 @@
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::id::Guid;
+use blobdelta::model::key::KeyType;
 use blobdelta::model::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,11 @@ pub struct SliceRow {
     pub name: String,
 }
 
+/// The id of a key of whatever type; none of NULL.
+pub fn id(key: Cell<'_>) -> Option<Guid> {
+    [KeyType::UniqueIdentifier, KeyType::Integer].into_iter().find_map(|key_type| key_type.id(key))
+}
+
 /// Takes rows of [`COLUMNS`].
 #[derive(Default)]
 pub struct Rows {
@@ -34,12 +40,12 @@ impl CellSink for Rows {
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
         let row = self.row.get_or_insert_default();
         match (column, cell) {
-            (0, Cell::Guid(key)) => self.key = Some(key),
+            (0, key) => self.key = id(key),
             (1, Cell::Bytes(bytes)) => row.bytes = Some(bytes.to_vec()),
             (2, Cell::DateTime(at)) => row.modified = Some(at),
             (3, Cell::Int(step)) => row.step = step,
             (4, Cell::Int(depth)) => row.depth = depth,
-            (5, Cell::Guid(parent)) => row.parent = Some(parent),
+            (5, parent) => row.parent = id(parent),
             (6, Cell::Bool(early)) => row.early = early,
             (7, Cell::Text(name)) => row.name = name.to_owned(),
             (_, Cell::Null) => {}

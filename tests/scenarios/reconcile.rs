@@ -71,10 +71,9 @@ pub fn rule_24_contents_are_compared_across_a_change_of_columns(on: &Instance) {
     let report = reconciled(&mut world, &all);
     assert!(report.is_good() && report.equal == 2, "{report:?}");
     // A value where an earlier bundle had no column is one that receivers lack.
-    let of_one = "UPDATE Src.Docs SET a_second = x'01' WHERE stream_id = x'00000000000000000000000000000001'";
-    let of_one_tsql =
-        "UPDATE Src.dbo.Docs SET a_second = 0x01 WHERE stream_id = '00000000-0000-0000-0000-000000000001'";
-    world.script(of_one, of_one_tsql);
+    let of_one = format!("UPDATE Src.Docs SET a_second = x'01' WHERE stream_id = {}", world.keys.sqlite(1));
+    let of_one_tsql = format!("UPDATE Src.dbo.Docs SET a_second = 0x01 WHERE stream_id = {}", world.keys.tsql(1));
+    world.script(&of_one, &of_one_tsql);
     let report = reconciled(&mut world, &all);
     assert_eq!((report.equal, report.counts.get(&DifferenceKind::OtherContent).copied()), (1, Some(1)), "{report:?}");
     alter(&mut world, "DROP COLUMN a_second", "DROP COLUMN a_second");
@@ -252,14 +251,15 @@ pub fn rule_20_a_time_that_is_none_is_named_by_its_key_unless_that_is_excluded(o
     let _ = world.run(1000);
     let table = world.table.name.clone();
     let (all, odd) = (ReconcileOptions::default(), "'2026-02-30T00:00:00.0000000'");
-    let hex = |number| format!("x'{}'", key(number).to_string().replace('-', ""));
+    let keys = world.keys;
+    let hex = |number| keys.sqlite(number);
     let spoil = |world: &mut World, number: u32| {
         let sql = format!("UPDATE Meta.Docs SET ModifiedOn = {odd} WHERE Id = {}", hex(number));
         world.backend.execute_script(&sql).unwrap();
     };
     let named = |world: &mut World, number: u32, says: &str| {
         let error = tried(world, &all).unwrap_err();
-        assert_eq!(error.place().key, Some(key(number).to_string()), "{error}");
+        assert_eq!(error.place().key, Some(keys.shown(number)), "{error}");
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.what_to_do().is_some(), "{error}");
     };

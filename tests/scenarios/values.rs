@@ -109,12 +109,8 @@ fn resume(world: &mut World, run: Guid) -> RunReport {
 }
 
 fn set(world: &mut World, column: &str, value: &str, number: u32) {
-    let sql = format!("UPDATE Src.Docs SET {column} = {value} WHERE stream_id = x'{}'", hex(key(number)));
+    let sql = format!("UPDATE Src.Docs SET {column} = {value} WHERE stream_id = {}", world.keys.sqlite(number));
     world.backend.execute_script(&sql).unwrap();
-}
-
-fn hex(key: Guid) -> String {
-    key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every value in a column of every type: copied and packed and good, or refused by table, column and key,
@@ -174,7 +170,7 @@ pub fn rule_19_the_ways_out_of_a_value_that_does_not_fit_work(on: &Instance) {
         let report = world.run(1000);
         let error = failure(&report);
         assert_eq!(error.place().column.as_deref(), Some("name"));
-        assert_eq!(error.place().key, Some(key(2).to_string()));
+        assert_eq!(error.place().key, Some(world.keys.shown(2)));
         let way_out = format!("blobdelta key exclude Src.dbo.Docs {}", key(2));
         assert!(error.what_to_do().unwrap().contains(&way_out), "{error:?}");
         assert_eq!((world.mark().last_high_water, report.bundles.len()), (None, 0));
@@ -196,7 +192,7 @@ pub fn rule_19_a_missing_parent_is_held_against_its_types_too(on: &Instance) {
     world.put(2, Some(1), b"child", 20, A);
     set(&mut world, "name", "x'00'", 1);
     let report = world.run(1000);
-    assert_eq!(failure(&report).place().key, Some(key(1).to_string()));
+    assert_eq!(failure(&report).place().key, Some(world.keys.shown(1)));
     world.backend.exclude_key(&world.table.name.clone(), key(1), "a name of bytes").unwrap();
     let report = resume(&mut world, report.run.id);
     assert_eq!((report.run.status, world.numbers()), (Status::Completed, vec![2]));
@@ -218,7 +214,7 @@ pub fn rule_19_a_null_that_the_slice_does_not_take_names_its_row(on: &Instance) 
     set(&mut world, "path_locator", "NULL", 2);
     let report = world.run(1000);
     let error = failure(&report);
-    assert_eq!(error.place().key, Some(key(2).to_string()), "{error}");
+    assert_eq!(error.place().key, Some(world.keys.shown(2)), "{error}");
     assert_eq!(error.place().column.as_deref(), Some("path_locator"));
 }
 
@@ -243,12 +239,12 @@ pub fn rule_20_a_stamp_that_is_none_names_its_key_and_fails_the_table(on: &Insta
         let mut world = World::new(on);
         world.put(1, None, b"x", 10, A);
         world.put(2, None, b"x", 10, A);
-        let sql = format!("UPDATE Meta.Docs SET ModifiedOn = {odd} WHERE Id = x'{}'", hex(key(2)));
+        let sql = format!("UPDATE Meta.Docs SET ModifiedOn = {odd} WHERE Id = {}", world.keys.sqlite(2));
         world.backend.execute_script(&sql).unwrap();
         let report = world.run(1000);
         let error = failure(&report);
         assert!(error.to_string().contains("is no time of the form"), "{odd}: {error}");
-        assert_eq!(error.place().key, Some(key(2).to_string()), "{odd}: {error}");
+        assert_eq!(error.place().key, Some(world.keys.shown(2)), "{odd}: {error}");
         assert_eq!(world.mark().last_high_water, None);
         world.backend.exclude_key(&world.table.name.clone(), key(2), "no stamp").unwrap();
         assert_eq!(world.run(1001).run.status, Status::Completed, "{odd}");
@@ -262,7 +258,7 @@ pub fn rule_20_a_key_of_the_metadata_that_is_none_fails_the_table(on: &Instance)
         world.put(2, None, b"x", 10, A);
         world
             .backend
-            .execute_script(&format!("UPDATE Meta.Docs SET Id = {odd} WHERE Id = x'{}'", hex(key(2))))
+            .execute_script(&format!("UPDATE Meta.Docs SET Id = {odd} WHERE Id = {}", world.keys.sqlite(2)))
             .unwrap();
         let report = world.run(1000);
         let error = failure(&report);

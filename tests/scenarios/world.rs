@@ -13,6 +13,7 @@ use blobdelta::error::Result;
 use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::id::Guid;
+use blobdelta::model::key::KeyType;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Run, RunRequest, Scope};
 use blobdelta::model::slice::{Deletion, DeletionReason};
@@ -52,7 +53,102 @@ pub fn name(text: &str) -> TableName {
     TableName::parse(text).unwrap()
 }
 
+thread_local! {
+    /// The keys of the worlds that this thread makes.
+    static ASKED_FOR: std::cell::Cell<Keys> = const { std::cell::Cell::new(Keys::Guids) };
+}
+
+/// What the keys of a world's tables are, and by what a row finds its parent. A number has the same id, whatever its key is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// uniqueidentifier, and paths.
+    #[default]
+    Guids,
+    /// int, the metadata's bigint, and paths.
+    Integers,
+    /// bigint, the metadata's int, and the parent's key.
+    Parents,
+}
+
+impl Keys {
+    /// Runs a scenario whose worlds have keys of this kind.
+    pub fn during(self, scenario: impl FnOnce()) {
+        ASKED_FOR.set(self);
+        scenario();
+        ASKED_FOR.set(Self::Guids);
+    }
+
+    fn types(self) -> (SqlType, SqlType) {
+        match self {
+            Self::Guids => (SqlType::UniqueIdentifier, SqlType::UniqueIdentifier),
+            Self::Integers => (SqlType::Int, SqlType::BigInt),
+            Self::Parents => (SqlType::BigInt, SqlType::Int),
+        }
+    }
+
+    /// The key of a number.
+    pub fn cell(self, number: u32) -> Cell<'static> {
+        match self {
+            Self::Guids => Cell::Guid(key(number)),
+            Self::Integers | Self::Parents => Cell::Int(number.into()),
+        }
+    }
+
+    /// The key of a number in SQL of the embedded instance.
+    pub fn sqlite(self, number: u32) -> String {
+        match self {
+            Self::Guids => format!("x'{}'", key(number).to_string().replace('-', "")),
+            Self::Integers | Self::Parents => number.to_string(),
+        }
+    }
+
+    /// The key of a number, as people see it.
+    pub fn shown(self, number: u32) -> String {
+        KeyType::of(self.types().0).unwrap().shown(key(number)).to_string()
+    }
+
+    /// The key of a number in T-SQL.
+    pub fn tsql(self, number: u32) -> String {
+        match self {
+            Self::Guids => format!("'{}'", key(number)),
+            Self::Integers | Self::Parents => number.to_string(),
+        }
+    }
+
+    pub fn source_columns(self) -> Vec<Column> {
+        let mut columns = vec![
+            Column::new("stream_id", self.types().0, false),
+            Column::new("file_stream", SqlType::VarBinary(None), true),
+            Column::new("name", SqlType::NVarChar(Some(255)), false),
+        ];
+        match self {
+            Self::Parents => columns.push(Column::new("parent_id", self.types().0, true)),
+            _ => columns.extend([
+                Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
+                Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
+            ]),
+        }
+        columns
+    }
+
+    fn metadata_columns(self) -> Vec<Column> {
+        vec![
+            Column::new("Id", self.types().1, false),
+            Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+            Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
+        ]
+    }
+
+    fn configure(self, config: &mut TableConfig) {
+        config.key_type = KeyType::of(self.types().0).unwrap();
+        if self == Self::Parents {
+            (config.path_column, config.parent_path_column) = (Some("stream_id".into()), Some("parent_id".into()));
+        }
+    }
+}
+
 pub struct World {
+    pub keys: Keys,
     pub dir: tempfile::TempDir,
     pub disk: Arc<dyn Disk>,
     pub backend: Session,
@@ -71,21 +167,7 @@ fn scratch() -> tempfile::TempDir {
 }
 
 pub fn source_columns() -> Vec<Column> {
-    vec![
-        Column::new("stream_id", SqlType::UniqueIdentifier, false),
-        Column::new("file_stream", SqlType::VarBinary(None), true),
-        Column::new("name", SqlType::NVarChar(Some(255)), false),
-        Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
-        Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
-    ]
-}
-
-fn metadata_columns() -> Vec<Column> {
-    vec![
-        Column::new("Id", SqlType::UniqueIdentifier, false),
-        Column::new("ModifiedOn", SqlType::DateTime2(7), true),
-        Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
-    ]
+    Keys::Guids.source_columns()
 }
 
 pub fn config(table: &str) -> TableConfig {
@@ -99,12 +181,18 @@ pub fn config(table: &str) -> TableConfig {
 
 impl World {
     pub fn new(on: &Instance) -> Self {
+        Self::of(on, ASKED_FOR.get())
+    }
+
+    /// Whose tables have keys of this kind.
+    pub fn of(on: &Instance, keys: Keys) -> Self {
         let dir = scratch();
         std::fs::create_dir(dir.path().join("out")).unwrap();
         let place = Place::new(on, dir.path());
         let backend = place.open(None);
         let mut world =
-            Self { dir, disk: Arc::new(Local), backend, table: config("Docs"), place, paths: BTreeMap::new() };
+            Self { keys, dir, disk: Arc::new(Local), backend, table: config("Docs"), place, paths: BTreeMap::new() };
+        keys.configure(&mut world.table);
         world.at(0);
         let units = [Column::new("Id", SqlType::UniqueIdentifier, false)];
         world.backend.create_table(&name("Src.dbo.Units"), &units, "Id", &[]).unwrap();
@@ -114,12 +202,21 @@ impl World {
         world
     }
 
+    /// The configuration of a table.
+    pub fn config(&self, table: &str) -> TableConfig {
+        let mut config = config(table);
+        self.keys.configure(&mut config);
+        config
+    }
+
     pub fn add_table(&mut self, table: &str) {
-        let config = config(table);
-        let indexes: [&[&str]; 1] = [&["path_locator", "parent_path_locator", "stream_id"]];
-        self.backend.create_table(&config.source, &source_columns(), "stream_id", &indexes).unwrap();
+        let config = self.config(table);
+        let by_path: [&[&str]; 1] = [&["path_locator", "parent_path_locator", "stream_id"]];
+        let by_parent: [&[&str]; 1] = [&["parent_id", "stream_id"]];
+        let indexes = if self.keys == Keys::Parents { by_parent } else { by_path };
+        self.backend.create_table(&config.source, &self.keys.source_columns(), "stream_id", &indexes).unwrap();
         let row = [Column::new("RowId", SqlType::UniqueIdentifier, false)];
-        let columns: Vec<Column> = row.into_iter().chain(metadata_columns()).collect();
+        let columns: Vec<Column> = row.into_iter().chain(self.keys.metadata_columns()).collect();
         let indexes: [&[&str]; 2] = [&["ModifiedOn", "Id"], &["Id", "ModifiedOn"]];
         self.backend.create_table(&config.metadata, &columns, "RowId", &indexes).unwrap();
         self.backend.save_table(&config).unwrap();
@@ -204,36 +301,42 @@ impl World {
     pub fn named(&mut self, number: u32, parent: Option<u32>, text: &str, bytes: &[u8]) {
         let above = parent.map(|parent| self.path_of(parent).unwrap_or_else(|| vec![0xEE; 4]));
         let path = [above.clone().unwrap_or_default(), number.to_be_bytes().to_vec()].concat();
-        self.at_path(number, (path, above), text, bytes);
+        self.at_path(number, (path, above, parent), text, bytes);
     }
 
     /// A folder at the top goes from the source, and another one takes its path.
     pub fn replace(&mut self, old: u32, new: u32) {
         self.remove(old);
         let path = self.path_of(old).unwrap();
-        self.at_path(new, (path, None), &format!("file {new}"), b"folder");
+        self.at_path(new, (path, None, None), &format!("file {new}"), b"folder");
     }
 
-    fn at_path(&mut self, number: u32, (path, above): (Vec<u8>, Option<Vec<u8>>), text: &str, bytes: &[u8]) {
+    fn at_path(
+        &mut self,
+        number: u32,
+        (path, above, parent): (Vec<u8>, Option<Vec<u8>>, Option<u32>),
+        text: &str,
+        bytes: &[u8],
+    ) {
         self.paths.insert((self.table.source.table.clone(), number), path.clone());
-        let row = vec![
-            Cell::Guid(key(number)),
-            Cell::Bytes(bytes),
-            Cell::Text(text),
-            Cell::Bytes(&path),
-            above.as_deref().map_or(Cell::Null, Cell::Bytes),
-        ];
+        let mut row = vec![self.keys.cell(number), Cell::Bytes(bytes), Cell::Text(text)];
+        match self.keys {
+            Keys::Parents => row.push(parent.map_or(Cell::Null, |parent| self.keys.cell(parent))),
+            _ => row.extend([Cell::Bytes(&path), above.as_deref().map_or(Cell::Null, Cell::Bytes)]),
+        }
         let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
-        self.backend.insert(&self.table.source, &source_columns(), &[row]).unwrap();
+        self.backend.insert(&self.table.source, &self.keys.source_columns(), &[row]).unwrap();
     }
 
     /// A metadata row of its own identity; a second one for the same key may stand beside it.
     pub fn stamp_as(&mut self, row: u32, number: u32, modified: Option<Timestamp>, letter: Option<u8>) {
-        let columns: Vec<Column> =
-            [Column::new("RowId", SqlType::UniqueIdentifier, false)].into_iter().chain(metadata_columns()).collect();
+        let columns: Vec<Column> = [Column::new("RowId", SqlType::UniqueIdentifier, false)]
+            .into_iter()
+            .chain(self.keys.metadata_columns())
+            .collect();
         let cells = vec![
             Cell::Guid(key(row)),
-            Cell::Guid(key(number)),
+            self.keys.cell(number),
             modified.map_or(Cell::Null, Cell::DateTime),
             letter.map_or(Cell::Null, |letter| Cell::Guid(unit(letter))),
         ];

@@ -3,13 +3,12 @@
 
 use crate::tds::endpoint::Endpoint;
 use crate::tds::reply::Reply;
+use crate::tds::specs::spec;
 use crate::tds::types::{Datum, Type};
-use blobdelta::backend::{AppliedBundle, Backend, OpenOptions, TargetSpec};
+use blobdelta::backend::{AppliedBundle, Backend, OpenOptions};
 use blobdelta::error::{Error, Kind, Result};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
-use blobdelta::model::name::TableName;
-use blobdelta::model::run::Scope;
 use blobdelta::model::time::{TICKS_PER_DAY, Timestamp};
 use std::time::{Duration, Instant};
 
@@ -18,21 +17,6 @@ const WRITE: &str = "INSERT INTO dbo.BlobDeltaReplayBundle";
 const DEADLOCK: &str = "Transaction was deadlocked on lock resources with another process.";
 /// A unit is tried so often in all.
 const MOST_TRIES: usize = 5;
-
-fn spec() -> TargetSpec {
-    TargetSpec {
-        evolve: blobdelta::backend::Evolve::Never,
-        table: TableName::parse("Src.dbo.Docs").unwrap(),
-        scope: Scope::All,
-        target: TableName::parse("Copy.dbo.Docs").unwrap(),
-        columns: Vec::new(),
-        key_column: "stream_id".into(),
-        path_column: None,
-        displace: false,
-        removes: false,
-        repair: false,
-    }
-}
 
 /// There are the table and its ledger.
 fn has_target(endpoint: &Endpoint) {
@@ -50,7 +34,7 @@ fn session(endpoint: &Endpoint) -> Box<dyn Backend> {
 
 /// One statement that is a unit.
 fn read(session: &mut dyn Backend) -> Result<Option<Timestamp>> {
-    Ok(session.ledger(&spec(), Sha256::of(b"x"))?.first().map(|entry| entry.applied_at))
+    Ok(session.ledger(&spec("Docs", &[]), Sha256::of(b"x"))?.first().map(|entry| entry.applied_at))
 }
 
 /// One transaction that is a unit.
@@ -58,7 +42,7 @@ fn write(session: &mut dyn Backend) -> Result<()> {
     let bundle = AppliedBundle {
         columns: Vec::new(),
         source_id: Guid::from_bytes([7; 16]),
-        table: spec().table,
+        table: spec("Docs", &[]).table,
         scope: "all".into(),
         root_sha256: Sha256::of(b"x"),
         window: Some((Timestamp::MIN, end())),
@@ -67,7 +51,7 @@ fn write(session: &mut dyn Backend) -> Result<()> {
         is_other_source: false,
         within: None,
     };
-    session.note_bundles(&spec(), &[bundle])
+    session.note_bundles(&spec("Docs", &[]), &[bundle])
 }
 
 fn end() -> Timestamp {

@@ -130,6 +130,7 @@ fn guessed(expression: &str) -> (Type, Datum) {
         "Counts" => text("{}"),
         "NewBusinessUnits" | "Columns" => text("[]"),
         "SchemaDrift" => text("Carry"),
+        "KeyType" => text("uniqueidentifier"),
         _ if ends(&["Schema"]) => text("dbo"),
         _ if ends(&["Sha256"]) => text(&"0".repeat(64)),
         "k" | "vr" | "g" | "TookOver" | "stream_id" | "LeaseOwner" | "SourceId" | "Child" | "Parent" => guid,

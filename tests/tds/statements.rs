@@ -10,6 +10,7 @@ use crate::tds::plausible::{
     trigger, versions,
 };
 use crate::tds::reply::Reply;
+use crate::tds::specs::spec;
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
     AdoptedBundle, AppliedBundle, BundleRecord, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
@@ -21,6 +22,7 @@ use blobdelta::model::column::Column;
 use blobdelta::model::destination::{BundleForm, Destination, Seal};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
+use blobdelta::model::key::KeyType;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::{Fence, RunRequest, Scope, Status, Step};
 use blobdelta::model::slice::{Deletion, DeletionReason, ReadLimits, SlicePosition};
@@ -37,7 +39,7 @@ const FOLDER: &str = "BLOBDELTA_STATEMENTS";
 /// A call or several, in a session of their own. What comes of them is not looked at.
 type Calls = fn(&mut dyn Sandbox);
 
-const ALL: [Calls; 13] = [
+const ALL: [Calls; 14] = [
     of_setting_up,
     of_tables,
     of_runs,
@@ -50,6 +52,7 @@ const ALL: [Calls; 13] = [
     of_values,
     |session| replay(session, &target(&columns())),
     |session| replay(session, &target(&columns()[..1])),
+    |session| replay(session, &TargetSpec { key_type: KeyType::Integer, ..target(&columns()) }),
     |session| tried(session.prepare_target(&TargetSpec { evolve: Evolve::Any, ..target(&more()) }, false)),
 ];
 
@@ -442,18 +445,8 @@ impl RowSource for Rows {
 }
 
 fn target(columns: &[Column]) -> TargetSpec {
-    TargetSpec {
-        evolve: Evolve::Never,
-        table: files(),
-        scope: Scope::All,
-        target: name("Copy.dbo.Files"),
-        columns: columns.to_vec(),
-        key_column: "stream_id".into(),
-        path_column: Some("path_locator".into()),
-        displace: true,
-        removes: false,
-        repair: false,
-    }
+    let flat = spec("Files", columns);
+    TargetSpec { table: files(), path_column: Some("path_locator".into()), displace: true, ..flat }
 }
 
 fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {

@@ -18,15 +18,15 @@ WITH Fresh AS (
         max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
         {BusinessUnit} AS BusinessUnit
     FROM "#Batch" AS b
-    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     GROUP BY b.Seq
 )
 SELECT
-    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, f.ParentKey, coalesce(f.ModifiedOn >= @WindowEnd, 0)
+    {SourceColumns}, f.ModifiedOn, f.BusinessUnit, 3, f.Depth, {ToKey(}f.ParentKey{)ToKey}, coalesce(f.ModifiedOn >= @WindowEnd, 0)
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
 WHERE (f.MetadataRows > 0 OR (f.WithoutMetadata AND NOT EXISTS (
-        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = f.stream_id
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey}
     )))
     AND (f.ModifiedOn IS NULL OR f.ModifiedOn < @WindowEnd OR (f.WasHeldBack AND f.ModifiedOn < @Latest))
 -- What the slice has already. A statement that asked the slice for it would be kept in a temporary

@@ -6,9 +6,9 @@ INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessU
 WITH RECURSIVE Up (Path) AS (
     SELECT {ParentPath}
     FROM BlobDeltaWindowQueue AS q
-    LEFT JOIN {SourceTable} AS p ON p.{PlaceColumn} = q.Place AND +p.{KeyColumn} = q.stream_id
+    LEFT JOIN {SourceTable} AS p ON p.{PlaceColumn} = q.Place AND +p.{KeyColumn} = {ToKey(}q.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = coalesce(
-        p.{PlaceColumn}, (SELECT k.{PlaceColumn} FROM {SourceTable} AS k WHERE k.{KeyColumn} = q.stream_id)
+        p.{PlaceColumn}, (SELECT k.{PlaceColumn} FROM {SourceTable} AS k WHERE k.{KeyColumn} = {ToKey(}q.stream_id{)ToKey})
     )
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.Step = 3 AND q.State IS NULL
         AND {ParentPath} IS NOT NULL
@@ -25,7 +25,7 @@ WITH RECURSIVE Up (Path) AS (
 SELECT
     @RunId,
     @TableName,
-    s.{KeyColumn},
+    {ToId(}s.{KeyColumn}{)ToId},
     (SELECT max({BusinessUnit}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn}),
     0,
     @Now
@@ -35,13 +35,13 @@ WHERE
     -- The keys that wait are read once, and only if the slice lacks an ancestor: CASE asks in this order.
     CASE
         WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = s.{KeyColumn}) THEN 0
-        ELSE s.{KeyColumn} NOT IN (
+        ELSE {ToId(}s.{KeyColumn}{)ToId} NOT IN (
             SELECT q.stream_id FROM BlobDeltaWindowQueue AS q
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.State IS NULL
         )
     END
-    AND (@ExcludedStreamId IS NULL OR s.{KeyColumn} <> @ExcludedStreamId)
+    AND (@ExcludedStreamId IS NULL OR {ToId(}s.{KeyColumn}{)ToId} <> @ExcludedStreamId)
     AND NOT EXISTS (
-        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = s.{KeyColumn}
+        SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}s.{KeyColumn}{)ToId}
     )
 ON CONFLICT (RunId, TableName, stream_id) DO UPDATE SET Processed = 0;

@@ -17,7 +17,7 @@ InScopeRows AS MATERIALIZED (
         max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
         {BusinessUnit} AS BusinessUnit
     FROM "#Batch" AS b
-    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = b.stream_id AND {InScope}
+    LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     GROUP BY b.Seq
 ),
 Fresh AS MATERIALIZED (
@@ -25,14 +25,14 @@ Fresh AS MATERIALIZED (
         r.*,
         r.MetadataRows = 0 AND (
             @BusinessUnitId IS NOT NULL
-            OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = r.stream_id)
+            OR EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}r.stream_id{)ToKey})
         ) AS IsForeign
     FROM InScopeRows AS r
 )
 SELECT
     {AncestorColumns},
     CASE WHEN f.ModifiedOn <= @RunStart THEN f.ModifiedOn END,
-    f.BusinessUnit, 2, f.Depth, f.ParentKey, 0
+    f.BusinessUnit, 2, f.Depth, {ToKey(}f.ParentKey{)ToKey}, 0
 FROM Fresh AS f
 CROSS JOIN {SourceTable} AS s ON s.{PlaceColumn} = f.Place
 WHERE true

@@ -14,7 +14,7 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
     SELECT stream_id, max(ModifiedOn), max(WasHeldBack), max(IsPending)
     FROM (
         SELECT
-            m.{MetadataIdColumn} AS stream_id,
+            {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id,
             m.{MetadataModifiedOnCol} AS ModifiedOn,
             0 AS WasHeldBack,
             0 AS IsPending
@@ -29,17 +29,17 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
             p.stream_id,
             (
                 SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
-                WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope}
+                WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope}
             ),
             0,
             1
         FROM BlobDeltaPendingKey AS p
         WHERE p.TableName = @TableName AND p.Scope = @Scope
-            AND EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = p.stream_id)
+            AND EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey})
             AND (
-                EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id AND {InScope})
+                EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
                 OR (p.WithoutMetadata AND @BusinessUnitId IS NULL AND NOT EXISTS (
-                    SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.stream_id
+                    SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey}
                 ))
             )
     )
@@ -60,7 +60,7 @@ Chosen AS (
 Placed AS (
     SELECT c.*, s.{PlaceColumn} AS Place
     FROM Chosen AS c
-    LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = c.stream_id
+    LEFT JOIN {SourceTable} AS s ON s.{KeyColumn} = {ToKey(}c.stream_id{)ToKey}
     ORDER BY c.Part, s.{PlaceColumn}
 )
 SELECT

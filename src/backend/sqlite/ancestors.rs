@@ -108,7 +108,7 @@ pub(super) fn stamp_ancestors(
         stamps.extend(ancestor.stamp(scope, margin, latest).map(|stamp| (ancestor.key, stamp)));
     }
     drop(rows);
-    let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = ?1";
+    let update = "UPDATE {TargetTable} SET DeltaModifiedOn = ?2 WHERE {KeyColumn} = {ToKey(}?1{)ToKey}";
     let update = prepared.placeholders.fill("ancestor_stamps", update)?;
     stamps.iter().try_for_each(|stamp| db.execute(&update, *stamp).map(drop))
 }

@@ -8,6 +8,7 @@
 use super::database::Database;
 use super::errors::failed;
 use super::existing::{Lookup, ROW_WRITE, existing_sql, prepare, version_of};
+use super::key_id::{self, KeyValue};
 use super::sql::quote;
 use super::write::{self, Coming, RowWriter};
 use super::{ledger, obstacles, types, unique};
@@ -92,7 +93,8 @@ impl<'c> BatchApplier<'c> {
         }
         let mut applied = Applied::default();
         for (row, (key, version)) in keys.iter().zip(versions).enumerate() {
-            let done = self.apply(rows, row, *key, version).map_err(|error| error.key(key))?;
+            let done =
+                self.apply(rows, row, *key, version).map_err(|error| error.key(self.spec.key_type.shown(*key)))?;
             applied.written += done.written;
             applied.displaced += done.displaced;
         }
@@ -101,7 +103,7 @@ impl<'c> BatchApplier<'c> {
                 return Err(Error::config(
                     "a row that was written does not stand: a trigger of the target changed that",
                 )
-                .key(key)
+                .key(self.spec.key_type.shown(*key))
                 .hint("drop the trigger for the replay, or replay into another database"));
             }
         }
@@ -239,7 +241,8 @@ fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, compatibility: &TargetCom
             .iter()
             .enumerate()
             .map(|(nth, (_, column))| format!(" AND t.{} = ?{}", quote(&column.name), nth + 3));
-        let condition = format!("t.{key} <> ?2{}", equal.collect::<String>());
+        let own = key_id::to_key(spec.key_type, "?2");
+        let condition = format!("t.{key} <> {own}{}", equal.collect::<String>());
         let clash = prepare(db, &existing_sql(db, spec, compatibility, true, &condition))?;
         uniques.push(Unique { index: index.name, columns, clash });
     }
@@ -276,7 +279,8 @@ fn park(db: &Database, spec: &TargetSpec, columns: &[&Column], clash: &Clash) ->
     let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
     let sql = format!("UPDATE OR ABORT {target} SET {} WHERE {key} = ?1", sets.join(", "));
     db.set_triggers(false)?;
-    let parked = db.prepare(&sql).and_then(|mut statement| statement.execute([clash.existing.0]));
+    let parked =
+        db.prepare(&sql).and_then(|mut statement| statement.execute([KeyValue(spec.key_type, clash.existing.0)]));
     db.set_triggers(true)?;
     match parked {
         Ok(_) => db.parked.borrow_mut().add(clash.clone()),

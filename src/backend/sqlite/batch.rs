@@ -76,11 +76,11 @@ fn find_parents(db: &Database, prepared: &Prepared, sql: &str, parameters: &Para
     }
     let too_deep: Option<Guid> = db.query_optional(TOO_DEEP, [MAX_LEVELS], |row| row.get(0))?;
     if let Some(key) = too_deep {
-        let table = &prepared.config.name;
+        let config = &prepared.config;
         return Err(Error::config(format!("this row has a cycle or {MAX_LEVELS} levels of parents above it"))
-            .table(table)
-            .key(key)
-            .hint(format!("its parent path leads back to it, or up too far: {}", way_out(table, key))));
+            .table(&config.name)
+            .key(config.key_type.shown(key))
+            .hint(format!("its parent path leads back to it, or up too far: {}", way_out(config, key))));
     }
     db.execute(PLACE_BELOW_PARENTS, [])?;
     Ok(())

@@ -8,6 +8,7 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::key_id::KeyValue;
 use super::sql::quote;
 use super::{large, rowid};
 use crate::error::{Error, Result};
@@ -50,7 +51,7 @@ impl ChunkedColumns {
         for key in keys {
             for column in &self.0 {
                 let fill = fill_chunk(db, config, *key, column);
-                fill.map_err(|error| error.table(&config.name).key(*key).column(column))?;
+                fill.map_err(|error| error.table(&config.name).key(config.key_type.shown(*key)).column(column))?;
             }
         }
         Ok(())
@@ -83,7 +84,10 @@ fn fill_chunk(db: &Database, config: &TableConfig, key: Guid, column: &str) -> R
         );
         let ask = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?));
         let mut found = db.cached(&sql).map_err(|error| failed("look for a value", error))?;
-        found.query_row([key], ask).optional().map_err(|error| failed("look for a value", error))
+        found
+            .query_row([KeyValue(config.key_type, key)], ask)
+            .optional()
+            .map_err(|error| failed("look for a value", error))
     };
     let (Some((into, room)), Some((from, bytes))) = (existing(&config.target)?, existing(&config.source)?) else {
         return Ok(());

@@ -10,6 +10,7 @@ use crate::model::clock::ClockKind;
 use crate::model::column::{Column, DELTA_COLUMNS, delta_columns, is_delta};
 use crate::model::drift::SchemaDrift;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
@@ -49,6 +50,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":filter": table.metadata_filter,
             ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
             ":drift": table.schema_drift.as_str(),
+            ":keys": table.key_type.name(),
             ":without": (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)),
         },
     )?;
@@ -63,20 +65,27 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
     let metadata = catalog::table_columns(db, &table.metadata).map_err(|error| error.table(&table.name))?;
     let at = |error: Error, name: &str| error.table(&table.name).column(name);
     let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| at(error, &table.key_column))?;
-    if key.sql_type != SqlType::UniqueIdentifier {
-        let text = format!("the key column is {}, and has to be uniqueidentifier", key.sql_type);
-        return Err(at(Error::config(text).hint("set KeyColumn to a uniqueidentifier column"), &key.name));
-    }
+    let key_type = KeyType::check(key.sql_type, &key.name).map_err(|error| error.table(&table.name))?;
     for (path, setting) in [(&table.path_column, "PathColumn"), (&table.parent_path_column, "ParentPathColumn")] {
         let Some(path) = path else { continue };
         let column = found(&source, path, setting).map_err(|error| at(error, path))?;
         if !is_path_type(column.sql_type) {
             let text = format!("a path column cannot be {}", column.sql_type);
-            return Err(at(Error::config(text).hint("use hierarchyid, a binary type or uniqueidentifier"), path));
+            let hint = "use hierarchyid, a binary type, uniqueidentifier or an integer";
+            return Err(at(Error::config(text).hint(hint), path));
         }
     }
-    found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
+    let id = found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
         .map_err(|error| at(error, &table.metadata_id_column))?;
+    // A column without a type of its own may hold uniqueidentifiers; whether it does is asked of its values.
+    let id_type = KeyType::of(id.sql_type);
+    if id_type != Some(key_type) && (id_type.is_some() || key_type == KeyType::Integer) {
+        let text = format!("the keys of the metadata are {}, and those of the source {}", id.sql_type, key.sql_type);
+        return Err(at(
+            Error::config(text).hint("set MetadataIdColumn to the column that holds the keys of the source"),
+            &id.name,
+        ));
+    }
     let modified = found(&metadata, &table.metadata_modified_on_column, "MetadataModifiedOnCol")
         .map_err(|error| at(error, &table.metadata_modified_on_column))?;
     if !modified.sql_type.is_point_in_time() {
@@ -101,9 +110,17 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
     Ok(source)
 }
 
+/// What the keys of a source are.
+pub(super) fn key_type(table: &TableConfig, source: &[Column]) -> Result<KeyType> {
+    let key = found(source, &table.key_column, "KeyColumn").map_err(|error| error.table(&table.name))?;
+    KeyType::check(key.sql_type, &key.name).map_err(|error| error.table(&table.name))
+}
+
 /// The columns of the slice that come from the source as it is now, checked against both tables.
 pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
     let source = check_config(db, table)?;
+    let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| error.table(&table.name))?;
+    table.check_key_type(key.sql_type)?;
     let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
     if !slice.iter().any(|column| is_delta(&column.name)) {
         let text = format!("{} is no slice of ours, it has none of its columns", table.target);
@@ -132,7 +149,8 @@ pub(super) fn create_slice_table(db: &Database, table: &TableConfig, source: &[C
     let source = table.slice_columns(source);
     // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
     let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
-    let delta = delta_columns();
+    let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| error.table(&table.name))?;
+    let delta = delta_columns(key.sql_type);
     let line = |column: &Column| {
         let null = if column.nullable { "NULL" } else { "NOT NULL" };
         format!("{} {} {null}", quote(&column.name), quote(&types::declared(column.sql_type)))
@@ -179,8 +197,8 @@ fn order_index(db: &Database, table: &TableConfig) -> String {
 }
 
 fn is_path_type(sql_type: SqlType) -> bool {
-    use SqlType::{Binary, HierarchyId, UniqueIdentifier, VarBinary};
-    matches!(sql_type, HierarchyId | UniqueIdentifier | Binary(_) | VarBinary(Some(_)))
+    use SqlType::{Binary, HierarchyId, VarBinary};
+    matches!(sql_type, HierarchyId | Binary(_) | VarBinary(Some(_))) || KeyType::of(sql_type).is_some()
 }
 
 fn found<'a>(columns: &'a [Column], name: &str, setting: &str) -> Result<&'a Column> {
@@ -218,6 +236,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?,
+        key_type: KeyType::from_name(&text(34)?).map_err(|error| error.table(&table_name))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: row.get(20).map_err(broken)?,

@@ -7,6 +7,7 @@ use super::attached::{self, Attached, AttachedFiles, file_of, spelled};
 use super::commit_group::CommitGroup;
 use super::errors::failed;
 use super::guarded::Guard;
+use super::key_id;
 use super::made::Made;
 use super::parked::Parked;
 use super::sql::quote;
@@ -161,6 +162,7 @@ fn open_connection(file: &Path, page_bytes: Option<u32>, give_up: fn() -> bool) 
         connection.progress_handler(STEPS_BETWEEN, Some(is_to_end))?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, MAX_ATTACHED)?;
         connection.set_prepared_statement_cache_capacity(128);
+        key_id::register(&connection)?;
         page_bytes.map_or(Ok(()), |bytes| connection.pragma_update(None, "page_size", bytes))?;
         connection.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;",

@@ -135,19 +135,40 @@ fn deploy_slice(db: &mut Database, table: &TableConfig) -> DeployStep {
     DeployStep { name, outcome, needs_attention }
 }
 
+/// What the keys are. What the job database knows of a table goes by their ids, and stays behind where they change.
+fn note_key_type(db: &Database, table: &TableConfig) -> Result<()> {
+    let is_another = "SELECT EXISTS (SELECT 1 FROM BlobDeltaTableConfig WHERE TableName = ?1 AND KeyType <> ?2)";
+    if !db.query_one(is_another, (&table.name, table.key_type.name()))? {
+        return Ok(());
+    }
+    let was_run = "SELECT EXISTS (SELECT 1 FROM BlobDeltaRunTable WHERE TableName = ?1 AND Status = 'Completed')";
+    if db.query_one(was_run, [&table.name])? {
+        let text = "the keys are of another type now than those that were captured";
+        return Err(Error::config(text)
+            .table(&table.name)
+            .column(&table.key_column)
+            .hint("configure it as a table of another name, whose chain begins anew"));
+    }
+    let note = "UPDATE BlobDeltaTableConfig SET KeyType = ?2 WHERE TableName = ?1";
+    db.execute(note, (&table.name, table.key_type.name())).map(drop)
+}
+
 /// Creates the slice table if it is missing, and marks it if it is empty. A table that holds
 /// rows and has no marker row may be anybody's, and is never marked.
 pub(super) fn make_slice(db: &mut Database, table: &TableConfig) -> Result<&'static str> {
     let source = config::check_config(db, table)?;
     db.attach(&table.target.db)?;
+    let noted = TableConfig { key_type: config::key_type(table, &source)?, ..table.clone() };
+    let table = &noted;
     db.transact("make a slice", |db| {
+        note_key_type(db, table)?;
         let schema = db.schema_of(&table.target.db);
         let script = filled(scripts::SQLITE_SLICE_SCHEMA, &[("Schema", &schema)]);
         db.connection.execute_batch(&script).map_err(|error| failed("make the slice's marker table", error))?;
         let created = catalog::resolve(db, &table.target).is_err();
         if created {
             config::create_slice_table(db, table, &source)?;
-        } else if drift::lacks_place(db, table)? {
+        } else if drift::lacks_place(db, table, &source)? {
             drift::empty_and_remake(db, table, &source)?;
         }
         config::carried_columns(db, table)?;

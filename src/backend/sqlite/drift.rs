@@ -4,7 +4,7 @@ use super::database::Database;
 use super::lease::Lease;
 use super::{catalog, config, marker};
 use crate::error::{Error, Result};
-use crate::model::column::{Column, is_delta};
+use crate::model::column::{Column, DELTA_PARENT_KEY, is_delta};
 use crate::model::destination::pack_command;
 use crate::model::drift::{self, SchemaChange};
 use crate::model::run::Fence;
@@ -48,13 +48,18 @@ pub(super) fn refresh(db: &mut Database, table: &TableConfig) -> Result<()> {
     db.transact("refresh the slice", |db| empty_and_remake(db, table, &source))
 }
 
-/// Whether a slice of ours lacks the key or a path of its table, because another column of the source is that now.
-pub(super) fn lacks_place(db: &Database, table: &TableConfig) -> Result<bool> {
+/// Whether a slice of ours lacks the key or a path of its table, because another column of the source is that now, or has keys of
+/// another type.
+pub(super) fn lacks_place(db: &Database, table: &TableConfig, source: &[Column]) -> Result<bool> {
     let slice = catalog::table_columns(db, &table.target)?;
     let is_ours = slice.iter().any(|column| is_delta(&column.name));
     let needed = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
     let is_there = |name: &String| slice.iter().any(|column| column.name == *name);
-    Ok(is_ours && !needed.into_iter().flatten().all(is_there))
+    let of =
+        |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|found| found.sql_type);
+    let key = of(source, &table.key_column);
+    let has_keys = [&table.key_column, DELTA_PARENT_KEY].into_iter().all(|name| of(&slice, name) == key);
+    Ok(is_ours && !(has_keys && needed.into_iter().flatten().all(is_there)))
 }
 
 /// Makes a slice table anew that holds nothing that is still needed. Within a transaction.
@@ -69,7 +74,7 @@ pub(super) fn empty_and_remake(db: &Database, table: &TableConfig, source: &[Col
             .hint("wait for it to end, or for the lease of one that died to expire: `blobdelta status` says when"));
     }
     let schema = db.schema_of(&table.target.db);
-    let empty = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Empty' WHERE TargetTable = ?1");
+    let empty = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Empty', RunId = NULL WHERE TargetTable = ?1");
     db.execute(&empty, [&table.target.table])?;
     remake(db, table, source)
 }

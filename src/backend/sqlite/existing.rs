@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::key_id::{self, KeyValue};
 use super::ledger;
 use super::sql::{filled, quote};
 use crate::backend::compatibility::{large_columns, version_of_columns};
@@ -34,9 +35,10 @@ pub(super) fn existing_sql(
     has_ledger: bool,
     condition: &str,
 ) -> String {
-    let (target, key) = (db.quoted(&spec.target), quote(&spec.key_column));
+    let target = db.quoted(&spec.target);
+    let id = key_id::to_id(spec.key_type, &format!("t.{}", quote(&spec.key_column)));
     let schema = db.schema_of(&spec.target.db);
-    let beside = format!(" LEFT JOIN {schema}.BlobDeltaReplayRow AS m ON m.TableName = ?1 AND m.stream_id = t.{key}");
+    let beside = format!(" LEFT JOIN {schema}.BlobDeltaReplayRow AS m ON m.TableName = ?1 AND m.stream_id = {id}");
     let ([modified, started, run], beside) = match (compatibility.has_version_columns, has_ledger) {
         (true, _) => ([DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(|name| format!("t.{name}")), ""),
         (false, true) => (["m.ModifiedOn", "m.RunStartedAt", "m.RunId"].map(str::to_owned), beside.as_str()),
@@ -58,7 +60,7 @@ pub(super) fn existing_sql(
             ("Started", &started),
             ("Run", &run),
             ("Scope", &scope),
-            ("Key", &key),
+            ("Id", &id),
             ("IsPart", &is_part),
             ("Target", &target),
             ("Beside", beside),
@@ -109,7 +111,8 @@ impl<'c> Lookup<'c> {
             })
         };
         let beside = has_ledger.then(beside).transpose()?;
-        let condition = format!("t.{} = ?2", quote(&spec.key_column));
+        let sought = key_id::to_key(spec.key_type, "?2");
+        let condition = format!("t.{} = {sought}", quote(&spec.key_column));
         let row = prepare(db, &existing_sql(db, spec, compatibility, has_ledger, &condition))?;
         Ok(Self { db, spec, table, row, beside })
     }
@@ -182,7 +185,7 @@ impl<'c> Lookup<'c> {
                 large_columns(self.spec, compatibility).map(|(_, column)| format!("{} = NULL", quote(&column.name)));
             let (target, sets) = (self.db.quoted(&self.spec.target), sets.collect::<Vec<_>>().join(", "));
             let sql = format!("UPDATE {target} SET {sets} WHERE {} = ?1", quote(&self.spec.key_column));
-            self.db.execute(&sql, [key])?;
+            self.db.execute(&sql, [KeyValue(self.spec.key_type, key)])?;
         }
         self.mark(compatibility, key, to.version)
     }
@@ -204,6 +207,7 @@ impl<'c> Lookup<'c> {
                 ("Key", &quote(&self.spec.key_column)),
             ],
         );
+        let key = KeyValue(self.spec.key_type, key);
         self.db.execute(&sql, (key, modified_on, run_started_at, run_id)).map(drop)
     }
 }

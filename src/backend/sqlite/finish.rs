@@ -78,7 +78,7 @@ fn mend_depths(db: &Database, prepared: &Prepared) -> Result<()> {
     }
     let error = Error::config("rows of this table were moved while the slice was filled, and stand in a cycle now");
     let error = error.table(&prepared.config.name).hint("run the table again");
-    Err(odd.into_iter().fold(error, |error, key| error.key(key)))
+    Err(odd.into_iter().fold(error, |error, key| error.key(prepared.config.key_type.shown(key))))
 }
 
 /// Rule 3: every key has ended, and what was copied stands in the slice.

@@ -2,9 +2,11 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::key_id::{KeyValue, RowKey};
 use super::sql::{Noted, quote};
 use super::survey::{self, is_stamp_or_null, odd_stamp};
 use super::template::{self, Parameters, Placeholders};
+use super::types;
 use super::{catalog, config, large};
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::Result;
@@ -61,7 +63,8 @@ impl Inventory for SourceInventory<'_> {
             let (id, stamp) = (row.get_ref(0).map_err(read)?, row.get_ref(1).map_err(read)?);
             let is_excluded = row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false);
             if !is_excluded && !is_stamp_or_null(stamp) {
-                return Err(odd_stamp(table, stamp, id));
+                let key = id.as_blob().ok().and_then(types::guid);
+                return Err(odd_stamp(table, stamp, key.ok_or_else(|| types::shown(id))));
             }
             found.push(InventoryRow {
                 key: row.get(0).map_err(read)?,
@@ -140,9 +143,15 @@ impl Inventory for SourceInventory<'_> {
         let is_there = format!("SELECT EXISTS (SELECT 1 FROM {source} WHERE {key_column} = ?1)");
         let mut found = Vec::new();
         for key in keys {
-            let hash =
-                |column: &Column| large::content_sha256(self.db, &table.source, (&table.key_column, *key), column);
-            let row: bool = self.db.query_one(&is_there, [key])?;
+            let hash = |column: &Column| {
+                large::content_sha256(
+                    self.db,
+                    &table.source,
+                    RowKey::new(&table.key_column, table.key_type, *key),
+                    column,
+                )
+            };
+            let row: bool = self.db.query_one(&is_there, [KeyValue(table.key_type, *key)])?;
             found.push(row.then(|| columns.iter().map(hash).collect::<Result<_>>()).transpose()?);
         }
         Ok(found)
@@ -153,13 +162,14 @@ impl Inventory for SourceInventory<'_> {
 fn path_bytes(path: ValueRef<'_>) -> Option<Vec<u8>> {
     match path {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
+        ValueRef::Integer(key) => Some(key.to_be_bytes().to_vec()),
         _ => None,
     }
 }
 
 /// A script with the names of a table, and the path of its rows under this alias.
 fn inventory_sql(db: &Database, table: &TableConfig, alias: &str, (script, text): (&str, &str)) -> Result<String> {
-    let path = table.path_column.as_deref().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
+    let path = table.place_column().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
     Placeholders::new(db, table, &[])?.with("Path", path).fill(script, text)
 }
 
@@ -173,7 +183,7 @@ fn remains_of(
 ) -> Result<Remains> {
     let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_reported());
     let (remains, odd_stamp, is_odd_log) = db.query_row(sql, asked, |row| {
-        let (stamp, id) = (row.get_ref(1)?, ValueRef::Blob(key.as_bytes()));
+        let stamp = row.get_ref(1)?;
         let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
         let remains = Remains {
             is_there: row.get(0)?,
@@ -183,7 +193,7 @@ fn remains_of(
             left_on: row.get::<_, Noted>(4)?.0,
             reported_on: row.get::<_, Noted>(5)?.0,
         };
-        Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, id)), is_odd_log))
+        Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, Ok(key))), is_odd_log))
     })?;
     if let Some(error) = odd_stamp
         && !survey::excluded_keys(db, table)?.contains(&key)

@@ -3,12 +3,12 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::key_id::RowKey;
 use super::rowid;
 use super::sql::quote;
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::digest::{Hasher, Sha256};
-use crate::model::id::Guid;
 use crate::model::name::TableName;
 use std::io::{Read, Write};
 
@@ -20,7 +20,7 @@ pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 pub(super) fn copy_value(
     db: &Database,
     table: &TableName,
-    key: (&str, Guid),
+    key: RowKey<'_>,
     column: &str,
     out: &mut dyn Write,
 ) -> Result<u64> {
@@ -28,16 +28,10 @@ pub(super) fn copy_value(
         true => copy_in_chunks(db, table, key, column, out),
         false => copy_whole(db, table, key, column, out),
     };
-    copied.map_err(|error| error.table(table).key(key.1).column(column))
+    copied.map_err(|error| error.table(table).key(key.shown()).column(column))
 }
 
-fn copy_in_chunks(
-    db: &Database,
-    table: &TableName,
-    key: (&str, Guid),
-    column: &str,
-    out: &mut dyn Write,
-) -> Result<u64> {
+fn copy_in_chunks(db: &Database, table: &TableName, key: RowKey<'_>, column: &str, out: &mut dyn Write) -> Result<u64> {
     let row = rowid::row_id(db, table, key)?.ok_or_else(|| Error::internal("a row that can be opened has no rowid"))?;
     let mut blob = open_blob(db, table, column, row, true)?;
     let bytes = blob.len() as u64;
@@ -45,11 +39,11 @@ fn copy_in_chunks(
     Ok(bytes)
 }
 
-fn copy_whole(db: &Database, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
-    let sql = format!("SELECT {} FROM {} WHERE {} = ?1", quote(column), db.quoted(table), quote(key.0));
+fn copy_whole(db: &Database, table: &TableName, key: RowKey<'_>, column: &str, out: &mut dyn Write) -> Result<u64> {
+    let sql = format!("SELECT {} FROM {} WHERE {} = ?1", quote(column), db.quoted(table), quote(key.column));
     let unread = |error| failed("read a large value", error);
     let mut found = db.cached(&sql).map_err(unread)?;
-    let mut rows = found.query([key.1]).map_err(unread)?;
+    let mut rows = found.query([key.key]).map_err(unread)?;
     let row = rows.next().map_err(unread)?;
     let row = row.ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))?;
     let value = row.get_ref(0).map_err(unread)?;
@@ -89,11 +83,11 @@ pub(super) fn fill_blob(
 pub(super) fn content_sha256(
     db: &Database,
     table: &TableName,
-    key: (&str, Guid),
+    key: RowKey<'_>,
     column: &Column,
 ) -> Result<Option<Sha256>> {
-    let (quoted, name, key_column) = (db.quoted(table), quote(&column.name), quote(key.0));
-    if db.query_one(&format!("SELECT {name} IS NULL FROM {quoted} WHERE {key_column} = ?1"), [key.1])? {
+    let (quoted, name, key_column) = (db.quoted(table), quote(&column.name), quote(key.column));
+    if db.query_one(&format!("SELECT {name} IS NULL FROM {quoted} WHERE {key_column} = ?1"), [key.key])? {
         return Ok(None);
     }
     let mut hash = Hasher::default();

@@ -39,6 +39,7 @@ mod guarded;
 mod inventory;
 mod job_databases;
 mod jobs;
+mod key_id;
 mod key_store;
 mod keys;
 mod large;

@@ -5,10 +5,10 @@
 
 use super::catalog;
 use super::database::Database;
+use super::key_id::RowKey;
 use super::sql::quote;
 use crate::backend::obstacles::words;
 use crate::error::{Error, Kind, Result};
-use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::scripts::statement::statement;
 
@@ -31,10 +31,10 @@ pub(super) fn rowid_of(db: &Database, table: &TableName) -> Result<Option<&'stat
 }
 
 /// The rowid of the row of a key, where rows of the table have rowids that can be named.
-pub(super) fn row_id(db: &Database, table: &TableName, (column, key): (&str, Guid)) -> Result<Option<i64>> {
+pub(super) fn row_id(db: &Database, table: &TableName, key: RowKey<'_>) -> Result<Option<i64>> {
     let Some(rowid) = rowid_of(db, table)? else { return Ok(None) };
-    let sql = format!("SELECT {rowid} FROM {} WHERE {} = ?1", db.quoted(table), quote(column));
-    let found = db.query_optional(&sql, [key], |row| row.get(0))?;
+    let sql = format!("SELECT {rowid} FROM {} WHERE {} = ?1", db.quoted(table), quote(key.column));
+    let found = db.query_optional(&sql, [key.key], |row| row.get(0))?;
     found.map(Some).ok_or_else(|| Error::new(Kind::Database, "there is no row with this key"))
 }
 

@@ -4,7 +4,9 @@
 //! (<https://www.sqlite.org/c3ref/blob_open.html>); nothing here holds more than a page of rows.
 
 use super::catalog::{self, create_table_sql};
+use super::database::Database;
 use super::errors::failed;
+use super::key_id::{self, KeyValue, RowKey};
 use super::large::{self, copy_all};
 use super::session::Session;
 use super::sql::quote;
@@ -14,9 +16,11 @@ use crate::error::Result;
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::slice::ReadLimits;
 use rusqlite::OptionalExtension as _;
+use rusqlite::ToSql as _;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::io::{Read, Write};
 
@@ -67,8 +71,8 @@ impl Sandbox for Session {
         self.database
             .transact("update a row", |db| {
                 let stored = values.iter().map(|(column, cell)| types::stored(column.sql_type, *cell));
-                let key = types::stored(crate::model::sqltype::SqlType::UniqueIdentifier, Cell::Guid(key.1));
-                let parameters = rusqlite::params_from_iter(stored.chain(std::iter::once(key)));
+                let key = row_key(db, table, key)?;
+                let parameters = rusqlite::params_from_iter(stored.chain(key.key.to_sql()));
                 Ok(db.execute(&sql, parameters)? > 0)
             })
             .map_err(|error| error.table(table).key(key.1))
@@ -77,7 +81,7 @@ impl Sandbox for Session {
     fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
         let sql = format!("DELETE FROM {} WHERE {} = ?1", self.database.quoted(table), quote(key.0));
         self.database
-            .transact("delete a row", |db| Ok(db.execute(&sql, [key.1])? > 0))
+            .transact("delete a row", |db| Ok(db.execute(&sql, [row_key(db, table, key)?.key])? > 0))
             .map_err(|error| error.table(table).key(key.1))
     }
 
@@ -92,7 +96,9 @@ impl Sandbox for Session {
         limits: ReadLimits,
         sink: &mut dyn CellSink,
     ) -> Result<Option<Guid>> {
-        let sql = scan_sql(&catalog::resolve(&self.database, table)?, columns, key);
+        let key_type = row_key(&self.database, table, (key, Guid::from_bytes([0; 16])))?.key.0;
+        let sql = scan_sql(&catalog::resolve(&self.database, table)?, columns, (key, key_type));
+        let after = after.map(|after| KeyValue(key_type, after));
         let read = |error| failed("read a table", error).table(table);
         let mut statement = self.database.cached(&sql).map_err(read)?;
         let mut rows = statement
@@ -100,7 +106,7 @@ impl Sandbox for Session {
             .map_err(read)?;
         let (mut last, mut bytes) = (None, 0_u64);
         while let Some(row) = rows.next().map_err(read)? {
-            last = Some(row.get::<_, Guid>(0).map_err(read)?);
+            last = key_id::id_of(key_type, row.get_ref(0).map_err(read)?);
             for (nth, column) in columns.iter().enumerate() {
                 let value = row.get_ref(1 + 2 * nth).map_err(read)?;
                 let size: Option<i64> = row.get(2 + 2 * nth).map_err(read)?;
@@ -120,7 +126,7 @@ impl Sandbox for Session {
     }
 
     fn read_value(&mut self, table: &TableName, key: (&str, Guid), column: &str, out: &mut dyn Write) -> Result<u64> {
-        large::copy_value(&self.database, table, key, column, out)
+        large::copy_value(&self.database, table, row_key(&self.database, table, key)?, column, out)
     }
 
     fn write_value(
@@ -140,13 +146,14 @@ impl Sandbox for Session {
         );
         self.database
             .transact("write a value", |db| {
+                let key = row_key(db, table, key)?;
                 let in_chunks = rowid::needs_whole(db, table)?.is_none();
                 let Some(row) = rowid::row_id(db, table, key)?.filter(|_| in_chunks) else {
                     let mut whole = Vec::new();
                     copy_all(from, bytes, &mut whole)?;
-                    return db.execute(&sql, (whole, key.1)).map(drop);
+                    return db.execute(&sql, (whole, key.key)).map(drop);
                 };
-                db.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.1))?;
+                db.execute(&sql, (ToSqlOutput::ZeroBlob(bytes), key.key))?;
                 large::fill_blob(db, table, &column.name, row, bytes, from)
             })
             .map_err(|error| error.table(table).key(key.1).column(&column.name))
@@ -162,7 +169,14 @@ impl Sandbox for Session {
     }
 }
 
-fn scan_sql(quoted: &str, columns: &[Column], key: &str) -> String {
+/// The row of a key by its id.
+fn row_key<'k>(db: &Database, table: &TableName, (column, id): (&'k str, Guid)) -> Result<RowKey<'k>> {
+    let columns = catalog::table_columns(db, table)?;
+    let found = columns.iter().find(|found| found.name == column);
+    Ok(RowKey::new(column, found.and_then(|found| KeyType::of(found.sql_type)).unwrap_or_default(), id))
+}
+
+fn scan_sql(quoted: &str, columns: &[Column], (key, key_type): (&str, KeyType)) -> String {
     let mut select = quote(key);
     for column in columns {
         let name = quote(&column.name);
@@ -174,7 +188,8 @@ fn scan_sql(quoted: &str, columns: &[Column], key: &str) -> String {
         select.push_str(&pair);
     }
     let key = quote(key);
-    format!("SELECT {select} FROM {quoted} WHERE {key} > coalesce(?1, x'') ORDER BY {key} LIMIT ?3")
+    let least = key_id::placeholders(key_type)[4].1;
+    format!("SELECT {select} FROM {quoted} WHERE {key} > coalesce(?1, {least}) ORDER BY {key} LIMIT ?3")
 }
 
 fn size_of_cell(cell: Cell<'_>) -> u64 {

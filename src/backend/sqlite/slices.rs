@@ -3,7 +3,8 @@
 use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
-use super::sql::{filled, from_json, quote};
+use super::key_id::{self, KeyValue, RowKey};
+use super::sql::{from_json, quote};
 use super::{catalog, give_up, large, lease, marker, template, types};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::{Guid, KeyOrder};
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition, SliceState};
@@ -59,6 +61,7 @@ impl Slices for Engine<'_> {
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
         let columns = catalog::table_columns(self.db, &prepared.config.target)?;
         let sql = page_sql(&prepared.config, &prepared.target()?, &columns, after.is_some());
+        let key_type = prepared.config.key_type;
         let broken = |error| failed("read the slice", error).table(&fence.table);
         let mut statement = self.db.cached(&sql).map_err(broken)?;
         let inline = i64::try_from(limits.inline_bytes).unwrap_or(i64::MAX);
@@ -66,9 +69,9 @@ impl Slices for Engine<'_> {
         statement.raw_bind_parameter(2, limits.rows).map_err(broken)?;
         if let Some(after) = after {
             statement.raw_bind_parameter(3, after.depth).map_err(broken)?;
-            statement.raw_bind_parameter(4, after.key).map_err(broken)?;
+            statement.raw_bind_parameter(4, KeyValue(key_type, after.key)).map_err(broken)?;
             if prepared.config.path_column.is_some() {
-                statement.raw_bind_parameter(5, &after.path).map_err(broken)?;
+                statement.raw_bind_parameter(5, path_value(&columns, &prepared.config, &after.path)).map_err(broken)?;
             }
         }
         let mut rows = statement.raw_query();
@@ -76,10 +79,11 @@ impl Slices for Engine<'_> {
         while let Some(row) = rows.next().map_err(broken)? {
             let position = SlicePosition {
                 depth: row.get(0).map_err(broken)?,
-                path: row.get::<_, Option<Vec<u8>>>(1).map_err(broken)?.unwrap_or_default(),
-                key: row.get(2).map_err(broken)?,
+                path: path_bytes(row.get_ref(1).map_err(broken)?),
+                key: read_key(row, 2, key_type).map_err(broken)?,
             };
-            bytes += give_row(row, &columns, sink).map_err(|error| error.table(&fence.table).key(position.key))?;
+            bytes += give_row(row, &columns, sink)
+                .map_err(|error| error.table(&fence.table).key(key_type.shown(position.key)))?;
             last = Some(position);
             if bytes >= limits.bytes {
                 break;
@@ -92,14 +96,14 @@ impl Slices for Engine<'_> {
         let prepared = self.state.prepared.of(self.db, &fence.table)?;
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
         let config = &prepared.config;
-        large::copy_value(self.db, &config.target, (&config.key_column, key), column, out)
-            .map_err(|error| error.table(&fence.table))
+        let key = RowKey::new(&config.key_column, config.key_type, key);
+        large::copy_value(self.db, &config.target, key, column, out).map_err(|error| error.table(&fence.table))
     }
 
     fn read_deletions(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<Deletion>> {
         let prepared = self.state.prepared.of(self.db, &fence.table)?;
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
-        let sql = filled(SLICE_DELETIONS, &[("Schema", &self.db.schema_of(&prepared.config.target.db))]);
+        let sql = prepared.placeholders.fill("read the deletions of a slice", SLICE_DELETIONS)?;
         self.db.query_all(&sql, (&fence.table, after_key(after), limit), |row| {
             Ok(Deletion { key: row.get(0)?, deleted_on: row.get(1)?, business_unit: row.get(2)?, reason: row.get(3)? })
         })
@@ -220,6 +224,31 @@ fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Re
 }
 
 /// No key is less than this, and SQLite holds an empty blob to be less than every other.
+/// The id of a row's key.
+fn read_key(row: &rusqlite::Row<'_>, at: usize, key_type: KeyType) -> rusqlite::Result<Guid> {
+    let key = row.get_ref(at)?;
+    let wrong = || rusqlite::Error::InvalidColumnType(at, "the key".to_owned(), key.data_type());
+    key_id::id_of(key_type, key).ok_or_else(wrong)
+}
+
+/// A path as a position has it: of a tree by integers the eight bytes of one.
+fn path_bytes(path: ValueRef<'_>) -> Vec<u8> {
+    match path {
+        ValueRef::Integer(path) => path.to_be_bytes().to_vec(),
+        path => path.as_blob().unwrap_or_default().to_vec(),
+    }
+}
+
+/// A path of [`path_bytes`] as the slice has it.
+fn path_value(columns: &[Column], config: &TableConfig, path: &[u8]) -> Value {
+    let column = columns.iter().find(|column| Some(&column.name) == config.path_column.as_ref());
+    let is_integer = column.is_some_and(|column| KeyType::of(column.sql_type) == Some(KeyType::Integer));
+    match path.try_into().map(i64::from_be_bytes) {
+        Ok(path) if is_integer => Value::Integer(path),
+        _ => Value::Blob(path.to_vec()),
+    }
+}
+
 fn after_key(after: Option<Guid>) -> Vec<u8> {
     after.map_or_else(Vec::new, |key| key.as_bytes().to_vec())
 }

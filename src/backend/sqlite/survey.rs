@@ -9,11 +9,13 @@
 
 use super::database::Database;
 use super::errors::failed;
+use super::key_id;
 use super::prepared::Prepared;
 use super::types::{self, shown};
-use super::value_check::way_out;
+use super::value_check::{form, way_out};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::run::Scope;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
@@ -82,23 +84,23 @@ fn check_stamps(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) ->
     let with_keys = "SELECT m.{MetadataModifiedOnCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m";
     look_at(db, prepared, what, with_keys, |row| {
         let (stamp, id) = (row.get_ref(0)?, row.get_ref(1)?);
-        let key = id.as_blob().ok().and_then(types::guid);
+        let key = key_id::id_of(prepared.config.key_type, id);
         if is_stamp_or_null(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
             return Ok(Ok(()));
         }
-        Ok(Err(odd_stamp(&prepared.config, stamp, id)))
+        Ok(Err(odd_stamp(&prepared.config, stamp, key.ok_or_else(|| shown(id)))))
     })
 }
 
 /// The keys of the metadata are keys; gives how many rows have none.
 fn check_metadata_keys(db: &Database, prepared: &Prepared) -> Result<u64> {
-    let mut without = 0;
+    let (mut without, key_type) = (0, prepared.config.key_type);
     let ids = "SELECT m.{MetadataIdColumn} FROM {MetadataTable} AS m";
     look_at(db, prepared, "look at the keys of the metadata", ids, |row| {
         let id = row.get_ref(0)?;
         without += u64::from(id == ValueRef::Null);
-        let text = || format!("the key {} of the metadata is no uniqueidentifier of 16 bytes", shown(id));
-        Ok(if is_guid_or_null(id) {
+        let text = || format!("the key {} of the metadata is no {}", shown(id), form(key_type));
+        Ok(if id == ValueRef::Null || key_id::id_of(key_type, id).is_some() {
             Ok(())
         } else {
             let error = Error::config(text()).column(&prepared.config.metadata_id_column).key(shown(id));
@@ -112,7 +114,7 @@ fn check_metadata_keys(db: &Database, prepared: &Prepared) -> Result<u64> {
 fn check_source_keys(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<u64> {
     let mut without = 0;
     let mut last = None;
-    let column = &prepared.config.key_column;
+    let (column, key_type) = (&prepared.config.key_column, prepared.config.key_type);
     let keys = "SELECT s.{KeyColumn} FROM {SourceTable} AS s ORDER BY s.{KeyColumn}";
     look_at(db, prepared, "look at the keys of the source", keys, |row| {
         let value = row.get_ref(0)?;
@@ -120,14 +122,17 @@ fn check_source_keys(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid
             without += 1;
             return Ok(Ok(()));
         }
-        let Some(key) = value.as_blob().ok().and_then(types::guid) else {
-            let text = format!("the key {} of the source is no uniqueidentifier of 16 bytes", shown(value));
+        let Some(key) = key_id::id_of(key_type, value) else {
+            let text = format!("the key {} of the source is no {}", shown(value), form(key_type));
             let error = Error::config(text).column(column).key(shown(value));
-            return Ok(Err(error.hint("store it as 16 bytes in RFC order, as other keys are")));
+            return Ok(Err(error.hint(match key_type {
+                KeyType::UniqueIdentifier => "store it as 16 bytes in RFC order, as other keys are",
+                KeyType::Integer => "store it as an integer, as other keys are",
+            })));
         };
         let before = last.replace(key);
         if before == Some(key) && !excluded.contains(&key) {
-            let error = Error::config("two rows of the source have this key").column(column).key(key);
+            let error = Error::config("two rows of the source have this key").column(column).key(key_type.shown(key));
             return Ok(Err(error.hint(
                 "give each row a key of its own, and a unique index on the key keeps it so; or set KeyColumn to \
                  the column that tells rows apart",
@@ -149,11 +154,11 @@ fn check_units(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> 
     };
     look_at(db, prepared, "look at the business units", ODD_UNITS, |row| {
         let id = row.get_ref(1)?;
-        let key = id.as_blob().ok().and_then(types::guid);
+        let key = key_id::id_of(config.key_type, id);
         if key.is_some_and(|key| excluded.contains(&key)) {
             return Ok(Ok(()));
         }
-        let key = key.map_or_else(|| shown(id), |key| key.to_string());
+        let key = key.map_or_else(|| shown(id), |key| config.key_type.shown(key).to_string());
         Ok(Err(wrong(row.get_ref(0)?).column(column).key(key)))
     })?;
     let Some(column) = &config.business_unit_id_column else { return Ok(()) };
@@ -167,6 +172,9 @@ fn check_units(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> 
 /// Rule 15 competes by one time of an entry, and goes back by the other; both have to be one. What has been told
 /// was looked at then.
 pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) -> Result<()> {
+    let is_id = |value: ValueRef<'_>| {
+        value.as_blob().ok().and_then(types::guid).is_some_and(|id| table.key_type.key(id).is_some())
+    };
     let broken = |error| failed("look at the deletion log", error).table(&table.name);
     let mut statement = db.cached(NEW_DELETIONS).map_err(broken)?;
     let mut rows = statement.query((&table.name, scope.to_string())).map_err(broken)?;
@@ -175,7 +183,8 @@ pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) 
         for (column, at) in columns {
             let value = row.get_ref(at).map_err(broken)?;
             let (is_one, due) = match at {
-                1 | 2 => (is_guid_or_null(value), "a uniqueidentifier of 16 bytes".to_owned()),
+                1 => (value == ValueRef::Null || is_id(value), format!("the id of a key that is {}", table.key_type)),
+                2 => (is_guid_or_null(value), "a uniqueidentifier of 16 bytes".to_owned()),
                 _ => (is_stamp_or_null(value), format!("a time of the form {FORM}")),
             };
             if !is_one {
@@ -183,7 +192,7 @@ pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) 
                 let text = format!("the entry {id} of BlobDeltaDeletionLog has {}, which is not {due}", shown(value));
                 let error = Error::config(text).table(&table.name).column(column);
                 let key = row.get_ref(1).map_err(broken)?.as_blob().ok().and_then(types::guid);
-                let error = key.into_iter().fold(error, |error, key| error.key(key));
+                let error = key.into_iter().fold(error, |error, key| error.key(table.key_type.shown(key)));
                 return Err(error.hint(format!(
                     "mend it: UPDATE BlobDeltaDeletionLog SET {column} = … WHERE DeletionId = {id}, or delete the entry"
                 )));
@@ -193,15 +202,18 @@ pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) 
     Ok(())
 }
 
-/// A stamp that is none, of the key `id` of the metadata.
-pub(super) fn odd_stamp(config: &TableConfig, stamp: ValueRef<'_>, id: ValueRef<'_>) -> Error {
+/// A stamp that is none, of a key of the metadata by its id, or of one that has none and is shown so.
+pub(super) fn odd_stamp(config: &TableConfig, stamp: ValueRef<'_>, key: Result<Guid, String>) -> Error {
     let error = Error::config(format!("the ModifiedOn {} is no time of the form {FORM}", shown(stamp)));
     let error = error.table(&config.name).column(&config.metadata_modified_on_column);
-    match id.as_blob().ok().and_then(types::guid) {
-        Some(key) => error.key(key).hint(format!("write it in this form, or {}", way_out(&config.name, key))),
-        None => error
-            .key(shown(id))
-            .hint("write it in this form: any other lies in no window, and the change would be missed"),
+    match key {
+        Ok(key) => {
+            let hint = format!("write it in this form, or {}", way_out(config, key));
+            error.key(config.key_type.shown(key)).hint(hint)
+        }
+        Err(shown) => {
+            error.key(shown).hint("write it in this form: any other lies in no window, and the change would be missed")
+        }
     }
 }
 

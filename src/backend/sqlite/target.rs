@@ -10,6 +10,7 @@ use super::commit_group::CommitGroup;
 use super::database::Database;
 use super::errors::failed;
 use super::existing::Lookup;
+use super::key_id::RowKey;
 use super::made::{Made, MadeTargets};
 use super::replay::Replay;
 use super::sql::quote;
@@ -187,7 +188,7 @@ impl Target for Replay<'_> {
                 lookup.note(*key, &before, &after)?;
                 if is_removed {
                     match write::remove_row(db, spec, *key)? {
-                        0 => return Err(ignored("removed").key(key)),
+                        0 => return Err(ignored("removed").key(spec.key_type.shown(*key))),
                         gone => removed += gone,
                     }
                 } else {
@@ -283,8 +284,9 @@ impl Target for Replay<'_> {
         let existing = self.existing(spec, compatibility, keys)?;
         let content = |(key, existing): (&Guid, ExistingVersions)| {
             let Some(version) = existing.version() else { return Ok(None) };
-            let hash =
-                |column: &&Column| large::content_sha256(self.db, &spec.target, (&spec.key_column, *key), column);
+            let hash = |column: &&Column| {
+                large::content_sha256(self.db, &spec.target, RowKey::new(&spec.key_column, spec.key_type, *key), column)
+            };
             Ok(Some(ExistingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
         };
         keys.iter().zip(existing).map(content).collect()

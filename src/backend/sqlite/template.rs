@@ -4,7 +4,7 @@ use super::chunks::{self, ChunkedColumns, large_bytes};
 use super::database::Database;
 use super::errors::failed;
 use super::sql::{filled, quote};
-use super::{catalog, filter, rowid};
+use super::{catalog, filter, key_id, rowid};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
@@ -50,7 +50,7 @@ impl Placeholders {
             _ => "(@BusinessUnitId IS NULL)".to_owned(),
         };
         let in_scope = format!("({in_units} AND {filter})");
-        let values = BTreeMap::from([
+        let mut values = BTreeMap::from([
             ("SourceTable", Some(catalog::resolve(db, &config.source)?)),
             ("TargetTable", Some(catalog::resolve(db, &config.target)?)),
             ("SliceSchema", Some(db.schema_of(&config.target.db))),
@@ -75,6 +75,8 @@ impl Placeholders {
             ("LargeBytes", Some(large_bytes(columns))),
             ("IsPiecewise", Some(chunked.condition())),
         ]);
+        let of_keys = key_id::placeholders(config.key_type);
+        values.extend(of_keys.map(|(name, text)| (name, Some(text.to_owned()))));
         Ok(Self { table: config.name.clone(), values, chunked })
     }
 

@@ -10,11 +10,12 @@ use super::database::Database;
 use super::errors::failed;
 use super::sql::{filled, quote};
 use super::template::Placeholders;
-use super::{catalog, large, rowid, types};
+use super::{catalog, key_id, large, rowid, types};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::{Column, DELTA_COLUMNS};
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::table::TableConfig;
 use crate::model::value_range;
@@ -39,21 +40,30 @@ pub(super) struct ValueCheck {
     last_row: Option<String>,
 }
 
+/// The form that keys have.
+pub(super) fn form(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::UniqueIdentifier => "uniqueidentifier of 16 bytes",
+        KeyType::Integer => "integer",
+    }
+}
+
 /// A way out that works, for a value of this row.
-pub(super) fn way_out(table: &TableName, key: Guid) -> String {
+pub(super) fn way_out(config: &TableConfig, key: Guid) -> String {
     format!(
-        "mend the row in the source, or leave it out with `blobdelta key exclude {} {key} --reason TEXT`; then run \
+        "mend the row in the source, or leave it out with `blobdelta key exclude {} {} --reason TEXT`; then run \
          again, or go on with --resume",
-        table.shell_word()
+        config.name.shell_word(),
+        config.key_type.shown(key)
     )
 }
 
-fn wrong_value(table: &TableName, column: &Column, why: &str, key: Guid) -> Error {
+fn wrong_value(config: &TableConfig, column: &Column, why: &str, key: Guid) -> Error {
     Error::config(format!("a value does not fit its column: {why}"))
-        .table(table)
+        .table(&config.name)
         .column(&column.name)
-        .key(key)
-        .hint(way_out(table, key))
+        .key(config.key_type.shown(key))
+        .hint(way_out(config, key))
 }
 
 impl ValueCheck {
@@ -74,10 +84,11 @@ impl ValueCheck {
         };
         let cells = columns.iter().map(cell).collect::<Vec<_>>().join(", ");
         let key = quote(&config.key_column);
+        let sought = key_id::to_key(config.key_type, "b.stream_id");
         let rows = match rowid {
             Some(rowid) => format!("t.{rowid}, {cells} FROM {target} AS t WHERE t.{rowid} > ?1"),
             None => format!(
-                "NULL, {cells} FROM temp.\"#Batch\" AS b CROSS JOIN {target} AS t ON t.{key} = b.stream_id WHERE ?1 = 0"
+                "NULL, {cells} FROM temp.\"#Batch\" AS b CROSS JOIN {target} AS t ON t.{key} = {sought} WHERE ?1 = 0"
             ),
         };
         let last_row = rowid.map(|rowid| format!("SELECT coalesce(max({rowid}), 0) FROM {target}"));
@@ -96,8 +107,8 @@ impl ValueCheck {
         let mut rows = statement.query([last_row]).map_err(broken)?;
         while let Some(row) = rows.next().map_err(broken)? {
             let key = row.get_ref(0).map_err(broken)?;
-            let Some(key) = key.as_blob().ok().and_then(types::guid) else {
-                let text = format!("the key {} of the source is no uniqueidentifier of 16 bytes", types::shown(key));
+            let Some(key) = key_id::id_of(config.key_type, key) else {
+                let text = format!("the key {} of the source is no {}", types::shown(key), form(config.key_type));
                 return Err(Error::config(text).table(&config.name).column(&config.key_column));
             };
             let rowid: Option<i64> = row.get(1).map_err(broken)?;
@@ -112,7 +123,7 @@ impl ValueCheck {
                     check_cell(column, value)
                 };
                 at += 1;
-                is_value.map_err(|why| wrong_value(&config.name, column, &why, key))?;
+                is_value.map_err(|why| wrong_value(config, column, &why, key))?;
             }
         }
         Ok(())
@@ -135,7 +146,7 @@ impl ValueCheck {
             let found = placeholders.fill("explain", &find);
             let found = found.and_then(|sql| db.query_optional(&sql, [], |row| row.get::<_, Guid>(0)));
             if let Ok(Some(key)) = found {
-                return wrong_value(&config.name, column, "NULL in a column that does not take it", key);
+                return wrong_value(config, column, "NULL in a column that does not take it", key);
             }
         }
         error

@@ -7,6 +7,7 @@
 use super::database::Database;
 use super::errors::failed;
 use super::existing::prepare;
+use super::key_id::{self, KeyValue, RowKey};
 use super::large::{self, copy_all};
 use super::sql::{filled, quote};
 use super::{ledger, rowid, types};
@@ -116,9 +117,13 @@ impl<'c> RowWriter<'c> {
         Ok(None)
     }
 
+    fn row_key(&self, id: Guid) -> RowKey<'_> {
+        RowKey::new(&self.spec.key_column, self.spec.key_type, id)
+    }
+
     fn fill(&self, coming: &Coming<'_>, at: usize, column: &Column, bytes: u64) -> Result<()> {
         let target = &self.spec.target;
-        let Some(row_id) = rowid::row_id(self.db, target, (&self.spec.key_column, coming.key))? else {
+        let Some(row_id) = rowid::row_id(self.db, target, self.row_key(coming.key))? else {
             return Err(Error::internal("a row that was just written in chunks has no rowid"));
         };
         if is_text(column) {
@@ -128,7 +133,7 @@ impl<'c> RowWriter<'c> {
                 self.db.quoted(target),
                 quote(&self.spec.key_column)
             );
-            self.db.execute(&sql, [coming.key])?;
+            self.db.execute(&sql, [self.row_key(coming.key).key])?;
         }
         let mut from = coming.rows.large(coming.row, at)?;
         large::fill_blob(self.db, target, &column.name, row_id, bytes, &mut from)
@@ -146,7 +151,8 @@ impl<'c> RowWriter<'c> {
         let Some(sql) = sql else { return Err(failed("write a row", error)) };
         let (target, key) = (self.db.quoted(&self.spec.target), quote(&self.spec.key_column));
         let broken = |error| failed("look for the row that is in the way", error);
-        let begin = filled(PROBE, &[("Target", &target), ("Key", &key)]);
+        let id = key_id::to_id(self.spec.key_type, &format!("old.{key}"));
+        let begin = filled(PROBE, &[("Target", &target), ("Id", &id)]);
         self.db.execute_batch(&begin).map_err(broken)?;
         let found = self.probe(&sql, coming);
         self.db.execute_batch(PROBE_END).map_err(broken)?;
@@ -175,7 +181,7 @@ pub(super) fn remove_row(db: &Database, spec: &TargetSpec, key: Guid) -> Result<
         ledger::in_schema(db, spec, "DELETE FROM {Schema}.BlobDeltaReplayRow WHERE TableName = ?1 AND stream_id = ?2");
     db.execute(&forget, (spec.here(), key))?;
     db.parked.borrow_mut().forget(key);
-    db.execute(&delete, [key])
+    db.execute(&delete, [KeyValue(spec.key_type, key)])
 }
 
 /// The parameters of both statements are the columns by their place.

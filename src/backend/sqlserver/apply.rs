@@ -7,6 +7,7 @@
 
 use super::client::Client;
 use super::existing::{existing_view, is_part, target_name};
+use super::key_id;
 use super::sql::{Sql, filled, quote};
 use super::staging::{Carried, Nothing, STAGE, latest};
 use super::unique::{Displacing, UniqueIndex};
@@ -18,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_RUN_ID, DELTA_RUN_STARTED_AT};
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::run::Scope;
 use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
@@ -88,10 +90,19 @@ impl Plan {
         let key = spelled(&spec.key_column);
         let view = existing_view(spec, &compatibility, true);
         let columns = spec.columns.iter().cloned().enumerate();
-        let carried = Carried { columns: columns.filter(|(_, column)| !is_run_column(&column.name)).collect() };
+        let columns = columns.filter(|(_, column)| !is_run_column(&column.name)).collect();
+        let carried = Carried { key_type: spec.key_type, columns };
         let large: Vec<(usize, String)> =
             carried.large(spec, &compatibility).map(|(nth, name)| (nth, spelled(name))).collect();
-        let fill = |sql: &str| filled_for(sql, &compatibility, (&target, &key, &view), &large);
+        let fill = |sql: &str| {
+            filled_for(
+                &key_id::with_keys(spec.key_type, sql),
+                spec.key_type,
+                &compatibility,
+                (&target, &key, &view),
+                &large,
+            )
+        };
         // What the target computes is staged all the same: a unique index may hold it.
         let staged = |name: &str, alias: &str| {
             let nth = carried.columns.iter().position(|(_, column)| column.name.eq_ignore_ascii_case(name))?;
@@ -111,12 +122,12 @@ impl Plan {
             scope: spec.scope,
             columns: spec.columns.clone(),
             displacing: Displacing::new(spec, &compatibility, found, indexes, staged),
-            lost: lost_characters(&target, &key, &carried, found, &compatibility),
+            lost: lost_characters((&target, &key, spec.key_type), &carried, found, &compatibility),
             in_chunks,
             lock: format!("BlobDeltaReplay {}", super::sql::literal(&target)),
             losers: fill(LOSERS),
             replaced: fill(REPLACED),
-            write: write(&target, &key, &values),
+            write: write((&target, &key, spec.key_type), &values),
             tombstones: fill(TOMBSTONES),
             leavings: fill(LEAVINGS),
             ignored: has_triggers
@@ -170,9 +181,9 @@ impl Plan {
         if let Some(sql) = &self.ignored
             && let Some(row) = client.row("look for what a trigger ignored", Sql::new(sql))?
         {
-            return Err(ignored("written").key(RowFields::of(&row).must(0, RowFields::guid)?));
+            return Err(ignored("written").key(spec.key_type.shown(RowFields::of(&row).must(0, RowFields::guid)?)));
         }
-        self.check_characters(client)?;
+        self.check_characters(client, spec.key_type)?;
         if !self.compatibility.has_version_columns {
             client.execute("keep the versions of rows", Sql::new(VERSION_COLUMNS).with(&*self.here))?;
         }
@@ -191,7 +202,7 @@ impl Plan {
             if staged.is_empty() {
                 continue;
             }
-            let carried = Carried { columns: Vec::new() };
+            let carried = Carried::default();
             client.batch("make the staging table", &carried.create())?;
             carried.load(client, &Nothing, &staged)?;
             let sql = Sql::new(script).with(&*self.here).with(self.scope.to_string());
@@ -214,7 +225,7 @@ impl Plan {
         Ok(write)
     }
 
-    fn check_characters(&self, client: &mut Client) -> Result<()> {
+    fn check_characters(&self, client: &mut Client, key_type: KeyType) -> Result<()> {
         let Some(lost) = &self.lost else { return Ok(()) };
         let Some(row) = client.row("read back texts", Sql::new(lost))? else { return Ok(()) };
         let fields = RowFields::of(&row);
@@ -222,7 +233,7 @@ impl Plan {
         let column = self.carried.columns.get(nth).map_or("", |(_, column)| &column.name);
         Err(Error::config("the target cannot hold a text as it is: characters would be lost in its code page")
             .column(column)
-            .key(fields.must(1, RowFields::guid)?)
+            .key(key_type.shown(fields.must(1, RowFields::guid)?))
             .hint("give the column the collation of the source, or make it nvarchar, or use another database"))
     }
 }
@@ -231,6 +242,7 @@ impl Plan {
 /// staging table.
 fn filled_for(
     sql: &str,
+    key_type: KeyType,
     compatibility: &TargetCompatibility,
     (target, key, view): (&str, &str, &str),
     large: &[(usize, String)],
@@ -245,7 +257,7 @@ fn filled_for(
     let strip = match sets.is_empty() {
         true => String::new(),
         false => filled(
-            STRIP,
+            &key_id::with_keys(key_type, STRIP),
             &[
                 ("Nulls", &sets.join(", ")),
                 ("Target", target),
@@ -258,6 +270,7 @@ fn filled_for(
     let own = [DELTA_MODIFIED_ON, DELTA_RUN_STARTED_AT, DELTA_RUN_ID].map(quote);
     let beside = ["ModifiedOn", "RunStartedAt", "RunId"].map(str::to_owned);
     let version_columns = if compatibility.has_version_columns { &own } else { &beside };
+    let staged_key = key_id::to_key(key_type, "s.k");
     let values = [
         ("Target", target),
         ("Key", key),
@@ -276,6 +289,7 @@ fn filled_for(
         ("Others", OTHERS),
         ("Marks", if compatibility.has_version_columns { target } else { "dbo.BlobDeltaReplayRow" }),
         ("MarkKey", if compatibility.has_version_columns { key } else { "stream_id" }),
+        ("MarkOfStaged", if compatibility.has_version_columns { &staged_key } else { "s.k" }),
         ("IsOfTable", if compatibility.has_version_columns { "1 = 1" } else { "t.TableName = @P1" }),
         ("Modified", &version_columns[0]),
         ("Started", &version_columns[1]),
@@ -329,7 +343,7 @@ fn converted(there: SqlType, value: &str) -> String {
     }
 }
 
-fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
+fn write((target, key, key_type): (&str, &str, KeyType), values: &[(String, String)]) -> String {
     let sets: Vec<String> =
         values.iter().filter(|(name, _)| name != key).map(|(name, value)| format!("{name} = {value}")).collect();
     let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
@@ -337,17 +351,20 @@ fn write(target: &str, key: &str, values: &[(String, String)]) -> String {
     // A table of a key alone has nothing to update.
     let update = match sets.is_empty() {
         true => "SET @written = 0".to_owned(),
-        false => filled(UPDATE_ROWS, &[("Values", &sets.join(", ")), ("Target", target), ("Key", key)]),
+        false => filled(
+            &key_id::with_keys(key_type, UPDATE_ROWS),
+            &[("Values", &sets.join(", ")), ("Target", target), ("Key", key)],
+        ),
     };
     let (names, values) = (names.join(", "), list.join(", "));
-    filled(WRITE_ROWS, &[("Update", &update), ("Target", target), ("Names", &names), ("Values", &values), ("Key", key)])
+    let text = key_id::with_keys(key_type, WRITE_ROWS);
+    filled(&text, &[("Update", &update), ("Target", target), ("Names", &names), ("Values", &values), ("Key", key)])
 }
 
 /// A query for the first row whose text is not what came, where a column has a code page. Blanks
 /// at the end do not count: char(n) has them.
 fn lost_characters(
-    target: &str,
-    key: &str,
+    (target, key, key_type): (&str, &str, KeyType),
     carried: &Carried,
     found: &[Column],
     compatibility: &TargetCompatibility,
@@ -363,6 +380,10 @@ fn lost_characters(
         }
         whens.push(filled(LOST_IN_COLUMN, &[("Column", &quote(&there.name)), ("Nth", &nth.to_string())]));
     }
-    (!whens.is_empty())
-        .then(|| filled(LOST_CHARACTERS, &[("Whens", &whens.join(" ")), ("Target", target), ("Key", key)]))
+    (!whens.is_empty()).then(|| {
+        filled(
+            &key_id::with_keys(key_type, LOST_CHARACTERS),
+            &[("Whens", &whens.join(" ")), ("Target", target), ("Key", key)],
+        )
+    })
 }

@@ -8,6 +8,7 @@ use super::values::{RowFields, number_at};
 use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
+use crate::model::key::KeyType;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::table::TableConfig;
 use crate::scripts::statement::statement;
@@ -16,7 +17,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 35] = [
+const COLUMNS: [&str; 36] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -52,6 +53,8 @@ const COLUMNS: [&str; 35] = [
     "AcceptedStandingPercent",
     "SchemaDrift",
     "ExcludedColumns",
+    // The last, which is looked up and never written.
+    "KeyType",
 ];
 
 pub(super) fn configured_tables(db: &mut Database) -> Result<Vec<TableConfig>> {
@@ -151,8 +154,10 @@ fn update(table: &TableConfig) -> Sql<'_> {
 }
 
 fn insert(table: &TableConfig) -> Sql<'_> {
-    let mut sql = Sql::new(format!("INSERT INTO dbo.BlobDeltaTableConfig ({}) VALUES (", COLUMNS.join(", ")));
-    for (nth, value) in values_of(table).into_iter().enumerate() {
+    let values = values_of(table);
+    let written = COLUMNS[..values.len()].join(", ");
+    let mut sql = Sql::new(format!("INSERT INTO dbo.BlobDeltaTableConfig ({written}) VALUES ("));
+    for (nth, value) in values.into_iter().enumerate() {
         sql.push_text(if nth > 0 { ", " } else { "" });
         sql.push(value);
     }
@@ -223,6 +228,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
+        key_type: KeyType::from_name(text(35)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)

@@ -92,6 +92,8 @@ fn deploy_slice(engine: &mut Engine<'_>, table: &TableConfig) -> DeployStep {
 
 /// Makes slice database, table and marker row where they are missing.
 pub(super) fn make_slice(engine: &mut Engine<'_>, table: &TableConfig) -> Result<String> {
+    // What its keys are is looked up with it.
+    engine.state.known.configs.remove(&table.name);
     engine.state.known.columns.remove(&table.target);
     engine.state.known.forget_catalogs();
     let row = engine.db.client.unit(|client| {

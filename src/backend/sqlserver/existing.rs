@@ -1,6 +1,7 @@
 //! What stands in a target: versions of rows, tombstones, and the hashes of contents.
 
 use super::database::Database;
+use super::key_id;
 use super::ledger;
 use super::sql::{Sql, filled, quote};
 use super::staging;
@@ -45,8 +46,9 @@ pub(super) fn existing_view(spec: &TargetSpec, compatibility: &TargetCompatibili
         let time = "CONVERT(datetime2(7), NULL)";
         return format!("({})", version_columns([time, time, "CONVERT(uniqueidentifier, NULL)"]));
     }
+    let id = key_id::to_id(spec.key_type, &format!("t.{key}"));
     format!(
-        "({} LEFT JOIN dbo.BlobDeltaReplayRow AS m ON m.TableName = @P1 AND m.stream_id = t.{key})",
+        "({} LEFT JOIN dbo.BlobDeltaReplayRow AS m ON m.TableName = @P1 AND m.stream_id = {id})",
         version_columns(["m.ModifiedOn", "m.RunStartedAt", "m.RunId"])
     )
 }
@@ -76,7 +78,7 @@ pub(super) fn existing_there(
         ("Tombstones", of("dbo.BlobDeltaTombstone")),
         ("Others", of("dbo.BlobDeltaReplayOther")),
     ];
-    let sql = Sql::new(filled(EXISTING, &tables)).with(spec.here());
+    let sql = Sql::new(filled(&key_id::with_keys(spec.key_type, EXISTING), &tables)).with(spec.here());
     let mut found: HashMap<Guid, ExistingVersions> = HashMap::new();
     staging::ask_of_keys(db, "look up what stands in the target", keys, sql, |key, fields| {
         let (kind, scope) = (fields.must(1, RowFields::number)?, fields.text(2)?.unwrap_or_default());
@@ -111,7 +113,7 @@ pub(super) fn content_there(
     let view = existing_view(spec, compatibility, has_ledger);
     let (target, key) = (target_name(spec), quote(&spec.key_column));
     let values = [("Hashes", hashes.as_str()), ("Target", &target), ("Key", &key), ("Standing", &view)];
-    let sql = Sql::new(filled(CONTENT, &values));
+    let sql = Sql::new(filled(&key_id::with_keys(spec.key_type, CONTENT), &values));
     let mut found = HashMap::new();
     staging::ask_of_keys(db, "hash what stands in the target", keys, sql.with(spec.here()), |key, fields| {
         let hash = |nth: usize| fields.bytes(4 + nth)?.map(digest).transpose();

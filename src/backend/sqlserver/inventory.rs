@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::existing::digest;
+use super::key_id;
 use super::sql::{Sql, filled, quote};
 use super::staging::{self, STAGE};
 use super::values::{RowFields, cell_of, of, selected};
@@ -10,16 +11,17 @@ use crate::backend::compatibility::named;
 use crate::backend::filter::{Dialect, condition};
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::{Error, Result};
-use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::key::place_bytes;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 const SQL: &str = include_str!("../../../sql/sqlserver/inventory.sql");
@@ -167,9 +169,9 @@ impl Inventory for SourceInventory<'_> {
         let hash =
             |column: &Column| format!(", HASHBYTES('SHA2_256', CONVERT(varbinary(max), {}))", of("t", &column.name));
         let hashes: String = columns.iter().map(hash).collect();
-        let key = of("t", &table.key_column);
+        let (key, sought) = (of("t", &table.key_column), key_id::to_key(table.key_type, "s.k"));
         let sql = Sql::new(format!(
-            "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t {hint} ON {key} = s.k ORDER BY s.n"
+            "SELECT s.n{hashes} FROM {STAGE} AS s INNER JOIN {source} AS t {hint} ON {key} = {sought} ORDER BY s.n"
         ));
         let mut found = HashMap::new();
         staging::ask_of_keys(self.db, "hash what the source has", keys, sql, |key, fields| {
@@ -191,7 +193,8 @@ fn of_tables(db: &mut Database, text: &str, table: &TableConfig) -> Result<Strin
         ("MetadataIdColumn", &quote(&table.metadata_id_column)),
         ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
     ];
-    Ok(filled(text, &values.map(|(name, value)| (name, value.as_str()))))
+    let text = key_id::with_keys(table.key_type, text);
+    Ok(filled(&text, &values.map(|(name, value)| (name, value.as_str()))))
 }
 
 /// Which rows of the metadata table, AS m, count. The procedures read the filter by themselves; whoever
@@ -209,7 +212,7 @@ fn path_type(
     columns: &mut HashMap<TableName, Vec<Column>>,
     table: &TableConfig,
 ) -> Result<Option<Column>> {
-    let Some(path) = &table.path_column else { return Ok(None) };
+    let Some(path) = table.place_column() else { return Ok(None) };
     if !columns.contains_key(&table.source) {
         let found = catalog::columns(&mut db.client, &table.source)?;
         columns.insert(table.source.clone(), found);
@@ -227,7 +230,8 @@ fn inventory_sql(
     after: Option<Guid>,
 ) -> Result<String> {
     let id = of("m", &table.metadata_id_column);
-    let after_text = if after.is_some() { format!("{id} > @P5") } else { format!("{id} IS NOT NULL") };
+    let behind = key_id::to_key(table.key_type, "@P5");
+    let after_text = if after.is_some() { format!("{id} > {behind}") } else { format!("{id} IS NOT NULL") };
     let unit_parameter = if after.is_some() { "@P6" } else { "@P5" };
     let in_scope = in_scope(db, table, unit.map(|_| unit_parameter))?;
     let path = path_of(path, "s");
@@ -242,7 +246,8 @@ fn inventory_sql(
         ("InScope", &in_scope),
         ("Path", &path),
     ];
-    Ok(filled(INVENTORY, &values.map(|(name, value)| (name, value.as_str()))))
+    let text = key_id::with_keys(table.key_type, INVENTORY);
+    Ok(filled(&text, &values.map(|(name, value)| (name, value.as_str()))))
 }
 
 /// Whether a row of the metadata table, AS m, is in scope; of one business unit, if this parameter names one.
@@ -268,11 +273,8 @@ fn path_of(path: Option<&Column>, alias: &str) -> String {
 
 /// The bytes of a path, as a bundle has them.
 fn path_bytes(fields: &RowFields<'_>, at: usize, path: Option<&Column>) -> Result<Option<Vec<u8>>> {
-    Ok(match path.map(|path| cell_of(path.sql_type, fields.data(at)?)).transpose()? {
-        Some(Cell::Bytes(bytes)) => Some(bytes.to_vec()),
-        Some(Cell::Text(text)) => Some(text.as_bytes().to_vec()),
-        _ => None,
-    })
+    let path = path.map(|path| cell_of(path.sql_type, fields.data(at)?)).transpose()?;
+    Ok(path.and_then(place_bytes).map(Cow::into_owned))
 }
 
 fn inventory_row(fields: &RowFields<'_>, path: Option<&Column>) -> Result<InventoryRow> {

@@ -5,13 +5,14 @@
 //! surrogate pair, because half a character cannot be read.
 
 use super::client::Client;
+use super::sql::SqlParameter;
 use super::sql::{Sql, filled, quote};
 use super::values::{RowFields, is_text, selected};
 use crate::error::{Error, Kind, Result};
-use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::scripts::statement::statement;
 use std::io::{Read, Write};
+use tiberius::ColumnData;
 
 const SQL: &str = include_str!("../../../sql/sqlserver/large.sql");
 const CHUNK_OF_CHARACTERS: &str = statement(SQL, "chunk_of_characters");
@@ -37,7 +38,7 @@ pub(super) struct ValuePlace {
     /// The column of the key.
     pub(super) key_column: String,
     /// The row.
-    pub(super) key: Guid,
+    pub(super) key: ColumnData<'static>,
     /// The column.
     pub(super) column: String,
     /// Its type.
@@ -45,12 +46,12 @@ pub(super) struct ValuePlace {
 }
 
 impl ValuePlace {
-    pub(super) fn new(table: String, key: (&str, Guid), column: &str, sql_type: SqlType) -> Self {
+    pub(super) fn new(table: String, key: (&str, ColumnData<'static>), column: &str, sql_type: SqlType) -> Self {
         Self { table, key_column: quote(key.0), key: key.1, column: quote(column), sql_type }
     }
 
     fn of_row<'s>(&self, sql: Sql<'s>) -> Sql<'s> {
-        sql.then(&format!(" WHERE {} = ", self.key_column)).bind(self.key)
+        sql.then(&format!(" WHERE {} = ", self.key_column)).bind(SqlParameter(Some(self.key.clone())))
     }
 
     /// Gives the chunk that begins at a place, counted from 1, and how many units it was asked to
@@ -61,9 +62,13 @@ impl ValuePlace {
             [("Table", self.table.as_str()), ("Key", &self.key_column), ("Column", &self.column), ("Value", &value)];
         let of = |text: &str| Sql::new(filled(text, &names)).with(at).with(CHUNK);
         match self.sql_type {
-            SqlType::VarChar(_) | SqlType::Char(_) => of(CHUNK_OF_CHARACTERS).with(self.key),
-            of_type if is_text(of_type) => of(CHUNK_OF_UNITS).with(at + CHUNK - 1).with(CHUNK - 1).with(self.key),
-            _ => of(CHUNK_OF_BYTES).with(self.key),
+            SqlType::VarChar(_) | SqlType::Char(_) => {
+                of(CHUNK_OF_CHARACTERS).with(SqlParameter(Some(self.key.clone())))
+            }
+            of_type if is_text(of_type) => {
+                of(CHUNK_OF_UNITS).with(at + CHUNK - 1).with(CHUNK - 1).with(SqlParameter(Some(self.key.clone())))
+            }
+            _ => of(CHUNK_OF_BYTES).with(SqlParameter(Some(self.key.clone()))),
         }
     }
 }

@@ -28,6 +28,7 @@ mod insert;
 mod inventory;
 mod job_databases;
 mod jobs;
+mod key_id;
 mod keys;
 mod keywords;
 mod known;

@@ -6,6 +6,7 @@
 //! and no row.
 
 use super::database::{Database, watch_of};
+use super::key_id::key_value;
 use super::large::{self, ValuePlace};
 use super::readers::{self, ParallelReaders};
 use super::reading::{Cursor, Reading};
@@ -56,7 +57,7 @@ pub(super) fn read_page(
                 }
                 let mut measure = |column: &Column| measure(db, &reading, position.key, column);
                 let given = reading.give(&row, &mut measure, sink);
-                bytes += given.map_err(|error| error.key(position.key))?;
+                bytes += given.map_err(|error| error.key(reading.key_type.shown(position.key)))?;
                 (last, tries, count) = (Some(position), 0, count + 1);
             }
             Next::End => {
@@ -93,6 +94,11 @@ fn open_readers(db: &mut Database, reading: &Reading, after: Option<&SlicePositi
 
 /// The bytes of UTF-8 of a text that is too large to be read whole.
 fn measure(db: &mut Database, reading: &Reading, key: Guid, column: &Column) -> Result<u64> {
-    let place = ValuePlace::new(reading.table.clone(), (&reading.key, key), &column.name, column.sql_type);
+    let place = ValuePlace::new(
+        reading.table.clone(),
+        (&reading.key, key_value(reading.key_type, key)),
+        &column.name,
+        column.sql_type,
+    );
     large::read(&mut db.client, &place, &mut std::io::sink())
 }

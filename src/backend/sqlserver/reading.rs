@@ -1,5 +1,6 @@
 //! Readings of many rows in order: their statements, and where one stands.
 
+use super::key_id::{id_at, key_value};
 use super::readers::ParallelReaders;
 use super::sql::{Sql, SqlParameter, quote};
 use super::values::{RowFields, cell_of, is_text, measured, of, selected, selected_variant, variant_of};
@@ -7,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::slice::SlicePosition;
 use crate::model::sqltype::SqlType;
 use std::borrow::Cow;
@@ -30,6 +32,8 @@ pub(super) struct Reading {
     pub(super) path: Option<Column>,
     /// The key.
     pub(super) key: String,
+    /// What the keys are.
+    pub(super) key_type: KeyType,
     /// Whether keys come as their texts sort, and not as the server sorts them.
     pub(super) is_by_text: bool,
     /// What is selected.
@@ -64,7 +68,7 @@ impl Reading {
             .map_or("CONVERT(bigint, 0)".to_owned(), |depth| format!("CONVERT(bigint, {})", of("t", depth)));
         let path = match &self.path {
             None => "NULL".to_owned(),
-            Some(path) if path.sql_type == SqlType::UniqueIdentifier => of("t", &path.name),
+            Some(path) if KeyType::of(path.sql_type).is_some() => of("t", &path.name),
             Some(path) => format!("CONVERT(varbinary(892), {})", of("t", &path.name)),
         };
         let cells: Vec<String> = self.columns.iter().map(|column| self.selected(column)).collect();
@@ -117,6 +121,9 @@ impl Reading {
             let bytes = ColumnData::Binary(Some(Cow::Owned(at.path.clone())));
             match path.sql_type {
                 SqlType::UniqueIdentifier => levels.push(level(name, guid(guid_of(&at.path)))),
+                sql_type if KeyType::of(sql_type).is_some() => {
+                    levels.push(level(name, ColumnData::I64(Some(integer_of(&at.path)))))
+                }
                 SqlType::HierarchyId if !path.nullable => {
                     levels.push(OrderLevel { expression: name, value: bytes, is_hierarchy: true });
                 }
@@ -134,7 +141,7 @@ impl Reading {
             let text = ColumnData::String(Some(Cow::Owned(at.key.to_string().to_uppercase())));
             levels.push(level(format!("CONVERT(char(36), {key})"), text));
         } else {
-            levels.push(level(key, guid(at.key)));
+            levels.push(level(key, key_value(self.key_type, at.key)));
         }
         levels
     }
@@ -165,9 +172,12 @@ impl Reading {
             Some(path) if path.sql_type == SqlType::UniqueIdentifier => {
                 fields.guid(1)?.map(|path| path.as_bytes().to_vec()).unwrap_or_default()
             }
+            Some(path) if KeyType::of(path.sql_type).is_some() => {
+                fields.number(1)?.map(|path| path.to_be_bytes().to_vec()).unwrap_or_default()
+            }
             Some(_) => fields.bytes(1)?.unwrap_or_default().to_vec(),
         };
-        Ok(SlicePosition { depth: fields.must(0, RowFields::number)?, path, key: fields.must(2, RowFields::guid)? })
+        Ok(SlicePosition { depth: fields.must(0, RowFields::number)?, path, key: id_at(&fields, 2, self.key_type)? })
     }
 
     /// Gives one row; returns about how many bytes it has. `measure` gives the bytes of a text
@@ -231,6 +241,10 @@ fn behind(sql: &mut Sql<'static>, levels: &[OrderLevel]) {
         }
     }
     sql.push_text(&")".repeat(2 * levels.len() - 1));
+}
+
+fn integer_of(bytes: &[u8]) -> i64 {
+    i64::from_be_bytes(bytes.try_into().unwrap_or_default())
 }
 
 fn guid_of(bytes: &[u8]) -> Guid {

@@ -2,9 +2,11 @@
 
 use super::database::Database;
 use super::insert::{insert, push_value};
+use super::key_id::key_value;
 use super::large::{self, ValuePlace};
 use super::reading::Reading;
 use super::session::Session;
+use super::sql::SqlParameter;
 use super::sql::{Sql, literal, quote, quoted};
 use super::values::RowFields;
 use super::{catalog, page};
@@ -13,11 +15,13 @@ use crate::error::{Error, Kind, Result};
 use crate::model::cell::{Cell, CellSink};
 use crate::model::column::Column;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::{TableName, check_identifier};
 use crate::model::slice::{ReadLimits, SlicePosition};
 use crate::model::sqltype::SqlType;
 use crate::scripts;
 use std::io::{Read, Write};
+use tiberius::ColumnData;
 
 impl Sandbox for Session {
     fn create_database(&mut self, name: &str) -> Result<()> {
@@ -51,14 +55,16 @@ impl Sandbox for Session {
             sql.push_text(&format!("{}{} = ", if nth > 0 { ", " } else { "" }, quote(&column.name)));
             push_value(&mut sql, column.sql_type, *cell);
         }
-        let sql = sql.then(&format!(" WHERE {} = ", quote(key.0))).bind(key.1);
+        let own = key_of(&mut self.database, table, key);
+        let sql = sql.then(&format!(" WHERE {} = ", quote(key.0))).bind(SqlParameter(Some(own.1)));
         let done = self.database.client.unit(|client| client.execute("update a row", sql.clone()));
         Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
 
     fn delete(&mut self, table: &TableName, key: (&str, Guid)) -> Result<bool> {
         self.database.cursor = None;
-        let sql = Sql::new(format!("DELETE FROM {} WHERE {} = ", quoted(table), quote(key.0))).bind(key.1);
+        let own = SqlParameter(Some(key_of(&mut self.database, table, key).1));
+        let sql = Sql::new(format!("DELETE FROM {} WHERE {} = ", quoted(table), quote(key.0))).bind(own);
         let done = self.database.client.unit(|client| client.execute("delete a row", sql.clone()));
         Ok(done.map_err(|error| error.table(table).key(key.1))? > 0)
     }
@@ -80,6 +86,11 @@ impl Sandbox for Session {
             fence: None,
             depth: None,
             path: None,
+            key_type: columns
+                .iter()
+                .find(|column| column.name == key)
+                .and_then(|key| KeyType::of(key.sql_type))
+                .unwrap_or_default(),
             key: key.to_owned(),
             is_by_text: true,
             columns: columns.to_vec(),
@@ -96,7 +107,7 @@ impl Sandbox for Session {
         let columns = catalog::columns(&mut self.database.client, table)?;
         let found = columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
         let found = found.ok_or_else(|| at(Error::new(Kind::Database, "there is no such column")))?;
-        let place = ValuePlace::new(quoted(table), key, &found.name, found.sql_type);
+        let place = ValuePlace::new(quoted(table), key_of(&mut self.database, table, key), &found.name, found.sql_type);
         large::read(&mut self.database.client, &place, out).map_err(at)
     }
 
@@ -110,7 +121,8 @@ impl Sandbox for Session {
     ) -> Result<()> {
         self.database.cursor = None;
         let in_chunks = self.database.abilities()?.has_write;
-        let place = ValuePlace::new(quoted(table), key, &column.name, column.sql_type);
+        let place =
+            ValuePlace::new(quoted(table), key_of(&mut self.database, table, key), &column.name, column.sql_type);
         let written = large::write(&mut self.database.client, &place, bytes, from, in_chunks);
         written.map_err(|error| error.table(table).key(key.1).column(&column.name))
     }
@@ -141,6 +153,13 @@ fn in_database(db: &mut Database, name: &str, doing: &str, sql: &str) -> Result<
     let done = db.client.batch(doing, &format!("USE {}; {sql}", quote(name)));
     let back = db.client.batch(doing, &format!("USE {home}"));
     done.and(back)
+}
+
+/// The key of a row as its table has it, by its id; where the table cannot be looked up, the statement says so.
+fn key_of<'k>(db: &mut Database, table: &TableName, (name, id): (&'k str, Guid)) -> (&'k str, ColumnData<'static>) {
+    let columns = catalog::columns(&mut db.client, table).unwrap_or_default();
+    let found = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+    (name, key_value(found.and_then(|column| KeyType::of(column.sql_type)).unwrap_or_default(), id))
 }
 
 /// `CREATE TABLE` with the key alone unique, and an index over each list.

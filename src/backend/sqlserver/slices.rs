@@ -5,6 +5,7 @@
 //! between are never handed out, whatever a stream still holds of it.
 
 use super::engine::Engine;
+use super::key_id::{self, key_value};
 use super::large::{self, ValuePlace};
 use super::marker::{self, placed};
 use super::reading::Reading;
@@ -18,6 +19,7 @@ use crate::model::cell::CellSink;
 use crate::model::clock::ServerTime;
 use crate::model::column::{Column, DELTA_DEPTH};
 use crate::model::id::{Guid, KeyOrder};
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::run::{AbsentParent, Fence, Scope};
 use crate::model::slice::{Deletion, DeletionReason, ReadLimits, SliceMarker, SlicePosition};
@@ -83,6 +85,7 @@ impl Slices for Engine<'_> {
             depth: Some(DELTA_DEPTH.to_owned()),
             path,
             key: config.key_column,
+            key_type: config.key_type,
             is_by_text: false,
             columns,
             inline_bytes: limits.inline_bytes,
@@ -91,12 +94,17 @@ impl Slices for Engine<'_> {
     }
 
     fn read_large(&mut self, fence: &Fence, key: Guid, column: &str, out: &mut dyn Write) -> Result<u64> {
-        let at = |error: Error| placed(error, fence).key(key).column(column);
         let config = marker::own_slice(self, fence)?;
+        let at = |error: Error| placed(error, fence).key(config.key_type.shown(key)).column(column);
         let columns = self.slice_columns(&config)?;
         let found = columns.iter().find(|found| found.name == column);
         let found = found.ok_or_else(|| at(Error::internal("the slice has no such column")))?;
-        let place = ValuePlace::new(quoted(&config.target), (&config.key_column, key), column, found.sql_type);
+        let place = ValuePlace::new(
+            quoted(&config.target),
+            (&config.key_column, key_value(config.key_type, key)),
+            column,
+            found.sql_type,
+        );
         large::read(&mut self.db.client, &place, out).map_err(at)
     }
 
@@ -104,8 +112,10 @@ impl Slices for Engine<'_> {
         self.db.cursor = None;
         let config = marker::own_slice(self, fence)?;
         let (limit, db) = (limit.to_string(), quote(&config.target.db));
-        let after_key = if after.is_some() { "stream_id > @P2" } else { "1 = 1" };
-        let sql = filled(SLICE_DELETIONS, &[("Limit", limit.as_str()), ("Db", &db), ("After", after_key)]);
+        let [key, last] = ["stream_id", "@P2"].map(|id| key_id::to_key(config.key_type, id));
+        let after_key = if after.is_some() { format!("{key} > {last}") } else { "1 = 1".to_owned() };
+        let text = key_id::with_keys(config.key_type, SLICE_DELETIONS);
+        let sql = filled(&text, &[("Limit", limit.as_str()), ("Db", &db), ("After", &after_key)]);
         let sql = Sql::new(sql).with(&fence.table).with(after);
         let rows = self.db.client.unit(|client| client.rows("read the deletions", sql.clone()));
         rows.map_err(|error| placed(error, fence))?
@@ -225,12 +235,11 @@ fn path_column(columns: &[Column], name: &str) -> Result<Column> {
     let found = columns.iter().find(|column| column.name == name);
     let column = found.ok_or_else(|| Error::config("the slice table lacks the path column").column(name))?;
     match column.sql_type {
-        SqlType::HierarchyId | SqlType::VarBinary(Some(_)) | SqlType::Binary(_) | SqlType::UniqueIdentifier => {
-            Ok(column.clone())
-        }
+        SqlType::HierarchyId | SqlType::VarBinary(Some(_)) | SqlType::Binary(_) => Ok(column.clone()),
+        sql_type if KeyType::of(sql_type).is_some() => Ok(column.clone()),
         other => Err(Error::config(format!("rows cannot be ordered by a path of the type {other}"))
             .column(name)
-            .hint("a path is a hierarchyid, varbinary, binary or uniqueidentifier")),
+            .hint("a path is a hierarchyid, varbinary, binary, uniqueidentifier or integer")),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use super::client::Client;
 use super::database::Database;
+use super::key_id::key_value;
 use super::large::{self, ValuePlace};
 use super::params::param;
 use super::sql::{Sql, SqlParameter};
@@ -23,6 +24,7 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::decimal;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
@@ -63,7 +65,10 @@ pub(super) struct Big {
 }
 
 /// The values of staged rows: which columns of a batch they are.
+#[derive(Default)]
 pub(super) struct Carried {
+    /// What the keys are, for messages.
+    pub(super) key_type: KeyType,
     /// By their place in the staging table: index in the batch, and the column.
     pub(super) columns: Vec<(usize, Column)>,
 }
@@ -109,7 +114,9 @@ impl Carried {
         let known = big.len();
         let mut values = Vec::with_capacity(self.columns.len());
         for (nth, (at, column)) in self.columns.iter().enumerate() {
-            let cell = rows.cell(staged.row, *at).map_err(|error| error.column(&column.name).key(staged.key))?;
+            let cell = rows
+                .cell(staged.row, *at)
+                .map_err(|error| error.column(&column.name).key(self.key_type.shown(staged.key)))?;
             values.push(if is_big(&cell) {
                 big.push(Big { row: staged.row, key: staged.key, nth });
                 empty(column.sql_type)
@@ -143,10 +150,15 @@ impl Carried {
             match rows.cell(big.row, *at).map_err(|error| error.column(&column.name))? {
                 Cell::Large(bytes) => {
                     let staged = staged_as(column.sql_type);
-                    let place = ValuePlace::new(STAGE.into(), ("k", big.key), &format!("c{}", big.nth), staged);
+                    let place = ValuePlace::new(
+                        STAGE.into(),
+                        ("k", key_value(KeyType::UniqueIdentifier, big.key)),
+                        &format!("c{}", big.nth),
+                        staged,
+                    );
                     let mut from = rows.large(big.row, *at)?;
                     let filled = large::write_here(client, &place, bytes, &mut from, in_chunks);
-                    filled.map_err(|error| error.column(&column.name).key(big.key))?;
+                    filled.map_err(|error| error.column(&column.name).key(self.key_type.shown(big.key)))?;
                 }
                 cell => group.add(client, big, column.sql_type, cell)?,
             }
@@ -298,7 +310,7 @@ pub(super) fn ask_of_keys(
     mut each: impl FnMut(Guid, &RowFields<'_>) -> Result<()>,
 ) -> Result<()> {
     let staged = latest(keys.iter().map(|key| (*key, crate::backend::compatibility::oldest_version())), None);
-    let carried = Carried { columns: Vec::new() };
+    let carried = Carried::default();
     let rows = db.client.transact(doing, |client: &mut Client| {
         client.batch("make the staging table", &carried.create())?;
         carried.load(client, &Nothing, &staged)?;

@@ -4,6 +4,7 @@
 use super::client::Client;
 use super::database::Database;
 use super::existing::{existing_view, target_name, version_at};
+use super::key_id;
 use super::sql::{Sql, filled, quote};
 use super::staging::STAGE;
 use super::values::RowFields;
@@ -84,13 +85,20 @@ impl Displacing {
             let values = [("AreEqual", existing.as_str()), ("Target", &target), ("Standing", &view), ("Key", &key)];
             Some(Unique {
                 index: index.clone(),
-                with_existing: filled(WITH_EXISTING, &values),
+                with_existing: filled(&key_id::with_keys(spec.key_type, WITH_EXISTING), &values),
                 among_staged: filled(AMONG_STAGED, &[("AreEqual", &among)]),
             })
         };
-        let displace = |loser: &str| filled(DISPLACE, &[("Loser", loser), ("Target", &target), ("Key", &key)]);
+        let text = key_id::with_keys(spec.key_type, DISPLACE);
+        let displace = |loser: &str, loser_key: &str| {
+            filled(&text, &[("LoserKey", loser_key), ("Loser", loser), ("Target", &target), ("Key", &key)])
+        };
         let uniques = indexes.iter().filter_map(unique).collect();
-        Self { uniques, staged: displace(STAGE), existing: displace(&view) }
+        Self {
+            uniques,
+            staged: displace(STAGE, "@P2"),
+            existing: displace(&view, &key_id::to_key(spec.key_type, "@P2")),
+        }
     }
 
     /// Removes the older of any two rows that cannot stand side by side, among those that are

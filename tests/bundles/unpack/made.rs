@@ -103,7 +103,7 @@ fn columns() -> Vec<Column> {
         Column::new("notes", SqlType::NVarChar(None), true),
         Column::new("file_stream", SqlType::VarBinary(None), true),
     ];
-    columns.extend(delta_columns());
+    columns.extend(delta_columns(SqlType::UniqueIdentifier));
     columns
 }
 
@@ -153,7 +153,7 @@ fn write_rows(stage: &mut TableStage, rows: &[Row], stamp: RunStamp) -> Vec<File
 }
 
 fn write_tombstones(stage: &TableStage, tombstones: &[(u8, i64)], stamp: RunStamp) -> Vec<FileInfo> {
-    let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
+    let plan = Arc::new(ColumnPlan::tombstones(&Column::new("stream_id", SqlType::UniqueIdentifier, false)).unwrap());
     let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &PartOptions::default()).unwrap();
     let mut builder = BatchBuilder::new(plan, stamp);
     for (nth, deleted) in tombstones {

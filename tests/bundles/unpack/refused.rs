@@ -79,7 +79,7 @@ fn what_is_not_there_is_a_wrong_argument() {
     let two = place.bundle(2, &[], &[(1, 99)]);
     let options = || UnpackOptions::new(place.out());
     let refused = |options: UnpackOptions| assert_eq!(kind(&place, std::slice::from_ref(&one), &options), Kind::Usage);
-    refused(UnpackOptions { key: Some(key(9)), ..options() });
+    refused(UnpackOptions { key: Some(key(9).to_string()), ..options() });
     refused(UnpackOptions { name_column: Some("no".into()), ..options() });
     refused(UnpackOptions { name_column: Some("notes".into()), ..options() });
     refused(UnpackOptions { blob_column: Some("name".into()), ..options() });
@@ -90,7 +90,10 @@ fn what_is_not_there_is_a_wrong_argument() {
     assert_eq!(kind(&place, &both, &options()), Kind::Usage);
     assert_eq!(kind(&place, &[], &options()), Kind::Usage);
     // Deleted after all.
-    assert_eq!(kind(&place, &both, &UnpackOptions { latest: true, key: Some(key(1)), ..options() }), Kind::Usage);
+    assert_eq!(
+        kind(&place, &both, &UnpackOptions { latest: true, key: Some(key(1).to_string()), ..options() }),
+        Kind::Usage
+    );
     assert!(!place.out().exists());
 }
 

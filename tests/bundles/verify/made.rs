@@ -225,7 +225,8 @@ impl Made {
     }
 
     fn write_tombstones(&self, stage: &TableStage) -> Vec<FileInfo> {
-        let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
+        let plan =
+            Arc::new(ColumnPlan::tombstones(&Column::new("stream_id", SqlType::UniqueIdentifier, false)).unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
         let row = |(key, deleted): &(Guid, i64), reason| {
             (*key, vec![Cell::Guid(*key), Cell::DateTime(at(*deleted)), Cell::Null, Cell::Text(reason)])
@@ -239,7 +240,8 @@ impl Made {
     }
 
     fn write_absent(&self, stage: &TableStage) -> Vec<FileInfo> {
-        let plan = Arc::new(ColumnPlan::absent_parents().unwrap());
+        let plan =
+            Arc::new(ColumnPlan::absent_parents(&Column::new("stream_id", SqlType::UniqueIdentifier, false)).unwrap());
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.run) };
         let rows =
             self.absent.iter().map(|(child, parent)| vec![Cell::Guid(*child), parent.map_or(Cell::Null, Cell::Guid)]);
@@ -290,7 +292,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
         Column::new("file_stream", SqlType::VarBinary(None), true),
     ];
-    columns.extend(delta_columns());
+    columns.extend(delta_columns(SqlType::UniqueIdentifier));
     columns
 }
 

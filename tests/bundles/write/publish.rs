@@ -8,7 +8,9 @@ use blobdelta::convert::{BatchRows, ColumnPlan};
 use blobdelta::durable::{Faulty, InjectedFault, Local, When, is_abandoned};
 use blobdelta::error::Kind;
 use blobdelta::model::cell::{Cell, RowSource};
+use blobdelta::model::column::Column;
 use blobdelta::model::digest::Sha256;
+use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,7 +84,7 @@ fn a_bundle_gives_back_what_was_put_in() {
     assert_eq!((version.modified_on, version.run_id), (Some(started_at()), RUN_ID));
     let deletes = table.files_of(FileRole::Tombstones).next().unwrap();
     let part = bundle.open_part(bundle.check_file(deletes, &Silent).unwrap(), &PartRead::default()).unwrap();
-    let plan = Arc::new(ColumnPlan::tombstones("stream_id").unwrap());
+    let plan = Arc::new(ColumnPlan::tombstones(&Column::new("stream_id", SqlType::UniqueIdentifier, false)).unwrap());
     let rows: Vec<_> = part.map(|batch| BatchRows::new(plan.clone(), batch.unwrap()).unwrap()).collect();
     assert_eq!(rows[0].key(0).unwrap(), key(9));
     assert!(rows[0].version(0, true).unwrap().tombstone.is_some());

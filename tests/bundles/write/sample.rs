@@ -55,7 +55,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("file_stream", SqlType::VarBinary(None), true),
         Column::new("price", SqlType::Decimal { precision: 9, scale: 2 }, true),
     ];
-    columns.extend(delta_columns());
+    columns.extend(delta_columns(SqlType::UniqueIdentifier));
     columns
 }
 
@@ -108,13 +108,13 @@ fn write_rows(stage: &mut TableStage, options: &PartOptions) -> Result<Vec<FileI
 }
 
 fn write_others(stage: &TableStage, options: &PartOptions) -> Result<Vec<FileInfo>> {
-    let deletions = Arc::new(ColumnPlan::tombstones("stream_id")?);
+    let deletions = Arc::new(ColumnPlan::tombstones(&Column::new("stream_id", SqlType::UniqueIdentifier, false))?);
     let mut parts = stage.parts(FileRole::Tombstones, deletions.schema(), options)?;
     let mut builder = BatchBuilder::new(deletions, stamp());
     builder.push_row(&[Cell::Guid(key(9)), Cell::DateTime(started_at()), Cell::Null, Cell::Text("Deleted")])?;
     parts.write(&builder.finish()?)?;
     let mut files = parts.finish()?;
-    let absent = Arc::new(ColumnPlan::absent_parents()?);
+    let absent = Arc::new(ColumnPlan::absent_parents(&Column::new("stream_id", SqlType::UniqueIdentifier, false))?);
     let mut parts = stage.parts(FileRole::AbsentParents, absent.schema(), options)?;
     let mut builder = BatchBuilder::new(absent, stamp());
     builder.push_row(&[Cell::Guid(key(5)), Cell::Null])?;

@@ -81,7 +81,7 @@ fn columns() -> Vec<Column> {
     let mut columns = vec![Column::new("key", SqlType::UniqueIdentifier, false)];
     let named = |sql_type: &str| Column::new(&format!("a.{sql_type}"), SqlType::parse(sql_type).unwrap(), true);
     columns.extend(TYPES.split_whitespace().map(named));
-    columns.extend(delta_columns());
+    columns.extend(delta_columns(SqlType::UniqueIdentifier));
     columns
 }
 

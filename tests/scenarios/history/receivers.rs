@@ -14,6 +14,8 @@
 
 use super::rows::{Metadata, Row, Rows, name_of};
 use super::{History, SCOPES, scopes, seals};
+use crate::scenarios::read::id;
+use crate::scenarios::world::Keys;
 use crate::scenarios::world::{key, minute};
 use blobdelta::bundle::{Bundle, Container, places};
 use blobdelta::error::{Error, Kind, Result};
@@ -158,7 +160,9 @@ impl History {
         let mut target = self.world.target();
         let table = TableName::new(database, "dbo", &source.table).unwrap();
         let all = target.columns(&table).unwrap();
-        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", "path_locator", "name"];
+        // The key of a row is its path where trees are kept by the parent's key.
+        let path = if self.world.keys == Keys::Parents { "stream_id" } else { "path_locator" };
+        let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", path, "name"];
         let columns: Vec<_> =
             wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
         let mut rows = TargetRows::default();
@@ -312,7 +316,7 @@ impl Received<'_> {
             found.is_none_or(|found| {
                 found.bytes.as_ref() != bytes
                     || found.modified != modified.map(minute)
-                    || found.path != world.path_of(number)
+                    || (world.keys != Keys::Parents && found.path != world.path_of(number))
             })
         };
         let number_of = |finding: &Difference| u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
@@ -364,10 +368,10 @@ struct TargetRows {
 impl CellSink for TargetRows {
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
         match (column, cell) {
-            (0, Cell::Guid(key)) => self.key = Some(key),
+            (0, key) => self.key = id(key),
             (1, Cell::Bytes(bytes)) => self.row.bytes = Some(bytes.to_vec()),
             (2, Cell::DateTime(at)) => self.row.modified = Some(at),
-            (3, Cell::Guid(parent)) => self.row.parent = Some(parent),
+            (3, parent) => self.row.parent = id(parent),
             (4, Cell::Bytes(path)) => self.row.path = Some(path.to_vec()),
             (5, Cell::Text(name)) => name.clone_into(&mut self.row.name),
             _ => {}

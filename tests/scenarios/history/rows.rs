@@ -2,7 +2,7 @@
 
 use super::scopes;
 use crate::scenarios::deletions::entry;
-use crate::scenarios::world::{World, X, config, key as of, minute, unit};
+use crate::scenarios::world::{World, X, key as of, minute, unit};
 use blobdelta::model::clock::ClockKind;
 use blobdelta::model::run::Scope;
 use blobdelta::model::table::TableConfig;
@@ -117,7 +117,7 @@ pub(super) struct Rows {
 impl Rows {
     /// An empty table, configured.
     pub(super) fn new(world: &mut World, table: &str, clock: ClockKind) -> Self {
-        let mut config = config(table);
+        let mut config = world.config(table);
         config.clock = clock;
         // Blobs that come late are no sign of a wrong configuration here.
         (config.accepted_absent_percent, config.accepted_orphan_percent) = (100, 100);

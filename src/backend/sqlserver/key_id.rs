@@ -1,0 +1,75 @@
+//! Keys and their ids ([`crate::model::key`]) in T-SQL: the job database, what a target keeps of its replays and the staging
+//! table have ids, every other table the keys themselves. As `usp_BlobDelta_ListPlaceholders` has it.
+
+use super::values::RowFields;
+use crate::error::{Error, Result};
+use crate::model::cell::Cell;
+use crate::model::id::Guid;
+use crate::model::key::KeyType;
+use tiberius::ColumnData;
+
+/// T-SQL for the key of an id, to be held against a column of keys: an index over it serves.
+pub(super) fn to_key(key_type: KeyType, id: &str) -> String {
+    match key_type {
+        KeyType::UniqueIdentifier => id.to_owned(),
+        KeyType::Integer => format!("CONVERT(bigint, SUBSTRING(CONVERT(binary(16), {id}), 9, 8))"),
+    }
+}
+
+/// T-SQL for the id of a key.
+pub(super) fn to_id(key_type: KeyType, key: &str) -> String {
+    match key_type {
+        KeyType::UniqueIdentifier => key.to_owned(),
+        KeyType::Integer => format!("CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, {key})))"),
+    }
+}
+
+/// A statement for keys of this type: what stands between `[{ToKey(}]` and `[{)ToKey}]` is an id whose key is meant, and
+/// between `[{ToId(}]` and `[{)ToId}]` a key whose id is.
+pub(super) fn with_keys(key_type: KeyType, text: &str) -> String {
+    let mut text = text.to_owned();
+    for (name, converted) in [("ToKey", to_key(key_type, "\0")), ("ToId", to_id(key_type, "\0"))] {
+        let (open, close) = converted.split_once('\0').unwrap_or_default();
+        text = text.replace(&format!("[{{{name}(}}]"), open).replace(&format!("[{{){name}}}]"), close);
+    }
+    text
+}
+
+/// A key as a value of a statement, by its id. What is the id of no key is NULL.
+pub(super) fn key_value(key_type: KeyType, id: Guid) -> ColumnData<'static> {
+    match key_type.key(id) {
+        Some(Cell::Int(value)) => ColumnData::I64(Some(value)),
+        Some(_) => ColumnData::Guid(Some(uuid::Uuid::from_bytes(*id.as_bytes()))),
+        None => ColumnData::I64(None),
+    }
+}
+
+/// The id of a key that a row has in a column.
+///
+/// # Errors
+/// Internal: NULL, or no key of this type.
+pub(super) fn id_at(fields: &RowFields<'_>, at: usize, key_type: KeyType) -> Result<Guid> {
+    match key_type {
+        KeyType::UniqueIdentifier => fields.must(at, RowFields::guid),
+        KeyType::Integer => {
+            let id = key_type.id(Cell::Int(fields.must(at, RowFields::number)?));
+            id.ok_or_else(|| Error::internal("the server gave no key where one was asked for"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_says_nothing_of_keys_that_are_their_own_ids() {
+        let text = "s.[{Key}] = [{ToKey(}]k.k[{)ToKey}] AND [{ToId(}]s.[{Key}][{)ToId}] = k.k";
+        assert_eq!(with_keys(KeyType::UniqueIdentifier, text), "s.[{Key}] = k.k AND s.[{Key}] = k.k");
+        assert_eq!(
+            with_keys(KeyType::Integer, text),
+            "s.[{Key}] = CONVERT(bigint, SUBSTRING(CONVERT(binary(16), k.k), 9, 8)) AND \
+             CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, s.[{Key}]))) = k.k"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Keys of every type that they can have (the ids of `blobdelta::model::key`), and what is said of those of others.
+
+use crate::scenarios::bundles::findings;
+use crate::scenarios::deletions::reconciled;
+use crate::scenarios::instance::Instance;
+use crate::scenarios::read::id;
+use crate::scenarios::world::{A, Keys, World, config, into_copy, minute, name, unit};
+use blobdelta::backend::Sandbox;
+use blobdelta::error::{Kind, Result};
+use blobdelta::model::cell::{Cell, CellSink};
+use blobdelta::model::column::Column;
+use blobdelta::model::key::KeyType;
+use blobdelta::model::name::TableName;
+use blobdelta::model::run::Status;
+use blobdelta::model::slice::{Deletion, DeletionReason};
+use blobdelta::model::sqltype::SqlType;
+use blobdelta::monitor::Silent;
+use blobdelta::reconcile::ReconcileOptions;
+use blobdelta::replay::replay;
+use std::collections::BTreeMap;
+
+const NUMBERS: [i64; 7] = [i64::MIN, -2_147_483_649, -2, 0, 42, 4_294_967_296, i64::MAX];
+
+fn columns() -> [Column; 3] {
+    [
+        Column::new("Id", SqlType::BigInt, false),
+        Column::new("ParentId", SqlType::BigInt, true),
+        Column::new("Content", SqlType::VarBinary(None), true),
+    ]
+}
+
+fn metadata() -> [Column; 3] {
+    [
+        Column::new("AttachmentId", SqlType::BigInt, false),
+        Column::new("ModifiedOn", SqlType::DateTime2(7), true),
+        Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
+    ]
+}
+
+/// A table of numbers, in which each lies in the one before it.
+fn numbers(on: &Instance) -> World {
+    let mut world = World::new(on);
+    let mut table = config("Numbers");
+    (table.key_column, table.metadata_id_column) = ("Id".into(), "AttachmentId".into());
+    (table.path_column, table.parent_path_column) = (Some("Id".into()), Some("ParentId".into()));
+    world.backend.create_table(&table.source, &columns(), "Id", &[&["ParentId"]]).unwrap();
+    world.backend.create_table(&table.metadata, &metadata(), "AttachmentId", &[&["ModifiedOn"]]).unwrap();
+    let parents = std::iter::once(Cell::Null).chain(NUMBERS.into_iter().map(Cell::Int));
+    let rows =
+        NUMBERS.into_iter().zip(parents).map(|(number, parent)| vec![Cell::Int(number), parent, Cell::Bytes(b"x")]);
+    world.backend.insert(&table.source, &columns(), &rows.collect::<Vec<_>>()).unwrap();
+    let stamps = NUMBERS.map(|number| vec![Cell::Int(number), Cell::DateTime(minute(10)), Cell::Guid(unit(A))]);
+    world.backend.insert(&table.metadata, &metadata(), &stamps).unwrap();
+    world.backend.remove_table(&world.table.name.clone(), true).unwrap();
+    world.backend.save_table(&table).unwrap();
+    world.table = world.backend.table(&table.name).unwrap();
+    world
+}
+
+#[derive(Default)]
+struct Found {
+    rows: BTreeMap<i64, Option<i64>>,
+    row: [Option<i64>; 2],
+}
+
+impl CellSink for Found {
+    fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<()> {
+        self.row[column] = if let Cell::Int(value) = cell { Some(value) } else { None };
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        assert_eq!(self.rows.insert(self.row[0].unwrap(), self.row[1]), None);
+        Ok(())
+    }
+}
+
+/// The keys of a table, each with its parent's.
+fn found(session: &mut dyn Sandbox, table: &TableName) -> BTreeMap<i64, Option<i64>> {
+    let columns = [columns()[0].clone(), Column::new("DeltaParentKey", SqlType::BigInt, true)];
+    let mut found = Found::default();
+    session.scan(table, &columns, "Id", &mut found).unwrap();
+    found.rows
+}
+
+pub fn rule_3_integers_of_every_size_and_sign_go_the_whole_way(on: &Instance) {
+    let mut world = numbers(on);
+    assert_eq!(world.table.key_type, KeyType::Integer);
+    let full = world.run(1000).bundles;
+    assert_eq!(findings(&full[0]), [] as [String; 0]);
+    let key = id(Cell::Int(-2)).unwrap();
+    world.backend.exclude_key(&world.table.name.clone(), id(Cell::Int(0)).unwrap(), "poison").unwrap();
+    let deletion = Deletion {
+        key: id(Cell::Int(i64::MAX)).unwrap(),
+        deleted_on: minute(1500),
+        business_unit: None,
+        reason: DeletionReason::Deleted,
+    };
+    let _ = world.backend.delete(&world.table.source, ("Id", deletion.key)).unwrap();
+    let _ = world.backend.delete(&world.table.metadata, ("AttachmentId", deletion.key)).unwrap();
+    world.backend.log_deletion(&world.table.name.clone(), &deletion).unwrap();
+    let changed = [(&metadata()[1], Cell::DateTime(minute(1500)))];
+    for changed_key in [key, id(Cell::Int(0)).unwrap()] {
+        assert!(world.backend.update(&world.table.metadata, ("AttachmentId", changed_key), &changed).unwrap());
+    }
+    let delta = world.run(2000).bundles;
+    assert_eq!(findings(&delta[0]), [] as [String; 0]);
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert!(report.is_good() && (report.excluded, report.equal) == (1, 5), "{report:?}");
+    let mut target = world.target();
+    let all = [full, delta].concat();
+    replay(&all, &mut *target, &into_copy(), &Silent).unwrap();
+    let due = NUMBERS.into_iter().zip(std::iter::once(None).chain(NUMBERS.into_iter().map(Some)));
+    let due: BTreeMap<_, _> = due.filter(|(number, _)| *number != i64::MAX).collect();
+    assert_eq!(found(&mut *target, &name("Copy.dbo.Numbers")), due);
+}
+
+pub fn rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can(on: &Instance) {
+    let mut world = World::new(on);
+    let mut table = config("Texts");
+    let columns = [Column::new("stream_id", SqlType::NVarChar(Some(50)), false), columns()[2].clone()];
+    world.backend.create_table(&table.source, &columns, "stream_id", &[]).unwrap();
+    world.backend.create_table(&table.metadata, &metadata(), "AttachmentId", &[]).unwrap();
+    (table.metadata_id_column, table.path_column, table.parent_path_column) = ("AttachmentId".into(), None, None);
+    let error = world.backend.save_table(&table).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("uniqueidentifier, bigint, int, smallint"), "{error}");
+    // The metadata's are of the same kind.
+    let mut docs = world.table.clone();
+    docs.metadata = table.metadata;
+    docs.metadata_id_column = "AttachmentId".into();
+    assert_eq!(world.backend.save_table(&docs).unwrap_err().kind(), Kind::Config);
+}
+
+pub fn rule_3_what_somebody_writes_of_integers_is_an_id_or_named(on: &Instance) {
+    let mut world = World::of(on, Keys::Integers);
+    world.put(42, None, b"x", 10, A);
+    let _ = world.run(1000);
+    world.remove(42);
+    let (log, now) = ("INSERT INTO {}BlobDeltaDeletionLog (TableName, stream_id, DeletedOn, LoggedAt)", minute(1100));
+    let sqlite =
+        |stream_id: &str| format!("{} VALUES ('Src.dbo.Docs', {stream_id}, '{now}', '{now}')", log.replace("{}", ""));
+    let tsql = |stream_id: &str| {
+        format!("{} VALUES (N'Src.dbo.Docs', {stream_id}, '{now}', '{now}')", log.replace("{}", "dbo."))
+    };
+    world.script(&sqlite("x'6f1c2a345b6d4e8f9a0b1c2d3e4f5061'"), &tsql("'6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061'"));
+    let report = world.run(2000);
+    assert_eq!(report.run.status, Status::Failed);
+    let error = report.tables[0].error.as_ref().unwrap();
+    assert!(error.to_string().contains("BlobDeltaDeletionLog") && error.what_to_do().is_some(), "{error}");
+    let mend = "UPDATE {}BlobDeltaDeletionLog SET stream_id = ";
+    world.script(
+        &format!("{}unhex(printf('%032x', 42))", mend.replace("{}", "")),
+        &format!("{}dbo.ufn_BlobDelta_KeyId(N'integer', 42)", mend.replace("{}", "dbo.")),
+    );
+    let report = world.run(2001);
+    assert_eq!(report.tables[0].counts.as_ref().map(|counts| counts.tombstones), Some(1), "{report:?}");
+}
